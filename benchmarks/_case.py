@@ -1,17 +1,18 @@
 """What a case is made of.
 
-A module of `benchmarks/cases` has `TITLE`, `TEXT` (what is compared, and where that comes from),
-`CHOSEN_ON` (the data that a setting of ours was chosen on), `MEASURES`, `SYSTEMS` (ours first), and
+A module of `benchmarks/cases` has `TITLE`, `TEXT` (what is compared, and where that
+comes from), `CHOSEN_ON` (the data that a setting of ours was chosen on), `MEASURES`,
+`SYSTEMS` (ours first), and
 
 - `prepare(options)`: names of tasks, each with a function that loads the task's input;
-- `measure(task, output, seconds)`: numbers of what a system returned, the same for all systems. It
-  raises `AssertionError` where the system did not do the work;
+- `measure(task, output, seconds)`: numbers of what a system returned, the same for all
+  systems. It raises `AssertionError` where the system did not do the work;
 - optionally `setup(options)`: write into `options.folder` what the systems read, once.
 
-`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = False` leaves the
-second call out, `ISOLATED` gives each task a process of its own, `LONG` runs the case only where it
-is named, `REPEATS` sets another number of turns and `LIMIT` another limit for a process, in
-seconds; `PICTURE` names the measures that are drawn.
+`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = False`
+leaves the second call out, `ISOLATED` gives each task a process of its own, `LONG` runs
+the case only where it is named, `REPEATS` sets another number of turns and `LIMIT`
+another limit for a process, in seconds; `PICTURE` names the measures that are drawn.
 """
 
 import importlib
@@ -54,9 +55,10 @@ class Measure:
 class System:
     """A way to do the work.
 
-    `make` imports what it needs and returns the function of a task's input that is timed; one that
-    raises `NotImplementedError` for a task cannot do it. `needs` are modules, without which it is
-    not measured. `beside` is the system that it is compared with, by default the first.
+    `make` imports what it needs and returns the function of a task's input that is
+    timed; one that raises `NotImplementedError` for a task cannot do it. `needs` are
+    modules, without which it is not measured. `beside` is the system that it is
+    compared with, by default the first.
     """
 
     make: Callable[[], Callable[[Any], Any]]

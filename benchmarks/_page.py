@@ -8,11 +8,20 @@ from statistics import median
 
 from benchmarks._case import find_base
 from benchmarks._pictures import draw_pictures
-from benchmarks._results import EVEN, Result, format_number, format_table, read_figure, read_results
+from benchmarks._results import (
+    EVEN,
+    Result,
+    format_number,
+    format_table,
+    read_figure,
+    read_results,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-QUOTING = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if p != PAGE]
+QUOTING = [
+    p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if p != PAGE
+]
 QUOTE = re.compile(r"([\d.,]*\d)([^\d<>]{0,40}<!--\s*bench\s+(.+?)\s*-->)", re.DOTALL)
 PICTURES = "images/benchmarks"
 ORDER = """
@@ -81,7 +90,9 @@ def wrap(text: str, indent: str = "") -> str:
 
 
 def make_slug(title: str) -> str:
-    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-")
+    return "".join(
+        c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-"
+    )
 
 
 def tell_leads(results: list[Result]) -> list[str]:
@@ -90,15 +101,24 @@ def tell_leads(results: list[Result]) -> list[str]:
     for result in results:
         by_measure: dict[str, list[str]] = {}
         for title, system, factor in result.list_leads():
-            by_measure.setdefault(title, []).append(f"*{system}* {format_number(factor, 2)} times")
+            by_measure.setdefault(title, []).append(
+                f"*{system}* {format_number(factor, 2)} times"
+            )
         if by_measure:
-            told = "; ".join(f"{title}: {', '.join(names)}" for title, names in by_measure.items())
-            lines.append(f"- [{result.case.TITLE}](#{make_slug(result.case.TITLE)}): {told}")
+            told = "; ".join(
+                f"{title}: {', '.join(names)}" for title, names in by_measure.items()
+            )
+            lines.append(
+                f"- [{result.case.TITLE}](#{make_slug(result.case.TITLE)}): {told}"
+            )
     if not lines:
-        return [f"No peer is ahead of ours by more than {EVEN - 1:.0%} in any case below."]
+        return [
+            f"No peer is ahead of ours by more than {EVEN - 1:.0%} in any case below."
+        ]
     text = (
-        f"**Peers are ahead of ours** in {len(lines)} of the {len(results)} cases below, by so "
-        f"much; in all else that is measured, ours is ahead, or even within {EVEN - 1:.0%}:"
+        f"**Peers are ahead of ours** in {len(lines)} of the {len(results)} cases"
+        " below, by so much; in all else that is measured, ours is ahead, or even"
+        f" within {EVEN - 1:.0%}:"
     )
     return [wrap(text), "\n".join(wrap(line, "  ") for line in lines)]
 
@@ -134,15 +154,28 @@ def make_section(result: Result, again: Result | None) -> list[str]:
 def tell_notes(result: Result, again: Result | None) -> str:
     """How often, when and on what it was measured, and what failed."""
     turns = max(len(runs) for runs in result.runs.values())
-    few = [f"{system} {len(runs)}" for system, runs in result.runs.items() if len(runs) < turns]
-    notes = f"{turns} turn{'s' * (turns > 1)}" + (f" ({', '.join(few)})" if few else "") + ", "
+    few = [
+        f"{system} {len(runs)}"
+        for system, runs in result.runs.items()
+        if len(runs) < turns
+    ]
+    notes = (
+        f"{turns} turn{'s' * (turns > 1)}"
+        + (f" ({', '.join(few)})" if few else "")
+        + ", "
+    )
     notes += f"{result.json['date']}, commit {result.json['commit']}."
     load, cores = result.json["load"], result.json["machine"]["cores"]
     if load > 1.5 * cores:  # the case before was a load, too
-        notes += f" **Other programs ran beside, a load of {load:.0f} on {cores} cores**: seconds "
+        notes += (
+            f" **Other programs ran beside, a load of {load:.0f} on {cores} cores**:"
+            " seconds "
+        )
         notes += "are longer than on a quiet machine, and ratios less certain."
     notes += f" {result.case.CHOSEN_ON}"
-    missing = ", ".join(f"{s} ({why})" for s, why in result.json["not_measured"].items())
+    missing = ", ".join(
+        f"{s} ({why})" for s, why in result.json["not_measured"].items()
+    )
     notes += f" Not measured: {missing}." if missing else ""
     for system in result.runs:
         for task, why in result.find_failures(system).items():
@@ -154,7 +187,10 @@ def format_tasks(result: Result, measure: str) -> str:
     """The medians of each task, in a part that opens."""
     systems = [s for s in result.runs if result.list_values(s, measure)]
     title = result.measures[measure].title
-    lines = [f"| {title} | " + " | ".join(systems) + " |", "| --- |" + " ---: |" * len(systems)]
+    lines = [
+        f"| {title} | " + " | ".join(systems) + " |",
+        "| --- |" + " ---: |" * len(systems),
+    ]
     values = {s: result.compute_values(s, measure) for s in systems}
     for task in result.tasks:
         cells = [format_number(values[s].get(task)) for s in systems]
@@ -168,12 +204,15 @@ def compare_runs(first: Result, second: Result) -> str:
     changes = {}
     for measure in first.shown:
         for system in first.runs.keys() & second.runs.keys():
-            ratios = first.compute_ratio(system, measure), second.compute_ratio(system, measure)
+            ratios = (
+                first.compute_ratio(system, measure),
+                second.compute_ratio(system, measure),
+            )
             if find_base(first.case.SYSTEMS, system) != system and None not in ratios:
                 changes[system, measure] = max(ratios) / min(ratios) - 1
     worst = max(changes, key=lambda key: changes[key])
     title = first.measures[worst[1]].title
     return (
-        f"Of a second run the ratios differ by {median(changes.values()):.0%} in the median and by "
-        f"{changes[worst]:.0%} at most ({worst[0]}, {title})."
+        f"Of a second run the ratios differ by {median(changes.values()):.0%} in the"
+        f" median and by {changes[worst]:.0%} at most ({worst[0]}, {title})."
     )

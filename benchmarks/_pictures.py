@@ -7,8 +7,18 @@ from benchmarks._case import find_base
 from benchmarks._results import EVEN, Result, format_number
 
 COLOURS = {
-    "light": {"text": "#1f2328", "line": "#8c959f", "ours": "#0a6ebd", "peer": "#c2570c"},
-    "dark": {"text": "#e6edf3", "line": "#6e7681", "ours": "#58a6ff", "peer": "#f0883e"},
+    "light": {
+        "text": "#1f2328",
+        "line": "#8c959f",
+        "ours": "#0a6ebd",
+        "peer": "#c2570c",
+    },
+    "dark": {
+        "text": "#e6edf3",
+        "line": "#6e7681",
+        "ours": "#58a6ff",
+        "peer": "#f0883e",
+    },
 }
 WIDTH = 5.2  # inches, so that text can be read where the page is 390 pixels wide
 
@@ -21,11 +31,17 @@ def draw_pictures(results: dict[str, Result], folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     style = {"svg.fonttype": "none", "svg.hashsalt": "keras-tied", "font.size": 9}
-    style |= {"axes.titlelocation": "left", "axes.titlesize": 9, "axes.titleweight": "bold"}
+    style |= {
+        "axes.titlelocation": "left",
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+    }
     for name, result in results.items():
         for mode, colours in COLOURS.items():
             text = {f"{k}.color": colours["text"] for k in ("text", "xtick", "ytick")}
-            with pyplot.rc_context({**style, **text, "axes.labelcolor": colours["text"]}):
+            with pyplot.rc_context(
+                {**style, **text, "axes.labelcolor": colours["text"]}
+            ):
                 figure = draw(result, colours)
                 figure.savefig(
                     folder / f"{name}-{mode}.svg",
@@ -41,12 +57,16 @@ def draw(result: Result, colours: dict[str, str]) -> Any:
 
     if hasattr(result.case, "draw_result"):
         panels = len(result.case.PICTURE)
-        figure, axes = pyplot.subplots(panels, 1, figsize=(WIDTH, 2.6 * panels), squeeze=False)
+        figure, axes = pyplot.subplots(
+            panels, 1, figsize=(WIDTH, 2.6 * panels), squeeze=False
+        )
         for axis, measure in zip(axes[:, 0], result.case.PICTURE, strict=True):
             result.case.draw_result(result, measure, axis)
             style_axis(axis, colours)
     else:
-        drawn = [column for column in result.columns if column[1] in result.case.PICTURE]
+        drawn = [
+            column for column in result.columns if column[1] in result.case.PICTURE
+        ]
         bars = {column: list_bars(result, *column[1:]) for column in drawn}
         bars = {column: rows for column, rows in bars.items() if rows}
         heights = [len(rows) + 1 for rows in bars.values()] or [1]
@@ -57,7 +77,9 @@ def draw(result: Result, colours: dict[str, str]) -> Any:
             height_ratios=heights,
             squeeze=False,
         )
-        for axis, ((title, measure, _), rows) in zip(axes[:, 0], bars.items(), strict=False):
+        for axis, ((title, measure, _), rows) in zip(
+            axes[:, 0], bars.items(), strict=False
+        ):
             is_less = result.measures[measure].better == "less"
             axis.set_title(f"{title} ({'smaller' if is_less else 'larger'} is better)")
             draw_bars(axis, result, rows, colours)
@@ -76,7 +98,9 @@ def style_axis(axis: Any, colours: dict[str, str]) -> None:
         legend.get_frame().set_alpha(0)
 
 
-def list_bars(result: Result, measure: str, task: str) -> list[tuple[str, float, float]]:
+def list_bars(
+    result: Result, measure: str, task: str
+) -> list[tuple[str, float, float]]:
     """Systems with a value, and their ratios."""
     rows = []
     for system in result.runs:
@@ -96,9 +120,17 @@ def draw_bars(
     """How many times as good ours is: to the right ours is ahead, to the left the peer."""
     for place, (system, value, ratio) in enumerate(rows):
         is_base = find_base(result.case.SYSTEMS, system) == system
-        colour = colours["peer" if ratio < 1 / EVEN and not result.is_ours(system) else "ours"]
-        axis.barh(place, ratio - 1, left=1, height=0.6, color=colour, alpha=1 - is_base / 2)
-        told = format_number(value) if is_base else f"{ratio:.3g} times  ({format_number(value)})"
+        colour = colours[
+            "peer" if ratio < 1 / EVEN and not result.is_ours(system) else "ours"
+        ]
+        axis.barh(
+            place, ratio - 1, left=1, height=0.6, color=colour, alpha=1 - is_base / 2
+        )
+        told = (
+            format_number(value)
+            if is_base
+            else f"{ratio:.3g} times  ({format_number(value)})"
+        )
         axis.annotate(
             told,
             (max(ratio, 1), place),

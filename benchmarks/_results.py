@@ -1,8 +1,9 @@
 """What follows from the results of a case: medians, ratios to ours, and figures that pages quote.
 
-A ratio is how many times as good as theirs ours is, in the median over the turns; above 1, ours is
-ahead. Over tasks it is the geometric mean. Who fails at a task counts with twice the worst median
-of that task (as in ClickBench); who cannot do it by its nature is compared on the others.
+A ratio is how many times as good as theirs ours is, in the median over the turns; above
+1, ours is ahead. Over tasks it is the geometric mean. Who fails at a task counts with
+twice the worst median of that task (as in ClickBench); who cannot do it by its nature
+is compared on the others.
 """
 
 import json
@@ -33,7 +34,9 @@ class Result:
     def __init__(self, result: dict[str, Any]) -> None:
         self.json, self.name = result, result["case"]
         self.case = load_case(self.name)
-        self.runs = {n: each["runs"] for n, each in result["systems"].items() if each["runs"]}
+        self.runs = {
+            n: each["runs"] for n, each in result["systems"].items() if each["runs"]
+        }
         self.measures: dict[str, Measure] = GENERAL | self.case.MEASURES
 
     def get_measure(self, name: str) -> Measure:
@@ -42,7 +45,9 @@ class Result:
     @cached_property
     def tasks(self) -> list[str]:
         runs = (run for runs in self.runs.values() for run in runs)
-        return list(dict.fromkeys(task for run in runs for task in run.get("tasks", {})))
+        return list(
+            dict.fromkeys(task for run in runs for task in run.get("tasks", {}))
+        )
 
     @property
     def shown(self) -> list[str]:
@@ -70,7 +75,9 @@ class Result:
     def is_ours(self, system: str) -> bool:
         return system in self.case.SYSTEMS and self.case.SYSTEMS[system].ours
 
-    def list_values(self, system: str, measure: str, task: str | None = None) -> list[float]:
+    def list_values(
+        self, system: str, measure: str, task: str | None = None
+    ) -> list[float]:
         return [v for name, _, v in self._walk(system, measure) if task in (None, name)]
 
     def _walk(self, system: str, measure: str) -> Iterator[tuple[str, int, float]]:
@@ -107,7 +114,11 @@ class Result:
         medians = [median(values) for values in every if values]
         if not medians:
             return None
-        return min(medians) / 2 if self.get_measure(measure).better == "more" else 2 * max(medians)
+        return (
+            min(medians) / 2
+            if self.get_measure(measure).better == "more"
+            else 2 * max(medians)
+        )
 
     def compute_values(self, system: str, measure: str) -> dict[str, float]:
         """The median over the turns of each task."""
@@ -152,7 +163,9 @@ class Result:
             for turn, value in values.items():
                 turns.setdefault(turn, []).append(value)
         mean = fmean if self.get_measure(measure).better == "more" else geometric_mean
-        means = [mean(values) for values in turns.values() if len(values) == len(filled)]
+        means = [
+            mean(values) for values in turns.values() if len(values) == len(filled)
+        ]
         return (min(means), max(means)) if means else None
 
     def list_leads(self) -> list[tuple[str, str, float]]:
@@ -160,7 +173,11 @@ class Result:
         leads = []
         for title, measure, task in self.columns:
             for system in self.runs:
-                ratio = None if self.is_ours(system) else self.compute_ratio(system, measure, task)
+                ratio = (
+                    None
+                    if self.is_ours(system)
+                    else self.compute_ratio(system, measure, task)
+                )
                 if ratio is not None and ratio < 1 / EVEN:
                     leads.append((title, system, 1 / ratio))
         return leads
@@ -174,8 +191,9 @@ def read_results(folder: Path) -> dict[str, Result]:
 def read_figure(results: dict[str, Result], key: str) -> float:
     """The number behind a key, `CASE/SYSTEM/MEASURE/WHAT` or `.../WHAT/TASK`.
 
-    WHAT is "value", or "ratio", how many times as good as this system ours is, or "share", its
-    inverse; "median_ratio" and "median_share" are medians over the tasks, not geometric means.
+    WHAT is "value", or "ratio", how many times as good as this system ours is, or
+    "share", its inverse; "median_ratio" and "median_share" are medians over the tasks,
+    not geometric means.
     """
     case, system, measure, what, *task = key.split("/")
     result = results[case]
@@ -204,14 +222,21 @@ def format_number(value: float | None, digits: int = 3) -> str:
 def format_table(result: Result) -> str:
     """A table of Markdown: a row for each system, a value and a ratio for each column."""
     titles = [title for title, *_ in result.columns]
-    lines = ["| system | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+    lines = [
+        "| system | " + " | ".join(titles) + " |",
+        "| --- |" + " ---: |" * len(titles),
+    ]
     for system in result.runs:
         cells = []
         for _, *column in result.columns:
             value = format_number(result.compute_value(system, *column))
             ratio = result.compute_ratio(system, *column)
             is_base = find_base(result.case.SYSTEMS, system) == system
-            cells.append(value if ratio is None or is_base else f"{value} ({format_number(ratio)})")
+            cells.append(
+                value
+                if ratio is None or is_base
+                else f"{value} ({format_number(ratio)})"
+            )
         name = f"**{system}**" if result.is_ours(system) else system
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -36,7 +36,9 @@ def describe_machine() -> dict[str, Any]:
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": model[1] if model else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "cores": (
+            len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+        ),
         "memory_gib": round(gibibytes),
         "system": platform.system(),
     }
@@ -56,8 +58,12 @@ def read_commit() -> str:
     """The commit, with a + where files have changed since."""
     try:
         run = ["git", "-C", str(ROOT)]
-        commit = subprocess.check_output([*run, "rev-parse", "--short=10", "HEAD"], text=True)
-        changes = subprocess.check_output([*run, "status", "--porcelain", "src"], text=True)
+        commit = subprocess.check_output(
+            [*run, "rev-parse", "--short=10", "HEAD"], text=True
+        )
+        changes = subprocess.check_output(
+            [*run, "status", "--porcelain", "src"], text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit.strip() + "+" * bool(changes.strip())
@@ -70,7 +76,9 @@ def shorten(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def run_process(arguments: list[str], system: System | None, folder: str, limit: float) -> dict:
+def run_process(
+    arguments: list[str], system: System | None, folder: str, limit: float
+) -> dict:
     """The numbers of a worker, or why it failed."""
     output = Path(folder, "output.json")
     output.unlink(missing_ok=True)
@@ -82,12 +90,24 @@ def run_process(arguments: list[str], system: System | None, folder: str, limit:
         [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     )
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # each process compiles
-    command = [sys.executable, "-m", "benchmarks._worker", *arguments, "--folder", folder]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks._worker",
+        *arguments,
+        "--folder",
+        folder,
+    ]
     begin = time.perf_counter()
     with open(Path(folder, "log.txt"), "w+") as log:
         try:
             subprocess.run(
-                command, env=environment, stdout=log, stderr=log, timeout=limit, check=True
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                timeout=limit,
+                check=True,
             )
         except subprocess.TimeoutExpired:
             return {"failure": f"more than {limit:.0f} seconds"}
@@ -100,7 +120,13 @@ def run_process(arguments: list[str], system: System | None, folder: str, limit:
 
 
 def run_case(
-    name: str, *, quick: bool, data: Path | None, repeats: int, peers: str, systems: list[str]
+    name: str,
+    *,
+    quick: bool,
+    data: Path | None,
+    repeats: int,
+    peers: str,
+    systems: list[str],
 ) -> Iterator[dict[str, Any]]:
     """Measure a case, and yield its results after each turn.
 
@@ -109,9 +135,13 @@ def run_case(
     case = load_case(name)
     repeats = min(repeats, getattr(case, "REPEATS", repeats))
     chosen = {n: s for n, s in case.SYSTEMS.items() if not systems or n in systems}
-    missing = {n: [m for m in s.needs if not is_installed(m)] for n, s in chosen.items()}
     missing = {
-        n: f"{', '.join(modules)} not installed" for n, modules in missing.items() if modules
+        n: [m for m in s.needs if not is_installed(m)] for n, s in chosen.items()
+    }
+    missing = {
+        n: f"{', '.join(modules)} not installed"
+        for n, modules in missing.items()
+        if modules
     }
     if missing and peers == "all":
         sys.exit(f"{name}: {missing}; install them, or leave --peers all out.")
@@ -130,7 +160,9 @@ def run_case(
         "systems": {n: {"runs": each} for n, each in runs.items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--quick"] * quick + (["--data", str(data.resolve())] if data else [])
+        options = ["--quick"] * quick + (
+            ["--data", str(data.resolve())] if data else []
+        )
         if hasattr(case, "setup"):
             limit = getattr(case, "LIMIT", LIMIT)
             setup = run_process([name, "setup", "", "", *options], None, folder, limit)
@@ -141,7 +173,10 @@ def run_case(
                 if turn < (chosen[system].repeats or repeats):
                     run = run_turn(case, name, system, turn, options, folder)
                     runs[system].append({"turn": turn, **shorten(run)})
-                    print(f"{name:<12} {turn + 1}/{repeats} {system:<40} {tell(run)}", flush=True)
+                    print(
+                        f"{name:<12} {turn + 1}/{repeats} {system:<40} {tell(run)}",
+                        flush=True,
+                    )
             yield result
 
 
@@ -151,7 +186,9 @@ def run_turn(
     """A system's numbers of all tasks: of one process, or of one for each task."""
     limit, result = getattr(case, "LIMIT", LIMIT), {}
     is_isolated = getattr(case, "ISOLATED", False)
-    for task in case.prepare(Options(quick="--quick" in options)) if is_isolated else [""]:
+    for task in (
+        case.prepare(Options(quick="--quick" in options)) if is_isolated else [""]
+    ):
         arguments = [name, system, task, str(Path(folder, "output.json"))]
         arguments += ["--seed", str(turn), *options]
         run = run_process(arguments, case.SYSTEMS[system], folder, limit)
@@ -164,6 +201,8 @@ def run_turn(
 def tell(run: dict[str, Any]) -> str:
     if "failure" in run:
         return run["failure"]
-    failures = [f"{n}: {t['failure']}" for n, t in run["tasks"].items() if "failure" in t]
+    failures = [
+        f"{n}: {t['failure']}" for n, t in run["tasks"].items() if "failure" in t
+    ]
     seconds = sum(task.get("seconds", 0) for task in run["tasks"].values())
     return f"{seconds:8.3f} s  " + "; ".join(failures)

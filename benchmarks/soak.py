@@ -1,8 +1,9 @@
 """One process that fits, encodes and scores for a long time: its memory, files and latency.
 
-Fits tables of 50 shapes, with `transform`, `score_samples`, `partial_fit` and single rows in
-between, also from threads. Prints resident memory, open files and compiled programs after each
-tenth of the fits, and how long single rows take. After the first tenth, memory shall not grow.
+Fits tables of 50 shapes, with `transform`, `score_samples`, `partial_fit` and single
+rows in between, also from threads. Prints resident memory, open files and compiled
+programs after each tenth of the fits, and how long single rows take. After the first
+tenth, memory shall not grow.
 """
 
 import argparse
@@ -33,7 +34,9 @@ def make_table(shape: int, random: np.random.Generator) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fits", type=int, default=2000)
-    parser.add_argument("--rows", type=int, default=50, help="single rows after each fit")
+    parser.add_argument(
+        "--rows", type=int, default=50, help="single rows after each fit"
+    )
     given = parser.parse_args()
 
     random, seconds, begin = np.random.default_rng(0), [], time.perf_counter()
@@ -45,7 +48,10 @@ def main() -> None:
         autoencoder.score_samples(rows)
         if fit % 20 == 0:
             autoencoder.partial_fit(rows)
-            threads = [threading.Thread(target=autoencoder.transform, args=[rows]) for _ in "abcd"]
+            threads = [
+                threading.Thread(target=autoencoder.transform, args=[rows])
+                for _ in "abcd"
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -58,7 +64,9 @@ def main() -> None:
             gc.collect()
             n_files = len(os.listdir("/proc/self/fd"))
             print(f"{fit + 1:5} fits  {resident_megabytes():7.1f} MB", end="  ")
-            print(f"{n_files:3} files  {time.perf_counter() - begin:6.0f} s", flush=True)
+            print(
+                f"{n_files:3} files  {time.perf_counter() - begin:6.0f} s", flush=True
+            )
     middle, late = np.percentile(seconds, [50, 99]) * 1e6
     print(f"{len(seconds):,} single rows: p50 {middle:.0f}, p99 {late:.0f}", end=", ")
     print(f"largest {max(seconds) * 1e6:,.0f} microseconds")

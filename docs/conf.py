@@ -51,7 +51,13 @@ templates_path = ["_templates"]
 nitpicky = False
 suppress_warnings = ["config.cache", "toc"]  # options that are functions; empty folders
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
+myst_enable_extensions = [
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "html_image",
+]
 myst_heading_anchors = 4
 html_math_renderer = "mathml"
 
@@ -96,10 +102,20 @@ html_extra_path = ["_live"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False
-ALONE = ("index", "benchmarks", "questions", "faq", "changelog", "contributing", "search")
+ALONE = (
+    "index",
+    "benchmarks",
+    "questions",
+    "faq",
+    "changelog",
+    "contributing",
+    "search",
+)
 html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
-    "external_links": [{"name": "GitHub", "url": "https://github.com/keras-tied/keras-tied"}],
+    "external_links": [
+        {"name": "GitHub", "url": "https://github.com/keras-tied/keras-tied"}
+    ],
     "header_links_before_dropdown": 6,
     "collapse_navigation": True,
     "navigation_with_keys": False,

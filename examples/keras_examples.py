@@ -1,7 +1,7 @@
 """Autoencoders of Keras's own examples, once with the decoder written out, once with `mirror`.
 
-Each encoder is that of the example, narrower, for scikit-learn's digits (8 x 8) or a made series.
-Prints parameters and the squared error on rows held out.
+Each encoder is that of the example, narrower, for scikit-learn's digits (8 x 8) or a
+made series. Prints parameters and the squared error on rows held out.
 """
 
 import keras_tied  # settles the backend before Keras is imported
@@ -16,9 +16,13 @@ digits = (load_digits().images / 16)[..., None].astype("float32")
 noisy = np.clip(digits + np.random.default_rng(0).normal(0, 0.4, digits.shape), 0, 1)
 steps = np.arange(4000)
 series = (
-    np.sin(steps / 9) + 0.5 * np.sin(steps / 31) + np.random.default_rng(1).normal(0, 0.1, 4000)
+    np.sin(steps / 9)
+    + 0.5 * np.sin(steps / 31)
+    + np.random.default_rng(1).normal(0, 0.1, 4000)
 )
-windows = np.stack([series[i : i + 64] for i in range(0, 3936, 4)])[..., None].astype("float32")
+windows = np.stack([series[i : i + 64] for i in range(0, 3936, 4)])[..., None].astype(
+    "float32"
+)
 
 
 class Sampling(layers.Layer):
@@ -27,7 +31,9 @@ class Sampling(layers.Layer):
     def call(self, inputs):
         """A draw from the distribution of each code."""
         mean, log_variance = inputs
-        divergence = keras.ops.square(mean) + keras.ops.exp(log_variance) - log_variance - 1
+        divergence = (
+            keras.ops.square(mean) + keras.ops.exp(log_variance) - log_variance - 1
+        )
         self.add_loss(2e-4 * keras.ops.mean(keras.ops.sum(divergence, axis=-1)))
         noise = keras.random.normal(keras.ops.shape(mean), seed=self.generator)
         return mean + keras.ops.exp(log_variance / 2) * noise
@@ -52,8 +58,12 @@ def variational(tied):
                 layers.Dense(16, activation="relu"),
                 layers.Dense(2 * 2 * 32, activation="relu"),
                 layers.Reshape((2, 2, 32)),
-                layers.Conv2DTranspose(16, 3, strides=2, padding="same", activation="relu"),
-                layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid"),
+                layers.Conv2DTranspose(
+                    16, 3, strides=2, padding="same", activation="relu"
+                ),
+                layers.Conv2DTranspose(
+                    1, 3, strides=2, padding="same", activation="sigmoid"
+                ),
             ]
         )
     )
@@ -64,7 +74,9 @@ def denoising(tied):
     first = layers.Conv2D(16, 3, activation="relu", padding="same")
     second = layers.Conv2D(16, 3, activation="relu", padding="same")
     pool = layers.MaxPooling2D
-    encoder = keras.Sequential([keras.Input((8, 8, 1)), first, pool(2), second, pool(2)])
+    encoder = keras.Sequential(
+        [keras.Input((8, 8, 1)), first, pool(2), second, pool(2)]
+    )
     up = {"strides": 2, "activation": "relu", "padding": "same"}
     decoder = (
         keras_tied.mirror(encoder, output_activation="sigmoid")
@@ -83,7 +95,9 @@ def denoising(tied):
 def of_a_series(tied):
     down = {"strides": 2, "activation": "relu", "padding": "same"}
     first, second = layers.Conv1D(16, 7, **down), layers.Conv1D(8, 7, **down)
-    encoder = keras.Sequential([keras.Input((64, 1)), first, layers.Dropout(0.1), second])
+    encoder = keras.Sequential(
+        [keras.Input((64, 1)), first, layers.Dropout(0.1), second]
+    )
     decoder = (
         keras_tied.mirror(encoder)
         if tied

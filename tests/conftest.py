@@ -35,7 +35,8 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 # All processes share what JAX compiles. `pytest --cache-clear` empties this folder.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache/d/jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# Most programs run once, on few rows: XLA optimizes little, unless the environment asks for more.
+# Most programs run once, on few rows: XLA optimizes little, unless the environment asks
+# for more.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 settings.register_profile("few", max_examples=5, deadline=None)
@@ -44,11 +45,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", metavar="K/N", help="the K-th of N parts of the tests, from 0 on")
+    parser.addoption(
+        "--part", metavar="K/N", help="the K-th of N parts of the tests, from 0 on"
+    )
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     if given := config.getoption("part"):
         part, n_parts = map(int, given.split("/"))
         split: dict[bool, list[pytest.Item]] = {True: [], False: []}
@@ -62,8 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def quick_garbage_collection() -> None:
     """Leave what is there by now out of garbage collections.
 
-    Keras runs one whenever it removes a variable, as in every quantisation, and it takes a third of
-    a second to go through the objects of the backends.
+    Keras runs one whenever it removes a variable, as in every quantisation, and it
+    takes a third of a second to go through the objects of the backends.
     """
     gc.collect()
     gc.freeze()
@@ -74,7 +79,9 @@ def donut_file() -> Path:
     """The article's own data, where this checkout has it."""
     path = SHARED_DATA / "donut_corr2.npy"
     if not path.exists():
-        pytest.skip("the article's data file is not here: ../shared/data/donut_corr2.npy")
+        pytest.skip(
+            "the article's data file is not here: ../shared/data/donut_corr2.npy"
+        )
     return path
 
 

@@ -40,7 +40,9 @@ def fakes(tmp_path):
     folder = tmp_path / "fakes"
     for name in ("tensorflow", "torch"):
         (folder / name).mkdir(parents=True)
-        (folder / name / "__init__.py").write_text(f"raise SystemExit('{name} was imported')")
+        (folder / name / "__init__.py").write_text(
+            f"raise SystemExit('{name} was imported')"
+        )
     return folder
 
 
@@ -54,7 +56,9 @@ def test_the_environment_decides_first(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_an_installed_backend_that_the_users_keras_json_names_is_used(backend, tmp_path, fakes):
+def test_an_installed_backend_that_the_users_keras_json_names_is_used(
+    backend, tmp_path, fakes
+):
     assert run(CHOICE, paths=[fakes], **named(tmp_path, backend)) == [backend]
 
 
@@ -105,7 +109,9 @@ def test_a_folder_without_a_module_in_it_is_no_installed_backend(tmp_path):
     assert run(CHOICE, paths=[tmp_path], **named(tmp_path, "a_backend")) == ["jax"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"backend": 3}', '{"backend": "../jax"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"backend": 3}', '{"backend": "../jax"}']
+)
 def test_a_broken_keras_json_is_passed_over(text, tmp_path):
     (tmp_path / "keras.json").write_text(text)
     assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
@@ -136,15 +142,19 @@ def test_without_a_backend_what_needs_one_names_the_command_that_installs_it(tmp
         code += f"try: {needed}\nexcept ImportError as error: print(error)\n"
     said = " ".join(run(code, KERAS_HOME=str(tmp_path)))
     message = (
-        "Keras needs a backend, and tensorflow is not installed: run 'python -m pip install jax', "
-        "or install tensorflow or torch and set KERAS_BACKEND to its name."
+        "Keras needs a backend, and tensorflow is not installed: run 'python -m pip"
+        " install jax', or install tensorflow or torch and set KERAS_BACKEND to its"
+        " name."
     )
     assert said == " ".join([message] * 3)
 
 
 def test_a_backend_that_cannot_be_imported_for_another_reason_says_which(tmp_path):
     (tmp_path / "torch.py").write_text("import nothing_of_that_name")
-    code = "import keras_tied\ntry: keras_tied.tie\nexcept ImportError as error: print(error)"
+    code = (
+        "import keras_tied\ntry: keras_tied.tie\nexcept ImportError as error:"
+        " print(error)"
+    )
     said = run(code, paths=[tmp_path], KERAS_BACKEND="torch", KERAS_HOME=str(tmp_path))
     assert " ".join(said) == "No module named 'nothing_of_that_name'"
 
@@ -162,14 +172,17 @@ def test_keras_runs_on_what_was_chosen(tmp_path):
 @pytest.mark.slow
 def test_the_examples_of_the_readme_run_in_a_new_home_without_tensorflow(tmp_path):
     code = (
-        "import doctest, sys; sys.modules['tensorflow'] = None;"
-        f"print(doctest.testfile({str(HERE / 'README.md')!r}, module_relative=False).failed)"
+        "import doctest, sys; sys.modules['tensorflow'] ="
+        f" None;print(doctest.testfile({str(HERE / 'README.md')!r},"
+        " module_relative=False).failed)"
     )
     assert run(code, HOME=str(tmp_path), KERAS_HOME=None) == ["0"]
 
 
 def test_importing_the_package_imports_neither_keras_nor_numpy(tmp_path):
-    code = "import keras_tied, sys; print('keras' in sys.modules, 'numpy' in sys.modules)"
+    code = (
+        "import keras_tied, sys; print('keras' in sys.modules, 'numpy' in sys.modules)"
+    )
     assert run(code) == ["False", "False"]
 
 
@@ -183,7 +196,10 @@ def test_importing_the_layers_imports_no_package_that_keras_does_not():
 
 
 NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
-FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {NAMES}])"
+FOUND = (
+    "print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in"
+    f" {NAMES}])"
+)
 
 
 @pytest.mark.slow
@@ -205,7 +221,8 @@ def test_keras_knows_our_classes_whichever_is_imported_first(imports):
 @pytest.mark.slow
 def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left_it():
     lookup = (
-        "import keras_tied; from importlib.util import find_spec; find_spec('keras_tied.tables')"
+        "import keras_tied; from importlib.util import find_spec;"
+        " find_spec('keras_tied.tables')"
     )
     assert run(f"{lookup}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
 
@@ -219,7 +236,10 @@ def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
         "for name in [n for n in sys.modules if n.split('.')[0] in ('keras', 'jax')]:\n"
         "    del sys.modules[name]\n"
     )
-    assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == ["failed", *NAMES]
+    assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == [
+        "failed",
+        *NAMES,
+    ]
 
 
 @pytest.mark.slow
@@ -234,7 +254,9 @@ def test_keras_knows_our_classes_if_another_finder_brings_it():
         "Finder.find_spec = classmethod(lambda cls, n, p=None, t=None: find(n, p, t))\n"
         "m.PathFinder.find_spec = classmethod(lambda cls, n, p=None, t=None: None)\n"
     )
-    assert run(f"{finder}import keras_tied, keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
+    assert (
+        run(f"{finder}import keras_tied, keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
+    )
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
@@ -259,7 +281,9 @@ def configure(*arguments, home, code=0):
     """The last line of `python -m keras_tied configure`."""
     done = subprocess.run(
         [sys.executable, "-m", "keras_tied", "configure", *arguments],
-        env={name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+        env={
+            name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"
+        }
         | {"KERAS_HOME": str(home), "PYTHONPATH": str(HERE / "src")},
         capture_output=True,
         text=True,
@@ -271,9 +295,13 @@ def configure(*arguments, home, code=0):
 @pytest.mark.slow
 def test_keras_can_be_imported_after_the_package_was_imported_twice():
     forget = (
-        "for name in [each for each in sys.modules if 'keras_tied' in each]: del sys.modules[name]"
+        "for name in [each for each in sys.modules if 'keras_tied' in each]: del"
+        " sys.modules[name]"
     )
-    code = f"import sys, keras_tied\n{forget}\nimport keras_tied, keras; print(keras_tied.tie)"
+    code = (
+        f"import sys, keras_tied\n{forget}\nimport keras_tied, keras;"
+        " print(keras_tied.tie)"
+    )
     assert "tie" in run(code)[1]
 
 
@@ -304,7 +332,9 @@ def test_configured_tensorflow_is_a_choice(tmp_path, fakes, monkeypatch):
     assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["tensorflow"]
 
 
-@pytest.mark.parametrize(("backend", "reason"), [("mxnet", "no backend"), ("jax", "not a JSON")])
+@pytest.mark.parametrize(
+    ("backend", "reason"), [("mxnet", "no backend"), ("jax", "not a JSON")]
+)
 def test_configure_refuses_in_a_sentence_and_changes_nothing(backend, reason, tmp_path):
     (tmp_path / "keras.json").write_text("{'backend': ")
     with pytest.raises(ValueError, match=reason):
@@ -313,9 +343,10 @@ def test_configure_refuses_in_a_sentence_and_changes_nothing(backend, reason, tm
 
 
 def test_a_backend_that_keras_lacks_is_said_in_one_sentence(tmp_path):
-    assert configure("mxnet", home=tmp_path, code=2) == (
-        "keras-tied: Invalid value for 'backend': 'mxnet' is not one of 'jax', 'tensorflow', "
-        "'torch'; see keras-tied --help."
+    assert (
+        configure("mxnet", home=tmp_path, code=2)
+        == "keras-tied: Invalid value for 'backend': 'mxnet' is not one of 'jax',"
+        " 'tensorflow', 'torch'; see keras-tied --help."
     )
 
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import choose_width, compare_widths
-from keras_tied.estimator.internal import epoch_callback
+from keras_tied.fitting.progress import epoch_callback
 
 WIDTH, SEED = 3, 7
 
@@ -20,7 +20,9 @@ def wine():
     return load_wine(return_X_y=True)[0]
 
 
-def test_errors_are_those_of_scikit_learns_pca_and_of_the_estimator_on_rows_held_out(wine):
+def test_errors_are_those_of_scikit_learns_pca_and_of_the_estimator_on_rows_held_out(
+    wine,
+):
     train, held_out = train_test_split(wine, test_size=0.3, random_state=SEED)
     scaler = StandardScaler().fit(train)
     train, held_out = scaler.transform(train), scaler.transform(held_out)
@@ -50,7 +52,9 @@ def test_no_seed_is_refused(wine):
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("missing", [False, True])
 def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):
-    weights = rng.uniform(0.5, 1.5, size=(rank, 12)) * rng.choice([-1, 1], size=(rank, 12))
+    weights = rng.uniform(0.5, 1.5, size=(rank, 12)) * rng.choice(
+        [-1, 1], size=(rank, 12)
+    )
     X = rng.normal(size=(66, rank)) @ weights + 0.1 * rng.normal(size=(66, 12))
     if missing:
         X[rng.uniform(size=X.shape) < 0.05] = np.nan
@@ -72,7 +76,9 @@ def test_features_of_one_column_are_hidden_together(rng):
     together = compare_widths(X, [4], column_of=["kind"] * 4 + ["x"])[0]
     assert alone.hidden_error < 0.5
     assert together.hidden_error > 0.9
-    with pytest.raises(ValueError, match=r"column_of has the shape \(2,\); .* each feature, 5"):
+    with pytest.raises(
+        ValueError, match=r"column_of has the shape \(2,\); .* each feature, 5"
+    ):
         compare_widths(X, [1], column_of=[0, 1])
 
 
@@ -89,7 +95,9 @@ def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
     levels = np.eye(4)[rng.integers(0, 4, 66)]
     curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)
     assert all(math.isnan(width.hidden_error) for width in curve)
-    with pytest.raises(ValueError, match="no value could be hidden: there is one column"):
+    with pytest.raises(
+        ValueError, match="no value could be hidden: there is one column"
+    ):
         choose_width(curve)
 
 

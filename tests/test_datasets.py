@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, norm
 from sklearn.preprocessing import minmax_scale
 
-from keras_tied.datasets import load_donuts, make_clients, make_correlated_donuts, prepare
+from keras_tied.datasets import (
+    load_donuts,
+    make_clients,
+    make_correlated_donuts,
+    prepare,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -54,27 +59,41 @@ def many():
 
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("feature", range(4))
-def test_a_feature_is_distributed_as_in_the_articles_file(donut_file, many, feature, label):
+def test_a_feature_is_distributed_as_in_the_articles_file(
+    donut_file, many, feature, label
+):
     (X, y), (theirs, their_y) = many, load_donuts(donut_file)
-    assert kstest(theirs[their_y == label, feature], X[y == label, feature]).pvalue > 0.01
+    assert (
+        kstest(theirs[their_y == label, feature], X[y == label, feature]).pvalue > 0.01
+    )
 
 
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("of", [0, 1], ids=["radius", "angle"])
-def test_radius_and_angle_are_distributed_as_in_the_articles_file(donut_file, many, of, label):
+def test_radius_and_angle_are_distributed_as_in_the_articles_file(
+    donut_file, many, of, label
+):
     (X, y), (theirs, their_y) = many, load_donuts(donut_file)
-    assert kstest(polar(theirs[their_y == label])[of], polar(X[y == label])[of]).pvalue > 0.01
+    assert (
+        kstest(polar(theirs[their_y == label])[of], polar(X[y == label])[of]).pvalue
+        > 0.01
+    )
 
 
 @pytest.mark.parametrize("feature", [2, 3])
-def test_a_repeated_feature_strays_as_far_as_in_the_articles_file(donut_file, many, feature):
+def test_a_repeated_feature_strays_as_far_as_in_the_articles_file(
+    donut_file, many, feature
+):
     ours, theirs = (
-        (rows[:, feature] / rows[:, 0]).std() for rows, _ in (many, load_donuts(donut_file))
+        (rows[:, feature] / rows[:, 0]).std()
+        for rows, _ in (many, load_donuts(donut_file))
     )
     assert ours == pytest.approx(theirs, rel=0.03)
 
 
-@pytest.mark.parametrize(("n_samples", "counts"), [(9000, [4500, 4500]), (5, [3, 2]), (1, [1])])
+@pytest.mark.parametrize(
+    ("n_samples", "counts"), [(9000, [4500, 4500]), (5, [3, 2]), (1, [1])]
+)
 def test_rows_are_sorted_by_label_and_shared_out_evenly(n_samples, counts):
     X, y = make_correlated_donuts(n_samples, random_state=0)
     assert X.shape == (n_samples, 4)
@@ -89,7 +108,9 @@ def test_the_same_random_state_draws_the_same_rows():
 
 
 def test_another_random_state_draws_other_rows():
-    first, second = (make_correlated_donuts(10, random_state=seed)[0] for seed in (0, 1))
+    first, second = (
+        make_correlated_donuts(10, random_state=seed)[0] for seed in (0, 1)
+    )
     assert not np.isin(first, second).any()
 
 
@@ -99,7 +120,9 @@ def test_no_samples_are_refused():
 
 
 @settings(max_examples=100)
-@given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=FINITE))
+@given(
+    hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=FINITE)
+)
 def test_prepared_columns_span_zero_to_one_or_are_zero(X):
     prepared, _ = prepare(X, random_state=0)
     assert prepared.dtype == np.float32
@@ -230,7 +253,10 @@ def test_clients_follow_their_formula():
     is_known = clients["income"] != None  # noqa: E711
     assert abs(np.mean(is_known) - 0.9) < 0.01
     income, age = clients["income"][is_known].astype(float), clients["age"][is_known]
-    assert kstest((np.log(income) - 10 - np.minimum(age, 50) / 50) / 0.3, "norm").pvalue > 0.01
+    assert (
+        kstest((np.log(income) - 10 - np.minimum(age, 50) / 50) / 0.3, "norm").pvalue
+        > 0.01
+    )
     orders = clients["orders"][is_known & ~is_odd].astype(float)
     of = income[~is_odd[is_known]] / 4000
     assert abs(np.mean((orders - of) ** 2 / of) - 1) < 0.05

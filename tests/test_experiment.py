@@ -8,7 +8,9 @@ import keras  # isort: skip  after keras_tied, which settles the backend
 
 @pytest.fixture(scope="module")
 def donuts():
-    X, _ = datasets.prepare(*datasets.make_correlated_donuts(600, random_state=0), random_state=0)
+    X, _ = datasets.prepare(
+        *datasets.make_correlated_donuts(600, random_state=0), random_state=0
+    )
     return X
 
 
@@ -29,7 +31,9 @@ def mse(X, rebuilt):
 
 
 def test_the_decoder_is_tied_to_the_encoder(result):
-    assert result.model.get_layer("decoder").tied_to is result.model.get_layer("encoder")
+    assert result.model.get_layer("decoder").tied_to is result.model.get_layer(
+        "encoder"
+    )
 
 
 def test_the_kernels_do_not_differ_at_all(result):
@@ -38,7 +42,9 @@ def test_the_kernels_do_not_differ_at_all(result):
 
 def test_the_code_is_the_sigmoid_of_an_affine_map(donuts, result):
     W, b, _ = weights(result.model)
-    np.testing.assert_allclose(result.code, 1 / (1 + np.exp(-(donuts @ W + b))), atol=1e-5)
+    np.testing.assert_allclose(
+        result.code, 1 / (1 + np.exp(-(donuts @ W + b))), atol=1e-5
+    )
 
 
 def test_the_reconstruction_is_the_code_times_the_kernel_transposed(result):
@@ -51,15 +57,24 @@ def test_the_errors_are_those_that_keras_evaluates_after_training(donuts, result
         (donuts[:401], result.train_mse),
         (donuts[401:], result.validation_mse),
     ):
-        assert error == pytest.approx(result.model.evaluate(part, part, verbose=0), rel=1e-4)
+        assert error == pytest.approx(
+            result.model.evaluate(part, part, verbose=0), rel=1e-4
+        )
 
 
 def test_history_is_that_of_keras_own_fit_with_validation_split(donuts):
     kernel = np.array([[0.5, -0.2], [0.1, 0.9], [-0.7, 0.3], [0.2, 0.4]])
     stock = experiment.build_model(kernel).fit(
-        donuts, donuts, batch_size=len(donuts), epochs=8, validation_split=0.33, verbose=0
+        donuts,
+        donuts,
+        batch_size=len(donuts),
+        epochs=8,
+        validation_split=0.33,
+        verbose=0,
     )
-    history, *_ = experiment._train_with_keras(experiment.split(donuts), kernel, 8, None)
+    history, *_ = experiment._train_with_keras(
+        experiment.split(donuts), kernel, 8, None
+    )
     for key in ("loss", "val_loss"):
         np.testing.assert_allclose(history[key], stock.history[key], rtol=1e-4)
 
@@ -105,7 +120,9 @@ def test_a_run_leaves_numpys_global_random_state_alone(donuts):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("engine", ["numpy", pytest.param("pytensor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", ["numpy", pytest.param("pytensor", marks=pytest.mark.slow)]
+)
 def test_another_engine_takes_the_same_path(donuts, result, engine):
     if engine == "pytensor":
         pytest.importorskip("pytensor")
@@ -121,7 +138,10 @@ def test_another_engine_takes_the_same_path(donuts, result, engine):
 def test_on_epoch_sees_every_epoch_in_order_with_its_costs(donuts, engine):
     seen = []
     result = experiment.run(
-        donuts, epochs=5, engine=engine, on_epoch=lambda epoch, logs: seen.append((epoch, {**logs}))
+        donuts,
+        epochs=5,
+        engine=engine,
+        on_epoch=lambda epoch, logs: seen.append((epoch, {**logs})),
     )
     history = result.history
     assert [epoch for epoch, _ in seen] == [0, 1, 2, 3, 4]
@@ -129,7 +149,9 @@ def test_on_epoch_sees_every_epoch_in_order_with_its_costs(donuts, engine):
         np.testing.assert_allclose([logs[key] for _, logs in seen], history[key])
 
 
-@pytest.mark.parametrize(("n_rows", "n_train"), [(3, 2), (4, 2), (101, 67), (9000, 6029)])
+@pytest.mark.parametrize(
+    ("n_rows", "n_train"), [(3, 2), (4, 2), (101, 67), (9000, 6029)]
+)
 def test_the_last_third_is_held_out(n_rows, n_train):
     X = np.arange(2 * n_rows, dtype=np.float32).reshape(n_rows, 2)
     train, validation = experiment.split(X)

@@ -14,7 +14,9 @@ def imported_modules(file: Path) -> set[tuple[str, ...]]:
     """The modules of ours that a file imports, as paths below the package."""
     modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras_tied"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "keras_tied"
+        ):
             parts = tuple(node.module.split(".")[1:])
             for name in (alias.name for alias in node.names):
                 place = SOURCE.joinpath(*parts, name)
@@ -65,17 +67,30 @@ def find_private_parts(source: str) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=aliases):
-                parts |= {a.name for a in aliases if a.name.startswith(("keras.src", "keras._"))}
-            case ast.ImportFrom(module=str(module)) if module.startswith(("keras.src", "keras._")):
+                parts |= {
+                    a.name
+                    for a in aliases
+                    if a.name.startswith(("keras.src", "keras._"))
+                }
+            case ast.ImportFrom(module=str(module)) if module.startswith(
+                ("keras.src", "keras._")
+            ):
                 parts.add(module)
             case ast.Attribute(value=ast.Name(id="keras"), attr="src"):
                 parts.add("keras.src")
-            case ast.Attribute(attr=name) if name.startswith("_") and not name.endswith("__"):
+            case ast.Attribute(attr=name) if name.startswith("_") and not name.endswith(
+                "__"
+            ):
                 parts.add(name)
             case ast.Call(
-                func=ast.Name(id="getattr" | "hasattr"), args=[_, ast.Constant(name), *_]
+                func=ast.Name(id="getattr" | "hasattr"),
+                args=[_, ast.Constant(name), *_],
             ):
-                parts |= {name} if name.startswith("_") and not name.endswith("__") else set()
+                parts |= (
+                    {name}
+                    if name.startswith("_") and not name.endswith("__")
+                    else set()
+                )
     return parts - NOT_OF_KERAS - OWN
 
 
@@ -94,7 +109,10 @@ def test_only_one_file_touches_the_private_parts_of_keras(file):
         "layer._flatten_layers()",
         "bar.progbar._start -= 1.0",
         "getattr(layer, '_layers', ())",
-        "class Mine(Layer):\n    def build(self, shape):\n        super()._lock_state()",
+        (
+            "class Mine(Layer):\n    def build(self, shape):\n       "
+            " super()._lock_state()"
+        ),
     ],
 )
 def test_a_private_part_of_keras_is_noticed(source):
@@ -108,7 +126,9 @@ def find_overridden(cls: type) -> set[str]:
     return {
         name
         for name in inherited & set(vars(cls))
-        if callable(vars(cls)[name]) and name.startswith("_") and not name.endswith("__")
+        if callable(vars(cls)[name])
+        and name.startswith("_")
+        and not name.endswith("__")
     }
 
 
@@ -117,10 +137,20 @@ def test_only_one_file_replaces_private_methods_of_keras():
 
     from keras_tied import _keras_internals, autoencoder, layers, training
 
-    assert {autoencoder.__name__, layers.__name__, training.__name__} < sys.modules.keys()
-    ours = [module for name, module in sys.modules.items() if name.startswith("keras_tied.")]
-    classes = {cls for each in ours for cls in vars(each).values() if isinstance(cls, type)}
+    assert {
+        autoencoder.__name__,
+        layers.__name__,
+        training.__name__,
+    } < sys.modules.keys()
+    ours = [
+        module for name, module in sys.modules.items() if name.startswith("keras_tied.")
+    ]
+    classes = {
+        cls for each in ours for cls in vars(each).values() if isinstance(cls, type)
+    }
     mine = {cls for cls in classes if cls.__module__.startswith("keras_tied.")}
     replacing = {cls.__module__ for cls in mine if find_overridden(cls)}
     assert replacing == {_keras_internals.__name__}
-    assert find_overridden(type("Mine", (keras.Model,), {"_lock_state": lambda self: None}))
+    assert find_overridden(
+        type("Mine", (keras.Model,), {"_lock_state": lambda self: None})
+    )

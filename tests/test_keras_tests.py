@@ -12,7 +12,11 @@ PROGRAM = Path(__file__).parents[1] / "tools" / "keras_tests.py"
 
 @pytest.mark.slow
 def test_a_file_of_keras_trains_by_our_fit_and_passes():
-    options = ["--backend", keras.backend.backend(), "callbacks/learning_rate_scheduler_test.py"]
+    options = [
+        "--backend",
+        keras.backend.backend(),
+        "callbacks/learning_rate_scheduler_test.py",
+    ]
     command = [sys.executable, str(PROGRAM), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

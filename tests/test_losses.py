@@ -13,11 +13,16 @@ from keras_tied.losses import NanMeanSquaredError
 numbers = st.one_of(st.just(np.nan), st.floats(-9, 9, width=32))
 
 
-@given(y=hnp.arrays("float32", (4, 3), elements=numbers), reduction=st.sampled_from(["sum", None]))
+@given(
+    y=hnp.arrays("float32", (4, 3), elements=numbers),
+    reduction=st.sampled_from(["sum", None]),
+)
 def test_sums_the_squares_of_what_is_there_over_the_number_of_features(y, reduction):
     predicted = np.random.default_rng(0).normal(size=y.shape).astype("float32")
     expected = np.nansum((y - predicted) ** 2, axis=1) / 3
-    found = keras.ops.convert_to_numpy(NanMeanSquaredError(reduction=reduction)(y, predicted))
+    found = keras.ops.convert_to_numpy(
+        NanMeanSquaredError(reduction=reduction)(y, predicted)
+    )
     expected = expected.sum() if reduction else expected
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 

@@ -54,8 +54,14 @@ def test_prose_wraps(page):
     long, fence = [], False
     for line, text in enumerate(page.read_text().splitlines(), 1):
         fence ^= text.strip().startswith(("```", "~~~"))
-        is_prose = not fence and not text.strip().startswith(("|", "#", "!", "<", "[", "$$"))
-        if is_prose and len(text) > WIDTH and " " in text[:WIDTH].strip().lstrip("-*0123456789. "):
+        is_prose = not fence and not text.strip().startswith(
+            ("|", "#", "!", "<", "[", "$$")
+        )
+        if (
+            is_prose
+            and len(text) > WIDTH
+            and " " in text[:WIDTH].strip().lstrip("-*0123456789. ")
+        ):
             long.append(line)
     assert not long
 

@@ -40,7 +40,9 @@ class TestKLSparsity:
         layer = layers.Identity(activity_regularizer=KLSparsity(target, factor))
         layer(x)
         expected = factor * divergence(x, target)
-        np.testing.assert_allclose(number(layer.losses[0]), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            number(layer.losses[0]), expected, rtol=1e-4, atol=1e-5
+        )
 
     def test_the_loss_of_a_layer_does_not_depend_on_the_batch_size(self):
         layer, losses = layers.Identity(activity_regularizer=KLSparsity()), []
@@ -78,7 +80,9 @@ class TestKLSparsity:
 
     def test_under_mixed_precision_the_penalty_is_computed_in_single_precision(self):
         x = activations(500, 4)
-        layer = layers.Identity(activity_regularizer=KLSparsity(), dtype="mixed_float16")
+        layer = layers.Identity(
+            activity_regularizer=KLSparsity(), dtype="mixed_float16"
+        )
         layer(x)
         assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float32"
         expected = divergence(x.astype("float16"), 0.05)
@@ -86,7 +90,9 @@ class TestKLSparsity:
 
     @pytest.mark.parametrize("target", [0.0, 1.0, -0.1, 1.5, float("nan")])
     def test_target_that_is_no_chance(self, target):
-        with pytest.raises(ValueError, match=r"KLSparsity takes as target .* received target="):
+        with pytest.raises(
+            ValueError, match=r"KLSparsity takes as target .* received target="
+        ):
             KLSparsity(target)
 
 
@@ -99,7 +105,9 @@ class TestOrthonormal:
     @pytest.mark.slow
     def test_it_is_the_formula(self, shape, factor, seed):
         kernel = np.random.default_rng(seed).normal(size=shape).astype("float32")
-        singular = np.linalg.svd(kernel.reshape(-1, shape[-1]).astype("float64"), compute_uv=False)
+        singular = np.linalg.svd(
+            kernel.reshape(-1, shape[-1]).astype("float64"), compute_uv=False
+        )
         expected = factor * np.sum((singular**2 - 1) ** 2)
         np.testing.assert_allclose(
             number(Orthonormal(factor)(kernel)), expected, rtol=1e-4, atol=1e-5
@@ -121,7 +129,9 @@ class TestOrthonormal:
         )
         model.compile(keras.optimizers.SGD(0.1), lambda _, code: 0.0 * ops.sum(code))
         for _ in range(60):
-            model.train_on_batch(np.ones((1, 6), "float32"), np.zeros((1, 3), "float32"))
+            model.train_on_batch(
+                np.ones((1, 6), "float32"), np.zeros((1, 3), "float32")
+            )
         kernel = model.layers[0].kernel.numpy()
         np.testing.assert_allclose(kernel.T, np.linalg.pinv(kernel), atol=1e-4)
 
@@ -142,14 +152,21 @@ class TestOrthonormal:
 
 
 @pytest.mark.parametrize(
-    "regularizer", [KLSparsity(0.2, 3.0), Orthonormal(0.5)], ids=lambda each: type(each).__name__
+    "regularizer",
+    [KLSparsity(0.2, 3.0), Orthonormal(0.5)],
+    ids=lambda each: type(each).__name__,
 )
 def test_saved_and_cloned_models_keep_it(regularizer, tmp_path):
     keyword = "activity" if isinstance(regularizer, KLSparsity) else "kernel"
-    layer = layers.Dense(3, "sigmoid", name="code", **{f"{keyword}_regularizer": regularizer})
+    layer = layers.Dense(
+        3, "sigmoid", name="code", **{f"{keyword}_regularizer": regularizer}
+    )
     model = keras.Sequential([keras.Input((4,)), layer])
     model.save(tmp_path / "model.keras")
-    copies = [keras.saving.load_model(tmp_path / "model.keras"), keras.models.clone_model(model)]
+    copies = [
+        keras.saving.load_model(tmp_path / "model.keras"),
+        keras.models.clone_model(model),
+    ]
     for copy in copies:
         found = getattr(copy.get_layer("code"), f"{keyword}_regularizer")
         assert type(found) is type(regularizer)

@@ -24,13 +24,16 @@ def test_a_number_has_three_significant_digits(number, text):
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.8962, "90 %"), (0.9996, "99.9 %"), (1.0, "100 %"), (0.0123, "1.2 %")]
+    ("share", "text"),
+    [(0.8962, "90 %"), (0.9996, "99.9 %"), (1.0, "100 %"), (0.0123, "1.2 %")],
 )
 def test_a_share_is_100_percent_only_if_it_is(share, text):
     assert format_share(share) == text
 
 
-@pytest.mark.parametrize(("one_in", "text"), [(1.3, "1"), (1234.5, "1,200"), (2000, "> 2,000")])
+@pytest.mark.parametrize(
+    ("one_in", "text"), [(1.3, "1"), (1234.5, "1,200"), (2000, "> 2,000")]
+)
 def test_a_rarity_has_two_significant_digits(one_in, text):
     assert format_rarity(one_in, 2000) == text
 
@@ -39,13 +42,18 @@ def test_a_reason_names_a_column_or_two_that_contradict_each_other():
     assert format_given(9_999_999.0) == format_given(9_999_999) == "9,999,999"
     assert (format_given(0.1234567), format_given(float("inf"))) == ("0.123457", "inf")
     alone = describe_reason([Cause("age", 1.0, "999", "34")], True)
-    assert alone == (
-        "age 999; the other columns suggest 34, and with that the row would be ordinary"
+    assert (
+        alone == "age 999; the other columns suggest 34, and with that the row would be"
+        " ordinary"
     )
     likely = describe_reason([Cause("owner", 1.0, "yes", "no", 41.3)], False)
     assert likely == "owner yes; the other columns make no 41 times as likely"
-    both = describe_reason([Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False)
-    assert both == "a 1 and b 9 seldom go together; the other columns suggest a 9 or b 2"
+    both = describe_reason(
+        [Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False
+    )
+    assert (
+        both == "a 1 and b 9 seldom go together; the other columns suggest a 9 or b 2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,8 @@ def test_a_reason_names_a_column_or_two_that_contradict_each_other():
         ("plum", "plum", "plum"),
     ],
 )
-def test_values_are_given_in_full_and_suggested_in_three_digits(value, given, suggestion):
+def test_values_are_given_in_full_and_suggested_in_three_digits(
+    value, given, suggestion
+):
     assert format_given(value) == given
     assert format_suggestion(value) == suggestion

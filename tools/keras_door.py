@@ -1,7 +1,8 @@
 """A plugin of pytest: Keras's tests train by `keras_tied.training.fit`, and tie what they call.
 
-It replaces `fit` of Keras's trainer. After every eager call of a layer that can be tied to, it
-checks the adjoint of the layer's linear part A: <A x, y> = <x, A' y>, A x by the layer itself.
+It replaces `fit` of Keras's trainer. After every eager call of a layer that can be tied
+to, it checks the adjoint of the layer's linear part A: <A x, y> = <x, A' y>, A x by the
+layer itself.
 """
 
 import inspect
@@ -194,7 +195,13 @@ def pytest_make_collect_report(collector):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        write({"test": str(collector.path), "outcome": "failed", "text": report.longreprtext})
+        write(
+            {
+                "test": str(collector.path),
+                "outcome": "failed",
+                "text": report.longreprtext,
+            }
+        )
 
 
 def pytest_sessionfinish():

@@ -1,8 +1,9 @@
 """Run Keras's own tests with `fit` and tied layers of ours: `keras_tests.py [FILES...]`.
 
-`keras_door.py` is what stands between. The tests are those of the installed Keras, and stay
-where they are. What fails is run once more with the stock `fit`, alone, to tell Keras's own
-failures apart. Prints, by file, how many tests passed, failed, and are not applicable.
+`keras_door.py` is what stands between. The tests are those of the installed Keras, and
+stay where they are. What fails is run once more with the stock `fit`, alone, to tell
+Keras's own failures apart. Prints, by file, how many tests passed, failed, and are not
+applicable.
 """
 
 import argparse
@@ -66,12 +67,23 @@ def run(tests, backend, door, scratch):
         "KERAS_DOOR_RESULTS": str(results),
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    options = ["-c", settings, "--rootdir", scratch, "-p", "keras_door", "-p", "no:cacheprovider"]
+    options = [
+        "-c",
+        settings,
+        "--rootdir",
+        scratch,
+        "-p",
+        "keras_door",
+        "-p",
+        "no:cacheprovider",
+    ]
     options += ["--continue-on-collection-errors", "-q", "--tb=short"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     log_file = Path(scratch, f"{backend}-{door}.log")
     with log_file.open("w") as log:
-        subprocess.run(command, cwd=scratch, env=environment, stdout=log, stderr=log, check=False)
+        subprocess.run(
+            command, cwd=scratch, env=environment, stdout=log, stderr=log, check=False
+        )
     if not results.exists():
         sys.exit(f"No test has run:\n{log_file.read_text()[-2000:]}")
     records = [json.loads(line) for line in results.read_text().splitlines()]
@@ -86,13 +98,21 @@ def run(tests, backend, door, scratch):
 def judge(records, backend, scratch):
     """The verdict of each test: passed, skipped, failed, stock, or why it is not applicable."""
     verdicts = {record["test"]: record["outcome"] for record in records}
-    failed = {record["test"]: record["text"] for record in records if record["outcome"] == "failed"}
+    failed = {
+        record["test"]: record["text"]
+        for record in records
+        if record["outcome"] == "failed"
+    }
     if not failed:
         return verdicts
     stock, _ = run(list(failed), backend, "shut", scratch)
     passes_stock = {record["test"] for record in stock if record["outcome"] == "passed"}
     for test, text in failed.items():
-        reasons = [reason for reason, pattern in NOT_APPLICABLE.items() if re.search(pattern, text)]
+        reasons = [
+            reason
+            for reason, pattern in NOT_APPLICABLE.items()
+            if re.search(pattern, text)
+        ]
         if reasons:
             verdicts[test] = reasons[0]
         elif test not in passes_stock:

@@ -17,7 +17,9 @@ def read_images(folder: Path, part: str) -> np.ndarray:
     """The images of a part of MNIST, "train" or "t10k", in [0, 1], `(rows, 784)`."""
     with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
         raw = file.read()
-    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype("float32") / 255
+    return (
+        np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype("float32") / 255
+    )
 
 
 def load_images(options: Options, n: int, n_test: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +47,10 @@ def make_network(features: int, policy: str, seed: int) -> Any:
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(policy)
     *hidden, width = get_widths(features)
-    stack = [*(keras.layers.Dense(units, "silu") for units in hidden), keras.layers.Dense(width)]
+    stack = [
+        *(keras.layers.Dense(units, "silu") for units in hidden),
+        keras.layers.Dense(width),
+    ]
     encoder = keras.Sequential([keras.Input((features,)), *stack])
     decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
     autoencoder = keras_tied.Autoencoder(encoder, decoder)

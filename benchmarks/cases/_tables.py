@@ -18,8 +18,8 @@ R_TABLES = "Computers BudgetItaly Schooling MunExp Treatment SLID".split()
 def find_adbench(options: Options, names: str = "") -> dict[str, Callable[[], Any]]:
     """ADBench's tables of `--data`, all or those of the names: rows and labels (1 for an anomaly).
 
-    Those of another folder are left out; without any, scikit-learn's tables of classes take their
-    place, with a twentieth of one class as anomalies.
+    Those of another folder are left out; without any, scikit-learn's tables of classes
+    take their place, with a twentieth of one class as anomalies.
     """
     paths = sorted((options.data / "adbench").glob("*.npz")) if options.data else []
     found = {path.stem.split("_", 1)[1]: partial(read_adbench, path) for path in paths}
@@ -57,7 +57,9 @@ def make_table(seed: int, n: int = 1000) -> pd.DataFrame:
     rng = np.random.default_rng(1000 + seed)
     d = 4 + seed % 9
     Z = rng.normal(size=(n, max(1, d // 3)))
-    X = Z @ rng.normal(size=(Z.shape[1], d)) + [0.1, 0.3, 0.6][seed % 3] * rng.normal(size=(n, d))
+    X = Z @ rng.normal(size=(Z.shape[1], d)) + [0.1, 0.3, 0.6][seed % 3] * rng.normal(
+        size=(n, d)
+    )
     if seed % 4 == 1:
         X = np.exp(0.5 * X / X.std(axis=0)) * 100
     if seed % 4 == 2:
@@ -106,7 +108,9 @@ def encode(table: pd.DataFrame) -> pd.DataFrame:
             features[name, "number"] = values.astype(float)
             continue
         for level in sorted(values.dropna().unique()):
-            features[name, level] = (values == level).astype(float).where(values.notna())
+            features[name, level] = (
+                (values == level).astype(float).where(values.notna())
+            )
     return pd.DataFrame(features)
 
 
@@ -118,7 +122,9 @@ def make_detectors() -> dict[str, tuple[Callable[[], Callable], tuple[str, ...]]
 
         return lambda X: -IsolationForest(random_state=0).fit(X).score_samples(X)
 
-    def make_pyod(module: str, name: str, **settings: Any) -> Callable[[np.ndarray], np.ndarray]:
+    def make_pyod(
+        module: str, name: str, **settings: Any
+    ) -> Callable[[np.ndarray], np.ndarray]:
         from importlib import import_module
 
         detector = getattr(import_module(f"pyod.models.{module}"), name)

@@ -39,23 +39,32 @@ def load_sample(load: Callable[[], Task], options: Options) -> Task:
     X, y = load()
     most = 300 if options.quick else 1000
     rows = sample(X, most, options.seed)
-    if not 0 < y[rows].sum() < len(rows):  # of the rarest anomalies none may be in the sample
+    if (
+        not 0 < y[rows].sum() < len(rows)
+    ):  # of the rarest anomalies none may be in the sample
         rows = np.append(np.flatnonzero(y)[:10], rows[: most - 10])
     return X[rows], y[rows]
 
 
-def measure(task: Task, scores: np.ndarray, seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: Task, scores: np.ndarray, seconds: dict[str, float]
+) -> dict[str, float]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     labels = task[1]
-    area, precision = roc_auc_score(labels, scores), average_precision_score(labels, scores)
+    area, precision = (
+        roc_auc_score(labels, scores),
+        average_precision_score(labels, scores),
+    )
     return {"area": float(area), "precision": float(precision)}
 
 
 def make_ours() -> Callable[[Task], np.ndarray]:
     from keras_tied import TiedAutoencoder
 
-    return lambda task: -TiedAutoencoder(0.9, random_state=0).fit(task[0]).score_samples(task[0])
+    return lambda task: (
+        -TiedAutoencoder(0.9, random_state=0).fit(task[0]).score_samples(task[0])
+    )
 
 
 def make_peer(make: Callable[[], Callable]) -> Callable[[Task], np.ndarray]:

@@ -53,19 +53,30 @@ def load(options: Options) -> Task:
     from keras_tied.experiment import split
 
     path = options.data / "donut_corr2.npy" if options.data else None
-    rows = load_donuts(path) if path and path.exists() else make_correlated_donuts(random_state=0)
+    rows = (
+        load_donuts(path)
+        if path and path.exists()
+        else make_correlated_donuts(random_state=0)
+    )
     return Task(*split(scale(*rows, random_state=0)[0]), 300 if options.quick else 3000)
 
 
-def measure(task: Task, history: History, seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: Task, history: History, seconds: dict[str, float]
+) -> dict[str, float]:
     from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
     from keras_tied.reference import NumpyAutoencoder
 
     loss = np.asarray(history.loss, dtype=float)
     if history.is_same:
         assert len(loss) == task.epochs, f"{len(loss)} epochs"
-        n, rates = min(500, task.epochs), {"learning_rate": LEARNING_RATE, "decay": DECAY}
-        oracle = NumpyAutoencoder(2, momentum=MOMENTUM, epochs=n, dtype="float64", **rates)
+        n, rates = (
+            min(500, task.epochs),
+            {"learning_rate": LEARNING_RATE, "decay": DECAY},
+        )
+        oracle = NumpyAutoencoder(
+            2, momentum=MOMENTUM, epochs=n, dtype="float64", **rates
+        )
         oracle.fit(task.train, initial_weights=(KERNEL, np.zeros(2), np.zeros(4)))
         apart = float(np.abs(loss[:n] / oracle.history_["loss"] - 1).max())
         assert apart < 1e-3, f"{apart} from the formulas"
@@ -80,7 +91,10 @@ def measure(task: Task, history: History, seconds: dict[str, float]) -> dict[str
 
 
 def make_options(task: Task) -> dict[str, Any]:
-    sizes = {"batch_size": len(task.train), "validation_batch_size": len(task.validation)}
+    sizes = {
+        "batch_size": len(task.train),
+        "validation_batch_size": len(task.validation),
+    }
     data = {"x": task.train, "y": task.train, "validation_data": (task.validation,) * 2}
     return {**data, **sizes, "epochs": task.epochs, "shuffle": False, "verbose": 0}
 
@@ -114,7 +128,9 @@ def make_lbfgs() -> Callable[[Task], History]:
 def make_keras() -> Callable[[Task], History]:
     from keras_tied.experiment import build_model
 
-    return lambda task: History(build_model(KERNEL).fit(**make_options(task)).history["loss"])
+    return lambda task: History(
+        build_model(KERNEL).fit(**make_options(task)).history["loss"]
+    )
 
 
 def make_formulas() -> Callable[[Task], History]:
@@ -122,7 +138,11 @@ def make_formulas() -> Callable[[Task], History]:
     from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
 
     def train(task: Task) -> History:
-        weights = kernel, bias, output_bias = KERNEL.copy(), np.zeros(2, "f"), np.zeros(4, "f")
+        weights = kernel, bias, output_bias = (
+            KERNEL.copy(),
+            np.zeros(2, "f"),
+            np.zeros(4, "f"),
+        )
         velocities, losses = [np.zeros_like(weight) for weight in weights], []
         for epoch in range(task.epochs):
             code = 1 / (1 + np.exp(-(task.train @ kernel + bias)))
@@ -130,9 +150,15 @@ def make_formulas() -> Callable[[Task], History]:
             losses.append(np.mean(residual**2))
             outward = 2 * residual / residual.size
             inward = outward @ kernel * code * (1 - code)
-            slopes = outward.T @ code + task.train.T @ inward, inward.sum(0), outward.sum(0)
+            slopes = (
+                outward.T @ code + task.train.T @ inward,
+                inward.sum(0),
+                outward.sum(0),
+            )
             rate = np.float32(LEARNING_RATE / (1 + DECAY * epoch))
-            for weight, velocity, slope in zip(weights, velocities, slopes, strict=True):
+            for weight, velocity, slope in zip(
+                weights, velocities, slopes, strict=True
+            ):
                 velocity *= np.float32(MOMENTUM)
                 velocity -= rate * slope
                 weight += velocity
@@ -165,11 +191,21 @@ def make_torch(compile: bool) -> Callable[[Task], History]:
     from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
 
     def train(task: Task) -> History:
-        rows, validation = torch.from_numpy(task.train), torch.from_numpy(task.validation)
-        kernel, bias = torch.tensor(KERNEL, requires_grad=True), torch.zeros(2, requires_grad=True)
+        rows, validation = (
+            torch.from_numpy(task.train),
+            torch.from_numpy(task.validation),
+        )
+        kernel, bias = (
+            torch.tensor(KERNEL, requires_grad=True),
+            torch.zeros(2, requires_grad=True),
+        )
         output_bias = torch.zeros(4, requires_grad=True)
-        optimizer = torch.optim.SGD([kernel, bias, output_bias], LEARNING_RATE, MOMENTUM)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + DECAY * step))
+        optimizer = torch.optim.SGD(
+            [kernel, bias, output_bias], LEARNING_RATE, MOMENTUM
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1 / (1 + DECAY * step)
+        )
 
         def compute_loss(rows: torch.Tensor) -> torch.Tensor:
             code = torch.sigmoid(rows @ kernel + bias)
@@ -205,14 +241,19 @@ def make_equinox(scan: bool) -> Callable[[Task], History]:
         output_bias: jax.Array
 
         def __call__(self, row: jax.Array) -> jax.Array:
-            return self.kernel @ jax.nn.sigmoid(row @ self.kernel + self.bias) + self.output_bias
+            return (
+                self.kernel @ jax.nn.sigmoid(row @ self.kernel + self.bias)
+                + self.output_bias
+            )
 
     optimizer = optax.sgd(lambda step: LEARNING_RATE / (1 + DECAY * step), MOMENTUM)
 
     def compute_loss(model: Autoencoder, rows: jax.Array) -> jax.Array:
         return jnp.mean((jax.vmap(model)(rows) - rows) ** 2)
 
-    def step(model: Autoencoder, state: Any, rows: jax.Array, validation: jax.Array) -> Any:
+    def step(
+        model: Autoencoder, state: Any, rows: jax.Array, validation: jax.Array
+    ) -> Any:
         loss, gradient = eqx.filter_value_and_grad(compute_loss)(model, rows)
         updates, state = optimizer.update(gradient, state)
         model = eqx.apply_updates(model, updates)
@@ -247,13 +288,24 @@ def make_mlp() -> Callable[[Task], History]:
 
     def train(task: Task) -> History:
         epochs = {"max_iter": task.epochs, "n_iter_no_change": task.epochs, "tol": 0}
-        steps = {"solver": "sgd", "learning_rate_init": 0.1, "momentum": 0.95, "alpha": 0}
+        steps = {
+            "solver": "sgd",
+            "learning_rate_init": 0.1,
+            "momentum": 0.95,
+            "alpha": 0,
+        }
         kind = {"activation": "logistic", "nesterovs_momentum": False, "shuffle": False}
         network = MLPRegressor(
-            hidden_layer_sizes=(2,), batch_size=len(task.train), **epochs, **steps, **kind
+            hidden_layer_sizes=(2,),
+            batch_size=len(task.train),
+            **epochs,
+            **steps,
+            **kind,
         )
         network.fit(task.train, task.train)
-        return History(2 * np.array(network.loss_curve_), False)  # scikit-learn's is half of it
+        return History(
+            2 * np.array(network.loss_curve_), False
+        )  # scikit-learn's is half of it
 
     return train
 
@@ -267,7 +319,12 @@ SYSTEMS = {
     "keras_tied on PyTorch": System(make_ours, TORCH, "torch", True),
     "keras.Model.fit": System(make_keras),
     "keras.Model.fit on TensorFlow": System(
-        make_keras, TF, "tensorflow", beside="keras_tied on TensorFlow", repeats=1, hot=False
+        make_keras,
+        TF,
+        "tensorflow",
+        beside="keras_tied on TensorFlow",
+        repeats=1,
+        hot=False,
     ),
     "keras.Model.fit on PyTorch": System(
         make_keras, TORCH, "torch", beside="keras_tied on PyTorch", repeats=2, hot=False
@@ -278,6 +335,8 @@ SYSTEMS = {
     "PyTorch, a loop": System(partial(make_torch, False), TORCH),
     "PyTorch, torch.compile": System(partial(make_torch, True), TORCH),
     "Equinox and Optax": System(partial(make_equinox, False), ("equinox", "optax")),
-    "Equinox and Optax, lax.scan": System(partial(make_equinox, True), ("equinox", "optax")),
+    "Equinox and Optax, lax.scan": System(
+        partial(make_equinox, True), ("equinox", "optax")
+    ),
     "MLPRegressor, untied": System(make_mlp),
 }

@@ -42,16 +42,26 @@ def draw(n: int, seed: int) -> np.ndarray:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     random, shares = np.random.default_rng(seed), 1 / (np.arange(2048) + 20)
     chosen = random.choice(2048, (n, 20), p=shares / shares.sum())
-    sizes, rows = random.exponential(1, (n, 20)).astype("f"), np.zeros((n, FEATURES), "f")
+    sizes, rows = (
+        random.exponential(1, (n, 20)).astype("f"),
+        np.zeros((n, FEATURES), "f"),
+    )
     for place in range(20):
         rows += sizes[:, place, None] * directions[chosen[:, place]]
-    return rows * np.float32(np.sqrt(FEATURES) / np.linalg.norm(rows[:2000], axis=1).mean())
+    return rows * np.float32(
+        np.sqrt(FEATURES) / np.linalg.norm(rows[:2000], axis=1).mean()
+    )
 
 
-def measure(task: Task, output: tuple[np.ndarray, int], seconds: dict[str, float]) -> dict:
+def measure(
+    task: Task, output: tuple[np.ndarray, int], seconds: dict[str, float]
+) -> dict:
     reconstruction, dead = output
     variance = np.sum((task.held_out - task.held_out.mean(axis=0)) ** 2)
-    return {"left": float(np.sum((reconstruction - task.held_out) ** 2) / variance), "dead": dead}
+    return {
+        "left": float(np.sum((reconstruction - task.held_out) ** 2) / variance),
+        "dead": dead,
+    }
 
 
 def make_ours() -> Callable[[Task], Any]:
@@ -68,7 +78,10 @@ def make_ours() -> Callable[[Task], Any]:
             inputs = keras.Input((FEATURES,))
             start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
             encoder = keras.layers.Dense(task.units, kernel_initializer=start)
-            scores, decoder = encoder(inputs), AuxK(tie(encoder, untie=True), window=WINDOW)
+            scores, decoder = (
+                encoder(inputs),
+                AuxK(tie(encoder, untie=True), window=WINDOW),
+            )
             outputs = decoder(KSparse(ACTIVE)(scores), rows=inputs, scores=scores)
             models.extend([keras.Model(inputs, outputs), decoder])
             models[0].compile(keras.optimizers.Adam(RATE), "mse")
@@ -90,8 +103,12 @@ def make_saelens() -> Callable[[Task], Any]:
         if not states:
             torch.manual_seed(0)
             sizes = {"d_in": FEATURES, "d_sae": task.units, "k": ACTIVE}
-            sae = TopKTrainingSAE(TopKTrainingSAEConfig(**sizes, dtype="float32", device="cpu"))
-            states.extend([sae, torch.optim.Adam(sae.parameters(), RATE), torch.zeros(task.units)])
+            sae = TopKTrainingSAE(
+                TopKTrainingSAEConfig(**sizes, dtype="float32", device="cpu")
+            )
+            states.extend(
+                [sae, torch.optim.Adam(sae.parameters(), RATE), torch.zeros(task.units)]
+            )
         sae, optimizer, idle = states
         for step, begin in enumerate(range(0, len(task.rows), BATCH)):
             output = sae.training_forward_pass(

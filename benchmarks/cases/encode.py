@@ -42,7 +42,9 @@ def setup(options: Options) -> None:
     arrays |= {f"bias{i}": bias for i, bias in enumerate(network.biases)}
     arrays |= {"X": X, "mean": X.mean(axis=0), "spread": X.std(axis=0)}
     linear = np.array(network.linear_units)
-    np.savez(options.folder / "rows.npz", **arrays, linear=linear, codes=model.transform(X))
+    np.savez(
+        options.folder / "rows.npz", **arrays, linear=linear, codes=model.transform(X)
+    )
 
 
 def prepare(options: Options) -> dict[str, Callable[[], Any]]:
@@ -58,7 +60,9 @@ def prepare(options: Options) -> dict[str, Callable[[], Any]]:
 
 
 def measure(
-    task: list[np.ndarray], output: tuple[list[np.ndarray], bool], seconds: dict[str, float]
+    task: list[np.ndarray],
+    output: tuple[list[np.ndarray], bool],
+    seconds: dict[str, float],
 ) -> dict[str, float]:
     codes, is_same = output
     with np.load("rows.npz") as file:  # in the folder that the worker runs in
@@ -71,7 +75,9 @@ def measure(
     return {"hot_seconds": each, "rows_per_second": len(task[0]) / each}
 
 
-def encode_with(encode: Callable[[np.ndarray], np.ndarray], is_same: bool = True) -> Callable:
+def encode_with(
+    encode: Callable[[np.ndarray], np.ndarray], is_same: bool = True
+) -> Callable:
     return lambda task: ([np.asarray(encode(rows)) for rows in task], is_same)
 
 
@@ -84,7 +90,9 @@ def make_ours() -> Callable:
 def make_onnx() -> Callable:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        "model.onnx", providers=["CPUExecutionProvider"]
+    )
     return encode_with(lambda rows: session.run(None, {"X": rows})[0])
 
 
@@ -102,7 +110,11 @@ def make_keras() -> Callable:
 def make_numpy() -> Callable:
     with np.load("rows.npz") as file:
         arrays = dict(file)
-    layers = [(arrays[f"kernel{i}"], arrays[f"bias{i}"]) for i in range(9) if f"bias{i}" in arrays]
+    layers = [
+        (arrays[f"kernel{i}"], arrays[f"bias{i}"])
+        for i in range(9)
+        if f"bias{i}" in arrays
+    ]
 
     def encode(rows: np.ndarray) -> np.ndarray:
         units = (rows - arrays["mean"]) / arrays["spread"]

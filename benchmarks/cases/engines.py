@@ -62,7 +62,7 @@ def measure(n: int, output: str, seconds: dict[str, float]) -> dict[str, float]:
     table = ds.dataset(output, format="parquet").to_table()
     shutil.rmtree(output, ignore_errors=True)  # or Ray adds the files of the next turn
     assert table.num_rows == n, f"{table.num_rows} rows of {n}"
-    from keras_tied.distributed import load_transform
+    from keras_tied.rows import load_transform
 
     expected, encode = np.zeros(2), load_transform("m.safetensors")
     for batch in ds.dataset("rows", format="parquet").to_batches():
@@ -75,7 +75,16 @@ def measure(n: int, output: str, seconds: dict[str, float]) -> dict[str, float]:
 
 def make_command(*options: str) -> Callable[[int], str]:
     output = "codes" if options else "codes.parquet"
-    command = [sys.executable, "-m", "keras_tied", "encode", "m.safetensors", "rows", "-o", output]
+    command = [
+        sys.executable,
+        "-m",
+        "keras_tied",
+        "encode",
+        "m.safetensors",
+        "rows",
+        "-o",
+        output,
+    ]
 
     def run(n: int) -> str:
         subprocess.run([*command, "--quiet", *options], check=True)
@@ -90,7 +99,9 @@ def make_recipe(name: str, *options: str) -> Callable[[int], str]:
     def run(n: int) -> str:
         folder = str(Path(f"codes_{name}").resolve())
         data = [str(Path(path).resolve()) for path in ("m.safetensors", "rows")]
-        subprocess.run([sys.executable, str(script), *data, folder, *options], check=True)
+        subprocess.run(
+            [sys.executable, str(script), *data, folder, *options], check=True
+        )
         return folder
 
     return run
@@ -99,7 +110,9 @@ def make_recipe(name: str, *options: str) -> Callable[[int], str]:
 SYSTEMS = {
     "keras-tied encode": System(make_command, ours=True),
     "keras-tied encode, Dask": System(
-        partial(make_command, "--cluster", "local", "--workers", "2"), ("distributed",), ours=True
+        partial(make_command, "--cluster", "local", "--workers", "2"),
+        ("distributed",),
+        ours=True,
     ),
     "Ray": System(partial(make_recipe, "ray"), ("ray",), ours=True),
     "Spark": System(partial(make_recipe, "spark", "local[2]"), ("pyspark",), ours=True),

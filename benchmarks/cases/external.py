@@ -38,9 +38,21 @@ def load_exponentials(options: Options) -> Any:
     from scipy.linalg import expm
 
     X = np.random.default_rng(0).standard_normal((20_000, 4)).astype("f")
-    Y = expm(X.reshape(-1, 2, 2).transpose(0, 2, 1)).transpose(0, 2, 1).reshape(-1, 4).astype("f")
+    Y = (
+        expm(X.reshape(-1, 2, 2).transpose(0, 2, 1))
+        .transpose(0, 2, 1)
+        .reshape(-1, 4)
+        .astype("f")
+    )
     n = 1000 if options.quick else 10_000
-    return "SimpleChains", X[:n], Y[:n], X[10_000:], Y[10_000:], 50 if options.quick else 500
+    return (
+        "SimpleChains",
+        X[:n],
+        Y[:n],
+        X[10_000:],
+        Y[10_000:],
+        50 if options.quick else 500,
+    )
 
 
 def load_umap(options: Options) -> Any:
@@ -88,20 +100,36 @@ def make_ours() -> Callable[[Any], Any]:
             case "SimpleChains", *data:
                 return fit_keras(keras_tied.training.fit, *data)
             case "UMAP", train, test:
-                return keras_tied.TiedAutoencoder(2, random_state=0).fit(train).reconstruct(test)
+                return (
+                    keras_tied.TiedAutoencoder(2, random_state=0)
+                    .fit(train)
+                    .reconstruct(test)
+                )
             case "PyOD", train, _, test, _:
-                return -keras_tied.TiedAutoencoder(random_state=0).fit(train).score_samples(test)
+                return (
+                    -keras_tied.TiedAutoencoder(random_state=0)
+                    .fit(train)
+                    .score_samples(test)
+                )
             case "ENCDR", X:
-                return keras_tied.TiedAutoencoder(8, random_state=0).fit(X).reconstruct(X)
+                return (
+                    keras_tied.TiedAutoencoder(8, random_state=0).fit(X).reconstruct(X)
+                )
 
     return run
 
 
-def fit_keras(fit: Callable, X: np.ndarray, Y: np.ndarray, _: Any, __: Any, steps: int) -> Callable:
+def fit_keras(
+    fit: Callable, X: np.ndarray, Y: np.ndarray, _: Any, __: Any, steps: int
+) -> Callable:
     import keras
 
     keras.utils.set_random_seed(0)
-    stack = [keras.layers.Dense(32, "tanh"), keras.layers.Dense(16, "tanh"), keras.layers.Dense(4)]
+    stack = [
+        keras.layers.Dense(32, "tanh"),
+        keras.layers.Dense(16, "tanh"),
+        keras.layers.Dense(4),
+    ]
     model = keras.Sequential([keras.Input((4,)), *stack])
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     fit(model, X, Y, batch_size=len(X), epochs=steps, shuffle=False, verbose=0)
@@ -131,7 +159,13 @@ def make_torch() -> Callable[[Any], Any]:
         X, Y, _, _, steps = take("SimpleChains", task)
         torch.manual_seed(0)
         rows, targets, nn = torch.from_numpy(X), torch.from_numpy(Y), torch.nn
-        stack = nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 16), nn.Tanh(), nn.Linear(16, 4)
+        stack = (
+            nn.Linear(4, 32),
+            nn.Tanh(),
+            nn.Linear(32, 16),
+            nn.Tanh(),
+            nn.Linear(16, 4),
+        )
         network = nn.Sequential(*stack)
         optimizer = torch.optim.Adam(network.parameters())
         for _ in range(steps):
@@ -153,9 +187,14 @@ def make_equinox() -> Callable[[Any], Any]:
         X, Y, _, _, steps = take("SimpleChains", task)
         keys = jax.random.split(jax.random.key(0), 3)
         sizes = [(4, 32), (32, 16), (16, 4)]
-        one, two, three = (eqx.nn.Linear(*s, key=k) for s, k in zip(sizes, keys, strict=True))
+        one, two, three = (
+            eqx.nn.Linear(*s, key=k) for s, k in zip(sizes, keys, strict=True)
+        )
         tanh = eqx.nn.Lambda(jnp.tanh)
-        network, adam = eqx.nn.Sequential([one, tanh, two, tanh, three]), optax.adam(1e-3)
+        network, adam = (
+            eqx.nn.Sequential([one, tanh, two, tanh, three]),
+            optax.adam(1e-3),
+        )
         state = adam.init(eqx.filter(network, eqx.is_array))
 
         @eqx.filter_jit
@@ -201,7 +240,11 @@ def make_pyod() -> Callable[[Any], Any]:
 def make_encdr() -> Callable[[Any], Any]:
     from encdr import ENCDR
 
-    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+    }
 
     def run(task: Any) -> Any:
         (X,) = take("ENCDR", task)

@@ -77,7 +77,9 @@ def fit_ties(n: int, X: np.ndarray) -> float:
     # isort: split
     import keras
 
-    encoder = keras.Sequential([keras.Input((16,)), *(keras.layers.Dense(16) for _ in range(n))])
+    encoder = keras.Sequential(
+        [keras.Input((16,)), *(keras.layers.Dense(16) for _ in range(n))]
+    )
     model = keras_tied.Autoencoder(encoder)
     model.compile("adam")
     return model.fit(X, batch_size=50, epochs=1, verbose=0).history["loss"][-1]
@@ -113,7 +115,9 @@ def describe(result: Any) -> str:
             cells = [", ".join(f"{size:,}" for size in sizes)]
             for measure, digits in (("seconds", 2), ("memory", 3)):
                 values = result.compute_values(system, measure)
-                known = [values[f"{n} {kind}"] for n in sizes if f"{n} {kind}" in values]
+                known = [
+                    values[f"{n} {kind}"] for n in sizes if f"{n} {kind}" in values
+                ]
                 cells.append(", ".join(f"{value:.{digits}g}" for value in known))
                 exponent = fit_exponent(result, system, measure, kind)
                 cells.append("" if exponent is None else f"{exponent:.2f}")
@@ -129,7 +133,11 @@ def draw_result(result: Any, measure: str, axis: Any) -> None:
             known = [n for n in sizes if f"{n} {kind}" in values]
             if len(known) > 1:
                 exponent = fit_exponent(result, system, measure, kind)
-                name = f"{kind}: {exponent:.2f}" if style == "-" else f"PCA, {kind}: {exponent:.2f}"
+                name = (
+                    f"{kind}: {exponent:.2f}"
+                    if style == "-"
+                    else f"PCA, {kind}: {exponent:.2f}"
+                )
                 heights = [values[f"{n} {kind}"] for n in known]
                 axis.loglog(known, heights, f"o{style}", color=f"C{index}", label=name)
     axis.set_title(result.measures[measure].title)

@@ -19,7 +19,9 @@ kernels, batches of 1,024, and half of the images, drawn anew in each epoch, mov
 of eight directions. The *error* is the squared one of a test image, summed over its pixels. Hinton
 and Salakhutdinov (Science, 2006) report 3.00 for the untied network of that shape.
 """
-CHOSEN_ON = "Settings were chosen on 10,000 of the training images, in runs of 12 epochs."
+CHOSEN_ON = (
+    "Settings were chosen on 10,000 of the training images, in runs of 12 epochs."
+)
 MEASURES = {"error": Measure("test error"), "seconds": SECONDS}
 PICTURE = ["error"]
 HOT, LONG, REPEATS, LIMIT = False, True, 1, 7200
@@ -35,7 +37,9 @@ class Task(NamedTuple):
 
 def prepare(options: Options) -> dict[str, Callable[[], Task]]:
     n, epochs = (2000, 3) if options.quick else (60_000, 60)
-    return {"images": lambda: Task(*load_images(options, n, 10_000), epochs, options.seed)}
+    return {
+        "images": lambda: Task(*load_images(options, n, 10_000), epochs, options.seed)
+    }
 
 
 def measure(
@@ -108,9 +112,14 @@ def make_ours() -> Callable[[Task], tuple[np.ndarray, list[float]]]:
         model.compile(optimizer)
         validation = {"validation_data": task.test, "validation_batch_size": 1000}
         history = model.fit(moved, epochs=task.epochs, verbose=0, **validation).history
-        return model.predict(task.test, verbose=0), [features * e for e in history["val_loss"]]
+        return model.predict(task.test, verbose=0), [
+            features * e for e in history["val_loss"]
+        ]
 
     return run
 
 
-SYSTEMS = {"keras_tied, Muon": System(make_ours, ours=True), "PCA, 30 components": System(make_pca)}
+SYSTEMS = {
+    "keras_tied, Muon": System(make_ours, ours=True),
+    "PCA, 30 components": System(make_pca),
+}

@@ -42,9 +42,14 @@ def setup(options: Options) -> None:
     random, n_rows = np.random.default_rng(0), count_rows(options)
     mixing = random.standard_normal((4, 16), dtype="f")
     schema = pa.schema([(f"c{index}", pa.float32()) for index in range(16)])
-    path, format = options.folder / "rows.parquet", {"compression": "none", "use_dictionary": False}
+    path, format = (
+        options.folder / "rows.parquet",
+        {"compression": "none", "use_dictionary": False},
+    )
     with parquet.ParquetWriter(path, schema, **format) as writer:
-        for begin in range(0, n_rows, ROWS_IN_GROUP):  # so that only one group is in memory
+        for begin in range(
+            0, n_rows, ROWS_IN_GROUP
+        ):  # so that only one group is in memory
             n = min(ROWS_IN_GROUP, n_rows - begin)
             rows = np.tanh(random.standard_normal((n, 4), dtype="f")) @ mixing
             rows += np.float32(0.1) * random.standard_normal((n, 16), dtype="f")
@@ -56,7 +61,9 @@ def prepare(options: Options) -> dict[str, Callable[[], tuple[str, int]]]:
     return {name: lambda name=name: (name, count_rows(options)) for name in COMMANDS}
 
 
-def measure(task: tuple[str, int], status: int, seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: tuple[str, int], status: int, seconds: dict[str, float]
+) -> dict[str, float]:
     assert status == 0, f"exit status {status}"
     if task[0] != "fit":
         from pyarrow import parquet

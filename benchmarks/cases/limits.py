@@ -17,7 +17,11 @@ curved ones with noise of Student's t, whose degrees of freedom are named. *Medi
 the median row.
 """
 CHOSEN_ON = "Nothing was chosen on these tables but for wine and diabetes."
-MEASURES = {"error": Measure("error"), "median": Measure("median error"), "seconds": SECONDS}
+MEASURES = {
+    "error": Measure("error"),
+    "median": Measure("median error"),
+    "seconds": SECONDS,
+}
 PICTURE = ["error"]
 HOT = False
 

@@ -18,7 +18,9 @@ squared error relative to that of the column's mean, *categories* the share of w
 of numbers see indicators of the categories, and the largest wins. missForest (Stekhoven and
 Bühlmann, 2012) is a loop of scikit-learn's forests for each column.
 """
-CHOSEN_ON = "The form of the imputation was chosen on other tables of R, and on made ones."
+CHOSEN_ON = (
+    "The form of the imputation was chosen on other tables of R, and on made ones."
+)
 MEASURES = {
     "numbers": Measure("numbers"),
     "categories": Measure("categories wrong", floor=0.01),
@@ -46,15 +48,26 @@ def hide(load: Callable[[], pd.DataFrame], seed: int) -> Task:
 
 
 def list_names(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    return list(table.select_dtypes(exclude="number")), list(table.select_dtypes("number"))
+    return list(table.select_dtypes(exclude="number")), list(
+        table.select_dtypes("number")
+    )
 
 
-def measure(task: Task, filled: pd.DataFrame, seconds: dict[str, float]) -> dict[str, float]:
-    gaps, (words, numbers) = task.holes.isna() & task.truth.notna(), list_names(task.truth)
+def measure(
+    task: Task, filled: pd.DataFrame, seconds: dict[str, float]
+) -> dict[str, float]:
+    gaps, (words, numbers) = (
+        task.holes.isna() & task.truth.notna(),
+        list_names(task.truth),
+    )
     assert filled.shape == task.truth.shape
     scale = task.truth[numbers].std().replace(0, 1)
-    of_mean = ((task.truth[numbers] - task.holes[numbers].mean()) / scale)[gaps[numbers]]
-    errors = ((filled[numbers].astype(float) - task.truth[numbers]) / scale)[gaps[numbers]]
+    of_mean = ((task.truth[numbers] - task.holes[numbers].mean()) / scale)[
+        gaps[numbers]
+    ]
+    errors = ((filled[numbers].astype(float) - task.truth[numbers]) / scale)[
+        gaps[numbers]
+    ]
     assert errors.notna().sum().sum() == gaps[numbers].sum().sum(), "gaps are left"
     ratio = (errors**2).sum().sum() / (of_mean**2).sum().sum()
     if not words:
@@ -67,7 +80,11 @@ def make_ours() -> Callable[[Task], pd.DataFrame]:
     from keras_tied import TiedAutoencoder
 
     def run(task: Task) -> pd.DataFrame:
-        return TiedAutoencoder(2, random_state=task.seed).fit(task.holes).impute(task.holes)
+        return (
+            TiedAutoencoder(2, random_state=task.seed)
+            .fit(task.holes)
+            .impute(task.holes)
+        )
 
     return run
 
@@ -79,7 +96,8 @@ def impute_encoded(imputer: Any, holes: pd.DataFrame) -> pd.DataFrame:
     filled = pd.DataFrame(filled, columns=features.columns) * spread + mean
     blocks = {name: filled[name] for name in holes}
     values = {
-        name: b["number"] if "number" in b else b.idxmax(axis=1) for name, b in blocks.items()
+        name: b["number"] if "number" in b else b.idxmax(axis=1)
+        for name, b in blocks.items()
     }
     return holes.fillna(pd.DataFrame(values))
 
@@ -97,15 +115,30 @@ def make_forests() -> Callable[[Task], pd.DataFrame]:
     from sklearn.impute import SimpleImputer
 
     def run(task: Task) -> pd.DataFrame:
-        holes, gaps, (words, numbers) = task.holes, task.holes.isna(), list_names(task.holes)
-        filled, last_squares, last_flips = impute_encoded(SimpleImputer(), holes), np.inf, np.inf
+        holes, gaps, (words, numbers) = (
+            task.holes,
+            task.holes.isna(),
+            list_names(task.holes),
+        )
+        filled, last_squares, last_flips = (
+            impute_encoded(SimpleImputer(), holes),
+            np.inf,
+            np.inf,
+        )
         for _ in range(10):  # until changes grow
             new = filled.copy()
             for name in gaps.sum()[gaps.any()].sort_values(kind="stable").index:
-                X, gap = encode(new.drop(columns=name)).to_numpy(), gaps[name].to_numpy()
-                kind = RandomForestClassifier if name in words else RandomForestRegressor
+                X, gap = (
+                    encode(new.drop(columns=name)).to_numpy(),
+                    gaps[name].to_numpy(),
+                )
+                kind = (
+                    RandomForestClassifier if name in words else RandomForestRegressor
+                )
                 forest = kind(100, max_features="sqrt", random_state=task.seed)
-                new.loc[gap, name] = forest.fit(X[~gap], holes[name][~gap]).predict(X[gap])
+                new.loc[gap, name] = forest.fit(X[~gap], holes[name][~gap]).predict(
+                    X[gap]
+                )
             squares = ((new[numbers] - filled[numbers]) ** 2).sum().sum()
             squares /= (new[numbers] ** 2).sum().sum()
             flips = (new[words] != filled[words]).sum().sum()

@@ -44,15 +44,24 @@ class Curve(NamedTuple):
 
 def prepare(options: Options) -> dict[str, Callable[[], Task]]:
     n, epochs = (2000, 3) if options.quick else (10_000, 4)
-    return {"images": lambda: Task(*load_images(options, n, 2000), epochs, options.seed)}
+    return {
+        "images": lambda: Task(*load_images(options, n, 2000), epochs, options.seed)
+    }
 
 
 def measure(task: Task, curve: Curve, seconds: dict[str, float]) -> dict[str, float]:
     error = task.test.shape[1] * mean_square(curve.reconstruct(task.test) - task.test)
     assert len(curve.errors) == task.epochs
-    assert abs(error / curve.errors[-1] - 1) < 0.02, f"{error}, and {curve.errors[-1]} was said"
-    numbers = {"error": error, "epoch_seconds": float(np.median(np.diff(curve.seconds)))}
-    for epoch, (at, value) in enumerate(zip(curve.seconds, curve.errors, strict=True), 1):
+    assert abs(error / curve.errors[-1] - 1) < 0.02, (
+        f"{error}, and {curve.errors[-1]} was said"
+    )
+    numbers = {
+        "error": error,
+        "epoch_seconds": float(np.median(np.diff(curve.seconds))),
+    }
+    for epoch, (at, value) in enumerate(
+        zip(curve.seconds, curve.errors, strict=True), 1
+    ):
         numbers |= {f"seconds_{epoch}": at, f"error_{epoch}": value}
     return numbers
 
@@ -67,17 +76,31 @@ def make_keras(policy: str = "float32", stock: bool = False) -> Callable[[Task],
         begin, curve = time.perf_counter(), ([], [])
         features = task.train.shape[1]
 
-        class KeepErrors(keras.callbacks.Callback if stock else keras_tied.training.Watcher):
+        class KeepErrors(
+            keras.callbacks.Callback if stock else keras_tied.training.Watcher
+        ):
             def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
                 curve[0].append(time.perf_counter() - begin)
                 curve[1].append(features * logs["val_loss"])
 
         model = make_network(features, policy, task.seed)
         model.compile(keras.optimizers.Adam(1e-3))
-        sizes = {"batch_size": BATCH, "validation_batch_size": 1000, "epochs": task.epochs}
+        sizes = {
+            "batch_size": BATCH,
+            "validation_batch_size": 1000,
+            "epochs": task.epochs,
+        }
         fit = partial(keras.Model.fit, model) if stock else model.fit
-        fit(task.train, validation_data=(task.test,), callbacks=[KeepErrors()], verbose=0, **sizes)
-        return Curve(*curve, lambda X: np.asarray(model.predict(X, verbose=0), dtype="float32"))
+        fit(
+            task.train,
+            validation_data=(task.test,),
+            callbacks=[KeepErrors()],
+            verbose=0,
+            **sizes,
+        )
+        return Curve(
+            *curve, lambda X: np.asarray(model.predict(X, verbose=0), dtype="float32")
+        )
 
     return run
 
@@ -100,14 +123,18 @@ def make_torch() -> Callable[[Task], Curve]:
                 error = torch.nn.functional.mse_loss(reconstruct(test), test).item()
             curve[0].append(time.perf_counter() - begin)
             curve[1].append(rows.shape[1] * error)
-        return Curve(*curve, lambda X: reconstruct(torch.from_numpy(X)).detach().numpy())
+        return Curve(
+            *curve, lambda X: reconstruct(torch.from_numpy(X)).detach().numpy()
+        )
 
     return run
 
 
 SYSTEMS = {
     "Autoencoder.fit": System(make_keras, ours=True),
-    "Autoencoder.fit, mixed_bfloat16": System(partial(make_keras, "mixed_bfloat16"), ours=True),
+    "Autoencoder.fit, mixed_bfloat16": System(
+        partial(make_keras, "mixed_bfloat16"), ours=True
+    ),
     "keras.Model.fit": System(partial(make_keras, stock=True)),
     "PyTorch, a loop": System(make_torch, ("torch",)),
 }

@@ -19,7 +19,9 @@ correlated by 0.7 or more. *Swapped*: another category. *Column named* is how of
 the largest share of the oddness is the one (of a contradiction one of the two). Detectors of
 numbers see indicators of categories, and means where a value is missing.
 """
-CHOSEN_ON = "The form of the score was chosen on twenty other tables of these two kinds."
+CHOSEN_ON = (
+    "The form of the score was chosen on twenty other tables of these two kinds."
+)
 MEASURES = {
     "area": Measure("area under ROC", "more"),
     "top": Measure("in the ten oddest", "more", 0.01),
@@ -42,7 +44,9 @@ def prepare(options: Options) -> dict[str, Callable[[], Task]]:
     for name, load in find_mixed(options.quick, 300 if options.quick else 500).items():
         for kind in ("marginal", "joint", "swapped"):
             if plant(load(), kind, options.seed).rows:
-                tasks[f"{kind}, {name}"] = partial(load_planted, load, kind, options.seed)
+                tasks[f"{kind}, {name}"] = partial(
+                    load_planted, load, kind, options.seed
+                )
     return tasks
 
 
@@ -58,7 +62,11 @@ def plant(table: pd.DataFrame, kind: str, seed: int) -> Task:
     ranks = table[numbers].rank(pct=True)
     correlations = table[numbers].corr("spearman").to_numpy()
     pairs = [(a, b) for a, b in np.argwhere(np.abs(correlations) >= 0.7) if a != b]
-    words = [n for n in table.select_dtypes(exclude="number") if 2 <= table[n].nunique() <= 12]
+    words = [
+        n
+        for n in table.select_dtypes(exclude="number")
+        if 2 <= table[n].nunique() <= 12
+    ]
     if not {"marginal": numbers, "joint": pairs, "swapped": words}[kind]:
         return Task(new, [], [])
     for row in rng.choice(len(table), PLANTED, replace=False):
@@ -71,7 +79,10 @@ def plant(table: pd.DataFrame, kind: str, seed: int) -> Task:
         elif kind == "joint":
             a, b = pairs[rng.integers(len(pairs))]
             name, of = numbers[a], (numbers[a], numbers[b])
-            high, low = ranks.iloc[:, b].between(0.8, 0.95), ranks.iloc[:, b].between(0.05, 0.2)
+            high, low = (
+                ranks.iloc[:, b].between(0.8, 0.95),
+                ranks.iloc[:, b].between(0.05, 0.2),
+            )
             row = rng.choice(np.flatnonzero(high | low))
             belongs_high = bool(high[row]) == (correlations[a, b] > 0)
             range_ = (0.05, 0.2) if belongs_high else (0.8, 0.95)
@@ -79,7 +90,11 @@ def plant(table: pd.DataFrame, kind: str, seed: int) -> Task:
         else:
             name = words[rng.integers(len(words))]
             shares = table[name].value_counts(normalize=True)
-            others = [word for word in shares[shares >= 0.05].index if word != table.at[row, name]]
+            others = [
+                word
+                for word in shares[shares >= 0.05].index
+                if word != table.at[row, name]
+            ]
             if not others:
                 continue
             value, of = others[rng.integers(len(others))], (name,)
@@ -108,12 +123,16 @@ def make_ours() -> Callable[[Task], tuple[np.ndarray, list[str]]]:
     def run(task: Task) -> tuple[np.ndarray, list[str]]:
         model = TiedAutoencoder(random_state=0).fit(task.table)
         shares = np.asarray(model.explain(task.table.iloc[task.rows]).shares)
-        return -model.score_samples(task.table), list(task.table.columns[shares.argmax(axis=1)])
+        return -model.score_samples(task.table), list(
+            task.table.columns[shares.argmax(axis=1)]
+        )
 
     return run
 
 
-def make_peer(make: Callable[[], Callable]) -> Callable[[Task], tuple[np.ndarray, list[str]]]:
+def make_peer(
+    make: Callable[[], Callable],
+) -> Callable[[Task], tuple[np.ndarray, list[str]]]:
     score = make()
 
     def run(task: Task) -> tuple[np.ndarray, list[str]]:

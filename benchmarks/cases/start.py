@@ -27,7 +27,9 @@ SCRIPTS = {
         "import": "import keras_tied",
         "help": "-m keras_tied --help",
         "first fit": READ + "from keras_tied import TiedAutoencoder as T; T(2).fit(X)",
-        "first encode": READ + "import keras_tied as k; k.load('m.safetensors').transform(X[:1])",
+        "first encode": (
+            READ + "import keras_tied as k; k.load('m.safetensors').transform(X[:1])"
+        ),
     },
     "PCA": {
         "import": "import sklearn.decomposition",
@@ -36,16 +38,22 @@ SCRIPTS = {
     },
     "Keras": {
         "import": "import keras",
-        "first fit": READ + "import keras; L = keras.layers; m = keras.Sequential([L.Dense(32, "
-        "'tanh'), L.Dense(2), L.Dense(32, 'tanh'), L.Dense(10)]); m.compile('adam', 'mse'); "
-        "m.fit(X, X, epochs=20, verbose=0)",
-        "first encode": READ + "import keras; m = keras.models.load_model('m.keras'); "
-        "m.predict(X[:1], verbose=0)",
+        "first fit": (
+            READ + "import keras; L = keras.layers; m = keras.Sequential([L.Dense(32,"
+            " 'tanh'), L.Dense(2), L.Dense(32, 'tanh'), L.Dense(10)]);"
+            " m.compile('adam', 'mse'); m.fit(X, X, epochs=20, verbose=0)"
+        ),
+        "first encode": (
+            READ + "import keras; m = keras.models.load_model('m.keras'); "
+            "m.predict(X[:1], verbose=0)"
+        ),
     },
     "ONNX Runtime": {
         "import": "import onnxruntime",
-        "first encode": READ + "import onnxruntime as o; s = o.InferenceSession('m.onnx'); "
-        "s.run(None, {'X': X[:1]})",
+        "first encode": (
+            READ + "import onnxruntime as o; s = o.InferenceSession('m.onnx'); "
+            "s.run(None, {'X': X[:1]})"
+        ),
     },
     "UMAP": {
         "import": "import umap",
@@ -53,12 +61,16 @@ SCRIPTS = {
     },
     "PyOD AutoEncoder": {
         "import": "from pyod.models import auto_encoder",
-        "first fit": READ + "from pyod.models.auto_encoder import AutoEncoder as A; "
-        "A(verbose=0).fit(X)",
+        "first fit": (
+            READ + "from pyod.models.auto_encoder import AutoEncoder as A; "
+            "A(verbose=0).fit(X)"
+        ),
     },
     "ENCDR": {
         "import": "import encdr",
-        "first fit": READ + f"from encdr import ENCDR; ENCDR(latent_dim=2, {QUIET}).fit(X)",
+        "first fit": (
+            READ + f"from encdr import ENCDR; ENCDR(latent_dim=2, {QUIET}).fit(X)"
+        ),
     },
 }
 NEEDS = {
@@ -76,7 +88,9 @@ def setup(options: Options) -> None:
     from keras_tied import TiedAutoencoder
 
     random = np.random.default_rng(0)
-    X = np.tanh(random.normal(size=(1000, 2)) @ random.normal(size=(2, 10))).astype("float32")
+    X = np.tanh(random.normal(size=(1000, 2)) @ random.normal(size=(2, 10))).astype(
+        "float32"
+    )
     np.save(options.folder / "rows.npy", X)
     model = TiedAutoencoder(2, random_state=0).fit(X)
     model.save(options.folder / "m.safetensors")
@@ -104,7 +118,9 @@ def make(system: str) -> Callable[[str], int]:
             raise NotImplementedError(f"no {task}")
         script = SCRIPTS[system][task]
         arguments = script.split() if script.startswith("-") else ["-c", script]
-        return subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL).returncode
+        return subprocess.run(
+            [sys.executable, *arguments], stdout=subprocess.DEVNULL
+        ).returncode
 
     return run
 

@@ -58,7 +58,9 @@ def split(load: Callable[[], np.ndarray], options: Options) -> Task:
     return Task(scaler.transform(train), scaler.transform(test), width, options.seed)
 
 
-def measure(task: Task, reconstruction: np.ndarray, seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: Task, reconstruction: np.ndarray, seconds: dict[str, float]
+) -> dict[str, float]:
     assert reconstruction.shape == task.test.shape
     assert np.isfinite(reconstruction).all()
     return {"error": mean_square(reconstruction - task.test)}
@@ -74,7 +76,9 @@ def make_ours() -> Callable[[Task], np.ndarray]:
     return run
 
 
-def make_transformer(module: str, name: str, **settings: Any) -> Callable[[Task], np.ndarray]:
+def make_transformer(
+    module: str, name: str, **settings: Any
+) -> Callable[[Task], np.ndarray]:
     from importlib import import_module
 
     transformer = getattr(import_module(module), name)
@@ -96,7 +100,11 @@ def make_mlp() -> Callable[[Task], np.ndarray]:
         kind = {"activation": "tanh", "early_stopping": True, "random_state": task.seed}
         units = min(max(64, 2 * task.train.shape[1]), 512)
         network = MLPRegressor(hidden_layer_sizes=(units, task.width, units), **kind)
-        return network.fit(task.train, task.train).predict(task.test).reshape(task.test.shape)
+        return (
+            network.fit(task.train, task.train)
+            .predict(task.test)
+            .reshape(task.test.shape)
+        )
 
     return run
 
@@ -123,10 +131,16 @@ def make_encdr() -> Callable[[Task], np.ndarray]:
     from encdr import ENCDR
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+    }
 
     def run(task: Task) -> np.ndarray:
-        model = ENCDR(latent_dim=task.width, random_state=task.seed, trainer_kwargs=quiet)
+        model = ENCDR(
+            latent_dim=task.width, random_state=task.seed, trainer_kwargs=quiet
+        )
         return model.fit(task.train.astype("f")).predict(task.test.astype("f"))
 
     return run
@@ -140,7 +154,9 @@ SYSTEMS = {
         partial(make_transformer, "sklearn.decomposition", "KernelPCA", **KERNEL_PCA)
     ),
     "MLPRegressor": System(make_mlp),
-    "UMAP": System(partial(make_transformer, "umap", "UMAP", n_jobs=1), ("umap",), repeats=2),
+    "UMAP": System(
+        partial(make_transformer, "umap", "UMAP", n_jobs=1), ("umap",), repeats=2
+    ),
     "PyOD AutoEncoder": System(make_pyod, ("pyod", "torch")),
     "ENCDR": System(make_encdr, ("encdr",), repeats=2),
 }

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks._case import HOT_SECONDS, MEMORY, SECONDS, Measure, Options, System, mean_square
+from benchmarks._case import (
+    HOT_SECONDS,
+    MEMORY,
+    SECONDS,
+    Measure,
+    Options,
+    System,
+    mean_square,
+)
 from benchmarks.cases._networks import load_images
 
 TITLE = "Tied and untied"
@@ -38,7 +46,9 @@ def prepare(options: Options) -> dict[str, Callable[[], Any]]:
     return {kind: partial(load, kind) for kind in ("dense", "convolutional")}
 
 
-def measure(task: Any, output: tuple[int, Callable], seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: Any, output: tuple[int, Callable], seconds: dict[str, float]
+) -> dict[str, float]:
     parameters, predict = output
     return {"parameters": parameters, "error": mean_square(predict(task[2]) - task[2])}
 
@@ -66,7 +76,10 @@ def make(is_tied: bool) -> Callable[[Any], tuple[int, Callable]]:
             side = shape[0] // 4
             strides = {"strides": 2, "padding": "same"}
             stack = [layers.Dense(side * side * 32), layers.Reshape((side, side, 32))]
-            stack += [layers.ReLU(), layers.Conv2DTranspose(16, 3, activation="relu", **strides)]
+            stack += [
+                layers.ReLU(),
+                layers.Conv2DTranspose(16, 3, activation="relu", **strides),
+            ]
             stack += [layers.Conv2DTranspose(1, 3, activation="sigmoid", **strides)]
         return keras.Sequential([keras.Input((32,)), *stack])
 
@@ -76,7 +89,9 @@ def make(is_tied: bool) -> Callable[[Any], tuple[int, Callable]]:
             keras.utils.set_random_seed(seed)
             encoder, shape = make_encoder(kind, train.shape[1:]), train.shape[1:]
             mirrored = keras_tied.mirror(encoder, output_activation="sigmoid")
-            model = keras.Sequential([encoder, mirrored if is_tied else make_decoder(kind, shape)])
+            model = keras.Sequential(
+                [encoder, mirrored if is_tied else make_decoder(kind, shape)]
+            )
             model.compile(keras.optimizers.Adam(0.002), "mse")
             setattr(run, kind, model)
         model = getattr(run, kind)

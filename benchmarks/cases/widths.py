@@ -35,10 +35,15 @@ def prepare(options: Options) -> dict[str, Callable[[], list[tuple[int, np.ndarr
                 tables.append((n, X + noise * random.normal(size=X.shape)))
         return tables
 
-    return {"linear": partial(make, lambda values: values), "curved": partial(make, np.tanh)}
+    return {
+        "linear": partial(make, lambda values: values),
+        "curved": partial(make, np.tanh),
+    }
 
 
-def measure(task: list, numbers: list[int], seconds: dict[str, float]) -> dict[str, float]:
+def measure(
+    task: list, numbers: list[int], seconds: dict[str, float]
+) -> dict[str, float]:
     off = np.abs(np.array(numbers) - [n for n, _ in task])
     return {"right": float((off == 0).mean()), "off": float(off.mean())}
 

@@ -29,13 +29,18 @@ def translate_inline(match: re.Match[str]) -> str:
 def translate(text: str) -> str:
     """Translate the Markdown that the docstrings use, outside of examples."""
     text = BLOCK_FORMULA.sub(
-        lambda match: f"{match[1]}.. math::\n\n{match[1]}    {' '.join(match[2].split())}\n", text
+        lambda match: (
+            f"{match[1]}.. math::\n\n{match[1]}    {' '.join(match[2].split())}\n"
+        ),
+        text,
     )
     text = LINK.sub(r"`\1 <\2>`__", text)
     return INLINE.sub(translate_inline, text)
 
 
-def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]):
+def on_docstring(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+):
     """Translate paragraphs; an example in a docstring is code already."""
     paragraphs = re.split(r"(\n\s*\n)", "\n".join(lines))
     lines[:] = "".join(
@@ -59,7 +64,13 @@ def skip_member(
 
 
 def sign_class(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str,
+    returns: str,
 ) -> tuple[str, None] | None:
     """A class takes what its `__init__` takes; Keras's `__new__` takes anything."""
     if what != "class" or not isinstance(obj.__init__, FunctionType):

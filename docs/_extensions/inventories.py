@@ -77,5 +77,8 @@ def map_projects(folder: Path) -> dict[str, tuple[str, str | tuple[None, str]]]:
     for project, (address, pages) in PROJECTS.items():
         path = folder / f"{project}.inv"
         write_inventory(path, project, pages)
-        mapping[project] = (address, str(path) if project == "keras" else (None, str(path)))
+        mapping[project] = (
+            address,
+            str(path) if project == "keras" else (None, str(path)),
+        )
     return mapping

@@ -2,8 +2,8 @@
 Deep, and tied layer by layer
 =============================
 
-The error of digits held out while a tied 64-48-32-8 autoencoder trains, and the pictures that it
-gives back beside those of PCA.
+The error of digits held out while a tied 64-48-32-8 autoencoder trains, and the
+pictures that it gives back beside those of PCA.
 """
 
 import keras_tied
@@ -34,7 +34,9 @@ figure = plt.figure(figsize=(9, 3.6), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
 axes = left.subplots()
 axes.plot(range(1, len(losses) + 1), losses, label="tied autoencoder")
-axes.axhline(np.mean((by_pca - test) ** 2), color="C1", linestyle="--", label="PCA, 8 components")
+axes.axhline(
+    np.mean((by_pca - test) ** 2), color="C1", linestyle="--", label="PCA, 8 components"
+)
 axes.set(xlabel="epoch", ylabel="squared error of digits held out", xscale="log")
 axes.legend(frameon=False)
 rows = {"given": test, "tied": autoencoder.predict(test, verbose=0), "PCA": by_pca}

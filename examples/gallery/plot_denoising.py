@@ -31,5 +31,7 @@ for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         axis.imshow(picture.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[])
     error = np.mean((pictures - test) ** 2)
-    line[0].set_ylabel(f"{name}\nerror {error:.3f}", rotation=0, ha="right", va="center")
+    line[0].set_ylabel(
+        f"{name}\nerror {error:.3f}", rotation=0, ha="right", va="center"
+    )
 plt.show()

@@ -2,7 +2,8 @@
 A dictionary of pictures
 ========================
 
-The strokes that add up to digits, six at a time: the directions of a sparse autoencoder's units
+The strokes that add up to digits, six at a time: the directions of a sparse
+autoencoder's units
 that are active most, where red is ink and blue takes ink away.
 """
 
@@ -23,7 +24,9 @@ encoder = keras.layers.Dense(UNITS, name="encoder")
 inputs = keras.Input((64,))
 code = keras_tied.layers.BatchTopK(ACTIVE, name="code")(encoder(inputs))
 of_norm_1 = keras.constraints.UnitNorm(axis=1)
-decoder = keras_tied.tie(encoder, untie=True, kernel_constraint=of_norm_1, name="decoder")
+decoder = keras_tied.tie(
+    encoder, untie=True, kernel_constraint=of_norm_1, name="decoder"
+)
 model = keras.Model(inputs, decoder(code))
 model.compile(keras.optimizers.Adam(3e-3), "mse")
 settings = {"batch_size": 64, "epochs": 60, "verbose": 0}
@@ -41,8 +44,8 @@ for axis, unit in zip(axes.flat, most, strict=True):
     axis.imshow(directions[unit].reshape(8, 8), cmap="RdBu_r", vmin=-0.6, vmax=0.6)
     axis.set_axis_off()
 figure.suptitle(
-    f"{(codes > 0).sum(axis=1).mean():.1f} of {UNITS} units add up to a digit: error {error:.4f}; "
-    f"PCA with {ACTIVE} components {pca_error:.4f}",
+    f"{(codes > 0).sum(axis=1).mean():.1f} of {UNITS} units add up to a digit: error"
+    f" {error:.4f}; PCA with {ACTIVE} components {pca_error:.4f}",
     fontsize=11,
 )
 plt.show()

@@ -2,8 +2,8 @@
 Digits along two units
 ======================
 
-The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the curved code keeps the
-kinds of digits further apart.
+The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the curved code
+keeps the kinds of digits further apart.
 """
 
 from keras_tied import TiedAutoencoder
@@ -26,7 +26,19 @@ for axis, (name, model) in zip(axes, models.items(), strict=True):
     right = neighbours.score(code[test], y[test])
     for digit in range(10):
         rows = y == digit
-        marker = f"${digit}$"  # the digit itself: ten colours alone are hard to tell apart
-        axis.scatter(*code[rows].T, s=22, marker=marker, linewidths=0.3, color=plt.cm.tab10(digit))
-    axis.set(title=f"{name}: 10 neighbours know {right:.0%}", xlabel="unit 1", ylabel="unit 2")
+        marker = (  # the digit itself: ten colours alone are hard to tell apart
+            f"${digit}$"
+        )
+        axis.scatter(
+            *code[rows].T,
+            s=22,
+            marker=marker,
+            linewidths=0.3,
+            color=plt.cm.tab10(digit),
+        )
+    axis.set(
+        title=f"{name}: 10 neighbours know {right:.0%}",
+        xlabel="unit 1",
+        ylabel="unit 2",
+    )
 plt.show()

@@ -2,7 +2,8 @@
 What has drifted
 ================
 
-How far the columns of a new table lie from those of an old one: one of them was moved, one was made
+How far the columns of a new table lie from those of an old one: one of them was moved,
+one was made
 narrower, and one lost some of its values.
 """
 
@@ -22,7 +23,9 @@ new["mean texture"] = texture.mean() + 0.4 * (texture - texture.mean())
 new.loc[np.random.default_rng(0).uniform(size=len(new)) < 0.1, "mean area"] = np.nan
 
 autoencoder = TiedAutoencoder(3, random_state=0).fit(old)
-report = Report.from_estimator(autoencoder, new, old=("old", old, -autoencoder.score_samples(old)))
+report = Report.from_estimator(
+    autoencoder, new, old=("old", old, -autoencoder.score_samples(old))
+)
 columns, score = report.find_drift()
 drifts = [score, *columns]
 
@@ -33,7 +36,11 @@ colours = ["C1" if drift.has_drifted else "C2" for drift in drifts]
 axes.barh(places, [drift.moved for drift in drifts], color=colours)
 axes.set_yticks(places, [drift.name for drift in drifts])
 for place, drift in zip(places, drifts, strict=True):
-    change = f"missing {drift.missing}" if drift.by_missing else f"{drift.before} → {drift.now}"
+    change = (
+        f"missing {drift.missing}"
+        if drift.by_missing
+        else f"{drift.before} → {drift.now}"
+    )
     axes.text(drift.moved + 0.005, place, change, va="center", fontsize=8)
 axes.invert_yaxis()
 axes.set(xlabel="share of the rows that lie elsewhere", ylabel="column", xlim=(0, 1.2))

@@ -2,7 +2,8 @@
 Rows, code, reconstruction and loss
 ===================================
 
-Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
+Four panels of a fitted estimator in one call, coloured by a label that it was not
+trained on.
 """
 
 from keras_tied import TiedAutoencoder
@@ -15,6 +16,10 @@ iris = load_iris(as_frame=True)
 autoencoder = TiedAutoencoder(1, random_state=0).fit(iris.data)
 kinds = iris.target_names[iris.target]
 AutoencoderDisplay.from_estimator(
-    autoencoder, iris.data, y=kinds, label_name="iris", figure=plt.figure(figsize=(8, 7.8))
+    autoencoder,
+    iris.data,
+    y=kinds,
+    label_name="iris",
+    figure=plt.figure(figsize=(8, 7.8)),
 )
 plt.show()

@@ -2,8 +2,8 @@
 What a gain is worth
 ====================
 
-The error while training, of an untied network, of a tied one, and of a tied one with a gain for
-each unit: one number a unit makes up for the kernel that is missing.
+The error while training, of an untied network, of a tied one, and of a tied one with a
+gain for each unit: one number a unit makes up for the kernel that is missing.
 """
 
 import keras_tied
@@ -21,7 +21,9 @@ def train(name):
     """Train 13-2-13 with a tanh code, and return its losses and its number of weights."""
     keras.utils.set_random_seed(0)
     encoder, inputs = Dense(2, "tanh"), keras.Input((13,))
-    decoder = Dense(13) if name == "untied" else keras_tied.tie(encoder, gain=name != "tied")
+    decoder = (
+        Dense(13) if name == "untied" else keras_tied.tie(encoder, gain=name != "tied")
+    )
     model = keras.Model(inputs, decoder(encoder(inputs)))
     model.compile(keras.optimizers.Adam(0.01), "mse")
     settings = {"batch_size": len(X), "epochs": 1500, "verbose": 0}

@@ -2,8 +2,8 @@
 Filling in
 ==========
 
-The error of what is filled in, by the share of values that are missing, beside scikit-learn's
-imputers.
+The error of what is filled in, by the share of values that are missing, beside
+scikit-learn's imputers.
 """
 
 import warnings
@@ -42,6 +42,10 @@ for (name, imputer), style in zip(
             filled = imputer.fit_transform(given)
         errors.append(np.mean((filled - X)[is_gap] ** 2))
     axes.plot(shares, errors, style, label=name)
-axes.set(xlabel="share of values missing", ylabel="squared error of what was filled in", ylim=0)
+axes.set(
+    xlabel="share of values missing",
+    ylabel="squared error of what was filled in",
+    ylim=0,
+)
 axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.92))
 plt.show()

@@ -2,7 +2,8 @@
 A k-sparse code
 ===============
 
-What each unit draws when only k of 64 may be active: few of them make parts of digits, many make
+What each unit draws when only k of 64 may be active: few of them make parts of digits,
+many make
 fine grain.
 """
 

@@ -2,8 +2,8 @@
 One adapter for both halves
 ===========================
 
-LoRA on the encoder's kernel adapts the decoder, too: the change of the kernel has rank 2 in each of
-them, and is the same.
+LoRA on the encoder's kernel adapts the decoder, too: the change of the kernel has rank
+2 in each of them, and is the same.
 """
 
 import keras_tied
@@ -15,7 +15,10 @@ from sklearn.datasets import load_digits
 
 digits = load_digits()
 X = (digits.data / 16).astype("float32")
-low, high = X[digits.target < 5], X[digits.target >= 5]  # trained on the first, adapted to the rest
+low, high = (
+    X[digits.target < 5],
+    X[digits.target >= 5],
+)  # trained on the first, adapted to the rest
 
 keras.utils.set_random_seed(0)
 layer = keras.layers.Dense(16, name="encoder")
@@ -38,7 +41,10 @@ figure, axes = plt.subplots(1, 2, figsize=(6.4, 5), sharey=True, layout="constra
 limit = np.abs(changes["encoder"]).max()
 for axis, (name, change) in zip(axes, changes.items(), strict=True):
     shown = axis.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    axis.set(title=f"{name}, rank {np.linalg.matrix_rank(change, 1e-4)}", xlabel="unit of the code")
+    axis.set(
+        title=f"{name}, rank {np.linalg.matrix_rank(change, 1e-4)}",
+        xlabel="unit of the code",
+    )
 axes[0].set_ylabel("pixel")
 figure.colorbar(shown, ax=axes, label="change of the kernel", shrink=0.8)
 error = model.evaluate(high, high, verbose=0)

@@ -2,8 +2,8 @@
 The shapes of a mirror
 ======================
 
-The numbers in a picture on its way through an encoder, and back through the decoder that ``mirror``
-has made of it.
+The numbers in a picture on its way through an encoder, and back through the decoder
+that ``mirror`` has made of it.
 """
 
 import keras_tied
@@ -27,7 +27,9 @@ decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
 steps = [("input", encoder.input_shape[1:])]
 steps += [(type(layer).__name__, layer.output.shape[1:]) for layer in encoder.layers]
 n_down = len(steps)
-steps += [(type(layer).__name__, layer.output.shape[1:]) for layer in decoder.layers[1:]]
+steps += [
+    (type(layer).__name__, layer.output.shape[1:]) for layer in decoder.layers[1:]
+]
 
 plt.style.use("tableau-colorblind10")
 figure, axes = plt.subplots(figsize=(6.6, 0.34 * len(steps) + 1), layout="constrained")

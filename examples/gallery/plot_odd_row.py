@@ -2,7 +2,8 @@
 Why a row is odd
 ================
 
-A row whose values are ordinary one by one: what it holds, what its other columns make likely, and
+A row whose values are ordinary one by one: what it holds, what its other columns make
+likely, and
 the share of each column in its oddness.
 """
 
@@ -15,7 +16,9 @@ from sklearn.datasets import load_diabetes
 patients = load_diabetes(as_frame=True, scaled=False).data.drop(columns="sex")
 row = patients.index[patients["bmi"].rank().eq(40).argmax()]  # a slim patient
 patients.loc[row, "s5"] = patients["s5"].quantile(0.97)  # with high triglycerides,
-patients.loc[row, "s3"] = patients["s3"].quantile(0.97)  # and much of the good cholesterol
+patients.loc[row, "s3"] = patients["s3"].quantile(
+    0.97
+)  # and much of the good cholesterol
 autoencoder = TiedAutoencoder(3, random_state=0).fit(patients)
 reasons = autoencoder.explain(patients.loc[[row]])
 rarity = autoencoder.rarity(patients.loc[[row]])[0]

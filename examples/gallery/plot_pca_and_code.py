@@ -2,7 +2,8 @@
 PCA against the code
 ====================
 
-Points along a curve, and all that a code of one number can say of them: PCA's is a line, the
+Points along a curve, and all that a code of one number can say of them: PCA's is a
+line, the
 autoencoder's a curve.
 """
 
@@ -14,7 +15,9 @@ from sklearn.decomposition import PCA
 
 rng = np.random.default_rng(0)
 angle = rng.uniform(-2.4, 2.4, 900)
-X = np.column_stack([np.sin(angle), np.cos(angle), 0.3 * angle]) + rng.normal(0, 0.06, (900, 3))
+X = np.column_stack([np.sin(angle), np.cos(angle), 0.3 * angle]) + rng.normal(
+    0, 0.06, (900, 3)
+)
 models = {"PCA": PCA(1), "tied autoencoder": TiedAutoencoder(1, random_state=0)}
 
 plt.style.use("tableau-colorblind10")

@@ -2,8 +2,8 @@
 Eight bits for both halves
 ==========================
 
-Reconstructed pixels before and after ``quantize("int8")``: the decoder reads the quantised kernel
-of the encoder, and the file is smaller.
+Reconstructed pixels before and after ``quantize("int8")``: the decoder reads the
+quantised kernel of the encoder, and the file is smaller.
 """
 
 import os
@@ -40,8 +40,12 @@ quantised, small = autoencoder.predict(X, verbose=0), measure_file()
 difference = np.sqrt(np.mean((quantised - given) ** 2) / np.mean(given**2))
 
 figure, axes = plt.subplots(figsize=(5.4, 4.8), layout="constrained")
-hexagons = axes.hexbin(given.ravel(), quantised.ravel(), bins="log", gridsize=50, cmap="viridis")
+hexagons = axes.hexbin(
+    given.ravel(), quantised.ravel(), bins="log", gridsize=50, cmap="viridis"
+)
 axes.set(xlabel="pixel, float32", ylabel="pixel, int8", aspect="equal")
-axes.set(title=f"apart by {difference:.1%} (RMS); file {size // 1000} → {small // 1000} kB")
+axes.set(
+    title=f"apart by {difference:.1%} (RMS); file {size // 1000} → {small // 1000} kB"
+)
 figure.colorbar(hexagons, label="pixels")
 plt.show()

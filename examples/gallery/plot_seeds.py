@@ -2,7 +2,8 @@
 Other seeds, similar maps
 =========================
 
-Three fits that differ in their seed alone: all of them start from PCA, so the maps are alike, and
+Three fits that differ in their seed alone: all of them start from PCA, so the maps are
+alike, and
 only single points move.
 """
 
@@ -18,9 +19,13 @@ for seed, axis in enumerate(axes):
     settings = {"hidden_layer_sizes": 24, "early_stopping": False, "weight_decay": 1e-3}
     autoencoder = TiedAutoencoder(2, random_state=seed, **settings).fit(wine.data)
     code = autoencoder.transform(wine.data)
-    for cultivar, (marker, colour) in enumerate(zip("os^", ("C0", "C1", "C3"), strict=True)):
+    for cultivar, (marker, colour) in enumerate(
+        zip("os^", ("C0", "C1", "C3"), strict=True)
+    ):
         name = f"cultivar {cultivar}"
-        axis.scatter(*code[wine.target == cultivar].T, s=14, c=colour, marker=marker, label=name)
+        axis.scatter(
+            *code[wine.target == cultivar].T, s=14, c=colour, marker=marker, label=name
+        )
     kept = autoencoder.reconstruction_r2_
     axis.set(title=f"seed {seed}: keeps {kept:.1%}", xlabel="unit 1", ylabel="unit 2")
 axes[0].legend(frameon=False, fontsize=8)

@@ -2,7 +2,8 @@
 JumpReLU, BatchTopK and KSparse
 ===============================
 
-How many units of a dictionary are active for a row, with three kinds of sparse code: as many for
+How many units of a dictionary are active for a row, with three kinds of sparse code: as
+many for
 each, as many on average, or as many as the row is worth.
 """
 
@@ -36,8 +37,18 @@ for axis, (name, sparse) in zip(axes, codes.items(), strict=True):
     reconstruction, code = model.predict(X, batch_size=1000, verbose=0)
     n_active = (code != 0).sum(axis=1)
     lost = np.mean((reconstruction - X) ** 2) / X.var()
-    axis.plot(n_directions + rng.uniform(-0.3, 0.3, 3000), n_active, ".", markersize=2, alpha=0.5)
+    axis.plot(
+        n_directions + rng.uniform(-0.3, 0.3, 3000),
+        n_active,
+        ".",
+        markersize=2,
+        alpha=0.5,
+    )
     axis.axline((0, 0), slope=1, color="0.4", linewidth=1, linestyle="--")
-    axis.set(title=f"{name}: loses {lost:.0%}", xlabel="directions in the row", xticks=[1, 6, 11])
+    axis.set(
+        title=f"{name}: loses {lost:.0%}",
+        xlabel="directions in the row",
+        xticks=[1, 6, 11],
+    )
 axes[0].set(ylabel="active units", ylim=(0, 36))
 plt.show()

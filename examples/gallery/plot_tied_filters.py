@@ -31,5 +31,7 @@ for unit, axis in enumerate(axes.flat):
     axis.set(xticks=[], yticks=[])
 figure.colorbar(shown, ax=axes, label="weight", shrink=0.8)
 error = model.evaluate(images, images, verbose=0)
-figure.suptitle(f"5 x 5 filters of one kernel, used twice; error {error:.4f}", fontsize=11)
+figure.suptitle(
+    f"5 x 5 filters of one kernel, used twice; error {error:.4f}", fontsize=11
+)
 plt.show()

@@ -2,8 +2,8 @@
 UMAP beside it
 ==============
 
-Maps of the digits by methods that keep neighbours, and by two that can also go back from the map to
-the pictures.
+Maps of the digits by methods that keep neighbours, and by two that can also go back
+from the map to the pictures.
 """
 
 from importlib.util import find_spec
@@ -33,8 +33,12 @@ for axis, (name, method) in zip(axes, methods.items(), strict=True):
     code = method.fit_transform(X)
     for digit in range(6):
         rows, colour = y == digit, plt.cm.tab10(digit)
-        axis.scatter(*code[rows].T, s=24, marker=f"${digit}$", linewidths=0.3, color=colour)
-    goes_back = "goes back" if hasattr(method, "inverse_transform") else "does not go back"
+        axis.scatter(
+            *code[rows].T, s=24, marker=f"${digit}$", linewidths=0.3, color=colour
+        )
+    goes_back = (
+        "goes back" if hasattr(method, "inverse_transform") else "does not go back"
+    )
     trust = trustworthiness(X, code, n_neighbors=10)
     axis.set(title=f"{name}, {goes_back}\ntrustworthiness {trust:.2f}")
     axis.set(xlabel="unit 1", ylabel="unit 2", xticks=[], yticks=[])

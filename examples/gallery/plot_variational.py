@@ -2,8 +2,8 @@
 A variational autoencoder with a tied decoder
 =============================================
 
-Digits that are drawn from a grid of codes, by a decoder that ``mirror`` made of the encoder's
-means.
+Digits that are drawn from a grid of codes, by a decoder that ``mirror`` made of the
+encoder's means.
 """
 
 import keras_tied
@@ -26,7 +26,9 @@ class Sampling(keras.layers.Layer):
     def call(self, inputs):
         """Draw a code."""
         mean, log_variance = inputs
-        divergence = keras.ops.square(mean) + keras.ops.exp(log_variance) - log_variance - 1
+        divergence = (
+            keras.ops.square(mean) + keras.ops.exp(log_variance) - log_variance - 1
+        )
         self.add_loss(5e-4 * keras.ops.mean(keras.ops.sum(divergence, axis=-1)))
         noise = keras.random.normal(keras.ops.shape(mean), seed=self.generator)
         return mean + keras.ops.exp(log_variance / 2) * noise
@@ -35,7 +37,9 @@ class Sampling(keras.layers.Layer):
 keras.utils.set_random_seed(0)
 inputs = keras.Input((64,))
 hidden = keras.layers.Dense(128, "silu")(inputs)
-mean, log_variance = (keras.layers.Dense(2, name=name)(hidden) for name in ("mean", "log_variance"))
+mean, log_variance = (
+    keras.layers.Dense(2, name=name)(hidden) for name in ("mean", "log_variance")
+)
 encoder = keras.Model(inputs, [mean, log_variance, Sampling()([mean, log_variance])])
 decoder = keras_tied.mirror(encoder, code="mean", output_activation="sigmoid")
 model = keras.Model(inputs, decoder(encoder(inputs)[2]))

@@ -2,7 +2,8 @@
 How wide a code
 ===============
 
-The error by the number of components, with two seeds: on rows held out it only falls, on values
+The error by the number of components, with two seeds: on rows held out it only falls,
+on values
 that are hidden it has its least at the number to take.
 """
 
@@ -12,14 +13,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 rng = np.random.default_rng(0)
-X = np.tanh(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 16))) @ rng.normal(size=(16, 10))
+X = np.tanh(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 16))) @ rng.normal(
+    size=(16, 10)
+)
 X += rng.normal(0, 0.2 * X.std(axis=0), X.shape)  # two hidden numbers, and noise
 
 curve = comparison.compare_widths(X, range(1, 5), n_seeds=2)
 _, _, _, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
 widths = [width.n_components for width in curve]
 figure = plt.figure(figsize=(7, 4.4))
-plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors, figure=figure)
+plotting.width_curve(
+    widths, errors, pca_errors, hidden_errors=hidden_errors, figure=figure
+)
 best = comparison.choose_width(curve)
 figure.axes[0].annotate(
     f"take {best}",

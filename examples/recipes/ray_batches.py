@@ -5,7 +5,7 @@ Each worker unpickles the function once, and is given Arrow tables. Needs `ray[d
 
 import sys
 
-from keras_tied.distributed import load_transform
+from keras_tied.rows import load_transform
 
 import pyarrow as pa
 import ray
@@ -21,5 +21,7 @@ def encode_table(table: pa.Table) -> pa.Table:
 
 ray.init(include_dashboard=False, logging_level="error")
 rows = ray.data.read_parquet(data)
-rows.map_batches(encode_table, batch_format="pyarrow", batch_size=None).write_parquet(output)
+rows.map_batches(encode_table, batch_format="pyarrow", batch_size=None).write_parquet(
+    output
+)
 ray.shutdown()

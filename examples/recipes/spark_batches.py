@@ -1,12 +1,13 @@
 """Encode a folder of Parquet files with Spark: python spark_batches.py MODEL DATA OUTPUT [MASTER].
 
-Each worker unpickles the function once, and is given Arrow batches. Needs `pyspark` 4 and Java.
+Each worker unpickles the function once, and is given Arrow batches. Needs `pyspark` 4
+and Java.
 """
 
 import sys
 from collections.abc import Iterator
 
-from keras_tied.distributed import load_transform
+from keras_tied.rows import load_transform
 
 import pyarrow as pa
 from pyspark.sql import SparkSession

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     )
     from keras_tied.autoencoder import Autoencoder, mirror
     from keras_tied.estimator import TiedAutoencoder, load
-    from keras_tied.layers import assert_tied, retie, tie, ties, trainable_variables, variables
+    from keras_tied.layers import (
+        assert_tied,
+        retie,
+        tie,
+        ties,
+        trainable_variables,
+        variables,
+    )
 
 __all__ = [
     "Autoencoder",
@@ -53,7 +60,8 @@ MODULES = {
     **dict.fromkeys(["Autoencoder", "mirror"], "autoencoder"),
     **dict.fromkeys(["TiedAutoencoder", "load"], "estimator"),
     **dict.fromkeys(
-        ["assert_tied", "retie", "tie", "ties", "trainable_variables", "variables"], "layers"
+        ["assert_tied", "retie", "tie", "ties", "trainable_variables", "variables"],
+        "layers",
     ),
 }
 """The modules of those public names that are not modules themselves."""

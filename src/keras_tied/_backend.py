@@ -1,6 +1,7 @@
 """Choose an installed Keras backend before Keras is imported, which fails for another.
 
-That is ``KERAS_BACKEND``; else what the user's ``keras.json`` names; else the first of `BACKENDS`.
+That is ``KERAS_BACKEND``; else what the user's ``keras.json`` names; else the first of
+`BACKENDS`.
 """
 
 import json
@@ -13,7 +14,9 @@ from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
-USER_CHOICE = os.environ.get("KERAS_BACKEND") or None  # read before `settle` sets the variable
+USER_CHOICE = (
+    os.environ.get("KERAS_BACKEND") or None
+)  # read before `settle` sets the variable
 
 KERAS_DEFAULTS = {  # the ``keras.json`` that Keras writes on its first import, on any backend
     "floatx": "float32",
@@ -62,8 +65,9 @@ def explain_missing() -> Iterator[None]:
         if name not in BACKENDS or is_installed(name):
             raise
         raise ImportError(
-            f"Keras needs a backend, and {name} is not installed: run 'python -m pip install jax', "
-            "or install tensorflow or torch and set KERAS_BACKEND to its name."
+            f"Keras needs a backend, and {name} is not installed: run 'python -m pip"
+            " install jax', or install tensorflow or torch and set KERAS_BACKEND to"
+            " its name."
         ) from error
 
 

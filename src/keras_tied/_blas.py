@@ -52,10 +52,13 @@ class BlasLimit:
     def wait_for_blocks(self) -> None:
         """Before a fork, wait for the blocks that threads compute, and let none begin.
 
-        A thread can be within OpenBLAS, and hold its lock, which the child would wait for forever.
+        A thread can be within OpenBLAS, and hold its lock, which the child would wait
+        for forever.
         """
         self.lock.acquire()
-        self.held = [block for block in self.blocks if block.acquire(timeout=LONGEST_BLOCK)]
+        self.held = [
+            block for block in self.blocks if block.acquire(timeout=LONGEST_BLOCK)
+        ]
 
     def go_on(self) -> None:
         """Go on after a fork."""
@@ -84,7 +87,10 @@ if hasattr(os, "register_at_fork"):
 
 def _blas_threads() -> list[tuple[Any, int]]:
     """Each BLAS that is loaded, NumPy's and maybe SciPy's, and its number of threads."""
-    return [(each, each.num_threads) for each in _blas_libraries("scipy.linalg" in sys.modules)]
+    return [
+        (each, each.num_threads)
+        for each in _blas_libraries("scipy.linalg" in sys.modules)
+    ]
 
 
 @cache
@@ -96,7 +102,8 @@ def _blas_libraries(with_scipy: bool) -> list[Any]:
 
 def _set_blas_threads(numbers: list[tuple[Any, int]]) -> None:
     for library, number in numbers:
-        # From threadpoolctl 3.8 on, what other threads than the first one set is ignored.
+        # From threadpoolctl 3.8 on, what other threads than the first one set is
+        # ignored.
         release = getattr(library, "clear_controlling_thread", lambda force: None)
         release(force=True)
         library.set_num_threads(number)

@@ -40,12 +40,16 @@ class CheckpointFile:
             arrays, notes = unpack(self.path.read_bytes())
             complete = notes["digest"] == digest((arrays, notes | {"digest": ""}))
         except Exception as error:  # whatever a file may hold
-            raise ValueError(f"{str(self.path)!r} is no checkpoint; delete it.") from error
+            raise ValueError(
+                f"{str(self.path)!r} is no checkpoint; delete it."
+            ) from error
         if not complete:
             raise ValueError(f"{str(self.path)!r} is damaged; delete it to begin anew.")
         return arrays, notes
 
-    def write(self, arrays: Mapping[str, Array], notes: Mapping[str, Any], begin: float) -> None:
+    def write(
+        self, arrays: Mapping[str, Array], notes: Mapping[str, Any], begin: float
+    ) -> None:
         """Write arrays and notes, the work on which began at a time of `time.monotonic`."""
         notes = {**notes, "digest": ""}
         content = pack(arrays, notes | {"digest": digest((arrays, notes))})
@@ -55,8 +59,9 @@ class CheckpointFile:
                 part.write_bytes(content)
         except OSError as error:  # a full disk shall not cost the training
             warnings.warn(
-                f"The checkpoint {str(self.path)!r} cannot be written ({error.strerror or error}): "
-                "training goes on, from an earlier one if it dies.",
+                f"The checkpoint {str(self.path)!r} cannot be written"
+                f" ({error.strerror or error}): training goes on, from an earlier one"
+                " if it dies.",
                 stacklevel=2,
             )
         self.last = time.monotonic()
@@ -101,7 +106,9 @@ def digest(value: Any) -> str:
             sha256.update(f"{len(value)}:".encode())
             list(map(add, value))
         else:
-            sha256.update(f"{getattr(value, '__qualname__', None) or repr(value)};".encode())
+            sha256.update(
+                f"{getattr(value, '__qualname__', None) or repr(value)};".encode()
+            )
 
     add(value)
     return sha256.hexdigest()

@@ -16,14 +16,16 @@ def configure(backend: str | None = None) -> str:
     """Write a backend into the user's ``keras.json``, and keep its other settings.
 
     Args:
-        backend: one of `_backend.BACKENDS`. None for the one that the file names, if that is the
-            user's choice and installed, or else the first that is installed.
+        backend: one of `_backend.BACKENDS`. None for the one that the file names, if
+            that is the user's choice and installed, or else the first that is
+            installed.
 
     Returns:
         What was done, in a sentence.
 
     Raises:
-        ValueError: if there is no such backend, it is not installed, or the file is not JSON.
+        ValueError: if there is no such backend, it is not installed, or the file is not
+            JSON.
     """
     file, choice = _backend.settings_file(), _backend.read_user_setting()
     if backend is None and choice and _backend.is_installed(choice):
@@ -35,13 +37,17 @@ def configure(backend: str | None = None) -> str:
     if backend not in _backend.BACKENDS:
         raise ValueError(f"Keras has no backend {backend!r}; name one of {choices}.")
     if not _backend.is_installed(backend):
-        raise ValueError(f"{backend} is not installed; install it, or name another of {choices}.")
+        raise ValueError(
+            f"{backend} is not installed; install it, or name another of {choices}."
+        )
     settings = dict(_backend.KERAS_DEFAULTS)
     with suppress(FileNotFoundError):
         try:
             settings |= json.loads(file.read_text(encoding="utf-8"))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file} is not a JSON object; correct it, or delete it.") from error
+            raise ValueError(
+                f"{file} is not a JSON object; correct it, or delete it."
+            ) from error
     file.parent.mkdir(parents=True, exist_ok=True)
     settings |= SIGNATURE | {"backend": backend}
     with replace_atomically(file.resolve()) as part:

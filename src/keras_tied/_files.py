@@ -18,7 +18,8 @@ from keras_tied._signals import clean_up_at_signal
 
 # Not on Windows, where a file that is open cannot be replaced.
 CANNOT_FLUSH_FOLDERS = {
-    getattr(errno, name) for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
+    getattr(errno, name)
+    for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
 }
 """What systems answer that cannot flush folders; others could, and say that they have not."""
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
@@ -28,22 +29,29 @@ fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
     """Return the absolute path of a file that will be written, links followed, or raise.
 
-    It has one of the endings, such as `"csv.gz"`; messages call it by the user's option.
+    It has one of the endings, such as `"csv.gz"`; messages call it by the user's
+    option.
     """
     name = f"{option} {str(output)!r}".lstrip()
     if not any(output.name.lower()[1:].endswith(f".{ending}") for ending in endings):
         endings_text = ", ".join(f".{ending}" for ending in endings)
-        raise ValueError(f"{name} has not one of the endings {endings_text}; choose one.")
+        raise ValueError(
+            f"{name} has not one of the endings {endings_text}; choose one."
+        )
     if output.is_dir():
         raise ValueError(f"{name} is a folder; name a file in it.")
     if output.exists() and not output.is_file():
-        raise ValueError(f"{name} is a pipe or a device, and would be replaced; name a file.")
+        raise ValueError(
+            f"{name} is a pipe or a device, and would be replaced; name a file."
+        )
     target = output.resolve()
     if not target.parent.is_dir():
         folder = repr(str(output.parent))
         raise ValueError(f"{name} is in a folder that does not exist; create {folder}.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise ValueError(f"{name} is in a folder that you may not write to; name another.")
+        raise ValueError(
+            f"{name} is in a folder that you may not write to; name another."
+        )
     return target
 
 
@@ -76,13 +84,16 @@ def temporary_folder() -> Iterator[str]:
 def replace_atomically(target: Path) -> Iterator[Path]:
     """A new file beside the target, which becomes the target once it is whole, and on the disk.
 
-    Errors and interruptions leave nothing of it; what a killed process left, the next one deletes.
+    Errors and interruptions leave nothing of it; what a killed process left, the next
+    one deletes.
     """
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     for left in target.parent.glob(f".keras-tied-{digest}-*"):
         _delete_if_left(left)
-    part = target.with_name(f".keras-tied-{digest}-{secrets.token_hex(8)}{target.suffix}")
+    part = target.with_name(
+        f".keras-tied-{digest}-{secrets.token_hex(8)}{target.suffix}"
+    )
     remove = partial(part.unlink, missing_ok=True)
     with clean_up_at_signal(remove), _hold(part):
         try:
@@ -104,7 +115,8 @@ def replace_atomically(target: Path) -> Iterator[Path]:
 def _hold(part: Path) -> Iterator[None]:
     """Create a file, locked as long as this process lives: the lock tells others that it is used.
 
-    A number of a process would not, where containers share a folder and count from 1 each.
+    A number of a process would not, where containers share a folder and count from 1
+    each.
     """
     while fcntl is not None:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)

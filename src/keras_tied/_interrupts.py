@@ -31,7 +31,9 @@ class Interruption:
     """A function that returns whether Ctrl-C was pressed within `interrupts`."""
 
     handler: _InterruptHandler
-    outermost: bool  # whether no caller is within `interrupts` too, and reports it to the user
+    outermost: (
+        bool  # whether no caller is within `interrupts` too, and reports it to the user
+    )
 
     def __call__(self) -> bool:
         return self.handler.is_interrupted
@@ -41,9 +43,9 @@ class Interruption:
 def interrupts() -> Iterator[Interruption]:
     """Note the first Ctrl-C instead of raising; the value is a function that returns whether.
 
-    A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of every `fit`,
-    share the outermost one's state. Outside the main thread, and where the signal has another
-    handler, nothing changes.
+    A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of
+    every `fit`, share the outermost one's state. Outside the main thread, and where the
+    signal has another handler, nothing changes.
 
     Examples:
         >>> from keras_tied.training import interrupts

@@ -21,7 +21,9 @@ def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     """The layer and every layer that it holds, at any depth or right in itself."""
     if not isinstance(layer, keras.Layer):
         return []
-    return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
+    return (
+        list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
+    )
 
 
 def drop_repeats(layers: Iterable[keras.Layer]) -> list[keras.Layer]:
@@ -41,7 +43,8 @@ def notes_on(layer: keras.Layer) -> dict[str, Any]:
 def forget_calls(layer: keras.Layer) -> None:
     """Forget the symbolic calls so far.
 
-    A graph counts calls from its own first one: if the constructor of a layer makes another, a
+    A graph counts calls from its own first one: if the constructor of a layer makes
+    another, a
     rebuilt graph takes the wrong one.
     """
     layer._inbound_nodes.clear()
@@ -66,7 +69,9 @@ def upstream_layers(
 
 def callers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that hold `layer`, Keras works on and does not copy, innermost first."""
-    at_work = _first_layers(lambda module, _: module.startswith("keras.") and module not in COPIES)
+    at_work = _first_layers(
+        lambda module, _: module.startswith("keras.") and module not in COPIES
+    )
     others = [each for each in drop_repeats(at_work) if each is not layer]
     return [each for each in others if layer in flatten_layers(each)]
 
@@ -79,7 +84,9 @@ def model_of_file() -> keras.Layer | None:
 
 def model_being_loaded() -> keras.Layer | None:
     """The model, or the layer, whose weights are being read from a file; None if none are."""
-    loaded = _first_layers(lambda module, name: module in FILES and name == "_load_state")
+    loaded = _first_layers(
+        lambda module, name: module in FILES and name == "_load_state"
+    )
     return loaded[-1] if loaded else None
 
 
@@ -90,13 +97,17 @@ def is_reading_file() -> bool:
 
 def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = _first_layers(lambda module, function: function == "get_config" or module in COPIES)
+    read = _first_layers(
+        lambda module, function: function == "get_config" or module in COPIES
+    )
     return drop_repeats(reversed(read))
 
 
 def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
     """The layers that running functions, chosen by module and name, have as first arguments."""
-    chosen = [each for each in _frames() if is_chosen(_module(each), each.f_code.co_name)]
+    chosen = [
+        each for each in _frames() if is_chosen(_module(each), each.f_code.co_name)
+    ]
     return [layer for layer in map(_first_argument, chosen) if layer is not None]
 
 
@@ -113,8 +124,9 @@ def _module(frame: FrameType) -> str:
 def _first_argument(frame: FrameType) -> keras.Layer | None:
     """The first argument of a function, if it is a layer.
 
-    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it runs, so
-    this must not be asked of a function of the user's that may hold something large.
+    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
+    runs, so this must not be asked of a function of the user's that may hold something
+    large.
     """
     if not frame.f_code.co_argcount:
         return None
@@ -138,13 +150,19 @@ def reader_of_variables() -> tuple[str, keras.Layer] | None:
 def model_being_trained() -> keras.Layer | None:
     """The model whose `fit` or `train_on_batch`, Keras's or this package's, is running."""
     modules, methods = ("keras.", "keras_tied.training."), ("fit", "train_on_batch")
-    trained = _first_layers(lambda module, name: name in methods and module.startswith(modules))
+    trained = _first_layers(
+        lambda module, name: name in methods and module.startswith(modules)
+    )
     return trained[-1] if trained else None
 
 
 def in_training_loop() -> bool:
     """Whether Keras or this package is training, evaluating or predicting."""
-    ours = (each for each in map(_module, _frames()) if each.startswith(("keras.", "keras_tied.")))
+    ours = (
+        each
+        for each in map(_module, _frames())
+        if each.startswith(("keras.", "keras_tied."))
+    )
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
@@ -165,7 +183,9 @@ def tracks_gradient(tensor: Any) -> bool:
 def holds_numbers(variable: keras.Variable) -> bool:
     """Whether a variable holds its numbers: Keras's JAX trainer takes them away while it runs."""
     value = variable._value
-    return value is not None and not (hasattr(value, "is_deleted") and value.is_deleted())
+    return value is not None and not (
+        hasattr(value, "is_deleted") and value.is_deleted()
+    )
 
 
 def stored_numbers(variable: keras.Variable) -> Any:
@@ -201,9 +221,12 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
 def layer_chain(model: Any) -> list[keras.Layer] | None:
     """The layers of a Sequential or Functional model, if each takes what the one before it gives.
 
-    Nested models are laid open. None for anything else, and for a model with a `call` of its own.
+    Nested models are laid open. None for anything else, and for a model with a `call`
+    of its own.
     """
-    graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith("keras.")
+    graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith(
+        "keras."
+    )
     if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
         return None
     path: list[keras.Layer] = []
@@ -262,7 +285,10 @@ def build_for_training(model: keras.Model, batch: Any) -> bool:
     """
     try:
         model._symbolic_build(data_batch=batch)
-    except (RuntimeError, ValueError):  # a model without `call`, and one that refuses the batch
+    except (
+        RuntimeError,
+        ValueError,
+    ):  # a model without `call`, and one that refuses the batch
         return False
     return True
 

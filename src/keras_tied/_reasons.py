@@ -28,7 +28,8 @@ class Cause(NamedTuple):
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     """Tell why a row is odd, by the columns with the largest shares above 0, the largest first.
 
-    `is_ordinary` is whether the row would be ordinary with what is expected in the first column.
+    `is_ordinary` is whether the row would be ordinary with what is expected in the
+    first column.
     """
     if not causes:
         return "no column alone makes it odd"
@@ -41,14 +42,19 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
             suggestion = f"make {first.expected} {times} times as likely"
         return f"{first.column} {first.given}; the other columns {suggestion}{mended}"
     second = others[0]
-    if second.share >= CONTRADICTION * first.share and first.share + second.share >= MAIN_SHARE:
+    if (
+        second.share >= CONTRADICTION * first.share
+        and first.share + second.share >= MAIN_SHARE
+    ):
         mended = mended.replace("that", "the former")
         return (
-            f"{first.column} {first.given} and {second.column} {second.given} seldom go together; "
-            f"the other columns suggest {first.column} {first.expected} or {second.column} "
-            f"{second.expected}{mended}"
+            f"{first.column} {first.given} and {second.column} {second.given} seldom go"
+            f" together; the other columns suggest {first.column} {first.expected} or"
+            f" {second.column} {second.expected}{mended}"
         )
-    values = [f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes]
+    values = [
+        f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes
+    ]
     return f"several columns: {', '.join(values)}"
 
 
@@ -58,7 +64,9 @@ def format_given(value: Any) -> str:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_value(value, 40)
-    is_whole = value % 1 == 0 and abs(value) < 1e15  # whole decimals, as a column with gaps has
+    is_whole = (
+        value % 1 == 0 and abs(value) < 1e15
+    )  # whole decimals, as a column with gaps has
     comma = "," if abs(value) >= SMALLEST_WITH_COMMA else ""
     return format(value, f"{comma}.0f" if is_whole else f"{comma}.6g")
 

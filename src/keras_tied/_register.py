@@ -17,17 +17,26 @@ class _KerasImportHook:  # a base of importlib.abc would take long to import
     ) -> ModuleSpec | None:
         if name != "keras" and not name.startswith("keras_tied."):
             return None
-        specs = (f.find_spec(name, path, target) for f in sys.meta_path if f is not self)
+        specs = (
+            f.find_spec(name, path, target) for f in sys.meta_path if f is not self
+        )
         spec = next((spec for spec in specs if spec is not None), None)
-        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
+        if (
+            spec is None
+            or spec.loader is None
+            or not hasattr(spec.loader, "exec_module")
+        ):
             return spec
         from copy import copy  # Keras imports it, too
 
-        spec.loader = copy(spec.loader)  # a loader may serve several modules, as pytest's does
+        spec.loader = copy(
+            spec.loader
+        )  # a loader may serve several modules, as pytest's does
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
-            # Not earlier: a caller may ask for a spec and not execute it, as `python -m` does.
+            # Not earlier: a caller may ask for a spec and not execute it, as
+            # `python -m` does.
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
             try:
@@ -47,7 +56,10 @@ def register() -> None:
         for module in MODULES:
             import_module(f"keras_tied.{module}")
     else:
-        # One of a package that was imported before, and forgotten, would call this one for ever.
+        # One of a package that was imported before, and forgotten, would call this one
+        # for ever.
         name = _KerasImportHook.__name__
-        sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != name]
+        sys.meta_path[:] = [
+            finder for finder in sys.meta_path if type(finder).__name__ != name
+        ]
         sys.meta_path.insert(0, _KerasImportHook())

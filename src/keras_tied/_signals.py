@@ -26,7 +26,8 @@ def clean_up_at_signal(clean_up: Callable[[], object]) -> Iterator[None]:
 class EndingSignals:
     """Ends the process at once, but within `interrupts`.
 
-    An exception would be dropped in a destructor, and abort the process in a callback of C++.
+    An exception would be dropped in a destructor, and abort the process in a callback
+    of C++.
     """
 
     received: int | None = None  # the first signal
@@ -63,15 +64,19 @@ def run(command: Callable[[], int]) -> None:
     code = command()
     if signals.received is not None:
         if code == 0:
-            print("keras-tied: interrupted; this is the result so far.", file=sys.stderr)
+            print(
+                "keras-tied: interrupted; this is the result so far.", file=sys.stderr
+            )
         code = FIRST_CODE + signals.received
     _handle(signal.SIG_DFL)
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    except OSError:  # the reader of a pipe is gone, or a disk is full, which Python reports
+    except (
+        OSError
+    ):  # the reader of a pipe is gone, or a disk is full, which Python reports
         sys.exit(code)
-    # Not Python's own exit, which takes a fifth of the time of a short command to free what the
-    # system frees anyway.
+    # Not Python's own exit, which takes a fifth of the time of a short command to free
+    # what the system frees anyway.
     atexit._run_exitfuncs()
     os._exit(code)

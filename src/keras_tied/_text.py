@@ -15,7 +15,8 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
     if len(text) > longest:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
-    # A file name may hold bytes that are no text, which Python keeps as lone surrogates.
+    # A file name may hold bytes that are no text, which Python keeps as lone
+    # surrogates.
     return replace_controls(text.encode("utf-8", "replace").decode())
 
 

@@ -15,7 +15,8 @@ from sklearn.utils import check_array
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
-from keras_tied.estimator import TiedAutoencoder, internal
+from keras_tied.estimator import TiedAutoencoder
+from keras_tied.fitting.width import measure_hidden
 
 TEST_SHARE = 0.3
 FEWEST_ROWS = 10  # rows that a comparison needs
@@ -24,8 +25,8 @@ FEWEST_ROWS = 10  # rows that a comparison needs
 class Width(NamedTuple):
     """A code of one width: mean squared errors of standardised values, of several seeds the mean.
 
-    `hidden_error` is that of `TiedAutoencoder` at values that were hidden from it; NaN if none
-    could be hidden, as of a single column.
+    `hidden_error` is that of `TiedAutoencoder` at values that were hidden from it; NaN
+    if none could be hidden, as of a single column.
     """
 
     n_components: int
@@ -47,24 +48,28 @@ def compare_widths(
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
 
-    The model learns from 70 % of the rows and reconstructs the others, once with each seed; their
-    columns are standardised by the mean and the variance of the former. Missing values (NaN) do not
-    count in the error, which falls with each component more, down to 0.
+    The model learns from 70 % of the rows and reconstructs the others, once with each
+    seed; their columns are standardised by the mean and the variance of the former.
+    Missing values (NaN) do not count in the error, which falls with each component
+    more, down to 0.
 
-    The error of values that are hidden, and reconstructed from the others of their rows, is least
-    where the code holds what the columns have in common, and rises where it holds the noise of
-    single ones: `choose_width` gives that width (Wold, "Cross-validatory estimation of the number
-    of components in factor and principal components models", Technometrics 20, 1978; Owen and
-    Perry, "Bi-cross-validation of the SVD and the nonnegative matrix factorization", Annals of
-    Applied Statistics 3, 2009).
+    The error of values that are hidden, and reconstructed from the others of their
+    rows, is least where the code holds what the columns have in common, and rises where
+    it holds the noise of single ones: `choose_width` gives that width (Wold,
+    "Cross-validatory estimation of the number
+    of components in factor and principal components models", Technometrics 20, 1978;
+    Owen and Perry, "Bi-cross-validation of the SVD and the nonnegative matrix
+    factorization", Annals of Applied Statistics 3, 2009).
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
         widths: numbers of components.
-        column_of: (features,) the column that each feature belongs to, as the levels of a category
-            do; the features of one are hidden together. Defaults to a column for each.
+        column_of: (features,) the column that each feature belongs to, as the levels of
+            a category do; the features of one are hidden together. Defaults to a column
+            for each.
         random_state: seed of the split and of the fits. Defaults to 0.
-        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
+        n_seeds: the number of repetitions, with the seeds from `random_state` on.
+            Defaults to 1.
         on_width: called with each width before its fit. Defaults to none.
 
     Raises:
@@ -90,12 +95,19 @@ def compare_widths(
         if on_width is not None:
             on_width(n_components)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of columns without values in the training part
+            warnings.simplefilter(
+                "ignore"
+            )  # of columns without values in the training part
             pairs = zip(seeds, splits, strict=True)
-            runs = [_measure_width(n_components, seed, *split, columns) for seed, split in pairs]
+            runs = [
+                _measure_width(n_components, seed, *split, columns)
+                for seed, split in pairs
+            ]
         errors, pca_errors, hidden_errors = zip(*runs, strict=True)
         error, pca_error, hidden_error = map(fmean, (errors, pca_errors, hidden_errors))
-        curve.append(Width(n_components, error, pca_error, hidden_error, errors, pca_errors))
+        curve.append(
+            Width(n_components, error, pca_error, hidden_error, errors, pca_errors)
+        )
     return curve
 
 
@@ -111,9 +123,9 @@ def choose_width(curve: Sequence[Width]) -> int:
     """
     if any(math.isnan(width.hidden_error) for width in curve):
         raise ValueError(
-            "numbers of components are compared by hidden values, which are reconstructed from "
-            "other columns, and no value could be hidden: there is one column, or too few values; "
-            "give one number of components."
+            "numbers of components are compared by hidden values, which are"
+            " reconstructed from other columns, and no value could be hidden: there is"
+            " one column, or too few values; give one number of components."
         )
     return min(curve, key=lambda width: width.hidden_error).n_components
 
@@ -135,7 +147,7 @@ def _measure_width(
     train, complete = np.nan_to_num(train), np.nan_to_num(test)  # the means are 0
     pca = PCA(n_components, random_state=seed).fit(train)
     by_pca = pca.inverse_transform(pca.transform(complete))
-    hidden_error = internal.measure_hidden(autoencoder.reconstruct, test, columns, seed)
+    hidden_error = measure_hidden(autoencoder.reconstruct, test, columns, seed)
     error = _mean_square(autoencoder.reconstruct(test) - test)
     return error, _mean_square(by_pca - test), hidden_error
 
@@ -151,20 +163,30 @@ def count_most_components(n_rows: int, n_features: int) -> int:
     return min(n_rows - math.ceil(TEST_SHARE * n_rows), n_features - 1)
 
 
-def _split_rows(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
+def _split_rows(
+    X: ArrayLike, n_components: int, random_state: int
+) -> tuple[Array, Array]:
     """Return the rows to learn from and the held-out rows, standardised."""
-    limits = {"ensure_min_samples": FEWEST_ROWS, "ensure_min_features": 2, "input_name": "X"}
+    limits = {
+        "ensure_min_samples": FEWEST_ROWS,
+        "ensure_min_features": 2,
+        "input_name": "X",
+    }
     dtypes = [np.float64, np.float32]
     rows = check_array(X, dtype=dtypes, ensure_all_finite="allow-nan", **limits)
-    train, test = train_test_split(rows, test_size=TEST_SHARE, random_state=random_state)
+    train, test = train_test_split(
+        rows, test_size=TEST_SHARE, random_state=random_state
+    )
     most = count_most_components(*rows.shape)
     if not 1 <= n_components <= most:
         raise ValueError(
-            f"n_components={n_components} must be between 1 and {most}, for {train.shape[1]} "
-            f"features and {len(train)} rows to learn from."
+            f"n_components={n_components} must be between 1 and {most}, for"
+            f" {train.shape[1]} features and {len(train)} rows to learn from."
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # a column may be missing altogether
         scaler = StandardScaler().fit(train)
     return scaler.transform(train), scaler.transform(test)
 

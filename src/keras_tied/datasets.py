@@ -18,8 +18,9 @@ def make_correlated_donuts(
     """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64, in their order.
 
     A row of label k has a radius r ~ N(5, 1) for k = 0 or N(10, 1) for k = 1, an angle
-    θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and v are
-    independent U(0.9, 1.1). These are the numbers that can be read off the article's own file.
+    θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and
+    v are independent U(0.9, 1.1). These are the numbers that can be read off the
+    article's own file.
 
     Args:
         n_samples: Rows to draw. Of an odd number, label 0 gets one more.
@@ -35,7 +36,9 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    from sklearn.utils import check_random_state  # takes a second, and `load_donuts` needs none
+    from sklearn.utils import (
+        check_random_state,
+    )  # takes a second, and `load_donuts` needs none
 
     rng: np.random.RandomState = check_random_state(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
@@ -46,13 +49,17 @@ def make_correlated_donuts(
     return np.column_stack([first, radius * np.sin(angle), copies]), y
 
 
-def make_clients(n_samples: int = 300, random_state: RandomState = None) -> dict[str, list[Any]]:
+def make_clients(
+    n_samples: int = 300, random_state: RandomState = None
+) -> dict[str, list[Any]]:
     """Make up a table of clients, by column: text, whole numbers, decimals, dates and truth values.
 
-    With e ~ N(0, 1) anew each time, an age is U{18..79}, the income exp(10 + min(age, 50) / 50 +
-    0.3 e), the orders are Poisson(income / 4000), and 40 + 5 e is spent on each. The plan follows
-    the income, and all else is uniform. One income in ten is missing. Two rows are odd: a third
-    down the table, 25 times as much is spent, and two thirds down, 1500 are spent on no order.
+    With e ~ N(0, 1) anew each time, an age is U{18..79}, the income exp(10 + min(age,
+    50) / 50 + 0.3 e), the orders are Poisson(income / 4000), and 40 + 5 e is spent on
+    each. The plan follows the income, and all else is uniform. One income in ten is
+    missing. Two rows are odd: a third
+    down the table, 25 times as much is spent, and two thirds down, 1500 are spent on no
+    order.
 
     Args:
         n_samples: Rows to draw.
@@ -63,7 +70,8 @@ def make_clients(n_samples: int = 300, random_state: RandomState = None) -> dict
 
     Examples:
         >>> list(make_clients())
-        ['client', 'town', 'age', 'income', 'plan', 'orders', 'spent', 'joined', 'newsletter']
+        ['client', 'town', 'age', 'income', 'plan', 'orders', 'spent', 'joined',
+        'newsletter']
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
@@ -72,10 +80,16 @@ def make_clients(n_samples: int = 300, random_state: RandomState = None) -> dict
     rng: np.random.RandomState = check_random_state(random_state)
     n = n_samples
     age = rng.randint(18, 80, n)
-    income = np.exp(10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n)).round(-2).astype(int)
+    income = (
+        np.exp(10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n))
+        .round(-2)
+        .astype(int)
+    )
     orders = rng.poisson(income / 4000)
     spent = (orders * (40 + 5 * rng.normal(size=n))).round(2)
-    plans = np.array(["basic", "plus", "premium"])[np.searchsorted([40_000, 60_000], income)]
+    plans = np.array(["basic", "plus", "premium"])[
+        np.searchsorted([40_000, 60_000], income)
+    ]
     spent[n // 3] *= 25
     orders[2 * n // 3], spent[2 * n // 3] = 0, 1500.0
     days = rng.randint(0, 2000, n)
@@ -93,15 +107,18 @@ def make_clients(n_samples: int = 300, random_state: RandomState = None) -> dict
     }
 
 
-def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+def load_donuts(
+    path: str | PathLike[str],
+) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
     """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file, never pickled.
 
     Args:
-        path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5) with a label
-            of whole numbers in the last column, as in the article's file.
+        path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5)
+            with a label of whole numbers in the last column, as in the article's file.
 
     Raises:
-        OSError, ValueError: If the file cannot be read, or is not such an array of finite numbers.
+        OSError, ValueError: If the file cannot be read, or is not such an array of
+            finite numbers.
     """
     name = repr(str(path))
     with open(path, "rb") as file:
@@ -111,23 +128,25 @@ def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray
             raise
         except Exception as error:  # a damaged header fails in a dozen ways
             raise ValueError(
-                f"{name} is not a whole .npy file of plain numbers (one that holds pickled "
-                "objects is never unpickled); write it with numpy.save from an array of floats."
+                f"{name} is not a whole .npy file of plain numbers (one that holds"
+                " pickled objects is never unpickled); write it with numpy.save from"
+                " an array of floats."
             ) from error
     rows = _check_rows(values, name)
     if rows.shape[1] == N_FEATURES:
         return rows, None
     if rows.shape[1] != N_FEATURES + 1:
         raise ValueError(
-            f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5 where the last "
-            "is the label."
+            f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5"
+            " where the last is the label."
         )
     label = rows[:, N_FEATURES]
     # Beyond 2^53, a float64 does not hold every whole number.
     if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
         raise ValueError(
-            f"{name} has 5 columns, of which the last is taken for the label, and that holds "
-            "values that are not whole numbers; save the 4 columns of features alone."
+            f"{name} has 5 columns, of which the last is taken for the label, and that"
+            " holds values that are not whole numbers; save the 4 columns of features"
+            " alone."
         )
     return rows[:, :N_FEATURES], label.astype(np.int64)
 
@@ -137,8 +156,8 @@ def prepare(
 ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Shuffle the rows and scale each column to [0, 1], as the article does before it trains.
 
-    A column x becomes (x - min x) / (max x - min x), over all rows; a constant one becomes 0. The
-    result is (n, features) float32, and y in the same order, or None.
+    A column x becomes (x - min x) / (max x - min x), over all rows; a constant one
+    becomes 0. The result is (n, features) float32, and y in the same order, or None.
 
     Args:
         X: (n ≥ 1, features) finite numbers.
@@ -156,7 +175,9 @@ def prepare(
     rows = _check_rows(np.asarray(X), "X")
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
-        raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
+        raise ValueError(
+            f"X has {len(rows)} rows and y has {len(labels)}; give a label a row."
+        )
     from sklearn.utils import check_random_state
 
     order = check_random_state(random_state).permutation(len(rows))
@@ -171,17 +192,18 @@ def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
     """The rows as float64, if they are a table of finite real numbers with at least one row."""
     if rows.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} holds values of type {rows.dtype}; give a table of real numbers, with any "
-            "text left out or coded as numbers."
+            f"{name} holds values of type {rows.dtype}; give a table of real numbers,"
+            " with any text left out or coded as numbers."
         )
     if rows.ndim != 2 or 0 in rows.shape:
         raise ValueError(
-            f"{name} has the shape {rows.shape}; give a table of rows and columns with at least 1."
+            f"{name} has the shape {rows.shape}; give a table of rows and columns with"
+            " at least 1."
         )
     rows = rows.astype(np.float64)
     if (bad := np.flatnonzero(~np.isfinite(rows).all(axis=0))).size:
         raise ValueError(
-            f"{name} has NaN or infinite values in column {bad[0] + 1} of {rows.shape[1]}; remove "
-            "or fill in those rows."
+            f"{name} has NaN or infinite values in column {bad[0] + 1} of"
+            f" {rows.shape[1]}; remove or fill in those rows."
         )
     return rows

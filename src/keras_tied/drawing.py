@@ -15,9 +15,11 @@ MOST_COLOURS = 10  # more colours are hard to distinguish
 MOST_GROUPS = 2 * MOST_COLOURS  # each colour is there as a circle and as a square
 LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
 
-# Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
+# Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour
+# vision.
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-# Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of ten.
+# Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of
+# ten.
 _PETROFF = (
     *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
     *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
@@ -42,9 +44,15 @@ def collect_history(estimator: Any) -> dict[str, list[float]]:
 class Labels:
     """The groups that rows belong to, or a number for each row."""
 
-    values: NDArray[Any]  # (n,) the place of each row's group, or its number, NaN if missing
-    groups: tuple[str, ...] | None = None  # their names, at last of those that are not told apart
-    n_coloured: int = 0  # how many of the groups are told apart, by a colour and a marker
+    values: NDArray[
+        Any
+    ]  # (n,) the place of each row's group, or its number, NaN if missing
+    groups: tuple[str, ...] | None = (
+        None  # their names, at last of those that are not told apart
+    )
+    n_coloured: int = (
+        0  # how many of the groups are told apart, by a colour and a marker
+    )
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the labels of some of the rows."""
@@ -59,16 +67,26 @@ def palette(n: int) -> tuple[str, ...]:
 def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
     """Turn labels into groups, with names of at most `longest` characters, or into shades.
 
-    More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
-    `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text are missing.
+    More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of
+    which the `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text
+    are missing.
     """
     rows = np.asarray(labels)
-    if rows.dtype.kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
+    if (
+        rows.dtype.kind in "iuf"
+        and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS
+    ):
         numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
         return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
-    missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], dtype=bool)
-    present = rows[~missing] if rows.dtype.kind in "biuf" else rows[~missing].astype(str)
-    distinct, places, counts = np.unique(present, return_inverse=True, return_counts=True)
+    missing = np.array(
+        [x is None or x == "" or x != x for x in rows.tolist()], dtype=bool
+    )
+    present = (
+        rows[~missing] if rows.dtype.kind in "biuf" else rows[~missing].astype(str)
+    )
+    distinct, places, counts = np.unique(
+        present, return_inverse=True, return_counts=True
+    )
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
     names = [format_value(label, longest) for label in distinct[frequent].tolist()]
     group_of = np.full(len(distinct), len(frequent), dtype=np.intp)
@@ -87,7 +105,9 @@ class Plane:
     """Two axes for the rows of a table, and for other rows with the same columns."""
 
     names: tuple[str, str]
-    directions: Points | None = None  # (features, 2), or None for the columns as they are
+    directions: Points | None = (
+        None  # (features, 2), or None for the columns as they are
+    )
     mean: Points | float = 0.0
     scale: Points | float = 1.0
 
@@ -96,32 +116,45 @@ class Plane:
         rows = rows.astype(np.float64)
         if self.directions is not None:
             standard_rows = (rows - self.mean) / self.scale
-            return np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
+            return (
+                np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
+            )
         if rows.shape[1] == 1:
             return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
         return rows[:, :2]
 
 
-def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = True) -> Plane:
+def fit_plane(
+    X: ArrayLike, feature_names: Sequence[str], is_principal: bool = True
+) -> Plane:
     """Fit the plane of the first two principal components of the standardised columns.
 
-    Up to two columns are drawn as they are, and so are the first two if it is not principal; a
-    single column is drawn against the number of the row. NaN is a missing value.
+    Up to two columns are drawn as they are, and so are the first two if it is not
+    principal; a single column is drawn against the number of the row. NaN is a missing
+    value.
     """
     rows = np.asarray(X, dtype=np.float64)
     if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
-        first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
+        first, second, *_ = (
+            feature_names if len(feature_names) > 1 else ("row", *feature_names)
+        )
         return Plane((first, second))
-    from sklearn.decomposition import PCA  # takes a second, which two columns do not need
+    from sklearn.decomposition import (
+        PCA,
+    )  # takes a second, which two columns do not need
     from sklearn.preprocessing import StandardScaler
 
     pca = PCA(n_components=2, random_state=0)
-    with np.errstate(invalid="ignore"):  # of columns without a value, or that are all constant
+    with np.errstate(
+        invalid="ignore"
+    ):  # of columns without a value, or that are all constant
         scaler = StandardScaler().fit(rows)
         standard_rows = (rows - scaler.mean_) / scaler.scale_
         pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
-    first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
+    first, second = (
+        f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares)
+    )
     return Plane((first, second), pca.components_.T, scaler.mean_, scaler.scale_)
 
 

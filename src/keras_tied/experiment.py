@@ -35,15 +35,18 @@ class Experiment:
     """The results of a run on n rows, of which the first n_train were trained on.
 
     Attributes:
-        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
-            training rows before each epoch's step, and of the others after it, as Keras logs them.
+        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of
+            the training rows before each epoch's step, and of the others after it, as
+            Keras logs them.
         code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
-        train_mse, validation_mse: mean squared errors after the last epoch, of the training rows
-            and of the rows held out.
+        train_mse, validation_mse: mean squared errors after the last epoch, of the
+            training rows and of the rows held out.
         pca_train_mse, pca_validation_mse: the same of a PCA of as many components.
         seconds: the time of training, with compilation and without imports.
-        parameters, untied_parameters: how many are trained, and would be with two kernels.
-        tie_error: the largest difference between the two kernels: 0, as there is but one.
+        parameters, untied_parameters: how many are trained, and would be with two
+            kernels.
+        tie_error: the largest difference between the two kernels: 0, as there is but
+            one.
         model: the trained Keras model, or None if another engine trained.
     """
 
@@ -71,21 +74,23 @@ def run(
 ) -> Experiment:
     """Train the autoencoder on the first 67 % of the rows, and PCA with as many components.
 
-    The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is minimised by
-    gradient descent on all training rows at once, with momentum 0.95 and a learning rate of
-    0.1 / (1 + 1e-5 t) at step t.
+    The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is
+    minimised by gradient descent on all training rows at once, with momentum 0.95 and a
+    learning rate of 0.1 / (1 + 1e-5 t) at step t.
 
     Args:
-        X: (n, features) rows in [0, 1] and in random order, as `keras_tied.datasets.prepare`
-            gives them; n ≥ 3 and features ≥ 2.
+        X: (n, features) rows in [0, 1] and in random order, as
+            `keras_tied.datasets.prepare` gives them; n ≥ 3 and features ≥ 2.
         epochs: Steps of training.
-        engine: What trains: "keras", on the backend that Keras is set to, or the same network
-            written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
+        engine: What trains: "keras", on the backend that Keras is set to, or the same
+            network written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
         random_state: Fixes the initial weights, which are the same for all engines.
-        on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
+        on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from
+            0.
 
     Raises:
-        ImportError, ValueError: If the engine is not installed, or unknown, or X is too small.
+        ImportError, ValueError: If the engine is not installed, or unknown, or X is too
+            small.
 
     Examples:
         >>> from keras_tied import datasets
@@ -96,7 +101,9 @@ def run(
     """
     train, validation = parts = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
-    train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    train_on = (
+        _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    )
     trained = train_on(parts, kernel, epochs, on_epoch)
     history, code, reconstruction, seconds, tie_error, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
@@ -130,8 +137,8 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
     rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2 or len(rows) < N_COMPONENTS + 1 or rows.shape[1] < N_COMPONENTS:
         raise ValueError(
-            f"X has the shape {rows.shape}; the experiment needs at least {N_COMPONENTS + 1} rows "
-            f"and {N_COMPONENTS} columns."
+            f"X has the shape {rows.shape}; the experiment needs at least"
+            f" {N_COMPONENTS + 1} rows and {N_COMPONENTS} columns."
         )
     n_train = int(len(rows) * (1 - VALIDATION_SPLIT))
     return rows[:n_train], rows[n_train:]
@@ -155,9 +162,13 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     rows = keras.Input((features,), name="rows")
     encoder = keras.layers.Dense(components, activation="sigmoid", name="encoder")
     code = encoder(rows)
-    model = keras.Model(rows, TiedDense(encoder, name="decoder")(code), name="autoencoder")
+    model = keras.Model(
+        rows, TiedDense(encoder, name="decoder")(code), name="autoencoder"
+    )
     encoder.kernel.assign(start)
-    rate = keras.optimizers.schedules.InverseTimeDecay(LEARNING_RATE, 1, decay_rate=DECAY)
+    rate = keras.optimizers.schedules.InverseTimeDecay(
+        LEARNING_RATE, 1, decay_rate=DECAY
+    )
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
     return model
 
@@ -166,7 +177,8 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
     """Train the article's network with gains from PCA's weights, by L-BFGS.
 
     Returns:
-        The mean squared errors of the training rows and of those held out, `split` as for `run`.
+        The mean squared errors of the training rows and of those held out, `split` as
+        for `run`.
 
     Raises:
         ValueError: If X has too few rows or columns.
@@ -200,7 +212,9 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
     from sklearn.utils import check_random_state
 
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
-    kernel = check_random_state(random_state).uniform(-limit, limit, (features, N_COMPONENTS))
+    kernel = check_random_state(random_state).uniform(
+        -limit, limit, (features, N_COMPONENTS)
+    )
     return np.asarray(kernel, dtype=np.float32)
 
 
@@ -212,12 +226,18 @@ def _train_with_keras(
     from keras_tied import training
 
     class EpochCallback(training.Watcher):
-        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        def on_epoch_end(
+            self, epoch: int, logs: Mapping[str, float] | None = None
+        ) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
     model, (train, validation) = build_model(kernel), parts
-    settings: dict[str, Any] = {"shuffle": False, "verbose": 0, "callbacks": [EpochCallback()]}
+    settings: dict[str, Any] = {
+        "shuffle": False,
+        "verbose": 0,
+        "callbacks": [EpochCallback()],
+    }
     sizes = {"batch_size": len(train), "validation_batch_size": len(validation)}
     settings |= {"epochs": epochs, "validation_data": (validation, validation), **sizes}
     begin = time.perf_counter()
@@ -232,15 +252,28 @@ def _train_with_keras(
 
 
 def _train_by_hand(
-    engine: Engine, parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+    engine: Engine,
+    parts: tuple[Rows, Rows],
+    kernel: Rows,
+    epochs: int,
+    on_epoch: OnEpoch | None,
 ) -> Trained:
     from keras_tied import reference
 
-    kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
+    kinds = {
+        "numpy": reference.NumpyAutoencoder,
+        "pytensor": reference.PyTensorAutoencoder,
+    }
     if engine not in kinds:
-        raise ValueError(f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'.")
+        raise ValueError(
+            f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'."
+        )
     autoencoder = kinds[engine](
-        N_COMPONENTS, learning_rate=LEARNING_RATE, momentum=MOMENTUM, decay=DECAY, epochs=epochs
+        N_COMPONENTS,
+        learning_rate=LEARNING_RATE,
+        momentum=MOMENTUM,
+        decay=DECAY,
+        epochs=epochs,
     )
     features, components = kernel.shape
     start = kernel, np.zeros(components), np.zeros(features)
@@ -248,7 +281,14 @@ def _train_by_hand(
     autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate(parts))
-    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, 0.0, None
+    return (
+        autoencoder.history_,
+        code,
+        autoencoder.inverse_transform(code),
+        seconds,
+        0.0,
+        None,
+    )
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

@@ -12,7 +12,8 @@ class NanMeanSquaredError(keras.losses.Loss):
 
     $$\mathrm{loss}(y, \hat y) = \frac{1}{d} \sum_{j:\; y_j \text{ is not NaN}} (y_j - \hat y_j)^2$$
 
-    The sum is divided by the number of all features, `d`: each present number has the same weight,
+    The sum is divided by the number of all features, `d`: each present number has the
+    same weight,
     however many its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
 
     Args:

@@ -17,15 +17,18 @@ class KLSparsity(keras.regularizers.Regularizer):
     $$\mathrm{factor} \sum_j \left( \rho \log \frac{\rho}{\hat\rho_j}
         + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \right)$$
 
-    for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
-    other axes but the last: the divergence of two Bernoulli distributions with these probabilities.
-    It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A lecture notes,
-    Stanford 2011), for activations between 0 and 1, such as a sigmoid's; means are taken to be at
-    least `keras.config.epsilon()` away from both. Keras divides what an activity regularizer gives
-    by the number of rows; called directly, this one gives the undivided value.
+    for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the
+    batch and all other axes but the last: the divergence of two Bernoulli distributions
+    with these probabilities.
+    It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A
+    lecture notes, Stanford 2011), for activations between 0 and 1, such as a sigmoid's;
+    means are taken to be at least `keras.config.epsilon()` away from both. Keras
+    divides what an activity regularizer gives by the number of rows; called directly,
+    this one gives the undivided value.
 
     Args:
-        target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
+        target: the mean activation that costs nothing, between 0 and 1. Defaults to
+            0.05.
         factor: what the sum over units is multiplied by. Defaults to 1.
 
     Raises:
@@ -43,8 +46,9 @@ class KLSparsity(keras.regularizers.Regularizer):
     def __init__(self, target: float = 0.05, factor: float = 1.0) -> None:
         if not 0 < target < 1:
             raise ValueError(
-                "KLSparsity takes as target a mean activation between 0 and 1, both excluded; "
-                f"received target={target!r}: choose a small one, such as 0.05."
+                "KLSparsity takes as target a mean activation between 0 and 1, both"
+                f" excluded; received target={target!r}: choose a small one, such as"
+                " 0.05."
             )
         self.target, self.factor = target, factor
 
@@ -62,16 +66,18 @@ class KLSparsity(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Orthonormal(keras.regularizers.Regularizer):
-    r"""A kernel regularizer that makes a kernel's columns, or rows, orthogonal and of length one.
+    r"""A regularizer that makes a kernel's columns, or rows, orthonormal.
 
     $$\mathrm{factor} \cdot \| W^\top W - I \|_F^2$$
 
-    for a kernel $W$ with at least as many rows as columns, and $W W^\top$ for one with fewer: it
-    is the shorter side that can be orthonormal. A kernel of more than two axes is taken as a matrix
-    with its last axis as columns. It is the soft orthogonality of Bansal, Chen & Wang, "Can we gain
-    more from orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a linear
-    encoder with orthonormal columns, the tied decoder is the pseudo-inverse: the two project rows
-    to a subspace, as PCA does. Keras's `OrthogonalRegularizer` leaves the lengths free.
+    for a kernel $W$ with at least as many rows as columns, and $W W^\top$ for one with
+    fewer: it is the shorter side that can be orthonormal. A kernel of more than two
+    axes is taken as a matrix with its last axis as columns. It is the soft
+    orthogonality of Bansal, Chen & Wang, "Can we gain more from
+    orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a
+    linear encoder with orthonormal columns, the tied decoder is the pseudo-inverse: the
+    two project rows to a subspace, as PCA does. Keras's `OrthogonalRegularizer` leaves
+    the lengths free.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.

@@ -16,7 +16,9 @@ Y = np.random.default_rng(1).normal(size=(40, 5)).astype("float32")
 WEIGHTS = np.random.default_rng(2).uniform(size=40).astype("float32")
 
 
-def encoder(*hidden: int, activation: str | None = "tanh", code: int = 2) -> keras.Sequential:
+def encoder(
+    *hidden: int, activation: str | None = "tanh", code: int = 2
+) -> keras.Sequential:
     keras.utils.set_random_seed(0)
     dense = [keras.layers.Dense(units, activation) for units in (*hidden, code)]
     return keras.Sequential([keras.Input((5,)), *dense], name="encoder")
@@ -28,7 +30,9 @@ def by_hand(autoencoder: Autoencoder, rate: float = 0.1) -> keras.Model:
     inputs = keras.Input((5,))
     model = keras.Model(inputs, mirror(half)(half(inputs)))
     model.set_weights(autoencoder.get_weights())
-    model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"], weighted_metrics=["mse"])
+    model.compile(
+        keras.optimizers.SGD(rate), "mse", metrics=["mae"], weighted_metrics=["mse"]
+    )
     return model
 
 
@@ -55,7 +59,10 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "weights": ({"sample_weight": WEIGHTS}, {"sample_weight": WEIGHTS}),
     "a split": ({"validation_split": 0.25}, {"validation_split": 0.25}),
     "validation rows": ({"validation_data": Y}, {"validation_data": (Y, Y)}),
-    "validation rows and targets": ({"validation_data": (Y, X)}, {"validation_data": (Y, X)}),
+    "validation rows and targets": (
+        {"validation_data": (Y, X)},
+        {"validation_data": (Y, X)},
+    ),
     "validation rows and weights": (
         {"validation_data": (Y, None, WEIGHTS)},
         {"validation_data": (Y, Y, WEIGHTS)},
@@ -67,7 +74,9 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize(
     ("given", "spelt_out"),
     [
-        pytest.param(*fits, id=name, marks=[slow] * (name != "validation rows and weights"))
+        pytest.param(
+            *fits, id=name, marks=[slow] * (name != "validation rows and weights")
+        )
         for name, fits in FITS.items()
     ],
 )
@@ -83,12 +92,16 @@ def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out)
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"y": Y}, {"sample_weight": WEIGHTS}], ids=["rows alone", "a target", "weights"]
+    "given",
+    [{}, {"y": Y}, {"sample_weight": WEIGHTS}],
+    ids=["rows alone", "a target", "weights"],
 )
 def test_evaluate_is_that_of_a_keras_model_with_the_input_as_target(given):
     model = make_compiled_model()
     expected = by_hand(model).evaluate(X, **{"y": X, **given}, verbose=0)
-    np.testing.assert_allclose(model.evaluate(X, **given, verbose=0), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        model.evaluate(X, **given, verbose=0), expected, atol=1e-6
+    )
 
 
 def batches(*arrays: np.ndarray) -> Iterator[Any]:
@@ -179,9 +192,15 @@ def test_noise_is_added_to_the_input_in_training_and_the_target_stays_clean():
     trained = model.train_on_batch(X)[0]
     model.reset_metrics()
     evaluated = model.test_on_batch(X)[0]
-    np.testing.assert_allclose(trained, np.mean((reconstruct(model, X + 1) - X) ** 2), rtol=1e-5)
-    np.testing.assert_allclose(evaluated, np.mean((reconstruct(model, X) - X) ** 2), rtol=1e-5)
-    np.testing.assert_allclose(model.predict(X, verbose=0), reconstruct(model, X), atol=1e-6)
+    np.testing.assert_allclose(
+        trained, np.mean((reconstruct(model, X + 1) - X) ** 2), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        evaluated, np.mean((reconstruct(model, X) - X) ** 2), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        model.predict(X, verbose=0), reconstruct(model, X), atol=1e-6
+    )
 
 
 def test_noise_that_is_a_number_is_the_deviation_of_gaussian_noise():
@@ -196,7 +215,9 @@ def test_noise_that_is_a_number_is_the_deviation_of_gaussian_noise():
 def test_code_regularizer_is_the_mean_penalty_of_a_row():
     model = make_compiled_model(rate=0.0, code_regularizer=keras.regularizers.L1(0.3))
     code = keras.ops.convert_to_numpy(model.encoder(X))
-    expected = np.mean((reconstruct(model, X) - X) ** 2) + 0.3 * np.abs(code).sum() / len(X)
+    expected = np.mean((reconstruct(model, X) - X) ** 2) + 0.3 * np.abs(
+        code
+    ).sum() / len(X)
     np.testing.assert_allclose(model.train_on_batch(X)[0], expected, rtol=1e-5)
     model.reset_metrics()
     np.testing.assert_allclose(model.test_on_batch(X)[0], expected, rtol=1e-5)
@@ -206,7 +227,10 @@ def test_code_regularizer_is_keras_own_activity_regularizer():
     regularized, by_layer = encoder(3), encoder(3)
     by_layer.layers[-1].activity_regularizer = keras.regularizers.get("l2")
     losses = []
-    for model in (Autoencoder(regularized, code_regularizer="l2"), Autoencoder(by_layer)):
+    for model in (
+        Autoencoder(regularized, code_regularizer="l2"),
+        Autoencoder(by_layer),
+    ):
         model.compile()
         losses.append(model.evaluate(X, verbose=0))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
@@ -215,7 +239,9 @@ def test_code_regularizer_is_keras_own_activity_regularizer():
 def test_contraction_penalises_the_jacobian_of_the_encoder_in_training():
     model = Autoencoder(encoder(3, activation=None), contraction=0.2)
     model.compile(keras.optimizers.SGD(0.0))
-    first, second = (keras.ops.convert_to_numpy(each.kernel) for each in model.encoder.layers)
+    first, second = (
+        keras.ops.convert_to_numpy(each.kernel) for each in model.encoder.layers
+    )
     error = np.mean((reconstruct(model, X) - X) ** 2)
     expected = error + 0.2 * np.sum((first @ second) ** 2)
     np.testing.assert_allclose(model.train_on_batch(X), expected, rtol=1e-5)
@@ -232,7 +258,9 @@ def test_its_shapes_are_those_of_the_halves():
 def test_a_half_cannot_be_replaced_in_silence(name):
     autoencoder = Autoencoder(encoder(3))
     before = getattr(autoencoder, name)
-    with pytest.raises(AttributeError, match=f"make an Autoencoder of the other {name}"):
+    with pytest.raises(
+        AttributeError, match=f"make an Autoencoder of the other {name}"
+    ):
         setattr(autoencoder, name, encoder(3))
     assert getattr(autoencoder, name) is before
     setattr(autoencoder, name, before)
@@ -241,7 +269,9 @@ def test_a_half_cannot_be_replaced_in_silence(name):
 def test_encode_and_decode_are_the_halves():
     model = make_compiled_model()
     code = model.encode(X)
-    np.testing.assert_allclose(code, keras.ops.convert_to_numpy(model.encoder(X)), atol=1e-6)
+    np.testing.assert_allclose(
+        code, keras.ops.convert_to_numpy(model.encoder(X)), atol=1e-6
+    )
     np.testing.assert_allclose(model.decode(code), reconstruct(model, X), atol=1e-6)
 
 
@@ -250,12 +280,18 @@ def test_reconstruction_error_is_the_squared_difference():
     squares = (reconstruct(model, X) - X) ** 2
     found = model.reconstruction_error(X, per_feature=True)
     np.testing.assert_allclose(found, squares, atol=1e-5)
-    np.testing.assert_allclose(model.reconstruction_error(X), squares.mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        model.reconstruction_error(X), squares.mean(axis=1), atol=1e-5
+    )
 
 
 def test_reconstruction_error_of_images_is_one_number_an_image():
     images = np.random.default_rng(0).uniform(size=(3, 4, 4, 1)).astype("float32")
-    layers = [keras.layers.Conv2D(2, 3, strides=2), keras.layers.Flatten(), keras.layers.Dense(2)]
+    layers = [
+        keras.layers.Conv2D(2, 3, strides=2),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+    ]
     model = Autoencoder(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
     per_feature = model.reconstruction_error(images, per_feature=True)
     assert per_feature.shape == images.shape
@@ -275,7 +311,9 @@ KEEPING: dict[str, Callable[[Any, Path], Any]] = {
 }
 REBUILDING: dict[str, Callable[[Any, Path], Any]] = {
     "from_config": lambda model, folder: type(model).from_config(model.get_config()),
-    "model_from_json": lambda model, folder: keras.models.model_from_json(model.to_json()),
+    "model_from_json": lambda model, folder: keras.models.model_from_json(
+        model.to_json()
+    ),
     "clone_model": lambda model, folder: keras.models.clone_model(model),
 }
 COPYING = KEEPING | REBUILDING
@@ -283,7 +321,9 @@ COPYING = KEEPING | REBUILDING
 
 def full() -> Autoencoder:
     noise = keras.layers.Dropout(0.2, seed=0)
-    return make_compiled_model(noise=noise, code_regularizer="l1", contraction=0.1, name="full")
+    return make_compiled_model(
+        noise=noise, code_regularizer="l1", contraction=0.1, name="full"
+    )
 
 
 @pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
@@ -303,7 +343,9 @@ def test_copy_is_trained_as_the_original(make, tmp_path):
     model.fit(X, verbose=0)
     copied = make(model, tmp_path)
     if not copied.compiled:
-        copied.compile(keras.optimizers.SGD(0.1), metrics=["mae"], weighted_metrics=["mse"])
+        copied.compile(
+            keras.optimizers.SGD(0.1), metrics=["mae"], weighted_metrics=["mse"]
+        )
     copied.set_weights(model.get_weights())
     seed = np.array(keras.ops.convert_to_numpy(model.noise.seed_generator.state))
     copied.noise.seed_generator.state.assign(seed)
@@ -399,17 +441,28 @@ def test_mixed_precision_computes_in_half_and_returns_the_error_in_single():
 
 
 def small(units: int, features: int) -> keras.Sequential:
-    return keras.Sequential([keras.Input((features,)), keras.layers.Dense(units)], name="small")
+    return keras.Sequential(
+        [keras.Input((features,)), keras.layers.Dense(units)], name="small"
+    )
 
 
 ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
-    "a layer": (lambda: Autoencoder(keras.layers.Dense(2)), "Dense 'dense.*' as its encoder"),
-    "not a layer": (lambda: Autoencoder(encoder(), "mirror"), "received str as its decoder"),
+    "a layer": (
+        lambda: Autoencoder(keras.layers.Dense(2)),
+        "Dense 'dense.*' as its encoder",
+    ),
+    "not a layer": (
+        lambda: Autoencoder(encoder(), "mirror"),
+        "received str as its decoder",
+    ),
     "unbuilt": (
         lambda: Autoencoder(keras.Sequential([keras.layers.Dense(2)], name="open")),
         "'open' .* no input shape yet: start it with a `keras.Input`",
     ),
-    "never called": (lambda: Autoencoder(Halving(), small(5, 3)), "call it on data once"),
+    "never called": (
+        lambda: Autoencoder(Halving(), small(5, 3)),
+        "call it on data once",
+    ),
     "no mirror": (
         lambda: Autoencoder(
             keras.Sequential([keras.Input((4, 5, 3)), keras.layers.RandomCrop(2, 2)])
@@ -424,9 +477,18 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Autoencoder(encoder(), small(4, 2)),
         r"'small' gives \(None, 4\), and the encoder 'encoder' takes in \(None, 5\)",
     ),
-    "noise": (lambda: Autoencoder(encoder(), noise="gaussian"), "`noise` .* 'gaussian'"),
-    "contraction": (lambda: Autoencoder(encoder(), contraction=-1), "`contraction` .* -1"),
-    "start": (lambda: make_compiled_model().fit(X, start="svd"), "`start` is 'pca', .* 'svd'"),
+    "noise": (
+        lambda: Autoencoder(encoder(), noise="gaussian"),
+        "`noise` .* 'gaussian'",
+    ),
+    "contraction": (
+        lambda: Autoencoder(encoder(), contraction=-1),
+        "`contraction` .* -1",
+    ),
+    "start": (
+        lambda: make_compiled_model().fit(X, start="svd"),
+        "`start` is 'pca', .* 'svd'",
+    ),
 }
 
 
@@ -449,9 +511,16 @@ def test_sparse_rows_are_taken_as_dense_ones_are(weights):
     histories, errors = [], []
     for given in (rows, scipy.sparse.csr_matrix(rows)):
         model = make_compiled_model()
-        options = {"sample_weight": weights, "epochs": 2, "shuffle": False, "verbose": 0}
+        options = {
+            "sample_weight": weights,
+            "epochs": 2,
+            "shuffle": False,
+            "verbose": 0,
+        }
         histories.append(model.fit(given, **options).history)
-        errors.append([*model.evaluate(given, verbose=0), *model.reconstruction_error(given)])
+        errors.append(
+            [*model.evaluate(given, verbose=0), *model.reconstruction_error(given)]
+        )
     assert histories[0].keys() == histories[1].keys()
     assert_same(*([np.ravel(list(each.values())) for each in histories]))
     assert_same(*errors)
@@ -476,7 +545,9 @@ def test_functional_model_that_calls_an_autoencoder_twice_is_copied(make, tmp_pa
 
 @pytest.mark.parametrize("make", KEEPING.values(), ids=KEEPING.keys())
 @pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=slow)])
-def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(mode, make, tmp_path):
+def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(
+    mode, make, tmp_path
+):
     half = encoder(3, activation=None)
     for dense in half.layers:
         dense.quantize(mode)
@@ -486,7 +557,9 @@ def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(mode
     copied = make(model, tmp_path)
     code = np.random.default_rng(3).normal(size=(4, 2)).astype("float32")
     expected = code
-    for layer, tied in zip(reversed(copied.encoder.layers), model.decoder.layers[1:], strict=True):
+    for layer, tied in zip(
+        reversed(copied.encoder.layers), model.decoder.layers[1:], strict=True
+    ):
         bias, gain = map(keras.ops.convert_to_numpy, (tied.bias, tied.gain))
         expected = (expected * gain) @ read_kernel(layer).T + bias
     np.testing.assert_allclose(copied.decode(code), expected, atol=1e-5)
@@ -495,5 +568,7 @@ def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(mode
 def read_kernel(dense: Any) -> np.ndarray:
     """The kernel of a linear layer, from its outputs for unit rows, one at a time."""
     rows = np.eye(dense.kernel.shape[0] + 1, dense.kernel.shape[0], dtype="float32")
-    outputs = np.array([keras.ops.convert_to_numpy(dense(row[None])[0]) for row in rows])
+    outputs = np.array(
+        [keras.ops.convert_to_numpy(dense(row[None])[0]) for row in rows]
+    )
     return outputs[:-1] - outputs[-1]

@@ -28,7 +28,9 @@ def sequential(*parts: Any, shape: tuple[int, ...] = (WIDTH,)) -> keras.Model:
     return keras.Sequential([keras.Input(shape), *parts])
 
 
-def functional(wire: Callable[[Any], Any], shape: tuple[int, ...] = (WIDTH,)) -> keras.Model:
+def functional(
+    wire: Callable[[Any], Any], shape: tuple[int, ...] = (WIDTH,)
+) -> keras.Model:
     inputs = keras.Input(shape)
     return keras.Model(inputs, wire(inputs))
 
@@ -59,7 +61,9 @@ def codes(encoder: keras.Model, seed: int = 1) -> np.ndarray:
 
 def matrices(encoder: keras.Model) -> list[np.ndarray]:
     """The kernels of the Dense layers of an encoder, in the order of computation."""
-    dense = [each for each in encoder._flatten_layers() if isinstance(each, layers.Dense)]
+    dense = [
+        each for each in encoder._flatten_layers() if isinstance(each, layers.Dense)
+    ]
     return [keras.ops.convert_to_numpy(each.kernel) for each in dense]
 
 
@@ -96,7 +100,9 @@ HIDDEN = {
 
 class TestActivations:
     @pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
-    def test_a_hidden_activation_comes_between_the_tied_layers_however_it_is_written(self, hidden):
+    def test_a_hidden_activation_comes_between_the_tied_layers_however_it_is_written(
+        self, hidden
+    ):
         encoder = randomize(sequential(*hidden(), layers.Dense(3)))
         first, second = matrices(encoder)
         z = codes(encoder)
@@ -127,8 +133,13 @@ class TestActivations:
         assert own.alpha.shape == (5,)
 
     def test_a_function_becomes_part_of_the_tied_layer(self):
-        encoder = sequential(layers.Dense(5, "relu"), layers.Dropout(0.1), layers.Dense(3))
-        assert [each.activation.__name__ for each in tied_of(mirror(encoder))] == ["relu", "linear"]
+        encoder = sequential(
+            layers.Dense(5, "relu"), layers.Dropout(0.1), layers.Dense(3)
+        )
+        assert [each.activation.__name__ for each in tied_of(mirror(encoder))] == [
+            "relu",
+            "linear",
+        ]
 
     def test_two_activations_in_a_row_come_in_reverse(self):
         parts = layers.Dense(5, "tanh"), layers.ReLU(), layers.Dense(3)
@@ -142,13 +153,19 @@ class TestActivations:
         [
             lambda: [layers.Dense(3, "tanh")],
             lambda: [layers.Dense(3), layers.Softmax()],
-            lambda: [layers.Dense(3, "relu"), layers.Reshape((3, 1)), layers.Activation("tanh")],
+            lambda: [
+                layers.Dense(3, "relu"),
+                layers.Reshape((3, 1)),
+                layers.Activation("tanh"),
+            ],
         ],
     )
     def test_the_activation_of_the_code_is_not_repeated(self, last):
         encoder = randomize(sequential(*last()))
         z = codes(encoder)
-        assert_close(run(plain(encoder), z), z.reshape(ROWS, 3) @ matrices(encoder)[0].T)
+        assert_close(
+            run(plain(encoder), z), z.reshape(ROWS, 3) @ matrices(encoder)[0].T
+        )
 
     def test_an_activation_before_the_first_kernel_is_not_repeated(self):
         encoder = randomize(sequential(layers.ReLU(), layers.Dense(3)))
@@ -196,7 +213,9 @@ class TestOutputActivation:
         decoded = run(mirror(encoder, output_activation="sigmoid"), 10 * codes(encoder))
         assert np.all((decoded > 0) & (decoded < 1))
 
-    @pytest.mark.parametrize("start", [lambda x: x, normalization()], ids=["", "Normalization"])
+    @pytest.mark.parametrize(
+        "start", [lambda x: x, normalization()], ids=["", "Normalization"]
+    )
     def test_it_is_applied_to_the_sum_of_a_skip_from_the_input(self, start):
         def wire(x):
             x = start(x)
@@ -268,7 +287,9 @@ class TestResiduals:
             a = layers.Dense(5, use_bias=False)(x)
             b = layers.Dense(5, use_bias=False)(a) + a
             c = layers.Add()([layers.Dense(5, use_bias=False)(x), a, b])
-            return layers.Dense(3, use_bias=False)(b + c) + layers.Dense(3, use_bias=False)(x)
+            return layers.Dense(3, use_bias=False)(b + c) + layers.Dense(
+                3, use_bias=False
+            )(x)
 
         encoder = randomize(functional(wire))
         forward = run(encoder, np.eye(WIDTH, dtype="float32"))
@@ -283,7 +304,10 @@ class TestResiduals:
 
 class TestNesting:
     def test_a_nested_model_is_mirrored_like_its_layers(self):
-        inner, last = sequential(layers.Dense(5, "relu"), layers.Dense(4, "tanh")), layers.Dense(3)
+        inner, last = (
+            sequential(layers.Dense(5, "relu"), layers.Dense(4, "tanh")),
+            layers.Dense(3),
+        )
         encoder = randomize(functional(lambda x: last(inner(x))))
         one, two, three = *matrices(inner), np.array(last.get_weights()[0])
         z = codes(encoder)
@@ -346,7 +370,11 @@ class TestNesting:
 
 class TestNames:
     def test_layers_are_named_after_those_they_mirror(self):
-        parts = layers.Dense(5, name="one"), layers.ReLU(name="act"), layers.Dense(3, name="two")
+        parts = (
+            layers.Dense(5, name="one"),
+            layers.ReLU(name="act"),
+            layers.Dense(3, name="two"),
+        )
         decoder = mirror(sequential(*parts), output_activation="relu")
         names = [each.name for each in decoder.layers]
         assert names == ["code", "two_mirror", "act_activation", "one_mirror"]
@@ -397,12 +425,18 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("encoder", "message"),
         [
-            (lambda: keras.Sequential([layers.Dense(3)], name="mine"), "Sequential 'mine'.*Input"),
+            (
+                lambda: keras.Sequential([layers.Dense(3)], name="mine"),
+                "Sequential 'mine'.*Input",
+            ),
             (NotFunctional, "NotFunctional 'mine'.*Functional"),
             (lambda: layers.Dense(3, name="mine"), "Dense 'mine'"),
             (lambda: "mine", "received str"),
             (lambda: with_two("inputs"), "has 2: mirror its parts one by one"),
-            (lambda: with_two("outputs"), "one output, or `code`, the name of one; .* pass code="),
+            (
+                lambda: with_two("outputs"),
+                "one output, or `code`, the name of one; .* pass code=",
+            ),
         ],
     )
     def test_what_is_no_encoder_with_a_graph_is_named(self, encoder, message):
@@ -413,15 +447,26 @@ class TestErrors:
         ("encoder", "message"),
         [
             (
-                lambda: sequential(layers.ConvLSTM1D(3, 2, name="memory"), shape=(4, 5, 2)),
+                lambda: sequential(
+                    layers.ConvLSTM1D(3, 2, name="memory"), shape=(4, 5, 2)
+                ),
                 r"'memory' \(ConvLSTM1D\)",
             ),
             (
                 attention,
-                r"'attention' \(MultiHeadAttention\).*mirror.register\(MultiHeadAttention\)",
+                (
+                    r"'attention'"
+                    r" \(MultiHeadAttention\).*mirror.register\(MultiHeadAttention\)"
+                ),
             ),
-            (lambda: functional(lambda x: layers.Multiply(name="gate")([x, x])), r"'gate' \(Mul"),
-            (lambda: functional(NotFunctional()), r"'mine' \(NotFunctional\): write it as a"),
+            (
+                lambda: functional(lambda x: layers.Multiply(name="gate")([x, x])),
+                r"'gate' \(Mul",
+            ),
+            (
+                lambda: functional(NotFunctional()),
+                r"'mine' \(NotFunctional\): write it as a",
+            ),
             (lambda: functional(keras.ops.sin), r"operation '.*' \(Sin\): use a layer"),
             (
                 lambda: functional(lambda x: x + layers.Dense(1)(x)),
@@ -429,7 +474,9 @@ class TestErrors:
             ),
             (lambda: functional(lambda x: x + 1.0), "leave constants to the bias"),
             (
-                lambda: functional(lambda x: sum(with_two("outputs")(layers.Dense(3)(x)))),
+                lambda: functional(
+                    lambda x: sum(with_two("outputs")(layers.Dense(3)(x)))
+                ),
                 "2: use its",
             ),
         ],
@@ -505,10 +552,17 @@ class TestRegister:
 
     def test_a_layer_with_a_kernel_has_the_activations_moved_past_it(self):
         mirror.register(Rotation, kernel=True)(
-            lambda layer, seen: keras_tied.tie(layer, activation=seen.activation, name=seen.name)
+            lambda layer, seen: keras_tied.tie(
+                layer, activation=seen.activation, name=seen.name
+            )
         )
-        encoder = sequential(layers.Dense(4, "relu"), Rotation(), layers.Activation("tanh"))
-        (matrix,), rotation = matrices(encoder), np.array(encoder.layers[1].get_weights()[0])
+        encoder = sequential(
+            layers.Dense(4, "relu"), Rotation(), layers.Activation("tanh")
+        )
+        (matrix,), rotation = (
+            matrices(encoder),
+            np.array(encoder.layers[1].get_weights()[0]),
+        )
         z = codes(encoder)
         assert_close(run(plain(encoder), z), relu(z @ rotation.T) @ matrix.T)
 
@@ -522,12 +576,20 @@ class TestRegister:
 
         mirror(sequential(layers.Dense(3, "relu"), Doubled(name="double")), gain=False)
         (seen,) = told
-        shown = seen.input_shape, seen.output_shape, seen.name, seen.gain, seen.activation
+        shown = (
+            seen.input_shape,
+            seen.output_shape,
+            seen.name,
+            seen.gain,
+            seen.activation,
+        )
         assert shown == ((3,), (3,), "double_mirror", False, None)
 
     def test_a_rule_that_does_not_restore_the_shape_is_an_error(self):
         mirror.register(Doubled)(lambda layer, seen: layers.RepeatVector(2))
-        with pytest.raises(ValueError, match=r"'double' \(Doubled\) gives the shape \(2, 6\)"):
+        with pytest.raises(
+            ValueError, match=r"'double' \(Doubled\) gives the shape \(2, 6\)"
+        ):
             mirror(sequential(Doubled(name="double")))
 
 
@@ -546,7 +608,8 @@ class TestPrecision:
 
     def test_half_precision_has_variables_in_full_and_trains(self):
         encoder = sequential(
-            layers.Dense(5, "relu", dtype="mixed_bfloat16"), layers.Dense(3, dtype="mixed_bfloat16")
+            layers.Dense(5, "relu", dtype="mixed_bfloat16"),
+            layers.Dense(3, dtype="mixed_bfloat16"),
         )
         model = join(encoder, mirror(encoder))
         model.compile("adam", "mse")
@@ -558,7 +621,9 @@ class TestPrecision:
 
 class TestPCA:
     @pytest.mark.parametrize("use_bias", [False, True])
-    def test_a_linear_mirror_with_the_principal_axes_reconstructs_as_pca_does(self, use_bias):
+    def test_a_linear_mirror_with_the_principal_axes_reconstructs_as_pca_does(
+        self, use_bias
+    ):
         X = load_digits().data / 16
         X = X if use_bias else X - X.mean(axis=0)
         pca = PCA(10).fit(X)
@@ -576,7 +641,8 @@ class TestPCA:
 
 def dense_stack() -> keras.Model:
     return sequential(
-        *(layers.Dense(12, "relu"), layers.Dense(8), layers.ReLU(), layers.Dense(3)), shape=(20,)
+        *(layers.Dense(12, "relu"), layers.Dense(8), layers.ReLU(), layers.Dense(3)),
+        shape=(20,),
     )
 
 
@@ -591,7 +657,9 @@ def convolutional() -> keras.Model:
 
 def build_strided() -> keras.Model:
     def normalization() -> layers.Layer:
-        return layers.BatchNormalization(momentum=0.9)  # after 200 steps 0.99 has not settled
+        return layers.BatchNormalization(
+            momentum=0.9
+        )  # after 200 steps 0.99 has not settled
 
     parts = [layers.Conv2D(6, 3, strides=2), normalization(), layers.LeakyReLU()]
     parts += [layers.Conv2D(8, 3, strides=2, padding="same"), normalization()]
@@ -628,7 +696,9 @@ def transformer() -> keras.Model:
         h = layers.EinsumDense("abc,cde->abde", (None, 3, 4), bias_axes="de")(x)
         h = layers.EinsumDense("abde,dec->abc", (None, 12), bias_axes="c")(h)
         x = layers.LayerNormalization()(x + h)
-        h = layers.EinsumDense("abc,cd->abd", (None, 24), activation="gelu", bias_axes="d")(x)
+        h = layers.EinsumDense(
+            "abc,cd->abd", (None, 24), activation="gelu", bias_axes="d"
+        )(x)
         x = x + layers.EinsumDense("abd,dc->abc", (None, 12), bias_axes="c")(h)
         return layers.Dense(8)(layers.Flatten()(layers.LayerNormalization()(x)))
 
@@ -657,8 +727,13 @@ def smooth(shape: tuple[int, ...], rows: int = 64) -> np.ndarray:
     """Rows of three degrees of freedom: sums of slow waves over space, different by channel."""
     rng = np.random.default_rng(0)
     *sizes, channels = shape if len(shape) > 1 else (*shape, 1)
-    places = np.stack(np.meshgrid(*(np.linspace(0, 1, n) for n in sizes), indexing="ij"), axis=-1)
-    directions, phases = rng.normal(size=(3, len(sizes))), rng.uniform(0, 2 * np.pi, (3, channels))
+    places = np.stack(
+        np.meshgrid(*(np.linspace(0, 1, n) for n in sizes), indexing="ij"), axis=-1
+    )
+    directions, phases = (
+        rng.normal(size=(3, len(sizes))),
+        rng.uniform(0, 2 * np.pi, (3, channels)),
+    )
     waves = np.sin(
         3 * np.einsum("...s,ks->k...", places, directions)[..., None]
         + phases.reshape(3, *[1] * len(sizes), channels)
@@ -674,7 +749,10 @@ def kernels_are_tied_within(model: keras.Model) -> bool:
 
 @pytest.fixture(
     scope="module",
-    params=[dense_stack, *(pytest.param(make, marks=pytest.mark.slow) for make in ENCODERS[1:])],
+    params=[
+        dense_stack,
+        *(pytest.param(make, marks=pytest.mark.slow) for make in ENCODERS[1:]),
+    ],
     ids=lambda make: make.__name__,
 )
 def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]:
@@ -700,7 +778,9 @@ class TestEncoders:
         error = np.mean((model.predict(X, batch_size=16, verbose=0) - X) ** 2)
         assert error <= 0.5 * np.var(X, axis=0).mean()
 
-    def test_saved_and_loaded_it_reconstructs_the_same_and_is_tied(self, trained, tmp_path):
+    def test_saved_and_loaded_it_reconstructs_the_same_and_is_tied(
+        self, trained, tmp_path
+    ):
         *_, model, X = trained
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -729,7 +809,10 @@ class TestEncoders:
         mirror_kernel = tied_of(decoder)
         assert len({id(each.tied_to) for each in mirror_kernel}) == len(mirror_kernel)
         kernels = sum(int(np.prod(each.tied_to.kernel.shape)) for each in mirror_kernel)
-        assert model.count_params() == encoder.count_params() + decoder.count_params() - kernels
+        assert (
+            model.count_params()
+            == encoder.count_params() + decoder.count_params() - kernels
+        )
 
 
 def fitting(draw: Callable[[Any], Any], shape: tuple[int, ...]) -> list[layers.Layer]:
@@ -737,12 +820,22 @@ def fitting(draw: Callable[[Any], Any], shape: tuple[int, ...]) -> list[layers.L
     rank = len(shape) - 1
     found = [
         *(layers.Dropout(0.1), layers.LayerNormalization(), layers.Rescaling(2.0)),
-        *(layers.BatchNormalization(), layers.LeakyReLU(), layers.Activation("sigmoid")),
-        layers.Dense(draw(st.integers(1, 4)), draw(st.sampled_from(["relu", None, "tanh"]))),
+        *(
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Activation("sigmoid"),
+        ),
+        layers.Dense(
+            draw(st.integers(1, 4)), draw(st.sampled_from(["relu", None, "tanh"]))
+        ),
     ]
     if rank == 0:
         return [*found, layers.RepeatVector(3), layers.Reshape((shape[0], 1))]
-    found += [layers.Flatten(), layers.Permute((*range(2, rank + 2), 1)), layers.PReLU()]
+    found += [
+        layers.Flatten(),
+        layers.Permute((*range(2, rank + 2), 1)),
+        layers.PReLU(),
+    ]
 
     def of_rank(kind: str, *args: Any, **kwargs: Any) -> None:
         found.append(getattr(layers, f"{kind}{rank}D")(*args, **kwargs))
@@ -778,7 +871,10 @@ class TestAnyEncoder:
     @given(data=st.data())
     def test_its_mirror_gives_back_the_shape_of_its_input(self, data):
         encoder = drawn_encoder(data.draw)
-        assert mirror(encoder, output_activation="tanh").output_shape == encoder.input_shape
+        assert (
+            mirror(encoder, output_activation="tanh").output_shape
+            == encoder.input_shape
+        )
 
     @pytest.mark.slow
     @given(data=st.data())
@@ -787,7 +883,8 @@ class TestAnyEncoder:
         encoder = drawn_encoder(data.draw)
         both = join(encoder, mirror(encoder)).weights
         kernels = [
-            [id(w) for w in found if w.name == "kernel"] for found in (both, encoder.weights)
+            [id(w) for w in found if w.name == "kernel"]
+            for found in (both, encoder.weights)
         ]
         assert sorted(kernels[0]) == sorted(kernels[1])
 

@@ -15,7 +15,9 @@ SHAPE = (32, 32, 3)
 
 
 def encoder(name: str) -> keras.Model:
-    return getattr(keras.applications, name)(weights=None, include_top=False, input_shape=SHAPE)
+    return getattr(keras.applications, name)(
+        weights=None, include_top=False, input_shape=SHAPE
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tm
 
     assert len(ties(loaded)) == n_ties
     assert_tied(loaded)
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,5 +48,7 @@ def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tm
     ],
 )
 def test_a_layer_without_a_rule_is_named_with_the_way_out(name, layer):
-    with pytest.raises(ValueError, match=f"no rule for layer {layer}: leave it out .* or add a"):
+    with pytest.raises(
+        ValueError, match=f"no rule for layer {layer}: leave it out .* or add a"
+    ):
         mirror(encoder(name))

@@ -22,7 +22,9 @@ def encoder_of(*parts: Any, shape: tuple[int | None, ...]) -> keras.Model:
     return keras.Sequential([keras.Input(shape), *parts])
 
 
-def make_shape(size: tuple[int, ...], data_format: str = "channels_last") -> tuple[int, ...]:
+def make_shape(
+    size: tuple[int, ...], data_format: str = "channels_last"
+) -> tuple[int, ...]:
     """An input shape with that spatial size and two channels."""
     return (*size, 2) if data_format == "channels_last" else (2, *size)
 
@@ -36,7 +38,9 @@ def run(model: Any, array: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(array))
 
 
-def there_and_back(layer: Any, shape: tuple[int | None, ...]) -> tuple[np.ndarray, np.ndarray]:
+def there_and_back(
+    layer: Any, shape: tuple[int | None, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Random inputs of an encoder of one layer, and what its mirror gives back for their code."""
     encoder, x = encoder_of(layer, shape=shape), arrays_of(shape)
     return x, run(mirror(encoder), run(encoder, x))
@@ -66,7 +70,9 @@ class TestReshaping:
         x, restored = there_and_back(layers.Permute(dims), (2, 3, 4, 5)[: len(dims)])
         np.testing.assert_array_equal(restored, x)
 
-    @pytest.mark.parametrize("shape", [(4,), (4, 3), (2, 3, 4), (2, 3, 2, 2), (None, 3)])
+    @pytest.mark.parametrize(
+        "shape", [(4,), (4, 3), (2, 3, 4), (2, 3, 2, 2), (None, 3)]
+    )
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_flatten_is_undone_exactly(self, shape, data_format):
         x, restored = there_and_back(layers.Flatten(data_format=data_format), shape)
@@ -91,7 +97,11 @@ WIDTHS = {1: (1, 2), 2: ((1, 2), (0, 1)), 3: ((1, 0), (1, 2), (0, 1))}
 """How much to pad or crop, for each rank."""
 
 
-RANKS = [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+RANKS = [
+    pytest.param(1, marks=pytest.mark.slow),
+    2,
+    pytest.param(3, marks=pytest.mark.slow),
+]
 
 
 class TestPadding:
@@ -130,7 +140,9 @@ class TestUpsampling:
         if rank == 1 and data_format == "channels_first":
             pytest.skip("UpSampling1D has channels last")
         settings = {"data_format": data_format} if rank > 1 else {}
-        layer = of_rank("UpSampling", rank)((2, 3, 2)[:rank] if rank > 1 else 3, **settings)
+        layer = of_rank("UpSampling", rank)(
+            (2, 3, 2)[:rank] if rank > 1 else 3, **settings
+        )
         x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_allclose(restored, x, atol=1e-6)
 
@@ -150,7 +162,9 @@ class TestPooling:
     @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("padding", ["valid", "same"])
     @pytest.mark.parametrize("data_format", FORMATS)
-    def test_what_is_spread_pools_to_the_code_again(self, kind, rank, padding, data_format):
+    def test_what_is_spread_pools_to_the_code_again(
+        self, kind, rank, padding, data_format
+    ):
         layer = of_rank(kind, rank)(2, padding=padding, data_format=data_format)
         code, again = back_and_there(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_allclose(again, code, atol=1e-6)
@@ -161,9 +175,13 @@ class TestPooling:
         stride=st.integers(1, 5),
         padding=st.sampled_from(["valid", "same"]),
     )
-    def test_a_place_gets_the_value_of_one_window_that_covers_it(self, size, pool, stride, padding):
+    def test_a_place_gets_the_value_of_one_window_that_covers_it(
+        self, size, pool, stride, padding
+    ):
         assume(stride <= pool and (padding == "same" or pool <= size))
-        encoder = encoder_of(layers.AveragePooling1D(pool, stride, padding), shape=(size, 1))
+        encoder = encoder_of(
+            layers.AveragePooling1D(pool, stride, padding), shape=(size, 1)
+        )
         decoder = mirror(encoder)
         assert decoder.output_shape == (None, size, 1)
         covers, spreads = matrix(encoder).T > 0, matrix(decoder)
@@ -173,7 +191,9 @@ class TestPooling:
         assert np.all(spreads.sum(axis=1) >= 1)  # of a window
 
     @given(size=st.integers(1, 13), pool=st.integers(1, 4), stride=st.integers(1, 5))
-    def test_windows_with_gaps_between_are_restored_to_the_size(self, size, pool, stride):
+    def test_windows_with_gaps_between_are_restored_to_the_size(
+        self, size, pool, stride
+    ):
         assume(pool < stride and pool <= size)
         encoder = encoder_of(layers.MaxPooling1D(pool, stride), shape=(size, 1))
         decoder = mirror(encoder)
@@ -185,7 +205,9 @@ class TestPooling:
     @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("keepdims", [False, True])
     @pytest.mark.parametrize("data_format", FORMATS)
-    def test_global_pooling_is_spread_to_every_place(self, kind, rank, keepdims, data_format):
+    def test_global_pooling_is_spread_to_every_place(
+        self, kind, rank, keepdims, data_format
+    ):
         layer = of_rank(kind, rank)(data_format=data_format, keepdims=keepdims)
         shape = make_shape(PARTS[rank], data_format)
         encoder = encoder_of(layer, shape=shape)
@@ -195,7 +217,9 @@ class TestPooling:
         expected = np.broadcast_to(code.reshape(single), (ROWS, *shape))
         np.testing.assert_array_equal(run(mirror(encoder), code), expected)
 
-    @pytest.mark.parametrize("layer", [layers.MaxPooling1D, layers.GlobalAveragePooling1D])
+    @pytest.mark.parametrize(
+        "layer", [layers.MaxPooling1D, layers.GlobalAveragePooling1D]
+    )
     def test_an_unknown_length_is_an_error_that_says_so(self, layer):
         encoder = encoder_of(layer(name="pool"), shape=(None, 2))
         with pytest.raises(
@@ -205,7 +229,9 @@ class TestPooling:
 
 
 class TestScaling:
-    @pytest.mark.parametrize(("axis", "shape"), [(-1, (4,)), (None, (4,)), ((1, 3), (2, 3, 4))])
+    @pytest.mark.parametrize(
+        ("axis", "shape"), [(-1, (4,)), (None, (4,)), ((1, 3), (2, 3, 4))]
+    )
     def test_an_adapted_normalization_is_undone_exactly(self, axis, shape):
         rng = np.random.default_rng(0)
         scales = rng.uniform(0.1, 10, shape)
@@ -214,7 +240,9 @@ class TestScaling:
         layer.adapt(data)
         encoder = encoder_of(layer, shape=shape)
         restored = run(mirror(encoder), run(encoder, data))
-        np.testing.assert_allclose(restored / scales, data / scales, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            restored / scales, data / scales, rtol=1e-5, atol=1e-5
+        )
 
     @pytest.mark.parametrize("invert", [False, True])
     def test_a_given_mean_and_variance_are_undone_exactly(self, invert):
@@ -225,7 +253,9 @@ class TestScaling:
         np.testing.assert_allclose(restored, x, atol=1e-5)
 
     def test_one_mean_and_variance_for_all_axes_are_undone(self):
-        x, restored = there_and_back(layers.Normalization(mean=2.0, variance=9.0), (5, 3))
+        x, restored = there_and_back(
+            layers.Normalization(mean=2.0, variance=9.0), (5, 3)
+        )
         np.testing.assert_allclose(restored, x, atol=1e-5)
 
     def test_a_normalization_that_has_seen_no_data_is_an_error(self):
@@ -234,7 +264,8 @@ class TestScaling:
             mirror(encoder)
 
     @pytest.mark.parametrize(
-        ("scale", "offset"), [(1 / 255, 0.0), (2.0, -1.0), ([2.0, 0.5, -3.0], [1.0, 0.0, 4.0])]
+        ("scale", "offset"),
+        [(1 / 255, 0.0), (2.0, -1.0), ([2.0, 0.5, -3.0], [1.0, 0.0, 4.0])],
     )
     def test_rescaling_is_undone_exactly(self, scale, offset):
         x, restored = there_and_back(layers.Rescaling(scale, offset), (4, 3))
@@ -257,18 +288,26 @@ NORMALIZATIONS = [
 
 
 class TestNormalized:
-    @pytest.mark.parametrize("layer", NORMALIZATIONS, ids=lambda layer: type(layer).__name__)
+    @pytest.mark.parametrize(
+        "layer", NORMALIZATIONS, ids=lambda layer: type(layer).__name__
+    )
     def test_the_decoder_has_one_with_the_same_settings(self, layer):
         layer = type(layer).from_config(layer.get_config())
-        decoder = mirror(encoder_of(layers.Dense(4), layer, layers.Dense(4), shape=(3, 4)))
+        decoder = mirror(
+            encoder_of(layers.Dense(4), layer, layers.Dense(4), shape=(3, 4))
+        )
         (own,) = (each for each in decoder.layers if isinstance(each, type(layer)))
         assert {**own.get_config(), "name": layer.name} == layer.get_config()
 
-    @pytest.mark.parametrize("layer", NORMALIZATIONS, ids=lambda layer: type(layer).__name__)
+    @pytest.mark.parametrize(
+        "layer", NORMALIZATIONS, ids=lambda layer: type(layer).__name__
+    )
     def test_it_shares_no_weight_with_the_encoder(self, layer):
         layer = type(layer).from_config(layer.get_config())
         encoder = encoder_of(layer, shape=(3, 4))
-        assert not {id(each) for each in encoder.weights} & {id(w) for w in mirror(encoder).weights}
+        assert not {id(each) for each in encoder.weights} & {
+            id(w) for w in mirror(encoder).weights
+        }
 
     def test_it_can_be_trained_though_the_encoder_is_frozen(self):
         encoder = encoder_of(layers.BatchNormalization(), shape=(3,))
@@ -278,9 +317,16 @@ class TestNormalized:
     def test_it_has_the_shape_of_its_place(self):
         shape = (6, 5, 2)
         encoder = encoder_of(
-            layers.Conv2D(3, 2), layers.BatchNormalization(), layers.Conv2D(4, 2), shape=shape
+            layers.Conv2D(3, 2),
+            layers.BatchNormalization(),
+            layers.Conv2D(4, 2),
+            shape=shape,
         )
-        (own,) = (x for x in mirror(encoder).layers if isinstance(x, layers.BatchNormalization))
+        (own,) = (
+            x
+            for x in mirror(encoder).layers
+            if isinstance(x, layers.BatchNormalization)
+        )
         assert own.gamma.shape == (3,)
 
 
@@ -303,20 +349,41 @@ class TestNormalized:
 )
 def test_noise_is_left_out(layer):
     decoder = mirror(encoder_of(layer, layers.Dense(3), shape=(2, 4)))
-    assert [type(each).__name__ for each in decoder.layers] == ["InputLayer", "TiedDense"]
+    assert [type(each).__name__ for each in decoder.layers] == [
+        "InputLayer",
+        "TiedDense",
+    ]
 
 
 KERNELS = {
     "Dense": (lambda **k: layers.Dense(3, **k), (4, 2)),
-    "EinsumDense": (lambda **k: layers.EinsumDense("abc,cde->abde", (4, 2, 3), **k), (4, 2)),
+    "EinsumDense": (
+        lambda **k: layers.EinsumDense("abc,cde->abde", (4, 2, 3), **k),
+        (4, 2),
+    ),
     "Conv1D": (lambda **k: layers.Conv1D(3, 3, strides=2, **k), (8, 2)),
-    "Conv2D": (lambda **k: layers.Conv2D(3, 3, strides=2, padding="same", **k), (6, 5, 2)),
+    "Conv2D": (
+        lambda **k: layers.Conv2D(3, 3, strides=2, padding="same", **k),
+        (6, 5, 2),
+    ),
     "Conv3D": (lambda **k: layers.Conv3D(3, 2, **k), (3, 4, 3, 2)),
-    "Conv1DTranspose": (lambda **k: layers.Conv1DTranspose(3, 3, strides=2, **k), (5, 2)),
-    "Conv2DTranspose": (lambda **k: layers.Conv2DTranspose(3, 3, strides=2, **k), (3, 4, 2)),
+    "Conv1DTranspose": (
+        lambda **k: layers.Conv1DTranspose(3, 3, strides=2, **k),
+        (5, 2),
+    ),
+    "Conv2DTranspose": (
+        lambda **k: layers.Conv2DTranspose(3, 3, strides=2, **k),
+        (3, 4, 2),
+    ),
     "Conv3DTranspose": (lambda **k: layers.Conv3DTranspose(3, 2, **k), (3, 2, 2, 2)),
-    "DepthwiseConv1D": (lambda **k: layers.DepthwiseConv1D(3, depth_multiplier=2, **k), (7, 2)),
-    "DepthwiseConv2D": (lambda **k: layers.DepthwiseConv2D(2, strides=2, **k), (5, 6, 2)),
+    "DepthwiseConv1D": (
+        lambda **k: layers.DepthwiseConv1D(3, depth_multiplier=2, **k),
+        (7, 2),
+    ),
+    "DepthwiseConv2D": (
+        lambda **k: layers.DepthwiseConv2D(2, strides=2, **k),
+        (5, 6, 2),
+    ),
     "SeparableConv1D": (
         lambda **k: layers.SeparableConv1D(3, 3, depth_multiplier=2, **k),
         (7, 2),
@@ -328,7 +395,9 @@ KERNELS = {
 }
 
 
-def kernel_layer(name: str, bias: bool = True, **kwargs: Any) -> tuple[Any, tuple[int, ...]]:
+def kernel_layer(
+    name: str, bias: bool = True, **kwargs: Any
+) -> tuple[Any, tuple[int, ...]]:
     make, shape = KERNELS[name]
     if name == "EinsumDense":
         return make(bias_axes="de" if bias else None, **kwargs), shape
@@ -364,8 +433,12 @@ class TestKernels:
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_channels_first_convolution_and_pooling_are_restored(rank):
-    convolution = of_rank("Conv", rank)(3, 2, data_format="channels_first", activation="relu")
-    pooling = of_rank("MaxPooling", rank)(2, data_format="channels_first", padding="same")
+    convolution = of_rank("Conv", rank)(
+        3, 2, data_format="channels_first", activation="relu"
+    )
+    pooling = of_rank("MaxPooling", rank)(
+        2, data_format="channels_first", padding="same"
+    )
     shape = make_shape((6, 5, 4)[:rank], "channels_first")
     encoder = encoder_of(convolution, pooling, shape=shape)
     try:
@@ -397,7 +470,10 @@ def test_layers_in_half_precision_have_a_mirror_in_half_precision(layer, shape):
 )
 def test_masks_and_augmentation_are_left_out(layer):
     decoder = mirror(encoder_of(layer, layers.Dense(3), shape=(4, 5, 2)))
-    assert [type(each).__name__ for each in decoder.layers] == ["InputLayer", "TiedDense"]
+    assert [type(each).__name__ for each in decoder.layers] == [
+        "InputLayer",
+        "TiedDense",
+    ]
 
 
 def test_each_branch_that_was_concatenated_gets_its_part():
@@ -410,7 +486,9 @@ def test_each_branch_that_was_concatenated_gets_its_part():
 @pytest.mark.parametrize("axis", [1, -2])
 def test_what_was_concatenated_along_another_axis_comes_apart_there(axis):
     inputs = keras.Input((4, 2))
-    branches = [layers.EinsumDense("bic,ij->bjc", (units, 2))(inputs) for units in (3, 2)]
+    branches = [
+        layers.EinsumDense("bic,ij->bjc", (units, 2))(inputs) for units in (3, 2)
+    ]
     encoder = keras.Model(inputs, layers.Concatenate(axis)(branches))
     np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
 
@@ -420,11 +498,15 @@ def test_a_layer_at_each_step_is_reversed_at_each_step():
     np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
     stack = [layers.Conv1D(3, 2, activation="relu"), layers.Flatten(), layers.Dense(2)]
     encoder = encoder_of(*map(layers.TimeDistributed, stack), shape=(2, 4, 2))
-    alone = encoder_of(*(type(each).from_config(each.get_config()) for each in stack), shape=(4, 2))
+    alone = encoder_of(
+        *(type(each).from_config(each.get_config()) for each in stack), shape=(4, 2)
+    )
     alone.set_weights(encoder.get_weights())
     x = arrays_of((2, 2))
     expected = [run(mirror(alone), x[:, step]) for step in range(2)]
-    np.testing.assert_allclose(run(mirror(encoder), x), np.stack(expected, axis=1), atol=1e-6)
+    np.testing.assert_allclose(
+        run(mirror(encoder), x), np.stack(expected, axis=1), atol=1e-6
+    )
 
 
 def test_a_spectral_normalization_is_mirrored_as_what_it_holds():
@@ -443,7 +525,9 @@ def test_a_resizing_goes_back_to_the_size_before(data_format):
     np.testing.assert_array_equal(run(mirror(encoder), ones), np.ones((ROWS, *shape)))
 
 
-@pytest.mark.parametrize("name", ["relu", "relu6", "sigmoid", "tanh", "silu", "selu", "softplus"])
+@pytest.mark.parametrize(
+    "name", ["relu", "relu6", "sigmoid", "tanh", "silu", "selu", "softplus"]
+)
 def test_an_operation_is_mirrored_as_the_activation_of_its_name(name):
     inputs, codes = keras.Input((4,)), arrays_of((2,))
     first, second = layers.Dense(3), layers.Dense(2)
@@ -452,7 +536,10 @@ def test_an_operation_is_mirrored_as_the_activation_of_its_name(name):
         encoder = keras.Model(inputs, second(activation(first(inputs))))
         decoders.append(mirror(encoder))
     np.testing.assert_array_equal(*(run(decoder, codes) for decoder in decoders))
-    assert [each.activation.__name__ for each in decoders[0].layers[1:]] == [name, "linear"]
+    assert [each.activation.__name__ for each in decoders[0].layers[1:]] == [
+        name,
+        "linear",
+    ]
 
 
 RECURRENT = {
@@ -475,7 +562,9 @@ def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind)
     twin = RECURRENT[kind](return_sequences=True)
     twin.build(repeated.shape)
     twin.set_weights(recurrent.get_weights())
-    np.testing.assert_allclose(run(decoder, codes), run(out, run(twin, repeated)), atol=1e-5)
+    np.testing.assert_allclose(
+        run(decoder, codes), run(out, run(twin, repeated)), atol=1e-5
+    )
     own = {id(each) for each in recurrent.weights}
     assert own.isdisjoint(map(id, encoder.weights))
     is_tied = [type(each).__name__ for each in (tied, out)]
@@ -483,19 +572,29 @@ def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.* was passed an input with a mask")  # Keras 3.16, of its own
+@pytest.mark.filterwarnings(
+    "ignore:.* was passed an input with a mask"
+)  # Keras 3.16, of its own
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_a_recurrent_autoencoder_learns_and_comes_back_from_a_file(kind, tmp_path):
     keras.utils.set_random_seed(0)
-    parts = [layers.Masking(), RECURRENT[kind](12, return_sequences=True), RECURRENT[kind](6)]
+    parts = [
+        layers.Masking(),
+        RECURRENT[kind](12, return_sequences=True),
+        RECURRENT[kind](6),
+    ]
     model = Autoencoder(encoder_of(*parts, shape=(5, 4)))
     model.compile(keras.optimizers.Adam(0.02))
-    x = np.sin(np.arange(20).reshape(1, 5, 4) + np.arange(40).reshape(-1, 1, 1)).astype("float32")
+    x = np.sin(np.arange(20).reshape(1, 5, 4) + np.arange(40).reshape(-1, 1, 1)).astype(
+        "float32"
+    )
     losses = model.fit(x, batch_size=8, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.9 * losses[0]
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5
+    )
 
 
 def test_states_of_a_recurrent_layer_stay_in_the_encoder():
@@ -510,7 +609,9 @@ def test_states_of_a_recurrent_layer_stay_in_the_encoder():
 
 
 def test_a_sequence_of_unknown_length_is_repeated_by_nobody():
-    with pytest.raises(ValueError, match=r"'lstm.*' \(LSTM\) .*: give the number of steps"):
+    with pytest.raises(
+        ValueError, match=r"'lstm.*' \(LSTM\) .*: give the number of steps"
+    ):
         mirror(encoder_of(layers.LSTM(3), shape=(None, 4)))
     assert mirror(encoder_of(layers.LSTM(3, return_sequences=True), shape=(None, 4)))
 
@@ -518,7 +619,9 @@ def test_a_sequence_of_unknown_length_is_repeated_by_nobody():
 @pytest.mark.parametrize("kind", [layers.Embedding, layers.ReversibleEmbedding])
 def test_tokens_come_back_as_logits(kind):
     embedding = kind(7, 4)
-    encoder = keras.Sequential([keras.Input((5,), dtype="int32"), embedding, layers.Dense(3)])
+    encoder = keras.Sequential(
+        [keras.Input((5,), dtype="int32"), embedding, layers.Dense(3)]
+    )
     decoder, codes = mirror(encoder), arrays_of((5, 3))
     embeddings = keras.ops.convert_to_numpy(embedding.embeddings)
     expected = run(decoder.layers[1], codes) @ embeddings.T
@@ -528,11 +631,16 @@ def test_tokens_come_back_as_logits(kind):
 def test_an_output_is_chosen_by_its_name():
     inputs = keras.Input((4,))
     hidden = layers.Dense(5, "relu")(inputs)
-    outputs = {name: layers.Dense(2, name=f"dense_{name}")(hidden) for name in ("mean", "variance")}
+    outputs = {
+        name: layers.Dense(2, name=f"dense_{name}")(hidden)
+        for name in ("mean", "variance")
+    }
     encoder = keras.Model(inputs, outputs)
     names = [f"{name}_mirror" for name in ("dense_mean", encoder.layers[1].name)]
     for code in ("mean", "dense_mean"):
         assert [each.name for each in mirror(encoder, code=code).layers[1:]] == names
     for code in (None, "z"):
-        with pytest.raises(ValueError, match=r"has 'dense_mean', 'dense_variance'.*: pass code="):
+        with pytest.raises(
+            ValueError, match=r"has 'dense_mean', 'dense_variance'.*: pass code="
+        ):
             mirror(encoder, code=code)

@@ -17,7 +17,9 @@ def rows(n: int = 300, features: int = 6, seed: int = 0) -> np.ndarray:
     """Correlated rows, not centred, with one feature far larger than the others."""
     rng = np.random.default_rng(seed)
     mixed = rng.normal(size=(n, features)) @ rng.normal(size=(features, features))
-    return (mixed * [5, *[1] * (features - 1)] + rng.normal(size=features)).astype("float32")
+    return (mixed * [5, *[1] * (features - 1)] + rng.normal(size=features)).astype(
+        "float32"
+    )
 
 
 def pca_errors(x: np.ndarray, width: int) -> np.ndarray:
@@ -27,7 +29,9 @@ def pca_errors(x: np.ndarray, width: int) -> np.ndarray:
     return (pca.inverse_transform(pca.transform(flat)) - flat) ** 2
 
 
-def dense(*widths: int, activation: Any = "tanh", last: Any = None) -> list[keras.layers.Layer]:
+def dense(
+    *widths: int, activation: Any = "tanh", last: Any = None
+) -> list[keras.layers.Layer]:
     keras.utils.set_random_seed(0)
     activations = [activation] * (len(widths) - 1) + [last]
     return [keras.layers.Dense(*each) for each in zip(widths, activations, strict=True)]
@@ -57,7 +61,9 @@ def assert_starts_at_pca(model: Autoencoder, x: np.ndarray, width: int) -> None:
 
 
 slow = pytest.mark.slow
-RARER = "softsign hard_tanh hard_sigmoid relu6 leaky_relu elu selu mish softplus".split()
+RARER = (
+    "softsign hard_tanh hard_sigmoid relu6 leaky_relu elu selu mish softplus".split()
+)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,9 @@ RARER = "softsign hard_tanh hard_sigmoid relu6 leaky_relu elu selu mish softplus
     ],
 )
 def test_error_is_that_of_pca(activation):
-    assert_starts_at_pca(make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5)
+    assert_starts_at_pca(
+        make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5
+    )
 
 
 @pytest.mark.parametrize("widths", [(5,), (5, 5), (12, 7, 5), (7, 12, 9, 5)], ids=str)
@@ -94,7 +102,9 @@ def test_error_is_that_of_pca_for_other_rows_too():
 
 
 def test_rows_that_pca_reconstructs_are_reconstructed():
-    plane = rows()[:, :2] @ np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
+    plane = rows()[:, :2] @ np.random.default_rng(0).normal(size=(2, 6)).astype(
+        "float32"
+    )
     model = make_started_model(plane, 9, 3)
     assert errors(model, plane).mean() < 1e-6 * plane.var(axis=0).mean()
 
@@ -147,7 +157,9 @@ def curve() -> np.ndarray:
     """Rows near a curve, which a line through the scores of PCA does not follow."""
     rng = np.random.default_rng(0)
     t = rng.uniform(-1, 1, (200, 1))
-    return (np.hstack([t, t**2, np.abs(t)]) + rng.normal(0, 0.02, (200, 3))).astype("float32")
+    return (np.hstack([t, t**2, np.abs(t)]) + rng.normal(0, 0.02, (200, 3))).astype(
+        "float32"
+    )
 
 
 RATES = {"relu": 1e-2, "elu": 1e-2, "silu": 3e-3, "tanh": 1e-3, "sigmoid": 1e-2}
@@ -170,7 +182,11 @@ def test_error_falls_from_there(activation, rate):
 
 @pytest.mark.parametrize(
     ("activation", "widths"),
-    [*((activation, (12, 1)) for activation in RATES), ("relu", (6, 9, 1)), ("silu", (6, 9, 1))],
+    [
+        *((activation, (12, 1)) for activation in RATES),
+        ("relu", (6, 9, 1)),
+        ("silu", (6, 9, 1)),
+    ],
 )
 def test_units_that_carry_no_score_learn(activation, widths):
     """The error has a slope along the gains of such units, by central differences."""
@@ -181,7 +197,10 @@ def test_units_that_carry_no_score_learn(activation, widths):
     slopes = []
     for unit in range(1, 1 + (widths[0] - 1) // 2 * 2):
         sides = []
-        for step in (start[0] / 2, -start[0] / 2):  # gains are as large as that of the score
+        for step in (
+            start[0] / 2,
+            -start[0] / 2,
+        ):  # gains are as large as that of the score
             gain.assign(np.where(np.arange(widths[0]) == unit, step, start))
             sides.append(errors(model, x).mean())
         slopes.append((sides[0] - sides[1]) / errors(model, x).mean())
@@ -215,7 +234,10 @@ def branched() -> Autoencoder:
 
 def half_tied() -> Autoencoder:
     encoder = keras.Sequential([keras.Input((6,)), *dense(2, 2)])
-    layers = [tie(encoder.layers[1], transpose=False), tie(encoder.layers[0], gain=True)]
+    layers = [
+        tie(encoder.layers[1], transpose=False),
+        tie(encoder.layers[0], gain=True),
+    ]
     return Autoencoder(encoder, keras.Sequential([keras.Input((2,)), *layers]))
 
 
@@ -234,7 +256,10 @@ def parity(x: Any) -> Any:
 ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
     "no gain": (
         lambda: build_model((6,), *dense(4, 2), gain=False),
-        r"'dense.*_mirror' has none: build the decoder with `mirror\(encoder, gain=True\)`",
+        (
+            r"'dense.*_mirror' has none: build the decoder with `mirror\(encoder,"
+            r" gain=True\)`"
+        ),
     ),
     "output activation": (
         lambda: build_model((6,), *dense(4, 2), output_activation="sigmoid"),
@@ -245,25 +270,37 @@ ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
         "'bare.*' has no bias: build it with use_bias=True",
     ),
     "narrow": (
-        lambda: build_model((6,), keras.layers.Dense(2, name="narrow"), keras.layers.Dense(3)),
+        lambda: build_model(
+            (6,), keras.layers.Dense(2, name="narrow"), keras.layers.Dense(3)
+        ),
         "'narrow' has 2 units: give it at least 3",
     ),
     "convolution": (
-        lambda: build_model((6, 1), keras.layers.Conv1D(2, 3, name="conv"), keras.layers.Flatten()),
+        lambda: build_model(
+            (6, 1), keras.layers.Conv1D(2, 3, name="conv"), keras.layers.Flatten()
+        ),
         r"'conv' \(Conv1D\) in 'encoder' is another layer",
     ),
     "normalisation": (
-        lambda: build_model((6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)),
+        lambda: build_model(
+            (6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)
+        ),
         r"'bn' \(BatchNormalization\) in 'encoder' is another layer",
     ),
     "branches": (branched, "'branched' .* is not: write it as a Sequential model"),
     "quantized": (
         lambda: build_changed_model("quantize", "int8"),
-        "'changed' is quantized or has an adapter: call `quantize` or `enable_lora` after it",
+        (
+            "'changed' is quantized or has an adapter: call `quantize` or `enable_lora`"
+            " after it"
+        ),
     ),
     "adapter": (
         lambda: build_changed_model("enable_lora", 2),
-        "'changed' is quantized or has an adapter: call `quantize` or `enable_lora` after it",
+        (
+            "'changed' is quantized or has an adapter: call `quantize` or `enable_lora`"
+            " after it"
+        ),
     ),
     "other decoder": (half_tied, "tied to all of them, in reverse"),
     "softmax": (
@@ -274,7 +311,10 @@ ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
         lambda: build_model((6,), *dense(4, 2, activation=parity)),
         "found no region in which the activations",
     ),
-    "wide code": (lambda: build_model((6,), *dense(7)), "at most 6 components, and the code has 7"),
+    "wide code": (
+        lambda: build_model((6,), *dense(7)),
+        "at most 6 components, and the code has 7",
+    ),
     "axes": (
         lambda: build_model((2, 6), *dense(2)),
         r"gives it \(300, 2, 6\): put a Flatten layer",

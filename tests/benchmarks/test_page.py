@@ -34,7 +34,13 @@ def test_quoted_figures_are_in_the_results(page, results):
 
 @pytest.mark.parametrize(
     ("wrong", "right"),
-    [("7.3", "2.0"), ("7", "2"), ("70", "2"), ("0.70 of ours", "2.00 of ours"), ("1", "2")],
+    [
+        ("7.3", "2.0"),
+        ("7", "2"),
+        ("70", "2"),
+        ("0.70 of ours", "2.00 of ours"),
+        ("1", "2"),
+    ],
 )
 def test_a_figure_that_was_changed_is_noticed(wrong, right, make_result):
     result = make_result(TiedAutoencoder=[{"seconds": 1.0}], PCA=[{"seconds": 2.0}])
@@ -44,6 +50,6 @@ def test_a_figure_that_was_changed_is_noticed(wrong, right, make_result):
 
 def test_results_name_no_machine_and_no_path():
     for path in RESULTS.rglob("*.json"):
-        assert not re.search(r"(?<![\w.])/(home|work|root|tmp|Users)\b", path.read_text()), (
-            path.name
-        )
+        assert not re.search(
+            r"(?<![\w.])/(home|work|root|tmp|Users)\b", path.read_text()
+        ), path.name

@@ -29,7 +29,9 @@ def test_a_failure_counts_with_twice_the_worst_median(result):
 
 
 def test_a_task_that_cannot_be_done_is_left_out(make_result):
-    result = make_result(TiedAutoencoder=[{"seconds": 1.0}], PCA=[{"not_applicable": "no layers"}])
+    result = make_result(
+        TiedAutoencoder=[{"seconds": 1.0}], PCA=[{"not_applicable": "no layers"}]
+    )
     assert result.compute_value(PCA, "seconds") is None
 
 
@@ -42,13 +44,21 @@ def test_the_first_paragraph_tells_which_peer_is_ahead(make_result):
 
 def test_the_first_paragraph_tells_that_no_peer_is_ahead(make_result):
     fast = make_result(TiedAutoencoder=[{"seconds": 1.0}], PCA=[{"seconds": 3.0}])
-    assert make_page({"tables": fast}, {}).splitlines()[2].startswith("No peer is ahead")
+    assert (
+        make_page({"tables": fast}, {}).splitlines()[2].startswith("No peer is ahead")
+    )
 
 
 def test_tasks_that_differ_in_kind_have_a_lead_each(make_result):
     made = make_result(keras_tied=[{"seconds": 1.0}], peer=[{"seconds": 1.0}])
-    for system, (first_fit, first_encode) in {"keras-tied": (1, 2), "PCA": (9, 1)}.items():
-        tasks = {"first fit": {"seconds": first_fit}, "first encode": {"seconds": first_encode}}
+    for system, (first_fit, first_encode) in {
+        "keras-tied": (1, 2),
+        "PCA": (9, 1),
+    }.items():
+        tasks = {
+            "first fit": {"seconds": first_fit},
+            "first encode": {"seconds": first_encode},
+        }
         made.json["systems"][system] = {"runs": [{"turn": 0, "tasks": tasks}]}
     del made.json["systems"]["keras_tied"], made.json["systems"]["peer"]
     result = Result({**made.json, "case": "start"})
@@ -56,8 +66,12 @@ def test_tasks_that_differ_in_kind_have_a_lead_each(make_result):
 
 
 def test_a_figure_is_read_by_its_key(result):
-    assert read_figure({"tables": result}, "tables/PCA/seconds/share") == pytest.approx(0.5)
-    assert read_figure({"tables": result}, "tables/PCA/seconds/value/wine") == pytest.approx(3.0)
+    assert read_figure({"tables": result}, "tables/PCA/seconds/share") == pytest.approx(
+        0.5
+    )
+    assert read_figure(
+        {"tables": result}, "tables/PCA/seconds/value/wine"
+    ) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ def test_a_case_has_what_a_case_has(name):
     assert case.CHOSEN_ON.strip()
     assert next(iter(case.SYSTEMS.values())).ours
     assert set(case.PICTURE) <= set(case.MEASURES)
-    assert all(s.beside is None or case.SYSTEMS[s.beside].ours for s in case.SYSTEMS.values())
+    assert all(
+        s.beside is None or case.SYSTEMS[s.beside].ours for s in case.SYSTEMS.values()
+    )
 
 
 def test_the_page_has_a_place_for_each_case():
@@ -30,9 +32,14 @@ def test_the_page_has_a_place_for_each_case():
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+    }
     command = [sys.executable, "-m", "benchmarks", *arguments, "--results", str(folder)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=ROOT
+    )
 
 
 @pytest.mark.slow
@@ -52,4 +59,6 @@ def test_an_unknown_case_is_named_with_those_there_are(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmarks", "articles"])
     with pytest.raises(SystemExit):
         main()
-    assert "no such case: articles; one of anomalies, article" in capsys.readouterr().err
+    assert (
+        "no such case: articles; one of anomalies, article" in capsys.readouterr().err
+    )

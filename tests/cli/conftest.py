@@ -93,7 +93,18 @@ def fruit_csv(tmp_path_factory):
 def model(tmp_path_factory, fruit_csv):
     """A model file that the command has written."""
     path = tmp_path_factory.mktemp("model") / "fruit.safetensors"
-    arguments = ["fit", fruit_csv, "-o", path, "--id", "name", "--label", "taste", "--epochs", "9"]
+    arguments = [
+        "fit",
+        fruit_csv,
+        "-o",
+        path,
+        "--id",
+        "name",
+        "--label",
+        "taste",
+        "--epochs",
+        "9",
+    ]
     arguments += ["--dates", "off"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["keras-tied", *map(str, arguments), "--quiet"])

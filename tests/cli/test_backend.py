@@ -10,8 +10,8 @@ import pytest
 
 from keras_tied import TiedAutoencoder, __version__, _backend
 from keras_tied.cli import _fit, _keras
-from keras_tied.estimator import internal
-from keras_tied.estimator._training import sample
+from keras_tied.fitted import value
+from keras_tied.fitting import sample
 
 
 @pytest.fixture
@@ -21,8 +21,13 @@ def start(tmp_path):
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("raise SystemExit('tensorflow was imported')")
     paths = [str(fake.parent), os.environ.get("PYTHONPATH", "")]
-    kept = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "KERAS_HOME")}
-    home = {"HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    kept = {
+        k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "KERAS_HOME")
+    }
+    home = {
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
     (tmp_path / "home").mkdir()
 
     def run(*arguments, **environment):
@@ -48,12 +53,11 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
     """Torch looks for TensorFlow when it is imported."""
     done = start(
         "-c",
-        "from importlib.util import find_spec; from keras_tied.cli._keras import hide_modules\n"
-        "with hide_modules('tensorflow'):\n"
-        "    print(find_spec('tensorflow').origin)\n"
-        "    try: import tensorflow.nn\n"
-        "    except ModuleNotFoundError as error: print(error)\n"
-        "print(find_spec('tensorflow').origin is not None)",
+        "from importlib.util import find_spec; from keras_tied.cli._keras import"
+        " hide_modules\nwith hide_modules('tensorflow'):\n   "
+        " print(find_spec('tensorflow').origin)\n    try: import tensorflow.nn\n   "
+        " except ModuleNotFoundError as error:"
+        " print(error)\nprint(find_spec('tensorflow').origin is not None)",
     )
     assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
 
@@ -62,24 +66,28 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
 def test_keras_is_imported_without_what_the_command_does_not_use(start):
     done = start(
         "-c",
-        "import sys; from keras_tied.cli._keras import import_keras_alone, require_backend\n"
-        "require_backend(); import_keras_alone()\n"
-        "print([n for n in ('pandas', 'matplotlib', 'requests') if n in sys.modules])\n"
-        "import keras, matplotlib.pyplot, pandas\n"
-        "print(keras.ops.convert_to_numpy(keras.ops.ones(2)))",
+        "import sys; from keras_tied.cli._keras import import_keras_alone,"
+        " require_backend\nrequire_backend(); import_keras_alone()\nprint([n for n in"
+        " ('pandas', 'matplotlib', 'requests') if n in sys.modules])\nimport keras,"
+        " matplotlib.pyplot,"
+        " pandas\nprint(keras.ops.convert_to_numpy(keras.ops.ones(2)))",
     )
     assert done.stdout == "[]\n[1. 1.]\n", done.stderr
 
 
 CHOICE = (
-    "import os; from keras_tied.cli._keras import require_backend;"
-    "print(os.environ['KERAS_BACKEND']); require_backend(); print(os.environ['KERAS_BACKEND'])"
+    "import os; from keras_tied.cli._keras import"
+    " require_backend;print(os.environ['KERAS_BACKEND']); require_backend();"
+    " print(os.environ['KERAS_BACKEND'])"
 )
 
 
 def test_the_package_run_as_a_module_is_the_command(start):
     done = start("-m", "keras_tied", "--version")
-    assert (done.returncode, done.stdout) == (0, f"keras-tied {__version__}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"keras-tied {__version__}\n",
+    ), done.stderr
 
 
 @pytest.mark.slow
@@ -95,7 +103,9 @@ def test_two_fits_in_a_new_home_leave_no_settings_of_keras(start, tmp_path, rng)
         assert (tmp_path / name).exists()
 
 
-def test_neither_fit_nor_encode_imports_a_framework_or_scikit_learn(start, tmp_path, rng):
+def test_neither_fit_nor_encode_imports_a_framework_or_scikit_learn(
+    start, tmp_path, rng
+):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
     code = """
 import sys
@@ -116,13 +126,19 @@ print({{"keras", "jax", "sklearn", "scipy", "h5py", "pandas", "tensorflow"}} & s
         assert done.stdout == "set()\n", done.stderr
 
 
-def test_a_keras_json_of_the_user_is_obeyed_by_the_library_and_not_by_the_command(start, tmp_path):
+def test_a_keras_json_of_the_user_is_obeyed_by_the_library_and_not_by_the_command(
+    start, tmp_path
+):
     done = start("-c", CHOICE, **settings(tmp_path, epsilon=1e-6))
     assert done.stdout.split() == ["tensorflow", "jax"], done.stderr
 
 
-def test_the_environment_is_obeyed_by_the_command_whatever_a_keras_json_says(start, tmp_path):
-    done = start("-c", CHOICE, **settings(tmp_path, backend="jax"), KERAS_BACKEND="tensorflow")
+def test_the_environment_is_obeyed_by_the_command_whatever_a_keras_json_says(
+    start, tmp_path
+):
+    done = start(
+        "-c", CHOICE, **settings(tmp_path, backend="jax"), KERAS_BACKEND="tensorflow"
+    )
     assert done.stdout.split() == ["tensorflow", "tensorflow"], done.stderr
 
 
@@ -138,15 +154,24 @@ def out_of_memory(*_, **__):
 def test_a_model_that_cannot_be_compared_with_pca_is_there(
     keras_tied, monkeypatch, tmp_path, fruit_csv
 ):
-    monkeypatch.setattr(internal, "baseline_errors", out_of_memory)
+    monkeypatch.setattr(value, "baseline_errors", out_of_memory)
     done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2)
     assert done.code == 1
-    assert "MemoryError: too many rows; 'model.safetensors' holds the model so far" in done.err
+    assert (
+        "MemoryError: too many rows; 'model.safetensors' holds the model so far"
+        in done.err
+    )
     assert TiedAutoencoder.load(tmp_path / "model.safetensors").n_iter_ == 2
     assert (
-        "error" not in json.loads(keras_tied("inspect", "model.safetensors", "--json").out)["notes"]
+        "error"
+        not in json.loads(keras_tied("inspect", "model.safetensors", "--json").out)[
+            "notes"
+        ]
     )
-    assert keras_tied("encode", "model.safetensors", fruit_csv, "-o", "codes.csv").code == 0
+    assert (
+        keras_tied("encode", "model.safetensors", fruit_csv, "-o", "codes.csv").code
+        == 0
+    )
 
 
 def test_a_bad_row_outside_the_sample_is_found_before_training(
@@ -175,5 +200,7 @@ def test_more_components_than_columns_are_refused_before_training(
 def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given):
     monkeypatch.setattr(_backend, "USER_CHOICE", None)
     monkeypatch.setattr(_backend, "is_installed", lambda _: False)
-    with pytest.raises(_keras.UsageError, match="installed; run 'python -m pip install jax'"):
+    with pytest.raises(
+        _keras.UsageError, match="installed; run 'python -m pip install jax'"
+    ):
         _keras.require_backend(given)

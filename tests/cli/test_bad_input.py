@@ -46,11 +46,19 @@ BAD_TABLES = {
     "all columns missing": ("rows.csv", HEAD + ",,\n" * 9, "no value"),
     "infinite": ("rows.csv", HEAD + ROWS + "1,inf,3\n", "row 41"),
     "one row": ("rows.csv", HEAD + "1,2,3\n", "one row"),
-    "no column that can be used": ("rows.csv", "a\n" + "\n".join(map(str, "abcdefgh")), "differs"),
+    "no column that can be used": (
+        "rows.csv",
+        "a\n" + "\n".join(map(str, "abcdefgh")),
+        "differs",
+    ),
     "pickled array": ("rows.npy", array(np.array([[{}]]), pickled=True), "rows.npy"),
     "not an array": ("rows.npy", "text", "rows.npy"),
     "not Parquet": ("rows.parquet", "text", "rows.parquet"),
-    "infinite in Parquet": ("rows.parquet", table(a=[1.0, np.inf, 2.0], b=[1, 2, 3]), "row 2"),
+    "infinite in Parquet": (
+        "rows.parquet",
+        table(a=[1.0, np.inf, 2.0], b=[1, 2, 3]),
+        "row 2",
+    ),
     "no format": ("rows.xyz", "text", ".csv"),
 }
 
@@ -103,7 +111,9 @@ WRONG_OPTIONS = {
 
 
 @pytest.mark.parametrize("what", WRONG_OPTIONS)
-def test_a_wrong_option_is_one_sentence_and_exit_code_2(keras_tied, tmp_path, data, what):
+def test_a_wrong_option_is_one_sentence_and_exit_code_2(
+    keras_tied, tmp_path, data, what
+):
     options, said = WRONG_OPTIONS[what]
     make(data / "rows.csv", HEAD + ROWS)
     done = keras_tied("fit", data / "rows.csv", "-o", "model.safetensors", *options)
@@ -113,8 +123,12 @@ def test_a_wrong_option_is_one_sentence_and_exit_code_2(keras_tied, tmp_path, da
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "reconstruct", "score", "export"])
-def test_a_model_file_that_is_none_is_wrong_use(keras_tied, tmp_path, data, fruit_csv, command):
+@pytest.mark.parametrize(
+    "command", ["encode", "decode", "reconstruct", "score", "export"]
+)
+def test_a_model_file_that_is_none_is_wrong_use(
+    keras_tied, tmp_path, data, fruit_csv, command
+):
     tables = () if command == "export" else (fruit_csv,)
     ending = "onnx" if command == "export" else "csv"
     for name, content in (
@@ -134,7 +148,9 @@ def without(text, column):
     """CSV without one of its columns."""
     lines = [line.split(",") for line in text.splitlines()]
     place = lines[0].index(column)
-    return "\n".join(",".join(line[:place] + line[place + 1 :]) for line in lines) + "\n"
+    return (
+        "\n".join(",".join(line[:place] + line[place + 1 :]) for line in lines) + "\n"
+    )
 
 
 BAD_ROWS = {
@@ -147,7 +163,10 @@ BAD_ROWS = {
         lambda text: text + 30 * "x,plum,heavy,1,2,true,2026-01-01,good\n",
         "'heavy' in row 301",
     ),
-    "infinite": (lambda text: text + "x,plum,inf,1,2,true,2026-01-01,good\n", "row 301"),
+    "infinite": (
+        lambda text: text + "x,plum,inf,1,2,true,2026-01-01,good\n",
+        "row 301",
+    ),
     "header only": (lambda text: text.splitlines()[0] + "\n", "no rows"),
 }
 
@@ -236,7 +255,9 @@ def test_a_disk_that_fills_up_is_exit_code_1_and_leaves_the_old_file_alone(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_a_disk_that_refuses_a_model_says_what_to_do(keras_tied, monkeypatch, fruit_csv, number):
+def test_a_disk_that_refuses_a_model_says_what_to_do(
+    keras_tied, monkeypatch, fruit_csv, number
+):
     def refuse(descriptor):
         raise OSError(number, os.strerror(number))
 
@@ -258,7 +279,9 @@ def test_a_disk_that_refuses_a_model_says_what_to_do(keras_tied, monkeypatch, fr
     ],
     ids=["numpy", "arrow", "threads", "libraries"],
 )
-def test_memory_at_its_limit_is_one_sentence(keras_tied, monkeypatch, model, fruit_csv, error):
+def test_memory_at_its_limit_is_one_sentence(
+    keras_tied, monkeypatch, model, fruit_csv, error
+):
     def fail(*_, **__):
         raise error
 
@@ -266,13 +289,17 @@ def test_memory_at_its_limit_is_one_sentence(keras_tied, monkeypatch, model, fru
     done = keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "-q")
     assert done.code == 1
     reason = f"there is too little memory ({error})"
-    assert done.err == f"keras-tied: {reason}; free some, or use fewer columns or rows.\n"
+    assert (
+        done.err == f"keras-tied: {reason}; free some, or use fewer columns or rows.\n"
+    )
 
 
 def test_a_library_that_memory_does_not_hold_is_not_said_to_be_missing():
     def load():
         try:
-            raise ImportError("libopenblas.so: failed to map segment from shared object")
+            raise ImportError(
+                "libopenblas.so: failed to map segment from shared object"
+            )
         except ImportError as error:
             raise ImportError(f"Please read on.\\nThe error was: {error}") from error
 
@@ -298,8 +325,13 @@ def test_a_table_that_memory_does_not_hold_is_not_said_to_be_damaged(
 
 def test_an_all_missing_column_is_left_out_and_told_of(keras_tied, tmp_path, data):
     lines = (HEAD + ROWS).splitlines()
-    make(data / "rows.csv", "\n".join([lines[0] + ",d", *(f"{line}," for line in lines[1:])]))
-    done = keras_tied("fit", data / "rows.csv", "-o", "model.safetensors", "--epochs", 2)
+    make(
+        data / "rows.csv",
+        "\n".join([lines[0] + ",d", *(f"{line}," for line in lines[1:])]),
+    )
+    done = keras_tied(
+        "fit", data / "rows.csv", "-o", "model.safetensors", "--epochs", 2
+    )
     assert done.code == 0, done.err
     assert "d (no value in 40 rows)" in " ".join(done.out.split())
 
@@ -311,5 +343,10 @@ def test_a_csv_of_50_000_columns_is_fitted_and_encoded(keras_tied, tmp_path, dat
     np.savetxt(data / "wide.csv", rows, "%g", ",", header=",".join(names), comments="")
     fit = keras_tied("fit", data / "wide.csv", "-o", "model.safetensors", "--epochs", 1)
     assert fit.code == 0, fit.err
-    assert keras_tied("encode", "model.safetensors", data / "wide.csv", "-o", "codes.npy").code == 0
+    assert (
+        keras_tied(
+            "encode", "model.safetensors", data / "wide.csv", "-o", "codes.npy"
+        ).code
+        == 0
+    )
     assert np.load(tmp_path / "codes.npy").shape == (30, 2)

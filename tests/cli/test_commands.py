@@ -14,14 +14,16 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import internal
+from keras_tied.fitted import file
 
 
 def rows(text):
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_encode_to_standard_output_is_csv_and_nothing_else(keras_tied, model, fruit_csv):
+def test_encode_to_standard_output_is_csv_and_nothing_else(
+    keras_tied, model, fruit_csv
+):
     done = keras_tied("encode", model, fruit_csv, "-o", "-")
     assert (done.code, done.err) == (0, "")
     assert len(rows(done.out)) == 300
@@ -29,7 +31,9 @@ def test_encode_to_standard_output_is_csv_and_nothing_else(keras_tied, model, fr
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "feather"])
-def test_every_format_holds_the_same_codes(keras_tied, model, fruit_csv, tmp_path, ending):
+def test_every_format_holds_the_same_codes(
+    keras_tied, model, fruit_csv, tmp_path, ending
+):
     keras_tied("encode", model, fruit_csv, "-o", f"codes.{ending}")
     keras_tied("encode", model, fruit_csv, "-o", "codes.npy")
     from keras_tied.tables import open_table
@@ -51,11 +55,15 @@ def test_decode_of_codes_is_reconstruct(keras_tied, model, fruit_csv):
         assert [a[name] for a, _ in pairs] == [b[name] for _, b in pairs]
     given = [row["weight"] != "" for row in rows(fruit_csv.read_text())]
     weights = np.array([[float(row["weight"]) for row in pair] for pair in pairs])
-    assert 0 < sum(given) < len(given)  # what is missing is imputed, and a code does not say so
+    assert (
+        0 < sum(given) < len(given)
+    )  # what is missing is imputed, and a code does not say so
     assert np.ptp(weights[given], axis=1).max() < 1e-2
 
 
-def test_reconstruct_has_the_columns_that_are_used_and_the_id(keras_tied, model, fruit_csv):
+def test_reconstruct_has_the_columns_that_are_used_and_the_id(
+    keras_tied, model, fruit_csv
+):
     done = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
     assert done.out.splitlines()[0] == "name,kind,weight,length,count,ripe"
 
@@ -93,7 +101,9 @@ def test_a_row_that_does_not_fit_is_the_worst_and_its_column_is_named(
     (tmp_path / "odd.csv").write_text(
         fruit_csv.read_text() + "9999,plum,100.5,0.1,4000,true,2026-01-01,good\n"
     )
-    (odd,) = json.loads(keras_tied("score", model, "odd.csv", "--top", 1, "--json").out)["oddest"]
+    (odd,) = json.loads(
+        keras_tied("score", model, "odd.csv", "--top", 1, "--json").out
+    )["oddest"]
     assert (odd["name"], odd["row"], odd["column1"]) == ("9999", 301, "count")
     assert odd["why"].startswith("count 4000; the other columns suggest ")
 
@@ -104,13 +114,16 @@ def test_columns_are_matched_by_name(keras_tied, model, fruit_csv, tmp_path):
     straight = keras_tied("encode", model, fruit_csv, "-o", "a.npy")
     turned = keras_tied("encode", model, "turned.csv", "-o", "b.npy")
     assert straight.code == turned.code == 0
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
+    )
 
 
 def test_an_extra_column_is_ignored_and_told_of(keras_tied, model, fruit_csv, tmp_path):
     table = arrow_csv.read_csv(fruit_csv)
     parquet.write_table(
-        table.append_column("price", pa.array([1.0] * len(table))), tmp_path / "more.parquet"
+        table.append_column("price", pa.array([1.0] * len(table))),
+        tmp_path / "more.parquet",
     )
     done = keras_tied("encode", model, "more.parquet", "-o", "codes.csv")
     assert done.code == 0
@@ -162,7 +175,17 @@ def test_options_reach_the_estimator(keras_tied, fruit_csv, tmp_path):
             "8,6",
             "--solver",
         ),
-        *("nadam", "--epochs", "4", "--validation", "0.2", "--scaler", "minmax", "--seed", "7"),
+        *(
+            "nadam",
+            "--epochs",
+            "4",
+            "--validation",
+            "0.2",
+            "--scaler",
+            "minmax",
+            "--seed",
+            "7",
+        ),
     )
     assert done.code == 0, done.err
     params = TiedAutoencoder.load(tmp_path / "m.safetensors").get_params()
@@ -180,14 +203,18 @@ def test_options_reach_the_estimator(keras_tied, fruit_csv, tmp_path):
 
 @pytest.mark.slow
 def test_a_share_of_variance_chooses_the_width(keras_tied, fruit_csv):
-    done = keras_tied("fit", fruit_csv, "-o", "m.safetensors", "--components", "0.9", "--json")
+    done = keras_tied(
+        "fit", fruit_csv, "-o", "m.safetensors", "--components", "0.9", "--json"
+    )
     assert json.loads(done.out)["components"] > 2
 
 
 def write_three(path, n=60):
     """A table of three components and some noise, and a category that has no part in them."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(size=(n, 10))
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(
+        size=(n, 10)
+    )
     columns = {f"x{index}": x for index, x in enumerate(X.T)}
     parquet.write_table(pa.table(columns | {"kind": rng.choice(["a", "b"], n)}), path)
 
@@ -197,21 +224,31 @@ def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
     write_three(tmp_path / "three.parquet")
     several = "three.parquet", "--exclude", "kind", "--components", "1..5,8"
     done = keras_tied("fit", *several, "-o", "m.safetensors")
-    assert "3, of 1 to 8 the one that reconstructs hidden values best" in " ".join(done.out.split())
-    assert "3, of 1 to 8 the one" in " ".join(keras_tied("inspect", "m.safetensors").out.split())
+    assert "3, of 1 to 8 the one that reconstructs hidden values best" in " ".join(
+        done.out.split()
+    )
+    assert "3, of 1 to 8 the one" in " ".join(
+        keras_tied("inspect", "m.safetensors").out.split()
+    )
     told = json.loads(keras_tied("inspect", "m.safetensors", "--json").out)
     assert told["components"] == 3
     widths = told["notes"]["widths"]
     assert [width["n_components"] for width in widths] == [1, 2, 3, 4, 5, 8]
     assert min(widths, key=lambda width: width["hidden_error"])["n_components"] == 3
-    assert keras_tied("report", "m.safetensors", "three.parquet", "-o", "r.html").code == 0
+    assert (
+        keras_tied("report", "m.safetensors", "three.parquet", "-o", "r.html").code == 0
+    )
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Why 3" in page
-    assert all(f'<td class="value">{width["error"]:.3g}</td>' in page for width in widths)
+    assert all(
+        f'<td class="value">{width["error"]:.3g}</td>' in page for width in widths
+    )
 
 
 def test_columns_with_nothing_in_common_are_told_of(keras_tied, tmp_path):
-    np.save(tmp_path / "noise.npy", np.array(list(itertools.product([-1.0, 1.0], repeat=6))))
+    np.save(
+        tmp_path / "noise.npy", np.array(list(itertools.product([-1.0, 1.0], repeat=6)))
+    )
     said = "not better than by their mean: the columns have little in common"
     command = "fit", "noise.npy", "-o", "m.safetensors", "--components", "1..3"
     assert said in " ".join(keras_tied(*command).out.split())
@@ -229,8 +266,14 @@ def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
 @pytest.mark.parametrize(
     ("components", "said"),
     [
-        ("1..11", "--components 11 is too many for 60 rows of 10 numbers; ask for at most 9"),
-        ("3..1", "--components '3..1' is neither a whole number from 1 on, nor several"),
+        (
+            "1..11",
+            "--components 11 is too many for 60 rows of 10 numbers; ask for at most 9",
+        ),
+        (
+            "3..1",
+            "--components '3..1' is neither a whole number from 1 on, nor several",
+        ),
         ("2,6..4", "--components '2,6..4' is neither"),
         ("1..", "nor several such as 1..16"),
         ("1..100", "at most 64"),
@@ -238,7 +281,9 @@ def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
         ("99999999999", "neither a whole number"),
     ],
 )
-def test_numbers_of_components_that_do_not_fit_are_refused(keras_tied, tmp_path, components, said):
+def test_numbers_of_components_that_do_not_fit_are_refused(
+    keras_tied, tmp_path, components, said
+):
     write_three(tmp_path / "three.parquet")
     given = "three.parquet", "--exclude", "kind", "--components", components
     done = keras_tied("fit", *given, "-o", "m.safetensors")
@@ -264,7 +309,12 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
     keras_tied, model, tmp_path
 ):
     path = tmp_path / "strange.safetensors"
-    strange = {"rows": ["many"], "error": "small", "pca_error": None, "command": "\x1b]0;x\x07"}
+    strange = {
+        "rows": ["many"],
+        "error": "small",
+        "pca_error": None,
+        "command": "\x1b]0;x\x07",
+    }
     TiedAutoencoder.load(model)._save(path, strange)
     done = keras_tied("inspect", path)
     assert done.code == 0
@@ -274,16 +324,20 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
 
 
 @pytest.mark.parametrize(
-    "widths", [[3], {"n_components": 1}, [{"error": 1e308}], [{"error": "<b>"}], [{"error": -1}]]
+    "widths",
+    [[3], {"n_components": 1}, [{"error": 1e308}], [{"error": "<b>"}], [{"error": -1}]],
 )
 def test_strange_notes_on_numbers_of_components_are_not_reported(
     keras_tied, model, fruit_csv, tmp_path, widths
 ):
     whole = {"n_components": 1, "error": 0.5, "pca_error": 0.6, "hidden_error": 0.7}
     if isinstance(widths, list):
-        widths = [whole, *(whole | width if isinstance(width, dict) else width for width in widths)]
+        widths = [
+            whole,
+            *(whole | width if isinstance(width, dict) else width for width in widths),
+        ]
     path = tmp_path / "strange.safetensors"
-    notes = internal.read(model).notes | {"widths": widths}
+    notes = file.read(model).notes | {"widths": widths}
     TiedAutoencoder.load(model)._save(path, notes)
     assert keras_tied("report", path, fruit_csv, "-o", "r.html").code == 0
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -309,7 +363,9 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, tmp_path, named):
     frame[list("dcba") if named else list("abcd")].to_parquet(tmp_path / "x.parquet")
     done = keras_tied("encode", "m.safetensors", "x.parquet", "-o", "codes.npy")
     assert done.code == 0, done.err
-    expected = TiedAutoencoder.load(tmp_path / "m.safetensors").transform(frame if named else X)
+    expected = TiedAutoencoder.load(tmp_path / "m.safetensors").transform(
+        frame if named else X
+    )
     np.testing.assert_allclose(np.load(tmp_path / "codes.npy"), expected, atol=1e-5)
     assert keras_tied("decode", "m.safetensors", "codes.npy", "-o", "x.csv").code == 0
     assert keras_tied("score", "m.safetensors", "x.parquet").code == 0
@@ -328,27 +384,42 @@ def test_a_model_without_names_refuses_a_table_of_another_width(keras_tied, tmp_
 def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_path):
     formula = "=cmd|' /C calc'!A0"
     X = np.random.default_rng(0).normal(size=(60, 3))
-    columns = {"who": [f"{formula} {i}" for i in range(60)], "@a": X[:, 0], "b": X[:, 1]}
+    columns = {
+        "who": [f"{formula} {i}" for i in range(60)],
+        "@a": X[:, 0],
+        "b": X[:, 1],
+    }
     parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert (
-        keras_tied("fit", "x.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 2).code
+        keras_tied(
+            "fit", "x.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 2
+        ).code
         == 0
     )
     for arguments in (("encode",), ("reconstruct",), ("score", "--top", "3")):
         command, *more = arguments
-        done = keras_tied(command, "m.safetensors", "x.parquet", "-o", "-", "--safe-csv", *more)
+        done = keras_tied(
+            command, "m.safetensors", "x.parquet", "-o", "-", "--safe-csv", *more
+        )
         assert done.code == 0, done.err
-        for cell in (cell for line in csv.reader(io.StringIO(done.out)) for cell in line):
+        for cell in (
+            cell for line in csv.reader(io.StringIO(done.out)) for cell in line
+        ):
             try:
                 float(cell or 0)
             except ValueError:
                 assert cell[0] not in "=+-@\t\r\n", cell
-    assert f"{formula} 0" in keras_tied("encode", "m.safetensors", "x.parquet", "-o", "-").out
+    assert (
+        f"{formula} 0"
+        in keras_tied("encode", "m.safetensors", "x.parquet", "-o", "-").out
+    )
 
 
 @pytest.mark.slow
-def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(keras_tied, tmp_path, monkeypatch):
-    from keras_tied.estimator._training import sample
+def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(
+    keras_tied, tmp_path, monkeypatch
+):
+    from keras_tied.fitting import sample
 
     monkeypatch.setattr(sample, "MOST_ROWS", 2_000)
     rng = np.random.default_rng(0)
@@ -357,13 +428,17 @@ def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(keras_tied, tmp_p
     X = X.astype(np.float32)
     table = pa.table({f"c{i}": x for i, x in enumerate(X.T)})
     parquet.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
-    done = keras_tied("fit", "x.parquet", "-o", "m.safetensors", "--epochs", 20, "--json")
+    done = keras_tied(
+        "fit", "x.parquet", "-o", "m.safetensors", "--epochs", 20, "--json"
+    )
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     assert "1,800 of them" in facts["streamed"]
     assert facts["rows"] == 9_000
     assert facts["error"] < facts["pca_error"]
-    scaling = TiedAutoencoder.load(tmp_path / "m.safetensors")._fitted.preprocessing.scaling
+    scaling = TiedAutoencoder.load(
+        tmp_path / "m.safetensors"
+    )._fitted.preprocessing.scaling
     np.testing.assert_allclose(scaling.shift, X.mean(axis=0, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(scaling.scale, X.std(axis=0, dtype=float), rtol=1e-12)
     assert keras_tied("encode", "m.safetensors", "x.parquet", "-o", "c.npy").code == 0
@@ -438,7 +513,10 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     assert "interrupted; 'model.safetensors' is the best model so far." in done.err
     assert "Traceback" not in done.err
     assert "Warning" not in done.err
-    assert {path.name for path in tmp_path.iterdir()} == {"rows.npy", "model.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "rows.npy",
+        "model.safetensors",
+    }
     model = TiedAutoencoder.load(tmp_path / "model.safetensors")
     assert 2 <= model.n_iter_ < 100_000
 
@@ -454,15 +532,32 @@ def test_ctrl_c_while_all_rows_are_measured_leaves_nothing(interrupted, tmp_path
 def test_a_constant_that_has_changed_is_kept_and_said(keras_tied, tmp_path):
     lines = [f"Jan,{'ab'[i % 2]},{i % 7 + i % 2}" for i in range(80)]
     (tmp_path / "jan.csv").write_text("\n".join(["month,kind,size", *lines]))
-    (tmp_path / "mar.csv").write_text("\n".join(["month,kind,size", *lines]).replace("Jan", "Mar"))
-    (tmp_path / "none.csv").write_text("\n".join(["kind,size", *(of[4:] for of in lines)]))
-    keras_tied("fit", tmp_path / "jan.csv", "-o", tmp_path / "m.safetensors", "--epochs", "2")
-    for name, month, times in (("jan", "Jan", 0), ("mar", "Mar", 80), ("none", "Jan", 0)):
+    (tmp_path / "mar.csv").write_text(
+        "\n".join(["month,kind,size", *lines]).replace("Jan", "Mar")
+    )
+    (tmp_path / "none.csv").write_text(
+        "\n".join(["kind,size", *(of[4:] for of in lines)])
+    )
+    keras_tied(
+        "fit", tmp_path / "jan.csv", "-o", tmp_path / "m.safetensors", "--epochs", "2"
+    )
+    for name, month, times in (
+        ("jan", "Jan", 0),
+        ("mar", "Mar", 80),
+        ("none", "Jan", 0),
+    ):
         done = keras_tied(
-            "reconstruct", tmp_path / "m.safetensors", tmp_path / f"{name}.csv", "-o", "-"
+            "reconstruct",
+            tmp_path / "m.safetensors",
+            tmp_path / f"{name}.csv",
+            "-o",
+            "-",
         )
         rows = done.out.splitlines()
         assert rows[0] == "month,kind,size"
         assert all(row.startswith(f"{month},") for row in rows[1:])
-        said = f"column 'month' holds {times} values beside what it was in training, always 'Jan'"
+        said = (
+            f"column 'month' holds {times} values beside what it was in training,"
+            " always 'Jan'"
+        )
         assert (said in done.err) == (times > 0)

@@ -26,7 +26,11 @@ def run_process(*arguments, cwd, start=RUN, **environment):
 def without(*modules):
     """How to start the command as if these modules were not installed."""
     hidden = "".join(f"sys.modules[{module!r}] = None; " for module in modules)
-    return sys.executable, "-c", f"import sys; {hidden}from keras_tied.cli import main; main()"
+    return (
+        sys.executable,
+        "-c",
+        f"import sys; {hidden}from keras_tied.cli import main; main()",
+    )
 
 
 def assert_one_sentence(text):
@@ -70,7 +74,9 @@ def quick(small_file):
     return "demo", "--data", small_file, "--engine", "numpy", "--epochs", 5
 
 
-def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(keras_tied, quick, tmp_path):
+def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(
+    keras_tied, quick, tmp_path
+):
     done = keras_tied(*quick)
     for said in (
         "the article's network",
@@ -123,11 +129,23 @@ def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
         "try: cli.main()\n"
         "finally: import keras; print(keras.backend.backend())"
     )
-    done = run_process(cwd=tmp_path, start=(sys.executable, "-c", program), KERAS_BACKEND="torch")
+    done = run_process(
+        cwd=tmp_path, start=(sys.executable, "-c", program), KERAS_BACKEND="torch"
+    )
     assert done.stdout == "jax\n"
 
 
-HEAVY = {"keras", "jax", "numpy", "scipy", "sklearn", "matplotlib", "pyarrow", "onnx", "bokeh"}
+HEAVY = {
+    "keras",
+    "jax",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pyarrow",
+    "onnx",
+    "bokeh",
+}
 
 
 @pytest.mark.slow
@@ -167,7 +185,8 @@ def rows(**changes):
 BAD_FILES = {
     "text": np.char.mod("%.3f", rows()),
     "text column": np.array(
-        [(1.0, 2.0, 3.0, 4.0, "a")] * 9, dtype=[*((f"x{i}", float) for i in range(4)), ("y", "U1")]
+        [(1.0, 2.0, 3.0, 4.0, "a")] * 9,
+        dtype=[*((f"x{i}", float) for i in range(4)), ("y", "U1")],
     ),
     "pickled objects": rows().astype(object),
     "NaN": rows(column1=np.nan),
@@ -184,7 +203,9 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
-def test_a_bad_data_file_is_one_sentence_and_exit_code_2(keras_tied, monkeypatch, tmp_path, what):
+def test_a_bad_data_file_is_one_sentence_and_exit_code_2(
+    keras_tied, monkeypatch, tmp_path, what
+):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     np.save(tmp_path / "in" / "rows.npy", BAD_FILES[what], allow_pickle=True)
@@ -201,7 +222,10 @@ WRONG_USES = {
     "folder as data": (["--data", "."], "Is a directory"),
     "not an .npy file": (["--data", __file__], "not a whole .npy file"),
     "missing folder": (["--output", "none/donuts.png"], "folder that does not exist"),
-    "file as folder": (["--output", f"{__file__}/donuts.png"], "folder that does not exist"),
+    "file as folder": (
+        ["--output", f"{__file__}/donuts.png"],
+        "folder that does not exist",
+    ),
     "format": (["--output", "donuts.jpg"], ".png, .svg, .pdf"),
     "no format": (["--output", "donuts"], ".png, .svg, .pdf"),
     "long name": (["--output", f"{'a' * 300}.png"], "File name too long"),
@@ -210,7 +234,10 @@ WRONG_USES = {
     "negative seed": (["--seed", "-1"], "Seed"),
     "unknown backend": (["--backend", "abacus"], "abacus"),
     "unknown engine": (["--engine", "steam"], "steam"),
-    "a backend for NumPy": (["--engine", "numpy", "--backend", "jax"], "leave one of them out"),
+    "a backend for NumPy": (
+        ["--engine", "numpy", "--backend", "jax"],
+        "leave one of them out",
+    ),
     "unknown option": (["--sede", "1"], "--sede"),
     "an argument too many": (["donuts.npy"], "donuts.npy"),
     "no display": (["--show"], "opens no window"),
@@ -218,7 +245,9 @@ WRONG_USES = {
 
 
 @pytest.mark.parametrize("what", WRONG_USES)
-def test_wrong_use_is_one_sentence_that_says_what_and_exit_code_2(keras_tied, tmp_path, what):
+def test_wrong_use_is_one_sentence_that_says_what_and_exit_code_2(
+    keras_tied, tmp_path, what
+):
     arguments, said = WRONG_USES[what]
     done = keras_tied("demo", *arguments)
     assert done.code == 2
@@ -246,7 +275,9 @@ def test_a_folder_that_may_not_be_written_to_is_wrong_use(keras_tied, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["abacus", "numpy"])
-def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path, backend):
+def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(
+    tmp_path, backend
+):
     done = run_process("demo", cwd=tmp_path, KERAS_BACKEND=backend)
     assert done.returncode == 2
     assert_one_sentence(done.stderr)
@@ -288,7 +319,9 @@ def test_debug_shows_the_traceback_before_the_sentence(keras_tied, tmp_path):
 
 @pytest.mark.slow
 def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp_path):
-    done = run_process(*quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    done = run_process(
+        *quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii"
+    )
     assert done.returncode == 0
     assert r"\u0394.png" in done.stdout
     assert (tmp_path / "Δ.png").exists()
@@ -302,13 +335,17 @@ def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_p
     start = ("sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *RUN)
     done = run_process(*quick, "--output", figure.name, cwd=tmp_path, start=start)
     assert done.returncode == 1
-    assert_one_sentence(done.stderr.splitlines(keepends=True)[-1])  # a slow machine says more
+    assert_one_sentence(
+        done.stderr.splitlines(keepends=True)[-1]
+    )  # a slow machine says more
     assert figure.read_text() == "the old figure"
     assert [path.name for path in tmp_path.iterdir()] == [figure.name]
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_with_one_sentence_and_leaves_nothing(interrupted, small_file, tmp_path):
+def test_ctrl_c_stops_with_one_sentence_and_leaves_nothing(
+    interrupted, small_file, tmp_path
+):
     options = ["--engine", "numpy", "--epochs", 10**8]
     done = interrupted("demo", "--data", small_file, *options, after=b"loss")
     assert done.code == 130

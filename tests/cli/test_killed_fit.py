@@ -17,7 +17,7 @@ PROGRAM = """
 import sys
 from keras_tied import _checkpoint_file
 _checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.0
-from keras_tied.estimator._training import schedule
+from keras_tied.fitting import schedule
 schedule.PART_STEPS = 40
 from keras_tied.cli import main
 main()
@@ -66,7 +66,9 @@ def test_the_same_command_ends_in_the_same_model(start, tmp_path):
     for _ in range(2):
         kill(start("model.safetensors", "--epochs", "80"), tmp_path)
     assert "anew" not in finish(start("model.safetensors", "--epochs", "80"))
-    whole, resumed = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "model"))
+    whole, resumed = (
+        load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "model")
+    )
     assert whole.keys() == resumed.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(resumed[name], array)
@@ -78,15 +80,20 @@ def test_the_same_command_ends_in_the_same_model(start, tmp_path):
 def test_a_command_with_other_options_begins_anew(start, tmp_path):
     kill(start("model.safetensors", "--epochs", "80"), tmp_path)
     said = finish(start("model.safetensors", "--epochs", "20"))
-    assert "of a fit to other rows or with other settings, and this fit begins anew." in said
-    assert {file.name for file in tmp_path.iterdir()} == {"rows.npy", "model.safetensors"}
+    assert (
+        "of a fit to other rows or with other settings, and this fit begins anew."
+        in said
+    )
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "rows.npy",
+        "model.safetensors",
+    }
 
 
 def test_a_full_disk_leaves_no_folder(tmp_path):
     program = (
-        "import errno, os\n"
-        "def refuse(descriptor): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
-        "os.fsync = refuse\n"
+        "import errno, os\ndef refuse(descriptor): raise OSError(errno.ENOSPC,"
+        " os.strerror(errno.ENOSPC))\nos.fsync = refuse\n"
     )
     draws = np.random.default_rng(0)
     np.save(tmp_path / "rows.npy", draws.normal(size=(1500, 4)))
@@ -99,6 +106,11 @@ def test_a_full_disk_leaves_no_folder(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert "cannot be written (No space left on device): training goes on" in done.stderr
-    assert "cannot write 'model.safetensors': No space left" in done.stderr.splitlines()[-1]
+    assert (
+        "cannot be written (No space left on device): training goes on" in done.stderr
+    )
+    assert (
+        "cannot write 'model.safetensors': No space left"
+        in done.stderr.splitlines()[-1]
+    )
     assert os.listdir(tmp_path) == ["rows.npy"]

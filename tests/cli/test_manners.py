@@ -15,7 +15,9 @@ from keras_tied.tables import Columns, Scan, open_table
 
 @pytest.fixture
 def model(keras_tied, fruit_csv):
-    assert keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2).code == 0
+    assert (
+        keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2).code == 0
+    )
     return "model.safetensors"
 
 
@@ -30,14 +32,18 @@ def test_a_file_whose_name_begins_with_a_dash_is_recognised(
     keras_tied, model, tmp_path, monkeypatch
 ):
     (tmp_path / "-rows.csv").write_text("a\n1\n")
-    monkeypatch.setattr("sys.argv", ["keras-tied", "encode", model, "-rows.csv", "-o", "c.csv"])
+    monkeypatch.setattr(
+        "sys.argv", ["keras-tied", "encode", model, "-rows.csv", "-o", "c.csv"]
+    )
     done = keras_tied("encode", model, "-rows.csv", "-o", "c.csv")
     assert done.code == 2
     assert "for the file, write './-rows.csv'" in done.err
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "fit"])
-def test_no_clobber_leaves_what_is_there(command, keras_tied, model, fruit_csv, tmp_path):
+def test_no_clobber_leaves_what_is_there(
+    command, keras_tied, model, fruit_csv, tmp_path
+):
     (tmp_path / "there.csv").write_text("mine")
     (tmp_path / "there.safetensors").write_text("mine")
     output = "there.safetensors" if command == "fit" else "there.csv"
@@ -48,7 +54,9 @@ def test_no_clobber_leaves_what_is_there(command, keras_tied, model, fruit_csv, 
     assert (tmp_path / output).read_text() == "mine"
 
 
-def test_the_oddest_rows_are_those_of_all_scores(keras_tied, model, fruit_csv, tmp_path):
+def test_the_oddest_rows_are_those_of_all_scores(
+    keras_tied, model, fruit_csv, tmp_path
+):
     keras_tied("score", model, fruit_csv, "-o", "all.csv", "--explain")
     done = keras_tied("score", model, fruit_csv, "--top", 7, "--json")
     worst = json.loads(done.out)["oddest"]
@@ -59,10 +67,14 @@ def test_the_oddest_rows_are_those_of_all_scores(keras_tied, model, fruit_csv, t
     for row, place in zip(worst, ranked, strict=True):
         assert (row["column1"] or "") == table[place]["column1"]
         assert np.float32(row["score"]) == np.float32(table[place]["score"])
-        np.testing.assert_allclose(row["error"], float(table[place]["error"]), rtol=1e-6)
+        np.testing.assert_allclose(
+            row["error"], float(table[place]["error"]), rtol=1e-6
+        )
 
 
-def test_cells_are_quoted_where_they_need_it_in_every_batch(keras_tied, tmp_path, monkeypatch):
+def test_cells_are_quoted_where_they_need_it_in_every_batch(
+    keras_tied, tmp_path, monkeypatch
+):
     from keras_tied.tables import _source
 
     monkeypatch.setattr(_source, "LARGEST_BATCH", 128)
@@ -72,8 +84,12 @@ def test_cells_are_quoted_where_they_need_it_in_every_batch(keras_tied, tmp_path
     numbers = np.random.default_rng(0).normal(size=1000)
     table = pa.table({"who": names, "x": numbers, "y": numbers**2})
     parquet.write_table(table, tmp_path / "rows.parquet")
-    keras_tied("fit", "rows.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 1)
-    lines = keras_tied("encode", "m.safetensors", "rows.parquet", "-o", "-").out.splitlines()
+    keras_tied(
+        "fit", "rows.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 1
+    )
+    lines = keras_tied(
+        "encode", "m.safetensors", "rows.parquet", "-o", "-"
+    ).out.splitlines()
     assert [line for line in lines if '"' in line] == [lines[501]]
     assert [row[0] for row in csv.reader(io.StringIO("\n".join(lines)))][1:] == names
 
@@ -89,4 +105,6 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(
         said = ""
         while "keras-tied: encoded: 7 of 300 rows\n" not in said:
             said += capfd.readouterr().err
-    assert keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "--quiet").err == ""
+    assert (
+        keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "--quiet").err == ""
+    )

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_tied.estimator.internal import read as read_model
+from keras_tied.fitted.file import read as read_model
 from keras_tied.tables import Columns, open_table
 
 
 def load_script(name):
-    path = Path(__file__).parents[1] / "estimator" / "columns" / f"{name}.py"
+    path = Path(__file__).parents[1] / "columns" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -60,7 +60,9 @@ def assert_in_form(text, column, locale):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["de accounts", "us answers"])
-def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(cases, name, tmp_path):
+def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(
+    cases, name, tmp_path
+):
     case, model = cases[name], tmp_path / "model.safetensors"
     checked = json.loads(run("check", case.path, "--json"))
     found = json.loads(run("fit", case.path, "-o", model, "--epochs", 20, "--json"))
@@ -80,18 +82,22 @@ def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(case
                     assert_in_form(row[column], texts, locale)
     source = open_table(case.path)
     columns = Columns.survey(source.sample(200_000, seed=0), decimal=source.decimal)[0]
-    assert columns == Columns.from_json(read_model(model, lambda: None).fitted.columns_json)
+    assert columns == Columns.from_json(
+        read_model(model, lambda: None).fitted.columns_json
+    )
 
 
 @pytest.mark.slow
 def test_check_imports_no_keras(cases):
     code = (
-        "import sys; from keras_tied import cli; sys.argv[1:] = ['check', sys.argv[1]]\n"
-        "try: cli.main()\nexcept SystemExit: pass\n"
-        "assert not {'keras', 'jax', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)"
+        "import sys; from keras_tied import cli; sys.argv[1:] = ['check',"
+        " sys.argv[1]]\ntry: cli.main()\nexcept SystemExit: pass\nassert not {'keras',"
+        " 'jax', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)"
     )
     path = cases["us money"].path
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code, str(path)], check=True, capture_output=True
+    )
 
 
 def test_check_shows_warnings_before_columns(keras_tied, cases):
@@ -101,7 +107,8 @@ def test_check_shows_warnings_before_columns(keras_tied, cases):
     said = [line for line in lines if line.startswith("warning: ")]
     assert lines[: len(said)] == said
     assert (
-        said[0] == "warning: column 'x' holds 2 values that count as missing: '12.x' in row 1, "
+        said[0]
+        == "warning: column 'x' holds 2 values that count as missing: '12.x' in row 1, "
         f"'none yet' in row {messy.N}"
     )
     assert "reads as" in done.out
@@ -109,7 +116,9 @@ def test_check_shows_warnings_before_columns(keras_tied, cases):
 
 def test_of_many_columns_check_shows_some_or_all(keras_tied, tmp_path):
     names = [f"c{place}" for place in range(503)]
-    rows = "\n".join(",".join(str(row * place % 7) for place in range(503)) for row in range(4))
+    rows = "\n".join(
+        ",".join(str(row * place % 7) for place in range(503)) for row in range(4)
+    )
     (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + rows)
     done = keras_tied("check", "rows.csv")
     assert done.out.endswith("and 3 more columns; check --all and --json show all\n")
@@ -128,9 +137,14 @@ def test_a_dry_run_of_fit_is_check_and_writes_nothing(keras_tied, cases, tmp_pat
 
 
 def test_fit_says_which_values_count_as_missing_and_inspect_shows_it(keras_tied, cases):
-    done = keras_tied("fit", cases["us typing errors"].path, "-o", "m.safetensors", "--epochs", 2)
+    done = keras_tied(
+        "fit", cases["us typing errors"].path, "-o", "m.safetensors", "--epochs", 2
+    )
     assert done.code == 0
-    assert "column 'day' holds 1 value that counts as missing: 'soon' in row 240" in done.err
+    assert (
+        "column 'day' holds 1 value that counts as missing: 'soon' in row 240"
+        in done.err
+    )
     shown = " ".join(keras_tied("inspect", "m.safetensors").out.split())
     assert "x numbers" in shown
     assert "misread" in shown
@@ -144,20 +158,36 @@ def test_encode_says_which_values_count_as_missing(keras_tied, cases, tmp_path):
     assert "'12.x' in row 1" in done.err
 
 
-def test_columns_that_are_nearly_numbers_are_refused_with_what_to_do(keras_tied, tmp_path):
+def test_columns_that_are_nearly_numbers_are_refused_with_what_to_do(
+    keras_tied, tmp_path
+):
     rows = "".join(f"{i * 7},{i}\n" for i in range(80)) + "".join(
         f"about {i},{i}\n" for i in range(20)
     )
     (tmp_path / "rows.csv").write_text("x,y\n" + rows)
     done = keras_tied("fit", "rows.csv", "-o", "m.safetensors")
     assert done.code == 2
-    for said in ("column 'x'", "80%", "20 others", "--na", "--categorical", "--exclude"):
+    for said in (
+        "column 'x'",
+        "80%",
+        "20 others",
+        "--na",
+        "--categorical",
+        "--exclude",
+    ):
         assert said in done.err
     checked = json.loads(keras_tied("check", "rows.csv", "--json").out)
     assert checked["columns"][0]["refused"]
     assert (
         keras_tied(
-            "fit", "rows.csv", "-o", "m.safetensors", "--exclude", "x", "--components", 1
+            "fit",
+            "rows.csv",
+            "-o",
+            "m.safetensors",
+            "--exclude",
+            "x",
+            "--components",
+            1,
         ).code
         == 0
     )
@@ -168,7 +198,11 @@ def test_too_few_columns_are_told_with_those_left_out(keras_tied, tmp_path):
     (tmp_path / "rows.csv").write_text("x,y,z\n" + rows)
     done = keras_tied("fit", "rows.csv", "-o", "m.safetensors", "--components", 2)
     assert done.code == 2
-    for said in ("numbers in a row, 1", "y (text of which nearly every value", "z (always 'same')"):
+    for said in (
+        "numbers in a row, 1",
+        "y (text of which nearly every value",
+        "z (always 'same')",
+    ):
         assert said in done.err
 
 
@@ -182,11 +216,16 @@ def test_options_say_what_columns_are(keras_tied, tmp_path):
     options = "--categorical", "zip", "--dates", "dmy", "--na", "-999"
     found = json.loads(keras_tied("check", "rows.csv", "--json", *options).out)
     zip_code, day, x = found["columns"]
-    assert (zip_code["reads_as"], zip_code["becomes"]) == ("names", "3 numbers: 0, 1, 2")
+    assert (zip_code["reads_as"], zip_code["becomes"]) == (
+        "names",
+        "3 numbers: 0, 1, 2",
+    )
     assert day["reads_as"].startswith("dates")
     assert x["missing"] == 1
     unclear = json.loads(keras_tied("check", "rows.csv", "--json").out)
-    assert any("day and month are not clear" in warning for warning in unclear["warnings"])
+    assert any(
+        "day and month are not clear" in warning for warning in unclear["warnings"]
+    )
 
 
 def test_what_is_left_out_and_constant_comes_back(keras_tied, cases):
@@ -196,13 +235,18 @@ def test_what_is_left_out_and_constant_comes_back(keras_tied, cases):
     rows = list(csv.DictReader(done.out.splitlines()))
     assert list(rows[0]) == ["x", "again", "country", "zero", "empty", "y"]
     assert all(row["again"] == row["x"] for row in rows)
-    assert {(row["country"], row["zero"], row["empty"]) for row in rows} == {("X", "0", "")}
+    assert {(row["country"], row["zero"], row["empty"]) for row in rows} == {
+        ("X", "0", "")
+    }
 
 
 @pytest.mark.slow
 def test_rows_come_from_a_pipe(cases, tmp_path):
     content = cases["us money"].path.read_bytes()
-    for arguments in (["check", "-"], ["fit", "-", "-o", "m.safetensors", "--epochs", "2", "-q"]):
+    for arguments in (
+        ["check", "-"],
+        ["fit", "-", "-o", "m.safetensors", "--epochs", "2", "-q"],
+    ):
         subprocess.run(
             [sys.executable, "-m", "keras_tied.cli", *arguments],
             input=content,

@@ -19,8 +19,14 @@ def write_clients(path, planted=(), seed=5):
         "age": age.tolist(),
         "income": income.tolist(),
         "spend": np.round(income * rng.beta(3, 6, N) / 12, 2).tolist(),
-        "owner": np.where(income + rng.normal(0, 4000, N) > 30_000, "yes", "no").tolist(),
-        "since": (np.datetime64("2020-01-01") + rng.integers(0, 1500, N)).astype(str).tolist(),
+        "owner": (
+            np.where(income + rng.normal(0, 4000, N) > 30_000, "yes", "no").tolist()
+        ),
+        "since": (
+            (np.datetime64("2020-01-01") + rng.integers(0, 1500, N))
+            .astype(str)
+            .tolist()
+        ),
     }
     for row, column, text in planted:
         table[column][row] = text
@@ -51,14 +57,17 @@ FIT = "--id", "client", "--epochs", 3, "--hidden", 8
 def test_an_absurd_value_is_listed_and_comes_first_with_why(name, keras_tied, tmp_path):
     row, column, text = PLANTED[name]
     write_clients(tmp_path / "rows.csv", [PLANTED[name]])
-    said = f"column {column!r} holds {text!r} in row {row + 1}, far outside its other values"
+    said = (
+        f"column {column!r} holds {text!r} in row {row + 1}, far outside its other"
+        " values"
+    )
     assert said in keras_tied("check", "rows.csv").out
     fitted = keras_tied("fit", "rows.csv", "-o", "m.safetensors", *FIT)
     assert said in " ".join(fitted.err.split())
     assert "1 absurd value; model and PCA" in " ".join(fitted.out.split())
-    [odd] = json.loads(keras_tied("score", "m.safetensors", "rows.csv", "--top", 1, "--json").out)[
-        "oddest"
-    ]
+    [odd] = json.loads(
+        keras_tied("score", "m.safetensors", "rows.csv", "--top", 1, "--json").out
+    )["oddest"]
     assert (odd["row"], odd["column1"], odd["one_in"]) == (row + 1, column, N)
     assert odd["share1"] > 0.9
     assert odd["why"].startswith(f"{column} ")
@@ -91,8 +100,12 @@ def test_score_report_and_workers_have_one_order(keras_tied, tmp_path):
     table = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
     assert list(table[0]) == ["client", "score", "rank", "one_in", "error"]
     by_rank = sorted(table, key=lambda row: int(row["rank"]))
-    top = json.loads(keras_tied("score", "m.safetensors", "rows.csv", "--top", 20, "--json").out)
-    assert [row["client"] for row in top["oddest"]] == [row["client"] for row in by_rank[:20]]
+    top = json.loads(
+        keras_tied("score", "m.safetensors", "rows.csv", "--top", 20, "--json").out
+    )
+    assert [row["client"] for row in top["oddest"]] == [
+        row["client"] for row in by_rank[:20]
+    ]
     assert [float(row["score"]) for row in by_rank] == sorted(
         (float(row["score"]) for row in table), reverse=True
     )
@@ -126,9 +139,11 @@ def test_ordinary_nines_are_proposed_for_nothing(values, keras_tied, tmp_path):
     assert "--na" not in keras_tied("check", "rows.csv").out
 
 
-def test_absurd_rows_of_a_table_that_is_sampled_move_no_scale(keras_tied, tmp_path, monkeypatch):
+def test_absurd_rows_of_a_table_that_is_sampled_move_no_scale(
+    keras_tied, tmp_path, monkeypatch
+):
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.estimator._training import sample
+    from keras_tied.fitting import sample
 
     monkeypatch.setattr(sample, "MOST_ROWS", 300)
     write_clients(tmp_path / "clean.csv")

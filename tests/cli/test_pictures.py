@@ -41,18 +41,26 @@ def test_plot_writes_a_figure(keras_tied, model, fruit_csv, tmp_path, ending, st
     assert (tmp_path / f"fruit.{ending}").read_bytes().startswith(start)
 
 
-def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(keras_tied, tmp_path):
+def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(
+    keras_tied, tmp_path
+):
     X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
     estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
     estimator.save(tmp_path / "model.safetensors")
-    done = keras_tied("plot", "model.safetensors", "rows.npy", "-o", "rows.pdf", "--json")
+    done = keras_tied(
+        "plot", "model.safetensors", "rows.npy", "-o", "rows.pdf", "--json"
+    )
     found = json.loads(done.out)
     Z = StandardScaler().fit_transform(X)
     pca = PCA(2).fit(Z)
     reconstruction = pca.inverse_transform(pca.transform(Z))
-    assert found["pca_error"] == pytest.approx(np.square(reconstruction - Z).mean(), rel=1e-4)
-    assert found["error"] == pytest.approx(estimator.reconstruction_error(X).mean(), rel=1e-4)
+    assert found["pca_error"] == pytest.approx(
+        np.square(reconstruction - Z).mean(), rel=1e-4
+    )
+    assert found["error"] == pytest.approx(
+        estimator.reconstruction_error(X).mean(), rel=1e-4
+    )
     assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
 
 
@@ -60,20 +68,29 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
     lines = [f"{i % 7},{i % 5},{'漢字' if i % 2 else '𓂀'}" for i in range(60)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,語", *lines]), encoding="utf-8")
     options = "--components", 1, "--epochs", 2, "--quiet"
-    assert keras_tied("fit", "rows.csv", "-o", "m.safetensors", "--label", "語", *options).code == 0
+    assert (
+        keras_tied(
+            "fit", "rows.csv", "-o", "m.safetensors", "--label", "語", *options
+        ).code
+        == 0
+    )
     done = keras_tied("plot", "m.safetensors", "rows.csv", "-o", "rows.png", "--quiet")
     assert done == (0, "", "")
 
 
 def open_rows(model, path, label=None):
-    return _rows.open_with_label(load(model), str(path), TableOptions(), None, label, True)
+    return _rows.open_with_label(
+        load(model), str(path), TableOptions(), None, label, True
+    )
 
 
 def sample_of(*arguments):
     return _rows.take(open_rows(*arguments), True)
 
 
-def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, monkeypatch):
+def test_a_long_table_is_sampled_in_order_with_its_own_ids(
+    model, fruit_csv, monkeypatch
+):
     whole = sample_of(model, fruit_csv)
     monkeypatch.setattr(_rows, "MOST_ROWS", 120)
     part = sample_of(model, fruit_csv)
@@ -84,10 +101,14 @@ def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, mon
     np.testing.assert_array_equal(part.labels, whole.labels[places])
 
 
-def test_a_sample_of_rows_without_an_id_tells_their_places(keras_tied, tmp_path, monkeypatch):
+def test_a_sample_of_rows_without_an_id_tells_their_places(
+    keras_tied, tmp_path, monkeypatch
+):
     X = np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(tmp_path / "m.safetensors")
+    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(
+        tmp_path / "m.safetensors"
+    )
     monkeypatch.setattr(_rows, "MOST_ROWS", 300)
     part = sample_of(tmp_path / "m.safetensors", tmp_path / "rows.npy")
     assert part.ids is None
@@ -96,9 +117,12 @@ def test_a_sample_of_rows_without_an_id_tells_their_places(keras_tied, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("label", "kind", "first"), [(None, "U", "good"), ("weight", "f", None), ("ripe", "b", None)]
+    ("label", "kind", "first"),
+    [(None, "U", "good"), ("weight", "f", None), ("ripe", "b", None)],
 )
-def test_the_label_of_fit_or_any_column_tells_rows_apart(model, fruit_csv, label, kind, first):
+def test_the_label_of_fit_or_any_column_tells_rows_apart(
+    model, fruit_csv, label, kind, first
+):
     rows = open_rows(model, fruit_csv, label)
     assert rows.label == (label or "taste")
     sample = _rows.take(rows, True)
@@ -122,7 +146,8 @@ def opened(chromium):
         contexts[-1].set_offline(True)
         page, said, asked_for = contexts[-1].new_page(), [], []
         page.on(
-            "console", lambda message: said.append(message.text) if message.type != "log" else 0
+            "console",
+            lambda message: said.append(message.text) if message.type != "log" else 0,
         )
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message))
@@ -142,7 +167,9 @@ def test_report_writes_a_page(keras_tied, model, fruit_csv, tmp_path):
     assert "keras-tied fit" in (tmp_path / "fruit.html").read_text(encoding="utf-8")
 
 
-def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, tmp_path, opened):
+def test_report_is_a_page_whose_panels_are_linked(
+    keras_tied, model, fruit_csv, tmp_path, opened
+):
     done = keras_tied("report", model, fruit_csv, "-o", "fruit.html")
     assert done == (0, "reported on 300 rows to fruit.html\n", "")
     page, said, asked_for = opened(tmp_path / "fruit.html")
@@ -150,7 +177,9 @@ def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, 
     box = page.locator("#input").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
     page.mouse.down()
-    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    page.mouse.move(
+        box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"], steps=5
+    )
     page.mouse.up()
     page.wait_for_selector("#table input:checked")
     marked = "Bokeh.documents[0].get_model_by_name('rows').selected.indices.length"
@@ -180,7 +209,10 @@ def hostile(keras_tied, tmp_path):
     """A table and a model whose names and labels try to be more than text."""
     rng = np.random.default_rng(0)
     quoted = ['"' + text.replace('"', '""') + '"' for text in HOSTILE]
-    lines = [f"{a:.3f},{b:.3f},{quoted[i % 4]},{quoted[-i % 4]}{i}" for i, (a, b) in rows(rng)]
+    lines = [
+        f"{a:.3f},{b:.3f},{quoted[i % 4]},{quoted[-i % 4]}{i}"
+        for i, (a, b) in rows(rng)
+    ]
     data = "<b>&'it'$x$.csv"
     (tmp_path / data).write_text("\n".join([",".join(quoted), *lines]))
     named = "--label", HOSTILE[2], "--id", HOSTILE[3]
@@ -194,7 +226,9 @@ def rows(rng):
 
 
 @pytest.mark.slow
-def test_hostile_names_and_labels_are_text_in_the_page(keras_tied, hostile, tmp_path, opened):
+def test_hostile_names_and_labels_are_text_in_the_page(
+    keras_tied, hostile, tmp_path, opened
+):
     assert keras_tied("report", *hostile, "-o", "<u>r.html").code == 0
     page, said, asked_for = opened(tmp_path / "<u>r.html")
     text = page.inner_text("body")
@@ -208,7 +242,10 @@ def test_hostile_names_and_labels_are_text_in_the_page(keras_tied, hostile, tmp_
 
 def test_hostile_names_and_labels_are_text_in_the_figure(keras_tied, hostile, tmp_path):
     assert keras_tied("plot", *hostile, "-o", "plot.svg").code == 0
-    tags = {part.tag.split("}")[-1] for part in ElementTree.parse(tmp_path / "plot.svg").iter()}
+    tags = {
+        part.tag.split("}")[-1]
+        for part in ElementTree.parse(tmp_path / "plot.svg").iter()
+    }
     assert not tags & {"script", "img", "b"}
 
 
@@ -217,14 +254,29 @@ def test_hostile_names_and_labels_are_text_in_the_figure(keras_tied, hostile, tm
     [
         (["plot", "MODEL", "DATA", "-o", "a.txt"], ".png, .svg, .pdf"),
         (["report", "MODEL", "DATA", "-o", "a.pdf"], ".html"),
-        (["plot", "MODEL", "DATA", "-o", "nowhere/a.png"], "folder that does not exist"),
-        (["report", "none.safetensors", "DATA", "-o", "a.html"], "no file 'none.safetensors'"),
+        (
+            ["plot", "MODEL", "DATA", "-o", "nowhere/a.png"],
+            "folder that does not exist",
+        ),
+        (
+            ["report", "none.safetensors", "DATA", "-o", "a.html"],
+            "no file 'none.safetensors'",
+        ),
         (["report", "DATA", "DATA", "-o", "a.html"], "is not a file that"),
         (["plot", "MODEL", "none.csv", "-o", "a.png"], "none.csv"),
         (["plot", "MODEL", "short.csv", "-o", "a.png"], "no column 'weight', 'length'"),
-        (["report", "MODEL", "infinite.csv", "-o", "a.html"], "'weight' holds inf in row 2"),
-        (["plot", "MODEL", "DATA", "-o", "a.png", "--label", "colour"], "no column 'colour'"),
-        (["report", "MODEL", "DATA", "-o", "a.html", "--id", "colour"], "no column 'colour'"),
+        (
+            ["report", "MODEL", "infinite.csv", "-o", "a.html"],
+            "'weight' holds inf in row 2",
+        ),
+        (
+            ["plot", "MODEL", "DATA", "-o", "a.png", "--label", "colour"],
+            "no column 'colour'",
+        ),
+        (
+            ["report", "MODEL", "DATA", "-o", "a.html", "--id", "colour"],
+            "no column 'colour'",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_one_sentence_and_leaves_nothing(
@@ -244,11 +296,22 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "output"), [("plot", "a.png"), ("report", "a.html")])
+@pytest.mark.parametrize(
+    ("command", "output"), [("plot", "a.png"), ("report", "a.html")]
+)
 def test_a_file_that_cannot_be_written_whole_is_not_there(
     model, fruit_csv, tmp_path, command, output
 ):
-    keras_tied = sys.executable, "-m", "keras_tied.cli", command, model, fruit_csv, "-o", output
+    keras_tied = (
+        sys.executable,
+        "-m",
+        "keras_tied.cli",
+        command,
+        model,
+        fruit_csv,
+        "-o",
+        output,
+    )
     keras_tied += ("--quiet",)  # else a slow machine says that it is at work
     done = subprocess.run(
         ["sh", "-c", 'ulimit -f 200; exec "$@"', "-", *keras_tied],
@@ -258,12 +321,16 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
         timeout=300,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"keras-tied: cannot write '{output}': File too large; ")
+    assert done.stderr.startswith(
+        f"keras-tied: cannot write '{output}': File too large; "
+    )
     assert done.stderr.count("\n") == 1
     assert names(tmp_path) == []
 
 
-def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv, tmp_path):
+def test_characters_that_no_font_has_are_named_once(
+    keras_tied, model, fruit_csv, tmp_path
+):
     text = fruit_csv.read_text().replace(",good", ",𒀀𒀁").replace(",bad", ",𒀀")
     (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
     done = keras_tied("plot", model, "rows.csv", "-o", "a.png")
@@ -276,15 +343,21 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv
 def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
     X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(tmp_path / "m.safetensors")
+    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(
+        tmp_path / "m.safetensors"
+    )
     done = keras_tied("plot", "m.safetensors", "rows.npy", "-o", "a.svg")
     assert done.out == "drew 10,400 of 10,400 rows to a.svg\n"
-    assert "1,500 of 10,400 rows as points" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "1,500 of 10,400 rows as points" in (tmp_path / "a.svg").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_curve_of_a_network_that_was_rejected_is_not_drawn(keras_tied, tmp_path):
     rng = np.random.default_rng(0)
-    rows = "\n".join(",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4)))
+    rows = "\n".join(
+        ",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4))
+    )
     (tmp_path / "noise.csv").write_text(f"a,b,c,d\n{rows}\n")
     assert keras_tied("fit", "noise.csv", "-o", "m.safetensors", "--quiet").code == 0
     assert keras_tied("plot", "m.safetensors", "noise.csv", "-o", "a.svg").code == 0

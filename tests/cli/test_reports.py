@@ -54,7 +54,9 @@ def test_a_sample_changes_nothing_of_what_is_said_of_all_rows(surveyed):
     np.testing.assert_allclose(streamed.lost, whole.lost, rtol=1e-5)
     assert streamed.n_outstanding == whole.n_outstanding
     squares = fitted.reconstruction_error(sample.numbers, per_feature=True)
-    np.testing.assert_allclose(whole.feature_errors, np.nanmean(squares, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        whole.feature_errors, np.nanmean(squares, axis=0), rtol=1e-5
+    )
     assert whole.kept == pytest.approx(fitted.score(sample.numbers, np.ones(300)))
     places, counts = streamed.planes.plane, streamed.planes.hexagons["code"].counts()[1]
     assert places is not None
@@ -62,12 +64,16 @@ def test_a_sample_changes_nothing_of_what_is_said_of_all_rows(surveyed):
 
 
 def make_messy(rng, n=60):
-    days = np.datetime64("2024-01-05") + rng.integers(0, 700, n).astype("timedelta64[D]")
+    days = np.datetime64("2024-01-05") + rng.integers(0, 700, n).astype(
+        "timedelta64[D]"
+    )
     seconds = rng.integers(0, 86400, n)
     times = days.astype("datetime64[s]") + seconds.astype("timedelta64[s]")
     return pa.record_batch(
         {
-            "price": [f"CHF {x:,.2f}".replace(",", "'") for x in 2000 * rng.normal(size=n)],
+            "price": [
+                f"CHF {x:,.2f}".replace(",", "'") for x in 2000 * rng.normal(size=n)
+            ],
             "share": [f"{x:.1f}%".replace(".", ",") for x in 50 * rng.random(n)],
             "paid": [("yes", "no")[x] for x in rng.integers(2, size=n)],
             "kind": [("apple", "<b>", "plum")[x] for x in rng.integers(3, size=n)],
@@ -87,7 +93,9 @@ def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_p
     numbers = columns.encode(table)
     rows = np.repeat(numbers, 17, axis=0)[:1000]
     rows += 0.3 * rows.std(axis=0) * rng.normal(size=rows.shape).astype(np.float32)
-    report = Report(rows, rows[:, :2], rows, rows * 0 + 1, columns=columns, most_points=1000)
+    report = Report(
+        rows, rows[:, :2], rows, rows * 0 + 1, columns=columns, most_points=1000
+    )
     path = tmp_path / "messy.html"
     path.write_text(report.to_html(), encoding="utf-8")
     page = chromium.new_page()
@@ -125,7 +133,9 @@ def write_new(path, shift=0.0):
     path.write_text("\n".join(lines))
 
 
-def test_what_has_drifted_since_an_older_table_is_said(keras_tied, model, fruit_csv, tmp_path):
+def test_what_has_drifted_since_an_older_table_is_said(
+    keras_tied, model, fruit_csv, tmp_path
+):
     write_new(tmp_path / "new.csv", shift=1.0)
     given = model, "new.csv", "-o", "r.html", "--against", fruit_csv, "--json"
     said = json.loads(keras_tied("report", *given).out)
@@ -135,15 +145,23 @@ def test_what_has_drifted_since_an_older_table_is_said(keras_tied, model, fruit_
     assert re.search(r"of \d columns have drifted since fruit.csv: kind", text)
 
 
-def test_nothing_has_drifted_since_the_same_table(keras_tied, model, fruit_csv, tmp_path):
+def test_nothing_has_drifted_since_the_same_table(
+    keras_tied, model, fruit_csv, tmp_path
+):
     given = model, fruit_csv, "-o", "r.html", "--against", fruit_csv
     assert json.loads(keras_tied("report", *given, "--json").out)["drifted"] == []
-    assert "Nothing has drifted since fruit.csv." in (tmp_path / "r.html").read_text("utf-8")
+    assert "Nothing has drifted since fruit.csv." in (tmp_path / "r.html").read_text(
+        "utf-8"
+    )
 
 
-def test_an_older_table_without_a_column_is_refused(keras_tied, model, fruit_csv, tmp_path):
+def test_an_older_table_without_a_column_is_refused(
+    keras_tied, model, fruit_csv, tmp_path
+):
     (tmp_path / "old.csv").write_text("name,kind\n1,apple\n")
-    done = keras_tied("report", model, fruit_csv, "-o", "r.html", "--against", "old.csv")
+    done = keras_tied(
+        "report", model, fruit_csv, "-o", "r.html", "--against", "old.csv"
+    )
     assert done.code == 2
     assert "--against old.csv: the table has no column" in done.err
     assert not (tmp_path / "r.html").exists()
@@ -154,7 +172,10 @@ def test_the_page_tells_what_the_columns_read_as_and_of_what_is_misread(
 ):
     lines = fruit_csv.read_text().splitlines()
     lines[3] = (
-        lines[3].replace("apple", "quince").replace("pear", "quince").replace("plum", "quince")
+        lines[3]
+        .replace("apple", "quince")
+        .replace("pear", "quince")
+        .replace("plum", "quince")
     )
     cells = lines[5].split(",")
     lines[5] = ",".join([*cells[:2], "heavy", *cells[3:]])
@@ -167,12 +188,16 @@ def test_the_page_tells_what_the_columns_read_as_and_of_what_is_misread(
         assert words in text
 
 
-def test_what_was_misread_in_the_older_table_is_said(keras_tied, model, fruit_csv, tmp_path):
+def test_what_was_misread_in_the_older_table_is_said(
+    keras_tied, model, fruit_csv, tmp_path
+):
     lines = fruit_csv.read_text().splitlines()
     cells = lines[5].split(",")
     lines[5] = ",".join([*cells[:2], "heavy", *cells[3:]])
     (tmp_path / "old.csv").write_text("\n".join(lines))
-    done = keras_tied("report", model, fruit_csv, "-o", "r.html", "--against", "old.csv")
+    done = keras_tied(
+        "report", model, fruit_csv, "-o", "r.html", "--against", "old.csv"
+    )
     assert done.code == 0
     assert "old.csv: column 'weight' holds" in done.err
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -196,10 +221,14 @@ def test_the_page_names_pca_and_draws_no_rejected_network(keras_tied, tmp_path):
 
 
 @pytest.mark.parametrize("one", ["huge", "missing"])
-def test_a_row_that_is_huge_or_missing_is_no_failure(keras_tied, model, fruit_csv, tmp_path, one):
+def test_a_row_that_is_huge_or_missing_is_no_failure(
+    keras_tied, model, fruit_csv, tmp_path, one
+):
     header, first, *rest = fruit_csv.read_text().splitlines()
     cells = first.split(",")
     cells[2:5] = ["3e38"] * 3 if one == "huge" else [""] * 3
     (tmp_path / "rows.csv").write_text("\n".join([header, ",".join(cells), *rest]))
-    done = keras_tied("report", model, "rows.csv", "-o", "r.html", "--against", "rows.csv")
+    done = keras_tied(
+        "report", model, "rows.csv", "-o", "r.html", "--against", "rows.csv"
+    )
     assert (done.code, done.err) == (0, "")

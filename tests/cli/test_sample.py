@@ -44,5 +44,7 @@ def test_an_output_that_cannot_hold_it_is_refused(keras_tied, tmp_path):
 def test_the_two_odd_rows_come_first(keras_tied, seed):
     keras_tied("sample", "clients.csv", "--seed", seed)
     keras_tied("fit", "clients.csv", "-o", "model.safetensors", "--id", "client")
-    found = json.loads(keras_tied("score", "model.safetensors", "clients.csv", "--json").out)
+    found = json.loads(
+        keras_tied("score", "model.safetensors", "clients.csv", "--json").out
+    )
     assert {row["client"] for row in found["oddest"][:2]} == {"C0101", "C0201"}

@@ -90,8 +90,8 @@ def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
         process.send_signal(kind)
         begin = time.monotonic()
         _, errors = process.communicate()
-        # A machine that was busy before is not now: the command was done, and the system still
-        # freed its memory, which takes no longer than that.
+        # A machine that was busy before is not now: the command was done, and the
+        # system still freed its memory, which takes no longer than that.
         done = process.returncode == 0 and time.monotonic() - begin < FREED
         assert done or process.returncode in CODES[kind], errors
         # Python itself says where it was, if it had not begun with the command.
@@ -113,7 +113,11 @@ def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
     )
     with inherit(signal.default_int_handler):
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
 
@@ -145,7 +149,10 @@ def test_what_a_killed_process_has_left_is_deleted_by_the_next(tmp_path):
             another.write_text("whole")
             assert part.exists()
             assert not left.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.csv", "other.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "codes.csv",
+        "other.csv",
+    ]
 
 
 def test_the_part_of_a_running_process_stays(tmp_path):
@@ -177,7 +184,9 @@ def test_the_part_of_another_process_stays_whatever_its_number(tmp_path):
     assert os.listdir(tmp_path) == ["codes.csv"]
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(tmp_path, monkeypatch):
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(
+    tmp_path, monkeypatch
+):
     target, calls = tmp_path / "codes.csv", []
     fsync, replace = os.fsync, os.replace
 
@@ -204,14 +213,21 @@ def test_what_the_disk_refuses_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left"), _files.replace_atomically(target) as part:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        _files.replace_atomically(target) as part,
+    ):
         part.write_text("new")
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["codes.csv"]
 
 
-@pytest.mark.parametrize(("number", "is_said"), [(errno.EIO, True), (errno.EINVAL, False)])
-def test_a_name_that_may_not_be_on_the_disk_is_said(number, is_said, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "is_said"), [(errno.EIO, True), (errno.EINVAL, False)]
+)
+def test_a_name_that_may_not_be_on_the_disk_is_said(
+    number, is_said, tmp_path, monkeypatch
+):
     """After a disk that fails, and not where a file system cannot flush folders."""
     fsync = os.fsync
 
@@ -238,8 +254,12 @@ def test_permissions_of_the_file_before_are_kept(tmp_path):
     assert target.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="there are no pipes with names here"
+)
 def test_a_pipe_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "codes.csv")
-    with pytest.raises(ValueError, match=r"codes\.csv' is a pipe or a device, .* name a file"):
+    with pytest.raises(
+        ValueError, match=r"codes\.csv' is a pipe or a device, .* name a file"
+    ):
         _files.check_writable(tmp_path / "codes.csv", ["csv"])

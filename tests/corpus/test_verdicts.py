@@ -46,7 +46,10 @@ def read_verdict(fact: dict) -> str:
         return "refused"
     if becomes.startswith("left out: "):
         reason = becomes.removeprefix("left out: ")
-        return next((BY_REASON[start] for start in BY_REASON if reason.startswith(start)), "text")
+        return next(
+            (BY_REASON[start] for start in BY_REASON if reason.startswith(start)),
+            "text",
+        )
     return "boolean" if " or " in reads_as else BY_FIRST_WORD[reads_as.split()[0]]
 
 
@@ -91,12 +94,20 @@ def test_columns_read_as_a_person_reads_them(check):
         assert len(facts) == len(lines)
         for line, fact in zip(lines, facts, strict=True):
             verdict, said = line["verdict"], read_verdict(fact)
-            kind = "row numbers" if verdict in ("row number", "row number|id") else "others"
+            kind = (
+                "row numbers"
+                if verdict in ("row number", "row number|id")
+                else "others"
+            )
             counts[half, kind, agrees(said, verdict)] += 1
             if not agrees(said, verdict):
-                where = f"{line['table']}, {line['column']!r} ({', '.join(fact['examples'])})"
+                where = (
+                    f"{line['table']}, {line['column']!r}"
+                    f" ({', '.join(fact['examples'])})"
+                )
                 misreadings.append(
-                    f"{half}: {where}: {verdict}, but said {fact['reads_as']}, {fact['becomes']}"
+                    f"{half}: {where}: {verdict}, but said {fact['reads_as']},"
+                    f" {fact['becomes']}"
                 )
     print(*misreadings, sep="\n")
     for half, kind in product(VERDICTS, ("row numbers", "others")):

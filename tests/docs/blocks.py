@@ -64,7 +64,9 @@ class Block(NamedTuple):
 def runnable(language: str, source: str) -> str:
     """The source without the prompts and output of a console, and without installations."""
     if language == "console":
-        source = "\n".join(re.findall(r"^\$ ((?:[^\n]*\\\n(?:> )?)*[^\n]*)$", source, re.MULTILINE))
+        source = "\n".join(
+            re.findall(r"^\$ ((?:[^\n]*\\\n(?:> )?)*[^\n]*)$", source, re.MULTILINE)
+        )
     return INSTALLATION.sub("", source).strip() if language in SHELL else source
 
 
@@ -76,7 +78,9 @@ def read_blocks(page: Path) -> list[Block]:
         source = runnable(language, textwrap.dedent(match["source"]))
         if language not in PYTHON | SHELL or not source:
             continue
-        comments = dict(re.findall(r"<!-- *([a-z ]+?)(?:: *(.*?))? *-->", match["comments"]))
+        comments = dict(
+            re.findall(r"<!-- *([a-z ]+?)(?:: *(.*?))? *-->", match["comments"])
+        )
         blocks.append(
             Block(
                 page=page.relative_to(ROOT).as_posix(),

@@ -1,7 +1,7 @@
 """Run blocks of a page as a reader would who pastes them one after another.
 
-The standard input has a list of them as JSON, each with a name, a language and a source. Blocks of
-Python share this process, those of the shell this folder.
+The standard input has a list of them as JSON, each with a name, a language and a
+source. Blocks of Python share this process, those of the shell this folder.
 """
 
 import doctest
@@ -13,7 +13,11 @@ import sys
 def run_examples(source: str, names: dict, place: str) -> None:
     """Run a block with prompts, and compare what it prints with what it shows."""
     test = doctest.DocTestParser().get_doctest(source, names, place, None, None)
-    failed = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False).failed
+    failed = (
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        .run(test, clear_globs=False)
+        .failed
+    )
     if failed:
         raise SystemExit(f"{place}: the output differs from what the page shows")
 

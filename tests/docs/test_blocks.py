@@ -1,7 +1,9 @@
 """Every block of the README and of the documentation runs, as a reader would paste it.
 
-In page order: all blocks of a page, one after another, in one process. Alone: in a new process, for
-each block that does not continue the one before; the first of a page has been alone already.
+In page order: all blocks of a page, one after another, in one process. Alone: in a new
+process, for
+each block that does not continue the one before; the first of a page has been alone
+already.
 """
 
 import json
@@ -38,7 +40,9 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(tmp_path: Path, clients: Path):
     """Runs blocks in an empty folder but for the table, by a user who has set no backend."""
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment = {
+        name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"
+    }
     environment |= {"KERAS_HOME": str(tmp_path / ".keras"), "MPLBACKEND": "agg"}
     folder = tmp_path / "here"
     folder.mkdir()
@@ -47,7 +51,9 @@ def run(tmp_path: Path, clients: Path):
     def run_blocks(blocks: list[Block]) -> None:
         result = subprocess.run(
             [sys.executable, str(RUNNER)],
-            input=json.dumps([[str(block), block.language, block.source] for block in blocks]),
+            input=json.dumps(
+                [[str(block), block.language, block.source] for block in blocks]
+            ),
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -66,13 +72,17 @@ def choose_runnable(blocks: list[Block]) -> list[Block]:
     is_left_out = False
     for block in blocks:
         runs_alone = block.chooses_backend and block is not blocks[0]
-        is_left_out = bool(block.why_left_out or runs_alone) or (block.continues and is_left_out)
+        is_left_out = bool(block.why_left_out or runs_alone) or (
+            block.continues and is_left_out
+        )
         if not is_left_out:
             chosen.append(block)
     return chosen
 
 
-@pytest.mark.parametrize("page", BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_blocks_run_in_page_order(page, run, record_property):
     blocks = choose_runnable(BLOCKS[page])
     if blocks:

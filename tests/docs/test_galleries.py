@@ -22,7 +22,11 @@ def test_a_tutorial_asks_checks_and_leads_on(script):
 def test_a_picture_is_a_sentence_and_a_short_script(script):
     lines = script.read_text().splitlines()
     assert len(lines) <= 60
-    assert ast.get_docstring(ast.parse(script.read_text())).split("\n\n", 1)[1].endswith(".")
+    assert (
+        ast.get_docstring(ast.parse(script.read_text()))
+        .split("\n\n", 1)[1]
+        .endswith(".")
+    )
 
 
 @pytest.mark.parametrize("script", TUTORIALS + PICTURES, ids=lambda script: script.stem)

@@ -1,7 +1,8 @@
 """The built site: its links, its pages in a real browser, and the way to an answer.
 
-Build it with `python -m sphinx -W --keep-going docs site`. `KERAS_TIED_SITE` names another folder;
-`KERAS_TIED_PAGES=all` opens every page in the browser instead of one of each kind.
+Build it with `python -m sphinx -W --keep-going docs site`. `KERAS_TIED_SITE` names
+another folder; `KERAS_TIED_PAGES=all` opens every page in the browser instead of one of
+each kind.
 """
 
 import functools
@@ -45,7 +46,11 @@ pytestmark = [
 
 def all_pages() -> list[str]:
     paths = sorted(path.relative_to(SITE) for path in SITE.rglob("*.html"))
-    return [path.as_posix() for path in paths if path.name != LIVE and path.parts[0] != "_static"]
+    return [
+        path.as_posix()
+        for path in paths
+        if path.name != LIVE and path.parts[0] != "_static"
+    ]
 
 
 PAGES = all_pages()
@@ -61,7 +66,9 @@ class Links(HTMLParser):
         self.places: set[str] = set()
         self.feed(page.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(
+        self, tag: str, attributes: list[tuple[str, str | None]]
+    ) -> None:
         for name, value in attributes:
             if name in ("href", "src") and value and tag != "base":
                 self.addresses.add(value)
@@ -81,10 +88,14 @@ def find_broken(page: str) -> list[str]:
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
             continue
-        target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
+        target = (
+            (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
+        )
         is_page = target.suffix == ".html" and target.name != LIVE
         if not target.is_file() or (
-            parts.fragment and is_page and unquote(parts.fragment) not in read_links(target).places
+            parts.fragment
+            and is_page
+            and unquote(parts.fragment) not in read_links(target).places
         ):
             broken.append(address)
     return broken
@@ -115,7 +126,9 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module", params=["light", "dark"])
 def tab(chromium, request):
     context = chromium.new_context(color_scheme=request.param)
-    context.route(f"**/{LIVE}", lambda route: route.fulfill(body="<html lang=en><title>x</title>"))
+    context.route(
+        f"**/{LIVE}", lambda route: route.fulfill(body="<html lang=en><title>x</title>")
+    )
     yield context.new_page()
     context.close()
 
@@ -130,7 +143,8 @@ def test_page_is_accessible_and_no_wider_than_the_window(page, tab, address):
         assert inside, f"at {width} pixels the page scrolls sideways"
         violations = axe.run(tab, options={"iframes": False}).response["violations"]
         texts = [
-            f"{each['id']}: {node['html'][:200]} {node['any'][0]['message'] if node['any'] else ''}"
+            f"{each['id']}: {node['html'][:200]}"
+            f" {node['any'][0]['message'] if node['any'] else ''}"
             for each in violations
             for node in each["nodes"]
         ]
@@ -141,11 +155,15 @@ def test_start_page_is_smaller_than_a_megabyte(chromium, address):
     sizes: dict[str, int] = {}
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
+    page.on(
+        "response", lambda response: sizes.update({response.url: len(response.body())})
+    )
     context.route(f"**/{LIVE}", lambda route: route.abort())
     page.goto(f"{address}/index.html", wait_until="networkidle")
     context.close()
-    assert sum(sizes.values()) < 1e6, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+    assert sum(sizes.values()) < 1e6, sorted(sizes.items(), key=lambda item: -item[1])[
+        :5
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ KINDS = "text missing pca deep partial objectives imputation".split()
 
 @cache
 def whole(kind: str = "text") -> bytes:
-    return (FOLDER / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}").read_bytes()
+    return (
+        FOLDER / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}"
+    ).read_bytes()
 
 
 @cache
@@ -36,6 +38,10 @@ def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 1) -> 
     texts = [t if isinstance(t, str) else json.dumps(t) for t in (settings, notes)]
     digest = hashlib.sha256("".join(texts).encode())
     for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+        digest.update(
+            f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes()
+        )
     text = f'{{"format":{json.dumps(format)},"sha256":"{digest.hexdigest()}","settings":{texts[0]}'
-    return safetensors.numpy.save(arrays, {"keras_tied": f'{text},"notes":{texts[1]}}}'})
+    return safetensors.numpy.save(
+        arrays, {"keras_tied": f'{text},"notes":{texts[1]}}}'}
+    )

@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.fitted.dense_network import DenseNetwork
 
 
-def draw_network(sizes: Sequence[int], activation: str = "tanh", seed: int = 0) -> DenseNetwork:
+def draw_network(
+    sizes: Sequence[int], activation: str = "tanh", seed: int = 0
+) -> DenseNetwork:
     """A network of these sizes; as many units of a hidden layer as of the code are linear."""
     rng = np.random.default_rng(seed)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import keras_tied
-from keras_tied.estimator._fitted.activations import ACTIVATIONS
-from keras_tied.estimator._fitted.imputation import Preprocessing
-from keras_tied.estimator._fitted.layout import Layout
-from keras_tied.estimator._fitted.scaling import Scaling
-from keras_tied.estimator._onnx import write_onnx
-from keras_tied.estimator.internal import Fitted
+from keras_tied.fitted.activations import ACTIVATIONS
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import Layout
+from keras_tied.fitted.onnx import write_onnx
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.value import Fitted
 from keras_tied.report._page import _describe_decoder
 
 from .networks import draw_network
@@ -44,9 +44,13 @@ def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
         pytest.skip("Playwright is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
     script = folder / "decode.js"
-    script.write_text(DECODE % (PAGE / "decoder.js").read_text().replace('"use strict";', ""))
+    script.write_text(
+        DECODE % (PAGE / "decoder.js").read_text().replace('"use strict";', "")
+    )
     data = json.dumps({"codes": codes.tolist(), "decoder": _describe_decoder(fitted)})
-    done = subprocess.run([node, script], input=data, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [node, script], input=data, capture_output=True, text=True, check=True
+    )
     return np.array(json.loads(done.stdout))
 
 
@@ -58,4 +62,6 @@ def test_codes_are_decoded_as_by_the_fitted_value(activation, run, rng, tmp_path
     fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation))
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
     expected = fitted.inverse_transform(codes)
-    np.testing.assert_allclose(run(fitted, codes, tmp_path), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        run(fitted, codes, tmp_path), expected, rtol=1e-4, atol=1e-4
+    )

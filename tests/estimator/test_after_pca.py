@@ -16,7 +16,9 @@ ATTRIBUTES = ("components_", "explained_variance_ratio_", "singular_values_", "m
 def test_r2_of_each_feature_is_that_of_scikit_learn(fitted, iris):
     expected = r2_score(iris, fitted.reconstruct(iris), multioutput="raw_values")
     np.testing.assert_allclose(fitted.feature_r2_, expected, atol=1e-5)
-    np.testing.assert_allclose(fitted.feature_r2_.mean(), fitted.reconstruction_r2_, rtol=1e-6)
+    np.testing.assert_allclose(
+        fitted.feature_r2_.mean(), fitted.reconstruction_r2_, rtol=1e-6
+    )
 
 
 def test_r2_counts_weights_and_what_is_there(iris, rng):
@@ -25,9 +27,13 @@ def test_r2_counts_weights_and_what_is_there(iris, rng):
     weights = rng.uniform(0.5, 2, len(X))
     estimator = TiedAutoencoder(1, random_state=0).fit(X, sample_weight=weights)
     reconstruction = estimator.reconstruct(X)
-    for column, restored, found in zip(X.T, reconstruction.T, estimator.feature_r2_, strict=True):
+    for column, restored, found in zip(
+        X.T, reconstruction.T, estimator.feature_r2_, strict=True
+    ):
         there = ~np.isnan(column)
-        expected = r2_score(column[there], restored[there], sample_weight=weights[there])
+        expected = r2_score(
+            column[there], restored[there], sample_weight=weights[there]
+        )
         np.testing.assert_allclose(found, expected, atol=5e-3)
 
 
@@ -56,23 +62,33 @@ def test_r2_of_features_follows_partial_fit_and_is_not_in_a_file(iris, tmp_path)
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_attribute_of_pca_says_what_to_use(name, fitted):
     assert not hasattr(fitted, name)
-    with pytest.raises(AttributeError, match=f"TiedAutoencoder has no {name}, as .*: use "):
+    with pytest.raises(
+        AttributeError, match=f"TiedAutoencoder has no {name}, as .*: use "
+    ):
         getattr(fitted, name)
 
 
 def test_other_attributes_are_missed_as_ever(fitted):
-    with pytest.raises(AttributeError, match="'TiedAutoencoder' object has no attribute 'depth_'"):
+    with pytest.raises(
+        AttributeError, match="'TiedAutoencoder' object has no attribute 'depth_'"
+    ):
         fitted.depth_  # noqa: B018
     for name in ("model_", "encoder_", "offset_"):
         with pytest.raises(NotFittedError):
             getattr(TiedAutoencoder(), name)
     with pytest.raises(AttributeError, match="object has no attribute 'components_'"):
         TiedAutoencoder().components_  # noqa: B018
-    for other in (copy.copy(fitted), copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))):
+    for other in (
+        copy.copy(fitted),
+        copy.deepcopy(fitted),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
         np.testing.assert_array_equal(other.feature_r2_, fitted.feature_r2_)
 
 
 @pytest.mark.parametrize("n_components", [None, "mle"])
 def test_number_of_components_of_pca_that_is_not_there(n_components, iris):
-    with pytest.raises(ValueError, match=f"n_components={n_components!r}.*share of variance"):
+    with pytest.raises(
+        ValueError, match=f"n_components={n_components!r}.*share of variance"
+    ):
         TiedAutoencoder(n_components).fit(iris)

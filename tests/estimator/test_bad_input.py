@@ -13,13 +13,16 @@ from sklearn.exceptions import NotFittedError
 from keras_tied import TiedAutoencoder
 
 METHODS = (
-    "transform reconstruct reconstruction_error score score_samples decision_function predict"
+    "transform reconstruct reconstruction_error score score_samples decision_function"
+    " predict"
 ).split()
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_before_fit(method):
-    with pytest.raises(NotFittedError, match="This TiedAutoencoder instance is not fitted yet"):
+    with pytest.raises(
+        NotFittedError, match="This TiedAutoencoder instance is not fitted yet"
+    ):
         getattr(TiedAutoencoder(), method)(np.zeros((2, 2)))
 
 
@@ -31,7 +34,9 @@ def test_wrong_number_of_features(method, fitted):
 
 
 def test_codes_of_a_wrong_width(fitted):
-    with pytest.raises(ValueError, match="X has 2 features, but TiedAutoencoder has codes of 1"):
+    with pytest.raises(
+        ValueError, match="X has 2 features, but TiedAutoencoder has codes of 1"
+    ):
         fitted.inverse_transform(np.zeros((2, 2)))
 
 
@@ -70,7 +75,10 @@ TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2, 3)]
     [
         (
             ["a", "b", "a"],
-            "Non-numeric data not supported: column 'other' of X .*string to float: 'a'",
+            (
+                "Non-numeric data not supported: column 'other' of X .*string to"
+                " float: 'a'"
+            ),
         ),
         (DAYS, "column 'other' of X "),
         (TIMES, "Date data not supported: column 'other' of X has datetime"),
@@ -108,7 +116,9 @@ def test_rows_to_encode_are_checked_as_those_to_learn_from():
 
 def test_array_of_dates():
     dates = np.array(DAYS, "datetime64[D]").reshape(-1, 1)
-    with pytest.raises(ValueError, match=r"Date data not supported: X has datetime64\[D\]"):
+    with pytest.raises(
+        ValueError, match=r"Date data not supported: X has datetime64\[D\]"
+    ):
         TiedAutoencoder(1).fit(dates)
 
 
@@ -121,7 +131,9 @@ def test_lazy_frame():
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_column_without_values_warns_by_name(kind):
     frame = to_frame(kind, [None, None, None])
-    with pytest.warns(UserWarning, match=r"was left out: 'other' \(no value in 3") as caught:
+    with pytest.warns(
+        UserWarning, match=r"was left out: 'other' \(no value in 3"
+    ) as caught:
         estimator = TiedAutoencoder(1).fit(frame)
     assert caught[0].filename == __file__
     assert list(estimator.reconstruct(frame)["other"]) == [None] * 3
@@ -133,8 +145,12 @@ def test_column_without_values_warns_by_name(kind):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbers_further_apart_than_their_dtype_can_hold(dtype):
-    X = np.array([[1, -0.9], [2, 0.9], [4, 0.8]], dtype) * np.array([1, np.finfo(dtype).max])
-    with pytest.raises(ValueError, match=rf"columns \[1\] of X differ by more than {dtype}"):
+    X = np.array([[1, -0.9], [2, 0.9], [4, 0.8]], dtype) * np.array(
+        [1, np.finfo(dtype).max]
+    )
+    with pytest.raises(
+        ValueError, match=rf"columns \[1\] of X differ by more than {dtype}"
+    ):
         TiedAutoencoder(1).fit(X.astype(dtype))
 
 
@@ -190,7 +206,10 @@ def test_parameter_is_named_where_it_is_refused(name, value, iris):
     [
         (np.ones(3), r"sample_weight.shape == \(3,\), expected \(150,\)"),
         (-np.ones(150), "Negative values in data passed to `sample_weight`"),
-        (np.eye(150)[3], "needs at least 2 rows of positive sample_weight, and was given 1"),
+        (
+            np.eye(150)[3],
+            "needs at least 2 rows of positive sample_weight, and was given 1",
+        ),
         (np.full(150, np.nan), "sample_weight contains NaN"),
     ],
 )
@@ -225,9 +244,13 @@ def test_encoder_of_two_inputs(iris):
 
 def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(iris):
     encoder = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
-    with pytest.raises(ValueError, match="solver='lbfgs' trains the estimator's own network"):
+    with pytest.raises(
+        ValueError, match="solver='lbfgs' trains the estimator's own network"
+    ):
         TiedAutoencoder(encoder=encoder, solver="lbfgs").fit(iris)
-    with pytest.raises(ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"):
+    with pytest.raises(
+        ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"
+    ):
         TiedAutoencoder(encoder=encoder).partial_fit(iris)
 
 

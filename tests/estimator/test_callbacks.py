@@ -44,7 +44,15 @@ def test_a_callback_stops_training_with_the_best_so_far(curved):
     recorder = Recorder(stop_after=2)
     autoencoder = TiedAutoencoder(2, random_state=0).set_callbacks(recorder).fit(curved)
     epochs = ["begin epoch", "end epoch"] * 2
-    expected = ["setup", "begin fit", "begin train", *epochs, "end train", "end fit", "teardown"]
+    expected = [
+        "setup",
+        "begin fit",
+        "begin train",
+        *epochs,
+        "end train",
+        "end fit",
+        "teardown",
+    ]
     assert recorder.calls == expected
     least = min(logs["val_error"] for logs in recorder.logs)
     assert autoencoder.validation_curve_[-1] == pytest.approx(least, rel=1e-6)
@@ -58,7 +66,9 @@ def test_fits_are_the_same_with_and_without_a_callback(curved, solver):
     recorder = Recorder()
     watched = clone(alone).set_callbacks(recorder).fit(curved)
     assert recorder.logs
-    np.testing.assert_array_equal(watched.transform(curved), alone.fit(curved).transform(curved))
+    np.testing.assert_array_equal(
+        watched.transform(curved), alone.fit(curved).transform(curved)
+    )
 
 
 def test_an_error_in_a_callback_reaches_the_user_and_teardown_is_called(curved):
@@ -77,5 +87,7 @@ def test_pca_alone_and_searches_call_them_too():
     recorder = Recorder()
     TiedAutoencoder(2, random_state=0).set_callbacks(recorder).fit(X[:40])
     assert recorder.calls == ["setup", "begin fit", "end fit", "teardown"]
-    search = GridSearchCV(TiedAutoencoder(max_iter=2, random_state=0), {"n_components": [1, 2]})
+    search = GridSearchCV(
+        TiedAutoencoder(max_iter=2, random_state=0), {"n_components": [1, 2]}
+    )
     assert search.fit(X).best_params_ == {"n_components": 2}

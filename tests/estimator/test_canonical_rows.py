@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training.plan import FEW_ROWS
-from keras_tied.estimator._training.prepare import canonicalize_few_rows, keep
+from keras_tied.fitting.plan import FEW_ROWS
+from keras_tied.fitting.prepare import canonicalize_few_rows, keep
 
 
 def make_rows(seed: int, n: int = 60) -> np.ndarray:
@@ -81,8 +81,12 @@ def test_many_rows_stay_where_they_are(rng):
 
 
 @pytest.mark.parametrize("decimals", [1, 9])
-def test_a_fit_is_the_same_in_single_precision_and_in_another_order(decimals, iris, rng):
-    X = (iris + (rng.uniform(-0.05, 0.05, iris.shape) if decimals > 1 else 0)).round(decimals)
+def test_a_fit_is_the_same_in_single_precision_and_in_another_order(
+    decimals, iris, rng
+):
+    X = (iris + (rng.uniform(-0.05, 0.05, iris.shape) if decimals > 1 else 0)).round(
+        decimals
+    )
     order, weights = rng.permutation(len(X)), rng.uniform(0.5, 2, len(X))
     other = X[order].astype("float32")
     fits = [
@@ -90,5 +94,7 @@ def test_a_fit_is_the_same_in_single_precision_and_in_another_order(decimals, ir
         for rows, each in [(X, weights), (other, weights[order])]
     ]
     assert fits[0].loss_curve_ == fits[1].loss_curve_
-    np.testing.assert_allclose(fits[1].transform(other), fits[0].transform(X)[order], atol=1e-5)
+    np.testing.assert_allclose(
+        fits[1].transform(other), fits[0].transform(X)[order], atol=1e-5
+    )
     np.testing.assert_allclose(fits[1].offset_, fits[0].offset_, rtol=1e-5)

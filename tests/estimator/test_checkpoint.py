@@ -22,7 +22,7 @@ def at_every_chance(monkeypatch):
     monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
     monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
     monkeypatch.setattr("keras_tied.training._loop.SECONDS_BETWEEN_VISITS", 0.0)
-    monkeypatch.setattr("keras_tied.estimator._training.schedule.PART_STEPS", 50)
+    monkeypatch.setattr("keras_tied.fitting.schedule.PART_STEPS", 50)
 
 
 def fit(folder=None, rows=ROWS, **changes):
@@ -68,7 +68,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [k if k == "arrays" else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
+    "kind",
+    [k if k == "arrays" else pytest.param(k, marks=pytest.mark.slow) for k in KINDS],
 )
 def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
     changes = KINDS[kind]
@@ -89,7 +90,9 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
 )
 def test_another_fit_begins_anew_and_says_so(changes, tmp_path):
     die_after(1, tmp_path)
-    with pytest.warns(UserWarning, match="of a fit to other rows or with other settings, and this"):
+    with pytest.warns(
+        UserWarning, match="of a fit to other rows or with other settings, and this"
+    ):
         found = fit(tmp_path, **changes)
     assert_same(found, fit(**changes))
     assert len(list(tmp_path.iterdir())) == 1
@@ -105,20 +108,40 @@ def test_a_fit_to_rows_of_the_same_scaled_values_goes_on(tmp_path):
 
 
 def test_a_fit_without_a_seed_cannot_go_on(tmp_path):
-    with pytest.raises(ValueError, match="`checkpoint` needs a number as `random_state`"):
+    with pytest.raises(
+        ValueError, match="`checkpoint` needs a number as `random_state`"
+    ):
         fit(tmp_path, random_state=None)
 
 
 def test_a_model_file_does_not_tell_where_the_checkpoint_was(tmp_path):
     fit(tmp_path / "here").save(tmp_path / "one.safetensors")
     fit().save(tmp_path / "other.safetensors")
-    one, other = ((tmp_path / f"{n}.safetensors").read_bytes() for n in ("one", "other"))
+    one, other = (
+        (tmp_path / f"{n}.safetensors").read_bytes() for n in ("one", "other")
+    )
     assert one == other
 
 
 def test_a_digest_is_that_of_equal_values_alone():
-    values = [1, 1.0, "1", [1], [[1]], (1, 2), {"1": 2}, None, np.ones(2), np.ones((2, 1)), np.tanh]
-    values += [np.random.RandomState(0), np.random.RandomState(1), keras.layers.Dropout(0.1)]
+    values = [
+        1,
+        1.0,
+        "1",
+        [1],
+        [[1]],
+        (1, 2),
+        {"1": 2},
+        None,
+        np.ones(2),
+        np.ones((2, 1)),
+        np.tanh,
+    ]
+    values += [
+        np.random.RandomState(0),
+        np.random.RandomState(1),
+        keras.layers.Dropout(0.1),
+    ]
     values += [np.ones(2, "float32"), keras.layers.Dropout(0.2), make_encoder]
     assert len({digest(value) for value in values}) == len(values)
     assert digest([np.ones(3), {"a": 1}]) == digest([np.ones(3), {"a": 1}])

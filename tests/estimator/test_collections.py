@@ -6,13 +6,15 @@ import pytest
 from sklearn.decomposition import PCA
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import sample
+from keras_tied.fitting import sample
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 
-METHODS = "transform reconstruct reconstruction_error score_samples decision_function predict"
+METHODS = (
+    "transform reconstruct reconstruction_error score_samples decision_function predict"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,8 @@ def fitted(rows):
 def rounds_alike() -> bool:
     """Whether this BLAS rounds a row alike whatever rows are beside it.
 
-    OpenBLAS's for AVX-512 does where they are multiples of 16; its one for Haswell does not.
+    OpenBLAS's for AVX-512 does where they are multiples of 16; its one for Haswell does
+    not.
     """
     random = np.random.default_rng(0)
     kernel, units = (random.normal(size=(64, n)).astype("float32") for n in (72, 3008))
@@ -40,7 +43,9 @@ def rounds_alike() -> bool:
 def assert_same(actual, expected):
     """Bitwise the same, or where BLAS rounds otherwise, to its rounding of the largest numbers."""
     tolerance = 0 if rounds_alike() else 2e-5
-    size = np.abs(expected).max()  # of scores, which the threshold that is taken off cancels
+    size = np.abs(
+        expected
+    ).max()  # of scores, which the threshold that is taken off cancels
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * size)
 
 
@@ -88,12 +93,16 @@ def test_a_table_that_fits_into_memory_is_fitted_as_numpys_is(fitted, rows):
 
 
 @pytest.mark.parametrize("frame", [False, True])
-def test_a_larger_table_has_the_scale_of_all_rows_and_a_network_of_some(frame, rows, monkeypatch):
+def test_a_larger_table_has_the_scale_of_all_rows_and_a_network_of_some(
+    frame, rows, monkeypatch
+):
     monkeypatch.setattr(sample, "MOST_ROWS", 1500)
     if frame:
         table = pd.DataFrame(rows, columns=list("abcde"))
         X = dd.from_pandas(table, npartitions=20)
-        X = X[X.a < X.a.max()]  # some partition may lose rows, so that lengths are not known
+        X = X[
+            X.a < X.a.max()
+        ]  # some partition may lose rows, so that lengths are not known
         whole = X.compute().to_numpy()
     else:
         X, table, whole = da.from_array(rows, chunks=(130, 5)), rows, rows
@@ -114,7 +123,9 @@ def test_what_dask_cannot_do_is_said(fitted, rows):
     with pytest.raises(ValueError, match="sample_weight is not supported"):
         TiedAutoencoder().fit(X, sample_weight=np.ones(len(rows)))
     with pytest.raises(ValueError, match="set_output does not reach"):
-        TiedAutoencoder(max_iter=1).fit(rows).set_output(transform="pandas").transform(X)
+        TiedAutoencoder(max_iter=1).fit(rows).set_output(transform="pandas").transform(
+            X
+        )
 
 
 def test_rows_of_other_shapes_are_refused(fitted, rows):
@@ -124,7 +135,9 @@ def test_rows_of_other_shapes_are_refused(fitted, rows):
         fitted.transform(dask.delayed(rows))
 
 
-def test_blocks_of_known_length_are_read_for_the_sample_and_for_the_moments(rows, monkeypatch):
+def test_blocks_of_known_length_are_read_for_the_sample_and_for_the_moments(
+    rows, monkeypatch
+):
     monkeypatch.setattr(sample, "MOST_ROWS", 100)
     reads = []
     X = da.from_array(rows, chunks=(1500, 5)).map_blocks(
@@ -139,4 +152,6 @@ def test_infinite_values_anywhere_are_refused(rows, monkeypatch):
     with_infinity = rows.copy()
     with_infinity[7, 1] = np.inf
     with pytest.raises(ValueError, match="infinity"):
-        TiedAutoencoder(random_state=0).fit(da.from_array(with_infinity, chunks=(500, 5)))
+        TiedAutoencoder(random_state=0).fit(
+            da.from_array(with_infinity, chunks=(500, 5))
+        )

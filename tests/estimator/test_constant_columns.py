@@ -32,7 +32,9 @@ def test_the_score_falls_with_the_deviation(scaler, value, iris):
     estimator = quick(scaler=scaler).fit(X)
     unit = X[:, :4].std() if scaler is None else max(1, 1e-5 * abs(value))
     for sign in (-1, 1):
-        rows = with_column(np.tile(iris[:1], (len(STEPS), 1)), value + sign * unit * STEPS)
+        rows = with_column(
+            np.tile(iris[:1], (len(STEPS), 1)), value + sign * unit * STEPS
+        )
         scores = estimator.score_samples(rows)
         np.testing.assert_allclose(scores[0], estimator.score_samples(X[:1])[0])
         falls = scores[0] - scores[1:]
@@ -65,7 +67,8 @@ def test_scores_of_other_rows_are_as_without_it(of_seven, iris):
     without = dataclasses.replace(score, scale=scale)
     inputs = value.fold(X, lambda part, block: block)
     found, expected = (
-        np.concatenate([each.score(rows) for rows in inputs]) for each in (score, without)
+        np.concatenate([each.score(rows) for rows in inputs])
+        for each in (score, without)
     )
     np.testing.assert_array_equal(found, expected)
 
@@ -76,7 +79,10 @@ def test_rounding_to_single_precision_is_no_deviation(value, iris):
     for train, other in [(X, X.astype("float32")), (X.astype("float32"), X)]:
         estimator = quick().fit(train)
         np.testing.assert_allclose(
-            estimator.score_samples(other), estimator.score_samples(train), rtol=1e-3, atol=0.02
+            estimator.score_samples(other),
+            estimator.score_samples(train),
+            rtol=1e-3,
+            atol=0.02,
         )
 
 
@@ -100,5 +106,7 @@ def test_a_column_without_any_value_says_nothing_of_a_new_one(iris):
     estimator = quick()
     with pytest.warns(UserWarning, match="no value"):
         estimator.fit(with_column(iris[::4], np.nan))
-    scores = [estimator.score_samples(with_column(iris, value)) for value in (0.0, 50.0)]
+    scores = [
+        estimator.score_samples(with_column(iris, value)) for value in (0.0, 50.0)
+    ]
     np.testing.assert_array_equal(*scores)

@@ -17,8 +17,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import solver
-from keras_tied.estimator.internal import epoch_callback
+from keras_tied.fitting import solver
+from keras_tied.fitting.progress import epoch_callback
 
 slow = pytest.mark.slow
 
@@ -39,7 +39,9 @@ SCALERS = {"standard": StandardScaler(), "minmax": MinMaxScaler(), None: Centred
 
 
 def quick(**parameters) -> TiedAutoencoder:
-    return TiedAutoencoder(**({"n_components": 1, "max_iter": 3, "random_state": 0} | parameters))
+    return TiedAutoencoder(
+        **({"n_components": 1, "max_iter": 3, "random_state": 0} | parameters)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,9 @@ def test_codes_and_rows_are_those_of_the_keras_models(scaler, iris):
     decoded = np.asarray(estimator.decoder_.predict(codes, verbose=0))
     reconstruction = SCALERS[scaler].inverse_transform(decoded)
     np.testing.assert_allclose(estimator.reconstruct(iris), reconstruction, atol=1e-5)
-    np.testing.assert_allclose(estimator.inverse_transform(codes), reconstruction, atol=1e-5)
+    np.testing.assert_allclose(
+        estimator.inverse_transform(codes), reconstruction, atol=1e-5
+    )
     error = np.mean((decoded - scaled) ** 2, axis=1)
     np.testing.assert_allclose(estimator.reconstruction_error(iris), error, atol=1e-5)
 
@@ -65,7 +69,10 @@ def test_codes_and_rows_are_those_of_the_keras_models(scaler, iris):
 @pytest.mark.parametrize("scaler", ["standard", "minmax", None])
 def test_inverse_transform_undoes_the_scaling(scaler, rng):
     """Rows on a plane, in units that differ by a factor of a million, come back."""
-    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 4)) * [1e-3, 1.0, 1e3, 10.0] + 5.0
+    X = (
+        rng.normal(size=(60, 2)) @ rng.normal(size=(2, 4)) * [1e-3, 1.0, 1e3, 10.0]
+        + 5.0
+    )
     estimator = TiedAutoencoder(2, scaler=scaler, random_state=0).fit(X)
     reconstruction = estimator.inverse_transform(estimator.transform(X))
     unit = X.std() if scaler is None else X.std(axis=0)
@@ -105,8 +112,12 @@ def test_score_weighs_rows(fitted, iris, rng):
 def test_predict_calls_the_lowest_scores_outliers(iris):
     estimator = quick(contamination=0.2).fit(iris)
     scores = estimator.score_samples(iris)
-    assert np.mean(estimator.predict(iris) == -1) == pytest.approx(0.2, abs=1 / len(iris))
-    np.testing.assert_allclose(estimator.decision_function(iris), scores - estimator.offset_)
+    assert np.mean(estimator.predict(iris) == -1) == pytest.approx(
+        0.2, abs=1 / len(iris)
+    )
+    np.testing.assert_allclose(
+        estimator.decision_function(iris), scores - estimator.offset_
+    )
     assert scores[estimator.predict(iris) == -1].max() < estimator.offset_
     np.testing.assert_array_equal(estimator.fit_predict(iris), estimator.predict(iris))
 
@@ -118,8 +129,12 @@ def test_a_threshold_of_ones_own_is_used(iris):
 
 
 def test_far_rows_score_lowest(rng):
-    X = np.vstack([make_blobs(200, 5, centers=1, random_state=0)[0], np.full((3, 5), 60.0)])
-    with pytest.warns(UserWarning, match="medians of their columns in place of .* absurd values"):
+    X = np.vstack(
+        [make_blobs(200, 5, centers=1, random_state=0)[0], np.full((3, 5), 60.0)]
+    )
+    with pytest.warns(
+        UserWarning, match="medians of their columns in place of .* absurd values"
+    ):
         estimator = quick().fit(X)
     assert set(np.argsort(estimator.score_samples(X))[:3]) == {200, 201, 202}
 
@@ -153,7 +168,10 @@ def test_sparse_rows_are_as_good_as_dense_ones(kind, digits):
     dense, thin = quick().fit(X), quick().fit(kind(X))
     for name in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_allclose(
-            getattr(thin, name)(kind(X)), getattr(dense, name)(X), atol=1e-5, err_msg=name
+            getattr(thin, name)(kind(X)),
+            getattr(dense, name)(X),
+            atol=1e-5,
+            err_msg=name,
         )
     np.testing.assert_allclose(thin.score(kind(X)), dense.score(X), rtol=1e-6)
 
@@ -174,14 +192,18 @@ def test_the_callers_random_numbers_are_left_alone(iris):
 @functools.cache
 def of_width(width):
     X = np.random.default_rng(0).normal(size=(60, width))
-    return TiedAutoencoder(1, random_state=0, hidden_layer_sizes=4, max_iter=1, trim=False).fit(X)
+    return TiedAutoencoder(
+        1, random_state=0, hidden_layer_sizes=4, max_iter=1, trim=False
+    ).fit(X)
 
 
 @given(n=st.integers(1, 700), width=st.sampled_from([1, 40]))
 def test_blocks_of_rows_are_as_good_as_all_at_once(n, width):
     rng, estimator = np.random.default_rng(1), of_width(width)
     rows = rng.normal(size=(n, width)).astype("float32")
-    by_one = np.vstack([estimator.transform(rows[i : i + 1]) for i in range(0, n, max(1, n // 3))])
+    by_one = np.vstack(
+        [estimator.transform(rows[i : i + 1]) for i in range(0, n, max(1, n // 3))]
+    )
     np.testing.assert_allclose(
         estimator.transform(rows)[:: max(1, n // 3)][: len(by_one)], by_one, atol=1e-5
     )
@@ -211,7 +233,9 @@ def test_row_of_weight_two_counts_as_two(solver, iris, rng):
 def test_constant_columns_come_back_and_do_no_harm(value, iris):
     X = np.column_stack([iris, np.full(len(iris), value)])
     estimator = quick().fit(X)
-    np.testing.assert_allclose(estimator.reconstruct(X)[:, 4], value, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        estimator.reconstruct(X)[:, 4], value, rtol=1e-6, atol=1e-6
+    )
     assert np.isfinite(estimator.score_samples(X)).all()
     assert estimator.reconstruction_r2_ > 0.7
 
@@ -241,15 +265,25 @@ def test_objectives_change_what_is_learned_and_keep_the_network(objective, plain
 
 @slow
 def test_sparsity_makes_codes_smaller(iris):
-    sizes = [np.abs(quick(sparsity=s, max_iter=60).fit_transform(iris)).mean() for s in (1e-3, 1.0)]
+    sizes = [
+        np.abs(quick(sparsity=s, max_iter=60).fit_transform(iris)).mean()
+        for s in (1e-3, 1.0)
+    ]
     assert sizes[1] < 0.2 * sizes[0]
 
 
 def test_weight_decay_makes_kernels_smaller(iris):
     norms = []
     for decay in (0.0, 0.1):
-        estimator = quick(weight_decay=decay, max_iter=60, early_stopping=False).fit(iris)
-        norms.append(sum(np.square(layer.kernel).sum() for layer in estimator.encoder_.layers[::2]))
+        estimator = quick(weight_decay=decay, max_iter=60, early_stopping=False).fit(
+            iris
+        )
+        norms.append(
+            sum(
+                np.square(layer.kernel).sum()
+                for layer in estimator.encoder_.layers[::2]
+            )
+        )
     assert norms[1] < norms[0]
 
 
@@ -273,19 +307,30 @@ def test_encoder_of_images_is_mirrored(digits):
     )
     before = encoder.get_weights()
     images = digits[:256].reshape(-1, 8, 8, 1)
-    estimator = TiedAutoencoder(encoder=encoder, max_iter=10, random_state=0).fit(images)
+    estimator = TiedAutoencoder(encoder=encoder, max_iter=10, random_state=0).fit(
+        images
+    )
     assert estimator.transform(images).shape == (256, 5)
-    np.testing.assert_array_equal(estimator.transform(images), estimator.transform(digits[:256]))
+    np.testing.assert_array_equal(
+        estimator.transform(images), estimator.transform(digits[:256])
+    )
     assert estimator.reconstruct(images).shape == (256, 64)
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
     for weight, now in zip(before, encoder.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, now, err_msg="the encoder that was given is trained")
+        np.testing.assert_array_equal(
+            weight, now, err_msg="the encoder that was given is trained"
+        )
 
 
 @slow
 def test_encoder_of_sequences_is_mirrored(rng):
     encoder = keras.Sequential(
-        [keras.Input((12, 2)), layers.Conv1D(3, 4, strides=4), layers.Flatten(), layers.Dense(2)]
+        [
+            keras.Input((12, 2)),
+            layers.Conv1D(3, 4, strides=4),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
     )
     X = rng.normal(size=(80, 24))
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(X)
@@ -316,7 +361,9 @@ def test_partial_fit_goes_on_after_fit(iris):
 
 @slow
 def test_a_shallow_copy_is_trained_further_by_itself(iris):
-    estimator, other = (TiedAutoencoder(1, random_state=0).partial_fit(iris) for _ in range(2))
+    estimator, other = (
+        TiedAutoencoder(1, random_state=0).partial_fit(iris) for _ in range(2)
+    )
     copy.copy(estimator).partial_fit(iris + 1)
     again = [each.partial_fit(iris).transform(iris) for each in (estimator, other)]
     np.testing.assert_array_equal(*again)
@@ -338,7 +385,9 @@ def test_losses_of_lbfgs_fall(iris):
 )
 def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     def draw(n):
-        z = rng.uniform(-2, 2, size=(n, 2))  # without rows far away, which a few are held out of
+        z = rng.uniform(
+            -2, 2, size=(n, 2)
+        )  # without rows far away, which a few are held out of
         return np.column_stack([z, np.sin(2 * z), z**2]) + 0.3 * rng.normal(size=(n, 6))
 
     X, new = draw(n), draw(5000)
@@ -350,7 +399,9 @@ def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     expected = np.mean(((estimator.reconstruct(new) - new) / scale) ** 2)
     assert errors[-1] == pytest.approx(expected, rel=0.2)
     pca = PCA(2).fit(X / scale)
-    of_pca = np.mean((pca.inverse_transform(pca.transform(new / scale)) - new / scale) ** 2)
+    of_pca = np.mean(
+        (pca.inverse_transform(pca.transform(new / scale)) - new / scale) ** 2
+    )
     assert errors[0] == pytest.approx(of_pca, rel=0.25)
     assert errors[-1] < 0.9 * errors[0]
 
@@ -360,7 +411,9 @@ def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     ("solver", "batch_size", "max_iter", "n"),
     [("auto", 7, 3, 60), ("auto", 5000, 9, 1200), ("nadam", 500, 2, 1200)],
 )
-def test_there_is_a_validation_error_for_each_loss(n, batch_size, max_iter, solver, rng):
+def test_there_is_a_validation_error_for_each_loss(
+    n, batch_size, max_iter, solver, rng
+):
     X = rng.normal(size=(n, 4))
     settings = {"batch_size": batch_size, "max_iter": max_iter, "solver": solver}
     estimator = TiedAutoencoder(random_state=0, **settings).fit(X)
@@ -377,7 +430,9 @@ def test_there_are_no_validation_errors_without_rows_held_out(iris):
 def test_refit_forgets(iris, digits):
     estimator = quick().fit(digits[:60])
     estimator.fit(iris)
-    np.testing.assert_array_equal(estimator.transform(iris), quick().fit_transform(iris))
+    np.testing.assert_array_equal(
+        estimator.transform(iris), quick().fit_transform(iris)
+    )
 
 
 def test_a_clone_of_the_network_has_kernels_of_its_own(iris):

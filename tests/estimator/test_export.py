@@ -19,11 +19,11 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import internal
-from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
-from keras_tied.estimator._onnx import write_onnx
-from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator.internal import Parameters
+from keras_tied.fitted.file import write
+from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.fitted.onnx import write_onnx
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
 
 from .networks import draw_network
 
@@ -32,8 +32,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 NEEDED = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
 CONVERTER = NEEDED[keras.backend.backend()]
-converter_missing = pytest.mark.skipif(bool(find_spec(CONVERTER)), reason="it can be converted")
-converter_there = pytest.mark.skipif(not find_spec(CONVERTER), reason=f"{CONVERTER} is not there")
+converter_missing = pytest.mark.skipif(
+    bool(find_spec(CONVERTER)), reason="it can be converted"
+)
+converter_there = pytest.mark.skipif(
+    not find_spec(CONVERTER), reason=f"{CONVERTER} is not there"
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,9 @@ def of_digits(digits) -> TiedAutoencoder:
 
 
 def run(model, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
+    source = (
+        model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
+    )
     session = onnxruntime.InferenceSession(source)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, inputs), strict=True))
@@ -98,7 +104,11 @@ def assert_exported(estimator: TiedAutoencoder, X: np.ndarray, folder: Path) -> 
     codes = estimator.transform(X)
     for part, inputs, expected in [
         ("encoder", {"X": X}, {"code": codes}),
-        ("decoder", {"code": codes}, {"reconstruction": estimator.inverse_transform(codes)}),
+        (
+            "decoder",
+            {"code": codes},
+            {"reconstruction": estimator.inverse_transform(codes)},
+        ),
         ("reconstruction", {"X": X}, {"reconstruction": estimator.reconstruct(X)}),
     ]:
         path = folder / f"{part}.onnx"
@@ -139,7 +149,9 @@ def test_trained_in_batches_it_is_exported(iris, tmp_path):
 
 def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
     of_digits.save(tmp_path / "digits.safetensors")
-    assert_exported(TiedAutoencoder.load(tmp_path / "digits.safetensors"), digits, tmp_path)
+    assert_exported(
+        TiedAutoencoder.load(tmp_path / "digits.safetensors"), digits, tmp_path
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3, 120])
@@ -162,7 +174,9 @@ def test_numbers_beyond_single_precision_need_double(factor, iris, tmp_path):
     X = iris.astype("float64") * factor
     estimator = of_few_rows(X)
     path = tmp_path / "codes.onnx"
-    with pytest.raises(ValueError, match=r"too large or too small for float32.*dtype='float64'"):
+    with pytest.raises(
+        ValueError, match=r"too large or too small for float32.*dtype='float64'"
+    ):
         estimator.export(path)
     assert not path.exists()
     estimator.export(path, dtype="float64")
@@ -193,7 +207,9 @@ def test_whatever_is_missing_is_filled_in_as_the_estimator_does(
 
 
 @pytest.mark.parametrize("present", [0, 1, 63])
-def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, present, tmp_path):
+def test_a_row_with_little_or_much_missing_is_filled_in(
+    with_gaps, digits, present, tmp_path
+):
     X = np.where(np.arange(64) < present, digits[:3], np.float32(np.nan))
     assert_exported(with_gaps, X, tmp_path)
 
@@ -229,10 +245,15 @@ def test_classes_and_pieces_of_numbers_are_imputed(rng, tmp_path):
     layout = Layout(columns, np.array([0, 2, 2, 2, 1, 0, 2, 2]))
     X[(rng.uniform(size=(n, 5)) < 0.3)[:, columns]] = np.nan
     X[0] = np.nan
-    fitted = fit(Parameters(random_state=0, max_iter=2), X, np.ones(len(X)), layout=layout).fitted
+    fitted = fit(
+        Parameters(random_state=0, max_iter=2), X, np.ones(len(X)), layout=layout
+    ).fitted
     assert fitted.preprocessing.gaussian.pieces is not None
     filled = fitted.reconstruct(X)
-    for part, expected in (("encoder", fitted.transform(X)), ("reconstruction", filled)):
+    for part, expected in (
+        ("encoder", fitted.transform(X)),
+        ("reconstruction", filled),
+    ):
         write_onnx(fitted, tmp_path / f"{part}.onnx", part)
         [found] = run(tmp_path / f"{part}.onnx", X=X).values()
         assert_close(found, expected)
@@ -242,7 +263,9 @@ def test_classes_and_pieces_of_numbers_are_imputed(rng, tmp_path):
     )
 
 
-def test_what_was_never_missing_in_training_is_filled_with_the_mean(of_digits, digits, tmp_path):
+def test_what_was_never_missing_in_training_is_filled_with_the_mean(
+    of_digits, digits, tmp_path
+):
     X = digits[:9].copy()
     X[::2, ::3] = np.nan
     assert_exported(of_digits, X, tmp_path)
@@ -255,15 +278,12 @@ def test_probabilities_of_classes_are_exported(n, dtype, rng, tmp_path):
     level, z = rng.integers(0, 3, n), rng.normal(size=n)
     X = np.column_stack([z + level, level > 0, np.eye(3)[level], z**2]).astype(dtype)
     layout = Layout(
-        np.array([0, 1, 2, 2, 2, 3]), np.array([NUMBER, BOOLEAN, *[CATEGORY] * 3, NUMBER])
+        np.array([0, 1, 2, 2, 2, 3]),
+        np.array([NUMBER, BOOLEAN, *[CATEGORY] * 3, NUMBER]),
     )
     parameters = Parameters(random_state=0, max_iter=20)
-    internal.save(
-        fit(parameters, X, np.ones(len(X)), layout=layout),
-        parameters,
-        tmp_path / "m.safetensors",
-        {},
-    )
+    outcome = fit(parameters, X, np.ones(len(X)), layout=layout)
+    write(tmp_path / "m.safetensors", outcome, parameters.to_dict(), None, {})
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
     assert estimator._fitted.link is not None
     assert_exported(estimator, X, tmp_path)
@@ -290,7 +310,9 @@ def of_convolutions(digits: np.ndarray) -> TiedAutoencoder:
     encoder = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
-            keras.layers.Conv2D(3, 3, strides=2, padding="same", activation="relu", name="conv"),
+            keras.layers.Conv2D(
+                3, 3, strides=2, padding="same", activation="relu", name="conv"
+            ),
             keras.layers.BatchNormalization(),
             keras.layers.Flatten(),
             keras.layers.Dense(2),
@@ -309,7 +331,9 @@ def test_layers_without_a_rule_are_left_to_keras(digits, tmp_path):
 @pytest.mark.slow
 @converter_missing
 def test_layers_without_a_rule_name_the_converter_that_keras_needs(digits, tmp_path):
-    with pytest.raises(ImportError, match=rf"'conv' \(Conv2D\).*pip install {CONVERTER}"):
+    with pytest.raises(
+        ImportError, match=rf"'conv' \(Conv2D\).*pip install {CONVERTER}"
+    ):
         of_convolutions(digits).export(tmp_path / "encoder.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -328,7 +352,9 @@ def test_model_is_valid_and_holds_each_kernel_once(of_digits, tmp_path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     dense = [layer for layer in of_digits.encoder_.layers if hasattr(layer, "kernel")]
-    kernels = sorted(tuple(one.dims) for one in model.graph.initializer if len(one.dims) == 2)
+    kernels = sorted(
+        tuple(one.dims) for one in model.graph.initializer if len(one.dims) == 2
+    )
     assert kernels == sorted(tuple(layer.kernel.shape) for layer in dense)
 
 
@@ -343,13 +369,25 @@ def test_names_of_the_features_are_in_the_file(iris, tmp_path):
     ("name", "options", "error", "message"),
     [
         ("model.keras", {}, ValueError, r"model.keras' must end in '.onnx'"),
-        ("model.onnx", {"part": "middle"}, ValueError, "part='middle' is none of 'encoder'"),
-        ("model.onnx", {"dtype": "int8"}, ValueError, "dtype='int8' is none of 'float32'"),
+        (
+            "model.onnx",
+            {"part": "middle"},
+            ValueError,
+            "part='middle' is none of 'encoder'",
+        ),
+        (
+            "model.onnx",
+            {"dtype": "int8"},
+            ValueError,
+            "dtype='int8' is none of 'float32'",
+        ),
         ("nowhere/model.onnx", {}, FileNotFoundError, "no such folder"),
         ("folder.onnx", {}, IsADirectoryError, "name a file"),
     ],
 )
-def test_wrong_use_is_told_and_leaves_no_file(of_digits, name, options, error, message, tmp_path):
+def test_wrong_use_is_told_and_leaves_no_file(
+    of_digits, name, options, error, message, tmp_path
+):
     (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(error, match=message):
         of_digits.export(tmp_path / name, **options)
@@ -371,9 +409,12 @@ def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
         "TiedAutoencoder(1).fit(np.eye(4)).export('model.onnx')\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ)
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
     )
     assert (
-        'ImportError: Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]"'
-        in (result.stderr)
+        "ImportError: Writing ONNX needs the package onnx; run pip install"
+        ' "keras-tied[onnx]"' in (result.stderr)
     )

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import keras_tied
 from keras_tied import Autoencoder, TiedAutoencoder, _backend
-from keras_tied.estimator._files import format
+from keras_tied.fitted.file import format
 
 ELSEWHERE = """
 import pickle, sys
@@ -37,9 +37,16 @@ np.save(codes, estimator.transform(np.load(rows)))
 
 def same(one: TiedAutoencoder, other: TiedAutoencoder, X: np.ndarray) -> None:
     """All that an estimator gives for some rows is equal."""
-    for name in ("transform", "reconstruct", "reconstruction_error", "decision_function"):
+    for name in (
+        "transform",
+        "reconstruct",
+        "reconstruction_error",
+        "decision_function",
+    ):
         expected = getattr(one, name)(X)
-        np.testing.assert_allclose(getattr(other, name)(X), expected, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(other, name)(X), expected, atol=1e-5, err_msg=name
+        )
     curves = "loss_curve_", "validation_curve_"
     for name in ("n_iter_", *curves, "is_pca_", "reconstruction_r2_", "offset_"):
         assert getattr(other, name) == getattr(one, name), name
@@ -62,8 +69,15 @@ def test_loaded_is_the_same(fitted, file, iris):
 def test_loading_is_exact(fitted, file, iris):
     """To the last bit, in this process."""
     for loaded in (TiedAutoencoder.load(file), keras_tied.load(file)):
-        for name in ("transform", "reconstruct", "reconstruction_error", "score_samples"):
-            np.testing.assert_array_equal(getattr(loaded, name)(iris), getattr(fitted, name)(iris))
+        for name in (
+            "transform",
+            "reconstruct",
+            "reconstruction_error",
+            "score_samples",
+        ):
+            np.testing.assert_array_equal(
+                getattr(loaded, name)(iris), getattr(fitted, name)(iris)
+            )
         np.testing.assert_array_equal(loaded.rarity(iris), fitted.rarity(iris))
         assert loaded.score(iris) == fitted.score(iris)
 
@@ -74,7 +88,9 @@ def test_keras_reads_the_model_from_a_file_of_its_own(fitted, iris, tmp_path):
     assert isinstance(model, Autoencoder)
     scaled = StandardScaler().fit_transform(iris).astype("float32")
     expected = keras.ops.convert_to_numpy(fitted.model_(scaled))
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(scaled)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(model(scaled)), expected, atol=1e-6
+    )
 
 
 def test_file_holds_each_kernel_once(file, fitted):
@@ -93,10 +109,14 @@ def test_a_file_is_known_by_its_content(fitted, file, iris):
     same(fitted, TiedAutoencoder.load(file.rename(file.with_suffix(".keras"))), iris)
 
 
-HEAVY = "keras jax tensorflow torch sklearn scipy h5py pandas matplotlib pyarrow".split()
+HEAVY = (
+    "keras jax tensorflow torch sklearn scipy h5py pandas matplotlib pyarrow".split()
+)
 
 
-def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(file, fitted, iris, tmp_path):
+def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(
+    file, fitted, iris, tmp_path
+):
     np.save(tmp_path / "rows.npy", iris)
     code = f"""
 import sys
@@ -107,7 +127,9 @@ for method in (fitted.transform, fitted.reconstruct, fitted.score_samples, fitte
     method(rows)
 print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     total, *modules = done.stdout.split()
     assert (float(total), modules) == (pytest.approx(fitted.transform(iris).sum()), [])
 
@@ -115,13 +137,30 @@ print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"scaler": "minmax", "hidden_layer_sizes": (6, 4), "activation": "silu", "n_components": 2},
-        {"scaler": None, "noise": 0.1, "sparsity": 1e-3, "weight_decay": 0, "solver": "lbfgs"},
-        {"n_components": 0.9, "hidden_layer_sizes": np.int64(8), "random_state": np.int64(3)},
+        {
+            "scaler": "minmax",
+            "hidden_layer_sizes": (6, 4),
+            "activation": "silu",
+            "n_components": 2,
+        },
+        {
+            "scaler": None,
+            "noise": 0.1,
+            "sparsity": 1e-3,
+            "weight_decay": 0,
+            "solver": "lbfgs",
+        },
+        {
+            "n_components": 0.9,
+            "hidden_layer_sizes": np.int64(8),
+            "random_state": np.int64(3),
+        },
     ],
 )
 def test_every_parameter_comes_back(parameters, iris, tmp_path):
-    estimator = TiedAutoencoder(**({"max_iter": 2, "random_state": 0} | parameters)).fit(iris)
+    estimator = TiedAutoencoder(
+        **({"max_iter": 2, "random_state": 0} | parameters)
+    ).fit(iris)
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     same(estimator, loaded, iris)
@@ -179,7 +218,9 @@ def test_given_encoder_comes_back(digits, tmp_path):
     )
     X = digits[:100]
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(X)
-    with pytest.raises(ValueError, match=r"'.*m.safetensors' must end in '.keras': an encoder"):
+    with pytest.raises(
+        ValueError, match=r"'.*m.safetensors' must end in '.keras': an encoder"
+    ):
         estimator.save(tmp_path / "m.safetensors")
     estimator.save(tmp_path / "m.keras")
     (tmp_path / "m.keras").rename(tmp_path / "model")
@@ -202,7 +243,10 @@ def test_partial_fit_goes_on_where_it_was(iris, tmp_path):
     np.testing.assert_array_equal(loaded.transform(iris), estimator.transform(iris))
     loaded.save(tmp_path / "again.safetensors")
     estimator.save(tmp_path / "m.safetensors")
-    contents = [(tmp_path / name).read_bytes() for name in ("again.safetensors", "m.safetensors")]
+    contents = [
+        (tmp_path / name).read_bytes()
+        for name in ("again.safetensors", "m.safetensors")
+    ]
     assert contents[0] == contents[1]
 
 
@@ -229,7 +273,10 @@ def test_clone_is_not_fitted():
     cloned = clone(TiedAutoencoder(3, encoder=encoder))
     assert cloned.n_components == 3
     assert cloned.encoder is not encoder
-    assert (cloned.encoder.input_shape, cloned.encoder.output_shape) == ((None, 4), (None, 2))
+    assert (cloned.encoder.input_shape, cloned.encoder.output_shape) == (
+        (None, 4),
+        (None, 2),
+    )
     with pytest.raises(NotFittedError):
         cloned.transform(np.zeros((1, 4)))
 
@@ -237,7 +284,9 @@ def test_clone_is_not_fitted():
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["pickle", "save"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_same_codes_in_a_new_process_under_any_backend(how, backend, fitted, iris, tmp_path):
+def test_same_codes_in_a_new_process_under_any_backend(
+    how, backend, fitted, iris, tmp_path
+):
     if not _backend.is_installed(backend):
         pytest.skip(f"{backend} is not installed")
     if how == "pickle":
@@ -262,7 +311,9 @@ def test_same_codes_in_a_new_process_under_any_backend(how, backend, fitted, iri
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "codes.npy"), fitted.transform(iris), atol=1e-5)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "codes.npy"), fitted.transform(iris), atol=1e-5
+    )
 
 
 def assert_refused(file, message: str) -> None:
@@ -289,7 +340,9 @@ def test_a_file_that_is_replaced_keeps_its_mode(fitted, file):
 def test_name_that_is_no_unicode(fitted, iris, tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors")
     fitted.save(path)
-    np.testing.assert_array_equal(keras_tied.load(path).transform(iris), fitted.transform(iris))
+    np.testing.assert_array_equal(
+        keras_tied.load(path).transform(iris), fitted.transform(iris)
+    )
 
 
 def test_file_that_is_cut_off_while_it_is_read(file, fitted, iris, monkeypatch):
@@ -301,7 +354,9 @@ def test_file_that_is_cut_off_while_it_is_read(file, fitted, iris, monkeypatch):
         return find_axes(*args)
 
     monkeypatch.setattr(format, "_find_axes", cut_off)
-    np.testing.assert_array_equal(keras_tied.load(file).transform(iris), fitted.transform(iris))
+    np.testing.assert_array_equal(
+        keras_tied.load(file).transform(iris), fitted.transform(iris)
+    )
 
 
 def test_file_of_another_kind(tmp_path):
@@ -323,7 +378,8 @@ def test_model_that_is_no_estimator(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows", [np.ones((2, 4), int), np.ones((2, 1)), np.ones(4), np.ones((2, 4), np.float16)]
+    "rows",
+    [np.ones((2, 4), int), np.ones((2, 1)), np.ones(4), np.ones((2, 4), np.float16)],
 )
 def test_a_fitted_value_refuses_what_would_give_wrong_numbers_in_silence(file, rows):
     fitted = keras_tied.load(file)
@@ -335,13 +391,17 @@ def test_a_fitted_value_refuses_what_would_give_wrong_numbers_in_silence(file, r
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"There is no file .*nothing\.safetensors"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no file .*nothing\.safetensors"
+    ):
         TiedAutoencoder.load(tmp_path / "nothing.safetensors")
 
 
 @pytest.mark.parametrize("name", ["m.pkl", "m.keras", "m"])
 def test_save_refuses_another_ending(name, fitted):
-    with pytest.raises(ValueError, match=rf"'{name}' must end in '.safetensors'.* model_.save"):
+    with pytest.raises(
+        ValueError, match=rf"'{name}' must end in '.safetensors'.* model_.save"
+    ):
         fitted.save(name)
 
 
@@ -351,7 +411,9 @@ def test_save_refuses_a_class_that_is_not_registered_and_leaves_nothing(iris, tm
 
     encoder = keras.Sequential([keras.Input((4,)), Own(2)])
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(iris)
-    with pytest.raises(ValueError, match=r"encoder=.* cannot be read back .*: register its"):
+    with pytest.raises(
+        ValueError, match=r"encoder=.* cannot be read back .*: register its"
+    ):
         estimator.save(tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 
@@ -362,19 +424,27 @@ def test_save_before_fit(tmp_path):
 
 
 @pytest.mark.parametrize(("n_rows", "activation"), [(150, "tanh"), (1200, "silu")])
-def test_the_activation_that_auto_stands_for_is_loaded(n_rows, activation, rng, tmp_path):
+def test_the_activation_that_auto_stands_for_is_loaded(
+    n_rows, activation, rng, tmp_path
+):
     t = rng.uniform(-1, 1, n_rows)
     X = np.stack([t, t**2, t**3], axis=1)
-    estimator = TiedAutoencoder(1, max_iter=20, early_stopping=False, random_state=0).fit(X)
+    estimator = TiedAutoencoder(
+        1, max_iter=20, early_stopping=False, random_state=0
+    ).fit(X)
     assert not estimator.is_pca_
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
     assert loaded.activation == "auto"
     for each in (loaded, estimator):
-        assert each.encoder_.layers[1].activation is getattr(keras.activations, activation)
+        assert each.encoder_.layers[1].activation is getattr(
+            keras.activations, activation
+        )
         np.testing.assert_allclose(
-            each.encoder_.predict(each._fitted.preprocessing.forward(X, slice(None))[1], verbose=0),
+            each.encoder_.predict(
+                each._fitted.preprocessing.forward(X, slice(None))[1], verbose=0
+            ),
             estimator.transform(X),
             atol=1e-4,
         )

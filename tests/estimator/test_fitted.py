@@ -13,10 +13,10 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.activations import ACTIVATIONS
-from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
-from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._training.keras_encoder import make_model
+from keras_tied.fitted.activations import ACTIVATIONS
+from keras_tied.fitted.compiled_network import CompiledNetwork
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitting.keras_encoder import make_model
 
 from .networks import draw_network
 
@@ -27,7 +27,9 @@ def make_keras_model(network: DenseNetwork) -> keras.Model:
     return make_model(network, noise=0.0, sparsity=0.0, weight_decay=0.0)
 
 
-def assert_computes(network, model: keras.Model, rows: np.ndarray, sizes: tuple[int, ...]) -> None:
+def assert_computes(
+    network, model: keras.Model, rows: np.ndarray, sizes: tuple[int, ...]
+) -> None:
     """A network gives what the halves of a model give, for any number of rows."""
     codes = keras.ops.convert_to_numpy(model.encoder(rows))
     reconstruction = keras.ops.convert_to_numpy(model.decoder(codes))
@@ -44,7 +46,10 @@ def assert_near(found: np.ndarray, expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "activation",
-    [pytest.param(name, marks=[slow] * (name not in ("tanh", "gelu"))) for name in ACTIVATIONS],
+    [
+        pytest.param(name, marks=[slow] * (name not in ("tanh", "gelu")))
+        for name in ACTIVATIONS
+    ],
 )
 def test_a_network_gives_what_keras_gives(activation, rng):
     network = draw_network((5, 11, 9, 2), activation)
@@ -60,7 +65,9 @@ def test_compiled_functions_give_what_keras_gives(rng):
     assert_computes(network, model, rows, (0, 1, 17, 300, len(rows)))
 
 
-@pytest.mark.parametrize("widths", [(1, 1), (1, 20, 1), (5, 5), (700, 3), (3, 1500, 8, 2)], ids=str)
+@pytest.mark.parametrize(
+    "widths", [(1, 1), (1, 20, 1), (5, 5), (700, 3), (3, 1500, 8, 2)], ids=str
+)
 def test_a_network_of_any_width_is_its_formula(widths, rng):
     draw = lambda *shape: rng.normal(size=shape).astype(np.float32) / np.sqrt(shape[0])  # noqa: E731
     kernels = [draw(*pair) for pair in pairwise(widths)]
@@ -82,7 +89,9 @@ def test_a_network_of_any_width_is_its_formula(widths, rng):
     for index in reversed(range(len(kernels))):
         units = units * gains[index] @ kernels[index].T + decoder_biases[index]
         units = activate(units) if index else units
-    np.testing.assert_allclose(network.decode(codes.astype(np.float32)), units, atol=1e-5)
+    np.testing.assert_allclose(
+        network.decode(codes.astype(np.float32)), units, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -125,7 +134,9 @@ def test_blocks_give_what_single_rows_give(dtype, fitted, iris):
     rows = np.resize(iris, (40_000, 4)).astype(dtype)
     for name in ("transform", "reconstruct", "reconstruction_error", "score_samples"):
         whole = getattr(fitted, name)(rows)
-        assert whole.dtype == (dtype if name in ("transform", "reconstruct") else "float64")
+        assert whole.dtype == (
+            dtype if name in ("transform", "reconstruct") else "float64"
+        )
         few = getattr(fitted, name)(rows[-150:])
         np.testing.assert_allclose(whole[-150:], few, rtol=1e-4, atol=1e-4)
 
@@ -141,14 +152,22 @@ def test_blocks_give_what_single_rows_give(dtype, fitted, iris):
     ids=["fortran", "strided", "sparse", "list"],
 )
 def test_the_layout_of_rows_does_not_matter(kind, fitted, iris):
-    np.testing.assert_allclose(fitted.transform(kind(iris)), fitted.transform(iris), atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.transform(kind(iris)), fitted.transform(iris), atol=1e-6
+    )
 
 
 def test_rows_are_never_changed(fitted, iris):
     rows = iris.copy()
     rows[3, 1] = np.nan
     rows.setflags(write=False)
-    for name in ("transform", "reconstruct", "reconstruction_error", "score_samples", "predict"):
+    for name in (
+        "transform",
+        "reconstruct",
+        "reconstruction_error",
+        "score_samples",
+        "predict",
+    ):
         getattr(fitted, name)(rows)
 
 
@@ -163,7 +182,9 @@ def test_results_can_be_written_to(fitted, iris):
 def test_what_is_changed_in_the_keras_model_does_not_reach_the_estimator(iris):
     estimator = TiedAutoencoder(1, max_iter=2, random_state=0, sparsity=1e-6).fit(iris)
     codes = estimator.transform(iris)
-    estimator.model_.set_weights([0 * weight for weight in estimator.model_.get_weights()])
+    estimator.model_.set_weights(
+        [0 * weight for weight in estimator.model_.get_weights()]
+    )
     np.testing.assert_array_equal(estimator.transform(iris), codes)
     assert np.abs(clone(estimator).fit(iris).model_.get_weights()[0]).max() > 0
 
@@ -171,8 +192,9 @@ def test_what_is_changed_in_the_keras_model_does_not_reach_the_estimator(iris):
 def test_few_rows_are_fitted_without_keras():
     """Nothing but PCA is tried, and PCA needs no network."""
     code = (
-        "import sys, numpy as np; from keras_tied import TiedAutoencoder;"
-        "TiedAutoencoder(1).fit(np.eye(9)).transform(np.eye(9)); assert 'keras' not in sys.modules"
+        "import sys, numpy as np; from keras_tied import"
+        " TiedAutoencoder;TiedAutoencoder(1).fit(np.eye(9)).transform(np.eye(9));"
+        " assert 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -190,20 +212,29 @@ def test_missing_numbers_are_left_out_of_errors_and_score(fitted, iris, rng):
     missing[:2] = [[True] * 4, [False] * 4]
     rows[missing] = np.nan
     scaler = StandardScaler().fit(iris)
-    scaled, reconstruction = scaler.transform(rows), scaler.transform(fitted.reconstruct(rows))
+    scaled, reconstruction = (
+        scaler.transform(rows),
+        scaler.transform(fitted.reconstruct(rows)),
+    )
     squares = np.ma.masked_array(np.square(reconstruction - scaled), missing)
     found = fitted.reconstruction_error(rows, per_feature=True)
     np.testing.assert_allclose(found, squares.filled(np.nan), atol=1e-5)
     means = squares.mean(axis=1).filled(0)  # of nothing: 0
     np.testing.assert_allclose(fitted.reconstruction_error(rows), means, atol=1e-5)
     total = np.ma.masked_array(np.square(scaled), missing)
-    share = 1 - (weights @ squares.filled(0).sum(axis=1)) / (weights @ total.filled(0).sum(axis=1))
-    np.testing.assert_allclose(fitted.score(rows, sample_weight=weights), share, rtol=1e-5)
+    share = 1 - (weights @ squares.filled(0).sum(axis=1)) / (
+        weights @ total.filled(0).sum(axis=1)
+    )
+    np.testing.assert_allclose(
+        fitted.score(rows, sample_weight=weights), share, rtol=1e-5
+    )
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 @pytest.mark.parametrize("number", [1e300, -1e300, 3.4e38])
-def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(number, fitted, iris):
+def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(
+    number, fitted, iris
+):
     rows = iris[:20].copy()
     rows[3, 1] = number
     rows[4] = np.nan
@@ -213,12 +244,19 @@ def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(number, fitte
     assert errors[4] == 0
     assert scores[3] == -np.inf
     assert fitted.predict(rows)[3] == -1
-    np.testing.assert_allclose(errors[others], fitted.reconstruction_error(rows[others]), rtol=1e-5)
-    np.testing.assert_allclose(scores[others], fitted.score_samples(rows[others]), rtol=1e-4)
+    np.testing.assert_allclose(
+        errors[others], fitted.reconstruction_error(rows[others]), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        scores[others], fitted.score_samples(rows[others]), rtol=1e-4
+    )
 
 
 def test_rows_that_overflow_are_as_silent_as_in_keras():
-    network, rows = draw_network((5, 11, 9, 2), "relu"), np.full((3, 5), 3e38, np.float32)
+    network, rows = (
+        draw_network((5, 11, 9, 2), "relu"),
+        np.full((3, 5), 3e38, np.float32),
+    )
     assert not np.isfinite(network.encode(rows)).any()
     codes = make_keras_model(network).encoder(rows)
     assert not np.isfinite(keras.ops.convert_to_numpy(codes)).any()

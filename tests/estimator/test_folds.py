@@ -7,8 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import members
-from keras_tied.estimator._training.held_out import is_clearly_less_in_folds
+from keras_tied.fitting import members
+from keras_tied.fitting.held_out import is_clearly_less_in_folds
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
@@ -42,7 +42,9 @@ def test_a_table_that_only_pca_fits_is_no_worse_held_out(n_rows):
     ours = TiedAutoencoder(2, scaler=None, random_state=0).fit(train)
     pca = PCA(2).fit(train)
     error = np.mean((ours.reconstruct(test) - test) ** 2)
-    assert error <= 1.02 * np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2)
+    assert error <= 1.02 * np.mean(
+        (pca.inverse_transform(pca.transform(test)) - test) ** 2
+    )
 
 
 @pytest.mark.parametrize("shift", [-0.1, 0.0, 0.05, 0.1, 0.2, 0.4])
@@ -56,7 +58,13 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
         statistic = ttest_1samp(gains, 0.0).statistic
         assert better == (statistic > 2 and gains.sum() > 0.01 * of_pca.sum())
         kept.append(better)
-    assert np.mean(kept) > 0.9 if shift == 0.4 else np.mean(kept) < 0.1 if shift <= 0 else True
+    assert (
+        np.mean(kept) > 0.9
+        if shift == 0.4
+        else np.mean(kept) < 0.1
+        if shift <= 0
+        else True
+    )
 
 
 def test_one_part_is_no_sample_of_parts_and_a_margin_decides():

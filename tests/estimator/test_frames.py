@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import keras_tied
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import sample
+from keras_tied.fitting import sample
 from keras_tied.tables import TableError, open_table
 
 QUICK = {"max_iter": 1, "random_state": 0, "hidden_layer_sizes": 8}
@@ -37,8 +37,12 @@ def make_frame(rng, n=ROWS):
     moment = pd.Timestamp("2026-01-31 06:00") + pd.to_timedelta(31 * kind, unit="h")
     return pd.DataFrame(
         {
-            "category": pd.Categorical(words, categories=["pear", "fig", "none", "plum"]),
-            "ordered": pd.Categorical(words, categories=["fig", "plum", "pear"], ordered=True),
+            "category": pd.Categorical(
+                words, categories=["pear", "fig", "none", "plum"]
+            ),
+            "ordered": pd.Categorical(
+                words, categories=["fig", "plum", "pear"], ordered=True
+            ),
             "zip": pd.Categorical(1000 * kind),
             "word": words,
             "number": kind + rng.normal(size=n),
@@ -83,7 +87,10 @@ def fitted(request):
 
 def test_a_reconstruction_is_a_frame_of_the_same_library_dtypes_and_order(fitted):
     estimator, frame = fitted
-    for rows in (estimator.reconstruct(frame), estimator.inverse_transform(np.zeros((2, 3)))):
+    for rows in (
+        estimator.reconstruct(frame),
+        estimator.inverse_transform(np.zeros((2, 3))),
+    ):
         assert type(rows) is type(frame)
         assert schema_of(rows) == schema_of(frame)
     if isinstance(frame, pd.DataFrame):
@@ -96,13 +103,17 @@ def test_imputation_changes_what_is_missing_and_nothing_else(fitted):
     assert type(imputed) is type(frame)
     assert schema_of(imputed) == schema_of(frame)
     before, after = (
-        of if isinstance(of, pd.DataFrame) else of.to_pandas() for of in (frame, imputed)
+        of if isinstance(of, pd.DataFrame) else of.to_pandas()
+        for of in (frame, imputed)
     )
     assert not after.isna().any(axis=None)
     present = before.notna()
     for name in before.columns:
         kept = before[name][present[name]]
-        assert after[name][present[name]].astype(object).tolist() == kept.astype(object).tolist()
+        assert (
+            after[name][present[name]].astype(object).tolist()
+            == kept.astype(object).tolist()
+        )
 
 
 def test_a_loaded_estimator_gives_the_same_frames(fitted, tmp_path):
@@ -113,12 +124,16 @@ def test_a_loaded_estimator_gives_the_same_frames(fitted, tmp_path):
         assert again.feature_names_in_.tolist() == estimator.feature_names_in_.tolist()
         assert again.n_features_in_ == 13
         assert schema_of(again.reconstruct(frame)) == schema_of(frame)
-        np.testing.assert_array_equal(again.transform(frame), estimator.transform(frame))
+        np.testing.assert_array_equal(
+            again.transform(frame), estimator.transform(frame)
+        )
     alone = keras_tied.load(tmp_path / "m.safetensors")
     numbers = estimator._columns.encode(
         pa.RecordBatch.from_pandas(pd.DataFrame(make_frame(np.random.default_rng(1))))
     )
-    np.testing.assert_array_equal(alone.transform(numbers), estimator.transform(numbers))
+    np.testing.assert_array_equal(
+        alone.transform(numbers), estimator.transform(numbers)
+    )
 
 
 def test_rows_are_as_many_as_were_given(fitted):
@@ -143,7 +158,11 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(fitted):
         for of in (estimator.reconstruct(frame), frame)
     )
     assert ((shares >= 0) & (shares <= 1)).all(axis=None)
-    names = ["category", "ordered", "word"]  # of polars, categories of whole numbers are numbers
+    names = [
+        "category",
+        "ordered",
+        "word",
+    ]  # of polars, categories of whole numbers are numbers
     for name in names + ["zip"] * (not isinstance(frame, pl.DataFrame)):
         of_column = shares.filter(regex=rf"^{name}=")
         np.testing.assert_allclose(of_column.sum(axis=1), 1, atol=1e-5)
@@ -161,9 +180,13 @@ def test_any_columns_come_back_in_their_dtypes_and_order(data):
     whole = make_frame(rng)
     names = data.draw(st.lists(st.sampled_from(list(whole)), min_size=1, unique=True))
     library = data.draw(st.sampled_from(list(LIBRARIES)))
-    frame = remove_some(whole[[*names, "category"] if "category" not in names else names], rng)
+    frame = remove_some(
+        whole[[*names, "category"] if "category" not in names else names], rng
+    )
     renamed = (
-        data.draw(st.sampled_from([None, "twice", "numbers"])) if library != "polars" else None
+        data.draw(st.sampled_from([None, "twice", "numbers"]))
+        if library != "polars"
+        else None
     )
     if library == "pandas" and renamed is not None:
         labels = ["same"] * len(frame.columns)
@@ -172,7 +195,10 @@ def test_any_columns_come_back_in_their_dtypes_and_order(data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         estimator = TiedAutoencoder(1, **QUICK).fit(given_frame)
-        rows, imputed = estimator.reconstruct(given_frame), estimator.impute(given_frame)
+        rows, imputed = (
+            estimator.reconstruct(given_frame),
+            estimator.impute(given_frame),
+        )
     assert schema_of(imputed) == schema_of(given_frame)
     if library == "pandas":
         assert list(rows.columns) == list(given_frame.columns)
@@ -187,7 +213,9 @@ def test_integers_that_are_named_as_categories_are_so(rng):
     size = np.log(code) + 0.01 * rng.normal(size=ROWS)
     frame = pd.DataFrame({"code": code, "size": size})
     for features in (["code"], [0], [True, False], [-2]):
-        estimator = TiedAutoencoder(2, categorical_features=features, **QUICK).fit(frame)
+        estimator = TiedAutoencoder(2, categorical_features=features, **QUICK).fit(
+            frame
+        )
         assert set(estimator.reconstruct(frame)["code"]) <= {3, 50, 700}
         assert estimator.reconstruct_proba(frame).shape == (ROWS, 3)
     assert isinstance(clone(estimator).fit(frame).reconstruct(frame), pd.DataFrame)
@@ -213,7 +241,9 @@ def test_an_array_has_categories_where_they_are_named(rng):
 OTHER_COLUMNS = {
     "levels that are truth values": lambda kind: pd.Categorical(kind > 0),
     "levels that are intervals": lambda kind: pd.cut(kind, 3),
-    "levels that are days": lambda kind: pd.Categorical(np.datetime64("2026-01-31") + kind),
+    "levels that are days": lambda kind: pd.Categorical(
+        np.datetime64("2026-01-31") + kind
+    ),
     "no level": lambda kind: pd.Categorical([None] * len(kind)),
     "whole numbers as objects": lambda kind: pd.Series(kind.tolist(), dtype=object),
     "truth values with gaps": lambda kind: pd.Series([None, *(kind > 0)[1:].tolist()]),
@@ -221,7 +251,9 @@ OTHER_COLUMNS = {
     "times": lambda kind: [datetime.time(6 + of) for of in kind.tolist()],
     "always one time": lambda kind: [datetime.time(6, 30)] * len(kind),
     "long ago": lambda kind: pd.to_datetime("1700-01-01") + pd.to_timedelta(kind),
-    "whole numbers beyond those of doubles": lambda kind: np.array([1, 2, 2**63 - 1])[kind],
+    "whole numbers beyond those of doubles": lambda kind: np.array([1, 2, 2**63 - 1])[
+        kind
+    ],
 }
 
 
@@ -236,9 +268,9 @@ def test_rare_dtypes_come_back(what, rng, tmp_path):
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     gaps = frame.assign(what=frame["what"].where(np.arange(ROWS) % 3 > 0))
     for rows in (loaded.reconstruct(frame), loaded.impute(frame), loaded.impute(gaps)):
-        assert rows.dtypes.tolist() == (gaps if rows is gaps else frame).dtypes.tolist() or (
-            rows["what"].dtype == gaps["what"].dtype
-        )
+        assert rows.dtypes.tolist() == (
+            gaps if rows is gaps else frame
+        ).dtypes.tolist() or (rows["what"].dtype == gaps["what"].dtype)
 
 
 def test_levels_of_names_come_back(rng):
@@ -267,7 +299,9 @@ def test_values_of_no_category_are_missing_and_counted_once(fitted):
     estimator, frame = fitted
     frame = frame if isinstance(frame, pd.DataFrame) else frame.to_pandas()
     new = frame[:4].assign(word=["kiwi", "fig", "kiwi", None])
-    with pytest.warns(UserWarning, match="2 values of column 'word' in no category") as caught:
+    with pytest.warns(
+        UserWarning, match="2 values of column 'word' in no category"
+    ) as caught:
         codes = estimator.transform(new)
     assert len(caught) == 1
     missing = new.assign(word=[None, "fig", None, None])
@@ -275,7 +309,9 @@ def test_values_of_no_category_are_missing_and_counted_once(fitted):
 
 
 def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imputed(rng):
-    frame = make_frame(rng)[["category", "number"]].assign(name=[f"n{i}" for i in range(ROWS)])
+    frame = make_frame(rng)[["category", "number"]].assign(
+        name=[f"n{i}" for i in range(ROWS)]
+    )
     frame.loc[frame.index[0], ["category", "name"]] = None
     with pytest.warns(UserWarning, match="1 column of X was left out: 'name'"):
         estimator = TiedAutoencoder(1, **QUICK).fit(frame)
@@ -289,7 +325,9 @@ def test_columns_are_found_by_name(fitted):
     estimator, frame = fitted
     frame = frame if isinstance(frame, pd.DataFrame) else frame.to_pandas()
     turned = frame[list(frame)[::-1]].assign(other=1)
-    np.testing.assert_array_equal(estimator.transform(turned), estimator.transform(frame))
+    np.testing.assert_array_equal(
+        estimator.transform(turned), estimator.transform(frame)
+    )
     with pytest.raises(TableError, match="no column 'word'"):
         estimator.transform(frame.drop(columns="word"))
 
@@ -314,9 +352,12 @@ def test_whole_numbers_with_gaps_are_filled_by_whole_ones(rng):
 def test_steps_before_it_work_as_ever(rng):
     frame = make_frame(rng)[["word", "number", "byte"]]
     encode = ColumnTransformer(
-        [("word", OneHotEncoder(sparse_output=False), ["word"])], remainder="passthrough"
+        [("word", OneHotEncoder(sparse_output=False), ["word"])],
+        remainder="passthrough",
     ).set_output(transform="pandas")
-    pipeline = make_pipeline(encode, TiedAutoencoder(2, **QUICK).set_output(transform="pandas"))
+    pipeline = make_pipeline(
+        encode, TiedAutoencoder(2, **QUICK).set_output(transform="pandas")
+    )
     codes = pipeline.fit_transform(frame)
     assert list(codes) == ["tiedautoencoder0", "tiedautoencoder1"]
     assert (codes.index == frame.index).all()
@@ -341,9 +382,13 @@ def test_dask_encodes_block_by_block(rng):
     frame.loc[frame.index[0], "word"] = "pear"  # else it is a copy
     parts = dask.from_pandas(frame, npartitions=3, sort=False)
     estimator = TiedAutoencoder(2, **QUICK).fit(parts)
-    np.testing.assert_array_equal(estimator.transform(parts).compute(), estimator.transform(frame))
+    np.testing.assert_array_equal(
+        estimator.transform(parts).compute(), estimator.transform(frame)
+    )
     assert_frame_equal(
-        estimator.reconstruct(parts).compute(), estimator.reconstruct(frame), check_freq=False
+        estimator.reconstruct(parts).compute(),
+        estimator.reconstruct(frame),
+        check_freq=False,
     )
 
 
@@ -364,14 +409,17 @@ def test_the_command_gives_the_codes_of_python(tmp_path, rng):
             f"encode m.safetensors rows.{ending} -o codes.npy --quiet",
         ):
             subprocess.run(
-                [sys.executable, "-m", "keras_tied", *command.split()], cwd=tmp_path, check=True
+                [sys.executable, "-m", "keras_tied", *command.split()],
+                cwd=tmp_path,
+                check=True,
             )
         np.testing.assert_allclose(np.load(tmp_path / "codes.npy"), codes, atol=2e-5)
 
 
 def test_times_of_python_are_days(rng):
     days = [
-        datetime.date(2026, 1, 1) + datetime.timedelta(days=int(d)) for d in rng.integers(0, 90, 60)
+        datetime.date(2026, 1, 1) + datetime.timedelta(days=int(d))
+        for d in rng.integers(0, 90, 60)
     ]
     frame = pd.DataFrame({"day": days, "late": [day.month > 1 for day in days]})
     rows = TiedAutoencoder(2, **QUICK).fit(frame).reconstruct(frame)
@@ -386,12 +434,16 @@ def test_a_sample_of_blocks_has_the_moments_of_all_rows(monkeypatch, rng):
     estimator = TiedAutoencoder(2, trim=False, **QUICK).fit(parts)
     scaling = estimator._fitted.preprocessing.scaling
     numbers = estimator._columns.encode(pa.RecordBatch.from_pandas(frame))
-    np.testing.assert_allclose(scaling.shift, numbers.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        scaling.shift, numbers.mean(axis=0), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_categories_of_a_parquet_file_are_categories(tmp_path, rng):
     code = rng.integers(0, 3, ROWS)
-    frame = pd.DataFrame({"code": pd.Categorical(code), "size": code + rng.normal(size=ROWS)})
+    frame = pd.DataFrame(
+        {"code": pd.Categorical(code), "size": code + rng.normal(size=ROWS)}
+    )
     frame.to_parquet(tmp_path / "rows.parquet")
     source = open_table(str(tmp_path / "rows.parquet"))
     assert source.categorical == ["code"]
@@ -400,7 +452,9 @@ def test_categories_of_a_parquet_file_are_categories(tmp_path, rng):
 def test_text_that_is_mostly_numbers_is_refused_with_what_to_do_in_python(rng):
     texts = [*map(str, range(90)), *(f"about {i}" for i in range(15))]
     frame = pd.DataFrame({"size": texts, "x": rng.normal(size=105)})
-    with pytest.raises(TableError, match=r"'size' holds integers in 86% .*categorical_features"):
+    with pytest.raises(
+        TableError, match=r"'size' holds integers in 86% .*categorical_features"
+    ):
         TiedAutoencoder(1).fit(frame)
 
 
@@ -409,7 +463,13 @@ def test_a_reconstruction_contradicts_no_constant_without_a_warning(data):
     """In training, a column was always one value, or the same as another."""
     draw, rng = data.draw, np.random.default_rng(0)
     value = draw(st.sampled_from(["Jan", 7, 1.5, True, datetime.date(2026, 1, 31)]))
-    others = {str: "Mar", int: 8, float: 2.5, bool: False, datetime.date: datetime.date(2026, 3, 1)}
+    others = {
+        str: "Mar",
+        int: 8,
+        float: 2.5,
+        bool: False,
+        datetime.date: datetime.date(2026, 3, 1),
+    }
     frame = make_frame(rng)[["word", "number"]]
     frame["always"], frame["twin"] = value, frame["word"]
     later = frame.copy()

@@ -1,7 +1,7 @@
 """Files that were made to do harm: each is refused in one sentence, at little cost.
 
-Most are read in another process (`main`), one after the other, by `load` and by the command. They
-need no Keras there. Archives of Keras are read in this one.
+Most are read in another process (`main`), one after the other, by `load` and by the
+command. They need no Keras there. Archives of Keras are read in this one.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import _files
+from keras_tied.fitted import file as _files
 
 from .model_files import FOLDER, pack, read_arrays, read_text, whole
 
@@ -91,7 +91,9 @@ for length in (2, 2**24, 2**25, 2**40, 2**64 - 1):
         f"a header of {length} bytes, as it says",
         lambda length=length: with_header(whole()[8:], length=length),
     )
-case("a header of 17 MB", lambda: with_header({"__metadata__": {"a": "x" * 17 * 2**20}}))
+case(
+    "a header of 17 MB", lambda: with_header({"__metadata__": {"a": "x" * 17 * 2**20}})
+)
 HEADERS: dict[str, bytes] = {
     "a list": b"[]",
     "an object that ends early": b'{"a":',
@@ -101,9 +103,14 @@ HEADERS: dict[str, bytes] = {
     "metadata of numbers": b'{"__metadata__":{"keras_tied":1}}',
     "metadata of another program": b'{"__metadata__":{"format":"pt"}}',
     "an array without a shape": b'{"a":{"dtype":"F32","data_offsets":[0,0]}}',
-    "200,000 arrays": b"{"
-    + b",".join(b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i for i in range(200_000))
-    + b"}",
+    "200,000 arrays": (
+        b"{"
+        + b",".join(
+            b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i
+            for i in range(200_000)
+        )
+        + b"}"
+    ),
 }
 for what, text in HEADERS.items():
     case(f"the header is {what}", lambda text=text: with_header(text))
@@ -116,10 +123,15 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "a place behind the end": {"data_offsets": [2**30, 2**30 + 8]},
     "a place that ends first": {"data_offsets": [8, 0]},
     "the place of another": {"data_offsets": [8, 16]},
-    **{dtype: {"dtype": dtype} for dtype in ("F16", "BF16", "F8_E4M3", "F4", "U64", "O", "BOOL")},
+    **{
+        dtype: {"dtype": dtype}
+        for dtype in ("F16", "BF16", "F8_E4M3", "F4", "U64", "O", "BOOL")
+    },
 }
 for what, changes in ENTRIES.items():
-    case(f"an array is said to be {what}", lambda changes=changes: with_entry(**changes))
+    case(
+        f"an array is said to be {what}", lambda changes=changes: with_entry(**changes)
+    )
 
 # JSON.
 
@@ -140,23 +152,43 @@ for what, text in JSON.items():
     case(f"settings are {what}", lambda text=text: pack(read_arrays(), text, None))
     case(
         f"notes are {what}",
-        lambda text=text: pack(read_arrays(), json.loads(read_text())["settings"], text),
+        lambda text=text: pack(
+            read_arrays(), json.loads(read_text())["settings"], text
+        ),
     )
 for value in (0, 2, "1", None, [1], True, 1.5, "1" * 10**6):
     case(
         f"format is {str(value)[:20]} ({type(value).__name__})",
-        lambda value=value: pack(read_arrays(), *list(json.loads(read_text()).values())[2:], value),
+        lambda value=value: pack(
+            read_arrays(), *list(json.loads(read_text()).values())[2:], value
+        ),
     )
 VALUES: dict[str, list[Any]] = {
     "n_iter_": [-1, 1.5, False, None, 2**63, 10**4000],
     "is_pca_": [0, 1, "true", None],
     "loss_curve_": [None, 1.0, "1", [None], ["1"], [True], [[1.0]], [10**400], {}],
-    "validation_curve_": [None, 1.0, "1", [None], ["1"], [True], [[1.0]], [10**400], {}],
+    "validation_curve_": [
+        None,
+        1.0,
+        "1",
+        [None],
+        ["1"],
+        [True],
+        [[1.0]],
+        [10**400],
+        {},
+    ],
     "reconstruction_r2_": [1.1, 10**400, -(10**400), True, None, "0.5"],
     "offset": [None, "0", 10**400, True, [0.0]],
     "weight_decay": [-1.0, "nan", 10**400, True, [1.0], None],
     "activation": ["glu", "", 1, None, ["tanh"], "x" * 10**6],
-    "feature_names": [["a"], [], list(range(7)), "abcdefg", dict.fromkeys("abcdefg", 1)],
+    "feature_names": [
+        ["a"],
+        [],
+        list(range(7)),
+        "abcdefg",
+        dict.fromkeys("abcdefg", 1),
+    ],
     "params": [None, [], "x", 7],
     "steps": [-1, 1.5, None, True, "1", 2**63],
     "transposed": [None, "x", ["x"], [1]],
@@ -182,7 +214,9 @@ def with_number(value: float, place: int = 0) -> Callable[[Any], Any]:
     return change
 
 
-MAY_BE_MISSING = "preprocessing.gaussian.precision imputation_weights smallest largest".split()
+MAY_BE_MISSING = (
+    "preprocessing.gaussian.precision imputation_weights smallest largest".split()
+)
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "has a row more": lambda array: np.concatenate([array, array[:1]]),
     "has an axis more": lambda array: array[None],
@@ -201,7 +235,9 @@ for name, array in sorted(read_arrays().items()):
     if name in MAY_BE_MISSING:
         del changes["is not there"]
     for what, change in changes.items():
-        case(f"{name} {what}", lambda name=name, change=change: with_array(name, change))
+        case(
+            f"{name} {what}", lambda name=name, change=change: with_array(name, change)
+        )
 for what, change in {
     "do not begin with 0": lambda array: array + 1,
     "fall": lambda array: array[::-1],
@@ -211,9 +247,14 @@ for what, change in {
         f"columns {what}",
         lambda change=change: with_array("preprocessing.layout.columns", change),
     )
-case("kinds are none", lambda: with_array("preprocessing.layout.kinds", lambda array: array + 3))
+case(
+    "kinds are none",
+    lambda: with_array("preprocessing.layout.kinds", lambda array: array + 3),
+)
 PIECES = "preprocessing.gaussian.pieces"
-for name in sorted(name for name in read_arrays("imputation") if name.startswith(PIECES)):
+for name in sorted(
+    name for name in read_arrays("imputation") if name.startswith(PIECES)
+):
     for what, change in CHANGES.items():
         case(
             f"{name} {what}",
@@ -261,10 +302,15 @@ def test_the_link_of_the_cases_below_is_right(tmp_path):
 N_FEATURES = len(read_arrays()["preprocessing.mean"])
 case("a link of numbers alone", lambda: with_link("pca"))
 for name in ("frequencies", "temperatures", "mixtures", "costs"):
-    case(f"{name} of the link are not there", lambda name=name: with_link(**{name: None}))
+    case(
+        f"{name} of the link are not there", lambda name=name: with_link(**{name: None})
+    )
     for value in (-0.1, np.nan, np.inf):
         wrong = np.full(N_FEATURES, value)
-        case(f"{name} of the link are {value}", lambda n=name, a=wrong: with_link(**{n: a}))
+        case(
+            f"{name} of the link are {value}",
+            lambda n=name, a=wrong: with_link(**{n: a}),
+        )
     short = np.full(N_FEATURES - 1, 0.5)
     case(f"{name} of the link are too few", lambda n=name, a=short: with_link(**{n: a}))
     if name != "mixtures":
@@ -276,13 +322,18 @@ for name in ("frequencies", "mixtures"):
 case("a boolean is always true", lambda: with_link(frequencies=np.ones(N_FEATURES)))
 
 PRECISION = "outlier_score.gaussian.precision"
-case("fences cross", lambda: with_array("outlier_score.fences.low", lambda array: array + 1e9))
+case(
+    "fences cross",
+    lambda: with_array("outlier_score.fences.low", lambda array: array + 1e9),
+)
 case("precision is negative", lambda: with_array(PRECISION, np.negative))
 case("precision cannot be inverted", lambda: with_array(PRECISION, np.ones_like))
 for place in (1, 2, 4, 5, 6):
     case(
         f"number {place} of the tail is negative",
-        lambda place=place: with_array("outlier_score.tail.numbers", with_number(-1, place)),
+        lambda place=place: with_array(
+            "outlier_score.tail.numbers", with_number(-1, place)
+        ),
     )
 for name in ("preprocessing.scaling.scale", "outlier_score.scale"):
     for value in (0.0, -1.0):
@@ -293,10 +344,15 @@ for name in ("preprocessing.scaling.scale", "outlier_score.scale"):
 for value in (-0.1, 1.1):
     case(
         f"imputation_weights has {value}",
-        lambda value=value: with_array("imputation_weights", with_number(value), "imputation"),
+        lambda value=value: with_array(
+            "imputation_weights", with_number(value), "imputation"
+        ),
     )
 case("there is an array more", lambda: with_arrays({"x": np.zeros(1)}))
-case("there is a layer more", lambda: with_arrays({"network.kernels.2": np.zeros((2, 2), "f4")}))
+case(
+    "there is a layer more",
+    lambda: with_arrays({"network.kernels.2": np.zeros((2, 2), "f4")}),
+)
 case(
     "there is no network",
     lambda: with_arrays({n: None for n in read_arrays() if n.startswith("network.")}),
@@ -304,10 +360,15 @@ case(
 for name in ("nadam.averages", "nadam.squares"):
     for what, change in {**CHANGES, "has a NaN": with_number(np.nan)}.items():
         case(f"{name} {what}", lambda n=name, c=change: with_array(n, c, "partial"))
-case("a square is negative", lambda: with_array("nadam.squares", with_number(-1.0), "partial"))
+case(
+    "a square is negative",
+    lambda: with_array("nadam.squares", with_number(-1.0), "partial"),
+)
 case(
     "there are fewer averages than weights",
-    lambda: with_arrays({f"nadam.{n}": np.zeros(9, "f4") for n in ("averages", "squares")}),
+    lambda: with_arrays(
+        {f"nadam.{n}": np.zeros(9, "f4") for n in ("averages", "squares")}
+    ),
 )
 
 
@@ -322,7 +383,9 @@ def main(folder: Path) -> None:
     def measure_growth() -> int:
         return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most)
 
-    for file in sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_size):
+    for file in sorted(
+        folder.glob("*.safetensors"), key=lambda file: file.stat().st_size
+    ):
         result = read_twice(file)
         result["bytes"] = measure_growth()
         print(json.dumps(result), flush=True)
@@ -361,7 +424,9 @@ def one_sentence(message: str) -> bool:
 def few_quick(names: Iterable[str], every: int) -> list[Any]:
     """Parameters of which each `every`th is not slow."""
     return [
-        pytest.param(name, marks=[pytest.mark.slow] * (index % every > 0 or "MB" in name))
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (index % every > 0 or "MB" in name)
+        )
         for index, name in enumerate(names)
     ]
 
@@ -369,7 +434,11 @@ def few_quick(names: Iterable[str], every: int) -> list[Any]:
 @pytest.fixture(scope="module")
 def read(request, tmp_path_factory) -> dict[str, Any]:
     """What came of the files that some test asks for, by the name of the case."""
-    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    params = [
+        item.callspec.params
+        for item in request.session.items
+        if hasattr(item, "callspec")
+    ]
     wanted = {each.get("name") for each in params}
     names = [name for name in CASES if name in wanted]
     folder = tmp_path_factory.mktemp("files")
@@ -475,9 +544,13 @@ def put(make: Callable[[Any, Any], Any]) -> Callable[[Any], None]:
     return change
 
 
-def create(shape: tuple[int, ...] | None = None, **options: Any) -> Callable[[Any], None]:
+def create(
+    shape: tuple[int, ...] | None = None, **options: Any
+) -> Callable[[Any], None]:
     return put(
-        lambda file, old: file.create_dataset(KERNEL, shape or old.shape, "f4", **options) and None
+        lambda file, old: (
+            file.create_dataset(KERNEL, shape or old.shape, "f4", **options) and None
+        )
     )
 
 
@@ -497,11 +570,15 @@ ARCHIVES: dict[str, Make] = {
         )
         for name in (*NEEDED, "metadata.json")
     },
-    "an external link": lambda: weights(put(lambda *_: h5py.ExternalLink("pipe", "/x"))),
+    "an external link": lambda: weights(
+        put(lambda *_: h5py.ExternalLink("pipe", "/x"))
+    ),
     "a soft link": lambda: weights(put(lambda *_: h5py.SoftLink("/x"))),
     "a virtual dataset of another file": lambda: weights(put(make_virtual)),
     "links in a circle": lambda: weights(put(lambda *_: h5py.SoftLink(f"/{KERNEL}"))),
-    "a dataset in another file": lambda: weights(create(external=[("/etc/passwd", 0, 2**20)])),
+    "a dataset in another file": lambda: weights(
+        create(external=[("/etc/passwd", 0, 2**20)])
+    ),
     "10 ** 11 zeros that are packed": lambda: weights(
         create((10**11,), chunks=(10**6,), compression="gzip")
     ),
@@ -510,9 +587,13 @@ ARCHIVES: dict[str, Make] = {
     "no kernel": lambda: weights(put(lambda *_: None)),
     "a part": lambda: whole("encoder")[:-9],
     "other metadata": lambda: whole("encoder").replace(b"date_saved", b"date_laved", 1),
-    "400 MB of blanks beside": lambda: archive(zipfile.ZIP_DEFLATED, x=b" " * 400 * 2**20),
+    "400 MB of blanks beside": lambda: archive(
+        zipfile.ZIP_DEFLATED, x=b" " * 400 * 2**20
+    ),
     "another model": lambda: archive(
-        config__json=json.dumps(json.loads(members()[CONFIG])["config"]["encoder"]).encode()
+        config__json=json.dumps(
+            json.loads(members()[CONFIG])["config"]["encoder"]
+        ).encode()
     ),
     "a network of its own": lambda: archive(estimator__safetensors=whole("pca")),
 }
@@ -552,14 +633,20 @@ def make_config(
 OURS = "keras_tied>Autoencoder"
 REFUSED: dict[str, dict[str, Any]] = {
     "a Lambda": make_config("keras.layers", "Lambda", {"function": "tanh"}),
-    "a Lambda under our name": make_config("keras.layers", "Lambda", {"function": "tanh"}, OURS),
+    "a Lambda under our name": make_config(
+        "keras.layers", "Lambda", {"function": "tanh"}, OURS
+    ),
     "a private Lambda": make_config("keras.src.layers.core.lambda_layer", "Lambda"),
     "a TFSMLayer": make_config("keras.layers", "TFSMLayer", {"filepath": "trap"}),
     "a JaxLayer": make_config("keras.layers", "JaxLayer"),
     "a TorchModuleWrapper": make_config("keras.layers", "TorchModuleWrapper"),
     "the code of a lambda": make_config(None, "__lambda__", {"value": "x"}),
-    "the code of a lambda under our name": make_config("x", "__lambda__", {"value": "x"}, OURS),
-    "a type of TensorFlow": make_config("trap", "__typespec__", [1], OURS) | {"spec_name": "x"},
+    "the code of a lambda under our name": make_config(
+        "x", "__lambda__", {"value": "x"}, OURS
+    ),
+    "a type of TensorFlow": (
+        make_config("trap", "__typespec__", [1], OURS) | {"spec_name": "x"}
+    ),
     "os.system": function("os", "system"),
     "posix.system": function("posix", "system"),
     "subprocess.Popen": make_config("subprocess", "Popen", {"args": ["touch", "trap"]}),
@@ -570,8 +657,12 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a module to import under our name": function("trap", "trap", OURS),
     "a module of Keras to import": make_config("keras.src.trap", "Trap"),
     "a module of Keras to import for data": make_config("keras.src.trap", "__numpy__"),
-    "a module of Keras to import for a tuple": make_config("keras.src.trap", "__tuple__"),
-    "a module of Keras to import for operations": make_config("keras.src.ops.trap", "Trap"),
+    "a module of Keras to import for a tuple": make_config(
+        "keras.src.trap", "__tuple__"
+    ),
+    "a module of Keras to import for operations": make_config(
+        "keras.src.ops.trap", "Trap"
+    ),
     "another package of Keras": make_config("keras_hub.trap", "Trap"),
     "get_file": function("keras.utils", "get_file"),
     "get_file as a class": make_config("keras.utils", "get_file"),
@@ -582,14 +673,22 @@ REFUSED: dict[str, dict[str, Any]] = {
     "deserialize": function("builtins", "deserialize"),
     "keras.activations.deserialize": function("keras.activations", "deserialize"),
     "keras.losses.get": function("keras.losses", "get"),
-    "enable_unsafe_deserialization": function("keras.config", "enable_unsafe_deserialization"),
+    "enable_unsafe_deserialization": function(
+        "keras.config", "enable_unsafe_deserialization"
+    ),
     "a private class": make_config("keras.src.trainers.trainer", "Trainer"),
-    "a private operation's neighbour": make_config("keras.src.ops.numpy", "KerasTensor"),
-    "a private module's function": function("keras.src.saving.saving_lib", "load_model"),
+    "a private operation's neighbour": make_config(
+        "keras.src.ops.numpy", "KerasTensor"
+    ),
+    "a private module's function": function(
+        "keras.src.saving.saving_lib", "load_model"
+    ),
     "a class of the user's that is not registered": make_config(
         "package", "Layer", {}, "package>Layer"
     ),
-    "text of 1 GB": make_config(None, "__numpy__", {"value": ["a"], "dtype": "S1000000000"}),
+    "text of 1 GB": make_config(
+        None, "__numpy__", {"value": ["a"], "dtype": "S1000000000"}
+    ),
     "a name that is no text": make_config("keras.layers", ["Dense"]),  # type: ignore[arg-type]
     "a registered name that is no text": make_config("keras.layers", "Trap", {}, ["x"]),
     "an old name of a layer": {"class_name": "Dense", "config": {"units": 1}},
@@ -609,11 +708,15 @@ def first_layer(config: dict[str, Any]) -> dict[str, Any]:
 
 PLACES: dict[str, Callable[[dict[str, Any], Any], None]] = {
     "an activation": lambda config, it: first_layer(config).update(activation=it),
-    "an initializer": lambda config, it: first_layer(config).update(kernel_initializer=it),
+    "an initializer": (
+        lambda config, it: first_layer(config).update(kernel_initializer=it)
+    ),
     "a regularizer": lambda config, it: first_layer(config).update(bias_regularizer=it),
     "a constraint": lambda config, it: first_layer(config).update(kernel_constraint=it),
     "a dtype": lambda config, it: first_layer(config).update(dtype=it),
-    "a layer": lambda config, it: config["config"]["encoder"]["config"]["layers"].append(it),
+    "a layer": (
+        lambda config, it: config["config"]["encoder"]["config"]["layers"].append(it)
+    ),
     "the encoder": lambda config, it: config["config"].update(encoder=it),
     "the noise": lambda config, it: config["config"].update(noise=it),
     "an optimizer": lambda config, it: config.update(compile_config={"optimizer": it}),
@@ -654,13 +757,20 @@ def refuse(file: Path) -> None:
 @pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_model_names_only_what_is_known(tmp_path, what):
     refuse(
-        write_model(tmp_path, lambda config: first_layer(config).update(activation=REFUSED[what]))
+        write_model(
+            tmp_path,
+            lambda config: first_layer(config).update(activation=REFUSED[what]),
+        )
     )
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_place_in_a_model_names_what_is_not_known(tmp_path, place):
-    refuse(write_model(tmp_path, lambda config: PLACES[place](config, REFUSED["os.system"])))
+    refuse(
+        write_model(
+            tmp_path, lambda config: PLACES[place](config, REFUSED["os.system"])
+        )
+    )
 
 
 @pytest.mark.parametrize("what", few_quick(REFUSED, 5))
@@ -723,22 +833,34 @@ def write_legacy(folder: Path) -> Path:
     return (folder / "m.h5").rename(folder / "m.keras")
 
 
-LAMBDA = make_config(None, "__lambda__", {"code": "4wEAAA==", "defaults": None, "closure": None})
+LAMBDA = make_config(
+    None, "__lambda__", {"code": "4wEAAA==", "defaults": None, "closure": None}
+)
 TEXTS = {"max_tokens": None, "vocabulary": "/etc/passwd", "output_mode": "int"}
 HISTORY: dict[str, Callable[[Path], Path]] = {
-    "CVE-2024-3660": with_layer(make_config("keras.layers", "Lambda", {"function": LAMBDA})),
+    "CVE-2024-3660": with_layer(
+        make_config("keras.layers", "Lambda", {"function": LAMBDA})
+    ),
     "CVE-2025-1550": with_layer(make_config("os", "system", {"command": "touch trap"})),
     "CVE-2025-8747": with_layer(
         make_config("keras.layers", "Lambda", {"function": REFUSED["get_file"]})
     ),
     "CVE-2025-9905": write_legacy,
-    "CVE-2025-9906": with_layer(REFUSED["enable_unsafe_deserialization"] | {"config": {}}),
+    "CVE-2025-9906": with_layer(
+        REFUSED["enable_unsafe_deserialization"] | {"config": {}}
+    ),
     "CVE-2025-12058": with_layer(make_config("keras.layers", "StringLookup", TEXTS)),
     "CVE-2025-49655": with_layer(
-        make_config("keras.layers", "TorchModuleWrapper", {"module": {"class_name": "__bytes__"}})
+        make_config(
+            "keras.layers",
+            "TorchModuleWrapper",
+            {"module": {"class_name": "__bytes__"}},
+        )
     ),
     "CVE-2026-0897": with_weights("10 ** 11 zeros that are packed"),
-    "CVE-2026-1462": with_layer(make_config("keras.layers", "TFSMLayer", {"filepath": "trap"})),
+    "CVE-2026-1462": with_layer(
+        make_config("keras.layers", "TFSMLayer", {"filepath": "trap"})
+    ),
     "CVE-2026-1669": with_weights("a dataset in another file"),
 }
 """By number: a function that writes a file such as Keras once did harm with."""

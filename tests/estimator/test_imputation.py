@@ -9,12 +9,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.gaussian import Gaussian, find_patterns, fit_gaussian, fit_pieces
-from keras_tied.estimator._fitted.imputation import Preprocessing, fit_network_weights
-from keras_tied.estimator._fitted.layout import Layout
-from keras_tied.estimator._fitted.scaling import Scaling
-from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator.internal import Parameters, read, save
+from keras_tied.fitted.file import read, write
+from keras_tied.fitted.gaussian import Gaussian, find_patterns, fit_gaussian, fit_pieces
+from keras_tied.fitted.imputation import Preprocessing, fit_network_weights
+from keras_tied.fitted.layout import Layout
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
 
 LINE = np.outer(np.linspace(-2, 2, 200), [1.0, -2.0, 0.5, 3.0])
 
@@ -39,7 +40,9 @@ def test_left_out_of_the_error():
     estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
     errors = estimator.reconstruction_error(X, per_feature=True)
     np.testing.assert_array_equal(np.isnan(errors), np.isnan(X))
-    np.testing.assert_allclose(estimator.reconstruction_error(X), np.nanmean(errors, axis=1))
+    np.testing.assert_allclose(
+        estimator.reconstruction_error(X), np.nanmean(errors, axis=1)
+    )
     assert np.isfinite(estimator.score_samples(X)).all()
     assert np.isfinite(estimator.score(X))
 
@@ -72,7 +75,9 @@ def test_missing_only_where_codes_are_wanted(iris):
     X[:, 2] = np.nan
     mean = iris.copy()
     mean[:, 2] = iris[:, 2].mean()
-    np.testing.assert_allclose(estimator.transform(X), estimator.transform(mean), atol=1e-5)
+    np.testing.assert_allclose(
+        estimator.transform(X), estimator.transform(mean), atol=1e-5
+    )
 
 
 @given(seed=st.integers(0, 50), d=st.integers(2, 6))
@@ -84,11 +89,13 @@ def test_conditional_means_are_those_of_the_formula(seed, d):
     row = Z[0].copy()
     gone = np.arange(d) < rng.integers(1, d)
     expected = row.copy()
-    expected[gone] = fitted.mean[gone] + covariance[np.ix_(gone, ~gone)] @ np.linalg.solve(
-        covariance[np.ix_(~gone, ~gone)], (row - fitted.mean)[~gone]
-    )
+    expected[gone] = fitted.mean[gone] + covariance[
+        np.ix_(gone, ~gone)
+    ] @ np.linalg.solve(covariance[np.ix_(~gone, ~gone)], (row - fitted.mean)[~gone])
     row[gone] = np.nan
-    np.testing.assert_allclose(fitted.impute(row[None])[0], expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        fitted.impute(row[None])[0], expected, rtol=1e-6, atol=1e-8
+    )
 
 
 @given(seed=st.integers(0, 50), patterns=st.sampled_from([1, 3, 40]))
@@ -125,7 +132,9 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, count):
         return
     added = pieces.add(rows)
     assert added.shape == (n, 2 + 2 * count)
-    np.testing.assert_array_equal(np.isnan(added[:, 2 + count :]).any(axis=1), np.arange(n) < 3)
+    np.testing.assert_array_equal(
+        np.isnan(added[:, 2 + count :]).any(axis=1), np.arange(n) < 3
+    )
     low, high = np.quantile(rows[:, 0], [0, 1 / count])
     share = np.clip((rows[:, 0] - low) / (high - low), 0, 1)
     expected = (share - share.mean()) / share.std() * rows[:, 0].std()
@@ -133,11 +142,15 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, count):
 
 
 def test_numbers_of_few_values_classes_and_wide_tables_have_no_pieces(rng):
-    rows = np.column_stack([rng.integers(2, size=1200), rng.normal(size=1200), np.ones(1200)])
+    rows = np.column_stack(
+        [rng.integers(2, size=1200), rng.normal(size=1200), np.ones(1200)]
+    )
     layout = Layout(np.arange(3), np.array([0, 1, 0]))
     assert fit_pieces(rows.astype(float), layout) is None
     assert fit_pieces(rng.normal(size=(1200, 100)), Layout.of_numbers(100)) is None
-    assert len(fit_pieces(rng.normal(size=(1200, 80)), Layout.of_numbers(80)).low) == 160
+    assert (
+        len(fit_pieces(rng.normal(size=(1200, 80)), Layout.of_numbers(80)).low) == 160
+    )
 
 
 def test_pieces_impute_along_a_bent_line(rng):
@@ -213,13 +226,17 @@ def test_mixed_rows_are_filled_in_with_classes_and_come_back_from_a_file(tmp_pat
     missing = np.isnan(X)
     classes = filled[:, 1:5][missing[:, 1:5]]
     assert np.isin(classes.round(5), [0, 1]).all()
-    wrong = (filled.round() != make_mixed_rows())[:, 1:4].any(axis=1)[missing[:, 1]].mean()
+    wrong = (
+        (filled.round() != make_mixed_rows())[:, 1:4].any(axis=1)[missing[:, 1]].mean()
+    )
     assert wrong < 0.5  # and 0.6 with the most frequent class
-    save(outcome, parameters, tmp_path / "m.safetensors", {})
+    write(tmp_path / "m.safetensors", outcome, parameters.to_dict(), None, {})
     again = read(tmp_path / "m.safetensors").fitted
     assert again.outlier_score.gaussian.pieces is not None
     np.testing.assert_array_equal(again.reconstruct(X), filled)
-    np.testing.assert_array_equal(again.outlier_scores(X), outcome.fitted.outlier_scores(X))
+    np.testing.assert_array_equal(
+        again.outlier_scores(X), outcome.fitted.outlier_scores(X)
+    )
 
 
 def test_covariance_of_rows_with_holes_is_near_that_of_whole_ones(rng):
@@ -227,7 +244,9 @@ def test_covariance_of_rows_with_holes_is_near_that_of_whole_ones(rng):
     Z = rng.normal(size=(2000, 3)) @ mixing
     fitted = fit_gaussian(with_holes(Z, 0.2), np.random.RandomState(0))
     np.testing.assert_allclose(
-        np.linalg.inv(fitted.precision), np.cov(Z.T), atol=0.1 * np.trace(np.cov(Z.T)) / 3
+        np.linalg.inv(fitted.precision),
+        np.cov(Z.T),
+        atol=0.1 * np.trace(np.cov(Z.T)) / 3,
     )
 
 
@@ -253,7 +272,9 @@ def make_curve() -> np.ndarray:
     """400 rows on a curve, of whose numbers no two are correlated."""
     rng = np.random.default_rng(1)
     angle = rng.uniform(0, 2 * np.pi, 400)
-    X = np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
+    X = np.column_stack(
+        [np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)]
+    )
     return X + 0.02 * rng.normal(size=X.shape)
 
 
@@ -261,7 +282,9 @@ ROWS = {"normal": make_normal_rows, "curve": make_curve}
 SHARES = {"much": 0.2, "little": 0.05}
 
 
-@pytest.fixture(scope="module", params=[(a, b) for a in ROWS for b in SHARES], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(a, b) for a in ROWS for b in SHARES], ids="-".join
+)
 def imputed(request):
     """The rows, these with holes, the estimator, and what the normal distribution makes of them."""
     kind, amount = request.param
@@ -284,7 +307,9 @@ def test_never_worse_than_conditional_means(imputed):
     assert ours <= 1.01 * mean_square(conditional_means, X, holes)
 
 
-def test_better_than_conditional_means_where_columns_depend_without_correlation(imputed):
+def test_better_than_conditional_means_where_columns_depend_without_correlation(
+    imputed,
+):
     kind, X, holes, estimator, conditional_means = imputed
     if kind == "curve":
         ours = mean_square(estimator.reconstruct(holes), X, holes)
@@ -310,7 +335,10 @@ def test_missing_values_are_between_conditional_means_and_decoded_codes(imputed)
     decoded = estimator.inverse_transform(estimator.transform(holes))
     missing = np.isnan(holes)
     np.testing.assert_allclose(found[~missing], decoded[~missing], rtol=1e-5, atol=1e-6)
-    low, high = np.minimum(decoded, conditional_means), np.maximum(decoded, conditional_means)
+    low, high = (
+        np.minimum(decoded, conditional_means),
+        np.maximum(decoded, conditional_means),
+    )
     assert ((found >= low - 1e-4) & (found <= high + 1e-4))[missing].all()
 
 
@@ -360,7 +388,9 @@ def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, d):
         errors = (numbers - imputed)[known, j]
         alpha = np.average(errors**2, weights=weights[known]) / 0.3**2
         step, weight = steps[known, j, None], weights[known]
-        ridge = Ridge(alpha=alpha, fit_intercept=False).fit(step, errors, sample_weight=weight)
+        ridge = Ridge(alpha=alpha, fit_intercept=False).fit(
+            step, errors, sample_weight=weight
+        )
         scores = step * (errors - ridge.predict(step))[:, None]
         bread = 1 / (np.sum(weight * step[:, 0] ** 2) + alpha)
         standard_error = bread * np.sqrt(np.sum(weight * scores[:, 0] ** 2))
@@ -375,7 +405,9 @@ def test_weights_of_no_numbers_and_of_equal_ones_are_0(n):
     np.testing.assert_array_equal(weights, 0)
 
 
-def test_rows_with_gaps_after_a_fit_to_complete_ones_are_filled_by_conditional_means(rng):
+def test_rows_with_gaps_after_a_fit_to_complete_ones_are_filled_by_conditional_means(
+    rng,
+):
     """Those of linear regression on the other columns, as there are enough rows."""
     Z = rng.normal(size=(4000, 2))
     X = np.column_stack([Z, Z @ [2.0, -1.0] + 0.1 * rng.normal(size=4000)])

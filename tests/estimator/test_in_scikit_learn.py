@@ -13,7 +13,9 @@ from keras_tied import TiedAutoencoder
 
 
 def quick(**parameters) -> TiedAutoencoder:
-    return TiedAutoencoder(**({"n_components": 2, "max_iter": 3, "random_state": 0} | parameters))
+    return TiedAutoencoder(
+        **({"n_components": 2, "max_iter": 3, "random_state": 0} | parameters)
+    )
 
 
 def test_pipeline_reduces_before_a_classifier(iris):
@@ -24,13 +26,20 @@ def test_pipeline_reduces_before_a_classifier(iris):
 
 def test_pipeline_names_its_features(iris):
     pipeline = make_pipeline(StandardScaler(), quick()).fit(iris)
-    assert pipeline.get_feature_names_out().tolist() == ["tiedautoencoder0", "tiedautoencoder1"]
+    assert pipeline.get_feature_names_out().tolist() == [
+        "tiedautoencoder0",
+        "tiedautoencoder1",
+    ]
 
 
 @pytest.mark.slow
 def test_grid_search_over_widths_in_two_processes(digits):
     search = GridSearchCV(
-        quick(hidden_layer_sizes=8), {"n_components": [2, 8]}, cv=3, n_jobs=2, error_score="raise"
+        quick(hidden_layer_sizes=8),
+        {"n_components": [2, 8]},
+        cv=3,
+        n_jobs=2,
+        error_score="raise",
     ).fit(digits[:240])
     assert search.best_params_ == {"n_components": 8}
     scores = search.cv_results_["mean_test_score"]
@@ -42,14 +51,20 @@ def test_column_transformer_with_one_hot_columns():
     rng = np.random.default_rng(0)
     colour = rng.choice(["red", "green", "blue"], 90)
     table = pandas.DataFrame(
-        {"colour": colour, "size": rng.normal(size=90) + (colour == "red"), "weight": 1.0}
+        {
+            "colour": colour,
+            "size": rng.normal(size=90) + (colour == "red"),
+            "weight": 1.0,
+        }
     )
     columns = ColumnTransformer(
         [("one-hot", OneHotEncoder(), ["colour"])], remainder=StandardScaler()
     )
     pipeline = Pipeline([("columns", columns), ("reduce", quick())]).fit(table)
     assert pipeline.transform(table).shape == (90, 2)
-    within = ColumnTransformer([("reduce", quick(), ["size", "weight"])], remainder="drop")
+    within = ColumnTransformer(
+        [("reduce", quick(), ["size", "weight"])], remainder="drop"
+    )
     assert within.fit_transform(table).shape == (90, 2)
     assert within.get_feature_names_out().tolist() == [
         "reduce__tiedautoencoder0",
@@ -88,7 +103,9 @@ def test_set_output_reaches_rows_that_are_reconstructed(kind, named, iris):
 
 def test_index_of_the_rows_stays(iris):
     pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame(iris, columns=list("abcd")).set_index(np.arange(150)[::-1] + 7)
+    table = pandas.DataFrame(iris, columns=list("abcd")).set_index(
+        np.arange(150)[::-1] + 7
+    )
     estimator = quick().set_output(transform="pandas").fit(table)
     for rows in (
         estimator.reconstruct(table),
@@ -110,7 +127,9 @@ def test_sample_weight_is_routed(iris):
     with sklearn.config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(quick().set_fit_request(sample_weight=True))
         codes = pipeline.fit(iris, sample_weight=weights).transform(iris)
-    np.testing.assert_array_equal(codes, quick().fit(iris, sample_weight=weights).transform(iris))
+    np.testing.assert_array_equal(
+        codes, quick().fit(iris, sample_weight=weights).transform(iris)
+    )
 
 
 def test_parameters_are_shown_and_set():

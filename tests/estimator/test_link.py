@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax, xlogy
 
 from keras_tied import TiedAutoencoder, load
-from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
-from keras_tied.estimator._fitted.link import Link, fit_link
-from keras_tied.estimator._fitted.pca import fit_pca
-from keras_tied.estimator._fitted.scaling import fit_scaling
-from keras_tied.estimator._training import fit as fitting
-from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator._training.rows import TrainingRows
-from keras_tied.estimator._training.stack import Objective, Stack
-from keras_tied.estimator._training.start import start_network
-from keras_tied.estimator.internal import Parameters
-from keras_tied.estimator.internal import save as save_outcome
+from keras_tied.fitted.file import write
+from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.fitted.link import Link, fit_link
+from keras_tied.fitted.pca import fit_pca
+from keras_tied.fitted.scaling import fit_scaling
+from keras_tied.fitting import fit as fitting
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.rows import TrainingRows
+from keras_tied.fitting.stack import Objective, Stack
+from keras_tied.fitting.start import start_network
 
 LAYOUT = Layout(
     np.array([0, 1, 2, 2, 2, 3, 4, 4]),
@@ -36,13 +36,20 @@ def make_rows(n: int, seed: int = 0, missing: float = 0.0) -> np.ndarray:
     z, noise = rng.normal(size=(2, n))
     level = np.digitize(z + 0.3 * noise, [-0.5, 0.8])
     two = rng.integers(0, 2, n) ^ (z > 0)
-    columns = [z[:, None], (noise > 0.5)[:, None], np.eye(3)[level], (z**2 + noise)[:, None]]
+    columns = [
+        z[:, None],
+        (noise > 0.5)[:, None],
+        np.eye(3)[level],
+        (z**2 + noise)[:, None],
+    ]
     X = np.column_stack([*columns, np.eye(2)[two]]).astype(np.float64)
     gaps = rng.uniform(size=(n, 5)) < missing
     return np.where(gaps[:, LAYOUT.columns], np.nan, X)
 
 
-def make_link(X: np.ndarray, scaler="standard", layout: Layout = LAYOUT) -> tuple[Link, np.ndarray]:
+def make_link(
+    X: np.ndarray, scaler="standard", layout: Layout = LAYOUT
+) -> tuple[Link, np.ndarray]:
     """A link that is not calibrated, and the scaled rows."""
     weights = np.ones(len(X))
     scaling = fit_scaling(X, scaler, weights)
@@ -92,8 +99,12 @@ def test_frequencies_are_those_of_training_with_half_a_row_more_of_each():
     link, _ = make_link(X)
     counts = np.nansum(X, axis=0)
     present = (~np.isnan(X)).sum(axis=0)
-    np.testing.assert_allclose(link.frequencies[1], (counts[1] + 0.5) / (present[1] + 1))
-    np.testing.assert_allclose(link.frequencies[2:5], (counts[2:5] + 0.5) / (present[2] + 1.5))
+    np.testing.assert_allclose(
+        link.frequencies[1], (counts[1] + 0.5) / (present[1] + 1)
+    )
+    np.testing.assert_allclose(
+        link.frequencies[2:5], (counts[2:5] + 0.5) / (present[2] + 1.5)
+    )
     assert link.frequencies[[0, 5]].tolist() == [1, 1]
 
 
@@ -104,14 +115,21 @@ def test_errors_are_relative_to_the_best_constant_and_each_column_weighs_1(rng):
     reconstruction = link.apply(rng.normal(size=scaled.shape))
     errors = link.find_errors(scaled, reconstruction)
     assert np.array_equal(np.isnan(errors), np.isnan(X))
-    of_classes = deviance_by_hand(X, link.scaling.backward(reconstruction, np.dtype(float)))
+    of_classes = deviance_by_hand(
+        X, link.scaling.backward(reconstruction, np.dtype(float))
+    )
     squares = (reconstruction - scaled)[:, [0, 5]] ** 2
     p = link.frequencies
-    costs = [-sum(xlogy(np.nanmean(X[:, j]), p[j]) for j in part) for part in ([2, 3, 4], [6, 7])]
+    costs = [
+        -sum(xlogy(np.nanmean(X[:, j]), p[j]) for j in part)
+        for part in ([2, 3, 4], [6, 7])
+    ]
     share = np.nanmean(X[:, 1])
     costs.insert(0, -share * np.log(p[1]) - (1 - share) * np.log(1 - p[1]))
     expected = np.nansum(of_classes / costs, axis=1) + np.nansum(squares, axis=1)
-    np.testing.assert_allclose(np.nan_to_num(errors).mean(axis=1), expected / 5, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.nan_to_num(errors).mean(axis=1), expected / 5, rtol=1e-5
+    )
 
 
 def test_the_frequencies_themselves_cost_1_in_each_column():
@@ -126,7 +144,9 @@ def test_the_frequencies_themselves_cost_1_in_each_column():
 
 
 def start_of(rows: TrainingRows):
-    return start_network(rows.principal.truncate(2), (6,), "tanh", np.random.default_rng(0))
+    return start_network(
+        rows.principal.truncate(2), (6,), "tanh", np.random.default_rng(0)
+    )
 
 
 def find_losses(rows: TrainingRows, networks, dtype=np.float32):
@@ -140,7 +160,9 @@ def find_losses(rows: TrainingRows, networks, dtype=np.float32):
 @pytest.mark.parametrize("projected", [False, True])
 def test_the_loss_in_training_is_that_of_the_link(projected):
     link, scaled = make_link(make_rows(60, missing=0.0 if projected else 0.2))
-    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(60), link=set_link(link, 1.3, 0.05))
+    rows = TrainingRows(
+        np.nan_to_num(scaled), scaled, np.ones(60), link=set_link(link, 1.3, 0.05)
+    )
     rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
     network = start_of(rows)
     _, losses = find_losses(rows, [network, network])
@@ -152,7 +174,9 @@ def test_the_loss_in_training_is_that_of_the_link(projected):
 @pytest.mark.parametrize("projected", [False, True])
 def test_the_gradient_of_the_loss_equals_central_differences(projected, rng):
     link, scaled = make_link(make_rows(12, missing=0.0 if projected else 0.2))
-    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(12), link=set_link(link, 1.3, 0.05))
+    rows = TrainingRows(
+        np.nan_to_num(scaled), scaled, np.ones(12), link=set_link(link, 1.3, 0.05)
+    )
     rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
     stack, _ = find_losses(rows, [start_of(rows)], np.float64)
     stack.numbers += 0.1 * rng.normal(size=stack.numbers.shape)
@@ -207,7 +231,10 @@ def test_calibration_finds_the_temperature_and_the_mixture(rng):
 def outcome():
     """Of 1,000 rows, which a network restores better than PCA."""
     return fit(
-        Parameters(random_state=0, max_iter=60), make_rows(1000), np.ones(1000), layout=LAYOUT
+        Parameters(random_state=0, max_iter=60),
+        make_rows(1000),
+        np.ones(1000),
+        layout=LAYOUT,
     )
 
 
@@ -222,11 +249,18 @@ def test_probabilities_of_a_category_add_up_to_1(outcome):
 def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     fitted, X = outcome.fitted, make_rows(1000)
     link, rows = fitted.link, fitted.reconstruct(X)
-    deviances = np.column_stack([deviance_by_hand(X, rows), ((rows - X) ** 2)[:, [0, 5]]])
-    means = np.broadcast_to(
-        fitted.preprocessing.scaling.backward(fitted.preprocessing.mean, np.dtype(float)), X.shape
+    deviances = np.column_stack(
+        [deviance_by_hand(X, rows), ((rows - X) ** 2)[:, [0, 5]]]
     )
-    constants = np.column_stack([deviance_by_hand(X, means), ((means - X) ** 2)[:, [0, 5]]])
+    means = np.broadcast_to(
+        fitted.preprocessing.scaling.backward(
+            fitted.preprocessing.mean, np.dtype(float)
+        ),
+        X.shape,
+    )
+    constants = np.column_stack(
+        [deviance_by_hand(X, means), ((means - X) ** 2)[:, [0, 5]]]
+    )
     shares = 1 - deviances.sum(axis=0) / constants.sum(axis=0)
     expected = shares[[3, 0, 1, 1, 1, 4, 2, 2]]
     np.testing.assert_allclose(outcome.feature_r2, expected, rtol=1e-3)
@@ -239,7 +273,8 @@ def test_numbers_have_no_link_and_the_same_bits_as_without_a_layout():
     X = make_rows(300)[:, [0, 1, 5]]
     layout = Layout.of_numbers(3)
     one, other = (
-        fit(Parameters(**QUICK), X, np.ones(len(X)), layout=each) for each in (None, layout)
+        fit(Parameters(**QUICK), X, np.ones(len(X)), layout=each)
+        for each in (None, layout)
     )
     assert one.fitted.link is None is other.fitted.link
     assert one.fitted.reconstruct(X).tobytes() == other.fitted.reconstruct(X).tobytes()
@@ -251,12 +286,16 @@ def test_without_held_out_rows_there_is_no_link():
     assert fit(parameters, X, np.ones(len(X)), layout=LAYOUT).fitted.link is None
 
 
-@pytest.mark.parametrize("params", [{"solver": "lbfgs"}, {"noise": 0.1}, {"sparsity": 0.01}])
+@pytest.mark.parametrize(
+    "params", [{"solver": "lbfgs"}, {"noise": 0.1}, {"sparsity": 0.01}]
+)
 def test_every_objective_is_of_probabilities(params):
     X = make_rows(200)
     parameters = Parameters(**QUICK | params)
     fitted = fit(parameters, X, np.ones(len(X)), layout=LAYOUT).fitted
-    np.testing.assert_allclose(fitted.reconstruct(X)[:, 2:5].sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        fitted.reconstruct(X)[:, 2:5].sum(axis=1), 1.0, rtol=1e-5
+    )
     assert fitted.score(X) > 0
 
 
@@ -290,17 +329,23 @@ def test_the_error_on_training_rows_is_at_most_that_of_its_start(seed, n):
     scaled = fitted.preprocessing.scaling.forward_in_double(X)
     principal = fit_pca(scaled, np.ones(n)).truncate(2)
     start = starts[0] if starts else fitted.link
-    of_start = start.find_errors(scaled, start.apply(principal.reconstruct(scaled))).mean()
+    of_start = start.find_errors(
+        scaled, start.apply(principal.reconstruct(scaled))
+    ).mean()
     assert errors_of(fitted, X, fitted.link) <= of_start * (1 + 1e-4)
 
 
 @pytest.mark.parametrize("n", [40, 200, 1000])
-def test_columns_that_are_constant_or_have_a_level_that_is_missing_do_no_harm(n, tmp_path):
+def test_columns_that_are_constant_or_have_a_level_that_is_missing_do_no_harm(
+    n, tmp_path
+):
     X = make_rows(n, missing=0.05)
     X[:, 1] = np.where(np.isnan(X[:, 1]), np.nan, 1.0)  # a boolean that is always true
     X[:, 2] += X[:, 3]
     X[:, 3] *= 0.0  # a level that no row has
-    X[:, 6:] = np.where(np.isnan(X[:, 6:]), np.nan, [0.0, 1.0])  # always the same category
+    X[:, 6:] = np.where(
+        np.isnan(X[:, 6:]), np.nan, [0.0, 1.0]
+    )  # always the same category
     outcome = fit(Parameters(**QUICK), X, np.ones(len(X)), layout=LAYOUT)
     fitted = outcome.fitted
     rows = fitted.reconstruct(X)
@@ -314,7 +359,9 @@ def test_columns_that_are_constant_or_have_a_level_that_is_missing_do_no_harm(n,
 
 def test_hidden_values_train_the_network_where_many_are_missing():
     X = make_rows(600, missing=0.2)
-    fitted = fit(Parameters(random_state=0, max_iter=30), X, np.ones(len(X)), layout=LAYOUT).fitted
+    fitted = fit(
+        Parameters(random_state=0, max_iter=30), X, np.ones(len(X)), layout=LAYOUT
+    ).fitted
     assert fitted.link is not None is not fitted.imputation_weights
     full = make_rows(600, missing=0.0)
     gaps = np.isnan(X[:, 2])
@@ -326,17 +373,22 @@ def test_hidden_values_train_the_network_where_many_are_missing():
 
 def test_more_features_than_axes_train_on_their_scores():
     rng = np.random.default_rng(0)
-    levels = [np.digitize(rng.normal(size=300) + z, [-1, 0, 1]) for z in rng.normal(size=(40, 300))]
+    levels = [
+        np.digitize(rng.normal(size=300) + z, [-1, 0, 1])
+        for z in rng.normal(size=(40, 300))
+    ]
     X = np.column_stack([np.eye(4)[level] for level in levels])
     layout = Layout(np.repeat(np.arange(40), 4), np.full(160, CATEGORY))
-    fitted = fit(Parameters(random_state=0, max_iter=10), X, np.ones(len(X)), layout=layout).fitted
+    fitted = fit(
+        Parameters(random_state=0, max_iter=10), X, np.ones(len(X)), layout=layout
+    ).fitted
     assert fitted.link is not None
     assert fitted.score(X) > 0
 
 
 def test_files_and_pickles_give_the_same(outcome, tmp_path):
     X = make_rows(50, 1)
-    save_outcome(outcome, Parameters(random_state=0), tmp_path / "m.safetensors", {})
+    write(tmp_path / "m.safetensors", outcome, {"random_state": 0}, None, {})
     expected = outcome.fitted.reconstruct(X)
     loaded = load(tmp_path / "m.safetensors")
     for fitted in (loaded, pickle.loads(pickle.dumps(outcome.fitted))):
@@ -345,7 +397,7 @@ def test_files_and_pickles_give_the_same(outcome, tmp_path):
 
 
 def test_further_training_goes_on_with_squared_errors_and_no_link(outcome, tmp_path):
-    save_outcome(outcome, Parameters(random_state=0), tmp_path / "m.safetensors", {})
+    write(tmp_path / "m.safetensors", outcome, {"random_state": 0}, None, {})
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
     X = make_rows(300, 2)
     estimator.partial_fit(X)

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.estimator._fitted.moments import Moments, measure_moments
-from keras_tied.estimator._fitted.pca import fit_pca
-from keras_tied.estimator._fitted.scaling import fit_scaling
+from keras_tied.fitted.moments import Moments, measure_moments
+from keras_tied.fitted.pca import fit_pca
+from keras_tied.fitted.scaling import fit_scaling
 
 
 def merge_shards(X, n):
     """Merge the moments of n parts of random lengths."""
-    ends = np.sort(np.random.default_rng(n).choice(np.arange(1, len(X)), n - 1, replace=False))
+    ends = np.sort(
+        np.random.default_rng(n).choice(np.arange(1, len(X)), n - 1, replace=False)
+    )
     return reduce(Moments.merge, map(measure_moments, np.split(X, ends)))
 
 
@@ -26,10 +28,14 @@ def test_shards_give_the_statistics_of_one_pass(n_shards, offset, rng):
     np.testing.assert_allclose(merged.means, X.mean(axis=0), rtol=1e-12)
     # The means are known to 1e-16 of the offset.
     rtol = 1e-12 + 1e-16 * offset
-    np.testing.assert_allclose(merged.products, whole.products, rtol=rtol, atol=rtol * len(X))
+    np.testing.assert_allclose(
+        merged.products, whole.products, rtol=rtol, atol=rtol * len(X)
+    )
     covariance = np.cov(X.T, bias=True)
     np.testing.assert_allclose(merged.products / len(X), covariance, rtol=1e-9)
-    np.testing.assert_array_equal([merged.low, merged.high], [X.min(axis=0), X.max(axis=0)])
+    np.testing.assert_array_equal(
+        [merged.low, merged.high], [X.min(axis=0), X.max(axis=0)]
+    )
     assert merged.rows == len(X)
     assert merged.is_complete
 
@@ -47,7 +53,11 @@ def test_the_scaling_is_that_of_all_rows(scaler, missing, rng):
 
 
 def test_the_components_are_those_of_all_scaled_rows(rng):
-    X = rng.normal(size=(5000, 5)) * [5, 4, 3, 2, 1] @ np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    X = (
+        rng.normal(size=(5000, 5))
+        * [5, 4, 3, 2, 1]
+        @ np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    )
     moments = merge_shards(X, 9)
     scaling = moments.find_scaling("standard")
     ours = moments.find_components(scaling)
@@ -57,7 +67,9 @@ def test_the_components_are_those_of_all_scaled_rows(rng):
     np.testing.assert_allclose(ours.mean, np.zeros(5), atol=1e-12)
 
 
-@given(st.lists(st.lists(st.floats(-1e3, 1e3) | st.just(np.nan), min_size=1), min_size=1))
+@given(
+    st.lists(st.lists(st.floats(-1e3, 1e3) | st.just(np.nan), min_size=1), min_size=1)
+)
 def test_any_parts_with_missing_values_give_numpys_mean_and_variance(parts):
     columns = [np.array(part)[:, None] for part in parts]
     merged = reduce(Moments.merge, map(measure_moments, columns))
@@ -66,6 +78,8 @@ def test_any_parts_with_missing_values_give_numpys_mean_and_variance(parts):
     assert merged.rows == len(values)
     assert merged.counts[0] == len(present)
     if len(present):
-        np.testing.assert_allclose(merged.means[0], present.mean(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            merged.means[0], present.mean(), rtol=1e-9, atol=1e-9
+        )
         variance = merged.products[0, 0] / len(present)
         np.testing.assert_allclose(variance, present.var(), rtol=1e-9, atol=1e-6)

@@ -14,16 +14,16 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted import outlier_score
-from keras_tied.estimator._fitted.fences import fit_ends, fit_fences
-from keras_tied.estimator._fitted.gaussian import RIDGE
-from keras_tied.estimator._fitted.imputation import Preprocessing
-from keras_tied.estimator._fitted.layout import Layout
-from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
-from keras_tied.estimator._fitted.scaling import Scaling
-from keras_tied.estimator._fitted.tail import fit_tail
-from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator.internal import Parameters
+from keras_tied.fitted import outlier_score
+from keras_tied.fitted.fences import fit_ends, fit_fences
+from keras_tied.fitted.gaussian import RIDGE
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import Layout
+from keras_tied.fitted.outlier_score import Block, fit_outlier_score
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.tail import fit_tail
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
@@ -31,7 +31,9 @@ QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 def draw(n=400, seed=0):
     """Rows of five numbers that two factors explain, in units of their own."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(size=(n, 5))
+    rows = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(
+        size=(n, 5)
+    )
     return rows * [1.0, 1e3, 1e-4, 50.0, 7.0] + [0.0, 2e4, 1.0, -80.0, 3.0]
 
 
@@ -58,7 +60,9 @@ def test_fences_of_exponential_tails_are_their_quantiles():
 def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
     X = getattr(np.random.default_rng(seed), tail)(size=(500, 4))
     fences, moved = fit_fences(X), fit_fences(3 - scale * X)
-    np.testing.assert_allclose(3 - scale * fences.high, moved.low, rtol=1e-6, atol=1e-6 * scale)
+    np.testing.assert_allclose(
+        3 - scale * fences.high, moved.low, rtol=1e-6, atol=1e-6 * scale
+    )
     assert fences.find_rows(X).sum() <= 5
 
 
@@ -81,14 +85,22 @@ def test_a_group_of_its_own_is_no_absurd_value(rng):
 
 
 def test_columns_of_few_values_and_without_any_have_no_fences(rng):
-    X = np.column_stack([rng.random(500) < 0.02, np.full(500, 3.0), np.full(500, np.nan)])
+    X = np.column_stack(
+        [rng.random(500) < 0.02, np.full(500, 3.0), np.full(500, np.nan)]
+    )
     assert not fit_fences(X.astype(float)).find(X).any()
-    assert not fit_fences(rng.normal(size=(49, 2)) ** 9).find_rows(np.full((1, 2), 1e9)).any()
+    assert (
+        not fit_fences(rng.normal(size=(49, 2)) ** 9)
+        .find_rows(np.full((1, 2), 1e9))
+        .any()
+    )
 
 
 def test_a_rare_level_is_neither_far_nor_absurd():
     counts = [150, 110, 37, 3]
-    X = np.log(300 / np.repeat(counts, counts))[:, None]  # as inverse document frequencies
+    X = np.log(300 / np.repeat(counts, counts))[
+        :, None
+    ]  # as inverse document frequencies
     assert not fit_fences(X).find(X).any()
     assert not fit_ends(X).find(X).any()
 
@@ -145,7 +157,9 @@ def test_without_trimming_absurd_rows_count():
     X[0, 1] = 1e9
     estimator = TiedAutoencoder(2, trim=False, **QUICK).fit(X)
     assert estimator.n_trimmed_values_ == 0
-    np.testing.assert_allclose(estimator._fitted.preprocessing.scaling.shift, X.mean(axis=0))
+    np.testing.assert_allclose(
+        estimator._fitted.preprocessing.scaling.shift, X.mean(axis=0)
+    )
 
 
 @given(
@@ -169,7 +183,9 @@ def test_the_absurd_row_comes_first_and_its_column_is_named(row, column, spreads
         kept[row, column] = np.median(X[:, column])
     scaler = StandardScaler().fit(kept)
     scaled, odd = scaler.transform(kept), scaler.transform(X[[row]])
-    ridge = Ridge(RIDGE * len(kept)).fit(np.delete(scaled, column, axis=1), scaled[:, column])
+    ridge = Ridge(RIDGE * len(kept)).fit(
+        np.delete(scaled, column, axis=1), scaled[:, column]
+    )
     expected = ridge.predict(np.delete(odd, column, axis=1))[0]
     found = scaler.transform(reasons.expected)[0, column]
     assert found == pytest.approx(expected, abs=1e-3)
@@ -177,7 +193,9 @@ def test_the_absurd_row_comes_first_and_its_column_is_named(row, column, spreads
 
 def test_two_values_that_contradict_each_other_are_both_named(rng):
     size = rng.normal(size=1000)
-    X = np.column_stack([size, size, rng.normal(size=(1000, 2)).T[0], rng.normal(size=1000)])
+    X = np.column_stack(
+        [size, size, rng.normal(size=(1000, 2)).T[0], rng.normal(size=1000)]
+    )
     X[:, :2] += 0.05 * rng.normal(size=(1000, 2))
     estimator = TiedAutoencoder(2, **QUICK).fit(X)
     odd = np.array([[1.2, -1.2, 0.1, -0.2]])  # each of them is ordinary
@@ -205,13 +223,19 @@ def test_a_mended_row_has_the_score_that_was_said(fitted):
     reasons = fitted.explain(X)
     mended = X.copy()
     mended[:, 3] = reasons.expected[:, 3]
-    np.testing.assert_allclose(-fitted.score_samples(mended), reasons.scores[:, 3], rtol=1e-4)
+    np.testing.assert_allclose(
+        -fitted.score_samples(mended), reasons.scores[:, 3], rtol=1e-4
+    )
 
 
-def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_likely(rng):
+def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_likely(
+    rng,
+):
     size = rng.normal(size=900)
     kind = np.digitize(size, [-0.5, 0.5])
-    X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(np.float32)
+    X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(
+        np.float32
+    )
     layout = Layout(np.array([0, 1, 1, 1]), np.array([0, 2, 2, 2]))
     fitted = fit(Parameters(**QUICK), X, np.ones(900), layout=layout).fitted
     odd = np.array([[2.0, 1, 0, 0]], np.float32)
@@ -219,7 +243,9 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     assert reasons.shares.shape == (1, 2)
     np.testing.assert_allclose(reasons.expected[0, 1:], [0, 0, 1], atol=1e-5)
     between = np.array([[0.55, 0, 0, 1]], np.float32)
-    np.testing.assert_allclose(fitted.explain(between).expected[0, 1:], [0, 0, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        fitted.explain(between).expected[0, 1:], [0, 0, 1], atol=1e-5
+    )
     assert reasons.ratios[0, 0] == 1  # a number
     assert reasons.ratios[0, 1] > 10
     assert 1 <= fitted.explain(between).ratios[0, 1] < 3
@@ -233,21 +259,32 @@ def test_classes_are_as_likely_as_linear_regression_on_the_others_makes_them(rng
     classes = np.eye(3)[level] if kind == "category" else (level > 0)[:, None] * 1.0
     X = np.column_stack([size, rng.normal(size=200), classes])
     k = classes.shape[1]
-    layout = Layout(np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)])
-    score = fit_outlier_score(make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X))
+    layout = Layout(
+        np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)]
+    )
+    score = fit_outlier_score(
+        make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X)
+    )
     covariance = empirical_covariance(X)
-    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    covariance += (
+        RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    )
     slope = np.linalg.solve(covariance[:2, :2], covariance[:2, 2:])
     p = classes.mean(axis=0) + (X[:, :2] - X[:, :2].mean(axis=0)) @ slope
     if k == 1:
-        p, classes = np.column_stack([1 - p, p]), np.column_stack([1 - classes, classes])
+        p, classes = (
+            np.column_stack([1 - p, p]),
+            np.column_stack([1 - classes, classes]),
+        )
     p = np.maximum(p, 0.05 * classes.mean(axis=0))
     p /= p.sum(axis=1, keepdims=True)
     found = score.compare_classes(X, X)
     np.testing.assert_array_equal(found.given[:, :2], 1)
     np.testing.assert_allclose(found.given[:, 2], (p * classes).sum(axis=1), rtol=1e-6)
     np.testing.assert_allclose(found.most[:, 2], p.max(axis=1), rtol=1e-6)
-    np.testing.assert_array_equal(found.likeliest[:, -1], p.argmax(axis=1) == len(p.T) - 1)
+    np.testing.assert_array_equal(
+        found.likeliest[:, -1], p.argmax(axis=1) == len(p.T) - 1
+    )
     X[:, 2:] = np.nan
     np.testing.assert_array_equal(score.compare_classes(X, np.nan_to_num(X)).given, 1)
     unknown = score.compare_classes(np.zeros((1, 2 + k)), np.zeros((1, 2 + k)))
@@ -260,9 +297,13 @@ def test_surprises_weigh_more_beside_classes_and_only_there(rng, monkeypatch):
     X[:, 1] += X[:, 0] + X[:, 3]
     for kinds in ([0, 0, 0, 1], [0, 0, 0, 0]):
         layout = Layout(np.arange(4), np.array(kinds))
-        score = fit_outlier_score(make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X))
+        score = fit_outlier_score(
+            make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X)
+        )
         z = (X - X.mean(axis=0)) @ score.surprise[:, :3]
-        z = (z - score.median[-3 - (kinds[3] == 0) :][:3]) / score.scale[-3 - (kinds[3] == 0) :][:3]
+        z = (z - score.median[-3 - (kinds[3] == 0) :][:3]) / score.scale[
+            -3 - (kinds[3] == 0) :
+        ][:3]
         given = score.compare_classes(X, X).given[:, 3]
         expected = 12 * (huber(2, z).sum(axis=1) - 4 * np.log(given)) * kinds[3]
         found = score.score(make_rows(X))
@@ -280,8 +321,12 @@ def test_classes_of_rows_that_were_not_fitted_to_are_as_likely_as_in_a_fit_witho
     classes = np.eye(3)[level] if kind == "category" else (level > 0)[:, None] * 1.0
     k = classes.shape[1]
     X = np.column_stack([level + rng.normal(size=60), rng.normal(size=60), classes])
-    layout = Layout(np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)])
-    score = fit_outlier_score(make_rows(X), np.ones(60), without_gaps(layout), fit_fences(X))
+    layout = Layout(
+        np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)]
+    )
+    score = fit_outlier_score(
+        make_rows(X), np.ones(60), without_gaps(layout), fit_fences(X)
+    )
     held_out = score.score_held_out(make_rows(X), 1.0)
     monkeypatch.setattr(outlier_score, "CLASS_WEIGHT", 0.0)
     found = (held_out - score.score_held_out(make_rows(X), 1.0)) / 48
@@ -289,12 +334,18 @@ def test_classes_of_rows_that_were_not_fitted_to_are_as_likely_as_in_a_fit_witho
     deviations = X - mean
     ridge = RIDGE * np.trace(empirical_covariance(X)) / (2 + k) * np.eye(2 + k)
     for row in range(60):
-        covariance = (deviations.T @ deviations - np.outer(*2 * [deviations[row]])) / 60 + ridge
+        covariance = (
+            deviations.T @ deviations - np.outer(*2 * [deviations[row]])
+        ) / 60 + ridge
         slope = np.linalg.solve(covariance[:2, :2], covariance[:2, 2:])
         p, least = mean[2:] + deviations[row, :2] @ slope, 0.05 * mean[2:]
         place = level[row]
         if k == 1:
-            p, least, place = np.r_[1 - p, p], np.r_[0.05 - least, least], int(level[row] > 0)
+            p, least, place = (
+                np.r_[1 - p, p],
+                np.r_[0.05 - least, least],
+                int(level[row] > 0),
+            )
         p = np.maximum(p, least)
         assert found[row] == pytest.approx(-np.log(p[place] / p.sum()), rel=1e-5)
 
@@ -325,14 +376,20 @@ def test_surprises_are_those_of_linear_regression(rng):
     X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     columns = np.array([0, 0, 1, 2, 2, 2])
     layout = Layout(columns, np.zeros(6, int))
-    score = fit_outlier_score(make_rows(X), np.ones(500), without_gaps(layout), fit_fences(X))
+    score = fit_outlier_score(
+        make_rows(X), np.ones(500), without_gaps(layout), fit_fences(X)
+    )
     covariance = empirical_covariance(X)
     covariance += RIDGE * np.trace(covariance) / 6 * np.eye(6)
     surprises = (X - X.mean(axis=0)) @ score.surprise
     for column in range(3):
         own, others = columns == column, columns != column
-        slope = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others][:, own])
-        expected = (X - X.mean(axis=0))[:, own] - (X - X.mean(axis=0))[:, others] @ slope
+        slope = np.linalg.solve(
+            covariance[np.ix_(others, others)], covariance[others][:, own]
+        )
+        expected = (X - X.mean(axis=0))[:, own] - (X - X.mean(axis=0))[
+            :, others
+        ] @ slope
         np.testing.assert_allclose(surprises[:, own], expected, atol=1e-8)
 
 
@@ -348,10 +405,16 @@ def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_th
     deviations = X - score.gaussian.mean
     ridge = np.linalg.inv(score.gaussian.precision) - empirical_covariance(X)
     for row in (0, 7, 31):
-        covariance = (deviations.T @ deviations - np.outer(*2 * [deviations[row]])) / 60 + ridge
+        covariance = (
+            deviations.T @ deviations - np.outer(*2 * [deviations[row]])
+        ) / 60 + ridge
         precision = np.linalg.inv(covariance)
         surprise = precision @ deviations[row] / precision.diagonal()
-        before = score.gaussian.precision @ deviations[row] / score.gaussian.precision.diagonal()
+        before = (
+            score.gaussian.precision
+            @ deviations[row]
+            / score.gaussian.precision.diagonal()
+        )
         z[row, ends[2] :] *= surprise / before
         expected = np.square(z[row]).sum() / 2
         found = score.score_held_out(make_rows(X), 1.0)[row]
@@ -394,8 +457,12 @@ def test_rarities_are_those_of_rows_held_out(n):
     found = []
     for _ in range(12):
         z = rng.normal(size=(n + 3000, 2))
-        X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.3 * rng.normal(size=(n + 3000, 5))
-        estimator = TiedAutoencoder(2, **(QUICK | {"max_iter": 10}), trim=False).fit(X[:n])
+        X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.3 * rng.normal(
+            size=(n + 3000, 5)
+        )
+        estimator = TiedAutoencoder(2, **(QUICK | {"max_iter": 10}), trim=False).fit(
+            X[:n]
+        )
         rarity = estimator.rarity(X[n:])
         calibrated = n if n < 1000 else n // 10
         for one_in in (20, 100):

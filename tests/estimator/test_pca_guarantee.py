@@ -31,7 +31,9 @@ def pca_errors(train: np.ndarray, others: np.ndarray, width: int) -> list[float]
     errors = []
     for rows in (train, others):
         scaled = scaler.transform(rows)
-        errors.append(np.mean((pca.inverse_transform(pca.transform(scaled)) - scaled) ** 2))
+        errors.append(
+            np.mean((pca.inverse_transform(pca.transform(scaled)) - scaled) ** 2)
+        )
     return errors
 
 
@@ -55,19 +57,30 @@ def test_not_worse_on_scikit_learns_tables(name):
     width = max(1, X.shape[1] // 4)
     steps = {"max_iter": 3} if name == "digits" else {}
     estimator = TiedAutoencoder(width, random_state=0, trim=False, **steps).fit(train)
-    ours, of_pca = own_errors(estimator, train, held_out), pca_errors(train, held_out, width)
+    ours, of_pca = (
+        own_errors(estimator, train, held_out),
+        pca_errors(train, held_out, width),
+    )
     assert ours[0] <= 1.001 * of_pca[0]
     assert ours[1] <= 1.01 * of_pca[1]
 
 
 @slow
-@given(seed=st.integers(0, 99), width=st.integers(1, 3), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+@given(
+    seed=st.integers(0, 99),
+    width=st.integers(1, 3),
+    scale=st.sampled_from([1e-3, 1.0, 1e4]),
+)
 @settings(max_examples=6, deadline=None)
 def test_is_pca_where_there_is_nothing_else_to_find(seed, width, scale):
     rng = np.random.default_rng(seed)
-    X = scale * (rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6)) + rng.normal(size=(120, 6)))
+    X = scale * (
+        rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6)) + rng.normal(size=(120, 6))
+    )
     estimator = TiedAutoencoder(width, max_iter=30, random_state=0).fit(X)
-    np.testing.assert_array_less(own_errors(estimator, X), 1.001 * pca_errors(X, X, width)[0])
+    np.testing.assert_array_less(
+        own_errors(estimator, X), 1.001 * pca_errors(X, X, width)[0]
+    )
 
 
 def make_rare_levels(seed: int, n: int = 120) -> np.ndarray:
@@ -76,7 +89,9 @@ def make_rare_levels(seed: int, n: int = 120) -> np.ndarray:
     Levels so far apart are those of an inverse document frequency, log(n / count).
     """
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 9)) + 0.7 * rng.normal(size=(n, 9))
+    X = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 9)) + 0.7 * rng.normal(
+        size=(n, 9)
+    )
     X[:, 3:6] = np.sinh(X[:, 3:6])
     for column in range(6, 9):
         levels = np.sort(rng.exponential(size=4))
@@ -91,7 +106,9 @@ def make_rare_levels(seed: int, n: int = 120) -> np.ndarray:
 @pytest.mark.parametrize("n_absurd", [0, 2])
 @given(seed=st.integers(0, 999))
 @settings(max_examples=8)
-def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(seed, gaps, n_absurd):
+def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(
+    seed, gaps, n_absurd
+):
     X = make_rare_levels(seed)
     rng = np.random.default_rng(seed)
     X[rng.uniform(size=X.shape) < gaps] = np.nan
@@ -106,7 +123,9 @@ def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(seed, gap
     of_pca = pca.inverse_transform(pca.transform(filled))
     ours = scaler.transform(estimator.reconstruct(X))
     present = ~np.isnan(X)
-    errors = [np.mean((rows - scaler.transform(X))[present] ** 2) for rows in (ours, of_pca)]
+    errors = [
+        np.mean((rows - scaler.transform(X))[present] ** 2) for rows in (ours, of_pca)
+    ]
     assert errors[0] <= 1.001 * errors[1]
 
 

@@ -11,14 +11,16 @@ import pytest
 from scipy.optimize import check_grad
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.activations import ACTIVATIONS
-from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._training import lbfgs, schedule
-from keras_tied.estimator._training.members import HeldOut, Member, is_better
-from keras_tied.estimator._training.nadam import Nadam, take_steps
-from keras_tied.estimator._training.rows import TrainingRows
-from keras_tied.estimator._training.stack import Objective, Stack, flatten
-from keras_tied.estimator.internal import Parameters, baseline_errors, fit_rows
+from keras_tied.fitted.activations import ACTIVATIONS
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.value import baseline_errors
+from keras_tied.fitting import lbfgs, schedule
+from keras_tied.fitting.fit import fit_rows
+from keras_tied.fitting.members import HeldOut, Member, is_better
+from keras_tied.fitting.nadam import Nadam, take_steps
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.rows import TrainingRows
+from keras_tied.fitting.stack import Objective, Stack, flatten
 
 SIZES = (5, 8, 7, 2)
 NAMES = ("kernels", "biases", "decoder_biases", "gains")
@@ -49,7 +51,9 @@ def find_loss(arrays, network, rows, *, weight_decay=0.0, sparsity=0.0):
     """The formula of the loss, in JAX, of arrays by their names."""
     activate = getattr(jax.nn, network.activation)
     activate = (
-        (lambda x: jax.nn.gelu(x, approximate=False)) if "gelu" in str(activate) else activate
+        (lambda x: jax.nn.gelu(x, approximate=False))
+        if "gelu" in str(activate)
+        else activate
     )
 
     def bend(units):
@@ -86,16 +90,22 @@ def test_losses_and_gradients_are_those_of_jax(activation, missing):
     stack, losses = find_gradient(networks, rows, Objective(**penalties))
     for place, network in enumerate(networks):
         arrays = {name: getattr(network, name) for name in NAMES}
-        loss, gradient = jax.value_and_grad(find_loss)(arrays, network, rows, **penalties)
+        loss, gradient = jax.value_and_grad(find_loss)(
+            arrays, network, rows, **penalties
+        )
         np.testing.assert_allclose(losses[place], loss, rtol=1e-5)
         expected = np.concatenate([g.ravel() for name in NAMES for g in gradient[name]])
-        np.testing.assert_allclose(stack.gradient[place], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            stack.gradient[place], expected, rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_the_gradient_equals_central_differences(noise):
     """With noise, too, which is the same for the same step."""
-    objective = Objective(weight_decay=0.01, sparsity=0.1, noise=noise, seed=3, share=0.7)
+    objective = Objective(
+        weight_decay=0.01, sparsity=0.1, noise=noise, seed=3, share=0.7
+    )
     network, rows = make_network("silu"), make_rows(6, 0.3)
     stack, _ = find_gradient([network], rows, objective)
 
@@ -106,7 +116,9 @@ def test_the_gradient_equals_central_differences(noise):
         return loss[0], stack.gradient[0].copy()
 
     start = flatten(network).astype(float)
-    error = check_grad(lambda x: compute(x)[0], lambda x: compute(x)[1], start, epsilon=1e-7)
+    error = check_grad(
+        lambda x: compute(x)[0], lambda x: compute(x)[1], start, epsilon=1e-7
+    )
     assert error < 1e-5 * np.linalg.norm(compute(start)[1])
 
 
@@ -140,7 +152,9 @@ def test_steps_are_those_of_the_formula(rng):
     numbers, gradients = rng.normal(size=4), rng.normal(size=(3, 4))
     expected, average, square = numbers.copy(), 0.0, 0.0
     nadam = Nadam.begin(numbers)
-    for step, (g, rate) in enumerate(zip(gradients, (0.01, 0.02, 0.005), strict=True), 1):
+    for step, (g, rate) in enumerate(
+        zip(gradients, (0.01, 0.02, 0.005), strict=True), 1
+    ):
         nadam.move(numbers, g.copy(), rate)
         average, square = 0.9 * average + 0.1 * g, 0.99 * square + 0.01 * g**2
         nesterov = 0.9 * average / (1 - 0.9 ** (step + 1)) + 0.1 * g / (1 - 0.9**step)
@@ -152,7 +166,15 @@ def train(networks, rows, weights, batches, rates):
     stack = Stack(networks)
     nadam = Nadam.begin(stack.numbers)
     weights = np.asarray(weights, np.float32)
-    take_steps(stack, nadam, rows, weights, np.array(batches), rates, Objective(weight_decay=0.01))
+    take_steps(
+        stack,
+        nadam,
+        rows,
+        weights,
+        np.array(batches),
+        rates,
+        Objective(weight_decay=0.01),
+    )
     return stack
 
 
@@ -180,7 +202,9 @@ def test_numbers_are_those_of_the_network():
     network = make_network()
     again = Stack([make_network(seed=1), network]).make_network(1)
     for name in NAMES:
-        for one, other in zip(getattr(network, name), getattr(again, name), strict=True):
+        for one, other in zip(
+            getattr(network, name), getattr(again, name), strict=True
+        ):
             np.testing.assert_array_equal(one, other)
 
 
@@ -206,7 +230,9 @@ def test_lbfgs_ends_where_the_gradient_is_0(rng):
     assert sizes[1] < 0.01 * sizes[0]
 
 
-@pytest.mark.parametrize("solver", ["nadam", pytest.param("lbfgs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "solver", ["nadam", pytest.param("lbfgs", marks=pytest.mark.slow)]
+)
 def test_a_curve_is_learned_by_either_solver(solver, rng):
     angle = rng.uniform(-2, 2, 400)
     X = np.column_stack([angle, angle**2, np.sin(2 * angle), np.cos(angle)])
@@ -226,11 +252,15 @@ def test_sparsity_makes_codes_smaller(rng):
 
 
 def test_without_hidden_layers_the_solver_stays_at_pca(rng):
-    X = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 6)) + 0.1 * rng.normal(size=(300, 6))
+    X = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 6)) + 0.1 * rng.normal(
+        size=(300, 6)
+    )
     settings = {"trim": False, "random_state": 0}
     linear = TiedAutoencoder(2, hidden_layer_sizes=(), **settings).fit(X)
     pca = np.linalg.svd((X - X.mean(0)) / X.std(0))[1] ** 2
-    assert linear.reconstruction_r2_ == pytest.approx(pca[:2].sum() / pca.sum(), abs=1e-3)
+    assert linear.reconstruction_r2_ == pytest.approx(
+        pca[:2].sum() / pca.sum(), abs=1e-3
+    )
 
 
 @pytest.mark.slow
@@ -241,7 +271,10 @@ def test_few_rows_are_learned_alike_bit_by_bit_and_without_jax():
         "codes = TiedAutoencoder(1, max_iter=40, random_state=0).fit(X).transform(X);"
         "assert not {'jax', 'keras'} & set(sys.modules); print(codes.tobytes().hex())"
     )
-    done = [subprocess.run([sys.executable, "-c", code], capture_output=True) for _ in range(2)]
+    done = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True)
+        for _ in range(2)
+    ]
     assert done[0].returncode == 0, done[0].stderr
     assert done[0].stdout == done[1].stdout
 
@@ -282,7 +315,9 @@ assert os.waitpid(child, 0)[1] == 0
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork")
 def test_a_fit_in_a_forked_child_ends_as_the_one_in_its_parent():
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS], check=True, timeout=60
+    )
 
 
 def test_the_learning_rate_rises_and_falls():
@@ -313,12 +348,21 @@ def test_a_loss_that_is_not_finite_says_so(rows):
 def test_copies_of_rows_are_no_more_evidence():
     """The standard error is that of the different rows, each of which is held out in 10 copies."""
     X = np.zeros((2000, 5), np.float32)
-    rows = TrainingRows(np.tile(X, (10, 1)), np.tile(X, (10, 1)), np.ones(20_000), copies=10)
-    gains = np.resize([0.88, 0.88, -0.82, -0.82], 2000)  # mean 0.03, standard deviation 0.85
-    for count, better in ((2000, True), (500, False)):  # standard errors of 0.019 and 0.038
+    rows = TrainingRows(
+        np.tile(X, (10, 1)), np.tile(X, (10, 1)), np.ones(20_000), copies=10
+    )
+    gains = np.resize(
+        [0.88, 0.88, -0.82, -0.82], 2000
+    )  # mean 0.03, standard deviation 0.85
+    for count, better in (
+        (2000, True),
+        (500, False),
+    ):  # standard errors of 0.019 and 0.038
         weights = np.ones(10 * count)
         held_out = rows.select(np.arange(count))
-        member = Member(make_network(), held_out, weights, held_out, weights, held_out.principal)
+        member = Member(
+            make_network(), held_out, weights, held_out, weights, held_out.principal
+        )
         network = HeldOut([1.0 - np.tile(gains[:count], 10)], 0.97, None)
         pca = HeldOut([weights], 1.0, None)
         assert is_better([member], network, pca) == better

@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.blocks import map_blocks
+from keras_tied.fitted.blocks import map_blocks
 
 METHODS = "transform reconstruct reconstruction_error score_samples predict".split()
 
@@ -29,7 +29,12 @@ METHODS = "transform reconstruct reconstruction_error score_samples predict".spl
 @pytest.fixture(scope="module")
 def network(digits) -> TiedAutoencoder:
     """A network with a hidden layer; tests must not change it."""
-    settings = {"hidden_layer_sizes": 16, "sparsity": 1e-6, "max_iter": 2, "random_state": 0}
+    settings = {
+        "hidden_layer_sizes": 16,
+        "sparsity": 1e-6,
+        "max_iter": 2,
+        "random_state": 0,
+    }
     return TiedAutoencoder(4, **settings).fit(digits[:300])
 
 
@@ -50,7 +55,9 @@ def two_blas_threads() -> Iterator[None]:
 
 def blas_threads() -> list[int]:
     libraries = threadpool_info()
-    return [library["num_threads"] for library in libraries if library["user_api"] == "blas"]
+    return [
+        library["num_threads"] for library in libraries if library["user_api"] == "blas"
+    ]
 
 
 def wait_for_blas_threads(expected: list[int]) -> None:
@@ -123,8 +130,12 @@ def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
 
 
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
-    encoder = keras.Sequential([keras.Input((64,)), layers.Dense(5, "relu"), layers.Dense(3)])
-    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(digits[:100])
+    encoder = keras.Sequential(
+        [keras.Input((64,)), layers.Dense(5, "relu"), layers.Dense(3)]
+    )
+    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(
+        digits[:100]
+    )
     copy = pickle.loads(pickle.dumps(estimator))  # which has compiled nothing yet
     sizes = (1, 300, 5, 1000, 20, 256, 257, 3)
     expected = [estimator.reconstruct(digits[:size]) for size in sizes]
@@ -183,7 +194,10 @@ print([codes[child] for child in children])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_eight_forked_children_compute_as_their_parent():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=300
+        [sys.executable, "-W", "ignore", "-c", FORKS],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.stdout.strip() == str([0] * 8), done.stderr
 
@@ -218,7 +232,9 @@ def test_a_fork_waits_until_no_thread_is_within_a_block(two_blas_threads):
 def test_joblib_computes_the_same(backend, network, digits):
     parts = np.array_split(digits, 4)
     with joblib.parallel_config(backend=backend):
-        found = joblib.Parallel(n_jobs=2)(joblib.delayed(network.transform)(p) for p in parts)
+        found = joblib.Parallel(n_jobs=2)(
+            joblib.delayed(network.transform)(p) for p in parts
+        )
     for codes, part in zip(found, parts, strict=True):
         np.testing.assert_allclose(codes, network.transform(part), atol=1e-5)
 
@@ -241,7 +257,9 @@ def test_a_pickle_is_used_without_keras(network, digits, tmp_path):
     subprocess.run([sys.executable, "-c", ELSEWHERE, tmp_path / "pickle"], check=True)
 
 
-def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(two_blas_threads):
+def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
+    two_blas_threads,
+):
     within: set[int] = set()
 
     def block(part: slice) -> None:
@@ -315,7 +333,9 @@ def test_ctrl_c_ends_a_large_call(ctrl_c, two_blas_threads, network, digits):
 
 
 @pytest.mark.no_cover  # or coverage itself is interrupted, and leaves its lock taken
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such timers here")
+@pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="there are no such timers here"
+)
 def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
     def interrupt(*_) -> None:
         raise KeyboardInterrupt
@@ -375,9 +395,14 @@ def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
 @pytest.mark.slow
 def test_partial_fit_goes_on_after_a_pickle_as_without_one(digits):
     """In a single step, for which the order of the rows does not matter."""
-    estimator = TiedAutoencoder(3, batch_size=512, random_state=0).partial_fit(digits[:512])
+    estimator = TiedAutoencoder(3, batch_size=512, random_state=0).partial_fit(
+        digits[:512]
+    )
     copy = pickle.loads(pickle.dumps(estimator))
-    codes = [each.partial_fit(digits[512:1024]).transform(digits) for each in (estimator, copy)]
+    codes = [
+        each.partial_fit(digits[512:1024]).transform(digits)
+        for each in (estimator, copy)
+    ]
     np.testing.assert_allclose(*codes, atol=1e-4)
 
 

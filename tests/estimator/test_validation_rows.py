@@ -43,8 +43,12 @@ def test_no_row_is_held_out_of_those_to_fit_to():
 
 def test_a_network_is_judged_by_these_rows():
     X = make_rows(1500, 0)
-    no_curve = np.random.default_rng(0).normal(size=(300, 6)) * X.std(axis=0) + X.mean(axis=0)
-    assert TiedAutoencoder(2, max_iter=30, random_state=0).fit(X, X_val=no_curve).is_pca_
+    no_curve = np.random.default_rng(0).normal(size=(300, 6)) * X.std(axis=0) + X.mean(
+        axis=0
+    )
+    assert (
+        TiedAutoencoder(2, max_iter=30, random_state=0).fit(X, X_val=no_curve).is_pca_
+    )
 
 
 def test_frames_with_categories_and_gaps_are_encoded_alike():

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator.internal import measure_hidden
+from keras_tied.fitting.width import measure_hidden
 
 
 def make_table(n_factors, n=900, d=8, seed=0):
@@ -28,7 +28,10 @@ def test_it_is_kept_by_files_clones_and_batches(tmp_path):
     autoencoder = TiedAutoencoder("auto", random_state=0).fit(X)
     autoencoder.save(tmp_path / "model.safetensors")
     again = TiedAutoencoder.load(tmp_path / "model.safetensors")
-    assert (again.n_components, again.n_components_) == ("auto", autoencoder.n_components_)
+    assert (again.n_components, again.n_components_) == (
+        "auto",
+        autoencoder.n_components_,
+    )
     assert clone(again).fit(X).n_components_ == autoencoder.n_components_
     batches = TiedAutoencoder("auto", random_state=0).partial_fit(X)
     assert batches.partial_fit(X).n_components_ == autoencoder.n_components_
@@ -37,13 +40,20 @@ def test_it_is_kept_by_files_clones_and_batches(tmp_path):
 def test_a_generator_is_used_once_for_the_fit_itself():
     X = make_table(2, n=45)
     state = np.random.RandomState(3)
-    width = TiedAutoencoder("auto", random_state=np.random.RandomState(3)).fit(X).n_components_
+    width = (
+        TiedAutoencoder("auto", random_state=np.random.RandomState(3))
+        .fit(X)
+        .n_components_
+    )
     TiedAutoencoder(width, random_state=np.random.RandomState(3)).fit(X)
     assert TiedAutoencoder("auto", random_state=state).fit(X).n_components_ == width
 
 
 def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays():
-    rows, columns = np.random.default_rng(0).normal(size=(200, 6)), np.array([0, 1, 1, 1, 2, 2])
+    rows, columns = (
+        np.random.default_rng(0).normal(size=(200, 6)),
+        np.array([0, 1, 1, 1, 2, 2]),
+    )
     seen = []
 
     def reconstruct(imputed):
@@ -66,7 +76,8 @@ def test_a_frame_with_categories_is_taken():
     sizes = np.random.default_rng(0).normal(size=45)
     frame = pd.DataFrame({"kind": kinds, "size": sizes, "weight": 2 * sizes})
     autoencoder = TiedAutoencoder("auto", random_state=0).fit(frame)
-    # Size and weight, which are hidden values of each other, are in the code, whatever else is.
+    # Size and weight, which are hidden values of each other, are in the code, whatever
+    # else is.
     np.testing.assert_allclose(autoencoder.feature_r2_[-2:], 1.0, atol=1e-3)
 
 

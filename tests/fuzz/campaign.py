@@ -4,11 +4,12 @@
     python tests/fuzz/campaign.py models --count 100000
     python tests/fuzz/campaign.py csv keras --count 2000
 
-The count is shared among the formats of tables; models are so many of each kind. Prints a line for
-each kind, with how many were refused, the growth of memory over that of reading a sound file, in
-MiB, and the seeds of those that ended otherwise: with a crash, no end, too much memory, another
-exception, something run, written or imported, or another content than was promised. A seed that
-fails is read again by itself: a machine that stood still is no finding.
+The count is shared among the formats of tables; models are so many of each kind. Prints
+a line for each kind, with how many were refused, the growth of memory over that of
+reading a sound file, in MiB, and the seeds of those that ended otherwise: with a crash,
+no end, too much memory, another
+exception, something run, written or imported, or another content than was promised. A
+seed that fails is read again by itself: a machine that stood still is no finding.
 """
 
 import argparse
@@ -30,7 +31,9 @@ def read_mutants(kind: str, first: int, count: int) -> tuple[list[str], str]:
     if done.returncode == 0:
         return done.stdout.splitlines(), ""
     errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return done.stdout.splitlines(), next((e for e in errors if "Timeout" in e), errors[-1])
+    return done.stdout.splitlines(), next(
+        (e for e in errors if "Timeout" in e), errors[-1]
+    )
 
 
 def run(kind: str, first: int, count: int) -> bool:
@@ -51,11 +54,15 @@ def run(kind: str, first: int, count: int) -> bool:
             lines = read_mutants(kind, seed, n)[0] if n else ["done 0 0"]
             n += 1
         _, refused, used = lines[-1].split()
-        n_refused, growth, seed = n_refused + int(refused), max(growth, int(used)), seed + n
+        n_refused, growth, seed = (
+            n_refused + int(refused),
+            max(growth, int(used)),
+            seed + n,
+        )
     print(
-        f"{kind}: {count} mutants from seed {first}, {n_refused} refused, {growth} MiB more, "
-        f"{len(failures)} failures, {n_unsure} that did not fail again, "
-        f"{time.perf_counter() - begin:.0f} s",
+        f"{kind}: {count} mutants from seed {first}, {n_refused} refused, {growth} MiB"
+        f" more, {len(failures)} failures, {n_unsure} that did not fail again,"
+        f" {time.perf_counter() - begin:.0f} s",
         flush=True,
     )
     return not failures
@@ -63,7 +70,9 @@ def run(kind: str, first: int, count: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kinds", nargs="+", choices=["tables", "models", *FORMATS, *MODELS])
+    parser.add_argument(
+        "kinds", nargs="+", choices=["tables", "models", *FORMATS, *MODELS]
+    )
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
     given = parser.parse_args()

@@ -2,9 +2,10 @@
 
     LD_PRELOAD=failing_io.so python tests/fuzz/failing_io.py
 
-prints, for each writer, how many calls it makes, and ends with a count. After each failure the file
-is the old one or the new one, whole; nothing is left beside it; and there is one sentence. What is
-written is on the disk before it gets its name, and the name before the writer ends.
+prints, for each writer, how many calls it makes, and ends with a count. After each
+failure the file is the old one or the new one, whole; nothing is left beside it; and
+there is one sentence. What is written is on the disk before it gets its name, and the
+name before the writer ends.
 """
 
 import ctypes
@@ -22,7 +23,9 @@ from sklearn.datasets import load_iris
 from keras_tied.tables import open_table, write_table
 
 X = load_iris(return_X_y=True)[0]
-ROWS = pa.record_batch({"name": [f"row {i}" for i in range(9000)], "x": np.arange(9000.0)})
+ROWS = pa.record_batch(
+    {"name": [f"row {i}" for i in range(9000)], "x": np.arange(9000.0)}
+)
 ESTIMATOR = keras_tied.TiedAutoencoder(1, max_iter=3, random_state=0).fit(X)
 
 
@@ -41,7 +44,10 @@ def train(path: Path) -> None:
 
 
 WRITERS = {
-    "model.safetensors": (ESTIMATOR.save, lambda path: keras_tied.load(path).transform(X).sum()),
+    "model.safetensors": (
+        ESTIMATOR.save,
+        lambda path: keras_tied.load(path).transform(X).sum(),
+    ),
     **{
         f"rows.{ending}": (
             lambda path: write_table(path, [ROWS]),
@@ -72,7 +78,8 @@ def main() -> None:
             calls = shim.list_calls().decode()
             shim.fail_at(b"", 0)
             n_calls = len(calls)
-            # Whatever reaches the disk before a power cut, the name stands for whole content.
+            # Whatever reaches the disk before a power cut, the name stands for whole
+            # content.
             assert re.fullmatch("[owc]*w[oc]*s[oc]*r[oc]*s[oc]*", calls), (file, calls)
             n_failed = 0
             for n in range(1, n_calls + 1):
@@ -95,7 +102,8 @@ def main() -> None:
             path.unlink(missing_ok=True)
             total += n_calls
             print(
-                f"{file}: {n_calls} calls, {n_failed} of {2 * n_calls} failures raise", flush=True
+                f"{file}: {n_calls} calls, {n_failed} of {2 * n_calls} failures raise",
+                flush=True,
             )
     assert not any("\n" in sentence for sentence in sentences)
     print("done", total)

@@ -2,10 +2,11 @@
 
     python tests/fuzz/gadgets.py
 
-A file of an estimator names classes where `encoder` is the user's own. Each class and function that
-Keras exports is put there, with a path for each of its arguments in turn. Nothing may open that
-path, write a file, run a program or open a connection; the file is refused with a `ValueError`, or
-its object is made. Prints how many there were, and what did harm.
+A file of an estimator names classes where `encoder` is the user's own. Each class and
+function that Keras exports is put there, with a path for each of its arguments in turn.
+Nothing may open that path, write a file, run a program or open a connection; the file
+is refused with a `ValueError`, or its object is made. Prints how many there were, and
+what did harm.
 """
 
 import contextlib
@@ -24,9 +25,17 @@ import keras_tied  # noqa: F401  # settles the backend before Keras is imported
 # isort: split
 import keras
 
-from keras_tied.estimator._files.contents import deserialize_params
+from keras_tied.fitted.file.contents import deserialize_params
 
-EVENTS = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "shutil.", "urllib.")
+EVENTS = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "shutil.",
+    "urllib.",
+)
 
 
 def list_symbols() -> Iterator[tuple[str, str, Any]]:
@@ -43,10 +52,17 @@ def list_symbols() -> Iterator[tuple[str, str, Any]]:
                     yield name, symbol, value
 
 
-def list_configs(module: str, name: str, value: Any, path: str) -> Iterator[dict[str, Any]]:
+def list_configs(
+    module: str, name: str, value: Any, path: str
+) -> Iterator[dict[str, Any]]:
     base = {"module": module, "class_name": name, "registered_name": name}
     if not inspect.isclass(value):
-        yield {"module": module, "class_name": "function", "config": name, "registered_name": name}
+        yield {
+            "module": module,
+            "class_name": "function",
+            "config": name,
+            "registered_name": name,
+        }
         yield {**base, "config": {}}
         return
     yield {**base, "config": {}}
@@ -92,7 +108,15 @@ def main() -> None:
                     watching = ""
     for what, arguments in harm.items():
         print(what, arguments)
-    print("done", len(symbols), "symbols", n_configs, "configurations", n_refused, "refused")
+    print(
+        "done",
+        len(symbols),
+        "symbols",
+        n_configs,
+        "configurations",
+        n_refused,
+        "refused",
+    )
 
 
 if __name__ == "__main__":

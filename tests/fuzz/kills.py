@@ -4,13 +4,17 @@
     python tests/fuzz/kills.py train --kills 100 --images FOLDER
     python tests/fuzz/kills.py cost --images FOLDER
 
-A command is killed by SIGKILL at a moment drawn from the time that it takes; its output is then the
-one before it, or the new one, whole. It is run again to its end after each kill, or each `--again`
-kills: the output is that of an undisturbed run, and nothing is left beside it or in TMPDIR. What
-`fit` writes when it has trained, and not measured the errors yet, is a model with fewer notes.
-`train` kills a deep autoencoder's training with checkpoints, and resumes it after each kill: it
-ends in bitwise the same weights, optimizer and history. `cost` prints what checkpoints take of a
-training. `--images` names the folder of MNIST's files; without it, images are drawn at random.
+A command is killed by SIGKILL at a moment drawn from the time that it takes; its output
+is then the one before it, or the new one, whole. It is run again to its end after each
+kill, or each `--again`
+kills: the output is that of an undisturbed run, and nothing is left beside it or in
+    TMPDIR. What
+`fit` writes when it has trained, and not measured the errors yet, is a model with fewer
+notes. `train` kills a deep autoencoder's training with checkpoints, and resumes it
+after each kill: it ends in bitwise the same weights, optimizer and history. `cost`
+prints what checkpoints take of a
+training. `--images` names the folder of MNIST's files; without it, images are drawn at
+random.
 """
 
 import argparse
@@ -34,7 +38,13 @@ import pyarrow.parquet as pq
 
 COMMANDS = {
     "fit": ["fit", "rows.parquet", "-o", "out/new.safetensors", "--epochs", "30"],
-    "encode": ["encode", "model.safetensors", "rows.parquet", "-o", "out/codes.parquet"],
+    "encode": [
+        "encode",
+        "model.safetensors",
+        "rows.parquet",
+        "-o",
+        "out/codes.parquet",
+    ],
     "score": ["score", "model.safetensors", "rows.parquet", "-o", "out/scores.csv"],
     "report": ["report", "model.safetensors", "rows.parquet", "-o", "out/report.html"],
 }
@@ -49,14 +59,18 @@ def save_rows(path: Path, n: int) -> None:
     numbers = code @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(size=(n, 5))
     columns = {f"x{i}": numbers[:, i].round(4) for i in range(5)}
     columns |= {"colour": np.array(["red", "green", "blue"])[rng.integers(3, size=n)]}
-    columns |= {"day": (np.datetime64("2020-01-01") + rng.integers(999, size=n)).astype("M8[D]")}
+    columns |= {
+        "day": (np.datetime64("2020-01-01") + rng.integers(999, size=n)).astype("M8[D]")
+    }
     columns |= {"yes": code[:, 0] > 0}
     pq.write_table(pa.table(columns), path)
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
-    return subprocess.Popen(arguments, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        arguments, cwd=folder, env=environment, stdout=subprocess.DEVNULL
+    )
 
 
 def run(arguments: list[str], folder: Path) -> float:
@@ -85,7 +99,9 @@ def read_output(path: Path) -> Any:
     if path.suffix != ".safetensors" or content == OLD:
         return content
     (length,) = struct.unpack("<Q", content[:8])
-    document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["keras_tied"])
+    document = json.loads(
+        json.loads(content[8 : 8 + length])["__metadata__"]["keras_tied"]
+    )
     notes = {k: v for k, v in document["notes"].items() if k not in TIMES}
     return document["settings"], notes, content[8 + length :]
 
@@ -121,14 +137,21 @@ def kill_command(
             seconds = run(arguments, folder)  # which depends on what else runs
             n_again_run += 1
             print(name, n_killed, "kills", n_again_run, "ended", flush=True)
-            assert read_output(out) == whole, "another output than that of an undisturbed run"
+            assert read_output(out) == whole, (
+                "another output than that of an undisturbed run"
+            )
             assert os.listdir(out.parent) == [out.name], os.listdir(out.parent)
-    left = [each for each in (folder / "tmp").iterdir() if each.name.startswith("keras-tied")]
+    left = [
+        each
+        for each in (folder / "tmp").iterdir()
+        if each.name.startswith("keras-tied")
+    ]
     out.unlink()
     print(
-        f"{name}: {seconds:.1f} s; {n_killed} kills, {n_parts} left a part file, {n_new} outputs "
-        f"were new, the others as before; {n_again_run} runs to the end gave what an undisturbed "
-        f"one gives, with nothing beside it; left in TMPDIR: {len(left)}",
+        f"{name}: {seconds:.1f} s; {n_killed} kills, {n_parts} left a part file,"
+        f" {n_new} outputs were new, the others as before; {n_again_run} runs to the"
+        " end gave what an undisturbed one gives, with nothing beside it; left in"
+        f" TMPDIR: {len(left)}",
         flush=True,
     )
 
@@ -172,7 +195,8 @@ def train(images: str, out: Path, checkpoint: Path, pace: float | None) -> None:
     rate = keras.optimizers.schedules.CosineDecay(1e-3, 1000)
     model.compile(keras.optimizers.Adam(rate), "mse")
     begin = time.perf_counter()
-    # Other backends take epochs together, and keep checkpoints, where all rows are one batch.
+    # Other backends take epochs together, and keep checkpoints, where all rows are one
+    # batch.
     history = fit(
         model,
         rows,
@@ -186,8 +210,8 @@ def train(images: str, out: Path, checkpoint: Path, pace: float | None) -> None:
     whole = time.perf_counter() - begin
     if pace is None:
         print(
-            f"{len(seconds)} checkpoints of {1000 * np.median(seconds):.0f} ms in {whole:.1f} s: "
-            f"{100 * sum(seconds) / whole:.2f} %"
+            f"{len(seconds)} checkpoints of {1000 * np.median(seconds):.0f} ms in"
+            f" {whole:.1f} s: {100 * sum(seconds) / whole:.2f} %"
         )
     values = [*model.variables, *model.optimizer.variables]
     arrays = [keras.ops.convert_to_numpy(value) for value in values]
@@ -200,9 +224,13 @@ def read_cpu_seconds(number: int) -> float:
     return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random) -> None:
+def kill_training(
+    folder: Path, images: str, n_kills: int, chance: random.Random
+) -> None:
     import_module("keras_tied")
-    import_module("keras")  # once, as it takes longer than the training; a backend starts later
+    import_module(
+        "keras"
+    )  # once, as it takes longer than the training; a backend starts later
     import_module("keras_tied.training")
     kept, out = folder / "kept", folder / "out" / "trained.npz"
 
@@ -217,7 +245,9 @@ def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random
         finally:
             os._exit(code)
 
-    for _ in range(2):  # the second finds what the first has compiled, as all others will
+    for _ in range(
+        2
+    ):  # the second finds what the first has compiled, as all others will
         out.unlink(missing_ok=True)
         _, code, usage = os.wait4(start(), 0)
         assert code == 0
@@ -245,9 +275,9 @@ def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random
             n_ended += 1
             print(n_killed, "kills", n_resumed, "resumed", n_ended, "ended", flush=True)
     print(
-        f"train: {seconds:.1f} s of CPU; {n_killed} kills, {n_resumed} starts from a checkpoint, "
-        f"{n_ended} runs to the end, equal in {len(whole)} arrays to an undisturbed one, with "
-        "no checkpoint left",
+        f"train: {seconds:.1f} s of CPU; {n_killed} kills, {n_resumed} starts from a"
+        f" checkpoint, {n_ended} runs to the end, equal in {len(whole)} arrays to an"
+        " undisturbed one, with no checkpoint left",
         flush=True,
     )
 

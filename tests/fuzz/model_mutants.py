@@ -1,7 +1,9 @@
 """Mutants of model files, which may be refused in a `ValueError`.
 
-Some have bytes changed anywhere: they are refused, or give what the sound file gives. In others the
-checksums are right, as whoever means harm would have them, and parts are changed below them: the
+Some have bytes changed anywhere: they are refused, or give what the sound file gives.
+In others the
+checksums are right, as whoever means harm would have them, and parts are changed below
+them: the
 JSON, or the file of weights of a Keras archive. They may give anything.
 """
 
@@ -22,21 +24,55 @@ import keras_tied
 sys.path.append(str(Path(__file__).parents[1] / "estimator"))
 from model_files import FOLDER, KINDS, pack
 
-CANARY = "from pathlib import Path\nPath(__file__ + '.ran').touch()\nharm = Harm = print\n"
+CANARY = (
+    "from pathlib import Path\nPath(__file__ + '.ran').touch()\nharm = Harm = print\n"
+)
 HARM: list[Any] = [
-    {"module": "canary", "class_name": "Harm", "config": {}, "registered_name": "canary>Harm"},
+    {
+        "module": "canary",
+        "class_name": "Harm",
+        "config": {},
+        "registered_name": "canary>Harm",
+    },
     {"module": "canary", "class_name": "Harm", "config": {}, "registered_name": None},
-    {"module": "canary", "class_name": "function", "config": "harm", "registered_name": "function"},
-    {"module": "os", "class_name": "function", "config": "system", "registered_name": "function"},
+    {
+        "module": "canary",
+        "class_name": "function",
+        "config": "harm",
+        "registered_name": "function",
+    },
+    {
+        "module": "os",
+        "class_name": "function",
+        "config": "system",
+        "registered_name": "function",
+    },
     {
         "module": "keras.layers",
         "class_name": "Lambda",
-        "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAAAAA="}}},
+        "config": {
+            "function": {"class_name": "__lambda__", "config": {"code": "4wAAAAA="}}
+        },
         "registered_name": None,
     },
     {"class_name": "__numpy__", "config": {"value": [1.0, 2.0], "dtype": "float32"}},
     {"class_name": "__tensor__", "config": {"value": [[1.0]], "dtype": "int8"}},
-    *(None, True, -1, 0, 2.5, 1e308, 10**30, "", "canary", [], {}, [[]], "relu", "float16"),
+    *(
+        None,
+        True,
+        -1,
+        0,
+        2.5,
+        1e308,
+        10**30,
+        "",
+        "canary",
+        [],
+        {},
+        [[]],
+        "relu",
+        "float16",
+    ),
 ]
 """Values that stand for some of a configuration."""
 
@@ -92,7 +128,9 @@ class Models:
     def __init__(self, ending: str, folder: Path) -> None:
         self.mutate_parts = mutate_archive if ending == "keras" else mutate_settings
         self.names = ["encoder"] if ending == "keras" else KINDS
-        self.contents = {name: (FOLDER / f"{name}.{ending}").read_bytes() for name in self.names}
+        self.contents = {
+            name: (FOLDER / f"{name}.{ending}").read_bytes() for name in self.names
+        }
         self.path = folder / f"mutant.{ending}"
         folder.joinpath("canary.py").write_text(CANARY)
         sys.path.append(str(folder))

@@ -2,10 +2,10 @@
 
     python tests/fuzz/mutants.py KIND FIRST COUNT
 
-prints the seed of each mutant before it is read. A kind is a format of tables, `safetensors` or
-`keras`. What is no such file may end in a sentence, and in nothing else; no code of it runs, no
-module is imported for it, no file is written, memory and time have bounds, and what is read is what
-the file promised.
+prints the seed of each mutant before it is read. A kind is a format of tables,
+`safetensors` or `keras`. What is no such file may end in a sentence, and in nothing
+else; no code of it runs, no module is imported for it, no file is written, memory and
+time have bounds, and what is read is what the file promised.
 """
 
 import faulthandler
@@ -25,7 +25,14 @@ Mutate = Callable[[bytes, random.Random], bytes]
 
 SECONDS = 60
 GIBIBYTES = 3  # of addresses; three times as many with Keras, as JAX reserves them
-FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "ctypes.")
+FORBIDDEN = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "ctypes.",
+)
 
 
 def mutate(content: bytes, chance: random.Random) -> bytes:
@@ -47,7 +54,9 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
             case 2:
                 data[place : place + span] = chance.randbytes(span)
             case 3:
-                data[place : place + span] = chance.choice([b"\0", b"\xff", b"\x7f"]) * span
+                data[place : place + span] = (
+                    chance.choice([b"\0", b"\xff", b"\x7f"]) * span
+                )
             case 4:
                 del data[place : place + span]
             case 5:
@@ -96,7 +105,9 @@ class Watch:
         if harm:
             self.is_on = False
             traceback.print_stack()
-            print(f"it did this: {event} {arguments!r:.200}", file=sys.stderr, flush=True)
+            print(
+                f"it did this: {event} {arguments!r:.200}", file=sys.stderr, flush=True
+            )
             os._exit(3)  # no handler of errors shall hide it
 
 

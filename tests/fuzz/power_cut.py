@@ -2,11 +2,14 @@
 
     python tests/fuzz/power_cut.py ext4 200        # or xfs; as root, on Linux
 
-Each time an old file is written and flushed, a writer of `failing_io.py` replaces it, and the file
-system is shut down as a power cut does it: what is not on the device is lost. That happens at a
-random moment, or, every fourth time, right after the writer has ended. Then it is mounted again,
-and the file is whole: the old one or the new one, or the new one alone if the writer had ended. The
-last line has what a plain write without `fsync` leaves, which shows that the cut is one.
+Each time an old file is written and flushed, a writer of `failing_io.py` replaces it,
+and the file system is shut down as a power cut does it: what is not on the device is
+lost. That happens at a
+random moment, or, every fourth time, right after the writer has ended. Then it is
+mounted again, and the file is whole: the old one or the new one, or the new one alone
+if the writer had ended. The
+last line has what a plain write without `fsync` leaves, which shows that the cut is
+one.
 """
 
 import contextlib
@@ -50,7 +53,10 @@ def write_checkpoint(path: Path) -> None:
 
 
 OTHERS = {
-    "checkpoint.npz": (write_checkpoint, lambda path: CheckpointFile(path).read()[0]["x"].sum()),
+    "checkpoint.npz": (
+        write_checkpoint,
+        lambda path: CheckpointFile(path).read()[0]["x"].sum(),
+    ),
     "plain": (write_plainly, read_plainly),
 }
 
@@ -88,7 +94,9 @@ def try_once(disk: Disk, file: str, write, read, new, delay: float | None) -> st
     path = disk.path / file
     path.write_bytes(b"old")
     subprocess.run(["sync", "-f", disk.path], check=True)
-    writer = os.fork()  # a process of its own, since a failed writer can leave files open
+    writer = (
+        os.fork()
+    )  # a process of its own, since a failed writer can leave files open
     if writer == 0:
         with contextlib.suppress(OSError, ValueError, UserWarning):
             write(path)
@@ -116,7 +124,9 @@ def try_once(disk: Disk, file: str, write, read, new, delay: float | None) -> st
 
 def main(kind: str, count: int) -> None:
     moments, total = random.Random(0), Counter[str]()
-    warnings.simplefilter("error", UserWarning)  # of a checkpoint that cannot be written
+    warnings.simplefilter(
+        "error", UserWarning
+    )  # of a checkpoint that cannot be written
     with tempfile.TemporaryDirectory() as name:
         disk = Disk(Path(name), kind)
         try:
@@ -127,16 +137,25 @@ def main(kind: str, count: int) -> None:
                     seconds = time.perf_counter() - begin
                 new, found = read(disk.path / file), Counter[str]()
                 for number in range(count):
-                    delay = None if number % 4 == 0 else moments.uniform(0, 1.2 * seconds)
+                    delay = (
+                        None if number % 4 == 0 else moments.uniform(0, 1.2 * seconds)
+                    )
                     found[try_once(disk, file, write, read, new, delay)] += 1
-                print(f"{kind}, {file}, {1000 * seconds:.0f} ms: {dict(found)}", flush=True)
+                print(
+                    f"{kind}, {file}, {1000 * seconds:.0f} ms: {dict(found)}",
+                    flush=True,
+                )
                 if file != "plain":
                     total += found
         finally:
             disk.unmount()
             subprocess.run(["losetup", "--detach", disk.device], check=True)
     assert set(total) <= {"old", "new"}, total
-    print("done", total.total(), f"with {found['old'] + found['new']} of {count} whole if plain")
+    print(
+        "done",
+        total.total(),
+        f"with {found['old'] + found['new']} of {count} whole if plain",
+    )
 
 
 if __name__ == "__main__":

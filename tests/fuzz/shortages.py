@@ -2,10 +2,11 @@
 
     python tests/fuzz/shortages.py fit encode score report
 
-prints the last line that each command writes to the standard error. It ends with an exit code that
-is not 0 and without a traceback; the output that was there stays, and nothing is left beside it.
-Calls fail by a shim, which needs a C compiler; `--mounted` takes a small and a read-only file
-system of memory, too, which needs root; `--memory` limits addresses to several amounts instead.
+prints the last line that each command writes to the standard error. It ends with an
+exit code that is not 0 and without a traceback; the output that was there stays, and
+nothing is left beside it. Calls fail by a shim, which needs a C compiler; `--mounted`
+takes a small and a read-only file system of memory, too, which needs root; `--memory`
+limits addresses to several amounts instead.
 """
 
 import argparse
@@ -36,18 +37,24 @@ def build_shim(folder: Path) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     assert compiler, "there is no C compiler"
     shim, source = folder / "failing_io.so", Path(__file__).with_name("failing_io.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True
+    )
     return shim
 
 
-def run(name: str, folder: Path, condition: str, mebibytes: int = 0, **environment: str) -> str:
+def run(
+    name: str, folder: Path, condition: str, mebibytes: int = 0, **environment: str
+) -> str:
     """Run a command, check how it ends, and return what it says."""
     out = folder / COMMANDS[name][COMMANDS[name].index("-o") + 1]
     is_writable = "mounted" not in condition
     if is_writable:
         out.write_bytes(OLD)
     most = mebibytes * 2**20
-    limit = partial(resource.setrlimit, resource.RLIMIT_AS, (most, most)) if most else None
+    limit = (
+        partial(resource.setrlimit, resource.RLIMIT_AS, (most, most)) if most else None
+    )
     done = subprocess.run(
         [sys.executable, "-m", "keras_tied", *COMMANDS[name]],
         cwd=folder,
@@ -65,9 +72,13 @@ def run(name: str, folder: Path, condition: str, mebibytes: int = 0, **environme
     # Libraries may end a process that has too few addresses for their threads.
     assert 0 < done.returncode < 128 or most, place
     assert "Traceback" not in done.stderr, place
-    if most:  # A fit that ends by itself leaves a checkpoint to go on from, and else nothing
+    if (
+        most
+    ):  # A fit that ends by itself leaves a checkpoint to go on from, and else nothing
         shutil.rmtree(f"{out}.checkpoint", ignore_errors=True)
-    assert [each.name for each in out.parent.iterdir()] == [out.name] * is_writable, place
+    assert [each.name for each in out.parent.iterdir()] == [out.name] * is_writable, (
+        place
+    )
     assert not is_writable or out.read_bytes() == OLD, place
     if is_writable:
         out.unlink()
@@ -93,19 +104,33 @@ def main() -> None:
         (out / "new.safetensors").rename(folder / "model.safetensors")
         shim = build_shim(folder)
         for name in given.commands:
-            for condition, (number, letters) in CALLS.items() if not given.memory else ():
-                failing = {"LD_PRELOAD": str(shim), "FAILING_IO": f"{number}:{letters}:{out}"}
-                print(f"{name}, {condition}: {run(name, folder, condition, **failing)}", flush=True)
+            for condition, (number, letters) in (
+                CALLS.items() if not given.memory else ()
+            ):
+                failing = {
+                    "LD_PRELOAD": str(shim),
+                    "FAILING_IO": f"{number}:{letters}:{out}",
+                }
+                print(
+                    f"{name}, {condition}: {run(name, folder, condition, **failing)}",
+                    flush=True,
+                )
             for condition, options in MOUNTS.items() if given.mounted else ():
                 mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(out)]
                 subprocess.run(mount, check=True)
                 try:
-                    print(f"{name}, {condition}: {run(name, folder, condition)}", flush=True)
+                    print(
+                        f"{name}, {condition}: {run(name, folder, condition)}",
+                        flush=True,
+                    )
                 finally:
                     subprocess.run(["umount", str(out)], check=True)
             for most in MEBIBYTES if given.memory else ():
                 condition = f"{most} MiB"
-                print(f"{name}, {condition}: {run(name, folder, condition, most)}", flush=True)
+                print(
+                    f"{name}, {condition}: {run(name, folder, condition, most)}",
+                    flush=True,
+                )
     print("done")
 
 

@@ -19,7 +19,18 @@ from pyarrow import feather, ipc
 from keras_tied.tables import Columns, TableError, open_table
 
 FORMATS = (
-    *("csv", "csv.gz", "parquet", "arrow", "feather", "npy", "npz", "jsonl", "json", "orc"),
+    *(
+        "csv",
+        "csv.gz",
+        "parquet",
+        "arrow",
+        "feather",
+        "npy",
+        "npz",
+        "jsonl",
+        "json",
+        "orc",
+    ),
     *("sqlite", "xlsx"),
 )
 
@@ -30,10 +41,16 @@ def make_table(n: int = 200) -> pa.Table:
         {
             "number": rng.normal(size=n).round(3),
             "whole": pa.array([None if i % 7 == 0 else i * i for i in range(n)]),
-            "word": pa.array([["red", "green", None][i % 3] for i in range(n)]).dictionary_encode(),
+            "word": (
+                pa.array(
+                    [["red", "green", None][i % 3] for i in range(n)]
+                ).dictionary_encode()
+            ),
             "money": [f"${i * 1234.5:,.2f}" for i in range(n)],
             "day": pa.array(list(range(n)), pa.int32()).cast(pa.date32()),
-            "moment": pa.array([i * 10**9 for i in range(n)], pa.timestamp("us", "UTC")),
+            "moment": pa.array(
+                [i * 10**9 for i in range(n)], pa.timestamp("us", "UTC")
+            ),
             "yes": rng.random(n) < 0.5,
         }
     )
@@ -61,9 +78,13 @@ def save(form: str, path: Path) -> None:
         case "orc":
             from pyarrow import orc
 
-            orc.write_table(table.select(["number", "whole", "money", "yes"]), str(path))
+            orc.write_table(
+                table.select(["number", "whole", "money", "yes"]), str(path)
+            )
         case "json":
-            path.write_text(json.dumps(table.select(["number", "whole", "yes"]).to_pylist()))
+            path.write_text(
+                json.dumps(table.select(["number", "whole", "yes"]).to_pylist())
+            )
         case "gz":
             text = pa.BufferOutputStream()
             pa.csv.write_csv(table, text)
@@ -107,7 +128,9 @@ class Tables:
         is_whole = chance.random() < 0.5
         match self.path.suffix:
             case ".gz" if not is_whole:
-                return gzip.compress(mutate(gzip.decompress(self.content), chance), 1, mtime=0)
+                return gzip.compress(
+                    mutate(gzip.decompress(self.content), chance), 1, mtime=0
+                )
             case ".npz" | ".xlsx" if not is_whole:
                 return mutate_member(self.content, chance)
         return mutate(self.content, chance)

@@ -41,13 +41,17 @@ if dies:
 @pytest.mark.slow
 @pytest.mark.skipif(
     not shutil.which("unshare")
-    or subprocess.run([*CONTAINER, "hostname same"], capture_output=True).returncode != 0,
+    or subprocess.run([*CONTAINER, "hostname same"], capture_output=True).returncode
+    != 0,
     reason="this user may not make containers",
 )
 def test_two_of_one_host_name_leave_each_other_s_part_files(tmp_path):
     def start(name, dies):
         return subprocess.Popen(
-            [*CONTAINER, f'hostname same; "$PYTHON" -c "$PROGRAM" {name} {dies}; exit $?'],
+            [
+                *CONTAINER,
+                f'hostname same; "$PYTHON" -c "$PROGRAM" {name} {dies}; exit $?',
+            ],
             cwd=tmp_path,
             env={**os.environ, "PYTHON": sys.executable, "PROGRAM": PROGRAM},
             stdout=subprocess.PIPE,

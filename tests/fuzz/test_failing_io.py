@@ -13,10 +13,20 @@ compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux" or not compiler, reason="needs Linux and a C compiler")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not compiler, reason="needs Linux and a C compiler"
+)
 def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
     shim = tmp_path / "failing_io.so"
-    command = [compiler, "-shared", "-fPIC", "-o", shim, FOLDER / "failing_io.c", "-ldl"]
+    command = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        "-o",
+        shim,
+        FOLDER / "failing_io.c",
+        "-ldl",
+    ]
     subprocess.run(command, check=True)
     done = subprocess.run(
         [sys.executable, str(FOLDER / "failing_io.py")],

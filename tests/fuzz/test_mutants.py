@@ -10,13 +10,15 @@ SCRIPT = Path(__file__).with_name("mutants.py")
 FORMATS = "csv csv.gz parquet arrow feather npy npz jsonl json orc sqlite xlsx".split()
 
 
-# 2,000 tables and as many model files that are read without Keras; seconds of each are few.
+# 2,000 tables and as many model files that are read without Keras; seconds of each are
+# few.
 PIECES = [(form, 84 * part, 84) for form in FORMATS for part in range(2)]
 PIECES += [("safetensors", 500 * part, 500) for part in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "first", "count"), [*PIECES, pytest.param("keras", 0, 300, marks=pytest.mark.slow)]
+    ("kind", "first", "count"),
+    [*PIECES, pytest.param("keras", 0, 300, marks=pytest.mark.slow)],
 )
 def test_mutants_are_refused_or_give_what_they_promise(kind, first, count):
     done = subprocess.run(

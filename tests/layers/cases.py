@@ -64,7 +64,9 @@ class Case:
     @property
     def quick(self) -> bool:
         """Whether it is the case of its family, or of its topology, that the quick tests have."""
-        return self.gain and (self.family.name == "Dense" or self.topology.name == "functional")
+        return self.gain and (
+            self.family.name == "Dense" or self.topology.name == "functional"
+        )
 
     def build(self, seed: int = 0) -> keras.Model:
         """A new model, all of whose weights, gain and bias included, are random."""
@@ -78,11 +80,15 @@ class Case:
         """Inputs for the model, one array or several."""
         rng = np.random.default_rng(seed)
         shape = (
-            (ROWS, 2, *self.family.shape) if self.topology.wrapped else (ROWS, *self.family.shape)
+            (ROWS, 2, *self.family.shape)
+            if self.topology.wrapped
+            else (ROWS, *self.family.shape)
         )
         count = 2 if "siamese" in self.topology.name else 1
         if self.family.integers:
-            arrays = [rng.integers(1, VOCABULARY, shape).astype("int32") for _ in range(count)]
+            arrays = [
+                rng.integers(1, VOCABULARY, shape).astype("int32") for _ in range(count)
+            ]
         else:
             arrays = [rng.normal(size=shape).astype("float32") for _ in range(count)]
         return arrays if count > 1 else arrays[0]
@@ -101,12 +107,18 @@ TOPOLOGIES: dict[str, Topology] = {}
 
 def topology(
     *ties: tuple[str, str], halves: bool = False, wrapped: bool = False
-) -> Callable[[Callable[[Family, bool], keras.Model]], Callable[[Family, bool], keras.Model]]:
+) -> Callable[
+    [Callable[[Family, bool], keras.Model]], Callable[[Family, bool], keras.Model]
+]:
     """Register a function that builds a model as a topology of the function's name."""
 
-    def register(build: Callable[[Family, bool], keras.Model]) -> Callable[..., keras.Model]:
+    def register(
+        build: Callable[[Family, bool], keras.Model],
+    ) -> Callable[..., keras.Model]:
         name = build.__name__
-        TOPOLOGIES[name] = Topology(name, build, ties or (("out", "code"),), halves, wrapped)
+        TOPOLOGIES[name] = Topology(
+            name, build, ties or (("out", "code"),), halves, wrapped
+        )
         return build
 
     return register
@@ -117,7 +129,9 @@ def source(family: Family, shape: tuple[int, ...] | None = None, **kwargs: Any) 
     return keras.Input(family.shape if shape is None else shape, dtype=dtype, **kwargs)
 
 
-def model_of(*parts: layers.Layer, shape: tuple[int, ...], name: str, dtype: Any = None) -> Any:
+def model_of(
+    *parts: layers.Layer, shape: tuple[int, ...], name: str, dtype: Any = None
+) -> Any:
     inputs = outputs = keras.Input(shape, dtype=dtype)
     for part in parts:
         outputs = part(outputs)
@@ -142,7 +156,9 @@ def functional(family: Family, gain: bool) -> keras.Model:
 @topology()
 def sequential(family: Family, gain: bool) -> keras.Model:
     code = family.layer(3, name="code")
-    return keras.Sequential([source(family), code, family.tied(code, gain=gain, name="out")])
+    return keras.Sequential(
+        [source(family), code, family.tied(code, gain=gain, name="out")]
+    )
 
 
 @topology()
@@ -181,7 +197,9 @@ class MadeOfParts(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         parts = {"encoder": self.encoder, "decoder": self.decoder}
-        serialized = {k: keras.saving.serialize_keras_object(part) for k, part in parts.items()}
+        serialized = {
+            k: keras.saving.serialize_keras_object(part) for k, part in parts.items()
+        }
         return {**super().get_config(), **serialized}
 
     @classmethod
@@ -261,7 +279,9 @@ def block(family: Family, gain: bool) -> keras.Model:
 
 @topology(("out_3", "code_3"), ("out_2", "code_2"), ("out_1", "code_1"), halves=True)
 def deep(family: Family, gain: bool) -> keras.Model:
-    codes = [family.layer(width, name=f"code_{n}") for n, width in ((1, 4), (2, 3), (3, 2))]
+    codes = [
+        family.layer(width, name=f"code_{n}") for n, width in ((1, 4), (2, 3), (3, 2))
+    ]
     encoder = model_of(*codes, shape=family.shape, name="encoder")
     outs = [family.tied(codes[n - 1], gain=gain, name=f"out_{n}") for n in (3, 2, 1)]
     decoder = model_of(*outs, shape=encoder.output_shape[1:], name="decoder")
@@ -325,8 +345,12 @@ def two_on_one_nested(family: Family, gain: bool) -> keras.Model:
 def two_decoders(family: Family, gain: bool) -> keras.Model:
     inputs, (encoder, _) = source(family), halves(family, gain)
     shape = encoder.output_shape[1:]
-    outs = [family.tied(find(encoder, "code"), gain=gain, name=f"out_{n}") for n in (1, 2)]
-    decoders = [model_of(out, shape=shape, name=f"decoder_of_{out.name}") for out in outs]
+    outs = [
+        family.tied(find(encoder, "code"), gain=gain, name=f"out_{n}") for n in (1, 2)
+    ]
+    decoders = [
+        model_of(out, shape=shape, name=f"decoder_of_{out.name}") for out in outs
+    ]
     code = encoder(inputs)
     return keras.Model(inputs, [decoder(code) for decoder in decoders])
 
@@ -374,7 +398,9 @@ def embedding(units: int, **kwargs: Any) -> layers.Layer:
 
 
 def convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.Conv2D(channels, 3, strides=2, padding="same", activation="tanh", **kwargs)
+    return layers.Conv2D(
+        channels, 3, strides=2, padding="same", activation="tanh", **kwargs
+    )
 
 
 def transposed_convolution(channels: int, **kwargs: Any) -> layers.Layer:
@@ -382,7 +408,9 @@ def transposed_convolution(channels: int, **kwargs: Any) -> layers.Layer:
 
 
 def depthwise_convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.DepthwiseConv1D(3, depth_multiplier=channels, activation="tanh", **kwargs)
+    return layers.DepthwiseConv1D(
+        3, depth_multiplier=channels, activation="tanh", **kwargs
+    )
 
 
 def separable_convolution(channels: int, **kwargs: Any) -> layers.Layer:
@@ -404,7 +432,14 @@ FAMILIES = {
             dense,
             shape=(4,),
             topologies=tuple(TOPOLOGIES),
-            plain=("functional", "sequential", "nested", "made_of_models", "made_in_init", "deep"),
+            plain=(
+                "functional",
+                "sequential",
+                "nested",
+                "made_of_models",
+                "made_in_init",
+                "deep",
+            ),
         ),
         Family(
             "Embedding",
@@ -494,14 +529,19 @@ def select(*topologies: str, family: str | None = None) -> list[Case]:
     return [
         case
         for case in CASES
-        if case.gain and case.topology.name in topologies and family in (None, case.family.name)
+        if case.gain
+        and case.topology.name in topologies
+        and family in (None, case.family.name)
     ]
 
 
-def parameters(cases: Iterable[Case], quick: Collection[Case] | None = None) -> list[Any]:
+def parameters(
+    cases: Iterable[Case], quick: Collection[Case] | None = None
+) -> list[Any]:
     """Make parameters of tests of the cases, and mark as slow those that are not quick.
 
-    By default all cases of Dense are quick, and of the other families the functional model.
+    By default all cases of Dense are quick, and of the other families the functional
+    model.
     """
     return [
         pytest.param(case, id=str(case), marks=() if is_quick else pytest.mark.slow)

@@ -19,7 +19,11 @@ ROWS = 16
 def trained(case: Case) -> keras.Model:
     model, rng = case.build(), np.random.default_rng(0)
     shape = (ROWS, *case.family.shape)
-    inputs = rng.integers(1, VOCABULARY, shape) if case.family.integers else rng.normal(size=shape)
+    inputs = (
+        rng.integers(1, VOCABULARY, shape)
+        if case.family.integers
+        else rng.normal(size=shape)
+    )
     targets = rng.normal(size=(ROWS, *model.output_shape[1:]))
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
     model.fit(inputs, targets, batch_size=ROWS, epochs=3, shuffle=False, verbose=0)
@@ -33,7 +37,9 @@ def facts(case: Case, layout: Any, alone: keras.Model) -> dict[str, Any]:
         kernel = code.embeddings if case.family.integers else code.kernel
         pairs = zip(weights(model), weights(alone), strict=True)
         return {
-            "difference": max(float(np.max(np.abs(one - other))) for one, other in pairs),
+            "difference": max(
+                float(np.max(np.abs(one - other))) for one, other in pairs
+            ),
             "one layer": out.tied_to is code,
             "devices": len(kernel.value.sharding.device_set),
             "layout": list(kernel.value.sharding.spec),
@@ -42,7 +48,9 @@ def facts(case: Case, layout: Any, alone: keras.Model) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> dict[str, Any]:
-    mesh = distribution.DeviceMesh((4, 2), ("batch", "model"), distribution.list_devices())
+    mesh = distribution.DeviceMesh(
+        (4, 2), ("batch", "model"), distribution.list_devices()
+    )
     layouts = distribution.LayoutMap(mesh)
     layouts["code/kernel"] = ("model", None)
     by_data = distribution.DataParallel()

@@ -1,6 +1,7 @@
 """Loads the models of a folder, in a process of its own, and writes what they compute there.
 
-Usage: python load_elsewhere.py FOLDER. Each model NAME.keras has its inputs in NAME.npz; outputs go
+Usage: python load_elsewhere.py FOLDER. Each model NAME.keras has its inputs in
+    NAME.npz; outputs go
 to NAME.BACKEND.npz, together with whether each tied layer reads its own layer's kernel.
 """
 
@@ -22,13 +23,20 @@ def find(model: Any, name: str) -> Any:
 
 def is_tied(model: Any, tied: str, partner: str) -> bool:
     held = [layer for layer in model._flatten_layers() if layer.name == partner]
-    return find(model, tied).tied_to in held if held else find(model, tied).tied_to.name == partner
+    return (
+        find(model, tied).tied_to in held
+        if held
+        else find(model, tied).tied_to.name == partner
+    )
 
 
 def main(folder: Path) -> None:
     ties = json.loads((folder / "ties.json").read_text())
-    # The tests' own classes are imported last: all the other models need keras_tied only.
-    for path in sorted(folder.glob("*.keras"), key=lambda path: ("made" in path.stem, path)):
+    # The tests' own classes are imported last: all the other models need keras_tied
+    # only.
+    for path in sorted(
+        folder.glob("*.keras"), key=lambda path: ("made" in path.stem, path)
+    ):
         if "made" in path.stem or "block" in path.stem:
             import cases  # noqa: F401
         model = keras.models.load_model(path)

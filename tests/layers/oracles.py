@@ -11,8 +11,8 @@ import numpy as np
 class Passage:
     """A random input mapped by a linear layer, and a random output taken back through it.
 
-    Taken back by the layer under test, and by the backend's automatic differentiation: the
-    gradient of ⟨layer(x), y⟩ by x is the adjoint of `layer`, applied to y.
+    Taken back by the layer under test, and by the backend's automatic differentiation:
+    the gradient of ⟨layer(x), y⟩ by x is the adjoint of `layer`, applied to y.
     """
 
     x: np.ndarray
@@ -35,7 +35,9 @@ class Passage:
         return float(gap / (np.linalg.norm(self.differentiated) or 1))
 
 
-def passage(layer: Any, tied: Any, shape: tuple[int, ...], rng: np.random.Generator) -> Passage:
+def passage(
+    layer: Any, tied: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> Passage:
     """The passage through `layer`, for inputs of that shape, and back through `tied`."""
     x = rng.normal(size=shape).astype("float32")
     y = rng.normal(size=layer.compute_output_shape(shape)).astype("float32")
@@ -74,7 +76,10 @@ def _with_tensorflow(layer: Any, tied: Any, x: Any, y: Any) -> Any:
 def _with_torch(layer: Any, tied: Any, x: Any, y: Any) -> Any:
     import torch
 
-    x, y = keras.ops.convert_to_tensor(x).requires_grad_(), keras.ops.convert_to_tensor(y)
+    x, y = (
+        keras.ops.convert_to_tensor(x).requires_grad_(),
+        keras.ops.convert_to_tensor(y),
+    )
     mapped = layer(x)
     return mapped, tied(y), torch.autograd.grad(mapped, x, y)[0]
 

@@ -20,7 +20,9 @@ keras.utils.set_random_seed(0)
 if processes > 1:
     parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
     keras.distribution.set_distribution(parallel)
-rows = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")[process::processes]
+rows = (
+    np.random.default_rng(0).normal(size=(64, 6)).astype("float32")[process::processes]
+)
 inputs, code = keras.Input((6,)), keras.layers.Dense(3)
 model = keras.Model(inputs, keras_tied.tie(code)(code(inputs)))
 model.compile(keras.optimizers.SGD(0.1), "mse")

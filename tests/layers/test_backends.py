@@ -22,21 +22,28 @@ NAMES = [
     name
     for case in SAVED
     for name in (str(case), f"{case}-decoder")
-    if name == str(case) or (case.topology.halves and case.topology.name != "made_of_layers")
+    if name == str(case)
+    or (case.topology.halves and case.topology.name != "made_of_layers")
 ]
 
 
 @pytest.fixture(scope="module")
 def saved(request, tmp_path_factory) -> tuple[Path, dict[str, list[np.ndarray]]]:
     """A folder of the models that tests ask for, their inputs, and what they compute here."""
-    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    params = [
+        item.callspec.params
+        for item in request.session.items
+        if hasattr(item, "callspec")
+    ]
     wanted = {each.get("name") for each in params}
     folder, expected, ties = tmp_path_factory.mktemp("models"), {}, {}
 
     def save(name: str, model: Any, inputs: Any) -> None:
         expected[name] = outputs(model, inputs)
         model.save(folder / f"{name}.keras")
-        np.savez(folder / f"{name}.npz", *(inputs if isinstance(inputs, list) else [inputs]))
+        np.savez(
+            folder / f"{name}.npz", *(inputs if isinstance(inputs, list) else [inputs])
+        )
         ties[name] = case.topology.ties
 
     for case in SAVED:

@@ -88,7 +88,9 @@ def test_copy_with_weights_gives_the_same_outputs(case, model, make, tmp_path):
 
 
 @pytest.mark.parametrize("make", REBUILDING)
-def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(case, model, make, tmp_path):
+def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(
+    case, model, make, tmp_path
+):
     rebuilt = make(model, tmp_path)
     if not rebuilt.built:
         rebuilt(case.inputs())
@@ -108,7 +110,9 @@ def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path
 
 
 @pytest.mark.parametrize("make", [through_pickle, cloned])
-def test_trained_copy_still_reads_the_kernel_of_its_own_layer(case, model, make, tmp_path):
+def test_trained_copy_still_reads_the_kernel_of_its_own_layer(
+    case, model, make, tmp_path
+):
     copied = make(model, tmp_path)
     train(copied, case.inputs(), case.targets())
     tied = [find(copied, name) for name, _ in case.topology.ties]
@@ -132,7 +136,9 @@ def silence(layer: Any) -> None:
 
 
 @pytest.mark.parametrize("make", COPYING)
-@pytest.mark.parametrize("case", parameters(select("functional", "nested", "deep", "in_wrappers")))
+@pytest.mark.parametrize(
+    "case", parameters(select("functional", "nested", "deep", "in_wrappers"))
+)
 def test_copy_is_tied_before_its_first_call(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     for tied, partner in case.topology.ties:
@@ -167,7 +173,9 @@ def test_copying_leaves_no_attribute_on_a_layer(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     outputs(copied, case.inputs())
     assert attributes(model) == before
-    assert not any("keras_tied" in name for names in attributes(copied) for name in names)
+    assert not any(
+        "keras_tied" in name for names in attributes(copied) for name in names
+    )
 
 
 def attributes(model: Any) -> list[set[str]]:
@@ -183,7 +191,8 @@ def join(encoder: keras.Model, decoder: keras.Model) -> keras.layers.Layer:
 @pytest.mark.parametrize("case", parameters(select("nested")))
 def test_halves_cloned_apart_are_tied_when_they_are_joined(case, model):
     encoder, decoder = (
-        keras.models.clone_model(model.get_layer(name)) for name in ("encoder", "decoder")
+        keras.models.clone_model(model.get_layer(name))
+        for name in ("encoder", "decoder")
     )
     with pytest.warns(UserWarning, match="'out' was copied without 'code'"):
         partner = join(encoder, decoder)
@@ -209,12 +218,17 @@ def test_gradient_is_the_sum_of_all_paths(case, model):
     rng = np.random.default_rng(4)
     directions = [rng.normal(size=kernel.shape).astype("float32") for kernel in kernels]
     slopes = [
-        slope(model, *pair, inputs, targets) for pair in zip(kernels, directions, strict=True)
+        slope(model, *pair, inputs, targets)
+        for pair in zip(kernels, directions, strict=True)
     ]
 
     train(model, inputs, targets, rate=1.0)
-    gradients = [one - other for one, other in zip(before, arrays(kernels), strict=True)]
-    along = [np.sum(pair[0] * pair[1]) for pair in zip(gradients, directions, strict=True)]
+    gradients = [
+        one - other for one, other in zip(before, arrays(kernels), strict=True)
+    ]
+    along = [
+        np.sum(pair[0] * pair[1]) for pair in zip(gradients, directions, strict=True)
+    ]
     np.testing.assert_allclose(along, slopes, rtol=5e-3, atol=5e-3)
 
 
@@ -239,7 +253,9 @@ def loss(model: Any, inputs: Any, targets: Any) -> float:
     """The mean squared error, summed over the outputs, in double precision."""
     wanted = targets if isinstance(targets, list) else [targets]
     pairs = zip(outputs(model, inputs), wanted, strict=True)
-    return float(sum(np.mean((got.astype("float64") - want) ** 2) for got, want in pairs))
+    return float(
+        sum(np.mean((got.astype("float64") - want) ** 2) for got, want in pairs)
+    )
 
 
 COMPILED = [
@@ -257,13 +273,17 @@ def test_compiled_training_is_eager_training(case):
     compiled, eager = case.build(), case.build()
     data = case.inputs(), case.targets()
     for model, run_eagerly in ((compiled, False), (eager, True)):
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse", run_eagerly=run_eagerly)
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.9), "mse", run_eagerly=run_eagerly
+        )
         model.fit(*data, epochs=3, shuffle=False, verbose=0)
     for one, other in zip(weights(compiled), weights(eager), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", parameters(select("functional", "nested", "deep", "in_wrappers")))
+@pytest.mark.parametrize(
+    "case", parameters(select("functional", "nested", "deep", "in_wrappers"))
+)
 def test_stateless_call_uses_the_kernel_that_it_is_given(case, model):
     other = case.build(seed=9)
     expected = outputs(other, case.inputs())
@@ -279,7 +299,9 @@ def test_stateless_call_uses_the_kernel_that_it_is_given(case, model):
 def test_frozen_layer_keeps_its_kernel(case, model):
     for name in untied(case):
         find(model, name).trainable = False
-    before = [kernel_variable(find(model, name)).numpy().copy() for name in untied(case)]
+    before = [
+        kernel_variable(find(model, name)).numpy().copy() for name in untied(case)
+    ]
     train(model, case.inputs(), case.targets())
     for name, value in zip(untied(case), before, strict=True):
         np.testing.assert_array_equal(kernel_variable(find(model, name)).numpy(), value)
@@ -288,10 +310,17 @@ def test_frozen_layer_keeps_its_kernel(case, model):
 def test_frozen_layer_leaves_the_bias_and_gain_of_the_tied_one_trainable(case, model):
     for name in untied(case):
         find(model, name).trainable = False
-    own = [variable for tied, _ in case.topology.ties for variable in own_variables(model, tied)]
+    own = [
+        variable
+        for tied, _ in case.topology.ties
+        for variable in own_variables(model, tied)
+    ]
     before = [variable.numpy().copy() for variable in own]
     train(model, case.inputs(), case.targets())
-    assert all(np.any(one != variable.numpy()) for one, variable in zip(before, own, strict=True))
+    assert all(
+        np.any(one != variable.numpy())
+        for one, variable in zip(before, own, strict=True)
+    )
 
 
 def own_variables(model: keras.Model, tied: str) -> list[Any]:
@@ -302,7 +331,10 @@ def own_variables(model: keras.Model, tied: str) -> list[Any]:
 @pytest.mark.parametrize("case", parameters(select("functional", "nested")))
 def test_frozen_tied_layer_keeps_its_bias_and_leaves_the_kernel_trainable(case, model):
     find(model, "out").trainable = False
-    kernel, (bias, gain) = kernel_variable(find(model, "code")), own_variables(model, "out")
+    kernel, (bias, gain) = (
+        kernel_variable(find(model, "code")),
+        own_variables(model, "out"),
+    )
     before = arrays([kernel, bias, gain])
     train(model, case.inputs(), case.targets())
     pairs = zip(before, arrays([kernel, bias, gain]), strict=True)
@@ -315,17 +347,29 @@ def test_model_lists_every_weight_once(case, model):
         assert len({id(variable) for variable in listed}) == len(listed)
 
 
-def test_parameters_are_those_of_the_layers_tied_to_and_the_own_ones_of_the_tied(case, model):
-    kernels = [variable for name in untied(case) for variable in find(model, name).weights]
-    own = [variable for tied, _ in case.topology.ties for variable in own_variables(model, tied)]
+def test_parameters_are_those_of_the_layers_tied_to_and_the_own_ones_of_the_tied(
+    case, model
+):
+    kernels = [
+        variable for name in untied(case) for variable in find(model, name).weights
+    ]
+    own = [
+        variable
+        for tied, _ in case.topology.ties
+        for variable in own_variables(model, tied)
+    ]
     assert model.count_params() == sum(int(np.prod(v.shape)) for v in [*kernels, *own])
 
 
 def test_summary_counts_every_weight_once(case, model):
     printed: list[str] = []
     model.summary(print_fn=printed.append, line_length=78)
-    (total,) = (line for line in "\n".join(printed).splitlines() if "Total params" in line)
-    assert int(total.split(":")[1].split("(")[0].replace(",", "")) == model.count_params()
+    (total,) = (
+        line for line in "\n".join(printed).splitlines() if "Total params" in line
+    )
+    assert (
+        int(total.split(":")[1].split("(")[0].replace(",", "")) == model.count_params()
+    )
 
 
 def test_rows_of_the_summary_add_up_to_its_total():
@@ -337,9 +381,13 @@ def test_rows_of_the_summary_add_up_to_its_total():
     assert model.count_params() == 4 * 3 + 3 + 4 + 3
 
 
-@pytest.mark.parametrize("case", parameters(select("functional", "nested", "made_of_models")))
+@pytest.mark.parametrize(
+    "case", parameters(select("functional", "nested", "made_of_models"))
+)
 def test_penalty_on_the_kernel_counts_once(case, model):
     kernel = kernel_variable(find(model, "code"))
     kernel.regularizer = keras.regularizers.L2(0.5)
     (penalty,) = model.losses
-    np.testing.assert_allclose(arrays(penalty)[0], 0.5 * np.sum(kernel.numpy() ** 2), rtol=1e-5)
+    np.testing.assert_allclose(
+        arrays(penalty)[0], 0.5 * np.sum(kernel.numpy() ** 2), rtol=1e-5
+    )

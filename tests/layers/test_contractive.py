@@ -1,6 +1,7 @@
 """The contractive penalty against JAX's Jacobian of the same network written by hand.
 
-JAX is there on every backend, and the networks by hand share nothing with Keras but their weights.
+JAX is there on every backend, and the networks by hand share nothing with Keras but
+their weights.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,12 @@ from hypothesis import strategies as st
 from keras import layers, ops
 
 from keras_tied import mirror
-from keras_tied.layers import Contractive, MaskingNoise, TiedDense, squared_jacobian_norm
+from keras_tied.layers import (
+    Contractive,
+    MaskingNoise,
+    TiedDense,
+    squared_jacobian_norm,
+)
 from keras_tied.layers import contractive as module
 from keras_tied.layers.contractive import jacobians
 
@@ -40,8 +46,12 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 FEATURES = 4
 ENCODERS: dict[str, Callable[[], layers.Layer]] = {
     "one layer": lambda: dense(3, "sigmoid"),
-    "a model of one layer": lambda: keras.Sequential([dense(3, "sigmoid")], name="encoder"),
-    "deep": lambda: keras.Sequential([dense(5, "silu", "one"), dense(3, "tanh")], name="encoder"),
+    "a model of one layer": lambda: keras.Sequential(
+        [dense(3, "sigmoid")], name="encoder"
+    ),
+    "deep": lambda: keras.Sequential(
+        [dense(5, "silu", "one"), dense(3, "tanh")], name="encoder"
+    ),
 }
 encoders = pytest.mark.parametrize(
     "kind",
@@ -82,7 +92,11 @@ def norms(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
 def by_jax(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
     """The squared norm of each row's Jacobian, of one Dense layer or a Sequential of some."""
     stack = [
-        (np.array(layer.kernel), np.array(layer.bias), ACTIVATIONS[layer.activation.__name__])
+        (
+            np.array(layer.kernel),
+            np.array(layer.bias),
+            ACTIVATIONS[layer.activation.__name__],
+        )
         for layer in getattr(encoder, "layers", [encoder])
     ]
 
@@ -101,7 +115,9 @@ def by_differences(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
     for index in np.ndindex(x.shape[1:]):
         step = np.zeros_like(x)
         step[:, *index] = 1e-2
-        up, down = (outputs(encoder, x + sign * step)[0].astype("float64") for sign in (1, -1))
+        up, down = (
+            outputs(encoder, x + sign * step)[0].astype("float64") for sign in (1, -1)
+        )
         total += np.sum(((up - down) / 2e-2).reshape(len(x), -1) ** 2, axis=1)
     return total
 
@@ -110,13 +126,18 @@ def by_differences(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
     "activation",
     [
         *("linear", "sigmoid", "relu", "gelu", "softmax"),
-        *(pytest.param(name, marks=slow) for name in ("tanh", "elu", "softplus", "softsign")),
+        *(
+            pytest.param(name, marks=slow)
+            for name in ("tanh", "elu", "softplus", "softsign")
+        ),
         *(pytest.param(name, marks=slow) for name in ("exponential", "silu")),
     ],
 )
 def test_norm_of_one_layer(activation):
     encoder = built(dense(3, activation))
-    np.testing.assert_allclose(norms(encoder, rows()), by_jax(encoder, rows()), rtol=1e-5)
+    np.testing.assert_allclose(
+        norms(encoder, rows()), by_jax(encoder, rows()), rtol=1e-5
+    )
 
 
 @settings(max_examples=6, deadline=None)
@@ -128,8 +149,13 @@ def test_norm_of_one_layer(activation):
 def test_norm_of_a_stack(widths, activation, seed):
     features, *units = widths
     stack = [dense(n, activation, f"layer_{index}") for index, n in enumerate(units)]
-    encoder, x = built(keras.Sequential(stack), features, seed=seed), rows(3, features, seed=seed)
-    np.testing.assert_allclose(norms(encoder, x), by_jax(encoder, x), rtol=1e-5, atol=1e-6)
+    encoder, x = (
+        built(keras.Sequential(stack), features, seed=seed),
+        rows(3, features, seed=seed),
+    )
+    np.testing.assert_allclose(
+        norms(encoder, x), by_jax(encoder, x), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("make", ["Sequential", "Functional", "nested", "subclassed"])
@@ -162,7 +188,9 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
 
     inputs, layer = keras.Input((FEATURES,)), dense(3, "tanh")
     encoder = Doubled(inputs, layer(inputs))
-    np.testing.assert_allclose(norms(encoder, rows()), 4 * by_jax(layer, rows()), rtol=1e-5)
+    np.testing.assert_allclose(
+        norms(encoder, rows()), 4 * by_jax(layer, rows()), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,10 +219,13 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
 )
 def test_norm_of_other_layers(stack, shape):
     encoder = built(
-        keras.Sequential([type(each).from_config(each.get_config()) for each in stack]), *shape
+        keras.Sequential([type(each).from_config(each.get_config()) for each in stack]),
+        *shape,
     )
     x = rows(3, *shape)
-    np.testing.assert_allclose(norms(encoder, x), by_differences(encoder, x), rtol=5e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        norms(encoder, x), by_differences(encoder, x), rtol=5e-3, atol=1e-4
+    )
 
 
 def test_norm_with_an_adapter_is_that_of_the_adapted_kernel():
@@ -210,7 +241,9 @@ def test_one_dense_layer_takes_no_passes(monkeypatch):
     norms(built(keras.Sequential([dense(3, "sigmoid")])), rows())
 
 
-@pytest.mark.parametrize(("features", "units", "fewer"), [(2, 5, 2), (5, 2, 2), (3, 3, 3)])
+@pytest.mark.parametrize(
+    ("features", "units", "fewer"), [(2, 5, 2), (5, 2, 2), (3, 3, 3)]
+)
 def test_passes_are_as_many_as_a_row_or_a_code_has_numbers(features, units, fewer):
     encoder, x = built(dense(units, "tanh"), features), rows(4, features)
     found = jacobians(encoder, ops.convert_to_tensor(x))
@@ -252,7 +285,9 @@ def test_norm_in_half_precision_does_not_overflow():
 
 
 def test_encoder_that_is_not_built():
-    with pytest.raises(ValueError, match=r"'code' \(Dense\) is not built: build it, or call it"):
+    with pytest.raises(
+        ValueError, match=r"'code' \(Dense\) is not built: build it, or call it"
+    ):
         squared_jacobian_norm(dense(3, "tanh"), rows())
 
 
@@ -267,7 +302,9 @@ def test_encoder_with_two_outputs():
 
 def contractive_model(kind: str, **kwargs: Any) -> keras.Model:
     inputs = keras.Input((FEATURES,))
-    return keras.Model(inputs, Contractive(built(ENCODERS[kind]()), name="wrap", **kwargs)(inputs))
+    return keras.Model(
+        inputs, Contractive(built(ENCODERS[kind]()), name="wrap", **kwargs)(inputs)
+    )
 
 
 def inside(model: keras.Model) -> layers.Layer:
@@ -283,7 +320,9 @@ class TestContractive:
     @encoders
     def test_it_gives_what_the_encoder_gives(self, kind):
         model = contractive_model(kind)
-        np.testing.assert_array_equal(*outputs(model, rows()), *outputs(inside(model), rows()))
+        np.testing.assert_array_equal(
+            *outputs(model, rows()), *outputs(inside(model), rows())
+        )
         assert model.output_shape == (None, 3)
         assert model.get_layer("wrap").compute_output_shape((7, FEATURES)) == (7, 3)
 
@@ -302,7 +341,9 @@ class TestContractive:
         assert model.losses == []
 
     @encoders
-    def test_compiled_training_has_the_penalty_in_its_loss_and_evaluation_has_not(self, kind):
+    def test_compiled_training_has_the_penalty_in_its_loss_and_evaluation_has_not(
+        self, kind
+    ):
         model = contractive_model(kind, factor=0.3)
         expected = 0.3 * np.mean(by_jax(inside(model), rows()))
         model.compile(keras.optimizers.SGD(0.0), nothing)
@@ -319,7 +360,9 @@ class TestContractive:
     @pytest.mark.parametrize("run_eagerly", [False, True])
     def test_gradient_by_the_kernel_of_one_layer(self, run_eagerly):
         encoder, x = built(dense(3, "sigmoid")), rows()
-        W, b = (array.numpy().astype("float64") for array in (encoder.kernel, encoder.bias))
+        W, b = (
+            array.numpy().astype("float64") for array in (encoder.kernel, encoder.bias)
+        )
 
         def penalty(W: np.ndarray) -> float:
             y = 1 / (1 + np.exp(-(x @ W + b)))
@@ -330,7 +373,11 @@ class TestContractive:
     @pytest.mark.parametrize(
         ("units", "run_eagerly"),
         # Fewer units than features, and more.
-        [(3, False), pytest.param(6, False, marks=slow), pytest.param(3, True, marks=slow)],
+        [
+            (3, False),
+            pytest.param(6, False, marks=slow),
+            pytest.param(3, True, marks=slow),
+        ],
     )
     def test_gradient_by_the_kernels_of_a_stack(self, units, run_eagerly):
         stack, x = [dense(5, "tanh", "one"), dense(units, "tanh")], rows()
@@ -350,14 +397,22 @@ class TestContractive:
         self.assert_moved(encoder, stack[1], expected, run_eagerly)
 
     def assert_moved(
-        self, encoder: layers.Layer, layer: layers.Dense, gradient: np.ndarray, run_eagerly: bool
+        self,
+        encoder: layers.Layer,
+        layer: layers.Dense,
+        gradient: np.ndarray,
+        run_eagerly: bool,
     ) -> None:
         """One step of gradient descent on the penalty alone moves the kernel by the gradient."""
-        model = keras.Sequential([keras.Input((FEATURES,)), Contractive(encoder, factor=1.0)])
+        model = keras.Sequential(
+            [keras.Input((FEATURES,)), Contractive(encoder, factor=1.0)]
+        )
         model.compile(keras.optimizers.SGD(1.0), nothing, run_eagerly=run_eagerly)
         before = layer.kernel.numpy().copy()
         model.train_on_batch(rows(), np.zeros((6, *model.output_shape[1:]), "float32"))
-        np.testing.assert_allclose(before - layer.kernel.numpy(), gradient, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            before - layer.kernel.numpy(), gradient, rtol=1e-4, atol=1e-5
+        )
 
     def test_training_makes_the_code_change_less(self):
         model = contractive_model("deep", factor=1.0)
@@ -432,7 +487,9 @@ class TestTied:
         assert len({id(variable) for variable in model.weights}) == len(model.weights)
 
     @encoders
-    @pytest.mark.parametrize("how", ["saved", "cloned", pytest.param("rebuilt", marks=slow)])
+    @pytest.mark.parametrize(
+        "how", ["saved", "cloned", pytest.param("rebuilt", marks=slow)]
+    )
     def test_copy_is_tied_to_its_own_encoder(self, kind, how, tmp_path):
         model = autoencoder(kind)
         if how == "saved":
@@ -442,14 +499,18 @@ class TestTied:
             again = keras.models.clone_model if how == "cloned" else self.rebuilt
             copy = again(model)
             copy.set_weights(model.get_weights())
-        np.testing.assert_allclose(*outputs(copy, rows()), *outputs(model, rows()), atol=1e-6)
+        np.testing.assert_allclose(
+            *outputs(copy, rows()), *outputs(model, rows()), atol=1e-6
+        )
         assert find(copy, "out").tied_to is find(copy, "code")
         assert find(copy, "out").tied_to is not find(model, "code")
         assert find(copy, "wrap").factor == 0.3
         before = arrays([variable.value for variable in model.variables])
         copy.compile("sgd", "mse")
         copy.train_on_batch(rows(), outputs(model, rows())[0])
-        for one, other in zip(before, arrays([v.value for v in model.variables]), strict=True):
+        for one, other in zip(
+            before, arrays([v.value for v in model.variables]), strict=True
+        ):
             np.testing.assert_array_equal(one, other)
 
     def rebuilt(self, model: keras.Model) -> keras.Model:
@@ -490,7 +551,10 @@ def test_mixed_precision(kind, policy, tmp_path):
     keras.config.set_dtype_policy(before)
     compute_dtype = policy.removeprefix("mixed_")
     assert model.get_layer("wrap").output.dtype == compute_dtype
-    assert keras.backend.standardize_dtype(model(rows(), training=True).dtype) == compute_dtype
+    assert (
+        keras.backend.standardize_dtype(model(rows(), training=True).dtype)
+        == compute_dtype
+    )
     expected = 0.3 * by_jax(inside(model), rows()).mean()
     assert keras.backend.standardize_dtype(model.losses[0].dtype) == "float32"
     np.testing.assert_allclose(arrays(model.losses), [expected], rtol=0.05)
@@ -507,9 +571,13 @@ def test_mask_reaches_the_layer_behind():
     np.testing.assert_array_equal(arrays(model(ids)._keras_mask)[0], ids != 0)
 
 
-@pytest.mark.parametrize("given", ["code", None, 3], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "given", ["code", None, 3], ids=lambda given: type(given).__name__
+)
 def test_encoder_that_is_no_layer(given):
-    with pytest.raises(ValueError, match="Contractive takes a layer or model as its encoder; rec"):
+    with pytest.raises(
+        ValueError, match="Contractive takes a layer or model as its encoder; rec"
+    ):
         Contractive(given)
 
 

@@ -19,7 +19,8 @@ from .cases import select
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        keras.backend.backend() != "jax", reason="Keras distributes over devices on JAX only"
+        keras.backend.backend() != "jax",
+        reason="Keras distributes over devices on JAX only",
     ),
 ]
 CASES = [
@@ -34,7 +35,10 @@ BY_MODEL = [f"{case} by model" for case in CASES if case.family.name == "Dense"]
 def facts() -> dict[str, dict[str, Any]]:
     """What a process with eight devices found."""
     script = Path(__file__).with_name("distributed.py")
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+    }
     source = {"PYTHONPATH": str(Path(keras_tied.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", script, *map(str, CASES)],

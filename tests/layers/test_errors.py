@@ -18,33 +18,45 @@ def dense(name: str = "code", features: int = 4, units: int = 3) -> layers.Dense
     return layer
 
 
-@pytest.mark.parametrize("given", ["code", None, 3, ROWS], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "given", ["code", None, 3, ROWS], ids=lambda given: type(given).__name__
+)
 def test_tied_to_something_else_than_a_layer(given):
-    with pytest.raises(ValueError, match="TiedDense 'out' can be tied to a Keras layer; received"):
+    with pytest.raises(
+        ValueError, match="TiedDense 'out' can be tied to a Keras layer; received"
+    ):
         TiedDense(given, name="out")
 
 
 def test_tied_to_a_layer_without_a_kernel():
-    with pytest.raises(ValueError, match=r"'out' cannot be tied to 'drop' .Dropout., which has no"):
+    with pytest.raises(
+        ValueError, match=r"'out' cannot be tied to 'drop' .Dropout., which has no"
+    ):
         TiedDense(layers.Dropout(0.5, name="drop"), name="out")
 
 
 def test_tied_to_a_model():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="encoder")
-    with pytest.raises(ValueError, match=r"'out' cannot be tied to 'encoder' .Sequential., which"):
+    with pytest.raises(
+        ValueError, match=r"'out' cannot be tied to 'encoder' .Sequential., which"
+    ):
         TiedDense(model, name="out")
 
 
 def test_tied_to_a_wrapper_instead_of_the_layer_in_it():
     wrapper = layers.TimeDistributed(layers.Dense(3), name="wrapper")
     wrapper.build((None, 2, 4))
-    with pytest.raises(ValueError, match=r"'out' cannot be tied to 'wrapper' .TimeDistributed."):
+    with pytest.raises(
+        ValueError, match=r"'out' cannot be tied to 'wrapper' .TimeDistributed."
+    ):
         TiedDense(wrapper, name="out")
 
 
 def test_built_before_the_layer_tied_to():
     tied = TiedDense(layers.Dense(3, name="code"), name="out")
-    with pytest.raises(ValueError, match=r"'out' is tied to 'code' .*build or call 'code' before"):
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to 'code' .*build or call 'code' before"
+    ):
         tied(ROWS)
 
 
@@ -70,14 +82,18 @@ def test_tied_to_an_unbuilt_layer_that_never_has_a_kernel():
     norm = layers.BatchNormalization(name="norm")
     tied = TiedDense(norm, name="out")
     norm.build((None, 3))
-    with pytest.raises(ValueError, match=r"'out' is tied to 'norm' .BatchNormalization."):
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to 'norm' .BatchNormalization."
+    ):
         tied(ROWS)
 
 
 def test_tied_to_a_kernel_of_three_axes():
     conv = layers.Conv1D(3, 2, name="conv")
     conv.build((None, 5, 4))
-    with pytest.raises(ValueError, match=r"'out' is tied to 'conv', whose kernel has shape .2, 4"):
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to 'conv', whose kernel has shape .2, 4"
+    ):
         TiedDense(conv, name="out")(ROWS)
 
 
@@ -86,7 +102,9 @@ def test_inputs_that_do_not_fit(transpose, width):
     tied = TiedDense(dense(), transpose=transpose, name="out")
     with pytest.raises(
         ValueError,
-        match=rf"'out' is tied to 'code', .* inputs whose last axis is {width}.*\(2, 5\)",
+        match=(
+            rf"'out' is tied to 'code', .* inputs whose last axis is {width}.*\(2, 5\)"
+        ),
     ):
         tied(np.ones((2, 5), "float32"))
 
@@ -104,7 +122,8 @@ def test_rebuilt_layer_whose_partner_is_not_in_the_model():
     model = keras.Model(inputs, tied(inputs), name="decoder")
     cloned = keras.models.clone_model(model)
     with pytest.raises(
-        ValueError, match=r"'out' is tied to layer 'elsewhere' .* no such layer was found in 'dec"
+        ValueError,
+        match=r"'out' is tied to layer 'elsewhere' .* no such layer was found in 'dec",
     ):
         cloned(ROWS)
 
@@ -112,7 +131,9 @@ def test_rebuilt_layer_whose_partner_is_not_in_the_model():
 def test_rebuilt_layer_called_on_its_own():
     tied = TiedDense(dense(), name="out")
     rebuilt = TiedDense.from_config(tied.get_config())
-    with pytest.raises(ValueError, match=r"'out' is tied to layer 'code' .* in the graph around"):
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to layer 'code' .* in the graph around"
+    ):
         rebuilt(ROWS)
 
 
@@ -133,17 +154,22 @@ def test_namesake_with_a_kernel_of_another_shape_is_not_taken():
     other = layers.Dense(3, name="code")
     inputs = keras.Input((9,))
     model = keras.Model(inputs, rebuilt(other(inputs)))
-    with pytest.raises(ValueError, match=r"kernel of shape \(4, 3\), and no such layer was found"):
+    with pytest.raises(
+        ValueError, match=r"kernel of shape \(4, 3\), and no such layer was found"
+    ):
         model(np.ones((2, 9), "float32"))
 
 
 def test_two_namesakes_around_a_rebuilt_layer():
     rebuilt = TiedDense.from_config(TiedDense(dense(), name="out").get_config())
     inputs = keras.Input((4,))
-    branches = [keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)]
+    branches = [
+        keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)
+    ]
     code = layers.add([branch(inputs) for branch in branches])
     with pytest.raises(
-        ValueError, match=r"'out' was copied without 'code'.*, and 2 layers of that name"
+        ValueError,
+        match=r"'out' was copied without 'code'.*, and 2 layers of that name",
     ):
         keras.Model(inputs, rebuilt(code))(np.ones((2, 4), "float32"))
 
@@ -151,7 +177,9 @@ def test_two_namesakes_around_a_rebuilt_layer():
 def test_failed_call_leaves_nothing_of_it_to_later_calls():
     rebuilt = TiedDense.from_config(TiedDense(dense(), name="out").get_config())
     inputs = keras.Input((4,))
-    branches = [keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)]
+    branches = [
+        keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)
+    ]
     code = rebuilt(layers.add([branch(inputs) for branch in branches]))
     # PyTorch's models ask for their weights as soon as they are made.
     with pytest.raises(ValueError, match="2 layers of that name"):
@@ -166,7 +194,8 @@ def test_nearer_namesake_when_a_configuration_is_made():
     near = layers.Dense(3, name="code")
     model = keras.Model(inputs, TiedDense(far, name="out")(near(inputs)))
     with pytest.raises(
-        ValueError, match=r"'out' is tied to layer 'code', and .* holds another layer of that name"
+        ValueError,
+        match=r"'out' is tied to layer 'code', and .* holds another layer of that name",
     ):
         model.get_config()
 
@@ -177,7 +206,11 @@ def test_copy_is_not_tied_to_the_original_that_is_at_work_around_it():
     def copy_and_call(model: keras.Model) -> None:
         keras.models.clone_model(find(model, "decoder"))(ROWS)
 
-    code, inputs, hidden = layers.Dense(3, name="code"), keras.Input((4,)), keras.Input((3,))
+    code, inputs, hidden = (
+        layers.Dense(3, name="code"),
+        keras.Input((4,)),
+        keras.Input((3,)),
+    )
     encoded = code(inputs)
     decoder = keras.Model(hidden, TiedDense(code, name="out")(hidden), name="decoder")
     with pytest.raises(ValueError, match="no such layer was found"):
@@ -208,7 +241,9 @@ def test_place_beyond_the_model_is_no_place_in_it():
     config = model.get_config()
     place = {"inside": [10**30] * 4, "upstream": [1, 0, 10**12, 0]}
     config["layers"][-1]["config"]["place"] = place
-    with pytest.raises(ValueError, match=r"'out' is tied to .* and no such layer was found"):
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to .* and no such layer was found"
+    ):
         keras.Model.from_config(config)(np.ones((2, 4), "float32"))
 
 
@@ -218,7 +253,8 @@ def test_a_copy_of_other_widths_names_both_kernels():
     model = keras.Model(inputs, keras.layers.Dense(1)(out(code(inputs))), name="whole")
     other = keras.models.clone_model(model, input_tensors=keras.Input((9,)))
     message = (
-        r"'out' was made for a kernel of shape \(6, 4\), and 'code', .* \(9, 4\) in 'whole': .*tie"
+        r"'out' was made for a kernel of shape \(6, 4\), and 'code', .* \(9, 4\) in"
+        r" 'whole': .*tie"
     )
     with pytest.raises(ValueError, match=message):
         other(np.zeros((2, 9), "float32"))
@@ -227,5 +263,7 @@ def test_a_copy_of_other_widths_names_both_kernels():
 def test_a_layer_that_was_copied_attribute_by_attribute_is_an_error():
     out = object.__new__(TiedDense)  # as nnx.clone does
     vars(out).update(vars(TiedDense(keras.layers.Dense(4), name="out")))
-    with pytest.raises(ValueError, match=r"'out' was copied attribute by attribute, .*clone_model"):
+    with pytest.raises(
+        ValueError, match=r"'out' was copied attribute by attribute, .*clone_model"
+    ):
         out.tied_to  # noqa: B018

@@ -17,7 +17,8 @@ CASES = [
     *select("functional"),
     *select("nested", family="Embedding"),
     *select("nested", "deep", "chain_nested", "two_on_one_nested", family="Dense"),
-    # Not with an Embedding: Keras exports a subclassed model for inputs that are floats.
+    # Not with an Embedding: Keras exports a subclassed model for inputs that are
+    # floats.
     *select("made_in_init", "autoencoder", family="Dense"),
 ]
 HALVES = [case for case in CASES if case.topology.halves]
@@ -31,7 +32,9 @@ def require(*modules: str) -> None:
 
 def as_saved_model(model: keras.Model, rows: np.ndarray, folder: Path) -> np.ndarray:
     if BACKEND == "torch":
-        pytest.skip("Keras cannot export a model to TensorFlow on torch, not even a plain Dense")
+        pytest.skip(
+            "Keras cannot export a model to TensorFlow on torch, not even a plain Dense"
+        )
     require("tensorflow")
     import tensorflow as tf
 
@@ -63,7 +66,9 @@ def as_torch(model: keras.Model, rows: np.ndarray, folder: Path) -> np.ndarray:
 
 def export(model: keras.Model, path: Path, form: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters' own: deprecations and traced integers
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporters' own: deprecations and traced integers
         model.export(path, format=form, verbose=False)
 
 
@@ -72,7 +77,8 @@ FORMATS: dict[str, Callable[..., np.ndarray]] = {
     "ONNX": as_onnx,
 } | ({"torch": as_torch} if BACKEND == "torch" else {})
 formats = pytest.mark.parametrize("exported", FORMATS.values(), ids=FORMATS.keys())
-# TensorFlow's protocol buffers, where they are loaded first here, and NumPy through tf2onnx.
+# TensorFlow's protocol buffers, where they are loaded first here, and NumPy through
+# tf2onnx.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),
@@ -89,7 +95,9 @@ def test_exported_model_computes_the_same(case: Case, exported: Any, tmp_path: P
 
 @formats
 @pytest.mark.parametrize("case", parameters(HALVES))
-def test_exported_decoder_alone_computes_the_same(case: Case, exported: Any, tmp_path: Path):
+def test_exported_decoder_alone_computes_the_same(
+    case: Case, exported: Any, tmp_path: Path
+):
     decoder = find(case.build(), "decoder")
     shape = (5, *decoder.input_shape[1:])
     codes = np.random.default_rng(0).normal(size=shape).astype("float32")
@@ -99,21 +107,30 @@ def test_exported_decoder_alone_computes_the_same(case: Case, exported: Any, tmp
 
 @formats
 @pytest.mark.parametrize("case", parameters(select("nested", "deep", family="Dense")))
-def test_exported_loaded_decoder_computes_the_same(case: Case, exported: Any, tmp_path: Path):
+def test_exported_loaded_decoder_computes_the_same(
+    case: Case, exported: Any, tmp_path: Path
+):
     decoder = find(case.build(), "decoder")
     decoder.save(tmp_path / "half.keras")
     loaded = keras.saving.load_model(tmp_path / "half.keras")
     shape = (5, *decoder.input_shape[1:])
     codes = np.random.default_rng(0).normal(size=shape).astype("float32")
-    (expected,), _ = outputs(decoder, codes), outputs(loaded, codes)  # ONNX needs a first call
+    (expected,), _ = (
+        outputs(decoder, codes),
+        outputs(loaded, codes),
+    )  # ONNX needs a first call
     np.testing.assert_allclose(exported(loaded, codes, tmp_path), expected, atol=1e-5)
 
 
 @formats
-@pytest.mark.parametrize("case", parameters(select("functional", "nested", family="Dense")))
+@pytest.mark.parametrize(
+    "case", parameters(select("functional", "nested", family="Dense"))
+)
 def test_exported_clone_computes_the_same(case: Case, exported: Any, tmp_path: Path):
     model = case.build()
     cloned = keras.models.clone_model(model)
     cloned.set_weights(model.get_weights())
     (expected,), _ = outputs(model, case.inputs()), outputs(cloned, case.inputs())
-    np.testing.assert_allclose(exported(cloned, case.inputs(), tmp_path), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        exported(cloned, case.inputs(), tmp_path), expected, atol=1e-5
+    )

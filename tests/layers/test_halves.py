@@ -49,11 +49,19 @@ def half(model: keras.Model, name: str) -> keras.Model:
 
 
 def codes(decoder: keras.Model, seed: int = 6) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(5, *decoder.input_shape[1:])).astype("float32")
+    return (
+        np.random.default_rng(seed)
+        .normal(size=(5, *decoder.input_shape[1:]))
+        .astype("float32")
+    )
 
 
 def wanted(decoder: keras.Model) -> np.ndarray:
-    return np.random.default_rng(7).normal(size=(5, *decoder.output_shape[1:])).astype("float32")
+    return (
+        np.random.default_rng(7)
+        .normal(size=(5, *decoder.output_shape[1:]))
+        .astype("float32")
+    )
 
 
 def loaded(model: keras.Model, folder: Path) -> keras.Model:
@@ -96,10 +104,14 @@ def test_decoder_saved_while_its_model_is_at_work_gives_the_same_outputs(
     np.testing.assert_allclose(found, *outputs(decoder, codes(decoder)), atol=1e-6)
 
 
-def test_file_of_the_decoder_alone_holds_each_kernel_once(case, model, decoder, tmp_path):
+def test_file_of_the_decoder_alone_holds_each_kernel_once(
+    case, model, decoder, tmp_path
+):
     decoder.save(tmp_path / "half.keras")
     kernels = [kernel_variable(find(model, name)) for name in untied(case)]
-    assert [times_held(kernel, tmp_path / "half.keras") for kernel in kernels] == [1] * len(kernels)
+    assert [times_held(kernel, tmp_path / "half.keras") for kernel in kernels] == [
+        1
+    ] * len(kernels)
 
 
 def test_decoder_saved_alone_twice_gives_the_same_outputs(decoder, tmp_path):
@@ -108,7 +120,9 @@ def test_decoder_saved_alone_twice_gives_the_same_outputs(decoder, tmp_path):
 
 
 @LISTED_TWICE
-def test_decoder_loaded_alone_lists_the_variables_that_the_decoder_lists(decoder, tmp_path):
+def test_decoder_loaded_alone_lists_the_variables_that_the_decoder_lists(
+    decoder, tmp_path
+):
     found = loaded(decoder, tmp_path)
     names = [variable.name for variable in decoder.trainable_variables]
     assert [variable.name for variable in found.trainable_variables] == names
@@ -125,13 +139,18 @@ def test_decoder_trained_alone_trains_the_kernels_of_the_encoder(case, model, de
     kernels = [kernel_variable(find(model, name)) for name in untied(case)]
     before = [kernel.numpy().copy() for kernel in kernels]
     train(decoder, codes(decoder), wanted(decoder))
-    assert all(np.any(pair[0].numpy() != pair[1]) for pair in zip(kernels, before, strict=True))
+    assert all(
+        np.any(pair[0].numpy() != pair[1]) for pair in zip(kernels, before, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
     "case",
     parameters(
-        [*select("nested"), *select("deep", "made_of_models", "chain_nested", family="Dense")]
+        [
+            *select("nested"),
+            *select("deep", "made_of_models", "chain_nested", family="Dense"),
+        ]
     ),
 )
 def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, decoder):
@@ -145,7 +164,9 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, deco
 @pytest.mark.parametrize(
     "case", parameters(select("nested", "deep", "chain_nested", family="Dense"))
 )
-def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, tmp_path):
+def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(
+    decoder, tmp_path
+):
     found = loaded(decoder, tmp_path)
     found.predict(codes(found), verbose=0)
     found.compile(keras.optimizers.SGD(0.1), "mse")
@@ -157,7 +178,9 @@ def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, t
 @pytest.mark.parametrize(
     "case", parameters(select("nested", "deep", "chain_nested", "two_on_one_nested"))
 )
-def test_decoder_goes_on_training_after_loading_as_if_it_had_not_stopped(decoder, tmp_path):
+def test_decoder_goes_on_training_after_loading_as_if_it_had_not_stopped(
+    decoder, tmp_path
+):
     data = codes(decoder), wanted(decoder)
     decoder.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
     steps(decoder, data)
@@ -208,28 +231,38 @@ def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(decoder, tmp_pa
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_halves_saved_apart_are_tied_when_they_are_joined(case, model, tmp_path):
-    encoder, decoder = (loaded(half(model, name), tmp_path) for name in ("encoder", "decoder"))
+    encoder, decoder = (
+        loaded(half(model, name), tmp_path) for name in ("encoder", "decoder")
+    )
     inputs = encoder.inputs[0]
     outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
     assert find(decoder, "out").tied_to is find(encoder, "code")
 
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
-def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(case, model, tmp_path):
+def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(
+    case, model, tmp_path
+):
     encoder = loaded(half(model, "encoder"), tmp_path)
     kernel = kernel_variable(find(model, "code"))
     kernel.assign(2 * kernel.value)
     decoder = loaded(half(model, "decoder"), tmp_path)
     inputs = encoder.inputs[0]
-    with pytest.warns(UserWarning, match="'out' .* not tied to 'code', which now stands before it"):
+    with pytest.warns(
+        UserWarning, match="'out' .* not tied to 'code', which now stands before it"
+    ):
         outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
 
 
-@pytest.mark.filterwarnings("ignore:.* not tied to 'code'", "ignore:.* trains a kernel of its own")
+@pytest.mark.filterwarnings(
+    "ignore:.* not tied to 'code'", "ignore:.* trains a kernel of its own"
+)
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 @pytest.mark.parametrize("kind", ["model", "sequential", "autoencoder"])
 @pytest.mark.parametrize("method", ["fit", "predict", "evaluate", "train_on_batch"])
-def test_halves_that_carry_other_numbers_work_side_by_side(case, model, tmp_path, kind, method):
+def test_halves_that_carry_other_numbers_work_side_by_side(
+    case, model, tmp_path, kind, method
+):
     """Keras's JAX trainer takes the numbers away while it runs, and they cannot be compared."""
     encoder = loaded(half(model, "encoder"), tmp_path)
     kernel = kernel_variable(find(model, "code"))
@@ -237,7 +270,9 @@ def test_halves_that_carry_other_numbers_work_side_by_side(case, model, tmp_path
     decoder = loaded(half(model, "decoder"), tmp_path)
     x = case.inputs()
     if kind == "sequential":
-        joined = keras.Sequential([keras.Input(encoder.input_shape[1:]), encoder, decoder])
+        joined = keras.Sequential(
+            [keras.Input(encoder.input_shape[1:]), encoder, decoder]
+        )
     elif kind == "model":
         joined = keras.Model(encoder.inputs[0], decoder(encoder(encoder.inputs[0])))
     else:
@@ -263,7 +298,9 @@ def test_a_decoder_loaded_alone_and_frozen_does_not_train(case, model, tmp_path)
     x = case.inputs()
     joined.fit(x, joined.predict(x, verbose=0) + 1, epochs=2, verbose=0)
     np.testing.assert_array_equal(np.array(find(decoder, "out").kernel), kernel)
-    assert {id(v) for v in joined.trainable_variables} == {id(v) for v in encoder.variables}
+    assert {id(v) for v in joined.trainable_variables} == {
+        id(v) for v in encoder.variables
+    }
     again = loaded(joined, tmp_path)
     assert len(again.trainable_variables) == len(encoder.variables)
     decoder.trainable = True
@@ -280,17 +317,26 @@ def test_quantizing_the_decoder_alone_says_that_nothing_happens(model):
 
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
-def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(case, model, tmp_path):
+def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(
+    case, model, tmp_path
+):
     decoder = loaded(half(model, "decoder"), tmp_path)
-    rows, coded = keras.Input(model.input_shape[1:]), keras.Input(decoder.input_shape[1:])
+    rows, coded = (
+        keras.Input(model.input_shape[1:]),
+        keras.Input(decoder.input_shape[1:]),
+    )
     beside = keras.Model([rows, coded], [model(rows), decoder(coded)])
     outputs(beside, [case.inputs()[:5], codes(decoder)])
 
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
-@pytest.mark.xfail(reason="Keras builds the optimizer of an inner model before the outer is there")
-def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(model, decoder, tmp_path):
+@pytest.mark.xfail(
+    reason="Keras builds the optimizer of an inner model before the outer is there"
+)
+def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(
+    model, decoder, tmp_path
+):
     decoder.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
     steps(decoder, (codes(decoder), wanted(decoder)))
     found = half(loaded(model, tmp_path), "decoder")
@@ -317,7 +363,9 @@ def test_summary_of_the_decoder_alone_counts_the_kernels_once(decoder):
 
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
-def test_the_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(case, model, tmp_path):
+def test_the_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(
+    case, model, tmp_path
+):
     decoder, path = half(model, "decoder"), tmp_path / "decoder.weights.h5"
     decoder.save_weights(path)
     code, expected = find(model, "code"), np.array(find(model, "code").kernel)
@@ -328,7 +376,9 @@ def test_the_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(case, model,
     assert (np.array(code.bias) == 7).all()
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's checkpoints")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's checkpoints"
+)
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_a_checkpoint_of_a_decoder_holds_its_kernel(case, model, tmp_path):
     import tensorflow as tf

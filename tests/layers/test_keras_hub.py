@@ -18,7 +18,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method"),
 ]
 
-SIZES = {"vocabulary_size": 50, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32}
+SIZES = {
+    "vocabulary_size": 50,
+    "num_layers": 1,
+    "hidden_dim": 16,
+    "intermediate_dim": 32,
+}
 BACKBONES: dict[str, Callable[..., Any]] = {
     "Bert": lambda **k: keras_hub.models.BertBackbone(
         **SIZES, num_heads=2, max_sequence_length=8, dropout=0.0, **k
@@ -46,7 +51,9 @@ def build(kind: str, head: str, **kwargs: Any) -> keras.Model:
     hidden = backbone.output
     hidden = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
     embedding = backbone.token_embedding
-    logits = embedding(hidden, reverse=True) if head == "stock" else tie(embedding)(hidden)
+    logits = (
+        embedding(hidden, reverse=True) if head == "stock" else tie(embedding)(hidden)
+    )
     return keras.Model(backbone.inputs, logits)
 
 
@@ -60,7 +67,9 @@ def fit(model: keras.Model, epochs: int = 3) -> list[float]:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss)
     x = inputs(model)
-    return model.fit(x, NEXT, batch_size=8, epochs=epochs, shuffle=False, verbose=0).history["loss"]
+    return model.fit(
+        x, NEXT, batch_size=8, epochs=epochs, shuffle=False, verbose=0
+    ).history["loss"]
 
 
 def logits(model: keras.Model) -> np.ndarray:
@@ -129,7 +138,9 @@ def test_both_heads_follow_a_low_rank_update(kind):
     losses = []
     for head in ("stock", "tied"):
         model = build(kind, head)
-        embedding = next(each for each in model.layers if each.name == "token_embedding")
+        embedding = next(
+            each for each in model.layers if each.name == "token_embedding"
+        )
         embedding.enable_lora(2)
         losses.append(fit(model))
     np.testing.assert_allclose(*losses, rtol=1e-4 if kind == "Gemma" else 1e-5)

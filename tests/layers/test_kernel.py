@@ -25,12 +25,15 @@ from .cases import (
 from .test_contract import loss
 
 # Keras warns of each layer that cannot be quantised, such as an Input.
-pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Layer .* does not have a `quantize` method"
+)
 
 NAMES = {"Dense": "kernel", "EinsumDense": "kernel", "Embedding": "embeddings"}
 """The families of layers that Keras quantises, and the attributes that hold their kernels."""
-# Not in a TimeDistributed: it calls a layer's `call` instead of its `quantized_call`, so that a
-# quantised Dense in it computes with integers as if they were the kernel, tied or not.
+# Not in a TimeDistributed: it calls a layer's `call` instead of its `quantized_call`,
+# so that a quantised Dense in it computes with integers as if they were the kernel,
+# tied or not.
 QUANTIZABLE = [
     case
     for case in select(
@@ -49,7 +52,8 @@ QUANTIZABLE = [
     if case.family.name in NAMES
 ]
 FLOAT8 = [case for case in QUANTIZABLE if not case.family.integers]
-# A model that makes its layers itself makes them unquantised: Keras cannot load its quantised ones.
+# A model that makes its layers itself makes them unquantised: Keras cannot load its
+# quantised ones.
 LOADABLE = [case for case in QUANTIZABLE if case.topology.name != "made_in_init"]
 ADAPTABLE = [
     case
@@ -84,7 +88,10 @@ def model(case: Case) -> keras.Model:
 
 
 def relative_rms(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
-    one, other = (np.concatenate([np.ravel(array) for array in part]) for part in (found, expected))
+    one, other = (
+        np.concatenate([np.ravel(array) for array in part])
+        for part in (found, expected)
+    )
     return float(np.sqrt(np.mean((one - other) ** 2) / np.mean(other**2)))
 
 
@@ -95,7 +102,8 @@ def test_outputs_of_the_int8_model_are_within_two_percent(case, model):
 
 
 @pytest.mark.parametrize(
-    "case", parameters(some(QUANTIZABLE, "functional", "nested", "deep", "chain"), QUICK)
+    "case",
+    parameters(some(QUANTIZABLE, "functional", "nested", "deep", "chain"), QUICK),
 )
 def test_outputs_of_the_int4_model_are_near(case, model):
     expected = outputs(model, case.inputs())
@@ -103,7 +111,9 @@ def test_outputs_of_the_int4_model_are_near(case, model):
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.2
 
 
-@pytest.mark.parametrize("case", parameters(some(FLOAT8, "functional", "nested"), QUICK))
+@pytest.mark.parametrize(
+    "case", parameters(some(FLOAT8, "functional", "nested"), QUICK)
+)
 def test_float8_model_trains(case, model):
     model.quantize("float8")
     before = loss(model, case.inputs(), case.targets())
@@ -116,17 +126,23 @@ def test_float8_model_trains(case, model):
 def test_copy_of_an_int8_model_gives_the_same_outputs_and_is_tied(case, model):
     model.quantize("int8")
     copied = copy.deepcopy(model)
-    for pair in zip(outputs(copied, case.inputs()), outputs(model, case.inputs()), strict=True):
+    for pair in zip(
+        outputs(copied, case.inputs()), outputs(model, case.inputs()), strict=True
+    ):
         np.testing.assert_allclose(*pair, atol=1e-6)
     for tied, partner in case.topology.ties:
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
+@pytest.mark.parametrize(
+    "case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK)
+)
 def test_copy_of_an_int4_model_gives_the_same_outputs(case, model):
     model.quantize("int4")
     np.testing.assert_allclose(
-        *outputs(copy.deepcopy(model), case.inputs()), *outputs(model, case.inputs()), atol=1e-6
+        *outputs(copy.deepcopy(model), case.inputs()),
+        *outputs(model, case.inputs()),
+        atol=1e-6,
     )
 
 
@@ -137,12 +153,20 @@ def test_quantized_decoder_saved_alone_gives_the_same_outputs(case, model, tmp_p
     model.quantize("int8")
     decoder = find(model, "decoder")
     decoder.save(tmp_path / "half.keras")
-    codes = np.random.default_rng(0).normal(size=(5, *decoder.input_shape[1:])).astype("float32")
+    codes = (
+        np.random.default_rng(0)
+        .normal(size=(5, *decoder.input_shape[1:]))
+        .astype("float32")
+    )
     loaded = keras.saving.load_model(tmp_path / "half.keras")
-    np.testing.assert_allclose(*outputs(loaded, codes), *outputs(decoder, codes), atol=1e-6)
+    np.testing.assert_allclose(
+        *outputs(loaded, codes), *outputs(decoder, codes), atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
+@pytest.mark.parametrize(
+    "case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK)
+)
 def test_clone_of_a_quantized_model_is_tied_to_a_layer_of_its_own(case, model):
     model.quantize("int8")
     cloned = keras.models.clone_model(model)
@@ -181,7 +205,9 @@ def kernel_seen(tied: Any) -> np.ndarray:
 
 
 def adapter(layer: Any, name: str) -> np.ndarray:
-    left, right = arrays([getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b")])
+    left, right = arrays(
+        [getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b")]
+    )
     return layer.lora_alpha / layer.lora_rank * left @ right
 
 
@@ -203,7 +229,9 @@ def test_adapter_is_added_to_the_kernel(kind, name):
     kernel = getattr(layer, name).numpy().copy()
     layer.enable_lora(2, lora_alpha=3)
     adapt(layer, name)
-    np.testing.assert_allclose(kernel_seen(tied), kernel + adapter(layer, name), atol=1e-5)
+    np.testing.assert_allclose(
+        kernel_seen(tied), kernel + adapter(layer, name), atol=1e-5
+    )
 
 
 @every_kind
@@ -221,7 +249,9 @@ def test_quantized_kernel_is_near_the_float_one(kind, name, mode):
     layer, tied = pair(kind)
     kernel = getattr(layer, name).numpy().copy()
     layer.quantize(mode)
-    assert relative_rms([kernel_seen(tied)], [kernel]) < {"int8": 0.01, "int4": 0.15}[mode]
+    assert (
+        relative_rms([kernel_seen(tied)], [kernel]) < {"int8": 0.01, "int4": 0.15}[mode]
+    )
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
@@ -232,7 +262,9 @@ def test_adapter_is_added_to_the_restored_kernel(kind, name, mode):
     before = kernel_seen(tied)
     layer.enable_lora(2, lora_alpha=3)
     adapt(layer, name)
-    np.testing.assert_allclose(kernel_seen(tied), before + adapter(layer, name), atol=1e-4)
+    np.testing.assert_allclose(
+        kernel_seen(tied), before + adapter(layer, name), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
@@ -286,7 +318,9 @@ def test_adapter_counts_once(case, model):
     layer = find(model, "code")
     layer.enable_lora(2)
     sides = [variable for variable in layer.weights if "lora" in variable.name]
-    assert model.count_params() == before + sum(int(np.prod(side.shape)) for side in sides)
+    assert model.count_params() == before + sum(
+        int(np.prod(side.shape)) for side in sides
+    )
 
 
 @pytest.mark.parametrize("case", parameters(ADAPTABLE, QUICK))
@@ -300,7 +334,8 @@ def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
     before = arrays([*stored, *sides])
     train(model, case.inputs(), case.targets())
     moved = [
-        bool(np.any(p[0] != p[1])) for p in zip(before, arrays([*stored, *sides]), strict=True)
+        bool(np.any(p[0] != p[1]))
+        for p in zip(before, arrays([*stored, *sides]), strict=True)
     ]
     assert moved == [False, True, True]
 
@@ -308,7 +343,9 @@ def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
 @pytest.mark.parametrize(
     "case", parameters(some(ADAPTABLE, "functional", "nested", "made_of_models"), QUICK)
 )
-def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_training(case):
+def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_training(
+    case,
+):
     """An optimiser's step must not see gradients left over from variables it did not know of."""
     decoders = []
     for earlier in (False, True):
@@ -318,7 +355,9 @@ def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_
         if case.topology.halves:
             rng = np.random.default_rng(0)
             shapes = decoder.input_shape[1:], decoder.output_shape[1:]
-            data = tuple(rng.normal(size=(4, *shape)).astype("float32") for shape in shapes)
+            data = tuple(
+                rng.normal(size=(4, *shape)).astype("float32") for shape in shapes
+            )
         if earlier:
             train(decoder, *data, rate=0.0)
         layer = find(model, "code")
@@ -333,20 +372,26 @@ def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_
 
 @pytest.mark.parametrize(
     "case",
-    parameters([case for case in ADAPTABLE if case.topology.name != "made_in_init"], QUICK),
+    parameters(
+        [case for case in ADAPTABLE if case.topology.name != "made_in_init"], QUICK
+    ),
 )
 def test_copy_of_an_adapted_model_gives_the_same_outputs_and_is_tied(case, model):
     layer = find(model, "code")
     layer.enable_lora(2)
     adapt(layer, NAMES.get(case.family.name, "kernel"))
     copied = copy.deepcopy(model)
-    for pair in zip(outputs(copied, case.inputs()), outputs(model, case.inputs()), strict=True):
+    for pair in zip(
+        outputs(copied, case.inputs()), outputs(model, case.inputs()), strict=True
+    ):
         np.testing.assert_allclose(*pair, atol=1e-5)
     for tied, partner in case.topology.ties:
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
+@pytest.mark.parametrize(
+    "case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK)
+)
 def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, model):
     """Keras merges the adapter into the integers when it saves, which rounds once more."""
     model.quantize("int8")
@@ -354,7 +399,10 @@ def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, 
     layer.enable_lora(2)
     adapt(layer, NAMES.get(case.family.name, "kernel"))
     copied = copy.deepcopy(model)
-    assert relative_rms(outputs(copied, case.inputs()), outputs(model, case.inputs())) < 0.02
+    assert (
+        relative_rms(outputs(copied, case.inputs()), outputs(model, case.inputs()))
+        < 0.02
+    )
 
 
 class Tokens:
@@ -376,7 +424,9 @@ def calibrated(mode: str, code: keras.Layer, inside: bool) -> keras.Model:
     structure = {"pre_block_layers": [embedding], "sequential_blocks": [block]}
     kind = keras.quantizers.GPTQConfig if mode == "gptq" else keras.quantizers.AWQConfig
     sizes = {"num_samples": 16, "sequence_length": 6, "group_size": 4}
-    config = kind(list(tokens), Tokens(), **sizes, quantization_layer_structure=structure)
+    config = kind(
+        list(tokens), Tokens(), **sizes, quantization_layer_structure=structure
+    )
     model.quantize(mode, config=config)
     return model
 
@@ -388,8 +438,12 @@ def calibrated(mode: str, code: keras.Layer, inside: bool) -> keras.Model:
     "code",
     [
         lambda: keras.layers.Dense(12, "relu", name="code"),
-        lambda: keras.layers.EinsumDense("btd,de->bte", (6, 12), bias_axes="e", name="code"),
-        lambda: keras.layers.EinsumDense("btd,dnh->btnh", (6, 3, 4), bias_axes="nh", name="code"),
+        lambda: keras.layers.EinsumDense(
+            "btd,de->bte", (6, 12), bias_axes="e", name="code"
+        ),
+        lambda: keras.layers.EinsumDense(
+            "btd,dnh->btnh", (6, 3, 4), bias_axes="nh", name="code"
+        ),
     ],
     ids=["Dense", "EinsumDense", "heads"],
 )
@@ -402,7 +456,11 @@ def test_a_calibrated_kernel_is_read_as_its_layer_computes_with_it(mode, code, i
     rows = np.concatenate([np.eye(8), np.zeros((1, 8))])[None].astype("float32")
     found = keras.ops.convert_to_numpy(code(rows))[0]
     kernel = keras.ops.convert_to_numpy(find(model, "out").kernel)
-    kernel = kernel.T if kernel.ndim == 2 and isinstance(code, keras.layers.Dense) else kernel
+    kernel = (
+        kernel.T
+        if kernel.ndim == 2 and isinstance(code, keras.layers.Dense)
+        else kernel
+    )
     np.testing.assert_allclose(
         kernel.reshape(8, -1), (found[:8] - found[8]).reshape(8, -1), atol=1e-6
     )

@@ -23,7 +23,9 @@ def halves(name: str = "code") -> tuple[keras.Model, keras.Model]:
     inputs, codes = keras.Input((6,)), keras.Input((3,))
     code = keras.layers.Dense(3, name=name)
     encoder = keras.Model(inputs, code(inputs), name="encoder")
-    return encoder, keras.Model(codes, TiedDense(code, name="out")(codes), name="decoder")
+    return encoder, keras.Model(
+        codes, TiedDense(code, name="out")(codes), name="decoder"
+    )
 
 
 def join(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
@@ -103,7 +105,9 @@ def test_a_layer_renamed_after_it_was_cloned_is_tied():
 # 2. Several halves in one pickle or deep copy
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 @pytest.mark.parametrize(
     "container", [tuple, list, lambda pair: dict(zip("ed", pair, strict=True))]
 )
@@ -112,7 +116,8 @@ def test_halves_copied_in_one_container_are_tied_when_joined(copied, container):
     found = copied(container(original))
     encoder, decoder = found.values() if isinstance(found, dict) else found
     assert_close(
-        join(encoder, decoder).predict(X, verbose=0), join(*original).predict(X, verbose=0)
+        join(encoder, decoder).predict(X, verbose=0),
+        join(*original).predict(X, verbose=0),
     )
     assert decoder.get_layer("out").tied_to is encoder.get_layer("code")
 
@@ -121,7 +126,9 @@ def test_decoders_of_one_encoder_copied_in_one_list_are_tied_when_joined():
     code = keras.layers.Dense(3, name="code")
     inputs, codes = keras.Input((6,)), keras.Input((3,))
     encoder = keras.Model(inputs, code(inputs))
-    decoders = [keras.Model(codes, TiedDense(code, name=n)(codes)) for n in ("one", "two")]
+    decoders = [
+        keras.Model(codes, TiedDense(code, name=n)(codes)) for n in ("one", "two")
+    ]
     encoder, first, second = copy.deepcopy([encoder, *decoders])
     codes = encoder(inputs)
     keras.Model(inputs, [first(codes), second(codes)]).predict(X, verbose=0)
@@ -173,7 +180,8 @@ def step(encoder: keras.Model, decoder: keras.Model) -> None:
         import torch
 
         loss = (
-            (decoder(encoder(X)) - torch.as_tensor(X).to(keras.ops.zeros(1).device)) ** 2
+            (decoder(encoder(X)) - torch.as_tensor(X).to(keras.ops.zeros(1).device))
+            ** 2
         ).mean()
         loss.backward()
     else:
@@ -203,7 +211,9 @@ def test_halves_tied_again_do_not_warn_in_a_loop_of_ones_own(tmp_path):
     encoder, decoder = load_apart(tmp_path, 2.0)
     retie(decoder, encoder)
     assert decoder.get_layer("out").tied_to is encoder.get_layer("code")
-    if keras.backend.backend() != "jax":  # where the lists of variables are in the step itself
+    if (
+        keras.backend.backend() != "jax"
+    ):  # where the lists of variables are in the step itself
         step(encoder, decoder)
 
 
@@ -219,13 +229,17 @@ def test_a_decoder_loaded_alone_predicts_without_a_word(tmp_path):
 @pytest.mark.parametrize("name", ["trainable_variables", "trainable_weights"])
 def test_reading_the_variables_of_a_decoder_alone_tells_of_the_other_list(name):
     _, decoder = halves()
-    with pytest.warns(UserWarning, match=f"`{name}` of 'decoder' counts the kernel of 'code'"):
+    with pytest.warns(
+        UserWarning, match=f"`{name}` of 'decoder' counts the kernel of 'code'"
+    ):
         getattr(decoder, name)
 
 
 def test_counting_the_parameters_of_a_decoder_alone_tells_of_the_other_count():
     _, decoder = halves()
-    with pytest.warns(UserWarning, match="`count_params` of 'decoder' counts the kernel of 'code'"):
+    with pytest.warns(
+        UserWarning, match="`count_params` of 'decoder' counts the kernel of 'code'"
+    ):
         decoder.count_params()
 
 
@@ -240,7 +254,9 @@ def test_counting_the_parameters_of_a_deep_decoder_warns_once():
 def test_reading_the_losses_of_a_decoder_alone_tells_of_the_other_list():
     encoder, decoder = halves()
     encoder.get_layer("code").kernel.regularizer = keras.regularizers.L2(1.0)
-    with pytest.warns(UserWarning, match="`losses` of 'decoder' counts the kernel of 'code'"):
+    with pytest.warns(
+        UserWarning, match="`losses` of 'decoder' counts the kernel of 'code'"
+    ):
         _ = decoder.losses
 
 
@@ -250,7 +266,9 @@ def test_the_variables_of_both_halves_move_once_a_step():
     kernel = encoder.get_layer("code").kernel
     assert [variable is kernel for variable in variables].count(True) == 1
     before = kernel.numpy()
-    keras.optimizers.SGD(1.0).apply([keras.ops.ones(v.shape) for v in variables], variables)
+    keras.optimizers.SGD(1.0).apply(
+        [keras.ops.ones(v.shape) for v in variables], variables
+    )
     assert_close(kernel.numpy(), before - 1)
 
 
@@ -258,13 +276,17 @@ def test_the_variables_of_both_halves_move_once_a_step():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="a list of PyTorch's")
-@pytest.mark.parametrize("copied", [lambda model, folder: model, saved], ids=["original", "loaded"])
+@pytest.mark.parametrize(
+    "copied", [lambda model, folder: model, saved], ids=["original", "loaded"]
+)
 def test_pytorch_lists_the_kernel_among_the_parameters_of_a_decoder(copied, tmp_path):
     model = copied(join(*halves()), tmp_path)
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     kernel = encoder.get_layer("code").kernel.value
     for module in (model, decoder, decoder.get_layer("out")):
-        assert [parameter is kernel for parameter in module.parameters()].count(True) == 1
+        assert [parameter is kernel for parameter in module.parameters()].count(
+            True
+        ) == 1
     assert set(decoder.get_layer("out").state_dict()) == {
         "_torch_params.out/bias",
         "_torch_params.code/kernel",
@@ -295,15 +317,22 @@ def test_a_clone_and_a_save_keep_nothing_of_the_caller_alive(tmp_path):
 def test_ties_to_the_projections_of_two_attention_blocks_stay_apart(tmp_path):
     inputs = keras.Input((5, 6))
     x = inputs
-    blocks = [keras.layers.MultiHeadAttention(2, 3, name=f"block_{i}") for i in range(2)]
+    blocks = [
+        keras.layers.MultiHeadAttention(2, 3, name=f"block_{i}") for i in range(2)
+    ]
     for block in blocks:
         x = block(x, x)
     heads = keras.layers.Reshape((5, 2, 3))(x)
-    y = [tie(block.query_dense, name=f"tied_{i}")(heads) for i, block in enumerate(blocks)]
+    y = [
+        tie(block.query_dense, name=f"tied_{i}")(heads)
+        for i, block in enumerate(blocks)
+    ]
     model = keras.Model(inputs, y)
     wanted = model.predict(np.stack([X[:, :5]] * 6, -1), verbose=0)
     found = saved(model, tmp_path)
-    for pair in zip(found.predict(np.stack([X[:, :5]] * 6, -1), verbose=0), wanted, strict=True):
+    for pair in zip(
+        found.predict(np.stack([X[:, :5]] * 6, -1), verbose=0), wanted, strict=True
+    ):
         assert_close(*pair)
     for copied in (found, keras.models.clone_model(model)):
         for i in range(2):
@@ -315,7 +344,9 @@ def test_decoders_of_an_encoder_and_of_its_clone_in_one_model_stay_apart(tmp_pat
     encoder, decoder = halves()
     clone, codes = keras.models.clone_model(encoder), keras.Input((3,))
     clone.name = "clone"
-    other = keras.Model(codes, TiedDense(clone.get_layer("code"), name="out")(codes), name="other")
+    other = keras.Model(
+        codes, TiedDense(clone.get_layer("code"), name="out")(codes), name="other"
+    )
     inputs = keras.Input((6,))
     model = keras.Model(inputs, [decoder(encoder(inputs)), other(clone(inputs))])
     for copied in (model, saved(model, tmp_path), keras.models.clone_model(model)):
@@ -373,7 +404,9 @@ def test_a_layer_that_gets_its_kernel_after_it_was_first_looked_at_is_found():
 def test_a_decoder_alone_in_the_old_format_gives_the_same(tmp_path):
     _, decoder = halves()
     codes = X[:, :3]
-    assert_close(saved(decoder, tmp_path, "m.h5").predict(codes, verbose=0), decoder(codes))
+    assert_close(
+        saved(decoder, tmp_path, "m.h5").predict(codes, verbose=0), decoder(codes)
+    )
 
 
 # 14. A stranger's encoder

@@ -38,7 +38,9 @@ def test_masking_sets_a_share_of_the_features_to_zero(rate):
 
 @RATES
 def test_salt_and_pepper_sets_half_of_the_share_to_either_value(rate):
-    found = corrupted(SaltAndPepperNoise(rate, low=-1.0, high=3.0, seed=1), positive(*SHAPE))
+    found = corrupted(
+        SaltAndPepperNoise(rate, low=-1.0, high=3.0, seed=1), positive(*SHAPE)
+    )
     assert_share(found == -1, rate / 2)
     assert_share(found == 3, rate / 2)
 
@@ -95,10 +97,14 @@ def test_a_seed_repeats_the_draws(cls):
 @BOTH
 def test_every_batch_of_a_compiled_training_draws_anew(cls):
     x = np.ones((8, 50), "float32") / 2
-    model = keras.Sequential([keras.Input((50,)), cls(0.5), layers.Dense(1, use_bias=False)])
+    model = keras.Sequential(
+        [keras.Input((50,)), cls(0.5), layers.Dense(1, use_bias=False)]
+    )
     model.compile(keras.optimizers.SGD(0.0), lambda _, found: keras.ops.mean(found))
     model.layers[-1].kernel.assign(positive(50, 1))
-    losses = {float(model.train_on_batch(x, np.zeros((8, 1), "float32"))) for _ in range(3)}
+    losses = {
+        float(model.train_on_batch(x, np.zeros((8, 1), "float32"))) for _ in range(3)
+    }
     assert len(losses) == 3
 
 
@@ -110,13 +116,17 @@ def test_dtype_under_mixed_precision(cls):
 
 def test_share_in_half_precision_is_that_of_single_precision():
     layer = MaskingNoise(0.003, seed=1, dtype="float16")
-    assert_share(arrays(layer(np.ones((200, 200), "float16"), training=True))[0] == 0, 0.003)
+    assert_share(
+        arrays(layer(np.ones((200, 200), "float16"), training=True))[0] == 0, 0.003
+    )
 
 
 @BOTH
 def test_mask_passes_through(cls):
     inputs = keras.Input((3,), dtype="int32")
-    model = keras.Model(inputs, cls(0.5)(layers.Embedding(7, 4, mask_zero=True)(inputs)))
+    model = keras.Model(
+        inputs, cls(0.5)(layers.Embedding(7, 4, mask_zero=True)(inputs))
+    )
     ids = np.array([[1, 2, 0], [3, 0, 0]], "int32")
     np.testing.assert_array_equal(arrays(model(ids)._keras_mask)[0], ids != 0)
 
@@ -138,7 +148,10 @@ def test_output_shape(cls):
 def test_saved_and_cloned_layers_have_the_same_settings(layer, tmp_path):
     model = keras.Sequential([keras.Input((4,)), layer, layers.Dense(2)])
     model.save(tmp_path / "model.keras")
-    copies = [keras.saving.load_model(tmp_path / "model.keras"), keras.models.clone_model(model)]
+    copies = [
+        keras.saving.load_model(tmp_path / "model.keras"),
+        keras.models.clone_model(model),
+    ]
     x = positive(5, 4)
     for copy in copies:
         found = copy.get_layer("noise")

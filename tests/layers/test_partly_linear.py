@@ -56,7 +56,9 @@ def test_mirror_repeats_it():
             layers.Dense(2),
         ]
     )
-    repeated = [layer for layer in mirror(encoder).layers if isinstance(layer, PartlyLinear)]
+    repeated = [
+        layer for layer in mirror(encoder).layers if isinstance(layer, PartlyLinear)
+    ]
     assert [layer.linear_units for layer in repeated] == [2]
     assert [layer.activation for layer in repeated] == [keras.activations.tanh]
 
@@ -73,10 +75,14 @@ def test_saved_and_loaded_with_its_model(tmp_path):
 
 @pytest.mark.parametrize("linear_units", [-1, 1.5, None, "2"])
 def test_refuses_what_is_no_number_of_units(linear_units):
-    with pytest.raises(ValueError, match="'bend' takes as linear_units a number of units"):
+    with pytest.raises(
+        ValueError, match="'bend' takes as linear_units a number of units"
+    ):
         PartlyLinear("tanh", linear_units, name="bend")
 
 
 def test_refuses_more_linear_units_than_there_are():
-    with pytest.raises(ValueError, match=r"'bend' passes the first linear_units=3 .* \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"'bend' passes the first linear_units=3 .* \(2, 2\)"
+    ):
         PartlyLinear("tanh", 3, name="bend")(np.ones((2, 2), "float32"))

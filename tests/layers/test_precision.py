@@ -8,13 +8,24 @@ import pytest
 
 from keras_tied.layers import TiedDense
 
-from .cases import Case, arrays, find, kernel_variable, outputs, parameters, select, train
+from .cases import (
+    Case,
+    arrays,
+    find,
+    kernel_variable,
+    outputs,
+    parameters,
+    select,
+    train,
+)
 
 CASES = [*select("functional"), *select("nested", "chain", family="Dense")]
 QUICK = [case for case in CASES if case.family.name in ("Dense", "Conv")]
 
 
-@pytest.fixture(params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def policy(request: pytest.FixtureRequest) -> Iterator[str]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(request.param)
@@ -39,12 +50,16 @@ def test_variables_are_float32(policy, case):
 def test_outputs_are_near_those_in_float32(policy, case):
     mixed = case.build()
     keras.config.set_dtype_policy("float32")
-    (expected,), (found,) = (outputs(model, case.inputs()) for model in (case.build(), mixed))
+    (expected,), (found,) = (
+        outputs(model, case.inputs()) for model in (case.build(), mixed)
+    )
     np.testing.assert_allclose(found.astype("float32"), expected, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", parameters(select("functional", "nested", family="Dense")))
+@pytest.mark.parametrize(
+    "case", parameters(select("functional", "nested", family="Dense"))
+)
 def test_training_moves_the_kernel(policy, case):
     model = case.build()
     kernel = kernel_variable(find(model, case.topology.ties[0][1]))

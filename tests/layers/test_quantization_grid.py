@@ -15,7 +15,9 @@ from keras_tied.layers import tie
 
 from .cases import arrays, find
 
-pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Layer .* does not have a `quantize` method"
+)
 
 FEATURES, UNITS = 16, 8
 FAMILIES = {
@@ -23,9 +25,13 @@ FAMILIES = {
     "EinsumDense": lambda: layers.EinsumDense(
         "btd,de->bte", (None, UNITS), bias_axes="e", name="code"
     ),
-    "heads": lambda: layers.EinsumDense("btd,dnh->btnh", (None, 2, 4), bias_axes="nh", name="code"),
+    "heads": lambda: layers.EinsumDense(
+        "btd,dnh->btnh", (None, 2, 4), bias_axes="nh", name="code"
+    ),
     "Embedding": lambda: layers.Embedding(FEATURES, UNITS, name="code"),
-    "ReversibleEmbedding": lambda: layers.ReversibleEmbedding(FEATURES, UNITS, name="code"),
+    "ReversibleEmbedding": lambda: layers.ReversibleEmbedding(
+        FEATURES, UNITS, name="code"
+    ),
 }
 MODES = {
     "int8": lambda: "int8",
@@ -62,7 +68,9 @@ def kernel_computed_with(code):
         return arrays(code(np.arange(FEATURES)[None]))[0].reshape(FEATURES, -1)
     lead = (1,) if isinstance(code, layers.Dense) else (1, 1)
     rows = [*np.eye(FEATURES, dtype="float32"), np.zeros(FEATURES, "float32")]
-    outputs = np.stack([arrays(code(row.reshape(*lead, -1)))[0].ravel() for row in rows])
+    outputs = np.stack(
+        [arrays(code(row.reshape(*lead, -1)))[0].ravel() for row in rows]
+    )
     return outputs[:-1] - outputs[-1]
 
 
@@ -90,7 +98,9 @@ def agree(code, out):
     expected = codes.reshape(3, -1) @ kernel.T
     bias = arrays(out(np.zeros_like(codes)))[0].reshape(3, -1)
     found = arrays(out(codes))[0].reshape(3, -1) - bias
-    np.testing.assert_allclose(found, expected, atol=2e-6 * max(1, np.abs(expected).max()))
+    np.testing.assert_allclose(
+        found, expected, atol=2e-6 * max(1, np.abs(expected).max())
+    )
 
 
 def is_quantizable(family, mode, lora):
@@ -98,7 +108,9 @@ def is_quantizable(family, mode, lora):
 
 
 GRID = [
-    pytest.param(*case, id="-".join(case), marks=[] if case[0] == "Dense" else pytest.mark.slow)
+    pytest.param(
+        *case, id="-".join(case), marks=[] if case[0] == "Dense" else pytest.mark.slow
+    )
     for case in product(FAMILIES, MODES, ["none", "before", "after"])
     if is_quantizable(*case)
 ]
@@ -121,7 +133,9 @@ def test_the_tied_layer_computes_with_the_kernel_of_its_partner(
     elif state == "decoder saved":
         model.get_layer("decoder").save(tmp_path / "decoder.keras")
         loaded = keras.saving.load_model(tmp_path / "decoder.keras")
-        out = find(loaded, "out")  # brings a partner, in which Keras has merged the adapter
+        out = find(
+            loaded, "out"
+        )  # brings a partner, in which Keras has merged the adapter
         agree(out.kernel_layer, out)
 
 
@@ -134,7 +148,9 @@ WAYS = {
 
 @pytest.mark.parametrize(("family", "mode", "lora"), GRID)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_layer_tied_to_a_quantized_one_computes_with_its_kernel(family, mode, lora, way):
+def test_a_layer_tied_to_a_quantized_one_computes_with_its_kernel(
+    family, mode, lora, way
+):
     encoder = build(family).get_layer("encoder")
     code = find(encoder, "code")
     quantize(code, mode, lora)

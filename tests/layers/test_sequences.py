@@ -1,7 +1,7 @@
 """Random models with ties, random operations on them, and NumPy to say what they compute.
 
-All widths are equal, so that every kernel has one shape, and names come from two letters, so that
-only a layer's place tells which kernel is its own.
+All widths are equal, so that every kernel has one shape, and names come from two
+letters, so that only a layer's place tells which kernel is its own.
 """
 
 import copy
@@ -54,7 +54,9 @@ class Chain(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Chain":
-        parts = [keras.saving.deserialize_keras_object(part) for part in config.pop("parts")]
+        parts = [
+            keras.saving.deserialize_keras_object(part) for part in config.pop("parts")
+        ]
         return cls(parts, **config)
 
 
@@ -64,9 +66,10 @@ class Plan:
 
     Attributes:
         kind: the kind of the whole: "functional", "sequential" or "chain".
-        nesting: for each of the stacks, the kinds of the models in which its parts are; see `wrap`.
-        ties: for each decoder, the encoder's layer that each of its layers is tied to, and whether
-            it is transposed and has a gain.
+        nesting: for each of the stacks, the kinds of the models in which its parts are;
+            see `wrap`.
+        ties: for each decoder, the encoder's layer that each of its layers is tied to,
+            and whether it is transposed and has a gain.
         names: which letter each layer is named by.
     """
 
@@ -86,12 +89,17 @@ def plans(draw: Any) -> Plan:
     kind = draw(st.sampled_from(["functional", "functional", "sequential", "chain"]))
     n_decoders = draw(st.integers(1, 2)) if kind == "functional" else 1
     link = st.tuples(st.integers(0, n - 1), st.booleans(), st.booleans())
-    nesting = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), min_size=4, max_size=4)
+    nesting = st.lists(
+        st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), min_size=4, max_size=4
+    )
     return Plan(
         kind,
         n,
         tuple(draw(nesting)),
-        tuple(tuple(draw(st.lists(link, min_size=1, max_size=3))) for _ in range(n_decoders)),
+        tuple(
+            tuple(draw(st.lists(link, min_size=1, max_size=3)))
+            for _ in range(n_decoders)
+        ),
         tuple(draw(st.lists(st.integers(0, 1), min_size=12, max_size=12))),
     )
 
@@ -108,7 +116,9 @@ class Names:
         for layer in layers:
             if layer.name not in (ENCODER, DECODER, OTHER):
                 name = "ab"[next(self.letters)]
-                layer.name = next(name * n for n in itertools.count(1) if name * n not in taken)
+                layer.name = next(
+                    name * n for n in itertools.count(1) if name * n not in taken
+                )
                 taken.add(layer.name)
 
 
@@ -153,14 +163,18 @@ class Tied:
     encoder: list[tuple[int, int]]
     decoders: list[list[tuple[int, int | None]]]
 
-    def expected(self, weights: list[np.ndarray], x: np.ndarray = X) -> list[np.ndarray]:
+    def expected(
+        self, weights: list[np.ndarray], x: np.ndarray = X
+    ) -> list[np.ndarray]:
         """What the model should compute, in NumPy."""
         for kernel, bias in self.encoder:
             x = x @ weights[kernel] + weights[bias]
         found = []
         for links, places in zip(self.plan.ties, self.decoders, strict=True):
             y = x
-            for (tied_to, transpose, _), (bias, gain) in zip(links, places, strict=True):
+            for (tied_to, transpose, _), (bias, gain) in zip(
+                links, places, strict=True
+            ):
                 kernel = weights[self.encoder[tied_to][0]]
                 scaled = kernel if gain is None else kernel * weights[gain]
                 y = y @ (scaled.T if transpose else scaled) + weights[bias]
@@ -169,11 +183,17 @@ class Tied:
 
 
 def build(plan: Plan) -> Tied:
-    encoder = [keras.layers.Dense(WIDTH, kernel_initializer="zeros") for _ in range(plan.layers)]
+    encoder = [
+        keras.layers.Dense(WIDTH, kernel_initializer="zeros")
+        for _ in range(plan.layers)
+    ]
     for layer in encoder:
         layer.build((None, WIDTH))
     decoders = [
-        [TiedDense(encoder[to], transpose=transpose, gain=gain) for to, transpose, gain in links]
+        [
+            TiedDense(encoder[to], transpose=transpose, gain=gain)
+            for to, transpose, gain in links
+        ]
         for links in plan.ties
     ]
     model = assemble(plan, encoder, decoders)
@@ -205,7 +225,9 @@ def assemble(
         names.give([layer for stack in stacks for layer in stack])
         inputs = keras.Input((WIDTH,))
         codes = run(stacks[0], inputs)
-        return keras.Model(inputs, [run(stack, codes) for stack in stacks[1:]], name="whole")
+        return keras.Model(
+            inputs, [run(stack, codes) for stack in stacks[1:]], name="whole"
+        )
     model = as_model(plan.kind, [*stacks[0], *stacks[1]], names, "whole")
     model(X)
     return model
@@ -218,7 +240,9 @@ def outputs(model: keras.Model) -> list[np.ndarray]:
 def shake(model: keras.Model, seed: int) -> None:
     """Give every weight another number."""
     random = np.random.default_rng(seed)
-    model.set_weights([random.normal(size=w.shape).astype("float32") for w in model.get_weights()])
+    model.set_weights(
+        [random.normal(size=w.shape).astype("float32") for w in model.get_weights()]
+    )
 
 
 def check(tied: Tied, model: keras.Model, seed: int) -> None:
@@ -226,7 +250,9 @@ def check(tied: Tied, model: keras.Model, seed: int) -> None:
     for change in (False, True):
         if change:
             shake(model, seed)
-        for pair in zip(outputs(model), tied.expected(model.get_weights()), strict=True):
+        for pair in zip(
+            outputs(model), tied.expected(model.get_weights()), strict=True
+        ):
             np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-4)
     assert_tied(model)
 
@@ -258,8 +284,13 @@ def half_alone(tied: Tied, model: keras.Model, folder: Any) -> None:
         halves = [layer for layer in getattr(model, "layers", []) if layer.name == name]
         for half in halves:
             found = outputs(half)
-            for copied in (through_file(half, folder), pickle.loads(pickle.dumps(half))):
-                np.testing.assert_allclose(*found, *outputs(copied), rtol=1e-4, atol=1e-4)
+            for copied in (
+                through_file(half, folder),
+                pickle.loads(pickle.dumps(half)),
+            ):
+                np.testing.assert_allclose(
+                    *found, *outputs(copied), rtol=1e-4, atol=1e-4
+                )
 
 
 COPIES: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
@@ -278,7 +309,9 @@ COPIES: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
 OTHERS = ("half", "rename", "join", "freeze", "split first")
 
 
-def apply(tied: Tied, model: keras.Model, operation: str, seed: int, folder: Any) -> keras.Model:
+def apply(
+    tied: Tied, model: keras.Model, operation: str, seed: int, folder: Any
+) -> keras.Model:
     if operation in COPIES:
         if "clone" in operation and isinstance(model, Chain):
             return model
@@ -302,7 +335,9 @@ def apply(tied: Tied, model: keras.Model, operation: str, seed: int, folder: Any
         copied = through_file(both, folder)
         for part in (both, copied):
             names = (model.name, other.name)
-            wanted = [tied.expected(part.get_layer(name).get_weights()) for name in names]
+            wanted = [
+                tied.expected(part.get_layer(name).get_weights()) for name in names
+            ]
             for pair in zip(outputs(part), itertools.chain(*wanted), strict=True):
                 np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-4)
         return copied.get_layer(other.name)
@@ -342,7 +377,9 @@ def try_out(plan: Plan, operations: list[str], seed: int) -> None:
 
 
 @given(**ARGUMENTS)
-def test_every_tie_computes_with_its_own_kernel_after_any_operations(plan, operations, seed):
+def test_every_tie_computes_with_its_own_kernel_after_any_operations(
+    plan, operations, seed
+):
     try_out(plan, operations, seed)
 
 

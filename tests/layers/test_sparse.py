@@ -21,7 +21,9 @@ def test_jump_relu_passes_what_is_above_its_threshold():
 def test_gradient_of_jump_relu_flows_through_what_passes():
     weights = np.random.default_rng(1).normal(size=ROWS.shape).astype("float32")
     layer = JumpReLU(0.5, bandwidth=0.2)
-    found = gradient(lambda x: keras.ops.sum(keras.ops.multiply(layer(x), weights)), ROWS)
+    found = gradient(
+        lambda x: keras.ops.sum(keras.ops.multiply(layer(x), weights)), ROWS
+    )
     np.testing.assert_allclose(found, weights * (ROWS > 0.5), atol=1e-6)
 
 
@@ -40,7 +42,9 @@ def test_a_step_moves_the_thresholds_by_what_is_near_them(coefficient):
     moved = np.log(threshold) - threshold * slope.sum(axis=0)  # by the logarithm
     np.testing.assert_allclose(arrays(layer.log_threshold)[0], moved, atol=1e-5)
     counts = np.count_nonzero(outputs, axis=1).mean()
-    np.testing.assert_allclose(loss, np.mean((outputs - target) ** 2) + coefficient * counts, 1e-5)
+    np.testing.assert_allclose(
+        loss, np.mean((outputs - target) ** 2) + coefficient * counts, 1e-5
+    )
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (8, 5, 6)])
@@ -65,8 +69,12 @@ def test_in_inference_batch_top_k_keeps_what_is_above_the_running_mean():
         least.append(np.sort(part.ravel())[-len(part)])
     threshold = 0.75 * least[0] + 0.25 * least[1]
     np.testing.assert_allclose(arrays(layer.threshold)[0], threshold, rtol=1e-6)
-    np.testing.assert_array_equal(arrays(layer(ROWS))[0], np.where(threshold < ROWS, ROWS, 0))
-    np.testing.assert_array_equal(arrays(layer(ROWS[:3]))[0], arrays(layer(ROWS))[0][:3])
+    np.testing.assert_array_equal(
+        arrays(layer(ROWS))[0], np.where(threshold < ROWS, ROWS, 0)
+    )
+    np.testing.assert_array_equal(
+        arrays(layer(ROWS[:3]))[0], arrays(layer(ROWS))[0][:3]
+    )
 
 
 def test_gradient_of_batch_top_k_flows_through_what_is_kept():
@@ -75,7 +83,8 @@ def test_gradient_of_batch_top_k_flows_through_what_is_kept():
         np.random.default_rng(1).normal(size=ROWS.shape).astype("float32"),
     )
     found = gradient(
-        lambda x: keras.ops.sum(keras.ops.multiply(layer(x, training=True), weights)), ROWS
+        lambda x: keras.ops.sum(keras.ops.multiply(layer(x, training=True), weights)),
+        ROWS,
     )
     kept = arrays(BatchTopK(2)(ROWS, training=True))[0] != 0
     np.testing.assert_allclose(found, weights * kept, atol=1e-6)
@@ -84,13 +93,19 @@ def test_gradient_of_batch_top_k_flows_through_what_is_kept():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: JumpReLU(0), "threshold and a bandwidth above 0 .* received threshold=0"),
+        (
+            lambda: JumpReLU(0),
+            "threshold and a bandwidth above 0 .* received threshold=0",
+        ),
         (lambda: JumpReLU(bandwidth=-1), "bandwidth=-1"),
         (lambda: JumpReLU(l0_coefficient=-1), "l0_coefficient=-1"),
         (lambda: BatchTopK(0), "an integer from 1 on; received k=0"),
         (lambda: BatchTopK(1.5), "received k=1.5"),
         (lambda: BatchTopK(1, momentum=2), "received momentum=2"),
-        (lambda: BatchTopK(7)(ROWS), r"keeps k=7 .* received an input of shape \(40, 6\)"),
+        (
+            lambda: BatchTopK(7)(ROWS),
+            r"keeps k=7 .* received an input of shape \(40, 6\)",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(make, message):
@@ -100,13 +115,19 @@ def test_what_cannot_be_is_named(make, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "activation", [lambda: JumpReLU(0.1, 0.1, 1e-3), lambda: BatchTopK(3)], ids=["jump", "batch"]
+    "activation",
+    [lambda: JumpReLU(0.1, 0.1, 1e-3), lambda: BatchTopK(3)],
+    ids=["jump", "batch"],
 )
-def test_a_sparse_autoencoder_learns_and_loads_without_custom_objects(activation, tmp_path):
+def test_a_sparse_autoencoder_learns_and_loads_without_custom_objects(
+    activation, tmp_path
+):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(16, 8))
-    rows = (rng.uniform(0.5, 1, (500, 16)) * (rng.uniform(size=(500, 16)) < 0.1)) @ directions
+    rows = (
+        rng.uniform(0.5, 1, (500, 16)) * (rng.uniform(size=(500, 16)) < 0.1)
+    ) @ directions
     encoder = layers.Dense(24, kernel_constraint=keras.constraints.UnitNorm(axis=0))
     encoder.build((None, 8))
     inputs = keras.Input((8,))
@@ -138,7 +159,10 @@ def test_untied_it_begins_as_the_transpose_and_is_free():
 
 @pytest.mark.parametrize(
     ("layer", "state"),
-    [(layers.Dense(3), "no kernel yet"), (layers.Conv1D(2, 3), r"a kernel of shape \(3, 4, 2\)")],
+    [
+        (layers.Dense(3), "no kernel yet"),
+        (layers.Conv1D(2, 3), r"a kernel of shape \(3, 4, 2\)"),
+    ],
 )
 def test_only_a_built_kernel_of_two_axes_is_untied(layer, state):
     if isinstance(layer, layers.Conv1D):

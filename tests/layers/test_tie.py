@@ -39,10 +39,19 @@ def test_ties_to_the_layer(layer, cls):
 
 
 def test_passes_the_arguments_on():
-    tied = tie(layers.Conv1D(3, 3), gain=True, activation="relu", output_size=9, name="out")
+    tied = tie(
+        layers.Conv1D(3, 3), gain=True, activation="relu", output_size=9, name="out"
+    )
     config = tied.get_config()
-    found = {name: config[name] for name in ("gain", "activation", "output_size", "name")}
-    assert found == {"gain": True, "activation": "relu", "output_size": 9, "name": "out"}
+    found = {
+        name: config[name] for name in ("gain", "activation", "output_size", "name")
+    }
+    assert found == {
+        "gain": True,
+        "activation": "relu",
+        "output_size": 9,
+        "name": "out",
+    }
 
 
 def test_a_class_derived_from_one_that_fits_fits():
@@ -75,7 +84,9 @@ def test_a_tied_dense_can_be_tied_to():
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("reverse_dtype", [None, "float32"])
 @pytest.mark.parametrize("cap", [None, 0.5])
-def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(dtype, reverse_dtype, cap):
+def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(
+    dtype, reverse_dtype, cap
+):
     settings = {"reverse_dtype": reverse_dtype, "logit_soft_cap": cap, "dtype": dtype}
     embedding = layers.ReversibleEmbedding(7, 4, "glorot_normal", **settings)
     inputs, tied = keras.Input((3,), dtype="int32"), tie(embedding, name="out")
@@ -87,9 +98,11 @@ def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(dtype, rever
     for each in (model(tokens), clone(tokens)):
         assert each.dtype == expected.dtype
         found, wanted = (
-            keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")) for x in (each, expected)
+            keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
+            for x in (each, expected)
         )
-        # Keras rounds the kernel to its compute dtype before it casts it to `reverse_dtype`.
+        # Keras rounds the kernel to its compute dtype before it casts it to
+        # `reverse_dtype`.
         rounding = 1e-2 if dtype == "mixed_bfloat16" and reverse_dtype else 1e-6
         np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding / 100)
     assert tied.bias is None
@@ -98,35 +111,55 @@ def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(dtype, rever
 
 def test_an_embedding_with_a_second_kernel_is_not_tied_to():
     embedding = layers.ReversibleEmbedding(7, 4, tie_weights=False)
-    with pytest.raises(ValueError, match=r"has a second kernel .* make it with tie_weights=True"):
+    with pytest.raises(
+        ValueError, match=r"has a second kernel .* make it with tie_weights=True"
+    ):
         tie(embedding)
 
 
 @pytest.mark.parametrize("cap", [0, -1.0])
 def test_the_bound_of_logits_is_positive(cap):
-    with pytest.raises(ValueError, match=f"by a positive number; received logit_soft_cap={cap}"):
+    with pytest.raises(
+        ValueError, match=f"by a positive number; received logit_soft_cap={cap}"
+    ):
         tie(layers.Dense(3), logit_soft_cap=cap)
 
 
 @pytest.mark.parametrize(
     ("layer", "instead"),
     [
-        (layers.MultiHeadAttention(2, 3), "its projections, which are EinsumDense layers"),
-        (layers.TimeDistributed(layers.Dense(3)), r"tie to the layer inside it, `\.layer`"),
+        (
+            layers.MultiHeadAttention(2, 3),
+            "its projections, which are EinsumDense layers",
+        ),
+        (
+            layers.TimeDistributed(layers.Dense(3)),
+            r"tie to the layer inside it, `\.layer`",
+        ),
         (keras.Sequential([layers.Dense(3)]), "tie to its layers one by one"),
-        (TiedConv(layers.Conv1D(3, 3)), "the layer that it is tied to itself, its `tied_to`"),
+        (
+            TiedConv(layers.Conv1D(3, 3)),
+            "the layer that it is tied to itself, its `tied_to`",
+        ),
         (layers.LSTM(3), "tie to a layer of the classes Dense, Embedding, "),
-        (layers.BatchNormalization(), "tie to a layer of the classes Dense, Embedding, "),
+        (
+            layers.BatchNormalization(),
+            "tie to a layer of the classes Dense, Embedding, ",
+        ),
     ],
     ids=class_name,
 )
 def test_says_what_to_do_about_a_layer_that_does_not_fit(layer, instead):
-    message = rf"No tied layer fits '{layer.name}' \({type(layer).__name__}\), .*{instead}"
+    message = (
+        rf"No tied layer fits '{layer.name}' \({type(layer).__name__}\), .*{instead}"
+    )
     with pytest.raises(ValueError, match=message):
         tie(layer)
 
 
 @pytest.mark.parametrize("given", ["code", None], ids=str)
 def test_something_else_than_a_layer(given):
-    with pytest.raises(ValueError, match=rf"`tie` takes the layer to tie to; received {given!r}"):
+    with pytest.raises(
+        ValueError, match=rf"`tie` takes the layer to tie to; received {given!r}"
+    ):
         tie(given)

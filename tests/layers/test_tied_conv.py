@@ -30,7 +30,9 @@ DRAWN = (4, 64)
 """How many configurations that Keras accepts are drawn of each class: quickly, and 512 in all."""
 
 
-def drawn(rng: np.random.Generator, cls: type) -> tuple[dict[str, Any], tuple[int, ...]]:
+def drawn(
+    rng: np.random.Generator, cls: type
+) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Settings and an input shape, of any kind at all, whether Keras accepts them or not."""
     name, rank = cls.__name__, int(cls.__name__.removesuffix("Transpose")[-2])
 
@@ -60,7 +62,11 @@ def drawn(rng: np.random.Generator, cls: type) -> tuple[dict[str, Any], tuple[in
         elif rng.random() < 0.5:
             settings["output_padding"] = each(0, 2)
     channels, sizes = int(rng.integers(1, 7)), each(1, {1: 20, 2: 12, 3: 7}[rank])
-    shape = (*sizes, channels) if settings["data_format"] == "channels_last" else (channels, *sizes)
+    shape = (
+        (*sizes, channels)
+        if settings["data_format"] == "channels_last"
+        else (channels, *sizes)
+    )
     return settings, (2, *shape)
 
 
@@ -102,8 +108,8 @@ def passages(cls: type, count: int) -> list[tuple[dict[str, Any], Passage]]:
 def misread(layer: Any, shape: tuple[int, ...]) -> bool:
     """Whether oneDNN, which TensorFlow and PyTorch compute with on CPUs, gets it wrong.
 
-    It reads memory that was never written where there is one channel, the last axis has a stride,
-    the one before has none, and the window has a single place along the last.
+    It reads memory that was never written where there is one channel, the last axis has
+    a stride, the one before has none, and the window has a single place along the last.
     """
     if keras.backend.backend() == "jax" or layer.rank == 1:
         return False
@@ -160,7 +166,12 @@ EXAMPLES = {
         (6, 3),
         {"padding": "causal", "strides": 2},
     ),
-    "Conv2D": (keras.layers.Conv2D, (2, 5, 6, 4), (6, 3), {"strides": 2, "padding": "same"}),
+    "Conv2D": (
+        keras.layers.Conv2D,
+        (2, 5, 6, 4),
+        (6, 3),
+        {"strides": 2, "padding": "same"},
+    ),
     "Conv2D, channels first": (
         keras.layers.Conv2D,
         (2, 4, 5, 6),
@@ -214,7 +225,9 @@ QUICK = (
 
 
 @pytest.fixture(
-    params=[pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES]
+    params=[
+        pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES
+    ]
 )
 def example(request: pytest.FixtureRequest) -> tuple[Any, tuple[int, ...]]:
     """A layer, and the shape of an input for it."""
@@ -226,7 +239,9 @@ def normal(shape: Sequence[int], seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def tied_to(layer: Any, shape: Sequence[int | None], seed: int = 2, **kwargs: Any) -> Any:
+def tied_to(
+    layer: Any, shape: Sequence[int | None], seed: int = 2, **kwargs: Any
+) -> Any:
     """A tied layer with random bias and gain, built for inputs of that shape."""
     tied = TiedConv(layer, **kwargs)
     tied.build(tuple(shape))
@@ -299,17 +314,23 @@ def test_compiled_model_gives_the_outputs_of_the_eager_one(example):
     inputs = keras.Input(shape[1:])
     model = keras.Model(inputs, TiedConv(layer, gain=True)(layer(inputs)))
     x = normal(shape)
-    np.testing.assert_allclose(model.predict(x, verbose=0), *outputs(model, x), atol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), *outputs(model, x), atol=1e-5
+    )
 
 
 def test_activation_is_applied_last():
     layer = built(keras.layers.Conv1D, (2, 9, 4), 6, 3)
     y = normal(layer.compute_output_shape((2, 9, 4)))
     linear, tied = (tied_to(layer, y.shape, activation=name) for name in (None, "tanh"))
-    np.testing.assert_allclose(*outputs(tied, y), np.tanh(*outputs(linear, y)), atol=1e-5)
+    np.testing.assert_allclose(
+        *outputs(tied, y), np.tanh(*outputs(linear, y)), atol=1e-5
+    )
 
 
-def test_kernel_is_that_of_the_layer_tied_to_with_the_gain_in_its_output_channels(example):
+def test_kernel_is_that_of_the_layer_tied_to_with_the_gain_in_its_output_channels(
+    example,
+):
     layer, shape = example
     skip_where_keras_cannot(layer, shape)
     tied = tied_to(layer, layer.compute_output_shape(shape), gain=True)
@@ -327,7 +348,14 @@ def bare_twin(layer: Any) -> Any:
     config = layer.get_config()
     plain = getattr(keras.layers, type(layer).__name__.replace("Separable", ""))
     if plain is not type(layer):
-        shared = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate")
+        shared = (
+            "filters",
+            "kernel_size",
+            "strides",
+            "padding",
+            "data_format",
+            "dilation_rate",
+        )
         config = {name: config[name] for name in shared}
     return plain.from_config({**config, "use_bias": False})
 
@@ -346,9 +374,12 @@ def test_adjoint_of_an_adapted_layer_is_that_of_the_adapted_kernel():
 def test_restores_the_size_that_the_layer_tied_to_was_built_for():
     shapes = [(None, 45, 37, 3), (None, 46, 38, 3)]
     layers = [
-        built(keras.layers.Conv2D, shape, 8, 3, strides=2, padding="same") for shape in shapes
+        built(keras.layers.Conv2D, shape, 8, 3, strides=2, padding="same")
+        for shape in shapes
     ]
-    assert layers[0].compute_output_shape(shapes[0]) == layers[1].compute_output_shape(shapes[1])
+    assert layers[0].compute_output_shape(shapes[0]) == layers[1].compute_output_shape(
+        shapes[1]
+    )
     code = keras.Input((23, 19, 8))
     assert [TiedConv(layer)(code).shape for layer in layers] == shapes
 
@@ -363,7 +394,9 @@ def test_size_that_may_vary_is_restored_where_there_is_no_stride():
 
 
 def test_size_that_may_vary_is_restored_by_the_adjoint_of_a_transposed_convolution():
-    layer = built(keras.layers.Conv1DTranspose, (None, None, 4), 6, 3, strides=2, padding="same")
+    layer = built(
+        keras.layers.Conv1DTranspose, (None, None, 4), 6, 3, strides=2, padding="same"
+    )
     tied = tied_to(layer, (None, None, 6))
     for size in (7, 12):
         y = normal(layer.compute_output_shape((2, size, 4)))
@@ -371,25 +404,42 @@ def test_size_that_may_vary_is_restored_by_the_adjoint_of_a_transposed_convoluti
 
 
 def test_output_size_is_restored():
-    layer = built(keras.layers.Conv2D, (None, None, None, 3), 8, 3, strides=2, padding="same")
+    layer = built(
+        keras.layers.Conv2D, (None, None, None, 3), 8, 3, strides=2, padding="same"
+    )
     tied = TiedConv(layer, output_size=(10, 9))
     assert tied(keras.Input((None, None, 8))).shape == (None, 10, 9, 3)
 
 
 def test_output_size_goes_before_the_size_that_the_layer_tied_to_was_built_for():
-    layer = built(keras.layers.Conv2D, (None, 10, 10, 3), 8, 3, strides=2, padding="same")
-    assert TiedConv(layer, output_size=9)(keras.Input((5, 5, 8))).shape == (None, 9, 9, 3)
+    layer = built(
+        keras.layers.Conv2D, (None, 10, 10, 3), 8, 3, strides=2, padding="same"
+    )
+    assert TiedConv(layer, output_size=9)(keras.Input((5, 5, 8))).shape == (
+        None,
+        9,
+        9,
+        3,
+    )
 
 
 def test_adjoint_of_a_given_output_size_is_that_of_a_layer_built_for_it():
-    settings = {"filters": 8, "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False}
+    settings = {
+        "filters": 8,
+        "kernel_size": 3,
+        "strides": 2,
+        "padding": "same",
+        "use_bias": False,
+    }
     layer = built(keras.layers.Conv2D, (None, None, None, 3), **settings)
     tied = TiedConv(layer, output_size=(10, 9), use_bias=False)
     found = passage(layer, tied, (2, 10, 9, 3), np.random.default_rng(0))
     assert found.adjoint_error <= 1e-5
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch counts operations")
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="PyTorch counts operations"
+)
 @pytest.mark.parametrize("strides", [1, 2])
 def test_adjoint_takes_no_more_operations_than_a_layer_of_its_own(strides):
     from torch.utils.flop_counter import FlopCounterMode
@@ -408,26 +458,39 @@ def test_adjoint_takes_no_more_operations_than_a_layer_of_its_own(strides):
 
 
 def test_configuration_gives_every_argument_back():
-    layer = built(keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, strides=2, padding="same")
-    arguments = {"gain": True, "output_size": (10, 9), "activation": "tanh", "name": "out"}
+    layer = built(
+        keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, strides=2, padding="same"
+    )
+    arguments = {
+        "gain": True,
+        "output_size": (10, 9),
+        "activation": "tanh",
+        "name": "out",
+    }
     config = TiedConv(layer, **arguments).get_config()
     assert TiedConv.from_config(config).get_config() == config
     assert config["output_size"] == (10, 9)
 
 
 def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to():
-    layer = built(keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, strides=2, padding="same")
+    layer = built(
+        keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, strides=2, padding="same"
+    )
     rebuilt = TiedConv.from_config(TiedConv(layer).get_config())
     assert rebuilt(keras.Input((5, 5, 8))).shape == (None, 10, 9, 3)
     assert rebuilt.tied_to is None
 
 
-def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(example):
+def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(
+    example,
+):
     layer, shape = example
     tied = TiedConv(layer, gain=True, dtype="mixed_bfloat16")
     found = tied(normal(layer.compute_output_shape(shape)))
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
-    assert {variable.dtype for variable in (tied.bias, tied.gain, *layer.weights)} == {"float32"}
+    assert {variable.dtype for variable in (tied.bias, tied.gain, *layer.weights)} == {
+        "float32"
+    }
 
 
 @pytest.mark.parametrize(
@@ -442,24 +505,35 @@ def test_tied_to_something_else_than_a_convolution(layer):
         TiedConv(layer, name="out")
 
 
-@pytest.mark.parametrize("shape", [(None, 5, 5, 7), (None, 5, 8)], ids=["channels", "axes"])
+@pytest.mark.parametrize(
+    "shape", [(None, 5, 5, 7), (None, 5, 8)], ids=["channels", "axes"]
+)
 def test_inputs_that_do_not_fit(shape):
     layer = built(keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, name="code")
     with pytest.raises(
-        ValueError, match=r"'out' is tied to 'code' .Conv2D.* 2 spatial axes and 8 channels"
+        ValueError,
+        match=r"'out' is tied to 'code' .Conv2D.* 2 spatial axes and 8 channels",
     ):
         TiedConv(layer, name="out")(keras.Input(shape[1:]))
 
 
 def test_code_of_another_size_than_that_of_the_inputs_to_restore():
-    layer = built(keras.layers.Conv1D, (None, 10, 3), 8, 3, strides=2, padding="same", name="code")
-    with pytest.raises(ValueError, match=r"outputs of 'code'.*\(5,\).*\(10,\).*of size \(6,\)"):
+    layer = built(
+        keras.layers.Conv1D, (None, 10, 3), 8, 3, strides=2, padding="same", name="code"
+    )
+    with pytest.raises(
+        ValueError, match=r"outputs of 'code'.*\(5,\).*\(10,\).*of size \(6,\)"
+    ):
         TiedConv(layer, name="out")(keras.Input((6, 8)))
 
 
 def test_size_that_no_input_of_a_transposed_convolution_gives():
-    layer = built(keras.layers.Conv1DTranspose, (None, 5, 3), 8, 3, strides=2, name="code")
-    with pytest.raises(ValueError, match=r"outputs of 'code'.*\(11,\).*\(5,\).*of size \(12,\)"):
+    layer = built(
+        keras.layers.Conv1DTranspose, (None, 5, 3), 8, 3, strides=2, name="code"
+    )
+    with pytest.raises(
+        ValueError, match=r"outputs of 'code'.*\(11,\).*\(5,\).*of size \(12,\)"
+    ):
         TiedConv(layer, name="out")(keras.Input((12, 8)))
 
 
@@ -473,11 +547,15 @@ def test_size_to_restore_that_nothing_tells():
 
 def test_output_size_of_the_wrong_length():
     layer = built(keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, name="code")
-    with pytest.raises(ValueError, match=r"'out' received output_size=\(10,\).*2 spatial axes"):
+    with pytest.raises(
+        ValueError, match=r"'out' received output_size=\(10,\).*2 spatial axes"
+    ):
         TiedConv(layer, output_size=(10,), name="out")(keras.Input((8, 7, 8)))
 
 
 def test_output_size_where_the_size_of_the_input_decides():
     layer = built(keras.layers.Conv1DTranspose, (None, 5, 3), 8, 3, name="code")
-    with pytest.raises(ValueError, match=r"'out' received output_size=5.*leave `output_size` out"):
+    with pytest.raises(
+        ValueError, match=r"'out' received output_size=5.*leave `output_size` out"
+    ):
         TiedConv(layer, output_size=5, name="out")(keras.Input((7, 8)))

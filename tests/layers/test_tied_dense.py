@@ -14,7 +14,8 @@ from .cases import arrays, outputs, randomize, train
 BACKEND = keras.backend.backend()
 DTYPES = {"float32": 1e-5, "float16": 2e-2}
 if BACKEND == "tensorflow":
-    # JAX has no float64 unless its configuration says so; Keras multiplies in float32 on PyTorch.
+    # JAX has no float64 unless its configuration says so; Keras multiplies in float32
+    # on PyTorch.
     DTYPES["float64"] = 1e-12
 
 
@@ -39,14 +40,21 @@ def normal(*shape: int, seed: int = 1) -> np.ndarray:
     dtype=st.sampled_from(sorted(DTYPES)),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_output_is_the_formula(features, units, lead, transpose, gain, use_bias, dtype, seed):
+def test_output_is_the_formula(
+    features, units, lead, transpose, gain, use_bias, dtype, seed
+):
     layer = dense(features, units, dtype=dtype)
-    tied = TiedDense(layer, transpose=transpose, gain=gain, use_bias=use_bias, dtype=dtype)
+    tied = TiedDense(
+        layer, transpose=transpose, gain=gain, use_bias=use_bias, dtype=dtype
+    )
     width = units if transpose else features
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(*lead, width)).astype(dtype)
     tied(x)
-    W, g = rng.normal(size=(features, units)), rng.normal(size=units) if gain else np.ones(units)
+    W, g = (
+        rng.normal(size=(features, units)),
+        rng.normal(size=units) if gain else np.ones(units),
+    )
     b = rng.normal(size=features if transpose else units) if use_bias else 0.0
     layer.kernel.assign(W)
     for variable, value in ((tied.gain, g), (tied.bias, b)):
@@ -56,12 +64,17 @@ def test_output_is_the_formula(features, units, lead, transpose, gain, use_bias,
     expected = x.astype("float64") @ (scaled.T if transpose else scaled) + b
     (found,) = outputs(tied, x)
     assert found.dtype == dtype
-    np.testing.assert_allclose(found, expected, atol=DTYPES[dtype] * 10, rtol=DTYPES[dtype])
+    np.testing.assert_allclose(
+        found, expected, atol=DTYPES[dtype] * 10, rtol=DTYPES[dtype]
+    )
 
 
 def test_transposed_layer_is_a_dense_with_the_transposed_kernel():
     layer, x = dense(), normal(5, 3)
-    tied, untied = TiedDense(layer, activation="tanh"), layers.Dense(4, activation="tanh")
+    tied, untied = (
+        TiedDense(layer, activation="tanh"),
+        layers.Dense(4, activation="tanh"),
+    )
     for one in (tied, untied):
         one.build((None, 3))
     tied.bias.assign(normal(4))
@@ -84,7 +97,9 @@ def test_tied_to_an_embedding_gives_the_products_with_its_rows():
     code = normal(2, 5, 3)
     table = embedding.embeddings.numpy()
     (found,) = outputs(tied, code)
-    expected = np.array([[[row @ word for word in table] for row in one] for one in code])
+    expected = np.array(
+        [[[row @ word for word in table] for row in one] for one in code]
+    )
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -92,11 +107,15 @@ def test_model_is_the_untied_model_with_equal_weights():
     inputs, layer = keras.Input((4,)), layers.Dense(3, activation="sigmoid")
     tied = keras.Model(inputs, TiedDense(layer)(layer(inputs)))
     randomize(tied, 0)
-    untied = keras.Sequential([inputs, layers.Dense(3, activation="sigmoid"), layers.Dense(4)])
+    untied = keras.Sequential(
+        [inputs, layers.Dense(3, activation="sigmoid"), layers.Dense(4)]
+    )
     W, c, b = layer.kernel.numpy(), layer.bias.numpy(), tied.layers[-1].bias.numpy()
     untied.set_weights([W, c, W.T, b])
     np.testing.assert_allclose(
-        tied.predict(normal(5, 4), verbose=0), untied.predict(normal(5, 4), verbose=0), atol=1e-6
+        tied.predict(normal(5, 4), verbose=0),
+        untied.predict(normal(5, 4), verbose=0),
+        atol=1e-6,
     )
 
 
@@ -104,7 +123,9 @@ def test_gradient_is_that_of_the_untied_encoder_plus_that_of_the_untied_decoder_
     inputs, layer = keras.Input((4,)), layers.Dense(3, activation="sigmoid")
     tied = keras.Model(inputs, TiedDense(layer)(layer(inputs)))
     randomize(tied, 0)
-    untied = keras.Sequential([inputs, layers.Dense(3, activation="sigmoid"), layers.Dense(4)])
+    untied = keras.Sequential(
+        [inputs, layers.Dense(3, activation="sigmoid"), layers.Dense(4)]
+    )
     W, c, b = layer.kernel.numpy(), layer.bias.numpy(), tied.layers[-1].bias.numpy()
     untied.set_weights([W, c, W.T, b])
     for model in (tied, untied):
@@ -157,7 +178,9 @@ def test_gradient_is_the_one_by_hand():
     train(model, x, target, rate=1.0)
     _, gradient = by_hand(**before, x=x, target=target)
     for name, variable in variables.items():
-        np.testing.assert_allclose(before[name] - variable.numpy(), gradient[name], atol=1e-5)
+        np.testing.assert_allclose(
+            before[name] - variable.numpy(), gradient[name], atol=1e-5
+        )
 
 
 def test_kernel_is_the_matrix_that_inputs_are_multiplied_by():
@@ -173,7 +196,9 @@ def test_gain_starts_at_ones():
     np.testing.assert_array_equal(tied.gain.numpy(), np.ones(3))
 
 
-@pytest.mark.parametrize(("transpose", "shape"), [(True, (None, 2, 4)), (False, (None, 2, 3))])
+@pytest.mark.parametrize(
+    ("transpose", "shape"), [(True, (None, 2, 4)), (False, (None, 2, 3))]
+)
 def test_output_shape(transpose, shape):
     tied = TiedDense(dense(), transpose=transpose)
     assert tied.compute_output_shape((None, 2, 3 if transpose else 4)) == shape
@@ -229,11 +254,16 @@ def test_configuration_gives_every_argument_back():
 def test_activity_is_regularized():
     tied = TiedDense(dense(), activity_regularizer=keras.regularizers.L2(0.5))
     (found,) = outputs(tied, normal(5, 3))
-    np.testing.assert_allclose(arrays(tied.losses)[0], 0.5 * np.sum(found**2) / 5, rtol=1e-5)
+    np.testing.assert_allclose(
+        arrays(tied.losses)[0], 0.5 * np.sum(found**2) / 5, rtol=1e-5
+    )
 
 
 def test_mask_passes_through():
-    inputs, embedding = keras.Input((3,), dtype="int32"), layers.Embedding(7, 4, mask_zero=True)
+    inputs, embedding = (
+        keras.Input((3,), dtype="int32"),
+        layers.Embedding(7, 4, mask_zero=True),
+    )
     model = keras.Model(inputs, TiedDense(embedding)(embedding(inputs)))
     ids = np.array([[1, 2, 0], [3, 0, 0]], "int32")
     (mask,) = arrays(keras.tree.flatten(model(ids))[0]._keras_mask)

@@ -37,21 +37,47 @@ class Example:
 EXAMPLES = {
     example.equation: example
     for example in (
-        # Those of Keras's documentation: a dense layer, on a sequence, with an ellipsis.
+        # Those of Keras's documentation: a dense layer, on a sequence, with an
+        # ellipsis.
         Example("ab,bc->ac", 6, (5, 4), "ac,bc->ab", (4,), (1, 6)),
         Example("abc,cd->abd", (3, 6), (2, 3, 4), "abd,cd->abc", (4,), (1, 6)),
         Example("...x,xy->...y", 6, (2, 3, 4), "...y,xy->...x", (4,), (1, 6)),
-        Example("ab...,bc->ac...", 6, (2, 4, 3, 5), "ac...,bc->ab...", (4, 1, 1), (1, 6)),
+        Example(
+            "ab...,bc->ac...", 6, (2, 4, 3, 5), "ac...,bc->ab...", (4, 1, 1), (1, 6)
+        ),
         # Those of attention: to heads, and from heads; with a kernel for each position.
-        Example("abc,cde->abde", (3, 2, 5), (2, 3, 4), "abde,cde->abc", (4,), (1, 2, 5)),
-        Example("abde,dec->abc", (3, 4), (2, 3, 2, 5), "abc,dec->abde", (2, 5), (1, 1, 4)),
+        Example(
+            "abc,cde->abde", (3, 2, 5), (2, 3, 4), "abde,cde->abc", (4,), (1, 2, 5)
+        ),
+        Example(
+            "abde,dec->abc", (3, 4), (2, 3, 2, 5), "abc,dec->abde", (2, 5), (1, 1, 4)
+        ),
         Example("abc,bcd->abd", (3, 6), (2, 3, 4), "abd,bcd->abc", (3, 4), (3, 1, 6)),
-        # Axes in another order, over an axis in the middle, over several, and onto several.
-        Example("abc,dce->aebd", (5, 3, 2), (2, 3, 4), "aebd,dce->abc", (4,), (2, 1, 5)),
+        # Axes in another order, over an axis in the middle, over several, and onto
+        # several.
+        Example(
+            "abc,dce->aebd", (5, 3, 2), (2, 3, 4), "aebd,dce->abc", (4,), (2, 1, 5)
+        ),
         Example("abc,bd->adc", (6, 4), (2, 3, 4), "adc,bd->abc", (3, 1), (1, 6)),
-        Example("abcd,cde->abe", (3, 6), (2, 3, 4, 5), "abe,cde->abcd", (4, 5), (1, 1, 6)),
-        Example("abcd,bde->abce", (3, 4, 6), (2, 3, 4, 5), "abce,bde->abcd", (3, 1, 5), (3, 1, 6)),
-        Example("...ab,bcd->...acd", (3, 2, 5), (2, 3, 4), "...acd,bcd->...ab", (4,), (1, 2, 5)),
+        Example(
+            "abcd,cde->abe", (3, 6), (2, 3, 4, 5), "abe,cde->abcd", (4, 5), (1, 1, 6)
+        ),
+        Example(
+            "abcd,bde->abce",
+            (3, 4, 6),
+            (2, 3, 4, 5),
+            "abce,bde->abcd",
+            (3, 1, 5),
+            (3, 1, 6),
+        ),
+        Example(
+            "...ab,bcd->...acd",
+            (3, 2, 5),
+            (2, 3, 4),
+            "...acd,bcd->...ab",
+            (4,),
+            (1, 2, 5),
+        ),
     )
 }
 
@@ -60,7 +86,9 @@ QUICK = "ab,bc->ac ...x,xy->...y ab...,bc->ac... abc,cde->abde abc,bcd->abd abcd
 
 
 @pytest.fixture(
-    params=[pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES]
+    params=[
+        pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES
+    ]
 )
 def example(request: pytest.FixtureRequest) -> Example:
     return EXAMPLES[request.param]
@@ -107,7 +135,11 @@ def test_equation_is_that_of_the_layer_with_inputs_and_outputs_exchanged(example
 
 
 def test_layer_that_is_not_transposed_is_the_layer_tied_to(example):
-    axes = [letter for letter in example.equation.split("->")[1] if letter in kernel_axes(example)]
+    axes = [
+        letter
+        for letter in example.equation.split("->")[1]
+        if letter in kernel_axes(example)
+    ]
     layer = example.layer(bias_axes="".join(axes))
     tied = tied_to(layer, example.shape, transpose=False)
     tied.bias.assign(layer.bias)
@@ -149,7 +181,9 @@ def test_bias_has_the_axes_of_the_output_that_come_from_the_kernel(example):
     np.testing.assert_allclose(*outputs(tied, y), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("axes", "shape"), [("b", (3, 1)), ("bc", (3, 4)), ("c", (4,))])
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("b", (3, 1)), ("bc", (3, 4)), ("c", (4,))]
+)
 def test_bias_axes_are_used(axes, shape):
     layer = EXAMPLES["abc,cd->abd"].layer()
     assert tied_to(layer, (None, 3, 6), bias_axes=axes).bias.shape == shape
@@ -164,7 +198,9 @@ def test_activation_is_applied_last():
     layer = EXAMPLES["ab,bc->ac"].layer()
     y = normal((5, 6))
     linear, tied = (tied_to(layer, y.shape, activation=name) for name in (None, "tanh"))
-    np.testing.assert_allclose(*outputs(tied, y), np.tanh(*outputs(linear, y)), atol=1e-5)
+    np.testing.assert_allclose(
+        *outputs(tied, y), np.tanh(*outputs(linear, y)), atol=1e-5
+    )
 
 
 def test_output_shape_of_a_symbolic_call_is_the_shape_of_the_input(example):
@@ -214,7 +250,9 @@ every_quantizable = pytest.mark.parametrize(
 
 @pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.01), ("int4", 0.15)])
 @every_quantizable
-def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(example, mode, tolerance):
+def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(
+    example, mode, tolerance
+):
     layer = example.layer()
     y = normal(layer.compute_output_shape(example.shape))
     tied = tied_to(layer, y.shape)
@@ -262,23 +300,31 @@ def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to():
     assert rebuilt.tied_to is None
 
 
-def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(example):
+def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(
+    example,
+):
     layer = example.layer()
     tied = TiedEinsumDense(layer, gain=True, dtype="mixed_bfloat16")
     found = tied(normal(layer.compute_output_shape(example.shape)))
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
-    assert {variable.dtype for variable in (tied.bias, tied.gain, layer.kernel)} == {"float32"}
+    assert {variable.dtype for variable in (tied.bias, tied.gain, layer.kernel)} == {
+        "float32"
+    }
 
 
 def test_tied_to_something_else_than_an_einsum_dense():
-    with pytest.raises(ValueError, match="tied to a layer of class EinsumDense; received 'code'"):
+    with pytest.raises(
+        ValueError, match="tied to a layer of class EinsumDense; received 'code'"
+    ):
         TiedEinsumDense(keras.layers.Dense(3, name="code"), name="out")
 
 
 def test_axis_that_was_summed_away_cannot_be_restored():
     layer = keras.layers.EinsumDense("abc,cd->ad", 6, name="code")
     layer.build((None, 3, 4))
-    with pytest.raises(ValueError, match=r"'out' cannot reconstruct .* 'code'.* the axes \['b'\]"):
+    with pytest.raises(
+        ValueError, match=r"'out' cannot reconstruct .* 'code'.* the axes \['b'\]"
+    ):
         TiedEinsumDense(layer, name="out")(keras.Input((6,)))
 
 
@@ -304,7 +350,9 @@ def test_inputs_that_do_not_fit(shape):
 def test_bias_axes_that_the_output_does_not_have(axes):
     layer = keras.layers.EinsumDense("abc,cd->abd", (None, 6))
     layer.build((None, None, 4))
-    with pytest.raises(ValueError, match=f"'out' computes 'abd,cd->abc'.*bias_axes='{axes}'"):
+    with pytest.raises(
+        ValueError, match=f"'out' computes 'abd,cd->abc'.*bias_axes='{axes}'"
+    ):
         TiedEinsumDense(layer, bias_axes=axes, name="out")(keras.Input((None, 6)))
 
 

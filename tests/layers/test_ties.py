@@ -15,7 +15,9 @@ def halves(units: int = 3, n: int = 1) -> tuple[keras.Model, keras.Model]:
     """An encoder of `n` layers, and its decoder."""
     sizes = [6, *[units] * n]
     inputs, codes = keras.Input((6,)), keras.Input((units,))
-    layers = [keras.layers.Dense(size, name=f"code_{i}") for i, size in enumerate(sizes[1:])]
+    layers = [
+        keras.layers.Dense(size, name=f"code_{i}") for i, size in enumerate(sizes[1:])
+    ]
     x, y = inputs, codes
     for layer in layers:
         x = layer(x)
@@ -41,7 +43,9 @@ def cloned(*models: keras.Model) -> list[keras.Model]:
 
 def test_each_tie_is_listed_with_the_paths_of_both_layers():
     model = join(*halves(n=2))
-    found = [(t.layer_path, t.tied_to_path, t.kernel_shape, t.inside) for t in ties(model)]
+    found = [
+        (t.layer_path, t.tied_to_path, t.kernel_shape, t.inside) for t in ties(model)
+    ]
     assert sorted(found) == [
         ("decoder/out_0", "encoder/code_0", (6, 3), True),
         ("decoder/out_1", "encoder/code_1", (3, 3), True),
@@ -69,20 +73,26 @@ def test_a_tied_model_passes():
 
 
 def test_a_decoder_alone_does_not_pass():
-    with pytest.raises(ValueError, match="'out_0' is tied to 'code_0', which is not in 'decoder'"):
+    with pytest.raises(
+        ValueError, match="'out_0' is tied to 'code_0', which is not in 'decoder'"
+    ):
         assert_tied(halves()[1])
 
 
 def test_a_cloned_decoder_does_not_pass():
     (decoder,) = cloned(halves()[1])
-    with pytest.raises(ValueError, match="'out_0' has not met 'code_0', which it is tied to"):
+    with pytest.raises(
+        ValueError, match="'out_0' has not met 'code_0', which it is tied to"
+    ):
         assert_tied(decoder)
 
 
 def test_a_decoder_from_a_file_does_not_pass(tmp_path):
     halves()[1].save(tmp_path / "decoder.keras")
     decoder = keras.saving.load_model(tmp_path / "decoder.keras")
-    with pytest.raises(ValueError, match="was loaded without 'code_0' and has a kernel of its own"):
+    with pytest.raises(
+        ValueError, match="was loaded without 'code_0' and has a kernel of its own"
+    ):
         assert_tied(decoder)
 
 
@@ -90,7 +100,9 @@ def test_a_tie_by_name_passes_only_when_it_was_said():
     encoder, decoder = cloned(*halves())
     with pytest.warns(UserWarning, match="'out_0' was copied without 'code_0'"):
         model = call(join(encoder, decoder))
-    with pytest.raises(ValueError, match="was tied to 'encoder/code_0' for its name alone"):
+    with pytest.raises(
+        ValueError, match="was tied to 'encoder/code_0' for its name alone"
+    ):
         assert_tied(model)
 
 
@@ -102,7 +114,9 @@ def test_a_model_without_ties_does_not_pass():
 def test_halves_cloned_one_by_one_are_tied_again_without_a_word():
     encoder, decoder = cloned(*halves(n=2))
     made = retie(decoder, encoder)
-    assert {tie.tied_to for tie in made} == {encoder.get_layer(f"code_{i}") for i in range(2)}
+    assert {tie.tied_to for tie in made} == {
+        encoder.get_layer(f"code_{i}") for i in range(2)
+    }
     model = join(encoder, decoder)
     assert_tied(model)
     kernels = [encoder.get_layer(f"code_{i}").kernel.numpy() for i in range(2)]
@@ -142,7 +156,9 @@ def test_a_layer_of_another_name_is_taken_if_it_is_the_only_one_that_fits():
 def test_an_encoder_that_does_not_fit_is_refused_and_nothing_is_changed():
     encoder, decoder = halves()
     other, _ = halves(units=2)
-    with pytest.raises(ValueError, match=r"shape \(6, 3\), which no layer.*'code_0' \(6, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"shape \(6, 3\), which no layer.*'code_0' \(6, 2\)"
+    ):
         retie(decoder, other)
     assert decoder.get_layer("out_0").tied_to is encoder.get_layer("code_0")
 
@@ -157,13 +173,17 @@ def test_an_encoder_with_several_layers_that_fit_is_refused():
 
 def test_halves_in_the_wrong_order_are_refused():
     encoder, decoder = halves()
-    with pytest.raises(ValueError, match="'encoder' holds no layer that is tied to one outside"):
+    with pytest.raises(
+        ValueError, match="'encoder' holds no layer that is tied to one outside"
+    ):
         retie(encoder, decoder)
 
 
 def test_a_decoder_is_not_tied_to_itself():
     (decoder,) = cloned(halves(units=6, n=2)[1])
-    with pytest.raises(ValueError, match="no layers of 'decoder' have; its kernels are: none"):
+    with pytest.raises(
+        ValueError, match="no layers of 'decoder' have; its kernels are: none"
+    ):
         retie(decoder, decoder)
 
 
@@ -171,12 +191,16 @@ def test_a_layer_of_another_class_is_refused():
     inputs, maps = keras.Input((8, 6)), keras.Input((8, 3))
     convolution = keras.layers.Conv1D(3, 1, name="conv")
     convolution(inputs)
-    decoder = keras.Model(maps, TiedConv(convolution, name="back")(maps), name="decoder")
+    decoder = keras.Model(
+        maps, TiedConv(convolution, name="back")(maps), name="decoder"
+    )
     with pytest.raises(ValueError, match="TiedConv 'back' uses a kernel of shape"):
         retie(decoder, halves()[0])
 
 
-@pytest.mark.parametrize("function", [ties, assert_tied, trainable_variables, keras_tied.variables])
+@pytest.mark.parametrize(
+    "function", [ties, assert_tied, trainable_variables, keras_tied.variables]
+)
 def test_what_is_no_layer_is_refused(function):
     with pytest.raises(ValueError, match="takes Keras models or layers; received 3"):
         function(3)
@@ -186,7 +210,11 @@ def test_variables_are_listed_once_in_their_order():
     encoder, decoder = halves()
     found = trainable_variables(encoder, decoder, join(encoder, decoder))
     kernel, bias = encoder.trainable_variables
-    assert [id(v) for v in found] == [id(kernel), id(bias), id(decoder.get_layer("out_0").bias)]
+    assert [id(v) for v in found] == [
+        id(kernel),
+        id(bias),
+        id(decoder.get_layer("out_0").bias),
+    ]
 
 
 def test_a_loop_over_all_variables_moves_each_once():
@@ -200,7 +228,9 @@ def test_a_loop_over_all_variables_moves_each_once():
 
 def test_the_names_are_in_the_package():
     names = ("ties", "assert_tied", "retie", "trainable_variables", "variables")
-    assert all(getattr(keras_tied, name) is getattr(keras_tied.layers, name) for name in names)
+    assert all(
+        getattr(keras_tied, name) is getattr(keras_tied.layers, name) for name in names
+    )
 
 
 def train(model: keras.Model, loop: str) -> None:
@@ -217,9 +247,12 @@ def test_training_a_frozen_decoder_behind_another_encoder_is_told(loop):
     _, decoder = halves()
     decoder.trainable = False
     inputs = keras.Input((6,))
-    model = keras.Model(inputs, decoder(keras.layers.Dense(3, name="new")(inputs)), name="whole")
+    model = keras.Model(
+        inputs, decoder(keras.layers.Dense(3, name="new")(inputs)), name="whole"
+    )
     with pytest.warns(
-        UserWarning, match="'out_0' is frozen, and 'whole' trains the kernel .* freeze 'code_0'"
+        UserWarning,
+        match="'out_0' is frozen, and 'whole' trains the kernel .* freeze 'code_0'",
     ):
         train(model, loop)
 
@@ -227,7 +260,9 @@ def test_training_a_frozen_decoder_behind_another_encoder_is_told(loop):
 @pytest.mark.parametrize("loop", ["keras", "ours"])
 def test_training_beside_a_kernel_of_the_same_shape_is_told(loop):
     code = keras.layers.Dense(3, name="code")
-    model = keras.Sequential([keras.Input((6,)), code, TiedDense(code, name="out")], name="whole")
+    model = keras.Sequential(
+        [keras.Input((6,)), code, TiedDense(code, name="out")], name="whole"
+    )
     model.pop()
     model.pop()
     model.add(keras.layers.Dense(3, name="new"))

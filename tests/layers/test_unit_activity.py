@@ -13,11 +13,15 @@ from .oracles import gradient
 
 RNG = np.random.default_rng(0)
 ROWS, SCORES = (RNG.normal(size=(20, n)).astype("float32") for n in (6, 9))
-CODE = SCORES * (SCORES > 1) * (np.arange(9) < 5)  # the units from 5 on are never active
+CODE = (
+    SCORES * (SCORES > 1) * (np.arange(9) < 5)
+)  # the units from 5 on are never active
 
 
 def auxiliary(**options):
-    decoder = layers.Dense(6, kernel_initializer="glorot_normal", bias_initializer="ones")
+    decoder = layers.Dense(
+        6, kernel_initializer="glorot_normal", bias_initializer="ones"
+    )
     return AuxK(decoder, **{"coefficient": 0.25, "window": 1, **options})
 
 
@@ -33,17 +37,23 @@ def expected_loss(layer, dead, k, scores=SCORES):
 def test_the_auxiliary_loss_is_that_of_the_paper(k):
     layer = auxiliary(k=k)
     outputs = layer(CODE, ROWS, SCORES, training=True)
-    np.testing.assert_allclose(arrays(outputs)[0], arrays(layer.layer(CODE))[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        arrays(outputs)[0], arrays(layer.layer(CODE))[0], rtol=1e-6
+    )
     dead = ~CODE.any(axis=0)
     assert dead.sum() == layer.counter.dead_units == 4
-    np.testing.assert_allclose(arrays(layer.losses)[0], expected_loss(layer, dead, k), rtol=1e-5)
+    np.testing.assert_allclose(
+        arrays(layer.losses)[0], expected_loss(layer, dead, k), rtol=1e-5
+    )
 
 
 def test_by_itself_it_takes_half_as_many_units_as_features():
     layer = auxiliary()
     layer(CODE, ROWS, SCORES, training=True)
     dead = ~CODE.any(axis=0)
-    np.testing.assert_allclose(arrays(layer.losses)[0], expected_loss(layer, dead, 3), rtol=1e-5)
+    np.testing.assert_allclose(
+        arrays(layer.losses)[0], expected_loss(layer, dead, 3), rtol=1e-5
+    )
 
 
 def test_only_the_scores_of_dead_units_are_moved():
@@ -94,10 +104,14 @@ def test_idle_batches_and_active_units_are_counted(shape):
         np.testing.assert_array_equal(arrays(layer(code, training=True))[0], code)
     layer(codes[0])  # in inference nothing is counted
     active = codes.reshape(12, -1, 8).any(axis=1)
-    idle = [next((n for n, each in enumerate(unit[::-1]) if each), 12) for unit in active.T]
+    idle = [
+        next((n for n, each in enumerate(unit[::-1]) if each), 12) for unit in active.T
+    ]
     np.testing.assert_array_equal(arrays(layer.counter.idle)[0], idle)
     assert layer.counter.dead_units == sum(n >= 3 for n in idle)
-    np.testing.assert_allclose(layer.counter.active_units, codes.sum(-1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        layer.counter.active_units, codes.sum(-1).mean(), rtol=1e-5
+    )
 
 
 def dictionary(**options):
@@ -106,7 +120,9 @@ def dictionary(**options):
     encoder = layers.Dense(32)
     scores = encoder(inputs)
     decoder = AuxK(tie(encoder, untie=True), name="decoder", **{"window": 4, **options})
-    model = keras.Model(inputs, decoder(BatchTopK(2)(scores), rows=inputs, scores=scores))
+    model = keras.Model(
+        inputs, decoder(BatchTopK(2)(scores), rows=inputs, scores=scores)
+    )
     model.compile(keras.optimizers.Adam(0.02), "mse")
     return model
 
@@ -117,9 +133,16 @@ def test_both_loops_log_the_same_counts():
     models = dictionary(), dictionary()
     histories = [
         train(rows, rows, callbacks=[CountUnits()], **options).history
-        for train in (models[0].fit, lambda *args, **given: fit(models[1], *args, **given))
+        for train in (
+            models[0].fit,
+            lambda *args, **given: fit(models[1], *args, **given),
+        )
     ]
-    assert list(histories[0]) == list(histories[1]) == ["loss", "active_units", "dead_units"]
+    assert (
+        list(histories[0])
+        == list(histories[1])
+        == ["loss", "active_units", "dead_units"]
+    )
     for name, values in histories[0].items():
         np.testing.assert_allclose(histories[1][name], values, rtol=1e-5)
     assert histories[0]["dead_units"][-1] > 0
@@ -140,9 +163,14 @@ def test_a_saved_dictionary_goes_on_counting(tmp_path):
     model.fit(ROWS, ROWS, epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    idle = [arrays(each.get_layer("decoder").counter.idle)[0] for each in (model, loaded)]
+    idle = [
+        arrays(each.get_layer("decoder").counter.idle)[0] for each in (model, loaded)
+    ]
     np.testing.assert_array_equal(*idle)
-    both = [each.fit(ROWS, ROWS, epochs=2, verbose=0).history["loss"] for each in (model, loaded)]
+    both = [
+        each.fit(ROWS, ROWS, epochs=2, verbose=0).history["loss"]
+        for each in (model, loaded)
+    ]
     np.testing.assert_allclose(*both, rtol=1e-5)
 
 
@@ -163,10 +191,16 @@ def test_dead_units_are_revived():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AuxK("decoder"), "AuxK takes a layer as its decoder; received 'decoder'"),
+        (
+            lambda: AuxK("decoder"),
+            "AuxK takes a layer as its decoder; received 'decoder'",
+        ),
         (lambda: auxiliary(k=0), "an integer from 1 on, or None; received k=0"),
         (lambda: auxiliary(coefficient=-1), "0 or more; received coefficient=-1"),
-        (lambda: auxiliary(window=0.5), "AuxK .* takes as window .* received window=0.5"),
+        (
+            lambda: auxiliary(window=0.5),
+            "AuxK .* takes as window .* received window=0.5",
+        ),
         (lambda: UnitActivity(window=0), "UnitActivity .* received window=0"),
         (
             lambda: auxiliary()(CODE, ROWS, SCORES[:, :4]),

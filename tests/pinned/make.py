@@ -1,13 +1,13 @@
 """Write one small model file of each kind, and what it gives for some rows.
 
-Run it only when the format of files changes on purpose, from the root of the repository, once the
-old files are removed:
+Run it only when the format of files changes on purpose, from the root of the
+repository, once the old files are removed:
 
     python tests/pinned/make.py tests/pinned/files
 
-`test_files.py` compares what the files give with the results beside them. For each kind the folder
-gets a model file and `KIND.npz`, the rows and the results; for `text`, which `keras-tied fit`
-writes, also the table and what the other commands make of it, as CSV.
+`test_files.py` compares what the files give with the results beside them. For each kind
+the folder gets a model file and `KIND.npz`, the rows and the results; for `text`, which
+`keras-tied fit` writes, also the table and what the other commands make of it, as CSV.
 """
 
 import subprocess
@@ -22,17 +22,19 @@ import pandas
 from keras import layers
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator.internal import read
+from keras_tied.fitted.file import read
 from keras_tied.tables import Columns, open_table
 
 FIT = (
-    "fit text.csv -o text.safetensors --hidden 6 --epochs 30 --validation 0 --dates off --id name "
-    "--label taste --quiet"
+    "fit text.csv -o text.safetensors --hidden 6 --epochs 30 --validation 0 --dates off"
+    " --id name --label taste --quiet"
 )
 COMMANDS = {
     "encode": "encode text.safetensors text.csv -o text.encode.csv --quiet",
     "decode": "decode text.safetensors text.encode.csv -o text.decode.csv --quiet",
-    "reconstruct": "reconstruct text.safetensors text.csv -o text.reconstruct.csv --quiet",
+    "reconstruct": (
+        "reconstruct text.safetensors text.csv -o text.reconstruct.csv --quiet"
+    ),
     "score": "score text.safetensors text.csv -o text.score.csv --quiet",
 }
 LEARNED = ("n_iter_", "is_pca_", "reconstruction_r2_", "offset_", "loss_curve_")
@@ -67,7 +69,11 @@ def missing() -> tuple[TiedAutoencoder, Any]:
     frame = pandas.DataFrame(bent_rows(60), columns=list("abcde"))
     frame = frame.mask(np.random.default_rng(2).uniform(size=frame.shape) < 0.2)
     estimator = TiedAutoencoder(
-        hidden_layer_sizes=6, max_iter=20, early_stopping=False, trim=False, random_state=0
+        hidden_layer_sizes=6,
+        max_iter=20,
+        early_stopping=False,
+        trim=False,
+        random_state=0,
     )
     return estimator.fit(frame), frame
 
@@ -93,7 +99,9 @@ def encoder() -> tuple[TiedAutoencoder, Any]:
     given = keras.Sequential(
         [
             keras.Input((5, 5, 1), name="pixels"),
-            layers.Conv2D(2, 3, strides=2, padding="same", activation="relu", name="filters"),
+            layers.Conv2D(
+                2, 3, strides=2, padding="same", activation="relu", name="filters"
+            ),
             layers.Flatten(name="flat"),
             layers.Dense(3, name="code"),
         ],
@@ -165,7 +173,9 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
         "inverse_transform": estimator.inverse_transform(codes),
         "reconstruct": estimator.reconstruct(X),
         "reconstruction_error": estimator.reconstruction_error(X),
-        "reconstruction_error_per_feature": estimator.reconstruction_error(X, per_feature=True),
+        "reconstruction_error_per_feature": estimator.reconstruction_error(
+            X, per_feature=True
+        ),
         "score_samples": estimator.score_samples(X),
         "predict": estimator.predict(X),
         "score": estimator.score(X),
@@ -176,7 +186,9 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
 def run(folder: Path, command: str) -> None:
     """Run the command in a folder, so that the file notes no path of this machine."""
     subprocess.run(
-        [sys.executable, "-m", "keras_tied.cli", *command.split()], cwd=folder, check=True
+        [sys.executable, "-m", "keras_tied.cli", *command.split()],
+        cwd=folder,
+        check=True,
     )
 
 
@@ -189,7 +201,8 @@ def write_text(folder: Path) -> None:
     (batch,) = open_table(str(folder / "text.csv"), text=columns.text).batches()
     X = columns.encode(batch)
     np.savez_compressed(
-        folder / "text.npz", **results(TiedAutoencoder.load(folder / "text.safetensors"), X)
+        folder / "text.npz",
+        **results(TiedAutoencoder.load(folder / "text.safetensors"), X),
     )
 
 
@@ -199,7 +212,9 @@ def write(folder: Path) -> None:
     write_text(folder)
     for kind, fit in FITTED.items():
         estimator, X = fit()
-        estimator.save(folder / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}")
+        estimator.save(
+            folder / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}"
+        )
         np.savez_compressed(folder / f"{kind}.npz", **results(estimator, X))
 
 

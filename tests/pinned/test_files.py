@@ -51,7 +51,12 @@ DEFAULTS = {
 }
 GIVEN: dict[str, dict[str, Any]] = {
     "text": {"hidden_layer_sizes": (6,), "max_iter": 30, "early_stopping": False},
-    "missing": {"hidden_layer_sizes": 6, "max_iter": 20, "early_stopping": False, "trim": False},
+    "missing": {
+        "hidden_layer_sizes": 6,
+        "max_iter": 20,
+        "early_stopping": False,
+        "trim": False,
+    },
     "imputation": {"hidden_layer_sizes": (16, 16)},
     "pca": {"n_components": 0.7, "scaler": None},
     "encoder": {"max_iter": 9},
@@ -111,7 +116,9 @@ def test_a_file_gives_the_results_that_it_gave(kind, name):
 def test_a_file_gives_the_error_of_each_feature_that_it_gave(kind):
     estimator, X, results = pinned(kind)
     found = estimator.reconstruction_error(X, per_feature=True)
-    assert_close("reconstruction_error", found, results["reconstruction_error_per_feature"])
+    assert_close(
+        "reconstruction_error", found, results["reconstruction_error_per_feature"]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +131,11 @@ def test_a_file_gives_the_outliers_that_it_gave(kind):
 def test_codes_and_rows_keep_the_dtype_of_the_input(kind):
     estimator, X, results = pinned(kind)
     for name in ("transform", "reconstruct"):
-        assert getattr(estimator, name)(X).dtype == results[name].dtype == np.asarray(X).dtype
+        assert (
+            getattr(estimator, name)(X).dtype
+            == results[name].dtype
+            == np.asarray(X).dtype
+        )
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -179,7 +190,10 @@ def test_a_model_has_the_objectives_that_it_had():
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("text", "encoder", "partial")))
+        pytest.param(
+            kind,
+            marks=[pytest.mark.slow] * (kind not in ("text", "encoder", "partial")),
+        )
         for kind in KINDS
     ],
 )
@@ -196,7 +210,9 @@ def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind, tmp_path)
     scaling = load(FILES[kind]).preprocessing.scaling
     rows = ((X - scaling.shift) / scaling.scale)[whole].astype(np.float32)
     codes = model.encoder(rows.reshape(-1, *model.encoder.input_shape[1:]))
-    assert_close("transform", keras.ops.convert_to_numpy(codes), results["transform"][whole])
+    assert_close(
+        "transform", keras.ops.convert_to_numpy(codes), results["transform"][whole]
+    )
 
 
 def test_training_goes_on_with_the_state_of_the_file():

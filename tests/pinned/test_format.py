@@ -1,6 +1,7 @@
 """What a file holds, by name: so that other programs can read it.
 
-A file is one of safetensors. Its metadata has one entry, `keras_tied`: JSON with the format, the
+A file is one of safetensors. Its metadata has one entry, `keras_tied`: JSON with the
+format, the
 settings, the notes of the command, and a checksum of these and of the arrays.
 """
 
@@ -19,9 +20,10 @@ from keras import layers
 from safetensors.numpy import load, load_file
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, Layout
-from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator.internal import Parameters, save
+from keras_tied.fitted.file import write
+from keras_tied.fitted.layout import BOOLEAN, CATEGORY, Layout
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
 
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The arrays of each layer, and the widths that are their shapes: before and after the layer."""
@@ -39,7 +41,9 @@ ARRAYS_WHERE_MISSING = """
     """.split()
 ARRAYS_OF_NADAM = "nadam.averages nadam.squares".split()
 PIECES = "features low high shift scale".split()
-ARRAYS_OF_CLASSES = "link.frequencies link.temperatures link.mixtures link.costs".split()
+ARRAYS_OF_CLASSES = (
+    "link.frequencies link.temperatures link.mixtures link.costs".split()
+)
 SETTINGS = """
     params n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_ offset feature_names
     weight_decay activation columns steps transposed version
@@ -86,9 +90,11 @@ def images() -> keras.Model:
 
 
 FITTED: dict[str, Callable[[], TiedAutoencoder]] = {
-    "one hidden layer": lambda: TiedAutoencoder(hidden_layer_sizes=6, **QUICK).fit(bent_rows()),
-    "two hidden layers": lambda: TiedAutoencoder(hidden_layer_sizes=(6, 4), **QUICK).fit(
-        bent_rows()
+    "one hidden layer": (
+        lambda: TiedAutoencoder(hidden_layer_sizes=6, **QUICK).fit(bent_rows())
+    ),
+    "two hidden layers": (
+        lambda: TiedAutoencoder(hidden_layer_sizes=(6, 4), **QUICK).fit(bent_rows())
     ),
     "missing": lambda: TiedAutoencoder(hidden_layer_sizes=6, **QUICK).fit(with_gaps()),
     "PCA": lambda: TiedAutoencoder().fit(bent_rows()[:20]),
@@ -138,16 +144,20 @@ def test_an_estimator_has_these_arrays(saved, kind):
     assert found <= {((n_weights,), "float32")}
     dtypes = {name: str(arrays[name].dtype) for name in others}
     assert dtypes == {
-        name: "int64" if name.startswith("preprocessing.layout.") else "float64" for name in others
+        name: "int64" if name.startswith("preprocessing.layout.") else "float64"
+        for name in others
     }
 
 
 def test_probabilities_of_classes_have_the_arrays_of_a_link(tmp_path):
     level = np.random.default_rng(0).integers(0, 3, 40)
-    X, parameters = np.column_stack([np.eye(3)[level], level > 0]), Parameters(random_state=0)
+    X, parameters = (
+        np.column_stack([np.eye(3)[level], level > 0]),
+        Parameters(random_state=0),
+    )
     layout = Layout(np.array([0, 0, 0, 1]), np.array([CATEGORY] * 3 + [BOOLEAN]))
     outcome = fit(parameters, X.astype(float), np.ones(40), layout=layout)
-    save(outcome, parameters, tmp_path / "classes.safetensors", {})
+    write(tmp_path / "classes.safetensors", outcome, parameters.to_dict(), None, {})
     arrays = load_file(tmp_path / "classes.safetensors")
     found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
     of_link = {name: what for name, what in found.items() if name.startswith("link.")}
@@ -206,7 +216,9 @@ def test_the_checksum_is_that_of_settings_notes_and_arrays(saved, kind):
     settings, notes = settings[:-1].split(',"notes":')
     digest = hashlib.sha256(settings.encode() + notes.encode())
     for name, array in sorted(load(content).items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+        digest.update(
+            f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes()
+        )
     assert f'{{"format":1,"sha256":"{digest.hexdigest()}",' == start
 
 
@@ -218,9 +230,15 @@ def test_the_settings_have_these_keys(saved, kind):
 
 
 def test_parameters_are_stored_as_json_has_them(saved):
-    params = read_document(saved("two hidden layers").read_bytes())["settings"]["params"]
+    params = read_document(saved("two hidden layers").read_bytes())["settings"][
+        "params"
+    ]
     assert params["hidden_layer_sizes"] == [6, 4]
-    assert (params["activation"], params["max_iter"], params["encoder"]) == ("tanh", 1, None)
+    assert (params["activation"], params["max_iter"], params["encoder"]) == (
+        "tanh",
+        1,
+        None,
+    )
 
 
 def test_the_notes_tell_how_a_table_becomes_numbers(model):
@@ -231,7 +249,12 @@ def test_the_notes_tell_how_a_table_becomes_numbers(model):
     assert (columns["version"], columns["label"], columns["id"]) == (1, "taste", "name")
     assert [list(column) for column in columns["columns"]] == [COLUMN] * 5
     kinds = {column["name"]: column["kind"] for column in columns["columns"]}
-    expected = {"kind": "text", "weight": "number", "length": "number", "count": "integer"}
+    expected = {
+        "kind": "text",
+        "weight": "number",
+        "length": "number",
+        "count": "integer",
+    }
     assert kinds == expected | {"ripe": "boolean"}
     assert columns["columns"][0]["categories"] == ["apple", "pear", "plum"]
     names = "kind=apple kind=pear kind=plum weight length count ripe".split()

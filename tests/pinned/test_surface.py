@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from keras_tied import cli, mirror
-from keras_tied.estimator import internal
+from keras_tied.fitted import file
 
 REGISTERED = {
     "keras_tied>Autoencoder": "keras_tied.Autoencoder",
@@ -29,32 +29,44 @@ REGISTERED = {
 """The names under which Keras's files know our classes."""
 
 LISTED = {
-    "keras_tied": """
+    "keras_tied": (
+        """
         Autoencoder TiedAutoencoder __version__ assert_tied comparison datasets estimator
         experiment layers load losses mirror plotting reference regularizers report retie tie ties
         trainable_variables training
-        """,
+        """
+    ),
     "keras_tied.cli": "app main",
     "keras_tied.estimator": "TiedAutoencoder load",
-    "keras_tied.layers": """
+    "keras_tied.layers": (
+        """
         Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise Tie TiedConv TiedDense
         TiedEinsumDense assert_tied retie squared_jacobian_norm tie ties trainable_variables
-        """,
-    "keras_tied.plotting": """
+        """
+    ),
+    "keras_tied.plotting": (
+        """
         FORMATS AutoencoderDisplay four_panels new_figure new_window
-        """,
-    "keras_tied.reference": """
+        """
+    ),
+    "keras_tied.reference": (
+        """
         NotFittedError NumpyAutoencoder PyTensorAutoencoder Weights loss_and_gradient
-        """,
+        """
+    ),
     "keras_tied.regularizers": "KLSparsity Orthonormal",
     "keras_tied.report": "Report",
-    "keras_tied.tables": """
+    "keras_tied.tables": (
+        """
         ENDINGS MISSING OTHER OUTPUT_ENDINGS Column Columns Kind Source TableError WriteError
         check_output open_table write_table
-        """,
-    "keras_tied.training": """
+        """
+    ),
+    "keras_tied.training": (
+        """
         LBFGS CountUnits Watcher fit interrupts
-        """,
+        """
+    ),
 }
 """The names in `__all__`, by module."""
 
@@ -72,18 +84,22 @@ ARGUMENTS = {
     "keras_tied.Autoencoder.decode": "code batch_size verbose",
     "keras_tied.Autoencoder.encode": "x batch_size verbose",
     "keras_tied.Autoencoder.evaluate": "x y batch_size verbose sample_weight",
-    "keras_tied.Autoencoder.fit": """
+    "keras_tied.Autoencoder.fit": (
+        """
         x y batch_size epochs verbose callbacks validation_split validation_data shuffle
         class_weight sample_weight initial_epoch steps_per_epoch validation_steps
         validation_batch_size validation_freq start
-        """,
+        """
+    ),
     "keras_tied.Autoencoder.reconstruction_error": "x per_feature batch_size",
     "keras_tied.Autoencoder.start_from_pca": "x",
-    "keras_tied.TiedAutoencoder": """
+    "keras_tied.TiedAutoencoder": (
+        """
         n_components hidden_layer_sizes activation solver scaler noise sparsity weight_decay
         encoder categorical_features max_iter batch_size learning_rate
         early_stopping validation_fraction n_iter_no_change contamination trim random_state verbose
-        """,
+        """
+    ),
     "keras_tied.TiedAutoencoder.decision_function": "X",
     "keras_tied.TiedAutoencoder.explain": "X",
     "keras_tied.TiedAutoencoder.export": "path part dtype",
@@ -113,42 +129,56 @@ ARGUMENTS = {
     "keras_tied.layers.PartlyLinear": "activation linear_units",
     "keras_tied.layers.SaltAndPepperNoise": "rate low high seed",
     "keras_tied.layers.TiedConv": "tied_to transpose gain output_size",
-    "keras_tied.layers.TiedDense": """
+    "keras_tied.layers.TiedDense": (
+        """
         tied_to transpose gain activation use_bias bias_initializer bias_regularizer
         bias_constraint
-        """,
+        """
+    ),
     "keras_tied.layers.TiedEinsumDense": "tied_to transpose gain bias_axes",
     "keras_tied.layers.squared_jacobian_norm": "encoder x",
     "keras_tied.layers.tie": "layer",
     "keras_tied.losses.NanMeanSquaredError": "reduction name dtype",
     "keras_tied.mirror": "encoder gain output_activation name",
     "keras_tied.mirror.register": "classes kernel",
-    "keras_tied.plotting.AutoencoderDisplay": """
+    "keras_tied.plotting.AutoencoderDisplay": (
+        """
         X code reconstruction history y errors pca_error feature_names label_name plane
-        """,
-    "keras_tied.plotting.AutoencoderDisplay.from_estimator": "estimator X figure kwargs",
+        """
+    ),
+    "keras_tied.plotting.AutoencoderDisplay.from_estimator": (
+        "estimator X figure kwargs"
+    ),
     "keras_tied.plotting.AutoencoderDisplay.plot": "figure",
     "keras_tied.plotting.four_panels": "X code reconstruction history y pca_mse figure",
-    "keras_tied.reference.NumpyAutoencoder": """
+    "keras_tied.reference.NumpyAutoencoder": (
+        """
         n_components learning_rate momentum decay epochs dtype random_state
-        """,
-    "keras_tied.reference.PyTensorAutoencoder": """
+        """
+    ),
+    "keras_tied.reference.PyTensorAutoencoder": (
+        """
         n_components learning_rate momentum decay epochs dtype random_state
-        """,
+        """
+    ),
     "keras_tied.regularizers.KLSparsity": "target factor",
     "keras_tied.regularizers.Orthonormal": "factor",
-    "keras_tied.report.Report": """
+    "keras_tied.report.Report": (
+        """
         X code reconstruction feature_errors feature_names ids labels label_name history pca_error
         title command versions notes most_points n_worst random_state
-        """,
+        """
+    ),
     "keras_tied.report.Report.from_estimator": "estimator X kwargs",
     "keras_tied.report.Report.to_html": "",
     "keras_tied.training.LBFGS": "memory tolerance name",
-    "keras_tied.training.fit": """
+    "keras_tied.training.fit": (
+        """
         model x y batch_size epochs verbose callbacks validation_split validation_data shuffle
         class_weight sample_weight initial_epoch steps_per_epoch validation_steps
         validation_batch_size validation_freq checkpoint
-        """,
+        """
+    ),
 }
 """The arguments of what the reference in the documentation lists, in their order."""
 
@@ -172,14 +202,18 @@ READING = "--delimiter --encoding --array --sheet --skip --comment --max-columns
 COMMON = "--json --quiet -q --debug"
 OPTIONS = {
     "": "--version --install-completion --show-completion",
-    "demo": """
+    "demo": (
+        """
         --output -o --show --data --epochs --seed --backend --engine --quiet -q --debug
-        """,
+        """
+    ),
     "sample": "--seed --quiet -q --debug --no-clobber",
-    "fit": f"""
+    "fit": (
+        f"""
         --output -o --components --hidden --solver --epochs --validation --scaler --seed --columns
         --exclude --label --id {READING} {COMMON}
-        """,
+        """
+    ),
     "encode": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
     "reconstruct": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
     "decode": f"--output -o --id --safe-csv {READING} {COMMON}",
@@ -237,13 +271,17 @@ def test_a_module_lists_these_names(module):
 @pytest.mark.parametrize("module", LISTED | UNLISTED)
 def test_a_module_has_these_names(module):
     names = (LISTED | UNLISTED)[module].split()
-    assert [name for name in names if not hasattr(importlib.import_module(module), name)] == []
+    assert [
+        name for name in names if not hasattr(importlib.import_module(module), name)
+    ] == []
 
 
 @pytest.mark.parametrize("path", ARGUMENTS)
 def test_arguments_keep_their_names_and_order(path):
     expected = ARGUMENTS[path].split()
-    there = [name for name in inspect.signature(found(path)).parameters if name != "self"]
+    there = [
+        name for name in inspect.signature(found(path)).parameters if name != "self"
+    ]
     assert [name for name in there if name in expected] == expected
 
 
@@ -303,13 +341,19 @@ def test_what_fails_is_exit_code_1(keras_tied, tmp_path, model, long_table):
 @pytest.mark.parametrize(
     "arguments",
     [(), ("steam",), ("encode",), ("inspect", "none.keras"), ("inspect", "--steam")],
-    ids=["no command", "no such command", "no argument", "no such file", "no such option"],
+    ids=[
+        "no command",
+        "no such command",
+        "no argument",
+        "no such file",
+        "no such option",
+    ],
 )
 def test_wrong_use_is_exit_code_2(keras_tied, arguments):
     assert keras_tied(*arguments).code == 2
 
 
 def test_ctrl_c_is_exit_code_130(keras_tied, model, monkeypatch, ctrl_c):
-    monkeypatch.setattr(internal, "read", ctrl_c)
+    monkeypatch.setattr(file, "read", ctrl_c)
     done = keras_tied("inspect", model)
     assert (done.code, done.err) == (130, "keras-tied: interrupted.\n")

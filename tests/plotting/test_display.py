@@ -39,7 +39,9 @@ def test_the_input_is_drawn_in_the_plane_of_its_principal_components(tables):
 
 def test_the_reconstruction_is_drawn_in_the_same_plane_as_the_input(tables):
     display = AutoencoderDisplay(**(tables | {"reconstruction": tables["X"]})).plot()
-    np.testing.assert_array_equal(points(display.axes_[1, 0]), points(display.axes_[0, 0]))
+    np.testing.assert_array_equal(
+        points(display.axes_[1, 0]), points(display.axes_[0, 0])
+    )
     assert display.axes_[0, 0].get_xlim() == display.axes_[1, 0].get_xlim()
 
 
@@ -95,11 +97,18 @@ def test_twenty_labels_differ_in_colour_or_marker_as_the_legend_says(tables):
     display = AutoencoderDisplay(**tables, y=y.astype(str)).plot()
     looks = {}
     for drawn in display.axes_[0, 0].collections:
-        for point, colour in zip(drawn.get_offsets(), drawn.get_facecolors(), strict=True):
+        for point, colour in zip(
+            drawn.get_offsets(), drawn.get_facecolors(), strict=True
+        ):
             looks[tuple(np.asarray(point))] = shape_of(drawn), to_hex(colour)
     principal = PCA(2).fit_transform(StandardScaler().fit_transform(tables["X"]))
-    nearest = [min(looks, key=lambda place, p=point: math.dist(place, p)) for point in principal]
-    of_label = {label: {looks[nearest[i]] for i in range(label, 60, 20)} for label in range(20)}
+    nearest = [
+        min(looks, key=lambda place, p=point: math.dist(place, p))
+        for point in principal
+    ]
+    of_label = {
+        label: {looks[nearest[i]] for i in range(label, 60, 20)} for label in range(20)
+    }
     assert all(len(look) == 1 for look in of_label.values())
     assert len(set.union(*of_label.values())) == 20
     legend = legend_of(display)
@@ -131,7 +140,9 @@ def test_of_many_rows_some_are_points_and_all_but_those_far_out_are_counted(many
     assert display.axes_[0, 0].get_ylim()[1] > 4.5
 
 
-def test_points_of_many_rows_are_the_same_rows_in_each_panel_and_have_their_labels(many):
+def test_points_of_many_rows_are_the_same_rows_in_each_panel_and_have_their_labels(
+    many,
+):
     y = np.where(many[:, 1] > 0, "up", "down")
     display = AutoencoderDisplay(many, many[:, ::-1], many, y=y).plot()
     rows, codes = (axes.collections[1] for axes in display.axes_[0])
@@ -175,7 +186,9 @@ def test_names_and_labels_are_not_taken_for_formulas(tables, tmp_path):
     two = {name: table[:, :2] for name, table in tables.items()}
     y = np.repeat(["_hidden", r"$\broken{$"], 30)
     names = [r"$\alsobroken{$", "_b"]
-    display = AutoencoderDisplay(**two, y=y, feature_names=names, label_name="$x$").plot()
+    display = AutoencoderDisplay(
+        **two, y=y, feature_names=names, label_name="$x$"
+    ).plot()
     display.figure_.savefig(tmp_path / "figure.svg")
     assert names_in(legend_of(display)) == [r"$\broken{$", "_hidden"]
 
@@ -188,16 +201,22 @@ def test_labels_that_differ_by_more_than_a_double_holds_are_shades(tables):
     assert np.isfinite(bar.get_xlim()).all()
 
 
-@pytest.mark.parametrize("history", [None, {}, {"loss": []}, {"loss": [math.nan, math.nan]}])
+@pytest.mark.parametrize(
+    "history", [None, {}, {"loss": []}, {"loss": [math.nan, math.nan]}]
+)
 def test_without_a_history_the_cost_panel_says_so(tables, history):
-    cost = AutoencoderDisplay(**tables, history=history, pca_error=0.5).plot().axes_[1, 1]
+    cost = (
+        AutoencoderDisplay(**tables, history=history, pca_error=0.5).plot().axes_[1, 1]
+    )
     assert [text.get_text() for text in cost.texts] == ["not trained"]
     assert [line.get_label() for line in cost.get_lines()] == ["PCA, 3 components"]
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": [0.0, 0.0]}])
 def test_costs_of_0_are_drawn_on_a_linear_axis(tables, history):
-    cost = AutoencoderDisplay(**tables, history=history, pca_error=0.0).plot().axes_[1, 1]
+    cost = (
+        AutoencoderDisplay(**tables, history=history, pca_error=0.0).plot().axes_[1, 1]
+    )
     low, high = cost.get_ylim()
     assert cost.get_yscale() == "linear"
     assert low <= 0 < high
@@ -212,12 +231,16 @@ def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():
     display = AutoencoderDisplay.from_estimator(estimator, X)
     axes = display.axes_[0, 0]
     assert axes.get_xlabel() == "t"
-    np.testing.assert_allclose(points(display.axes_[0, 1])[:, 1], estimator.reconstruction_error(X))
+    np.testing.assert_allclose(
+        points(display.axes_[0, 1])[:, 1], estimator.reconstruction_error(X)
+    )
     np.testing.assert_array_equal(curves_of(display)["train"], estimator.loss_curve_)
 
 
 def curves_of(display):
-    return {line.get_label(): line.get_ydata() for line in display.axes_[1, 1].get_lines()}
+    return {
+        line.get_label(): line.get_ydata() for line in display.axes_[1, 1].get_lines()
+    }
 
 
 class Halves(BaseEstimator):
@@ -274,7 +297,9 @@ def test_a_legend_of_long_names_is_inside_the_figure_and_off_the_points(tables):
     legend = legend_of(display).get_window_extent()
     assert display.figure_.bbox.containsx(legend.x0)
     assert display.figure_.bbox.containsx(legend.x1)
-    assert not any(legend.overlaps(axes.get_window_extent()) for axes in display.axes_.flat)
+    assert not any(
+        legend.overlaps(axes.get_window_extent()) for axes in display.axes_.flat
+    )
 
 
 @pytest.mark.parametrize("n_epochs", [1, 9])
@@ -305,5 +330,7 @@ def test_letters_that_matplotlibs_font_lacks_are_taken_from_an_installed_one(
     fonts = ["Malgun Gothic"] if is_installed else []
     monkeypatch.setattr(font_manager, "get_font_names", lambda: ["DejaVu Sans", *fonts])
     display = AutoencoderDisplay(**tables, y=np.repeat(["한국", "b"], 30)).plot()
-    (name,) = (text for text in legend_of(display).get_texts() if text.get_text() == "한국")
+    (name,) = (
+        text for text in legend_of(display).get_texts() if text.get_text() == "한국"
+    )
     assert name.get_fontfamily()[1:] == fonts

@@ -28,10 +28,17 @@ def figure(tables):
 
 def test_the_titles_say_what_is_shown_and_its_dimension(figure):
     titles = [axes.get_title("left") for axes in figure.axes]
-    assert titles == ["Incoming data, 4-D", "Encoded data, 2-D", "Decoded data, 4-D", "Cost"]
+    assert titles == [
+        "Incoming data, 4-D",
+        "Encoded data, 2-D",
+        "Decoded data, 4-D",
+        "Cost",
+    ]
 
 
-@pytest.mark.parametrize(("panel", "table"), [(0, "X"), (1, "code"), (2, "reconstruction")])
+@pytest.mark.parametrize(
+    ("panel", "table"), [(0, "X"), (1, "code"), (2, "reconstruction")]
+)
 def test_a_panel_shows_the_first_two_columns_of_its_table(figure, tables, panel, table):
     drawn = figure.axes[panel].collections[0].get_offsets()
     np.testing.assert_array_equal(drawn, tables[table][:, :2])
@@ -88,7 +95,9 @@ def lines(figure):
     return {line.get_label(): line for line in figure.axes[3].get_lines()}
 
 
-@pytest.mark.parametrize(("label", "key"), [("train", "loss"), ("validation", "val_loss")])
+@pytest.mark.parametrize(
+    ("label", "key"), [("train", "loss"), ("validation", "val_loss")]
+)
 def test_the_cost_panel_shows_each_curve_from_epoch_1(figure, label, key):
     np.testing.assert_array_equal(lines(figure)[label].get_xdata(), [1, 2, 3])
     np.testing.assert_array_equal(lines(figure)[label].get_ydata(), HISTORY[key])
@@ -140,8 +149,9 @@ def test_drawing_leaves_matplotlibs_settings_alone(tables):
 @pytest.mark.slow
 def test_drawing_does_not_import_pyplot():
     program = (
-        "import sys, numpy as np; from keras_tied.plotting import four_panels; x = np.eye(3);"
-        "four_panels(x, x, x, {'loss': [1.0]}); assert 'matplotlib.pyplot' not in sys.modules"
+        "import sys, numpy as np; from keras_tied.plotting import four_panels; x ="
+        " np.eye(3);four_panels(x, x, x, {'loss': [1.0]}); assert 'matplotlib.pyplot'"
+        " not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

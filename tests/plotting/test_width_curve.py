@@ -12,8 +12,12 @@ def test_of_widths_with_several_seeds_the_mean_is_a_line_with_a_name_and_each_a_
     lines = {line.get_label(): line for line in axes.lines}
     mean = lines["tied autoencoder, mean of 2 seeds"]
     np.testing.assert_allclose(mean.get_ydata(), [0.5, 0.25, 0.1])
-    np.testing.assert_allclose(lines["PCA, mean of 2 seeds"].get_ydata(), [1.0, 0.5, 0.2])
-    thin = [list(line.get_ydata()) for name, line in lines.items() if name.startswith("_")]
+    np.testing.assert_allclose(
+        lines["PCA, mean of 2 seeds"].get_ydata(), [1.0, 0.5, 0.2]
+    )
+    thin = [
+        list(line.get_ydata()) for name, line in lines.items() if name.startswith("_")
+    ]
     assert thin == [*errors.T.tolist(), *(2 * errors).T.tolist()]
 
 

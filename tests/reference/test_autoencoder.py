@@ -19,7 +19,8 @@ ENGINES = [
         marks=[
             pytest.mark.slow,  # PyTensor compiles for seconds
             pytest.mark.skipif(
-                find_spec("pytensor") is None, reason='pip install "keras-tied[pytensor]"'
+                find_spec("pytensor") is None,
+                reason='pip install "keras-tied[pytensor]"',
             ),
         ],
     ),
@@ -35,7 +36,9 @@ def engine(request):
 def rows():
     """Five features in [0, 1] of which two numbers and some noise explain everything."""
     rng = np.random.default_rng(0)
-    rows = rng.uniform(size=(300, 2)) @ rng.uniform(size=(2, 5)) + rng.normal(0, 0.02, (300, 5))
+    rows = rng.uniform(size=(300, 2)) @ rng.uniform(size=(2, 5)) + rng.normal(
+        0, 0.02, (300, 5)
+    )
     return ((rows - rows.min(0)) / np.ptp(rows, axis=0)).astype("float32")
 
 
@@ -77,7 +80,9 @@ def stock_keras_history(rows, held_out, start, momentum, decay):
     model.build(rows.shape)
     model.encoder.set_weights(start[:2])
     model.output_bias.assign(start[2])
-    rate = keras.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=1, decay_rate=decay)
+    rate = keras.optimizers.schedules.InverseTimeDecay(
+        0.1, decay_steps=1, decay_rate=decay
+    )
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=momentum), loss="mse")
     return model.fit(
         rows,
@@ -91,7 +96,9 @@ def stock_keras_history(rows, held_out, start, momentum, decay):
     ).history
 
 
-@pytest.fixture(scope="module", params=[(0.95, 1e-5), (0.5, 0.1)], ids=["articles", "other"])
+@pytest.fixture(
+    scope="module", params=[(0.95, 1e-5), (0.5, 0.1)], ids=["articles", "other"]
+)
 def stock_keras(request, rows, start):
     momentum, decay = request.param
     history = stock_keras_history(rows[:200], rows[200:], start, momentum, decay)
@@ -156,7 +163,9 @@ def test_inverse_transform_decodes_with_the_transposed_kernel(engine, rows, star
 
 def test_codes_of_extreme_rows_saturate_without_a_warning(engine, rows):
     autoencoder = engine(1, epochs=1, random_state=0).fit(rows)
-    codes = autoencoder.transform(np.outer([-1e30, 1e30], autoencoder.kernel_.sum(axis=1)))
+    codes = autoencoder.transform(
+        np.outer([-1e30, 1e30], autoencoder.kernel_.sum(axis=1))
+    )
     assert codes.ravel().tolist() == [0.0, 1.0]
 
 
@@ -194,7 +203,9 @@ def test_other_random_states_give_other_starts(engine, rows):
 
 def test_fit_leaves_its_arguments_alone(engine, rows, start):
     arguments = [rows.copy(), *(weight.copy() for weight in start)]
-    engine(2, epochs=5).fit(arguments[0], arguments[0], initial_weights=tuple(arguments[1:]))
+    engine(2, epochs=5).fit(
+        arguments[0], arguments[0], initial_weights=tuple(arguments[1:])
+    )
     for after, before in zip(arguments, [rows, *start], strict=True):
         np.testing.assert_array_equal(after, before)
 
@@ -202,10 +213,15 @@ def test_fit_leaves_its_arguments_alone(engine, rows, start):
 def test_on_epoch_hears_of_every_epoch_what_the_history_keeps(engine, rows):
     heard = []
     autoencoder = engine(2, epochs=3, random_state=0)
-    autoencoder.fit(rows, rows, on_epoch=lambda epoch, logs: heard.append((epoch, logs)))
+    autoencoder.fit(
+        rows, rows, on_epoch=lambda epoch, logs: heard.append((epoch, logs))
+    )
     history = autoencoder.history_
     assert heard == [
-        (epoch, {"loss": history["loss"][epoch], "val_loss": history["val_loss"][epoch]})
+        (
+            epoch,
+            {"loss": history["loss"][epoch], "val_loss": history["val_loss"][epoch]},
+        )
         for epoch in range(3)
     ]
 
@@ -219,12 +235,24 @@ def test_rows_may_be_lists_of_integers(engine):
     ("X", "message"),
     [
         ([1.0, 2.0], r"X has the shape \(2,\); give a table"),
-        (np.zeros((0, 4)), r"X has the shape \(0, 4\); give a table of at least one row"),
-        (np.zeros((4, 0)), r"X has the shape \(4, 0\); give a table of at least one row and one"),
-        ([[0.0, np.nan], [np.inf, 1.0]], "X has 2 values that are not finite in float32"),
+        (
+            np.zeros((0, 4)),
+            r"X has the shape \(0, 4\); give a table of at least one row",
+        ),
+        (
+            np.zeros((4, 0)),
+            r"X has the shape \(4, 0\); give a table of at least one row and one",
+        ),
+        (
+            [[0.0, np.nan], [np.inf, 1.0]],
+            "X has 2 values that are not finite in float32",
+        ),
         ([[1e300]], "X has 1 values that are not finite in float32"),
         ([["a", "b"]], "X has the dtype <U1; give real numbers only"),
-        (np.array([[1, None]], dtype=object), "X has the dtype object; give real numbers only"),
+        (
+            np.array([[1, None]], dtype=object),
+            "X has the dtype object; give real numbers only",
+        ),
         ([[1j]], "X has the dtype complex128; give real numbers only"),
     ],
 )
@@ -241,11 +269,26 @@ def test_fit_rejects_validation_rows_of_another_width(engine, rows):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ((np.zeros((2, 5)), np.zeros(2), np.zeros(5)), r"kernel has the shape \(2, 5\).*\(5, 2\)"),
-        ((np.zeros((5, 2)), np.zeros(3), np.zeros(5)), r"code_bias has the shape \(3,\).*\(2,\)"),
-        ((np.zeros((5, 2)), np.zeros(2), np.zeros(4)), r"output_bias has the shape \(4,\).*\(5,\)"),
-        ((np.full((5, 2), np.nan), np.zeros(2), np.zeros(5)), "kernel has 10 values that are not"),
-        ((np.zeros((5, 2)), np.zeros(2)), "initial_weights holds 2 arrays; give the kernel"),
+        (
+            (np.zeros((2, 5)), np.zeros(2), np.zeros(5)),
+            r"kernel has the shape \(2, 5\).*\(5, 2\)",
+        ),
+        (
+            (np.zeros((5, 2)), np.zeros(3), np.zeros(5)),
+            r"code_bias has the shape \(3,\).*\(2,\)",
+        ),
+        (
+            (np.zeros((5, 2)), np.zeros(2), np.zeros(4)),
+            r"output_bias has the shape \(4,\).*\(5,\)",
+        ),
+        (
+            (np.full((5, 2), np.nan), np.zeros(2), np.zeros(5)),
+            "kernel has 10 values that are not",
+        ),
+        (
+            (np.zeros((5, 2)), np.zeros(2)),
+            "initial_weights holds 2 arrays; give the kernel",
+        ),
     ],
 )
 def test_fit_rejects_initial_weights_that_do_not_fit(engine, rows, weights, message):
@@ -256,7 +299,10 @@ def test_fit_rejects_initial_weights_that_do_not_fit(engine, rows, weights, mess
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"n_components": 0}, "n_components must be a whole number of at least 1, not 0"),
+        (
+            {"n_components": 0},
+            "n_components must be a whole number of at least 1, not 0",
+        ),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be finite and above 0, not 0.0"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1.0"),
@@ -270,14 +316,18 @@ def test_fit_rejects_settings_out_of_range(engine, rows, setting, message):
 
 
 def test_fit_says_when_training_diverges(engine, rows):
-    with pytest.raises(FloatingPointError, match=r"learning_rate=1000.0 diverged at epoch \d+"):
+    with pytest.raises(
+        FloatingPointError, match=r"learning_rate=1000.0 diverged at epoch \d+"
+    ):
         engine(2, learning_rate=1000.0, epochs=200, random_state=0).fit(rows)
 
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])
 @pytest.mark.parametrize("error", [NotFittedError, ValueError, AttributeError])
 def test_use_before_fit_is_a_not_fitted_error(engine, method, error):
-    with pytest.raises(error, match=f"This {engine.__name__} is not fitted yet; call fit first"):
+    with pytest.raises(
+        error, match=f"This {engine.__name__} is not fitted yet; call fit first"
+    ):
         getattr(engine(), method)([[0.0]])
 
 
@@ -301,5 +351,9 @@ def test_reference_uses_nothing_of_the_rest_of_the_package():
                 modules.update(name.name for name in node.names)
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module)
-    ours = {name for name in modules if name.split(".")[0] in {"keras_tied", "keras", "sklearn"}}
+    ours = {
+        name
+        for name in modules
+        if name.split(".")[0] in {"keras_tied", "keras", "sklearn"}
+    }
     assert {name.rpartition(".")[0] for name in ours} == {"keras_tied.reference"}

@@ -66,7 +66,9 @@ def test_one_epoch_is_one_step_down_the_gradient(rng):
     X, *start = (rng.uniform(size=shape) for shape in ((20, 4), (4, 2), (2,), (4,)))
     autoencoder = NumpyAutoencoder(2, learning_rate=0.3, epochs=1, dtype="float64")
     autoencoder.fit(X, initial_weights=start)
-    expected = [start[which] - 0.3 * central_differences(X, start, which) for which in range(3)]
+    expected = [
+        start[which] - 0.3 * central_differences(X, start, which) for which in range(3)
+    ]
     learned = autoencoder.kernel_, autoencoder.code_bias_, autoencoder.output_bias_
     for weight, stepped in zip(learned, expected, strict=True):
         np.testing.assert_allclose(weight, stepped, atol=1e-9)
@@ -79,7 +81,11 @@ def test_one_epoch_is_one_step_down_the_gradient(rng):
         ("kernel", [[0.0]], r"kernel has the shape \(1, 1\).*\(2, 1\)"),
         ("kernel", 0.0, r"kernel has the shape \(\).*\(2, 1\)"),
         ("code_bias", [0.0, 0.0], r"code_bias has the shape \(2,\).*\(1,\)"),
-        ("output_bias", [np.nan, 0.0], "output_bias has 1 values that are not finite in float64"),
+        (
+            "output_bias",
+            [np.nan, 0.0],
+            "output_bias has 1 values that are not finite in float64",
+        ),
     ],
 )
 def test_gradient_rejects_arguments_that_do_not_fit(argument, value, message):

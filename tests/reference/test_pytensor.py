@@ -25,7 +25,9 @@ PyTensorAutoencoder(2, epochs=2).fit(X, X)
 def test_costs_equal_those_of_numpy_from_the_same_start(rng, dtype):
     X = rng.uniform(size=(400, 2)) @ rng.uniform(size=(2, 4))
     histories = [
-        engine(2, epochs=500, dtype=dtype, random_state=3).fit(X[:300], X[300:]).history_
+        engine(2, epochs=500, dtype=dtype, random_state=3)
+        .fit(X[:300], X[300:])
+        .history_
         for engine in (NumpyAutoencoder, PyTensorAutoencoder)
     ]
     for name in ("loss", "val_loss"):
@@ -46,7 +48,9 @@ def test_costs_equal_those_of_numpy_on_the_articles_file(donut_file):
 
 
 def test_construction_without_pytensor_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pytensor", None)  # Python's own mark of a blocked import
+    monkeypatch.setitem(
+        sys.modules, "pytensor", None
+    )  # Python's own mark of a blocked import
     with pytest.raises(ImportError, match=r'pip install "keras-tied\[pytensor\]"'):
         PyTensorAutoencoder()
 
@@ -61,10 +65,18 @@ def test_importing_the_reference_does_not_import_pytensor():
 def test_first_use_needs_no_compiler_and_prints_and_leaves_nothing(tmp_path):
     cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    environment = os.environ | {"PATH": "", "PYTENSOR_FLAGS": f"base_compiledir={cache}"}
+    environment = os.environ | {
+        "PATH": "",
+        "PYTENSOR_FLAGS": f"base_compiledir={cache}",
+    }
     command = [sys.executable, "-W", "always", "-c", FIRST_USE]
     result = subprocess.run(
-        command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True
+        command,
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert (result.stdout, result.stderr) == ("", "")
     assert not list(elsewhere.iterdir())

@@ -18,7 +18,9 @@ def arrays(rng) -> dict[str, Any]:
     return {"X": X, "code": code, "reconstruction": X + 0.05, "feature_errors": errors}
 
 
-SETTLE = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SETTLE = (
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+)
 """Bokeh lays figures out, and the page is filled, by the next frame but one."""
 
 
@@ -29,7 +31,9 @@ class Opened:
         self.page = page
         self.said: list[str] = []
         self.asked_for: list[str] = []
-        page.on("console", lambda m: self.said.append(m.text) if m.type != "log" else None)
+        page.on(
+            "console", lambda m: self.said.append(m.text) if m.type != "log" else None
+        )
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: self.said.append(dialog.message))
         page.on("request", lambda request: self.asked_for.append(request.url))
@@ -42,7 +46,10 @@ class Opened:
     def ticked(self) -> set[int]:
         """The rows that are ticked in the table."""
         boxes = self.page.locator("#table tbody tr:has(input:checked)")
-        return {int(row) for row in boxes.evaluate_all("all => all.map(row => row.dataset.row)")}
+        return {
+            int(row)
+            for row in boxes.evaluate_all("all => all.map(row => row.dataset.row)")
+        }
 
     def column(self, kind: str) -> list[str]:
         """A column of the table, from top to bottom."""
@@ -62,7 +69,9 @@ class Opened:
             [figure, x, y],
         )
 
-    def drag(self, figure: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    def drag(
+        self, figure: str, start: tuple[float, float], end: tuple[float, float]
+    ) -> None:
         """Drag across a figure, between two places given as shares of its width and height."""
         first, last = self.place(figure, *start), self.place(figure, *end)
         self.page.mouse.move(*first)
@@ -75,7 +84,9 @@ class Opened:
 def opened(chromium, tmp_path) -> Iterator[Callable[..., Opened]]:
     contexts = []
 
-    def open_report(report: Report, width: int = 1440, scheme: str = "light", **kwargs: Any):
+    def open_report(
+        report: Report, width: int = 1440, scheme: str = "light", **kwargs: Any
+    ):
         path = tmp_path / "report.html"
         path.write_text(report.to_html(), encoding="utf-8")
         viewport = {"width": width, "height": 900}

@@ -55,7 +55,9 @@ def everything(rng):
         *(Column(name) for name in names[:3]),
         Column(names[3], "number", 1, hostile_form),
         Column(names[4], "category", 4, {"levels": hostile(4)}),
-        Column(names[8], "time", 1, {"format": f"%Y{HOSTILE[0]}%d", "zone": HOSTILE[1]}),
+        Column(
+            names[8], "time", 1, {"format": f"%Y{HOSTILE[0]}%d", "zone": HOSTILE[1]}
+        ),
         Column(names[9], "truth", 1, {"true": HOSTILE[0], "false": HOSTILE[1]}),
         Column(names[10], "whole"),
         Column(names[11]),
@@ -126,13 +128,16 @@ def test_hostile_texts_are_shown_as_texts_and_never_run(everything, opened):
 def test_what_is_injected_into_the_page_cannot_run(everything, opened):
     page = opened(everything).page
     page.evaluate(
-        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran=1\">')"
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x"
+        ' onerror="window.ran=1">\')'
     )
     page.wait_for_timeout(100)
     assert page.evaluate("window.ran") is None
 
 
-def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(arrays, opened):
+def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(
+    arrays, opened
+):
     report = opened(Report(**arrays, labels=["one"] * 80, n_worst=80))
     code = report.page.locator("#code")
     before = pixels(code)
@@ -226,7 +231,15 @@ def test_a_row_under_the_pointer_is_told_with_its_label_and_score(opened):
     X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
     errors = np.array([[0.1, 0.1], [0.25, 0.25], [0.3, 0.3]])
     report = opened(
-        Report(X, X, X, errors, ids=["a", "<b>", "c"], labels=["x", "y", "z"], label_name="kind")
+        Report(
+            X,
+            X,
+            X,
+            errors,
+            ids=["a", "<b>", "c"],
+            labels=["x", "y", "z"],
+            label_name="kind",
+        )
     )
     report.page.mouse.move(*report.place("input", 0.5, 0.5))
     report.page.wait_for_selector("#hover:not([hidden])")
@@ -239,7 +252,9 @@ def oddest(arrays):
     squares[6] = [0.5, 7.5]
     ids = [f"p{i + 1:02d}" for i in range(80)]
     names = ["width", "height"]
-    return Report(**(arrays | {"feature_errors": squares}), ids=ids, feature_names=names)
+    return Report(
+        **(arrays | {"feature_errors": squares}), ids=ids, feature_names=names
+    )
 
 
 def test_the_oddest_row_is_found_and_explained_with_one_click(arrays, opened):
@@ -250,7 +265,10 @@ def test_the_oddest_row_is_found_and_explained_with_one_click(arrays, opened):
     reason = f"94 % of its error is height: {given} is given, {made} is reconstructed."
     assert page.inner_text("#row-reason") == reason
     assert "Outlier score 4: number 1 of 80. Error 4." in page.inner_text("#row")
-    assert page.locator("#row-columns th[scope=row]").all_inner_texts() == ["height", "width"]
+    assert page.locator("#row-columns th[scope=row]").all_inner_texts() == [
+        "height",
+        "width",
+    ]
 
 
 def test_a_row_is_found_by_its_name_with_two_actions(arrays, opened):
@@ -318,7 +336,9 @@ def test_all_is_reached_by_the_keyboard(everything, opened):
     for _ in range(2 * all_of_them):
         page.keyboard.press("Tab")
         seen.add(
-            page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)")
+            page.evaluate(
+                "[...document.querySelectorAll('*')].indexOf(document.activeElement)"
+            )
         )
     body = page.evaluate("[...document.querySelectorAll('*')].indexOf(document.body)")
     assert len(seen - {body}) >= all_of_them
@@ -339,7 +359,8 @@ def test_a_link_restores_what_is_marked_and_explained(arrays, opened):
 
 
 @pytest.mark.parametrize(
-    "part", ["marked=x-y.9999", "row=", "marked", "=&=&&row=7-9", "row=<b>", "marked=1e9-0"]
+    "part",
+    ["marked=x-y.9999", "row=", "marked", "=&=&&row=7-9", "row=<b>", "marked=1e9-0"],
 )
 def test_a_broken_link_is_no_error(arrays, opened, part):
     report = opened(oddest(arrays))
@@ -352,7 +373,9 @@ def download(page):
     with page.expect_download() as waiting:
         page.locator("#download").click()
     text = waiting.value.path().read_text(encoding="utf-8")
-    return waiting.value.suggested_filename, list(csv.reader(io.StringIO(text, newline="")))
+    return waiting.value.suggested_filename, list(
+        csv.reader(io.StringIO(text, newline=""))
+    )
 
 
 def test_what_is_marked_is_downloaded_with_its_numbers(arrays, opened):
@@ -360,7 +383,16 @@ def test_what_is_marked_is_downloaded_with_its_numbers(arrays, opened):
     report.page.locator("#mark-worst").click()
     name, (head, *lines) = download(report.page)
     assert name == "Autoencoder-marked.csv"
-    assert head == ["row", "score", "rank", "error", "width", "height", "code0", "code1"]
+    assert head == [
+        "row",
+        "score",
+        "rank",
+        "error",
+        "width",
+        "height",
+        "code0",
+        "code1",
+    ]
     errors = oddest(arrays).errors
     expected = sorted(np.argsort(-errors)[:20].tolist())
     assert [line[0] for line in lines] == [f"p{row + 1:02d}" for row in expected]
@@ -377,7 +409,9 @@ def test_nothing_that_is_downloaded_would_be_run_by_a_spreadsheet(everything, op
     cells = [cell for line in lines for cell in line]
     assert any(cell.startswith("'=cmd") for cell in cells)
     assert not [
-        cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n")) and not is_number(cell)
+        cell
+        for cell in cells
+        if cell.startswith(tuple("=+-@\t\r\n")) and not is_number(cell)
     ]
 
 
@@ -429,21 +463,24 @@ def test_grey_shows_how_many_rows_have_which_of_two_units(rng, opened, across, u
 
 
 @pytest.mark.parametrize(("across", "upwards"), [(0, 1), (1, 0), (0, 2), (2, 1)])
-def test_hexagons_are_seen_whatever_the_ranges_of_two_units(rng, opened, across, upwards):
+def test_hexagons_are_seen_whatever_the_ranges_of_two_units(
+    rng, opened, across, upwards
+):
     code = rng.normal(size=(3000, 3)) * [1, 1e-20, 1e20]
     X = rng.normal(size=(3000, 4))
     page = opened(Report(X, code, X, X**2, most_points=200)).page
     page.select_option("#across", str(across))
     page.select_option("#upwards", str(upwards))
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    (corners,) = page.evaluate(
-        """(() => {
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() =>"
+        " requestAnimationFrame(done)))"
+    )
+    (corners,) = page.evaluate("""(() => {
             const plot = Bokeh.documents[0].roots().find((root) => root.name === "code");
             return [...Bokeh.index.get_by_id(plot.id).renderer_views.values()]
                 .filter(({ model: { name, visible } }) => visible && name?.startsWith("density"))
                 .map(({ glyph: { svx, svy } }) => [[...svx], [...svy]]);
-        })()"""
-    )
+        })()""")
     assert np.ptp(corners, axis=1).min() > 3  # pixels
 
 
@@ -451,7 +488,9 @@ def of_kinds(rng):
     """A report on a number with a gap, years, categories and days, with labels."""
     n = 60
     days, kinds = np.arange(n) + 0.0, rng.integers(2, size=n)
-    X = np.column_stack([rng.normal(size=n), 1990 + np.arange(n), np.eye(2)[kinds], days])
+    X = np.column_stack(
+        [rng.normal(size=n), 1990 + np.arange(n), np.eye(2)[kinds], days]
+    )
     X[7, 0] = np.nan
     columns = [
         Column("size_in_metres"),
@@ -486,11 +525,15 @@ def of_kinds(rng):
         ("kind", "no such kind", []),
     ],
 )
-def test_all_rows_are_sorted_and_filtered_by_any_column(rng, opened, column, wanted, expected):
+def test_all_rows_are_sorted_and_filtered_by_any_column(
+    rng, opened, column, wanted, expected
+):
     report = opened(of_kinds(rng))
     report.page.select_option("#by", label=column)
     report.page.fill("#wanted", wanted)
-    rows = report.page.locator("#table tbody tr").evaluate_all("a => a.map(r => +r.dataset.row)")
+    rows = report.page.locator("#table tbody tr").evaluate_all(
+        "a => a.map(r => +r.dataset.row)"
+    )
     if column == "level":
         assert sorted(rows) == list(expected)
     else:
@@ -533,15 +576,27 @@ def test_what_the_drawn_units_follow_is_said_in_full(rng, opened):
     names = [f"{'a long name of a column, number ' * 1}{i}" for i in range(3)]
     report = opened(Report(X, X * [1, -1, 1], X, X**2, feature_names=names), width=390)
     said = report.page.locator("#axes div")
-    assert said.all_inner_texts()[0] == f"\N{RIGHTWARDS ARROW} Unit 1 rises with {names[0]}"
-    assert said.all_inner_texts()[1] == f"\N{UPWARDS ARROW} Unit 2 falls with {names[1]}"
+    assert (
+        said.all_inner_texts()[0]
+        == f"\N{RIGHTWARDS ARROW} Unit 1 rises with {names[0]}"
+    )
+    assert (
+        said.all_inner_texts()[1] == f"\N{UPWARDS ARROW} Unit 2 falls with {names[1]}"
+    )
     report.page.select_option("#across", "2")
-    assert said.all_inner_texts()[0] == f"\N{RIGHTWARDS ARROW} Unit 3 rises with {names[2]}"
+    assert (
+        said.all_inner_texts()[0]
+        == f"\N{RIGHTWARDS ARROW} Unit 3 rises with {names[2]}"
+    )
 
 
 def test_names_break_between_words_only(rng, opened):
     X = rng.normal(size=(50, 3))
-    names = ["verification_status_of_loan", "totalHighCreditLimit", "mean.of.fractal.dimension"]
+    names = [
+        "verification_status_of_loan",
+        "totalHighCreditLimit",
+        "mean.of.fractal.dimension",
+    ]
     page = opened(Report(X, X, X, X**2, feature_names=names), width=390).page
     broken = page.locator(".bars th bdi, .columns bdi").evaluate_all(
         """all => all.flatMap((name) => [...name.childNodes].filter((node) => {
@@ -594,7 +649,10 @@ def test_histograms_are_drawn_without_a_script(rng, chromium, tmp_path):
 def test_a_category_is_one_column_with_its_levels(opened, rng):
     X = np.column_stack([rng.normal(size=30), np.eye(2)[np.arange(30) % 2]])
     made = np.column_stack([X[:, 0], np.tile([0.2, 0.8], (30, 1))])
-    columns = [Column("size"), Column("kind", "category", 2, {"levels": ["plum", "pear"]})]
+    columns = [
+        Column("size"),
+        Column("kind", "category", 2, {"levels": ["plum", "pear"]}),
+    ]
     page = opened(Report(X, X[:, :2], made, (X - made) ** 2, columns=columns)).page
     page.fill("#find", "1")
     page.keyboard.press("Enter")
@@ -623,13 +681,19 @@ def test_figures_are_printed_as_pictures_on_white(everything, opened, scheme):
     assert page.locator(".printed").count() == 6
     for name in ("input", "code", "errors"):
         picture = page.locator(f"#{name} .printed")
-        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+        assert (
+            picture.evaluate("image => image.decode().then(() => image.naturalWidth)")
+            > 100
+        )
         assert np.median(pixels(picture)) > 240
     for part in (".bar", ".group .swatch"):
-        colour = page.locator(part).first.evaluate("e => getComputedStyle(e).backgroundColor")
+        colour = page.locator(part).first.evaluate(
+            "e => getComputedStyle(e).backgroundColor"
+        )
         assert colour not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
-    assert page.locator("#table thead").evaluate("e => getComputedStyle(e).display") == (
-        "table-header-group"
+    assert (
+        page.locator("#table thead").evaluate("e => getComputedStyle(e).display")
+        == "table-header-group"
     )
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
@@ -641,9 +705,13 @@ def test_a_dark_page_is_printed_in_the_colours_of_a_light_one(everything, opened
     for scheme in ("light", "dark"):
         page = opened(everything, scheme=scheme).page
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        sources = page.locator(".printed").evaluate_all("all => all.map((image) => image.src)")
+        sources = page.locator(".printed").evaluate_all(
+            "all => all.map((image) => image.src)"
+        )
         contents = [base64.b64decode(source.partition(",")[2]) for source in sources]
-        pictures.append([np.asarray(Image.open(io.BytesIO(c)).convert("RGB")) for c in contents])
+        pictures.append(
+            [np.asarray(Image.open(io.BytesIO(c)).convert("RGB")) for c in contents]
+        )
     assert len(pictures[0]) == 6
     for light, dark in zip(*pictures, strict=True):
         assert (np.abs(light.astype(int) - dark).max(axis=2) > 60).mean() < 1e-3
@@ -670,7 +738,9 @@ def test_nothing_moves_for_who_wants_less_motion(arrays, opened, motion):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("element", ["body", ".sentence", "dt", "#status", ".change", ".value"])
+@pytest.mark.parametrize(
+    "element", ["body", ".sentence", "dt", "#status", ".change", ".value"]
+)
 def test_texts_stand_out_as_wcag_asks(everything, opened, scheme, element):
     page = opened(everything, scheme=scheme).page
     ink, paper = (
@@ -684,7 +754,9 @@ def test_texts_stand_out_as_wcag_asks(everything, opened, scheme, element):
 def luminance(colour):
     """The relative luminance of WCAG 2, of a colour such as rgb(1, 2, 3)."""
     channels = np.array([float(c) for c in colour[4:-1].split(",")]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    linear = np.where(
+        channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+    )
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
@@ -717,12 +789,16 @@ def test_axe_finds_nothing_that_keeps_people_out(everything, opened, scheme, wid
     page = opened(everything, width=width, scheme=scheme).page
     page.locator("#oddest").click()
     found = axe.run(page).response["violations"]
-    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+    assert [
+        (rule["id"], node["html"]) for rule in found for node in rule["nodes"]
+    ] == []
 
 
 def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
     page = opened(Report(**arrays), width=375, has_touch=True, is_mobile=True).page
-    active = page.evaluate("Bokeh.documents[0].roots().map(plot => plot.toolbar.active_drag)")
+    active = page.evaluate(
+        "Bokeh.documents[0].roots().map(plot => plot.toolbar.active_drag)"
+    )
     assert set(active) == {None}
 
 
@@ -740,7 +816,10 @@ def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
         {"history": {"loss": [0.3]}},
         {"history": {"loss": [0.3, -0.1, float("nan")]}},
     ],
-    ids="one-unit constant zeros no-errors no-values huge numbers no-labels epoch negative".split(),
+    ids=(
+        "one-unit constant zeros no-errors no-values huge numbers no-labels epoch"
+        " negative".split()
+    ),
 )
 def test_any_table_makes_a_page_without_errors(arrays, opened, change):
     assert opened(Report(**(arrays | change))).said == []

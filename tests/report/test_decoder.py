@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._fitted.imputation import Preprocessing
-from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
-from keras_tied.estimator._fitted.link import Link
-from keras_tied.estimator._fitted.scaling import Scaling
-from keras_tied.estimator.internal import Fitted
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.fitted.link import Link
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.value import Fitted
 from keras_tied.report import Report
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,8 @@ def decode_on_page(opened, fitted, codes, rng):
     return np.array(
         json.loads(
             page.evaluate(
-                "codes => JSON.stringify(codes.map((c) => [...Decoder.decode(c)]))", codes
+                "codes => JSON.stringify(codes.map((c) => [...Decoder.decode(c)]))",
+                codes,
             )
         )
     )
@@ -50,7 +51,9 @@ def test_a_code_is_decoded_on_the_page_as_by_the_fitted_value(opened, rng):
     fitted = make_fitted(rng)
     codes = rng.normal(size=(1000, 3)).astype(np.float32)
     found = decode_on_page(opened, fitted, codes.tolist(), rng)
-    np.testing.assert_allclose(found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_pca_is_decoded_on_the_page(opened, rng):
@@ -74,10 +77,14 @@ def test_probabilities_of_classes_are_decoded_on_the_page(opened, rng):
         layout,
         scaling,
     )
-    fitted = replace(fitted, preprocessing=Preprocessing(scaling, np.zeros(5), layout), link=link)
+    fitted = replace(
+        fitted, preprocessing=Preprocessing(scaling, np.zeros(5), layout), link=link
+    )
     codes = rng.normal(size=(1000, 3)).astype(np.float32)
     found = decode_on_page(opened, fitted, codes.tolist(), rng)
-    np.testing.assert_allclose(found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
@@ -93,6 +100,11 @@ def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     expected = fitted.inverse_transform(
         np.array([[middle[0], float(slider.input_value()), middle[2]]], np.float32)
     )[0]
-    assert float(slider.input_value()) == pytest.approx(high[1], abs=0.02 * np.ptp(code[:, 1]))
-    shown = [float(text) for text in page.locator("#decoded td:nth-child(2)").all_inner_texts()]
+    assert float(slider.input_value()) == pytest.approx(
+        high[1], abs=0.02 * np.ptp(code[:, 1])
+    )
+    shown = [
+        float(text)
+        for text in page.locator("#decoded td:nth-child(2)").all_inner_texts()
+    ]
     np.testing.assert_allclose(shown, expected, rtol=0.006, atol=1e-3)

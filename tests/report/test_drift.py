@@ -32,7 +32,9 @@ def drift(old, new):
 
 
 def test_three_columns_that_are_shifted_come_first(rng):
-    found, of_error = drift(make_table(rng), make_table(rng, shift=("number", "kind", "holed")))
+    found, of_error = drift(
+        make_table(rng), make_table(rng, shift=("number", "kind", "holed"))
+    )
     assert {each.name for each in found[:3]} == {"number 2", "kind", "holed"}
     assert [each.has_drifted for each in found] == [True] * 3 + [False] * 7
     assert not of_error.has_drifted
@@ -47,7 +49,9 @@ def test_errors_that_have_grown_are_said_to_have_drifted(rng):
 
 
 @pytest.mark.parametrize("sampling", ["bootstrap", "halves"])
-def test_nothing_is_said_to_have_drifted_in_100_resamples_of_the_same_table(rng, sampling):
+def test_nothing_is_said_to_have_drifted_in_100_resamples_of_the_same_table(
+    rng, sampling
+):
     X, errors = make_table(rng)
     alarms = 0
     for _ in range(100):
@@ -69,7 +73,9 @@ def test_the_probabilities_are_those_of_scipy_times_the_number_of_tests(rng):
     expected = stats.ks_2samp(old[:, 2], X[:, 2], method="asymp")
     assert first.name == "number 2"
     assert first.moved == pytest.approx(expected.statistic)
-    assert first.p == pytest.approx(21 * expected.pvalue)  # two tests a column, and the error
+    assert first.p == pytest.approx(
+        21 * expected.pvalue
+    )  # two tests a column, and the error
 
 
 def test_columns_without_values_and_categories_that_are_rare_do_not_drift(rng):
@@ -86,7 +92,11 @@ def test_the_page_names_what_has_drifted_first(rng):
     old, new = make_table(rng), make_table(rng, shift=("number",))
     X, errors = new
     squares = np.tile(errors[:, None], (1, 12))
-    page = Report(X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", *old)).to_html()
+    page = Report(
+        X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", *old)
+    ).to_html()
     assert "1 of 10 columns has drifted since old.csv: number 2." in page
-    again = Report(X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", X, errors)).to_html()
+    again = Report(
+        X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", X, errors)
+    ).to_html()
     assert "Nothing has drifted since old.csv." in again

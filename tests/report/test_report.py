@@ -14,7 +14,13 @@ from keras_tied import TiedAutoencoder
 from keras_tied._text import format_number
 from keras_tied.comparison import compare_widths
 from keras_tied.report import Column, Report, Tally
-from keras_tied.report._columns import Driver, correlate, format_features, format_pair, name_axis
+from keras_tied.report._columns import (
+    Driver,
+    correlate,
+    format_features,
+    format_pair,
+    name_axis,
+)
 from keras_tied.report._histograms import draw_histograms
 
 
@@ -30,7 +36,9 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.names.append(tag)
         self.attributes += attrs
-        self._inside = dict(attrs).get("id", tag) if tag in ("script", "style") else None
+        self._inside = (
+            dict(attrs).get("id", tag) if tag in ("script", "style") else None
+        )
 
     def handle_endtag(self, tag):
         self._inside = None
@@ -71,7 +79,9 @@ def test_the_worst_rows_are_always_drawn(many):
 
 def test_the_sample_depends_on_random_state_alone(many):
     ids = [
-        Elements(Report(**many, most_points=100, random_state=seed).to_html()).rows()["ids"]
+        Elements(Report(**many, most_points=100, random_state=seed).to_html()).rows()[
+            "ids"
+        ]
         for seed in (0, 0, 1)
     ]
     assert ids[0] == ids[1] != ids[2]
@@ -125,19 +135,30 @@ def test_no_text_makes_an_element_or_an_attribute(text):
 
     def made_with(name):
         texts = {"feature_names": [name] * 2, "ids": [name] * 4, "labels": [name] * 4}
-        rest = {"title": name, "command": name, "versions": {name: name}, "notes": [name]}
+        rest = {
+            "title": name,
+            "command": name,
+            "versions": {name: name},
+            "notes": [name],
+        }
         return Elements(Report(X, X, X, X, label_name=name, **texts, **rest).to_html())
 
     page, plain = made_with(text), made_with("plain")
     assert page.names == plain.names
-    assert [name for name, _ in page.attributes] == [name for name, _ in plain.attributes]
+    assert [name for name, _ in page.attributes] == [
+        name for name, _ in plain.attributes
+    ]
 
 
 def test_a_name_that_is_no_unicode_can_be_written(arrays, tmp_path):
-    (tmp_path / "page.html").write_text(Report(**arrays, title="\udcff.csv").to_html(), "utf-8")
+    (tmp_path / "page.html").write_text(
+        Report(**arrays, title="\udcff.csv").to_html(), "utf-8"
+    )
 
 
-@pytest.mark.parametrize(("offset", "spread"), [(1e8, 1e-6), (1e15, 3), (0, 1e-320), (0, 1e300)])
+@pytest.mark.parametrize(
+    ("offset", "spread"), [(1e8, 1e-6), (1e15, 3), (0, 1e-320), (0, 1e300)]
+)
 def test_units_of_any_range_have_a_density(rng, offset, spread):
     code = rng.normal(size=(2000, 3))
     code[:, 1] = offset + spread * code[:, 1]
@@ -150,7 +171,9 @@ def test_units_of_any_range_have_a_density(rng, offset, spread):
 def test_the_page_of_many_rows_and_columns_stays_small(rng):
     X = rng.normal(size=(20_000, 100))
     names = [f"a name of a column that is rather long, number {i}" for i in range(100)]
-    page = Report(X, X[:, :2], X, X**2, feature_names=names, labels=["label"] * len(X)).to_html()
+    page = Report(
+        X, X[:, :2], X, X**2, feature_names=names, labels=["label"] * len(X)
+    ).to_html()
     assert len(page.encode()) < 10_000_000
 
 
@@ -171,7 +194,9 @@ def test_a_frame_of_numbers_is_reported_as_its_array(rng):
     X[7] = X[3]
     X[5, 1] = np.nan
     frame = pd.DataFrame(X, columns=list("abcd"))
-    report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(frame), frame)
+    report = Report.from_estimator(
+        TiedAutoencoder(random_state=0, max_iter=5).fit(frame), frame
+    )
     assert report.whole.tally.n_duplicates == 1
     np.testing.assert_array_equal(report.missing, [0, 1 / 60, 0, 0])
 
@@ -182,7 +207,9 @@ def test_a_frame_of_any_columns_is_reported_with_its_values(rng):
         {
             "weight": (60 + 10 * size).round(1),
             "plan": np.where(size > 0.5, "large", "small"),
-            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(80), unit="D"),
+            "day": (
+                pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(80), unit="D")
+            ),
         }
     )
     frame.loc[7, "plan"] = None
@@ -211,7 +238,10 @@ def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):
     assert "1 0.5 0.6 0.8 2 0.3 0.4 0.7 3 0.1 0.2 0.9" in text
     far = Elements(Report(X, X[:, :2], X, X**2, widths=[(1, 0.5, 0.6, 1.2)]).to_html())
     assert "have little in common" in " ".join(far.text.split())
-    assert "number of components" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
+    assert (
+        "number of components"
+        not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
+    )
 
 
 def test_errors_by_number_of_components_that_are_incomplete_are_refused(rng):
@@ -223,7 +253,10 @@ def test_errors_by_number_of_components_that_are_incomplete_are_refused(rng):
 def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch):
     X = rng.normal(size=(20, 4))
     estimator = TiedAutoencoder(random_state=0).fit(X)
-    assert "sliders stand for" in Elements(Report.from_estimator(estimator, X).to_html()).text
+    assert (
+        "sliders stand for"
+        in Elements(Report.from_estimator(estimator, X).to_html()).text
+    )
     assert "slider" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
     monkeypatch.setattr("keras_tied.report._page.MOST_WEIGHTS", 3)
     large = Elements(Report.from_estimator(estimator, X).to_html())
@@ -233,7 +266,10 @@ def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch
 
 def test_widths_that_the_comparison_returns_are_reported(rng):
     levels = np.eye(4)[rng.integers(0, 4, 60)]
-    for column_of, said in (range(4), ", here with"), ([0] * 4, "the columns have in common."):
+    for column_of, said in (
+        (range(4), ", here with"),
+        ([0] * 4, "the columns have in common."),
+    ):
         curve = compare_widths(levels, [1, 2], column_of=column_of)
         page = Elements(Report(levels, levels, levels, levels, widths=curve).to_html())
         assert said in " ".join(page.text.split())
@@ -241,7 +277,9 @@ def test_widths_that_the_comparison_returns_are_reported(rng):
 
 def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
     X = rng.normal(size=(60, 4))
-    report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(X), X)
+    report = Report.from_estimator(
+        TiedAutoencoder(random_state=0, max_iter=5).fit(X), X
+    )
     frame = Elements(report._repr_html_())
     attributes = dict(frame.attributes)
     assert frame.names == ["iframe"]
@@ -259,7 +297,9 @@ def test_the_oddest_row_comes_first_with_its_reason(rng):
     assert "The oddest row is 8: c 900; the other columns suggest " in page.text
     scores = -estimator.score_samples(X)
     times = format_number(scores[7] / np.median(scores))
-    said = f"Its score is {times} times the median; fewer than one row in 300 are as odd."
+    said = (
+        f"Its score is {times} times the median; fewer than one row in 300 are as odd."
+    )
     assert said in page.text
     assert "1 of 300 rows stands out." in page.text
     rows = page.rows()
@@ -280,12 +320,20 @@ def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
     X[::7, 1] = np.nan
     code = np.column_stack([X[:, 0] - 0.1 * X[:, 2], rng.normal(size=300)])
     expected = [
-        [np.corrcoef(X[~np.isnan(x), j], unit[~np.isnan(x)])[0, 1] for j, x in enumerate(X.T)]
+        [
+            np.corrcoef(X[~np.isnan(x), j], unit[~np.isnan(x)])[0, 1]
+            for j, x in enumerate(X.T)
+        ]
         for unit in code.T
     ]
     np.testing.assert_allclose(correlate(X, code), expected, atol=1e-12)
-    rows = Elements(Report(X, code, X, np.ones((300, 3)), feature_names=["a", "b", "c"]).to_html())
-    assert rows.rows()["axes"] == ["Unit 1 rises with a", "Unit 2 follows no column closely"]
+    rows = Elements(
+        Report(X, code, X, np.ones((300, 3)), feature_names=["a", "b", "c"]).to_html()
+    )
+    assert rows.rows()["axes"] == [
+        "Unit 1 rises with a",
+        "Unit 2 follows no column closely",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -296,9 +344,13 @@ def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
         (0.9996, "2 numbers keep 99.9 % of 2 columns"),
     ],
 )
-def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(arrays, kept, sentence):
+def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(
+    arrays, kept, sentence
+):
     errors = np.tile([1.0, 3.0], (80, 1))
-    report = Report(**(arrays | {"feature_errors": errors}), feature_names=["width", "height"])
+    report = Report(
+        **(arrays | {"feature_errors": errors}), feature_names=["width", "height"]
+    )
     if kept is not None:
         report.whole.tally.sums[:2] = [[1 - kept] * 2, [1, 1]]
     said = f"{sentence}; height is hardest to reconstruct."
@@ -317,7 +369,10 @@ def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(arrays, kept, 
         ({"ids": ["a"]}, "ids has the shape"),
         ({"labels": ["a"]}, "labels has the shape"),
         ({"columns": [Column("a")]}, "columns have 1 features in all"),
-        ({"old": ("old", np.ones((3, 5)), np.ones(3))}, "the rows of old has the shape"),
+        (
+            {"old": ("old", np.ones((3, 5)), np.ones(3))},
+            "the rows of old has the shape",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(arrays, wrong, message):
@@ -327,10 +382,12 @@ def test_what_does_not_fit_is_refused(arrays, wrong, message):
 
 def test_without_bokeh_the_error_says_how_to_install_it():
     program = (
-        "import sys; sys.modules['bokeh'] = None; import numpy as np;"
-        "from keras_tied.report import Report; x = np.eye(2); Report(x, x, x, x).to_html()"
+        "import sys; sys.modules['bokeh'] = None; import numpy as np;from"
+        " keras_tied.report import Report; x = np.eye(2); Report(x, x, x, x).to_html()"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
     assert 'pip install "keras-tied[report]"' in run.stderr
 
 
@@ -344,7 +401,9 @@ def test_importing_the_report_imports_neither_bokeh_nor_keras():
 
 def test_features_are_shown_as_the_value_that_they_stand_for():
     assert format_features(Column("income", "whole"), np.array([12345.4])) == "12,345"
-    price = Column("price", "number", 1, {"separator": "'", "decimal": ",", "places": 2})
+    price = Column(
+        "price", "number", 1, {"separator": "'", "decimal": ",", "places": 2}
+    )
     assert format_features(price, np.array([12345.678])) == "12'345,68"
     fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
     assert format_features(fruit, np.array([0.2, 0.7])) == "plum"
@@ -375,9 +434,14 @@ def test_an_axis_says_what_rises_and_what_falls_with_it():
         (1, "D2", -0.9),
         (0, "", 0.5),
     ]
-    assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and rises with rate"
+    assert (
+        name_axis(0, columns, drivers)
+        == "Unit 1 falls where grade is D2 and rises with rate"
+    )
     drivers[1] = (0, "", -0.5)
-    assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and with rate"
+    assert (
+        name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and with rate"
+    )
 
 
 def test_of_a_table_without_an_odd_row_it_is_said_that_even_the_oddest_is_usual(rng):
@@ -398,7 +462,10 @@ def test_without_an_estimator_the_oddest_row_has_the_largest_error(arrays):
     squares[6] = [1.0, 7.0]
     names = ["width", "height"]
     report = Report(**(arrays | {"feature_errors": squares}), feature_names=names)
-    said = "The oddest row is 7: 88 % of its error is in height. Its score is 8 times the median."
+    said = (
+        "The oddest row is 7: 88 % of its error is in height. Its score is 8 times the"
+        " median."
+    )
     assert said in Elements(report.to_html()).text
 
 
@@ -419,7 +486,11 @@ def test_rows_columns_what_is_missing_and_what_repeats_are_on_top(rng):
     np.testing.assert_allclose(report.missing, [0, n_missing / 40, 0, 0])
 
 
-@given(rows=st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, None])] * 2), min_size=1, max_size=30))
+@given(
+    rows=st.lists(
+        st.tuples(*[st.sampled_from([0.0, 1.0, None])] * 2), min_size=1, max_size=30
+    )
+)
 def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
     X = np.array(rows, dtype=np.float32)
     tally = Tally()
@@ -433,7 +504,9 @@ def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
 def test_histograms_count_the_values_of_each_column(rng):
     n = 200
     ages, kinds = rng.integers(18, 25, n), rng.integers(3, size=n)
-    X = np.column_stack([rng.normal(size=n), ages, np.eye(3)[kinds], rng.random(n) < 0.3])
+    X = np.column_stack(
+        [rng.normal(size=n), ages, np.eye(3)[kinds], rng.random(n) < 0.3]
+    )
     X[::10, 0] = np.nan
     columns = [
         Column("size"),
@@ -441,17 +514,24 @@ def test_histograms_count_the_values_of_each_column(rng):
         Column("kind", "category", 3, {"levels": ["plum", "pear", "fig"]}),
         Column("ripe", "truth"),
     ]
-    (_, of_size, _, missing), (_, of_age, ends, _), (_, of_kind, last, _), (_, of_ripe, _, _) = (
-        draw_histograms(Report(X, X[:, :2] * 0, X, X * 0, columns=columns))
-    )
+    (
+        (_, of_size, _, missing),
+        (_, of_age, ends, _),
+        (_, of_kind, last, _),
+        (_, of_ripe, _, _),
+    ) = draw_histograms(Report(X, X[:, :2] * 0, X, X * 0, columns=columns))
     assert missing == pytest.approx(0.1)
     counts = np.histogram(X[~np.isnan(X[:, 0]), 0], 30)[0]
     np.testing.assert_allclose([height for _, height in of_size], counts / counts.max())
     by_age = {age: int((ages == age).sum()) for age in range(18, 25)}
-    assert [what for what, _ in of_age] == [f"{age}: {k} rows" for age, k in by_age.items()]
+    assert [what for what, _ in of_age] == [
+        f"{age}: {k} rows" for age, k in by_age.items()
+    ]
     assert ends == ("18", "24")
     by_kind = sorted(np.bincount(kinds).tolist(), reverse=True)
-    assert [what.split(": ")[1] for what, _ in of_kind] == [f"{k} rows" for k in by_kind]
+    assert [what.split(": ")[1] for what, _ in of_kind] == [
+        f"{k} rows" for k in by_kind
+    ]
     assert last[1] == "3 categories"
     assert {what.split(":")[0] for what, _ in of_ripe} == {"true", "false"}
 

@@ -27,22 +27,40 @@ BAD_CSV = {
     "header only": (b"a,b\n", ["a line of names and no rows"]),
     "header only, no line end": (b"a,b", ["a line of names and no rows"]),
     "a cell missing": (b"a,b\n1,2\n3\n", ["1 cells in line 3", "first line has 2"]),
-    "a cell too many": (b"a,b\n1,2\n\n\n3,4,5\n", ["3 cells in line 5", "first line has 2"]),
-    "ragged after a line break in quotes": (b'a,b\n"1\n1",2\n3\n', ["1 cells in line 4"]),
+    "a cell too many": (
+        b"a,b\n1,2\n\n\n3,4,5\n",
+        ["3 cells in line 5", "first line has 2"],
+    ),
+    "ragged after a line break in quotes": (
+        b'a,b\n"1\n1",2\n3\n',
+        ["1 cells in line 4"],
+    ),
     "ragged late": (b"a,b\n" + LONG.encode() + b"3\n", ["1 cells in line 300002"]),
-    "ragged behind semicolons": (b"a;b\n" + b"1;2\n" * 20 + b"3\n", ["1 cells in line 22"]),
+    "ragged behind semicolons": (
+        b"a;b\n" + b"1;2\n" * 20 + b"3\n",
+        ["1 cells in line 22"],
+    ),
     "a title": (b"Report\na,b\n1,2\n", ["2 cells in line 2", "--skip (skip=...)"]),
     "a comment": (b"# by hand\na,b\n1,2\n", ["--comment '#' (comment='#')"]),
     "Japanese cells": ("a,b\n1,田中\n".encode("shift-jis"), ["not utf-8"]),
-    "Greek names": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), ["not utf-8", "line 1 (byte 0)"]),
-    "Greek cells": ("a,b\n1,2\n1,Γαλανό\n".encode("iso-8859-7"), ["not utf-8", "line 3 (byte 10)"]),
+    "Greek names": (
+        "γράμμα,b\n1,2\n".encode("iso-8859-7"),
+        ["not utf-8", "line 1 (byte 0)"],
+    ),
+    "Greek cells": (
+        "a,b\n1,2\n1,Γαλανό\n".encode("iso-8859-7"),
+        ["not utf-8", "line 3 (byte 10)"],
+    ),
     "no text late": (
         f"a,b\n{LONG}1,Gr".encode() + b"\x81\n",
         ["line 300002", f"byte {4 + len(LONG) + 4}"],
     ),
     "half a character at the end": (b"a,b\n1,Gr\xc3", ["not utf-8", "line 2"]),
     "numbers instead of names": (b"0.5,2\n1,3\n", ["begins with a line of numbers"]),
-    "an open quote late": (b"a,b\n" + LONG.encode() + b'1,"x\n' + LONG.encode(), ["quotation"]),
+    "an open quote late": (
+        b"a,b\n" + LONG.encode() + b'1,"x\n' + LONG.encode(),
+        ["quotation"],
+    ),
     "an open quote in the names": (b'"a,b\n' + b"1,2\n" * 50_000, ["quotation mark"]),
     "an open quote": (b'a,b\n1,"x\n' + LONG.encode(), ["quotation mark"]),
 }
@@ -109,9 +127,15 @@ def test_names_that_are_whole_numbers_are_names(folder):
     assert open_table("rows.csv").schema.names == ["0", "1"]
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather", "arrow", "npy", "npz"])
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff" * 100, b"\x93NUMPY\x01\x00"])
-def test_a_file_that_is_not_what_its_ending_says_is_one_sentence(folder, ending, content):
+@pytest.mark.parametrize(
+    "ending", ["csv", "csv.gz", "parquet", "feather", "arrow", "npy", "npz"]
+)
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"\xff" * 100, b"\x93NUMPY\x01\x00"]
+)
+def test_a_file_that_is_not_what_its_ending_says_is_one_sentence(
+    folder, ending, content
+):
     name = f"rows.{ending}"
     (folder / name).write_bytes(content)
     with pytest.raises(TableError) as error:
@@ -145,7 +169,10 @@ def test_a_file_that_was_cut_off_is_one_sentence(folder, rng, ending):
 
 
 BAD_ARRAYS = {
-    "pickled objects": (np.array([[1, None]], object), ["pickled objects", "never read"]),
+    "pickled objects": (
+        np.array([[1, None]], object),
+        ["pickled objects", "never read"],
+    ),
     "one axis": (np.zeros(3), ["shape (3,)", "rows and columns"]),
     "three axes": (np.zeros((2, 2, 2)), ["shape (2, 2, 2)"]),
     "text": (np.array([["a"]]), ["<U1"]),
@@ -225,7 +252,10 @@ def test_a_folder_of_several_formats_is_one_sentence(folder):
 
 DIFFERENT = {
     "a column missing": ("x,z\n1,1\n", "'b.csv' has no column 'y', which 'a.csv' has"),
-    "a column more": ("x,y,z\n1,1,1\n", "'b.csv' has the column 'z', which 'a.csv' has not"),
+    "a column more": (
+        "x,y,z\n1,1,1\n",
+        "'b.csv' has the column 'z', which 'a.csv' has not",
+    ),
 }
 
 

@@ -32,7 +32,9 @@ def folder(tmp_path, monkeypatch):
 
 def save_npy(path, shape, content=b""):
     with path.open("wb") as file:
-        npy.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        npy.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": shape}
+        )
         file.write(content)
 
 
@@ -49,12 +51,23 @@ def save_generated(path):
     database.close()
 
 
-NUMBERS = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+NUMBERS = (
+    "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+)
 HARMFUL = {
-    "no rows.npy": (lambda path: save_npy(path, (0, 10**8)), "has 100,000,000 columns, more than"),
-    "wide.npy": (lambda path: save_npy(path, (1, 60_000), bytes(480_000)), "60,000 columns"),
+    "no rows.npy": (
+        lambda path: save_npy(path, (0, 10**8)),
+        "has 100,000,000 columns, more than",
+    ),
+    "wide.npy": (
+        lambda path: save_npy(path, (1, 60_000), bytes(480_000)),
+        "60,000 columns",
+    ),
     "no columns.npy": (lambda path: save_npy(path, (10**8, 0)), "shape .100000000, 0."),
-    "commas.csv": (lambda path: path.write_text("," * 2_000_000 + "\n1"), "2,000,001 columns"),
+    "commas.csv": (
+        lambda path: path.write_text("," * 2_000_000 + "\n1"),
+        "2,000,001 columns",
+    ),
     "quoted.csv": (
         lambda path: path.write_text('"a,b",' * 60_000 + "\n1"),
         "60,001 columns, more than 50,000; .* --max-columns",
@@ -68,14 +81,19 @@ HARMFUL = {
         lambda path: path.write_bytes(gzip.compress(b"a,b\n" + b" " * 150_000_000)),
         "line of more than 67,108,864 bytes",
     ),
-    "lists.json": (lambda path: path.write_text("[" * 32_000 + "]" * 32_000), "cannot be read"),
+    "lists.json": (
+        lambda path: path.write_text("[" * 32_000 + "]" * 32_000),
+        "cannot be read",
+    ),
     "lists.jsonl": (
         lambda path: path.write_text('{"a":' + "[" * 32_000 + "]" * 32_000 + "}"),
         "cannot be read",
     ),
     "names.jsonl": (
         lambda path: path.write_text(
-            "\n".join(json.dumps({f"k{i}_{j}": 1 for j in range(100)}) for i in range(600))
+            "\n".join(
+                json.dumps({f"k{i}_{j}": 1 for j in range(100)}) for i in range(600)
+            )
         ),
         "columns, more than 50,000",
     ),
@@ -87,7 +105,10 @@ HARMFUL = {
         lambda path: path.write_text('{"a\\ud800": 1}\n' * 2),
         "cannot be read as a file of JSON objects",
     ),
-    "endless.sqlite": (lambda path: save_view(path, NUMBERS), "1 view .'v'.; .*--query"),
+    "endless.sqlite": (
+        lambda path: save_view(path, NUMBERS),
+        "1 view .'v'.; .*--query",
+    ),
     "large.sqlite": (
         lambda path: save_view(path, "SELECT hex(zeroblob(1000000000)) AS a"),
         "1 view",
@@ -113,7 +134,8 @@ except TableError as error:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory differ elsewhere")
 @pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in HARMFUL]
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in HARMFUL],
 )
 def test_a_small_table_takes_neither_much_memory_nor_time(name, folder):
     save, message = HARMFUL[name]
@@ -133,17 +155,23 @@ def test_the_bound_of_columns_can_be_lifted(name, folder):
         case "npy":
             np.save(name, np.ones((2, 12)))
         case "jsonl":
-            (folder / name).write_text("\n".join(json.dumps(row) for row in table.to_pylist()))
+            (folder / name).write_text(
+                "\n".join(json.dumps(row) for row in table.to_pylist())
+            )
         case _:
             write_table(name, table.to_batches())
-    with pytest.raises(TableError, match=r"has 12 columns, more than 11; .*max_columns=\.\.\."):
+    with pytest.raises(
+        TableError, match=r"has 12 columns, more than 11; .*max_columns=\.\.\."
+    ):
         open_table(name, max_columns=11)
     assert len(open_table(name, max_columns=12).schema) == 12
 
 
 @pytest.mark.parametrize("n", [40_000])
 def test_many_columns_of_one_name_are_told_apart(n, folder):
-    (folder / "rows.csv").write_text(",".join(["a"] * n) + "\n" + ",".join(["1"] * n) + "\n")
+    (folder / "rows.csv").write_text(
+        ",".join(["a"] * n) + "\n" + ",".join(["1"] * n) + "\n"
+    )
     names = open_table("rows.csv").schema.names
     assert len(set(names)) == n
     assert names[:2] == ["a", "a_2"]
@@ -170,7 +198,9 @@ def test_a_view_beside_the_only_table_does_not_run(folder):
 @pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
 def test_a_pipe_with_a_name_is_read_as_the_standard_input_is(name, folder):
     os.mkfifo(name)
-    writer = threading.Thread(target=(folder / name).write_text, args=["a,b\n1,2\n3,4\n"])
+    writer = threading.Thread(
+        target=(folder / name).write_text, args=["a,b\n1,2\n3,4\n"]
+    )
     writer.start()
     source = open_table(name)
     writer.join()
@@ -225,12 +255,23 @@ def test_waiting_for_a_pipe_goes_on_where_the_shell_ignores_ctrl_c(
 
 @POSIX
 def test_a_device_is_no_table():
-    with pytest.raises(TableError, match="'/dev/zero' is a device or a socket; name a file"):
+    with pytest.raises(
+        TableError, match="'/dev/zero' is a device or a socket; name a file"
+    ):
         open_table("/dev/zero", format="csv")
 
 
 def test_text_that_begins_a_formula_elsewhere_in_the_world_is_escaped_too(folder):
-    texts = ["a;=1+1", "\ufeff=1", "x\t=2", "a; +cmd|x", "b,-2", "\u200b@sum", "a-b=c", "e;f"]
+    texts = [
+        "a;=1+1",
+        "\ufeff=1",
+        "x\t=2",
+        "a; +cmd|x",
+        "b,-2",
+        "\u200b@sum",
+        "a-b=c",
+        "e;f",
+    ]
     table = pa.record_batch({"\ufeff=n": texts})
     write_table("rows.csv", [table], safe_csv=True)
     text = (folder / "rows.csv").read_text(encoding="utf-8").replace('"', "")
@@ -284,7 +325,9 @@ def test_a_model_file_cannot_make_rows_long(changes):
         Columns.from_json(json.dumps({"version": 1, **changes}).encode())
 
 
-@pytest.mark.parametrize("shares", [(1.0, 0.0), (0.5, 0.5)], ids=["constant", "categories"])
+@pytest.mark.parametrize(
+    "shares", [(1.0, 0.0), (0.5, 0.5)], ids=["constant", "categories"]
+)
 def test_very_long_text_is_left_out_and_said(shares):
     texts = [LONG] * int(40 * shares[0]) + ["short"] * int(40 * shares[1])
     columns, facts = Columns.survey(pa.record_batch({"a": range(40), "b": texts}))

@@ -39,13 +39,17 @@ def save(path, n_rows):
     schema = next(batches(1)).schema
     match path.suffix:
         case ".parquet":  # in a single row group
-            pq.write_table(pa.Table.from_batches(batches(n_rows)), path, row_group_size=n_rows)
+            pq.write_table(
+                pa.Table.from_batches(batches(n_rows)), path, row_group_size=n_rows
+            )
         case ".arrow":
             with ipc.new_file(str(path), schema) as writer:
                 for batch in batches(n_rows):
                     writer.write_batch(batch)
         case ".npy":
-            np.save(path, np.column_stack(pa.Table.from_batches(batches(n_rows)).columns))
+            np.save(
+                path, np.column_stack(pa.Table.from_batches(batches(n_rows)).columns)
+            )
         case ".csv":
             with csv.CSVWriter(str(path), schema) as writer:
                 for batch in batches(n_rows):
@@ -65,10 +69,17 @@ def peak(path, n_rows):
     return kilobytes / 1024
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is in /proc")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="peak memory is in /proc"
+)
 @pytest.mark.parametrize(
     ("ending", "many"),
-    [("parquet", 4_800_000), ("arrow", 4_800_000), ("npy", 4_800_000), ("csv", 2_400_000)],
+    [
+        ("parquet", 4_800_000),
+        ("arrow", 4_800_000),
+        ("npy", 4_800_000),
+        ("csv", 2_400_000),
+    ],
 )
 def test_memory_is_level(tmp_path, ending, many):
     path = tmp_path / f"rows.{ending}"

@@ -9,7 +9,9 @@ NUMBER = Columns((Column("x", Kind.number),))
 
 
 def write_csv(path, values):
-    path.write_text("\n".join(["who,x", *(f"r{row},{value}" for row, value in enumerate(values))]))
+    path.write_text(
+        "\n".join(["who,x", *(f"r{row},{value}" for row, value in enumerate(values))])
+    )
 
 
 @pytest.fixture
@@ -26,7 +28,10 @@ def test_a_batch_has_the_rows_and_their_numbers(rows):
 
 
 def test_each_loop_is_a_pass_with_its_own_tallies(tmp_path):
-    write_csv(tmp_path / "rows.csv", ["word" if row in (41, 82) else row for row in range(120)])
+    write_csv(
+        tmp_path / "rows.csv",
+        ["word" if row in (41, 82) else row for row in range(120)],
+    )
     rows = Scan(open_table(tmp_path / "rows.csv"), NUMBER)
     for _ in range(2):
         assert sum(len(batch.numbers) for batch in rows) == 120
@@ -42,7 +47,9 @@ def test_rows_are_counted_as_they_are_used(rows):
     assert counts == [300]
 
 
-@pytest.mark.parametrize(("n_rows", "now"), [(299, "has 299 now"), (301, "has more now")])
+@pytest.mark.parametrize(
+    ("n_rows", "now"), [(299, "has 299 now"), (301, "has more now")]
+)
 def test_a_table_that_breaks_its_promise_is_an_error(rows, tmp_path, n_rows, now):
     write_csv(tmp_path / "rows.csv", range(n_rows))
     with pytest.raises(TableError, match=f"had 300 rows when it was opened, and {now}"):

@@ -37,7 +37,8 @@ def save_csv(table, path, delimiter=",", opening=open):
         writer.writerow(table.column_names)
         rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
         writer.writerows(
-            [str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows
+            [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
+            for row in rows
         )
 
 
@@ -53,7 +54,9 @@ SAVERS = {
     "rows.csv.gz": lambda table, path: save_csv(table, path, opening=gzip.open),
     "rows.csv.bz2": lambda table, path: save_csv(table, path, opening=bz2.open),
     "rows.parquet": lambda table, path: pq.write_table(table, path, row_group_size=128),
-    "rows.feather": lambda table, path: feather.write_feather(table, str(path), chunksize=128),
+    "rows.feather": lambda table, path: feather.write_feather(
+        table, str(path), chunksize=128
+    ),
     "stream.arrow": save_stream,
 }
 
@@ -83,7 +86,9 @@ def test_a_file_is_read_as_it_was_saved(rows, folder, name):
 
 @pytest.mark.parametrize("name", SAVERS)
 @pytest.mark.parametrize("n_rows", [37, 128, N, 5 * N])
-def test_batches_have_the_size_asked_for_and_are_the_whole_together(rows, folder, name, n_rows):
+def test_batches_have_the_size_asked_for_and_are_the_whole_together(
+    rows, folder, name, n_rows
+):
     SAVERS[name](rows, folder / name)
     source = open_table(name)
     batches = list(source.batches(n_rows))
@@ -108,7 +113,8 @@ def test_a_sample_is_of_distinct_rows_from_all_over_the_file(folder, name):
     sample = open_table(name).sample(100, seed=0)
     found = sample["x"].to_numpy()
     assert sample.num_rows == len(set(found)) == 100
-    # Of ten equal parts of the file each has its ten rows, give or take what rounding does.
+    # Of ten equal parts of the file each has its ten rows, give or take what rounding
+    # does.
     shares = np.bincount(found // 100, minlength=10)
     assert shares.min() > 0
     assert not np.array_equal(found, np.sort(found))
@@ -118,11 +124,15 @@ def test_a_sample_of_as_many_rows_as_there_are_is_the_whole(folder):
     pq.write_table(pa.table({"x": np.arange(N)}), "rows.parquet", row_group_size=7)
     source = open_table("rows.parquet")
     for n in (N, 2 * N):
-        np.testing.assert_array_equal(np.sort(source.sample(n, seed=0)["x"]), np.arange(N))
+        np.testing.assert_array_equal(
+            np.sort(source.sample(n, seed=0)["x"]), np.arange(N)
+        )
 
 
 def test_a_sample_of_a_large_parquet_file_reads_some_row_groups_only(folder):
-    pq.write_table(pa.table({"x": np.arange(10_000)}), "rows.parquet", row_group_size=10)
+    pq.write_table(
+        pa.table({"x": np.arange(10_000)}), "rows.parquet", row_group_size=10
+    )
     sample = open_table("rows.parquet").sample(200, seed=0)
     assert sample.num_rows == 200
     assert len(set(sample["x"].to_numpy() // 10)) <= 64
@@ -138,10 +148,15 @@ def test_a_folder_and_a_pattern_are_read_in_the_order_of_names(folder):
         assert read(open_table(path))["x"].to_pylist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_files_of_a_folder_may_have_columns_in_another_order_and_numbers_of_another_type(folder):
+def test_files_of_a_folder_may_have_columns_in_another_order_and_numbers_of_another_type(
+    folder,
+):
     (folder / "a.csv").write_text("x,y\n1,\n")
     (folder / "b.csv").write_text("y,x\nred,2.5\n")
-    assert read(open_table(folder)).to_pylist() == [{"x": 1.0, "y": None}, {"x": 2.5, "y": "red"}]
+    assert read(open_table(folder)).to_pylist() == [
+        {"x": 1.0, "y": None},
+        {"x": 2.5, "y": "red"},
+    ]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):
@@ -150,7 +165,9 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):
     assert read(open_table("a[1].csv"))["x"].to_pylist() == [1]
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "i1", "u2", ">i4", "i8", "u8", "?"])
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", ">f8", "i1", "u2", ">i4", "i8", "u8", "?"]
+)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_an_array_is_read_with_columns_x0_x1(folder, rng, dtype, order):
     array = np.asarray(rng.integers(0, 2, (50, 3)), dtype, order=order)
@@ -169,9 +186,16 @@ def test_an_array_is_read_with_columns_x0_x1(folder, rng, dtype, order):
 
 def test_missing_values_of_csv_are_null_in_every_kind_of_column(folder):
     lines = [f'{missing},{missing},"{missing}",{missing}' for missing in MISSING]
-    (folder / "rows.csv").write_text("\n".join(["number,whole,word,yes", "0.5,1,red,true", *lines]))
+    (folder / "rows.csv").write_text(
+        "\n".join(["number,whole,word,yes", "0.5,1,red,true", *lines])
+    )
     source = open_table("rows.csv")
-    assert list(source.kinds.values()) == [Kind.number, Kind.integer, Kind.text, Kind.boolean]
+    assert list(source.kinds.values()) == [
+        Kind.number,
+        Kind.integer,
+        Kind.text,
+        Kind.boolean,
+    ]
     assert [column.null_count for column in read(source).columns] == [len(MISSING)] * 4
 
 
@@ -200,7 +224,9 @@ LATE = {
 def test_a_column_is_of_the_kind_that_holds_what_comes_late(folder, what):
     early, late, expected, first = LATE[what]
     n = 200_000
-    (folder / "rows.csv").write_text("x,y\n" + f"{early},abcdefgh\n" * n + f"{late},z\n")
+    (folder / "rows.csv").write_text(
+        "x,y\n" + f"{early},abcdefgh\n" * n + f"{late},z\n"
+    )
     source = open_table("rows.csv")
     assert source.kinds == {"x": expected, "y": Kind.text}
     assert source.n_rows == n + 1
@@ -227,7 +253,10 @@ def test_csv_in_other_encodings_delimiters_and_line_ends_is_read(folder):
 
 def test_cells_with_line_breaks_are_read_whole(folder):
     (folder / "rows.csv").write_text('a,b\n"one\n\ntwo",1\n"x""y",2\n')
-    assert read(open_table("rows.csv")).to_pydict() == {"a": ["one\n\ntwo", 'x"y'], "b": [1, 2]}
+    assert read(open_table("rows.csv")).to_pydict() == {
+        "a": ["one\n\ntwo", 'x"y'],
+        "b": [1, 2],
+    }
 
 
 def test_a_dictionary_of_arrow_is_read_as_text(folder):
@@ -257,7 +286,10 @@ numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(
-    st.lists(st.tuples(words, numbers, st.none() | st.integers(-(2**63), 2**63 - 1)), min_size=1)
+    st.lists(
+        st.tuples(words, numbers, st.none() | st.integers(-(2**63), 2**63 - 1)),
+        min_size=1,
+    )
 )
 @example([("sep=", None, None)])
 @example([("0,", 0.0, None)])  # text that looks like a number with a decimal comma
@@ -313,7 +345,10 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_an_error(kind, share, tmp_
             n_read += batch.num_rows
             os.truncate(path, int(share * size))
     except TableError as error:
-        assert re.search("had 300,000 rows when it was opened|cannot be read", str(error))  # noqa: PT017
+        told = re.search(
+            "had 300,000 rows when it was opened|cannot be read", str(error)
+        )
+        assert told
     else:
         assert n_read == n
         assert share > 0.5

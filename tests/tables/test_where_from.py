@@ -48,7 +48,9 @@ def save_excel(rows, path):
 
 def save_sqlite(rows, path):
     with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE t (number REAL, whole INTEGER, word, money, zip)")
+        database.execute(
+            "CREATE TABLE t (number REAL, whole INTEGER, word, money, zip)"
+        )
         values = [tuple(row.values()) for row in rows.to_pylist()]
         database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", values)
     database.close()
@@ -135,7 +137,9 @@ def test_a_query_chooses_rows(rows, folder, name):
     SAVERS[name](rows, name)
     found = read(open_table(name, query="SELECT number, whole FROM t WHERE whole < 30"))
     expected = [{"number": r["number"], "whole": r["whole"]} for r in rows.to_pylist()]
-    assert found.to_pylist() == [r for r in expected if r["whole"] is not None and r["whole"] < 30]
+    assert found.to_pylist() == [
+        r for r in expected if r["whole"] is not None and r["whole"] < 30
+    ]
 
 
 def test_a_database_of_several_tables_asks_for_a_query(folder):
@@ -160,7 +164,9 @@ def test_a_view_of_a_database_reads_no_other_file(folder):
 
 def test_a_sheet_is_chosen_by_name(rows, folder):
     save_excel(rows, "rows.xlsx")
-    with pytest.raises(TableError, match="no sheet 'third'; name one of 'Sheet', 'other'"):
+    with pytest.raises(
+        TableError, match="no sheet 'third'; name one of 'Sheet', 'other'"
+    ):
         open_table("rows.xlsx", sheet="third")
     with pytest.raises(TableError, match="no rows"):
         open_table("rows.xlsx", sheet="other")
@@ -181,7 +187,10 @@ def test_lines_before_the_names_of_a_sheet_are_skipped(folder):
     for line in (["Report", "of 2026"], ["a", "b"], [1, "x"], [2, "y"]):
         book.active.append(line)
     book.save("rows.xlsx")
-    assert read(open_table("rows.xlsx", skip=1)).to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
+    assert read(open_table("rows.xlsx", skip=1)).to_pydict() == {
+        "a": [1, 2],
+        "b": ["x", "y"],
+    }
 
 
 def test_folders_that_are_called_by_a_value_are_columns(rows, folder):
@@ -201,7 +210,10 @@ def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
     pq.write_table(rows, "rows.download")
     with pytest.raises(TableError, match="--format"):
         open_table("rows.download")
-    assert read(open_table("rows.download", format="parquet")).to_pylist() == rows.to_pylist()
+    assert (
+        read(open_table("rows.download", format="parquet")).to_pylist()
+        == rows.to_pylist()
+    )
     with pytest.raises(TableError, match="no format 'excel'; name one of csv"):
         open_table("rows.download", format="excel")
 
@@ -221,7 +233,9 @@ def test_an_empty_standard_input_is_one_sentence(monkeypatch):
 
 
 def test_messages_name_where_the_rows_come_from(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"a,b\n1\n")))
+    monkeypatch.setattr(
+        sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"a,b\n1\n"))
+    )
     with pytest.raises(TableError, match=r"^'-' has 1 cells in line 2"):
         open_table("-")
 
@@ -273,13 +287,19 @@ CLEAR = {
     "semicolons": (b"a;b\n1;2,5\n", ["its delimiter is a semicolon"]),
     "tabs": (b"a\tb\n1\t2\n", ["its delimiter is a tab"]),
     "vertical bars": (b"a|b\n1|2\n", ["its delimiter is a vertical bar"]),
-    "Windows": ("größe,b\nä,2\n".encode("cp1252"), ["not utf-8 text, and is read as cp1252"]),
+    "Windows": (
+        "größe,b\nä,2\n".encode("cp1252"),
+        ["not utf-8 text, and is read as cp1252"],
+    ),
     "UTF-16": ("a;b\n1;2\n".encode("utf-16"), ["its delimiter is a semicolon"]),
     "Excel's delimiter": (b"sep=|\na|b\n1|2\n", []),
     "marks in text": (b"a,b\nx; y,1\n", []),
     "empty lines before names": (b"\n\na,a\n1,2\n", ["'a_2'"]),
     "spaces around names": (b"a, b\n1, 2\n", []),
-    "a name twice": (b"a,b,a\n1,2,3\n", ["names that are empty or stand twice are now 'a_2'"]),
+    "a name twice": (
+        b"a,b,a\n1,2,3\n",
+        ["names that are empty or stand twice are now 'a_2'"],
+    ),
     "no name": (b",b\n1,2\n", ["'column1'"]),
 }
 
@@ -297,9 +317,13 @@ def test_what_is_clear_is_found_and_said(folder, what):
         assert any(note in said for said in source.notes)
 
 
-@pytest.mark.parametrize("cell", ["x" * 3_000_000, "1" + " " * 3_000_000 + "x", "1," * 50_000])
+@pytest.mark.parametrize(
+    "cell", ["x" * 3_000_000, "1" + " " * 3_000_000 + "x", "1," * 50_000]
+)
 def test_a_long_cell_takes_no_long_time(folder, cell):
-    (folder / "rows.jsonl").write_text("".join(json.dumps({"a": c}) + "\n" for c in (cell, "y")))
+    (folder / "rows.jsonl").write_text(
+        "".join(json.dumps({"a": c}) + "\n" for c in (cell, "y"))
+    )
     (folder / "rows.csv").write_text(f'"a",b\n"{cell[:100_000]}",1\n"y",2\n')
     for name in ("rows.jsonl", "rows.csv"):
         _, (fact, *_) = Columns.survey(next(open_table(name).batches()))
@@ -318,7 +342,9 @@ def test_a_file_without_names_has_numbered_ones(folder):
 
 
 def test_rows_of_json_may_lack_values_and_hold_several_types(folder):
-    (folder / "rows.jsonl").write_text('{"a": 1, "b": "x"}\n\n{"a": 2.5}\n{"b": 3, "c": [1]}\n')
+    (folder / "rows.jsonl").write_text(
+        '{"a": 1, "b": "x"}\n\n{"a": 2.5}\n{"b": 3, "c": [1]}\n'
+    )
     assert read(open_table("rows.jsonl")).to_pylist() == [
         {"a": 1.0, "b": "x", "c": None},
         {"a": 2.5, "b": None, "c": None},
@@ -331,7 +357,9 @@ def test_rows_of_json_may_lack_values_and_hold_several_types(folder):
 def test_an_array_of_objects_is_read_in_parts(rows, folder, monkeypatch, part, indent):
     monkeypatch.setattr("keras_tied.tables._rows.PART", part)
     save_json_array(rows, "rows.json", indent)
-    (folder / "rows.json.gz").write_bytes(gzip.compress((folder / "rows.json").read_bytes()))
+    (folder / "rows.json.gz").write_bytes(
+        gzip.compress((folder / "rows.json").read_bytes())
+    )
     for name in ("rows.json", "rows.json.gz"):
         assert read(open_table(name)).to_pylist() == rows.to_pylist()
 
@@ -427,7 +455,9 @@ def test_a_cell_of_csv_may_be_long(folder, n, before):
 @pytest.mark.parametrize("line", ["[1, 2]", '{"a": 1', "1", '{"a": ' + "[" * 100_000])
 def test_a_line_that_is_no_object_is_named(folder, line):
     (folder / "rows.jsonl").write_text(f'{{"a": 1}}\n{line}\n')
-    with pytest.raises(TableError, match=r"'rows.jsonl' (has no JSON object in line 2|cannot)"):
+    with pytest.raises(
+        TableError, match=r"'rows.jsonl' (has no JSON object in line 2|cannot)"
+    ):
         open_table("rows.jsonl")
 
 
@@ -445,7 +475,10 @@ def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
         "has no column 'never', which is imputed",
         "has no column 'word', 'whole', 'never', which is imputed",
     ]
-    assert next(open_table("b.csv", absent=["word"]).batches(names=["word"])).num_rows == N - 9
+    assert (
+        next(open_table("b.csv", absent=["word"]).batches(names=["word"])).num_rows
+        == N - 9
+    )
 
 
 def test_columns_that_partitions_lack_are_missing_on_request(rows, folder):

@@ -34,7 +34,9 @@ def batches(rng):
                 "id": pa.array(range(begin, begin + 100)),
                 "x": rng.normal(size=100).astype(np.float32),
                 "yes": rng.random(100) < 0.5,
-                "word": rng.choice(["red", "green, dark", 'the "blue"', "two\nlines"], 100),
+                "word": rng.choice(
+                    ["red", "green, dark", 'the "blue"', "two\nlines"], 100
+                ),
             }
         )
         for begin in range(0, N, 100)
@@ -45,7 +47,9 @@ def read(path):
     return pa.Table.from_batches(open_table(path).batches())
 
 
-@pytest.mark.parametrize("ending", [ending for ending in OUTPUT_ENDINGS if ending not in ARRAYS])
+@pytest.mark.parametrize(
+    "ending", [ending for ending in OUTPUT_ENDINGS if ending not in ARRAYS]
+)
 def test_a_table_is_read_back_as_it_was_written(folder, batches, ending):
     n_rows = write_table(f"rows.{ending}", batches)
     assert n_rows == N
@@ -65,7 +69,9 @@ def test_an_array_is_what_numpy_loads(folder, batches, ending):
     found = np.load(f"rows.{ending}")
     found = found if ending == "npy" else found["rows"]
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.column_stack(pa.Table.from_batches(batches).columns))
+    np.testing.assert_array_equal(
+        found, np.column_stack(pa.Table.from_batches(batches).columns)
+    )
 
 
 def test_an_array_of_whole_numbers_is_double_with_nan_for_a_missing_one(folder):
@@ -75,7 +81,9 @@ def test_an_array_of_whole_numbers_is_double_with_nan_for_a_missing_one(folder):
 
 @pytest.mark.parametrize("ending", ARRAYS)
 def test_an_array_of_text_is_refused_by_name(folder, batches, ending):
-    with pytest.raises(TableError, match=r"column 'word' does not hold numbers.*use .csv"):
+    with pytest.raises(
+        TableError, match=r"column 'word' does not hold numbers.*use .csv"
+    ):
         write_table(f"rows.{ending}", batches)
     assert os.listdir() == []
 
@@ -86,7 +94,9 @@ def test_values_that_csv_cannot_hold_are_refused_by_name(folder):
     assert os.listdir() == []
 
 
-def test_parquet_has_row_groups_of_a_hundred_thousand_rows_however_small_the_batches(folder):
+def test_parquet_has_row_groups_of_a_hundred_thousand_rows_however_small_the_batches(
+    folder,
+):
     batches = (pa.record_batch({"x": np.zeros(1000)}) for _ in range(300))
     write_table("rows.parquet", batches)
     metadata = pq.ParquetFile("rows.parquet").metadata
@@ -106,34 +116,50 @@ def test_a_dash_writes_csv_to_the_standard_output(folder):
         "write_table('-', [pa.record_batch({'x': [1.5, None], 'y': ['é', 'b']})])\n"
         "print('last')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60
+    )
     assert done.stdout.decode() == "first\nx,y\n1.5,é\n,b\nlast\n"
     assert os.listdir() == []
 
 
-words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=6)
+words = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=6
+)
 numbers = st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(words, numbers), min_size=1), st.sampled_from(["csv", "tsv"]))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pythons_csv_reader_reads_what_is_written(folder, rows, ending):
-    table = {"a": [word for word, _ in rows], "b": pa.array([x for _, x in rows], pa.float32())}
+    table = {
+        "a": [word for word, _ in rows],
+        "b": pa.array([x for _, x in rows], pa.float32()),
+    }
     write_table(f"rows.{ending}", [pa.record_batch(table)])
     with open(f"rows.{ending}", newline="", encoding="utf-8") as file:
-        (_, *found) = csv.reader(file, delimiter={"csv": ",", "tsv": "\t"}[ending])
+        _, *found = csv.reader(file, delimiter={"csv": ",", "tsv": "\t"}[ending])
     assert [word for word, _ in found] == [word for word, _ in rows]
     assert [np.float32(x) if x else None for _, x in found] == [x for _, x in rows]
 
 
-@given(st.lists(st.tuples(words.filter(lambda word: word not in MISSING), numbers), min_size=1))
+@given(
+    st.lists(
+        st.tuples(words.filter(lambda word: word not in MISSING), numbers), min_size=1
+    )
+)
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_csv_is_read_back_as_it_was_written(folder, rows):
-    table = {"a": [word for word, _ in rows], "b": pa.array([x for _, x in rows], pa.float32())}
+    table = {
+        "a": [word for word, _ in rows],
+        "b": pa.array([x for _, x in rows], pa.float32()),
+    }
     write_table("rows.csv", [pa.record_batch(table)])
     (found,) = open_table("rows.csv", text=["a"]).batches(len(rows))
     assert found["a"].to_pylist() == table["a"]
-    assert found["b"].cast(pa.float32(), safe=False).to_pylist() == table["b"].to_pylist()
+    assert (
+        found["b"].cast(pa.float32(), safe=False).to_pylist() == table["b"].to_pylist()
+    )
 
 
 DANGEROUS = [
@@ -150,7 +176,9 @@ DANGEROUS = [
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz"])
-def test_no_cell_or_name_of_safe_csv_begins_a_formula_and_numbers_stay_numbers(folder, ending):
+def test_no_cell_or_name_of_safe_csv_begins_a_formula_and_numbers_stay_numbers(
+    folder, ending
+):
     table = {"=name": [*DANGEROUS, "safe", "a=b", None], "-x": [-1.5] * 12}
     write_table(f"rows.{ending}", [pa.record_batch(table)], safe_csv=True)
     opening = gzip.open if ending.endswith("gz") else open
@@ -161,7 +189,9 @@ def test_no_cell_or_name_of_safe_csv_begins_a_formula_and_numbers_stay_numbers(f
     texts = [text for text, _ in rows]
     assert all(text.startswith("'") for text in texts[: len(DANGEROUS)])
     given = [*DANGEROUS, "safe", "a=b", ""]
-    assert [text.replace("'", "") for text in texts] == [text.replace("'", "") for text in given]
+    assert [text.replace("'", "") for text in texts] == [
+        text.replace("'", "") for text in given
+    ]
     assert {float(x) for _, x in rows} == {-1.5}
 
 
@@ -169,7 +199,11 @@ def test_csv_is_left_as_it_is_without_safe_csv_and_so_is_parquet(folder):
     batch = pa.record_batch({"=name": DANGEROUS})
     write_table("rows.csv", [batch])
     write_table("rows.parquet", [batch], safe_csv=True)
-    assert read("rows.csv").to_pydict() == read("rows.parquet").to_pydict() == batch.to_pydict()
+    assert (
+        read("rows.csv").to_pydict()
+        == read("rows.parquet").to_pydict()
+        == batch.to_pydict()
+    )
 
 
 BAD_PATHS = {
@@ -183,7 +217,9 @@ BAD_PATHS = {
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
-def test_a_path_that_cannot_be_written_is_refused_before_any_row_is_asked_for(folder, path):
+def test_a_path_that_cannot_be_written_is_refused_before_any_row_is_asked_for(
+    folder, path
+):
     def never():
         raise AssertionError("a row was asked for")
         yield
@@ -216,7 +252,9 @@ def test_no_batches_are_refused(folder):
 
 
 @pytest.mark.parametrize("ending", OUTPUT_ENDINGS)
-@pytest.mark.parametrize("error", [KeyboardInterrupt, TableError, MemoryError, pa.ArrowMemoryError])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, TableError, MemoryError, pa.ArrowMemoryError]
+)
 def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(folder, ending, error):
     def batches():
         yield pa.record_batch({"x": np.zeros(100_000)})
@@ -247,7 +285,9 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("ending", OUTPUT_ENDINGS)
 @pytest.mark.parametrize("n_rows", [1_000, 200_000])
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk, rng, ending, n_rows):
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    small_disk, rng, ending, n_rows
+):
     (small_disk / "other").write_bytes(bytes(2**20 if n_rows < 10_000 else 2**19))
     batches = (pa.record_batch({"x": rng.normal(size=n_rows)}) for _ in range(3))
     with pytest.raises(
@@ -265,12 +305,16 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk, rng, ending,
         (errno.EROFS, "name another file"),
     ],
 )
-def test_what_the_disk_refuses_is_one_sentence_with_what_to_do(folder, monkeypatch, number, todo):
+def test_what_the_disk_refuses_is_one_sentence_with_what_to_do(
+    folder, monkeypatch, number, todo
+):
     def refuse(descriptor):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(WriteError, match=rf"cannot write 'rows.csv': [\w -]+; {todo}\.$"):
+    with pytest.raises(
+        WriteError, match=rf"cannot write 'rows.csv': [\w -]+; {todo}\.$"
+    ):
         write_table("rows.csv", [pa.record_batch({"x": [1]})])
 
 

@@ -27,9 +27,16 @@ def multiplies_bfloat16():
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [("fma avx512_bf16", True), ("amx_bf16 amx_tile", True), ("avx512f", False), (None, False)],
+    [
+        ("fma avx512_bf16", True),
+        ("amx_bf16 amx_tile", True),
+        ("avx512f", False),
+        (None, False),
+    ],
 )
-def test_the_processor_says_whether_it_multiplies_bfloat16(flags, expected, tmp_path, monkeypatch):
+def test_the_processor_says_whether_it_multiplies_bfloat16(
+    flags, expected, tmp_path, monkeypatch
+):
     information = tmp_path / "cpuinfo"
     if flags:
         information.write_text(f"processor : 0\nflags : {flags}\n", "utf-8")
@@ -41,7 +48,9 @@ def test_the_processor_says_whether_it_multiplies_bfloat16(flags, expected, tmp_
 
 def product(form, a, b):
     if form == "gradient":
-        return jax.grad(lambda w: jnp.sum(jnp.tanh(a @ w).astype("float32")))(b).astype("float32")
+        return jax.grad(lambda w: jnp.sum(jnp.tanh(a @ w).astype("float32")))(b).astype(
+            "float32"
+        )
     left = a.T.T if "aT" not in form else a.T.reshape(a.shape[::-1]).T
     result = left @ (b if "bT" not in form else b.T.reshape(b.shape[::-1]).T)
     return (result.T if form.startswith("(") else result).astype("float32")
@@ -110,5 +119,7 @@ def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
     losses = []
     for train in (fit, keras.Model.fit):
         keras.utils.set_random_seed(0)
-        losses.append(train(network(), x, x, batch_size=32, epochs=10, verbose=0).history["loss"])
+        losses.append(
+            train(network(), x, x, batch_size=32, epochs=10, verbose=0).history["loss"]
+        )
     np.testing.assert_allclose(*losses, rtol=5e-3)

@@ -46,11 +46,17 @@ def train(kind, folder=None, rows=ROWS, **changes):
     optimizer, callbacks = keras.optimizers.Adam(rate), []
     if kind == "plateau":
         optimizer = keras.optimizers.SGD(0.5)
-        callbacks = [keras.callbacks.ReduceLROnPlateau(patience=2, min_delta=0.01, cooldown=1)]
+        callbacks = [
+            keras.callbacks.ReduceLROnPlateau(patience=2, min_delta=0.01, cooldown=1)
+        ]
     elif kind == "early":
-        callbacks = [keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True)]
+        callbacks = [
+            keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True)
+        ]
     elif kind == "average":
-        optimizer = keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.9)
+        optimizer = keras.optimizers.SGD(
+            0.1, momentum=0.9, use_ema=True, ema_momentum=0.9
+        )
     elif kind == "nadam":
         optimizer = keras.optimizers.Nadam(0.01)
     if kind in ("one batch", "plateau", "early", "metrics"):
@@ -59,7 +65,10 @@ def train(kind, folder=None, rows=ROWS, **changes):
         options["shuffle"] = "batch"
     metrics = None
     if kind == "metrics":
-        metrics = ["mae", keras.metrics.R2Score(class_aggregation=None)]  # a number, and a vector
+        metrics = [
+            "mae",
+            keras.metrics.R2Score(class_aggregation=None),
+        ]  # a number, and a vector
     model.compile(optimizer, "mse", metrics=metrics)
     options |= {"callbacks": callbacks, **changes}
     history = fit(model, rows, rows, **options, checkpoint=folder)
@@ -116,9 +125,12 @@ def assert_dies_well(kind, expected, deaths, folder):
 
 
 @pytest.mark.parametrize(
-    "kind", [k if k in KINDS[:1] else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
+    "kind",
+    [k if k in KINDS[:1] else pytest.param(k, marks=pytest.mark.slow) for k in KINDS],
 )
-def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path, at_every_chance):
+def test_after_two_deaths_it_ends_as_if_it_had_never_died(
+    kind, tmp_path, at_every_chance
+):
     assert_dies_well(kind, train(kind), [(2, False), (3, True)], tmp_path)
 
 
@@ -127,9 +139,13 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path, at_eve
     ("kind", "undisturbed"), [(k, k) for k in KINDS[:5]], indirect=["undisturbed"]
 )
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(deaths=st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=3))
+@given(
+    deaths=st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=3)
+)
 def test_it_ends_as_if_it_had_never_died(
     kind, undisturbed, deaths, tmp_path_factory, at_every_chance
 ):
@@ -148,7 +164,9 @@ np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="no such signal")
-@pytest.mark.parametrize("kind", ["batches" if "batches" in KINDS else "one batch", "early"])
+@pytest.mark.parametrize(
+    "kind", ["batches" if "batches" in KINDS else "one batch", "early"]
+)
 def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
     def start(folder, out):
         return subprocess.Popen([sys.executable, "-c", PROGRAM, kind, folder, out])
@@ -169,7 +187,10 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
     else:
         assert start(str(tmp_path / "kept"), str(tmp_path / "resumed.npz")).wait() == 0
     assert list((tmp_path / "kept").iterdir()) == []
-    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "resumed.npz") as resumed:
+    with (
+        np.load(tmp_path / "whole.npz") as whole,
+        np.load(tmp_path / "resumed.npz") as resumed,
+    ):
         assert whole.files == resumed.files
         for name in whole.files:
             np.testing.assert_array_equal(whole[name], resumed[name])
@@ -199,7 +220,9 @@ def test_a_full_disk_costs_no_training(tmp_path, monkeypatch, at_every_chance):
 
     expected = train("one batch")
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.warns(UserWarning, match=r"cannot be written .No space left on device.: training"):
+    with pytest.warns(
+        UserWarning, match=r"cannot be written .No space left on device.: training"
+    ):
         assert_same(train("one batch", tmp_path), expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -236,8 +259,12 @@ def test_another_optimizer_is_another_training(tmp_path, monkeypatch, at_every_c
         train("plateau", tmp_path, callbacks=[])
 
 
-@pytest.mark.parametrize("change", [lambda b: b[:-50], lambda b: b"", lambda b: b"x" * 99])
-def test_what_is_no_checkpoint_is_refused(change, tmp_path, monkeypatch, at_every_chance):
+@pytest.mark.parametrize(
+    "change", [lambda b: b[:-50], lambda b: b"", lambda b: b"x" * 99]
+)
+def test_what_is_no_checkpoint_is_refused(
+    change, tmp_path, monkeypatch, at_every_chance
+):
     leave_checkpoint(tmp_path, monkeypatch)
     path = tmp_path / _checkpoint.FILE
     path.write_bytes(change(path.read_bytes()))

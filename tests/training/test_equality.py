@@ -55,7 +55,9 @@ def assert_same(results, in_the_loop=True, rtol=1e-4, weights_atol=1e-4):
     assert list(history.history) == list(expected.history)
     assert history.epoch == expected.epoch
     for name, values in expected.history.items():
-        np.testing.assert_allclose(history.history[name], values, rtol=rtol, err_msg=name)
+        np.testing.assert_allclose(
+            history.history[name], values, rtol=rtol, err_msg=name
+        )
     for got, wanted in zip(ours.variables, theirs.variables, strict=True):
         got, wanted = map(keras.ops.convert_to_numpy, (got, wanted))
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=weights_atol)
@@ -67,19 +69,27 @@ class Drawn(layers.Layer):
     """Adds a loss of its own, larger while training."""
 
     def call(self, inputs, training=False):
-        self.add_loss((0.1 if training else 0.05) * keras.ops.mean(keras.ops.square(inputs)))
+        self.add_loss(
+            (0.1 if training else 0.05) * keras.ops.mean(keras.ops.square(inputs))
+        )
         return inputs
 
 
 MODELS = {
     "tied": build_tied,
     "kernel regulariser": lambda: build_tied(kernel_regularizer=regularizers.L2(0.01)),
-    "activity regulariser": lambda: build_tied(activity_regularizer=regularizers.L1(0.01)),
-    "kernel constraint": lambda: build_tied(kernel_constraint=keras.constraints.UnitNorm()),
+    "activity regulariser": lambda: build_tied(
+        activity_regularizer=regularizers.L1(0.01)
+    ),
+    "kernel constraint": lambda: build_tied(
+        kernel_constraint=keras.constraints.UnitNorm()
+    ),
     "add_loss": lambda: build_tied([Drawn()]),
     "batch normalisation": lambda: build_tied([layers.BatchNormalization()]),
     "dropout": lambda: build_tied([layers.Dropout(0.2)]),
-    "noise": lambda: build_tied([layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]),
+    "noise": lambda: build_tied(
+        [layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]
+    ),
     "k-sparse": lambda: build_tied([KSparse(1)]),
     "batch top k": lambda: build_tied([BatchTopK(1)]),
     "jump relu": lambda: build_tied([JumpReLU(0.1, 0.2, l0_coefficient=0.01)]),
@@ -91,18 +101,31 @@ MODELS = {
     "kind",
     [
         "tied",
-        *(pytest.param(f"{kind} regulariser", marks=slow) for kind in ("kernel", "activity")),
+        *(
+            pytest.param(f"{kind} regulariser", marks=slow)
+            for kind in ("kernel", "activity")
+        ),
         *(pytest.param(kind, marks=slow) for kind in ("kernel constraint", "add_loss")),
-        *(pytest.param(kind, marks=slow) for kind in ("batch normalisation", "dropout", "noise")),
-        *(pytest.param(kind, marks=slow) for kind in ("k-sparse", "batch top k", "jump relu")),
+        *(
+            pytest.param(kind, marks=slow)
+            for kind in ("batch normalisation", "dropout", "noise")
+        ),
+        *(
+            pytest.param(kind, marks=slow)
+            for kind in ("k-sparse", "batch top k", "jump relu")
+        ),
     ],
 )
 def test_models(kind, shuffle, x):
-    assert_same(by_both(MODELS[kind], x, shuffle=shuffle, validation_data=(x[:20], x[:20])))
+    assert_same(
+        by_both(MODELS[kind], x, shuffle=shuffle, validation_data=(x[:20], x[:20]))
+    )
 
 
 OPTIMIZERS = {
-    "schedule": lambda: optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 50), momentum=0.9),
+    "schedule": lambda: optimizers.SGD(
+        optimizers.schedules.CosineDecay(0.1, 50), momentum=0.9
+    ),
     "clipped norm": lambda: optimizers.SGD(0.1, clipnorm=0.01),
     "clipped values": lambda: optimizers.SGD(0.1, clipvalue=0.001),
     "clipped global norm": lambda: optimizers.Adam(0.01, global_clipnorm=0.01),
@@ -127,13 +150,21 @@ OPTIMIZERS = {
             pytest.param(f"clipped {what}", marks=slow)
             for what in ("norm", "values", "global norm")
         ),
-        *(pytest.param(kind, marks=slow) for kind in ("schedule", "averages", "weight decay")),
-        *(pytest.param(kind, marks=slow) for kind in ("averages that overwrite", "loss scaling")),
+        *(
+            pytest.param(kind, marks=slow)
+            for kind in ("schedule", "averages", "weight decay")
+        ),
+        *(
+            pytest.param(kind, marks=slow)
+            for kind in ("averages that overwrite", "loss scaling")
+        ),
         pytest.param("nadam", marks=slow),
     ],
 )
 def test_optimizers(kind, x):
-    compiled = lambda: {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}  # noqa: E731
+    def compiled():
+        return {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}
+
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
@@ -178,10 +209,19 @@ def test_a_model_of_one_number_and_one_feature(x):
 
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
-    compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
+
+    def compiled():
+        return {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}
+
     held_out = (x[:10], x[:10], weights[:10])
     assert_same(
-        by_both(build_tied, x, compiled=compiled, sample_weight=weights, validation_data=held_out)
+        by_both(
+            build_tied,
+            x,
+            compiled=compiled,
+            sample_weight=weights,
+            validation_data=held_out,
+        )
     )
 
 
@@ -203,7 +243,9 @@ class Moments(keras.metrics.Metric):
 
 def test_metrics_whose_result_is_a_dict(x):
     compiled = lambda: {"metrics": ["mae", Moments()]}  # noqa: E731
-    assert_same(by_both(build_tied, x, compiled=compiled, validation_data=(x[:10], x[:10])))
+    assert_same(
+        by_both(build_tied, x, compiled=compiled, validation_data=(x[:10], x[:10]))
+    )
 
 
 def build_classifier(classes):
@@ -216,7 +258,7 @@ def test_a_metric_whose_result_is_a_vector(x):
     results = by_both(lambda: build_classifier(3), x, labels, compiled=score)
 
     assert_same(results)
-    ((_, history), _) = results
+    (_, history), _ = results
     assert all(value.shape == (3,) for value in history.history["f1_score"])
 
 
@@ -270,7 +312,10 @@ def test_weights_of_rows_of_several_outputs(weights, x):
 
 def test_several_inputs_and_outputs(x):
     def build():
-        first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
+        first, second = (
+            keras.Input((6,), name="first"),
+            keras.Input((6,), name="second"),
+        )
         encoder = layers.Dense(4, "tanh", name="encoder")
         one = TiedDense(encoder, name="one")(encoder(first))
         two = layers.Dense(1, name="two")(encoder(second))
@@ -283,7 +328,9 @@ def test_several_inputs_and_outputs(x):
         "loss_weights": {"one": 1.0, "two": 0.3},
         "metrics": {"two": ["mse"]},
     }
-    assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
+    assert_same(
+        by_both(build, inputs, targets, compiled=compiled, validation_split=0.25)
+    )
 
 
 class AddWhereGiven(layers.Layer):
@@ -310,7 +357,9 @@ def test_integers(x):
         inputs = keras.Input((3,), dtype="int32")
         return keras.Model(inputs, TiedDense(embedding)(embedding(inputs)))
 
-    loss = lambda: {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}  # noqa: E731
+    def loss():
+        return {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+
     assert_same(by_both(build, words, words, compiled=loss))
 
 
@@ -371,7 +420,9 @@ def test_options(options, x):
     single = options.get("batch_size", BATCH) == 1000 or "initial_epoch" in options
     if not ON_JAX and not single:
         pytest.skip("Keras's own fit takes this")
-    assert_same(by_both(build_tied, x, **options), in_the_loop=options.get("epochs") != 0)
+    assert_same(
+        by_both(build_tied, x, **options), in_the_loop=options.get("epochs") != 0
+    )
 
 
 class Shrinks(keras.callbacks.Callback):
@@ -390,7 +441,9 @@ CALLBACKS = {
     "plateau": lambda _: [
         keras.callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=0.1)
     ],
-    "scheduler": lambda _: [keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))],
+    "scheduler": lambda _: [
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))
+    ],
     "one that changes the weights": lambda _: [Shrinks()],
     "at steps": lambda _: [keras.callbacks.TerminateOnNaN()],
     "in evaluation": lambda model: [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)],
@@ -414,7 +467,11 @@ def test_callbacks(kind, x):
     if kind == "in evaluation":
         compiled = lambda: {"optimizer": optimizers.SGD(0.1, use_ema=True)}  # noqa: E731
     results = by_both(
-        build_tied, x, compiled=compiled, set_up=CALLBACKS[kind], validation_data=(x[:20], x[:20])
+        build_tied,
+        x,
+        compiled=compiled,
+        set_up=CALLBACKS[kind],
+        validation_data=(x[:20], x[:20]),
     )
     assert_same(results, in_the_loop=kind not in ("at steps", "in evaluation"))
 
@@ -461,7 +518,12 @@ def test_checkpoints_are_those_of_keras(x, tmp_path):
 
 def test_csv_logs_are_those_of_keras(x, tmp_path):
     files = iter([tmp_path / "ours.csv", tmp_path / "theirs.csv"])
-    by_both(build_tied, x, set_up=lambda _: [keras.callbacks.CSVLogger(next(files))], epochs=4)
+    by_both(
+        build_tied,
+        x,
+        set_up=lambda _: [keras.callbacks.CSVLogger(next(files))],
+        epochs=4,
+    )
 
     ours, theirs = (
         np.genfromtxt(tmp_path / name, delimiter=",", skip_header=1)
@@ -507,7 +569,9 @@ def test_streams_are_left_to_keras(kind, x):
         model = build_tied()
         model.compile("sgd", "mse")
         steps = 4 if kind == "generator" else None
-        history = train(model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False)
+        history = train(
+            model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False
+        )
         results.append((model, history))
     assert_same(results, in_the_loop=False)
 
@@ -516,7 +580,10 @@ def test_streams_are_left_to_keras(kind, x):
     ("options", "cause"),
     [
         ({"steps_per_epoch": 2}, "steps_per_epoch or validation_steps is given"),
-        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "TerminateOnNaN works at single steps"),
+        (
+            {"callbacks": [keras.callbacks.TerminateOnNaN()]},
+            "TerminateOnNaN works at single steps",
+        ),
     ],
     ids=["steps", "callback"],
 )

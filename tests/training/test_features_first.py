@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 if keras.backend.backend() != "jax":
-    pytest.skip("features-first evaluation is for the JAX backend", allow_module_level=True)
+    pytest.skip(
+        "features-first evaluation is for the JAX backend", allow_module_level=True
+    )
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +25,21 @@ def network(parameters, x):
 
 def center(parameters, x):
     first, bias, second, _ = parameters
-    hidden = jnp.tanh((x - x.mean(axis=0)) / x.std(axis=1, keepdims=True) @ first + bias)
-    return jnp.var(hidden @ second + x[:, :1], axis=0).sum() + jnp.sum(jnp.sort(hidden, axis=0)[:3])
+    hidden = jnp.tanh(
+        (x - x.mean(axis=0)) / x.std(axis=1, keepdims=True) @ first + bias
+    )
+    return jnp.var(hidden @ second + x[:, :1], axis=0).sum() + jnp.sum(
+        jnp.sort(hidden, axis=0)[:3]
+    )
 
 
 def between_rows(parameters, x):
     first, *_ = parameters
     code = x @ first
-    return jnp.sum((code @ code.T) ** 2) / ROWS + jnp.sum(jax.lax.cumsum(code, axis=0)) / ROWS
+    return (
+        jnp.sum((code @ code.T) ** 2) / ROWS
+        + jnp.sum(jax.lax.cumsum(code, axis=0)) / ROWS
+    )
 
 
 @pytest.fixture
@@ -48,9 +57,9 @@ def test_value_and_gradient_are_those_of_the_function(function, parameters, rng)
 
     traced = TracedFunction(both, parameters, x)
 
-    value, gradient = jax.jit(lambda p, transposed: traced(p, FlippedMatrix(transposed)))(
-        parameters, x.T
-    )
+    value, gradient = jax.jit(
+        lambda p, transposed: traced(p, FlippedMatrix(transposed))
+    )(parameters, x.T)
     expected_value, expected_gradient = both(parameters, x)
     np.testing.assert_allclose(value, expected_value, rtol=2e-5)
     for got, expected in zip(gradient, expected_gradient, strict=True):
@@ -63,7 +72,9 @@ def test_no_matrix_product_keeps_the_rows_first(parameters):
     traced = TracedFunction(jax.value_and_grad(network), parameters, x)
 
     transposed = jax.ShapeDtypeStruct((5, ROWS), "float32")
-    jaxpr = jax.make_jaxpr(lambda p, x: traced(p, FlippedMatrix(x)))(parameters, transposed)
+    jaxpr = jax.make_jaxpr(lambda p, x: traced(p, FlippedMatrix(x)))(
+        parameters, transposed
+    )
     products = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "dot_general"]
     assert products
     assert not [eqn for eqn in products if eqn.outvars[0].aval.shape[0] == ROWS]

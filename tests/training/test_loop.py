@@ -26,8 +26,14 @@ def compiled_model(gain=False, **options):
     )
     outputs = TiedDense(encoder, gain=gain)(encoder(inputs))
     model = keras.Model(inputs, outputs)
-    decay = keras.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=1, decay_rate=1e-3)
-    options = {"optimizer": keras.optimizers.SGD(decay, momentum=0.95), "loss": "mse", **options}
+    decay = keras.optimizers.schedules.InverseTimeDecay(
+        0.1, decay_steps=1, decay_rate=1e-3
+    )
+    options = {
+        "optimizer": keras.optimizers.SGD(decay, momentum=0.95),
+        "loss": "mse",
+        **options,
+    }
     model.compile(**options)
     return model
 
@@ -73,7 +79,9 @@ def test_a_watcher_sees_every_epoch_once_in_order(rows):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX counts places")
-def test_each_epoch_begins_and_ends_once_where_only_one_fits_into_a_call(rows, monkeypatch):
+def test_each_epoch_begins_and_ends_once_where_only_one_fits_into_a_call(
+    rows, monkeypatch
+):
     from keras_tied.training._jax import trainer as _jax
 
     class Recorder(Watcher):
@@ -89,15 +97,27 @@ def test_each_epoch_begins_and_ends_once_where_only_one_fits_into_a_call(rows, m
 
     monkeypatch.setattr(_jax, "PLACES", 1)
     recorder = Recorder()
-    fit(compiled_model(), rows, rows, batch_size=16, epochs=9, verbose=0, callbacks=[recorder])
+    fit(
+        compiled_model(),
+        rows,
+        rows,
+        batch_size=16,
+        epochs=9,
+        verbose=0,
+        callbacks=[recorder],
+    )
 
-    assert recorder.seen == [(what, epoch) for epoch in range(9) for what in ("begin", "end")]
+    assert recorder.seen == [
+        (what, epoch) for epoch in range(9) for what in ("begin", "end")
+    ]
 
 
 def test_terminate_on_nan_stops_without_an_error(rows):
     rows[0, 0] = np.nan
     callbacks = [keras.callbacks.TerminateOnNaN()]
-    history = fit(compiled_model(), rows, rows, epochs=9, callbacks=callbacks, verbose=0)
+    history = fit(
+        compiled_model(), rows, rows, epochs=9, callbacks=callbacks, verbose=0
+    )
     assert len(history.history["loss"]) == 1
 
 
@@ -112,14 +132,18 @@ def test_another_callback_sees_the_model_as_after_that_epoch(rows):
             self.losses.append(np.mean((outputs - rows) ** 2))
 
     measure = Measure()
-    history = full(compiled_model(), rows, epochs=EPOCHS, validation_data=rows, callbacks=[measure])
+    history = full(
+        compiled_model(), rows, epochs=EPOCHS, validation_data=rows, callbacks=[measure]
+    )
 
     np.testing.assert_allclose(measure.losses, history.history["val_loss"], rtol=1e-4)
 
 
 def test_early_stopping_stops_and_restores_the_best_weights(rows):
     model = compiled_model(optimizer=keras.optimizers.SGD(5.0))
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping(
+        "val_loss", patience=3, restore_best_weights=True
+    )
 
     history = full(model, rows, epochs=200, validation_data=rows, callbacks=[stop])
 
@@ -140,7 +164,9 @@ def test_an_interrupted_training_leaves_the_model_trained_so_far(rows):
     with pytest.raises(KeyboardInterrupt):
         full(model, rows, epochs=EPOCHS, callbacks=[Interrupt()])
 
-    moved = [np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True)]
+    moved = [
+        np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True)
+    ]
     assert min(moved) > 0
 
 
@@ -154,12 +180,22 @@ def train_until_it_fails(train, rows):
     keras.utils.set_random_seed(0)
     model = compiled_model()
     with pytest.raises(RuntimeError, match="from the callback"):
-        train(model, rows, rows, batch_size=60, epochs=EPOCHS, callbacks=[Failing()], verbose=0)
+        train(
+            model,
+            rows,
+            rows,
+            batch_size=60,
+            epochs=EPOCHS,
+            callbacks=[Failing()],
+            verbose=0,
+        )
     return model.get_weights()
 
 
 def test_a_watcher_that_raises_leaves_the_model_as_after_that_epoch(rows):
-    pairs = zip(*(train_until_it_fails(t, rows) for t in (fit, keras.Model.fit)), strict=True)
+    pairs = zip(
+        *(train_until_it_fails(t, rows) for t in (fit, keras.Model.fit)), strict=True
+    )
     for ours, theirs in pairs:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
@@ -172,7 +208,9 @@ class StoppedBefore(Watcher):
 @pytest.mark.parametrize("train", [fit, keras.Model.fit])
 def test_a_callback_that_stops_before_the_first_epoch_leaves_that_one(rows, train):
     model = compiled_model()
-    history = train(model, rows, rows, epochs=EPOCHS, callbacks=[StoppedBefore()], verbose=0)
+    history = train(
+        model, rows, rows, epochs=EPOCHS, callbacks=[StoppedBefore()], verbose=0
+    )
     assert history.epoch == [0]
 
 
@@ -183,7 +221,10 @@ class Adding(Watcher):
 
 @pytest.mark.parametrize("train", [fit, keras.Model.fit])
 def test_what_a_callback_adds_to_the_logs_is_in_the_history(rows, train):
-    for make in (list, lambda callbacks: keras.callbacks.CallbackList(callbacks, add_history=True)):
+    for make in (
+        list,
+        lambda callbacks: keras.callbacks.CallbackList(callbacks, add_history=True),
+    ):
         model, callbacks = compiled_model(), make([Adding()])
         if not isinstance(callbacks, list):
             callbacks.set_model(model)
@@ -235,7 +276,9 @@ def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed)
     model = compiled_model()
     data = (pair for pair in itertools.repeat((rows, rows)))
     stream = (
-        {"x": data, "steps_per_epoch": 1, "shuffle": False} if streamed else {"x": rows, "y": rows}
+        {"x": data, "steps_per_epoch": 1, "shuffle": False}
+        if streamed
+        else {"x": rows, "y": rows}
     )
 
     history = fit(model, **stream, epochs=2000, callbacks=[PressesCtrlC()], verbose=0)
@@ -257,15 +300,22 @@ def test_ctrl_c_twice_raises_at_once(rows):
 
 
 @pytest.mark.parametrize("way", ["one batch", "batches", "streamed", "with a callback"])
-def test_a_loss_that_overflows_is_an_error_and_the_last_sound_weights_are_kept(rows, way):
+def test_a_loss_that_overflows_is_an_error_and_the_last_sound_weights_are_kept(
+    rows, way
+):
     model = compiled_model(optimizer=keras.optimizers.SGD(1e6))
     rows = 100 * rows
     options = {"x": rows, "y": rows, "batch_size": 60 if way != "batches" else 16}
     if way == "streamed":
-        options = {"x": (pair for pair in itertools.repeat((rows, rows))), "steps_per_epoch": 1}
+        options = {
+            "x": (pair for pair in itertools.repeat((rows, rows))),
+            "steps_per_epoch": 1,
+        }
         options["shuffle"] = False
     if way == "with a callback":
-        options["callbacks"] = [keras.callbacks.ReduceLROnPlateau("loss", patience=1000)]
+        options["callbacks"] = [
+            keras.callbacks.ReduceLROnPlateau("loss", patience=1000)
+        ]
 
     with pytest.raises(
         FloatingPointError, match=r"epoch \d+.*learning rate of 1e\+06.*try"
@@ -284,31 +334,46 @@ def test_nan_in_the_data_is_an_error_that_leaves_the_weights_alone(rows):
     rows[3, 2] = np.nan
     model = compiled_model()
     before = model.get_weights()
-    with pytest.raises(FloatingPointError, match=r"in epoch 1,.*loss \(nan\).*check the data"):
+    with pytest.raises(
+        FloatingPointError, match=r"in epoch 1,.*loss \(nan\).*check the data"
+    ):
         full(model, rows, epochs=50)
     for got, wanted in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only JAX compiles a program"
+)
 @pytest.mark.parametrize("batch_size", [60, 16])
-def test_a_second_fit_of_the_same_shapes_does_not_compile_again(rows, batch_size, monkeypatch):
+def test_a_second_fit_of_the_same_shapes_does_not_compile_again(
+    rows, batch_size, monkeypatch
+):
     import jax
 
     model = compiled_model()
-    options = {"batch_size": batch_size, "epochs": 3, "validation_split": 0.2, "verbose": 0}
+    options = {
+        "batch_size": batch_size,
+        "epochs": 3,
+        "validation_split": 0.2,
+        "verbose": 0,
+    }
     fit(model, rows, rows, **options)
     compiled = []
     original = jax.stages.Lowered.compile
     monkeypatch.setattr(
-        jax.stages.Lowered, "compile", lambda *a, **k: compiled.append(1) or original(*a, **k)
+        jax.stages.Lowered,
+        "compile",
+        lambda *a, **k: compiled.append(1) or original(*a, **k),
     )
     doubled = 2 * rows
     fit(model, doubled, doubled, **options | {"epochs": 7})
     assert not compiled
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only JAX compiles a program"
+)
 @pytest.mark.parametrize("case", ["a long run", "options that XLA lacks"])
 def test_a_program_with_other_options_gives_the_same_history(rows, case, monkeypatch):
     from keras_tied.training._jax import compile_cache, trainer
@@ -334,9 +399,13 @@ def normalise(data):
     return model
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only JAX compiles a program"
+)
 @pytest.mark.parametrize("batch_size", [pytest.param(60, marks=pytest.mark.slow), 16])
-def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size, monkeypatch):
+def test_another_model_of_the_same_make_does_not_compile_again(
+    rows, batch_size, monkeypatch
+):
     import jax
 
     options = {"batch_size": batch_size, "epochs": 3, "verbose": 0}
@@ -344,7 +413,9 @@ def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size,
     compiled = []
     original = jax.stages.Lowered.compile
     monkeypatch.setattr(
-        jax.stages.Lowered, "compile", lambda *a, **k: compiled.append(1) or original(*a, **k)
+        jax.stages.Lowered,
+        "compile",
+        lambda *a, **k: compiled.append(1) or original(*a, **k),
     )
     fit(normalise(rows), rows, rows, **options)
     assert not compiled
@@ -356,7 +427,9 @@ def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size,
     history = fit(other, rows, rows, **options)
     keras.utils.set_random_seed(0)
     expected = keras.Model.fit(theirs, rows, rows, **options)
-    np.testing.assert_allclose(history.history["loss"], expected.history["loss"], rtol=1e-4)
+    np.testing.assert_allclose(
+        history.history["loss"], expected.history["loss"], rtol=1e-4
+    )
     assert compiled
     assert not np.allclose(first.history["loss"], history.history["loss"])
 

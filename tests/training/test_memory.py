@@ -16,9 +16,13 @@ def make_model():
     return model
 
 
-def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(monkeypatch):
+def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(
+    monkeypatch,
+):
     monkeypatch.setattr(_data, "free_memory", lambda: X.nbytes)
-    with pytest.warns(UserWarning, match=r"rows take .* GiB.* Keras's own fit streams them"):
+    with pytest.warns(
+        UserWarning, match=r"rows take .* GiB.* Keras's own fit streams them"
+    ):
         ours = fit(make_model(), X, X, epochs=3, verbose=0)
     theirs = make_model().fit(X, X, epochs=3, verbose=0)
     np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], rtol=1e-5)

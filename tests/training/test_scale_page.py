@@ -15,7 +15,9 @@ import pytest
 import keras_tied
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "scale.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def blocks(language: str) -> list[str]:
@@ -41,7 +43,11 @@ def test_kubernetes_file_of_the_page_names_one_service_and_its_job(text):
     pod = job["spec"]["template"]["spec"]
     assert pod["subdomain"] == service["metadata"]["name"]
     variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
-    assert int(variables["PROCESSES"]) == job["spec"]["completions"] == job["spec"]["parallelism"]
+    assert (
+        int(variables["PROCESSES"])
+        == job["spec"]["completions"]
+        == job["spec"]["parallelism"]
+    )
     host = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
     assert variables["JAX_COORDINATOR_ADDRESS"].startswith(f"{host}:")
 

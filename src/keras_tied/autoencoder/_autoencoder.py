@@ -23,30 +23,35 @@ PARTS = (*HALVES, "noise")
 class Autoencoder(UnlockedModel):
     r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
-    It is a `keras.Model` in every respect, and needs no targets: `fit(x)`, `evaluate(x)` and
-    whatever yields rows alone compare the output with the input. For an encoder $e$, a decoder
+    It is a `keras.Model` in every respect, and needs no targets: `fit(x)`,
+    `evaluate(x)` and
+    whatever yields rows alone compare the output with the input. For an encoder $e$, a
+    decoder
     $d$, noise $\nu$ and a code regularizer $R$, training minimises
 
     $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right)
     + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
 
-    With noise this is a denoising autoencoder (Vincent et al., "Extracting and composing robust
-    features with denoising autoencoders", ICML 2008), with a contraction $\lambda$ a contractive
-    one (Rifai et al., "Contractive auto-encoders", ICML 2011).
+    With noise this is a denoising autoencoder (Vincent et al., "Extracting and
+    composing robust features with denoising autoencoders", ICML 2008), with a
+    contraction $\lambda$ a contractive one (Rifai et al., "Contractive auto-encoders",
+    ICML 2011).
 
     Args:
         encoder: a model with one input and one output, whose input shape is known.
-        decoder: a model from the encoder's output to its input. Defaults to `mirror(encoder)`, a
-            decoder with tied weights.
-        noise: what corrupts the input, and not the target, while training: the standard deviation
-            of a `keras.layers.GaussianNoise`, or a layer, such as a `Dropout`. Defaults to none.
-        code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name, weighted as
-            Keras does an `activity_regularizer`: divided by the number of rows. Defaults to none.
+        decoder: a model from the encoder's output to its input. Defaults to
+            `mirror(encoder)`, a decoder with tied weights.
+        noise: what corrupts the input, and not the target, while training: the standard
+            deviation of a `keras.layers.GaussianNoise`, or a layer, such as a
+            `Dropout`. Defaults to none.
+        code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name,
+            weighted as Keras does an `activity_regularizer`: divided by the number of
+                rows. Defaults to none.
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
-    Each is an attribute of the same name; `noise` is a layer or None. No half can be replaced, as
-    the two are tied to each other: make another `Autoencoder`.
+    Each is an attribute of the same name; `noise` is a layer or None. No half can be
+    replaced, as the two are tied to each other: make another `Autoencoder`.
 
     Raises:
         ValueError: if the shapes of the halves do not fit or are not known.
@@ -72,28 +77,36 @@ class Autoencoder(UnlockedModel):
         contraction: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        # The encoder casts its input itself, as it does without an autoencoder around it.
+        # The encoder casts its input itself, as it does without an autoencoder around
+        # it.
         super().__init__(autocast=False, **kwargs)
         source = _make_source(encoder)
         self.encoder = encoder
-        self.decoder = mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
+        self.decoder = (
+            mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
+        )
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
         factor: Any = contraction
         if not isinstance(factor, Real) or not float(factor) >= 0:
             raise ValueError(
-                f"`contraction` is the factor of a penalty; received {contraction!r}: give a "
-                "number that is not negative, 0 for no penalty."
+                f"`contraction` is the factor of a penalty; received {contraction!r}:"
+                " give a number that is not negative, 0 for no penalty."
             )
         self.contraction = float(factor)
         self(source)
         forget_calls(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in HALVES and getattr(self, "built", False) and value is not getattr(self, name):
+        if (
+            name in HALVES
+            and getattr(self, "built", False)
+            and value is not getattr(self, name)
+        ):
             raise AttributeError(
-                f"The {name} of '{self.name}' cannot be replaced, as its halves are tied to each "
-                f"other: make an Autoencoder of the other {name}, or set the weights of this one."
+                f"The {name} of '{self.name}' cannot be replaced, as its halves are"
+                f" tied to each other: make an Autoencoder of the other {name}, or set"
+                " the weights of this one."
             )
         super().__setattr__(name, value)
 
@@ -122,16 +135,17 @@ class Autoencoder(UnlockedModel):
         expected = getattr(self.decoder, "input_shape", code.shape)
         if not fits(tuple(code.shape), tuple(expected)):
             raise ValueError(
-                f"The decoder '{self.decoder.name}' takes in {expected}, and the encoder "
-                f"'{self.encoder.name}' gives {code.shape}: build the decoder for this shape, or "
-                "leave it out to have the encoder mirrored."
+                f"The decoder '{self.decoder.name}' takes in {expected}, and the"
+                f" encoder '{self.encoder.name}' gives {code.shape}: build the decoder"
+                " for this shape, or leave it out to have the encoder mirrored."
             )
         reconstruction = self.decoder(code)
         if not fits(tuple(reconstruction.shape), tuple(inputs.shape)):
             raise ValueError(
-                f"The decoder '{self.decoder.name}' gives {reconstruction.shape}, and the encoder "
-                f"'{self.encoder.name}' takes in {inputs.shape}: end the decoder with a layer "
-                "that gives this shape, or leave it out to have the encoder mirrored."
+                f"The decoder '{self.decoder.name}' gives {reconstruction.shape}, and"
+                f" the encoder '{self.encoder.name}' takes in {inputs.shape}: end the"
+                " decoder with a layer that gives this shape, or leave it out to have"
+                " the encoder mirrored."
             )
         if self.noise is not None:
             self.noise(inputs)
@@ -145,25 +159,36 @@ class Autoencoder(UnlockedModel):
         if training and self.contraction:
             from keras_tied.layers.contractive import squared_jacobian_norm
 
-            self.add_loss(self.contraction * ops.mean(squared_jacobian_norm(self.encoder, inputs)))
+            self.add_loss(
+                self.contraction * ops.mean(squared_jacobian_norm(self.encoder, inputs))
+            )
         return self.decoder(code, training=training)
 
-    def compile(self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any) -> None:
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any
+    ) -> None:
         """As `keras.Model.compile`; the loss is of the output against the clean input."""
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras does not trust a `compile` of another signature; ours takes the same arguments.
+        # Keras does not trust a `compile` of another signature; ours takes the same
+        # arguments.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        return super().compute_loss(x, _make_dense(x if y is None else y), *args, **kwargs)
+        return super().compute_loss(
+            x, _make_dense(x if y is None else y), *args, **kwargs
+        )
 
     def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().compute_metrics(x, _make_dense(x if y is None else y), *args, **kwargs)
+        return super().compute_metrics(
+            x, _make_dense(x if y is None else y), *args, **kwargs
+        )
 
     def fit(
         self,
@@ -189,10 +214,12 @@ class Autoencoder(UnlockedModel):
     ) -> keras.callbacks.History:
         """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
-        There is one more: `start="pca"` calls `start_from_pca` first, with the rows that
-        `validation_split` does not hold out; the default, None, starts from the weights there are.
-        Rows are compared with `y` or, by default, with themselves; those that are held out
-        likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
+        There is one more: `start="pca"` calls `start_from_pca` first, with the rows
+            that
+        `validation_split` does not hold out; the default, None, starts from the weights
+        there are. Rows are compared with `y` or, by default, with themselves; those
+        that are held out likewise, so that `validation_data` may be `x_val` alone.
+        Batches may be rows alone.
 
         Raises:
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
@@ -201,8 +228,8 @@ class Autoencoder(UnlockedModel):
             self.start_from_pca(x[: math.floor(len(x) * (1 - validation_split))])
         elif start is not None:
             raise ValueError(
-                f"`start` is 'pca', or None to start from the weights that there are; received "
-                f"{start!r}: give one of these."
+                "`start` is 'pca', or None to start from the weights that there are;"
+                f" received {start!r}: give one of these."
             )
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
@@ -211,7 +238,14 @@ class Autoencoder(UnlockedModel):
         weights = (class_weight, sample_weight)
         steps = (initial_epoch, steps_per_epoch, validation_steps)
         validation = (validation_batch_size, validation_freq)
-        arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
+        arguments = (
+            validation_split,
+            validation_data,
+            shuffle,
+            *weights,
+            *steps,
+            *validation,
+        )
         return training.fit(
             self,
             x,
@@ -235,7 +269,8 @@ class Autoencoder(UnlockedModel):
     ) -> Any:
         """The loss and the metrics, with the arguments and in the form of `keras.Model.evaluate`.
 
-        Rows are compared with `y` or, by default, with themselves. Batches may be rows alone.
+        Rows are compared with `y` or, by default, with themselves. Batches may be rows
+        alone.
         """
         target = _get_target(x, y, sample_weight)
         return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
@@ -243,20 +278,21 @@ class Autoencoder(UnlockedModel):
     def start_from_pca(self, x: Any) -> None:
         """Set the weights so that training begins at the error of PCA, and falls from there.
 
-        The first kernel holds the principal components. The first units of each layer carry the
-        scores where its activation is nearly linear; the others do not contribute before they are
-        trained. The error on `x` is that of `sklearn.decomposition.PCA` with as many components as
-        the code, to 0.1 %; where the encoder begins with a Normalization, of the normalised rows.
-        The error falls from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
+        The first kernel holds the principal components. The first units of each layer
+        carry the scores where its activation is nearly linear; the others do not
+        contribute before they are trained. The error on `x` is that of
+        `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %; where
+        the encoder begins with a Normalization, of the normalised rows. The error falls
+            from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
 
         Raises:
-            ValueError: if the encoder is not a chain of Dense layers with biases, each of at least
-                as many units as the code has components; if the decoder is not its mirror, with
-                gains (`mirror(encoder, gain=True)`) unless all is linear, and a linear output; or
-                if no region is found.
+            ValueError: if the encoder is not a chain of Dense layers with biases, each
+                of at least as many units as the code has components; if the decoder is
+                not its mirror, with gains (`mirror(encoder, gain=True)`) unless all is
+                linear, and a linear output; or if no region is found.
 
         Examples:
             >>> import keras, numpy as np
@@ -271,15 +307,21 @@ class Autoencoder(UnlockedModel):
         """
         start_from_pca(self.encoder, self.decoder, x)
 
-    def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
+    def encode(
+        self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
+    ) -> NDArray[Any]:
         """The code, `(n, ...)`, of rows, `(n, ...)`; arguments as of `keras.Model.predict`."""
-        return np.asarray(self.encoder.predict(x, batch_size=batch_size, verbose=verbose))
+        return np.asarray(
+            self.encoder.predict(x, batch_size=batch_size, verbose=verbose)
+        )
 
     def decode(
         self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
         """The rows, `(n, ...)`, that the decoder makes of codes; arguments as of `encode`."""
-        return np.asarray(self.decoder.predict(code, batch_size=batch_size, verbose=verbose))
+        return np.asarray(
+            self.decoder.predict(code, batch_size=batch_size, verbose=verbose)
+        )
 
     def reconstruction_error(
         self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
@@ -321,8 +363,9 @@ def _check_model(half: Any, role: str) -> keras.Model:
         return half
     layer_name = f" '{half.name}'" if isinstance(half, layers.Layer) else ""
     raise ValueError(
-        f"An Autoencoder is made of two models; received {type(half).__name__}{layer_name} as its "
-        f"{role}: put a layer into a keras.Sequential with a keras.Input of its input shape."
+        "An Autoencoder is made of two models; received"
+        f" {type(half).__name__}{layer_name} as its {role}: put a layer into a"
+        " keras.Sequential with a keras.Input of its input shape."
     )
 
 
@@ -330,17 +373,18 @@ def _make_source(encoder: Any) -> Any:
     inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(
-            f"An Autoencoder takes an encoder with one input; '{encoder.name}' has {len(inputs)}: "
-            "concatenate them, or train the models of the parts one by one."
+            f"An Autoencoder takes an encoder with one input; '{encoder.name}' has"
+            f" {len(inputs)}: concatenate them, or train the models of the parts one by"
+            " one."
         )
     if inputs:
         return keras.Input(batch_shape=inputs[0].shape, dtype=inputs[0].dtype)
     shape = (encoder.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise ValueError(
-            f"An Autoencoder needs to know what its encoder takes in, and '{encoder.name}' "
-            f"({type(encoder).__name__}) has no input shape yet: start it with a `keras.Input`, "
-            "or call it on data once."
+            "An Autoencoder needs to know what its encoder takes in, and"
+            f" '{encoder.name}' ({type(encoder).__name__}) has no input shape yet:"
+            " start it with a `keras.Input`, or call it on data once."
         )
     return keras.Input(batch_shape=(None, *shape[1:]))
 
@@ -351,6 +395,7 @@ def _get_noise(noise: Any) -> layers.Layer | None:
     if isinstance(noise, Real):
         return layers.GaussianNoise(float(noise), name="noise")
     raise ValueError(
-        f"`noise` is a standard deviation or a Keras layer; received {noise!r} "
-        f"({type(noise).__name__}): give a number, or for example keras.layers.Dropout(0.1)."
+        f"`noise` is a standard deviation or a Keras layer; received {noise!r}"
+        f" ({type(noise).__name__}): give a number, or for example"
+        " keras.layers.Dropout(0.1)."
     )

@@ -29,31 +29,34 @@ def mirror(
 ) -> keras.Model:
     """Build a decoder for an encoder: its layers in reverse, each kernel tied.
 
-    Layers with a kernel become tied layers, each followed by the activation that stood before its
-    encoder layer, so that the hidden layers of the decoder mirror the encoder's; the activation of
-    the code itself is not repeated. Reshaping, padding and scaling are undone, pooling is spread
-    out again, normalisations get a layer of their own, and dropout and noise are left out. A
-    residual connection is mirrored as one. The documentation has the table of all rules;
-    `mirror.register` adds to them.
+    Layers with a kernel become tied layers, each followed by the activation that stood
+    before its encoder layer, so that the hidden layers of the decoder mirror the
+    encoder's; the activation of the code itself is not repeated. Reshaping, padding and
+    scaling are undone, pooling is spread out again, normalisations get a layer of their
+    own, and dropout and noise are left out. A residual connection is mirrored as one.
+    The documentation has the table of all rules; `mirror.register` adds to them.
 
     Args:
-        encoder: a built Sequential or Functional model, nested models included, with one input.
-        gain: whether tied layers learn one factor for each unit of their kernel, which lets the
-            decoder undo the encoder's scale. Defaults to `True`.
-        output_activation: activation of the decoder's output, a name, a callable or a layer.
-            Where the encoder starts with Normalization or Rescaling, it is applied before these
-            are undone. Defaults to none.
-        code: the name of the encoder's output that is the code, or of the layer that gives it,
-            where it has several. The layers that lead to the others are left out.
+        encoder: a built Sequential or Functional model, nested models included, with
+            one input.
+        gain: whether tied layers learn one factor for each unit of their kernel, which
+            lets the decoder undo the encoder's scale. Defaults to `True`.
+        output_activation: activation of the decoder's output, a name, a callable or a
+            layer. Where the encoder starts with Normalization or Rescaling, it is
+            applied before these are undone. Defaults to none.
+        code: the name of the encoder's output that is the code, or of the layer that
+            gives it, where it has several. The layers that lead to the others are left
+            out.
         name: name of the decoder. Defaults to the encoder's with `_mirror` appended.
 
     Returns:
-        A Functional model from the code to `encoder.input_shape`; to the logits of each token
-        where the encoder begins with an Embedding. It shares the encoder's kernels, and works,
-        saves and loads by itself.
+        A Functional model from the code to `encoder.input_shape`; to the logits of each
+        token where the encoder begins with an Embedding. It shares the encoder's
+        kernels, and works, saves and loads by itself.
 
     Raises:
-        ValueError: for a layer that no rule mirrors, or an encoder of another kind, or not built.
+        ValueError: for a layer that no rule mirrors, or an encoder of another kind, or
+            not built.
 
     Examples:
         >>> import keras
@@ -69,7 +72,9 @@ def mirror(
     _visit(output, {id(encoder.inputs[0]): 0}, steps)
     _settle_activations(steps, keras.activations.get(output_activation))
     codes = keras.Input(output.shape[1:], dtype=output.dtype, name="code")
-    return keras.Model(codes, _reverse(steps, codes, gain), name=name or f"{encoder.name}_mirror")
+    return keras.Model(
+        codes, _reverse(steps, codes, gain), name=name or f"{encoder.name}_mirror"
+    )
 
 
 mirror.register = rules.register  # type: ignore[attr-defined]
@@ -79,8 +84,9 @@ mirror.register = rules.register  # type: ignore[attr-defined]
 class _Step:
     """A layer of the encoder at one place in its graph, or the encoder's input, named "output".
 
-    `shape` is that of its output, without the batch, and `activation` that of the decoder's version
-    of this output: a function, a layer or None. `sources` are steps by their indices.
+    `shape` is that of its output, without the batch, and `activation` that of the
+    decoder's version of this output: a function, a layer or None. `sources` are steps
+    by their indices.
     """
 
     name: str
@@ -99,7 +105,11 @@ class _Step:
     def fused_activation(self) -> Any:
         """The activation, if the mirror of the step that comes next can apply it itself."""
         alone = len(self.consumers) == 1 and self.consumers[0].has_kernel
-        return self.activation if alone and not isinstance(self.activation, layers.Layer) else None
+        return (
+            self.activation
+            if alone and not isinstance(self.activation, layers.Layer)
+            else None
+        )
 
 
 def _find_code(encoder: Any, code: str | None) -> Any:
@@ -107,14 +117,15 @@ def _find_code(encoder: Any, code: str | None) -> Any:
     if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
         raise ValueError(
-            f"mirror takes a Sequential or Functional model that is built, so that its layers can "
-            f"be walked through; received {type(encoder).__name__}{layer_name}: start it with a "
-            "`keras.Input`, or write it as a Functional model."
+            "mirror takes a Sequential or Functional model that is built, so that its"
+            " layers can be walked through; received"
+            f" {type(encoder).__name__}{layer_name}: start it with a `keras.Input`, or"
+            " write it as a Functional model."
         )
     if len(encoder.inputs) != 1:
         raise ValueError(
-            f"mirror takes an encoder with one input; '{encoder.name}' has {len(encoder.inputs)}: "
-            "mirror its parts one by one."
+            f"mirror takes an encoder with one input; '{encoder.name}' has"
+            f" {len(encoder.inputs)}: mirror its parts one by one."
         )
     if code is None and len(encoder.outputs) == 1:
         return encoder.outputs[0]
@@ -127,8 +138,9 @@ def _find_code(encoder: Any, code: str | None) -> Any:
     if code not in named:
         given = "" if code is None else f"; received code={code!r}"
         raise ValueError(
-            f"mirror takes an encoder with one output, or `code`, the name of one; '{encoder.name}'"
-            f" has {', '.join(map(repr, names))}{given}: pass code={names[0]!r}, for example."
+            "mirror takes an encoder with one output, or `code`, the name of one;"
+            f" '{encoder.name}' has {', '.join(map(repr, names))}{given}: pass"
+            f" code={names[0]!r}, for example."
         )
     return named[code]
 
@@ -145,8 +157,8 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     if isinstance(operation, keras.Model) and _has_graph(operation):
         if len(operation.outputs) != 1:
             raise ValueError(
-                f"mirror can open nested models with one output; '{operation.name}' has "
-                f"{len(operation.outputs)}: use its layers in the encoder directly."
+                f"mirror can open nested models with one output; '{operation.name}' has"
+                f" {len(operation.outputs)}: use its layers in the encoder directly."
             )
         inner = dict(zip(map(id, operation.inputs), sources, strict=True))
         index = _visit(operation.outputs[0], inner, steps)
@@ -156,24 +168,30 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     return index
 
 
-def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Step]) -> int:
+def _add_step(
+    operation: Any, sources: list[int], shape: Shape, steps: list[_Step]
+) -> int:
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
     entry = rules.entry_for(operation)
-    joins = entry is not None and entry.rule in (rules.mirror_branches, rules.split_branches)
+    joins = entry is not None and entry.rule in (
+        rules.mirror_branches,
+        rules.split_branches,
+    )
     if entry is None or (len(sources) != 1 and not joins):
         kind = type(operation).__name__
         if not isinstance(operation, layers.Layer):
             raise ValueError(
-                f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer "
-                "that does the same, such as Activation, Rescaling, Reshape or Permute."
+                f"mirror has no rule for the operation '{operation.name}' ({kind}): use"
+                " a layer that does the same, such as Activation, Rescaling, Reshape"
+                " or Permute."
             )
         advice = next(
             (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
             "leave it out of the encoder, or write that part of the decoder by hand",
         )
         raise ValueError(
-            f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule "
-            f"with `@mirror.register({kind})`."
+            f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or"
+            f" add a rule with `@mirror.register({kind})`."
         )
     if entry.rule is rules.leave_out:
         return sources[0]
@@ -182,9 +200,9 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
     is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
     if entry.rule is rules.mirror_branches and not is_sum:
         raise ValueError(
-            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
-            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
-            "first, and leave constants to the bias of a layer."
+            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to"
+            f" {', '.join(map(str, shapes))} and gives {step.shape}: bring both to one"
+            " shape first, and leave constants to the bias of a layer."
         )
     if entry.rule is rules.repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
@@ -211,8 +229,11 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
             step.activation = None
     if output_activation is not keras.activations.linear:
         step = steps[0]
-        # The kernels work in the units of the last of the scalings that the encoder starts with.
-        while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, SCALINGS):
+        # The kernels work in the units of the last of the scalings that the encoder
+        # starts with.
+        while len(step.consumers) == 1 and isinstance(
+            step.consumers[0].operation, SCALINGS
+        ):
             step = step.consumers[0]
         step.activation = output_activation
 
@@ -241,7 +262,9 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             tensor = make(step.activation, name=name)(tensor)
         if step.entry is not None:
             source, name = steps[step.sources[0]], make_name(step, "mirror")
-            context = LayerContext(source.shape, step.shape, name, gain, source.fused_activation)
+            context = LayerContext(
+                source.shape, step.shape, name, gain, source.fused_activation
+            )
             tensor = _undo(step, context, tensor)
         for index, part in zip(step.sources, _split(step, steps, tensor), strict=True):
             parts[index].append(part)
@@ -257,9 +280,9 @@ def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     sizes = [steps[source].shape[axis] for source in step.sources]
     if axis == -1 - len(step.shape) or None in sizes:
         raise ValueError(
-            f"mirror splits what layer '{step.name}' (Concatenate) joins, and its axis "
-            f"{step.operation.axis} is the batch or of unknown length: give all lengths in the "
-            "encoder's Input."
+            f"mirror splits what layer '{step.name}' (Concatenate) joins, and its axis"
+            f" {step.operation.axis} is the batch or of unknown length: give all"
+            " lengths in the encoder's Input."
         )
     ends = np.cumsum(sizes)[:-1].tolist()
     return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
@@ -277,9 +300,11 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
         expected = (*expected, step.operation.input_dim)
     if not fits(tuple(tensor.shape[1:]), expected):
         raise ValueError(
-            f"The rule of mirror for layer '{step.name}' ({type(step.operation).__name__}) gives "
-            f"the shape {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}: "
-            "correct the rule registered for this class, so that it undoes this layer."
+            f"The rule of mirror for layer '{step.name}'"
+            f" ({type(step.operation).__name__}) gives the shape"
+            f" {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}:"
+            " correct the rule registered for this class, so that it undoes this"
+            " layer."
         )
     return tensor
 
@@ -291,5 +316,6 @@ def _has_graph(model: Any) -> bool:
 def fits(shape: Shape, expected: Shape) -> bool:
     """Whether two shapes are the same, as far as their lengths are known."""
     return len(shape) == len(expected) and all(
-        one == other or None in (one, other) for one, other in zip(shape, expected, strict=True)
+        one == other or None in (one, other)
+        for one, other in zip(shape, expected, strict=True)
     )

@@ -24,7 +24,9 @@ from keras_tied.layers.tied_conv import CONVOLUTIONS
 
 Shape = tuple[int | None, ...]
 
-AUGMENTATION = {name for name in dir(layers) if name.startswith("Random")} - {"RandomCrop"}
+AUGMENTATION = {name for name in dir(layers) if name.startswith("Random")} - {
+    "RandomCrop"
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class LayerContext:
     output_shape: Shape  # likewise; its mirror takes it in
     name: str  # a name for the mirror layer, made from the encoder layer's
     gain: bool = True  # whether tied layers are to have a gain
-    activation: Any = None  # of a tied layer: the one that stood before its encoder layer
+    activation: Any = (
+        None  # of a tied layer: the one that stood before its encoder layer
+    )
 
 
 Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
@@ -53,14 +57,16 @@ RULES: dict[type, Entry] = {}
 def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
-    It decorates the rule: a function of the encoder layer and a `LayerContext` that returns the
+    It decorates the rule: a function of the encoder layer and a `LayerContext` that
+    returns the
     layer that reverses it, or several, to be applied in turn (an empty list: none).
 
     Args:
         *classes: layer classes that the rule is for.
-        kernel: whether these have a kernel that the mirror shares, so that the layer that the rule
-            returns has to apply `context.activation`, and an `activation` of the encoder layer is
-            applied after the mirror of the layer behind it. Defaults to `False`.
+        kernel: whether these have a kernel that the mirror shares, so that the layer
+            that the rule returns has to apply `context.activation`, and an `activation`
+            of the encoder layer is applied after the mirror of the layer behind it.
+            Defaults to `False`.
 
     Examples:
         >>> import keras
@@ -83,7 +89,9 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 def entry_for(operation: Any) -> Entry | None:
     if isinstance(operation, layers.TimeDistributed):
         return _at_each_step(entry_for(operation.layer))
-    return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
+    return next(
+        (RULES[each] for each in type(operation).__mro__ if each in RULES), None
+    )
 
 
 def _at_each_step(entry: Entry | None) -> Entry | None:
@@ -96,7 +104,9 @@ def _at_each_step(entry: Entry | None) -> Entry | None:
         inner = replace(context, input_shape=each, output_shape=given)
         reverse = entry.rule(wrapper.layer, inner)
         steps = [reverse] if isinstance(reverse, layers.Layer) else reverse
-        return [layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps]
+        return [
+            layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps
+        ]
 
     return Entry(rule, entry.kernel)
 
@@ -109,7 +119,10 @@ def of_each_rank(*names: str) -> list[type]:
 @register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
 def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
     """The tied layer, its kernel transposed; followed by the activation that stood before."""
-    settings = {"use_bias": layer.bias is not None, **_get_settings(layer, context.name)}
+    settings = {
+        "use_bias": layer.bias is not None,
+        **_get_settings(layer, context.name),
+    }
     return tie(layer, gain=context.gain, activation=context.activation, **settings)
 
 
@@ -133,21 +146,31 @@ def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
     if len(context.output_shape) == 1:
         if steps is None:
             raise ValueError(
-                f"mirror repeats what layer '{layer.name}' ({type(layer).__name__}) gives for each "
-                f"step, and it takes in {context.input_shape}: give the number of steps in the "
-                "encoder's Input, or the layer return_sequences=True."
+                f"mirror repeats what layer '{layer.name}' ({type(layer).__name__})"
+                f" gives for each step, and it takes in {context.input_shape}: give the"
+                " number of steps in the encoder's Input, or the layer"
+                " return_sequences=True."
             )
-        before = [layers.RepeatVector(steps, **_get_settings(layer, f"{context.name}_repeat"))]
+        before = [
+            layers.RepeatVector(steps, **_get_settings(layer, f"{context.name}_repeat"))
+        ]
     config = {**layer.get_config(), "name": context.name, "trainable": True}
     inner = [config[part] for part in ("layer", "backward_layer") if config.get(part)]
     for each in inner:  # of a Bidirectional
         each.pop("build_config", None)
     for each in [part["config"] for part in inner] or [config]:
         each |= {"return_sequences": True, "return_state": False, "stateful": False}
-    settings = {**_get_settings(layer, f"{context.name}_out"), "activation": context.activation}
+    settings = {
+        **_get_settings(layer, f"{context.name}_out"),
+        "activation": context.activation,
+    }
     is_simple = isinstance(layer, layers.SimpleRNN)
     out = tie(layer.cell, gain=context.gain, **settings) if is_simple else None
-    return [*before, type(layer).from_config(config), out or layers.Dense(features, **settings)]
+    return [
+        *before,
+        type(layer).from_config(config),
+        out or layers.Dense(features, **settings),
+    ]
 
 
 @register(
@@ -180,9 +203,9 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A Reshape to what the layer took in."""
     if context.input_shape.count(None) > 1:
         raise ValueError(
-            f"mirror cannot undo layer '{layer.name}' ({type(layer).__name__}), which takes in "
-            f"{context.input_shape}: at most one axis can be of unknown length; build the encoder "
-            "with an Input that gives the others."
+            f"mirror cannot undo layer '{layer.name}' ({type(layer).__name__}), which"
+            f" takes in {context.input_shape}: at most one axis can be of unknown"
+            " length; build the encoder with an Input that gives the others."
         )
     first, *rest = [-1 if length is None else length for length in context.input_shape]
     if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
@@ -204,7 +227,9 @@ def undo_permute(layer: Any, context: LayerContext) -> layers.Layer:
 @register(layers.RepeatVector)
 def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
     """The mean over the repetitions."""
-    return layers.GlobalAveragePooling1D("channels_last", **_get_settings(layer, context.name))
+    return layers.GlobalAveragePooling1D(
+        "channels_last", **_get_settings(layer, context.name)
+    )
 
 
 @register(*of_each_rank("ZeroPadding"))
@@ -233,8 +258,9 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     margins = []
     axes = zip(sizes, pooled, layer.pool_size, layer.strides, strict=True)
     for size, pooled_size, pool, stride in axes:
-        # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the
-        # padding before; its value fills the `stride` places in the middle of these.
+        # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden`
+        # is the padding before; its value fills the `stride` places in the middle of
+        # these.
         reach = (pooled_size - 1) * stride + pool
         hidden = max(reach - size, 0) // 2 if layer.padding == "same" else 0
         before = int((pool - stride) / 2) - hidden
@@ -243,7 +269,9 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     for kind, suffix, sign in (("Cropping", "_crop", -1), ("ZeroPadding", "_pad", 1)):
         widths = np.maximum(sign * np.array(margins), 0).tolist()
         if np.any(widths):
-            steps += _make_layers(kind, list(map(tuple, widths)), layer, context, suffix)
+            steps += _make_layers(
+                kind, list(map(tuple, widths)), layer, context, suffix
+            )
     return steps
 
 
@@ -274,8 +302,8 @@ def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
         variance = keras.ops.convert_to_numpy(layer.adapt_variance)
         if not mean.any() and (variance == 1).all():
             raise ValueError(
-                f"mirror undoes a Normalization by the mean and variance that it has; layer "
-                f"'{layer.name}' has none yet: call its adapt() with data first."
+                "mirror undoes a Normalization by the mean and variance that it has;"
+                f" layer '{layer.name}' has none yet: call its adapt() with data first."
             )
     settings = {"invert": not layer.invert, **_get_settings(layer, context.name)}
     return layers.Normalization(layer.axis or None, mean, variance, **settings)
@@ -287,11 +315,14 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
     scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
     if not scale.all():
         raise ValueError(
-            f"mirror cannot undo layer '{layer.name}' (Rescaling), whose scale is {layer.scale}: "
-            "leave it out of the encoder, or give it a scale other than 0."
+            f"mirror cannot undo layer '{layer.name}' (Rescaling), whose scale is"
+            f" {layer.scale}: leave it out of the encoder, or give it a scale other"
+            " than 0."
         )
     settings = _get_settings(layer, context.name)
-    return layers.Rescaling((1 / scale).tolist(), (-offset / scale).tolist(), **settings)
+    return layers.Rescaling(
+        (1 / scale).tolist(), (-offset / scale).tolist(), **settings
+    )
 
 
 @register(
@@ -321,7 +352,9 @@ def _find_operation(name: str) -> type | None:
     return operation and type(producer(operation(keras.KerasTensor((1,))))[0])
 
 
-PLAIN = "relu relu6 sigmoid tanh silu selu softplus softsign hard_sigmoid hard_silu".split()
+PLAIN = (
+    "relu relu6 sigmoid tanh silu selu softplus softsign hard_sigmoid hard_silu".split()
+)
 OPERATIONS = {_find_operation(name): name for name in PLAIN}
 
 
@@ -336,7 +369,9 @@ def to_layer(operation: Any) -> Any:
 
 def copy_layer(layer: Any, name: str) -> layers.Layer:
     """A new layer of the same class and settings, to be trained even if `layer` is frozen."""
-    return type(layer).from_config({**layer.get_config(), "name": name, "trainable": True})
+    return type(layer).from_config(
+        {**layer.get_config(), "name": name, "trainable": True}
+    )
 
 
 def _get_settings(layer: Any, name: str) -> dict[str, Any]:
@@ -348,12 +383,15 @@ def _channels_first(layer: Any) -> bool:
 
 
 def _get_sizes(layer: Any, shape: Shape) -> list[int]:
-    sizes = [size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size]
+    sizes = [
+        size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size
+    ]
     if len(sizes) < len(shape) - 1:
         raise ValueError(
-            f"mirror cannot undo the pooling of layer '{layer.name}' ({type(layer).__name__}), "
-            f"since an axis of {shape} is of unknown length: give all lengths in the encoder's "
-            "Input, and in the output shapes of its EinsumDense layers."
+            f"mirror cannot undo the pooling of layer '{layer.name}'"
+            f" ({type(layer).__name__}), since an axis of {shape} is of unknown length:"
+            " give all lengths in the encoder's Input, and in the output shapes of its"
+            " EinsumDense layers."
         )
     return sizes
 

@@ -16,16 +16,29 @@ from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
 
-TOLERANCE = 1e-3  # the largest excess of the error at the start over PCA's, relative to PCA's
-ROUNDING = 1e-7  # the same relative to the variance of the data: single precision's accuracy
+TOLERANCE = (
+    1e-3  # the largest excess of the error at the start over PCA's, relative to PCA's
+)
+ROUNDING = (
+    1e-7  # the same relative to the variance of the data: single precision's accuracy
+)
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
-STEEPEST = 10.0  # the largest slope of an activation there, and the inverse of the least
+STEEPEST = (
+    10.0  # the largest slope of an activation there, and the inverse of the least
+)
 HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
-BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept, and calls cost time
+BATCH_SIZE = (
+    1024  # where nothing is trained: no gradients are kept, and calls cost time
+)
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
-RANDOM = (layers.Dropout, layers.GaussianDropout, layers.AlphaDropout, layers.GaussianNoise)
+RANDOM = (
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.AlphaDropout,
+    layers.GaussianNoise,
+)
 PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
@@ -77,11 +90,14 @@ class _Lines(NamedTuple):
     last: _Line
 
 
-def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], list[_Link]]:
+def _find_links(
+    model: keras.Model, kind: type[Any]
+) -> tuple[list[layers.Layer], list[_Link]]:
     if (path := layer_chain(model)) is None:
         raise ValueError(
-            f"A start from PCA needs halves that are chains of layers, each fed by the one before "
-            f"it; '{model.name}' ({type(model).__name__}) is not: write it as a Sequential model."
+            "A start from PCA needs halves that are chains of layers, each fed by the"
+            f" one before it; '{model.name}' ({type(model).__name__}) is not: write it"
+            " as a Sequential model."
         )
     front: list[layers.Layer] = []
     links: list[_Link] = []
@@ -102,10 +118,11 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
         else:
             refused = reshape or layer
             raise ValueError(
-                f"A start from PCA can pass through {kind.__name__} layers with activations, "
-                "dropout or noise between them, and Flatten, Reshape, Rescaling or Normalization "
-                f"around them; '{refused.name}' ({type(refused).__name__}) in '{model.name}' is "
-                "another layer or in another place: leave it out, or start from random weights."
+                f"A start from PCA can pass through {kind.__name__} layers with"
+                " activations, dropout or noise between them, and Flatten, Reshape,"
+                f" Rescaling or Normalization around them; '{refused.name}'"
+                f" ({type(refused).__name__}) in '{model.name}' is another layer or in"
+                " another place: leave it out, or start from random weights."
             )
     return front, links
 
@@ -119,38 +136,43 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     mirrored = [link.layer.tied_to for link in back if link.layer.transpose]
     if not links or [link.layer for link in reversed(links)] != mirrored:
         raise ValueError(
-            "A start from PCA needs an encoder of Dense layers and a decoder that is tied to all "
-            "of them, in reverse: build the decoder with `mirror(encoder, gain=True)`."
+            "A start from PCA needs an encoder of Dense layers and a decoder that is"
+            " tied to all of them, in reverse: build the decoder with `mirror(encoder,"
+            " gain=True)`."
         )
     for link in (*links, *back):
         if not link.layer.use_bias:
             raise ValueError(
-                f"A start from PCA has to shift the values between layers, and layer "
+                "A start from PCA has to shift the values between layers, and layer "
                 f"'{link.layer.name}' has no bias: build it with use_bias=True."
             )
     for link in links:
         if link.layer.quantization_mode is not None or link.layer.lora_enabled:
             raise ValueError(
-                f"A start from PCA sets each kernel, and that of layer '{link.layer.name}' is "
-                "quantized or has an adapter: call `quantize` or `enable_lora` after it."
+                "A start from PCA sets each kernel, and that of layer"
+                f" '{link.layer.name}' is quantized or has an adapter: call `quantize`"
+                " or `enable_lora` after it."
             )
     plain = [link.layer.name for link in back if not link.layer.use_gain]
     if plain and any(link.activations for link in (*links, *back)):
         raise ValueError(
-            f"A start from PCA with activations needs gains, and the decoder's layer '{plain[0]}' "
-            "has none: build the decoder with `mirror(encoder, gain=True)`."
+            "A start from PCA with activations needs gains, and the decoder's layer"
+            f" '{plain[0]}' has none: build the decoder with `mirror(encoder,"
+            " gain=True)`."
         )
     if back[-1].activations:
         raise ValueError(
-            f"A start from PCA needs an output without an activation, and the decoder's layer "
-            f"'{back[-1].layer.name}' is followed by one: leave `output_activation` out."
+            "A start from PCA needs an output without an activation, and the decoder's"
+            f" layer '{back[-1].layer.name}' is followed by one: leave"
+            " `output_activation` out."
         )
     n_components = int(links[-1].layer.units)
     narrowest = min((link.layer for link in links), key=lambda layer: layer.units)
     if narrowest.units < n_components:
         raise ValueError(
-            f"A start from PCA passes {n_components} scores through every layer, and "
-            f"'{narrowest.name}' has {narrowest.units} units: give it at least {n_components}."
+            f"A start from PCA passes {n_components} scores through every layer, and"
+            f" '{narrowest.name}' has {narrowest.units} units: give it at least"
+            f" {n_components}."
         )
     return n_components
 
@@ -161,17 +183,18 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
     shape = encoder.input_shape[1:]
     if rows.dtype == object or rows.ndim != len(shape) + 1:
         raise ValueError(
-            f"A start from PCA takes all rows in one array of shape (n, "
-            f"{', '.join(map(str, shape))}); received {type(x).__name__} of shape {rows.shape}: "
-            "convert it to a NumPy array."
+            "A start from PCA takes all rows in one array of shape (n,"
+            f" {', '.join(map(str, shape))}); received {type(x).__name__} of shape"
+            f" {rows.shape}: convert it to a NumPy array."
         )
     inputs: Array = rows.astype(keras.config.floatx())
     if front:
         inputs = _copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
     if inputs.ndim != 2:
         raise ValueError(
-            f"A start from PCA needs a first Dense layer that takes in a row of numbers; "
-            f"'{encoder.name}' gives it {inputs.shape}: put a Flatten layer before it."
+            "A start from PCA needs a first Dense layer that takes in a row of"
+            f" numbers; '{encoder.name}' gives it {inputs.shape}: put a Flatten layer"
+            " before it."
         )
     return inputs
 
@@ -181,14 +204,16 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     n_rows, n_features = inputs.shape
     if n_components > min(n_rows, n_features):
         raise ValueError(
-            f"PCA of {n_rows} rows with {n_features} features has at most "
-            f"{min(n_rows, n_features)} components, and the code has {n_components} units: give "
-            "more rows, or make the code narrower."
+            f"PCA of {n_rows} rows with {n_features} features has at most"
+            f" {min(n_rows, n_features)} components, and the code has {n_components}"
+            " units: give more rows, or make the code narrower."
         )
     from sklearn.decomposition import PCA  # which takes long to import
 
     mean = inputs.mean(axis=0, dtype=np.float64)
-    deviations = (inputs - mean).astype(inputs.dtype)  # single precision suffices around the mean
+    deviations = (inputs - mean).astype(
+        inputs.dtype
+    )  # single precision suffices around the mean
     components = PCA(n_components, random_state=0).fit(deviations).components_.T
     components = np.asarray(components, np.float64)
     values = deviations @ components
@@ -198,7 +223,9 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     return _Scores(mean, components, values, tolerance)
 
 
-def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) -> _Lines:
+def _fit_lines(
+    scores: _Scores, activations: list[list[Activation]], name: str
+) -> _Lines:
     """The lines at the largest scale, 1 at most, at which the error is as good as PCA's."""
     spread = float(scores.values.std(axis=0).max())
     small = large = 1.0
@@ -206,9 +233,9 @@ def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) 
         small, large = small / 2, small
         if small * spread < SMALLEST:
             raise ValueError(
-                f"A start from PCA found no region in which the activations up to layer '{name}' "
-                "and back work on each unit by itself along a straight line: use other ones, or "
-                "start from random weights."
+                "A start from PCA found no region in which the activations up to layer"
+                f" '{name}' and back work on each unit by itself along a straight line:"
+                " use other ones, or start from random weights."
             )
     for _ in range(HALVINGS if small < large else 0):
         middle = math.sqrt(small * large)
@@ -224,7 +251,8 @@ def _fit_lines_at(
 ) -> _Lines | None:
     """The lines at a scale; None if the reconstructed scores exceed the tolerance."""
     targets = scale * scores.values
-    # The errors of the activations may add up, so each gets an equal part of the tolerance.
+    # The errors of the activations may add up, so each gets an equal part of the
+    # tolerance.
     share = scale**2 * scores.tolerance / max(len(activations), 1) ** 2
     points = [_choose_point(each, targets, share) for each in activations]
     inputs, between = targets + points[0], []
@@ -243,11 +271,15 @@ def _choose_point(activations: list[Activation], targets: Array, share: float) -
     best: Array = np.zeros(targets.shape[1])
     reach = 1.05 * np.abs(targets).max(axis=0)
     # The origin, and points on both sides of it whose interval excludes it.
-    shifts = [sign * (reach + more) for more in (0.0, 1.0, 2.0, 4.0, 8.0) for sign in (1, -1)]
+    shifts = [
+        sign * (reach + more) for more in (0.0, 1.0, 2.0, 4.0, 8.0) for sign in (1, -1)
+    ]
     for point in (best, *shifts):
         line = _fit_line(_activate(activations, targets + point), targets, 0.0)
         error = np.square(line.outputs - targets).sum()
-        if error < least and np.all((line.slope > 1 / STEEPEST) & (line.slope < STEEPEST)):
+        if error < least and np.all(
+            (line.slope > 1 / STEEPEST) & (line.slope < STEEPEST)
+        ):
             least, best = error, point
         if least <= share:
             break
@@ -264,15 +296,23 @@ def _activate(activations: list[Activation], inputs: Array) -> Array:
 def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
     """The line from values to `targets + point` with the least squares, for each unit."""
     deviations = values - values.mean(axis=0)
-    squares, products = np.square(deviations).sum(axis=0), (deviations * targets).sum(axis=0)
+    squares, products = (
+        np.square(deviations).sum(axis=0),
+        (deviations * targets).sum(axis=0),
+    )
     common = products.sum() / (squares.sum() or 1.0)
-    # For a unit that hardly varies, the slope is rounding error: it takes that of the others.
+    # For a unit that hardly varies, the slope is rounding error: it takes that of the
+    # others.
     steady = squares <= 1e-10 * squares.max()
     slope = np.where(steady, common, products / np.where(steady, 1.0, squares))
-    return _Line(values, slope, targets.mean(axis=0) - slope * values.mean(axis=0) + point)
+    return _Line(
+        values, slope, targets.mean(axis=0) - slope * values.mean(axis=0) + point
+    )
 
 
-def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines) -> None:
+def _assign(
+    links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines
+) -> None:
     depth, n_components = len(links), scores.values.shape[1]
     kernels = [_read(link.layer.kernel) for link in links]
     biases = [_read(link.layer.bias) for link in links]
@@ -282,7 +322,9 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
         kernel[:n_components, :n_components] = np.diag(line.slope)
         bias[:n_components] = line.intercept
 
-    for index, line in zip(range(depth - 1, 0, -1), lines.between[depth - 1 :], strict=True):
+    for index, line in zip(
+        range(depth - 1, 0, -1), lines.between[depth - 1 :], strict=True
+    ):
         link = back[depth - 1 - index]
         gain = line.slope / np.diag(kernels[index][:n_components, :n_components])
         bias = np.zeros(link.layer.bias.shape)
@@ -290,7 +332,9 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
         has_pairs = link.layer.gain is not None and not links[index - 1].random
         pairs = (len(bias) - n_components) // 2 if has_pairs else 0
         one, other = locate_pairs(n_components, pairs)
-        _cancel_pairs(kernels[index - 1 : index + 1], biases[index - 1], n_components, pairs)
+        _cancel_pairs(
+            kernels[index - 1 : index + 1], biases[index - 1], n_components, pairs
+        )
         if pairs:
             inputs = (line.values * gain) @ kernels[index][one, :n_components].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
@@ -302,7 +346,9 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
         link.layer.bias.assign(bias)
 
 
-def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
+def _cancel_pairs(
+    kernels: list[Array], bias: Array, n_components: int, pairs: int
+) -> None:
     """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code."""
     before, after = kernels
     one, other = locate_pairs(n_components, pairs)
@@ -312,10 +358,13 @@ def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: i
     after[n_components + 2 * pairs :, :n_components] = 0
 
 
-def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[Array, Array]:
+def _choose_pair_biases(
+    inputs: Array, activations: list[Activation]
+) -> tuple[Array, Array]:
     """Biases of the decoder's pairs around which the activation is least linear.
 
-    `inputs`, `(n, pairs)`, are those of the first unit of each; the other has their negatives.
+    `inputs`, `(n, pairs)`, are those of the first unit of each; the other has their
+    negatives.
     """
     mean = inputs.mean(axis=0)
     deviations = inputs - mean
@@ -343,7 +392,9 @@ def _read(variable: keras.Variable) -> Array:
     return np.array(ops.convert_to_numpy(variable), np.float64)
 
 
-def _copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:
+def _copy_chain(
+    chain: Sequence[layers.Layer], shape: Sequence[int | None]
+) -> keras.Sequential:
     """A model of copies of some built layers, for inputs of this shape (without the batch)."""
     copies = [type(layer).from_config(layer.get_config()) for layer in chain]
     model = keras.Sequential([keras.Input(tuple(shape)), *copies])

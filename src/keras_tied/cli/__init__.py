@@ -9,7 +9,8 @@ try:
     import typer  # noqa: F401
 except ImportError as error:
     raise SystemExit(
-        'keras-tied: the command needs Typer and Rich; run pip install "keras-tied[cli]".'
+        "keras-tied: the command needs Typer and Rich; run pip install"
+        ' "keras-tied[cli]".'
     ) from error
 
 from keras_tied.cli import _app
@@ -17,8 +18,8 @@ from keras_tied.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "demo sample check fit encode reconstruct decode fill score plot report export inspect "
-    "configure"
+    "demo sample check fit encode reconstruct decode fill score plot report export"
+    " inspect configure"
 ).split()
 
 
@@ -33,7 +34,9 @@ def __getattr__(name: str) -> Any:
 def load(commands: Iterable[str]) -> None:
     """Import the modules of some commands, each of which takes its time."""
     for name in commands:
-        module = "apply" if name in ("encode", "reconstruct", "decode", "fill") else name
+        module = (
+            "apply" if name in ("encode", "reconstruct", "decode", "fill") else name
+        )
         import_module(f"keras_tied.cli._{module}")
     _app.app.registered_commands.sort(key=lambda each: COMMANDS.index(each.name or ""))
 

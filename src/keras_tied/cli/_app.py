@@ -17,7 +17,8 @@ from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, report_errors, say
 from keras_tied.cli._table import report_table_errors
 
-# The base class of Typer's errors on a bad command line; some versions have no public name for it.
+# The base class of Typer's errors on a bad command line; some versions have no public
+# name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 NO_CLOBBER = typer.Option("--no-clobber", help="Fail if the output is there already.")
@@ -35,20 +36,26 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter whose default is an `option` becomes that, and one whose type is a dataclass an
-    option for each field, under its `HEADING`. Without `tables`, pyarrow need not be installed.
+    A parameter whose default is an `option` becomes that, and one whose type is a
+    dataclass an option for each field, under its `HEADING`. Without `tables`, pyarrow
+    need not be installed.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         parameters = list(_list_options(signature.parameters.values()))
         if any(each.name == "output" for each in parameters):
-            parameters.append(_make_parameter("no_clobber", Annotated[bool, NO_CLOBBER], False))
+            parameters.append(
+                _make_parameter("no_clobber", Annotated[bool, NO_CLOBBER], False)
+            )
         parameters.append(_make_parameter("debug", Annotated[bool, DEBUG], False))
 
         @functools.wraps(function)
         def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
-            with report_errors(debug), report_table_errors() if tables else nullcontext():
+            with (
+                report_errors(debug),
+                report_table_errors() if tables else nullcontext(),
+            ):
                 if no_clobber and os.path.lexists(output := options["output"] or ""):
                     raise UsageError(
                         f"{str(output)!r} is there already; name another, or leave out "
@@ -69,16 +76,26 @@ def _fields_of(kind: Any) -> list[inspect.Parameter]:
     """Return the parameters that a set of options stands for; none for the type of an option."""
     if not is_dataclass(kind):
         return []
-    hints, heading = get_type_hints(kind, include_extras=True), getattr(kind, "HEADING", "")
-    return [_make_parameter(each.name, hints[each.name], each, heading) for each in fields(kind)]
+    hints, heading = (
+        get_type_hints(kind, include_extras=True),
+        getattr(kind, "HEADING", ""),
+    )
+    return [
+        _make_parameter(each.name, hints[each.name], each, heading)
+        for each in fields(kind)
+    ]
 
 
-def _make_parameter(name: str, hint: Any, default: Any, heading: str = "") -> inspect.Parameter:
+def _make_parameter(
+    name: str, hint: Any, default: Any, heading: str = ""
+) -> inspect.Parameter:
     """Return the parameter of an option, which may be a field that `option` has made."""
     if isinstance(default, Field):
         if default.metadata:
             hint = Annotated[hint, default.metadata["option"]]
-        default = inspect.Parameter.empty if default.default is MISSING else default.default
+        default = (
+            inspect.Parameter.empty if default.default is MISSING else default.default
+        )
     if heading:
         dtype, option = get_args(hint)
         option = copy.copy(option)
@@ -88,7 +105,9 @@ def _make_parameter(name: str, hint: Any, default: Any, heading: str = "") -> in
     return inspect.Parameter(name, kind, default=default, annotation=hint)
 
 
-def _list_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+def _list_options(
+    parameters: Iterable[inspect.Parameter],
+) -> Iterator[inspect.Parameter]:
     """Yield the parameters of a command, and in place of a set of options its fields."""
     for each in parameters:
         if some := _fields_of(each.annotation):
@@ -97,12 +116,16 @@ def _list_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.P
             yield _make_parameter(each.name, each.annotation, each.default)
 
 
-def _gather(parameters: Iterable[inspect.Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+def _gather(
+    parameters: Iterable[inspect.Parameter], options: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the arguments of a command, with the sets of options made of their fields."""
     return {
-        each.name: each.annotation(**_gather(some, options))
-        if (some := _fields_of(each.annotation))
-        else options[each.name]
+        each.name: (
+            each.annotation(**_gather(some, options))
+            if (some := _fields_of(each.annotation))
+            else options[each.name]
+        )
         for each in parameters
     }
 
@@ -112,7 +135,9 @@ def _require_order(arguments: Mapping[str, Any]) -> None:
     model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
     endings = (".safetensors", ".keras")
     if data.endswith(endings) and model and not model.endswith(endings):
-        raise UsageError(f"{data!r} is a model, which comes first; write {data!r} {model!r}.")
+        raise UsageError(
+            f"{data!r} is a model, which comes first; write {data!r} {model!r}."
+        )
 
 
 def run() -> int:
@@ -129,7 +154,9 @@ def run() -> int:
 
 def _format_error(error: Any) -> str:
     """Return Typer's message on a bad command line, without its full stop."""
-    message = str(error.format_message()).rstrip(".").replace("Value error, ", "")  # Pydantic's
+    message = (
+        str(error.format_message()).rstrip(".").replace("Value error, ", "")
+    )  # Pydantic's
     name = getattr(error, "option_name", None)
     words = [word for word in sys.argv[1:] if name and word.startswith(name)]
     if files := list(filter(os.path.lexists, words)):
@@ -148,7 +175,12 @@ def _root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version.",
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

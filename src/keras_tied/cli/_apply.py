@@ -10,14 +10,19 @@ from functools import partial
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import distributed, pa, tables
+from keras_tied.cli._lazy import pa, pipeline, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import RowOptions, choose_id, open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, describe_doubtful, require_output
+from keras_tied.cli._table import (
+    STANDARD_OUTPUT,
+    TableOptions,
+    describe_doubtful,
+    require_output,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +36,16 @@ class Task:
     options: TableOptions
     safe_csv: SafeCsv = False
 
-    def write(self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]) -> int:
+    def write(
+        self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]
+    ) -> int:
         """Write the result of a function for each batch; return the number of rows."""
         delimiter = rows.source.delimiter if rows.reads == "all" else None
         return tables.write_table(
-            self.output, map(function, rows), safe_csv=self.safe_csv, delimiter=delimiter
+            self.output,
+            map(function, rows),
+            safe_csv=self.safe_csv,
+            delimiter=delimiter,
         )
 
 
@@ -76,13 +86,23 @@ def decode(task: Task, printing: Printing) -> None:
 
     def decode_batch(batch: tables.Batch) -> pa.RecordBatch:
         decoded = columns.decode(value.inverse_transform(batch.numbers))
-        return distributed.prepend_id(rows.id, batch.rows, decoded)
+        return pipeline.prepend_id(rows.id, batch.rows, decoded)
 
-    write_rows("decoded", rows, partial(task.write, function=decode_batch), task.output, printing)
+    write_rows(
+        "decoded",
+        rows,
+        partial(task.write, function=decode_batch),
+        task.output,
+        printing,
+    )
 
 
 def _transform(
-    verb: str, output: distributed.Output, task: Task, options: ClusterOptions, printing: Printing
+    verb: str,
+    output: pipeline.Output,
+    task: Task,
+    options: ClusterOptions,
+    printing: Printing,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     options.require_output(task.output, printing.json, task.data)
@@ -92,14 +112,16 @@ def _transform(
     rows = open_rows(
         model, task.data, task.options, id, printing.quiet, task.output, as_text=is_fill
     )
-    transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
+    transform = pipeline.BatchTransform(
+        model.fitted_value, rows.columns, output, rows.id
+    )
     rows = transform.scan(rows.source)
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)
         if workers is not None:
-            folder = distributed.OutputFolder(task.output)
+            folder = pipeline.OutputFolder(task.output)
             write = partial(
-                distributed.transform_table, workers, transform=transform, folder=folder
+                pipeline.transform_table, workers, transform=transform, folder=folder
             )
         write_rows(verb, rows, write, task.output, printing)
 
@@ -120,7 +142,12 @@ def write_rows(
     rate = n_rows / max(seconds, 1e-9)
     done = f"{verb} {format_quantity(n_rows, 'row')} to {output}"
     text = f"{done} in {seconds:.1f} s, {rate:,.0f} a second"
-    facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen.counts}
+    facts = {
+        verb: n_rows,
+        "output": output,
+        "seconds": seconds,
+        "unseen": rows.unseen.counts,
+    }
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 
@@ -129,14 +156,17 @@ def _open_codes(model: Model, task: Task) -> tables.Scan:
     id_column = task.id or (model.columns.id if model.columns else None)
     source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
-    names = codes = distributed.code_names(n_components)
+    names = codes = pipeline.code_names(n_components)
     if not set(names) <= set(source.schema.names):
         numbers = tables.Kind.integer, tables.Kind.number
-        names = [n for n, kind in source.kinds.items() if kind in numbers and n != id_column]
+        names = [
+            n for n, kind in source.kinds.items() if kind in numbers and n != id_column
+        ]
     if len(names) != n_components:
         raise UsageError(
-            f"{task.data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} "
-            f"has {n_components}; name them {', '.join(codes[:3])} and so on."
+            f"{task.data!r} has {len(names)} columns of numbers, and a code of"
+            f" {str(model.path)!r} has {n_components}; name them {', '.join(codes[:3])}"
+            " and so on."
         )
     id = choose_id(source, task.id, id_column, task.output)
     return tables.Scan(source, tables.Columns.of_numbers(names), id)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli import _table
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
+from keras_tied.cli._lazy import Array, np, pa, pipeline, tables
 from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
-MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they can be read
-MOST_SHOWN = 500  # columns that are printed: a table of 40,000 takes half a minute to lay out
+if TYPE_CHECKING:
+    from keras_tied.fitted.fences import Fences
+    from keras_tied.fitted.moments import Moments
+
+MOST_FACTS = (
+    1_000  # columns that the notes of a model tell of, so that they can be read
+)
+MOST_SHOWN = (
+    500  # columns that are printed: a table of 40,000 takes half a minute to lay out
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Survey:
     columns: tables.Columns  # those that are used
     facts: list[tables.Fact]  # about all columns
     warnings: list[str]
-    ends: internal.Fences  # of the columns
+    ends: Fences  # of the columns
 
     @property
     def whole(self) -> bool:
@@ -52,7 +60,7 @@ class Table:
 
     survey: Survey
     rows: Array  # all rows, or some in random order, (n, features) float32
-    moments: internal.Moments | None = None  # of all rows, if these are some
+    moments: Moments | None = None  # of all rows, if these are some
 
 
 @command("keras-tied check rows.csv")
@@ -61,7 +69,9 @@ def check(
     seed: Seed = 0,
     *,
     strict: bool = option("Fail if there is a warning.", "--strict", default=False),
-    every: bool = option(f"Show more columns than {MOST_SHOWN}.", "--all", default=False),
+    every: bool = option(
+        f"Show more columns than {MOST_SHOWN}.", "--all", default=False
+    ),
     columns: ColumnOptions,
     options: TableOptions,
     json: Json = False,
@@ -72,7 +82,9 @@ def check(
     if strict:
         of_table.columns.require_usable(of_table.facts)
     if strict and of_table.warnings:
-        raise FailedError(f"{data!r} has {format_quantity(len(of_table.warnings), 'warning')}.")
+        raise FailedError(
+            f"{data!r} has {format_quantity(len(of_table.warnings), 'warning')}."
+        )
 
 
 def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
@@ -90,11 +102,17 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
     if n > tables.ROWS_TO_COUNT:
         some += f", {tables.ROWS_TO_COUNT:,} of these for distinct numbers"
     features = len(survey.columns.features)
-    rows, numbers = format_quantity(source.n_rows, "row"), format_quantity(features, "number")
+    rows, numbers = (
+        format_quantity(source.n_rows, "row"),
+        format_quantity(features, "number"),
+    )
     print(f"{source.name}: {rows}{some}, {numbers} a row")
     print_columns(survey.facts[:most])
     if more := len(survey.facts[most:]) if most else 0:
-        print(f"and {format_quantity(more, 'more column')}; check --all and --json show all")
+        print(
+            f"and {format_quantity(more, 'more column')}; check --all and --json"
+            " show all"
+        )
 
 
 def print_columns(facts: Sequence[tables.Fact]) -> None:
@@ -105,7 +123,9 @@ def print_columns(facts: Sequence[tables.Fact]) -> None:
     rows = []
     for fact in facts:
         numbers = [f"{getattr(fact, name):,}" for name in counts]
-        rows.append([fact.name, fact.reads_as, *numbers, ", ".join(fact.examples), fact.becomes])
+        rows.append(
+            [fact.name, fact.reads_as, *numbers, ", ".join(fact.examples), fact.becomes]
+        )
     print_table(("column", "reads as", *counts, "examples", "becomes"), rows)
 
 
@@ -113,14 +133,20 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int, quiet: bool
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    from keras_tied.fitting.sample import choose_sample_size
+
     with show_stages("reading", quiet):
         source = options.open(data, columns.names_of_text)
-        sample = source.sample(internal.choose_sample_size(len(source.schema)), seed=seed)
+        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, source)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
-        ends, far = distributed.find_far_values(source, sample, used)
-        total = tables.describe_total(source) if source.n_rows <= tables.ROWS_TO_COUNT else ""
+        ends, far = pipeline.find_far_values(source, sample, used)
+        total = (
+            tables.describe_total(source)
+            if source.n_rows <= tables.ROWS_TO_COUNT
+            else ""
+        )
     lost = _table.describe_misread(misread)
     texts = [
         (fact.name, text)
@@ -133,12 +159,14 @@ def survey(
 
 
 def learn(
-    survey: Survey, seed: int, quiet: bool, workers: distributed.Workers | None = None
+    survey: Survey, seed: int, quiet: bool, workers: pipeline.Workers | None = None
 ) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
-        raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
+        raise UsageError(
+            f"{source.name!r} has one row, and training needs 2 at least; add rows."
+        )
     columns.require_usable(survey.facts)
     _table.say_notes(source, quiet)
     say(*survey.warnings, quiet=quiet)
@@ -147,8 +175,12 @@ def learn(
         with show_stages("reading", quiet):
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
-        moments, some = distributed.measure_table(
-            workers or distributed.Here(), shown_rows, survey.sample.num_rows, seed, survey.ends
+        moments, some = pipeline.measure_table(
+            workers or pipeline.Here(),
+            shown_rows,
+            survey.sample.num_rows,
+            seed,
+            survey.ends,
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows

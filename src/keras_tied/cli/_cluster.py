@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from keras_tied.cli._lazy import distributed, tables
+from keras_tied.cli._lazy import pipeline, tables
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
 from keras_tied.cli._table import require_output
@@ -17,11 +17,14 @@ class ClusterOptions:
     """The options of where the work is done."""
 
     cluster: str | None = option(
-        "A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or local for "
-        "processes of this machine. Tables are then written as a folder of Parquet files.",
+        "A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or"
+        " local for processes of this machine. Tables are then written as a folder of"
+        " Parquet files.",
         metavar="ADDRESS",
     )
-    workers: int | None = option("The processes of --cluster local; one a processor.", min=1)
+    workers: int | None = option(
+        "The processes of --cluster local; one a processor.", min=1
+    )
 
     def require_output(self, output: str, json: bool, data: str) -> None:
         """Raise if a table, or the folder of workers, could not be written, before any work."""
@@ -31,12 +34,12 @@ class ClusterOptions:
             tuple(f".{ending}" for ending in tables.ENDINGS)
         ):
             raise UsageError(
-                f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a "
-                "folder."
+                f"--cluster writes a folder of Parquet files, and {output!r} is a file;"
+                " name a folder."
             )
 
     @contextmanager
-    def connect(self) -> Iterator[distributed.Workers | None]:
+    def connect(self) -> Iterator[pipeline.Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
         if self.cluster is None:
             if self.workers is not None:
@@ -44,12 +47,14 @@ class ClusterOptions:
             yield None
             return
         if self.workers is not None and self.cluster != "local":
-            raise UsageError(f"--workers is for --cluster local, and {self.cluster!r} has its own.")
+            raise UsageError(
+                f"--workers is for --cluster local, and {self.cluster!r} has its own."
+            )
 
         try:
-            with distributed.connect(self.cluster, self.workers) as workers:
+            with pipeline.connect(self.cluster, self.workers) as workers:
                 yield workers
         except ImportError as error:
             raise UsageError(str(error)) from error
-        except distributed.ClusterError as error:
+        except pipeline.ClusterError as error:
             raise FailedError(str(error)) from error

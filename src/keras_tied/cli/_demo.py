@@ -28,7 +28,9 @@ class Engine(StrEnum):
     pytensor = "pytensor"
 
 
-@command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False)
+@command(
+    "keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False
+)
 def demo(
     output: Path = output_option(FIGURE, None, Path("keras-tied-demo.png")),
     show: bool = option("Open the figure in a window too.", "--show", default=False),
@@ -36,7 +38,9 @@ def demo(
         "An .npy file of 4 columns, or 5 with a label, instead of rows drawn by --seed."
     ),
     epochs: int = option("Steps of training, on all rows each.", default=3000, min=1),
-    seed: int = option("Fixes the rows, their order and the start of the training.", default=0),
+    seed: int = option(
+        "Fixes the rows, their order and the start of the training.", default=0
+    ),
     backend: OnBackend = None,
     engine: Engine = option(
         "Keras, or the same network written out by hand.", default=Engine.keras
@@ -62,11 +66,14 @@ def demo(
             epochs=epochs,
             engine=engine.value,
             random_state=seed,
-            on_epoch=show_epoch and (lambda epoch, logs: show_epoch(epoch + 1, epochs, logs)),
+            on_epoch=show_epoch
+            and (lambda epoch, logs: show_epoch(epoch + 1, epochs, logs)),
         )
     best = experiment.run_from_pca(rows) if engine is Engine.keras else None
     pictured = rows, result.code, result.reconstruction, result.history
-    plotting.four_panels(*pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure)
+    plotting.four_panels(
+        *pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure
+    )
     save_figure(figure, output, quiet)
     if not quiet:
         _print_result(result, best, engine, output)
@@ -83,8 +90,8 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
         return
     if backend:
         raise UsageError(
-            f"--backend {backend} is for Keras, and --engine {engine} does without it; leave "
-            "one of them out."
+            f"--backend {backend} is for Keras, and --engine {engine} does without it;"
+            " leave one of them out."
         )
     if not _backend.is_installed(engine):
         raise UsageError(
@@ -101,21 +108,26 @@ def _print_result(
         **({"with gains, from PCA, by L-BFGS": best} if best else {}),
         "PCA, same components": (result.pca_train_mse, result.pca_validation_mse),
     }
-    rows = [(name, f"{train:.2e}", f"{test:.2e}") for name, (train, test) in errors.items()]
+    rows = [
+        (name, f"{train:.2e}", f"{test:.2e}") for name, (train, test) in errors.items()
+    ]
     print_table(("mean squared error", "train", "validation"), rows)
     on = f" on {os.environ['KERAS_BACKEND']}" if engine is Engine.keras else ""
     print_facts(
         {
             "engine": f"{engine}{on}",
             "epochs": f"{len(result.history['loss'])}, in {result.seconds:.2f} s",
-            "parameters": f"{result.parameters}, against {result.untied_parameters} untied",
+            "parameters": (
+                f"{result.parameters}, against {result.untied_parameters} untied"
+            ),
             "shared kernel": f"max |W_dec - W_enc^T| = {result.tie_error:g}",
             "figure": str(output),
         }
     )
     if best:
         print(
-            f"The article's network comes to {result.train_mse / result.pca_train_mse:.3g} times "
-            f"PCA's error, and with gains, from PCA's weights and by L-BFGS to "
-            f"{best[0] / result.pca_train_mse:.3g} times."
+            "The article's network comes to"
+            f" {result.train_mse / result.pca_train_mse:.3g} times PCA's error, and"
+            " with gains, from PCA's weights and by L-BFGS to"
+            f" {best[0] / result.pca_train_mse:.3g} times."
         )

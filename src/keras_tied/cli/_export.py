@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import internal
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import ModelFile, option, output_option
@@ -31,6 +30,8 @@ def export(
     if fitted_model.columns is not None:
         value = replace(value, feature_names=tuple(fitted_model.columns.features))
     with report_wrong_use(), report_write_errors(output):
-        internal.write_onnx(value, output.resolve(), part.value)
+        from keras_tied.fitted.onnx import write_onnx
+
+        write_onnx(value, output.resolve(), part.value)
     facts = {"output": str(output), "part": part.value}
     printing.print_result(facts, f"exported the {part.value} to {output}")

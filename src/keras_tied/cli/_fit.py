@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -23,7 +23,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions
-from keras_tied.cli._lazy import comparison, internal
+from keras_tied.cli._lazy import comparison
 from keras_tied.cli._messages import (
     INTERRUPT_CODE,
     FailedError,
@@ -38,6 +38,10 @@ from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
+if TYPE_CHECKING:
+    from keras_tied.fitting.judge import Outcome
+    from keras_tied.fitting.plan import Parameters
+
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
 MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
@@ -50,12 +54,16 @@ class TrainingOptions:
     """The options of how a model is trained; see `TiedAutoencoder`."""
 
     components: str = option(
-        "The number of components, or the share of variance to keep, below 1; several, as 1..16 or "
-        "1,2,4, for the one that reconstructs hidden values best.",
+        "The number of components, or the share of variance to keep, below 1; several,"
+        " as 1..16 or 1,2,4, for the one that reconstructs hidden values best.",
         default="2",
     )
-    hidden: str = option("Units of the hidden layers, such as 64,32, or auto.", default="auto")
-    solver: Solver = option("L-BFGS on all rows at once, or Nadam in batches.", default=Solver.auto)
+    hidden: str = option(
+        "Units of the hidden layers, such as 64,32, or auto.", default="auto"
+    )
+    solver: Solver = option(
+        "L-BFGS on all rows at once, or Nadam in batches.", default=Solver.auto
+    )
     epochs: int | None = option(
         "Epochs of Nadam or iterations of L-BFGS, instead of as many as help.", min=1
     )
@@ -69,7 +77,9 @@ class TrainingOptions:
         """Return the arguments of `TiedAutoencoder`, but for `n_components`."""
         hidden_layer_sizes = _parse_hidden_sizes(self.hidden)
         if self.validation >= 1:
-            raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
+            raise UsageError(
+                "--validation 1 leaves no row to train on; give a share such as 0.1."
+            )
         return {
             "hidden_layer_sizes": hidden_layer_sizes,
             "solver": self.solver.value,
@@ -77,7 +87,9 @@ class TrainingOptions:
             "scaler": None if self.scaler is Scaler.none else self.scaler.value,
             "random_state": self.seed,
             "early_stopping": self.validation > 0,
-            "validation_fraction": self.validation or 0.1,  # unused without early stopping
+            "validation_fraction": (
+                self.validation or 0.1
+            ),  # unused without early stopping
         }
 
 
@@ -89,7 +101,9 @@ def fit(
     training: TrainingOptions,
     columns: ColumnOptions,
     options: TableOptions,
-    dry_run: bool = option("Show what check shows, and do not train.", "--dry-run", default=False),
+    dry_run: bool = option(
+        "Show what check shows, and do not train.", "--dry-run", default=False
+    ),
     cluster: ClusterOptions,
     printing: Printing,
 ) -> None:
@@ -127,7 +141,11 @@ def fit(
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
     printing.print_result(facts, _summarize(table, notes, output))
     if is_interrupted():
-        more = "; the same command goes on with the training" if checkpoint.exists() else ""
+        more = (
+            "; the same command goes on with the training"
+            if checkpoint.exists()
+            else ""
+        )
         say(f"interrupted; {str(output)!r} is the best model so far{more}.")
         raise typer.Exit(INTERRUPT_CODE)
     shutil.rmtree(checkpoint, ignore_errors=True)
@@ -142,7 +160,7 @@ class OutputFile:
     notes: dict[str, Any]  # which are known before training
 
     def save(
-        self, outcome: internal.Outcome, parameters: internal.Parameters, **results: Any
+        self, outcome: Outcome, parameters: Parameters, **results: Any
     ) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
         notes = self.notes | {
@@ -152,8 +170,11 @@ class OutputFile:
             "is_pca": outcome.is_pca,
             **results,
         }
+        from keras_tied.fitted.file import write
+
         with report_write_errors(self.path):
-            internal.save(outcome, parameters, self.path.resolve(), notes)
+            given = parameters.to_dict()
+            write(self.path.resolve(), outcome, given, parameters.feature_names, notes)
         return notes
 
 
@@ -161,18 +182,23 @@ def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
+    from keras_tied.fitted.value import baseline_errors
+    from keras_tied.fitting.fit import fit_rows
+    from keras_tied.fitting.plan import Parameters
+    from keras_tied.fitting.progress import epoch_callback
+
     columns = table.survey.columns
-    parameters = internal.Parameters(**settings, feature_names=tuple(columns.features))
+    parameters = Parameters(**settings, feature_names=tuple(columns.features))
     n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
     title = f"training on {len(rows):,} rows" if n else "training"
     with (
         show_training(title, quiet) as on_epoch,
-        internal.epoch_callback(on_epoch),
+        epoch_callback(on_epoch),
         say_warnings(quiet),
     ):
-        outcome = internal.fit_rows(parameters, rows, columns=columns, moments=table.moments)
+        outcome = fit_rows(parameters, rows, columns=columns, moments=table.moments)
     streamed = None
     if n:
         streamed = (
@@ -182,7 +208,7 @@ def _train_and_measure(
     file.save(outcome, parameters, streamed=streamed)
     try:
         with show_stages("comparing with PCA", quiet):
-            error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
+            error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
             outcome,
             parameters,
@@ -199,8 +225,8 @@ def _train_and_measure(
     except Exception as failure:
         reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")
         raise FailedError(
-            f"failed after training with {reason}; {str(file.path)!r} holds the model so far, "
-            "and --debug shows where."
+            f"failed after training with {reason}; {str(file.path)!r} holds the model"
+            " so far, and --debug shows where."
         ) from failure
 
 
@@ -219,7 +245,10 @@ def _choose_components(
 
     with report_wrong_use():
         chosen = comparison.choose_width(curve)
-    notes = [dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True)) for width in curve]
+    notes = [
+        dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True))
+        for width in curve
+    ]
     return chosen, {"widths": notes}
 
 
@@ -239,14 +268,18 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
     n_features, error = len(table.survey.columns.features), notes["error"]
     if notes["components"] >= n_features:
         yield (
-            f"the {notes['components']} components hold all {n_features} numbers of a row, so that "
-            "every row is reconstructed and none is odd; ask for fewer with --components."
+            f"the {notes['components']} components hold all {n_features} numbers of a"
+            " row, so that every row is reconstructed and none is odd; ask for fewer"
+            " with --components."
         )
-    elif (held_out := (notes["held_out"] or [0.0])[0]) > MOST_OPTIMISM * max(error, 1e-12):
+    elif (held_out := (notes["held_out"] or [0.0])[0]) > MOST_OPTIMISM * max(
+        error, 1e-12
+    ):
         yield (
-            f"the error of rows held out, {held_out:.4g}, is {held_out / max(error, 1e-12):.3g} "
-            "times that of the rows trained on: the model knows these by heart; add rows, or ask "
-            "for fewer with --components."
+            f"the error of rows held out, {held_out:.4g}, is"
+            f" {held_out / max(error, 1e-12):.3g} times that of the rows trained on:"
+            " the model knows these by heart; add rows, or ask for fewer with"
+            " --components."
         )
 
 
@@ -254,7 +287,10 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     columns = table.survey.columns
     usage = list_some(columns.names)
     if len(columns.features) > len(columns.names):
-        usage += f": {len(columns.features)} numbers, one for each category or part of a time"
+        usage += (
+            f": {len(columns.features)} numbers, one for each category or part of a"
+            " time"
+        )
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))
@@ -272,13 +308,17 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     if notes["has_classes"]:
         what = "mean deviance of columns, 1 for the best constants"
     facts |= {
-        "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
+        "components": (
+            str(notes["components"]) + _widths.explain_choice(notes.get("widths", []))
+        ),
         "error": f"{error:.4g}, {what}, {where}",
         "PCA's error": f"{pca_error:.4g}; {against}",
     }
     if notes["trimmed"]:
         absurd = format_quantity(notes["trimmed"], "absurd value")
-        facts["not trained on"] = f"{absurd}; model and PCA have the medians of their columns there"
+        facts["not trained on"] = (
+            f"{absurd}; model and PCA have the medians of their columns there"
+        )
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
@@ -292,8 +332,9 @@ def _parse_components(text: str) -> list[int] | float:
         if 0 < (share := float(text)) < 1:
             return share
     raise UsageError(
-        f"--components {text!r} is neither a whole number from 1 on, nor several such as 1..16 or "
-        f"1,2,4, at most {_widths.MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
+        f"--components {text!r} is neither a whole number from 1 on, nor several such"
+        f" as 1..16 or 1,2,4, at most {_widths.MOST_WIDTHS}, nor a share between 0 and"
+        " 1; give one of these."
     )
 
 
@@ -305,5 +346,6 @@ def _parse_hidden_sizes(text: str) -> Any:
         if min(sizes) >= 1:
             return sizes
     raise UsageError(
-        f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
+        f"--hidden {text!r} is neither auto nor numbers of units; give some such as"
+        " 64,32."
     )

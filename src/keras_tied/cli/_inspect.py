@@ -25,7 +25,9 @@ def inspect(model: ModelFile, json: Json = False) -> None:
     elif opened_model.columns is not None:
         rows = []
         for column in opened_model.columns.used:
-            categories = list_some(column.categories) + ", others together" * bool(column.other)
+            categories = list_some(column.categories) + ", others together" * bool(
+                column.other
+            )
             rows.append((column.name, column.kind.value, categories))
         print_table(("column", "holds", "categories"), rows)
 
@@ -42,7 +44,11 @@ def _describe(model: Model) -> dict[str, Any]:
         "iterations": settings.n_iter_,
         "reconstruction_r2": settings.reconstruction_r2_,
         "settings": {
-            name: value if isinstance(value, int | float | str | list | None) else repr(value)
+            name: (
+                value
+                if isinstance(value, int | float | str | list | None)
+                else repr(value)
+            )
             for name, value in settings.params.items()
         },
         "notes": model.notes,
@@ -60,7 +66,10 @@ def _summarize(model: Model) -> dict[str, str]:
         "kept": f"{settings.reconstruction_r2_:.2%} of the {what} of the training rows",
     }
     match notes:  # the file may hold notes of any type
-        case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
+        case {
+            "error": int() | float() as error,
+            "pca_error": int() | float() as pca_error,
+        }:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
     if curve := model.find_widths():
         facts["components"] = f"{value.n_components}{explain_choice(curve)}"
@@ -69,7 +78,9 @@ def _summarize(model: Model) -> dict[str, str]:
             note = notes[name]
             facts[name] = f"{note:,}" if type(note) is int else str(note)
     if isinstance(notes.get("versions"), dict):
-        facts["made by"] = ", ".join(f"{name} {what}" for name, what in notes["versions"].items())
+        facts["made by"] = ", ".join(
+            f"{name} {what}" for name, what in notes["versions"].items()
+        )
     if model.columns is None:
         facts["columns"] = f"not noted; it takes {value.n_features} numbers"
     elif model.columns.left_out:

@@ -26,15 +26,19 @@ def require_backend(backend: Backend | None = None) -> None:
     name = backend or _backend.USER_CHOICE or _backend.find_installed()
     choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
-        problem = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
+        problem = (
+            f"Keras is set to run on {name!r}"
+            if name
+            else "no Keras backend is installed"
+        )
         raise UsageError(
-            f"{problem}; run 'python -m pip install jax', or install tensorflow or torch and name "
-            "it with --backend."
+            f"{problem}; run 'python -m pip install jax', or install tensorflow or"
+            " torch and name it with --backend."
         )
     if not _backend.is_installed(name):
         raise UsageError(
-            f"{name} is not installed; run 'python -m pip install {name}', or name another of "
-            f"{choices}."
+            f"{name} is not installed; run 'python -m pip install {name}', or name"
+            f" another of {choices}."
         )
     os.environ["KERAS_BACKEND"] = name
 
@@ -66,7 +70,8 @@ def import_keras_alone() -> None:
         import_keras()
         import keras
 
-        # The first call would import TensorFlow, which takes seconds, only to compare types.
+        # The first call would import TensorFlow, which takes seconds, only to compare
+        # types.
         keras.activations.serialize(keras.activations.tanh)
 
 
@@ -79,8 +84,8 @@ def collect_versions() -> dict[str, str]:
 class _MissingModules(MetaPathFinder, Loader):
     """A finder that reports some modules as not installed, once they are imported."""
 
-    # A None in `sys.modules` is not enough: pyarrow reads the version of what is there; and Torch
-    # looks for specifications without an import, and expects no error.
+    # A None in `sys.modules` is not enough: pyarrow reads the version of what is there;
+    # and Torch looks for specifications without an import, and expects no error.
 
     def __init__(self, modules: Collection[str]) -> None:
         self.modules = modules

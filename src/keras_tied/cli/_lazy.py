@@ -3,16 +3,25 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Array", "comparison", "distributed", "drawing", "internal", "np", "pa", "plotting"]
-__all__ += ["report", "tables"]
+__all__ = [
+    "Array",
+    "comparison",
+    "drawing",
+    "np",
+    "pa",
+    "pipeline",
+    "plotting",
+    "report",
+    "tables",
+]
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from keras_tied import comparison, distributed, drawing, plotting, report, tables
+    from keras_tied import comparison, drawing, plotting, report, tables
+    from keras_tied import rows as pipeline
     from keras_tied._types import Array
-    from keras_tied.estimator import internal
 else:
 
     class _Module:
@@ -24,9 +33,9 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(import_module(self._name), name)
 
-    np, pa, internal = map(_Module, ("numpy", "pyarrow", "keras_tied.estimator.internal"))
-    comparison, distributed, drawing, plotting, report, tables = (
+    np, pa, pipeline = map(_Module, ("numpy", "pyarrow", "keras_tied.rows"))
+    comparison, drawing, plotting, report, tables = (
         _Module(f"keras_tied.{name}")
-        for name in ("comparison", "distributed", "drawing", "plotting", "report", "tables")
+        for name in ("comparison", "drawing", "plotting", "report", "tables")
     )
     Array = object  # stands in annotations only

@@ -12,7 +12,11 @@ import typer
 from keras_tied._text import replace_controls
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
-LACKS_OF_MEMORY = "can't start new thread", "failed to map segment", "RESOURCE_EXHAUSTED"
+LACKS_OF_MEMORY = (
+    "can't start new thread",
+    "failed to map segment",
+    "RESOURCE_EXHAUSTED",
+)
 """What Python, the loader of libraries and XLA say where memory is at its limit."""
 
 
@@ -27,7 +31,9 @@ class FailedError(Exception):
 def say(*messages: str, quiet: bool = False) -> None:
     """Print messages to the standard error, a line each; none where only errors are wanted."""
     for message in () if quiet else messages:
-        print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
+        print(
+            "keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr
+        )
 
 
 @contextmanager
@@ -51,7 +57,8 @@ def report_errors(debug: bool) -> Iterator[None]:
             case typer.Exit():
                 raise
             case BrokenPipeError():
-                # The reader has closed the pipe: Python would print an error when it exits.
+                # The reader has closed the pipe: Python would print an error when it
+                # exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
             case KeyboardInterrupt():
@@ -87,7 +94,9 @@ def report_wrong_use() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = f"{error.filename!r}: {error.strerror}" if error.strerror else str(error)
+        reason = (
+            f"{error.filename!r}: {error.strerror}" if error.strerror else str(error)
+        )
         raise UsageError(f"cannot use {reason}; name another file.") from error
     except (ImportError, RuntimeError, ValueError) as error:
         raise UsageError(str(error)) from error

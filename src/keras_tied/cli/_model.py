@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._lazy import internal, tables
+from keras_tied.cli._lazy import tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._widths import WIDTH
+
+if TYPE_CHECKING:
+    from keras_tied.fitted.file import Contents
+    from keras_tied.fitted.value import Fitted
 
 Note = TypeVar("Note")
 LARGEST = 1e300  # a larger number that is noted is not taken for an error
@@ -21,12 +25,12 @@ class Model:
     """What a model file holds."""
 
     path: Path
-    contents: internal.Contents
+    contents: Contents
     notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
     columns: tables.Columns | None
 
     @property
-    def fitted_value(self) -> internal.Fitted:
+    def fitted_value(self) -> Fitted:
         """The value that encodes, decodes and scores rows."""
         return self.contents.fitted
 
@@ -60,8 +64,9 @@ class Model:
             names = [name for name, kind in source.kinds.items() if kind in numbers]
             if len(names) != n_features:
                 raise UsageError(
-                    f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
-                    f"which knows no names, takes {n_features}; give a table of these."
+                    f"{source.name!r} has {len(names)} columns of numbers, and"
+                    f" {str(self.path)!r}, which knows no names, takes {n_features};"
+                    " give a table of these."
                 )
         return tables.Columns.of_numbers(names)
 
@@ -70,7 +75,9 @@ def _is_width(note: Any) -> bool:
     if not isinstance(note, dict):
         return False
     numbers = [note.get(name, -1) for name in WIDTH]
-    return all(type(number) in (int, float) and 0 <= number < LARGEST for number in numbers)
+    return all(
+        type(number) in (int, float) and 0 <= number < LARGEST for number in numbers
+    )
 
 
 def load(path: Path) -> Model:
@@ -80,18 +87,22 @@ def load(path: Path) -> Model:
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
         )
 
+    from keras_tied.fitted.file import read
+
     try:
-        contents = internal.read(path, _import_keras)
+        contents = read(path, _import_keras)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
         columns = None
         if (text := contents.fitted.columns_json) is not None:
             columns = tables.Columns.from_json(text)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{str(error).rstrip('.')}; name a whole model file.") from error
+        raise UsageError(
+            f"{str(error).rstrip('.')}; name a whole model file."
+        ) from error
     if columns is not None and len(columns.features) != contents.fitted.n_features:
         raise UsageError(
-            f"{str(path)!r} was noted to take {len(columns.features)} numbers, and takes "
-            f"{contents.fitted.n_features}; fit the model anew."
+            f"{str(path)!r} was noted to take {len(columns.features)} numbers, and"
+            f" takes {contents.fitted.n_features}; fit the model anew."
         )
     return Model(path, contents, notes, columns)
 

@@ -11,43 +11,60 @@ from keras_tied.cli._keras import Backend
 
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
     """Return an option of a command, or of a set of options; see `keras_tied.cli._app.command`."""
-    return field(default=default, metadata={"option": typer.Option(*names, help=help, **settings)})
+    return field(
+        default=default,
+        metadata={"option": typer.Option(*names, help=help, **settings)},
+    )
 
 
-def output_option(help: str, metavar: str | None = "OUT", default: Any = MISSING) -> Any:
+def output_option(
+    help: str, metavar: str | None = "OUT", default: Any = MISSING
+) -> Any:
     """Return the option of the file to write, which is needed unless it has a default."""
     return option(help, "--output", "-o", metavar=metavar, default=default)
 
 
 FIGURE = "The figure to write: .png, .svg or .pdf."
 ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written.")
+    Path,
+    typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written."),
 ]
 Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a "
-        "database, by ending; a folder of such files, a pattern in quotes, s3://... or "
-        "https://..., or - for the standard input.",
+        help=(
+            "CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a"
+            " database, by ending; a folder of such files, a pattern in quotes,"
+            " s3://... or https://..., or - for the standard input."
+        ),
     ),
 ]
 Id = Annotated[
     str | None,
     typer.Option(
-        "--id", metavar="COLUMN", help="The column that names the rows; kept, never trained on."
+        "--id",
+        metavar="COLUMN",
+        help="The column that names the rows; kept, never trained on.",
     ),
 ]
 SafeCsv = Annotated[
     bool,
-    typer.Option("--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."),
+    typer.Option(
+        "--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks.")
+]
 OnBackend = Annotated[
     Backend | None,
     typer.Option(
-        "--backend", help="What Keras runs on, instead of KERAS_BACKEND or what is installed."
+        "--backend",
+        help="What Keras runs on, instead of KERAS_BACKEND or what is installed.",
     ),
 ]

@@ -20,7 +20,9 @@ from keras_tied.cli._options import Json, Quiet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line where a table is wrapped
+LONGEST_UNBROKEN = (
+    16  # characters of a cell that stay in one line where a table is wrapped
+)
 WIDEST = 10_000
 # Matplotlib's warning of a character that no font has.
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
@@ -33,7 +35,9 @@ class Printing:
     json: Json = False
     quiet: Quiet = False
 
-    def print_result(self, facts: Mapping[str, Any], text: str | Mapping[str, str]) -> None:
+    def print_result(
+        self, facts: Mapping[str, Any], text: str | Mapping[str, str]
+    ) -> None:
         """Print the result as JSON, or as text if there is one, or as names and texts."""
         if self.json:
             print_json(facts)
@@ -65,10 +69,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     )
     for place, name in enumerate(header):
         is_short = max((len(row[place]) for row in rows), default=0) <= LONGEST_UNBROKEN
-        table.add_column(Text(replace_controls(name)), overflow="fold", no_wrap=is_short)
+        table.add_column(
+            Text(replace_controls(name)), overflow="fold", no_wrap=is_short
+        )
     for row in rows:
         table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
-    width = None if sys.stdout.isatty() else WIDEST  # what reads a pipe wants a row in a line
+    width = (
+        None if sys.stdout.isatty() else WIDEST
+    )  # what reads a pipe wants a row in a line
     Console(highlight=False, width=width).print(table)
 
 
@@ -97,11 +105,16 @@ def report_write_errors(output: Path) -> Iterator[None]:
 
 def save_figure(figure: Figure, output: Path, quiet: bool) -> None:
     """Write a figure; say once that a character which no font has is drawn as a box."""
-    with replace_output(output) as part, warnings.catch_warnings(record=True) as remarks:
+    with (
+        replace_output(output) as part,
+        warnings.catch_warnings(record=True) as remarks,
+    ):
         warnings.simplefilter("always")
         figure.savefig(part, dpi=160)
     missing = [GLYPH.match(str(warning.message)) for warning in remarks]
-    characters = "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match))
+    characters = "".join(
+        dict.fromkeys(chr(int(match[1])) for match in missing if match)
+    )
     if characters:
         some = characters if len(characters) <= 8 else f"{characters[:8]} and others"
         todo = "install one that does, such as Noto Sans."

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import drawing, internal, plotting
+from keras_tied.cli._lazy import drawing, plotting
 from keras_tied.cli._messages import report_wrong_use, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
@@ -27,6 +27,8 @@ def plot(
     with report_wrong_use():
         check_output(output, plotting.FORMATS)
         figure = plotting.new_figure()
+    from keras_tied.fitted.value import baseline_errors
+
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
@@ -34,7 +36,7 @@ def plot(
     say(*describe_doubtful(rows), quiet=quiet)
     with show_stages("drawing", quiet):
         fitted = fitted_model.fitted_value
-        error, pca_error = internal.baseline_errors(fitted, sample.numbers)
+        error, pca_error = baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
@@ -47,7 +49,13 @@ def plot(
         )
         save_figure(figure, output, quiet)
     n = len(sample.numbers)
-    facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
+    facts = {
+        "rows": rows.source.n_rows,
+        "drawn": n,
+        "error": error,
+        "pca_error": pca_error,
+    }
     printing.print_result(
-        {"output": str(output)} | facts, f"drew {n:,} of {rows.source.n_rows:,} rows to {output}"
+        {"output": str(output)} | facts,
+        f"drew {n:,} of {rows.source.n_rows:,} rows to {output}",
     )

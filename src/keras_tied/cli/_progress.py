@@ -54,13 +54,16 @@ def _show(
 ) -> Iterator[Callable[..., object]]:
     """Show a bar with a text beside it, in a format of Rich; without one, a spinner; else lines.
 
-    Yields the function that tells the state to lines, and the fields to the bar, or to a new one.
+    Yields the function that tells the state to lines, and the fields to the bar, or to
+    a new one.
     """
     if quiet:
         yield lambda state, is_new=False, **now: None
         return
     if not sys.stderr.isatty():
-        with _say_states(what if text_format else "") as note:  # of stages, the state alone
+        with _say_states(
+            what if text_format else ""
+        ) as note:  # of stages, the state alone
             yield lambda state, is_new=False, **now: note(state)
         return
     from rich import progress
@@ -69,11 +72,18 @@ def _show(
     name = progress.TextColumn("{task.description}", markup=False)
     columns: Any = progress.SpinnerColumn(), name, progress.TimeElapsedColumn()
     if text_format:
-        columns = name, progress.BarColumn(), text_format, progress.TimeRemainingColumn()
+        columns = (
+            name,
+            progress.BarColumn(),
+            text_format,
+            progress.TimeRemainingColumn(),
+        )
     bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
     with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
         task = bar.add_task(what, **fields)
-        yield lambda state, is_new=False, **now: (bar.reset if is_new else bar.update)(task, **now)
+        yield lambda state, is_new=False, **now: (bar.reset if is_new else bar.update)(
+            task, **now
+        )
 
 
 @contextmanager

@@ -5,19 +5,29 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, distributed, drawing, internal, np, tables
+from keras_tied.cli._lazy import Array, drawing, np, pipeline, tables
 from keras_tied.cli._lazy import report as pages
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, check_output, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
-from keras_tied.cli._rows import Label, RowOptions, Sample, open_rows, open_with_label, take
+from keras_tied.cli._rows import (
+    Label,
+    RowOptions,
+    Sample,
+    open_rows,
+    open_with_label,
+    take,
+)
 from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
+
+if TYPE_CHECKING:
+    from keras_tied.fitted.value import Fitted
 
 N_WORST = 20  # the oddest rows, which a report always holds
 
@@ -28,7 +38,9 @@ def report(
     data: Data,
     output: Path = output_option("The .html file to write."),
     label: Label = None,
-    against: str | None = option("An older table, to tell what has drifted since.", metavar="OLD"),
+    against: str | None = option(
+        "An older table, to tell what has drifted since.", metavar="OLD"
+    ),
     *,
     id: Id = None,
     options: RowOptions,
@@ -37,8 +49,8 @@ def report(
 ) -> None:
     """Write a page to explore rows, their codes and why they are odd; one file, works offline.
 
-    Scores, errors and densities are those of all rows. PCA's error on it is that of PCA of a
-    sample of 20,000 rows, where there are more.
+    Scores, errors and densities are those of all rows. PCA's error on it is that of PCA
+    of a sample of 20,000 rows, where there are more.
     """
     check_output(output, ["html"])
     try:
@@ -59,12 +71,21 @@ def report(
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
     with show_stages("writing the page", quiet):
-        pca_error = None  # which is not one of squares, as those of the page are, with classes
+        pca_error = (
+            None  # which is not one of squares, as those of the page are, with classes
+        )
         if fitted_model.fitted_value.link is None:
-            _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
+            from keras_tied.fitted.value import baseline_errors
+
+            _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
         warnings += map(str, fitted_model.find_note([], "table", "warnings"))
         warnings = list(dict.fromkeys(warnings))
-        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error, "warnings": warnings}
+        facts = {
+            "old": old,
+            "safe_csv": safe_csv,
+            "pca_error": pca_error,
+            "warnings": warnings,
+        }
         page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
@@ -74,7 +95,9 @@ def report(
     )
 
 
-def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, pages.Whole]:
+def survey_rows(
+    model: Model, rows: tables.Scan, quiet: bool
+) -> tuple[Sample, pages.Whole]:
     """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
     fitted = model.fitted_value
     sample = take(rows, quiet)
@@ -85,17 +108,19 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
         tally.add(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = distributed.measure_rows(shown_rows, fitted, tally.add)
+            scores, errors = pipeline.measure_rows(shown_rows, fitted, tally.add)
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
-        sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
+        sample = take(
+            rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some))
+        )
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
     return sample, pages.Whole(errors, scores, places, tally, n_outstanding, planes)
 
 
-def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array]:
+def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array]:
     """Return rows, their codes as they are drawn, and reconstructions."""
     code, errors = fitted.transform(numbers), fitted.reconstruction_error(numbers)
     return numbers, drawing.pair_with_errors(code, errors), fitted.reconstruct(numbers)
@@ -142,7 +167,10 @@ def _make_page(
 
     settings, fitted = model.contents.settings, model.fitted_value
     left_out = ", ".join(explain_left_out(rows.columns))
-    commands = [model.find_note("", "command"), shlex.join(["keras-tied", *sys.argv[1:]])]
+    commands = [
+        model.find_note("", "command"),
+        shlex.join(["keras-tied", *sys.argv[1:]]),
+    ]
     noted = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return pages.Report.from_estimator(
         fitted,
@@ -178,7 +206,10 @@ def _list_changes(rows: tables.Scan) -> list[pages.Drift]:
     n, of_training = rows.source.n_rows, rows.columns.left_out
     return [
         pages.Drift(
-            name, times / n, before=of_training.get(name, ""), now=rows.unseen.describe(name)
+            name,
+            times / n,
+            before=of_training.get(name, ""),
+            now=rows.unseen.describe(name),
         )
         for name, times in rows.unseen.counts.items()
         if name not in rows.columns.names

@@ -19,14 +19,17 @@ from keras_tied.cli._table import TableOptions, require_column, say_notes
 if TYPE_CHECKING:
     from keras_tied.cli._model import Model
 
-# Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
+# Of the sample of a long table: its rows, its numbers where columns are many, and its
+# fewest rows.
 MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
 ROWS_TO_ADAPT = 1_000  # which tell the form in which a later table is written
 
 Label = Annotated[
     str | None,
     typer.Option(
-        "--label", metavar="COLUMN", help="The column to colour by, instead of that given to fit."
+        "--label",
+        metavar="COLUMN",
+        help="The column to colour by, instead of that given to fit.",
     ),
 ]
 
@@ -35,7 +38,9 @@ Label = Annotated[
 class RowOptions(TableOptions):
     """The options of how to read a table for a model."""
 
-    impute_absent: bool = option("Impute what DATA lacks.", "--impute-absent", default=False)
+    impute_absent: bool = option(
+        "Impute what DATA lacks.", "--impute-absent", default=False
+    )
 
 
 def open_rows(
@@ -57,17 +62,31 @@ def open_rows(
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
     named = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    if unknown := named.match(source.schema.names, ", or have it imputed with --impute-absent"):
+    if unknown := named.match(
+        source.schema.names, ", or have it imputed with --impute-absent"
+    ):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
         say(f"{ignored}, which the model has never seen.", quiet=quiet)
     kinds, used = source.kinds, columns.used
-    written = [of.name for of in used if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)]
+    written = [
+        of.name
+        for of in used
+        if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)
+    ]
     if written:
-        columns = columns.adapt(next(source.batches(ROWS_TO_ADAPT, written)), options.decimal)
+        columns = columns.adapt(
+            next(source.batches(ROWS_TO_ADAPT, written)), options.decimal
+        )
     for old, new in zip(used, columns.used, strict=True):
         if old != new and old.kind is not tables.Kind.boolean and not as_text:
-            what = f"holds {new.description} in {data!r}, beside {old.description} in training"
-            say(f"column {old.name!r} {what}, and is read in the form of the file.", quiet=quiet)
+            what = (
+                f"holds {new.description} in {data!r}, beside {old.description} in"
+                " training"
+            )
+            say(
+                f"column {old.name!r} {what}, and is read in the form of the file.",
+                quiet=quiet,
+            )
     return tables.Scan(source, columns, output_id)
 
 
@@ -93,7 +112,12 @@ class Sample:
 
 
 def open_with_label(
-    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
+    model: Model,
+    data: str,
+    options: TableOptions,
+    id: str | None,
+    label: str | None,
+    quiet: bool,
 ) -> tables.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)
@@ -139,7 +163,10 @@ def take(
             first += len(batch.numbers)
     names = np.array([_to_text(value) for value in ids]) if rows.id else None
     return Sample(
-        np.concatenate(numbers), places, names, _to_labels(labels) if rows.label else None
+        np.concatenate(numbers),
+        places,
+        names,
+        _to_labels(labels) if rows.label else None,
     )
 
 
@@ -151,7 +178,9 @@ def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     if all(value is None or isinstance(value, int | float) for value in values):
         return np.array(
-            values if None not in values else [np.nan if v is None else v for v in values]
+            values
+            if None not in values
+            else [np.nan if v is None else v for v in values]
         )
     texts = [_to_text(value) for value in values]
     if len(set(texts)) > drawing.MOST_COLOURS:

@@ -13,7 +13,8 @@ from keras_tied.cli._options import Quiet, Seed
 @command("keras-tied sample clients.csv")
 def sample(
     output: Annotated[
-        str, typer.Argument(metavar="OUT", help="The file to write, its format by ending.")
+        str,
+        typer.Argument(metavar="OUT", help="The file to write, its format by ending."),
     ],
     seed: Seed = 0,
     quiet: Quiet = False,

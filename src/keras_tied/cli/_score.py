@@ -13,7 +13,7 @@ from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import Array, distributed, internal, pa, tables
+from keras_tied.cli._lazy import Array, pa, pipeline, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
@@ -32,13 +32,15 @@ def score(
     model: ModelFile,
     data: Data,
     output: str | None = output_option(
-        "The file to write, its format by ending; - for CSV. Without it, the oddest rows are "
-        "printed.",
+        "The file to write, its format by ending; - for CSV. Without it, the oddest"
+        " rows are printed.",
         default=None,
     ),
     top: int | None = option("Only so many rows, the oddest first, and why.", min=1),
     explain: bool = option(
-        "Write for all rows why they are odd, which takes longer.", "--explain", default=False
+        "Write for all rows why they are odd, which takes longer.",
+        "--explain",
+        default=False,
     ),
     threshold: float | None = option(
         f"Exit with the code {ALARM_CODE} if a row has this score, or a higher one."
@@ -51,7 +53,9 @@ def score(
     printing: Printing,
 ) -> None:
     """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
-    if cluster.cluster is not None and (output is None or (top, threshold) != (None, None)):
+    if cluster.cluster is not None and (
+        output is None or (top, threshold) != (None, None)
+    ):
         what = "give --output, and leave out --top and --threshold"
         raise UsageError(f"--cluster writes all rows: {what}.")
     if threshold is not None and math.isnan(threshold):
@@ -61,45 +65,66 @@ def score(
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id, printing.quiet)
-    transform = distributed.BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
+    transform = pipeline.BatchTransform(
+        fitted, rows.columns, "scores", rows.id, explain
+    )
     with cluster.connect() as workers:
         if workers is not None and output is not None:
-            folder = distributed.OutputFolder(output)
+            folder = pipeline.OutputFolder(output)
             write = partial(
-                distributed.transform_table, workers, transform=transform, folder=folder
+                pipeline.transform_table, workers, transform=transform, folder=folder
             )
             write_rows("scored", rows, write, output, printing)
             return
     if output is None or top is not None:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            table, reasons = distributed.find_oddest(transform, shown_rows, top or DEFAULT_TOP)
+            table, reasons = pipeline.find_oddest(
+                transform, shown_rows, top or DEFAULT_TOP
+            )
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            measured = distributed.measure_rows(shown_rows, fitted)
-        scores, batches = measured[0], _describe_all(transform, rows, measured, printing.quiet)
-    n_written = tables.write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
+            measured = pipeline.measure_rows(shown_rows, fitted)
+        scores, batches = (
+            measured[0],
+            _describe_all(transform, rows, measured, printing.quiet),
+        )
+    n_written = (
+        tables.write_table(output, batches, safe_csv=safe_csv)
+        if output is not None
+        else 0
+    )
     say(*describe_doubtful(rows), quiet=printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
     else:
         n_rows = rows.source.n_rows
         n = int(fitted.stand_out(scores, n_rows).sum())
-        some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
+        some = (
+            "none of which stands out"
+            if n == 0
+            else f"of which {n:,} stand{'s' * (n == 1)} out"
+        )
         text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
         facts = {"scored": n_rows, "written": n_written, "output": output}
         printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
     if threshold is not None and (n := int((scores >= threshold).sum())):
-        more = "at least " * (n == len(scores) < rows.source.n_rows)  # of those that are shown
-        say(f"{more}{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
+        more = "at least " * (
+            n == len(scores) < rows.source.n_rows
+        )  # of those that are shown
+        say(
+            f"{more}{format_quantity(n, 'row')} reached the threshold of {threshold:g}."
+        )
         raise typer.Exit(ALARM_CODE)
 
 
 def _describe_all(
-    transform: distributed.BatchTransform, rows: tables.Scan, measured: Array, quiet: bool
+    transform: pipeline.BatchTransform, rows: tables.Scan, measured: Array, quiet: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
-    places = internal.ranks(measured[0])
+    from keras_tied.fitted.tail import ranks
+
+    places = ranks(measured[0])
 
     def describe(part: slice) -> dict[str, Any]:
         facts = transform.describe_scores(*measured[:, part])
@@ -107,7 +132,9 @@ def _describe_all(
 
     if rows.id is None and not transform.explain:
         for begin in range(0, len(places), BATCH_ROWS):
-            yield distributed.prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
+            yield pipeline.prepend_id(
+                None, None, describe(slice(begin, begin + BATCH_ROWS))
+            )
         return
     first = 0
     ids = tables.Scan(rows.source, tables.Columns(()), rows.id)
@@ -116,19 +143,26 @@ def _describe_all(
             facts = describe(slice(first, first := first + batch.rows.num_rows))
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
-            yield distributed.prepend_id(rows.id, batch.rows, facts)
+            yield pipeline.prepend_id(rows.id, batch.rows, facts)
 
 
 def _print_oddest(
     table: pa.RecordBatch, reasons: list[str], largest_rarity: float, json: bool
 ) -> None:
-    rows = [row | {"why": why} for row, why in zip(table.to_pylist(), reasons, strict=True)]
+    rows = [
+        row | {"why": why} for row, why in zip(table.to_pylist(), reasons, strict=True)
+    ]
     if json:
         print_json({"oddest": rows})
         return
     names = table.schema.names
     names = [*names[: names.index("error") + 1], "why"]
-    formats: dict[str, Callable[[Any], str]] = {"score": format_number, "error": format_number}
+    formats: dict[str, Callable[[Any], str]] = {
+        "score": format_number,
+        "error": format_number,
+    }
     formats["one_in"] = partial(format_rarity, most=largest_rarity)
     header = [name.replace("_", " ") for name in names]
-    print_table(header, [[formats.get(name, str)(row[name]) for name in names] for row in rows])
+    print_table(
+        header, [[formats.get(name, str)(row[name]) for name in names] for row in rows]
+    )

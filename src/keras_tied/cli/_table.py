@@ -19,7 +19,11 @@ from keras_tied.cli._options import Id, option
 
 STANDARD_OUTPUT = "-"
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
-DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}  # which are hard to type at a shell
+DELIMITER_NAMES = {
+    "tab": "\t",
+    r"\t": "\t",
+    "space": " ",
+}  # which are hard to type at a shell
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
@@ -32,19 +36,27 @@ class TableOptions:
     delimiter: str | None = option(
         "Between the cells of CSV, where it is not clear.", metavar="CHAR"
     )
-    encoding: str | None = option("Of CSV, instead of UTF-8 or what is clear.", metavar="NAME")
+    encoding: str | None = option(
+        "Of CSV, instead of UTF-8 or what is clear.", metavar="NAME"
+    )
     decimal: str | None = option(
         "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
     )
     no_header: bool = option(
         "The first line of CSV or a sheet is a row.", "--no-header", default=False
     )
-    format: str | None = option("What DATA is, such as csv, whatever its ending.", metavar="NAME")
+    format: str | None = option(
+        "What DATA is, such as csv, whatever its ending.", metavar="NAME"
+    )
     array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
-    sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
+    sheet: str | None = option(
+        "The sheet of a workbook, instead of the first.", metavar="NAME"
+    )
     query: str | None = option("The rows of a database to read.", metavar="SQL")
     skip: int = option("Lines of CSV or a sheet before the names.", default=0, min=0)
-    comment: str | None = option("How lines of CSV begin to pass over, such as #.", metavar="TEXT")
+    comment: str | None = option(
+        "How lines of CSV begin to pass over, such as #.", metavar="TEXT"
+    )
     max_columns: int = option("The most columns that are read.", default=50_000, min=1)
 
     def open(
@@ -78,10 +90,12 @@ class ColumnOptions:
         "Columns whose numbers are names, such as zip codes.", metavar="A,B"
     )
     numeric: list[str] | None = option(
-        "Columns whose numbers are quantities, whatever their names tell.", metavar="A,B"
+        "Columns whose numbers are quantities, whatever their names tell.",
+        metavar="A,B",
     )
     dates: DateOrder = option(
-        "The order of 1/2/2026 where it is not clear; off leaves dates out.", default=DateOrder.auto
+        "The order of 1/2/2026 where it is not clear; off leaves dates out.",
+        default=DateOrder.auto,
     )
     na: list[str] | None = option(
         "A missing value too; can be given several times.", metavar="TEXT"
@@ -139,19 +153,28 @@ def require_output(output: str, json: bool, data: str) -> None:
     """Raise if a table could not be written, or over the one that is read, before any work."""
     tables.check_output(output)
     target, read = map(os.path.realpath, (output, data))
-    is_read = target == read or fnmatch(target, read) or target.startswith(os.path.join(read, ""))
+    is_read = (
+        target == read
+        or fnmatch(target, read)
+        or target.startswith(os.path.join(read, ""))
+    )
     if is_read and os.path.isfile(target):
-        raise UsageError(f"{output!r} is a table that is read; name another file with -o.")
+        raise UsageError(
+            f"{output!r} is a table that is read; name another file with -o."
+        )
     if json and output == STANDARD_OUTPUT:
         raise UsageError(
-            "--json and --output - both write to the standard output; leave one of them out."
+            "--json and --output - both write to the standard output; leave one of them"
+            " out."
         )
 
 
 def require_column(source: tables.Source, name: str | None, option: str) -> None:
     """Raise if a table lacks the column that an option names."""
     if name is not None and name not in source.schema.names:
-        raise UsageError(f"{source.name!r} has no column {name!r}; name another as {option}.")
+        raise UsageError(
+            f"{source.name!r} has no column {name!r}; name another as {option}."
+        )
 
 
 def explain_left_out(columns: tables.Columns) -> list[str]:
@@ -167,8 +190,10 @@ def say_notes(source: tables.Source, quiet: bool) -> None:
 def describe_misread(misread: tables.MisreadValues, more: str = "") -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
-        column: f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as missing"
-        f"{more}: {misread.describe(column)}"
+        column: (
+            f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as"
+            f" missing{more}: {misread.describe(column)}"
+        )
         for column, times in misread.counts.items()
     }
 
@@ -181,7 +206,9 @@ def describe_doubtful(rows: tables.Scan) -> list[str]:
         if column not in rows.columns.names:
             in_training = rows.columns.left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, which are kept"
-        values = f"{format_quantity(times, 'value')} {what}: {rows.unseen.describe(column)}"
+        values = (
+            f"{format_quantity(times, 'value')} {what}: {rows.unseen.describe(column)}"
+        )
         sentences.append(f"column {column!r} holds {values}.")
     for column in rows.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")

@@ -8,7 +8,12 @@ from keras_tied.cli._lazy import Array, comparison
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
 
-WIDTH = "n_components", "error", "pca_error", "hidden_error"  # as a model file holds them
+WIDTH = (
+    "n_components",
+    "error",
+    "pca_error",
+    "hidden_error",
+)  # as a model file holds them
 MOST_WIDTHS = 64
 
 
@@ -37,15 +42,18 @@ def require_enough(numbers: Array, components: int) -> None:
     n, n_features = numbers.shape
     if n < comparison.FEWEST_ROWS:
         raise UsageError(
-            f"a comparison needs {comparison.FEWEST_ROWS} rows, and the table has {n}; add rows."
+            f"a comparison needs {comparison.FEWEST_ROWS} rows, and the table has {n};"
+            " add rows."
         )
     if n_features < 2:
-        raise UsageError("a comparison needs two columns of numbers at least; give another.")
+        raise UsageError(
+            "a comparison needs two columns of numbers at least; give another."
+        )
     most = comparison.count_most_components(n, n_features)
     if components > most:
         raise UsageError(
-            f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
-            f"for at most {most}."
+            f"--components {components} is too many for {n:,} rows of {n_features:,}"
+            f" numbers; ask for at most {most}."
         )
 
 
@@ -70,7 +78,9 @@ def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
         return ""
     first, last = (widths[place]["n_components"] for place in (0, -1))
     weakness = explain_weakness([width["hidden_error"] for width in widths])
-    return f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
+    return (
+        f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
+    )
 
 
 def explain_weakness(hidden_errors: Sequence[float]) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
-    from keras_tied.estimator._files import load
+    from keras_tied.fitted.file import load
 
 __all__ = ["TiedAutoencoder", "load"]
 
@@ -16,7 +16,11 @@ def __getattr__(name: str) -> Any:
 
         return TiedAutoencoder
     if name == "load":
-        from keras_tied.estimator._files import load
+        from keras_tied.fitted.file import load
 
         return load
+    if name == "validate_rows":
+        from keras_tied.estimator._validation import validate_rows
+
+        return validate_rows
     raise AttributeError(f"module 'keras_tied.estimator' has no attribute '{name}'")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from keras_tied.estimator._training.progress import epoch_callback, get_epoch_callback
+from keras_tied.fitting.progress import epoch_callback, get_epoch_callback
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -27,8 +27,9 @@ __all__ = ["CallbackSupportMixin", "call_callbacks", "with_callbacks"]
 def call_callbacks(estimator: Any, X: Any) -> Iterator[None]:
     """Call the callbacks of an estimator for each epoch of the training within.
 
-    Below `fit` there is a task for each network, `"train"`, and below that one for each `"epoch"`,
-    whose metadata are the logs. A hook that returns True at the end of an epoch ends training.
+    Below `fit` there is a task for each network, `"train"`, and below that one for each
+    `"epoch"`, whose metadata are the logs. A hook that returns True at the end of an
+    epoch ends training.
     """
     if not hasattr(estimator, "_init_callback_context"):
         yield
@@ -45,7 +46,9 @@ def call_callbacks(estimator: Any, X: Any) -> Iterator[None]:
 
     def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
         nonlocal training, last
-        if training is None or epoch != last + 1:  # the first of a fit that goes on is a later one
+        if (
+            training is None or epoch != last + 1
+        ):  # the first of a fit that goes on is a later one
             finish()
             training = root.subcontext("train", max_subtasks=epochs)
             training.call_on_fit_task_begin(estimator=estimator, X=X)

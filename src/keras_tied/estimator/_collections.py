@@ -11,12 +11,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
-from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.moments import Moments, measure_moments
-from keras_tied.estimator._training.sample import choose_places, choose_sample_size
+from keras_tied.fitted.fences import Fences
+from keras_tied.fitted.moments import Moments, measure_moments
+from keras_tied.fitting.sample import choose_places, choose_sample_size
 
 if TYPE_CHECKING:
-    from keras_tied.estimator.columns import Columns
+    from keras_tied.columns import Columns
 
 MERGED = 16  # so many moments are merged at a time, by a worker
 
@@ -25,7 +25,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def is_collection(X: Any) -> bool:
     """Whether these are an array or a frame of Dask."""
-    if not hasattr(X, "__dask_graph__") or not isinstance(getattr(X, "ndim", None), int):
+    if not hasattr(X, "__dask_graph__") or not isinstance(
+        getattr(X, "ndim", None), int
+    ):
         return False
     if X.ndim != 2:
         raise ValueError(f"Expected 2D array, got {X.ndim}D array of Dask instead.")
@@ -35,7 +37,8 @@ def is_collection(X: Any) -> bool:
 def map_collections(method: Method) -> Method:
     """Let a method of rows also take those of Dask, and return a lazy Dask array.
 
-    Each block is computed by itself, where it is. The number of rows of a frame is not known.
+    Each block is computed by itself, where it is. The number of rows of a frame is not
+    known.
     """
 
     @functools.wraps(method)
@@ -44,7 +47,8 @@ def map_collections(method: Method) -> Method:
             return method(self, X, *args, **kwargs)
         if _get_output_config("transform", self)["dense"] != "default":
             raise ValueError(
-                "set_output does not reach rows of Dask: call set_output(transform='default')."
+                "set_output does not reach rows of Dask: call"
+                " set_output(transform='default')."
             )
         call = functools.partial(_call, method, self, args, kwargs)
         if hasattr(X, "map_partitions"):
@@ -56,14 +60,18 @@ def map_collections(method: Method) -> Method:
         X = X.rechunk({1: -1})
         example = call(np.ones((1, X.shape[1]), X.dtype))
         if example.ndim == 1:
-            return X.map_blocks(call, of_none=example[:0], drop_axis=1, meta=example[:0])
+            return X.map_blocks(
+                call, of_none=example[:0], drop_axis=1, meta=example[:0]
+            )
         chunks = X.chunks[0], example.shape[1:]
         return X.map_blocks(call, of_none=example[:0], chunks=chunks, meta=example[:0])
 
     return cast(Method, apply)
 
 
-def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any, of_none: Any = None) -> Any:
+def _call(
+    method: Any, estimator: Any, args: Any, kwargs: Any, X: Any, of_none: Any = None
+) -> Any:
     """Call a method with a block; one without rows, which a filter may leave, gives `of_none`."""
     if of_none is not None and not len(X):
         return of_none
@@ -95,14 +103,18 @@ def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
     return concat(dask.compute(*chosen)), blocks
 
 
-def measure_collection(blocks: list[Any], columns: Columns | None, ends: Fences) -> Moments:
+def measure_collection(
+    blocks: list[Any], columns: Columns | None, ends: Fences
+) -> Moments:
     """The moments of all rows of some blocks, with medians in place of values beyond ends."""
     import dask
 
     moments = [dask.delayed(_measure)(block, columns, ends) for block in blocks]
     merge = dask.delayed(_merge)
     while len(moments) > 1:
-        moments = [merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)]
+        moments = [
+            merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)
+        ]
     of_all: Moments = moments[0].compute()
     return of_all
 
@@ -113,13 +125,15 @@ def _select(block: Any, places: Any) -> Any:
 
 def _measure(block: Any, columns: Columns | None, ends: Fences) -> Moments | None:
     if columns is not None:
-        from keras_tied.estimator.columns import read_rows
+        from keras_tied.columns import read_rows
 
         block = columns.encode(read_rows(block))
     elif hasattr(block, "to_numpy"):
         block = block.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(block).any():
-        raise ValueError("Input X contains infinity: leave these rows out, or make them missing.")
+        raise ValueError(
+            "Input X contains infinity: leave these rows out, or make them missing."
+        )
     return measure_moments(ends.trim(block)) if len(block) else None
 
 

@@ -14,24 +14,30 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array
-from keras_tied.estimator import _files
-from keras_tied.estimator._fitted.value import Fitted
-from keras_tied.estimator._training.judge import Outcome
-from keras_tied.estimator._training.nadam import Nadam
+from keras_tied.fitted import file as _files
+from keras_tied.fitted.value import Fitted
+from keras_tied.fitting.judge import Outcome
+from keras_tied.fitting.nadam import Nadam
 
 if TYPE_CHECKING:
     import keras
 
     from keras_tied.autoencoder import Autoencoder
-    from keras_tied.estimator.columns import Columns
+    from keras_tied.columns import Columns
 
 ABSENT = {
-    "components_": "a code is not linear in the features: use inverse_transform to see what a code "
-    "stands for, and encoder_.get_weights() for the kernels",
-    "explained_variance_ratio_": "the shares of nonlinear components do not add up: use "
-    "reconstruction_r2_ for that of all, and feature_r2_ for what is kept of each feature",
-    "singular_values_": "a nonlinear code has none: use transform(X).std(axis=0) for the spread of "
-    "each component",
+    "components_": (
+        "a code is not linear in the features: use inverse_transform to see what a code"
+        " stands for, and encoder_.get_weights() for the kernels"
+    ),
+    "explained_variance_ratio_": (
+        "the shares of nonlinear components do not add up: use reconstruction_r2_ for"
+        " that of all, and feature_r2_ for what is kept of each feature"
+    ),
+    "singular_values_": (
+        "a nonlinear code has none: use transform(X).std(axis=0) for the spread of "
+        "each component"
+    ),
     "mean_": "transform scales the rows by itself: use X.mean(axis=0)",
     "feature_r2_": "it is known after fit and not stored in a file",
     "n_trimmed_values_": "it is known after fit and not stored in a file",
@@ -41,7 +47,7 @@ ABSENT = {
 
 @lru_cache(32)
 def _read_columns(text: bytes) -> Columns:
-    from keras_tied.estimator.columns import Columns
+    from keras_tied.columns import Columns
 
     return Columns.from_json(text)
 
@@ -71,7 +77,8 @@ class FittedState(BaseEstimator):
     def model_(self) -> Autoencoder:
         """A copy of the autoencoder, as a Keras model of scaled rows; a new one after each fit.
 
-        Its output is the decoder's, which `reconstruct` turns into probabilities of classes.
+        Its output is the decoder's, which `reconstruct` turns into probabilities of
+        classes.
         """
         check_is_fitted(self)
         cached = vars(self).get("_model")
@@ -105,7 +112,9 @@ class FittedState(BaseEstimator):
         def __getattr__(self, name: str) -> Any:
             """Say what to use instead of an attribute of PCA."""
             if name in ABSENT and self.__sklearn_is_fitted__():
-                raise AttributeError(f"{type(self).__name__} has no {name}, as {ABSENT[name]}.")
+                raise AttributeError(
+                    f"{type(self).__name__} has no {name}, as {ABSENT[name]}."
+                )
             return super().__getattribute__(name)  # raises what a property has raised
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -115,7 +124,10 @@ class FittedState(BaseEstimator):
         """Store what training has learned."""
         self.n_components_ = outcome.fitted.n_components
         self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
-        self.loss_curve_, self.validation_curve_ = outcome.losses, [*outcome.validation_errors]
+        self.loss_curve_, self.validation_curve_ = (
+            outcome.losses,
+            [*outcome.validation_errors],
+        )
         self.reconstruction_r2_ = outcome.r2
         self.feature_r2_, self.n_trimmed_values_ = outcome.feature_r2, outcome.n_trimmed
         self._nadam, self._weight_decay = outcome.nadam, outcome.weight_decay
@@ -139,24 +151,31 @@ class FittedState(BaseEstimator):
     def _make_model(self) -> Autoencoder:
         """A new Keras model that computes what the fitted value does."""
         with explain_missing():
-            from keras_tied.estimator._training.keras_encoder import make_model
+            from keras_tied.fitting.keras_encoder import make_model
 
         penalties = {"noise": self.noise, "sparsity": self.sparsity}
-        return make_model(self._fitted.network, weight_decay=self._weight_decay, **penalties)
+        return make_model(
+            self._fitted.network, weight_decay=self._weight_decay, **penalties
+        )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_model"}
+        return {
+            name: value
+            for name, value in super().__getstate__().items()
+            if name != "_model"
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, without pickle.
 
-        It is a file of safetensors, or an archive of Keras for an encoder of the user's own. `load`
-        reads both, on any backend, and `keras_tied.load` the fitted value alone. A `random_state`
-        that is a generator is stored as None. `model_.save` writes a Keras model.
+        It is a file of safetensors, or an archive of Keras for an encoder of the user's
+        own. `load` reads both, on any backend, and `keras_tied.load` the fitted value
+        alone. A `random_state` that is a generator is stored as None. `model_.save`
+        writes a Keras model.
 
         Args:
-            path: the file, whose name ends in `.safetensors` or `.keras`; replaced, once all is
-                written, if it exists.
+            path: the file, whose name ends in `.safetensors` or `.keras`; replaced,
+                once all is written, if it exists.
 
         Raises:
             sklearn.exceptions.NotFittedError: before `fit`.
@@ -206,24 +225,28 @@ class FittedState(BaseEstimator):
     ) -> None:
         """Write a part of the estimator to an ONNX file, which needs neither Python nor Keras.
 
-        Missing values (NaN) are imputed; text, infinities and columns in another order are not
-        refused. The file's metadata has the names of the features as `features`, a JSON list.
-        Layers and activations of the user's own without an ONNX equivalent here are left to Keras's
-        export, which needs another package on each backend.
+        Missing values (NaN) are imputed; text, infinities and columns in another order
+        are not refused. The file's metadata has the names of the features as
+        `features`, a JSON list. Layers and activations of the user's own without an
+        ONNX equivalent here are left to Keras's export, which needs another package on
+        each backend.
 
         Args:
             path: the file, whose name ends in `.onnx`.
-            part: `"encoder"` for `transform`, from `X`, `(rows, n_features)`, to `code`,
-                `(rows, n_components_)`; `"decoder"` for `inverse_transform`, from `code` to
-                `reconstruction`, `(rows, n_features)`; or `"reconstruction"` for `reconstruct`,
-                from `X` to `reconstruction`. Defaults to `"encoder"`.
-            dtype: of input and output. `"float64"` scales in double precision, for columns whose
-                mean is large beside their spread; the network always computes in single precision.
-                Defaults to `"float32"`.
+            part: `"encoder"` for `transform`, from `X`, `(rows, n_features)`, to
+                `code`, `(rows, n_components_)`; `"decoder"` for `inverse_transform`,
+                from `code` to `reconstruction`, `(rows, n_features)`; or
+                `"reconstruction"` for `reconstruct`, from `X` to `reconstruction`.
+                Defaults to `"encoder"`.
+            dtype: of input and output. `"float64"` scales in double precision, for
+                columns whose mean is large beside their spread; the network always
+                computes in single precision. Defaults to `"float32"`.
 
         Raises:
-            ImportError: if a package is not installed, `onnx` or the one that Keras needs.
-            ValueError: for another ending, part or dtype, or a network that cannot be exported.
+            ImportError: if a package is not installed, `onnx` or the one that Keras
+                needs.
+            ValueError: for another ending, part or dtype, or a network that cannot be
+                exported.
             OSError: if the file cannot be written.
 
         Examples:
@@ -237,15 +260,20 @@ class FittedState(BaseEstimator):
             ...     os.listdir(folder)
             ['iris.onnx']
         """
-        from keras_tied.estimator import _onnx
+        from keras_tied.fitted.onnx import write_onnx
 
         check_is_fitted(self)
-        _onnx.write_onnx(self._fitted, path, part, dtype, type(self).__name__)
+        write_onnx(self._fitted, path, part, dtype, type(self).__name__)
 
-    def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
+    def _save(
+        self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None
+    ) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
-        names, params = getattr(self, "feature_names_in_", None), self.get_params(deep=False)
+        names, params = (
+            getattr(self, "feature_names_in_", None),
+            self.get_params(deep=False),
+        )
         names = names if self._columns is None else self._columns.features
         _files.write(path, self._make_outcome(), params, names, notes, self._make_model)
 
@@ -256,15 +284,23 @@ class FittedState(BaseEstimator):
         estimator._validate_params()
         for name in _files.LEARNED:
             setattr(estimator, name, getattr(settings, name))
-        estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
+        estimator.n_features_in_, estimator.n_components_ = (
+            fitted.n_features,
+            fitted.n_components,
+        )
         if fitted.columns_json is not None:
             columns = _read_columns(fitted.columns_json)
             names = columns.names if columns.frame is None else columns.frame.names
             estimator.n_features_in_ = len(names)
             if columns.frame is None or columns.frame.library != "numpy":
-                estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
+                estimator.feature_names_in_ = np.array(
+                    list(map(str, names)), dtype=object
+                )
         elif fitted.feature_names is not None:
             estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
         estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
-        estimator._nadam = contents.nadam
+        estimator._nadam = None
+        if (state := contents.nadam) is not None:
+            averages, squares = state.averages[None], state.squares[None]
+            estimator._nadam = Nadam(averages, squares, state.step)
         return estimator

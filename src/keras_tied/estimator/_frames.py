@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 
 from keras_tied._text import format_quantity, list_some
 from keras_tied._types import Array
-from keras_tied.estimator.columns import (
+from keras_tied.columns import (
     REMEDY,
     Columns,
     FrameSchema,
@@ -34,18 +34,29 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     (frame, categories), batch = FrameSchema.learn(X), read_rows(X)
     if batch.num_rows < 2:
         raise ValueError(
-            f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is required."
+            f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is"
+            " required."
         )
     if not by_dtype:
-        categories = _find_columns(categorical_features, frame.names, batch.schema.names)
+        categories = _find_columns(
+            categorical_features, frame.names, batch.schema.names
+        )
     columns, facts = Columns.survey(batch, categorical=categories)
     try:
         columns.require_usable(facts)
     except TableError as error:
-        reason = str(error).replace(REMEDY, "correct them, or name it in categorical_features")
+        reason = str(error).replace(
+            REMEDY, "correct them, or name it in categorical_features"
+        )
         raise TableError(reason) from None
-    restored = {of.name for of in columns.restored if (of.copy_of, of.value) != (None, None)}
-    lost = [f"{name!r} ({why})" for name, why in columns.left_out.items() if name not in restored]
+    restored = {
+        of.name for of in columns.restored if (of.copy_of, of.value) != (None, None)
+    }
+    lost = [
+        f"{name!r} ({why})"
+        for name, why in columns.left_out.items()
+        if name not in restored
+    ]
     if lost:
         were = "column of X was" if len(lost) == 1 else "columns of X were"
         warnings.warn(f"{len(lost)} {were} left out: {list_some(lost)}.", stacklevel=6)
@@ -58,14 +69,16 @@ def encode(columns: Columns, X: Any) -> Array:
     numbers = columns.encode(read_rows(_check_array(X)), unseen=unseen, misread=misread)
     merged = {column.name for column in columns.used if column.other}
     lost = [
-        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has seen "
-        f"({unseen.describe(name)})"
+        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has"
+        f" seen ({unseen.describe(name)})"
         for name, n in unseen.counts.items()
         if name not in merged
     ]
     lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]
     if lost:
-        warnings.warn(f"X holds values that count as missing: {list_some(lost)}.", stacklevel=6)
+        warnings.warn(
+            f"X holds values that count as missing: {list_some(lost)}.", stacklevel=6
+        )
     return numbers
 
 
@@ -79,7 +92,9 @@ def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
         for name, is_other in differences
         if is_other.any()
     ]:
-        warnings.warn(f"X differs from what it was, and is kept: {list_some(lost)}.", stacklevel=5)
+        warnings.warn(
+            f"X differs from what it was, and is kept: {list_some(lost)}.", stacklevel=5
+        )
     return rows
 
 
@@ -94,13 +109,20 @@ def _find_columns(features: Any, given: tuple[Any, ...], names: list[str]) -> li
     """The columns that names, places or a mask stand for, by the names of their batch."""
     chosen = np.asarray(features)
     if chosen.dtype.kind == "b" and len(chosen) == len(names):
-        return [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
+        return [
+            name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen
+        ]
     if chosen.dtype.kind in "iu" and (not len(chosen) or -len(names) <= chosen.min()):
         if not len(chosen) or chosen.max() < len(names):
             return [names[place] for place in chosen.tolist()]
     elif set(chosen.tolist()) <= set(given):
-        return [name for name, of_frame in zip(names, given, strict=True) if of_frame in chosen]
+        return [
+            name
+            for name, of_frame in zip(names, given, strict=True)
+            if of_frame in chosen
+        ]
     raise ValueError(
-        f"categorical_features={features!r} are neither names nor places of the {len(names)} "
-        "columns of X, nor a mask of as many; give one of these, or 'from_dtype'."
+        f"categorical_features={features!r} are neither names nor places of the"
+        f" {len(names)} columns of X, nor a mask of as many; give one of these, or"
+        " 'from_dtype'."
     )

@@ -13,16 +13,22 @@ from sklearn.base import (
 )
 from sklearn.utils import check_array
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
-from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_is_fitted,
+)
 
 from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections
-from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._validation import is_frame, validate_rows
+from keras_tied.fitted.explanation import Explanation
 
 
-class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState):
+class RowMethods(
+    OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState
+):
     """What a fitted `TiedAutoencoder` does with rows."""
 
     @map_collections
@@ -33,7 +39,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
+            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for
+            float16.
         """
         X = validate_rows(self, X)
         return self._fitted.transform(X)
@@ -46,17 +53,18 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the codes, `(n_samples, n_components_)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
-            their names where `set_output` asks for one. After a fit to a frame with columns of any
-            kind, a frame like it, without the columns that were left out.
+            The rows, `(n_samples, n_features)`, in the units of the features; a data
+            frame with their names where `set_output` asks for one. After a fit to a
+            frame with columns of any kind, a frame like it, without the columns that
+            were left out.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         fitted = self._fitted
         if codes.shape[1] != fitted.n_components:
             raise ValueError(
-                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
-                f"{fitted.n_components}."
+                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes"
+                f" of {fitted.n_components}."
             )
         return _wrap_rows(self, fitted.inverse_transform(codes), X)
 
@@ -64,16 +72,17 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
 
-        Where values were missing in training, an imputed value is a weighted mean of the network's
-        and of the conditional mean in a normal distribution, whichever of them is nearer to hidden
-        numbers of the column weighing more.
+        Where values were missing in training, an imputed value is a weighted mean of
+        the network's and of the conditional mean in a normal distribution, whichever of
+        them is nearer to hidden numbers of the column weighing more.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The rows, as `inverse_transform` gives them, an array in the dtype of `X`. In a column
-            of a frame that was constant, or the same as another one, other values stay as they are.
+            The rows, as `inverse_transform` gives them, an array in the dtype of `X`.
+            In a column of a frame that was constant, or the same as another one, other
+            values stay as they are.
         """
         rows = validate_rows(self, X)
         return _wrap_rows(self, self._fitted.reconstruct(rows), X, X)
@@ -85,18 +94,19 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the rows, a frame with columns of any kind.
 
         Returns:
-            A frame of the same library, with a column for each category, such as `kind=plum`, and
-            for each boolean that it is true: numbers from 0 to 1, which add up to 1 for all
-            categories of a column.
+            A frame of the same library, with a column for each category, such as
+            `kind=plum`, and for each boolean that it is true: numbers from 0 to 1,
+            which add up to 1 for all categories of a column.
 
         Raises:
-            ValueError: if no column of the rows that were fitted to holds booleans or categories.
+            ValueError: if no column of the rows that were fitted to holds booleans or
+                categories.
         """
         rows = validate_rows(self, X)
         if self._columns is None or not self._columns.layout.has_classes:
             raise ValueError(
-                f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs a column of "
-                "booleans or categories."
+                f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs"
+                " a column of booleans or categories."
             )
         numbers = self._fitted.inverse_transform(self._fitted.transform(rows))
         return self._columns.join_proba(numbers, X)
@@ -108,11 +118,11 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the rows, `(n_samples, n_features)`: an array, or a frame.
 
         Returns:
-            A copy, of the same type and dtypes, in which each missing value is what `reconstruct`
-            gives there, or the conditional mean in a normal distribution where nothing was missing
-            in training; a number lies within those of its column in training. In columns where all
-            other numbers are whole it is so too. What is missing in columns that were left out
-            stays so.
+            A copy, of the same type and dtypes, in which each missing value is what
+            `reconstruct` gives there, or the conditional mean in a normal distribution
+            where nothing was missing in training; a number lies within those of its
+            column in training. In columns where all other numbers are whole it is so
+            too. What is missing in columns that were left out stays so.
 
         Examples:
             >>> import pandas as pd
@@ -128,7 +138,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         filled = self._fitted.impute(rows.toarray() if sparse.issparse(rows) else rows)
         if columns is None and not is_frame(X):
             return filled
-        from keras_tied.estimator.columns import Columns, FrameSchema
+        from keras_tied.columns import Columns, FrameSchema
 
         frame, _ = FrameSchema.learn(X)
         if columns is None:
@@ -143,19 +153,24 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
         Args:
             X: the rows, `(n_samples, n_features)`.
-            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
+            per_feature: whether to return the error of each feature. Defaults to
+                `False`: the mean.
 
         Returns:
-            The mean over the features that are not missing, `(n_samples,)`, or the square of each,
-            `(n_samples, n_features)`, with NaN where a feature is missing; float64.
+            The mean over the features that are not missing, `(n_samples,)`, or the
+            square of each, `(n_samples, n_features)`, with NaN where a feature is
+            missing; float64.
         """
         X = validate_rows(self, X)
         return self._fitted.reconstruction_error(X, per_feature)
 
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """The share of the variance that is reconstructed: R² over all scaled features.
 
-        With probabilities of classes it is the share of deviance that is explained, of all columns.
+        With probabilities of classes it is the share of deviance that is explained, of
+        all columns.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -173,9 +188,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def score_samples(self, X: Any) -> Array:
         """How normal rows are: the higher, the less of an outlier.
 
-        The score is the sum of how far a row's values, code, reconstruction and what each column
-        holds beside what the others make likely are from those of most training rows. Rows with a
-        value far outside the rest of its column come first.
+        The score is the sum of how far a row's values, code, reconstruction and what
+        each column holds beside what the others make likely are from those of most
+        training rows. Rows with a value far outside the rest of its column come first.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -190,8 +205,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd, by the scores of rows that were not trained on.
 
-        The tail is that of the rows held out, where 1,000 and more were fitted to, and else of all
-        rows, corrected for having been trained on. The numbers of few rows are rough.
+        The tail is that of the rows held out, where 1,000 and more were fitted to, and
+        else of all rows, corrected for having been trained on. The numbers of few rows
+        are rough.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -205,19 +221,21 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd: which columns, and what the other columns make likely instead.
 
-        Each value is replaced by its conditional mean in a normal distribution of the columns, of
-        which values far outside their column are no part, and the row is scored again. A column's
-        share is the fall of the score. Two values that contradict each other have a share each.
+        Each value is replaced by its conditional mean in a normal distribution of the
+        columns, of which values far outside their column are no part, and the row is
+        scored again. A column's share is the fall of the score. Two values that
+        contradict each other have a share each.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
-            make a row less odd; `expected`, what the other columns make likely, in the units of the
-            features, or a frame like that which was fitted to; `scores`, the outlier score with
-            that, which `score_samples` negates; and `ratios`, how many times as likely as a row's
-            class the likeliest is, 1 for numbers. Columns that were left out have no share.
+            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no
+            value would make a row less odd; `expected`, what the other columns make
+            likely, in the units of the features, or a frame like that which was fitted
+            to; `scores`, the outlier score with that, which `score_samples` negates;
+            and `ratios`, how many times as likely as a row's class the likeliest is, 1
+            for numbers. Columns that were left out have no share.
 
         Examples:
             >>> import numpy as np
@@ -271,8 +289,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None) -> Any:
     """Rows with the names of the features, and the index of the data frame that they come from.
 
-    Columns of any kind become a frame again. scikit-learn itself wraps only what `transform`
-    returns, and names it by the output's names.
+    Columns of any kind become a frame again. scikit-learn itself wraps only what
+    `transform` returns, and names it by the output's names.
     """
     columns = estimator._columns
     if columns is not None and (columns.frame is not None or is_frame(X)):

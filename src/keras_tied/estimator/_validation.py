@@ -9,16 +9,22 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from keras_tied._types import Array
-from keras_tied.estimator._training.prepare import check_columns
+from keras_tied.fitting.prepare import check_columns
 
 if TYPE_CHECKING:
-    from keras_tied.estimator.columns import Columns
+    from keras_tied.columns import Columns
 
 DTYPES = np.dtype(np.float64), np.dtype(np.float32)
-FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than arithmetic
+FEW_NUMBERS = (
+    10_000  # of so few, scikit-learn's validation takes longer than arithmetic
+)
 
 
 def validate_training_rows(
@@ -29,11 +35,15 @@ def validate_training_rows(
     With `reset` the number and the names of the features are stored, else compared.
     """
     if estimator.encoder is not None:
-        from keras_tied.estimator._training.keras_encoder import require_known_shapes
+        from keras_tied.fitting.keras_encoder import require_known_shapes
 
         require_known_shapes(estimator.encoder)
     columns = learn_columns(estimator, X) if reset else estimator._columns
-    X = _validate(estimator, X, reset) if columns is None else encode(estimator, columns, X, reset)
+    X = (
+        _validate(estimator, X, reset)
+        if columns is None
+        else encode(estimator, columns, X, reset)
+    )
     weights = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
@@ -45,8 +55,8 @@ def validate_training_rows(
         X, weights = X[weights > 0], weights[weights > 0]
         if len(X) < 2:
             raise ValueError(
-                f"{type(estimator).__name__} needs at least 2 rows of positive sample_weight, and "
-                f"was given {len(X)}."
+                f"{type(estimator).__name__} needs at least 2 rows of positive"
+                f" sample_weight, and was given {len(X)}."
             )
     return X, weights / weights.mean(), columns
 
@@ -59,7 +69,9 @@ def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     return validate_more_rows(estimator, estimator._columns, X)
 
 
-def validate_more_rows(estimator: BaseEstimator, columns: Columns | None, X: Any) -> Any:
+def validate_more_rows(
+    estimator: BaseEstimator, columns: Columns | None, X: Any
+) -> Any:
     """Rows like those that were validated for a fit, an array or a CSR matrix."""
     if columns is not None:
         return encode(estimator, columns, X, reset=False)
@@ -72,7 +84,9 @@ def learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
     if features is None or (isinstance(features, str) and not _may_have_kinds(X)):
         return None
     if sparse.issparse(X):
-        raise ValueError("categorical_features cannot name columns of sparse rows: X.toarray().")
+        raise ValueError(
+            "categorical_features cannot name columns of sparse rows: X.toarray()."
+        )
     from keras_tied.estimator import _frames
 
     return _frames.learn_columns(X, features)
@@ -86,17 +100,21 @@ def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> A
         estimator.n_features_in_ = len(frame.names)
         vars(estimator).pop("feature_names_in_", None)
         if frame.library != "numpy":
-            estimator.feature_names_in_ = np.array(list(map(str, frame.names)), dtype=object)
+            estimator.feature_names_in_ = np.array(
+                list(map(str, frame.names)), dtype=object
+            )
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _frames
 
         return _frames.encode(columns, X)
-    numbers = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    numbers = check_array(
+        X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+    )
     if numbers.shape[1] != len(columns.features):
         raise ValueError(
-            f"X is an array of {numbers.shape[1]} numbers a row, and {type(estimator).__name__} "
-            f"was fitted to a frame: give a frame with its columns, or the {len(columns.features)} "
-            "numbers that stand for them."
+            f"X is an array of {numbers.shape[1]} numbers a row, and"
+            f" {type(estimator).__name__} was fitted to a frame: give a frame with its"
+            f" columns, or the {len(columns.features)} numbers that stand for them."
         )
     return numbers
 
@@ -139,16 +157,23 @@ def _validate(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
         raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
     dtypes = _get_dtypes(X)
     for place, dtype in dtypes:
-        if getattr(dtype, "kind", "") in ("M", "m") or getattr(dtype, "is_temporal", bool)():
+        if (
+            getattr(dtype, "kind", "") in ("M", "m")
+            or getattr(dtype, "is_temporal", bool)()
+        ):
             raise ValueError(
-                f"Date data not supported: {place} has {dtype}; turn it into numbers, such as days "
-                "since a date, or leave it out."
+                f"Date data not supported: {place} has {dtype}; turn it into numbers,"
+                " such as days since a date, or leave it out."
             )
     half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
     try:
         X = validate_data(
             estimator,
-            X.reshape(len(X), -1) if len(shape) > 1 and getattr(X, "ndim", 2) > 2 else X,
+            (
+                X.reshape(len(X), -1)
+                if len(shape) > 1 and getattr(X, "ndim", 2) > 2
+                else X
+            ),
             accept_sparse="csr",
             dtype=np.float32 if half else [np.float64, np.float32],
             ensure_all_finite="allow-nan",
@@ -162,8 +187,8 @@ def _validate(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
         raise ValueError(message) from error
     if estimator.encoder is not None and X.shape[1] != math.prod(shape):
         raise ValueError(
-            f"The encoder takes {math.prod(shape)} numbers, of shape {shape}, and X has "
-            f"{X.shape[1]} features."
+            f"The encoder takes {math.prod(shape)} numbers, of shape {shape}, and X has"
+            f" {X.shape[1]} features."
         )
     return X
 
@@ -186,16 +211,21 @@ def _explain(X: Any, error: Exception) -> str | None:
     for index, (place, _) in enumerate(_get_dtypes(X) if _is_frame(X) else ()):
         column = X.iloc[:, [index]] if hasattr(X, "iloc") else X[:, [index]]
         try:
-            check_array(column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0)
+            check_array(
+                column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0
+            )
         except (TypeError, ValueError) as error_of_column:
             culprit, error = place, error_of_column
             break
     reason = str(error).splitlines()[0].rstrip(".")
     if reason == "Complex data not supported":
-        return f"{reason}: {culprit} has complex numbers; pass real and imaginary parts as columns."
+        return (
+            f"{reason}: {culprit} has complex numbers; pass real and imaginary parts as"
+            " columns."
+        )
     if culprit == "X":
         return None
     return (
-        f"Non-numeric data not supported: {culprit} cannot be used ({reason}); encode it as "
-        "numbers, or leave it out."
+        f"Non-numeric data not supported: {culprit} cannot be used ({reason}); encode"
+        " it as numbers, or leave it out."
     )

@@ -16,7 +16,9 @@ class Window(NamedTuple):
     left: int = 0
     right: int = 0
 
-    def fit(self, padding: str, image_size: int | None, code_size: int | None = None) -> Self:
+    def fit(
+        self, padding: str, image_size: int | None, code_size: int | None = None
+    ) -> Self:
         """The convolution as Keras pads it; `image_size` may be None where the stride is one."""
         image_size = self.reach + 1 if image_size is None else image_size
         if code_size is None:
@@ -84,18 +86,21 @@ def spread(
     spread_group = _transpose if _has_fast_transpose(windows) else _sum_phases
     if groups == 1:
         return spread_group(code, kernel, windows, data_format)
-    # One convolution a group: Keras has no transposed one with groups, and XLA is slow at
-    # the gradients of a single one.
+    # One convolution a group: Keras has no transposed one with groups, and XLA is slow
+    # at the gradients of a single one.
     axis = _channels_axis(code, data_format)
     codes = ops.split(code, groups, axis=axis)
     kernels = ops.split(kernel, groups, axis=-1)
     images = [
-        spread_group(*part, windows, data_format) for part in zip(codes, kernels, strict=True)
+        spread_group(*part, windows, data_format)
+        for part in zip(codes, kernels, strict=True)
     ]
     return ops.concatenate(images, axis=axis)
 
 
-def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+def spread_depthwise(
+    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
+) -> Any:
     """The adjoint of a depthwise convolution by `(taps..., image channels, multiplier)`."""
     phases = _phases(kernel, windows)
     *taps, channels, multiplier, count = phases.shape
@@ -103,7 +108,8 @@ def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_for
     phase_windows = [window.phase() for window in windows]
     image = convolve(code, weights, phase_windows, data_format, ops.depthwise_conv)
     if multiplier > 1:
-        # Each image channel gathers from all the code channels that it was multiplied into.
+        # Each image channel gathers from all the code channels that it was multiplied
+        # into.
         axis = _channels_axis(code, data_format)
         sizes = ops.shape(image)
         before = (-1, *sizes[1:axis])
@@ -123,7 +129,9 @@ def _has_fast_transpose(windows: Sequence[Window]) -> bool:
     return True
 
 
-def _transpose(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+def _transpose(
+    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
+) -> Any:
     """The image of a code, by the backend's own transposed convolution."""
     padding = "same"
     # Beyond the last code, Keras's shortest image holds one element, or none.
@@ -146,7 +154,9 @@ def _transpose(code: Any, kernel: Any, windows: Sequence[Window], data_format: s
     return pad(image, [(-left, 0) for left in cut], data_format)
 
 
-def _sum_phases(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+def _sum_phases(
+    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
+) -> Any:
     """The image of a code, by a convolution of stride one."""
     weights = ops.swapaxes(_phases(kernel, windows), -3, -2)
     weights = ops.reshape(weights, (*weights.shape[:-2], -1))

@@ -20,8 +20,8 @@ Json = dict[str, Any]
 class Address(NamedTuple):
     """The place of a partner among the layers with a kernel around, or before, a tied layer.
 
-    A scope that holds the tied layer has `size` such layers; it is number `own` of them. `classes`
-    is a checksum of the classes up to the partner.
+    A scope that holds the tied layer has `size` such layers; it is number `own` of
+    them. `classes` is a checksum of the classes up to the partner.
     """
 
     size: int
@@ -37,24 +37,35 @@ class Place(NamedTuple):
     upstream: Address | None
 
     def to_json(self) -> dict[str, list[int] | None]:
-        return {"inside": [*self.inside], "upstream": self.upstream and [*self.upstream]}
+        return {
+            "inside": [*self.inside],
+            "upstream": self.upstream and [*self.upstream],
+        }
 
     @classmethod
     def from_json(cls, lists: Any) -> Self:
         match lists:
-            case {"inside": [_, _, _, _] as inside, "upstream": None | [_, _, _, _] as upstream}:
+            case {
+                "inside": [_, _, _, _] as inside,
+                "upstream": None | [_, _, _, _] as upstream,
+            }:
                 numbers = [*inside, *(upstream or [])]
                 if all(type(number) is int and number >= 0 for number in numbers):
-                    return cls(Address(*inside), Address(*upstream) if upstream else None)
+                    return cls(
+                        Address(*inside), Address(*upstream) if upstream else None
+                    )
         raise ValueError(
-            f"The place of the layer tied to is to be two lists of four counts; received {lists!r}."
+            "The place of the layer tied to is to be two lists of four counts;"
+            f" received {lists!r}."
         )
 
 
 class Reference:
     """The partner of a tied layer, while only its configuration and its place are known."""
 
-    def __init__(self, serialized: Json, place: Place | None, likeness: Json | None) -> None:
+    def __init__(
+        self, serialized: Json, place: Place | None, likeness: Json | None
+    ) -> None:
         self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
         self.serialized, self.place, self.likeness = serialized, place, likeness
@@ -63,19 +74,23 @@ class Reference:
     def settings(self) -> keras.Layer:
         """A layer with the settings of the partner, without weights."""
         serialized = self.likeness or self.serialized
-        return keras.saving.deserialize_keras_object({**serialized, "build_config": None})
+        return keras.saving.deserialize_keras_object(
+            {**serialized, "build_config": None}
+        )
 
 
 class Link:
     """Holds the partner out of reach of Keras's tracking, which would count it again.
 
-    The tied layer is `alone` where it was loaded without its partner and has one of its own. A
-    partner is `doubtful` that was found by its name alone, or trains apart from another. `listed`
-    tells whether the user was warned that two models list the kernel, and `apart` that a model
-    trains it which does not hold the partner.
+    The tied layer is `alone` where it was loaded without its partner and has one of its
+    own. A partner is `doubtful` that was found by its name alone, or trains apart from
+    another. `listed` tells whether the user was warned that two models list the kernel,
+    and `apart` that a model trains it which does not hold the partner.
     """
 
-    changes = 0  # how often a tied layer has got another partner, or its own, in this process
+    changes = (
+        0  # how often a tied layer has got another partner, or its own, in this process
+    )
 
     def __init__(self, owner: keras.Layer, partner: keras.Layer | Reference) -> None:
         self.owner = weakref.ref(owner)
@@ -106,7 +121,8 @@ class Members:
 class Survey:
     """The layers with a kernel in a model, which is being saved or not, and in each of its parts.
 
-    `brings` are the tied layers whose partners the model, or a file of it, holds nowhere else.
+    `brings` are the tied layers whose partners the model, or a file of it, holds
+    nowhere else.
     """
 
     def __init__(self, root: keras.Layer, saved: bool) -> None:
@@ -118,7 +134,10 @@ class Survey:
             inside = set(map(id, held))
             first: dict[int, int] = {}
             for layer, link in links:
-                if isinstance(link.partner, keras.Layer) and id(link.partner) not in inside:
+                if (
+                    isinstance(link.partner, keras.Layer)
+                    and id(link.partner) not in inside
+                ):
                     first.setdefault(id(link.partner), id(layer))
             self.brings = set(first.values())
         self.parents: dict[Any, list[Any]] = {}
@@ -162,7 +181,9 @@ def survey(root: keras.Layer, saved: bool = False) -> Survey:
     return last
 
 
-def with_kernel(layers: Iterable[keras.Layer], brings: set[int]) -> Iterator[keras.Layer]:
+def with_kernel(
+    layers: Iterable[keras.Layer], brings: set[int]
+) -> Iterator[keras.Layer]:
     """Those of these layers that have a kernel, each partner after the layer that brings it."""
     for layer in layers:
         if kernel_name(layer) is None:
@@ -177,7 +198,9 @@ def survey_original(tied: keras.Layer) -> Survey:
     if (saved := internals.model_of_file()) is not None:
         return survey(saved, saved=True)
     surveys = map(survey, internals.models_being_copied())
-    return next((each for each in surveys if id(tied) in each.members.places), survey(tied))
+    return next(
+        (each for each in surveys if id(tied) in each.members.places), survey(tied)
+    )
 
 
 def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | None:
@@ -189,11 +212,15 @@ def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | N
             layers = _before_calls(scope, partner, around)
             upstream = _address(tied, members, layers) if layers else None
         if (number := members.places.get(id(partner))) is not None:
-            return Place(_address(tied, members, members.layers[: number + 1]), upstream)
+            return Place(
+                _address(tied, members, members.layers[: number + 1]), upstream
+            )
     return None
 
 
-def _before_calls(scope: keras.Layer, partner: keras.Layer, around: Survey) -> list[keras.Layer]:
+def _before_calls(
+    scope: keras.Layer, partner: keras.Layer, around: Survey
+) -> list[keras.Layer]:
     """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
     paths: dict[tuple[int, ...], list[keras.Layer]] = {}
     for node in internals.inbound_nodes(scope):
@@ -223,7 +250,9 @@ def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | N
     for scope, members in around.scopes(tied):
         nodes = internals.inbound_nodes(scope)
         if place.upstream and nodes:
-            layers = around.upstream(nodes[0])  # the first call of a copy is its original's
+            layers = around.upstream(
+                nodes[0]
+            )  # the first call of a copy is its original's
             if partner := _at_address(place.upstream, tied, members, layers):
                 return partner
     return None
@@ -241,7 +270,8 @@ def partners_at_places(
             (layer, partner)
             for layer in around.members.layers
             if (link := link_of(layer)) and isinstance(link.partner, Reference)
-            if (place := link.partner.place) and (partner := at_place(layer, place, around))
+            if (place := link.partner.place)
+            and (partner := at_place(layer, place, around))
         ]
     return []
 
@@ -252,7 +282,11 @@ def _at_address(
     if (len(members.layers), members.places[id(tied)]) != (address.size, address.own):
         return None
     first = list(islice(layers, address.partner + 1))
-    is_same = bool(first) and first[-1] is not tied and _address(tied, members, first) == address
+    is_same = (
+        bool(first)
+        and first[-1] is not tied
+        and _address(tied, members, first) == address
+    )
     return first[-1] if is_same else None
 
 
@@ -262,7 +296,9 @@ def layers_before(
     """The layers a tied one may take inputs from, in ever wider circles, and their partners."""
     for scope in (tied, *around):
         circle = list(internals.upstream_layers(internals.inbound_nodes(scope)))
-        if scope is not tied and not hasattr(scope, "operations"):  # without a graph, all count
+        if scope is not tied and not hasattr(
+            scope, "operations"
+        ):  # without a graph, all count
             circle += internals.flatten_layers(scope)
         layers = [layer for layer in circle if layer is not tied]
         partners = [link.partner for layer in layers if (link := link_of(layer))]
@@ -273,17 +309,27 @@ def likeness_of(partner: keras.Layer) -> Json | None:
     """A layer of Keras's own with the settings of a partner of the user's class, serialised."""
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None
-    base: Any = next(cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras."))
+    base: Any = next(
+        cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras.")
+    )
     if base is keras.Layer:
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")
     config = base.get_config(partner)
-    config = {key: value for key, value in config.items() if not key.endswith(functions)}
-    names = {"module": "keras.layers", "class_name": base.__name__, "registered_name": None}
+    config = {
+        key: value for key, value in config.items() if not key.endswith(functions)
+    }
+    names = {
+        "module": "keras.layers",
+        "class_name": base.__name__,
+        "registered_name": None,
+    }
     return {**names, "config": config}
 
 
-def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()) -> None:
+def find_partner(
+    tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()
+) -> None:
     """Look for the layer tied to: at its place in a copy of its model, else by its name."""
     around = [*homes(tied), *models]
     if reference.place is not None:
@@ -294,21 +340,23 @@ def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...
             tied.refresh(around)
         return
     for layers, partners in layers_before(tied, around):
-        namesakes = find_namesakes(tied, [*layers, *partners], reference.name, reference.class_name)
+        namesakes = find_namesakes(
+            tied, [*layers, *partners], reference.name, reference.class_name
+        )
         if len(namesakes) > 1:
             raise ValueError(
-                f"{tied.label} was copied without '{reference.name}', which it was tied to, "
-                f"and {len(namesakes)} layers of that name stand around it: say which with "
-                "`keras_tied.retie(decoder, encoder)`."
+                f"{tied.label} was copied without '{reference.name}', which it was tied"
+                f" to, and {len(namesakes)} layers of that name stand around it: say"
+                " which with `keras_tied.retie(decoder, encoder)`."
             )
         for partner in namesakes:
             tied.tie_to(partner, around)
             tied._link.doubtful = True
             warnings.warn(
-                f"{tied.label} was copied without '{partner.name}', which it was tied to, and is "
-                "now tied to the layer before it that has this name and kernel shape "
-                f"('{partner.path}'): to tie it to another layer, or to avoid this warning, use "
-                "`keras_tied.retie(decoder, encoder)`.",
+                f"{tied.label} was copied without '{partner.name}', which it was tied"
+                " to, and is now tied to the layer before it that has this name and"
+                f" kernel shape ('{partner.path}'): to tie it to another layer, or to"
+                " avoid this warning, use `keras_tied.retie(decoder, encoder)`.",
                 stacklevel=2,
             )
             return
@@ -325,7 +373,9 @@ def with_other_shape(tied: Any, around: list[keras.Layer]) -> keras.Layer | None
 
 def look_for_another(tied: Any, own: keras.Layer) -> None:
     """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
-    if internals.is_reading_file() or not all(map(internals.holds_numbers, kernel_variables(own))):
+    if internals.is_reading_file() or not all(
+        map(internals.holds_numbers, kernel_variables(own))
+    ):
         return  # the numbers come later, or are elsewhere while Keras trains
     around, strangers = homes(tied), False
     for layers, partners in layers_before(tied, around):
@@ -333,7 +383,11 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
         namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
         for partner in namesakes:
             if _equal_kernels(partner, own):
-                held = [each for home in (tied, *around) for each in internals.flatten_layers(home)]
+                held = [
+                    each
+                    for home in (tied, *around)
+                    for each in internals.flatten_layers(home)
+                ]
                 for layer in held:
                     if (link := link_of(layer)) and link.partner is own:
                         layer.tie_to(partner, around)
@@ -341,24 +395,33 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
         strangers |= any(layer in layers for layer in namesakes)
     if strangers and not tied._link.doubtful:
         warnings.warn(
-            f"{tied.label} was loaded without the layer that it is tied to, and uses the kernel of "
-            f"its file; it is not tied to '{own.name}', which now stands before it with another "
-            "kernel: to tie the two, use `keras_tied.retie(decoder, encoder)`.",
+            f"{tied.label} was loaded without the layer that it is tied to, and uses"
+            f" the kernel of its file; it is not tied to '{own.name}', which now stands"
+            " before it with another kernel: to tie the two, use"
+            " `keras_tied.retie(decoder, encoder)`.",
             stacklevel=2,
         )
         tied._link.doubtful = True
 
 
-def find_namesakes(tied: Any, layers: list[keras.Layer], name: str, kind: str) -> list[keras.Layer]:
+def find_namesakes(
+    tied: Any, layers: list[keras.Layer], name: str, kind: str
+) -> list[keras.Layer]:
     alike = [each for each in internals.drop_repeats(layers) if each.name == name]
-    return [each for each in alike if type(each).__name__ == kind and kernel_fits(tied, each)]
+    return [
+        each
+        for each in alike
+        if type(each).__name__ == kind and kernel_fits(tied, each)
+    ]
 
 
 def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
     if not layer.built:
         return False
     link = link_of(layer)
-    if tied._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
+    if tied._link.kernel_shape is None or (
+        link and isinstance(link.partner, Reference)
+    ):
         return True  # one of the two kernels is not known yet
     return bool(kernel_shape(layer) == tied._link.kernel_shape)
 

@@ -21,37 +21,47 @@ TIES: dict[type[keras.Layer], type[TiedLayer]] = {
 
 INSTEAD: dict[type[keras.Layer], str] = {
     keras.layers.MultiHeadAttention: (
-        "build it from its projections, which are EinsumDense layers, and tie to each of them"
+        "build it from its projections, which are EinsumDense layers, and tie to each"
+        " of them"
     ),
-    keras.layers.Wrapper: "tie to the layer inside it, `.layer`, and wrap the tied layer likewise",
+    keras.layers.Wrapper: (
+        "tie to the layer inside it, `.layer`, and wrap the tied layer likewise"
+    ),
     keras.Model: "tie to its layers one by one, the last first",
     TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
 }
 
 
 @overload
-def tie(layer: keras.Layer, *, untie: Literal[False] = False, **kwargs: Any) -> TiedLayer: ...
+def tie(
+    layer: keras.Layer, *, untie: Literal[False] = False, **kwargs: Any
+) -> TiedLayer: ...
 
 
 @overload
-def tie(layer: keras.Layer, *, untie: Literal[True], **kwargs: Any) -> keras.layers.Dense: ...
+def tie(
+    layer: keras.Layer, *, untie: Literal[True], **kwargs: Any
+) -> keras.layers.Dense: ...
 
 
 def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Layer:
     """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that uses a layer's kernel, transposed.
 
     Args:
-        layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
-            `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D`,
-            `DepthwiseConv2D`, `SeparableConv1D` or `SeparableConv2D`, a layer of a class derived
-            from these, or any other that has been built and has a `kernel` of two axes. Tied to a
+        layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or
+            `Conv3D`, a `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a
+            `DepthwiseConv1D`, `DepthwiseConv2D`, `SeparableConv1D` or
+            `SeparableConv2D`, a layer of a class derived from these, or any other that
+            has been built and has a `kernel` of two axes. Tied to a
             `ReversibleEmbedding`, the tied layer has by default the settings of its
             `reverse=True`: no bias, `reverse_dtype` and `logit_soft_cap`.
-        untie: whether to begin as the transpose and to be free afterwards, as sparse autoencoders
-            do: the result is a `keras.layers.Dense` with a kernel of its own, which has the numbers
-            that the kernel of `layer`, of two axes and built, has now. Defaults to `False`.
-        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on; of the
-            `Dense` with `untie`.
+        untie: whether to begin as the transpose and to be free afterwards, as sparse
+            autoencoders do: the result is a `keras.layers.Dense` with a kernel of its
+                own, which has the numbers
+            that the kernel of `layer`, of two axes and built, has now. Defaults to
+            `False`.
+        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so
+            on; of the `Dense` with `untie`.
 
     Raises:
         ValueError: where no tied layer fits `layer`. It says what to do instead.
@@ -64,12 +74,15 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
     """
     if not isinstance(layer, keras.Layer):
         raise ValueError(
-            f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
-            "the layer object itself, for example `model.get_layer(name)`."
+            f"`tie` takes the layer to tie to; received {layer!r}"
+            f" ({type(layer).__name__}): pass the layer object itself, for example"
+            " `model.get_layer(name)`."
         )
     if untie:
         return _make_transpose(layer, **kwargs)
-    if isinstance(layer, keras.layers.ReversibleEmbedding) and kwargs.get("transpose", True):
+    if isinstance(layer, keras.layers.ReversibleEmbedding) and kwargs.get(
+        "transpose", True
+    ):
         kwargs = {**_reverse_settings(layer), **kwargs}
     for cls, tied in TIES.items():
         if isinstance(layer, cls):
@@ -81,8 +94,8 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
         f"tie to a layer of the classes {', '.join(cls.__name__ for cls in TIES)}",
     )
     raise ValueError(
-        f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one kernel "
-        f"that could be used backwards: {instead}."
+        f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one"
+        f" kernel that could be used backwards: {instead}."
     )
 
 
@@ -91,8 +104,9 @@ def _make_transpose(layer: keras.Layer, **kwargs: Any) -> keras.layers.Dense:
     if shape is None or len(shape) != 2:
         state = "no kernel yet" if not layer.built else f"a kernel of shape {shape}"
         raise ValueError(
-            f"`tie` with untie=True takes a layer with a kernel of two axes; '{layer.name}' "
-            f"({type(layer).__name__}) has {state}: build a Dense or an Embedding first."
+            "`tie` with untie=True takes a layer with a kernel of two axes;"
+            f" '{layer.name}' ({type(layer).__name__}) has {state}: build a Dense or an"
+            " Embedding first."
         )
     dense = keras.layers.Dense(shape[0], **kwargs)
     dense.build((None, shape[1]))
@@ -104,8 +118,9 @@ def _reverse_settings(layer: keras.layers.ReversibleEmbedding) -> dict[str, Any]
     """The arguments of the `TiedDense` that computes what the layer does with `reverse=True`."""
     if not layer.tie_weights:
         raise ValueError(
-            f"'{layer.name}' (ReversibleEmbedding) was made with tie_weights=False and has a "
-            "second kernel for `reverse=True`: make it with tie_weights=True to tie to it."
+            f"'{layer.name}' (ReversibleEmbedding) was made with tie_weights=False and"
+            " has a second kernel for `reverse=True`: make it with tie_weights=True to"
+            " tie to it."
         )
     dtype = layer.reverse_dtype or layer.dtype_policy
     return {"use_bias": False, "logit_soft_cap": layer.logit_soft_cap, "dtype": dtype}
@@ -116,9 +131,12 @@ class Tie(NamedTuple):
 
     Attributes:
         layer: the tied layer.
-        tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
-        layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
-        tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
+        tied_to: the layer whose kernel it uses; None if a copied layer has not met it
+            yet.
+        layer_path: the names of the models and layers that hold `layer`, and its own,
+            with `/`.
+        tied_to_path: likewise of `tied_to`. Where the model does not hold that, its
+            name.
         kernel_shape: None if the kernel is not built yet.
         inside: whether the model holds `tied_to`.
     """
@@ -149,7 +167,9 @@ def ties(model: keras.Layer) -> list[Tie]:
     return _list_ties(paths, paths, [model])
 
 
-Paths = dict[int, tuple[keras.Layer, str]]  # layers by their ids, with the names that lead there
+Paths = dict[
+    int, tuple[keras.Layer, str]
+]  # layers by their ids, with the names that lead there
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
@@ -161,7 +181,9 @@ def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie
         is_built = partner is not None and partner.built
         shape = layer.tied_kernel_shape() if is_built else link.kernel_shape
         _, partner_path = paths.get(id(partner), (None, link.partner.name))
-        listed.append(Tie(layer, partner, path, partner_path, shape, id(partner) in paths))
+        listed.append(
+            Tie(layer, partner, path, partner_path, shape, id(partner) in paths)
+        )
     return listed
 
 
@@ -169,9 +191,9 @@ def assert_tied(model: keras.Layer) -> None:
     """Raise unless every tied layer of a model uses the kernel of a layer of that model.
 
     Raises:
-        ValueError: where a tied layer has not met the layer that it is tied to, is tied to one
-            that the model does not hold, or to one that was found by its name alone; where
-            `model` holds no tied layer, or is not a layer.
+        ValueError: where a tied layer has not met the layer that it is tied to, is tied
+            to one that the model does not hold, or to one that was found by its name
+            alone; where `model` holds no tied layer, or is not a layer.
 
     Examples:
         >>> import keras, keras_tied
@@ -182,10 +204,14 @@ def assert_tied(model: keras.Layer) -> None:
     """
     listed = ties(model)
     if not listed:
-        raise ValueError(f"'{model.name}' holds no tied layer; pass the model that does.")
+        raise ValueError(
+            f"'{model.name}' holds no tied layer; pass the model that does."
+        )
     doubts = [doubt for tie in listed if (doubt := _doubt(model, tie))]
     if doubts:
-        raise ValueError(f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`.")
+        raise ValueError(
+            f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`."
+        )
 
 
 def _doubt(model: keras.Layer, tie: Tie) -> str:
@@ -193,7 +219,10 @@ def _doubt(model: keras.Layer, tie: Tie) -> str:
     if tie.tied_to is None:
         return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
     if tie.layer._link.alone:
-        return f"{name} was loaded without '{tie.tied_to_path}' and has a kernel of its own"
+        return (
+            f"{name} was loaded without '{tie.tied_to_path}' and has a kernel of"
+            " its own"
+        )
     if not tie.inside:
         return f"{name} is tied to '{tie.tied_to_path}', which is not in '{model.name}'"
     if tie.layer._link.doubtful:
@@ -204,18 +233,21 @@ def _doubt(model: keras.Layer, tie: Tie) -> str:
 def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
     """Tie a decoder to an encoder that it has come apart from; return the new ties.
 
-    The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
-    other. Each tied layer of the decoder is tied to the layer of the encoder that has the name of
-    the one it was tied to and the shape of its kernel or, where there is no such, to the only one
-    with a kernel of that shape. A kernel that its own file brought is dropped. All layers are tied,
-    or none. Compile a model anew that was compiled before: its variables are others now.
+    The halves of an autoencoder that were saved, pickled or cloned one by one are not
+    tied to each other. Each tied layer of the decoder is tied to the layer of the
+    encoder that has the name of the one it was tied to and the shape of its kernel or,
+    where there is no such, to the only one with a kernel of that shape. A kernel that
+    its own file brought is dropped. All layers are tied, or none. Compile a model anew
+    that was compiled before: its variables are others now.
 
     Args:
-        decoder: a tied layer, or a model with layers that are tied to others than its own.
+        decoder: a tied layer, or a model with layers that are tied to others than its
+            own.
         encoder: the layer to tie to, or a model with such layers, built.
 
     Raises:
-        ValueError: where a tied layer fits no layer of the encoder, or several, or there is none.
+        ValueError: where a tied layer fits no layer of the encoder, or several, or
+            there is none.
 
     Examples:
         >>> import keras, keras_tied
@@ -230,14 +262,20 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
     _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
     held = flatten_layers(decoder)
     inside = set(map(id, held))
-    tied = [each for each in held if isinstance(each, TiedLayer) and id(each.tied_to) not in inside]
+    tied = [
+        each
+        for each in held
+        if isinstance(each, TiedLayer) and id(each.tied_to) not in inside
+    ]
     if not tied:
         raise ValueError(
-            f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
-            "first, then the encoder."
+            f"'{decoder.name}' holds no layer that is tied to one outside of it; pass"
+            " the decoder first, then the encoder."
         )
     outside = [layer for layer in flatten_layers(encoder) if id(layer) not in inside]
-    kernels = [layer for layer in outside if layer.built and kernel_name(layer) is not None]
+    kernels = [
+        layer for layer in outside if layer.built and kernel_name(layer) is not None
+    ]
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
@@ -255,17 +293,18 @@ def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.
     pairs = zip(kernels, shapes, strict=True)
     given = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
     raise ValueError(
-        f"{tied.label} uses a kernel of shape {tied._link.kernel_shape}, "
-        f"which {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}. "
-        "Pass the encoder that it belongs to, or name the two layers: `retie(layer, layer)`."
+        f"{tied.label} uses a kernel of shape {tied._link.kernel_shape}, which"
+        f" {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}."
+        " Pass the encoder that it belongs to, or name the two layers: `retie(layer,"
+        " layer)`."
     )
 
 
 def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
     """The trainable variables of several models or layers, in their order, each once.
 
-    A decoder lists the kernels that it uses, and its encoder lists them too. An optimizer that is
-    given both lists would move these kernels twice a step.
+    A decoder lists the kernels that it uses, and its encoder lists them too. An
+    optimizer that is given both lists would move these kernels twice a step.
 
     Raises:
         ValueError: where something passed is not a layer.
@@ -279,15 +318,19 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> [variable.path for variable in keras_tied.trainable_variables(encoder, decoder)]
         ['code/kernel', 'code/bias', 'out/bias']
     """
-    lists = [_require_layer(model, "trainable_variables").trainable_variables for model in models]
+    lists = [
+        _require_layer(model, "trainable_variables").trainable_variables
+        for model in models
+    ]
     return _list_once(lists)
 
 
 def variables(*models: keras.Layer) -> list[keras.Variable]:
     """All variables of several models or layers, in their order, each once.
 
-    A decoder's `weights` list the kernels that it uses, and its encoder's list them too: a loop
-    that moves both, such as a moving average of weights by hand, would move these twice.
+    A decoder's `weights` list the kernels that it uses, and its encoder's list them
+    too: a loop that moves both, such as a moving average of weights by hand, would move
+        these twice.
 
     Raises:
         ValueError: where something passed is not a layer.
@@ -299,11 +342,15 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> len(encoder.weights) + len(decoder.weights), len(keras_tied.variables(encoder, decoder))
         (5, 4)
     """
-    return _list_once([_require_layer(model, "variables").variables for model in models])
+    return _list_once(
+        [_require_layer(model, "variables").variables for model in models]
+    )
 
 
 def _list_once(lists: list[list[keras.Variable]]) -> list[keras.Variable]:
-    return list({id(variable): variable for each in lists for variable in each}.values())
+    return list(
+        {id(variable): variable for each in lists for variable in each}.values()
+    )
 
 
 def _require_layer(model: Any, function: str) -> keras.Layer:

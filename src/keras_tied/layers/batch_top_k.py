@@ -10,13 +10,15 @@ from keras import ops
 class BatchTopK(keras.Layer):
     r"""Keeps the `k` times as many largest positive numbers of a batch as it has rows.
 
-    In training, of a batch of n rows, the `k * n` largest numbers are kept, if they are positive,
-    and the others become 0 (Bussmann et al., "BatchTopK sparse autoencoders", 2024, arXiv
-    2412.06410): a row that is hard to describe may use more units than another. In inference, a row
-    does not depend on others: numbers above `threshold` are kept, the running mean of the least
+    In training, of a batch of n rows, the `k * n` largest numbers are kept, if they are
+    positive, and the others become 0 (Bussmann et al., "BatchTopK sparse autoencoders",
+    2024, arXiv 2412.06410): a row that is hard to describe may use more units than
+    another. In inference, a row does not depend on others: numbers above `threshold`
+    are kept, the running mean of the least
     number that was kept in each batch of training, and before training those above 0.
 
-    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype. Of more axes, each
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype. Of more
+    axes, each
     place counts as a row.
 
     Args:
@@ -25,7 +27,8 @@ class BatchTopK(keras.Layer):
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `k` is not an integer from 1 to `units`, or `momentum` not from 0 to 1.
+        ValueError: if `k` is not an integer from 1 to `units`, or `momentum` not from 0
+            to 1.
 
     Examples:
         >>> import keras
@@ -39,8 +42,8 @@ class BatchTopK(keras.Layer):
         super().__init__(**kwargs)
         if not isinstance(k, int) or k < 1:
             raise ValueError(
-                f"BatchTopK '{self.name}' takes as k a number of units, an integer from 1 on; "
-                f"received k={k!r}."
+                f"BatchTopK '{self.name}' takes as k a number of units, an integer from"
+                f" 1 on; received k={k!r}."
             )
         if not 0 <= momentum <= 1:
             raise ValueError(
@@ -54,9 +57,9 @@ class BatchTopK(keras.Layer):
         units = input_shape[-1]
         if units is None or self.k > units:
             raise ValueError(
-                f"BatchTopK '{self.name}' keeps k={self.k} numbers a row along the last axis; "
-                f"received an input of shape {tuple(input_shape)}: feed it codes of {self.k} or "
-                "more units, or choose a smaller k."
+                f"BatchTopK '{self.name}' keeps k={self.k} numbers a row along the last"
+                f" axis; received an input of shape {tuple(input_shape)}: feed it codes"
+                f" of {self.k} or more units, or choose a smaller k."
             )
         self.threshold = self.add_weight((), "zeros", trainable=False, name="threshold")
 
@@ -70,11 +73,15 @@ class BatchTopK(keras.Layer):
         least = ops.maximum(least, 0)
         before, new = self.threshold, ops.cast(least, self.threshold.dtype)
         mean = self.momentum * before + (1 - self.momentum) * new
-        before.assign(ops.where(ops.equal(before, 0), new, mean))  # the first batch sets it
+        before.assign(
+            ops.where(ops.equal(before, 0), new, mean)
+        )  # the first batch sets it
         drop = ops.logical_or(inputs < least, inputs <= 0)  # not NaN, which must show
         return ops.where(drop, ops.zeros_like(inputs), inputs)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

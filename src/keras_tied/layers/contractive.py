@@ -24,26 +24,30 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
 
 
 def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
-    r"""How strongly the code of each row follows the row: the squared norm of its Jacobian.
+    r"""The squared norm of the Jacobian of each row's code by the row.
 
     $$\left\| \frac{\partial h}{\partial x} \right\|_F^2
         = \sum_{j} \sum_{i} \left( \frac{\partial h_j}{\partial x_i} \right)^2$$
 
-    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai et al.,
-    "Contractive auto-encoders: explicit invariance during feature extraction", ICML 2011). For one
-    `Dense` layer with kernel $W$, pre-activation $z$ and activation $f$ (linear, sigmoid, tanh,
-    relu, elu, softplus, softsign or exponential) it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and
-    costs about as much as the layer. Of everything else the exact Jacobian is computed by automatic
-    differentiation, in as many passes through the encoder as a row or a code has numbers, whichever
-    are fewer. The encoder is taken as it is in inference, where rows do not depend on each other;
-    its losses and its state stay untouched. The result can be differentiated by weights and by `x`.
+    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai et
+    al., "Contractive auto-encoders: explicit invariance during feature extraction",
+    ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and activation
+    $f$ (linear, sigmoid, tanh, relu, elu, softplus, softsign or exponential) it is
+    $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer. Of
+    everything else the exact Jacobian is computed by automatic differentiation, in as
+    many passes through the encoder as a row or a code has numbers, whichever are fewer.
+    The encoder is taken as it is in inference, where rows do not depend on each other;
+    its losses and its state stay untouched. The result can be differentiated by weights
+    and by `x`.
 
     Args:
-        encoder: a built layer or model with one input and one output, that maps each row by itself.
+        encoder: a built layer or model with one input and one output, that maps each
+            row by itself.
         x: the rows, `(batch, ...)`; cast to the encoder's compute dtype.
 
     Returns:
-        A tensor of shape `(batch,)`; float32, also for an encoder that computes in half precision.
+        A tensor of shape `(batch,)`; float32, also for an encoder that computes in half
+        precision.
 
     Raises:
         ValueError: if the encoder is not built, or gives several outputs.
@@ -59,8 +63,9 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     """
     if not encoder.built:
         raise ValueError(
-            f"squared_jacobian_norm needs an encoder with weights; '{encoder.name}' "
-            f"({type(encoder).__name__}) is not built: build it, or call it on data, first."
+            f"squared_jacobian_norm needs an encoder with weights; '{encoder.name}'"
+            f" ({type(encoder).__name__}) is not built: build it, or call it on data,"
+            " first."
         )
     path = layer_chain(encoder)
     layer: Any = path[0] if path is not None and len(path) == 1 else encoder
@@ -75,17 +80,20 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 class Contractive(keras.layers.Wrapper):
     """An encoder whose code is held from changing with every small change of its input.
 
-    It gives what the encoder gives, of its input and output shapes. In training it adds `factor`
-    times the mean of `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder
-    of it a contractive one. In inference it adds nothing: a `val_loss` is the reconstruction error
-    alone, and a `loss` is not. A decoder is tied to the encoder, or to a layer of it, and not to
-    this wrapper. Masks reach the encoder, but not its Jacobian, in which masked steps count.
+    It gives what the encoder gives, of its input and output shapes. In training it adds
+    `factor` times the mean of `squared_jacobian_norm` over the batch to the loss, which
+    makes an autoencoder of it a contractive one. In inference it adds nothing: a
+    `val_loss` is the reconstruction error
+    alone, and a `loss` is not. A decoder is tied to the encoder, or to a layer of it,
+    and not to this wrapper. Masks reach the encoder, but not its Jacobian, in which
+    masked steps count.
 
     Args:
-        encoder: a layer or model with one input and one output, which maps each row by itself.
+        encoder: a layer or model with one input and one output, which maps each row by
+            itself.
         factor: what the mean squared norm is multiplied by, 0 or more. Defaults to 0.1.
-        **kwargs: `name` and `trainable` of `keras.layers.Layer`. The encoder computes in the dtype
-            of its own policy, whatever `dtype` says.
+        **kwargs: `name` and `trainable` of `keras.layers.Layer`. The encoder computes
+            in the dtype of its own policy, whatever `dtype` says.
 
     Raises:
         ValueError: if `encoder` is not a layer, or `factor` is negative.
@@ -99,18 +107,22 @@ class Contractive(keras.layers.Wrapper):
         2.4
     """
 
-    def __init__(self, encoder: keras.Layer, factor: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self, encoder: keras.Layer, factor: float = 0.1, **kwargs: Any
+    ) -> None:
         if not isinstance(encoder, keras.Layer):
             raise ValueError(
-                f"Contractive takes a layer or model as its encoder; received {encoder!r} "
-                f"({type(encoder).__name__}): pass the layer object itself."
+                "Contractive takes a layer or model as its encoder; received"
+                f" {encoder!r} ({type(encoder).__name__}): pass the layer object"
+                " itself."
             )
         if not factor >= 0:
             raise ValueError(
-                f"Contractive takes a factor of 0 or more; received factor={factor!r}: a negative "
-                "one would reward a code that changes."
+                f"Contractive takes a factor of 0 or more; received factor={factor!r}:"
+                " a negative one would reward a code that changes."
             )
-        # The encoder casts for itself; the penalty is computed with the variables as they are.
+        # The encoder casts for itself; the penalty is computed with the variables as
+        # they are.
         super().__init__(encoder, autocast=False, **kwargs)
         self.factor = factor
         self.supports_masking = True
@@ -125,7 +137,9 @@ class Contractive(keras.layers.Wrapper):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(self.layer.compute_output_shape(input_shape))
 
     def compute_output_spec(self, inputs: Any, training: bool | None = False) -> Any:
@@ -157,9 +171,9 @@ def _code(encoder: keras.Layer, x: Any) -> Any:
         code = encoder(x)
     if not ops.is_tensor(code):
         raise ValueError(
-            f"squared_jacobian_norm needs an encoder with one output; '{encoder.name}' "
-            f"({type(encoder).__name__}) gives a {type(code).__name__}: make a model of the part "
-            "that gives the code."
+            f"squared_jacobian_norm needs an encoder with one output; '{encoder.name}'"
+            f" ({type(encoder).__name__}) gives a {type(code).__name__}: make a model"
+            " of the part that gives the code."
         )
     return code
 
@@ -168,7 +182,9 @@ def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
     """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
     if keras.backend.backend() == "tensorflow":
         return _with_tensorflow(function, x)
-    library: Any = import_module("jax" if keras.backend.backend() == "jax" else "torch.func")
+    library: Any = import_module(
+        "jax" if keras.backend.backend() == "jax" else "torch.func"
+    )
     code, backward = library.vjp(function, x)
     if _is_narrower(x, code):
         _, forward = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
@@ -197,7 +213,9 @@ def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
 
 def _is_narrower(x: Any, code: Any) -> bool:
     """Whether rows have fewer numbers than codes; a length that is not known is taken as great."""
-    row, code = (math.prod(n or math.inf for n in tensor.shape[1:]) for tensor in (x, code))
+    row, code = (
+        math.prod(n or math.inf for n in tensor.shape[1:]) for tensor in (x, code)
+    )
     return bool(row < code)
 
 

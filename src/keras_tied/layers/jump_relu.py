@@ -9,33 +9,35 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class JumpReLU(keras.Layer):
-    r"""Passes numbers above a threshold, one for each unit, which is learned; the others become 0.
+    r"""Passes numbers above a learned threshold of each unit; the others become 0.
 
     $$y_j = x_j\,H(x_j - \theta_j)$$
 
-    with the Heaviside step $H$ (Rajamanoharan et al., "Jumping ahead: improving reconstruction
-    fidelity with JumpReLU sparse autoencoders", 2024, arXiv 2407.14435). A step has no gradient, so
-    that of the threshold is estimated from the numbers near it:
+    with the Heaviside step $H$ (Rajamanoharan et al., "Jumping ahead: improving
+    reconstruction fidelity with JumpReLU sparse autoencoders", 2024, arXiv 2407.14435).
+    A step has no gradient, so that of the threshold is estimated from the numbers near
+    it:
 
     $$\frac{\partial y_j}{\partial \theta_j} \approx -\frac{\theta_j}{\varepsilon}
         \left[\,|x_j - \theta_j| < \tfrac{\varepsilon}{2}\right], \qquad
     \frac{\partial H(x_j - \theta_j)}{\partial \theta_j} \approx -\frac{1}{\varepsilon}
         \left[\,|x_j - \theta_j| < \tfrac{\varepsilon}{2}\right].$$
 
-    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype. Put behind a linear
-    encoder, with `l0_coefficient`, it makes a sparse autoencoder that chooses by itself how many
-    units describe a row.
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype. Put
+    behind a linear encoder, with `l0_coefficient`, it makes a sparse autoencoder that
+    chooses by itself how many units describe a row.
 
     Args:
         threshold: the thresholds to begin with, above 0. Defaults to 0.001.
-        bandwidth: $\varepsilon$, in the units of `x`: how near a number must be to move its
-            threshold. Defaults to 0.001, for activations whose mean square is 1.
-        l0_coefficient: factor of the penalty that is added to the loss, the number of units of a
-            row that are not 0, averaged over the rows. Defaults to 0.
+        bandwidth: $\varepsilon$, in the units of `x`: how near a number must be to move
+            its threshold. Defaults to 0.001, for activations whose mean square is 1.
+        l0_coefficient: factor of the penalty that is added to the loss, the number of
+            units of a row that are not 0, averaged over the rows. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `threshold` or `bandwidth` is not positive, or `l0_coefficient` negative.
+        ValueError: if `threshold` or `bandwidth` is not positive, or `l0_coefficient`
+            negative.
 
     Examples:
         >>> import keras
@@ -55,9 +57,9 @@ class JumpReLU(keras.Layer):
         super().__init__(**kwargs)
         if not (threshold > 0 and bandwidth > 0 and l0_coefficient >= 0):
             raise ValueError(
-                f"JumpReLU '{self.name}' takes a threshold and a bandwidth above 0 and an "
-                f"l0_coefficient from 0 on; received threshold={threshold}, bandwidth={bandwidth} "
-                f"and l0_coefficient={l0_coefficient}."
+                f"JumpReLU '{self.name}' takes a threshold and a bandwidth above 0 and"
+                f" an l0_coefficient from 0 on; received threshold={threshold},"
+                f" bandwidth={bandwidth} and l0_coefficient={l0_coefficient}."
             )
         self.threshold, self.bandwidth = threshold, bandwidth
         self.l0_coefficient = l0_coefficient
@@ -66,12 +68,16 @@ class JumpReLU(keras.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         # Of the logarithm, as in the paper: a threshold stays positive.
         start = keras.initializers.Constant(math.log(self.threshold))
-        self.log_threshold = self.add_weight((input_shape[-1],), start, name="log_threshold")
+        self.log_threshold = self.add_weight(
+            (input_shape[-1],), start, name="log_threshold"
+        )
 
     def call(self, inputs: Any) -> Any:
         threshold = ops.exp(ops.cast(self.log_threshold, self.compute_dtype))
         closed = inputs <= threshold  # not of NaN, which must show
-        near = ops.cast(ops.abs(inputs - threshold) < self.bandwidth / 2, self.compute_dtype)
+        near = ops.cast(
+            ops.abs(inputs - threshold) < self.bandwidth / 2, self.compute_dtype
+        )
         slope = ops.divide(near, self.bandwidth)
         nothing = threshold - ops.stop_gradient(threshold)  # 0, with a gradient of 1
         if self.l0_coefficient:
@@ -81,7 +87,9 @@ class JumpReLU(keras.Layer):
         outputs = ops.where(closed, ops.zeros_like(inputs), inputs)
         return outputs - ops.stop_gradient(threshold) * slope * nothing
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -13,11 +13,12 @@ class KSparse(keras.Layer):
     $$y_j = \begin{cases} x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
         0 & \text{otherwise} \end{cases}$$
 
-    Put behind a linear encoder, it makes a k-sparse autoencoder (Makhzani & Frey, "k-sparse
-    autoencoders", 2013, arXiv 1312.5663). The largest numbers are kept, not those of largest
-    magnitude; of equal numbers, those that come first. The gradient flows through the numbers that
-    are kept. In inference, `round(alpha * k)` are kept: the paper finds that somewhat more than in
-    training make better features. Input and output are `(batch, ..., units)`, in the compute dtype.
+    Put behind a linear encoder, it makes a k-sparse autoencoder (Makhzani & Frey,
+    "k-sparse autoencoders", 2013, arXiv 1312.5663). The largest numbers are kept, not
+    those of largest magnitude; of equal numbers, those that come first. The gradient
+    flows through the numbers that are kept. In inference, `round(alpha * k)` are kept:
+    the paper finds that somewhat more than in training make better features. Input and
+    output are `(batch, ..., units)`, in the compute dtype.
 
     Args:
         k: how many numbers of a code are kept in training, from 1 to `units`.
@@ -25,7 +26,8 @@ class KSparse(keras.Layer):
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)` below 1.
+        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)`
+            below 1.
 
     Examples:
         >>> import keras
@@ -39,14 +41,14 @@ class KSparse(keras.Layer):
         super().__init__(**kwargs)
         if not isinstance(k, int) or k < 1:
             raise ValueError(
-                f"KSparse '{self.name}' takes as k a number of units, an integer from 1 on; "
-                f"received k={k!r}."
+                f"KSparse '{self.name}' takes as k a number of units, an integer from 1"
+                f" on; received k={k!r}."
             )
         if not round(alpha * k) >= 1:
             raise ValueError(
-                f"KSparse '{self.name}' would keep round(alpha * k) = {round(alpha * k)} numbers "
-                f"in inference; received k={k} and alpha={alpha!r}: an alpha of 1 or somewhat "
-                "more is usual."
+                f"KSparse '{self.name}' would keep round(alpha * k) ="
+                f" {round(alpha * k)} numbers in inference; received k={k} and"
+                f" alpha={alpha!r}: an alpha of 1 or somewhat more is usual."
             )
         self.k, self.alpha = k, alpha
         self.supports_masking = True
@@ -55,9 +57,9 @@ class KSparse(keras.Layer):
         units = input_shape[-1]
         if units is None or self.k > units:
             raise ValueError(
-                f"KSparse '{self.name}' keeps the k={self.k} largest numbers along the last axis; "
-                f"received an input of shape {tuple(input_shape)}: feed it codes of {self.k} or "
-                "more units, or choose a smaller k."
+                f"KSparse '{self.name}' keeps the k={self.k} largest numbers along the"
+                f" last axis; received an input of shape {tuple(input_shape)}: feed it"
+                f" codes of {self.k} or more units, or choose a smaller k."
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: units})
 
@@ -72,7 +74,9 @@ class KSparse(keras.Layer):
         drop = ops.logical_or(inputs < least, later)  # not NaN, which must show
         return ops.where(drop, ops.zeros_like(inputs), inputs)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -18,8 +18,12 @@ CALIBRATED = ("gptq", "awq")
 
 def kernel_name(layer: keras.Layer) -> str | None:
     """The attribute that holds the layer's kernel; None also where `build` is to set it."""
-    # Asked of the class, as a property of a layer that is not built may not be readable.
-    return next((name for name in NAMES if hasattr(type(layer), name) or name in vars(layer)), None)
+    # Asked of the class, as a property of a layer that is not built may not be
+    # readable.
+    return next(
+        (name for name in NAMES if hasattr(type(layer), name) or name in vars(layer)),
+        None,
+    )
 
 
 def kernel_variables(layer: keras.Layer, kind: str = "weights") -> list[keras.Variable]:
@@ -33,8 +37,9 @@ def kernel_of(layer: keras.Layer) -> Any:
     name = kernel_name(layer)
     if name is None:
         raise ValueError(
-            f"Layer '{layer.name}' ({type(layer).__name__}) has no kernel to tie to; tie to a "
-            "layer that has one, such as Dense or Embedding, and build it first."
+            f"Layer '{layer.name}' ({type(layer).__name__}) has no kernel to tie to;"
+            " tie to a layer that has one, such as Dense or Embedding, and build it"
+            " first."
         )
     stored = getattr(layer, name)
     if name == "depthwise_kernel":
@@ -51,15 +56,16 @@ def kernel_of(layer: keras.Layer) -> Any:
         return stored if kernel is None else kernel
     if mode not in ("int8", "int4"):
         raise ValueError(
-            f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer cannot "
-            "read; quantize it as 'int8', 'int4', 'float8', 'gptq' or 'awq', or leave it out with "
-            "`filters`."
+            f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer"
+            " cannot read; quantize it as 'int8', 'int4', 'float8', 'gptq' or 'awq',"
+            " or leave it out with `filters`."
         )
     adapter = _adapter(layer, name)
     stored = ops.cast(stored, layer.compute_dtype)
     if adapter is None:
         return _dequantize(layer, name, stored)
-    # Keras adds the adapter to the integers here, but to the dequantized kernel when it computes.
+    # Keras adds the adapter to the integers here, but to the dequantized kernel when it
+    # computes.
     return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
 
 
@@ -117,23 +123,34 @@ def _adapter(layer: keras.Layer, name: str) -> Any:
     """The low-rank update of a layer on which `enable_lora` was called, else None."""
     if not getattr(layer, "lora_enabled", False):
         return None
-    update = ops.matmul(getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b"))
-    return ops.cast(ops.multiply(update, layer.lora_alpha / layer.lora_rank), layer.compute_dtype)
+    update = ops.matmul(
+        getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b")
+    )
+    return ops.cast(
+        ops.multiply(update, layer.lora_alpha / layer.lora_rank), layer.compute_dtype
+    )
 
 
 def _dequantize(layer: keras.Layer, name: str, stored: Any) -> Any:
     """`stored / scale`, or `(stored - zero) * scale` where rows share scales in groups."""
     scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
-    if isinstance(layer, keras.layers.EinsumDense) and layer.quantization_mode == "int8":
+    if (
+        isinstance(layer, keras.layers.EinsumDense)
+        and layer.quantization_mode == "int8"
+    ):
         return ops.divide(stored, _along_kernel(scale, layer.equation, stored.shape))
-    # In four bits, the kernel of an EinsumDense is a matrix with a column for each scale.
+    # In four bits, the kernel of an EinsumDense is a matrix with a column for each
+    # scale.
     shape = stored.shape
     stored = ops.reshape(stored, (-1, scale.shape[-1])) if name == "kernel" else stored
     zero = getattr(layer, f"{name}_zero", None)
-    # A Dense has one scale a column, grouped along the rows; an Embedding the other way round.
+    # A Dense has one scale a column, grouped along the rows; an Embedding the other way
+    # round.
     group_axis = 0 if name == "kernel" else -1
     if zero is None:
-        return ops.reshape(ops.divide(stored, ops.expand_dims(scale, group_axis)), shape)
+        return ops.reshape(
+            ops.divide(stored, ops.expand_dims(scale, group_axis)), shape
+        )
     groups = ops.cast(layer.g_idx, "int32")
     zero = ops.cast(ops.take(zero, groups, axis=group_axis), layer.compute_dtype)
     scale = ops.take(scale, groups, axis=group_axis)
@@ -146,5 +163,9 @@ def _along_kernel(scale: Any, equation: str, kernel_shape: Sequence[int]) -> Any
     sizes = dict(zip(kernel, kernel_shape, strict=True))
     scaled = [letter for letter in outputs if letter in sizes]
     scale = ops.reshape(scale, [sizes[letter] for letter in scaled])
-    scale = ops.transpose(scale, [scaled.index(letter) for letter in kernel if letter in scaled])
-    return ops.reshape(scale, [size if axis in scaled else 1 for axis, size in sizes.items()])
+    scale = ops.transpose(
+        scale, [scaled.index(letter) for letter in kernel if letter in scaled]
+    )
+    return ops.reshape(
+        scale, [size if axis in scaled else 1 for axis, size in sizes.items()]
+    )

@@ -13,25 +13,31 @@ class Corruption(keras.Layer):
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the share of "
-                f"features that it spoils; received rate={rate!r}."
+                f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the"
+                f" share of features that it spoils; received rate={rate!r}."
             )
         self.rate: float = rate
         self.seed: int | None = seed
-        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
+        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(
+            seed
+        )
         self.supports_masking = True
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training or self.rate <= 0:
             return inputs
         # In half precision too few numbers could be drawn for small rates.
-        draws = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        draws = keras.random.uniform(
+            ops.shape(inputs), dtype="float32", seed=self.seed_generator
+        )
         return self.corrupt(inputs, draws)
 
     def corrupt(self, inputs: Any, draws: Any) -> Any:
         raise NotImplementedError
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -46,9 +52,10 @@ class MaskingNoise(Corruption):
         x_i & \text{otherwise} \end{cases}$$
 
     The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
-    "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
-    trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
-    features by 1 / (1 - rate); here they stay. In inference, inputs of any shape pass unchanged.
+    "Extracting and composing robust features with denoising autoencoders", ICML 2008),
+    which is trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also
+    multiplies the other features by 1 / (1 - rate); here they stay. In inference,
+    inputs of any shape pass unchanged.
 
     Args:
         rate: the probability, from 0 to 1.
@@ -72,14 +79,15 @@ class MaskingNoise(Corruption):
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class SaltAndPepperNoise(Corruption):
-    r"""Sets each feature to the lowest or the highest value with probability `rate`, in training.
+    r"""Sets features to the lowest or the highest value at random, in training.
 
     $$\tilde x_i = \begin{cases} \mathrm{low} & \text{with probability } \mathrm{rate} / 2 \\
         \mathrm{high} & \text{with probability } \mathrm{rate} / 2 \\
         x_i & \text{otherwise} \end{cases}$$
 
-    A corruption for inputs of any shape that lie near two values, such as the pixels of digits
-    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference they pass unchanged.
+    A corruption for inputs of any shape that lie near two values, such as the pixels of
+    digits (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference
+    they pass unchanged.
 
     Args:
         rate: the probability, from 0 to 1.
@@ -100,7 +108,12 @@ class SaltAndPepperNoise(Corruption):
     """
 
     def __init__(
-        self, rate: float, low: float = 0, high: float = 1, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        low: float = 0,
+        high: float = 1,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(rate, seed, **kwargs)
         self.low, self.high = low, high

@@ -9,15 +9,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class PartlyLinear(keras.Layer):
-    r"""Applies an activation to all units but the first few, which it leaves as they are.
+    r"""Applies an activation to all units but the first few.
 
     $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
 
-    A hidden layer that passes as many units unchanged as the code has contains PCA: these units
-    carry the principal components straight to the code and, mirrored, back again, and the others
-    only have to learn what is not a straight line. It is a skip connection (Ripley, "Pattern
-    Recognition and Neural Networks", 1996, section 5.1) without a second path, which can be tied.
-    `mirror` repeats it in the decoder.
+    A hidden layer that passes as many units unchanged as the code has contains PCA:
+    these units carry the principal components straight to the code and, mirrored, back again, and
+    the others only have to learn what is not a straight line. It is a skip connection
+    (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1) without a
+    second path, which can be tied. `mirror` repeats it in the decoder.
 
     Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
@@ -41,8 +41,8 @@ class PartlyLinear(keras.Layer):
         super().__init__(**kwargs)
         if not isinstance(linear_units, int) or linear_units < 0:
             raise ValueError(
-                f"PartlyLinear '{self.name}' takes as linear_units a number of units, an integer "
-                f"from 0 on; received linear_units={linear_units!r}."
+                f"PartlyLinear '{self.name}' takes as linear_units a number of units,"
+                f" an integer from 0 on; received linear_units={linear_units!r}."
             )
         self.activation = keras.activations.get(activation)
         self.linear_units = linear_units
@@ -52,9 +52,10 @@ class PartlyLinear(keras.Layer):
         units = input_shape[-1]
         if units is None or self.linear_units > units:
             raise ValueError(
-                f"PartlyLinear '{self.name}' passes the first linear_units={self.linear_units} "
-                f"along the last axis; received an input of shape {tuple(input_shape)}: feed it "
-                "that many units, or lower linear_units."
+                f"PartlyLinear '{self.name}' passes the first"
+                f" linear_units={self.linear_units} along the last axis; received an"
+                f" input of shape {tuple(input_shape)}: feed it that many units, or"
+                " lower linear_units."
             )
 
     def call(self, inputs: Any) -> Any:
@@ -62,7 +63,9 @@ class PartlyLinear(keras.Layer):
         passes = np.arange(inputs.shape[-1]) < self.linear_units
         return ops.where(passes, inputs, self.activation(inputs))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

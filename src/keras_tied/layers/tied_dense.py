@@ -12,30 +12,36 @@ from keras_tied.layers.tied_layer import TiedLayer
 class TiedDense(TiedLayer):
     r"""A dense layer that uses the kernel of another layer, transposed.
 
-    For a layer tied to with kernel $W$ of shape `(features, units)`, gain $g$ and bias $b$,
+    For a layer tied to with kernel $W$ of shape `(features, units)`, gain $g$ and bias
+    $b$,
 
     $$y = \mathrm{activation}\left(x\,(W \operatorname{diag} g)^\top + b\right)$$
 
-    maps `(batch, ..., units)`, floating point, back to `(batch, ..., features)`. Tied weights halve
-    an autoencoder's parameters and regularise it (Vincent et al., "Extracting and composing robust
-    features with denoising autoencoders", ICML 2008); the gain frees the scale of each unit of the
-    code, which plain tying couples to the scale of its weights. Tied to an `Embedding`, whose
-    embeddings have shape `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press
-    & Wolf, "Using the output embedding to improve language models", EACL 2017). With
-    `transpose=False` it computes $x\,W \operatorname{diag} g$, of shape `(batch, ..., units)`, as
-    the other layer does, with a bias and an activation of its own.
+    maps `(batch, ..., units)`, floating point, back to `(batch, ..., features)`. Tied
+    weights halve an autoencoder's parameters and regularise it (Vincent et al.,
+    "Extracting and composing robust features with denoising autoencoders", ICML 2008);
+    the gain frees the scale of each unit of the code, which plain tying couples to the
+    scale of its weights. Tied to an `Embedding`, whose embeddings have shape
+    `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf,
+    "Using the output embedding to improve language models", EACL 2017). With
+    `transpose=False` it computes $x\,W \operatorname{diag} g$, of shape
+    `(batch, ..., units)`, as the other layer does, with a bias and an activation of its
+    own.
 
     Args:
-        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes, which remains
-            that layer's variable.
+        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes,
+            which remains that layer's variable.
         transpose: whether the kernel is transposed. Defaults to `True`.
-        gain: whether to learn one factor, at first 1, per unit of the code. Defaults to `False`.
+        gain: whether to learn one factor, at first 1, per unit of the code. Defaults to
+            `False`.
         activation: a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer, bias_regularizer, bias_constraint: default to `"zeros"` and none.
-        logit_soft_cap: c in $c \tanh(y / c)$, which bounds the outputs $y$ before the activation,
-            as in `keras.layers.ReversibleEmbedding`. Defaults to none.
-        **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
+        bias_initializer, bias_regularizer, bias_constraint: default to `"zeros"` and
+            none.
+        logit_soft_cap: c in $c \tanh(y / c)$, which bounds the outputs $y$ before the
+            activation, as in `keras.layers.ReversibleEmbedding`. Defaults to none.
+        **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of
+            `keras.layers.Layer`.
 
     Raises:
         ValueError: where `tied_to` has no kernel of two axes, or the shapes do not fit.
@@ -79,10 +85,11 @@ class TiedDense(TiedLayer):
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
             raise ValueError(
-                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
-                f"shape {shape}, so it takes inputs whose last axis is {expected}"
-                f"{', transposed' if self.transpose else ''}; received an input of shape "
-                f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has"
+                f" shape {shape}, so it takes inputs whose last axis is"
+                f" {expected}{', transposed' if self.transpose else ''}; received an"
+                f" input of shape {tuple(input_shape)}: feed it {expected} features, or"
+                " tie it to another layer."
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: expected})
         self.add_own_weights(gain=(shape[1],), bias=(units,))
@@ -91,8 +98,9 @@ class TiedDense(TiedLayer):
         shape = self.tied_kernel_shape()
         if len(shape) != 2:
             raise ValueError(
-                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
-                f"shape {shape}; it needs a kernel of two axes, as Dense and Embedding have."
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has"
+                f" shape {shape}; it needs a kernel of two axes, as Dense and Embedding"
+                " have."
             )
         return shape[0], shape[1]
 
@@ -102,7 +110,8 @@ class TiedDense(TiedLayer):
         return ops.transpose(super().kernel) if self.transpose else super().kernel
 
     def call(self, inputs: Any) -> Any:
-        # The gain scales the code, not the kernel: units numbers a row, not features * units.
+        # The gain scales the code, not the kernel: units numbers a row, not features *
+        # units.
         if self.transpose:
             scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
             outputs = ops.matmul(scaled, ops.transpose(self.tied_kernel()))
@@ -118,6 +127,8 @@ class TiedDense(TiedLayer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "logit_soft_cap": self.logit_soft_cap}
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         features, units = self._matrix_shape()
         return (*input_shape[:-1], features if self.transpose else units)

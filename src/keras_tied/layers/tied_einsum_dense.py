@@ -27,11 +27,18 @@ class Equation(NamedTuple):
 
     def __str__(self) -> str:
         before, after = "..." * self.before, "..." * self.after
-        return f"{before}{self.inputs}{after},{self.kernel}->{before}{self.outputs}{after}"
+        return (
+            f"{before}{self.inputs}{after},{self.kernel}->{before}{self.outputs}{after}"
+        )
 
-    def split(self, input_shape: Sequence[int | None]) -> tuple[Sequence[int | None], ...]:
+    def split(
+        self, input_shape: Sequence[int | None]
+    ) -> tuple[Sequence[int | None], ...]:
         """The sizes of the axes before the letters of the inputs, with letters, and after them."""
-        sizes, count = tuple(input_shape), len(self.inputs)  # not a shape of TensorFlow's
+        sizes, count = (
+            tuple(input_shape),
+            len(self.inputs),
+        )  # not a shape of TensorFlow's
         start = len(sizes) - count if self.before else 0
         return sizes[:start], sizes[start : start + count], sizes[start + count :]
 
@@ -40,29 +47,33 @@ class Equation(NamedTuple):
 class TiedEinsumDense(TiedLayer):
     r"""The adjoint of an `EinsumDense`: it uses the kernel of another layer, backwards.
 
-    The equation is that of the layer tied to with inputs and outputs exchanged: from the kernel
+    The equation is that of the layer tied to with inputs and outputs exchanged: from
+    the kernel
     $W$ of `"abc,cde->abde"`, which projects features `c` to heads `d` of size `e`, it computes
-    `"abde,cde->abc"`. With gain $g$, one factor for each output unit of the kernel, and bias $b$,
+    `"abde,cde->abc"`. With gain $g$, one factor for each output unit of the kernel, and
+    bias $b$,
 
     $$y_{abc} = \mathrm{activation}\left(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\right),$$
 
-    and likewise for other equations. With `transpose=False` it computes what the other layer does,
-    scaled by the gain, with a bias and an activation of its own. It takes the output of the layer
-    tied to, floating point, and gives the shape of its input; if not transposed, the reverse.
+    and likewise for other equations. With `transpose=False` it computes what the other
+    layer does, scaled by the gain, with a bias and an activation of its own. It takes
+    the output of the layer tied to, floating point, and gives the shape of its input;
+    if not transposed, the reverse.
 
     Args:
-        tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.
+        tied_to: the `EinsumDense` whose kernel is used. The kernel remains its
+            variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
-        gain: whether to learn $g$, at first ones, along the axes of the kernel that the output of
-            the layer tied to has. Defaults to `False`.
-        bias_axes: the letters of the output's axes that the bias has. Defaults to those that come
-            from the kernel.
+        gain: whether to learn $g$, at first ones, along the axes of the kernel that the
+            output of the layer tied to has. Defaults to `False`.
+        bias_axes: the letters of the output's axes that the bias has. Defaults to those
+            that come from the kernel.
         **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
 
     Raises:
-        ValueError: where `tied_to` is not an `EinsumDense`, its equation sums over an axis that
-            neither kernel nor outputs have, `bias_axes` names an axis that the output does not
-            have, or the shapes do not fit.
+        ValueError: where `tied_to` is not an `EinsumDense`, its equation sums over an
+            axis that neither kernel nor outputs have, `bias_axes` names an axis that
+            the output does not have, or the shapes do not fit.
 
     Examples:
         >>> import keras
@@ -103,9 +114,10 @@ class TiedEinsumDense(TiedLayer):
         lost = sorted(set(equation.inputs) - set(equation.kernel + equation.outputs))
         if lost:
             raise ValueError(
-                f"{self.label} cannot reconstruct the inputs of '{partner.name}', "
-                f"whose equation '{partner.equation}' sums over the axes {lost} and keeps nothing "
-                "of them: keep them in its output, and sum over them in a layer of its own."
+                f"{self.label} cannot reconstruct the inputs of '{partner.name}', whose"
+                f" equation '{partner.equation}' sums over the axes {lost} and keeps"
+                " nothing of them: keep them in its output, and sum over them in a"
+                " layer of its own."
             )
         return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
 
@@ -113,7 +125,9 @@ class TiedEinsumDense(TiedLayer):
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, _ = equation.split(input_shape)
         letters = enumerate(equation.inputs, len(before))
-        axes = {axis: sizes[letter] for axis, letter in letters if letter in equation.kernel}
+        axes = {
+            axis: sizes[letter] for axis, letter in letters if letter in equation.kernel
+        }
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         units = equation.inputs if self.transpose else equation.outputs
         kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
@@ -121,12 +135,18 @@ class TiedEinsumDense(TiedLayer):
         bias = self._bias_shape(equation, self.compute_output_shape(input_shape))
         self.add_own_weights(gain, bias)
 
-    def _bias_shape(self, equation: Equation, shape: Sequence[int | None]) -> tuple[int, ...]:
+    def _bias_shape(
+        self, equation: Equation, shape: Sequence[int | None]
+    ) -> tuple[int, ...]:
         """The sizes of the output's axes from the first that the bias has, one for the others."""
-        letters = equation.outputs.rjust(len(shape)) if equation.before else equation.outputs
+        letters = (
+            equation.outputs.rjust(len(shape)) if equation.before else equation.outputs
+        )
         axes = self.bias_axes
         if axes is None:
-            axes = "".join(letter for letter in equation.outputs if letter in equation.kernel)
+            axes = "".join(
+                letter for letter in equation.outputs if letter in equation.kernel
+            )
         known = {letter for letter, size in zip(letters, shape, strict=False) if size}
         if not set(axes) <= known:
             raise ValueError(
@@ -146,13 +166,20 @@ class TiedEinsumDense(TiedLayer):
         sizes = dict(zip(equation.kernel, kernel_shape, strict=True))
         _, named, after = equation.split(input_shape)
         given = dict(zip(equation.inputs, named, strict=False))
-        fitting = all(sizes.get(letter) in (None, size) for letter, size in given.items() if size)
-        if not fitting or len(named) != len(equation.inputs) or (after and not equation.after):
+        fitting = all(
+            sizes.get(letter) in (None, size) for letter, size in given.items() if size
+        )
+        if (
+            not fitting
+            or len(named) != len(equation.inputs)
+            or (after and not equation.after)
+        ):
             raise ValueError(
-                f"{self.label} computes '{equation}' with the kernel of "
-                f"'{self.tied_settings().name}', of shape {kernel_shape}; received an input of "
-                f"shape {tuple(input_shape)}: feed it outputs of that layer"
-                f"{'' if self.transpose else ' or inputs as it takes'}, or tie it to another."
+                f"{self.label} computes '{equation}' with the kernel of"
+                f" '{self.tied_settings().name}', of shape {kernel_shape}; received an"
+                f" input of shape {tuple(input_shape)}: feed it outputs of that"
+                f" layer{'' if self.transpose else ' or inputs as it takes'}, or tie it"
+                " to another."
             )
         return {**given, **sizes}
 
@@ -162,16 +189,22 @@ class TiedEinsumDense(TiedLayer):
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, after = equation.split(input_shape)
         shape = (*before, *(sizes[letter] for letter in equation.outputs), *after)
         noted = self.tied_input_shape() if self.transpose else None
         if noted is None or len(noted) != len(shape):
             return shape
-        # The layer tied to may have lost a size, having been told None; its batch size is not ours.
+        # The layer tied to may have lost a size, having been told None; its batch size
+        # is not ours.
         sizes_noted = zip(shape[1:], noted[1:], strict=True)
-        return (shape[0], *(size if size is not None else known for size, known in sizes_noted))
+        return (
+            shape[0],
+            *(size if size is not None else known for size, known in sizes_noted),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bias_axes": self.bias_axes}

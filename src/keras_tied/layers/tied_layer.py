@@ -12,7 +12,12 @@ from keras import ops
 
 from keras_tied import _keras_internals as internals
 from keras_tied.layers import _partner as partners
-from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_shape, kernel_variables
+from keras_tied.layers.kernel import (
+    kernel_name,
+    kernel_of,
+    kernel_shape,
+    kernel_variables,
+)
 
 QUANTIZED = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
 """The layers with a kernel that Keras quantises."""
@@ -24,8 +29,8 @@ class TiedLayer(internals.CallObserver):
     """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `PARTNERS` are
-    the classes that it can be tied to; none for any with a kernel.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
+    `PARTNERS` are the classes that it can be tied to; none for any with a kernel.
     """
 
     PARTNERS: tuple[type[keras.Layer], ...] = ()
@@ -64,20 +69,22 @@ class TiedLayer(internals.CallObserver):
             return tied_to
         if not isinstance(tied_to, keras.Layer):
             raise ValueError(
-                f"{self.label} can be tied to a Keras layer; received "
-                f"tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer object itself, "
-                "for example `model.get_layer(name)`."
+                f"{self.label} can be tied to a Keras layer; received"
+                f" tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer"
+                " object itself, for example `model.get_layer(name)`."
             )
         if tied_to.built and kernel_name(tied_to) is None:
             raise ValueError(
-                f"{self.label} cannot be tied to '{tied_to.name}' ({type(tied_to).__name__}), "
-                "which has no kernel; tie it to a layer that has one, such as Dense or Embedding."
+                f"{self.label} cannot be tied to '{tied_to.name}'"
+                f" ({type(tied_to).__name__}), which has no kernel; tie it to a layer"
+                " that has one, such as Dense or Embedding."
             )
         if self.PARTNERS and not isinstance(tied_to, self.PARTNERS):
             names = ", ".join(cls.__name__ for cls in self.PARTNERS)
             raise ValueError(
-                f"{self.label} can be tied to a layer of class {names}; received '{tied_to.name}', "
-                f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
+                f"{self.label} can be tied to a layer of class {names}; received"
+                f" '{tied_to.name}', a {type(tied_to).__name__}: see `keras_tied.tie`"
+                " for the layer that ties to it."
             )
         return tied_to
 
@@ -90,15 +97,20 @@ class TiedLayer(internals.CallObserver):
         """The layer tied to, looked for in these models as well if it has not been met yet."""
         if self._link.owner() is not self:
             raise ValueError(
-                f"{self.label} was copied attribute by attribute, and would go on using the kernel "
-                "of the original: copy the model with `keras.models.clone_model`, or save and load "
-                "it, instead of with nnx.clone or nnx.merge."
+                f"{self.label} was copied attribute by attribute, and would go on using"
+                " the kernel of the original: copy the model with"
+                " `keras.models.clone_model`, or save and load it, instead of with"
+                " nnx.clone or nnx.merge."
             )
         if isinstance(self._link.partner, partners.Reference):
             partners.find_partner(self, self._link.partner, models)
         elif self._link.alone:
             partners.look_for_another(self, self._link.partner)
-        return None if isinstance(self._link.partner, partners.Reference) else self._link.partner
+        return (
+            None
+            if isinstance(self._link.partner, partners.Reference)
+            else self._link.partner
+        )
 
     def tie_to(self, partner: keras.Layer, around: Iterable[keras.Layer]) -> None:
         """Use the kernel of a layer; `around` are models that hold this one."""
@@ -106,7 +118,11 @@ class TiedLayer(internals.CallObserver):
         self.refresh(around)
 
     def use(self, partner: keras.Layer) -> None:
-        self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
+        self._link.partner, self._link.alone, self._link.doubtful = (
+            partner,
+            False,
+            False,
+        )
         partners.Link.changes += 1
 
     def refresh(self, around: Iterable[keras.Layer]) -> None:
@@ -131,7 +147,11 @@ class TiedLayer(internals.CallObserver):
     def kernel_layer(self) -> keras.Layer | None:
         """What Keras saves and loads as a part of this layer, unless it has done so already."""
         partner, half = self.tied_to, internals.model_being_loaded()
-        if half is not None and partner is not None and self._is_elsewhere(partner, half):
+        if (
+            half is not None
+            and partner is not None
+            and self._is_elsewhere(partner, half)
+        ):
             bias = getattr(partner, "bias", None)
             self._link.bias = None if bias is None else internals.stored_numbers(bias)
         return partner
@@ -140,7 +160,8 @@ class TiedLayer(internals.CallObserver):
     def kernel_layer_is_loaded(self) -> None:
         """Give the layer tied to back its bias, which is no part of a half that was loaded alone.
 
-        Keras asks for all attributes in alphabetical order, and loads each before the next.
+        Keras asks for all attributes in alphabetical order, and loads each before the
+        next.
         """
         partner: Any = self.tied_to
         if self._link.bias is not None:
@@ -160,8 +181,9 @@ class TiedLayer(internals.CallObserver):
             shape = kernel_shape(partner) if partner.built else None
             if shape is None:
                 raise ValueError(
-                    f"{self.label} is tied to '{partner.name}' ({type(partner).__name__}), which "
-                    f"has no kernel yet: build or call '{partner.name}' before '{self.name}'."
+                    f"{self.label} is tied to '{partner.name}'"
+                    f" ({type(partner).__name__}), which has no kernel yet: build or"
+                    f" call '{partner.name}' before '{self.name}'."
                 )
             self._link.kernel_shape = shape
         return self._link.kernel_shape
@@ -170,7 +192,11 @@ class TiedLayer(internals.CallObserver):
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
         kernel = kernel_of(self._require_partner())
         in_doubt = self._link.alone and not self._link.doubtful
-        if in_doubt and internals.tracks_gradient(kernel) and not internals.in_training_loop():
+        if (
+            in_doubt
+            and internals.tracks_gradient(kernel)
+            and not internals.in_training_loop()
+        ):
             kernel = self._warn_when_trained(kernel)
         return ops.cast(kernel, self.compute_dtype)
 
@@ -183,16 +209,19 @@ class TiedLayer(internals.CallObserver):
                 if not self._link.doubtful:
                     self._link.doubtful = True
                     warnings.warn(
-                        f"{self.label} was loaded without '{self._link.partner.name}', which it "
-                        "was tied to, and trains a kernel of its own now: if an encoder trains "
-                        "with it, tie the two first with `keras_tied.retie(decoder, encoder)`.",
+                        f"{self.label} was loaded without '{self._link.partner.name}',"
+                        " which it was tied to, and trains a kernel of its own now: if"
+                        " an encoder trains with it, tie the two first with"
+                        " `keras_tied.retie(decoder, encoder)`.",
                         stacklevel=2,
                     )
                 return gradients[0] if upstream is None else upstream
 
             return ops.copy(kernel), gradient
 
-        return same(ops.add(kernel, 0))  # a variable is not a function's argument everywhere
+        return same(
+            ops.add(kernel, 0)
+        )  # a variable is not a function's argument everywhere
 
     def tied_settings(self) -> keras.Layer:
         """The layer tied to or, while it has not been met, one with its settings, not built."""
@@ -215,7 +244,9 @@ class TiedLayer(internals.CallObserver):
         kernel = self.tied_kernel()
         if self.gain is None:
             return kernel
-        return ops.multiply(kernel, self.lay_gain(ops.cast(self.gain, self.compute_dtype), kernel))
+        return ops.multiply(
+            kernel, self.lay_gain(ops.cast(self.gain, self.compute_dtype), kernel)
+        )
 
     def lay_gain(self, gain: Any, kernel: Any) -> Any:
         """The gain in a shape that is broadcast along the kernel."""
@@ -229,16 +260,17 @@ class TiedLayer(internals.CallObserver):
         changed = partners.with_other_shape(self, around)
         if changed is not None:
             raise ValueError(
-                f"{self.label} was made for a kernel of shape {self._link.kernel_shape}, and "
-                f"'{changed.name}', which it is tied to, has one of shape {kernel_shape(changed)} "
-                f"in {place}: where widths change, make the tied layer anew, with "
-                "`keras_tied.tie(layer)` or `keras_tied.mirror(encoder)`."
+                f"{self.label} was made for a kernel of shape"
+                f" {self._link.kernel_shape}, and '{changed.name}', which it is tied"
+                f" to, has one of shape {kernel_shape(changed)} in {place}: where"
+                " widths change, make the tied layer anew, with"
+                " `keras_tied.tie(layer)` or `keras_tied.mirror(encoder)`."
             )
         raise ValueError(
-            f"{self.label} is tied to layer '{reference.name}' with a kernel of shape "
-            f"{self._link.kernel_shape}, and no such layer was found in {place}: call, clone or "
-            f"rebuild the model that holds both '{reference.name}' and '{self.name}', or tie them "
-            "with `keras_tied.retie(decoder, encoder)`."
+            f"{self.label} is tied to layer '{reference.name}' with a kernel of shape"
+            f" {self._link.kernel_shape}, and no such layer was found in {place}: call,"
+            f" clone or rebuild the model that holds both '{reference.name}' and"
+            f" '{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
         )
 
     def add_own_weights(self, gain: tuple[int, ...], bias: tuple[int, ...]) -> None:
@@ -246,8 +278,13 @@ class TiedLayer(internals.CallObserver):
         if self.use_gain:
             self.gain = self.add_weight(gain, "ones", name="gain")
         if self.use_bias:
-            rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
-            self.bias = self.add_weight(bias, self.bias_initializer, name="bias", **rules)
+            rules = {
+                "regularizer": self.bias_regularizer,
+                "constraint": self.bias_constraint,
+            }
+            self.bias = self.add_weight(
+                bias, self.bias_initializer, name="bias", **rules
+            )
 
     @property
     def trainable(self) -> bool:
@@ -269,7 +306,9 @@ class TiedLayer(internals.CallObserver):
     def weights(self) -> list[keras.Variable]:
         return self._with_partner(super().weights, "weights")
 
-    def _with_partner(self, own: list[keras.Variable], kind: str) -> list[keras.Variable]:
+    def _with_partner(
+        self, own: list[keras.Variable], kind: str
+    ) -> list[keras.Variable]:
         partner = self.tied_to if hasattr(self, "_link") else None
         if partner is None:
             return own
@@ -287,40 +326,61 @@ class TiedLayer(internals.CallObserver):
             return
         if not any(variable.trainable for variable in kernel_variables(partner)):
             return
-        kernels = [each for each in held if kernel_name(each) and not partners.link_of(each)]
+        kernels = [
+            each for each in held if kernel_name(each) and not partners.link_of(each)
+        ]
         fitting = [each.name for each in kernels if self._has_shape_of_kernel(each)]
         if not self.trainable:
-            what = f"{self.label} is frozen, and '{model.name}' trains the kernel that it uses"
+            what = (
+                f"{self.label} is frozen, and '{model.name}' trains the kernel that it"
+                " uses"
+            )
             advice = f"freeze '{partner.name}' as well"
         elif fitting:
-            what = f"'{model.name}' trains the kernel of '{fitting[0]}' and, through {self.label}, "
+            what = (
+                f"'{model.name}' trains the kernel of '{fitting[0]}' and, through"
+                f" {self.label}, "
+            )
             what += "another of that shape"
             advice = "tie them with `keras_tied.retie(decoder, encoder)`"
         else:
             return
         self._link.apart = True
         warnings.warn(
-            f"{what}, of '{partner.name}', which '{model.name}' does not hold: {advice}.",
+            f"{what}, of '{partner.name}', which '{model.name}' does not hold:"
+            f" {advice}.",
             stacklevel=2,
         )
 
     def _has_shape_of_kernel(self, layer: keras.Layer) -> bool:
-        # Of its variables: Keras's JAX trainer has taken away what a kernel is computed from.
-        return any(tuple(v.shape) == self._link.kernel_shape for v in kernel_variables(layer))
+        # Of its variables: Keras's JAX trainer has taken away what a kernel is computed
+        # from.
+        return any(
+            tuple(v.shape) == self._link.kernel_shape for v in kernel_variables(layer)
+        )
 
     def _warn_of_a_second_listing(self, partner: keras.Layer) -> None:
         read = internals.reader_of_variables()
-        if not read or read[0] not in LISTS or partner in internals.flatten_layers(read[1]):
+        if (
+            not read
+            or read[0] not in LISTS
+            or partner in internals.flatten_layers(read[1])
+        ):
             return
         name, model = read
-        if name == "losses" and not any(each.regularizer for each in kernel_variables(partner)):
+        if name == "losses" and not any(
+            each.regularizer for each in kernel_variables(partner)
+        ):
             return
-        for link in filter(None, map(partners.link_of, internals.flatten_layers(model))):
+        for link in filter(
+            None, map(partners.link_of, internals.flatten_layers(model))
+        ):
             link.listed = True  # one warning a model is enough
         warnings.warn(
-            f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which "
-            f"'{self.name}' is tied to, and the model that holds '{partner.name}' counts it too: "
-            f"where both are used, `keras_tied.trainable_variables(*models)` lists each once.",
+            f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which"
+            f" '{self.name}' is tied to, and the model that holds '{partner.name}'"
+            " counts it too: where both are used,"
+            " `keras_tied.trainable_variables(*models)` lists each once.",
             stacklevel=2,
         )
 
@@ -336,17 +396,23 @@ class TiedLayer(internals.CallObserver):
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(*args, **kwargs)
 
-    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+    def quantize(
+        self, mode: Any = None, type_check: bool = True, config: Any = None
+    ) -> None:
         """Nothing to do: the kernel is quantised in the layer that it belongs to, or a warning."""
         partner = self.tied_to
         if partner is None or getattr(partner, "quantization_mode", None) is not None:
             return
-        if any(partner in internals.flatten_layers(model) for model in internals.callers(self)):
+        if any(
+            partner in internals.flatten_layers(model)
+            for model in internals.callers(self)
+        ):
             return  # whose turn comes
         if isinstance(partner, QUANTIZED):
             warnings.warn(
-                f"{self.label} computes with the kernel of '{partner.name}', which is not "
-                f"quantized: quantize '{partner.name}', or the model that holds it.",
+                f"{self.label} computes with the kernel of '{partner.name}', which is"
+                f" not quantized: quantize '{partner.name}', or the model that"
+                " holds it.",
                 stacklevel=2,
             )
 
@@ -366,23 +432,39 @@ class TiedLayer(internals.CallObserver):
     def _tie_config(self) -> dict[str, Any]:
         partner, alone = self.tied_to or self._link.partner, False
         if isinstance(partner, partners.Reference):
-            serialized, likeness, place = partner.serialized, partner.likeness, partner.place
+            serialized, likeness, place = (
+                partner.serialized,
+                partner.likeness,
+                partner.place,
+            )
         else:
             serialized = keras.saving.serialize_keras_object(partner)
             if partner.built:
                 self.tied_kernel_shape()
             around = partners.survey_original(self)
-            likeness, place = partners.likeness_of(partner), partners.locate(self, partner, around)
+            likeness, place = (
+                partners.likeness_of(partner),
+                partners.locate(self, partner, around),
+            )
             alone = around.brings_partner(self, partner)
-            others = [each for each in around.members.layers if each not in (partner, self)]
+            others = [
+                each for each in around.members.layers if each not in (partner, self)
+            ]
             mistakable = others if place is None and not around.saved else []
-            if partners.find_namesakes(self, mistakable, partner.name, type(partner).__name__):
+            if partners.find_namesakes(
+                self, mistakable, partner.name, type(partner).__name__
+            ):
                 raise ValueError(
-                    f"{self.label} is tied to layer '{partner.name}', and the model that is copied "
-                    "holds another layer of that name and kernel shape instead, which a copy would "
-                    "be tied to: copy the model that holds both, or give the two different names."
+                    f"{self.label} is tied to layer '{partner.name}', and the model"
+                    " that is copied holds another layer of that name and kernel shape"
+                    " instead, which a copy would be tied to: copy the model that"
+                    " holds both, or give the two different names."
                 )
-        copied = {"tied_to": serialized, "place": place and place.to_json(), "likeness": likeness}
+        copied = {
+            "tied_to": serialized,
+            "place": place and place.to_json(),
+            "likeness": likeness,
+        }
         return {**copied, "kernel_shape": self._link.kernel_shape, "alone": alone}
 
     @classmethod
@@ -390,9 +472,13 @@ class TiedLayer(internals.CallObserver):
         """A layer that meets its partner at its place in a model, or (`alone`) brings its own."""
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
-        alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))
+        alone, place, likeness = (
+            config.pop(key) for key in ("alone", "place", "likeness")
+        )
         place = None if place is None else partners.Place.from_json(place)
-        partner: keras.Layer | partners.Reference = partners.Reference(serialized, place, likeness)
+        partner: keras.Layer | partners.Reference = partners.Reference(
+            serialized, place, likeness
+        )
         if alone:
             partner = keras.saving.deserialize_keras_object(serialized)
             partner.trainable = config["trainable"]

@@ -45,16 +45,16 @@ class UnitCounter:
 class UnitActivity(keras.Layer):
     """Passes a code on; counts, in training, how many of its units are active, and how many dead.
 
-    `counter.active_units` is the running mean of how many numbers of a row's code are not 0 (L0),
-    over about 100 batches, and `counter.dead_units` the number of units that were 0 for every row
-    of the last `window` batches. The callback `keras_tied.training.CountUnits` writes both into the
-    logs after each epoch.
+    `counter.active_units` is the running mean of how many numbers of a row's code are
+    not 0 (L0), over about 100 batches, and `counter.dead_units` the number of units
+    that were 0 for every row of the last `window` batches. The callback
+    `keras_tied.training.CountUnits` writes both into the logs after each epoch.
 
     Input and output shape: `(batch, ..., units)`.
 
     Args:
-        window: after how many batches without activity a unit counts as dead. Defaults to 1,000, as
-            in SAELens.
+        window: after how many batches without activity a unit counts as dead. Defaults
+            to 1,000, as in SAELens.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
@@ -82,7 +82,9 @@ class UnitActivity(keras.Layer):
             self.counter.count(inputs)
         return inputs
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -91,35 +93,38 @@ class UnitActivity(keras.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class AuxK(keras.layers.Wrapper):
-    r"""A decoder of a sparse code that revives dead units: they are asked for what is left over.
+    r"""A decoder of a sparse code that asks dead units for what is left over.
 
     In training,
 
     $$\mathrm{coefficient} \cdot \min\left(1, \frac{d}{k}\right)
         \cdot \operatorname{mean}\left((x - \hat x - D z)^2\right)$$
 
-    is added to the loss: of the $d$ dead units the `k` of a row's largest scores, $z$, decoded
-    without a bias, shall give what the reconstruction $\hat x$ lacks, which is held fixed (Gao et
-    al., "Scaling and evaluating sparse autoencoders", 2024, arXiv 2406.04093, A.2; the factor of
-    fewer dead units than `k` as in SAELens). A unit is dead that was 0 for every row of the last
-    `window` batches of training. While none is, it costs nothing. `counter` is that of
-    `UnitActivity`.
+    is added to the loss: of the $d$ dead units the `k` of a row's largest scores, $z$,
+    decoded
+    without a bias, shall give what the reconstruction $\hat x$ lacks, which is held
+    fixed (Gao et al., "Scaling and evaluating sparse autoencoders", 2024, arXiv
+    2406.04093, A.2; the factor of fewer dead units than `k` as in SAELens). A unit is
+    dead that was 0 for every row of the last `window` batches of training. While none
+    is, it costs nothing. `counter` is that of `UnitActivity`.
 
-    It is called with the code, with the rows and with the scores of all units, which the code is
-    taken from, and gives what the decoder gives: `(batch, ..., features)`.
+    It is called with the code, with the rows and with the scores of all units, which
+    the code is taken from, and gives what the decoder gives: `(batch, ..., features)`.
 
     Args:
         decoder: a linear layer, from `(batch, ..., units)` to `(batch, ..., features)`.
-        k: how many dead units of a row. Defaults to half as many as the rows have features.
-        coefficient: the factor of what is added to the loss. Defaults to 1/32, as in the paper.
-        window: after how many batches without activity a unit counts as dead. Defaults to 1,000, as
-            in SAELens.
-        **kwargs: `name` and `trainable` of `keras.layers.Layer`. The decoder computes in the dtype
-            of its own policy.
+        k: how many dead units of a row. Defaults to half as many as the rows have
+            features.
+        coefficient: the factor of what is added to the loss. Defaults to 1/32, as in
+            the paper.
+        window: after how many batches without activity a unit counts as dead. Defaults
+            to 1,000, as in SAELens.
+        **kwargs: `name` and `trainable` of `keras.layers.Layer`. The decoder computes
+            in the dtype of its own policy.
 
     Raises:
-        ValueError: if `decoder` is not a layer, `k` or `window` not an integer from 1 on, or
-            `coefficient` negative.
+        ValueError: if `decoder` is not a layer, `k` or `window` not an integer from 1
+            on, or `coefficient` negative.
 
     Examples:
         >>> import keras
@@ -153,15 +158,19 @@ class AuxK(keras.layers.Wrapper):
         super().__init__(decoder, autocast=False, **kwargs)
         if k is not None and (not isinstance(k, int) or k < 1):
             raise ValueError(
-                f"AuxK '{self.name}' takes as k a number of units, an integer from 1 on, or None; "
-                f"received k={k!r}."
+                f"AuxK '{self.name}' takes as k a number of units, an integer from 1"
+                f" on, or None; received k={k!r}."
             )
         if not coefficient >= 0:
             raise ValueError(
                 f"AuxK '{self.name}' takes a coefficient of 0 or more; received "
                 f"coefficient={coefficient!r}."
             )
-        self.k, self.coefficient, self.window = k, coefficient, check_window(self, window)
+        self.k, self.coefficient, self.window = (
+            k,
+            coefficient,
+            check_window(self, window),
+        )
 
     def build(
         self,
@@ -171,20 +180,23 @@ class AuxK(keras.layers.Wrapper):
     ) -> None:
         if scores_shape[-1] != code_shape[-1]:
             raise ValueError(
-                f"AuxK '{self.name}' takes the scores of all units of the code; received a code of "
-                f"shape {tuple(code_shape)} and scores of shape {tuple(scores_shape)}."
+                f"AuxK '{self.name}' takes the scores of all units of the code;"
+                f" received a code of shape {tuple(code_shape)} and scores of shape"
+                f" {tuple(scores_shape)}."
             )
         if not self.layer.built:
             self.layer.build(code_shape)
         features = self.layer.compute_output_shape(code_shape)[-1]
         if rows_shape[-1] != features:
             raise ValueError(
-                f"AuxK '{self.name}' takes the rows that its decoder reconstructs, of {features} "
-                f"features; received rows of shape {tuple(rows_shape)}."
+                f"AuxK '{self.name}' takes the rows that its decoder reconstructs, of"
+                f" {features} features; received rows of shape {tuple(rows_shape)}."
             )
         self.counter = UnitCounter(self, code_shape[-1], self.window)
 
-    def call(self, code: Any, rows: Any, scores: Any, training: bool | None = False) -> Any:
+    def call(
+        self, code: Any, rows: Any, scores: Any, training: bool | None = False
+    ) -> Any:
         outputs = self.layer(code)
         if not training:
             return outputs
@@ -204,7 +216,9 @@ class AuxK(keras.layers.Wrapper):
         units = scores.shape[-1]
         k = min(self.k or max(1, lacks.shape[-1] // 2), units)
         candidates = ops.where(dead, scores, ops.full_like(scores, -float("inf")))
-        least = ops.min(ops.top_k(ops.stop_gradient(candidates), k)[0], axis=-1, keepdims=True)
+        least = ops.min(
+            ops.top_k(ops.stop_gradient(candidates), k)[0], axis=-1, keepdims=True
+        )
         chosen = ops.logical_and(dead, scores >= least)
         revived = self.layer(ops.where(chosen, scores, ops.zeros_like(scores)))
         bias = self.layer(ops.zeros_like(scores[:1]))
@@ -230,7 +244,7 @@ def check_window(layer: keras.Layer, window: int) -> int:
     """The window of a layer, if it is a number of batches."""
     if not isinstance(window, int) or window < 1:
         raise ValueError(
-            f"{type(layer).__name__} '{layer.name}' takes as window a number of batches, an "
-            f"integer from 1 on; received window={window!r}."
+            f"{type(layer).__name__} '{layer.name}' takes as window a number of"
+            f" batches, an integer from 1 on; received window={window!r}."
         )
     return window

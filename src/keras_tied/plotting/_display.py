@@ -26,30 +26,37 @@ _LONGEST = 30  # characters of a label or of a feature's name
 class AutoencoderDisplay:
     """The input, the code and the reconstruction of some rows, and the cost by epoch.
 
-    Each pair of a code of three to six units is drawn, the first two units of a wider one, and a
-    single unit against the error of the row. A single feature is drawn against the row number.
-    Input and reconstruction have the same scale. More than 10,000 rows are drawn as a density and a
-    random sample of points; the figure says how many lie far outside of its panels. The 20 most
-    frequent labels differ in colour and marker; more than 10 different numbers are shades.
+    Each pair of a code of three to six units is drawn, the first two units of a wider
+    one, and a single unit against the error of the row. A single feature is drawn
+    against the row number. Input and reconstruction have the same scale. More than
+    10,000 rows are drawn as a density and a random sample of points; the figure says
+    how many lie far outside of its panels. The 20 most frequent labels differ in colour
+    and marker; more than 10 different numbers are shades.
 
     Args:
-        X, reconstruction: (n, features) the rows before and after, with NaN where one is missing.
+        X, reconstruction: (n, features) the rows before and after, with NaN where one
+            is missing.
         code: (n, components) their code.
-        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as Keras gives it;
-            either may be missing or empty. Defaults to none.
-        y: (n,) labels, numbers or texts, None or NaN where one is missing. Defaults to none.
-        errors: (n,) the error of each row. Defaults to the mean squared error of its features.
-        pca_error: The error of a PCA with as many components, drawn as a line. Defaults to none.
+        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as Keras
+            gives it; either may be missing or empty. Defaults to none.
+        y: (n,) labels, numbers or texts, None or NaN where one is missing. Defaults to
+            none.
+        errors: (n,) the error of each row. Defaults to the mean squared error of its
+            features.
+        pca_error: The error of a PCA with as many components, drawn as a line. Defaults
+            to none.
         feature_names: A name for each feature. Defaults to "feature 1", ...
         label_name: The name of the labels. Defaults to "label".
-        plane: ``"principal"``, the default, draws more than two features as the first two principal
-            components of the standardised features, ``"features"`` as the first two.
+        plane: ``"principal"``, the default, draws more than two features as the first
+            two principal components of the standardised features, ``"features"`` as the
+            first two.
 
     Attributes:
         figure_, axes_: The figure, after `plot`, and its (2, 2) axes.
 
     Raises:
-        ValueError: If an array has not one row per row of X, or y not one label per row.
+        ValueError: If an array has not one row per row of X, or y not one label per
+            row.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -79,7 +86,9 @@ class AutoencoderDisplay:
         self.history: History = {} if history is None else dict(history)
         self.y: Array | None = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
-            raise ValueError(f"y has the shape {self.y.shape}; give one label per row of X.")
+            raise ValueError(
+                f"y has the shape {self.y.shape}; give one label per row of X."
+            )
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
             present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
@@ -113,8 +122,12 @@ class AutoencoderDisplay:
         """
         kwargs.setdefault("history", drawing.collect_history(estimator))
         kwargs.setdefault("errors", estimator.reconstruction_error(X))
-        kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
-        return cls(X, estimator.transform(X), estimator.reconstruct(X), **kwargs).plot(figure)
+        kwargs.setdefault(
+            "feature_names", getattr(estimator, "feature_names_in_", None)
+        )
+        return cls(X, estimator.transform(X), estimator.reconstruct(X), **kwargs).plot(
+            figure
+        )
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the four panels into an empty Matplotlib figure, or None for `new_figure`.
@@ -137,19 +150,28 @@ class AutoencoderDisplay:
             names = [f"feature {i + 1}" for i in range(n_features)]
         names = [format_value(name, _LONGEST) for name in names]
         plane = drawing.fit_plane(self.X, names, self.plane == "principal")
-        rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
+        rows, reconstructions = (
+            plane.project(self.X),
+            plane.project(self.reconstruction),
+        )
         view = drawing.choose_view(np.concatenate([rows, reconstructions]))
         is_outside = _figure.scatter(input_axes, rows, labels, view)
-        is_outside |= _figure.scatter(reconstruction_axes, reconstructions, labels, view)
+        is_outside |= _figure.scatter(
+            reconstruction_axes, reconstructions, labels, view
+        )
         _figure.label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
-        _figure.label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
+        _figure.label_axes(
+            code_axes, f"Encoded data, {n_components}-D", "unit 1", second
+        )
         if 2 < n_components <= drawing.MOST_UNITS:
             is_outside |= _figure.scatter_pairs(code_axes, self.code, labels)
         else:
             pair = drawing.pair_with_errors(self.code, self.errors)
             is_outside |= _figure.scatter(code_axes, pair[:, :2], labels)
-        _figure.label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
+        _figure.label_axes(
+            reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names
+        )
         if labels is not None:
             title = format_value(self.label_name, _LONGEST)
             _figure.draw_key(self.figure_, input_axes, labels, title)
@@ -176,7 +198,8 @@ def four_panels(
 ) -> Figure:
     """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its `pca_error`.
+    The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its
+    `pca_error`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -185,39 +208,68 @@ def four_panels(
         ['Incoming data, 2-D', 'Encoded data, 2-D', 'Decoded data, 2-D', 'Cost']
     """
     looks: dict[str, Any] = {"y": y, "pca_error": pca_mse, "plane": "features"}
-    return AutoencoderDisplay(X, code, reconstruction, history, **looks).plot(figure).figure_
+    return (
+        AutoencoderDisplay(X, code, reconstruction, history, **looks)
+        .plot(figure)
+        .figure_
+    )
 
 
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
         raise ValueError(
-            f"{name} has the shape {values.shape}; give one row per row of X, and at least one "
-            "column to draw."
+            f"{name} has the shape {values.shape}; give one row per row of X, and at"
+            " least one column to draw."
         )
     return values
 
 
-def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_components: int) -> None:
+def _draw_cost(
+    axes: Axes, history: History, pca_error: float | None, n_components: int
+) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     _figure.label_axes(axes, "Cost", "epoch", "loss")
-    curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
+    curves = {
+        key: np.asarray(cost)
+        for key, cost in history.items()
+        if np.isfinite(cost).any()
+    }
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
-    looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", _figure.INK, 1.2)}
+    looks = {
+        "loss": ("train", "#9CCBE8", 5.0),
+        "val_loss": ("validation", _figure.INK, 1.2),
+    }
     for key, (label, colour, width) in looks.items():
         if key in curves:
             epochs = np.arange(1, len(curves[key]) + 1)
             dot = "o" * (len(epochs) == 1)
-            axes.plot(epochs, curves[key], label=label, color=colour, linewidth=width, marker=dot)
+            axes.plot(
+                epochs,
+                curves[key],
+                label=label,
+                color=colour,
+                linewidth=width,
+                marker=dot,
+            )
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
             axes.set_yticks([])
-        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=_figure.INK)
+        axes.text(
+            0.5,
+            0.3,
+            "not trained",
+            transform=axes.transAxes,
+            ha="center",
+            color=_figure.INK,
+        )
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
         colour = drawing.palette(5)[4]
-        axes.axhline(pca_error, label=label, color=colour, linewidth=1.5, linestyle=(0, (5, 3)))
+        axes.axhline(
+            pca_error, label=label, color=colour, linewidth=1.5, linestyle=(0, (5, 3))
+        )
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")
@@ -231,6 +283,8 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_componen
     if (costs > 0).any():
         axes.set_yscale("log", nonpositive="mask")
         low, high = axes.get_ylim()
-        axes.set_ylim(low, high * (high / low) ** _ROOM)  # for the legend, above all curves
+        axes.set_ylim(
+            low, high * (high / low) ** _ROOM
+        )  # for the legend, above all curves
         if high < 10 * low:  # else there are powers of ten to read
             axes.yaxis.set_minor_formatter("{x:g}")

@@ -13,21 +13,42 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")  # the endings of the files that the command writes figures to
+FORMATS = (
+    "png",
+    "svg",
+    "pdf",
+)  # the endings of the files that the command writes figures to
 
 INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
 # Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks.
-_FALLBACK_FONTS = ("Noto Sans CJK SC", "Arial Unicode MS", "Microsoft YaHei", "Malgun Gothic")
-_WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")  # only write files
+_FALLBACK_FONTS = (
+    "Noto Sans CJK SC",
+    "Arial Unicode MS",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
+_WINDOWLESS = (
+    "agg",
+    "cairo",
+    "pdf",
+    "pgf",
+    "ps",
+    "svg",
+    "template",
+)  # only write files
 MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
 _GAP = 0.04  # between the panels of pairs of units
-# Of a legend that leaves room for points beside it: entries, letters of one, shares of the axes.
+# Of a legend that leaves room for points beside it: entries, letters of one, shares of
+# the axes.
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 _WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
-_LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6  # of a figure, and of an entry besides its name
+_LETTERS_ACROSS, _LETTERS_OF_MARKER = (
+    90,
+    6,
+)  # of a figure, and of an entry besides its name
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
@@ -54,16 +75,17 @@ def new_window() -> Figure:
 
     Raises:
         ImportError: If Matplotlib, or its library for windows, is not installed.
-        RuntimeError: If Matplotlib is set to a backend that has no windows, which it chooses by
-            itself where there is no display.
+        RuntimeError: If Matplotlib is set to a backend that has no windows, which it
+            chooses by itself where there is no display.
     """
     _require_matplotlib()
     from matplotlib import pyplot
 
     if pyplot.get_backend().lower() in _WINDOWLESS:
         raise RuntimeError(
-            f"Matplotlib's backend here is {pyplot.get_backend()!r}, which opens no window; save "
-            "the figure to a file instead, or choose another backend with MPLBACKEND."
+            f"Matplotlib's backend here is {pyplot.get_backend()!r}, which opens no"
+            " window; save the figure to a file instead, or choose another backend"
+            " with MPLBACKEND."
         )
     return pyplot.figure(figsize=_SIZE)
 
@@ -110,7 +132,12 @@ def scatter(
 
     view = view or drawing.choose_view(points)
     shades = LinearSegmentedColormap.from_list("density", _DENSITY)
-    look: dict[str, Any] = {"cmap": shades, "bins": "log", "linewidths": 0.2, "rasterized": True}
+    look: dict[str, Any] = {
+        "cmap": shades,
+        "bins": "log",
+        "linewidths": 0.2,
+        "rasterized": True,
+    }
     size = round(drawing.N_HEXAGONS * scale**0.5)  # not too small to see on small axes
     axes.hexbin(*points.T, gridsize=size, mincnt=1, extent=(*view.x, *view.y), **look)
     # In a random order, so that no label covers the others.
@@ -150,24 +177,34 @@ def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> 
     if labels.groups is None:
         points = axes.collections[-1]
         opaque = ScalarMappable(points.norm, points.get_cmap())
-        bar = figure.colorbar(opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40)
+        bar = figure.colorbar(
+            opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40
+        )
         bar.outline.set_visible(False)
         bar.set_label(title, color=INK, parse_math=False)
         return
     handles = [
-        Line2D([], [], linestyle="", marker=marker, markersize=6, color=colour, label="-")
+        Line2D(
+            [], [], linestyle="", marker=marker, markersize=6, color=colour, label="-"
+        )
         for colour, marker in _style_groups(labels)
     ]
     longest = max(map(len, labels.groups))
     is_small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
     if is_small and not _covers_legend(axes, len(handles) + 1):
-        legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
+        legend = axes.legend(
+            handles=handles, loc="upper right", framealpha=0.8, edgecolor="none"
+        )
     else:
         # As many columns as fit, whose rows are filled evenly.
         fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
         n_rows = -(-len(handles) // max(1, min(len(handles), _MOST_INSIDE, fitting)))
         ncols = -(-len(handles) // n_rows)
-        look: dict[str, Any] = {"loc": "outside upper center", "ncols": ncols, "frameon": False}
+        look: dict[str, Any] = {
+            "loc": "outside upper center",
+            "ncols": ncols,
+            "frameon": False,
+        }
         legend = figure.legend(handles=handles, **look)
     # The user's names as they are: not as formulas, and with a leading underscore.
     legend.set_title(title)
@@ -178,12 +215,21 @@ def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> 
 
 
 def _draw_points(
-    axes: Axes, points: NDArray[np.floating], labels: drawing.Labels | None, scale: float
+    axes: Axes,
+    points: NDArray[np.floating],
+    labels: drawing.Labels | None,
+    scale: float,
 ) -> None:
     n = len(points)
     size, alpha = (22.0, 0.8) if n <= 300 else (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
-    # One picture of the points, because thousands of them as vectors make a slow SVG or PDF.
-    look: dict[str, Any] = {"s": size * scale, "alpha": alpha, "linewidths": 0, "rasterized": True}
+    # One picture of the points, because thousands of them as vectors make a slow SVG or
+    # PDF.
+    look: dict[str, Any] = {
+        "s": size * scale,
+        "alpha": alpha,
+        "linewidths": 0,
+        "rasterized": True,
+    }
     x, y = points.T
     if labels is None:
         axes.scatter(x, y, c=drawing.palette(1), **look)
@@ -209,7 +255,9 @@ def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
 
 def _covers_legend(axes: Axes, n_lines: int) -> bool:
     """Whether a legend of n lines in the upper right corner would cover points or hexagons."""
-    points = np.concatenate([np.asarray(drawn.get_offsets()) for drawn in axes.collections])
+    points = np.concatenate(
+        [np.asarray(drawn.get_offsets()) for drawn in axes.collections]
+    )
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return False
@@ -224,5 +272,6 @@ def _require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            'figures need Matplotlib, which is not installed; run pip install "keras-tied[plot]".'
+            "figures need Matplotlib, which is not installed; run pip install"
+            ' "keras-tied[plot]".'
         ) from error

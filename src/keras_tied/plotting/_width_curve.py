@@ -38,10 +38,12 @@ def width_curve(
 
     Args:
         widths: (n,) the numbers of components.
-        errors: (n,) the errors of the model, where 1 is that of the mean. Or (n, seeds), those with
-            each of several seeds: drawn as thin lines, and as a thick line their mean.
+        errors: (n,) the errors of the model, where 1 is that of the mean. Or (n,
+            seeds), those with each of several seeds: drawn as thin lines, and as a
+            thick line their mean.
         pca_errors: (n,) or (n, seeds) those of PCA.
-        hidden_errors: (n,) those of the model at values that were hidden from it. Defaults to none.
+        hidden_errors: (n,) those of the model at values that were hidden from it.
+            Defaults to none.
         figure: An empty Matplotlib figure to draw into, or None for a new one.
 
     Raises:
@@ -55,24 +57,43 @@ def width_curve(
     """
     _check_lengths({"widths": widths, "errors": errors, "of PCA": pca_errors})
     figure = _figure.lay_out(figure, (7.0, 4.5))
-    from matplotlib.ticker import MaxNLocator  # after Matplotlib is known to be installed
+    from matplotlib.ticker import (
+        MaxNLocator,
+    )  # after Matplotlib is known to be installed
 
     axes = figure.subplots()
     _figure.remove_frame(axes)
     thin: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}
-    _draw_curve(axes, widths, errors, "tied autoencoder", "o-", color=palette(1)[0], linewidth=2)
+    _draw_curve(
+        axes, widths, errors, "tied autoencoder", "o-", color=palette(1)[0], linewidth=2
+    )
     _draw_curve(axes, widths, pca_errors, "PCA", "o--", color=palette(5)[4], **thin)
     if hidden_errors is not None:
-        _draw_curve(axes, widths, hidden_errors, "hidden values", "o:", color=_figure.INK, **thin)
+        _draw_curve(
+            axes,
+            widths,
+            hidden_errors,
+            "hidden values",
+            "o:",
+            color=_figure.INK,
+            **thin,
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=_figure.INK)
-    _figure.label_axes(axes, "Error by width of the code", "components", "error on rows held out")
+    _figure.label_axes(
+        axes, "Error by width of the code", "components", "error on rows held out"
+    )
     return figure
 
 
 def _draw_curve(
-    axes: Axes, widths: Sequence[int], errors: ArrayLike, name: str, style: str, **look: Any
+    axes: Axes,
+    widths: Sequence[int],
+    errors: ArrayLike,
+    name: str,
+    style: str,
+    **look: Any,
 ) -> None:
     """Draw the mean of each width, and several seeds as thin lines beneath."""
     each_error = np.asarray(errors, dtype=float).reshape(len(widths), -1)

@@ -1,6 +1,11 @@
 """The tied autoencoder of one hidden layer by hand, in NumPy and PyTensor, as oracle of tests."""
 
-from keras_tied.reference._numpy import NotFittedError, NumpyAutoencoder, Weights, loss_and_gradient
+from keras_tied.reference._numpy import (
+    NotFittedError,
+    NumpyAutoencoder,
+    Weights,
+    loss_and_gradient,
+)
 from keras_tied.reference._pytensor import PyTensorAutoencoder
 
 __all__ = [

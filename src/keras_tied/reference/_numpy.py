@@ -61,11 +61,13 @@ class HandWrittenAutoencoder(ABC):
 
         Args:
             X: (n, n_features) finite numbers, n ≥ 1, best scaled to about [0, 1].
-            X_val: (m, n_features) rows to watch the loss on, not trained on; none by default.
-            initial_weights: (W, b, c) to start from. By default W is drawn from U(-a, a) with
-                a² = 6 / (n_features + n_components) (Glorot & Bengio, AISTATS 2010), b = c = 0.
-            on_epoch: Called after each epoch as ``on_epoch(epoch, logs)``, with epoch from 0 and
-                logs like ``{"loss": 0.1, "val_loss": 0.2}``.
+            X_val: (m, n_features) rows to watch the loss on, not trained on; none by
+                default.
+            initial_weights: (W, b, c) to start from. By default W is drawn from U(-a,
+                a) with a² = 6 / (n_features + n_components) (Glorot & Bengio, AISTATS
+                2010), b = c = 0.
+            on_epoch: Called after each epoch as ``on_epoch(epoch, logs)``, with epoch
+                from 0 and logs like ``{"loss": 0.1, "val_loss": 0.2}``.
 
         Raises:
             ValueError: If a setting, X, X_val or initial_weights is not as said above.
@@ -78,15 +80,18 @@ class HandWrittenAutoencoder(ABC):
             validation_rows = _check_rows(X_val, "X_val", self.dtype, n_features)
         if initial_weights is None:
             initial_weights = self._draw_weights(n_features)
-        start = _check_weights(initial_weights, n_features, self.n_components, self.dtype)
+        start = _check_weights(
+            initial_weights, n_features, self.n_components, self.dtype
+        )
         step, weights = self._start_engine(rows, validation_rows, start)
         history: dict[str, list[float]] = {}
         for epoch in range(self.epochs):
             logs = step(self.learning_rate / (1.0 + self.decay * epoch))
             if not all(map(math.isfinite, logs.values())):
                 raise FloatingPointError(
-                    f"Training with learning_rate={self.learning_rate} diverged at epoch {epoch}, "
-                    f"where the logs are {logs}; lower learning_rate, or scale X to [0, 1]."
+                    f"Training with learning_rate={self.learning_rate} diverged at"
+                    f" epoch {epoch}, where the logs are {logs}; lower learning_rate,"
+                    " or scale X to [0, 1]."
                 )
             for name, value in logs.items():
                 history.setdefault(name, []).append(value)
@@ -121,7 +126,9 @@ class HandWrittenAutoencoder(ABC):
         return np.asarray(codes @ kernel.T + output_bias)
 
     @abstractmethod
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine: ...
+    def _start_engine(
+        self, X: Array, X_val: Array | None, start: Weights
+    ) -> Engine: ...
 
     def _draw_weights(self, n_features: int) -> Weights:
         limit = math.sqrt(6.0 / (n_features + self.n_components))
@@ -131,14 +138,18 @@ class HandWrittenAutoencoder(ABC):
 
     def _get_weights(self) -> Weights:
         if not hasattr(self, "kernel_"):
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet; call fit first."
+            )
         return Weights(self.kernel_, self.code_bias_, self.output_bias_)
 
     def _check_settings(self) -> None:
         for name in ("n_components", "epochs"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, not {value!r}."
+                )
         for name, is_valid, condition in (
             ("learning_rate", 0 < self.learning_rate < math.inf, "finite and above 0"),
             ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
@@ -146,34 +157,41 @@ class HandWrittenAutoencoder(ABC):
             ("dtype", self.dtype in DTYPES, f"one of {DTYPES}"),
         ):
             if not is_valid:
-                raise ValueError(f"{name} must be {condition}, not {getattr(self, name)!r}.")
+                raise ValueError(
+                    f"{name} must be {condition}, not {getattr(self, name)!r}."
+                )
 
 
 class NumpyAutoencoder(HandWrittenAutoencoder):
     """A tied autoencoder of one hidden layer, with nothing but NumPy.
 
-    With sigmoid(z) = 1 / (1 + exp(-z)), it minimises the mean of (X̂ - X)² over all entries, where
+    With sigmoid(z) = 1 / (1 + exp(-z)), it minimises the mean of (X̂ - X)² over all
+    entries, where
 
         code = sigmoid(X W + b),    X̂ = code Wᵀ + c,
 
-    by gradient descent with momentum on all rows at once, as ``keras.optimizers.SGD`` does it:
+    by gradient descent with momentum on all rows at once, as ``keras.optimizers.SGD``
+    does it:
 
-        v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 + decay · t)
+        v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 +
+        decay · t)
 
-    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in the 2017
-    article series on autoencoders in NumPy, Theano and Keras.
+    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in
+    the 2017 article series on autoencoders in NumPy, Theano and Keras.
 
     Args:
         n_components: Units of the code.
         learning_rate, momentum, decay: Of the rates above: > 0, in [0, 1), and ≥ 0.
         epochs: Steps of training, at least 1.
         dtype: "float32" or "float64", of all arrays.
-        random_state: Seed or ``numpy.random.Generator`` for the start; None for another each time.
+        random_state: Seed or ``numpy.random.Generator`` for the start; None for another
+            each time.
 
     Attributes:
         kernel_, code_bias_, output_bias_: W, b and c, as of `Weights`.
-        history_: ``{"loss": [...]}`` and, with rows to validate on, ``"val_loss"``: one number an
-            epoch. As in Keras, "loss" is taken before the epoch's step and "val_loss" after it.
+        history_: ``{"loss": [...]}`` and, with rows to validate on, ``"val_loss"``: one
+            number an epoch. As in Keras, "loss" is taken before the epoch's step and
+            "val_loss" after it.
 
     Examples:
         >>> X = np.random.default_rng(0).uniform(size=(100, 4))
@@ -186,7 +204,9 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
     def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
         network = _Network(X, self.n_components)
-        validation_network = None if X_val is None else _Network(X_val, self.n_components)
+        validation_network = (
+            None if X_val is None else _Network(X_val, self.n_components)
+        )
         weights, momentum = start, self.momentum
         velocities = Weights(*map(np.zeros_like, start))
 
@@ -195,7 +215,9 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
             with np.errstate(over="ignore", invalid="ignore"):
                 logs = {"loss": network.loss(weights)}
                 gradient = network.gradient(weights)
-                for weight, velocity, slope in zip(weights, velocities, gradient, strict=True):
+                for weight, velocity, slope in zip(
+                    weights, velocities, gradient, strict=True
+                ):
                     velocity *= momentum
                     velocity -= learning_rate * slope
                     weight += velocity
@@ -211,18 +233,19 @@ def loss_and_gradient(
 ) -> tuple[float, Weights]:
     """The reconstruction error of the rows X, and its gradient in the weights.
 
-    With code = sigmoid(X W + b) and R = code Wᵀ + c - X, for n rows of d features the loss is
-    Σ R² / (n d). Let G = 2 R / (n d) be its derivative in the reconstruction, and
-    D = (G W) ∘ code ∘ (1 - code) that in X W + b. The kernel is used twice, so that its gradient
-    has two terms:
+    With code = sigmoid(X W + b) and R = code Wᵀ + c - X, for n rows of d features the
+    loss is Σ R² / (n d). Let G = 2 R / (n d) be its derivative in the reconstruction,
+    and D = (G W) ∘ code ∘ (1 - code) that in X W + b. The kernel is used twice, so that
+    its gradient has two terms:
 
         ∂loss/∂W = Gᵀ code + Xᵀ D      (through the decoder, and through the encoder)
         ∂loss/∂b = Σ D over the rows
         ∂loss/∂c = Σ G over the rows
 
-    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. X,
-    (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss and
-    its gradient are in float32 if all arguments are, else in float64.
+    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared
+    weight. X, (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold
+    finite numbers. The loss and its gradient are in float32 if all arguments are, else
+    in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
@@ -233,11 +256,15 @@ def loss_and_gradient(
         >>> loss, gradient.kernel.tolist(), gradient.output_bias.tolist()
         (2.5, [[-0.5], [-1.0]], [-1.0, -2.0])
     """
-    arguments = [np.asarray(argument) for argument in (X, kernel, code_bias, output_bias)]
+    arguments = [
+        np.asarray(argument) for argument in (X, kernel, code_bias, output_bias)
+    ]
     dtype = np.float32 if all(a.dtype == np.float32 for a in arguments) else np.float64
     rows = _check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
-    weights = _check_weights((kernel, code_bias, output_bias), rows.shape[1], n_components, dtype)
+    weights = _check_weights(
+        (kernel, code_bias, output_bias), rows.shape[1], n_components, dtype
+    )
     network = _Network(rows, n_components)
     return network.loss(weights), network.gradient(weights)
 
@@ -246,7 +273,8 @@ class _Network:
     """The forward and backward passes over fixed rows, in arrays that are allocated once."""
 
     def __init__(self, X: Array, n_components: int) -> None:
-        # Features by rows: of few features and many rows, the contiguous lines are long.
+        # Features by rows: of few features and many rows, the contiguous lines are
+        # long.
         self._X = np.ascontiguousarray(X.T)
         self._code = np.empty((n_components, len(X)), X.dtype)
         self._residual = np.empty_like(self._X)
@@ -266,13 +294,19 @@ class _Network:
         np.matmul(kernel, code, out=residual)
         residual += output_bias[:, None]
         residual -= self._X
-        # NumPy's own sums, here and below, not BLAS's dot products: at these sizes those may start
-        # threads, which save nothing, and cost fiftyfold where other work fills the cores.
+        # NumPy's own sums, here and below, not BLAS's dot products: at these sizes
+        # those may start threads, which save nothing, and cost fiftyfold where other
+        # work fills the cores.
         return float(np.square(residual, out=self._squares).mean())
 
     def gradient(self, weights: Weights) -> Weights:
         """The gradient at the weights for which `loss` was called last."""
-        kernel, code, residual, delta = weights.kernel, self._code, self._residual, self._delta
+        kernel, code, residual, delta = (
+            weights.kernel,
+            self._code,
+            self._residual,
+            self._delta,
+        )
         residual *= 2.0 / residual.size
         through_decoder = residual @ code.T
         np.matmul(kernel.T, residual, out=delta)
@@ -280,7 +314,9 @@ class _Network:
         np.subtract(1.0, code, out=code)
         delta *= code
         through_encoder = self._X @ delta.T
-        return Weights(through_decoder + through_encoder, delta.sum(axis=1), residual.sum(axis=1))
+        return Weights(
+            through_decoder + through_encoder, delta.sum(axis=1), residual.sum(axis=1)
+        )
 
 
 def _check_rows(
@@ -302,11 +338,14 @@ def _check_weights(
     weights: tuple[ArrayLike, ...], n_features: int, n_components: int, dtype: DTypeLike
 ) -> Weights:
     """Copy three arrays of finite numbers of the right shapes, or raise."""
-    shapes = Weights._fields, ((n_features, n_components), (n_components,), (n_features,))
+    shapes = (
+        Weights._fields,
+        ((n_features, n_components), (n_components,), (n_features,)),
+    )
     if len(weights) != len(Weights._fields):
         raise ValueError(
-            f"initial_weights holds {len(weights)} arrays; give the kernel, the code's bias and "
-            "the output's bias."
+            f"initial_weights holds {len(weights)} arrays; give the kernel, the code's"
+            " bias and the output's bias."
         )
     arrays = []
     for value, name, shape in zip(weights, *shapes, strict=True):

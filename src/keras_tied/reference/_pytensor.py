@@ -6,17 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from keras_tied.reference._numpy import Array, Engine, HandWrittenAutoencoder, Logs, Weights
+from keras_tied.reference._numpy import (
+    Array,
+    Engine,
+    HandWrittenAutoencoder,
+    Logs,
+    Weights,
+)
 
 
 @dataclass(eq=False)  # without it, __post_init__ would not be called
 class PyTensorAutoencoder(HandWrittenAutoencoder):
     """The autoencoder of `NumpyAutoencoder`, as the 2017 series' Theano article builds it.
 
-    The loss is a symbolic expression of the weights, which are shared variables; PyTensor, the
-    maintained successor of Theano, derives the gradient and compiles loss and update into one
-    function, by Numba, which takes some seconds at the first `fit` on a machine. Arguments,
-    attributes and methods are those of `NumpyAutoencoder`, and so is the result.
+    The loss is a symbolic expression of the weights, which are shared variables;
+    PyTensor, the maintained successor of Theano, derives the gradient and compiles loss
+    and update into one function, by Numba, which takes some seconds at the first `fit`
+    on a machine. Arguments, attributes and methods are those of `NumpyAutoencoder`, and
+    so is the result.
 
     Raises:
         ImportError: On construction, if PyTensor is not installed.
@@ -32,8 +39,8 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
             import pytensor  # noqa: F401
         except ModuleNotFoundError as error:
             raise ImportError(
-                "PyTensorAutoencoder needs PyTensor, which is not installed; install it with "
-                'pip install "keras-tied[pytensor]".'
+                "PyTensorAutoencoder needs PyTensor, which is not installed; install it"
+                ' with pip install "keras-tied[pytensor]".'
             ) from error
 
     def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
@@ -42,20 +49,26 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
         dtype = X.dtype
         learning_rate = pt.scalar("learning_rate", dtype=dtype)
-        weights = [pytensor.shared(value, name) for name, value in start._asdict().items()]
+        weights = [
+            pytensor.shared(value, name) for name, value in start._asdict().items()
+        ]
         velocities = [pytensor.shared(np.zeros_like(value)) for value in start]
 
-        # Features by rows, the transpose of the formulas: the compiled loops then run over long
-        # contiguous lines, which halves the time of a step.
+        # Features by rows, the transpose of the formulas: the compiled loops then run
+        # over long contiguous lines, which halves the time of a step.
         rows = pytensor.shared(np.ascontiguousarray(X.T), "X")
         loss = _loss(rows, *weights)
         # A plain Python number would be a float64 here, and make all that it meets one.
         friction = dtype.type(self.momentum)
         new_velocities = [
             friction * velocity - learning_rate * slope
-            for velocity, slope in zip(velocities, pytensor.grad(loss, weights), strict=True)
+            for velocity, slope in zip(
+                velocities, pytensor.grad(loss, weights), strict=True
+            )
         ]
-        new_weights = [w + step for w, step in zip(weights, new_velocities, strict=True)]
+        new_weights = [
+            w + step for w, step in zip(weights, new_velocities, strict=True)
+        ]
         logs = {"loss": loss}
         if X_val is not None:
             validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
@@ -66,13 +79,17 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
         def step(learning_rate: float) -> Logs:
             values = compiled(np.asarray(learning_rate, dtype))
-            return {name: float(value) for name, value in zip(logs, values, strict=True)}
+            return {
+                name: float(value) for name, value in zip(logs, values, strict=True)
+            }
 
         with warnings.catch_warnings():
-            # Numba warns of every product with a transposed matrix. PyTensor switches that off when
-            # it is imported, which does not outlive a warnings.catch_warnings around the import.
+            # Numba warns of every product with a transposed matrix. PyTensor switches
+            # that off when it is imported, which does not outlive a
+            # warnings.catch_warnings around the import.
             warnings.filterwarnings("ignore", ".*is faster on contiguous arrays")
-            # Numba compiles at the first call. This one moves nothing: the velocities are zero.
+            # Numba compiles at the first call. This one moves nothing: the velocities
+            # are zero.
             step(0.0)
         return step, lambda: Weights(*(weight.get_value() for weight in weights))
 

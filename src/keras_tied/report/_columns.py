@@ -14,7 +14,8 @@ LONGEST = 60  # characters of a name that are shown
 WEAKEST = 0.3  # a correlation below this is not named
 MOST_NAMED = 2
 
-# A column that a unit follows: its place, its level if it is a category, and the correlation.
+# A column that a unit follows: its place, its level if it is a category, and the
+# correlation.
 Driver = tuple[int, str, float]
 
 
@@ -23,14 +24,16 @@ class Column:
     """A column of a table."""
 
     name: str
-    # a number, a whole number, or a truth value, of one feature each; a category, with a feature
-    # for each level, the largest of which is the value; a time, whose first feature is its days
+    # a number, a whole number, or a truth value, of one feature each; a category, with
+    # a feature for each level, the largest of which is the value; a time, whose first
+    # feature is its days
     kind: Kind = "number"
     n_features: int = 1  # how many features it has, which are side by side
-    # how the page writes its values, plainly by default. Of a number `decimal`, `separator`,
-    # `prefix`, `suffix`, `places` and `parentheses`; of a truth value `true` and `false`; of a
-    # category `levels`; of a time `format` as for `strftime`, `origin` and `offset` in days since
-    # 1970, `hour`, the feature with the sine of the hour, `zone`, `places` of the seconds, `padded`
+    # how the page writes its values, plainly by default. Of a number `decimal`,
+    # `separator`, `prefix`, `suffix`, `places` and `parentheses`; of a truth value
+    # `true` and `false`; of a category `levels`; of a time `format` as for `strftime`,
+    # `origin` and `offset` in days since 1970, `hour`, the feature with the sine of the
+    # hour, `zone`, `places` of the seconds, `padded`
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,11 +68,15 @@ def format_features(column: Column, features: Array) -> str:
             return format_value(form.get(name, name))
         case "time":
             nearest = 0.5 if form.get("hour") is None else 0.0
-            return format_days(number + nearest + form.get("origin", 0.0) + form.get("offset", 0.0))
+            return format_days(
+                number + nearest + form.get("origin", 0.0) + form.get("offset", 0.0)
+            )
         case "whole":
             return _ungroup(f"{round(number):,}")
     places = form.get("places")
-    text = _ungroup(format_number(number)) if places is None else f"{number:,.{places}f}"
+    text = (
+        _ungroup(format_number(number)) if places is None else f"{number:,.{places}f}"
+    )
     marks = {",": form.get("separator", ","), ".": form.get("decimal", ".")}
     text = text.translate(str.maketrans(marks))
     return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
@@ -77,7 +84,9 @@ def format_features(column: Column, features: Array) -> str:
 
 def _ungroup(number: str) -> str:
     """Write a number of four digits as 2003: it may be a year."""
-    return number.replace(",", "") if len(number.lstrip("-")) == len("2,003") else number
+    return (
+        number.replace(",", "") if len(number.lstrip("-")) == len("2,003") else number
+    )
 
 
 def format_pair(column: Column, given: Array, expected: Array) -> tuple[str, str]:
@@ -94,8 +103,14 @@ def format_typical(column: Column, rows: Array) -> str:
         return "-"
     if column.kind == "category":
         counts = np.bincount(rows.argmax(axis=1))
-        levels, largest = column.form.get("levels", range(column.n_features)), int(counts.argmax())
-        return f"{format_value(levels[largest], 30)} ({format_share(counts[largest] / len(rows))})"
+        levels, largest = (
+            column.form.get("levels", range(column.n_features)),
+            int(counts.argmax()),
+        )
+        return (
+            f"{format_value(levels[largest], 30)}"
+            f" ({format_share(counts[largest] / len(rows))})"
+        )
     if column.kind == "truth":
         return f"{format_share(float((rows[:, 0] >= 0.5).mean()))} true"
     median = float(np.median(rows[:, 0]))
@@ -139,16 +154,22 @@ def correlate(X: Array, code: Array) -> Array:
         a, b = values - values.mean(), units - units.mean(axis=0)
         norm = np.sqrt((a @ a) * np.einsum("ij,ij->j", b, b))
         is_constant = np.isnan(norm) | (a @ a <= 1e-12 * len(a)) | (norm == 0)
-        correlations[:, feature] = np.where(is_constant, 0, a @ b / np.where(is_constant, 1, norm))
+        correlations[:, feature] = np.where(
+            is_constant, 0, a @ b / np.where(is_constant, 1, norm)
+        )
     return np.nan_to_num(correlations)
 
 
-def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[Driver]]:
+def describe_units(
+    columns: Sequence[Column], correlations: Array
+) -> list[list[Driver]]:
     """Return the columns of each unit, strongest first, by their strongest level or part."""
     units = []
     for row in correlations:
         drivers: list[Driver] = []
-        for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
+        for index, (column, part) in enumerate(
+            zip(columns, slice_columns(columns), strict=True)
+        ):
             strongest, level = int(np.abs(row[part]).argmax()), ""
             if column.kind == "category" and "levels" in column.form:
                 level = format_value(column.form["levels"][strongest], LONGEST)

@@ -11,7 +11,9 @@ from keras_tied._types import Array
 from keras_tied.report._columns import Column, format_typical, slice_columns
 
 ALARM = 0.01  # the probability that anything is said to have drifted where nothing has
-FEWEST_EXPECTED = 5.0  # categories that are rarer than this are tested together (Cochran's rule)
+FEWEST_EXPECTED = (
+    5.0  # categories that are rarer than this are tested together (Cochran's rule)
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,23 @@ class Drift:
 
 
 def find_drift(
-    columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
+    columns: Sequence[Column],
+    old: Array,
+    new: Array,
+    old_scores: Array,
+    new_scores: Array,
 ) -> tuple[list[Drift], Drift]:
     """Return the columns, those that have drifted first and most first, and the score.
 
-    Each is tested alone: numbers as Kolmogorov and Smirnov, categories and what is missing as
-    Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those of all
-    columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS 2019.
+    Each is tested alone: numbers as Kolmogorov and Smirnov, categories and what is
+    missing as
+    Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those
+    of all columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS
+    2019.
     """
-    before, now = (format_number(float(np.nanmedian(s))) for s in (old_scores, new_scores))
+    before, now = (
+        format_number(float(np.nanmedian(s))) for s in (old_scores, new_scores)
+    )
     moved, p = _compare_numbers(old_scores, new_scores)
     tests = [Drift("outlier score", moved, p, before=before, now=now)]
     for column, part in zip(columns, slice_columns(columns), strict=True):
@@ -61,10 +71,17 @@ def find_drift(
         moved, p = _compare_counts(missing, 2)
         tests += [replace(drift, moved=moved, p=p, by_missing=True), drift]
     corrected = _correct([test.p for test in tests])
-    of_score, *drifts = (replace(test, p=p) for test, p in zip(tests, corrected, strict=True))
-    pairs = zip(drifts[::2], drifts[1::2], strict=True)  # what is missing, and what is there
+    of_score, *drifts = (
+        replace(test, p=p) for test, p in zip(tests, corrected, strict=True)
+    )
+    pairs = zip(
+        drifts[::2], drifts[1::2], strict=True
+    )  # what is missing, and what is there
     strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
-    return sorted(strongest, key=lambda drift: (not drift.has_drifted, -drift.moved)), of_score
+    return (
+        sorted(strongest, key=lambda drift: (not drift.has_drifted, -drift.moved)),
+        of_score,
+    )
 
 
 def _compare_numbers(a: Array, b: Array) -> tuple[float, float]:
@@ -78,7 +95,9 @@ def _compare_numbers(a: Array, b: Array) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def _compare_counts(categories: Sequence[ArrayLike], n_categories: int) -> tuple[float, float]:
+def _compare_counts(
+    categories: Sequence[ArrayLike], n_categories: int
+) -> tuple[float, float]:
     """Return how far the shares of categories have moved, and the probability of it by chance."""
     table = np.stack([np.bincount(each, minlength=n_categories) for each in categories])
     n = table.sum(axis=1, keepdims=True)

@@ -17,7 +17,10 @@ from keras_tied._types import Array
 from keras_tied.report._whole import Hexagons, Orientation, Planes
 
 _MOST_BINS = 60
-_MIRRORED: dict[Orientation, Orientation] = {"pointytop": "flattop", "flattop": "pointytop"}
+_MIRRORED: dict[Orientation, Orientation] = {
+    "pointytop": "flattop",
+    "flattop": "pointytop",
+}
 
 
 def draw_panels(
@@ -29,8 +32,8 @@ def draw_panels(
 ) -> list[Any]:
     """Return the linked panels of the same rows, with rings around those that stand out.
 
-    `points` are (n, 2) in each panel, or more of a code; hexagons are drawn below them if they are
-    some of the rows.
+    `points` are (n, 2) in each panel, or more of a code; hexagons are drawn below them
+    if they are some of the rows.
     """
     n = len(points["code"])
     data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
@@ -89,17 +92,25 @@ def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
     plot.yaxis.formatter = models.NumeralTickFormatter(format="0,0")
     plot.xaxis.ticker.desired_num_ticks = 4
     if edges[-1] < 200 * edges[0]:
-        plot.xaxis.formatter = models.BasicTickFormatter()  # a few ticks are written out
+        plot.xaxis.formatter = (
+            models.BasicTickFormatter()
+        )  # a few ticks are written out
     plot.add_tools(models.BoxSelectTool(dimensions="width"))
     data = {"left": edges[:-1], "right": edges[1:], "top": counts}
     source = ColumnDataSource(data, name="bins")
-    bar = partial(models.Quad, left="left", right="right", top="top", bottom=0, line_color=None)
-    plot.add_glyph(source, bar(), selection_glyph=bar(), nonselection_glyph=bar(), name="bars")
+    bar = partial(
+        models.Quad, left="left", right="right", top="top", bottom=0, line_color=None
+    )
+    plot.add_glyph(
+        source, bar(), selection_glyph=bar(), nonselection_glyph=bar(), name="bars"
+    )
     _add_lines(plot, lines, "height")
     return plot
 
 
-def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]) -> Any:
+def draw_losses(
+    curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
+) -> Any:
     """Return the curves of the losses by epoch, with lines across at some losses, by name."""
     n_epochs = max(map(len, curves.values()))
     losses = np.concatenate([*curves.values(), list(lines.values())])
@@ -111,11 +122,16 @@ def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float
     if n_epochs == 1:
         plot.xaxis.ticker = models.FixedTicker(ticks=[1])
     for label, curve in curves.items():
-        data = {"epoch": np.arange(1.0, len(curve) + 1), "loss": np.asarray(curve, float)}
+        data = {
+            "epoch": np.arange(1.0, len(curve) + 1),
+            "loss": np.asarray(curve, float),
+        }
         source = ColumnDataSource(data)
         plot.line("epoch", "loss", source=source, name=label, line_width=2)
         if len(curve) == 1:
-            plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
+            plot.scatter(
+                "epoch", "loss", source=source, name=label, size=7, line_color=None
+            )
     _add_lines(plot, lines, "width")
     return plot
 
@@ -167,7 +183,9 @@ def _make_plot(
     return plot
 
 
-def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "height"]) -> None:
+def _add_lines(
+    plot: Any, lines: Mapping[str, float], along: Literal["width", "height"]
+) -> None:
     for name, at in lines.items():
         dash = "dashed" if name == "pca" else "solid"
         look: dict[str, Any] = {"name": name, "line_width": 1.5, "line_dash": dash}
@@ -175,15 +193,24 @@ def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "h
 
 
 def _add_hexagons(
-    plot: Any, hexagons: Hexagons, colours: models.LinearColorMapper, pair: tuple[int, int] | None
+    plot: Any,
+    hexagons: Hexagons,
+    colours: models.LinearColorMapper,
+    pair: tuple[int, int] | None,
 ) -> None:
     """Add hexagons; those of two units in both orders, of which the first two are shown."""
     cells, counts = hexagons.counts()
     q, r = cells.T
     density = np.log1p(counts).astype(np.float32)
     colour: Any = {"field": "density", "transform": colours}
-    size, scale, orientation = hexagons.size, hexagons.aspect_scale, hexagons.orientation
-    look = partial(models.HexTile, q="q", r="r", size=size, fill_color=colour, line_color=None)
+    size, scale, orientation = (
+        hexagons.size,
+        hexagons.aspect_scale,
+        hexagons.orientation,
+    )
+    look = partial(
+        models.HexTile, q="q", r="r", size=size, fill_color=colour, line_color=None
+    )
     orders = [(look(aspect_scale=scale, orientation=orientation), q, r, pair)]
     if pair is not None:
         mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied.report._columns import Column
 
 if TYPE_CHECKING:
-    from keras_tied.estimator import columns as table
+    from keras_tied import columns as table
 
 # Of times that are no text.
 FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
@@ -23,7 +23,7 @@ def list_columns(columns: Sequence[Column] | table.Columns) -> Sequence[Column]:
 
 
 def _describe_column(column: table.Column) -> tuple[Any, dict[str, Any]]:
-    from keras_tied.estimator.columns import Kind, NumberText, Times, TruthText  # needs pyarrow
+    from keras_tied.columns import Kind, NumberText, Times, TruthText  # needs pyarrow
 
     form = column.form
     if column.kind is Kind.text:
@@ -34,7 +34,9 @@ def _describe_column(column: table.Column) -> tuple[Any, dict[str, Any]]:
             "format": form.format or FORMATS[form.dtype],
             "origin": column.origin,
             "offset": form.offset,
-            "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,
+            "hour": (
+                1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None
+            ),
             "zone": form.zone if form.format else "",
             "places": form.places,
             "padded": form.padded,
@@ -46,4 +48,6 @@ def _describe_column(column: table.Column) -> tuple[Any, dict[str, Any]]:
         return "number", {name: getattr(form, name) for name in names}
     if column.kind is Kind.boolean:
         return "truth", {}
-    return ("whole" if column.kind is Kind.integer or form is not None else "number"), {}
+    return (
+        "whole" if column.kind is Kind.integer or form is not None else "number"
+    ), {}

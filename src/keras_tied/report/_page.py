@@ -17,19 +17,37 @@ from keras_tied import _text, drawing
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
 from keras_tied._text import format_number, format_quantity, format_share, format_value
 from keras_tied._types import Array
-from keras_tied.estimator.internal import Fitted
+from keras_tied.fitted.value import Fitted
 from keras_tied.report import _columns
-from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
+from keras_tied.report._figures import (
+    draw_errors,
+    draw_losses,
+    draw_panels,
+    draw_widths,
+    to_json,
+)
 from keras_tied.report._histograms import draw_histograms
 from keras_tied.report._report import Report
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
 FOLDER = resources.files(__package__) / "page"
-MOST_NUMBERS = 180_000  # of the drawn rows: given and expected in their columns, and shares
+MOST_NUMBERS = (
+    180_000  # of the drawn rows: given and expected in their columns, and shares
+)
 N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
 SCRIPTS = (  # in the order that they are loaded
-    *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
+    *(
+        "data",
+        "format",
+        "marks",
+        "decoder",
+        "colours",
+        "plots",
+        "toolbar",
+        "row",
+        "table",
+    ),
     *("units", "download", "link", "page"),
 )
 MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
@@ -37,14 +55,18 @@ MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}  # too dark for a dark page
 
 PALETTES = {  # each on a light page and on a dark one
-    # The ends that fade into the page are left out, and the largest number stands out most.
+    # The ends that fade into the page are left out, and the largest number stands out
+    # most.
     "shades": [list(Viridis256[215::-5]), list(Viridis256[50::5])],
     "density": [
         ["#eef0f2", "#e2e5e9", "#d5d9de", "#c7cdd3", "#b9c0c8", "#abb3bc"],
         ["#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a"],
     ],
     "groups": [
-        [[*drawing.palette(n)], [_LIGHTER.get(colour, colour) for colour in drawing.palette(n)]]
+        [
+            [*drawing.palette(n)],
+            [_LIGHTER.get(colour, colour) for colour in drawing.palette(n)],
+        ]
         for n in range(drawing.MOST_COLOURS + 1)
     ],
     # Of rows without a label, or whose label is one of too many.
@@ -58,7 +80,10 @@ def render_html(report: Report) -> str:
     rows, worst = _choose_rows(report)
     correlations = _columns.correlate(report.X[ordinary], report.code[ordinary])
     units = _columns.describe_units(report.columns, correlations)
-    axes = [_columns.name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
+    axes = [
+        _columns.name_axis(i, report.columns, drivers)
+        for i, drivers in enumerate(units)
+    ]
     planes = _fit_planes(report, len(rows))
     bars, data = rank_columns(report), _describe_rows(report, rows, worst)
     views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
@@ -67,10 +92,17 @@ def render_html(report: Report) -> str:
     loader = PackageLoader("keras_tied.report", "page")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    filters = {"text": format_value, "number": format_number, "quantity": format_quantity}
+    filters = {
+        "text": format_value,
+        "number": format_number,
+        "quantity": format_quantity,
+    }
     environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    scripts = [*bokeh, *((FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]
+    scripts = [
+        *bokeh,
+        *((FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
+    ]
     return environment.get_template("page.html").render(
         report=report,
         whole=whole,
@@ -96,7 +128,9 @@ def render_html(report: Report) -> str:
 def _make_policy(scripts: list[str]) -> str:
     """Return the policy that allows these scripts, and loads nothing."""
     digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests
+    )
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -129,9 +163,15 @@ def _fit_planes(report: Report, n_drawn: int) -> Planes:
     """Return the planes of the panels, with all rows counted if they are not all drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
-    parts = report.X, drawing.pair_with_errors(report.code, report.errors), report.reconstruction
+    parts = (
+        report.X,
+        drawing.pair_with_errors(report.code, report.errors),
+        report.reconstruction,
+    )
     X, code, reconstruction = (part[~report.is_far] for part in parts)
-    planes = Planes(X, code, reconstruction, [format_value(name) for name in report.feature_names])
+    planes = Planes(
+        X, code, reconstruction, [format_value(name) for name in report.feature_names]
+    )
     if report.whole.n_rows > n_drawn:
         planes.count(*parts)
     return planes
@@ -146,7 +186,10 @@ def _draw(report: Report, planes: Planes, rows: Array, worst: Array) -> str:
     titles["code"] = "unit 1", "unit 2" if report.code.shape[1] > 1 else "error"
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    drawn, rings = {name: of[rows] for name, of in points.items()}, worst[: whole.n_outstanding]
+    drawn, rings = (
+        {name: of[rows] for name, of in points.items()},
+        worst[: whole.n_outstanding],
+    )
     plots = draw_panels(planes, drawn, titles, whole.n_rows > len(rows), rings.tolist())
     plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
     if curves:
@@ -159,8 +202,13 @@ def _draw(report: Report, planes: Planes, rows: Array, worst: Array) -> str:
 def _select_curves(report: Report) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
-    curves = {name: list(map(float, report.history.get(key, ()))) for name, key in names.items()}
-    return {name: losses for name, losses in curves.items() if np.isfinite(losses).any()}
+    curves = {
+        name: list(map(float, report.history.get(key, ())))
+        for name, key in names.items()
+    }
+    return {
+        name: losses for name, losses in curves.items() if np.isfinite(losses).any()
+    }
 
 
 def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
@@ -170,18 +218,27 @@ def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
     one_in, rarities = None, {}
     if explainer := report.explainer:
         most = explainer.largest_rarity
-        one_in = [_text.format_rarity(n, most) for n in explainer.find_rarity(scores).tolist()]
+        one_in = [
+            _text.format_rarity(n, most) for n in explainer.find_rarity(scores).tolist()
+        ]
         rarities = {text: _text.describe_rarity(text) for text in one_in}
     return {
-        "ids": [f"{row + 1:,}" for row in whole.places[rows]]
-        if report.ids is None
-        else [format_value(name) for name in report.ids[rows].tolist()],
+        "ids": (
+            [f"{row + 1:,}" for row in whole.places[rows]]
+            if report.ids is None
+            else [format_value(name) for name in report.ids[rows].tolist()]
+        ),
         "places": (whole.places[rows] + 1).tolist(),
         "n_all": whole.n_rows,
         "ranks": whole.ranks[rows].tolist(),
-        "labels": None
-        if report.labels is None
-        else ["" if x is None or x != x else format_value(x) for x in report.labels[rows].tolist()],
+        "labels": (
+            None
+            if report.labels is None
+            else [
+                "" if x is None or x != x else format_value(x)
+                for x in report.labels[rows].tolist()
+            ]
+        ),
         "errors": _round(report.errors[rows]),
         "scores": _round(scores),
         "one_in": one_in,
@@ -226,7 +283,11 @@ def _describe_labels(report: Report, rows: Array) -> dict[str, Any] | None:
 def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
     """Return the arrays that decode a code, and how; None if the network is not dense or large."""
     network: Any = fitted and fitted.network
-    if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
+    if (
+        fitted is None
+        or not hasattr(network, "kernels")
+        or network.n_parameters > MOST_WEIGHTS
+    ):
         return None
     scaling, link = fitted.preprocessing.scaling, fitted.link
     of_link = (*link.logits, link.mixtures, link.frequencies) if link else ()

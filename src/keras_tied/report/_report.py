@@ -12,53 +12,69 @@ from numpy.typing import ArrayLike
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.drawing import collect_history
-from keras_tied.estimator.internal import Fitted
+from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._kinds import list_columns
 from keras_tied.report._whole import Tally, Whole
 
 if TYPE_CHECKING:
-    from keras_tied.estimator.columns import Columns
+    from keras_tied.columns import Columns
 
 
 class Report:
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    It says which row is the oddest and why, how much of the table the code keeps, and which column
-    is hardest to reconstruct; it draws the code, the errors and each column, and explains a row or
-    a unit of the code that is chosen. Many rows are drawn as a density, with the oddest and a
-    random sample as points. The page is one file, loads nothing, and shows texts as plain text.
+    It says which row is the oddest and why, how much of the table the code keeps, and
+    which column is hardest to reconstruct; it draws the code, the errors and each
+    column, and explains a row or a unit of the code that is chosen. Many rows are drawn
+    as a density, with the oddest and a random sample as points. The page is one file,
+    loads nothing, and shows texts as plain text.
 
     Args:
-        X: (n, features) the rows, NaN where a value is missing. Of more than two features the first
-            two principal components of the standardised columns are drawn.
-        code: (n, components) their code, of which two units are drawn, or one and the error.
+        X: (n, features) the rows, NaN where a value is missing. Of more than two
+            features the first two principal components of the standardised columns are
+            drawn.
+        code: (n, components) their code, of which two units are drawn, or one and the
+            error.
         reconstruction: (n, features) the reconstructed rows.
-        feature_errors: (n, features) the squared error of each value, NaN where one is missing;
-            the error of a row is their mean.
-        scores: (n,) the outlier scores, from 0 on, which ranks follow. Defaults to the errors.
+        feature_errors: (n, features) the squared error of each value, NaN where one is
+            missing; the error of a row is their mean.
+        scores: (n,) the outlier scores, from 0 on, which ranks follow. Defaults to the
+            errors.
         feature_names: a name for each feature. Defaults to "column 1", ...
-        columns: the columns that features belong to, in order, also as `keras_tied.tables.Columns`.
-            Defaults to one for each feature.
+        columns: the columns that features belong to, in order, also as
+            `keras_tied.tables.Columns`. Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
-        labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the score.
+        labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the
+            score.
         label_name: the name of the labels. Defaults to "label".
-        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
-        pca_error: the mean error of PCA with as many components, to compare with. Defaults to none.
+        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults
+            to none.
+        pca_error: the mean error of PCA with as many components, to compare with.
+            Defaults to none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
-        widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to none.
-        fitted: explains rows and decodes a code, as `from_estimator` gives it. Else errors explain.
+        widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to
+            none.
+        fitted: explains rows and decodes a code, as `from_estimator` gives it. Else
+            errors explain.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
-        old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
-        changed: columns that had one value in training, and have others now: they have drifted.
-        facts: of the columns that the model was fitted to, such as `keras_tied.tables.Fact`.
+        old: the name, the rows and the outlier scores of an older table, to tell what
+            has drifted.
+        changed: columns that had one value in training, and have others now: they have
+            drifted.
+        facts: of the columns that the model was fitted to, such as
+            `keras_tied.tables.Fact`.
         warnings: sentences on what to look at in the table.
-        title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
-        command, versions: what made the page, and the versions of its libraries, by name.
+        title: the page's heading, such as the name of the file. Defaults to
+            "Autoencoder".
+        command, versions: what made the page, and the versions of its libraries, by
+            name.
         notes: sentences on what was left out, and why.
-        safe_csv: whether downloaded rows have a `'` before text that a spreadsheet would run.
-        most_points: rows that are drawn at most; fewer of many columns, or with a density.
+        safe_csv: whether downloaded rows have a `'` before text that a spreadsheet
+            would run.
+        most_points: rows that are drawn at most; fewer of many columns, or with a
+            density.
         n_worst: rows that the table begins with, the oddest ones.
         random_state: seed of the sample.
 
@@ -110,8 +126,12 @@ class Report:
         self.X = _check_table(X, "X")
         n, n_features = self.X.shape
         self.code: Array = _check_table(code, "code", n)
-        self.reconstruction: Array = _check_table(reconstruction, "reconstruction", n, n_features)
-        self.feature_errors: Array = _check_table(feature_errors, "feature_errors", n, n_features)
+        self.reconstruction: Array = _check_table(
+            reconstruction, "reconstruction", n, n_features
+        )
+        self.feature_errors: Array = _check_table(
+            feature_errors, "feature_errors", n, n_features
+        )
         scores = self.errors if scores is None else _check_column(scores, "scores", n)
         self.scores: Array = scores.astype(np.float64)
         if feature_names is None:
@@ -123,9 +143,13 @@ class Report:
             columns = [Column(str(name)) for name in self.feature_names]
         self.columns: Sequence[Column] = list_columns(columns)
         if (held := sum(column.n_features for column in self.columns)) != n_features:
-            raise ValueError(f"columns have {held} features in all; give columns of {n_features}.")
+            raise ValueError(
+                f"columns have {held} features in all; give columns of {n_features}."
+            )
         self.ids: Array | None = None if ids is None else _check_column(ids, "ids", n)
-        self.labels: Array | None = None if labels is None else _check_column(labels, "labels", n)
+        self.labels: Array | None = (
+            None if labels is None else _check_column(labels, "labels", n)
+        )
         self.label_name = label_name
         self.history: dict[str, list[float]] = {
             key: list(losses) for key, losses in (history or {}).items()
@@ -134,8 +158,9 @@ class Report:
         self.widths: list[tuple[Any, ...]] = [tuple(width[:4]) for width in widths]
         if any(len(width) < 4 for width in self.widths):
             raise ValueError(
-                "widths has an entry of fewer than 4 numbers; give a number of components and "
-                "three errors in each, as keras_tied.comparison.compare_widths does."
+                "widths has an entry of fewer than 4 numbers; give a number of"
+                " components and three errors in each, as"
+                " keras_tied.comparison.compare_widths does."
             )
         self.title: str = title
         self.command: str | None = command
@@ -163,9 +188,11 @@ class Report:
 
         Args:
             estimator: a fitted `TiedAutoencoder`, or an object with its methods.
-            X: (n, features) the rows: an array, or a data frame whose column names are used; one
-                with columns of any kind, if the estimator was fitted to such a frame.
-            **kwargs: the other arguments of `Report`, instead of what the estimator gives.
+            X: (n, features) the rows: an array, or a data frame whose column names are
+                used; one with columns of any kind, if the estimator was fitted to such
+                a frame.
+            **kwargs: the other arguments of `Report`, instead of what the estimator
+                gives.
 
         Examples:
             >>> from keras_tied.report import Report
@@ -178,11 +205,14 @@ class Report:
             (150, 2)
         """
         fitted = getattr(estimator, "_fitted", estimator)
-        names, history = getattr(estimator, "feature_names_in_", None), collect_history(estimator)
+        names, history = (
+            getattr(estimator, "feature_names_in_", None),
+            collect_history(estimator),
+        )
         defaults: dict[str, Any] = {"feature_names": names, "history": history}
         is_pca = getattr(estimator, "is_pca_", False)
         if (columns := getattr(estimator, "_columns", None)) is not None:
-            from keras_tied.estimator.internal import validate_rows  # imports scikit-learn
+            from keras_tied.estimator import validate_rows  # imports scikit-learn
 
             X = validate_rows(estimator, X)
             defaults |= {"feature_names": columns.features, "columns": columns}
@@ -211,7 +241,9 @@ class Report:
         """(n,) the error of each row: the mean over the features that are not missing."""
         present = ~np.isnan(self.feature_errors)
         total = np.nansum(self.feature_errors, axis=1)
-        return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+        return np.where(
+            present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan
+        )
 
     @property
     def missing(self) -> Array:
@@ -235,9 +267,10 @@ class Report:
     def explain(self, rows: Array) -> tuple[Array, Array, Array]:
         """Explain some rows, by their numbers among those of the report.
 
-        Returns the share of each column in a row's oddness, (m, columns); what the others make
-        likely, (m, features); and one row in how many is as odd with that in the column of the
-        largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
+        Returns the share of each column in a row's oddness, (m, columns); what the
+        others make likely, (m, features); and one row in how many is as odd with that
+        in the column of the largest share, (m,). Without an explainer, shares of the
+        error, reconstructions, NaN.
         """
         if self.explainer is None:
             shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))
@@ -255,7 +288,9 @@ class Report:
         """Tell how far columns, the most first, and the score have drifted from an older table."""
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
-        drifts, score = find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)
+        drifts, score = find_drift(
+            self.columns, self.old[1], self.X, self.old[2], self.scores
+        )
         return [*self.changed, *drifts], score
 
     def to_html(self) -> str:
@@ -277,8 +312,9 @@ class Report:
         """Return the page in a frame of its own, for a notebook."""
         page = html.escape(self.to_html(), quote=True)
         return (
-            '<iframe sandbox="allow-scripts allow-downloads" style="width:100%;height:48rem;'
-            f'border:0" title="Report" srcdoc="{page}"></iframe>'
+            '<iframe sandbox="allow-scripts allow-downloads"'
+            ' style="width:100%;height:48rem;border:0" title="Report"'
+            f' srcdoc="{page}"></iframe>'
         )
 
 
@@ -287,7 +323,10 @@ def name_model(fitted: Fitted, is_pca: bool) -> str:
     sizes = fitted.network.layer_sizes
     if is_pca:
         return f"PCA with {format_quantity(sizes[-1], 'component')}"
-    return f"a network of {' → '.join(f'{size:,}' for size in sizes)} units with tied weights"
+    return (
+        f"a network of {' → '.join(f'{size:,}' for size in sizes)} units with tied"
+        " weights"
+    )
 
 
 def _check_table(
@@ -296,19 +335,29 @@ def _check_table(
     table = np.asarray(values)
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
-    fits = table.ndim == 2 and n in (None, len(table)) and n_columns in (None, table.shape[-1])
+    fits = (
+        table.ndim == 2
+        and n in (None, len(table))
+        and n_columns in (None, table.shape[-1])
+    )
     if not fits or 0 in table.shape:
         rows, columns = n or "at least 1", n_columns or "at least 1"
         needed = f"{rows} rows and {columns} columns"
-        raise ValueError(f"{name} has the shape {table.shape}; give a table of {needed}.")
+        raise ValueError(
+            f"{name} has the shape {table.shape}; give a table of {needed}."
+        )
     table = table.astype(np.float64)
     if np.isinf(table).any():
-        raise ValueError(f"{name} has infinite values; remove those rows, or give NaN for them.")
+        raise ValueError(
+            f"{name} has infinite values; remove those rows, or give NaN for them."
+        )
     return table
 
 
 def _check_column(values: ArrayLike, name: str, n: int, of: str = "row") -> Array:
     column = np.asarray(values)
     if column.shape != (n,):
-        raise ValueError(f"{name} has the shape {column.shape}; give one for each {of}, {n}.")
+        raise ValueError(
+            f"{name} has the shape {column.shape}; give one for each {of}, {n}."
+        )
     return column

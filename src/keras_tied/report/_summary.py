@@ -19,16 +19,25 @@ def rank_columns(report: Report) -> list[Bar]:
     sizes = np.array([column.n_features for column in report.columns])
     errors = sum_columns(report.columns, report.whole.feature_errors) / sizes
     lost = sum_columns(report.columns, report.whole.lost) / sizes
-    order = [i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])]
+    order = [
+        i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])
+    ]
     return [(report.columns[i].title, float(errors[i]), float(lost[i])) for i in order]
 
 
 def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
     """Say why a row is the oddest; and what is kept, what is lost, and how many rows stand out."""
-    whole, n_columns = report.whole, _text.format_quantity(len(report.columns), "column")
+    whole, n_columns = (
+        report.whole,
+        _text.format_quantity(len(report.columns), "column"),
+    )
     n_units = report.code.shape[1]
     numbers, s = _text.format_quantity(n_units, "number"), "s" if n_units == 1 else ""
-    verb = f"stand{s} for" if whole.kept is None else f"keep{s} {_text.format_share(whole.kept)} of"
+    verb = (
+        f"stand{s} for"
+        if whole.kept is None
+        else f"keep{s} {_text.format_share(whole.kept)} of"
+    )
     parts = [f"{numbers} {verb} {n_columns}"]
     if len(bars) > 1 and bars[0][1] > 0:
         parts.append(f"{bars[0][0]} is hardest to reconstruct")
@@ -53,7 +62,9 @@ def _describe_oddest(report: Report, oddest: int) -> str:
     if report.ids is not None:
         name += f" (id {_text.format_value(report.ids[oddest], LONGEST)})"
     score, median = report.scores[oddest], np.nanmedian(report.whole.scores)
-    size = f"Its score is {_text.format_number(score / median if median > 0 else score)}"
+    size = (
+        f"Its score is {_text.format_number(score / median if median > 0 else score)}"
+    )
     size += " times the median" if median > 0 else ""
     if report.explainer is None:
         share = _text.format_share(shares.max(initial=0.0))
@@ -61,10 +72,15 @@ def _describe_oddest(report: Report, oddest: int) -> str:
         return f"The oddest row is {name}{part}. {size}."
     reason = describe_reason(causes, bool(rarity < ORDINARY))
     if report.whole.n_outstanding == 0:
-        usual = f"within what is usual in {_text.format_quantity(report.whole.n_rows, 'row')}"
+        usual = (
+            "within what is usual in"
+            f" {_text.format_quantity(report.whole.n_rows, 'row')}"
+        )
         return f"Even the oddest row, {name}, is {usual}: {reason}. {size}."
     [one_in] = report.explainer.find_rarity(report.scores[[oddest]])
-    rare = _text.describe_rarity(_text.format_rarity(one_in, report.explainer.largest_rarity))
+    rare = _text.describe_rarity(
+        _text.format_rarity(one_in, report.explainer.largest_rarity)
+    )
     return f"The oddest row is {name}: {reason}. {size}; {rare}."
 
 
@@ -85,12 +101,18 @@ def describe_shift(report: Report) -> dict[str, object] | None:
 
 def _summarize_drift(old: str, drifts: list[Drift], of_score: Drift) -> str:
     """Say in a sentence what has drifted since an older table."""
-    names = [_text.format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
+    names = [
+        _text.format_value(drift.name, 40) for drift in drifts if drift.has_drifted
+    ]
     if not names:
         if of_score.has_drifted:
-            return f"No column alone has drifted since {old}, but the outlier scores have."
+            return (
+                f"No column alone has drifted since {old}, but the outlier scores have."
+            )
         return f"Nothing has drifted since {old}."
     verb = "has" if len(names) == 1 else "have"
     scores = "; the outlier scores have, too" if of_score.has_drifted else ""
     n_drifted = f"{len(names)} of {_text.format_quantity(len(drifts), 'column')}"
-    return f"{n_drifted} {verb} drifted since {old}: {_text.list_some(names, 5)}{scores}."
+    return (
+        f"{n_drifted} {verb} drifted since {old}: {_text.list_some(names, 5)}{scores}."
+    )

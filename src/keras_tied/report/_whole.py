@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from keras_tied import drawing
 from keras_tied._types import Array
-from keras_tied.estimator.internal import Fitted, ranks
+from keras_tied.fitted.tail import ranks
+from keras_tied.fitted.value import Fitted
 
 Orientation = Literal["pointytop", "flattop"]
 
@@ -24,8 +25,9 @@ class Hexagons:
 
     def __init__(self, view: drawing.View) -> None:
         self.view = view
-        # Hexagons are regular on the screen, on a panel that is about square. Bokeh takes their
-        # size on both axes, and rounds it to nothing on one that is much longer.
+        # Hexagons are regular on the screen, on a panel that is about square. Bokeh
+        # takes their size on both axes, and rounds it to nothing on one that is much
+        # longer.
         width, height = (high - low for low, high in view)
         self.orientation: Orientation = "flattop" if width > height else "pointytop"
         self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
@@ -40,11 +42,15 @@ class Hexagons:
         x, y = points[((points >= low) & (points <= high)).all(axis=1)].T
         if not len(x):
             return
-        q, r = cartesian_to_axial(x, y, self.size, self.orientation, aspect_scale=self.aspect_scale)
+        q, r = cartesian_to_axial(
+            x, y, self.size, self.orientation, aspect_scale=self.aspect_scale
+        )
         first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
         counts = np.bincount((q - first_q) * n_r + (r - first_r))
         for cell in np.flatnonzero(counts).tolist():
-            self._counts[first_q + cell // n_r, first_r + cell % n_r] += int(counts[cell])
+            self._counts[first_q + cell // n_r, first_r + cell % n_r] += int(
+                counts[cell]
+            )
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """Return the axial coordinates q and r of each hexagon, (n, 2), and the points in it."""
@@ -56,12 +62,14 @@ class Hexagons:
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    `code`, (n, 2) or more, has the errors beside a single unit; `names` are those of features.
-    `hexagons` hold how many rows lie where, by the name of the panel, and `pairs` the same by two
-    columns of the code, counted from 0.
+    `code`, (n, 2) or more, has the errors beside a single unit; `names` are those of
+    features. `hexagons` hold how many rows lie where, by the name of the panel, and
+    `pairs` the same by two columns of the code, counted from 0.
     """
 
-    def __init__(self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]) -> None:
+    def __init__(
+        self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]
+    ) -> None:
         self.plane: drawing.Plane = drawing.fit_plane(X, names)
         points = self.project(X, code, reconstruction)
         pairs = itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2)
@@ -69,7 +77,9 @@ class Planes:
         self.pairs: dict[tuple[int, int], Hexagons] = {
             pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs
         }
-        view = drawing.choose_view(np.concatenate([points["input"], points["reconstruction"]]))
+        view = drawing.choose_view(
+            np.concatenate([points["input"], points["reconstruction"]])
+        )
         self.hexagons: dict[str, Hexagons] = {name: Hexagons(view) for name in points}
         self.hexagons["code"] = self.pairs[0, 1]
 
@@ -98,8 +108,9 @@ def _round(points: Array) -> Array:
 class Tally:
     """Adds up the errors and the missing values of features, and finds rows that repeat another.
 
-    `sums`, (4, features), are the errors, those of the mean, the number of values and the squared
-    errors of each scaled feature; of rows without a value far outside its column.
+    `sums`, (4, features), are the errors, those of the mean, the number of values and
+    the squared errors of each scaled feature; of rows without a value far outside its
+    column.
     """
 
     def __init__(self, fitted: Fitted | None = None) -> None:
@@ -115,7 +126,9 @@ class Tally:
             self.sums += self._fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
-        rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(0)  # one NaN, one zero
+        rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(
+            0
+        )  # one NaN, one zero
         rows = np.ascontiguousarray(rows)  # those of a frame lie column by column
         texts = rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist()
         self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
@@ -132,11 +145,17 @@ class Whole:
     """What a report says of all rows."""
 
     errors: Array  # (N,) the reconstruction error of each row, NaN where all is missing
-    scores: Array  # (N,) the outlier score of each row, or its error, which ranks follow
+    scores: (
+        Array  # (N,) the outlier score of each row, or its error, which ranks follow
+    )
     places: Array  # (n,) which rows the report holds, from 0, in order; with the oddest ones
     tally: Tally  # of all rows
-    n_outstanding: int = 0  # how many rows are so odd that hardly any table has such rows by chance
-    planes: Planes | None = None  # the planes that rows are drawn in, with all rows counted
+    n_outstanding: int = (
+        0  # how many rows are so odd that hardly any table has such rows by chance
+    )
+    planes: Planes | None = (
+        None  # the planes that rows are drawn in, with all rows counted
+    )
 
     @property
     def n_rows(self) -> int:

@@ -1,6 +1,6 @@
 """Tables on disk: read in batches, turned into numbers and back, and written, without Keras."""
 
-from keras_tied.estimator.columns import (
+from keras_tied.columns import (
     MISSING,
     OTHER,
     ROWS_TO_COUNT,

@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from keras_tied._text import quote
-from keras_tied.estimator.columns import TableError
+from keras_tied.columns import TableError
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, check_width
+from keras_tied.tables._file import (
+    Batches,
+    ReadOptions,
+    Request,
+    TableFile,
+    check_width,
+)
 
 CELLS = 2**20  # numbers in a piece of an array
 ARROW = "an Arrow or Feather (version 2) file"
-STREAM_START = b"\xff\xff\xff\xff"  # the continuation marker; the stream format has no magic
+STREAM_START = (  # the continuation marker; the stream format has no magic
+    b"\xff\xff\xff\xff"
+)
 READ_AHEAD = 2**20
 """Bytes of each column of Parquet; without it a row group is read whole, however large."""
 
@@ -72,7 +80,9 @@ def open_parquet(name: str) -> TableFile:
 
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source) as file:
         metadata, schema = file.metadata, file.schema_arrow
-    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    rows = [
+        metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
+    ]
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
@@ -80,8 +90,13 @@ def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
     import pyarrow.parquet as pq
 
     options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
-    with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
-        batches = file.iter_batches(request.n_rows, list(request.pieces), list(request.names))
+    with (
+        _open(name, "a Parquet file") as source,
+        pq.ParquetFile(source, **options) as file,
+    ):
+        batches = file.iter_batches(
+            request.n_rows, list(request.pieces), list(request.names)
+        )
         yield from map(_validate, batches)
 
 
@@ -92,7 +107,9 @@ def open_orc(name: str) -> TableFile:
     with _open(name, "an ORC file") as source:
         file = orc.ORCFile(source)
         first = file.schema.names[:1]
-        rows = [file.read_stripe(i, columns=first).num_rows for i in range(file.nstripes)]
+        rows = [
+            file.read_stripe(i, columns=first).num_rows for i in range(file.nstripes)
+        ]
     return TableFile(name, file.schema, rows, partial(_read_orc, name))
 
 
@@ -111,17 +128,23 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
     with report_read_errors(name, "an .npz file", _explain), open(name, "rb") as file:
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
+            raise TableError(
+                f"{name!r} is not an .npz file; call it .npy if it is one array."
+            )
         names = arrays.files
         if array is None and len(names) != 1:
             held = f"{len(names)} arrays, {quote(names)}"
             raise TableError(f"{name!r} holds {held}; name the one to use.")
         if array is not None and array not in names:
-            raise TableError(f"{name!r} has no array {array!r}; name one of {quote(names)}.")
+            raise TableError(
+                f"{name!r} has no array {array!r}; name one of {quote(names)}."
+            )
         return open_npy(name, options, arrays[array or names[0]])
 
 
-def open_npy(name: str, options: ReadOptions, array: NDArray[Any] | None = None) -> TableFile:
+def open_npy(
+    name: str, options: ReadOptions, array: NDArray[Any] | None = None
+) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on, or an array from one."""
     rows = _map_rows(name) if array is None else array
     if rows.ndim != 2 or not rows.shape[1]:
@@ -129,8 +152,8 @@ def open_npy(name: str, options: ReadOptions, array: NDArray[Any] | None = None)
         raise TableError(f"{name!r} holds {held}; save one of rows and columns.")
     if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
         raise TableError(
-            f"{name!r} holds values of the type {rows.dtype}; save real numbers, or text as CSV or "
-            "Parquet."
+            f"{name!r} holds values of the type {rows.dtype}; save real numbers, or"
+            " text as CSV or Parquet."
         )
     check_width(name, rows.shape[1], options)
     dtype = pa.from_numpy_dtype(_to_native(rows.dtype))
@@ -140,14 +163,20 @@ def open_npy(name: str, options: ReadOptions, array: NDArray[Any] | None = None)
     return TableFile(name, schema, sizes, partial(_read_array, name, array, size))
 
 
-def _read_array(name: str, array: NDArray[Any] | None, size: int, request: Request) -> Batches:
+def _read_array(
+    name: str, array: NDArray[Any] | None, size: int, request: Request
+) -> Batches:
     indices = [int(of.removeprefix("x")) for of in request.names]
     for piece in request.pieces:
         # A new map each time lets go of the memory of the rows read before.
-        rows = (_map_rows(name) if array is None else array)[piece * size : (piece + 1) * size]
+        rows = (_map_rows(name) if array is None else array)[
+            piece * size : (piece + 1) * size
+        ]
         columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
         del rows
-        yield pa.record_batch([pa.array(column) for column in columns], names=list(request.names))
+        yield pa.record_batch(
+            [pa.array(column) for column in columns], names=list(request.names)
+        )
 
 
 def _map_rows(name: str) -> NDArray[Any]:
@@ -166,7 +195,9 @@ def _explain(name: str, error: Exception) -> Exception:
         return error
     if "Object arrays" in str(error) or "Python objects" in str(error):
         return TableError(
-            f"{name!r} holds pickled objects, which could run code and are never read; save an "
-            "array of numbers with numpy.save."
+            f"{name!r} holds pickled objects, which could run code and are never read;"
+            " save an array of numbers with numpy.save."
         )
-    return TableError(f"{name!r} is not a whole file of NumPy's; write it with numpy.save.")
+    return TableError(
+        f"{name!r} is not a whole file of NumPy's; write it with numpy.save."
+    )

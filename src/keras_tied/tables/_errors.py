@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from keras_tied._text import format_value
-from keras_tied.estimator.columns import TableError
+from keras_tied.columns import TableError
 
 
 class WriteError(TableError):
@@ -14,11 +14,14 @@ class WriteError(TableError):
 
 @contextmanager
 def report_read_errors(
-    name: str, what: str, explain: Callable[[str, Exception], Exception] = lambda _, error: error
+    name: str,
+    what: str,
+    explain: Callable[[str, Exception], Exception] = lambda _, error: error,
 ) -> Iterator[None]:
     """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file".
 
-    `explain` returns, for an error of one format, what to raise instead; any other as it is.
+    `explain` returns, for an error of one format, what to raise instead; any other as
+    it is.
     """
     try:
         yield
@@ -31,10 +34,15 @@ def report_read_errors(
             raise explained from error
         if isinstance(error, OSError) and error.errno:
             reason = os.strerror(error.errno)
-            raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error
-        # Arrow raises an OSError without a number for a file whose content is not what it should be
+            raise TableError(
+                f"cannot read {name!r}: {reason}; name another file."
+            ) from error
+        # Arrow raises an OSError without a number for a file whose content is not what
+        # it should be
         cause = error.__cause__ if str(error) == name else None
-        reason = " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
+        reason = (
+            " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
+        )
         reason = format_value(reason, 300)
         if isinstance(error, MemoryError):
             reason += ", as there is too little memory or it is damaged"

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs, ipc
 
-from keras_tied.estimator.columns import TableError
+from keras_tied.columns import TableError
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import ReadOptions, check_width, find_format, is_pipe
 from keras_tied.tables._rows import select_all
@@ -44,7 +44,9 @@ def copy_here(path: str, format: str | None, folder: str) -> Copy:
     with report_read_errors(path, "a table"):
         is_page = path.startswith(PAGES)
         is_stream = path == "-" or is_pipe(path)
-        copy_from = _copy_stream if is_stream else _copy_page if is_page else _copy_files
+        copy_from = (
+            _copy_stream if is_stream else _copy_page if is_page else _copy_files
+        )
         copy = Copy(copy_from(path, format, folder))
     copy.origin = path
     return copy
@@ -56,7 +58,9 @@ def _copy_stream(path: str, format: str | None, folder: str) -> str:
         if not (head := file.read(8)):
             where = "on the standard input" if path == "-" else f"in {path!r}"
             raise TableError(f"there is nothing {where}; pipe a table to it.")
-        ending = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
+        ending = next(
+            (name for magic, name in MAGICS.items() if head.startswith(magic)), "csv"
+        )
         place = os.path.join(folder, f"input.{format or find_format(path) or ending}")
         with open(place, "wb") as target:
             target.write(head)
@@ -69,7 +73,10 @@ def _copy_page(address: str, format: str | None, folder: str) -> str:
         import fsspec
         import fsspec.implementations.http
     except ImportError as error:
-        fault = f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
+        fault = (
+            f"{address!r} needs fsspec and aiohttp; run pip install"
+            ' "keras-tied[remote]".'
+        )
         raise TableError(fault) from error
     name = PurePosixPath(address.partition("?")[0]).name or "page"
     place = os.path.join(folder, name if format is None else f"{name}.{format}")
@@ -97,7 +104,10 @@ def _copy_files(address: str, format: str | None, folder: str) -> str:
         paths, top = [root], str(PurePosixPath(root).parent)
     else:
         infos = system.get_file_info(fs.FileSelector(root, recursive=True))
-        paths, top = [info.path for info in infos if info.type == fs.FileType.File], root
+        paths, top = (
+            [info.path for info in infos if info.type == fs.FileType.File],
+            root,
+        )
     if pattern:
         paths = [path for path in paths if fnmatch.fnmatch(path, root + pattern)]
     for path in paths:
@@ -116,7 +126,9 @@ def copy_query(name: str, options: ReadOptions, folder: str) -> Copy:
     try:
         import duckdb
     except ImportError as error:
-        raise TableError(f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".') from error
+        raise TableError(
+            f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".'
+        ) from error
     place = Copy(os.path.join(folder, "result.arrow"))
     place.origin = name
     # What a database holds, such as a view, must not read other files.
@@ -125,14 +137,20 @@ def copy_query(name: str, options: ReadOptions, folder: str) -> Copy:
         report_read_errors(name, "a DuckDB database"),
         duckdb.connect(str(name), read_only=True, config=config) as database,
     ):
-        kinds = database.execute("SELECT table_name, table_type FROM information_schema.tables")
+        kinds = database.execute(
+            "SELECT table_name, table_type FROM information_schema.tables"
+        )
         views = {name: kind == "VIEW" for name, kind in kinds.fetchall()}
         query = options.query or select_all(
-            name, *([name for name in views if views[name] is of] for of in (False, True))
+            name,
+            *([name for name in views if views[name] is of] for of in (False, True)),
         )
         reader = pa.RecordBatchReader.from_stream(database.sql(query))
         check_width(name, len(reader.schema), options)
-        with pa.OSFile(str(place), "wb") as file, ipc.new_file(file, reader.schema) as writer:
+        with (
+            pa.OSFile(str(place), "wb") as file,
+            ipc.new_file(file, reader.schema) as writer,
+        ):
             for batch in reader:
                 writer.write_batch(batch)
     return place

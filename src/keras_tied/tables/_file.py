@@ -12,10 +12,13 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from keras_tied._text import quote
-from keras_tied.estimator.columns import TableError
+from keras_tied.columns import TableError
 from keras_tied.tables._errors import report_read_errors
 
-TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and the delimiter of each
+TEXTS = {
+    "csv": ",",
+    "tsv": "\t",
+}  # the formats that are text, and the delimiter of each
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}  # as Arrow calls them
 ARROWS = ("feather", "arrow")
 JSON = ("json", "jsonl", "ndjson")
@@ -24,9 +27,15 @@ DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
 WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
 FORMATS = (*WRITTEN, *JSON, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON)
-ENDINGS = (*FORMATS, *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS))
+ENDINGS = (
+    *FORMATS,
+    *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS),
+)
 # Arrow fails at bzip2 on a full disk, which is why it is only read.
-OUTPUT_ENDINGS = (*WRITTEN, *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")))
+OUTPUT_ENDINGS = (
+    *WRITTEN,
+    *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")),
+)
 
 
 @dataclass(frozen=True)
@@ -34,24 +43,28 @@ class ReadOptions:
     """How files are read.
 
     Attributes:
-        delimiter: between the cells of CSV, one character. Defaults to what the first lines tell,
-            or else a comma, or a tab for TSV.
-        encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
-            Windows-1252 if most characters are ASCII.
-        text: columns of CSV to take for text, though they look like numbers; all, if it is `None`.
-            Defaults to none.
+        delimiter: between the cells of CSV, one character. Defaults to what the first
+            lines tell, or else a comma, or a tab for TSV.
+        encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or
+            else Windows-1252 if most characters are ASCII.
+        text: columns of CSV to take for text, though they look like numbers; all, if it
+            is `None`. Defaults to none.
         array: the name of the array in an `.npz` file, where there are several.
-        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns.
-        header: whether the first line of CSV, or of a sheet, holds the names of the columns, which
-            else are x0, x1 and so on.
+        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most
+            columns.
+        header: whether the first line of CSV, or of a sheet, holds the names of the
+            columns, which else are x0, x1 and so on.
         format: what the files are, such as `"csv"`, where their endings do not tell.
         sheet: the name of the sheet of a workbook. Defaults to the first.
         query: the rows of a database to read, in SQL. Defaults to its only table.
-        skip: how many lines of CSV, or of a sheet, stand before the names. Defaults to 0.
-        comment: how lines of CSV begin that are passed over, such as `"#"`. Defaults to none.
-        absent: columns that are missing in each row of a file that lacks them. Defaults to none.
-        max_columns: how many columns a file may have, whatever it says: a small file can name more
-            than memory holds. Defaults to 50,000.
+        skip: how many lines of CSV, or of a sheet, stand before the names. Defaults to
+            0.
+        comment: how lines of CSV begin that are passed over, such as `"#"`. Defaults to
+            none.
+        absent: columns that are missing in each row of a file that lacks them. Defaults
+            to none.
+        max_columns: how many columns a file may have, whatever it says: a small file
+            can name more than memory holds. Defaults to 50,000.
 
     Raises:
         TableError: if there is no such format or decimal mark.
@@ -74,29 +87,38 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.format not in (None, *FORMATS):
             known = ", ".join(FORMATS)
-            raise TableError(f"there is no format {self.format!r}; name one of {known}.")
+            raise TableError(
+                f"there is no format {self.format!r}; name one of {known}."
+            )
         if self.decimal not in (None, ".", ","):
-            raise TableError(f"the decimal mark is {self.decimal!r}; give a point or a comma.")
+            raise TableError(
+                f"the decimal mark is {self.decimal!r}; give a point or a comma."
+            )
 
 
 def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
     """Raise if a file has more columns than may be read."""
     if n_columns > options.max_columns:
         raise TableError(
-            f"{name!r} has {n_columns:,} columns, more than {options.max_columns:,}; let it have "
-            "more with --max-columns (max_columns=...)."
+            f"{name!r} has {n_columns:,} columns, more than {options.max_columns:,};"
+            " let it have more with --max-columns (max_columns=...)."
         )
 
 
-def check_names(name: str, lines: Sequence[Sequence[Any]], options: ReadOptions) -> None:
+def check_names(
+    name: str, lines: Sequence[Sequence[Any]], options: ReadOptions
+) -> None:
     """Raise if a first line is a title: text in its first cell alone, and a second line in all."""
     if not options.header or options.skip or len(lines) < 2 or len(lines[0]) < 3:
         return
-    first, second = ([str("" if c is None else c).strip() for c in line] for line in lines[:2])
+    first, second = (
+        [str("" if c is None else c).strip() for c in line] for line in lines[:2]
+    )
     if first[0] and not any(first[1:]) and len(first) == len(second) and all(second):
         raise TableError(
-            f"{name!r} has {len(first)} columns, of which its first line names one, as a title "
-            "does; pass over that line with --skip 1 (skip=1), or name the others."
+            f"{name!r} has {len(first)} columns, of which its first line names one, as"
+            " a title does; pass over that line with --skip 1 (skip=1), or name the"
+            " others."
         )
 
 
@@ -130,7 +152,9 @@ def find_format(path: str, format: str | None = None) -> str | None:
     _, *endings = Path(path).name.lower().split(".")
     if format or (endings and endings[-1] in FORMATS):
         return format or endings[-1]
-    compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
+    compression = (
+        len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
+    )
     return endings[-2] if compression else None
 
 
@@ -144,8 +168,9 @@ def is_pipe(path: str) -> bool:
 def find_files(path: str, format: str | None = None) -> list[str]:
     """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
-    Of several, files count that have an ending of ours, or any if a format is given, and whose name
-    begins with no dot or underscore; folders in a folder count if they are called `name=value`.
+    Of several, files count that have an ending of ours, or any if a format is given,
+    and whose name begins with no dot or underscore; folders in a folder count if they
+    are called `name=value`.
     """
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):
@@ -154,11 +179,13 @@ def find_files(path: str, format: str | None = None) -> list[str]:
         elif os.path.exists(path) or not glob.has_magic(path):
             mode = os.stat(path).st_mode  # says why it cannot be read
             if not stat.S_ISREG(mode):
-                raise TableError(f"{path!r} is a device or a socket; name a file or a pipe.")
+                raise TableError(
+                    f"{path!r} is a device or a socket; name a file or a pipe."
+                )
             if find_format(path, format) is None:
                 raise TableError(
-                    f"{path!r} has not one of the endings {endings}; say what it is with --format "
-                    "(format=...)."
+                    f"{path!r} has not one of the endings {endings}; say what it is"
+                    " with --format (format=...)."
                 )
             return [path]
         else:
@@ -166,13 +193,15 @@ def find_files(path: str, format: str | None = None) -> list[str]:
     shown = (file for file in paths if not Path(file).name.startswith((".", "_")))
     files = sorted(f for f in shown if find_format(f, format) and os.path.isfile(f))
     if not files:
-        raise TableError(f"{path!r} holds no file with one of the endings {endings}; name another.")
+        raise TableError(
+            f"{path!r} holds no file with one of the endings {endings}; name another."
+        )
     formats = {find_format(file, format): file for file in reversed(files)}
     if len(formats) > 1:
         two = quote(sorted(formats.values())[:2])
         raise TableError(
-            f"{path!r} holds files of several formats, such as {two}; choose those of one, for "
-            "example with '*.csv'."
+            f"{path!r} holds files of several formats, such as {two}; choose those of"
+            " one, for example with '*.csv'."
         )
     return files
 

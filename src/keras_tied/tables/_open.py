@@ -37,19 +37,23 @@ def open_table(
 ) -> Source:
     r"""Open a table, or several files that are one.
 
-    The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also compressed
-    (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and columns
-    (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`)
-    and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory;
-    all else is read in batches. Text is read once when it is opened.
+    The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also
+    compressed
+    (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and
+    columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks
+    (`.xlsx`, `.xls`, `.ods`) and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of
+    `.npz` and sheets are taken into memory; all else is read in batches. Text is read
+    once when it is opened.
 
     Args:
-        path: a file; a folder, also with folders called `name=value`, which become columns; a
-            pattern such as `"part-*.parquet"`; an address such as `s3://...`, `gs://...` or
-            `https://...`; or `"-"` for the standard input. What is no local file is copied to one.
-            Several files have the same columns, and are read in the order of their names.
+        path: a file; a folder, also with folders called `name=value`, which become
+            columns; a pattern such as `"part-*.parquet"`; an address such as
+            `s3://...`, `gs://...` or `https://...`; or `"-"` for the standard input.
+            What is no local file is copied to one. Several files have the same columns,
+            and are read in the order of their names.
         options: how the files are read. Defaults to what is detected.
-        **changes: options of another value, by the names that `ReadOptions` has for them.
+        **changes: options of another value, by the names that `ReadOptions` has for
+            them.
 
     Raises:
         TableError: if it cannot be read. The message says where and why.
@@ -75,12 +79,18 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
     """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
     if name == "-" or is_address or _file.is_pipe(name):
-        from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
+        from keras_tied.tables import (
+            _fetch,
+        )  # pyarrow's file systems take long to import
 
-        place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
+        place = _fetch.copy_here(
+            name, options.format, copies.enter_context(temporary_folder())
+        )
     paths = _file.find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
-    if _file.find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
+    if _file.find_format(paths[0], options.format) in TEXTS and (
+        clashes := find_clashes(files)
+    ):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]
@@ -148,7 +158,10 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
         types[name] = pa.int64() if are_whole else pa.string()
     partitions = []
     for file, of in zip(files, keys, strict=True):
-        values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}
+        values = {
+            name: pa.scalar(of.get(name), pa.string()).cast(types[name])
+            for name in types
+        }
         partitions.append(_add_columns(file, values))
     return partitions if types else list(files)
 
@@ -157,7 +170,9 @@ def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
     """Return a file with more columns, or others, of one value each."""
     fields = [field for field in file.schema if field.name not in values]
     fields += [pa.field(name, value.type) for name, value in values.items()]
-    return replace(file, schema=pa.schema(fields), read=partial(_read_columns, file, values))
+    return replace(
+        file, schema=pa.schema(fields), read=partial(_read_columns, file, values)
+    )
 
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:
@@ -166,13 +181,19 @@ def _find_keys(file: str, root: str) -> dict[str, str | None]:
     return {name: None if value == NO_VALUE else value for name, _, value in pairs}
 
 
-def _read_columns(file: TableFile, values: Mapping[str, pa.Scalar], request: Request) -> Batches:
+def _read_columns(
+    file: TableFile, values: Mapping[str, pa.Scalar], request: Request
+) -> Batches:
     names = list(request.names)
     stored = [name for name in names if name not in values]
     # A column tells how many rows there are.
     for batch in file.read(replace(request, names=stored or file.schema.names[:1])):
         columns = [
-            pa.repeat(values[name], batch.num_rows) if name in values else batch.column(name)
+            (
+                pa.repeat(values[name], batch.num_rows)
+                if name in values
+                else batch.column(name)
+            )
             for name in names
         ]
         yield pa.record_batch(columns, names=names)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from keras_tied._text import format_quantity, quote
-from keras_tied.estimator.columns import TableError, make_distinct
+from keras_tied.columns import TableError, make_distinct
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     Batches,
@@ -29,7 +29,10 @@ from keras_tied.tables._file import (
 
 Row: TypeAlias = dict[str, Any]
 
-PART, LONGEST = 2**18, 2**26  # characters of JSON that are read at a time, and of an object
+PART, LONGEST = (
+    2**18,
+    2**26,
+)  # characters of JSON that are read at a time, and of an object
 BETWEEN = re.compile(r"[\s,]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
@@ -59,19 +62,29 @@ def _open(
                 types.setdefault(column, set()).add(str if too_large else type(value))
             check_width(name, len(types), options)
         kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
-        schema = pa.schema([(column, TYPES.get(of, pa.string())) for column, of in kinds.items()])
-    return TableFile(name, schema, [n_rows], partial(_read, name, what, get_rows, schema))
+        schema = pa.schema(
+            [(column, TYPES.get(of, pa.string())) for column, of in kinds.items()]
+        )
+    return TableFile(
+        name, schema, [n_rows], partial(_read, name, what, get_rows, schema)
+    )
 
 
 def _read(
-    name: str, what: str, get_rows: Callable[[], Iterable[Row]], schema: pa.Schema, request: Request
+    name: str,
+    what: str,
+    get_rows: Callable[[], Iterable[Row]],
+    schema: pa.Schema,
+    request: Request,
 ) -> Batches:
     schema = pa.schema([schema.field(column) for column in request.names])
     for _ in request.pieces:
         with report_read_errors(name, what):
             rows = iter(get_rows())
             while some := list(islice(rows, ROWS)):
-                columns = [_to_array([row.get(f.name) for row in some], f.type) for f in schema]
+                columns = [
+                    _to_array([row.get(f.name) for row in some], f.type) for f in schema
+                ]
                 yield pa.record_batch(columns, schema=schema)
 
 
@@ -79,7 +92,9 @@ def _to_array(values: list[Any], dtype: pa.DataType) -> pa.Array:
     if pa.types.is_string(dtype):
         values = [_to_text(value) for value in values]
     elif pa.types.is_timestamp(dtype):
-        values = [datetime(v.year, v.month, v.day) if type(v) is date else v for v in values]
+        values = [
+            datetime(v.year, v.month, v.day) if type(v) is date else v for v in values
+        ]
     return pa.array(values, dtype)
 
 
@@ -120,8 +135,9 @@ def _parse_objects(name: str) -> Iterator[Row]:
                 return
             else:
                 raise TableError(
-                    f"{name!r} has no JSON object in line {line}: {reason}; write each row as "
-                    "{name: value}, in a line of its own or all in one array."
+                    f"{name!r} has no JSON object in line {line}: {reason}; write each"
+                    " row as {name: value}, in a line of its own or all in one"
+                    " array."
                 )
 
 
@@ -133,22 +149,33 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
         raise TableError(fault) from error
     sheet = options.sheet
-    with report_read_errors(name, "a workbook"), CalamineWorkbook.from_path(str(name)) as book:
+    with (
+        report_read_errors(name, "a workbook"),
+        CalamineWorkbook.from_path(str(name)) as book,
+    ):
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
-            raise TableError(f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}.")
+            raise TableError(
+                f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
+            )
         first, *others = [sheet] if sheet else sheets
         cells = book.get_sheet_by_name(first).to_python()[options.skip :]
         lines = [[_simplify(cell) for cell in line] for line in cells]
     lines = [line for line in lines if any(cell is not None for cell in line)]
     if not lines:
-        raise TableError(f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}.")
+        raise TableError(
+            f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}."
+        )
     check_names(name, lines, options)
     names = [f"x{index}" for index in range(len(lines[0]))]
     if options.header:
-        names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
+        names = make_distinct(
+            ["" if cell is None else str(cell) for cell in lines.pop(0)]
+        )
     rows = partial(map, lambda line: dict(zip(names, line, strict=True)), lines)
-    notes = [f"reads the sheet {first!r}; --sheet names another: {quote(others)}"] * bool(others)
+    notes = [
+        f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
+    ] * bool(others)
     return replace(_open(name, "a workbook", rows, options), notes=notes)
 
 
@@ -161,22 +188,31 @@ def _simplify(cell: Any) -> Any:
 
 def open_sqlite(name: str, options: ReadOptions) -> TableFile:
     """Open the result of a query of a SQLite database, or its only table."""
-    with report_read_errors(name, "a SQLite database"), closing(_connect(name)) as database:
+    with (
+        report_read_errors(name, "a SQLite database"),
+        closing(_connect(name)) as database,
+    ):
         kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
     query = options.query or select_all(
-        name, *([name for name, kind in kinds if kind == of] for of in ("table", "view"))
+        name,
+        *([name for name, kind in kinds if kind == of] for of in ("table", "view")),
     )
-    return _open(name, "the result of the query", partial(_run_query, name, query), options)
+    return _open(
+        name, "the result of the query", partial(_run_query, name, query), options
+    )
 
 
 def _connect(name: str) -> sqlite3.Connection:
     with open(name, "rb") as file:
         has_log = 2 in file.read(20)[18:]  # the versions of who writes and who reads
-    # A reader makes a write-ahead log where there is none, and none is left to delete it.
+    # A reader makes a write-ahead log where there is none, and none is left to delete
+    # it.
     is_at_rest = has_log and not Path(f"{name}-wal").exists()
     options = "?mode=ro" + "&immutable=1" * is_at_rest
     database = sqlite3.connect(Path(name).absolute().as_uri() + options, uri=True)
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)  # of a value, also a computed one
+    database.setlimit(
+        sqlite3.SQLITE_LIMIT_LENGTH, LONGEST
+    )  # of a value, also a computed one
     database.execute("PRAGMA trusted_schema = OFF")
     return database
 
@@ -199,7 +235,7 @@ def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
             if of
         ]
         raise TableError(
-            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read with "
-            '--query "SELECT ... FROM ..." (query=...).'
+            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read"
+            ' with --query "SELECT ... FROM ..." (query=...).'
         )
     return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

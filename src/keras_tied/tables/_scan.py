@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.estimator.columns import Columns, MisreadValues
+from keras_tied.columns import Columns, MisreadValues
 from keras_tied.tables._source import Source
 
 BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
-Reads = Literal["used", "restored", "all"]  # what is used, what `decode` restores too, all columns
+Reads = Literal[
+    "used", "restored", "all"
+]  # what is used, what `decode` restores too, all columns
 
 
 class Batch(NamedTuple):
@@ -37,10 +39,18 @@ class Scan:
     id: str | None = None  # a column that is read too
     label: str | None = None  # another
     reads: Reads = "used"  # which columns are read, beside those
-    advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
-    unseen: MisreadValues = field(default_factory=MisreadValues)  # rare or new categories
-    misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
-    empty: list[str] = field(default_factory=list)  # the columns in which it found no value
+    advance: Callable[[int], object] = (
+        ignore  # is called with the rows of each batch after its use
+    )
+    unseen: MisreadValues = field(
+        default_factory=MisreadValues
+    )  # rare or new categories
+    misread: MisreadValues = field(
+        default_factory=MisreadValues
+    )  # both are of the last loop
+    empty: list[str] = field(
+        default_factory=list
+    )  # the columns in which it found no value
 
     def __iter__(self) -> Iterator[Batch]:
         for tally in (self.unseen, self.misread, self.empty):
@@ -59,7 +69,9 @@ class Scan:
             first_row = self.source.first_row + n_rows
             n_rows += rows.num_rows
             for name, is_other in self.columns.find_differences(rows).items():
-                self.unseen.add(name, rows.column(name), np.flatnonzero(is_other), first_row)
+                self.unseen.add(
+                    name, rows.column(name), np.flatnonzero(is_other), first_row
+                )
             numbers = self.columns.encode(rows, first_row, self.unseen, self.misread)
             blank = blank[np.isnan(numbers[:, ends[blank] - 1]).all(axis=0)]
             yield Batch(rows, numbers)

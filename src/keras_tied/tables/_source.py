@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied._text import quote
-from keras_tied.estimator.columns import Kind, TableError, find_kind, merge_types, simplify_type
+from keras_tied.columns import Kind, TableError, find_kind, merge_types, simplify_type
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
 
@@ -28,9 +28,10 @@ class Source:
         name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
         notes: what was detected when the files were opened, such as a delimiter.
-        decimal, delimiter: the marks of the files, or None if they do not tell, differ, or, of a
-            delimiter, have the usual one.
-        first_row: how many rows of its file come before those of a part that `split` gives.
+        decimal, delimiter: the marks of the files, or None if they do not tell, differ,
+            or, of a delimiter, have the usual one.
+        first_row: how many rows of its file come before those of a part that `split`
+            gives.
     """
 
     def __init__(
@@ -44,14 +45,22 @@ class Source:
         self.first_row: int = first_row
         self._files = files
         for file in files if schema is None else ():
-            with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
-                if twice := [of for of, times in Counter(file.schema.names).items() if times > 1]:
-                    fault = f"has several columns of the name {quote(twice)}; rename them"
+            with report_read_errors(
+                file.name, "a table"
+            ):  # a name or a zone may be no text
+                if twice := [
+                    of for of, times in Counter(file.schema.names).items() if times > 1
+                ]:
+                    fault = (
+                        f"has several columns of the name {quote(twice)}; rename them"
+                    )
                     raise TableError(f"{file.name!r} {fault}.")
                 _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
         self.schema: pa.Schema = _merge_schemas(files) if schema is None else schema
         self.n_rows: int = sum(sum(file.rows) for file in files)
-        self.notes: list[str] = list(dict.fromkeys(note for file in files for note in file.notes))
+        self.notes: list[str] = list(
+            dict.fromkeys(note for file in files for note in file.notes)
+        )
         decimals, delimiters = {f.decimal for f in files}, {f.delimiter for f in files}
         self.decimal: str | None = decimals.pop() if len(decimals) == 1 else None
         self.delimiter: str | None = delimiters.pop() if len(delimiters) == 1 else None
@@ -67,9 +76,13 @@ class Source:
     def categorical(self) -> list[str]:
         """The columns whose type in the file is categories of text or of whole numbers."""
         schema, noted = self._files[0].schema, set[str]()
-        with suppress(ValueError, TypeError, AttributeError, KeyError):  # whatever a file may note
+        with suppress(
+            ValueError, TypeError, AttributeError, KeyError
+        ):  # whatever a file may note
             columns = (schema.pandas_metadata or {})["columns"]
-            noted = {of["field_name"] for of in columns if of["pandas_type"] == "categorical"}
+            noted = {
+                of["field_name"] for of in columns if of["pandas_type"] == "categorical"
+            }
         return [
             of.name
             for of in schema
@@ -85,8 +98,8 @@ class Source:
     ) -> Batches:
         """Yield all rows in order, of named columns or all.
 
-        A batch has `n_rows` rows, the last maybe fewer; by default about a million numbers, and at
-        most `most_rows`.
+        A batch has `n_rows` rows, the last maybe fewer; by default about a million
+        numbers, and at most `most_rows`.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
@@ -99,7 +112,8 @@ class Source:
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
 
-        They come from 64 pieces of the files, or more if these have fewer rows, at random places.
+        They come from 64 pieces of the files, or more if these have fewer rows, at
+        random places.
         """
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)
@@ -109,7 +123,9 @@ class Source:
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             if share := n * end // available - n * begin // available:
-                rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
+                rows = random.choice(
+                    batch.num_rows, share, replace=False, shuffle=False
+                )
                 parts.append(batch.take(np.sort(rows)))
         if not parts:
             return self.schema.empty_table().to_batches()[0]
@@ -119,7 +135,8 @@ class Source:
     def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, in order, which other processes can read.
 
-        A part has about `n_rows` rows: fewer at the end of a file, and more where a file cannot be
+        A part has about `n_rows` rows: fewer at the end of a file, and more where a
+            file cannot be
         read in smaller pieces, as CSV.
         """
         parts = []
@@ -128,7 +145,9 @@ class Source:
             begin = 0
             while begin < len(ends):
                 before = int(ends[begin] - file.rows[begin])
-                end = max(begin + 1, int(np.searchsorted(ends, before + n_rows, side="right")))
+                end = max(
+                    begin + 1, int(np.searchsorted(ends, before + n_rows, side="right"))
+                )
                 read = partial(_read_part, file, begin)
                 part = replace(file, rows=file.rows[begin:end], read=read)
                 if sum(part.rows):
@@ -140,7 +159,9 @@ class Source:
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
         """Choose random pieces with n rows or more, if there are; return their rows' number too."""
-        pieces = [(file, piece) for file in self._files for piece in range(len(file.rows))]
+        pieces = [
+            (file, piece) for file in self._files for piece in range(len(file.rows))
+        ]
         sizes = np.array([file.rows[piece] for file, piece in pieces])
         order = random.permutation(len(pieces))
         enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
@@ -150,7 +171,10 @@ class Source:
         return parts, int(sizes[chosen].sum())
 
     def _read(
-        self, pieces: Iterable[tuple[TableFile, Sequence[int]]], names: list[str], n_rows: int
+        self,
+        pieces: Iterable[tuple[TableFile, Sequence[int]]],
+        names: list[str],
+        n_rows: int,
     ) -> Batches:
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
@@ -160,17 +184,23 @@ class Source:
                 if read > awaited:
                     break
                 selected = batch if batch.schema.names == names else batch.select(names)
-                yield selected if selected.schema.equals(schema) else selected.cast(schema)
+                yield (
+                    selected
+                    if selected.schema.equals(schema)
+                    else selected.cast(schema)
+                )
             if read != awaited:
                 raise TableError(
-                    f"{file.name!r} had {awaited:,} rows when it was opened, and has "
-                    f"{'more' if read > awaited else f'{read:,}'} now; run the command again when "
-                    "nobody writes to it."
+                    f"{file.name!r} had {awaited:,} rows when it was opened, and has"
+                    f" {'more' if read > awaited else f'{read:,}'} now; run the command"
+                    " again when nobody writes to it."
                 )
 
 
 def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
-    return file.read(replace(request, pieces=[begin + piece for piece in request.pieces]))
+    return file.read(
+        replace(request, pieces=[begin + piece for piece in request.pieces])
+    )
 
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:
@@ -191,14 +221,20 @@ def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     for file in files[1:]:
         others = {field.name: simplify_type(field.type) for field in file.schema}
         if absent := [name for name in types if name not in others]:
-            raise _mismatch(file, f"has no column {quote(absent)}, which {first.name!r} has")
+            raise _mismatch(
+                file, f"has no column {quote(absent)}, which {first.name!r} has"
+            )
         if extra := [name for name in others if name not in types]:
-            raise _mismatch(file, f"has the column {quote(extra)}, which {first.name!r} has not")
+            raise _mismatch(
+                file, f"has the column {quote(extra)}, which {first.name!r} has not"
+            )
         for name, other in others.items():
             dtype = merge_types(types[name], other)
             if dtype is None:
                 kind = f"where {first.name!r} has {find_kind(types[name])}"
-                raise _mismatch(file, f"has {find_kind(other)} in column {name!r}, {kind}")
+                raise _mismatch(
+                    file, f"has {find_kind(other)} in column {name!r}, {kind}"
+                )
             types[name] = dtype
     return pa.schema(list(types.items()))
 

@@ -8,10 +8,14 @@ import pyarrow.compute as pc
 from keras_tied.tables._source import Source
 
 _WORD = re.compile(
-    r"(?i)(?:(?:grand|sub|overall)[- ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe|totale|"
+    r"(?i)(?:(?:grand|sub|overall)[-"
+    r" ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe|totale|"
     "total général"
 )
-_FEWEST_SUMS, _CLOSE = 2, 1e-6  # columns of which the last value is the sum of the others, about
+_FEWEST_SUMS, _CLOSE = (
+    2,
+    1e-6,
+)  # columns of which the last value is the sum of the others, about
 
 
 def describe_total(source: Source) -> str:
@@ -26,7 +30,10 @@ def describe_total(source: Source) -> str:
             says = f"says {value!r} in column {name!r}" if is_new else says
         elif type(value) in (int, float) and value:
             numbers = column.cast(pa.float64(), safe=False)
-            total, most = pc.sum(numbers).as_py() or 0.0, pc.max(pc.abs(numbers)).as_py() or 0.0
+            total, most = (
+                pc.sum(numbers).as_py() or 0.0,
+                pc.max(pc.abs(numbers)).as_py() or 0.0,
+            )
             sums += abs(total - value) <= _CLOSE * abs(value) and abs(value) > most
     if not says and sums >= _FEWEST_SUMS:
         says = "holds the sums of the others"

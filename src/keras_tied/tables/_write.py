@@ -23,19 +23,33 @@ from pyarrow import ipc
 
 from keras_tied import _files
 from keras_tied._text import quote
-from keras_tied.estimator.columns import Kind, TableError, find_kind
+from keras_tied.columns import Kind, TableError, find_kind
 from keras_tied.tables._errors import WriteError
-from keras_tied.tables._file import COMPRESSIONS, OUTPUT_ENDINGS, TEXTS, Batches, find_format
+from keras_tied.tables._file import (
+    COMPRESSIONS,
+    OUTPUT_ENDINGS,
+    TEXTS,
+    Batches,
+    find_format,
+)
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
-# How a cell begins that a spreadsheet may run (OWASP, CSV Injection): also behind what is not seen,
-# and behind what is a delimiter in other places of the world.
+# How a cell begins that a spreadsheet may run (OWASP, CSV Injection): also behind what
+# is not seen, and behind what is a delimiter in other places of the world.
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
 HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  # noqa: RUF001
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 # The types whose values single precision holds.
-SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
+SINGLE = (
+    pa.bool_(),
+    pa.int8(),
+    pa.uint8(),
+    pa.int16(),
+    pa.uint16(),
+    pa.float16(),
+    pa.float32(),
+)
 
 
 def check_output(path: str | os.PathLike[str]) -> Path | None:
@@ -62,20 +76,24 @@ def write_table(
 ) -> int:
     r"""Write a table, whole or not at all, and return its number of rows.
 
-    The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
-    go to a temporary file, which replaces the file at the end; after an error, an old file stays.
+    The ending tells the format, as in `open_table`, but for `.bz2`, which is only read.
+    The rows go to a temporary file, which replaces the file at the end; after an error,
+    an old file stays.
 
     Args:
         path: the file, or `"-"` for CSV on the standard output.
-        batches: its rows, with the same columns in each; at least one batch. For `.npy` and `.npz`
-            all columns are numbers or booleans, and their names are not kept.
-        safe_csv: whether to put a `'` before text and names of columns, in CSV, that begin with
-            `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and before such a sign
-            behind a delimiter or behind what is not seen. Defaults to `False`.
+        batches: its rows, with the same columns in each; at least one batch. For `.npy`
+            and `.npz` all columns are numbers or booleans, and their names are not
+            kept.
+        safe_csv: whether to put a `'` before text and names of columns, in CSV, that
+            begin with `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and
+            before such a sign behind a delimiter or behind what is not seen. Defaults
+            to `False`.
         delimiter: between the cells of `.csv`, one character. Defaults to a comma.
 
     Raises:
-        TableError: if the path or the columns cannot be written; a `WriteError` of a full disk.
+        TableError: if the path or the columns cannot be written; a `WriteError` of a
+            full disk.
 
     Examples:
         >>> import pathlib, tempfile
@@ -100,7 +118,9 @@ def write_table(
 
     if target is None:
         sys.stdout.flush()
-        _write_text(sys.stdout.buffer, first.schema, count_rows(), delimiter or ",", safe_csv)
+        _write_text(
+            sys.stdout.buffer, first.schema, count_rows(), delimiter or ",", safe_csv
+        )
         return n_rows
     with _report_errors(name), _files.replace_atomically(target) as part:
         _write_rows(name, part, first.schema, count_rows(), safe_csv, delimiter)
@@ -136,7 +156,9 @@ def _write_rows(
     """Write rows to `part`, in the format of `name`."""
     format, ending = find_format(name), Path(name).suffix[1:].lower()
     if format in TEXTS:
-        with pa.output_stream(str(part), compression=COMPRESSIONS.get(ending)) as stream:
+        with pa.output_stream(
+            str(part), compression=COMPRESSIONS.get(ending)
+        ) as stream:
             between = delimiter if delimiter and format == "csv" else TEXTS[format]
             _write_text(stream, schema, batches, between, safe_csv)
     elif format == "parquet":
@@ -148,10 +170,16 @@ def _write_rows(
         with tempfile.TemporaryFile(dir=part.parent) as file:
             _write_array(file, schema, batches)
             file.seek(0)
-            with ZipFile(part, "w") as whole, whole.open("rows.npy", "w", force_zip64=True) as f:
+            with (
+                ZipFile(part, "w") as whole,
+                whole.open("rows.npy", "w", force_zip64=True) as f,
+            ):
                 shutil.copyfileobj(file, f, 2**20)
     else:
-        with pa.OSFile(str(part), "wb") as stream, ipc.new_file(stream, schema) as writer:
+        with (
+            pa.OSFile(str(part), "wb") as stream,
+            ipc.new_file(stream, schema) as writer,
+        ):
             for batch in batches:
                 writer.write_batch(batch)
 
@@ -160,13 +188,18 @@ def _write_text(
     file: IO[bytes], schema: pa.Schema, batches: Batches, delimiter: str, safe: bool
 ) -> None:
     """Write CSV to an open file; see `write_table` for `safe`."""
-    if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
+    if others := [
+        field.name for field in schema if find_kind(field.type) is Kind.other
+    ]:
         raise TableError(
-            f"column {quote(others)} holds values that CSV cannot; use .parquet, or leave it out."
+            f"column {quote(others)} holds values that CSV cannot; use .parquet, or"
+            " leave it out."
         )
     names = StringIO(newline="")
     writer = csv.writer(names, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(_escape_formulas(pa.array(schema.names)).to_pylist() if safe else schema.names)
+    writer.writerow(
+        _escape_formulas(pa.array(schema.names)).to_pylist() if safe else schema.names
+    )
     file.write(names.getvalue().encode())
     for batch in batches:
         if safe:
@@ -178,11 +211,15 @@ def _write_text(
 
 def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
     """Format rows as text, with quotes around the cells that need them and no others."""
-    options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="none")
+    options = arrow.WriteOptions(
+        include_header=False, delimiter=delimiter, quoting_style="none"
+    )
     lines = pa.BufferOutputStream()
     try:
         arrow.write_csv(batch, lines, options)
-    except pa.ArrowInvalid:  # some cell needs quotes, and Arrow would put them around all text
+    except (
+        pa.ArrowInvalid
+    ):  # some cell needs quotes, and Arrow would put them around all text
         return _join_cells(batch, delimiter)
     return lines.getvalue()
 
@@ -198,7 +235,9 @@ def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
         special = pc.match_substring_regex(column, f'[{re.escape(delimiter)}"\r\n]')
         cells[index] = pc.if_else(special, quoted, column)
     missing_is_empty = {"null_handling": "replace", "null_replacement": ""}
-    rows = pc.binary_join_element_wise(*cells, pa.scalar(delimiter, text), **missing_is_empty)
+    rows = pc.binary_join_element_wise(
+        *cells, pa.scalar(delimiter, text), **missing_is_empty
+    )
     ended = pc.binary_join_element_wise(rows, pa.scalar("\n", text), nothing)
     return pa.py_buffer("".join(ended.to_pylist()).encode())
 
@@ -215,7 +254,9 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
     import pyarrow.parquet as pq  # takes long to import
 
     # A dictionary helps only where values repeat, which numbers rarely do.
-    texts = [field.name for field in schema if find_kind(field.type) is Kind.text] or False
+    texts = [
+        field.name for field in schema if find_kind(field.type) is Kind.text
+    ] or False
     group: list[pa.RecordBatch] = []
     with (
         pa.OSFile(str(part), "wb") as file,
@@ -232,14 +273,20 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
 
 def _write_array(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
     """Write an .npy file; its header is written again at the end, with the number of rows."""
-    if texts := [field.name for field in schema if find_kind(field.type) not in NUMBERS]:
+    if texts := [
+        field.name for field in schema if find_kind(field.type) not in NUMBERS
+    ]:
         raise TableError(
-            f"column {quote(texts)} does not hold numbers, and an array holds nothing else; use "
-            ".csv or .parquet."
+            f"column {quote(texts)} does not hold numbers, and an array holds nothing"
+            " else; use .csv or .parquet."
         )
-    dtype = np.dtype(np.float32 if all(of in SINGLE for of in schema.types) else np.float64)
+    dtype = np.dtype(
+        np.float32 if all(of in SINGLE for of in schema.types) else np.float64
+    )
     header = {"descr": dtype.str, "fortran_order": False, "shape": (0, len(schema))}
-    npy.write_array_header_1_0(file, header)  # of the same length for any number of rows
+    npy.write_array_header_1_0(
+        file, header
+    )  # of the same length for any number of rows
     n_rows = 0
     for batch in batches:
         rows = np.empty((batch.num_rows, len(schema)), dtype)

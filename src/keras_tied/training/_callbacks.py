@@ -10,7 +10,9 @@ import numpy as np
 from keras_tied._keras_internals import advance_start, flatten_layers
 
 STEPS = ("batch", "train_batch", "test", "test_batch")
-WITHIN_AN_EPOCH = [f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")]
+WITHIN_AN_EPOCH = [
+    f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")
+]
 
 SAVERS = (
     keras.callbacks.ModelCheckpoint,
@@ -22,9 +24,10 @@ SAVERS = (
 class Watcher(keras.callbacks.Callback):
     """A callback that only reads the logs it is given.
 
-    For any other, training comes back to Python after every epoch. For a `Watcher`, `fit` runs many
-    epochs in a bunch, a few bunches a second, then calls `on_epoch_begin` and `on_epoch_end` for
-    each. It can stop training with `self.model.stop_training = True`: the model is as it was then.
+    For any other, training comes back to Python after every epoch. For a `Watcher`,
+    `fit` runs many epochs in a bunch, a few bunches a second, then calls
+    `on_epoch_begin` and `on_epoch_end` for each. It can stop training with
+    `self.model.stop_training = True`: the model is as it was then.
 
     Examples:
         >>> from keras_tied.training import Watcher
@@ -37,10 +40,11 @@ class Watcher(keras.callbacks.Callback):
 class CountUnits(keras.callbacks.Callback):
     """Writes into the logs, after each epoch, how many units of a sparse code are active and dead.
 
-    Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`, the running
-    mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many units were 0
-    for every row of the last `window` batches. Of several such layers each with its name before it.
-    Put it before callbacks that shall see these logs.
+    Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
+    the running
+    mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many
+    units were 0 for every row of the last `window` batches. Of several such layers each
+    with its name before it. Put it before callbacks that shall see these logs.
 
     Examples:
         >>> import keras
@@ -80,15 +84,24 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return False
     methods = {name: getattr(callback, name) for name in WITHIN_AN_EPOCH}
-    functions = {name: getattr(each, "__func__", each) for name, each in methods.items()}
-    return any(functions[name] is not getattr(keras.callbacks.Callback, name) for name in functions)
+    functions = {
+        name: getattr(each, "__func__", each) for name, each in methods.items()
+    }
+    return any(
+        functions[name] is not getattr(keras.callbacks.Callback, name)
+        for name in functions
+    )
 
 
 def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback leaves the model as it is, except for `stop_training`."""
     if type(callback) is keras.callbacks.EarlyStopping:
         return not callback.restore_best_weights
-    readers = (keras.callbacks.History, keras.callbacks.ProgbarLogger, keras.callbacks.CSVLogger)
+    readers = (
+        keras.callbacks.History,
+        keras.callbacks.ProgbarLogger,
+        keras.callbacks.CSVLogger,
+    )
     return isinstance(callback, (Watcher, *readers))
 
 
@@ -127,17 +140,22 @@ class Guard(keras.callbacks.Callback):
 
 
 def all_finite(arrays: list[Any]) -> bool:
-    return all(bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays)
+    return all(
+        bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays
+    )
 
 
-def make_divergence_error(model: keras.Model, epoch: int, loss: float) -> FloatingPointError:
+def make_divergence_error(
+    model: keras.Model, epoch: int, loss: float
+) -> FloatingPointError:
     """The error for an epoch, counted from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"
     origin = "that it began with" if epoch == 0 else f"of epoch {epoch}"
     return FloatingPointError(
-        f"Training of '{model.name}' stopped in epoch {epoch + 1}, whose {what} came out not "
-        f"finite at a learning rate of {rate:.3g}; the model keeps the last finite weights, "
-        f"{origin}: try a learning rate of {rate / 10:.3g}, clipnorm=1.0 in the optimizer, or "
-        "check the data for NaN and very large values."
+        f"Training of '{model.name}' stopped in epoch {epoch + 1}, whose {what} came"
+        f" out not finite at a learning rate of {rate:.3g}; the model keeps the last"
+        f" finite weights, {origin}: try a learning rate of {rate / 10:.3g},"
+        " clipnorm=1.0 in the optimizer, or check the data for NaN and very large"
+        " values."
     )

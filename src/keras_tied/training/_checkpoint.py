@@ -16,15 +16,19 @@ from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
 ARRAY = "keras_tied.array"  # the key of an array's numbers, where JSON stands for one
-KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback, beside the model
+KEPT_OUT = (
+    "params",
+    "validation_data",
+)  # what Keras sets in every callback, beside the model
 
 
 class Checkpoint:
     """A file with the state of a training after an epoch, written now and then.
 
-    It holds the variables of the model and of its optimizer, the state of NumPy's random numbers,
-    from which the orders of the rows are drawn, what callbacks note in plain attributes and arrays
-    (the history, the best weights), and a fingerprint of rows, settings, model and optimizer.
+    It holds the variables of the model and of its optimizer, the state of NumPy's
+    random numbers, from which the orders of the rows are drawn, what callbacks note in
+    plain attributes and arrays (the history, the best weights), and a fingerprint of
+    rows, settings, model and optimizer.
     """
 
     def __init__(
@@ -48,19 +52,23 @@ class Checkpoint:
         ours = self.fingerprint | {"callbacks": _list_kinds(callbacks)}
         if others := [of for of, value in ours.items() if theirs.get(of) != value]:
             raise ValueError(
-                f"{path} is of a training with other {' and '.join(others)}; delete it, or name "
-                "another folder as checkpoint."
+                f"{path} is of a training with other {' and '.join(others)}; delete it,"
+                " or name another folder as checkpoint."
             )
         for index, variable in enumerate(self._variables):
             dtype, shape = notes["dtypes"][index]
-            variable.assign(arrays[f"variable.{index}"].view(np.dtype(dtype)).reshape(shape))
+            variable.assign(
+                arrays[f"variable.{index}"].view(np.dtype(dtype)).reshape(shape)
+            )
         name, *state = notes["random"]
         np.random.set_state((name, arrays["random"], *state))  # noqa: NPY002
         kept = zip(callbacks, notes["callbacks"], strict=True)
         for index, (callback, values) in enumerate(kept):
             if notes["monitors"][index]:
                 settle_monitor(callback)  # changes the attributes that follow
-            vars(callback).update(json.loads(json.dumps(values), object_hook=_read_array))
+            vars(callback).update(
+                json.loads(json.dumps(values), object_hook=_read_array)
+            )
             for attribute in notes["lists"][index]:
                 prefix = f"callback.{index}.{attribute}."
                 n_arrays = sum(name.startswith(prefix) for name in arrays)
@@ -107,13 +115,19 @@ class Checkpoint:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
-def _split_attributes(callback: keras.callbacks.Callback) -> tuple[dict[str, Any], list[str]]:
+def _split_attributes(
+    callback: keras.callbacks.Callback,
+) -> tuple[dict[str, Any], list[str]]:
     """What a callback notes: its attributes that JSON holds, and the names of lists of arrays."""
     plain, lists = {}, []
     for name, value in vars(callback).items():
         if name.startswith("_") or name in KEPT_OUT:
             continue
-        if isinstance(value, list) and value and all(isinstance(of, np.ndarray) for of in value):
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(of, np.ndarray) for of in value)
+        ):
             lists.append(name)
             continue
         try:
@@ -140,11 +154,19 @@ def _read_array(value: dict[str, Any]) -> Any:
     return np.array(value[ARRAY], value["dtype"]) if ARRAY in value else value
 
 
-def _take_fingerprint(model: keras.Model, parts: Parts, settings: dict[str, Any]) -> dict[str, str]:
+def _take_fingerprint(
+    model: keras.Model, parts: Parts, settings: dict[str, Any]
+) -> dict[str, str]:
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    optimizer["config"].pop("name", None)  # which may only count the optimizers of the process
+    optimizer["config"].pop(
+        "name", None
+    )  # which may only count the optimizers of the process
     values: dict[str, Any] = {"settings": settings, "optimizer": optimizer}
-    values["layers"] = [(tuple(variable.shape), variable.dtype) for variable in model.variables]
+    values["layers"] = [
+        (tuple(variable.shape), variable.dtype) for variable in model.variables
+    ]
     for name, rows in zip(("rows", "validation rows"), parts, strict=True):
-        values[name] = list(map(np.asarray, keras.tree.flatten(rows.data))) if rows else []
+        values[name] = (
+            list(map(np.asarray, keras.tree.flatten(rows.data))) if rows else []
+        )
     return {name: digest(value) for name, value in values.items()}

@@ -41,14 +41,18 @@ class BatchedRows:
         return map_once(lambda array: array[:count], self.data)
 
 
-Parts = tuple[BatchedRows, BatchedRows | None]  # the rows to train on, and those to evaluate
+Parts = tuple[
+    BatchedRows, BatchedRows | None
+]  # the rows to train on, and those to evaluate
 
 
 def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
     x, y, sample_weight, class_weight, batch_size = data
     share, validation_data, validation_batch_size = held_out
     if validation_data is None and share:
-        (x, y, sample_weight), validation_data = split_rows((x, y, sample_weight), share)
+        (x, y, sample_weight), validation_data = split_rows(
+            (x, y, sample_weight), share
+        )
     if class_weight is not None:
         if sample_weight is not None:
             raise LeftToKerasError("there are both class_weight and sample_weight")
@@ -62,13 +66,21 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
     return train, batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
 
 
-def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows:
+def batch_rows(
+    x: Any, y: Any, sample_weight: Any, batch_size: int | None
+) -> BatchedRows:
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     if sample_weight is not None and keras.tree.is_nested(y):
         sample_weight = weigh_outputs(y, sample_weight)
-    counts = {len(each) for each in keras.tree.flatten((x, y, sample_weight)) if each is not None}
+    counts = {
+        len(each)
+        for each in keras.tree.flatten((x, y, sample_weight))
+        if each is not None
+    }
     if not keras.tree.flatten(x) or len(counts) != 1 or 0 in counts:
-        raise LeftToKerasError("there are no rows, or more in one array than in another")
+        raise LeftToKerasError(
+            "there are no rows, or more in one array than in another"
+        )
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
@@ -77,11 +89,15 @@ def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> Ba
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     """The first rows, and the last `share` of them."""
     parts = map_once(_to_array, parts)
-    count = next((len(part) for part in keras.tree.flatten(parts) if part is not None), 0)
+    count = next(
+        (len(part) for part in keras.tree.flatten(parts) if part is not None), 0
+    )
     at = floor(count * (1.0 - share))
     if not 0 < at < count:
         raise LeftToKerasError("validation_split leaves no rows")
-    return map_once(lambda part: part[:at], parts), map_once(lambda part: part[at:], parts)
+    return map_once(lambda part: part[:at], parts), map_once(
+        lambda part: part[at:], parts
+    )
 
 
 def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
@@ -104,7 +120,9 @@ def weigh_outputs(y: Any, sample_weight: Any) -> Any:
     try:
         keras.tree.assert_same_structure(y, sample_weight)
     except ValueError as error:
-        raise LeftToKerasError("y and sample_weight have different structures") from error
+        raise LeftToKerasError(
+            "y and sample_weight have different structures"
+        ) from error
     return sample_weight
 
 
@@ -126,7 +144,9 @@ def _to_array(values: Any) -> Any:
         array = values.to_numpy()
         array = array[:, None] if array.ndim == 1 else array
     elif hasattr(values, "__array__") and hasattr(values, "shape"):
-        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+        array = np.asarray(
+            values.detach().cpu() if hasattr(values, "detach") else values
+        )
     else:
         raise LeftToKerasError(f"{type(values).__name__} is no array in memory")
     if array.ndim and keras.backend.is_float_dtype(array.dtype):
@@ -160,12 +180,16 @@ def _free_host_memory(information: Path, group: Path) -> int | None:
     """What Linux calls available, and no more than a container has left."""
     try:
         lines = information.read_text().splitlines()
-        (kilobytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable"))
+        (kilobytes,) = (
+            line.split()[1] for line in lines if line.startswith("MemAvailable")
+        )
     except (OSError, ValueError):
         return None
     free = 1024 * int(kilobytes)
     try:
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        limit, used = (
+            int((group / f"memory.{name}").read_text()) for name in ("max", "current")
+        )
     except (OSError, ValueError):  # no container, or one without a limit
         return free
     return min(free, limit - used)

@@ -14,7 +14,9 @@ from keras_tied.training._data import Parts, map_once
 SECONDS_BETWEEN_VISITS = 0.2
 
 Logs = dict[str, "np.ndarray[Any, Any]"]
-Visit = Callable[[int, dict[str, float]], object]  # of the steps made in this epoch, and the logs
+Visit = Callable[
+    [int, dict[str, float]], object
+]  # of the steps made in this epoch, and the logs
 
 
 class Run(NamedTuple):
@@ -77,7 +79,7 @@ class Epochs(ABC):
         else:
             self.repeat(self.runs[-1], max(epochs, 0))
 
-    def pull(self) -> None:  # noqa: B027 (nothing to do where steps change the variables)
+    def pull(self) -> None:  # noqa: B027
         """Read the model's variables."""
 
     def push(self) -> None:  # noqa: B027
@@ -116,7 +118,9 @@ class InPlace(Epochs):
         return self.run_epochs(epochs) if epochs > 0 else {}
 
     def is_finite(self) -> bool:
-        return all_finite([keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables])
+        return all_finite(
+            [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
+        )
 
     def compute_loss(self) -> float:
         self.model.reset_metrics()
@@ -136,7 +140,9 @@ class InPlace(Epochs):
         logs = flatten_logs(self.model.test_step(self.batches[1]))
         return {f"val_{name}": value for name, value in logs.items()}
 
-    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    def compile_step(
+        self, step: Callable[[], dict[str, Any]]
+    ) -> Callable[[], dict[str, Any]]:
         return lambda: to_epoch_logs(step())
 
     def run_epochs(self, epochs: int) -> Logs:

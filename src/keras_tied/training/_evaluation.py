@@ -6,19 +6,25 @@ from typing import Any
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 ELEMENTWISE = frozenset(
-    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos cosh div eq erf "
-    "erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max "
-    "min mul ne neg nextafter not or pow reduce_precision rem round rsqrt select_n sign sin sinh "
-    "sqrt square stop_gradient sub tan tanh xor".split()
+    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos cosh div"
+    " eq erf erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le log log1p"
+    " logistic lt max min mul ne neg nextafter not or pow reduce_precision rem round"
+    " rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan tanh xor".split()
 )
-REDUCTIONS = frozenset("reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum".split())
-CALLS = frozenset("closed_call core_call custom_jvp_call custom_vjp_call jit pjit".split())
+REDUCTIONS = frozenset(
+    "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum".split()
+)
+CALLS = frozenset(
+    "closed_call core_call custom_jvp_call custom_vjp_call jit pjit".split()
+)
 
 
 class Evaluation:
     """Evaluates every equation as it stands. A subclass may hold values in another form."""
 
-    def evaluate_closed(self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+    def evaluate_closed(
+        self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]
+    ) -> list[Any]:
         """The outputs, in the form that the class holds values in."""
         inner = jaxpr.jaxpr
         values: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
@@ -30,7 +36,9 @@ class Evaluation:
         for eqn in inner.eqns:
             inputs = [read(atom) for atom in eqn.invars]
             if eqn.primitive.name in CALLS:
-                call = next(v for v in eqn.params.values() if isinstance(v, ClosedJaxpr))
+                call = next(
+                    v for v in eqn.params.values() if isinstance(v, ClosedJaxpr)
+                )
                 outputs = self.evaluate_closed(call, inputs)
             else:
                 outputs = self.evaluate_equation(eqn, inputs)

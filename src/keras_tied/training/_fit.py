@@ -44,31 +44,35 @@ def fit(
 ) -> keras.callbacks.History:
     """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
 
-    Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's own
-    `train_step`, optimizer, loss and metrics: the same history and weights up to rounding, and the
-    same order of the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps
-    and epochs run in one compiled program; it comes back to Python once a second or more, and a
-    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
-    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
-    left to Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of
-    the free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks
-    that work at single steps. Ctrl-C stops training at the end of the epoch and returns the history
-    so far; a second one raises `KeyboardInterrupt`.
+    Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's
+    own `train_step`, optimizer, loss and metrics: the same history and weights up to
+    rounding, and the
+    same order of the rows after `keras.utils.set_random_seed`. On JAX, for arrays in
+    memory, steps and epochs run in one compiled program; it comes back to Python once a
+    second or more, and a second `fit` of the same shapes finds it compiled. Where all
+    rows are one batch, epochs are also taken together on TensorFlow (in one graph) and
+    on PyTorch (in a plain loop). Everything else is left to Keras's `fit`: a
+    `keras.distribution`, streamed data, arrays that take more than 0.8 of the free
+    memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks
+    that work at single steps. Ctrl-C stops training at the end of the epoch and returns
+    the history so far; a second one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
-        x: the inputs, `(n_samples, ...)`: an array, several in a list or dict, or what Keras takes.
+        x: the inputs, `(n_samples, ...)`: an array, several in a list or dict, or what
+            Keras takes.
         y: the targets, with as many rows. Defaults to none.
         batch_size: rows a step; the last batch may be smaller. Defaults to Keras's 32.
         epochs: how often to go through the rows. Defaults to 1.
         verbose: "auto", 0, 1 or 2, as in Keras. Defaults to "auto".
-        callbacks: Keras callbacks. One that may look at the model or change it is called after
-            every single epoch with the model as it is then, which costs time; not so a `Watcher`,
-            a `CSVLogger`, or an `EarlyStopping` without `restore_best_weights`.
+        callbacks: Keras callbacks. One that may look at the model or change it is
+            called after every single epoch with the model as it is then, which costs
+            time; not so a `Watcher`, a `CSVLogger`, or an `EarlyStopping` without
+            `restore_best_weights`.
         validation_split: the share of the rows, the last, to hold out. Defaults to 0.
         validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, sample_weight)`.
-        shuffle: whether to draw a new order of the rows in each epoch; "batch" for an order within
-            each batch. Defaults to `True`.
+        shuffle: whether to draw a new order of the rows in each epoch; "batch" for an
+            order within each batch. Defaults to `True`.
         class_weight: weights of the classes in `y`.
         sample_weight: weights of the rows.
         initial_epoch: the number of the first epoch. Defaults to 0.
@@ -76,19 +80,20 @@ def fit(
         validation_steps: as in Keras.
         validation_batch_size: rows a step of validation. Defaults to `batch_size`.
         validation_freq: as in Keras.
-        checkpoint: a folder. The state of the training is kept in a file in it, written about every
-            ten seconds, at the end of an epoch, and whole or not at all. Where the process dies or
-            Ctrl-C ends it, the same call in a new process goes on there and ends in bitwise the
-            same model and history; the file is deleted once the training is over. Callbacks go on
-            with what they have in plain attributes and lists of arrays, such as the best weights;
-            give a `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but `LBFGS`.
-            Defaults to none.
+        checkpoint: a folder. The state of the training is kept in a file in it, written
+            about every ten seconds, at the end of an epoch, and whole or not at all.
+            Where the process dies or Ctrl-C ends it, the same call in a new process
+            goes on there and ends in bitwise the same model and history; the file is
+            deleted once the training is over. Callbacks go on with what they have in
+            plain attributes and lists of arrays, such as the best weights; give a
+            `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but
+            `LBFGS`. Defaults to none.
 
     Raises:
-        ValueError: if the model is not compiled, for what Keras refuses, and if `checkpoint` holds
-            that of another training, or cannot be kept.
-        FloatingPointError: as soon as an epoch ends with a loss or weights that are not finite.
-            The model keeps the last weights whose loss was.
+        ValueError: if the model is not compiled, for what Keras refuses, and if
+            `checkpoint` holds that of another training, or cannot be kept.
+        FloatingPointError: as soon as an epoch ends with a loss or weights that are not
+            finite. The model keeps the last weights whose loss was.
 
     Examples:
         >>> import keras, numpy as np
@@ -110,7 +115,9 @@ def fit(
     try:
         _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
         held_out = (validation_split, validation_data, validation_batch_size)
-        parts = _data.pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
+        parts = _data.pack_parts(
+            (x, y, sample_weight, class_weight, batch_size), held_out
+        )
         if not is_search and not _fit_into_memory(parts):
             parts, cause = None, "the rows take more than the free memory"
     except LeftToKerasError as error:
@@ -132,17 +139,18 @@ def fit(
                 cause = str(error)
         if is_search and trainer is None:
             raise ValueError(
-                f"LBFGS searches along all rows at once, and {cause}: leave that out, or compile "
-                f"'{model.name}' with another optimizer."
+                f"LBFGS searches along all rows at once, and {cause}: leave that out,"
+                f" or compile '{model.name}' with another optimizer."
             )
         kept = None
         if checkpoint is not None:
             if parts is None or trainer is None or is_search:
                 cause = "LBFGS takes another path" if is_search else cause
                 raise ValueError(
-                    "`checkpoint` keeps the state of a training that many epochs are taken of at "
-                    f"once, by another optimizer than LBFGS, and here {cause}: leave `checkpoint` "
-                    "out, and use keras.callbacks.BackupAndRestore."
+                    "`checkpoint` keeps the state of a training that many epochs are"
+                    " taken of at once, by another optimizer than LBFGS, and here"
+                    f" {cause}: leave `checkpoint` out, and use"
+                    " keras.callbacks.BackupAndRestore."
                 )
             kept = Checkpoint(checkpoint, model, parts, settings)
         if parts is None or trainer is None:
@@ -150,9 +158,18 @@ def fit(
             weights = (class_weight, sample_weight)
             steps = (initial_epoch, steps_per_epoch, validation_steps)
             validation = (validation_batch_size, validation_freq)
-            arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
+            arguments = (
+                validation_split,
+                validation_data,
+                shuffle,
+                *weights,
+                *steps,
+                *validation,
+            )
             callbacks = [*callbacks, Guard(is_interrupted)]
-            return keras.Model.fit(model, x, y, batch_size, epochs, verbose, callbacks, *arguments)
+            return keras.Model.fit(
+                model, x, y, batch_size, epochs, verbose, callbacks, *arguments
+            )
         loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted, kept)
         return loop.run(initial_epoch, epochs)
 
@@ -178,9 +195,9 @@ def _fit_into_memory(parts: Parts) -> bool:
     if free is None or needed <= _data.SHARE * free:
         return True
     warnings.warn(
-        f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory are free, "
-        "so that Keras's own fit streams them, which is slower: give fewer rows, or a smaller "
-        "dtype, to train in one program.",
+        f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
+        " are free, so that Keras's own fit streams them, which is slower: give fewer"
+        " rows, or a smaller dtype, to train in one program.",
         stacklevel=3,
     )
     return False
@@ -190,30 +207,34 @@ def _join_batches(model: keras.Model, parts: Parts | None, cause: str) -> Parts:
     """The same rows with each part in one batch, for L-BFGS; `cause` is why there are no parts."""
     if parts is None:
         raise ValueError(
-            f"LBFGS searches along all rows at once, and {cause}: give arrays (without "
-            "steps_per_epoch and validation_freq), and callbacks that work at epochs, or another "
-            "optimizer."
+            f"LBFGS searches along all rows at once, and {cause}: give arrays (without"
+            " steps_per_epoch and validation_freq), and callbacks that work at epochs,"
+            " or another optimizer."
         )
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise ValueError(
-                f"LBFGS cannot hold '{variable.path}' to its constraint: compile '{model.name}' "
-                "with another optimizer, or without the constraint."
+                f"LBFGS cannot hold '{variable.path}' to its constraint: compile"
+                f" '{model.name}' with another optimizer, or without the constraint."
             )
     train, validation = parts
     validation = validation and replace(validation, batch_size=validation.count)
     return replace(train, batch_size=train.count), validation
 
 
-def _make_trainer(model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int) -> Epochs:
+def _make_trainer(
+    model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
+) -> Epochs:
     """The backend's `Epochs` for a model."""
     backend, (train, _) = keras.backend.backend(), parts
     _check_model(model, parts)
-    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but not on
-    # TensorFlow. It takes all rows, since it draws an order of them: so the later orders are those
-    # of Keras, too.
+    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but
+    # not on TensorFlow. It takes all rows, since it draws an order of them: so the
+    # later orders are those of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
-    keras.Model.fit(model, x, y, train.batch_size, 0, 0, shuffle=shuffle, sample_weight=weight)
+    keras.Model.fit(
+        model, x, y, train.batch_size, 0, 0, shuffle=shuffle, sample_weight=weight
+    )
     if not build_for_training(model, train.data):
         raise LeftToKerasError("the model cannot be built before its first step")
     if backend == "jax":

@@ -37,10 +37,18 @@ class Loop:
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         model = self.model
         self.bar = Bar()
-        has_bar = any(isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks)
-        callbacks = self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar]
+        has_bar = any(
+            isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks
+        )
+        callbacks = (
+            self.callbacks
+            if has_bar or self.verbose == 0
+            else [*self.callbacks, self.bar]
+        )
         progress = {"verbose": self.verbose, "epochs": end, "steps": self.train.steps}
-        self.hooks = keras.callbacks.CallbackList(callbacks, True, model=model, **progress)
+        self.hooks = keras.callbacks.CallbackList(
+            callbacks, True, model=model, **progress
+        )
         model.stop_training = False
         self.hooks.on_train_begin()
         begin = find_initial_epoch(model, begin)
@@ -48,7 +56,9 @@ class Loop:
             self.hooks.on_train_end(self._run_search(begin, end))
             return model.history
         bar = keras.callbacks.ProgbarLogger
-        self.noted = [each for each in self.hooks.callbacks if not isinstance(each, bar)]
+        self.noted = [
+            each for each in self.hooks.callbacks if not isinstance(each, bar)
+        ]
         start = self.checkpoint.restore(self.noted) if self.checkpoint else None
         if start is not None:
             self.trainer.pull()
@@ -96,7 +106,9 @@ class Loop:
     def _run_bunches(self, epoch: int, end: int) -> dict[str, Any]:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
         logs: dict[str, Any] = {}
-        while epoch < end:  # as Keras, an epoch even where a callback stops before the first
+        while (
+            epoch < end
+        ):  # as Keras, an epoch even where a callback stops before the first
             count = min(bunch, end - epoch) if self.only_read else 1
             has_begun = count == 1
             self.bar.seconds = 0.0
@@ -130,7 +142,9 @@ class Loop:
             self.was_interrupted = self.is_interrupted()
             if self.was_interrupted:
                 self.model.stop_training = True
-            if self.checkpoint and (self.checkpoint.file.is_due or self.was_interrupted):
+            if self.checkpoint and (
+                self.checkpoint.file.is_due or self.was_interrupted
+            ):
                 if self.only_read:
                     self.trainer.push()
                 self.checkpoint.save(epoch, self.noted)
@@ -169,8 +183,8 @@ class Loop:
     def _recover(self, failure: int) -> None:
         """Give the model the last weights that are finite and have a finite loss.
 
-        The loss of an epoch is that of the weights before its steps, so the weights after the last
-        epoch with a finite loss can be bad, and those before it cannot.
+        The loss of an epoch is that of the weights before its steps, so the weights
+        after the last epoch with a finite loss can be bad, and those before it cannot.
         """
         self.trainer.rewind(failure)
         if not self.trainer.is_finite() or not np.isfinite(self.trainer.compute_loss()):

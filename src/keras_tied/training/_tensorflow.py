@@ -10,7 +10,9 @@ from keras_tied.training._epochs import InPlace, Logs
 
 
 class TensorFlowEpochs(InPlace):
-    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    def compile_step(
+        self, step: Callable[[], dict[str, Any]]
+    ) -> Callable[[], dict[str, Any]]:
         return super().compile_step(tf.function(step))
 
     def _epoch(self) -> dict[str, Any]:
@@ -21,7 +23,9 @@ class TensorFlowEpochs(InPlace):
     def _program(self) -> Any:
         epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
-        signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}
+        signature = {
+            name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()
+        }
         settings = {"fn_output_signature": signature, "parallel_iterations": 1}
 
         @tf.function

@@ -15,25 +15,26 @@ from keras_tied.training._epochs import Objective
 class LBFGS(keras.optimizers.Optimizer):
     """Limited-memory BFGS, on all rows at once, with a strong Wolfe line search.
 
-    For small networks on tables it ends at an optimum in a fraction of the time that gradient
-    descent takes, and needs no learning rate. It goes along d = -H ∇f, where H approximates the
-    inverse of the Hessian by the last `memory` steps and changes of the gradient (Liu & Nocedal,
-    "On the limited memory BFGS method for large scale optimization", Mathematical Programming 45,
-    1989), for a distance that decreases the loss enough and flattens its slope along d (Moré &
-    Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 20, 1994). The
-    search is SciPy's (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the
-    model's own `train_step`, compiled.
+    For small networks on tables it ends at an optimum in a fraction of the time that
+    gradient descent takes, and needs no learning rate. It goes along d = -H ∇f, where H
+    approximates the inverse of the Hessian by the last `memory` steps and changes of
+    the gradient (Liu & Nocedal, "On the limited memory BFGS method for large scale
+    optimization", Mathematical Programming 45, 1989), for a distance that decreases the
+    loss enough and flattens its slope along d (Moré & Thuente, "Line search algorithms
+    with guaranteed sufficient decrease", ACM TOMS 20, 1994). The search is SciPy's
+    (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the model's
+    own `train_step`, compiled.
 
-    Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
-    training ends early at an optimum. The logs are of the weights after the iteration. What the
-    model draws at random (dropout, noise) is drawn once and kept, as the loss has to be a function
-    of the weights. `batch_size` is not used. Weights with constraints are refused. Its name in
-    `model.compile` is "lbfgs".
+    Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an
+    iteration, and training ends early at an optimum. The logs are of the weights after
+    the iteration. What the model draws at random (dropout, noise) is drawn once and
+    kept, as the loss has to be a function of the weights. `batch_size` is not used.
+    Weights with constraints are refused. Its name in `model.compile` is "lbfgs".
 
     Args:
         memory: the number of steps that are remembered. Defaults to 20.
-        tolerance: the share of the first loss by which the loss falls in an iteration, at least, or
-            training ends. Defaults to 1e-10.
+        tolerance: the share of the first loss by which the loss falls in an iteration,
+            at least, or training ends. Defaults to 1e-10.
         name: as in Keras. Defaults to "lbfgs".
 
     Raises:
@@ -50,11 +51,13 @@ class LBFGS(keras.optimizers.Optimizer):
         True
     """
 
-    def __init__(self, memory: int = 20, tolerance: float = 1e-10, name: str = "lbfgs") -> None:
+    def __init__(
+        self, memory: int = 20, tolerance: float = 1e-10, name: str = "lbfgs"
+    ) -> None:
         if memory < 1 or tolerance < 0:
             raise ValueError(
-                f"LBFGS takes a memory of at least 1 and a tolerance of at least 0; received "
-                f"memory={memory} and tolerance={tolerance}."
+                "LBFGS takes a memory of at least 1 and a tolerance of at least 0;"
+                f" received memory={memory} and tolerance={tolerance}."
             )
         super().__init__(learning_rate=1.0, name=name)
         self.memory, self.tolerance = memory, tolerance
@@ -64,13 +67,16 @@ class LBFGS(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self.gradients = [self.add_variable_from_reference(v, "gradient") for v in variables]
+        self.gradients = [
+            self.add_variable_from_reference(v, "gradient") for v in variables
+        ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not self.only_differentiates:
             raise ValueError(
-                "LBFGS searches along all rows at once, which Keras's own fit cannot do: train "
-                "with keras_tied.training.fit(model, ...) on arrays in memory."
+                "LBFGS searches along all rows at once, which Keras's own fit cannot"
+                " do: train with keras_tied.training.fit(model, ...) on arrays in"
+                " memory."
             )
         self.assign(self.gradients[variable_index(self, variable)], gradient)
 
@@ -82,10 +88,14 @@ keras.saving.get_custom_objects()["lbfgs"] = LBFGS
 NAMED_OPTIMIZERS["lbfgs"] = LBFGS  # where Keras looks from 3.16 on
 
 
-Report = Callable[[dict[str, Any], Any], bool]  # from logs and weights to whether to go on
+Report = Callable[
+    [dict[str, Any], Any], bool
+]  # from logs and weights to whether to go on
 
 
-def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Report) -> Any:
+def search(
+    objective: Objective, optimizer: LBFGS, iterations: int, report: Report
+) -> Any:
     """Minimise, with a report after each iteration; return the weights of the last one."""
     from scipy.optimize import minimize  # takes a while, and few need it
 

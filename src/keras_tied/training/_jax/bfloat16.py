@@ -8,10 +8,17 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn
 
-from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation, is_matrix_product
+from keras_tied.training._evaluation import (
+    ELEMENTWISE,
+    REDUCTIONS,
+    Evaluation,
+    is_matrix_product,
+)
 
 CPU_INFORMATION = Path("/proc/cpuinfo")
-SHAPING = frozenset("broadcast_in_dim concatenate reshape slice squeeze transpose".split())
+SHAPING = frozenset(
+    "broadcast_in_dim concatenate reshape slice squeeze transpose".split()
+)
 
 
 def multiplies_bfloat16() -> bool:
@@ -20,7 +27,10 @@ def multiplies_bfloat16() -> bool:
         flags = CPU_INFORMATION.read_text().split()
     except OSError:
         return False
-    return jax.default_backend() == "cpu" and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+    return jax.default_backend() == "cpu" and not {
+        "avx512_bf16",
+        "amx_bf16",
+    }.isdisjoint(flags)
 
 
 class Wide:
@@ -42,7 +52,9 @@ class Product(Wide):
 
     is_transpose = False
 
-    def __init__(self, factors: tuple[jax.Array, jax.Array], axes: tuple[int, int]) -> None:
+    def __init__(
+        self, factors: tuple[jax.Array, jax.Array], axes: tuple[int, int]
+    ) -> None:
         self.factors, self.axes = factors, axes
 
     @property
@@ -55,7 +67,9 @@ class Product(Wide):
         left_axis, right_axis = self.axes
         left = _order_by_row(left if left_axis == 1 else left.T)
         numbers = (((1,), (right_axis,)), ((), ()))
-        return jax.lax.dot_general(left, right, numbers, preferred_element_type=jnp.float32)
+        return jax.lax.dot_general(
+            left, right, numbers, preferred_element_type=jnp.float32
+        )
 
     def transpose(self) -> "Wide":
         return Product(self.factors[::-1], self.axes[::-1])
@@ -77,7 +91,12 @@ class WideEvaluation(Evaluation):
         if name == "transpose" and eqn.params["permutation"] == (1, 0):
             return [_widen(inputs[0]).transpose()]
         if name in ELEMENTWISE | REDUCTIONS | SHAPING:
-            return [_cast(eqn, Wide(eqn.primitive.bind(*map(_to_float32, inputs), **eqn.params)))]
+            return [
+                _cast(
+                    eqn,
+                    Wide(eqn.primitive.bind(*map(_to_float32, inputs), **eqn.params)),
+                )
+            ]
         return self.bind(eqn, inputs)
 
     def to_array(self, value: Any) -> Any:
@@ -104,13 +123,16 @@ def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:
     (left_axes, right_axes), _ = eqn.params["dimension_numbers"]
     # Axis 0 of a transpose is axis 1 of its base, and the other way round.
     axes = left_axes[0] ^ left.is_transpose, right_axes[0] ^ right.is_transpose
-    return Product((left.base.astype(jnp.bfloat16), right.base.astype(jnp.bfloat16)), axes)
+    return Product(
+        (left.base.astype(jnp.bfloat16), right.base.astype(jnp.bfloat16)), axes
+    )
 
 
 def _order_by_row(matrix: jax.Array) -> jax.Array:
     """The matrix row by row in memory, and not marked as lying column by column by XLA.
 
-    A reshape drops that mark, and the barrier keeps XLA from cancelling the two reshapes.
+    A reshape drops that mark, and the barrier keeps XLA from cancelling the two
+    reshapes.
     """
     rows, columns = matrix.shape
     apart: jax.Array = jax.lax.optimization_barrier(matrix.reshape(rows, 1, columns))

@@ -8,14 +8,20 @@ from typing import Any
 import jax
 import numpy as np
 
-CAPACITY = 64  # the most programs in the cache; the least recently used one is removed first
+CAPACITY = (
+    64  # the most programs in the cache; the least recently used one is removed first
+)
 
-FAST_OPTIONS: dict[str, Any] = {  # for CPUs: compile in half of the time, to slower programs
-    # Ready kernels for most element-wise operations and reductions, which then compile nothing.
+FAST_OPTIONS: dict[
+    str, Any
+] = {  # for CPUs: compile in half of the time, to slower programs
+    # Ready kernels for most element-wise operations and reductions, which then compile
+    # nothing.
     "xla_cpu_experimental_ynn_fusion_type": ",".join(
         f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("DOT", "ELTWISE", "REDUCE")
     ),
-    # Each other kernel takes about 10 ms in the new emitters, whatever its size, and 2 without.
+    # Each other kernel takes about 10 ms in the new emitters, whatever its size, and 2
+    # without.
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
     "xla_backend_optimization_level": 1,
@@ -44,7 +50,9 @@ def compile_program(
         except jax.errors.JaxRuntimeError:
             if options is None:
                 raise
-            programs[key] = program.compile()  # a release of XLA without one of the options
+            programs[key] = (
+                program.compile()
+            )  # a release of XLA without one of the options
     programs.move_to_end(key)
     while len(programs) > CAPACITY:
         programs.popitem(last=False)

@@ -6,7 +6,12 @@ from typing import Any
 import jax
 from jax.extend.core import JaxprEqn
 
-from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation, is_matrix_product
+from keras_tied.training._evaluation import (
+    ELEMENTWISE,
+    REDUCTIONS,
+    Evaluation,
+    is_matrix_product,
+)
 
 MAX_FEATURES = 256  # with more, rows first is as fast
 
@@ -38,13 +43,19 @@ class FeaturesFirst(Evaluation):
             return [FlippedMatrix(eqn.primitive.bind(*across, **eqn.params))]
         if name in REDUCTIONS and has_flipped:
             axes = tuple(1 - axis for axis in eqn.params["axes"])
-            return [eqn.primitive.bind(inputs[0].transpose, **{**eqn.params, "axes": axes})]
+            return [
+                eqn.primitive.bind(inputs[0].transpose, **{**eqn.params, "axes": axes})
+            ]
         if name == "dot_general" and has_flipped and is_matrix_product(eqn):
             return [self.multiply(eqn, *inputs)]
         if name == "broadcast_in_dim" and self.is_tall(eqn.outvars[0].aval):
-            axes = tuple(sorted(1 - axis for axis in eqn.params["broadcast_dimensions"]))
+            axes = tuple(
+                sorted(1 - axis for axis in eqn.params["broadcast_dimensions"])
+            )
             shape = eqn.params["shape"][::-1]
-            return [FlippedMatrix(jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes))]
+            return [
+                FlippedMatrix(jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes))
+            ]
         if name == "transpose" and has_flipped:
             return [inputs[0].transpose]
         if name == "transpose" and self.is_tall(eqn.outvars[0].aval):
@@ -55,12 +66,18 @@ class FeaturesFirst(Evaluation):
         """A product with a flipped matrix; a tall one is computed as its transpose."""
         (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
         pairs = [
-            (value.transpose, (1 - axis,)) if isinstance(value, FlippedMatrix) else (value, (axis,))
+            (
+                (value.transpose, (1 - axis,))
+                if isinstance(value, FlippedMatrix)
+                else (value, (axis,))
+            )
             for value, axis in ((left, left_axes[0]), (right, right_axes[0]))
         ]
         is_tall = self.is_tall(eqn.outvars[0].aval)
         factors, axes = zip(*(pairs[::-1] if is_tall else pairs), strict=True)
-        product = eqn.primitive.bind(*factors, **{**eqn.params, "dimension_numbers": (axes, batch)})
+        product = eqn.primitive.bind(
+            *factors, **{**eqn.params, "dimension_numbers": (axes, batch)}
+        )
         return FlippedMatrix(product) if is_tall else product
 
     def is_tall(self, aval: Any) -> bool:

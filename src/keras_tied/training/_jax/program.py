@@ -13,9 +13,15 @@ from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import flatten_logs
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
-from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.features_first import (
+    FeaturesFirst,
+    FlippedMatrix,
+    is_worthwhile,
+)
 
-Arrays = dict[tuple[int, bool], jax.Array]  # by the id of the host's array and how it is kept
+Arrays = dict[
+    tuple[int, bool], jax.Array
+]  # by the id of the host's array and how it is kept
 
 
 class TracedFunction:
@@ -24,8 +30,12 @@ class TracedFunction:
     `arguments` may be shapes and dtypes; its value has no tall matrices.
     """
 
-    def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
-        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    def __init__(
+        self, function: Callable[..., Any], *arguments: Any, widen: bool = True
+    ) -> None:
+        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(
+            *arguments
+        )
         self.text = str(self.jaxpr)
         self.widen = widen and self.contains("bf16[") and multiplies_bfloat16()
 
@@ -35,7 +45,11 @@ class TracedFunction:
     def __call__(self, *arguments: Any) -> Any:
         """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
-        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, FlippedMatrix)}
+        rows = {
+            leaf.transpose.shape[1]
+            for leaf in leaves
+            if isinstance(leaf, FlippedMatrix)
+        }
         evaluation = Evaluation()
         if rows:
             evaluation = FeaturesFirst(rows)
@@ -50,7 +64,9 @@ def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
     """The constants of a jaxpr and of those within."""
     yield from jaxpr.consts
     for eqn in jaxpr.jaxpr.eqns:
-        for value in jax.tree.leaves(eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)):
+        for value in jax.tree.leaves(
+            eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)
+        ):
             if isinstance(value, ClosedJaxpr):
                 yield from list_constants(value)
 
@@ -59,33 +75,58 @@ class DeviceRows:
     """Rows on the device, in `arrays`, each once; `places` has the place of each in there."""
 
     def __init__(self, rows: BatchedRows, arrays: Arrays, units: Sequence[int]) -> None:
-        self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
+        self.rows, self.full, self.last, self.size = (
+            rows,
+            rows.full,
+            rows.last,
+            rows.batch_size,
+        )
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, units) for shape in shapes)
+        narrow = bool(shapes) and all(
+            is_worthwhile(self.size, shape, units) for shape in shapes
+        )
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):
             key = id(leaf), flipped and not self.full
             if key not in arrays:
                 values = np.ascontiguousarray(leaf.T) if key[1] else leaf
-                # No copy where the device can read the host's memory, as Keras's `fit` does.
+                # No copy where the device can read the host's memory, as Keras's `fit`
+                # does.
                 arrays[key] = jax.device_put(values, may_alias=True)
             self.places.append(list(arrays).index(key))
-        self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
+        self.key = (
+            self.full,
+            self.last,
+            self.size,
+            self.structure,
+            self.places,
+            self.flipped,
+        )
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
         """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each."""
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
             rows = arrays[place]
-            if not self.full:  # one batch, whose flipped matrices lie in `arrays` in that form
-                rows = rows if order is None else rows[:, order] if flipped else rows[order]
+            if (
+                not self.full
+            ):  # one batch, whose flipped matrices lie in `arrays` in that form
+                rows = (
+                    rows
+                    if order is None
+                    else rows[:, order]
+                    if flipped
+                    else rows[order]
+                )
             elif order is None:
                 rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
             else:
                 rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            leaves.append(FlippedMatrix(rows.T if self.full else rows) if flipped else rows)
+            leaves.append(
+                FlippedMatrix(rows.T if self.full else rows) if flipped else rows
+            )
         return jax.tree.unflatten(self.structure, leaves)
 
 
@@ -108,14 +149,22 @@ class Program:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
             flat = _flatten_logs_of(step)
-            return {n: TracedFunction(flat, state, examples[n], widen=widen) for n in examples}
+            return {
+                n: TracedFunction(flat, state, examples[n], widen=widen)
+                for n in examples
+            }
 
-        self.train_steps, self.test_steps = trace(model.train_step, state, self.train), {}
+        self.train_steps, self.test_steps = (
+            trace(model.train_step, state, self.train),
+            {},
+        )
         for part in self.validation:
             self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
         self.steps = [*self.train_steps.values(), *self.test_steps.values()]
         self.empty_test_logs = _make_empty_logs(self.test_steps)
-        self.empty_logs = _make_empty_logs(self.train_steps) | _name_val(self.empty_test_logs)
+        self.empty_logs = _make_empty_logs(self.train_steps) | _name_val(
+            self.empty_test_logs
+        )
         groups: dict[Any, list[str]] = {}
         for name, value in self.empty_logs.items():
             groups.setdefault((value.shape, value.dtype), []).append(name)
@@ -131,11 +180,18 @@ class Program:
         return not any(step.contains("bf16[", " erf") for step in self.steps)
 
     def __call__(
-        self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]
+        self,
+        state: Any,
+        orders: Any,
+        epochs: Any,
+        begin: Any,
+        end: Any,
+        arrays: Sequence[Any],
     ) -> Any:
         """The state after so many epochs, of the full batches from `begin` to `end`, and the logs.
 
-        The smaller last batch and the validation follow if `end` is the number of full batches.
+        The smaller last batch and the validation follow if `end` is the number of full
+        batches.
         """
 
         def epoch(index: Any, carry: Any) -> Any:
@@ -146,18 +202,28 @@ class Program:
                 metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
             else:
                 metrics = self.fresh
-            state, logs = self.run_steps((*variables, metrics), begin, end, order, arrays)
+            state, logs = self.run_steps(
+                (*variables, metrics), begin, end, order, arrays
+            )
             update = jax.lax.dynamic_update_index_in_dim
-            rows = [jnp.stack([logs[name] for name in names]) for names in self.log_names]
-            return state, [update(*pair, index, axis=0) for pair in zip(tables, rows, strict=True)]
+            rows = [
+                jnp.stack([logs[name] for name in names]) for names in self.log_names
+            ]
+            return state, [
+                update(*pair, index, axis=0) for pair in zip(tables, rows, strict=True)
+            ]
 
         tables = []
         for names in self.log_names:
             value = self.empty_logs[names[0]]
-            tables.append(jnp.zeros((self.capacity, len(names), *value.shape), value.dtype))
+            tables.append(
+                jnp.zeros((self.capacity, len(names), *value.shape), value.dtype)
+            )
         return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
 
-    def run_steps(self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]) -> Any:
+    def run_steps(
+        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
+    ) -> Any:
         part = self.train
 
         def step(state: Any, begin: Any, size: int) -> Any:
@@ -190,14 +256,19 @@ class Program:
         trainable, non_trainable, optimizer, _ = state
 
         def step(state: Any, begin: Any, size: int) -> Any:
-            logs, state = self.test_steps[size](state, part.batch(arrays, begin, size, None))
+            logs, state = self.test_steps[size](
+                state, part.batch(arrays, begin, size, None)
+            )
             return state, logs
 
         state, logs = (trainable, non_trainable, self.fresh), self.empty_test_logs
         if part.full:
             carry = state, {name: jnp.asarray(value) for name, value in logs.items()}
             state, logs = jax.lax.fori_loop(
-                0, part.full, lambda i, carry: step(carry[0], i * part.size, part.size), carry
+                0,
+                part.full,
+                lambda i, carry: step(carry[0], i * part.size, part.size),
+                carry,
             )
         if part.last:
             state, logs = step(state, part.full * part.size, part.last)
@@ -208,7 +279,9 @@ class Program:
 def _make_example(data: Any, size: int) -> Any:
     """The shapes and dtypes of a batch of so many rows, on the device."""
     describe, canonical = jax.ShapeDtypeStruct, jax.dtypes.canonicalize_dtype
-    return jax.tree.map(lambda x: describe((size, *x.shape[1:]), canonical(x.dtype)), data)
+    return jax.tree.map(
+        lambda x: describe((size, *x.shape[1:]), canonical(x.dtype)), data
+    )
 
 
 def _flatten_logs_of(step: Any) -> Any:

@@ -28,7 +28,9 @@ from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_c
 CAPACITY = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
-SECONDS_PER_CALL = 1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
+SECONDS_PER_CALL = (
+    1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
+)
 SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
 STEP = 2**13  # multiplications that take as long as what every step takes beside them
 
@@ -36,13 +38,20 @@ STEP = 2**13  # multiplications that take as long as what every step takes besid
 class JaxEpochs(Epochs):
     """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
 
-    def __init__(self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int) -> None:
+    def __init__(
+        self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int
+    ) -> None:
         super().__init__(model)
         train, _ = parts
         self.train = train
-        # In one batch the order only matters to layers that draw random numbers for each row.
-        self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
-        self.capacity = max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
+        # In one batch the order only matters to layers that draw random numbers for
+        # each row.
+        self.shuffle = (
+            shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
+        )
+        self.capacity = (
+            max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
+        )
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
         self.is_short = epochs * self._count_multiplications() < SHORT
@@ -53,15 +62,23 @@ class JaxEpochs(Epochs):
 
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
-        places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data))
+        places = max(
+            math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data)
+        )
         n_weights = sum(value.size for value in self.state[0])
         return int(self.train.count * places * n_weights + self.train.steps * STEP)
 
     def pull(self) -> None:
         model = self.model
         others = model.optimizer.variables, model.metrics_variables
-        self.variables = [model.trainable_variables, model.non_trainable_variables, *others]
-        self.state = tuple([variable.value for variable in group] for group in self.variables)
+        self.variables = [
+            model.trainable_variables,
+            model.non_trainable_variables,
+            *others,
+        ]
+        self.state = tuple(
+            [variable.value for variable in group] for group in self.variables
+        )
 
     def push(self) -> None:
         for variables, values in zip(self.variables, self.state, strict=True):
@@ -78,7 +95,9 @@ class JaxEpochs(Epochs):
 
     def rewind(self, epochs: int) -> None:
         # Keras donates the memory of the model's values, in its `evaluate` for one.
-        is_deleted = any(value.is_deleted() for value in jax.tree.leaves(self.runs[0].state))
+        is_deleted = any(
+            value.is_deleted() for value in jax.tree.leaves(self.runs[0].state)
+        )
         if is_deleted and len(self.runs) > 1:
             self.runs.popleft()
         super().rewind(epochs)
@@ -114,7 +133,11 @@ class JaxEpochs(Epochs):
             self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
             if end == full:
                 return logs
-            scalars = {n: v for n, v in logs.items() if v.size == 1 and not n.startswith("val_")}
+            scalars = {
+                n: v
+                for n, v in logs.items()
+                if v.size == 1 and not n.startswith("val_")
+            }
             visit(end, {name: values.item() for name, values in scalars.items()})
             begin = end
 
@@ -133,7 +156,9 @@ class JaxEpochs(Epochs):
                 order[:] = np.random.permutation(count)  # noqa: NPY002
         return jnp.asarray(orders)
 
-    def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
+    def _call(
+        self, state: Any, orders: Any, epochs: int, begin: int, end: int
+    ) -> tuple[Any, Logs]:
         arguments = state, orders, epochs, begin, end, self.arrays
         program, groups = self.get_program("epochs", self._compile, arguments)
         state, tables = program(*arguments)
@@ -142,7 +167,9 @@ class JaxEpochs(Epochs):
             logs |= {name: table[:epochs, place] for place, name in enumerate(names)}
         return state, logs
 
-    def get_program(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
+    def get_program(
+        self, kind: str, compile_for: Callable[[Any], Any], arguments: Any
+    ) -> Any:
         """The program of a kind for arguments of these shapes, compiled at its first use."""
         # `compile` of the model replaces its `train_function`, and so removes them.
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
@@ -158,10 +185,16 @@ class JaxEpochs(Epochs):
     def program(self, widen: bool = True) -> Program:
         return Program(self.model, self.parts, self.state, self.capacity, widen)
 
-    def compile(self, function: Callable[..., Any], program: Program, arguments: Any) -> Any:
+    def compile(
+        self, function: Callable[..., Any], program: Program, arguments: Any
+    ) -> Any:
         """Compile a function of a program's steps."""
         fast = self.is_short and program.has_ready_kernels
-        constants = [constant for step in program.steps for constant in list_constants(step.jaxpr)]
+        constants = [
+            constant
+            for step in program.steps
+            for constant in list_constants(step.jaxpr)
+        ]
         return compile_program(function, arguments, constants, fast=fast)
 
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
@@ -195,7 +228,10 @@ class JaxObjective(Objective):
         arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
         program = self.epochs.get_program("objective", self._compile, arguments)
         logs, validation_logs, gradient, self.next_variables = program(*arguments)
-        self.validation_logs, self.point = to_epoch_logs(validation_logs), np.array(weights)
+        self.validation_logs, self.point = (
+            to_epoch_logs(validation_logs),
+            np.array(weights),
+        )
         return to_epoch_logs(logs), np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
@@ -208,23 +244,32 @@ class JaxObjective(Objective):
         return self.validation_logs
 
     def push(self, weights: Any) -> None:
-        values = [jnp.asarray(v, jnp.float32) for v in split_vector(weights, self.shapes)]
+        values = [
+            jnp.asarray(v, jnp.float32) for v in split_vector(weights, self.shapes)
+        ]
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
 
     def _compile(self, arguments: Any) -> Any:
         program = self.epochs.program(widen=False)
 
-        # Training and validation rows are often the same, and XLA then computes the network once.
+        # Training and validation rows are often the same, and XLA then computes the
+        # network once.
         def call(vector: Any, state: Any, arrays: Any) -> Any:
             state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
             (step,) = program.train_steps.values()
-            logs, after = step(state, program.train.batch(arrays, 0, program.train.last, None))
+            logs, after = step(
+                state, program.train.batch(arrays, 0, program.train.last, None)
+            )
             _, non_trainable, optimizer, _ = after
-            gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
+            gradient = jnp.concatenate(
+                [optimizer[place].ravel() for place in self.gradients]
+            )
             values = zip(self.seeds, state[1], non_trainable, strict=True)
             variables = [before if seed else after for seed, before, after in values]
-            _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
+            _, validation_logs = program.validate(
+                (state[0], variables, *state[2:]), arrays
+            )
             return logs, validation_logs, gradient, variables
 
         return self.epochs.compile(call, program, arguments)

@@ -1,0 +1,60 @@
+"""The columns of a table: what kind each is, and its numbers."""
+
+try:
+    import pyarrow  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"columns that are no numbers, and reading tables, need {error.name}; run pip"
+        ' install "keras-tied[cli]".',
+        name=error.name,
+    ) from error
+
+from keras_tied.columns._column import OTHER, Column, get_value
+from keras_tied.columns._columns import Columns, MisreadValues
+from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact, TableError
+from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
+from keras_tied.columns._kinds import (
+    Kind,
+    find_kind,
+    make_distinct,
+    merge_types,
+    simplify_type,
+)
+from keras_tied.columns._learning import REMEDY
+from keras_tied.columns._number_text import (
+    LONG_NUMERAL,
+    MISSING,
+    NumberText,
+    TruthText,
+    find_decimal,
+    is_number,
+)
+from keras_tied.columns._times import Times
+
+__all__ = [
+    "LONG_NUMERAL",
+    "MISSING",
+    "OTHER",
+    "REMEDY",
+    "ROWS_TO_COUNT",
+    "Column",
+    "ColumnChoice",
+    "Columns",
+    "Fact",
+    "FrameSchema",
+    "Kind",
+    "MisreadValues",
+    "NumberText",
+    "TableError",
+    "Times",
+    "TruthText",
+    "find_decimal",
+    "find_kind",
+    "get_value",
+    "has_kinds",
+    "is_number",
+    "make_distinct",
+    "merge_types",
+    "read_rows",
+    "simplify_type",
+]

@@ -1,0 +1,136 @@
+"""The estimator's own network: a tied autoencoder of dense layers, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.activations import ACTIVATIONS
+
+NUMBERS = (
+    2**20
+)  # in the widest layer of a block, about: more do not fit in a processor's cache
+MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
+LANES = (
+    16  # rows of a block are a multiple of it: BLAS rounds those beyond one differently
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseNetwork:
+    r"""A tied autoencoder with $L$ layers, of sizes $d = w_0, w_1, \dots, w_L = k$.
+
+    The encoder computes $h_l = f(W_l^T h_{l-1} + b_l)$ for $l = 1 \dots L$, the decoder
+    $r_{l-1} = f(W_l (g_l \odot r_l) + c_l)$ for $l = L \dots 1$; $f$ leaves the first
+    `linear_units` units of a hidden layer as they are, and is not applied to code and
+    output.
+
+    Attributes:
+        kernels: $W_l$, `(w[l-1], w[l])` float32 each.
+        biases: $b_l$, `(w[l],)` float32 each.
+        decoder_biases: $c_l$, `(w[l-1],)` float32 each.
+        gains: $g_l$, `(w[l],)` float32 each.
+        activation: the name of $f$, a key of `ACTIVATIONS`.
+        linear_units: the units of a hidden layer that skip $f$.
+    """
+
+    kernels: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    decoder_biases: tuple[Array, ...]
+    gains: tuple[Array, ...]
+    activation: str
+    linear_units: int
+
+    threads = True
+    """Whether several threads are faster than one: NumPy releases the lock while it computes."""
+
+    @property
+    def layer_sizes(self) -> list[int]:
+        """The features of a row, the units of each hidden layer, and the number of components."""
+        return [len(self.kernels[0]), *map(len, self.biases)]
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, each kernel once."""
+        every = (*self.kernels, *self.biases, *self.decoder_biases, *self.gains)
+        return sum(array.size for array in every)
+
+    @property
+    def block_rows(self) -> int:
+        """The rows to compute at a time."""
+        rows = NUMBERS // max(self.layer_sizes)
+        return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
+
+    @cached_property
+    def forward(self) -> list[Array]:
+        """The matrices of the encoder's layers, from the first to the code."""
+        return [kernel.T for kernel in self.kernels]
+
+    @cached_property
+    def backward(self) -> list[Array]:
+        """The matrices of the decoder's layers, from the code to the rows."""
+        pairs = list(zip(self.kernels, self.gains, strict=True))
+        return [kernel * gain for kernel, gain in reversed(pairs)]
+
+    def encode(self, rows: Array) -> Array:
+        """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
+        return self._compute(self.forward, self.biases, rows)
+
+    def decode(self, codes: Array) -> Array:
+        """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
+        return self._compute(self.backward, self.decoder_biases[::-1], codes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The arrays and settings, without what is computed from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def _compute(
+        self, matrices: Sequence[Array], biases: Sequence[Array], rows: Array
+    ) -> Array:
+        with _silent_overflow():
+            layers = compute_layers(matrices, biases, _pad(rows).T, self._activate)
+        return layers[-1].T[: len(rows)]
+
+    def _activate(self, units: Array) -> None:
+        ACTIVATIONS[self.activation](units[self.linear_units :], None)
+
+
+def compute_layers(
+    matrices: Sequence[Array],
+    biases: Sequence[Array],
+    units: Array,
+    activate: Callable[[Array], None],
+) -> list[Array]:
+    """The units of all layers, `(..., units, rows)`, from those that are given on.
+
+    Units are rows here, and those that skip the activation are one piece of memory.
+    `activate` overwrites the units of a hidden layer. Axes before these are of networks
+    side by side.
+    """
+    layers = [units]
+    for matrix, bias in zip(matrices, biases, strict=True):
+        if len(layers) > 1:
+            activate(units)
+        units = np.matmul(matrix, units)
+        units += bias[..., None]
+        layers.append(units)
+    return layers
+
+
+def _silent_overflow() -> np.errstate:
+    """Give infinities and NaN without a warning, as Keras does."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _pad(rows: Array) -> Array:
+    n = len(rows)
+    if n % LANES == 0:
+        return rows
+    padded = np.zeros((n + -n % LANES, rows.shape[1]), np.float32)
+    padded[:n] = rows
+    return padded

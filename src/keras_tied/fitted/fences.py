@@ -1,0 +1,196 @@
+"""Fences and ends: a value beyond lies far outside the rest of its column, or is absurd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+
+FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
+FEWEST_VALUES = 25
+"""Different from the median, that tell where a column ends; on a side of it, where its tail does:
+with fewer, the fence is as far as on the other side."""
+SHARES = 0.8, 0.96
+"""Quantiles of the distances from the median: each next one is exceeded by a fifth of the rows."""
+FACTOR = 5.0
+LARGEST_GROWTH = (
+    3.0  # of the steps from one such quantile to the next: a Pareto tail of shape 0.68
+)
+EXPECTED = (
+    0.1  # values beyond the fences on each side of all columns, in exponential tails
+)
+MANY, MANY_SHARE, BEYOND_MANY = 10, 0.0002, 3.0
+"""More values beyond a fence, and a larger share, belong to the column: its fence is so many times
+as far as they are."""
+MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
+"""So many rows, or a larger share, have values beyond fences at most: else the fences move out."""
+MOST_ROWS = 20_000
+MOST_LEVELS = 10
+"""So many different values are levels, as of a rating: none of them is far or absurd."""
+GAP = 10.0
+"""A value is absurd beyond an empty gap that is so many times as long as the range of all values
+before it. Chosen on tables of ADBench and on planted values."""
+MOST_ABSURD, MOST_ABSURD_SHARE = 10, 0.02
+"""Of a column so many values, and not a larger share, may be absurd; else they belong to it."""
+
+
+class Fences(NamedTuple):
+    """Where the values of each column end, by its own tails."""
+
+    middle: Array  # the median, `(d,)` float64
+    low: Array  # the fences; infinite where the values do not tell, `(d,)`
+    high: Array
+
+    def select(self, features: Array) -> Fences:
+        """The fences of some columns, which a mask chooses."""
+        return Fences(*(values[features] for values in self))
+
+    def find(self, X: Array) -> Array:
+        """Which values lie beyond, `(n, d)`."""
+        with np.errstate(invalid="ignore"):
+            beyond: Array = np.less(X, self.low.astype(X.dtype))
+            beyond |= np.greater(X, self.high.astype(X.dtype))
+        return beyond
+
+    def find_rows(self, X: Array) -> Array:
+        """Which rows have such a value, `(n,)`."""
+        return np.asarray(self.find(X).any(axis=1))
+
+    def trim(self, X: Array) -> Array:
+        """The rows with the median of its column in place of each such value."""
+        beyond = self.find(X)
+        return np.where(beyond, self.middle.astype(X.dtype), X) if beyond.any() else X
+
+    def distances(self, X: Array) -> Array:
+        """The distance of each value from the median, where 1 is that of the fence, `(n, d)`."""
+        deviations = X - self.middle
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distances = deviations / np.where(
+                deviations < 0, self.low - self.middle, self.high - self.middle
+            )
+        return np.where(np.isnan(deviations) | np.isnan(distances), 0.0, distances)
+
+    def sum_distances(self, X: Array) -> Array:
+        """The distances of the values beyond, added up in each row, `(n,)`: 0 in most."""
+        beyond = self.find(X)
+        rows = beyond.any(axis=1)
+        totals = np.zeros(len(X))
+        distances = self.distances(X[rows].astype(np.float64))
+        totals[rows] = np.where(beyond[rows], distances, 0.0).sum(axis=1)
+        return totals
+
+    def scale(self, shift: Array, scale: Array) -> Fences:
+        """The fences of scaled columns."""
+        return Fences(*((values - shift) / scale for values in self))
+
+
+def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
+    r"""Find where the values of each column end.
+
+    On each side of the median m, with the quantiles a and b of the distances from it
+    which a fifth and a twenty-fifth of them exceed, the tail is that of a generalised
+    Pareto distribution with
+
+    $$5^\xi = \frac{b - a}{a}$$
+
+    as in Pickands, "Statistical inference using extreme order statistics", Annals of
+    Statistics 3, 1975, but neither lighter than exponential nor heavier than
+    `LARGEST_GROWTH`. The fence is where `EXPECTED` values of the table are expected
+    beyond. A few values, however far, hardly move it, and few values of a column with
+    heavy tails are beyond it. Where many are, they belong to the column, as a group of
+    its own, and the fence is beyond them. No fence is beyond the end of its column, by
+    default that of `fit_ends`, and levels have none. Missing values are NaN.
+    """
+    n, d = X.shape
+    ends = fit_ends(X) if ends is None else ends
+    middle = ends.middle
+    distances = np.full((2, d), np.inf)
+    for column, values in _iterate_columns(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = values - middle[column]
+            distances[0, column] = _find_distance(-deviations, n * d)
+            distances[1, column] = _find_distance(deviations, n * d)
+    distances = np.where(np.isinf(distances), distances[::-1], distances)
+    distances = np.minimum(distances, ends.high - middle)
+    fences = Fences(middle, middle - distances[0], middle + distances[1])
+    rows = _sample_rows(X)
+    furthest = fences.distances(rows).max(axis=1, initial=0.0)
+    most = max(MOST_ROWS_BEYOND, int(MOST_BEYOND * len(rows)))
+    if np.count_nonzero(furthest > 1) > most:
+        distances *= np.partition(furthest, -most - 1)[-most - 1]
+    return Fences(middle, middle - distances[0], middle + distances[1])
+
+
+def fit_ends(X: Array) -> Fences:
+    """Find beyond where the values of each column are absurd.
+
+    From the median outwards, a column ends before the first gap that is more than `GAP`
+    times as long as the range of all values before it, if few values are beyond it.
+    """
+    middle = np.zeros(X.shape[1])
+    reach = np.full(X.shape[1], np.inf)
+    for column, values in _iterate_columns(X):
+        middle[column] = np.median(values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            reach[column] = _find_reach(values - middle[column])
+    return Fences(middle, middle - reach, middle + reach)
+
+
+def keep_all(n_features: int) -> Fences:
+    """Fences that nothing lies beyond."""
+    infinite = np.full(n_features, np.inf)
+    return Fences(np.zeros(n_features), -infinite, infinite)
+
+
+def _sample_rows(X: Array) -> Array:
+    """All rows, or evenly spaced ones where there are many."""
+    n = len(X)
+    return X if n <= MOST_ROWS else X[np.linspace(0, n - 1, MOST_ROWS).astype(int)]
+
+
+def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
+    """The columns that have more values than levels, and these, float64; none of few rows."""
+    rows = _sample_rows(X)
+    for column in range(X.shape[1] if len(X) >= FEWEST_ROWS else 0):
+        values = rows[:, column].astype(np.float64)
+        values = values[~np.isnan(values)]
+        if len(np.unique(values)) > MOST_LEVELS:
+            yield column, values
+
+
+def _find_reach(deviations: Array) -> float:
+    """How far a column reaches from its median, of the deviations from it."""
+    n = len(deviations)
+    few = max(1, min(MOST_ABSURD, int(MOST_ABSURD_SHARE * n)))
+    outwards = deviations[np.argsort(np.abs(deviations))]
+    if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
+        return float("inf")
+    ranges = np.maximum.accumulate(outwards) - np.minimum.accumulate(outwards)
+    gaps = (
+        np.diff(ranges) > GAP * ranges[:-1]
+    )  # a value beyond a gap adds it to the range
+    gaps[:-few] = False
+    last = int(gaps.argmax()) if gaps.any() else n - 1
+    reach = float(abs(outwards[last]) + GAP * ranges[last])
+    return reach if np.isfinite(reach) else float("inf")
+
+
+def _find_distance(deviations: Array, n_values: int) -> float:
+    """The distance of a fence from the median, of the deviations towards it."""
+    beside = deviations[deviations > 0]
+    if len(beside) < FEWEST_VALUES:
+        return float("inf")
+    a, b = (float(q) for q in np.quantile(beside, SHARES))
+    step = max(b - a, a / 2)
+    growth = min(max((b - a) / a, 1.0), LARGEST_GROWTH) if np.isfinite(b) else 1.0
+    beyond_b = (1 - SHARES[1]) * n_values * len(beside) / len(deviations)
+    steps = max(0.0, np.log(beyond_b / EXPECTED) / np.log(FACTOR))
+    multiple = steps if growth == 1.0 else growth * (growth**steps - 1) / (growth - 1)
+    distance = b + step * multiple
+    many = max(MANY, int(MANY_SHARE * len(deviations)))
+    if np.count_nonzero(beside > distance) > many:
+        distance = BEYOND_MANY * float(np.partition(beside, -many - 1)[-many - 1])
+    return distance if np.isfinite(distance) else float("inf")

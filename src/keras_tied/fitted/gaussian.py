@@ -1,0 +1,198 @@
+"""A normal distribution of rows and of pieces of their numbers, whose conditional means impute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.layout import NUMBER, Layout
+
+MOST_ROWS = 2000  # that the covariance is fitted to, at random
+MOST_FEATURES = 512
+"""With more, means are imputed: the cost of a row grows with the cube of what it misses."""
+RIDGE = 0.01  # added to the variances, relative to their mean
+ITERATIONS = 8
+TOLERANCE = 1e-3
+BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
+MOST_PIECES, ROWS_PER_PIECE = 4, 300  # of a number
+MOST_WITH_PIECES = 256  # features and pieces
+
+
+class Pieces(NamedTuple):
+    r"""What of a number lies between two of its quantiles, standardised.
+
+    That is $\min(\max(x, a), b)$.
+
+    A conditional mean that is linear in the pieces of a number is a bent line in the
+    number.
+    """
+
+    features: Array  # the feature that each is a piece of, `(m,)` int64
+    low: Array  # the quantiles a and b, `(m,)`
+    high: Array
+    shift: Array  # the mean, `(m,)`
+    scale: Array  # the standard deviation, relative to that of the feature, `(m,)`
+
+    def add(self, Z: Array) -> Array:
+        """Rows, `(n, d)`, with their pieces beside them, `(n, d + m)`, NaN where the number is."""
+        pieces = np.clip(Z[:, self.features], self.low, self.high)
+        return np.concatenate([Z, (pieces - self.shift) / self.scale], axis=1)
+
+
+class Patterns(NamedTuple):
+    """Some patterns of missing features, all with `size` of them, and the rows that have these."""
+
+    rows: Array  # their places, `(n,)`
+    numbers: Array  # of the pattern of each row, `(n,)`
+    features: Array  # that are missing in each pattern, `(patterns, size)`
+
+
+class Gaussian(NamedTuple):
+    """A normal distribution of rows with D features, which are the d of a row and m pieces."""
+
+    mean: Array  # `(D,)`
+    # the inverse of the covariance, `(D, D)`; None if features are taken to be
+    # independent
+    precision: Array | None = None
+    pieces: Pieces | None = None
+
+    def find_deviations(self, Z: Array) -> Array:
+        """Scaled rows, `(n, d)`, with their pieces, less the mean, `(n, D)` float64."""
+        return (Z if self.pieces is None else self.pieces.add(Z)) - self.mean
+
+    def impute(self, Z: Array) -> Array:
+        """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
+        missing = np.isnan(Z)
+        if not missing.any():
+            return Z
+        d = Z.shape[1]
+        complete = np.where(missing, self.mean[:d].astype(Z.dtype), Z)
+        if self.precision is not None:
+            some = missing.any(axis=1)
+            deviations = self.find_deviations(Z[some])
+            gaps = np.isnan(deviations)
+            deviations[gaps] = 0.0
+            self.condition(deviations, find_patterns(gaps))
+            complete[some] = np.where(
+                missing[some], (deviations + self.mean)[:, :d], Z[some]
+            )
+        return complete
+
+    def condition(self, deviations: Array, patterns: Iterable[Patterns]) -> Array:
+        """Impute rows less their mean, 0 where one is missing, `(n, D)`, in place.
+
+        The result is the sum of the conditional covariances, `(D, D)`. The missing part
+        m of a row solves P_mm x_m = -P_mo x_o, with the covariance P_mm⁻¹, the same for
+        all rows of a pattern.
+        """
+        precision, width = self.precision, len(self.mean)
+        assert precision is not None
+        products = deviations @ precision
+        covariance = np.zeros(width**2)
+        for rows, numbers, features in patterns:
+            inverses = np.linalg.inv(
+                precision[features[:, :, None], features[:, None, :]]
+            )
+            places = rows[:, None], features[numbers]
+            deviations[places] = -(inverses[numbers] @ products[places][:, :, None])[
+                :, :, 0
+            ]
+            cells = features[:, :, None] * width + features[:, None, :]
+            sums = inverses * np.bincount(numbers)[:, None, None]
+            covariance += np.bincount(cells.ravel(), sums.ravel(), width**2)
+        return covariance.reshape(width, width)
+
+    def marginalize(self, d: int) -> Gaussian:
+        """The distribution of the first features alone."""
+        if self.precision is None or self.pieces is None:
+            return self
+        return Gaussian(
+            self.mean[:d], np.linalg.inv(np.linalg.inv(self.precision)[:d, :d])
+        )
+
+
+def find_patterns(missing: Array) -> Iterator[Patterns]:
+    """Group rows by what they miss, in blocks of patterns with equally many missing features."""
+    sizes = np.count_nonzero(missing, axis=1)
+    _, numbers = np.unique(np.packbits(missing, axis=1), axis=0, return_inverse=True)
+    order = np.lexsort((numbers.ravel(), sizes))
+    for group in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        size = sizes[group[0]]
+        step = max(1, BLOCK // max(1, size**2))
+        for rows in np.split(group, range(step, len(group), step)):
+            here = numbers.ravel()[rows]
+            _, first, of_rows = np.unique(here, return_index=True, return_inverse=True)
+            features = np.nonzero(missing[rows[first]])[1].reshape(len(first), size)
+            yield Patterns(rows, of_rows, features)
+
+
+def fit_gaussian(
+    Z: Array, random: np.random.RandomState, layout: Layout | None = None
+) -> Gaussian:
+    """Fit to scaled rows, `(n, d)`, with NaN for missing values, a random sample if they are many.
+
+    The method is expectation-maximisation (Dempster, Laird & Rubin, 1977). With a
+    layout, the numbers have pieces.
+    """
+    d = Z.shape[1]
+    if d > MOST_FEATURES:
+        return Gaussian(np.zeros(d), None)
+    sample = (
+        random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
+    )
+    rows = Z[sample].astype(np.float64)
+    pieces = None if layout is None else fit_pieces(rows, layout)
+    rows = rows if pieces is None else pieces.add(rows)
+    missing = np.isnan(rows)
+    mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum(
+        (~missing).sum(axis=0), 1
+    )
+    patterns = list(find_patterns(missing))
+    complete, extra = np.where(missing, mean, rows), np.zeros((len(mean),) * 2)
+    for _ in range(ITERATIONS):
+        mean = complete.mean(axis=0)
+        covariance = np.cov(complete.T, bias=True).reshape(extra.shape) + extra / len(
+            rows
+        )
+        ridge = find_ridge(covariance)
+        fitted = Gaussian(
+            mean, np.linalg.inv(covariance + ridge * np.eye(len(mean))), pieces
+        )
+        means = np.where(missing, 0.0, complete - mean)
+        extra = fitted.condition(means, patterns)
+        before, complete = complete, np.where(missing, means + mean, complete)
+        if np.abs(complete - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
+            break
+    return fitted
+
+
+def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
+    """Fit pieces to scaled rows, `(n, d)` with NaN; None if there are too few or no numbers."""
+    n, d = rows.shape
+    numbers = np.flatnonzero(layout.kinds == NUMBER)
+    room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
+    count = min(MOST_PIECES, n // ROWS_PER_PIECE, room)
+    pieces = []
+    for feature in numbers if count > 1 else ():
+        values = rows[~np.isnan(rows[:, feature]), feature]
+        edges = (
+            np.unique(np.quantile(values, np.linspace(0, 1, count + 1)))
+            if len(values)
+            else ()
+        )
+        for low, high in pairwise(edges if len(edges) > 2 else ()):
+            piece = np.clip(values, low, high)
+            pieces.append(
+                (feature, low, high, piece.mean(), piece.std() / values.std())
+            )
+    features = np.array([piece[0] for piece in pieces])
+    return Pieces(features, *np.array(pieces).T[1:]) if pieces else None
+
+
+def find_ridge(covariance: Array) -> float:
+    """What is added to the variances of a covariance, `(d, d)`, so that it can be inverted."""
+    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))

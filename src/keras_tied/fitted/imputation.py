@@ -1,0 +1,127 @@
+"""Rows before the network: columns are scaled, and missing values imputed from those present."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.gaussian import Gaussian
+from keras_tied.fitted.layout import NUMBER, Layout
+from keras_tied.fitted.scaling import Scaling
+
+MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
+HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
+PRIOR = 0.3
+"""The standard deviation of the weights of a network around 0, before any number is known. Chosen
+on other tables than those that the benchmark reports."""
+
+
+def fit_network_weights(
+    numbers: Array, imputed: Array, reconstruction: Array, weights: Array
+) -> Array:
+    r"""Fit how far to go from conditional means towards a network's values, `(d,)`.
+
+    In each column, the errors $e_i$ of the conditional means are regressed on the steps
+    $\delta_i$ from there to the network's values. The mean of the posterior distribution of the
+    weight, if $w \sim N(0, \tau^2)$ before and errors are normal, is that of ridge
+    regression:
+
+    $$w = \frac{\sum_i \delta_i e_i}{\sum_i \delta_i^2 + \overline{e^2} / \tau^2}$$
+
+    A standard error is subtracted (White, 1980, which errors of unequal variances do
+    not mislead), so that few numbers leave the weight at 0. It is clipped to the
+    interval from 0 to 1.
+
+    `numbers` are those hidden, with NaN everywhere else, `imputed` are rows with their
+    conditional means, `reconstruction` is what the network makes of these, `(n, d)`
+    each.
+    """
+    hidden = ~np.isnan(numbers)
+    errors = np.where(hidden, np.subtract(numbers, imputed, dtype=np.float64), 0.0)
+    steps = np.where(
+        hidden, np.subtract(reconstruction, imputed, dtype=np.float64), 0.0
+    )
+    variances = weights @ errors**2 / np.maximum(weights @ hidden, np.finfo(float).tiny)
+    sizes = weights @ steps**2 + variances / PRIOR**2
+    sizes = np.where(sizes > 0, sizes, 1.0)
+    fitted = weights @ (steps * errors) / sizes
+    standard_errors = (
+        np.sqrt(weights @ (steps * (errors - fitted * steps)) ** 2) / sizes
+    )
+    return np.clip(fitted - standard_errors, 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """What happens to rows before the network."""
+
+    scaling: Scaling  # of the columns
+    mean: Array  # of the scaled training rows, missing values imputed, `(d,)` float64
+    layout: Layout  # of the columns
+    # imputes missing values; None if there were none in training: `mean` does then
+    gaussian: Gaussian | None = None
+
+    def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
+        """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.
+
+        It is one array twice where nothing is missing.
+        """
+        require_floats(X, len(self.mean))
+        rows = X[part]
+        scaled = self.scaling.forward(
+            rows if isinstance(rows, np.ndarray) else rows.toarray()
+        )
+        return scaled, self.impute(scaled)
+
+    def impute(self, scaled: Array) -> Array:
+        """Scaled rows with missing values imputed; the same array where none are missing."""
+        missing = np.isnan(scaled)
+        if not missing.any():
+            return scaled
+        if self.gaussian is None:
+            return np.where(missing, self.mean.astype(np.float32), scaled)
+        means = self.gaussian.impute(scaled)
+        return (
+            self._choose_classes(means, missing) if self.layout.has_classes else means
+        )
+
+    def _choose_classes(self, means: Array, missing: Array) -> Array:
+        """Replace conditional means of booleans and indicators by those of the likeliest class."""
+        layout, (shift, scale) = self.layout, self.scaling
+        likely = self.scaling.backward(means, means.dtype)
+        is_on = likely > 0.5
+        for part in layout.categories:
+            likeliest = likely[:, part].argmax(axis=1)[:, None]
+            is_on[:, part] = likeliest == np.arange(part.stop - part.start)
+        chosen = ((is_on - shift) / scale).astype(means.dtype)
+        return np.where(missing & (layout.kinds != NUMBER), chosen, means)
+
+    def hide(
+        self, Z: Array, copies: int, random: np.random.RandomState
+    ) -> tuple[Array, Array]:
+        """Copies of scaled rows with some present values hidden and imputed, and these values.
+
+        An autoencoder that reconstructs its input does not learn to impute; one that
+        reconstructs hidden values does (Vincent et al., 2008). All features of a column
+        are hidden together. Both results are `(copies * n, d)`; in the second there is
+        NaN everywhere but for the hidden values.
+        """
+        rows = np.tile(Z, (copies, 1))
+        chosen = random.uniform(size=(len(rows), len(self.layout.starts))) < HIDDEN
+        hidden = chosen[:, self.layout.columns] & ~np.isnan(rows)
+        nan = rows.dtype.type(np.nan)
+        return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
+
+
+def require_floats(X: Any, width: int) -> None:
+    """Refuse rows of another dtype or width, which would give wrong numbers in silence."""
+    is_array = hasattr(X, "ndim") and hasattr(X, "dtype")
+    dtypes = np.float32, np.float64
+    if not is_array or X.ndim != 2 or X.shape[1] != width or X.dtype not in dtypes:
+        given = f"{X.dtype} of shape {X.shape}" if is_array else f"a {type(X).__name__}"
+        raise ValueError(
+            f"Rows must be an array of float32 or float64 of shape (n, {width}), and"
+            f" these are {given}; TiedAutoencoder.load takes frames and lists, and the"
+            " command tables."
+        )

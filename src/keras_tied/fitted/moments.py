@@ -1,0 +1,77 @@
+"""Statistics of rows that are measured part by part, and merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.pca import Components, find_components
+from keras_tied.fitted.scaling import Scaler, Scaling, make_scaling
+
+
+@dataclass(frozen=True)
+class Moments:
+    r"""Counts, means and sums of products of the columns of some rows.
+
+    Two parts are merged by the update of Chan, Golub & LeVeque, "Updating formulae and
+    a pairwise algorithm for computing sample variances", 1979, here for all pairs of
+    columns:
+
+    $$P = P_a + P_b + \frac{n_a n_b}{n_a + n_b} \delta \delta^\top, \quad \delta = m_b - m_a$$
+    """
+
+    rows: int  # how many there are
+    counts: Array  # of the values of each column that are not missing, `(d,)`
+    low: Array  # the least and the largest of them, NaN without any, `(d,)`
+    high: Array
+    means: Array  # of them, 0 without any, `(d,)`
+    # sums of products of deviations from the means, `(d, d)`. A missing value has no
+    # deviation, so that only the diagonal is exact where values are missing.
+    products: Array
+
+    def merge(self, other: Moments) -> Moments:
+        """The statistics of both parts together."""
+        counts = self.counts + other.counts
+        share = other.counts / np.maximum(counts, 1.0)
+        difference = other.means - self.means
+        weighted = difference * np.sqrt(self.counts * share)
+        return Moments(
+            self.rows + other.rows,
+            counts,
+            np.fmin(self.low, other.low),
+            np.fmax(self.high, other.high),
+            self.means + share * difference,
+            self.products + other.products + np.outer(weighted, weighted),
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no value is missing."""
+        return bool((self.counts == self.rows).all())
+
+    def find_scaling(self, scaler: Scaler) -> Scaling:
+        """The scaling that `fit_scaling` finds for all rows, of equal weights."""
+        deviations = np.sqrt(self.products.diagonal() / np.maximum(self.counts, 1.0))
+        return make_scaling(
+            self.low, self.high, self.means, deviations, self.rows, scaler
+        )
+
+    def find_components(self, scaling: Scaling) -> Components:
+        """PCA of all rows, scaled; they are complete."""
+        mean = (self.means - scaling.shift) / scaling.scale
+        covariance = self.products / self.rows / np.outer(scaling.scale, scaling.scale)
+        return find_components(mean, covariance)
+
+
+def measure_moments(X: Array) -> Moments:
+    """Measure a part, finite `(n, d)` with at least one row; missing values are NaN."""
+    rows = X.astype(np.float64)
+    present = ~np.isnan(rows)
+    counts = present.sum(axis=0).astype(np.float64)
+    means = np.nansum(rows, axis=0) / np.maximum(counts, 1.0)
+    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    rows -= means
+    rows[~present] = 0.0
+    return Moments(len(rows), counts, low, high, means, rows.T @ rows)

@@ -1,0 +1,423 @@
+"""The outlier score of a row, from its features, its code, its residuals and its surprises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.fences import Fences
+from keras_tied.fitted.gaussian import Gaussian, find_ridge, fit_pieces
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import NUMBER, Layout
+from keras_tied.fitted.link import Link
+from keras_tied.fitted.pca import fit_pca
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.tail import Tail
+
+MOST_FEATURES = 256  # with more, there are no surprises
+MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
+HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
+SMALLEST_SCALE = 0.05
+"""Relative to the standard deviation: below, most values equal the median. Also the scale of a
+constant feature: a row with another value is an outlier. Also the least scale of
+residuals in a
+table with classes: of rows that it was trained on, a network may be right about all
+classes."""
+SMALLEST_SURPRISE_SCALE = 0.5
+"""The same of a surprise, but 1 of a column of several features: those of a category have two
+values, of which the more frequent one gives the median absolute deviation."""
+SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
+SURPRISE_WEIGHT = 12.0  # of surprises in a table with classes, chosen on 55 tables
+CLASS_WEIGHT = (
+    4.0  # of the surprise of a class beside that of a number, chosen on the same
+)
+RAREST = 1e-6  # the least frequency of a class
+RARER = 0.05  # no class is less likely than its frequency times this
+OPTIMISM = (
+    1.0,
+    4.0,
+)  # the least and largest factor of squared errors, from trained rows to others
+
+
+class Axes(NamedTuple):
+    """Principal axes."""
+
+    mean: Array
+    vectors: Array
+
+    def project(self, rows: Array) -> Array:
+        """The coordinates of rows along the axes."""
+        return (rows - self.mean) @ self.vectors
+
+
+class Comparison(NamedTuple):
+    """How likely the other columns make the classes of rows."""
+
+    given: (
+        Array  # the probability of the class of the row, 1 of a number, `(n, columns)`
+    )
+    most: Array  # that of the likeliest class
+    likeliest: Array  # whether a feature is 1 in the likeliest class, `(n, d)` bool
+
+
+class Block(NamedTuple):
+    """A block of rows after the forward pass."""
+
+    scaled: Array  # `(n, d)` float32, with NaN for missing values
+    complete: Array  # the same, with missing values imputed
+    codes: Array  # `(n, k)` float32
+    reconstruction: Array  # `(n, d)` float32, scaled
+
+    @property
+    def residuals(self) -> Array:
+        """Reconstruction less input, with NaN for missing values; infinite after an overflow."""
+        with np.errstate(invalid="ignore"):
+            residuals = self.reconstruction - self.scaled
+        overflow = np.isnan(residuals)
+        if self.complete is not self.scaled:
+            overflow &= ~np.isnan(self.scaled)
+        residuals[overflow] = np.inf
+        return residuals
+
+    @property
+    def known_residuals(self) -> Array:
+        """Reconstruction less input, 0 where a value is missing."""
+        residuals = self.reconstruction - self.complete
+        if self.complete is not self.scaled:
+            residuals[np.isnan(self.scaled)] = 0
+        return residuals
+
+    def select(self, rows: Array | slice) -> Block:
+        """The rows at these places."""
+        scaled = self.scaled[rows]
+        complete = scaled if self.complete is self.scaled else self.complete[rows]
+        return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
+
+    def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`.
+
+        The errors are squares, too, without a link.
+        """
+        errors = squares = np.square(self.residuals, dtype=np.float64)
+        of_mean = np.square(self.scaled - mean)
+        if link is not None:
+            errors = link.find_errors(self.scaled, self.reconstruction)
+            of_mean = link.find_errors(self.scaled, mean[None])
+        present = ~np.isnan(self.scaled)
+        return np.stack(
+            [
+                weights @ np.where(present, a, 0.0)
+                for a in (errors, of_mean, present, squares)
+            ]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class OutlierScore:
+    r"""Measures how far a row is from most others.
+
+    It takes the scaled features, the code and the residuals along their principal axes,
+    and the surprise of each number, which is its distance from what the other columns
+    make likely: in a
+    normal distribution with the precision P, of the features b of a column, with their
+    pieces,
+
+    $$P_{bb}^{-1} (P (x - \mu))_b$$
+
+    Each of these numbers has its median subtracted, is divided by its spread (1.4826
+    times the median absolute deviation), and adds Huber's function of it:
+
+    $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
+        \text{otherwise} \end{cases}$$
+
+    In a table with columns of classes, with the probability p of the class of each
+    given the other columns, it adds over the surprises of numbers and over these
+    columns
+
+    $$12 \left(\sum_{j \text{ surprise}} \rho(z_j) - 4 \sum \log p\right)$$
+
+    A value beyond the fences of its column adds `tail.limit`, the largest score of a
+    row without such values, times its distance from the median relative to that of the
+    fence.
+
+    Code and residuals are the major and minor components of Shyu et al., "A novel
+    anomaly detection scheme based on principal component classifier", ICDM workshop
+    2003; the surprises are those of Rousseeuw and Van den Bossche, "Detecting deviating
+    data cells", Technometrics 60, 2018, in one normal distribution; the function is
+    that of Huber, "Robust estimation of a location parameter", 1964. The features
+    detect extreme rows that are reconstructed well.
+
+    Attributes:
+        code_axes, residual_axes: their principal axes.
+        gaussian: the normal distribution of the scaled rows; without precision for more
+            than `MOST_FEATURES` features, and there are no surprises then.
+        layout, scaling: the columns of the features, and their scaling.
+        median, scale: of the features, of the coordinates along the axes, and of the
+            surprises of numbers, in this order. The scale of a constant feature is
+            `SMALLEST_SCALE`; it is infinite for a feature that is missing in all rows
+            and for another number that is constant.
+        fences: of the scaled features.
+        tail: the distribution of the score, of rows that were not trained on.
+    """
+
+    code_axes: Axes
+    residual_axes: Axes
+    gaussian: Gaussian
+    layout: Layout
+    scaling: Scaling
+    median: Array
+    scale: Array
+    fences: Fences
+    tail: Tail
+
+    def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
+        return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def surprise(self) -> Array | None:
+        """The matrix that deviations from the mean are multiplied by, `(D, d)`."""
+        precision = self.gaussian.precision
+        if precision is None:
+            return None
+        d, pieces = len(self.layout.columns), self.gaussian.pieces
+        matrix = precision[:, :d] / precision.diagonal()[:d]
+        for column, part in enumerate(self.layout.parts):
+            own = np.arange(part.start, part.stop)
+            if pieces is not None:
+                of_pieces = self.layout.columns[pieces.features] == column
+                own = np.append(own, d + np.flatnonzero(of_pieces))
+            if len(own) > 1:
+                block = precision[:, own] @ np.linalg.inv(precision[np.ix_(own, own)])
+                matrix[:, part] = block[:, : part.stop - part.start]
+        return matrix
+
+    @cached_property
+    def numbers(self) -> Array:
+        """The features of numbers."""
+        return np.flatnonzero(self.layout.kinds == NUMBER)
+
+    def compare_classes(
+        self, scaled: Array, complete: Array, factors: Array | float = 1.0
+    ) -> Comparison:
+        r"""How likely the other columns make the class of each column.
+
+        The probabilities of its classes are the conditional means of their indicators,
+        at least `RARER` times the frequency each, divided by their sum. A row without a
+        class has one that is as unlikely as can be, and a missing value is no surprise.
+        Distances from conditional means are multiplied by `factors`, `(n, d)`.
+        """
+        (n, d), layout = scaled.shape, self.layout
+        given, most = np.ones((2, n, len(layout.starts)))
+        likeliest = np.zeros((n, d), bool)
+        mean, units = self.gaussian.mean[:d], np.dtype(np.float64)
+        frequencies = np.clip(self.scaling.backward(mean, units), RAREST, 1 - RAREST)
+        means = np.broadcast_to(frequencies, (n, d))
+        if self.surprise is not None:
+            deviations = self.gaussian.find_deviations(complete)
+            means = deviations[:, :d] - deviations @ self.surprise * factors + mean
+            means = self.scaling.backward(means, units)
+        is_on = self.scaling.backward(scaled, units) > 0.5
+        for column in np.unique(layout.columns[layout.kinds != NUMBER]):
+            part = layout.parts[column]
+            least, p, on = RARER * frequencies[part], means[:, part], is_on[:, part]
+            if len(least) == 1:  # a boolean is the second of two classes
+                least, p = (
+                    np.append(RARER - least, least),
+                    np.concatenate([1 - p, p], axis=1),
+                )
+                on = np.concatenate([~on, on], axis=1)
+            p = np.maximum(p, least)
+            p /= p.sum(axis=1, keepdims=True)
+            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(len(least))
+            likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
+            most[:, column] = p.max(axis=1)
+            given[:, column] = np.where(
+                on.any(axis=1), (p * on).sum(axis=1), least.min()
+            )
+        missing = np.isnan(scaled)[:, layout.starts]
+        given[missing] = most[missing] = 1.0
+        return Comparison(given, most, likeliest)
+
+    def score(self, block: Block) -> Array:
+        """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
+        z = self._standardize(block)
+        scores = self._weigh_surprises(z, block, 1.0) + self._add_up(z)
+        distances = self.fences.sum_distances(block.scaled)
+        is_far = distances > 0
+        scores[is_far] += self.tail.limit * distances[is_far]
+        return scores
+
+    def score_held_out(self, block: Block, optimism: float) -> Array:
+        r"""About the scores of training rows if they had not been trained on, `(n,)`.
+
+        Surprises are those of the normal distribution of all rows but this one, by the
+        formula of Sherman and Morrison. With the squared Mahalanobis distance m of the
+        row, and x its deviations from the mean:
+
+        $$(P x)_j \frac{n}{n - m} \Big/ \left(P_{jj} + \frac{(P x)_j^2}{n - m}\right)$$
+
+        For a column of classes b, $P_{bb}^{-1} (P x)_b$ is multiplied by
+        $n / (n - m + (P x)_b^T P_{bb}^{-1} (P x)_b)$.
+
+        Squared residuals grow by the optimism, the error of rows held out divided by
+        that of training rows, more for a row that is far from the others: the network
+        bends towards it.
+        """
+        z = self._standardize(block)
+        d, n, ends = block.complete.shape[1], len(z), self._ends
+        precision, factors = self.gaussian.precision, np.ones((1, d))
+        if precision is not None and n > 2 * d:
+            deviations = self.gaussian.find_deviations(block.complete)
+            product = deviations @ precision
+            rest = (
+                n
+                - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
+            )
+            factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            z[:, ends[2] :] *= factor[:, self.numbers]
+            products = product[:, :d] * (deviations @ self.surprise)
+            products = np.add.reduceat(products, self.layout.starts, axis=1)
+            factors = (n / (rest + products))[:, self.layout.columns]
+        distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
+        relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
+        growth = np.clip(optimism, *OPTIMISM) - 1
+        z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
+        return self._weigh_surprises(z, block, factors) + self._add_up(z)
+
+    def _weigh_surprises(
+        self, z: Array, block: Block, factors: Array | float
+    ) -> Array | float:
+        """What surprises add to the scores in a table with classes, `(n,)`."""
+        if self.surprise is None or not self.layout.has_classes:
+            return 0.0
+        given = self.compare_classes(block.scaled, block.complete, factors).given
+        of_numbers = self._add_up(z[:, self._ends[2] :].copy())
+        return SURPRISE_WEIGHT * (of_numbers - CLASS_WEIGHT * np.log(given).sum(axis=1))
+
+    @property
+    def _ends(self) -> tuple[int, int, int]:
+        """Where the features, the coordinates of the code and those of the residuals end."""
+        of_features = len(self.layout.columns)
+        of_code = of_features + self.code_axes.vectors.shape[1]
+        return of_features, of_code, of_code + self.residual_axes.vectors.shape[1]
+
+    def _compute_coordinates(self, block: Block) -> Array:
+        """Features, codes, residuals and surprises side by side, float64."""
+        complete = block.complete.astype(np.float64)
+        residuals = self.residual_axes.project(block.known_residuals)
+        parts = [complete, self.code_axes.project(block.codes), residuals]
+        if self.surprise is not None:
+            deviations = self.gaussian.find_deviations(complete)
+            parts.append((deviations @ self.surprise)[:, self.numbers])
+        return np.concatenate(parts, axis=1)
+
+    def _standardize(self, block: Block) -> Array:
+        z = self._compute_coordinates(block)
+        z -= self.median
+        z /= self.scale
+        return z
+
+    @staticmethod
+    def _add_up(z: Array) -> Array:
+        """The sum of Huber's function of each row, `(n,)`; overwrites the numbers."""
+        np.abs(z, out=z)
+        # With c = min(z, delta), Huber's function is c * (z - c / 2).
+        slope = np.minimum(z, HUBER_DELTA)
+        z -= slope / 2
+        return np.einsum("ij,ij->i", z, slope)
+
+
+def fit_outlier_score(
+    block: Block, weights: Array, preprocessing: Preprocessing, fences: Fences
+) -> OutlierScore:
+    """Fit the score, but for its tail, to rows without absurd values, of weights `(n,)`.
+
+    The fences are those of scaled features, the normal distribution that of the
+    imputation.
+    """
+    none, layout, gaussian = np.zeros(0), preprocessing.layout, preprocessing.gaussian
+    if gaussian is None:
+        gaussian = _fit_gaussian(block.complete, weights, layout)
+    elif not layout.has_classes:
+        gaussian = gaussian.marginalize(len(layout.columns))
+    if len(layout.columns) > MOST_FEATURES:
+        gaussian = Gaussian(gaussian.mean)
+    score = OutlierScore(
+        _fit_axes(block.codes, weights),
+        _fit_axes(block.known_residuals, weights),
+        gaussian,
+        layout,
+        preprocessing.scaling,
+        none,
+        none,
+        fences,
+        Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
+    )
+    coordinates = score._compute_coordinates(block)
+    median = weighted_quantiles(coordinates, weights, 0.5)
+    scale = 1.4826 * weighted_quantiles(np.abs(coordinates - median), weights, 0.5)
+    mean = np.average(coordinates, axis=0, weights=weights)
+    spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
+    scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
+    if score.surprise is not None:
+        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.numbers]
+        surprises = slice(score._ends[2], None)
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
+        scale[surprises] = np.maximum(scale[surprises], least)
+    if layout.has_classes:
+        residuals = slice(*score._ends[1:])
+        scale[residuals] = np.maximum(scale[residuals], SMALLEST_SCALE)
+    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
+    constant_scale = np.full(len(scale), np.inf)
+    constant_scale[: len(observed)][observed] = SMALLEST_SCALE
+    scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
+    return replace(score, median=median, scale=scale)
+
+
+def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
+    """The quantile of each column, `(columns,)`: a share of the weight lies below it.
+
+    Where the weight below a value is just the share, the middle between it and the next
+    one: so
+    a row of weight 2 counts as two rows.
+    """
+    equal = bool((weights == weights[0]).all())
+    order = None if equal else np.argsort(values, axis=0, kind="stable")
+    below = np.cumsum(weights[:, None] if order is None else weights[order], axis=0)
+    quantile_weight = share * below[-1]
+    slack = 1e-9 * below[-1]
+    last = len(values) - 1
+    first = np.minimum((below < quantile_weight - slack).sum(axis=0), last)
+    second = np.minimum((below <= quantile_weight + slack).sum(axis=0), last)
+    if order is None:
+        neighbours = np.partition(values, (first[0], second[0]), axis=0)[
+            [first[0], second[0]]
+        ]
+    else:
+        places = np.stack([first, second])
+        neighbours = np.take_along_axis(
+            values, np.take_along_axis(order, places, axis=0), axis=0
+        )
+    return neighbours.mean(axis=0)
+
+
+def _fit_axes(rows: Array, weights: Array) -> Axes:
+    principal = fit_pca(rows, weights)
+    varying = principal.variances > 1e-6 * principal.variances[0]
+    return Axes(principal.mean, principal.vectors[:, varying])
+
+
+def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
+    pieces = fit_pieces(rows, layout) if layout.has_classes else None
+    rows = rows if pieces is None else pieces.add(rows)
+    mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
+    if rows.shape[1] > MOST_FEATURES:
+        return Gaussian(mean, None)
+    deviations = rows - mean
+    covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
+    ridge = find_ridge(covariance) * np.eye(len(covariance))
+    return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)

@@ -1,0 +1,368 @@
+"""The fitted value: immutable arrays that encode, decode, impute and score rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.blocks import map_blocks
+from keras_tied.fitted.explanation import Explanation, explain
+from keras_tied.fitted.fences import fit_ends
+from keras_tied.fitted.imputation import Preprocessing, require_floats
+from keras_tied.fitted.link import Link
+from keras_tied.fitted.outlier_score import Block, OutlierScore
+from keras_tied.fitted.pca import TINY, fit_pca
+
+if TYPE_CHECKING:
+    from keras_tied.fitted.compiled_network import CompiledNetwork
+    from keras_tied.fitted.dense_network import DenseNetwork
+
+FEW_ROWS = 256  # at most what a block of any network has
+CHANCE = 0.05  # the expected number of rows below which one stands out
+FAR = 1.5  # a score that is so many times the largest of ordinary training rows stands out, too
+
+Network: TypeAlias = "DenseNetwork | CompiledNetwork"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fitted estimator needs to encode, decode, impute and score rows.
+
+    An immutable value: safe to share between threads and forked processes, to pickle
+    and to send.
+    Its methods are those of `TiedAutoencoder` of the same names, without validation:
+    rows are
+    float32 or float64 arrays or CSR matrices of shape `(n, d)`, finite or NaN.
+
+    Attributes:
+        preprocessing: scales columns and imputes missing values.
+        network: the encoder and the decoder, of scaled rows.
+        outlier_score: of `score_samples`; None until it has been fitted.
+        offset: the threshold of `score_samples` below which a row is an outlier.
+        feature_names: of the columns, or None.
+        imputation_weights: of the network in what `reconstruct` fills in, beside
+            `preprocessing`, `(d,)` between 0 and 1; None if the network alone fills in.
+        columns_json: what the columns of a table are that the features were made from;
+            None if they are its own.
+        link: what turns the output of the decoder into probabilities; None if it is
+            what is reconstructed.
+        smallest, largest: of the values that a feature had in training, `(d,)`, in its
+            units: what is filled in or expected is within; None if that is not known.
+    """
+
+    preprocessing: Preprocessing
+    network: Network
+    outlier_score: OutlierScore | None = None
+    offset: float = 0.0
+    feature_names: tuple[str, ...] | None = None
+    imputation_weights: Array | None = None
+    columns_json: bytes | None = None
+    link: Link | None = None
+    smallest: Array | None = None
+    largest: Array | None = None
+
+    @property
+    def n_features(self) -> int:
+        """The columns of a row, d."""
+        return len(self.preprocessing.mean)
+
+    @property
+    def n_components(self) -> int:
+        """The columns of a code, k."""
+        return self.network.layer_sizes[-1]
+
+    @property
+    def ends(self) -> tuple[Array | float, Array | float]:
+        """The smallest and the largest values of the features, infinite if they are not known."""
+        if self.smallest is None or self.largest is None:
+            return -np.inf, np.inf
+        return self.smallest, self.largest
+
+    def learn_ends(self, X: Array, before: "Fitted | None" = None) -> "Fitted":
+        """This with the smallest and largest values of rows `(n, d)`, and of a fit before them."""
+        smallest = np.fmin.reduce(X, axis=0, initial=np.inf)
+        largest = np.fmax.reduce(X, axis=0, initial=-np.inf)
+        empty = smallest > largest  # where nothing is known
+        ends = np.where(empty, -np.inf, smallest), np.where(empty, np.inf, largest)
+        if before is not None:
+            ends = (
+                np.minimum(before.ends[0], ends[0]),
+                np.maximum(before.ends[1], ends[1]),
+            )
+        smallest, largest = (end.astype(np.float64) for end in ends)
+        return replace(self, smallest=smallest, largest=largest)
+
+    def transform(self, X: Any) -> Array:
+        """The codes, `(n, k)`, in the dtype of `X`."""
+        codes = np.empty((X.shape[0], self.n_components), X.dtype)
+
+        def encode(part: slice) -> None:
+            _, complete = self.preprocessing.forward(X, part)
+            codes[part] = self.network.encode(complete)
+
+        self._map(encode, len(codes))
+        return codes
+
+    def inverse_transform(self, codes: Array) -> Array:
+        """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
+        require_floats(codes, self.n_components)
+        rows = np.empty((len(codes), self.n_features), codes.dtype)
+
+        def write(part: slice) -> None:
+            scaled = decode(
+                self.network, codes[part].astype(np.float32, copy=False), self.link
+            )
+            rows[part] = self.preprocessing.scaling.backward(scaled, codes.dtype)
+
+        self._map(write, len(codes))
+        return rows
+
+    def reconstruct(self, X: Any) -> Array:
+        """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
+        backward = self.preprocessing.scaling.backward
+        rows = np.empty((X.shape[0], self.n_features), X.dtype)
+        return self._compute(
+            X, rows, lambda block: backward(self._fill_in(block), X.dtype)
+        )
+
+    def impute(self, X: Any) -> Array:
+        """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
+
+        It is what `reconstruct` gives; where nothing was missing in training, and no
+        weights are known, conditional means in the distribution of the outlier score.
+        It stays within the values of the training rows.
+        """
+        score, preprocessing = self.outlier_score, self.preprocessing
+        if (
+            preprocessing.gaussian is not None
+            or score is None
+            or score.gaussian.precision is None
+        ):
+            filled = self.reconstruct(X)
+        else:
+            preprocessing = replace(preprocessing, gaussian=score.gaussian)
+            _, complete = preprocessing.forward(X, slice(None))
+            filled = preprocessing.scaling.backward(complete, X.dtype)
+        filled = np.clip(filled, *(np.asarray(end, X.dtype) for end in self.ends))
+        return np.where(np.isnan(X), filled, X)
+
+    def _fill_in(self, block: Block) -> Array:
+        """The reconstruction, with what is missing moved towards its conditional mean."""
+        weights, complete = self.imputation_weights, block.complete
+        if weights is None or complete is block.scaled:
+            return block.reconstruction
+        filled = complete + weights.astype(np.float32) * (
+            block.reconstruction - complete
+        )
+        return np.where(np.isnan(block.scaled), filled, block.reconstruction)
+
+    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
+        """The squared errors of scaled rows, `(n, d)` float64 with NaN, or their means `(n,)`."""
+        shape = (X.shape[0], self.n_features) if per_feature else (X.shape[0],)
+
+        def square(block: Block) -> Array:
+            squares = np.square(block.residuals, dtype=np.float64)
+            return squares if per_feature else mean_of_present(squares)
+
+        return self._compute(X, np.empty(shape), square)
+
+    def score(self, X: Any, weights: Array | None = None) -> float:
+        """R² over all scaled features; with a link the share of deviance that is explained."""
+        weights = np.ones(X.shape[0]) if weights is None else weights
+        return explained_share(self.sums_of_squares(X, weights))
+
+    def sums_of_squares(self, X: Any, weights: Array) -> Array:
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`."""
+        mean = self.preprocessing.mean
+        sums = self.fold(
+            X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
+        )
+        return np.sum(sums, axis=0)
+
+    def score_samples(self, X: Any) -> Array:
+        """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
+        scores = self.outlier_scores(X)
+        return np.negative(scores, out=scores)
+
+    def outlier_scores(self, X: Any) -> Array:
+        """How odd rows are, `(n,)` float64."""
+        return self._compute(X, np.empty(X.shape[0]), self.score_block)
+
+    def measure_rows(self, X: Any) -> tuple[Array, Array]:
+        """The outlier score and the reconstruction error of each row, `(n,)` float32 each."""
+        scores, errors = np.empty((2, X.shape[0]), np.float32)
+
+        def measure(part: slice, block: Block) -> None:
+            with np.errstate(over="ignore"):
+                scores[part] = self.score_block(block)
+                errors[part] = mean_of_present(
+                    np.square(block.residuals, dtype=np.float64)
+                )
+
+        self.fold(X, measure)
+        return scores, errors
+
+    def score_block(self, block: Block) -> Array:
+        """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
+        assert self.outlier_score is not None
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores = self.outlier_score.score(block)
+        scores[np.isnan(scores)] = np.inf
+        return scores
+
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd as each of these, `(n,)` float64."""
+        return self.find_rarity(self.outlier_scores(X))
+
+    def find_rarity(self, scores: Array) -> Array:
+        """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
+        assert self.outlier_score is not None
+        return self.outlier_score.tail.find_rarity(scores)
+
+    @property
+    def largest_rarity(self) -> float:
+        """The number of training rows: no row is said to be rarer than one in so many."""
+        assert self.outlier_score is not None
+        return self.outlier_score.tail.n_rows
+
+    def stand_out(self, scores: Array, n_rows: int) -> Array:
+        """Which of these scores hardly any table of so many rows would have by chance, `(n,)`."""
+        assert self.outlier_score is not None
+        tail = self.outlier_score.tail
+        rare: Array = tail.find_shares(scores) * n_rows < CHANCE
+        return rare | (scores > FAR * tail.limit)
+
+    def find_far_rows(self, X: Any) -> Array:
+        """Which rows hold a value far outside of its column, `(n,)`."""
+        assert self.outlier_score is not None
+        return self.outlier_score.fences.find_rows(
+            self.preprocessing.scaling.forward(X)
+        )
+
+    def explain(self, X: Any) -> Explanation:
+        """Why rows are odd; see `TiedAutoencoder.explain`."""
+        assert self.outlier_score is not None
+
+        def score_rows(scaled: Array, complete: Array) -> Array:
+            return self.score_block(self.forward(scaled, complete))
+
+        return explain(
+            self.preprocessing, self.outlier_score, score_rows, X, *self.ends
+        )
+
+    def forward(self, scaled: Array, complete: Array) -> Block:
+        """The forward pass of scaled rows."""
+        codes = self.network.encode(complete)
+        return Block(scaled, complete, codes, decode(self.network, codes, self.link))
+
+    def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
+        """The results of `use(part, block)` for all blocks after the forward pass, in order.
+
+        Several threads call it at a time; `part` is the slice of the rows.
+        """
+
+        def compute(part: slice) -> Result:
+            return use(part, self.forward(*self.preprocessing.forward(X, part)))
+
+        return self._map(compute, X.shape[0])
+
+    def _compute(
+        self, X: Any, results: Array, function: Callable[[Block], Array]
+    ) -> Array:
+        """Fill an array with what a function gives for each block of rows."""
+
+        def write(part: slice, block: Block) -> None:
+            results[part] = function(block)
+
+        self.fold(X, write)
+        return results
+
+    def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
+        if n_rows <= FEW_ROWS:
+            return [function(slice(0, n_rows))]
+        return map_blocks(
+            function, n_rows, self.network.block_rows, self.network.threads
+        )
+
+
+def compute_block(
+    network: Network, scaled: Array, complete: Array, link: Link | None = None
+) -> Block:
+    """The forward pass of any number of scaled rows, `(n, d)` float32 each, as one block."""
+
+    def compute(part: slice) -> tuple[Array, Array]:
+        codes = network.encode(complete[part])
+        return codes, decode(network, codes, link)
+
+    parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
+    return Block(scaled, complete, *map(np.concatenate, zip(*parts, strict=True)))
+
+
+def decode(network: Network, codes: Array, link: Link | None) -> Array:
+    """The scaled rows, `(n, d)`, that are reconstructed from codes, `(n, k)` float32."""
+    outputs = network.decode(codes)
+    return outputs if link is None else link.apply(outputs)
+
+
+def explained_share(sums: Array) -> float:
+    """R² over all features, from `Fitted.sums_of_squares`."""
+    error, total = sums[:2].sum(axis=1)
+    return float(1 - error / total) if total > 0 else float(error == 0)
+
+
+def explained_shares(sums: Array) -> Array:
+    """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
+    error, total, weight = sums[:3]
+    constant = total <= TINY * weight
+    shares = 1 - error / np.where(constant, 1.0, total)
+    shares = np.where(constant, error <= TINY * weight, shares)
+    return np.where(weight > 0, shares, np.nan)
+
+
+def mean_of_present(squares: Array) -> Array:
+    """The mean of each row, `(n,)`, over what is not NaN; 0 where all is."""
+    present = ~np.isnan(squares)
+    if present.all():
+        return squares.mean(axis=1)
+    return np.nansum(squares, axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def baseline_errors(
+    fitted: Fitted, X: Array, others: Array | None = None
+) -> tuple[float, float]:
+    """The mean errors of a fitted value and of PCA, both of scaled rows.
+
+    They are squares; with probabilities of classes deviances, divided by those of the
+    best constants, and those of PCA are calibrated on the rows that it is fitted to.
+    Missing values do not count; for PCA they are imputed as the fitted value does.
+    Absurd values count as the medians of their columns, as in a fit. PCA is fitted to
+    `X`, `(n, d)`, better the rows that the value was fitted to, and measured on
+    `others`, by default on `X`.
+    """
+    ends = fit_ends(X)
+    X = ends.trim(X)
+    others = X if others is None else ends.trim(others)
+    if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
+        return 0.0, 0.0
+    scaled, complete = fitted.preprocessing.forward(X, slice(None))
+    principal, link = fit_pca(complete).truncate(fitted.n_components), fitted.link
+    if link is not None:
+        link = replace(link, temperatures=np.ones(len(link.costs)))
+        link = link.calibrate(principal.reconstruct(complete), scaled, np.ones(len(X)))
+    scaled, complete = fitted.preprocessing.forward(others, slice(None))
+    block = compute_block(fitted.network, scaled, complete, fitted.link)
+    of_pca = principal.reconstruct(complete)
+    if link is None or fitted.link is None:
+        errors = [
+            np.square(of - scaled, dtype=np.float64)
+            for of in (block.reconstruction, of_pca)
+        ]
+    else:
+        errors = [
+            fitted.link.find_errors(scaled, block.reconstruction),
+            link.find_errors(scaled, link.apply(of_pca)),
+        ]
+    return float(np.nanmean(errors[0])), float(np.nanmean(errors[1]))

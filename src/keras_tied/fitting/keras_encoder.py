@@ -1,0 +1,205 @@
+"""Keras models: of an encoder of the user's own, which are trained, and of fitted networks."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tied import training
+from keras_tied.autoencoder import Autoencoder, mirror
+from keras_tied.fitted.compiled_network import CompiledNetwork
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.value import Network, compute_block
+from keras_tied.fitting.held_out import Solution, is_clearly_less, split_rows
+from keras_tied.fitting.plan import Plan
+from keras_tied.fitting.progress import get_epoch_callback
+from keras_tied.fitting.rows import TrainingRows
+from keras_tied.layers import PartlyLinear
+from keras_tied.losses import NanMeanSquaredError
+
+STEPS = 5000  # the steps of Nadam, about
+STEPS_PER_EPOCH = 400  # at least: an epoch repeats the rows where they are few
+VALIDATION_NUMBERS = 2**22  # the most numbers in a validation batch
+
+
+def fit(plan: Plan, rows: TrainingRows) -> Solution:
+    """Train a copy of the encoder, and its mirror, by Nadam with a warm-up and a cosine decay."""
+    assert plan.encoder is not None
+    with _seed_scope(plan.seed):
+        encoder = keras.models.clone_model(plan.encoder)
+        penalties = _make_penalties(plan.noise, plan.sparsity)
+        model = Autoencoder(encoder, mirror(encoder, gain=True), **penalties)
+        return _fit_model(plan, model, rows)
+
+
+def make_model(
+    network: Network, *, noise: float, sparsity: float, weight_decay: float
+) -> Autoencoder:
+    """A new Keras model that computes what a network does, of a fitted value."""
+    if isinstance(network, CompiledNetwork):
+        model = copy.deepcopy(network.model)
+        model.set_weights(network.weights)
+    else:
+        model = _build_model(network, _make_penalties(noise, sparsity), weight_decay)
+    model.compile(None)  # without an optimizer and its state
+    return model
+
+
+def require_known_shapes(encoder: keras.Model) -> None:
+    """Refuse an encoder of unknown input or output shape."""
+    try:
+        inputs, outputs = encoder.input_shape, encoder.output_shape
+    except AttributeError as error:
+        raise ValueError(
+            f"encoder={encoder.name!r} must know the shape of its input: begin it with "
+            "keras.Input, or call it once."
+        ) from error
+    if not all(isinstance(shape[0], int | None) for shape in (inputs, outputs)):
+        raise ValueError(
+            f"encoder={encoder.name!r} must have one input and one output."
+        )
+    if None in (*inputs[1:], *outputs[1:]):
+        raise ValueError(
+            f"encoder={encoder.name!r} must have an input and an output of known shape,"
+            f" and turns {inputs} into {outputs}."
+        )
+
+
+def _fit_model(plan: Plan, model: Autoencoder, rows: TrainingRows) -> Solution:
+    places, left_out = np.arange(rows.count), np.arange(0)
+    if plan.early_stopping and rows.validation is None:
+        places, left_out = split_rows(rows.count, plan)
+    train, validation = rows.select(places), rows.validation or rows.select(left_out)
+    n = len(train.inputs)
+    size = min(plan.batch_size, n)
+    steps = -(-n // size)
+    if plan.max_iter is None:
+        steps = max(STEPS_PER_EPOCH, steps)
+    epochs = plan.max_iter or -(-STEPS // steps)
+    passes = steps * size / len(places)
+    # Full batches only, since a smaller one would be compiled too: some rows are
+    # repeated.
+    train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
+    error = keras.metrics.MeanMetricWrapper(
+        NanMeanSquaredError(reduction=None), name="error"
+    )
+    optimizer = _make_nadam(plan.learning_rate, steps * epochs)
+    model.compile(optimizer, NanMeanSquaredError(), weighted_metrics=[error])
+    callbacks: list[Any] = [_EpochCallback()]
+    validation_data = None
+    if plan.early_stopping:
+        weights = validation.keras_weights(validation.weights)
+        validation_data = validation.inputs, validation.targets, weights
+        best = keras.callbacks.EarlyStopping(
+            "val_error", patience=epochs, mode="min", restore_best_weights=True
+        )
+        callbacks.insert(0, best)
+    features = int(np.prod(rows.inputs.shape[1:]))
+    most_rows = max(1, VALIDATION_NUMBERS // features)
+    history = training.fit(
+        model,
+        train.inputs,
+        train.targets,
+        sample_weight=train.keras_weights(train.weights),
+        batch_size=size,
+        validation_data=validation_data,
+        validation_batch_size=max(1, min(len(validation.inputs), most_rows)),
+        epochs=epochs,
+        callbacks=callbacks,
+        verbose=plan.verbose,
+        checkpoint=plan.checkpoint,
+    ).history
+    network, losses = CompiledNetwork(model), history["loss"]
+    n_iter = max(1, round(passes * len(losses)))
+    solution = Solution(network, losses, history.get("val_error", []), n_iter)
+    if not plan.early_stopping:
+        return solution
+    of_pca = validation.pca_errors(train.principal.truncate(plan.n_components))
+    block = compute_block(network, validation.flat, validation.flat)
+    errors = validation.errors(block.reconstruction)
+    better = is_clearly_less(errors, of_pca, validation.weights, validation.count)
+    return replace(
+        solution, better=better, held_out=left_out if len(left_out) else None
+    )
+
+
+class _EpochCallback(training.Watcher):
+    """Calls the function that is registered for each epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        on_epoch = get_epoch_callback()
+        if on_epoch is not None and on_epoch(
+            epoch + 1, self.params["epochs"], logs or {}
+        ):
+            self.model.stop_training = True
+
+
+@contextmanager
+def _seed_scope(seed: int) -> Iterator[None]:
+    """Seed the generators of NumPy, PyTorch and Python, which Keras uses, and set them back."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with ExitStack() as stack:
+        if keras.backend.backend() == "torch":
+            import torch
+
+            stack.enter_context(torch.random.fork_rng())
+            torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
+    warmup = max(1, steps // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / warmup, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+    )
+    return keras.optimizers.Nadam(schedule, beta_2=0.99)
+
+
+def _make_penalties(noise: float, sparsity: float) -> dict[str, Any]:
+    """The arguments of `Autoencoder` for what is minimised besides the error."""
+    regularizer = keras.regularizers.L1(sparsity) if sparsity else None
+    return {"noise": noise or None, "code_regularizer": regularizer}
+
+
+def _build_model(
+    network: DenseNetwork, penalties: dict[str, Any], weight_decay: float
+) -> Autoencoder:
+    """A tied autoencoder of dense layers with the weights of a network."""
+    decay = keras.regularizers.L2(weight_decay) if weight_decay else None
+    n_features, *hidden, n_components = network.layer_sizes
+    encoder = keras.Sequential(
+        [keras.Input((n_features,), name="features")], name="encoder"
+    )
+    for index, units in enumerate(hidden, 1):
+        name = f"hidden_{index}"
+        encoder.add(keras.layers.Dense(units, kernel_regularizer=decay, name=name))
+        activation = PartlyLinear(
+            network.activation, n_components, name=f"{name}_activation"
+        )
+        encoder.add(activation)
+    encoder.add(keras.layers.Dense(n_components, kernel_regularizer=decay, name="code"))
+    decoder = mirror(encoder, gain=True, name="decoder")
+    model = Autoencoder(encoder, decoder, name="autoencoder", **penalties)
+    forward = [
+        layer for layer in encoder.layers if isinstance(layer, keras.layers.Dense)
+    ]
+    backward = [layer for layer in reversed(decoder.layers) if hasattr(layer, "gain")]
+    for index, (layer, back) in enumerate(zip(forward, backward, strict=True)):
+        layer.kernel.assign(network.kernels[index])
+        layer.bias.assign(network.biases[index])
+        back.bias.assign(network.decoder_biases[index])
+        back.gain.assign(network.gains[index])
+    return model

@@ -1,0 +1,267 @@
+"""The plan of a fit: what is done with which settings, decided before training begins."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from keras_tied.fitted.pca import Components
+from keras_tied.fitted.scaling import Scaler
+from keras_tied.fitting.rows import PreparedRows
+
+if TYPE_CHECKING:
+    import keras
+
+FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
+FEWEST_NETWORK_ROWS = (
+    50  # with fewer rows, only PCA is fitted: any other structure may be noise
+)
+WEIGHT_DECAY, MOST_WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 1500.0, 600.0, 200.0
+"""Times d k / n³ for n rows of d features and k components, but at most the second divided by
+n (n + 1000); and the third divided by that where rows are few."""
+MISSING_MUCH = (
+    0.1  # from this share of missing values on, the network is trained to impute
+)
+HIDING_ROWS, MOST_COPIES = 20_000, 10
+LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
+UNITS, UNITS_OF_FEW_ROWS, MOST_UNITS, FEWEST_UNITS = 48, 32, 512, 8
+ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
+LAYERS, FEWER_LAYERS = 3, 2
+MANY_FEATURES = (
+    32  # with more, or few rows, a third layer gained nothing where this was chosen
+)
+FEWEST_AXES = 64
+BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
+"""Chosen on the tables of ADBench: for fewer rows, larger batches need as many steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of `TiedAutoencoder` and their defaults, for fits without scikit-learn.
+
+    `feature_names` are those of the columns, or None.
+    """
+
+    n_components: Any = 2
+    hidden_layer_sizes: Any = "auto"
+    activation: str = "auto"
+    solver: str = "auto"
+    scaler: Scaler = "standard"
+    noise: float = 0.0
+    sparsity: float = 0.0
+    weight_decay: float | Literal["auto"] = "auto"
+    encoder: keras.Model | None = None
+    categorical_features: Any = "from_dtype"
+    max_iter: int | None = None
+    batch_size: int | Literal["auto"] = "auto"
+    learning_rate: float | Literal["auto"] = "auto"
+    early_stopping: bool = True
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 50
+    contamination: float = 0.1
+    trim: bool = True
+    random_state: Any = None
+    checkpoint: str | os.PathLike[str] | None = None
+    verbose: int = 0
+    feature_names: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(cls, estimator: object) -> Parameters:
+        """Those of an estimator, with the names that it was fitted to."""
+        names = getattr(estimator, "feature_names_in_", None)
+        params = {name: getattr(estimator, name) for name in PARAMETERS}
+        return cls(
+            **params, feature_names=None if names is None else tuple(map(str, names))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
+        return {name: getattr(self, name) for name in sorted(PARAMETERS)}
+
+
+PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "feature_names")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a fit does: each parameter that training needs, as it is for these rows.
+
+    Those that are not described here are parameters of `TiedAutoencoder`.
+
+    Attributes:
+        method: `"pca"` without a network, the solver of the estimator's own network, or
+            `"encoder"` for a Keras model.
+        hidden: the units of each hidden layer besides the linear ones; none for an
+            `encoder`.
+        n_axes: the principal axes that the network learns from; None for the features.
+        n_copies: the copies of the rows, in each of which other values are hidden; 0 to
+            hide none.
+        few_rows: whether Nadam takes the steps of few rows, as many as are best by
+            cross-validation.
+        scales_rate: whether the learning rate falls with the steps beyond the fewest.
+        random, seed: the generator of all random numbers, and the seed of those that
+            are drawn step by step.
+        effort: the factor of the most steps.
+    """
+
+    method: Literal["pca", "nadam", "lbfgs", "encoder"]
+    n_components: int
+    hidden: tuple[int, ...]
+    activation: str
+    n_axes: int | None
+    n_copies: int
+    noise: float
+    sparsity: float
+    weight_decay: float
+    few_rows: bool
+    learning_rate: float
+    scales_rate: bool
+    batch_size: int
+    max_iter: int | None
+    effort: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    contamination: float
+    random: np.random.RandomState
+    seed: int
+    encoder: keras.Model | None
+    checkpoint: str | os.PathLike[str] | None
+    is_repeatable: bool  # whether the random numbers are those of the next fit, too
+    feature_names: tuple[str, ...] | None
+    verbose: int
+
+    @property
+    def may_be_pca(self) -> bool:
+        """Whether the error is all that is minimised, so that PCA may replace the network."""
+        return self.method != "encoder" and not (self.noise or self.sparsity)
+
+
+def choose_n_components(
+    parameters: Parameters, shape: tuple[int, ...], principal: Components
+) -> int:
+    """The number of components for rows of a shape, `(n, d)`, with this PCA."""
+    if parameters.encoder is not None:
+        return math.prod(parameters.encoder.output_shape[1:])
+    n_components = parameters.n_components
+    if n_components < 1:
+        return principal.n_components_for(float(n_components))
+    if n_components > min(shape):
+        raise ValueError(
+            f"n_components={n_components} must be between 1 and "
+            f"min(n_samples, n_features)={min(shape)}."
+        )
+    return int(n_components)
+
+
+def make_plan(
+    parameters: Parameters,
+    rows: PreparedRows,
+    n_components: int,
+    random: np.random.RandomState,
+    seed: int,
+    *,
+    effort: int = 1,
+    in_batches: bool = False,
+) -> Plan:
+    """Plan a fit to rows, or one to a batch of `partial_fit`."""
+    (n_rows, n_features), missing = rows.scaled.shape, rows.missing
+    few = n_rows < FEW_ROWS
+    method = _choose_method(parameters, n_rows, in_batches)
+    hides = method != "lbfgs" and missing >= MISSING_MUCH and not in_batches
+    n_axes = None
+    if method in ("nadam", "lbfgs") and not in_batches and not missing:
+        most_axes = min(max(FEWEST_AXES, 2 * n_components), n_rows)
+        n_axes = most_axes if n_features > 2 * most_axes else None
+    hidden = []
+    if method != "encoder":
+        sizes = parameters.hidden_layer_sizes
+        hidden = _choose_hidden(sizes, n_rows, n_axes or n_features)
+    activation = parameters.activation
+    if activation == "auto":
+        activation = "tanh" if few else "silu"
+    rate = parameters.learning_rate
+    if rate == "auto":
+        rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
+    return Plan(
+        method=method,
+        n_components=n_components,
+        hidden=tuple(hidden),
+        activation=activation,
+        n_axes=n_axes,
+        n_copies=min(max(1, HIDING_ROWS // n_rows), MOST_COPIES) if hides else 0,
+        noise=float(parameters.noise),
+        sparsity=float(parameters.sparsity),
+        weight_decay=_choose_weight_decay(parameters, n_rows, n_features, n_components),
+        few_rows=few and not hides,
+        learning_rate=float(rate),
+        scales_rate=parameters.learning_rate == "auto",
+        batch_size=_choose_batch_size(parameters, n_rows),
+        max_iter=parameters.max_iter,
+        effort=effort,
+        early_stopping=parameters.early_stopping,
+        validation_fraction=parameters.validation_fraction,
+        n_iter_no_change=parameters.n_iter_no_change,
+        contamination=parameters.contamination,
+        random=random,
+        seed=seed,
+        encoder=parameters.encoder,
+        checkpoint=parameters.checkpoint,
+        is_repeatable=parameters.random_state is not None,
+        feature_names=parameters.feature_names,
+        verbose=int(parameters.verbose),
+    )
+
+
+def _choose_method(
+    parameters: Parameters, n_rows: int, in_batches: bool
+) -> Literal["pca", "nadam", "lbfgs", "encoder"]:
+    if parameters.encoder is not None:
+        return "encoder"
+    is_plain = not (parameters.noise or parameters.sparsity)
+    if is_plain and n_rows < FEWEST_NETWORK_ROWS and not in_batches:
+        return "pca"
+    return "lbfgs" if parameters.solver == "lbfgs" else "nadam"
+
+
+def _choose_batch_size(parameters: Parameters, n_rows: int) -> int:
+    if parameters.batch_size != "auto":
+        return int(parameters.batch_size)
+    has_many = parameters.encoder is None and n_rows >= MANY_ROWS
+    return BATCH_SIZE_OF_MANY_ROWS if has_many else BATCH_SIZE
+
+
+def _choose_weight_decay(
+    parameters: Parameters, n_rows: int, n_features: int, n_components: int
+) -> float:
+    """The factor for rows `(n, d)`."""
+    if parameters.encoder is not None:
+        return 0.0
+    if parameters.weight_decay != "auto":
+        return float(parameters.weight_decay)
+    divisor = n_rows * (n_rows + FEW_ROWS)
+    if n_rows < FEW_ROWS:
+        return WEIGHT_DECAY_OF_FEW_ROWS / divisor
+    decay = WEIGHT_DECAY * n_features * n_components / n_rows**3
+    return min(decay, MOST_WEIGHT_DECAY / divisor)
+
+
+def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
+    """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
+    if isinstance(sizes, str):
+        most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
+        units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
+        size = min(max(units, 2 * n_features), MOST_UNITS, most)
+        deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
+        return [size + size % 2] * (LAYERS if deep else FEWER_LAYERS)
+    array = np.atleast_1d(np.asarray(sizes))
+    if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a"
+            " sequence of such numbers."
+        )
+    return [int(size) for size in array]

@@ -1,0 +1,28 @@
+"""The sample of a table that is too large to train on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_tied._types import Array
+
+MOST_ROWS, MOST_NUMBERS = 200_000, 2**24  # a table with more rows or numbers is sampled
+SMALLEST_SAMPLE = 1_000  # rows of the sample of a table with very many columns
+
+
+def choose_sample_size(n_features: int) -> int:
+    """The most rows of so many features that are trained on."""
+    return max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, n_features)))
+
+
+def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
+    """Choose n rows at random from parts of these lengths: their places in each part, ascending."""
+    ends = np.cumsum(lengths)
+    places = np.random.default_rng(seed).choice(
+        ends[-1], n, replace=False, shuffle=False
+    )
+    places.sort()
+    of_parts = np.split(places, np.searchsorted(places, ends[:-1]))
+    return [
+        part - (end - n) for part, end, n in zip(of_parts, ends, lengths, strict=True)
+    ]

@@ -1,0 +1,217 @@
+"""The networks of a fit, side by side: their losses, and the gradients of these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted.activations import ACTIVATIONS
+from keras_tied.fitted.dense_network import DenseNetwork, compute_layers
+from keras_tied.fitted.link import Link
+from keras_tied.fitted.pca import Components
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: the mean error of the rows, and penalties.
+
+    Attributes:
+        weight_decay: the factor of the squares of the kernels.
+        sparsity: the factor of the mean of the L1 norms of the codes.
+        noise: the standard deviation of what is added to the inputs.
+        seed: of that noise.
+        share: of the error, that the features of the networks have of all.
+        link: of the decoder; None if all errors are squares.
+        axes: that the features of the networks are scores on, where a link needs those
+            of rows.
+    """
+
+    weight_decay: float = 0.0
+    sparsity: float = 0.0
+    noise: float = 0.0
+    seed: int = 0
+    share: float = 1.0
+    link: Link | None = None
+    axes: Components | None = None
+
+    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """The mean error of each row, and its gradient in the outputs.
+
+        Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN
+        where a value is missing, errors `(networks, rows)`.
+        """
+        if self.link is None:
+            gradient = outputs - targets
+            np.copyto(gradient, 0, where=np.isnan(targets))
+            errors = np.add.reduce(gradient * gradient, axis=1)
+            errors *= self.share / len(targets)
+            gradient *= 2 * self.share / len(targets)
+            return errors, gradient
+        if self.axes is None:
+            return self.link.compare(outputs, targets)
+        vectors = self.axes.vectors.astype(outputs.dtype)
+        features = vectors @ outputs + self.axes.mean.astype(outputs.dtype)[:, None]
+        errors, gradient = self.link.compare(features, targets)
+        return errors, vectors.T @ gradient
+
+
+class Layers(NamedTuple):
+    """The weights of each layer, `(networks, ...)`, as views of one array."""
+
+    kernels: list[Array]  # `(networks, inputs, units)`
+    biases: list[Array]  # `(networks, units)`
+    decoder_biases: list[Array]  # `(networks, inputs)`
+    gains: list[Array]  # `(networks, units)`
+
+
+class Stack:
+    """Networks of one shape that learn from the same rows, with other weights of these each.
+
+    All weights are one array, `numbers`, `(networks, numbers)`, which an optimizer
+    changes in place. Units are rows, as in `DenseNetwork`, and the networks are the
+    first axis.
+    """
+
+    def __init__(
+        self, networks: Sequence[DenseNetwork], dtype: Any = np.float32
+    ) -> None:
+        self.like = networks[0]
+        self.numbers = np.array([flatten(network) for network in networks], dtype)
+        self.gradient = np.zeros_like(self.numbers)
+        self.layers = self._split(self.numbers)
+        self.gradients = self._split(self.gradient)
+        self.n_of_kernels = sum(kernel[0].size for kernel in self.layers.kernels)
+
+    def make_network(self, place: int, numbers: Array | None = None) -> DenseNetwork:
+        """A network as it is now, or as these numbers of it, `(numbers,)`, say."""
+        numbers = self.numbers[place] if numbers is None else numbers
+        layers = self._split(numbers[None].astype(np.float32))
+        kernels, biases, decoder_biases, gains = (
+            tuple(array[0] for array in arrays) for arrays in layers
+        )
+        return replace(
+            self.like,
+            kernels=kernels,
+            biases=biases,
+            decoder_biases=decoder_biases,
+            gains=gains,
+        )
+
+    def find_gradient(
+        self,
+        inputs: Array,
+        targets: Array,
+        weights: Array,
+        objective: Objective,
+        step: int = 0,
+    ) -> Array:
+        """The loss of each network; `gradient` becomes that of the sum of the losses.
+
+        Args:
+            inputs: `(rows, features)`, complete.
+            targets: the same, with NaN where a value is missing.
+            weights: `(networks, rows)`; a loss is the sum of the errors of rows times
+                these.
+            objective: what is minimised.
+            step: the number of the step, which other noise is drawn for each time.
+
+        Returns:
+            The losses, `(networks,)` float64.
+        """
+        kernels, biases, decoder_biases, gains = self.layers
+        matrices = [
+            kernel * gain[:, None] for kernel, gain in zip(kernels, gains, strict=True)
+        ]
+        slopes: list[Array] = []
+
+        def activate(units: Array) -> None:
+            units = units[:, self.like.linear_units :]
+            slope = np.empty_like(units)
+            ACTIVATIONS[self.like.activation](units, slope)
+            slopes.append(slope)
+
+        units = np.ascontiguousarray(inputs.T)[None]
+        if objective.noise:
+            random = np.random.default_rng((objective.seed, step))
+            noise = random.normal(scale=objective.noise, size=units.shape)
+            units = units + noise.astype(units.dtype)
+        forward = [kernel.swapaxes(1, 2) for kernel in kernels]
+        encoded = compute_layers(forward, biases, units, activate)
+        code = encoded[-1]
+        decoded = compute_layers(matrices[::-1], decoder_biases[::-1], code, activate)[
+            ::-1
+        ]
+        errors, of_units = objective.compare(decoded[0], targets.T)
+        of_units *= weights[:, None]
+        losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
+        of_units = self._go_back_through_decoder(of_units, decoded, matrices, slopes)
+        if objective.sparsity:
+            factors = (objective.sparsity * weights)[:, None]
+            losses += (factors * np.abs(code)).sum(axis=(1, 2), dtype=np.float64)
+            of_units += factors * np.sign(code)
+        self._go_back_through_encoder(of_units, encoded, slopes)
+        of_kernels = self.numbers[:, : self.n_of_kernels]  # they come first
+        decay = objective.weight_decay * of_kernels
+        losses += np.add.reduce(decay * of_kernels, axis=1)
+        decay *= 2
+        self.gradient[:, : self.n_of_kernels] += decay
+        return losses
+
+    def _go_back_through_decoder(
+        self,
+        of_units: Array,
+        decoded: list[Array],
+        matrices: list[Array],
+        slopes: list[Array],
+    ) -> Array:
+        """Set the decoder's part of the gradient; return that in the code."""
+        last, ones = len(decoded) - 1, np.ones(of_units.shape[2], of_units.dtype)
+        for index in range(last):
+            np.matmul(of_units, ones, out=self.gradients.decoder_biases[index])
+            of_matrix = np.matmul(of_units, decoded[index + 1].swapaxes(1, 2))
+            kernel, gain = self.layers.kernels[index], self.layers.gains[index]
+            np.add.reduce(of_matrix * kernel, axis=1, out=self.gradients.gains[index])
+            np.multiply(of_matrix, gain[:, None], out=self.gradients.kernels[index])
+            of_units = np.matmul(matrices[index].swapaxes(1, 2), of_units)
+            if index + 1 < last:
+                of_units[:, self.like.linear_units :] *= slopes.pop()
+        return of_units
+
+    def _go_back_through_encoder(
+        self, of_units: Array, encoded: list[Array], slopes: list[Array]
+    ) -> None:
+        """Add the encoder's part of the gradient."""
+        ones = np.ones(of_units.shape[2], of_units.dtype)
+        for index in reversed(range(len(encoded) - 1)):
+            np.matmul(of_units, ones, out=self.gradients.biases[index])
+            self.gradients.kernels[index] += np.matmul(
+                encoded[index], of_units.swapaxes(1, 2)
+            )
+            if index:
+                of_units = np.matmul(self.layers.kernels[index], of_units)
+                of_units[:, self.like.linear_units :] *= slopes.pop()
+
+    def _split(self, numbers: Array) -> Layers:
+        """The weights of each layer, in the order of `flatten`."""
+        shapes = [
+            [array.shape for array in getattr(self.like, name)]
+            for name in Layers._fields
+        ]
+        layers, begin = Layers([], [], [], []), 0
+        for arrays, shapes_of_layers in zip(layers, shapes, strict=True):
+            for shape in shapes_of_layers:
+                end = begin + math.prod(shape)
+                arrays.append(numbers[:, begin:end].reshape(-1, *shape))
+                begin = end
+        return layers
+
+
+def flatten(network: DenseNetwork) -> Array:
+    """The weights of a network, `(numbers,)`: first all kernels, layer by layer."""
+    arrays = [array for name in Layers._fields for array in getattr(network, name)]
+    return np.concatenate([array.ravel() for array in arrays])

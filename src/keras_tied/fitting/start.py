@@ -1,0 +1,96 @@
+"""Networks that compute PCA: without hidden layers, or with units that can learn the rest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from keras_tied._pairs import locate_pairs
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.pca import TINY, Components
+
+
+def pca_network(principal: Components) -> DenseNetwork:
+    """PCA as a network without hidden layers."""
+    kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
+    bias = -principal.mean @ principal.vectors
+    gains = np.ones(len(bias), np.float32)
+    arrays = kernel, bias, principal.mean
+    kernels, biases, decoder_biases = ((array.astype(np.float32),) for array in arrays)
+    return DenseNetwork(
+        kernels, biases, decoder_biases, (gains,), "linear", linear_units=0
+    )
+
+
+def start_network(
+    principal: Components,
+    hidden: Sequence[int],
+    activation: str,
+    random: np.random.Generator,
+) -> DenseNetwork:
+    """A network with hidden layers that computes PCA, and whose other units can learn the rest.
+
+    The first k units of each hidden layer, which skip the activation, carry the PCA
+    scores. The others come in pairs with equal weights (`locate_pairs`). The two of a
+    pair enter the next layer with opposite signs, and so cancel; their gains in the
+    decoder are 0. The gradients of the gains are not 0: in the decoder, the two of a
+    pair have opposite kernels and so different values.
+
+    A constant feature has zero weights and a zero gradient in both halves: it is
+    reconstructed
+    exactly, after training too. `hidden` are the units of each hidden layer besides
+    those k.
+    """
+    k = principal.vectors.shape[1]
+    sizes = [len(principal.mean), *(k + units for units in hidden), k]
+    deviations = np.sqrt(
+        np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY)
+    )
+    layers = []
+    for place, (inputs, units) in enumerate(pairwise(sizes)):
+        kernel, bias = (
+            random.normal(size=(inputs, units)) / np.sqrt(inputs),
+            np.zeros(units),
+        )
+        pairs = (units - k) // 2
+        one, other = locate_pairs(k, pairs)
+        kernel[:, other] = kernel[:, one]
+        bias[one] = bias[other] = random.uniform(-1, 1, pairs)
+        if place == 0:
+            kernel[:, :k] = principal.vectors
+            bias[:k] = -principal.mean @ principal.vectors
+            kernel[principal.spreads <= TINY] = 0.0
+            decoder_bias = principal.mean
+        else:
+            pairs = (inputs - k) // 2
+            one, other = locate_pairs(k, pairs)
+            kernel[:, :k] = np.eye(inputs, k)
+            kernel[one, :k] = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
+            kernel[other, :k] = -kernel[one, :k]
+            decoder_bias = np.zeros(inputs)
+            decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
+        gain = (np.arange(units) < k).astype(np.float64)
+        layers.append(
+            [each.astype(np.float32) for each in (kernel, bias, decoder_bias, gain)]
+        )
+    kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
+    return DenseNetwork(kernels, biases, decoder_biases, gains, activation, k)
+
+
+def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
+    """The network of rows, `(n, d)`, for one of their scores on principal components, `(n, m)`."""
+    vectors, mean = principal.vectors, principal.mean
+    first, *kernels = network.kernels
+    bias, *biases = network.biases
+    decoder_bias, *decoder_biases = network.decoder_biases
+    kernel = vectors @ first
+    return replace(
+        network,
+        kernels=(kernel.astype(np.float32), *kernels),
+        biases=((bias - mean @ kernel).astype(np.float32), *biases),
+        decoder_biases=(
+            (mean + vectors @ decoder_bias).astype(np.float32),
+            *decoder_biases,
+        ),
+    )

@@ -1,0 +1,177 @@
+"""Workers of Dask: a scheduler that runs already, or processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from keras_tied._version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+SECONDS = 20  # to wait for a scheduler, and for a first worker
+# Of workers here, without Dask's own: these make glibc give back each array, which
+# takes long.
+ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+TASKS_PER_THREAD = (
+    2  # that are sent ahead of their results, which bounds what is in memory
+)
+
+
+class ClusterError(Exception):
+    """The workers cannot be reached, or were lost; the message is one sentence for the user."""
+
+
+class DaskWorkers:
+    """Runs functions, which can be pickled, on the workers of a `distributed.Client`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def map(
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Call a function with the arguments of each item; yield index and result when done."""
+        from concurrent.futures import CancelledError
+
+        from distributed import as_completed
+        from distributed.scheduler import KilledWorker
+
+        places: dict[str, int] = {}
+
+        def submit(place: int) -> Any:
+            future = self._client.submit(function, *items[place], pure=False)
+            places[future.key] = place
+            return future
+
+        waiting = iter(range(len(items)))
+        try:
+            n_threads = max(1, sum(map(int, self._client.nthreads().values())))
+            first = [
+                submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)
+            ]
+            running = as_completed(first, loop=self._client.loop)
+            for future in running:
+                yield places[future.key], future.result()
+                if (place := next(waiting, None)) is not None:
+                    running.add(submit(place))
+        except KilledWorker as error:
+            raise ClusterError(
+                "a part of the table has ended several workers, perhaps for want of"
+                " memory; give them more, and run the command again."
+            ) from error
+        except (CancelledError, OSError, TimeoutError) as error:
+            raise ClusterError(
+                "the connection to the scheduler was lost; start one, and run the"
+                " command again, which keeps finished parts."
+            ) from error
+
+
+@contextmanager
+def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]:
+    """Connect to a scheduler of Dask, or start workers on this machine.
+
+    Args:
+        address: such as `"tcp://10.0.0.1:8786"`, or `"local"`.
+        n_workers: the processes of `"local"`, one thread each. Defaults to one for each
+            processor.
+
+    Raises:
+        ImportError: if `dask.distributed` is not installed.
+        ClusterError: if no scheduler answers, or its workers lack this version of
+            keras-tied.
+    """
+    import logging
+
+    try:
+        from dask import config
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError(
+            'a cluster needs Dask; run pip install "keras-tied[cli,dask]".',
+            name="distributed",
+        ) from error
+    if address != "local" and not re.fullmatch(r"(tcp|tls|wss?|ucx)://.+:\d+", address):
+        raise ClusterError(
+            f"{address!r} is no address such as tcp://10.0.0.1:8786; give one."
+        )
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL
+        )  # a `ClusterError` says it once
+    cluster: Any = None
+    with ExitStack() as stack:
+        if address == "local":
+            environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
+            options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+            with config.set(environment), _block_interrupts():
+                cluster = LocalCluster(
+                    n_workers=n_workers, threads_per_worker=1, **options
+                )
+            stack.callback(cluster.close)
+        try:
+            client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ClusterError(
+                f"no scheduler of Dask answers at {address!r} ({error}); start one, or"
+                " give --cluster local."
+            ) from error
+        stack.enter_context(client)
+        _check_workers(client, address)
+        yield DaskWorkers(client)
+
+
+@contextmanager
+def _block_interrupts() -> Iterator[None]:
+    """Start processes that are deaf to Ctrl-C, at which each worker would print a traceback."""
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Its start, by the first process, unblocks; and it warns of what is left after a
+    # signal.
+    warnings = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = f"{warnings},ignore:resource_tracker".lstrip(",")
+    resource_tracker.ensure_running()
+    os.environ["PYTHONWARNINGS"] = warnings
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _check_workers(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=SECONDS)
+        versions = client.run(_get_version, on_error="return")
+    except TimeoutError as error:
+        raise ClusterError(
+            f"the scheduler at {address!r} has no worker; start some."
+        ) from error
+    except OSError as error:
+        raise ClusterError(
+            f"the connection to {address!r} was lost; try again."
+        ) from error
+    for (
+        version
+    ) in versions.values():  # or an error; a worker that was lost gives an OSError
+        if isinstance(version, ImportError):
+            lack = f"a worker of {address!r} cannot import keras-tied ({version})"
+            raise ClusterError(f"{lack}; install version {__version__} there.")
+        if version != __version__ and isinstance(version, str):
+            raise ClusterError(
+                f"a worker of {address!r} has version {version} of keras-tied, and this"
+                f" is {__version__}; install one version everywhere."
+            )
+
+
+def _get_version() -> str:
+    return __version__

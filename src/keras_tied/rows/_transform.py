@@ -1,0 +1,237 @@
+"""The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from keras_tied._reasons import Cause, format_given, format_suggestion
+from keras_tied._types import Array
+from keras_tied.fitted.explanation import Explanation
+from keras_tied.fitted.file import read
+from keras_tied.fitted.value import Fitted
+from keras_tied.tables import (
+    Batch,
+    Columns,
+    MisreadValues,
+    Reads,
+    Scan,
+    Source,
+    TableError,
+    get_value,
+)
+
+Output = Literal["codes", "reconstructions", "scores", "filled"]
+MOST_COLUMNS = 3  # that are named for each row that is explained
+
+
+@dataclass(frozen=True)
+class BatchTransform:
+    """A pure function from Arrow batches to Arrow batches.
+
+    It is small, can be pickled, and imports no Keras unless the model has an encoder of
+    the user's
+    own: send it to the workers of Dask, Ray or Spark.
+
+    Attributes:
+        fitted: the fitted value.
+        columns: the columns that it takes.
+        output: `"codes"` for `code0`, `code1` and so on, float32; `"reconstructions"`
+            for the columns that the model uses, in their types; `"filled"` for all
+            columns of the rows, with the gaps of those that the model uses filled in;
+            `"scores"` for the outlier score `score`, `one_in`, one row in how many is
+            as odd, and the reconstruction error `error`.
+        id: a column that is kept before these, or None.
+        explain: whether scores come with the columns that make the row odd: `column1`
+            to `column3`, their shares of the oddness, `share1` to `share3`, and
+            `expected1` to `expected3`, what the other columns make likely, as text. It
+            takes as long as to score a row for each column.
+    """
+
+    fitted: Fitted
+    columns: Columns
+    output: Output
+    id: str | None = None
+    explain: bool = False
+
+    def scan(self, source: Source) -> Scan:
+        """Return the rows of a table, with the columns that are read for it."""
+        more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "all"}
+        return Scan(source, self.columns, self.id, reads=more.get(self.output, "used"))
+
+    def __call__(
+        self,
+        batch: pa.RecordBatch,
+        first_row: int = 0,
+        unseen: MisreadValues | None = None,
+        misread: MisreadValues | None = None,
+    ) -> pa.RecordBatch:
+        """Transform a batch of rows.
+
+        Args:
+            batch: the rows, with these columns at least, in any order.
+            first_row: how many rows came before, for the messages.
+            unseen: where to note values of new categories; see `Columns.encode`.
+            misread: where to note values that count as missing, since they are not of
+                their kind.
+
+        Returns:
+            As many rows, in the same order.
+
+        Raises:
+            TableError: if a column is not there, or a value cannot be used.
+        """
+        return self.apply(
+            Batch(batch, self.columns.encode(batch, first_row, unseen, misread))
+        )
+
+    def apply(self, batch: Batch) -> pa.RecordBatch:
+        """Transform rows that are numbers already."""
+        rows, numbers = batch
+        if self.output == "codes":
+            codes = self.fitted.transform(numbers).T
+            return prepend_id(
+                self.id, rows, dict(zip(code_names(len(codes)), codes, strict=True))
+            )
+        if self.output == "reconstructions":
+            decoded = self.columns.decode(self.fitted.reconstruct(numbers), rows=rows)
+            return prepend_id(self.id, rows, decoded)
+        if self.output == "filled":
+            return self.columns.fill(rows, self.fitted.impute(numbers))
+        facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
+        if self.explain:
+            facts |= self.describe_causes(self.find_causes(batch))
+        return prepend_id(self.id, rows, facts)
+
+    def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
+        """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
+        one_in = self.fitted.find_rarity(scores).astype(np.float32)
+        return {"score": scores, "one_in": one_in, "error": errors}
+
+    def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
+        """Return the columns that name why rows are odd."""
+        facts: dict[str, Any] = {}
+        for place in range(min(MOST_COLUMNS, len(self.columns.names))):
+            of_rows = [row[place] if place < len(row) else None for row in causes]
+            number = place + 1
+            facts[f"column{number}"] = pa.array(
+                [c and c.column for c in of_rows], pa.string()
+            )
+            shares = [c.share if c else 0.0 for c in of_rows]
+            facts[f"share{number}"] = pa.array(shares, pa.float32())
+            facts[f"expected{number}"] = pa.array(
+                [c and c.expected for c in of_rows], pa.string()
+            )
+        return facts
+
+    def find_causes(
+        self, batch: Batch, explanation: Explanation | None = None
+    ) -> list[list[Cause]]:
+        """Return the columns that make each row odd, the largest share first, at most three."""
+        explanation = explanation or self.fitted.explain(batch.numbers)
+        order = np.argsort(-explanation.shares, axis=1, kind="stable")[:, :MOST_COLUMNS]
+        names = self.columns.names
+        expected = self.columns.decode(explanation.expected)
+        return [
+            [
+                Cause(
+                    names[column],
+                    float(explanation.shares[row, column]),
+                    format_given(get_value(batch.rows.column(names[column]), row)),
+                    format_suggestion(get_value(expected.column(names[column]), row)),
+                    float(explanation.ratios[row, column]),
+                )
+                for column in columns
+                if explanation.shares[row, column] > 0
+            ]
+            for row, columns in enumerate(order.tolist())
+        ]
+
+
+def load_transform(
+    path: str | os.PathLike[str],
+    output: Output = "codes",
+    *,
+    id: str | None = None,
+    explain: bool = False,
+) -> BatchTransform:
+    """Read a model file as a function of Arrow batches.
+
+    Args:
+        path: a file that `keras-tied fit` has written, or `TiedAutoencoder.save` after
+            a fit to a table with names.
+        output: `"codes"`, `"reconstructions"`, `"filled"` or `"scores"`; see
+            `BatchTransform`. Defaults to `"codes"`.
+        id: a column to keep. Defaults to none.
+        explain: whether scores name the columns that make rows odd. Defaults to
+            `False`.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: if it is another file, or knows no names of columns.
+
+    Examples:
+        >>> import tempfile
+        >>> import pyarrow as pa
+        >>> from sklearn.datasets import load_iris
+        >>> from keras_tied import TiedAutoencoder
+        >>> from keras_tied.rows import load_transform
+        >>> iris = load_iris(as_frame=True).data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.safetensors")
+        ...     encode = load_transform(f"{folder}/iris.safetensors")
+        >>> encode(pa.RecordBatch.from_pandas(iris)).schema.names
+        ['code0']
+    """
+    contents = read(path)
+    names, text = contents.fitted.feature_names, contents.fitted.columns_json
+    if text is not None:
+        columns = Columns.from_json(text)
+    elif names is not None:
+        columns = Columns.of_numbers(names)
+    else:
+        raise ValueError(
+            f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
+            " some."
+        )
+    return BatchTransform(contents.fitted, columns, output, id, explain)
+
+
+def measure_rows(
+    rows: Scan, fitted: Fitted, look: Callable[[Array], None] | None = None
+) -> Array:
+    """Return scores and errors of all rows, `(2, n)` float32; call `look` with each batch."""
+    measured = np.empty((2, rows.source.n_rows), np.float32)
+    first = 0
+    for _, numbers in rows:
+        measured[:, first : (first := first + len(numbers))] = fitted.measure_rows(
+            numbers
+        )
+        if look is not None:
+            look(numbers)
+    return measured
+
+
+def prepend_id(
+    id: str | None, rows: pa.RecordBatch, columns: dict[str, Any] | pa.RecordBatch
+) -> pa.RecordBatch:
+    """Put the id column of rows, if there is one, before the columns of their results."""
+    if isinstance(columns, pa.RecordBatch):
+        columns = dict(zip(columns.schema.names, columns.columns, strict=True))
+    if id is None:
+        return pa.record_batch(columns)
+    if id in columns:
+        raise TableError(
+            f"the id column {id!r} has the name of a column of the result; rename it."
+        )
+    return pa.record_batch({id: rows.column(id)} | columns)
+
+
+def code_names(n_components: int) -> list[str]:
+    """Return the names of the components of a code."""
+    return [f"code{index}" for index in range(n_components)]
