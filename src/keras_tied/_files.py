@@ -87,6 +87,12 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     Errors and interruptions leave nothing of it; what a killed process left, the next
     one deletes.
     """
+    if target.is_dir():
+        reason = "this is a folder; name a file in it"
+        raise IsADirectoryError(errno.EISDIR, reason, str(target))
+    if not target.parent.is_dir():
+        reason = "there is no such folder; create it first"
+        raise FileNotFoundError(errno.ENOENT, reason, str(target.parent))
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     for left in target.parent.glob(f".keras-tied-{digest}-*"):

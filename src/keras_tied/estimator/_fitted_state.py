@@ -227,9 +227,8 @@ class FittedState(BaseEstimator):
 
         Missing values (NaN) are imputed; text, infinities and columns in another order
         are not refused. The file's metadata has the names of the features as
-        `features`, a JSON list. Layers and activations of the user's own without an
-        ONNX equivalent here are left to Keras's export, which needs another package on
-        each backend.
+        `features`, a JSON list. The network of an `encoder` is left to Keras:
+        `model_.export(path, format="onnx")` takes scaled rows.
 
         Args:
             path: the file, whose name ends in `.onnx`.
@@ -243,10 +242,9 @@ class FittedState(BaseEstimator):
                 computes in single precision. Defaults to `"float32"`.
 
         Raises:
-            ImportError: if a package is not installed, `onnx` or the one that Keras
-                needs.
-            ValueError: for another ending, part or dtype, or a network that cannot be
-                exported.
+            ImportError: if the package `onnx` is not installed.
+            ValueError: for another ending, part or dtype, numbers that the dtype cannot
+                hold, or an `encoder`.
             OSError: if the file cannot be written.
 
         Examples:

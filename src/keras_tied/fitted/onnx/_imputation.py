@@ -1,22 +1,20 @@
 """The conditional means of missing values, in the operators of ONNX."""
 
 import numpy as np
-import onnx
 from onnx import helper
 
 from keras_tied._types import Array
 from keras_tied.fitted.gaussian import Gaussian, Pieces
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import CATEGORY, NUMBER
-from keras_tied.fitted.onnx._graph import Graph
+from keras_tied.fitted.onnx._graph import Tensor
 
-TOLERANCE = (
-    1e-12  # the length of the residual at the end, relative to the one at the start
-)
+# the length of the residual at the end, relative to the one at the start
+TOLERANCE = 1e-12
 MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
 
 
-def add_imputation(graph: Graph, preprocessing: Preprocessing, scaled: str) -> str:
+def add_imputation(preprocessing: Preprocessing, scaled: Tensor) -> Tensor:
     r"""Add the imputation of scaled rows, `(n, d)` float32, of `Preprocessing.impute`.
 
     The missing part m of a row less its mean solves $P_{mm} x_m = -P_{mo} x_o$, with
@@ -26,140 +24,117 @@ def add_imputation(graph: Graph, preprocessing: Preprocessing, scaled: str) -> s
     precision, as in NumPy. Pieces of numbers are added before, and classes chosen
     after.
     """
-    missing = graph.add("IsNaN", scaled)
+    missing = scaled.is_nan()
     gaussian = preprocessing.gaussian or Gaussian(preprocessing.mean)
     if gaussian.precision is None:
-        return graph.add(
-            "Where", missing, graph.constant(gaussian.mean, np.float32), scaled
-        )
-    mean = graph.constant(gaussian.mean, np.float64, "mean_of_scaled")
-    precision = graph.constant(gaussian.precision, np.float64, "precision")
-    zero = graph.constant(0.0, np.float64)
-    rows, gaps = graph.cast(scaled, np.float64), missing
+        return missing.where(gaussian.mean, scaled)
+    rows, gaps = scaled.cast(np.float64), missing
     if gaussian.pieces is not None:
-        rows, gaps = _add_pieces(graph, gaussian.pieces, rows, gaps)
-    present = graph.add("Where", gaps, zero, graph.add("Sub", rows, mean))
-    right_side = graph.add("Neg", graph.add("MatMul", present, precision))
-    right_side = graph.add("Where", gaps, right_side, zero)
-    solution = _add_solution(graph, gaussian.precision, right_side, gaps)
-    result = graph.cast(graph.add("Add", solution, mean), np.float32)
+        rows, gaps = _add_pieces(gaussian.pieces, rows, missing)  # (n, D)
+    present = gaps.where(0, rows - gaussian.mean)
+    product = present @ gaussian.precision
+    right_side = gaps.where(product.apply("Neg"), 0)
+    solution = _solve(gaussian.precision, right_side, gaps)
+    means = (solution + gaussian.mean).cast(np.float32)
     if gaussian.pieces is not None:
-        result = _gather(graph, result, np.arange(len(preprocessing.mean)))
+        means = means.take(np.arange(len(preprocessing.mean)))  # (n, d)
     if preprocessing.layout.has_classes:
-        result = _choose_classes(graph, preprocessing, result)
-    return graph.add("Where", missing, result, scaled)
+        means = _choose_classes(preprocessing, means)
+    return missing.where(means, scaled)
 
 
-def _add_pieces(
-    graph: Graph, pieces: Pieces, rows: str, missing: str
-) -> tuple[str, str]:
+def _add_pieces(pieces: Pieces, rows: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]:
     """Rows with their pieces beside them, and where these are missing."""
-    values = _gather(graph, rows, pieces.features)
-    for op, numbers in zip(("Max", "Min", "Sub", "Div"), pieces[1:], strict=True):
-        values = graph.add(op, values, graph.constant(numbers, np.float64, "pieces"))
-    both = graph.add(
-        "Concat", missing, _gather(graph, missing, pieces.features), axis=1
-    )
-    return graph.add("Concat", rows, values, axis=1), both
+    numbers = rows.take(pieces.features)
+    numbers = numbers.apply("Max", pieces.low)
+    numbers = numbers.apply("Min", pieces.high)
+    values = (numbers - pieces.shift) / pieces.scale
+    gaps = missing.take(pieces.features)
+    wide_rows = rows.apply("Concat", values, axis=1)
+    wide_missing = missing.apply("Concat", gaps, axis=1)
+    return wide_rows, wide_missing
 
 
-def _choose_classes(graph: Graph, preprocessing: Preprocessing, means: str) -> str:
+def _choose_classes(preprocessing: Preprocessing, means: Tensor) -> Tensor:
     """The likeliest class of each column, as `Preprocessing.impute` chooses it."""
-    layout, (shift, scale) = preprocessing.layout, preprocessing.scaling
-    likely = graph.add("Mul", means, graph.constant(scale, np.float32))
-    likely = graph.add("Add", likely, graph.constant(shift, np.float32))
-    is_on = graph.cast(
-        graph.add("Greater", likely, graph.constant(0.5, np.float32)), np.float32
-    )
-    if layout.categories:
-        parts = [_gather(graph, likely, np.r_[part]) for part in layout.categories]
-        likeliest = [graph.add("Hardmax", part, axis=1) for part in parts]
-        places, is_category = np.arange(len(shift)), layout.kinds == CATEGORY
-        places[is_category] = len(shift) + np.arange(np.count_nonzero(is_category))
-        is_on = _gather(graph, graph.add("Concat", is_on, *likeliest, axis=1), places)
-    ends = (
-        graph.constant(end, np.float32) for end in ((1 - shift) / scale, -shift / scale)
-    )
-    classes = graph.add("Where", graph.cast(is_on, bool), *ends)
-    return graph.add("Where", graph.constant(layout.kinds == NUMBER), means, classes)
+    layout = preprocessing.layout
+    shift, scale = preprocessing.scaling
+    likely = means * scale + shift
+    is_on = (likely > 0.5).cast(np.float32)
+    likeliest = []
+    for part in layout.categories:
+        own = likely.take(np.r_[part])
+        likeliest.append(own.apply("Hardmax", axis=1))
+    is_on = is_on.replace_columns(layout.kinds == CATEGORY, likeliest)
+    on = (1 - shift) / scale
+    off = -shift / scale
+    chosen = is_on.cast(bool)
+    classes = chosen.where(on.astype(np.float32), off.astype(np.float32))
+    is_number = means.graph.tensor(layout.kinds == NUMBER, bool)
+    return is_number.where(means, classes)
 
 
-def _gather(graph: Graph, rows: str, features: Array) -> str:
-    return graph.add(
-        "Gather", rows, graph.constant(features, np.int64, "features"), axis=1
-    )
+def _solve(precision: Array, right_side: Tensor, missing: Tensor) -> Tensor:
+    """Solve P x = b in the missing columns of each row, `(n, D)`; x is 0 in others."""
+    graph = right_side.graph
+    dtype = right_side.dtype
+    direction = right_side / precision.diagonal()
+    size = (right_side * direction).sum_rows()  # (n, 1)
+    enough = size * TOLERANCE**2
+    most_steps = graph.tensor(MOST_STEPS * len(precision), np.int64)
+    goes_on = _is_any_greater(size, enough)
+    start = right_side - right_side
+    state = [start, right_side, direction, size]
+
+    outer_nodes = graph.nodes
+    graph.nodes = []  # of one step along the directions of all rows
+    before = [Tensor(graph, graph.make_name("before"), dtype) for _ in state]
+    after = _step(precision, missing, *before)
+    goes_on_after = _is_any_greater(after[-1], enough)
+    number = Tensor(graph, graph.make_name("number"), np.dtype(np.int64))
+    goes_on_before = Tensor(graph, graph.make_name("goes_on"), np.dtype(bool))
+    body_inputs = [number.describe([]), goes_on_before.describe([])]
+    body_inputs += [tensor.describe() for tensor in before]
+    body_outputs = [goes_on_after.describe([])]
+    body_outputs += [tensor.describe() for tensor in after]
+    body = helper.make_graph(graph.nodes, "step", body_inputs, body_outputs)
+    graph.nodes = outer_nodes
+
+    inputs = [tensor.name for tensor in (most_steps, goes_on, *state)]
+    outputs = [graph.make_name("solved") for _ in state]
+    loop = helper.make_node("Loop", inputs, outputs, body=body)
+    graph.nodes.append(loop)
+    return Tensor(graph, outputs[0], dtype)
 
 
-def _add_solution(graph: Graph, precision: Array, residual: str, missing: str) -> str:
-    """Solve P x = residual in the missing columns of each row; x is 0 in the others."""
-    inverse = graph.constant(1 / np.diag(precision), np.float64, "preconditioner")
-    scaled_residual = graph.add("Mul", residual, inverse)
-    size = graph.sum(graph.add("Mul", residual, scaled_residual), 1)
-    enough = graph.add("Mul", size, graph.constant(TOLERANCE**2, np.float64))
-    start = graph.add("Sub", residual, residual)
-    steps = graph.constant(MOST_STEPS * len(precision), np.int64, "steps")
-    body = _make_step(graph.inner(), precision, inverse, missing, enough)
-    outputs = [
-        graph.unique(name) for name in ("solution", "residual", "direction", "size")
-    ]
-    graph.nodes.append(
-        helper.make_node(
-            "Loop",
-            [
-                steps,
-                _add_any_greater(graph, size, enough),
-                start,
-                residual,
-                scaled_residual,
-                size,
-            ],
-            outputs,
-            name=graph.unique("Loop_node"),
-            body=body,
-        )
-    )
-    return outputs[0]
+def _step(
+    precision: Array,
+    missing: Tensor,
+    solution: Tensor,
+    residual: Tensor,
+    direction: Tensor,
+    size: Tensor,
+) -> list[Tensor]:
+    """Solution, residual and direction after a step, `(n, D)`, and size, `(n, 1)`."""
+    product = missing.where(direction @ precision, 0)
+    curvature = (direction * product).sum_rows()
+    length = _divide(size, curvature)
+    solution += direction * length
+    residual -= product * length
+    scaled_residual = residual / precision.diagonal()
+    new_size = (residual * scaled_residual).sum_rows()
+    share = _divide(new_size, size)
+    direction = scaled_residual + direction * share
+    return [solution, residual, direction, new_size]
 
 
-def _make_step(
-    graph: Graph, precision: Array, inverse: str, missing: str, enough: str
-) -> onnx.GraphProto:
-    """One step along the directions of all rows."""
-    names = ("iteration", "going_on", "solution", "residual", "direction", "size")
-    inputs = [graph.unique(f"{name}_before") for name in names]
-    _, _, solution, residual, direction, size = inputs
-    product = graph.add(
-        "MatMul", direction, graph.constant(precision, np.float64, "precision")
-    )
-    product = graph.add("Where", missing, product, graph.constant(0.0, np.float64))
-    length = _divide(graph, size, graph.sum(graph.add("Mul", direction, product), 1))
-    solution = graph.add("Add", solution, graph.add("Mul", length, direction))
-    residual = graph.add("Sub", residual, graph.add("Mul", length, product))
-    scaled_residual = graph.add("Mul", residual, inverse)
-    new_size = graph.sum(graph.add("Mul", residual, scaled_residual), 1)
-    share = _divide(graph, new_size, size)
-    direction = graph.add("Add", scaled_residual, graph.add("Mul", share, direction))
-    going_on = _add_any_greater(graph, new_size, enough)
-    outputs = [going_on, solution, residual, direction, new_size]
-    describe = helper.make_tensor_value_info
-    iteration = describe(inputs[0], onnx.TensorProto.INT64, [])
-    types = [onnx.TensorProto.BOOL, *[onnx.TensorProto.DOUBLE] * 4]
-    shapes = [[], *[[None, len(precision)]] * 3, [None, 1]]
-    before, after = (
-        list(map(describe, each, types, shapes)) for each in (inputs[1:], outputs)
-    )
-    return helper.make_graph(graph.nodes, "step", [iteration, *before], after)
-
-
-def _divide(graph: Graph, above: str, below: str) -> str:
+def _divide(above: Tensor, below: Tensor) -> Tensor:
     """The quotient, and 0 where the divisor is 0: in rows that have converged."""
-    zero, one = graph.constant(0.0, np.float64), graph.constant(1.0, np.float64)
-    some = graph.add("Greater", below, zero)
-    quotient = graph.add("Div", above, graph.add("Where", some, below, one))
-    return graph.add("Where", some, quotient, zero)
+    is_positive = below > 0
+    quotient = above / is_positive.where(below, 1)
+    return is_positive.where(quotient, 0)
 
 
-def _add_any_greater(graph: Graph, one: str, other: str) -> str:
-    greater = graph.cast(graph.add("Greater", one, other), np.float32)
-    count = graph.add("ReduceSum", greater, keepdims=0)
-    return graph.add("Greater", count, graph.constant(0.0, np.float32))
+def _is_any_greater(one: Tensor, other: Tensor) -> Tensor:
+    is_greater = (one > other).cast(np.float32)
+    return is_greater.apply("ReduceSum", keepdims=0) > 0

@@ -5,14 +5,12 @@ from typing import Any
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.compiled_network import CompiledNetwork
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.layout import BOOLEAN, NUMBER
 from keras_tied.fitted.link import Link
-from keras_tied.fitted.onnx._activations import RULES as ACTIVATIONS
-from keras_tied.fitted.onnx._graph import Graph
+from keras_tied.fitted.onnx._graph import Tensor
 from keras_tied.fitted.onnx._imputation import add_imputation
-from keras_tied.fitted.scaling import split
+from keras_tied.fitted.scaling import Scaling, split
 from keras_tied.fitted.value import Fitted
 
 PARTS = {
@@ -23,142 +21,96 @@ PARTS = {
 """What goes in and what comes out."""
 
 
-def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -> str:
+def add_part(
+    fitted: Fitted, network: DenseNetwork, part: str, tensor: Tensor
+) -> Tensor:
     """Add what a part computes of rows or codes, in their dtype and in the same steps."""
-    encodes, decodes = part != "decoder", part != "encoder"
-    scaled = complete = ""
-    if encodes:
-        scaled = _scale(graph, fitted, tensor, dtype)
-        tensor = complete = add_imputation(graph, fitted.preprocessing, scaled)
-    else:
-        tensor = _cast(graph, tensor, dtype, np.float32)
-    tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
-    if decodes and fitted.link is not None:
-        tensor = _apply_link(graph, fitted.link, tensor)
-    if encodes and decodes:
-        tensor = _fill_in(graph, fitted, scaled, complete, tensor)
-    tensor = _cast(graph, tensor, np.float32, dtype)
-    if not decodes:
-        return tensor
-    shift, _, scale = _make_scaling(fitted, dtype)
-    tensor = graph.add("Mul", tensor, graph.constant(scale, name="scale"))
-    return graph.add("Add", tensor, graph.constant(shift, name="shift"))
-
-
-def _scale(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
-    """Scaled rows in single precision."""
-    shift, rest, scale = _make_scaling(fitted, dtype)
-    rows = graph.add("Sub", rows, graph.constant(shift, name="shift"))
+    dtype = tensor.dtype
+    shift, rest, scale = _round_scaling(fitted.preprocessing.scaling, dtype)
+    if part == "decoder":
+        reconstruction = _decode(network, fitted.link, tensor.cast(np.float32))
+        return reconstruction.cast(dtype) * scale + shift
+    shifted = tensor - shift
     if rest is not None:
-        rows = graph.add("Sub", rows, graph.constant(rest, name="rest"))
-    rows = graph.add("Div", rows, graph.constant(scale, name="scale"))
-    return _cast(graph, rows, dtype, np.float32)
+        shifted -= rest
+    scaled = (shifted / scale).cast(np.float32)
+    complete = add_imputation(fitted.preprocessing, scaled)
+    code = _encode(network, complete)
+    if part == "encoder":
+        return code.cast(dtype)
+    reconstruction = _decode(network, fitted.link, code)
+    weights = fitted.imputation_weights
+    if weights is not None:
+        filled = complete + (reconstruction - complete) * weights
+        reconstruction = scaled.is_nan().where(filled, reconstruction)
+    return reconstruction.cast(dtype) * scale + shift
 
 
-def _fill_in(
-    graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstruction: str
-) -> str:
-    """The reconstruction, with missing values as in `Fitted.reconstruct`."""
-    if fitted.imputation_weights is None:
-        return reconstruction
-    weights = graph.constant(
-        fitted.imputation_weights, np.float32, "imputation_weights"
-    )
-    step = graph.add("Mul", weights, graph.add("Sub", reconstruction, complete))
-    filled = graph.add("Add", complete, step)
-    return graph.add("Where", graph.add("IsNaN", scaled), filled, reconstruction)
-
-
-def _apply_link(graph: Graph, link: Link, outputs: str) -> str:
-    """The reconstruction, as `Link.apply` makes it."""
-
-    def multiply_add(tensor: str, slopes: Array, intercepts: Array) -> str:
-        product = graph.add("Mul", tensor, graph.constant(slopes, np.float32))
-        return graph.add("Add", product, graph.constant(intercepts, np.float32))
-
-    (shift, scale), places, parts = link.scaling, np.arange(len(link.costs)), [outputs]
-    factors, offsets = (
-        (1 - link.mixtures) / scale,
-        link.mixtures * link.frequencies - shift,
-    )
-    for part in link.parts:
-        rows = graph.add(
-            "Gather", outputs, graph.constant(places[part], np.int64), axis=1
-        )
-        rows = multiply_add(rows, *(array[part] for array in link.logits))
-        is_boolean = link.layout.kinds[part.start] == BOOLEAN
-        rows = (
-            graph.add("Sigmoid", rows)
-            if is_boolean
-            else graph.add("Softmax", rows, axis=-1)
-        )
-        parts.append(multiply_add(rows, factors[part], (offsets / scale)[part]))
-    is_class = link.layout.kinds != NUMBER
-    places = np.where(is_class, len(places) + np.cumsum(is_class) - 1, places)
-    rows = graph.add("Concat", *parts, axis=1)
-    return graph.add("Gather", rows, graph.constant(places, np.int64), axis=1)
-
-
-def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:
-    """The shift of `Scaling`, what its rounding leaves over, and the scale."""
-    scaling = fitted.preprocessing.scaling
+def _round_scaling(
+    scaling: Scaling, dtype: np.dtype[Any]
+) -> tuple[Array, Array | None, Array]:
+    """The shift in a dtype, what its rounding leaves over, and the scale."""
     with np.errstate(over="ignore", under="ignore"):
         shift, rest = split(scaling.shift, dtype)
         scale: Array = scaling.scale.astype(dtype)
     if not (np.isfinite(shift).all() and np.isfinite(scale).all() and scale.all()):
         raise ValueError(
-            f"Some columns have numbers too large or too small for {np.dtype(dtype)}:"
-            " use dtype='float64'."
+            f"Some columns have numbers too large or too small for {dtype}: use"
+            " dtype='float64'."
         )
     return shift, rest, scale
 
 
-def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
-    return tensor if np.dtype(before) == after else graph.cast(tensor, after)
+def _encode(network: DenseNetwork, rows: Tensor) -> Tensor:
+    units = rows
+    for layer, kernel in enumerate(network.kernels):
+        if layer > 0:
+            units = _activate(network, units, len(kernel))
+        units = units @ kernel + network.biases[layer]
+    return units
 
 
-def _add_network(
-    graph: Graph,
-    network: DenseNetwork | CompiledNetwork,
-    rows: str,
-    encodes: bool,
-    decodes: bool,
-) -> str:
-    if isinstance(network, CompiledNetwork):
-        from keras_tied.fitted.onnx._keras_model import add_model  # with Keras
-
-        return add_model(graph, network, rows, encodes, decodes)
-    if encodes:
-        rows = _encode(graph, network, rows)
-    return _decode(graph, network, rows) if decodes else rows
+def _decode(network: DenseNetwork, link: Link | None, code: Tensor) -> Tensor:
+    units = code
+    for layer in reversed(range(len(network.kernels))):
+        kernel = code.graph.tensor(network.kernels[layer], code.dtype)
+        transposed = kernel.apply("Transpose", perm=[1, 0])
+        bias = network.decoder_biases[layer]
+        units = (units * network.gains[layer]) @ transposed + bias
+        if layer > 0:
+            units = _activate(network, units, len(bias))
+    return units if link is None else _apply_link(link, units)
 
 
-def _encode(graph: Graph, network: DenseNetwork, rows: str) -> str:
-    last = len(network.kernels) - 1
-    for index, (kernel, bias) in enumerate(
-        zip(network.kernels, network.biases, strict=True)
-    ):
-        rows = graph.add("MatMul", rows, graph.constant(kernel, name="kernel"))
-        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
-        if index < last:
-            rows = _activate(graph, network, rows, len(bias))
-    return rows
+def _activate(network: DenseNetwork, units: Tensor, n_units: int) -> Tensor:
+    """The units of a hidden layer, of which the linear ones stay as they are."""
+    is_linear = units.graph.tensor(np.arange(n_units) < network.linear_units, bool)
+    name = network.activation
+    if name == "gelu":
+        share = (units * np.sqrt(0.5)).apply("Erf") + 1
+        values = units * 0.5 * share
+    elif name == "silu":
+        values = units * units.apply("Sigmoid")
+    else:  # ONNX has an operator of this name
+        values = units.apply(name.capitalize())
+    return is_linear.where(units, values)
 
 
-def _decode(graph: Graph, network: DenseNetwork, rows: str) -> str:
-    for index in reversed(range(len(network.kernels))):
-        rows = graph.add("Mul", rows, graph.constant(network.gains[index], name="gain"))
-        kernel = graph.constant(network.kernels[index], name="kernel")
-        rows = graph.add("MatMul", rows, graph.add("Transpose", kernel, perm=[1, 0]))
-        bias: Array = network.decoder_biases[index]
-        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
-        if index > 0:
-            rows = _activate(graph, network, rows, len(bias))
-    return rows
-
-
-def _activate(graph: Graph, network: DenseNetwork, units: str, count: int) -> str:
-    linear = graph.constant(np.arange(count) < network.linear_units, name="linear")
-    return graph.add(
-        "Where", linear, units, ACTIVATIONS[network.activation](graph, units)
-    )
+def _apply_link(link: Link, outputs: Tensor) -> Tensor:
+    """The reconstruction, as `Link.apply` makes it."""
+    shift, scale = link.scaling
+    slopes, intercepts = link.logits
+    kinds = link.layout.kinds
+    is_class = kinds != NUMBER
+    logits = outputs * slopes + intercepts
+    shares = []
+    for part in link.parts:
+        own = logits.take(np.r_[part])
+        is_boolean = kinds[part.start] == BOOLEAN
+        share = own.apply("Sigmoid") if is_boolean else own.apply("Softmax", axis=-1)
+        shares.append(share)
+    # What numbers are multiplied by is 1, and nothing is added to them.
+    factors = np.where(is_class, (1 - link.mixtures) / scale, 1.0)
+    offsets = (link.mixtures * link.frequencies - shift) / scale
+    rows = outputs.replace_columns(is_class, shares)
+    return rows * factors + np.where(is_class, offsets, 0.0)
