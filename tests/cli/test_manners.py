@@ -10,7 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from keras_tied.cli import _progress
-from keras_tied.tables import Columns, Scan, open_table
+from keras_tied.columns import Columns
+from keras_tied.rows import Scan
+from keras_tied.tables import open_table
 
 
 @pytest.fixture

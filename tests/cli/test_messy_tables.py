@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_tied.columns import Columns
 from keras_tied.fitted.file import read as read_model
-from keras_tied.tables import Columns, open_table
+from keras_tied.tables import open_table
 
 
 def load_script(name):

@@ -85,7 +85,7 @@ def open_rows(model, path, label=None):
 
 
 def sample_of(*arguments):
-    return _rows.take(open_rows(*arguments), True)
+    return _rows.take(open_rows(*arguments), True)[0]
 
 
 def test_a_long_table_is_sampled_in_order_with_its_own_ids(
@@ -125,7 +125,7 @@ def test_the_label_of_fit_or_any_column_tells_rows_apart(
 ):
     rows = open_rows(model, fruit_csv, label)
     assert rows.label == (label or "taste")
-    sample = _rows.take(rows, True)
+    sample, _ = _rows.take(rows, True)
     assert sample.labels.dtype.kind == kind
     assert first is None or first in sample.labels
 

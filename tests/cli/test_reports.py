@@ -9,8 +9,8 @@ import pytest
 
 from keras_tied.cli import _model, _report, _rows
 from keras_tied.cli._table import TableOptions
+from keras_tied.columns import Columns
 from keras_tied.report import Report
-from keras_tied.tables import Columns
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def surveyed(model, fruit_csv, monkeypatch):
         monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
         opened = _model.load(model)
         rows = _rows.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
-        return opened.fitted_value, *_report.survey_rows(opened, rows, quiet=True)
+        sample, whole, _ = _report.survey_rows(opened, rows, quiet=True)
+        return opened.fitted_value, sample, whole
 
     return survey
 

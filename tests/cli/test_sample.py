@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from keras_tied.tables import Columns, open_table
+from keras_tied.columns import Columns
+from keras_tied.tables import open_table
 
 
 @pytest.mark.parametrize("name", ["clients.csv", "clients.parquet", "clients.tsv.gz"])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.tables import Columns, TableError
+from keras_tied.columns import Columns
+from keras_tied.tables import TableError
 
 N = 60
 AMOUNTS = [round(1234.5 * i - 20_000, 2) for i in range(N)]

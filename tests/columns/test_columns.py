@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder
 
-from keras_tied.tables import (
-    OTHER,
-    Columns,
-    Kind,
-    MisreadValues,
-    TableError,
-    open_table,
-)
+from keras_tied.columns import OTHER, Columns, Kind, MisreadValues
+from keras_tied.tables import TableError, open_table
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.tables import Columns
+from keras_tied.columns import Columns
 
 SECONDS = st.lists(st.integers(0, 10**6), min_size=2, max_size=30, unique=True)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.tables import Columns, open_table
+from keras_tied.columns import Columns
+from keras_tied.tables import open_table
 
 amounts = st.lists(
     st.integers(-(10**6), 10**6).map(lambda cents: cents / 100),

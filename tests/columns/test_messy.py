@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.tables import Columns, Kind, open_table
+from keras_tied.columns import Columns, Kind
+from keras_tied.tables import open_table
 
 KINDS = {
     Kind.number: "number",

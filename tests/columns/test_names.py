@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from keras_tied.tables import Columns, Kind
+from keras_tied.columns import Columns, Kind
 
 
 def read(name, values, n=40, **choices):

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from mutants import mutate, mutate_member
 from pyarrow import feather, ipc
 
-from keras_tied.tables import Columns, TableError, open_table
+from keras_tied.columns import Columns
+from keras_tied.tables import TableError, open_table
 
 FORMATS = (
     *(

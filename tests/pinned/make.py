@@ -22,8 +22,9 @@ import pandas
 from keras import layers
 
 from keras_tied import TiedAutoencoder
+from keras_tied.columns import Columns
 from keras_tied.fitted.file import read
-from keras_tied.tables import Columns, open_table
+from keras_tied.tables import open_table
 
 FIT = (
     "fit text.csv -o text.safetensors --hidden 6 --epochs 30 --validation 0 --dates off"

@@ -37,6 +37,7 @@ LISTED = {
         """
     ),
     "keras_tied.cli": "app main",
+    "keras_tied.columns": "MISSING OTHER Column Columns Kind",
     "keras_tied.estimator": "TiedAutoencoder load",
     "keras_tied.layers": (
         """
@@ -58,8 +59,7 @@ LISTED = {
     "keras_tied.report": "Report",
     "keras_tied.tables": (
         """
-        ENDINGS MISSING OTHER OUTPUT_ENDINGS Column Columns Kind Source TableError WriteError
-        check_output open_table write_table
+        ENDINGS OUTPUT_ENDINGS Source TableError WriteError check_output open_table write_table
         """
     ),
     "keras_tied.training": (

@@ -4,7 +4,8 @@ import pytest
 from pyarrow import parquet
 
 from keras_tied import TiedAutoencoder
-from keras_tied.tables import Column, Columns, Kind, open_table
+from keras_tied.columns import Column, Columns, Kind
+from keras_tied.tables import open_table
 
 NAMES = list("abcde")
 

@@ -10,15 +10,18 @@ from pyarrow import parquet
 from keras_tied.rows import (
     Here,
     OutputFolder,
+    Scan,
     load_transform,
     measure_table,
     transform_table,
 )
-from keras_tied.tables import Scan, TableError, open_table
+from keras_tied.tables import TableError, open_table
 
 
 def write(workers, source, transform, output):
-    return transform_table(workers, transform.scan(source), transform, output)
+    rows = transform.scan(source)
+    n_rows, _ = transform_table(workers, rows, transform, output)
+    return n_rows
 
 
 def test_parts_hold_all_rows_in_order(folder):
@@ -117,17 +120,18 @@ def test_values_that_count_as_missing_are_told_with_their_rows(model, folder, tm
     parquet.write_table(words, tmp_path / "rows.parquet", row_group_size=100)
     source, transform = open_table(tmp_path / "rows.parquet"), load_transform(model)
     written, measured = transform.scan(source), transform.scan(source)
-    transform_table(Here(), written, transform, OutputFolder(str(tmp_path / "out")))
-    moments, _ = measure_table(Here(), measured, 10, seed=0)
-    for rows in (written, measured):
-        assert rows.misread.counts == {"b": 2}
-        assert rows.misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
+    output = OutputFolder(str(tmp_path / "out"))
+    _, of_written = transform_table(Here(), written, transform, output)
+    moments, _, of_measured = measure_table(Here(), measured, 10, seed=0)
+    for doubts in (of_written, of_measured):
+        assert doubts.misread.counts == {"b": 2}
+        assert doubts.misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
     assert moments.counts.tolist() == [1000, 998, 1000, 1000, 1000]
 
 
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, columns):
     source = open_table(folder)
-    moments, chosen = measure_table(Here(), Scan(source, columns), 500, seed=3)
+    moments, chosen, _ = measure_table(Here(), Scan(source, columns), 500, seed=3)
     X = np.column_stack(
         [pa.Table.from_batches(source.batches())[name] for name in "abcde"]
     )
@@ -137,5 +141,5 @@ def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, column
     assert len(set(places)) == 500
     np.testing.assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
     assert places != sorted(places)
-    _, again = measure_table(Here(), Scan(source, columns), 500, seed=3)
+    _, again, _ = measure_table(Here(), Scan(source, columns), 500, seed=3)
     np.testing.assert_array_equal(again, chosen)

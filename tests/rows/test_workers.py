@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from keras_tied.rows._workers import Here, fold
-from keras_tied.tables import Column, Columns, Kind, Scan, TableError, open_table
+from keras_tied.columns import Column, Columns, Kind
+from keras_tied.rows import Here, Scan
+from keras_tied.rows._workers import fold_parts
+from keras_tied.tables import TableError, open_table
 
 NUMBER = Columns((Column("x", Kind.number),))
 
@@ -31,16 +33,16 @@ class Reversed(Here):
         )
 
 
-def last_number(part, factor):
-    return [factor * int(batch.numbers[-1, 0]) for batch in part]
+def last_number(batches, factor):
+    return [factor * int(batch.numbers[-1, 0]) for batch in batches]
 
 
 @pytest.mark.parametrize("workers", [Here(), Reversed()])
 def test_parts_are_folded_in_any_order_and_counted_in_theirs(parts, workers):
     items = zip(parts.split(), (1, 2, 3), strict=True)
-    results = fold(workers, parts, last_number, list(items))
-    assert [result for _, result in sorted(results)] == [[39], [78], [117]]
-    assert parts.misread.describe("x") == "'word' 2 times, first in row 2"
+    results, doubts = fold_parts(workers, last_number, list(items))
+    assert results == [[39], [78], [117]]
+    assert doubts.misread.describe("x") == "'word' 2 times, first in row 2"
 
 
 def test_an_error_in_a_part_names_its_file(tmp_path):
@@ -48,4 +50,4 @@ def test_an_error_in_a_part_names_its_file(tmp_path):
         parquet.write_table(pa.table({"x": [1.5, value]}), tmp_path / f"{part}.parquet")
     rows = Scan(open_table(tmp_path), NUMBER)
     with pytest.raises(TableError, match=r"1\.parquet': column 'x' holds inf in row 2"):
-        list(fold(Here(), rows, last_number, [(part, 1) for part in rows.split()]))
+        fold_parts(Here(), last_number, [(part, 1) for part in rows.split()])

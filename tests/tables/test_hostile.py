@@ -18,8 +18,9 @@ import pytest
 from numpy.lib import format as npy
 
 from keras_tied import _files
-from keras_tied.tables import Columns, TableError, open_table, write_table
-from keras_tied.tables._scan import Scan
+from keras_tied.columns import Columns
+from keras_tied.rows import Doubts, Scan
+from keras_tied.tables import TableError, open_table, write_table
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="no such files")
 
@@ -340,6 +341,7 @@ def test_rows_that_decode_to_many_columns_come_in_small_batches(folder):
     restored = [{"name": f"b{i}", "value": 1} for i in range(120_000)]
     description = {"version": 1, "columns": [NUMBER], "restored": restored}
     columns = Columns.from_json(json.dumps(description).encode())
-    batches = [len(batch.numbers) for batch in Scan(open_table("rows.csv"), columns)]
+    rows = Scan(open_table("rows.csv"), columns)
+    batches = [len(batch.numbers) for batch in rows.read(Doubts())]
     assert sum(batches) == 2000
     assert max(batches) * 120_000 * 8 <= 2**27

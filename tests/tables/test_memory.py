@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import pathlib, re, sys
-from keras_tied.tables import Columns, open_table, write_table
+from keras_tied.columns import Columns
+from keras_tied.tables import open_table, write_table
 
 source = open_table(sys.argv[1])
 columns = Columns.survey(source.sample(10_000, seed=0))[0]

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, ipc
 
-from keras_tied.tables import MISSING, Kind, ReadOptions, Source, TableError, open_table
+from keras_tied.columns import MISSING, Kind
+from keras_tied.tables import ReadOptions, Source, TableError, open_table
 
 N = 1000
 

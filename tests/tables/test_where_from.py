@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv, ipc, orc
 
-from keras_tied.tables import Columns, TableError, open_table
+from keras_tied.columns import Columns
+from keras_tied.tables import TableError, open_table
 
 N = 300
 

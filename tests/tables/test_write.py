@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keras_tied.columns import MISSING
 from keras_tied.tables import (
-    MISSING,
     OUTPUT_ENDINGS,
     TableError,
     WriteError,

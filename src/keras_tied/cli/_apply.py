@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import pa, pipeline, tables
+from keras_tied.cli._lazy import pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
@@ -37,16 +37,22 @@ class Task:
     safe_csv: SafeCsv = False
 
     def write(
-        self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]
-    ) -> int:
+        self,
+        rows: pipeline.Scan,
+        function: Callable[[pipeline.Batch], pa.RecordBatch],
+    ) -> tuple[int, pipeline.Doubts]:
         """Write the result of a function for each batch; return the number of rows."""
         delimiter = rows.source.delimiter if rows.reads == "all" else None
-        return tables.write_table(
-            self.output,
-            map(function, rows),
-            safe_csv=self.safe_csv,
-            delimiter=delimiter,
-        )
+
+        def write(batches: Iterator[pipeline.Batch]) -> int:
+            return tables.write_table(
+                self.output,
+                map(function, batches),
+                safe_csv=self.safe_csv,
+                delimiter=delimiter,
+            )
+
+        return pipeline.fold(rows, write)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +88,11 @@ def decode(task: Task, printing: Printing) -> None:
     rows = _open_codes(model, task)
     value = model.fitted_value
     names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
-    columns = model.columns or tables.Columns.of_numbers(names)
+    columns = model.columns or table_columns.Columns.of_numbers(names)
 
-    def decode_batch(batch: tables.Batch) -> pa.RecordBatch:
+    def decode_batch(batch: pipeline.Batch) -> pa.RecordBatch:
         decoded = columns.decode(value.inverse_transform(batch.numbers))
-        return pipeline.prepend_id(rows.id, batch.rows, decoded)
+        return pipeline.prepend_id(rows.id, batch.rows, pipeline.to_dict(decoded))
 
     write_rows(
         "decoded",
@@ -128,17 +134,17 @@ def _transform(
 
 def write_rows(
     verb: str,
-    rows: tables.Scan,
-    write: Callable[[tables.Scan], int],
+    rows: pipeline.Scan,
+    write: Callable[[pipeline.Scan], tuple[int, pipeline.Doubts]],
     output: str,
     printing: Printing,
 ) -> None:
     """Write results for the rows of a table by a function, and print a summary."""
     start = time.perf_counter()
     with show_rows(verb, rows, printing.quiet) as shown_rows:
-        n_rows = write(shown_rows)
+        n_rows, doubts = write(shown_rows)
     seconds = time.perf_counter() - start
-    say(*describe_doubtful(rows), quiet=printing.quiet)
+    say(*describe_doubtful(rows, doubts), quiet=printing.quiet)
     rate = n_rows / max(seconds, 1e-9)
     done = f"{verb} {format_quantity(n_rows, 'row')} to {output}"
     text = f"{done} in {seconds:.1f} s, {rate:,.0f} a second"
@@ -146,19 +152,19 @@ def write_rows(
         verb: n_rows,
         "output": output,
         "seconds": seconds,
-        "unseen": rows.unseen.counts,
+        "unseen": doubts.unseen.counts,
     }
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 
-def _open_codes(model: Model, task: Task) -> tables.Scan:
+def _open_codes(model: Model, task: Task) -> pipeline.Scan:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
     id_column = task.id or (model.columns.id if model.columns else None)
     source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
     names = codes = pipeline.code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        numbers = tables.Kind.integer, tables.Kind.number
+        numbers = table_columns.Kind.integer, table_columns.Kind.number
         names = [
             n for n, kind in source.kinds.items() if kind in numbers and n != id_column
         ]
@@ -169,4 +175,4 @@ def _open_codes(model: Model, task: Task) -> tables.Scan:
             " and so on."
         )
     id = choose_id(source, task.id, id_column, task.output)
-    return tables.Scan(source, tables.Columns.of_numbers(names), id)
+    return pipeline.Scan(source, table_columns.Columns.of_numbers(names), id)

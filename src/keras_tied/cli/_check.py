@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._text import format_quantity
 from keras_tied.cli import _table
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, np, pa, pipeline, tables
+from keras_tied.cli._lazy import Array, np, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
@@ -34,8 +34,8 @@ class Survey:
 
     source: tables.Source
     sample: pa.RecordBatch  # all rows, or some, in a random order
-    columns: tables.Columns  # those that are used
-    facts: list[tables.Fact]  # about all columns
+    columns: table_columns.Columns  # those that are used
+    facts: list[table_columns.Fact]  # about all columns
     warnings: list[str]
     ends: Fences  # of the columns
 
@@ -99,8 +99,8 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
         print(f"warning: {warning.rstrip('.')}")
     n = survey.sample.num_rows
     some = "" if survey.whole else f", of which {n:,} were looked at"
-    if n > tables.ROWS_TO_COUNT:
-        some += f", {tables.ROWS_TO_COUNT:,} of these for distinct numbers"
+    if n > table_columns.ROWS_TO_COUNT:
+        some += f", {table_columns.ROWS_TO_COUNT:,} of these for distinct numbers"
     features = len(survey.columns.features)
     rows, numbers = (
         format_quantity(source.n_rows, "row"),
@@ -115,7 +115,7 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
         )
 
 
-def print_columns(facts: Sequence[tables.Fact]) -> None:
+def print_columns(facts: Sequence[table_columns.Fact]) -> None:
     """Print what each column reads as, and what becomes of it."""
     counts = ["missing", "misread", "distinct"]
     if not any(fact.misread for fact in facts):
@@ -144,7 +144,7 @@ def survey(
         ends, far = pipeline.find_far_values(source, sample, used)
         total = (
             tables.describe_total(source)
-            if source.n_rows <= tables.ROWS_TO_COUNT
+            if source.n_rows <= table_columns.ROWS_TO_COUNT
             else ""
         )
     lost = _table.describe_misread(misread)
@@ -170,21 +170,23 @@ def learn(
     columns.require_usable(survey.facts)
     _table.say_notes(source, quiet)
     say(*survey.warnings, quiet=quiet)
-    rows = tables.Scan(source, columns)
+    rows = pipeline.Scan(source, columns)
     if survey.whole:
         with show_stages("reading", quiet):
-            return Table(survey, np.concatenate([batch.numbers for batch in rows]))
+            batches = rows.read(pipeline.Doubts())
+            return Table(survey, np.concatenate([numbers for _, numbers in batches]))
     with show_rows("measuring", rows, quiet) as shown_rows:
-        moments, some = pipeline.measure_table(
+        moments, some, doubts = pipeline.measure_table(
             workers or pipeline.Here(),
             shown_rows,
             survey.sample.num_rows,
             seed,
             survey.ends,
         )
-    for fact in survey.facts:
-        if fact.misread:  # among the warnings already, as of all rows
-            rows.misread.counts.pop(fact.name, None)
-    rows.unseen.clear()  # which are the rare categories, as the facts tell
-    say(*_table.describe_doubtful(rows), quiet=quiet)
+    # What the sample tells is among the warnings already: of rare categories, and of
+    # values that are not of their kind.
+    known = {fact.name for fact in survey.facts if fact.misread}
+    misread = _table.describe_misread(doubts.misread)
+    new = [f"column {name!r} {misread[name]}." for name in misread if name not in known]
+    say(*new, quiet=quiet)
     return Table(survey, some, moments)

@@ -12,6 +12,7 @@ __all__ = [
     "pipeline",
     "plotting",
     "report",
+    "table_columns",
     "tables",
 ]
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from keras_tied import columns as table_columns
     from keras_tied import comparison, drawing, plotting, report, tables
     from keras_tied import rows as pipeline
     from keras_tied._types import Array
@@ -34,6 +36,7 @@ else:
             return getattr(import_module(self._name), name)
 
     np, pa, pipeline = map(_Module, ("numpy", "pyarrow", "keras_tied.rows"))
+    table_columns = _Module("keras_tied.columns")
     comparison, drawing, plotting, report, tables = (
         _Module(f"keras_tied.{name}")
         for name in ("comparison", "drawing", "plotting", "report", "tables")

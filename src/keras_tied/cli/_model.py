@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._lazy import tables
+from keras_tied.cli._lazy import table_columns, tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._widths import WIDTH
 
@@ -27,7 +27,7 @@ class Model:
     path: Path
     contents: Contents
     notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
-    columns: tables.Columns | None
+    columns: table_columns.Columns | None
 
     @property
     def fitted_value(self) -> Fitted:
@@ -41,9 +41,11 @@ class Model:
             note = note.get(key) if isinstance(note, dict) else None
         return note if isinstance(note, type(default)) else default
 
-    def find_facts(self) -> list[tables.Fact]:
+    def find_facts(self) -> list[table_columns.Fact]:
         """Return what was found in the columns of the table that it was fitted to, if noted."""
-        return list(map(tables.Fact.from_json, self.find_note([], "table", "columns")))
+        return list(
+            map(table_columns.Fact.from_json, self.find_note([], "table", "columns"))
+        )
 
     def find_widths(self) -> list[dict[str, float]]:
         """Return the errors by number of components, by the names of `WIDTH`, if noted."""
@@ -52,14 +54,15 @@ class Model:
             return []
         return [{name: width[name] for name in WIDTH} for width in widths]
 
-    def columns_of(self, source: tables.Source) -> tables.Columns:
+    def columns_of(self, source: tables.Source) -> table_columns.Columns:
         """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
-            numbers = tables.Kind.boolean, tables.Kind.integer, tables.Kind.number
+            kinds = table_columns.Kind
+            numbers = kinds.boolean, kinds.integer, kinds.number
             n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
             if len(names) != n_features:
@@ -68,7 +71,7 @@ class Model:
                     f" {str(self.path)!r}, which knows no names, takes {n_features};"
                     " give a table of these."
                 )
-        return tables.Columns.of_numbers(names)
+        return table_columns.Columns.of_numbers(names)
 
 
 def _is_width(note: Any) -> bool:
@@ -94,7 +97,7 @@ def load(path: Path) -> Model:
         notes = contents.notes if isinstance(contents.notes, dict) else {}
         columns = None
         if (text := contents.fitted.columns_json) is not None:
-            columns = tables.Columns.from_json(text)
+            columns = table_columns.Columns.from_json(text)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(error).rstrip('.')}; name a whole model file."

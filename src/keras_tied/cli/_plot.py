@@ -32,8 +32,8 @@ def plot(
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
-    sample = take(rows, quiet)
-    say(*describe_doubtful(rows), quiet=quiet)
+    sample, doubts = take(rows, quiet)
+    say(*describe_doubtful(rows, doubts), quiet=quiet)
     with show_stages("drawing", quiet):
         fitted = fitted_model.fitted_value
         error, pca_error = baseline_errors(fitted, sample.numbers)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_tied._signals import clean_up_at_signal
-from keras_tied.cli._lazy import tables
+from keras_tied.cli._lazy import pipeline
 from keras_tied.cli._messages import say
 
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
@@ -102,8 +102,8 @@ def show_training(
 
 
 @contextmanager
-def show_rows(what: str, rows: tables.Scan, quiet: bool) -> Iterator[tables.Scan]:
-    """Show how many rows were read; yield the rows that move the bar, with the same tallies."""
+def show_rows(what: str, rows: pipeline.Scan, quiet: bool) -> Iterator[pipeline.Scan]:
+    """Show how many rows were read; yield the rows that move the bar."""
     n_rows, n_done = rows.source.n_rows, 0
     text_format = "{task.completed:,.0f} of {task.total:,.0f} rows"
     with _show(what, quiet, text_format, total=n_rows) as tell:

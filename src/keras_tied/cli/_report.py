@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +65,10 @@ def report(
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
-    rows.reads = "restored"
-    sample, whole = survey_rows(fitted_model, rows, quiet)
-    say(*describe_doubtful(rows), quiet=quiet)
-    warnings, old = _describe_doubtful(rows), None
+    rows = replace(rows, reads="restored")
+    sample, whole, doubts = survey_rows(fitted_model, rows, quiet)
+    say(*describe_doubtful(rows, doubts), quiet=quiet)
+    warnings, old = _describe_doubtful(rows, doubts), None
     if against is not None:
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
@@ -85,6 +87,7 @@ def report(
             "safe_csv": safe_csv,
             "pca_error": pca_error,
             "warnings": warnings,
+            "changed": _list_changes(rows, doubts),
         }
         page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output) as part:
@@ -96,11 +99,11 @@ def report(
 
 
 def survey_rows(
-    model: Model, rows: tables.Scan, quiet: bool
-) -> tuple[Sample, pages.Whole]:
-    """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
+    model: Model, rows: pipeline.Scan, quiet: bool
+) -> tuple[Sample, pages.Whole, pipeline.Doubts]:
+    """Read a sample of rows and the oddest; measure all rows, and tell what is doubtful."""
     fitted = model.fitted_value
-    sample = take(rows, quiet)
+    sample, doubts = take(rows, quiet)
     n_rows, tally = rows.source.n_rows, pages.Tally(fitted)
     places, planes = sample.places, None
     if len(places) == n_rows:
@@ -108,16 +111,19 @@ def survey_rows(
         tally.add(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = pipeline.measure_rows(shown_rows, fitted, tally.add)
+            measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
+            measured, _ = pipeline.fold(shown_rows, measure)
+        scores, errors = measured
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
-        sample = take(
+        sample, _ = take(
             rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some))
         )
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    return sample, pages.Whole(errors, scores, places, tally, n_outstanding, planes)
+    whole = pages.Whole(errors, scores, places, tally, n_outstanding, planes)
+    return sample, whole, doubts
 
 
 def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array]:
@@ -151,17 +157,18 @@ def _read_old(
     """Read a sample of an older table: its name, its rows, their scores, and what is doubtful."""
     try:
         rows = open_rows(model, data, options, None, quiet)
-        numbers = take(rows, quiet).numbers
+        sample, doubts = take(rows, quiet)
     except tables.TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
+    numbers = sample.numbers
     scores, _ = model.fitted_value.measure_rows(numbers)
-    doubtful = _describe_doubtful(rows)
+    doubtful = _describe_doubtful(rows, doubts)
     say(*doubtful, quiet=quiet)
     return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
 
 
 def _make_page(
-    model: Model, rows: tables.Scan, sample: Sample, whole: pages.Whole, **facts: Any
+    model: Model, rows: pipeline.Scan, sample: Sample, whole: pages.Whole, **facts: Any
 ) -> pages.Report:
     from importlib.metadata import version
 
@@ -189,19 +196,19 @@ def _make_page(
         title=Path(rows.source.name).name or rows.source.name,
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(what) for name, what in noted.items()},
-        changed=_list_changes(rows),
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,
     )
 
 
-def _describe_doubtful(rows: tables.Scan) -> list[str]:
+def _describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
     """Return which values of a table were doubtful, as sentences that name it."""
-    return [f"{rows.source.name}: {sentence}" for sentence in describe_doubtful(rows)]
+    sentences = describe_doubtful(rows, doubts)
+    return [f"{rows.source.name}: {sentence}" for sentence in sentences]
 
 
-def _list_changes(rows: tables.Scan) -> list[pages.Drift]:
+def _list_changes(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[pages.Drift]:
     """Return the columns that had one value in training, or were copies, and are not any more."""
     n, of_training = rows.source.n_rows, rows.columns.left_out
     return [
@@ -209,8 +216,8 @@ def _list_changes(rows: tables.Scan) -> list[pages.Drift]:
             name,
             times / n,
             before=of_training.get(name, ""),
-            now=rows.unseen.describe(name),
+            now=doubts.unseen.describe(name),
         )
-        for name, times in rows.unseen.counts.items()
+        for name, times in doubts.unseen.counts.items()
         if name not in rows.columns.names
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._text import quote
-from keras_tied.cli._lazy import Array, drawing, np, pa, tables
+from keras_tied.cli._lazy import Array, drawing, np, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._options import option
 from keras_tied.cli._progress import show_rows
@@ -52,7 +52,7 @@ def open_rows(
     output: str = "",
     label: str | None = None,
     as_text: bool = False,
-) -> tables.Scan:
+) -> pipeline.Scan:
     """Open a table for a model, with the id column if the output can hold it."""
     of_model = model.columns
     text = [*(of_model.text if of_model else []), *([id] if id else [])]
@@ -67,18 +67,14 @@ def open_rows(
     ):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
         say(f"{ignored}, which the model has never seen.", quiet=quiet)
-    kinds, used = source.kinds, columns.used
-    written = [
-        of.name
-        for of in used
-        if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)
-    ]
+    kinds, kind, used = source.kinds, table_columns.Kind, columns.used
+    written = [of.name for of in used if kinds[of.name] in (kind.text, kind.integer)]
     if written:
         columns = columns.adapt(
             next(source.batches(ROWS_TO_ADAPT, written)), options.decimal
         )
     for old, new in zip(used, columns.used, strict=True):
-        if old != new and old.kind is not tables.Kind.boolean and not as_text:
+        if old != new and old.kind is not kind.boolean and not as_text:
             what = (
                 f"holds {new.description} in {data!r}, beside {old.description} in"
                 " training"
@@ -87,7 +83,7 @@ def open_rows(
                 f"column {old.name!r} {what}, and is read in the form of the file.",
                 quiet=quiet,
             )
-    return tables.Scan(source, columns, output_id)
+    return pipeline.Scan(source, columns, output_id)
 
 
 def choose_id(
@@ -118,14 +114,13 @@ def open_with_label(
     id: str | None,
     label: str | None,
     quiet: bool,
-) -> tables.Scan:
+) -> pipeline.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)
     require_column(rows.source, label, "--label")
     if label is None and rows.columns.label in rows.source.schema.names:
         label = rows.columns.label
-    rows.label = label
-    return rows
+    return replace(rows, label=label)
 
 
 def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
@@ -136,22 +131,25 @@ def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
 
 
 def take(
-    rows: tables.Scan,
+    rows: pipeline.Scan,
     quiet: bool,
     places: Array | None = None,
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
-) -> Sample:
-    """Read the rows at some places or a sample, and call `use` with the numbers of each batch."""
+) -> tuple[Sample, pipeline.Doubts]:
+    """Read the rows at some places or a sample, and tell what is doubtful in all rows.
+
+    `use` is called with the numbers of each batch.
+    """
     if places is None:
         most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
         places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
-    first = 0
+    first, doubts = 0, pipeline.Doubts()
     with show_rows(doing, rows, quiet) as shown_rows:
-        for batch in shown_rows:
+        for batch in shown_rows.read(doubts):
             if use is not None:
                 use(batch.numbers)
             begin, end = np.searchsorted(places, [first, first + len(batch.numbers)])
@@ -162,12 +160,8 @@ def take(
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
     names = np.array([_to_text(value) for value in ids]) if rows.id else None
-    return Sample(
-        np.concatenate(numbers),
-        places,
-        names,
-        _to_labels(labels) if rows.label else None,
-    )
+    shown_labels = _to_labels(labels) if rows.label else None
+    return Sample(np.concatenate(numbers), places, names, shown_labels), doubts
 
 
 def _to_text(value: Any) -> str:

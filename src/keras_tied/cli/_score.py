@@ -13,7 +13,7 @@ from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import Array, pa, pipeline, tables
+from keras_tied.cli._lazy import Array, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
@@ -78,13 +78,15 @@ def score(
             return
     if output is None or top is not None:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            table, reasons = pipeline.find_oddest(
-                transform, shown_rows, top or DEFAULT_TOP
+            find = partial(
+                pipeline.find_oddest, transform=transform, top=top or DEFAULT_TOP
             )
+            (table, reasons), doubts = pipeline.fold(shown_rows, find)
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            measured = pipeline.measure_rows(shown_rows, fitted)
+            measure = partial(pipeline.measure_rows, fitted=fitted)
+            measured, doubts = pipeline.fold(shown_rows, measure)
         scores, batches = (
             measured[0],
             _describe_all(transform, rows, measured, printing.quiet),
@@ -94,7 +96,7 @@ def score(
         if output is not None
         else 0
     )
-    say(*describe_doubtful(rows), quiet=printing.quiet)
+    say(*describe_doubtful(rows, doubts), quiet=printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
     else:
@@ -119,7 +121,10 @@ def score(
 
 
 def _describe_all(
-    transform: pipeline.BatchTransform, rows: tables.Scan, measured: Array, quiet: bool
+    transform: pipeline.BatchTransform,
+    rows: pipeline.Scan,
+    measured: Array,
+    quiet: bool,
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
     from keras_tied.fitted.tail import ranks
@@ -137,9 +142,9 @@ def _describe_all(
             )
         return
     first = 0
-    ids = tables.Scan(rows.source, tables.Columns(()), rows.id)
+    ids = pipeline.Scan(rows.source, table_columns.Columns(()), rows.id)
     with show_rows("writing", rows if transform.explain else ids, quiet) as shown_rows:
-        for batch in shown_rows:
+        for batch in shown_rows.read(pipeline.Doubts()):
             facts = describe(slice(first, first := first + batch.rows.num_rows))
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
-from keras_tied.cli._lazy import pa, tables
+from keras_tied.cli._lazy import pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import FailedError, UsageError, find_lack_of_memory, say
 from keras_tied.cli._options import Id, option
 
@@ -103,9 +103,9 @@ class ColumnOptions:
 
     def survey(
         self, sample: pa.RecordBatch, source: tables.Source
-    ) -> tuple[tables.Columns, list[tables.Fact]]:
+    ) -> tuple[table_columns.Columns, list[table_columns.Fact]]:
         """Decide which columns of some rows to use and how, with a fact about each."""
-        return tables.Columns.survey(
+        return table_columns.Columns.survey(
             sample,
             columns=None if self.columns is None else split_names([self.columns]),
             exclude=split_names(self.exclude),
@@ -177,7 +177,7 @@ def require_column(source: tables.Source, name: str | None, option: str) -> None
         )
 
 
-def explain_left_out(columns: tables.Columns) -> list[str]:
+def explain_left_out(columns: table_columns.Columns) -> list[str]:
     """Return each column that is not used, with the reason."""
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
@@ -187,7 +187,9 @@ def say_notes(source: tables.Source, quiet: bool) -> None:
     say(*(f"{source.name!r}: {note}." for note in source.notes), quiet=quiet)
 
 
-def describe_misread(misread: tables.MisreadValues, more: str = "") -> dict[str, str]:
+def describe_misread(
+    misread: table_columns.MisreadValues, more: str = ""
+) -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: (
@@ -198,20 +200,18 @@ def describe_misread(misread: tables.MisreadValues, more: str = "") -> dict[str,
     }
 
 
-def describe_doubtful(rows: tables.Scan) -> list[str]:
+def describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
     """Tell which values were in no category of the model, not of their kind, or all missing."""
     sentences = []
-    for column, times in rows.unseen.counts.items():
+    for column, times in doubts.unseen.counts.items():
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
             in_training = rows.columns.left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, which are kept"
-        values = (
-            f"{format_quantity(times, 'value')} {what}: {rows.unseen.describe(column)}"
-        )
+        values = f"{format_quantity(times, 'value')} {what}: {doubts.unseen.describe(column)}"
         sentences.append(f"column {column!r} holds {values}.")
-    for column in rows.empty:
+    for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
     kept = ", and not as a gap to fill" if rows.reads == "all" else ""
-    misread = describe_misread(rows.misread, kept).items()
+    misread = describe_misread(doubts.misread, kept).items()
     return [*sentences, *(f"column {column!r} {text}." for column, text in misread)]

@@ -11,7 +11,7 @@ except ImportError as error:
 
 from keras_tied.columns._column import OTHER, Column, get_value
 from keras_tied.columns._columns import Columns, MisreadValues
-from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact, TableError
+from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
 from keras_tied.columns._kinds import (
     Kind,
@@ -45,7 +45,6 @@ __all__ = [
     "Kind",
     "MisreadValues",
     "NumberText",
-    "TableError",
     "Times",
     "TruthText",
     "find_decimal",

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from keras_tied._table_errors import TableError
 from keras_tied._types import Array
 from keras_tied.columns._column import MOST_MISREAD, Column, MisfitError
 from keras_tied.columns._durations import Durations
-from keras_tied.columns._facts import ColumnChoice, TableError
+from keras_tied.columns._facts import ColumnChoice
 from keras_tied.columns._kinds import Kind, find_kind
 from keras_tied.columns._learning import read_text
 from keras_tied.columns._number_text import NumberText, TruthText, decide_truth_text

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
@@ -21,7 +22,7 @@ from keras_tied.columns._column import (
     format_cell,
     get_value,
 )
-from keras_tied.columns._facts import ColumnChoice, Fact, Restoration, TableError
+from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
 from keras_tied.columns._frames import FrameSchema, find_library, make_alike, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._learning import choose_columns
@@ -124,7 +125,7 @@ class Columns:
 
     Examples:
         >>> import pyarrow as pa
-        >>> from keras_tied.tables import Columns
+        >>> from keras_tied.columns import Columns
         >>> fruit = pa.record_batch({"kind": ["plum", "apple", "plum"], "weight": [31, 182, None]})
         >>> columns, facts = Columns.survey(fruit)
         >>> columns.features
@@ -273,7 +274,7 @@ class Columns:
 
         Examples:
             >>> import pyarrow as pa
-            >>> from keras_tied.tables import Columns
+            >>> from keras_tied.columns import Columns
             >>> columns, _ = Columns.survey(pa.record_batch({"weight": [31.5, 182.0]}))
             >>> other = pa.record_batch({"weight": ["31,5 g", "182 g"]})
             >>> columns.adapt(other).encode(other).tolist()

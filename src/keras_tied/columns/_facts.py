@@ -7,13 +7,10 @@ from typing import Any, Self
 import msgspec
 import pyarrow as pa
 
+from keras_tied._table_errors import TableError
 from keras_tied.columns._column import Column
 
 ROWS_TO_COUNT = 20_000  # the most rows of which different numbers are counted
-
-
-class TableError(ValueError):
-    """A table cannot be used as it is; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)

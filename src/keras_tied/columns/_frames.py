@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from keras_tied.columns._facts import TableError
+from keras_tied._table_errors import TableError
 from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_type
 
 Name: TypeAlias = (

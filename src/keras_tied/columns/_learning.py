@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns import _number_text
@@ -25,7 +26,6 @@ from keras_tied.columns._facts import (
     Decision,
     Fact,
     Restoration,
-    TableError,
 )
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._names import (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_array
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, list_some
 from keras_tied._types import Array
 from keras_tied.columns import (
@@ -16,7 +17,6 @@ from keras_tied.columns import (
     Columns,
     FrameSchema,
     MisreadValues,
-    TableError,
     has_kinds,
     read_rows,
 )

@@ -44,7 +44,7 @@ class Report:
             errors.
         feature_names: a name for each feature. Defaults to "column 1", ...
         columns: the columns that features belong to, in order, also as
-            `keras_tied.tables.Columns`. Defaults to one for each feature.
+            `keras_tied.columns.Columns`. Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
         labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the
             score.
@@ -64,7 +64,7 @@ class Report:
         changed: columns that had one value in training, and have others now: they have
             drifted.
         facts: of the columns that the model was fitted to, such as
-            `keras_tied.tables.Fact`.
+            `keras_tied.columns.Fact`.
         warnings: sentences on what to look at in the table.
         title: the page's heading, such as the name of the file. Defaults to
             "Autoencoder".

@@ -2,13 +2,13 @@
 
 `load_transform` gives a function of Arrow batches, which is all that an engine such as
 Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers. Needs
-`keras-tied[cli]`, and
-`keras-tied[dask]` for workers.
+`keras-tied[cli]`, and `keras-tied[dask]` for workers.
 """
 
 from keras_tied.rows._cluster import ClusterError, connect
 from keras_tied.rows._folder import OutputFolder
 from keras_tied.rows._odd import find_far_values, find_oddest
+from keras_tied.rows._scan import Batch, Doubts, Reads, Scan, fold
 from keras_tied.rows._tables import measure_table, transform_table
 from keras_tied.rows._transform import (
     BatchTransform,
@@ -17,23 +17,30 @@ from keras_tied.rows._transform import (
     load_transform,
     measure_rows,
     prepend_id,
+    to_dict,
 )
 from keras_tied.rows._workers import Here, Workers
 
 __all__ = [
+    "Batch",
     "BatchTransform",
     "ClusterError",
+    "Doubts",
     "Here",
     "Output",
     "OutputFolder",
+    "Reads",
+    "Scan",
     "Workers",
     "code_names",
     "connect",
     "find_far_values",
     "find_oddest",
+    "fold",
     "load_transform",
     "measure_rows",
     "measure_table",
     "prepend_id",
+    "to_dict",
     "transform_table",
 ]

@@ -3,9 +3,9 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,29 +17,30 @@ from keras_tied.fitted.moments import Moments, measure_moments
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitting.sample import choose_places
 from keras_tied.rows._folder import OutputFolder, resume
+from keras_tied.rows._scan import Batch, Doubts, Scan
 from keras_tied.rows._transform import BatchTransform, measure_rows
-from keras_tied.rows._workers import Workers, fold
-from keras_tied.tables import Scan, Source
+from keras_tied.rows._workers import Workers, fold_parts
+from keras_tied.tables import Source
 
 
 def transform_table(
     workers: Workers, rows: Scan, transform: BatchTransform, folder: OutputFolder
-) -> int:
-    """Transform a table into a folder with a file for each part of it, in order, and a manifest.
+) -> tuple[int, Doubts]:
+    """Transform a table into a folder with a file for each part, and a manifest.
 
     Parts that an earlier run has finished are kept: after a failure, run the same
     again.
 
     Args:
         workers: what runs the work.
-        rows: those of the table, as `BatchTransform.scan` gives them; they collect the
-            unseen and misread values of the parts that are written now.
+        rows: those of the table, as `BatchTransform.scan` gives them.
         transform: the function of batches; scores get a column `rank`, 1 for the oddest
             row.
         folder: the output.
 
     Returns:
-        The number of rows of all parts.
+        The number of rows of all parts, and what is doubtful in those that are written
+        now.
 
     Raises:
         TableError: if the table cannot be used, or the folder holds something else.
@@ -52,92 +53,106 @@ def transform_table(
     left = [index for index, name in enumerate(names) if name not in done]
     places: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, Scan(rows.source, transform.columns), transform)
+        places = _rank(workers, parts, transform)
     rows.advance(sum(done.values()))
-    items = [
-        (parts[index], places[index], transform, folder, names[index]) for index in left
-    ]
-    for place, n_rows in fold(workers, rows, _write_part, items):
+
+    def note(place: int, n_rows: int) -> None:
         done[names[left[place]]] = n_rows
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
         rows.advance(n_rows)
-    return sum(done.values())
+
+    items = [
+        (parts[index], places[index], transform, folder, names[index]) for index in left
+    ]
+    _, doubts = fold_parts(workers, _write_part, items, note)
+    return sum(done.values()), doubts
 
 
 def measure_table(
     workers: Workers, rows: Scan, n: int, seed: int, ends: Fences | None = None
-) -> tuple[Moments, Array]:
+) -> tuple[Moments, Array, Doubts]:
     """Measure all rows of a table, and choose n of them at random.
 
     Args:
         workers: what runs the work.
-        rows: those of the table, at least n; they collect misread values.
+        rows: those of the table, at least n.
         n: the rows to choose.
         seed: of the choice.
         ends: medians are measured in place of values beyond them. Defaults to none.
 
     Returns:
-        The moments of all rows, and the chosen rows in random order, `(n, features)`.
+        The moments of all rows; the chosen rows in random order, `(n, features)`; and
+        what is doubtful in all rows.
     """
     parts = rows.split()
-    places = choose_places([part.source.n_rows for part in parts], n, seed)
+    sizes = [part.source.n_rows for part in parts]
+    places = choose_places(sizes, n, seed)
     items = [(part, some, ends) for part, some in zip(parts, places, strict=True)]
-    results = {}
-    for index, result in fold(workers, rows, _measure_part, items):
-        results[index] = result
-        rows.advance(parts[index].source.n_rows)
-    moments, chosen = zip(*(results[index] for index in range(len(parts))), strict=True)
-    shuffled = np.random.default_rng(seed).permutation(np.concatenate(chosen))
-    return reduce(Moments.merge, chain(*moments)), shuffled
+
+    def note(index: int, _: object) -> None:
+        rows.advance(sizes[index])
+
+    results, doubts = fold_parts(workers, _measure_part, items, note)
+    moments = [of_part for of_part, _ in results if of_part is not None]
+    chosen = np.concatenate([some for _, some in results])
+    shuffled = np.random.default_rng(seed).permutation(chosen)
+    return reduce(Moments.merge, moments), shuffled, doubts
 
 
 def _write_part(
-    part: Scan,
+    batches: Iterator[Batch],
     ranks: Array | None,
     transform: BatchTransform,
     folder: OutputFolder,
     name: str,
 ) -> int:
     """Write the results of a part to a file of the folder, with the ranks of scores."""
+    results = map(transform.apply, batches)
+    if ranks is None:
+        return folder.write_table(name, results)
+    return folder.write_table(name, _add_ranks(results, ranks))
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        begin = 0
-        for result in map(transform.apply, part):
-            if ranks is not None:
-                place = result.schema.get_field_index("score") + 1
-                some = pa.array(ranks[begin : begin + result.num_rows])
-                begin += result.num_rows
-                result = result.add_column(place, "rank", some)
-            yield result
 
-    return folder.write_table(name, batches())
+def _add_ranks(
+    results: Iterable[pa.RecordBatch], ranks: Array
+) -> Iterator[pa.RecordBatch]:
+    """Put the column of ranks behind that of scores."""
+    begin = 0
+    for result in results:
+        end = begin + result.num_rows
+        place = result.schema.get_field_index("score") + 1
+        yield result.add_column(place, "rank", pa.array(ranks[begin:end]))
+        begin = end
 
 
 def _measure_part(
-    part: Scan, places: Array, ends: Fences | None
-) -> tuple[list[Moments], Array]:
+    batches: Iterator[Batch], places: Array, ends: Fences | None
+) -> tuple[Moments | None, Array]:
     """Measure the rows of a part, and choose those at the places, ascending."""
-    moments, chosen, begin = [], [], 0
-    for _, numbers in part:
+    moments: Moments | None = None
+    chosen: list[Array] = []
+    begin = 0
+    for _, numbers in batches:
+        end = begin + len(numbers)
         if len(numbers):
-            moments.append(
-                measure_moments(numbers if ends is None else ends.trim(numbers))
-            )
-        first, last = np.searchsorted(places, [begin, begin + len(numbers)])
+            measured = measure_moments(numbers if ends is None else ends.trim(numbers))
+            moments = measured if moments is None else moments.merge(measured)
+        first, last = np.searchsorted(places, [begin, end])
         chosen.append(numbers[places[first:last] - begin])
-        begin += len(numbers)
-    return [reduce(Moments.merge, moments)] if moments else [], np.concatenate(chosen)
+        begin = end
+    return moments, np.concatenate(chosen)
 
 
-def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:
+def _rank(
+    workers: Workers, parts: Sequence[Scan], transform: BatchTransform
+) -> list[Array]:
     """Return the ranks of the scores of all rows, by part."""
-    items = [(part, transform.fitted) for part in rows.split()]
-    measured = dict(fold(workers, rows, measure_rows, items))
-    scores = [measured[index][0] for index in range(len(items))]
-    return np.split(
-        ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1]
-    )
+    items = [(replace(part, id=None), transform.fitted) for part in parts]
+    measured, _ = fold_parts(workers, measure_rows, items)
+    scores = [of_part[0] for of_part in measured]
+    ends = np.cumsum([len(of_part) for of_part in scores])
+    return np.split(ranks(np.concatenate(scores)), ends[:-1])
 
 
 def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:

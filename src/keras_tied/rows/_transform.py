@@ -1,7 +1,7 @@
 """The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,19 +10,12 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array
+from keras_tied.columns import Columns, MisreadValues, get_value
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.value import Fitted
-from keras_tied.tables import (
-    Batch,
-    Columns,
-    MisreadValues,
-    Reads,
-    Scan,
-    Source,
-    TableError,
-    get_value,
-)
+from keras_tied.rows._scan import Batch, Reads, Scan
+from keras_tied.tables import Source, TableError
 
 Output = Literal["codes", "reconstructions", "scores", "filled"]
 MOST_COLUMNS = 3  # that are named for each row that is explained
@@ -33,8 +26,7 @@ class BatchTransform:
     """A pure function from Arrow batches to Arrow batches.
 
     It is small, can be pickled, and imports no Keras unless the model has an encoder of
-    the user's
-    own: send it to the workers of Dask, Ray or Spark.
+    the user's own: send it to the workers of Dask, Ray or Spark.
 
     Attributes:
         fitted: the fitted value.
@@ -84,71 +76,68 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        return self.apply(
-            Batch(batch, self.columns.encode(batch, first_row, unseen, misread))
-        )
+        numbers = self.columns.encode(batch, first_row, unseen, misread)
+        return self.apply(Batch(batch, numbers))
 
     def apply(self, batch: Batch) -> pa.RecordBatch:
         """Transform rows that are numbers already."""
         rows, numbers = batch
-        if self.output == "codes":
-            codes = self.fitted.transform(numbers).T
-            return prepend_id(
-                self.id, rows, dict(zip(code_names(len(codes)), codes, strict=True))
-            )
-        if self.output == "reconstructions":
-            decoded = self.columns.decode(self.fitted.reconstruct(numbers), rows=rows)
-            return prepend_id(self.id, rows, decoded)
         if self.output == "filled":
             return self.columns.fill(rows, self.fitted.impute(numbers))
-        facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
-        if self.explain:
-            facts |= self.describe_causes(self.find_causes(batch))
-        return prepend_id(self.id, rows, facts)
+        result: dict[str, Any]
+        if self.output == "codes":
+            codes = self.fitted.transform(numbers)  # (n, components)
+            result = dict(zip(code_names(codes.shape[1]), codes.T, strict=True))
+        elif self.output == "reconstructions":
+            reconstructed = self.fitted.reconstruct(numbers)
+            result = to_dict(self.columns.decode(reconstructed, rows=rows))
+        else:
+            scores, errors = self.fitted.measure_rows(numbers)
+            result = self.describe_scores(scores, errors)
+            if self.explain:
+                result |= self.describe_causes(self.find_causes(batch))
+        return prepend_id(self.id, rows, result)
 
-    def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
+    def describe_scores(self, scores: Array, errors: Array) -> dict[str, Any]:
         """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
         one_in = self.fitted.find_rarity(scores).astype(np.float32)
         return {"score": scores, "one_in": one_in, "error": errors}
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        facts: dict[str, Any] = {}
+        described: dict[str, Any] = {}
         for place in range(min(MOST_COLUMNS, len(self.columns.names))):
-            of_rows = [row[place] if place < len(row) else None for row in causes]
+            some = [row[place] if place < len(row) else None for row in causes]
+            names = [cause and cause.column for cause in some]
+            shares = [cause.share if cause else 0.0 for cause in some]
+            expected = [cause and cause.expected for cause in some]
             number = place + 1
-            facts[f"column{number}"] = pa.array(
-                [c and c.column for c in of_rows], pa.string()
-            )
-            shares = [c.share if c else 0.0 for c in of_rows]
-            facts[f"share{number}"] = pa.array(shares, pa.float32())
-            facts[f"expected{number}"] = pa.array(
-                [c and c.expected for c in of_rows], pa.string()
-            )
-        return facts
+            described[f"column{number}"] = pa.array(names, pa.string())
+            described[f"share{number}"] = pa.array(shares, pa.float32())
+            described[f"expected{number}"] = pa.array(expected, pa.string())
+        return described
 
     def find_causes(
         self, batch: Batch, explanation: Explanation | None = None
     ) -> list[list[Cause]]:
-        """Return the columns that make each row odd, the largest share first, at most three."""
+        """Return the columns that make each row odd, at most three, the oddest first."""
         explanation = explanation or self.fitted.explain(batch.numbers)
-        order = np.argsort(-explanation.shares, axis=1, kind="stable")[:, :MOST_COLUMNS]
-        names = self.columns.names
+        order = np.argsort(-explanation.shares, axis=1, kind="stable")
         expected = self.columns.decode(explanation.expected)
-        return [
-            [
-                Cause(
-                    names[column],
-                    float(explanation.shares[row, column]),
-                    format_given(get_value(batch.rows.column(names[column]), row)),
-                    format_suggestion(get_value(expected.column(names[column]), row)),
-                    float(explanation.ratios[row, column]),
-                )
-                for column in columns
-                if explanation.shares[row, column] > 0
-            ]
-            for row, columns in enumerate(order.tolist())
-        ]
+        causes = []
+        for row, columns in enumerate(order[:, :MOST_COLUMNS].tolist()):
+            row_causes = []
+            for column in columns:
+                name = self.columns.names[column]
+                share = float(explanation.shares[row, column])
+                if share <= 0:
+                    continue
+                given = format_given(get_value(batch.rows.column(name), row))
+                suggestion = format_suggestion(get_value(expected.column(name), row))
+                ratio = float(explanation.ratios[row, column])
+                row_causes.append(Cause(name, share, given, suggestion, ratio))
+            causes.append(row_causes)
+        return causes
 
 
 def load_transform(
@@ -203,26 +192,29 @@ def load_transform(
 
 
 def measure_rows(
-    rows: Scan, fitted: Fitted, look: Callable[[Array], None] | None = None
+    batches: Iterable[Batch],
+    fitted: Fitted,
+    look: Callable[[Array], object] | None = None,
 ) -> Array:
-    """Return scores and errors of all rows, `(2, n)` float32; call `look` with each batch."""
-    measured = np.empty((2, rows.source.n_rows), np.float32)
-    first = 0
-    for _, numbers in rows:
-        measured[:, first : (first := first + len(numbers))] = fitted.measure_rows(
-            numbers
-        )
+    """Return scores and errors of all rows, `(2, n)` float32; give `look` each batch."""
+    measured = []
+    for _, numbers in batches:
+        scores_and_errors = fitted.measure_rows(numbers)
+        measured.append(np.array(scores_and_errors, np.float32))  # (2, rows)
         if look is not None:
             look(numbers)
-    return measured
+    return np.concatenate(measured, axis=1)
+
+
+def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return the columns of rows by name."""
+    return dict(zip(rows.schema.names, rows.columns, strict=True))
 
 
 def prepend_id(
-    id: str | None, rows: pa.RecordBatch, columns: dict[str, Any] | pa.RecordBatch
+    id: str | None, rows: pa.RecordBatch, columns: dict[str, Any]
 ) -> pa.RecordBatch:
     """Put the id column of rows, if there is one, before the columns of their results."""
-    if isinstance(columns, pa.RecordBatch):
-        columns = dict(zip(columns.schema.names, columns.columns, strict=True))
     if id is None:
         return pa.record_batch(columns)
     if id in columns:

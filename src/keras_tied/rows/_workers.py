@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from keras_tied.tables import MisreadValues, Scan, TableError
+from keras_tied.rows._scan import Doubts, Scan, fold
+from keras_tied.tables import TableError
 
 Result = TypeVar("Result")
 
@@ -30,35 +31,45 @@ class Here:
             yield index, function(*arguments)
 
 
-def fold(
+def fold_parts(
     workers: Workers,
-    rows: Scan,
     function: Callable[..., Result],
     items: Sequence[tuple[Any, ...]],
-) -> Iterator[tuple[int, Result]]:
-    """Yield index and result of a function of each item, which begins with a part, in any order.
+    use: Callable[[int, Result], object] | None = None,
+) -> tuple[list[Result], Doubts]:
+    """Call a function with the batches of each part of a table, in any order.
 
-    What is unseen and misread in the parts becomes that of the rows, in the order of
-    the items.
+    Args:
+        workers: what runs the function.
+        function: takes the batches of a part, and the other arguments of an item.
+        items: of each part, its `Scan` and the other arguments.
+        use: is called with the index of an item and its result when there is one.
+
+    Returns:
+        The results, and what is doubtful in all parts, in the order of the items.
     """
-    tallies = {}
+    outcomes = {}
     tasks = [(function, *item) for item in items]
-    for index, (result, *tally) in workers.map(_fold_part, tasks):
-        tallies[index] = tally
-        yield index, result
-    for _, (unseen, misread) in sorted(tallies.items()):
-        rows.unseen.update(unseen)
-        rows.misread.update(misread)
+    for index, outcome in workers.map(_fold_part, tasks):
+        outcomes[index] = outcome
+        if use is not None:
+            use(index, outcome[0])
+    results, doubts = [], Doubts()
+    for index in range(len(items)):
+        result, part_doubts = outcomes[index]
+        results.append(result)
+        doubts.update(part_doubts)
+    return results, doubts
 
 
 def _fold_part(
-    function: Callable[..., Result], part: Scan, *more: Any
-) -> tuple[Result, MisreadValues, MisreadValues]:
-    """Call a function with a part, in the process of a worker; its errors name the file."""
+    function: Callable[..., Result], part: Scan, *arguments: Any
+) -> tuple[Result, Doubts]:
+    """Fold a part, in the process of a worker; its errors name the file."""
     try:
-        return function(part, *more), part.unseen, part.misread
+        return fold(part, lambda batches: function(batches, *arguments))
     except TableError as error:
         name, message = repr(part.source.name), str(error)
-        raise TableError(
-            message if name in message else f"{name}: {message}"
-        ) from error
+        if name not in message:
+            message = f"{name}: {message}"
+        raise TableError(message) from error

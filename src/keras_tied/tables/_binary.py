@@ -12,8 +12,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from pyarrow import ipc
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied.columns import TableError
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     Batches,

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
-    TableError,
     find_decimal,
     is_number,
     make_distinct,

@@ -1,15 +1,11 @@
-"""The errors of reading and writing tables, each of one sentence."""
+"""Errors while a file is read, each of one sentence."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import format_value
-from keras_tied.columns import TableError
-
-
-class WriteError(TableError):
-    """A table cannot be written; the message is one sentence for the user."""
 
 
 @contextmanager

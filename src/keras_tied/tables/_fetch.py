@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs, ipc
 
-from keras_tied.columns import TableError
+from keras_tied._table_errors import TableError
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import ReadOptions, check_width, find_format, is_pipe
 from keras_tied.tables._rows import select_all

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied.columns import TableError
 from keras_tied.tables._errors import report_read_errors
 
 TEXTS = {

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, quote
-from keras_tied.columns import TableError, make_distinct
+from keras_tied.columns import make_distinct
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     Batches,

@@ -10,8 +10,9 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
+from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied.columns import Kind, TableError, find_kind, merge_types, simplify_type
+from keras_tied.columns import Kind, find_kind, merge_types, simplify_type
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
 

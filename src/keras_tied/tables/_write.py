@@ -22,9 +22,9 @@ from pyarrow import csv as arrow
 from pyarrow import ipc
 
 from keras_tied import _files
+from keras_tied._table_errors import TableError, WriteError
 from keras_tied._text import quote
-from keras_tied.columns import Kind, TableError, find_kind
-from keras_tied.tables._errors import WriteError
+from keras_tied.columns import Kind, find_kind
 from keras_tied.tables._file import (
     COMPRESSIONS,
     OUTPUT_ENDINGS,

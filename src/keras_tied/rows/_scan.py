@@ -1,0 +1,111 @@
+"""The rows of a table in the form that a model takes, and what is doubtful in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from keras_tied.columns import Columns, MisreadValues
+from keras_tied.tables import Source
+
+BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
+# What is read: the columns that are used, what `decode` restores too, or all.
+Reads = Literal["used", "restored", "all"]
+Result = TypeVar("Result")
+
+
+class Batch(NamedTuple):
+    """Consecutive rows of a table, and the same rows as a model takes them."""
+
+    rows: pa.RecordBatch
+    numbers: NDArray[np.float32]  # (n, features)
+
+
+@dataclass
+class Doubts:
+    """What is doubtful in the values of a table.
+
+    Attributes:
+        unseen: values of rare or new categories, and of columns that are not what they
+            were in training.
+        misread: values that are not of the kind of their column.
+        empty: the columns in which there is no value.
+    """
+
+    unseen: MisreadValues = field(default_factory=MisreadValues)
+    misread: MisreadValues = field(default_factory=MisreadValues)
+    empty: list[str] = field(default_factory=list)
+
+    def update(self, later: Doubts) -> None:
+        """Add the values of rows that come later, or of another file."""
+        self.unseen.update(later.unseen)
+        self.misread.update(later.misread)
+
+
+def ignore(n_rows: int) -> None:
+    """Do nothing with a number of rows."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The rows of a table as a model takes them, read anew by each loop."""
+
+    source: Source
+    columns: Columns  # that become numbers
+    id: str | None = None  # a column that is read too
+    label: str | None = None  # another
+    reads: Reads = "used"  # which columns are read, beside those
+    # is called with the number of rows of each batch after its use
+    advance: Callable[[int], object] = ignore
+
+    def read(self, doubts: Doubts) -> Iterator[Batch]:
+        """Yield the rows in batches, and note in a doubts what is doubtful in them."""
+        columns = self.columns
+        n_features = [len(column.features) for column in columns.used]
+        # The last number of a column is NaN in each row where it has no value.
+        last_numbers = np.cumsum(n_features, dtype=int) - 1
+        blank = np.arange(len(columns.used))  # the columns without a value so far
+        most_rows = max(1, BATCH_BYTES // max(1, columns.row_bytes))
+        first_row = self.source.first_row
+        for rows in self.source.batches(names=self._list_names(), most_rows=most_rows):
+            for name, is_other in columns.find_differences(rows).items():
+                places = np.flatnonzero(is_other)
+                doubts.unseen.add(name, rows.column(name), places, first_row)
+            numbers = columns.encode(rows, first_row, doubts.unseen, doubts.misread)
+            is_blank = np.isnan(numbers[:, last_numbers[blank]]).all(axis=0)
+            blank = blank[is_blank]
+            first_row += rows.num_rows
+            yield Batch(rows, numbers)
+            self.advance(rows.num_rows)
+        names = [columns.names[place] for place in blank]
+        doubts.empty = [name for name in names if name not in doubts.unseen.counts]
+
+    def _list_names(self) -> list[str]:
+        """List the columns that are read."""
+        given = self.source.schema.names
+        if self.reads == "all":
+            return list(given)
+        names = [*self.columns.names]
+        names += [name for name in (self.id, self.label) if name is not None]
+        if self.reads == "restored":
+            restored = [column.name for column in self.columns.restored]
+            names += [name for name in restored if name in given]
+        return list(dict.fromkeys(names))
+
+    def split(self) -> list[Scan]:
+        """Return a scan of each part of the table, for another process."""
+        parts = self.source.split()
+        return [replace(self, source=part, advance=ignore) for part in parts]
+
+
+def fold(
+    rows: Scan, function: Callable[[Iterator[Batch]], Result]
+) -> tuple[Result, Doubts]:
+    """Call a function with the batches of a table; return what is doubtful in them too."""
+    doubts = Doubts()
+    return function(rows.read(doubts)), doubts
