@@ -56,7 +56,7 @@ LISTED = {
         """
     ),
     "keras_tied.regularizers": "KLSparsity Orthonormal",
-    "keras_tied.report": "Report",
+    "keras_tied.report": "About PageColumn Report Rows Training",
     "keras_tied.tables": (
         """
         ENDINGS OUTPUT_ENDINGS Source TableError WriteError check_output open_table write_table
@@ -165,11 +165,19 @@ ARGUMENTS = {
     "keras_tied.regularizers.Orthonormal": "factor",
     "keras_tied.report.Report": (
         """
-        X code reconstruction feature_errors feature_names ids labels label_name history pca_error
-        title command versions notes most_points n_worst random_state
+        fitted rows columns all_rows old changed training about most_points n_worst
         """
     ),
-    "keras_tied.report.Report.from_estimator": "estimator X kwargs",
+    "keras_tied.report.Report.from_estimator": (
+        "estimator X feature_names ids labels label_name title facts"
+    ),
+    "keras_tied.report.Rows": (
+        """
+        X code reconstruction feature_errors outlier_scores ids labels label_name
+        """
+    ),
+    "keras_tied.report.Training": "model history pca_error widths",
+    "keras_tied.report.About": ("title warnings facts notes command versions safe_csv"),
     "keras_tied.report.Report.to_html": "",
     "keras_tied.training.LBFGS": "memory tolerance name",
     "keras_tied.training.fit": (

@@ -1,10 +1,36 @@
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 
-from keras_tied.report import Report
+from keras_tied.report import About, PageColumn, Report, Rows, Training
+
+
+def make_report(
+    X: Any,
+    code: Any,
+    reconstruction: Any,
+    feature_errors: Any,
+    *,
+    feature_names: Any = None,
+    columns: Any = None,
+    **facts: Any,
+) -> Report:
+    """A report on arrays, of no model of ours; `facts` are those of each part of it."""
+
+    def take(kind: Any) -> dict[str, Any]:
+        names = [each.name for each in fields(kind)]
+        return {name: facts.pop(name) for name in names if name in facts}
+
+    arrays = X, code, reconstruction, feature_errors
+    rows = Rows(*arrays, **take(Rows))
+    if columns is None:
+        names = feature_names or [f"column {i + 1}" for i in range(rows.X.shape[1])]
+        columns = [PageColumn(name) for name in names]
+    parts = {"training": Training(**take(Training)), "about": About(**take(About))}
+    return Report(None, rows, columns, **parts, **facts)
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from bokeh.util.hex import axial_to_cartesian
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from keras_tied.report import Column, Report
+from keras_tied.report import PageColumn
+
+from .conftest import make_report
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -52,17 +54,17 @@ def everything(rng):
     errors = np.square(rng.normal(size=X.shape)) * np.where(np.isnan(X), np.nan, 1)
     hostile_form = {"prefix": HOSTILE[0], "suffix": HOSTILE[1], "places": 2}
     columns = [
-        *(Column(name) for name in names[:3]),
-        Column(names[3], "number", 1, hostile_form),
-        Column(names[4], "category", 4, {"levels": hostile(4)}),
-        Column(
+        *(PageColumn(name) for name in names[:3]),
+        PageColumn(names[3], "number", 1, hostile_form),
+        PageColumn(names[4], "category", 4, {"levels": hostile(4)}),
+        PageColumn(
             names[8], "time", 1, {"format": f"%Y{HOSTILE[0]}%d", "zone": HOSTILE[1]}
         ),
-        Column(names[9], "truth", 1, {"true": HOSTILE[0], "false": HOSTILE[1]}),
-        Column(names[10], "whole"),
-        Column(names[11]),
+        PageColumn(names[9], "truth", 1, {"true": HOSTILE[0], "false": HOSTILE[1]}),
+        PageColumn(names[10], "whole"),
+        PageColumn(names[11]),
     ]
-    return Report(
+    return make_report(
         X,
         X[:, :3] * 2,
         np.nan_to_num(X) * 0.9,
@@ -138,7 +140,7 @@ def test_what_is_injected_into_the_page_cannot_run(everything, opened):
 def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(
     arrays, opened
 ):
-    report = opened(Report(**arrays, labels=["one"] * 80, n_worst=80))
+    report = opened(make_report(**arrays, labels=["one"] * 80, n_worst=80))
     code = report.page.locator("#code")
     before = pixels(code)
     report.drag("input", (0.01, 0.01), (0.5, 0.99))
@@ -155,7 +157,7 @@ def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(
 
 
 def test_marked_rows_that_are_not_among_the_worst_join_the_table(arrays, opened):
-    report = opened(Report(**arrays, n_worst=5))
+    report = opened(make_report(**arrays, n_worst=5))
     assert len(report.column("id")) == 5
     report.drag("input", (0.01, 0.01), (0.5, 0.99))
     report.page.wait_for_selector("#table input:checked")
@@ -168,7 +170,7 @@ def worst(arrays, n):
 
 
 def test_the_worst_rows_are_marked_and_cleared_from_the_keyboard(arrays, opened):
-    report = opened(Report(**arrays, n_worst=7))
+    report = opened(make_report(**arrays, n_worst=7))
     report.page.locator("#mark-worst").focus()
     report.page.keyboard.press("Enter")
     assert report.marked() == sorted(worst(arrays, 7))
@@ -180,7 +182,7 @@ def test_the_worst_rows_are_marked_and_cleared_from_the_keyboard(arrays, opened)
 
 
 def test_a_row_is_marked_from_its_box_in_the_table(arrays, opened):
-    report = opened(Report(**arrays))
+    report = opened(make_report(**arrays))
     box = report.page.locator("#table tbody input").nth(2)
     box.focus()
     report.page.keyboard.press("Space")
@@ -190,7 +192,7 @@ def test_a_row_is_marked_from_its_box_in_the_table(arrays, opened):
 
 
 def test_an_entry_of_the_legend_marks_its_rows(arrays, opened):
-    report = opened(Report(**arrays, labels=np.repeat(["a", "b"], 40)))
+    report = opened(make_report(**arrays, labels=np.repeat(["a", "b"], 40)))
     entry = report.page.locator(".group", has_text="b")
     entry.click()
     assert report.marked() == list(range(40, 80))
@@ -198,7 +200,7 @@ def test_an_entry_of_the_legend_marks_its_rows(arrays, opened):
 
 
 def test_a_stretch_of_the_histogram_marks_the_rows_with_such_errors(arrays, opened):
-    report = opened(Report(**arrays, n_worst=80))
+    report = opened(make_report(**arrays, n_worst=80))
     report.drag("errors", (0.7, 0.3), (0.99, 0.6))
     errors = arrays["feature_errors"].mean(axis=1)
     marked = report.marked()
@@ -207,7 +209,7 @@ def test_a_stretch_of_the_histogram_marks_the_rows_with_such_errors(arrays, open
 
 
 def test_the_table_is_sorted_by_a_click(arrays, opened):
-    report = opened(Report(**arrays, ids=[f"r{i}" for i in range(80)]))
+    report = opened(make_report(**arrays, ids=[f"r{i}" for i in range(80)]))
     report.page.locator("th.id button").click()
     ids = report.column("id")
     assert ids == sorted(ids, key=lambda name: int(name[1:]))
@@ -216,7 +218,7 @@ def test_the_table_is_sorted_by_a_click(arrays, opened):
 
 
 def test_the_table_is_sorted_from_the_keyboard(arrays, opened):
-    report = opened(Report(**arrays))
+    report = opened(make_report(**arrays))
     scores = [float(score) for score in report.column("score")]
     assert scores == sorted(scores, reverse=True)
     report.page.locator("th.score button").focus()
@@ -231,7 +233,7 @@ def test_a_row_under_the_pointer_is_told_with_its_label_and_score(opened):
     X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
     errors = np.array([[0.1, 0.1], [0.25, 0.25], [0.3, 0.3]])
     report = opened(
-        Report(
+        make_report(
             X,
             X,
             X,
@@ -252,7 +254,7 @@ def oddest(arrays):
     squares[6] = [0.5, 7.5]
     ids = [f"p{i + 1:02d}" for i in range(80)]
     names = ["width", "height"]
-    return Report(
+    return make_report(
         **(arrays | {"feature_errors": squares}), ids=ids, feature_names=names
     )
 
@@ -292,7 +294,7 @@ def test_the_nearest_rows_are_those_with_the_nearest_codes(arrays, opened):
 
 def test_a_click_on_a_point_explains_its_row_and_escape_closes_it(opened):
     X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
-    report = opened(Report(X, X, X, X**2 + 0.1, ids=["a", "b", "c"]))
+    report = opened(make_report(X, X, X, X**2 + 0.1, ids=["a", "b", "c"]))
     report.page.mouse.click(*report.place("code", 0.5, 0.5))
     report.page.wait_for_selector("#row:not([hidden])")
     assert report.page.inner_text("#row-heading") == "Row b"
@@ -318,7 +320,7 @@ def test_arrow_keys_mark_the_rows_of_a_bar_of_the_histogram(arrays, opened):
     report = opened(oddest(arrays))
     report.page.locator("#errors").focus()
     report.page.keyboard.press("ArrowRight")
-    errors = oddest(arrays).errors
+    errors = oddest(arrays).rows.errors
     n = len(report.marked())
     assert report.marked() == sorted(np.argsort(errors)[:n].tolist())
     assert n > 0
@@ -393,7 +395,7 @@ def test_what_is_marked_is_downloaded_with_its_numbers(arrays, opened):
         "code0",
         "code1",
     ]
-    errors = oddest(arrays).errors
+    errors = oddest(arrays).rows.errors
     expected = sorted(np.argsort(-errors)[:20].tolist())
     assert [line[0] for line in lines] == [f"p{row + 1:02d}" for row in expected]
     found = np.array([line[4:] for line in lines], dtype=float)
@@ -425,7 +427,7 @@ def is_number(text):
 
 def test_other_units_and_other_colours_are_chosen(rng, opened):
     X = rng.normal(size=(50, 3))
-    report = opened(Report(X, X, X, X**2))
+    report = opened(make_report(X, X, X, X**2))
     report.page.select_option("#across", "2")
     drawn = "[...Bokeh.documents[0].get_model_by_name('rows').data.code_x]"
     np.testing.assert_allclose(report.page.evaluate(drawn), X[:, 2], rtol=1e-6)
@@ -439,7 +441,7 @@ def test_grey_shows_how_many_rows_have_which_of_two_units(rng, opened, across, u
     """The rows are counted here by the nearest hexagon, on a plane where these are regular."""
     code = rng.normal(size=(3000, 3)) * [1, 20, 0.3] + [5, 0, -1]
     X = rng.normal(size=(3000, 4))
-    page = opened(Report(X, code, X, X**2, most_points=200)).page
+    page = opened(make_report(X, code, X, X**2, most_points=200)).page
     page.select_option("#across", str(across))
     page.select_option("#upwards", str(upwards))
     (shown,) = page.evaluate(
@@ -468,7 +470,7 @@ def test_hexagons_are_seen_whatever_the_ranges_of_two_units(
 ):
     code = rng.normal(size=(3000, 3)) * [1, 1e-20, 1e20]
     X = rng.normal(size=(3000, 4))
-    page = opened(Report(X, code, X, X**2, most_points=200)).page
+    page = opened(make_report(X, code, X, X**2, most_points=200)).page
     page.select_option("#across", str(across))
     page.select_option("#upwards", str(upwards))
     page.evaluate(
@@ -493,15 +495,15 @@ def of_kinds(rng):
     )
     X[7, 0] = np.nan
     columns = [
-        Column("size_in_metres"),
-        Column("year", "whole"),
-        Column("kind", "category", 2, {"levels": ["plum", "pear"]}),
-        Column("day", "time", 1, {"origin": 18262.0}),
+        PageColumn("size_in_metres"),
+        PageColumn("year", "whole"),
+        PageColumn("kind", "category", 2, {"levels": ["plum", "pear"]}),
+        PageColumn("day", "time", 1, {"origin": 18262.0}),
     ]
     errors = np.where(np.isnan(X), np.nan, np.square(rng.normal(size=X.shape)))
     names = [f"feature {i}" for i in range(5)]
     labels = np.array(["low", "high"])[np.arange(n) % 2]
-    return Report(
+    return make_report(
         *(X, X[:, 1:3], np.nan_to_num(X), errors),
         columns=columns,
         feature_names=names,
@@ -553,7 +555,7 @@ def test_numbers_are_sorted_both_ways_with_what_is_missing_last(rng, opened):
     for direction in ("descending", "ascending"):
         shown = "a => a.map(r => +r.dataset.row)"
         rows = report.page.locator("#table tbody tr").evaluate_all(shown)
-        sizes = made.X[:, 0] * (-1 if direction == "descending" else 1)
+        sizes = made.rows.X[:, 0] * (-1 if direction == "descending" else 1)
         assert rows == np.argsort(sizes, kind="stable")[:50].tolist()
         assert report.page.locator("th.chosen").get_attribute("aria-sort") == direction
         report.page.locator("th.chosen button").click()
@@ -574,7 +576,9 @@ def test_a_year_is_shown_without_a_comma(rng, opened):
 def test_what_the_drawn_units_follow_is_said_in_full(rng, opened):
     X = rng.normal(size=(50, 3))
     names = [f"{'a long name of a column, number ' * 1}{i}" for i in range(3)]
-    report = opened(Report(X, X * [1, -1, 1], X, X**2, feature_names=names), width=390)
+    report = opened(
+        make_report(X, X * [1, -1, 1], X, X**2, feature_names=names), width=390
+    )
     said = report.page.locator("#axes div")
     assert (
         said.all_inner_texts()[0]
@@ -597,7 +601,7 @@ def test_names_break_between_words_only(rng, opened):
         "totalHighCreditLimit",
         "mean.of.fractal.dimension",
     ]
-    page = opened(Report(X, X, X, X**2, feature_names=names), width=390).page
+    page = opened(make_report(X, X, X, X**2, feature_names=names), width=390).page
     broken = page.locator(".bars th bdi, .columns bdi").evaluate_all(
         """all => all.flatMap((name) => [...name.childNodes].filter((node) => {
             const range = document.createRange();
@@ -627,7 +631,7 @@ def test_no_row_of_the_table_has_an_empty_line_on_a_telephone(rng, opened, by):
 
 def test_a_row_that_no_column_makes_odd_says_so(opened):
     X, zeros = np.arange(8.0).reshape(4, 2), np.zeros((4, 2))
-    report = opened(Report(X, X, X, zeros))
+    report = opened(make_report(X, X, X, zeros))
     assert report.column("contributing") == ["no column alone"] * 4
 
 
@@ -650,10 +654,10 @@ def test_a_category_is_one_column_with_its_levels(opened, rng):
     X = np.column_stack([rng.normal(size=30), np.eye(2)[np.arange(30) % 2]])
     made = np.column_stack([X[:, 0], np.tile([0.2, 0.8], (30, 1))])
     columns = [
-        Column("size"),
-        Column("kind", "category", 2, {"levels": ["plum", "pear"]}),
+        PageColumn("size"),
+        PageColumn("kind", "category", 2, {"levels": ["plum", "pear"]}),
     ]
-    page = opened(Report(X, X[:, :2], made, (X - made) ** 2, columns=columns)).page
+    page = opened(make_report(X, X[:, :2], made, (X - made) ** 2, columns=columns)).page
     page.fill("#find", "1")
     page.keyboard.press("Enter")
     lines = page.locator("#row-columns tbody tr").all_inner_texts()
@@ -719,7 +723,7 @@ def test_a_dark_page_is_printed_in_the_colours_of_a_light_one(everything, opened
 
 def test_twenty_labels_differ_in_colour_or_in_shape(arrays, opened):
     labels = [f"label {i:02d}" for i in range(20)] * 4
-    page = opened(Report(**arrays, labels=labels)).page
+    page = opened(make_report(**arrays, labels=labels)).page
     looks = page.locator(".swatch").evaluate_all(
         """all => all.map((e) => [getComputedStyle(e).backgroundColor,
                                   getComputedStyle(e).borderRadius].join())"""
@@ -764,7 +768,7 @@ def luminance(colour):
 def test_nothing_is_wider_than_the_screen(rng, opened, width):
     X = rng.normal(size=(50, 3))
     long = ["x" * 300, "y" * 300, "z" * 300]
-    report = Report(
+    report = make_report(
         *(X, X[:, :2], X, X**2),
         feature_names=long,
         ids=[name + str(i) for i in range(25) for name in long[:2]],
@@ -795,7 +799,7 @@ def test_axe_finds_nothing_that_keeps_people_out(everything, opened, scheme, wid
 
 
 def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
-    page = opened(Report(**arrays), width=375, has_touch=True, is_mobile=True).page
+    page = opened(make_report(**arrays), width=375, has_touch=True, is_mobile=True).page
     active = page.evaluate(
         "Bokeh.documents[0].roots().map(plot => plot.toolbar.active_drag)"
     )
@@ -822,9 +826,9 @@ def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
     ),
 )
 def test_any_table_makes_a_page_without_errors(arrays, opened, change):
-    assert opened(Report(**(arrays | change))).said == []
+    assert opened(make_report(**(arrays | change))).said == []
 
 
 def test_one_row_of_one_column_makes_a_page_without_errors(opened):
     one = np.ones((1, 1))
-    assert opened(Report(one, one, one, one)).said == []
+    assert opened(make_report(one, one, one, one)).said == []

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_tied.report import Column, Report
+from keras_tied.report import PageColumn
 from keras_tied.report._drift import find_drift
 
+from .conftest import make_report
+
 COLUMNS = [
-    *(Column(f"number {i}") for i in range(8)),
-    Column("kind", "category", 3, {"levels": ["a", "b", "c"]}),
-    Column("holed"),
+    *(PageColumn(f"number {i}") for i in range(8)),
+    PageColumn("kind", "category", 3, {"levels": ["a", "b", "c"]}),
+    PageColumn("holed"),
 ]
 
 
@@ -79,7 +81,7 @@ def test_the_probabilities_are_those_of_scipy_times_the_number_of_tests(rng):
 
 
 def test_columns_without_values_and_categories_that_are_rare_do_not_drift(rng):
-    columns = [Column("empty"), Column("kind", "category", 3)]
+    columns = [PageColumn("empty"), PageColumn("kind", "category", 3)]
     X = np.full((50, 4), np.nan)
     X[:, 1:] = np.eye(3)[[0] * 49 + [1]]
     Y = X.copy()
@@ -92,11 +94,11 @@ def test_the_page_names_what_has_drifted_first(rng):
     old, new = make_table(rng), make_table(rng, shift=("number",))
     X, errors = new
     squares = np.tile(errors[:, None], (1, 12))
-    page = Report(
+    page = make_report(
         X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", *old)
     ).to_html()
     assert "1 of 10 columns has drifted since old.csv: number 2." in page
-    again = Report(
+    again = make_report(
         X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", X, errors)
     ).to_html()
     assert "Nothing has drifted since old.csv." in again

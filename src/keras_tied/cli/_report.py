@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, drawing, np, pipeline, tables
+from keras_tied.cli._lazy import Array, np, pipeline, tables
 from keras_tied.cli._lazy import report as pages
-from keras_tied.cli._messages import UsageError, say
+from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, check_output, replace_output
@@ -27,9 +27,6 @@ from keras_tied.cli._rows import (
     take,
 )
 from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
-
-if TYPE_CHECKING:
-    from keras_tied.fitted.value import Fitted
 
 N_WORST = 20  # the oddest rows, which a report always holds
 
@@ -49,19 +46,14 @@ def report(
     safe_csv: SafeCsv = False,
     printing: Printing,
 ) -> None:
-    """Write a page to explore rows, their codes and why they are odd; one file, works offline.
+    """Write a page to explore rows, their codes and why they are odd; it works offline.
 
     Scores, errors and densities are those of all rows. PCA's error on it is that of PCA
     of a sample of 20,000 rows, where there are more.
     """
     check_output(output, ["html"])
-    try:
-        import bokeh  # noqa: F401
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            'a report needs Bokeh and Jinja2; run pip install "keras-tied[report]".'
-        ) from error
+    with report_wrong_use():
+        pages.require_libraries()
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
@@ -72,134 +64,133 @@ def report(
     if against is not None:
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
+    warnings += map(str, fitted_model.find_note([], "table", "warnings"))
     with show_stages("writing the page", quiet):
-        pca_error = (
-            None  # which is not one of squares, as those of the page are, with classes
+        page = pages.Report(
+            fitted_model.fitted_value,
+            _compute_rows(fitted_model, rows, sample, whole),
+            _list_columns(rows),
+            whole,
+            old,
+            _list_changes(rows, doubts),
+            _describe_training(fitted_model, sample),
+            _describe_table(fitted_model, rows, warnings, safe_csv),
+            n_worst=N_WORST,
         )
-        if fitted_model.fitted_value.link is None:
-            from keras_tied.fitted.value import baseline_errors
-
-            _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
-        warnings += map(str, fitted_model.find_note([], "table", "warnings"))
-        warnings = list(dict.fromkeys(warnings))
-        facts = {
-            "old": old,
-            "safe_csv": safe_csv,
-            "pca_error": pca_error,
-            "warnings": warnings,
-            "changed": _list_changes(rows, doubts),
-        }
-        page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    printing.print_result(
-        {"output": str(output)} | (_describe(page, pca_error) if printing.json else {}),
-        f"reported on {format_quantity(whole.n_rows, 'row')} to {output}",
-    )
+    facts = {"output": str(output)}
+    if printing.json:
+        facts |= _describe(page)
+    done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
+    printing.print_result(facts, done)
 
 
 def survey_rows(
     model: Model, rows: pipeline.Scan, quiet: bool
 ) -> tuple[Sample, pages.Whole, pipeline.Doubts]:
-    """Read a sample of rows and the oddest; measure all rows, and tell what is doubtful."""
+    """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
     fitted = model.fitted_value
     sample, doubts = take(rows, quiet)
-    n_rows, tally = rows.source.n_rows, pages.Tally(fitted)
-    places, planes = sample.places, None
-    if len(places) == n_rows:
-        scores, errors = fitted.measure_rows(sample.numbers)
+    tally = pages.Tally(fitted)
+    if len(sample.places) == rows.source.n_rows:
         tally.add(sample.numbers)
-    else:
-        with show_rows("scoring", rows, quiet) as shown_rows:
-            measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
-            measured, _ = pipeline.fold(shown_rows, measure)
-        scores, errors = measured
-        ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
-        planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
-        worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
-        places, count = np.union1d(places, worst), planes.count
-        sample, _ = take(
-            rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some))
-        )
-    n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    whole = pages.Whole(errors, scores, places, tally, n_outstanding, planes)
-    return sample, whole, doubts
+        scores, errors = fitted.measure_rows(sample.numbers)
+        return sample, pages.Whole(errors, scores, sample.places, tally), doubts
+    with show_rows("scoring", rows, quiet) as shown_rows:
+        measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
+        measured, _ = pipeline.fold(shown_rows, measure)
+    scores, errors = measured
+    ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
+    planes = pages.Planes(pages.Rows.compute(fitted, ordinary), _list_columns(rows))
+
+    def count(numbers: Array) -> None:
+        planes.count(pages.Rows.compute(fitted, numbers))
+
+    worst = np.argsort(-scores, kind="stable")[:N_WORST]
+    places = np.union1d(sample.places, worst)
+    sample, _ = take(rows, quiet, places, "drawing", count)
+    return sample, pages.Whole(errors, scores, places, tally, planes), doubts
 
 
-def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array]:
-    """Return rows, their codes as they are drawn, and reconstructions."""
-    code, errors = fitted.transform(numbers), fitted.reconstruction_error(numbers)
-    return numbers, drawing.pair_with_errors(code, errors), fitted.reconstruct(numbers)
+def _compute_rows(
+    model: Model, rows: pipeline.Scan, sample: Sample, whole: pages.Whole
+) -> pages.Rows:
+    return pages.Rows.compute(
+        model.fitted_value,
+        sample.numbers,
+        outlier_scores=whole.scores[whole.places],
+        ids=sample.ids,
+        labels=sample.labels,
+        label_name=rows.label or "label",
+    )
 
 
-def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
-    """Return what a page says, as JSON."""
-    facts = {
-        "rows": page.whole.n_rows,
-        "shown": len(page.X),
-        "error": page.whole.mean_error,
-        "pca_error": pca_error,
-        "kept": page.whole.kept,
-        "standing_out": page.whole.n_outstanding,
-    }
-    if page.old is None:
-        return facts
-    drifts, of_score = page.find_drift()
-    return facts | {
-        "drifted": [drift.name for drift in drifts if drift.has_drifted],
-        "score_drifted": of_score.has_drifted,
-    }
+def _list_columns(rows: pipeline.Scan) -> list[pages.PageColumn]:
+    return [pages.PageColumn.from_table(column) for column in rows.columns.used]
+
+
+def _list_changes(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[pages.Drift]:
+    """Return the columns that had one value in training, or were copies, and changed."""
+    changes = []
+    for name, times in doubts.unseen.counts.items():
+        if name not in rows.columns.names:
+            before = rows.columns.left_out.get(name, "")
+            now = doubts.unseen.describe(name)
+            share = times / rows.source.n_rows
+            changes.append(pages.Drift(name, share, before=before, now=now))
+    return changes
+
+
+def _describe_training(model: Model, sample: Sample) -> pages.Training:
+    fitted = model.fitted_value
+    pca_error = None  # with classes it is not one of squares, as those of the page are
+    if fitted.link is None:
+        from keras_tied.fitted.value import baseline_errors
+
+        _, pca_error = baseline_errors(fitted, sample.numbers)
+    widths = [tuple(width.values()) for width in model.find_widths()]
+    settings = model.contents.settings
+    return pages.Training.of(fitted, settings, pca_error=pca_error, widths=widths)
+
+
+def _describe_table(
+    model: Model, rows: pipeline.Scan, warnings: list[str], safe_csv: bool
+) -> pages.About:
+    from importlib.metadata import version
+
+    left_out = ", ".join(explain_left_out(rows.columns))
+    command = shlex.join(["keras-tied", *sys.argv[1:]])
+    commands = [model.find_note("", "command"), command]
+    versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
+    return pages.About(
+        title=_name_table(rows),
+        warnings=list(dict.fromkeys(warnings)),
+        facts=model.find_facts(),
+        notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
+        command=" && ".join(filter(None, commands)),
+        versions={str(name): str(number) for name, number in versions.items()},
+        safe_csv=safe_csv,
+    )
+
+
+def _name_table(rows: pipeline.Scan) -> str:
+    return Path(rows.source.name).name or rows.source.name
 
 
 def _read_old(
     model: Model, data: str, options: TableOptions, quiet: bool
-) -> tuple[tuple[str, Any, Any], list[str]]:
-    """Read a sample of an older table: its name, its rows, their scores, and what is doubtful."""
+) -> tuple[tuple[str, Array, Array], list[str]]:
+    """Read a sample of an older table: its name, rows and scores, and what is doubtful."""
     try:
         rows = open_rows(model, data, options, None, quiet)
         sample, doubts = take(rows, quiet)
     except tables.TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
-    numbers = sample.numbers
-    scores, _ = model.fitted_value.measure_rows(numbers)
+    scores, _ = model.fitted_value.measure_rows(sample.numbers)
     doubtful = _describe_doubtful(rows, doubts)
     say(*doubtful, quiet=quiet)
-    return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
-
-
-def _make_page(
-    model: Model, rows: pipeline.Scan, sample: Sample, whole: pages.Whole, **facts: Any
-) -> pages.Report:
-    from importlib.metadata import version
-
-    settings, fitted = model.contents.settings, model.fitted_value
-    left_out = ", ".join(explain_left_out(rows.columns))
-    commands = [
-        model.find_note("", "command"),
-        shlex.join(["keras-tied", *sys.argv[1:]]),
-    ]
-    noted = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
-    return pages.Report.from_estimator(
-        fitted,
-        sample.numbers,
-        scores=whole.scores[whole.places],
-        history=drawing.collect_history(settings),
-        model=pages.name_model(fitted, settings.is_pca_),
-        widths=[tuple(width.values()) for width in model.find_widths()],
-        whole=whole,
-        feature_names=rows.columns.features,
-        columns=rows.columns,
-        ids=sample.ids,
-        labels=sample.labels,
-        label_name=rows.label or "label",
-        facts=model.find_facts(),
-        title=Path(rows.source.name).name or rows.source.name,
-        command=" && ".join(filter(None, commands)),
-        versions={str(name): str(what) for name, what in noted.items()},
-        notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
-        n_worst=N_WORST,
-        **facts,
-    )
+    return (_name_table(rows), sample.numbers, scores), doubtful
 
 
 def _describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
@@ -208,16 +199,18 @@ def _describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str
     return [f"{rows.source.name}: {sentence}" for sentence in sentences]
 
 
-def _list_changes(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[pages.Drift]:
-    """Return the columns that had one value in training, or were copies, and are not any more."""
-    n, of_training = rows.source.n_rows, rows.columns.left_out
-    return [
-        pages.Drift(
-            name,
-            times / n,
-            before=of_training.get(name, ""),
-            now=doubts.unseen.describe(name),
-        )
-        for name, times in doubts.unseen.counts.items()
-        if name not in rows.columns.names
-    ]
+def _describe(page: pages.Report) -> dict[str, Any]:
+    """Return what a page says, as JSON."""
+    facts: dict[str, Any] = {
+        "rows": page.whole.n_rows,
+        "shown": len(page.rows.X),
+        "error": page.whole.mean_error,
+        "pca_error": page.training.pca_error,
+        "kept": page.whole.kept,
+        "standing_out": page.whole.n_outstanding,
+    }
+    if page.old is not None:
+        drifts, score = page.find_drift()
+        facts["drifted"] = [drift.name for drift in drifts if drift.has_drifted]
+        facts["score_drifted"] = score.has_drifted
+    return facts

@@ -19,8 +19,4 @@ def __getattr__(name: str) -> Any:
         from keras_tied.fitted.file import load
 
         return load
-    if name == "validate_rows":
-        from keras_tied.estimator._validation import validate_rows
-
-        return validate_rows
     raise AttributeError(f"module 'keras_tied.estimator' has no attribute '{name}'")

@@ -31,6 +31,18 @@ class RowMethods(
 ):
     """What a fitted `TiedAutoencoder` does with rows."""
 
+    def to_numbers(self, X: Any) -> Any:
+        """The numbers that stand for rows: those of a table of numbers as they are.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            An array or a CSR matrix; of a frame with columns of any kind those that its
+            columns become, `(n_samples, n_numbers)`.
+        """
+        return validate_rows(self, X)
+
     @map_collections
     def transform(self, X: Any) -> Array:
         """Encode rows.

@@ -1,8 +1,20 @@
-"""`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
+"""`Report`: the rows of a table, their code and reconstruction, as one HTML page."""
 
-from keras_tied.report._columns import Column
+from keras_tied.report._columns import PageColumn
 from keras_tied.report._drift import Drift
-from keras_tied.report._report import Report, name_model
+from keras_tied.report._report import About, Report, Training, require_libraries
+from keras_tied.report._rows import Rows
 from keras_tied.report._whole import Planes, Tally, Whole
 
-__all__ = ["Column", "Drift", "Planes", "Report", "Tally", "Whole", "name_model"]
+__all__ = [
+    "About",
+    "Drift",
+    "PageColumn",
+    "Planes",
+    "Report",
+    "Rows",
+    "Tally",
+    "Training",
+    "Whole",
+    "require_libraries",
+]

@@ -8,12 +8,11 @@ from numpy.typing import ArrayLike
 
 from keras_tied._text import format_number, format_share
 from keras_tied._types import Array
-from keras_tied.report._columns import Column, format_typical, slice_columns
+from keras_tied.report._columns import PageColumn, format_typical, slice_columns
 
-ALARM = 0.01  # the probability that anything is said to have drifted where nothing has
-FEWEST_EXPECTED = (
-    5.0  # categories that are rarer than this are tested together (Cochran's rule)
-)
+ALARM = 0.01  # the probability that anything is named where nothing has drifted
+# Categories that are rarer than this are tested together (Cochran's rule).
+FEWEST_EXPECTED = 5.0
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,11 @@ class Drift:
     """How far a column, or the score, has drifted."""
 
     name: str
+    # The share of the rows that lie elsewhere: the largest difference of the two
+    # distribution functions, or half the sum of the differences of categories' shares.
     moved: float
-    """The share of the rows that lie elsewhere: the largest difference of the two distribution
-    functions, or half the sum of the differences of the categories' shares."""
-    p: float = 0.0  # the probability of as much where nothing has drifted, corrected for all tests
+    # The probability of as much where nothing has drifted, corrected for all tests.
+    p: float = 0.0
     by_missing: bool = False  # whether most of it is in how many values are missing
     before: str = ""  # the typical value
     now: str = ""
@@ -37,7 +37,7 @@ class Drift:
 
 
 def find_drift(
-    columns: Sequence[Column],
+    columns: Sequence[PageColumn],
     old: Array,
     new: Array,
     old_scores: Array,
@@ -46,71 +46,75 @@ def find_drift(
     """Return the columns, those that have drifted first and most first, and the score.
 
     Each is tested alone: numbers as Kolmogorov and Smirnov, categories and what is
-    missing as
-    Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those
-    of all columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS
-    2019.
+    missing as Pearson do, with Holm's correction (1979). Such tests detect shifts as
+    well as those of all columns together: Rabanser, Günnemann and Lipton, "Failing
+    loudly", NeurIPS 2019.
     """
-    before, now = (
-        format_number(float(np.nanmedian(s))) for s in (old_scores, new_scores)
-    )
+    medians = [float(np.nanmedian(scores)) for scores in (old_scores, new_scores)]
+    before, now = map(format_number, medians)
     moved, p = _compare_numbers(old_scores, new_scores)
     tests = [Drift("outlier score", moved, p, before=before, now=now)]
     for column, part in zip(columns, slice_columns(columns), strict=True):
-        missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
-        a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
-        if column.kind == "category":
-            levels = [rows.argmax(axis=1) for rows in (a, b)]
-            moved, p = _compare_counts(levels, column.n_features)
-        else:
-            moved, p = _compare_numbers(a[:, 0], b[:, 0])
-        shares = [no.mean() for no in missing]
-        before, now = format_typical(column, a), format_typical(column, b)
-        lacking = " → ".join(map(format_share, shares)) if any(shares) else ""
-        drift = Drift(column.name, moved, p, False, before, now, lacking)
-        moved, p = _compare_counts(missing, 2)
-        tests += [replace(drift, moved=moved, p=p, by_missing=True), drift]
+        tests += _compare_column(column, old[:, part], new[:, part])
     corrected = _correct([test.p for test in tests])
-    of_score, *drifts = (
-        replace(test, p=p) for test, p in zip(tests, corrected, strict=True)
-    )
-    pairs = zip(
-        drifts[::2], drifts[1::2], strict=True
-    )  # what is missing, and what is there
-    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
-    return (
-        sorted(strongest, key=lambda drift: (not drift.has_drifted, -drift.moved)),
-        of_score,
-    )
+    tests = [replace(test, p=p) for test, p in zip(tests, corrected, strict=True)]
+    score, *drifts = tests
+    # Of each column there are two tests: what is missing, and what is there.
+    drifts = [
+        min(pair, key=lambda drift: (drift.p, -drift.moved))
+        for pair in zip(drifts[::2], drifts[1::2], strict=True)
+    ]
+    drifts.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
+    return drifts, score
 
 
-def _compare_numbers(a: Array, b: Array) -> tuple[float, float]:
+def _compare_column(column: PageColumn, old: Array, new: Array) -> list[Drift]:
+    """Return how far a column, (n, its features), has drifted by gaps, and by values."""
+    missing = [np.isnan(rows).any(axis=1) for rows in (old, new)]
+    old, new = old[~missing[0]], new[~missing[1]]
+    if column.kind == "category":
+        levels = [rows.argmax(axis=1) for rows in (old, new)]
+        moved, p = _compare_counts(levels, column.n_features)
+    else:
+        moved, p = _compare_numbers(old[:, 0], new[:, 0])
+    before, now = format_typical(column, old), format_typical(column, new)
+    shares = [is_gap.mean() for is_gap in missing]
+    gaps = " → ".join(map(format_share, shares)) if any(shares) else ""
+    by_value = Drift(column.name, moved, p, False, before, now, gaps)
+    moved, p = _compare_counts(missing, 2)
+    return [replace(by_value, moved=moved, p=p, by_missing=True), by_value]
+
+
+def _compare_numbers(old: Array, new: Array) -> tuple[float, float]:
     """Return how far numbers have moved, and the probability of it by chance."""
-    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
-    if not (len(a) and len(b)):
+    old, new = old[np.isfinite(old)], new[np.isfinite(new)]
+    if not (len(old) and len(new)):
         return 0.0, 1.0
     from scipy.stats import ks_2samp
 
-    result = ks_2samp(a, b, method="asymp")
+    result = ks_2samp(old, new, method="asymp")
     return float(result.statistic), float(result.pvalue)
 
 
 def _compare_counts(
     categories: Sequence[ArrayLike], n_categories: int
 ) -> tuple[float, float]:
-    """Return how far the shares of categories have moved, and the probability of it by chance."""
+    """Return how far the shares of categories have moved, and its probability."""
+    # Both are counted: (2, n_categories).
     table = np.stack([np.bincount(each, minlength=n_categories) for each in categories])
     n = table.sum(axis=1, keepdims=True)
     if not n.all():
         return 0.0, 1.0
     from scipy.stats import chi2_contingency
 
-    moved = float(np.abs(np.subtract(*(table / n))).sum() / 2)
-    rare = table.sum(axis=0) * n.min() / n.sum() < FEWEST_EXPECTED
+    before, now = table / n
+    moved = float(np.abs(before - now).sum() / 2)
+    share = n.min() / n.sum()  # of the smaller table
+    rare = table.sum(axis=0) * share < FEWEST_EXPECTED
     if rare.any():
         table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
     table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2 or table.sum(axis=0).min() * n.min() / n.sum() < 1:
+    if table.shape[1] < 2 or table.sum(axis=0).min() * share < 1:
         return moved, 1.0
     return moved, float(chi2_contingency(table, correction=False).pvalue)
 
@@ -118,7 +122,8 @@ def _compare_counts(
 def _correct(p: ArrayLike) -> list[float]:
     """Return Holm's corrected probabilities."""
     values = np.asarray(p)
-    order, corrected = np.argsort(values), np.empty(len(values))
+    order = np.argsort(values)
     steps = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return corrected.tolist()

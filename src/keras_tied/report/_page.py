@@ -1,10 +1,12 @@
 """The page of a report: the template escapes texts; as JSON, they become text nodes."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.palettes import Viridis256
@@ -13,12 +15,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from keras_tied import _text, drawing
+from keras_tied import drawing
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
-from keras_tied._text import format_number, format_quantity, format_share, format_value
+from keras_tied._text import (
+    describe_rarity,
+    format_number,
+    format_quantity,
+    format_rarity,
+    format_share,
+    format_value,
+)
 from keras_tied._types import Array
 from keras_tied.fitted.value import Fitted
-from keras_tied.report import _columns
+from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
 from keras_tied.report._figures import (
     draw_errors,
     draw_losses,
@@ -27,32 +36,30 @@ from keras_tied.report._figures import (
     to_json,
 )
 from keras_tied.report._histograms import draw_histograms
-from keras_tied.report._report import Report
+from keras_tied.report._rows import Rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
+if TYPE_CHECKING:
+    from keras_tied.report._report import Report
+
 FOLDER = resources.files(__package__) / "page"
-MOST_NUMBERS = (
-    180_000  # of the drawn rows: given and expected in their columns, and shares
-)
+# Of the drawn rows: given and expected in their columns, and shares.
+MOST_NUMBERS = 180_000
+FEWEST_POINTS = 200  # that are drawn, of however many columns
 N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
-SCRIPTS = (  # in the order that they are loaded
-    *(
-        "data",
-        "format",
-        "marks",
-        "decoder",
-        "colours",
-        "plots",
-        "toolbar",
-        "row",
-        "table",
-    ),
-    *("units", "download", "link", "page"),
-)
+# In the order that they are loaded.
+SCRIPTS = (
+    "data format marks decoder colours plots toolbar row table units download link page"
+).split()
 MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}  # too dark for a dark page
+
+
+def _lighten(colours: tuple[str, ...]) -> list[str]:
+    return [_LIGHTER.get(colour, colour) for colour in colours]
+
 
 PALETTES = {  # each on a light page and on a dark one
     # The ends that fade into the page are left out, and the largest number stands out
@@ -63,10 +70,7 @@ PALETTES = {  # each on a light page and on a dark one
         ["#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a"],
     ],
     "groups": [
-        [
-            [*drawing.palette(n)],
-            [_LIGHTER.get(colour, colour) for colour in drawing.palette(n)],
-        ]
+        [drawing.palette(n), _lighten(drawing.palette(n))]
         for n in range(drawing.MOST_COLOURS + 1)
     ],
     # Of rows without a label, or whose label is one of too many.
@@ -74,66 +78,71 @@ PALETTES = {  # each on a light page and on a dark one
 }
 
 
-def render_html(report: Report) -> str:
+def render(report: Report) -> str:
     """Return the whole page."""
-    whole, ordinary = report.whole, ~report.is_far
-    rows, worst = _choose_rows(report)
-    correlations = _columns.correlate(report.X[ordinary], report.code[ordinary])
-    units = _columns.describe_units(report.columns, correlations)
-    axes = [
-        _columns.name_axis(i, report.columns, drivers)
-        for i, drivers in enumerate(units)
-    ]
-    planes = _fit_planes(report, len(rows))
-    bars, data = rank_columns(report), _describe_rows(report, rows, worst)
-    views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
-    data |= {"units": units, "axes": axes, "views": views}
-    known_widths = [width for width in report.widths if not np.isnan(width[3])]
-    loader = PackageLoader("keras_tied.report", "page")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    filters = {
+    places, worst = _choose_rows(report)
+    planes = _fit_planes(report, len(places))
+    figures = _draw(report, planes, places, worst)
+    data = _describe_rows(report, places, worst) | _describe_units(report)
+    data["views"] = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
+    bars = rank_columns(report)
+    known_widths = [width for width in report.training.widths if not np.isnan(width[3])]
+    bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
+    ours = [(FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
+    scripts = [*bokeh, *ours]
+    return (
+        _make_environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            whole=report.whole,
+            policy=_make_policy(scripts),
+            style=Markup((FOLDER / "page.css").read_text("utf-8")),
+            scripts=[Markup(script) for script in scripts],
+            figures=_embed_json(figures),
+            rows=_embed_json(json.dumps(data)),
+            histograms=draw_histograms(report),
+            sentences=summarize(report, bars, int(places[worst[0]])),
+            shift=describe_shift(report),
+            n_drawn=len(places),
+            n_worst=len(worst),
+            curves=_select_curves(report),
+            best_width=min(known_widths, key=lambda width: width[3], default=None),
+            bars=bars,
+            has_decoder=data["decoder"] is not None,
+            most_weights=MOST_WEIGHTS,
+            n_bars=N_BARS,
+        )
+    )
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("keras_tied.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
         "text": format_value,
         "number": format_number,
         "quantity": format_quantity,
+        "count": "{:,}".format,
+        "share": format_share,
     }
-    environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
-    bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    scripts = [
-        *bokeh,
-        *((FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
-    ]
-    return environment.get_template("page.html").render(
-        report=report,
-        whole=whole,
-        policy=_make_policy(scripts),
-        style=Markup((FOLDER / "page.css").read_text("utf-8")),
-        scripts=[Markup(script) for script in scripts],
-        figures=_embed_json(_draw(report, planes, rows, worst)),
-        rows=_embed_json(json.dumps(data)),
-        histograms=draw_histograms(report),
-        sentences=summarize(report, bars, int(rows[worst[0]])),
-        shift=describe_shift(report),
-        n_drawn=len(rows),
-        n_worst=len(worst),
-        curves=_select_curves(report),
-        best_width=min(known_widths, key=lambda width: width[3], default=None),
-        bars=bars,
-        has_decoder=data["decoder"] is not None,
-        most_weights=MOST_WEIGHTS,
-        n_bars=N_BARS,
-    )
+    return environment
 
 
 def _make_policy(scripts: list[str]) -> str:
     """Return the policy that allows these scripts, and loads nothing."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests
-    )
+    hashes = []
+    for script in scripts:
+        digest = hashlib.sha256(script.encode()).digest()
+        hashes.append(f"'sha256-{base64.b64encode(digest).decode()}'")
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline';"
+        " img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -145,121 +154,118 @@ def _embed_json(text: str) -> Markup:
 
 
 def _choose_rows(report: Report) -> tuple[Array, Array]:
-    """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
-    n = len(report.X)
-    most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
+    """Choose the rows to draw, in order, and the oddest of them, the oddest first."""
+    n, n_features = report.rows.X.shape
+    most = max(FEWEST_POINTS, MOST_NUMBERS // (3 * n_features))
+    most = min(report.most_points, most)
     if report.whole.n_rows > most:
         most = min(most, drawing.DENSE_POINTS)
-    order = np.argsort(-np.nan_to_num(report.scores, nan=-1.0), kind="stable")
-    worst, rows = order[: report.n_worst], np.arange(n)
+    scores = np.nan_to_num(report.rows.scores, nan=-1.0)
+    order = np.argsort(-scores, kind="stable")
+    worst, others = order[: report.n_worst], order[report.n_worst :]
+    places = np.arange(n)
     if n > most:
-        rng = np.random.default_rng(report.random_state)
-        others = rng.permutation(order[report.n_worst :])
-        rows = np.sort(np.concatenate([worst, others[: max(0, most - len(worst))]]))
-    return rows, np.searchsorted(rows, worst)
+        n_others = max(0, most - len(worst))
+        others = np.random.default_rng(0).permutation(others)[:n_others]
+        places = np.sort(np.concatenate([worst, others]))
+    return places, np.searchsorted(places, worst)
 
 
 def _fit_planes(report: Report, n_drawn: int) -> Planes:
-    """Return the planes of the panels, with all rows counted if they are not all drawn."""
+    """Return the planes of the panels, with all rows counted if some are not drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
-    parts = (
-        report.X,
-        drawing.pair_with_errors(report.code, report.errors),
-        report.reconstruction,
-    )
-    X, code, reconstruction = (part[~report.is_far] for part in parts)
-    planes = Planes(
-        X, code, reconstruction, [format_value(name) for name in report.feature_names]
-    )
+    planes = Planes(report.rows.take(~report.is_far), report.columns)
     if report.whole.n_rows > n_drawn:
-        planes.count(*parts)
+        planes.count(report.rows)
     return planes
 
 
-def _draw(report: Report, planes: Planes, rows: Array, worst: Array) -> str:
+def _draw(report: Report, planes: Planes, places: Array, worst: Array) -> str:
     """Return the figures as JSON."""
-    whole, curves = report.whole, _select_curves(report)
-    code = drawing.pair_with_errors(report.code, report.errors)
-    points = planes.project(report.X, code, report.reconstruction)
-    titles = dict.fromkeys(points, planes.plane.names)
-    titles["code"] = "unit 1", "unit 2" if report.code.shape[1] > 1 else "error"
+    whole, training, curves = report.whole, report.training, _select_curves(report)
+    n_units = report.rows.code.shape[1]
+    points = planes.project(report.rows.take(places))
+    axes = dict.fromkeys(points, planes.plane.names)
+    axes["code"] = "unit 1", "unit 2" if n_units > 1 else "error"
+    is_dense = whole.n_rows > len(places)
+    rings = worst[: whole.n_outstanding].tolist()
+    plots = draw_panels(planes, points, axes, is_dense, rings)
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
-    pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    drawn, rings = (
-        {name: of[rows] for name, of in points.items()},
-        worst[: whole.n_outstanding],
-    )
-    plots = draw_panels(planes, drawn, titles, whole.n_rows > len(rows), rings.tolist())
+    pca = {} if training.pca_error is None else {"pca": float(training.pca_error)}
     plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
     if curves:
         plots.append(draw_losses(curves, pca))
-    if report.widths:
-        plots.append(draw_widths(report.widths, report.code.shape[1]))
+    if training.widths:
+        widths = [width[:4] for width in training.widths]
+        plots.append(draw_widths(widths, n_units))
     return to_json(plots)
 
 
 def _select_curves(report: Report) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
-    names = {"training": "loss", "validation": "val_loss"}
-    curves = {
-        name: list(map(float, report.history.get(key, ())))
-        for name, key in names.items()
-    }
-    return {
-        name: losses for name, losses in curves.items() if np.isfinite(losses).any()
-    }
+    curves = {}
+    for name, key in {"training": "loss", "validation": "val_loss"}.items():
+        losses = list(map(float, report.training.history.get(key, ())))
+        if np.isfinite(losses).any():
+            curves[name] = losses
+    return curves
 
 
-def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
-    """Return the data of the drawn rows, of which `worst` are the oddest, the oddest first."""
-    whole, scores = report.whole, report.scores[rows]
-    shares, expected, rarity = report.explain(rows)
+def _describe_units(report: Report) -> dict[str, Any]:
+    """Return which columns the units of the code follow, and what their axes say."""
+    ordinary = report.rows.take(~report.is_far)
+    correlations = correlate(ordinary.X, ordinary.code)
+    units = describe_units(report.columns, correlations)
+    axes = [
+        name_axis(unit, report.columns, drivers) for unit, drivers in enumerate(units)
+    ]
+    return {"units": units, "axes": axes}
+
+
+def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]:
+    """Return the data of the drawn rows, of which `worst` are the oddest."""
+    whole, fitted = report.whole, report.fitted
+    rows, numbers = report.rows.take(places), whole.places[places] + 1
+    shares, expected, rarity = report.explain(places)
     one_in, rarities = None, {}
-    if explainer := report.explainer:
-        most = explainer.largest_rarity
-        one_in = [
-            _text.format_rarity(n, most) for n in explainer.find_rarity(scores).tolist()
-        ]
-        rarities = {text: _text.describe_rarity(text) for text in one_in}
+    if fitted is not None:
+        most = fitted.largest_rarity
+        rarest = fitted.find_rarity(rows.scores).tolist()
+        one_in = [format_rarity(n, most) for n in rarest]
+        rarities = {text: describe_rarity(text) for text in one_in}
+    labels, colour_by = _describe_labels(report.rows, places)
+    if rows.ids is None:
+        ids = [f"{number:,}" for number in numbers]
+    else:
+        ids = [format_value(name) for name in rows.ids.tolist()]
     return {
-        "ids": (
-            [f"{row + 1:,}" for row in whole.places[rows]]
-            if report.ids is None
-            else [format_value(name) for name in report.ids[rows].tolist()]
-        ),
-        "places": (whole.places[rows] + 1).tolist(),
+        "ids": ids,
+        "places": numbers.tolist(),
         "n_all": whole.n_rows,
-        "ranks": whole.ranks[rows].tolist(),
-        "labels": (
-            None
-            if report.labels is None
-            else [
-                "" if x is None or x != x else format_value(x)
-                for x in report.labels[rows].tolist()
-            ]
-        ),
-        "errors": _round(report.errors[rows]),
-        "scores": _round(scores),
+        "ranks": whole.ranks[places].tolist(),
+        "labels": labels,
+        "errors": _round(rows.errors),
+        "scores": _round(rows.scores),
         "one_in": one_in,
         "rarities": rarities,
         "main_share": MAIN_SHARE,
         "contradiction": CONTRADICTION,
-        "is_far": report.is_far[rows].tolist(),
+        "is_far": report.is_far[places].tolist(),
         "is_mended": (rarity < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
-        "columns": _columns.describe_columns(report.columns),
-        "X": _encode(report.X[rows]),
+        "columns": [column.to_json() for column in report.columns],
+        "X": _encode(rows.X),
         "expected": _encode(expected),
         "shares": _encode(shares),
-        "codes": _encode(report.code[rows]),
-        "n_units": report.code.shape[1],
+        "codes": _encode(rows.code),
+        "n_units": rows.code.shape[1],
         "worst": worst.tolist(),
-        "colour_by": _describe_labels(report, rows),
+        "colour_by": colour_by,
         "palettes": PALETTES,
-        "decoder": _describe_decoder(report.fitted),
-        "safe_csv": report.safe_csv,
-        "file": format_value(report.title, _columns.LONGEST),
+        "decoder": _describe_decoder(fitted),
+        "safe_csv": report.about.safe_csv,
+        "file": format_value(report.about.title, LONGEST),
     }
 
 
@@ -267,46 +273,54 @@ def _round(numbers: Array) -> list[float | None]:
     return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
 
 
-def _describe_labels(report: Report, rows: Array) -> dict[str, Any] | None:
-    """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
-    if report.labels is None:
-        return None
-    labels = drawing.classify_labels(report.labels)
-    return {
-        "name": format_value(report.label_name),
-        "values": [None if x != x else x for x in labels.values[rows].tolist()],
+def _describe_labels(
+    rows: Rows, places: Array
+) -> tuple[list[str] | None, dict[str, Any] | None]:
+    """Return the labels of the drawn rows, and what colours they give them."""
+    if rows.labels is None:
+        return None, None
+    labels = drawing.classify_labels(rows.labels)
+    texts = [
+        "" if label is None or label != label else format_value(label)
+        for label in rows.labels[places].tolist()
+    ]
+    values = labels.values[places].tolist()
+    return texts, {
+        "name": format_value(rows.label_name),
+        "values": [None if value != value else value for value in values],
         "groups": labels.groups,
         "n_coloured": labels.n_coloured,
     }
 
 
-def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
-    """Return the arrays that decode a code, and how; None if the network is not dense or large."""
+def _describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
+    """Return what decodes a code; None if the network is not dense, or large."""
     network: Any = fitted and fitted.network
-    if (
-        fitted is None
-        or not hasattr(network, "kernels")
-        or network.n_parameters > MOST_WEIGHTS
-    ):
+    is_dense = hasattr(network, "kernels")
+    if fitted is None or not is_dense or network.n_parameters > MOST_WEIGHTS:
         return None
     scaling, link = fitted.preprocessing.scaling, fitted.link
-    of_link = (*link.logits, link.mixtures, link.frequencies) if link else ()
-    return {
+    decoder: dict[str, Any] = {
         "sizes": network.layer_sizes,
         "activation": network.activation,
         "linear_units": network.linear_units,
-        "kernels": [_encode(kernel) for kernel in network.kernels],
-        "biases": [_encode(bias) for bias in network.decoder_biases],
-        "gains": [_encode(gain) for gain in network.gains],
-        "scale": [float(number) for number in scaling.scale],
-        "shift": [float(number) for number in scaling.shift],
-        "parts": [[int(of.start), int(of.stop)] for of in link.parts] if link else [],
-        "link": [of.tolist() for of in of_link],
+        "kernels": list(map(_encode, network.kernels)),
+        "biases": list(map(_encode, network.decoder_biases)),
+        "gains": list(map(_encode, network.gains)),
+        "scale": scaling.scale.tolist(),
+        "shift": scaling.shift.tolist(),
+        "parts": [],
+        "link": [],
     }
+    if link is not None:
+        arrays = *link.logits, link.mixtures, link.frequencies
+        decoder["parts"] = [[int(part.start), int(part.stop)] for part in link.parts]
+        decoder["link"] = [array.tolist() for array in arrays]
+    return decoder
 
 
 def _encode(values: ArrayLike) -> str:
     """Return numbers as base64 of single precision, little-endian, row by row."""
     # What is too large for it, or for a sum of many, becomes the largest that is not.
-    within = np.clip(values, -LARGEST, LARGEST).astype("<f4")
-    return base64.b64encode(np.ascontiguousarray(within).tobytes()).decode()
+    numbers = np.clip(values, -LARGEST, LARGEST).astype("<f4")
+    return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

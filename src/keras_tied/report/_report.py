@@ -1,10 +1,12 @@
-"""`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
+"""`Report`: what a page says of the rows of a table, and the page."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,15 +15,77 @@ from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import Column, slice_columns, sum_columns
+from keras_tied.report._columns import PageColumn, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._kinds import list_columns
-from keras_tied.report._whole import Tally, Whole
-
-if TYPE_CHECKING:
-    from keras_tied.columns import Columns
+from keras_tied.report._rows import Rows, check_table, check_vector
+from keras_tied.report._whole import Whole
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """How a model was trained, and what its errors are compared with.
+
+    Args:
+        model: what it is, such as "PCA".
+        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch.
+        pca_error: the mean error of PCA with as many components. Defaults to none.
+        widths: what `keras_tied.comparison.compare_widths` has measured.
+
+    Raises:
+        ValueError: where `widths` is incomplete.
+    """
+
+    model: str = "an autoencoder"
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    pca_error: float | None = None
+    widths: Sequence[Sequence[Any]] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(width) < 4 for width in self.widths):
+            raise ValueError(
+                "widths has an entry of fewer than 4 numbers; give a number of"
+                " components and three errors in each, as"
+                " keras_tied.comparison.compare_widths does."
+            )
+
+    @classmethod
+    def of(cls, fitted: Fitted, estimator: Any, **facts: Any) -> Self:
+        """Describe a fitted value; `estimator` tells its losses, and whether it is PCA."""
+        sizes = fitted.network.layer_sizes
+        if getattr(estimator, "is_pca_", False):
+            model = f"PCA with {format_quantity(sizes[-1], 'component')}"
+        else:
+            units = " → ".join(f"{size:,}" for size in sizes)
+            model = f"a network of {units} units with tied weights"
+        return cls(model, collect_history(estimator), **facts)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page tells of the table, and of how it was made itself.
+
+    Args:
+        title: the heading, such as the name of the file.
+        warnings: sentences on what to look at in the table.
+        facts: of the columns that the model was fitted to, such as
+            `keras_tied.columns.Fact`.
+        notes: sentences on what was left out, and why.
+        command: what made the page. Defaults to none.
+        versions: those of its libraries, by name.
+        safe_csv: whether downloaded rows have a `'` before text that a spreadsheet
+            would run.
+    """
+
+    title: str = "Autoencoder"
+    warnings: Sequence[str] = ()
+    facts: Sequence[Any] = ()
+    notes: Sequence[str] = ()
+    command: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    safe_csv: bool = False
+
+
+@dataclass(eq=False)
 class Report:
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
@@ -29,161 +93,78 @@ class Report:
     which column is hardest to reconstruct; it draws the code, the errors and each
     column, and explains a row or a unit of the code that is chosen. Many rows are drawn
     as a density, with the oddest and a random sample as points. The page is one file,
-    loads nothing, and shows texts as plain text.
+    loads nothing, and shows texts as plain text. Of more than two features the first
+    two principal components of the standardised columns are drawn, and of a code two
+    units, or one and the error.
 
     Args:
-        X: (n, features) the rows, NaN where a value is missing. Of more than two
-            features the first two principal components of the standardised columns are
-            drawn.
-        code: (n, components) their code, of which two units are drawn, or one and the
-            error.
-        reconstruction: (n, features) the reconstructed rows.
-        feature_errors: (n, features) the squared error of each value, NaN where one is
-            missing; the error of a row is their mean.
-        scores: (n,) the outlier scores, from 0 on, which ranks follow. Defaults to the
-            errors.
-        feature_names: a name for each feature. Defaults to "column 1", ...
-        columns: the columns that features belong to, in order, also as
-            `keras_tied.columns.Columns`. Defaults to one for each feature.
-        ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
-        labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the
-            score.
-        label_name: the name of the labels. Defaults to "label".
-        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults
-            to none.
-        pca_error: the mean error of PCA with as many components, to compare with.
-            Defaults to none.
-        model: what the model is, such as "PCA". Defaults to "an autoencoder".
-        widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to
-            none.
-        fitted: explains rows and decodes a code, as `from_estimator` gives it. Else
-            errors explain.
-        whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
+        fitted: explains rows and decodes a code, or None for another model: then errors
+            explain.
+        rows: the rows, and what the model makes of them.
+        columns: the columns that the features of the rows belong to, in order.
+        all_rows: facts of all rows, where `rows` are some of them. Defaults to those of
+            `rows`.
         old: the name, the rows and the outlier scores of an older table, to tell what
-            has drifted.
+            has drifted. Defaults to none.
         changed: columns that had one value in training, and have others now: they have
             drifted.
-        facts: of the columns that the model was fitted to, such as
-            `keras_tied.columns.Fact`.
-        warnings: sentences on what to look at in the table.
-        title: the page's heading, such as the name of the file. Defaults to
-            "Autoencoder".
-        command, versions: what made the page, and the versions of its libraries, by
-            name.
-        notes: sentences on what was left out, and why.
-        safe_csv: whether downloaded rows have a `'` before text that a spreadsheet
-            would run.
+        training: how the model was trained.
+        about: the title of the page, and what it tells of the table.
         most_points: rows that are drawn at most; fewer of many columns, or with a
             density.
         n_worst: rows that the table begins with, the oddest ones.
-        random_state: seed of the sample.
 
     Raises:
-        ValueError: where the arrays do not fit, hold infinities, or have no rows.
+            ValueError: where the columns or the older table do not fit the rows.
 
     Examples:
-        >>> import numpy as np
-        >>> from keras_tied.report import Report
-        >>> rng = np.random.default_rng(0)
-        >>> X = rng.normal(size=(30, 4))
-        >>> report = Report(X, X[:, :2], 0.9 * X, (0.1 * X) ** 2, title="rows.csv")
-        >>> "<h1>rows.csv</h1>" in report.to_html()
-        True
+            >>> import numpy as np
+            >>> from keras_tied.report import About, PageColumn, Report, Rows
+            >>> X = np.random.default_rng(0).normal(size=(30, 2))
+            >>> rows = Rows(X, X, 0.9 * X, (0.1 * X) ** 2)
+            >>> columns = [PageColumn("width"), PageColumn("height")]
+            >>> report = Report(None, rows, columns, about=About("rows.csv"))
+            >>> "<h1>rows.csv</h1>" in report.to_html()
+            True
     """
 
-    def __init__(
-        self,
-        X: ArrayLike,
-        code: ArrayLike,
-        reconstruction: ArrayLike,
-        feature_errors: ArrayLike,
+    fitted: Fitted | None
+    rows: Rows
+    columns: Sequence[PageColumn]
+    all_rows: Whole | None = None
+    old: tuple[str, Array, Array] | None = None
+    changed: Sequence[Drift] = ()
+    training: Training = field(default_factory=Training)
+    about: About = field(default_factory=About)
+    most_points: int = 5000
+    n_worst: int = 20
+
+    def __post_init__(self) -> None:
+        n_features = self.rows.X.shape[1]
+        total = sum(column.n_features for column in self.columns)
+        if total != n_features:
+            raise ValueError(
+                f"columns have {total} features in all; give columns of {n_features}."
+            )
+        if self.old is not None:
+            name, rows, scores = self.old
+            rows = check_table(rows, "the rows of old", n_columns=n_features)
+            scores = check_vector(scores, "the scores of old", len(rows))
+            self.old = name, rows, scores.astype(np.float64)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
         *,
-        scores: ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
-        columns: Sequence[Column] | Columns | None = None,
         ids: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         label_name: str = "label",
-        history: Mapping[str, Sequence[float]] | None = None,
-        pca_error: float | None = None,
-        model: str = "an autoencoder",
-        widths: Sequence[tuple[Any, ...]] = (),
-        fitted: Fitted | None = None,
-        whole: Whole | None = None,
-        old: tuple[str, ArrayLike, ArrayLike] | None = None,
-        changed: Sequence[Drift] = (),
-        facts: Sequence[Any] = (),
-        warnings: Sequence[str] = (),
         title: str = "Autoencoder",
-        command: str | None = None,
-        versions: Mapping[str, str] | None = None,
-        notes: Sequence[str] = (),
-        safe_csv: bool = False,
-        most_points: int = 5000,
-        n_worst: int = 20,
-        random_state: int = 0,
-    ) -> None:
-        self.X = _check_table(X, "X")
-        n, n_features = self.X.shape
-        self.code: Array = _check_table(code, "code", n)
-        self.reconstruction: Array = _check_table(
-            reconstruction, "reconstruction", n, n_features
-        )
-        self.feature_errors: Array = _check_table(
-            feature_errors, "feature_errors", n, n_features
-        )
-        scores = self.errors if scores is None else _check_column(scores, "scores", n)
-        self.scores: Array = scores.astype(np.float64)
-        if feature_names is None:
-            feature_names = [f"column {i + 1}" for i in range(n_features)]
-        self.feature_names: Array = _check_column(
-            feature_names, "feature_names", n_features, "column"
-        )
-        if columns is None:
-            columns = [Column(str(name)) for name in self.feature_names]
-        self.columns: Sequence[Column] = list_columns(columns)
-        if (held := sum(column.n_features for column in self.columns)) != n_features:
-            raise ValueError(
-                f"columns have {held} features in all; give columns of {n_features}."
-            )
-        self.ids: Array | None = None if ids is None else _check_column(ids, "ids", n)
-        self.labels: Array | None = (
-            None if labels is None else _check_column(labels, "labels", n)
-        )
-        self.label_name = label_name
-        self.history: dict[str, list[float]] = {
-            key: list(losses) for key, losses in (history or {}).items()
-        }
-        self.pca_error: float | None = pca_error
-        self.widths: list[tuple[Any, ...]] = [tuple(width[:4]) for width in widths]
-        if any(len(width) < 4 for width in self.widths):
-            raise ValueError(
-                "widths has an entry of fewer than 4 numbers; give a number of"
-                " components and three errors in each, as"
-                " keras_tied.comparison.compare_widths does."
-            )
-        self.title: str = title
-        self.command: str | None = command
-        self.versions: Mapping[str, str] = versions or {}
-        self.notes: Sequence[str] = notes
-        self.facts: Sequence[Any] = facts
-        self.warnings: Sequence[str] = warnings
-        self.model: str = model
-        self.fitted: Fitted | None = fitted
-        self.safe_csv: bool = safe_csv
-        self.changed: Sequence[Drift] = changed
-        self.old: tuple[str, Array, Array] | None = None
-        if old is not None:
-            rows = _check_table(old[1], "the rows of old", n_columns=n_features)
-            old_scores = _check_column(old[2], "the scores of old", len(rows))
-            self.old = old[0], rows, old_scores.astype(np.float64)
-        self.whole: Whole = whole or self._measure()
-        self.most_points: int = most_points
-        self.n_worst: int = n_worst
-        self.random_state: int = random_state
-
-    @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, **kwargs: Any) -> Self:
+        **facts: Any,
+    ) -> Self:
         """Make a report on some rows and a fitted estimator.
 
         Args:
@@ -191,8 +172,13 @@ class Report:
             X: (n, features) the rows: an array, or a data frame whose column names are
                 used; one with columns of any kind, if the estimator was fitted to such
                 a frame.
-            **kwargs: the other arguments of `Report`, instead of what the estimator
-                gives.
+            feature_names: a name for each feature. Defaults to those of the estimator,
+                or "column 1", ...
+            ids: (n,) the names of the rows. Defaults to their numbers.
+            labels: (n,) colour the rows. Defaults to the outlier score.
+            label_name: the name of the labels.
+            title: the page's heading, such as the name of the file.
+            **facts: the other arguments of `Report`.
 
         Examples:
             >>> from keras_tied.report import Report
@@ -201,95 +187,86 @@ class Report:
             >>> iris = load_iris()
             >>> autoencoder = TiedAutoencoder(random_state=0).fit(iris.data)
             >>> report = Report.from_estimator(autoencoder, iris.data, labels=iris.target)
-            >>> report.code.shape
+            >>> report.rows.code.shape
             (150, 2)
         """
-        fitted = getattr(estimator, "_fitted", estimator)
-        names, history = (
-            getattr(estimator, "feature_names_in_", None),
-            collect_history(estimator),
-        )
-        defaults: dict[str, Any] = {"feature_names": names, "history": history}
-        is_pca = getattr(estimator, "is_pca_", False)
-        if (columns := getattr(estimator, "_columns", None)) is not None:
-            from keras_tied.estimator import validate_rows  # imports scikit-learn
-
-            X = validate_rows(estimator, X)
-            defaults |= {"feature_names": columns.features, "columns": columns}
-            estimator = fitted
-        if isinstance(fitted, Fitted):
-            defaults |= {"fitted": fitted, "model": name_model(fitted, is_pca)}
+        fitted, columns = getattr(estimator, "_fitted", None), None
+        names = getattr(estimator, "feature_names_in_", feature_names)
+        scores = None
         if hasattr(estimator, "score_samples"):
-            defaults["scores"] = np.negative(estimator.score_samples(X))
-        code, reconstruction = estimator.transform(X), estimator.reconstruct(X)
-        errors = estimator.reconstruction_error(X, per_feature=True)
-        return cls(X, code, reconstruction, errors, **(defaults | kwargs))
+            scores = np.negative(estimator.score_samples(X))
+        if fitted is not None:
+            facts.setdefault("training", Training.of(fitted, estimator))
+            X = estimator.to_numbers(X)
+            if fitted.columns_json is not None:
+                from keras_tied.columns import Columns
 
-    def _measure(self) -> Whole:
-        """Measure the table, of which the report holds all rows."""
-        fitted, n = self.explainer, len(self.X)
-        (tally := Tally(fitted)).add(self.X)
-        if fitted is None:  # nor is it known what the errors of the mean would be
-            unknown, squares = np.zeros((2, self.X.shape[1])), self.feature_errors
-            present = (~np.isnan(squares)).sum(axis=0)
-            tally.sums = np.stack([*unknown, present, np.nansum(squares, axis=0)])
-        n_outstanding = int(fitted.stand_out(self.scores, n).sum()) if fitted else 0
-        return Whole(self.errors, self.scores, np.arange(n), tally, n_outstanding)
-
-    @property
-    def errors(self) -> Array:
-        """(n,) the error of each row: the mean over the features that are not missing."""
-        present = ~np.isnan(self.feature_errors)
-        total = np.nansum(self.feature_errors, axis=1)
-        return np.where(
-            present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan
+                used = Columns.from_json(fitted.columns_json).used
+                columns = [PageColumn.from_table(column) for column in used]
+        rows = Rows.compute(
+            estimator if fitted is None else fitted,
+            X,
+            outlier_scores=scores,
+            ids=ids,
+            labels=labels,
+            label_name=label_name,
         )
+        if columns is None:
+            if names is None:
+                names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
+            columns = [PageColumn(str(name)) for name in names]
+        facts.setdefault("about", About(title))
+        return cls(fitted, rows, columns, **facts)
+
+    @cached_property
+    def whole(self) -> Whole:
+        """The facts of all rows."""
+        return self.all_rows or Whole.measure(self.rows, self.fitted)
 
     @property
     def missing(self) -> Array:
-        """(columns,) the share of the values of each column that are missing, in all rows."""
+        """(columns,) the share of the values of each that are missing, in all rows."""
         starts = [part.start for part in slice_columns(self.columns)]
         return np.asarray(self.whole.tally.missing)[starts] / self.whole.n_rows
 
-    @property
-    def explainer(self) -> Fitted | None:
-        """The fitted value, if it tells why rows are odd."""
-        return self.fitted if self.fitted and self.fitted.outlier_score else None
-
-    @property
+    @cached_property
     def is_far(self) -> Array:
         """(n,) which rows hold a value far outside its column, unless all do."""
-        if self.explainer is None:
-            return np.zeros(len(self.X), bool)
-        far = self.explainer.find_far_rows(self.X)
-        return np.asarray(far & (not far.all()))
+        is_far = np.zeros(len(self.rows.X), bool)
+        if self.fitted is not None:
+            is_far = self.fitted.find_far_rows(self.rows.X)
+        return is_far & ~is_far.all()
 
-    def explain(self, rows: Array) -> tuple[Array, Array, Array]:
-        """Explain some rows, by their numbers among those of the report.
+    def explain(self, places: Array) -> tuple[Array, Array, Array]:
+        """Explain some rows, by their places among those of the report.
 
         Returns the share of each column in a row's oddness, (m, columns); what the
         others make likely, (m, features); and one row in how many is as odd with that
-        in the column of the largest share, (m,). Without an explainer, shares of the
+        in the column of the largest share, (m,). Without a fitted value, shares of the
         error, reconstructions, NaN.
         """
-        if self.explainer is None:
-            shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))
+        rows = self.rows
+        if self.fitted is None:
+            errors = np.nan_to_num(rows.feature_errors[places])
+            shares = sum_columns(self.columns, errors)
             total = shares.sum(axis=1, keepdims=True)
             shares = shares / np.where(total > 0, total, 1.0)
-            return shares, self.reconstruction[rows], np.full(len(rows), np.nan)
-        reasons = self.explainer.explain(self.X[rows])
+            return shares, rows.reconstruction[places], np.full(len(places), np.nan)
+        reasons = self.fitted.explain(rows.X[places])
         shares = reasons.shares
-        scores = reasons.scores[np.arange(len(rows)), shares.argmax(axis=1)]
+        largest = shares.argmax(axis=1)
+        scores = reasons.scores[np.arange(len(places)), largest]
         if shares.shape[1] != len(self.columns):  # the estimator knows features alone
             shares = sum_columns(self.columns, shares)
-        return shares, reasons.expected, self.explainer.find_rarity(scores)
+        return shares, reasons.expected, self.fitted.find_rarity(scores)
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
-        """Tell how far columns, the most first, and the score have drifted from an older table."""
+        """Tell how far columns, the most first, and the score have drifted."""
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
+        _, old, old_scores = self.old
         drifts, score = find_drift(
-            self.columns, self.old[1], self.X, self.old[2], self.scores
+            self.columns, old, self.rows.X, old_scores, self.rows.scores
         )
         return [*self.changed, *drifts], score
 
@@ -299,14 +276,10 @@ class Report:
         Raises:
             ImportError: if Bokeh or Jinja2 is not installed.
         """
-        try:
-            from keras_tied.report import _page
-        except ImportError as error:
-            raise ImportError(
-                "a report needs Bokeh and Jinja2, which are not installed; "
-                'run pip install "keras-tied[report]".'
-            ) from error
-        return _page.render_html(self)
+        require_libraries()
+        from keras_tied.report._page import render
+
+        return render(self)
 
     def _repr_html_(self) -> str:
         """Return the page in a frame of its own, for a notebook."""
@@ -318,46 +291,13 @@ class Report:
         )
 
 
-def name_model(fitted: Fitted, is_pca: bool) -> str:
-    """Return what a fitted value is, such as "PCA with 2 components"."""
-    sizes = fitted.network.layer_sizes
-    if is_pca:
-        return f"PCA with {format_quantity(sizes[-1], 'component')}"
-    return (
-        f"a network of {' → '.join(f'{size:,}' for size in sizes)} units with tied"
-        " weights"
-    )
-
-
-def _check_table(
-    values: ArrayLike, name: str, n: int | None = None, n_columns: int | None = None
-) -> Array:
-    table = np.asarray(values)
-    if table.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
-    fits = (
-        table.ndim == 2
-        and n in (None, len(table))
-        and n_columns in (None, table.shape[-1])
-    )
-    if not fits or 0 in table.shape:
-        rows, columns = n or "at least 1", n_columns or "at least 1"
-        needed = f"{rows} rows and {columns} columns"
-        raise ValueError(
-            f"{name} has the shape {table.shape}; give a table of {needed}."
-        )
-    table = table.astype(np.float64)
-    if np.isinf(table).any():
-        raise ValueError(
-            f"{name} has infinite values; remove those rows, or give NaN for them."
-        )
-    return table
-
-
-def _check_column(values: ArrayLike, name: str, n: int, of: str = "row") -> Array:
-    column = np.asarray(values)
-    if column.shape != (n,):
-        raise ValueError(
-            f"{name} has the shape {column.shape}; give one for each {of}, {n}."
-        )
-    return column
+def require_libraries() -> None:
+    """Raise an `ImportError` if what makes the page is not installed."""
+    try:
+        import bokeh  # noqa: F401
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "a report needs Bokeh and Jinja2, which are not installed; "
+            'run pip install "keras-tied[report]".'
+        ) from error

@@ -4,20 +4,25 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied import drawing
+from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitted.value import Fitted
+from keras_tied.report._columns import PageColumn
+from keras_tied.report._rows import Rows
 
 Orientation = Literal["pointytop", "flattop"]
 
 TINY = 1e-12  # the mean square of a feature that is constant but for rounding
-LARGEST = 1e34  # larger numbers are drawn there; a sum of many of them still fits single precision
+# Larger numbers are drawn there; a sum of many of them still fits single precision.
+LARGEST = 1e34
 
 
 class Hexagons:
@@ -39,21 +44,21 @@ class Hexagons:
         from bokeh.util.hex import cartesian_to_axial
 
         low, high = np.transpose(self.view)
-        x, y = points[((points >= low) & (points <= high)).all(axis=1)].T
-        if not len(x):
+        is_inside = ((points >= low) & (points <= high)).all(axis=1)
+        if not is_inside.any():
             return
+        x, y = points[is_inside].T
         q, r = cartesian_to_axial(
             x, y, self.size, self.orientation, aspect_scale=self.aspect_scale
         )
         first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
         counts = np.bincount((q - first_q) * n_r + (r - first_r))
         for cell in np.flatnonzero(counts).tolist():
-            self._counts[first_q + cell // n_r, first_r + cell % n_r] += int(
-                counts[cell]
-            )
+            place = first_q + cell // n_r, first_r + cell % n_r
+            self._counts[place] += int(counts[cell])
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Return the axial coordinates q and r of each hexagon, (n, 2), and the points in it."""
+        """Return q and r, the axial coordinates, of each hexagon, (n, 2), and counts."""
         cells = sorted(self._counts)
         counts = np.array([self._counts[cell] for cell in cells], np.intp)
         return np.array(cells, np.int32).reshape(-1, 2), counts
@@ -62,51 +67,52 @@ class Hexagons:
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    `code`, (n, 2) or more, has the errors beside a single unit; `names` are those of
-    features. `hexagons` hold how many rows lie where, by the name of the panel, and
-    `pairs` the same by two columns of the code, counted from 0.
+    A code of a single unit has the errors beside it. `hexagons` hold how many rows lie
+    where, by the name of the panel, and `pairs` the same by two columns of the code,
+    counted from 0.
     """
 
-    def __init__(
-        self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]
-    ) -> None:
-        self.plane: drawing.Plane = drawing.fit_plane(X, names)
-        points = self.project(X, code, reconstruction)
-        pairs = itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2)
+    def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
+        features = itertools.chain.from_iterable(each.features for each in columns)
+        names = [format_value(name) for name in features]
+        self.plane: drawing.Plane = drawing.fit_plane(rows.X, names)
+        points = self.project(rows)
         code = points["code"]
+        n_units = min(code.shape[1], drawing.MOST_UNITS)
         self.pairs: dict[tuple[int, int], Hexagons] = {
-            pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs
+            pair: Hexagons(drawing.choose_view(code[:, pair]))
+            for pair in itertools.combinations(range(n_units), 2)
         }
-        view = drawing.choose_view(
-            np.concatenate([points["input"], points["reconstruction"]])
-        )
+        ends = np.concatenate([points["input"], points["reconstruction"]])
+        view = drawing.choose_view(ends)
         self.hexagons: dict[str, Hexagons] = {name: Hexagons(view) for name in points}
         self.hexagons["code"] = self.pairs[0, 1]
 
-    def project(self, X: Array, code: Array, reconstruction: Array) -> dict[str, Array]:
-        """Return the points of rows in each plane, (n, 2), and all columns of their code."""
-        return {
-            "input": _round(self.plane.project(X)),
-            "code": _round(code),
-            "reconstruction": _round(self.plane.project(reconstruction)),
+    def project(self, rows: Rows) -> dict[str, Array]:
+        """Return the points of rows in each plane, (n, 2), and their whole code."""
+        points = {
+            "input": self.plane.project(rows.X),
+            "code": drawing.pair_with_errors(rows.code, rows.errors),
+            "reconstruction": self.plane.project(rows.reconstruction),
         }
+        return {name: _round(places) for name, places in points.items()}
 
-    def count(self, X: Array, code: Array, reconstruction: Array) -> None:
+    def count(self, rows: Rows) -> None:
         """Count some more rows in the hexagons of each plane."""
-        points = self.project(X, code, reconstruction)
-        self.hexagons["input"].add(points["input"])
-        self.hexagons["reconstruction"].add(points["reconstruction"])
+        points = self.project(rows)
+        for name in ("input", "reconstruction"):
+            self.hexagons[name].add(points[name])
         for pair, hexagons in self.pairs.items():
             hexagons.add(points["code"][:, pair])
 
 
 def _round(points: Array) -> Array:
-    """Round to the page's single precision: double would need more hexagons than it can number."""
+    """Round to the page's single precision: double would need too many hexagons."""
     return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
 
 
 class Tally:
-    """Adds up the errors and the missing values of features, and finds rows that repeat another.
+    """Adds up errors and missing values of features, and finds rows that repeat another.
 
     `sums`, (4, features), are the errors, those of the mean, the number of values and
     the squared errors of each scaled feature; of rows without a value far outside its
@@ -116,20 +122,18 @@ class Tally:
     def __init__(self, fitted: Fitted | None = None) -> None:
         self.sums: Array = np.zeros((4, fitted.n_features if fitted else 0))
         self.missing: Array | float = 0  # (features,)
-        self._fitted = fitted
+        self.fitted = fitted
         self._hashes: list[Array] = []
 
     def add(self, X: Array) -> None:
         """Count some more rows, (n, features)."""
-        if self._fitted:
-            ordinary = X[~self._fitted.find_far_rows(X)]
-            self.sums += self._fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
+        if self.fitted:
+            ordinary = X[~self.fitted.find_far_rows(X)]
+            self.sums += self.fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
-        rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(
-            0
-        )  # one NaN, one zero
-        rows = np.ascontiguousarray(rows)  # those of a frame lie column by column
+        rows = np.where(missing, np.nan, X).astype(np.float32)  # with one kind of NaN
+        rows = np.ascontiguousarray(rows + np.float32(0))  # and of zero
         texts = rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist()
         self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
 
@@ -144,18 +148,29 @@ class Tally:
 class Whole:
     """What a report says of all rows."""
 
-    errors: Array  # (N,) the reconstruction error of each row, NaN where all is missing
-    scores: (
-        Array  # (N,) the outlier score of each row, or its error, which ranks follow
-    )
-    places: Array  # (n,) which rows the report holds, from 0, in order; with the oddest ones
+    errors: Array  # (N,) the error of each row, NaN where all is missing
+    scores: Array  # (N,) the outlier score of each row, which ranks follow
+    places: Array  # (n,) which rows the report holds, from 0, in order
     tally: Tally  # of all rows
-    n_outstanding: int = (
-        0  # how many rows are so odd that hardly any table has such rows by chance
-    )
-    planes: Planes | None = (
-        None  # the planes that rows are drawn in, with all rows counted
-    )
+    planes: Planes | None = None  # with all rows counted; by default those of the page
+
+    @classmethod
+    def measure(cls, rows: Rows, fitted: Fitted | None) -> Self:
+        """Measure rows that are all of a table."""
+        tally = Tally(fitted)
+        tally.add(rows.X)
+        if fitted is None:  # nor is it known what the errors of the mean would be
+            unknown = np.zeros(rows.X.shape[1])
+            present = (~np.isnan(rows.feature_errors)).sum(axis=0)
+            squares = np.nansum(rows.feature_errors, axis=0)
+            tally.sums = np.stack([unknown, unknown, present, squares])
+        return cls(rows.errors, rows.scores, np.arange(len(rows.X)), tally)
+
+    @cached_property
+    def n_outstanding(self) -> int:
+        """How many rows are so odd that hardly any table has such rows by chance."""
+        fitted = self.tally.fitted
+        return int(fitted.stand_out(self.scores, self.n_rows).sum()) if fitted else 0
 
     @property
     def n_rows(self) -> int:
@@ -164,7 +179,7 @@ class Whole:
 
     @property
     def ranks(self) -> Array:
-        """(n,) the rank of the score of each row that the report holds, 1 for the oddest."""
+        """(n,) the rank of each row that the report holds, 1 for the oddest."""
         scores = np.nan_to_num(self.scores, nan=0.0, posinf=np.inf)
         with np.errstate(over="ignore"):
             return ranks(scores.astype(np.float32))[self.places]
@@ -177,16 +192,16 @@ class Whole:
 
     @property
     def lost(self) -> Array:
-        """(features,) the share of the variance of each that is lost, NaN where it is unknown."""
-        unexplained, of_mean, present, _ = self.tally.sums
-        varying = of_mean > TINY * np.maximum(present, 1)
-        return np.where(varying, unexplained / np.where(varying, of_mean, 1), np.nan)
+        """(features,) the share of each variance that is lost, NaN where unknown."""
+        unexplained, variance, present, _ = self.tally.sums
+        varies = variance > TINY * np.maximum(present, 1)
+        return np.where(varies, unexplained / np.where(varies, variance, 1), np.nan)
 
     @property
     def kept(self) -> float | None:
-        """The share of the variance of all features that is kept, None where it is unknown."""
-        unexplained, of_mean = self.tally.sums[:2].sum(axis=1)
-        return float(max(0.0, 1 - unexplained / of_mean)) if of_mean > 0 else None
+        """The share of all variance that is kept, None where it is unknown."""
+        unexplained, variance = self.tally.sums[:2].sum(axis=1)
+        return float(max(0.0, 1 - unexplained / variance)) if variance > 0 else None
 
     @property
     def mean_error(self) -> float | None:
@@ -197,5 +212,6 @@ class Whole:
     @property
     def median_error(self) -> float | None:
         """The median error of all rows."""
-        errors = np.asarray(self.errors, np.float64)
-        return None if self.mean_error is None else float(np.nanmedian(errors))
+        if self.mean_error is None:
+            return None
+        return float(np.nanmedian(np.asarray(self.errors, np.float64)))

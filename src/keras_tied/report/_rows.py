@@ -1,0 +1,116 @@
+"""Some rows of a table, and what a model makes of them."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_tied._types import Array
+
+
+@dataclass(eq=False)
+class Rows:
+    """Some rows of a table, their codes, their reconstructions and their errors.
+
+    Args:
+        X: (n, features) the rows, NaN where a value is missing.
+        code: (n, components) their code.
+        reconstruction: (n, features) the reconstructed rows.
+        feature_errors: (n, features) the squared error of each value, NaN where one is
+            missing; the error of a row is their mean.
+        outlier_scores: (n,) how odd the rows are, from 0 on. Defaults to the errors.
+        ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
+        labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the
+            score.
+        label_name: the name of the labels. Defaults to "label".
+
+    Raises:
+        ValueError: where the arrays do not fit, hold infinities, or have no rows.
+    """
+
+    X: Array
+    code: Array
+    reconstruction: Array
+    feature_errors: Array
+    outlier_scores: Array | None = None
+    ids: Array | None = None
+    labels: Array | None = None
+    label_name: str = "label"
+
+    def __post_init__(self) -> None:
+        self.X = check_table(self.X, "X")
+        n, n_features = self.X.shape
+        self.code = check_table(self.code, "code", n)
+        self.reconstruction = check_table(
+            self.reconstruction, "reconstruction", n, n_features
+        )
+        self.feature_errors = check_table(
+            self.feature_errors, "feature_errors", n, n_features
+        )
+        for name in ("outlier_scores", "ids", "labels"):
+            values = getattr(self, name)
+            if values is not None:
+                setattr(self, name, check_vector(values, name, n))
+
+    @classmethod
+    def compute(cls, model: Any, X: Any, **facts: Any) -> Self:
+        """Encode and reconstruct rows by a model, which has the methods of `Fitted`."""
+        errors = model.reconstruction_error(X, per_feature=True)
+        return cls(X, model.transform(X), model.reconstruct(X), errors, **facts)
+
+    def take(self, places: Array) -> Self:
+        """Return the rows at some places, or those that a mask tells."""
+        arrays: dict[str, Any] = {
+            name: values[places]
+            for name, values in vars(self).items()
+            if isinstance(values, np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    @property
+    def errors(self) -> Array:
+        """(n,) the mean error of each row over the features that are not missing."""
+        n_present = (~np.isnan(self.feature_errors)).sum(axis=1)
+        total = np.nansum(self.feature_errors, axis=1)
+        return np.where(n_present > 0, total / np.maximum(n_present, 1), np.nan)
+
+    @property
+    def scores(self) -> Array:
+        """(n,) the outlier scores, or the errors."""
+        scores = self.outlier_scores
+        return self.errors if scores is None else scores.astype(np.float64)
+
+
+def check_table(
+    values: ArrayLike, name: str, n: int | None = None, n_columns: int | None = None
+) -> Array:
+    """Return a table of finite numbers and NaN as float64, (n, columns), or raise."""
+    table = np.asarray(values)
+    if table.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
+    fits = table.ndim == 2 and 0 not in table.shape
+    if fits:
+        fits = n in (None, len(table)) and n_columns in (None, table.shape[1])
+    if not fits:
+        rows, columns = n or "at least 1", n_columns or "at least 1"
+        raise ValueError(
+            f"{name} has the shape {table.shape}; give a table of {rows} rows and"
+            f" {columns} columns."
+        )
+    table = table.astype(np.float64)
+    if np.isinf(table).any():
+        raise ValueError(
+            f"{name} has infinite values; remove those rows, or give NaN for them."
+        )
+    return table
+
+
+def check_vector(values: ArrayLike, name: str, n: int) -> Array:
+    """Return one value for each row, (n,), or raise."""
+    vector = np.asarray(values)
+    if vector.shape != (n,):
+        raise ValueError(
+            f"{name} has the shape {vector.shape}; give one for each row, {n}."
+        )
+    return vector
