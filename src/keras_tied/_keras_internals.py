@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -13,7 +13,7 @@ from keras.src.optimizers import ALL_OBJECTS_DICT
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
-"""The modules of Keras that write a model to a file, and those that copy its configuration."""
+"""The modules of Keras that write a model to a file, and those that copy it."""
 NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
 
 
@@ -21,94 +21,118 @@ def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     """The layer and every layer that it holds, at any depth or right in itself."""
     if not isinstance(layer, keras.Layer):
         return []
-    return (
-        list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
-    )
+    if not layer._layers:
+        return [layer]
+    return list(layer._flatten_layers(recursive=recursive))
 
 
 def drop_repeats(layers: Iterable[keras.Layer]) -> list[keras.Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
-def inbound_nodes(layer: keras.Layer) -> list[Any]:
-    return list(layer._inbound_nodes)
-
-
-def notes_on(layer: keras.Layer) -> dict[str, Any]:
-    """What is to live as long as a layer, and is no attribute of it: Keras compares these."""
-    notes: dict[str, Any] = vars(layer._tracker)
-    return notes
-
-
 def forget_calls(layer: keras.Layer) -> None:
     """Forget the symbolic calls so far.
 
     A graph counts calls from its own first one: if the constructor of a layer makes
-    another, a
-    rebuilt graph takes the wrong one.
+    another, a rebuilt graph takes the wrong one.
     """
     layer._inbound_nodes.clear()
 
 
-def upstream_layers(
-    nodes: list[Any], parents: dict[Any, list[Any]] | None = None
-) -> Iterator[keras.Layer]:
-    """Every layer called before these nodes, and those within; `parents` is kept between calls."""
-    parents = {} if parents is None else parents
-    queue = list(nodes)
-    visited = set(map(id, queue))
-    for node in queue:
-        if node not in parents:
-            parents[node] = node.parent_nodes
-        for parent in parents[node]:
-            if id(parent) not in visited:
-                visited.add(id(parent))
-                queue.append(parent)
-                yield from flatten_layers(parent.operation)
+class Graph:
+    """A snapshot of a model: the layers it holds, and what each was called after."""
+
+    def __init__(self, root: keras.Layer) -> None:
+        self.root = root
+        self.held = flatten_layers(root)  # the root first
+        # A layer may have its kernel only once it is built.
+        n_built = sum(layer.built for layer in self.held)
+        self.state = n_built, *map(id, self.held)
+        self.notes: dict[Any, Any] = {}  # what a caller derives from the snapshot
+        self._parents: dict[Any, list[Any]] = {}
+
+    def calls(self, layer: keras.Layer) -> list[Any]:
+        return list(layer._inbound_nodes)
+
+    def before(self, calls: list[Any]) -> Iterator[keras.Layer]:
+        """Every layer that was called before these calls, and those within."""
+        queue = list(calls)
+        visited = set(map(id, queue))
+        for node in queue:
+            if node not in self._parents:
+                self._parents[node] = node.parent_nodes
+            for parent in self._parents[node]:
+                if id(parent) not in visited:
+                    visited.add(id(parent))
+                    queue.append(parent)
+                    yield from flatten_layers(parent.operation)
+
+
+def take_snapshot(root: keras.Layer) -> Graph:
+    """The graph of a model; the last one, where its layers are the same."""
+    notes = vars(root._tracker)  # no attribute of the layer: Keras compares these
+    last: Graph | None = notes.get("keras_tied_graph")
+    graph = Graph(root)
+    if last is None or last.state != graph.state:
+        last = notes["keras_tied_graph"] = graph
+    return last
 
 
 def callers(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers that hold `layer`, Keras works on and does not copy, innermost first."""
-    at_work = _first_layers(
-        lambda module, _: module.startswith("keras.") and module not in COPIES
-    )
-    others = [each for each in drop_repeats(at_work) if each is not layer]
-    return [each for each in others if layer in flatten_layers(each)]
+    """The layers that hold `layer`, which Keras works on and does not copy."""
+
+    def is_at_work(module: str, function: str) -> bool:
+        return module.startswith("keras.") and module not in COPIES
+
+    others = [each for each in _first_layers(is_at_work) if each is not layer]
+    return [each for each in drop_repeats(others) if layer in flatten_layers(each)]
 
 
 def model_of_file() -> keras.Layer | None:
     """What a file or a pickle is being written of, or read into; None if none is."""
-    written = _first_layers(lambda module, _: module in FILES)
-    return written[-1] if written else None
+    models = _first_layers(lambda module, _: module in FILES)
+    return models[-1] if models else None
 
 
 def model_being_loaded() -> keras.Layer | None:
-    """The model, or the layer, whose weights are being read from a file; None if none are."""
-    loaded = _first_layers(
-        lambda module, name: module in FILES and name == "_load_state"
-    )
-    return loaded[-1] if loaded else None
+    """The model, or layer, whose weights are being read from a file; None if none."""
+
+    def loads(module: str, function: str) -> bool:
+        return module in FILES and function == "_load_state"
+
+    models = _first_layers(loads)
+    return models[-1] if models else None
 
 
 def is_reading_file() -> bool:
-    """Whether Keras is reading or writing a model, so that not every variable may be set yet."""
+    """Whether Keras reads or writes a model: not every variable may be set yet."""
     return any(_module(frame) in FILES for frame in _frames())
 
 
 def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = _first_layers(
-        lambda module, function: function == "get_config" or module in COPIES
-    )
-    return drop_repeats(reversed(read))
+
+    def copies(module: str, function: str) -> bool:
+        return function == "get_config" or module in COPIES
+
+    return drop_repeats(reversed(_first_layers(copies)))
 
 
 def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
-    """The layers that running functions, chosen by module and name, have as first arguments."""
-    chosen = [
-        each for each in _frames() if is_chosen(_module(each), each.f_code.co_name)
-    ]
-    return [layer for layer in map(_first_argument, chosen) if layer is not None]
+    """The layers that running functions have as first arguments, innermost first.
+
+    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
+    runs, so this must not be asked of a function of the user's that may hold something
+    large.
+    """
+    layers = []
+    for frame in _frames():
+        code = frame.f_code
+        if code.co_argcount and is_chosen(_module(frame), code.co_name):
+            first = frame.f_locals.get(code.co_varnames[0])
+            if isinstance(first, keras.Layer):
+                layers.append(first)
+    return layers
 
 
 def _frames() -> Iterator[FrameType]:
@@ -121,71 +145,12 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def _first_argument(frame: FrameType) -> keras.Layer | None:
-    """The first argument of a function, if it is a layer.
-
-    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
-    runs, so this must not be asked of a function of the user's that may hold something
-    large.
-    """
-    if not frame.f_code.co_argcount:
-        return None
-    first = frame.f_locals.get(frame.f_code.co_varnames[0])
-    return first if isinstance(first, keras.Layer) else None
-
-
-def reader_of_variables() -> tuple[str, keras.Layer] | None:
-    """What of which model, as `trainable_variables`, is read by code not Keras's or ours."""
-    read = None
-    for frame in _frames():
-        module = _module(frame)
-        if module.startswith("keras."):
-            model = _first_argument(frame)
-            read = read if model is None else (frame.f_code.co_name, model)
-        elif read or not module.startswith((__name__, "keras_tied.layers.")):
-            return None if module.startswith("keras_tied.") else read
-    return read
-
-
-def model_being_trained() -> keras.Layer | None:
-    """The model whose `fit` or `train_on_batch`, Keras's or this package's, is running."""
-    modules, methods = ("keras.", "keras_tied.training."), ("fit", "train_on_batch")
-    trained = _first_layers(
-        lambda module, name: name in methods and module.startswith(modules)
-    )
-    return trained[-1] if trained else None
-
-
-def in_training_loop() -> bool:
-    """Whether Keras or this package is training, evaluating or predicting."""
-    ours = (
-        each
-        for each in map(_module, _frames())
-        if each.startswith(("keras.", "keras_tied."))
-    )
-    return any(module.endswith((".trainer", "._loop")) for module in ours)
-
-
-def tracks_gradient(tensor: Any) -> bool:
-    """Whether a gradient may be taken with respect to a variable, as far as the backend tells."""
-    value = getattr(tensor, "value", tensor)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return isinstance(value, jax.core.Tracer)
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.is_grad_enabled() and bool(value.requires_grad)
-    return True
-
-
 def holds_numbers(variable: keras.Variable) -> bool:
-    """Whether a variable holds its numbers: Keras's JAX trainer takes them away while it runs."""
+    """Whether a variable has its numbers: Keras's JAX trainer takes them away."""
     value = variable._value
-    return value is not None and not (
-        hasattr(value, "is_deleted") and value.is_deleted()
-    )
+    if value is None:
+        return False
+    return not (hasattr(value, "is_deleted") and value.is_deleted())
 
 
 def stored_numbers(variable: keras.Variable) -> Any:
@@ -211,7 +176,7 @@ def refresh_parameters(layer: keras.Layer) -> None:
 
 
 def producer(tensor: Any) -> tuple[Any, list[Any]]:
-    """The operation that a symbolic tensor came out of, and what it was called on, less masks."""
+    """The operation that gave a symbolic tensor, and what it took, less masks."""
     operation, node_index, _ = tensor._keras_history
     node = operation._inbound_nodes[node_index]
     masks = set(map(id, keras.tree.flatten(node.arguments.kwargs.get("mask"))))
@@ -219,15 +184,17 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
 
 
 def layer_chain(model: Any) -> list[keras.Layer] | None:
-    """The layers of a Sequential or Functional model, if each takes what the one before it gives.
+    """The layers of a model's graph, if each takes what the one before it gives.
 
     Nested models are laid open. None for anything else, and for a model with a `call`
     of its own.
     """
-    graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith(
-        "keras."
-    )
-    if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
+    if not isinstance(model, keras.Model):
+        return None
+    is_graph = type(model).call.__module__.startswith("keras.")
+    if not is_graph or len(getattr(model, "inputs", ())) != 1:
+        return None
+    if len(model.outputs) != 1:
         return None
     path: list[keras.Layer] = []
     tensor = model.outputs[0]
@@ -244,7 +211,7 @@ class CallObserver(keras.Layer):
     """A layer that is told before each call that may reach it."""
 
     def before_call(self) -> None:
-        """Take note. An error here would leave the context of the call open, for later calls."""
+        """Take note. An error here would leave the context of the call open."""
 
     def _clear_losses(self) -> None:
         super()._clear_losses()
@@ -264,7 +231,7 @@ class CallObserver(keras.Layer):
 
 
 class UnlockedModel(keras.Model):
-    """A model that takes new layers and metrics after it was built, as Functional models do."""
+    """A model that takes new layers and metrics after it was built."""
 
     def _lock_state(self) -> None:
         pass
@@ -279,18 +246,15 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
 
 
 def build_for_training(model: keras.Model, batch: Any) -> bool:
-    """Build the model, its loss, metrics and optimizer for a batch; False where Keras cannot.
+    """Build model, loss, metrics and optimizer for a batch; False where Keras cannot.
 
     Keras's own `fit` does so on JAX and PyTorch, and not on TensorFlow.
     """
-    try:
+    # A model without `call` raises, and one that refuses the batch.
+    with suppress(RuntimeError, ValueError):
         model._symbolic_build(data_batch=batch)
-    except (
-        RuntimeError,
-        ValueError,
-    ):  # a model without `call`, and one that refuses the batch
-        return False
-    return True
+        return True
+    return False
 
 
 def find_initial_epoch(model: keras.Model, given: int) -> int:
@@ -298,20 +262,16 @@ def find_initial_epoch(model: keras.Model, given: int) -> int:
     return model._initial_epoch or given
 
 
-def monitors(callback: keras.callbacks.Callback) -> bool:
-    """Whether a callback has decided if less or more of what it monitors is better."""
-    return getattr(callback, "monitor_op", None) is not None
-
-
 def settle_monitor(callback: Any) -> None:
-    """Let a callback decide that, as it does at the end of the first epoch."""
-    if callback.monitor_op is None:
-        callback._set_monitor_op()
+    """Let a callback decide if less or more is better, as after its first epoch."""
+    if getattr(callback, "monitor_op", settle_monitor) is None:
+        with suppress(ValueError):  # it cannot, and so has not
+            callback._set_monitor_op()
 
 
 @contextmanager
 def inference_scope() -> Iterator[None]:
-    """Make calls an inference of their own, without the `training` and losses of an outer call."""
+    """Make calls an inference of their own, apart from an outer call and its losses."""
     under_way = global_state.get_global_attribute("current_call_ctx")
     inference = CallContext(entry_layer=None)
     inference.set_value("training", False)

@@ -803,7 +803,6 @@ class TestEncoders:
         assert_close(run(clone, X[:2]), run(model, X[:2]))
         assert kernels_are_tied_within(clone)
 
-    @pytest.mark.filterwarnings("ignore:`count_params` of '.*' counts the kernel")
     def test_each_kernel_is_counted_once(self, trained):
         encoder, decoder, model, _ = trained
         mirror_kernel = tied_of(decoder)

@@ -24,7 +24,6 @@ from .cases import (
 from .test_files import times_held
 
 HALVES = [case for case in CASES if case.topology.halves]
-LISTED_TWICE = pytest.mark.filterwarnings("ignore:.* of 'decoder' counts the kernel")
 MODELS = [case for case in HALVES if case.topology.name != "made_of_layers"]
 
 
@@ -119,7 +118,6 @@ def test_decoder_saved_alone_twice_gives_the_same_outputs(decoder, tmp_path):
     np.testing.assert_allclose(found, *outputs(decoder, codes(decoder)), atol=1e-6)
 
 
-@LISTED_TWICE
 def test_decoder_loaded_alone_lists_the_variables_that_the_decoder_lists(
     decoder, tmp_path
 ):
@@ -254,9 +252,7 @@ def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(
         outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.* not tied to 'code'", "ignore:.* trains a kernel of its own"
-)
+@pytest.mark.filterwarnings("ignore:.* not tied to 'code'")
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 @pytest.mark.parametrize("kind", ["model", "sequential", "autoencoder"])
 @pytest.mark.parametrize("method", ["fit", "predict", "evaluate", "train_on_batch"])
@@ -307,15 +303,6 @@ def test_a_decoder_loaded_alone_and_frozen_does_not_train(case, model, tmp_path)
     assert len(joined.trainable_variables) > len(encoder.variables)
 
 
-@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")
-@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
-def test_quantizing_the_decoder_alone_says_that_nothing_happens(model):
-    with pytest.warns(
-        UserWarning, match="'out' .* 'code', which is not quantized: quantize 'code'"
-    ):
-        half(model, "decoder").quantize("int8")
-
-
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(
     case, model, tmp_path
@@ -343,7 +330,6 @@ def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(
     steps(found, (codes(decoder), wanted(decoder)))
 
 
-@LISTED_TWICE
 @pytest.mark.parametrize("case", parameters(select("nested")))
 def test_penalty_on_the_kernel_counts_once_in_the_decoder_alone(model, decoder):
     kernel = kernel_variable(find(model, "code"))

@@ -139,6 +139,6 @@ def test_alpha_that_keeps_nothing(alpha):
 
 def test_k_of_more_than_there_are():
     with pytest.raises(
-        ValueError, match=r"KSparse 'sparse' keeps the k=5 .* shape \(2, 4\): feed"
+        ValueError, match=r"KSparse 'sparse' keeps k=5 .* shape \(2, 4\): feed"
     ):
         KSparse(5, name="sparse")(np.ones((2, 4), "float32"))

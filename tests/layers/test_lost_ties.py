@@ -3,7 +3,6 @@
 import copy
 import gc
 import pickle
-import types
 import weakref
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied import mirror, retie, tie, trainable_variables
+from keras_tied import retie, tie, trainable_variables
 from keras_tied.layers import TiedDense
 from keras_tied.layers._partner import survey
 
@@ -194,19 +193,6 @@ def step(encoder: keras.Model, decoder: keras.Model) -> None:
         jax.grad(loss)([variable.value for variable in decoder.trainable_variables])
 
 
-def test_halves_of_two_files_warn_in_a_loop_of_ones_own(tmp_path):
-    encoder, decoder = load_apart(tmp_path)
-    with pytest.warns(UserWarning, match="'out' was loaded without 'code'"):
-        step(encoder, decoder)
-
-
-def test_halves_of_two_files_warn_in_a_loop_in_a_module_called_trainer(tmp_path):
-    module = types.ModuleType("trainer")
-    exec("def run(step, *halves): step(*halves)", vars(module))
-    with pytest.warns(UserWarning, match="'out' was loaded without 'code'"):
-        module.run(step, *load_apart(tmp_path))
-
-
 def test_halves_tied_again_do_not_warn_in_a_loop_of_ones_own(tmp_path):
     encoder, decoder = load_apart(tmp_path, 2.0)
     retie(decoder, encoder)
@@ -224,40 +210,6 @@ def test_a_decoder_loaded_alone_predicts_without_a_word(tmp_path):
 
 
 # 4. Both halves' lists in a row
-
-
-@pytest.mark.parametrize("name", ["trainable_variables", "trainable_weights"])
-def test_reading_the_variables_of_a_decoder_alone_tells_of_the_other_list(name):
-    _, decoder = halves()
-    with pytest.warns(
-        UserWarning, match=f"`{name}` of 'decoder' counts the kernel of 'code'"
-    ):
-        getattr(decoder, name)
-
-
-def test_counting_the_parameters_of_a_decoder_alone_tells_of_the_other_count():
-    _, decoder = halves()
-    with pytest.warns(
-        UserWarning, match="`count_params` of 'decoder' counts the kernel of 'code'"
-    ):
-        decoder.count_params()
-
-
-def test_counting_the_parameters_of_a_deep_decoder_warns_once():
-    dense = [keras.layers.Dense(units) for units in (4, 3, 2)]
-    decoder = mirror(keras.Sequential([keras.Input((5,)), *dense]))
-    with pytest.warns(UserWarning, match="counts the kernel of") as caught:
-        decoder.count_params()
-    assert len(caught) == 1
-
-
-def test_reading_the_losses_of_a_decoder_alone_tells_of_the_other_list():
-    encoder, decoder = halves()
-    encoder.get_layer("code").kernel.regularizer = keras.regularizers.L2(1.0)
-    with pytest.warns(
-        UserWarning, match="`losses` of 'decoder' counts the kernel of 'code'"
-    ):
-        _ = decoder.losses
 
 
 def test_the_variables_of_both_halves_move_once_a_step():
@@ -391,9 +343,9 @@ class Late(keras.layers.Layer):
 def test_a_layer_that_gets_its_kernel_after_it_was_first_looked_at_is_found():
     late = Late(name="late")
     model = Joined(late, TiedDense(late, name="out"))
-    assert late not in survey(model).members.layers
+    assert late not in survey(model).whole.kernels
     model(X)
-    assert late in survey(model).members.layers
+    assert late in survey(model).whole.kernels
 
 
 # 11. The old format of files

@@ -233,58 +233,6 @@ def test_the_names_are_in_the_package():
     )
 
 
-def train(model: keras.Model, loop: str) -> None:
-    model.compile("sgd", "mse")
-    target = np.zeros((5, 6), "float32")
-    if loop == "ours":
-        keras_tied.training.fit(model, X, target, epochs=2, verbose=0)
-    else:
-        model.fit(X, target, epochs=2, verbose=0)
-
-
-@pytest.mark.parametrize("loop", ["keras", "ours"])
-def test_training_a_frozen_decoder_behind_another_encoder_is_told(loop):
-    _, decoder = halves()
-    decoder.trainable = False
-    inputs = keras.Input((6,))
-    model = keras.Model(
-        inputs, decoder(keras.layers.Dense(3, name="new")(inputs)), name="whole"
-    )
-    with pytest.warns(
-        UserWarning,
-        match="'out_0' is frozen, and 'whole' trains the kernel .* freeze 'code_0'",
-    ):
-        train(model, loop)
-
-
-@pytest.mark.parametrize("loop", ["keras", "ours"])
-def test_training_beside_a_kernel_of_the_same_shape_is_told(loop):
-    code = keras.layers.Dense(3, name="code")
-    model = keras.Sequential(
-        [keras.Input((6,)), code, TiedDense(code, name="out")], name="whole"
-    )
-    model.pop()
-    model.pop()
-    model.add(keras.layers.Dense(3, name="new"))
-    model.add(TiedDense(code, name="head"))
-    with pytest.warns(
-        UserWarning, match="'whole' trains the kernel of 'new' and, .* 'head', another"
-    ):
-        train(model, loop)
-
-
-def test_a_clone_that_keeps_a_tied_layer_is_told_when_it_trains():
-    original = call(join(*halves()))
-
-    def keep(layer: keras.Layer) -> keras.Layer:
-        kept = isinstance(layer, TiedDense)
-        return layer if kept else type(layer).from_config(layer.get_config())
-
-    model = keras.models.clone_model(original, clone_function=keep, recursive=True)
-    with pytest.warns(UserWarning, match="trains the kernel of 'code_0' and"):
-        train(model, "keras")
-
-
 def test_a_decoder_trained_by_itself_is_not_warned_of():
     _, decoder = halves()
     decoder.compile("sgd", "mse")

@@ -195,7 +195,10 @@ def test_dead_units_are_revived():
             lambda: AuxK("decoder"),
             "AuxK takes a layer as its decoder; received 'decoder'",
         ),
-        (lambda: auxiliary(k=0), "an integer from 1 on, or None; received k=0"),
+        (
+            lambda: auxiliary(k=0),
+            "takes as k a number of units, an integer from 1 on; received k=0",
+        ),
         (lambda: auxiliary(coefficient=-1), "0 or more; received coefficient=-1"),
         (
             lambda: auxiliary(window=0.5),

@@ -1,4 +1,4 @@
-"""Find the layer that a rebuilt or loaded layer is tied to, and tie it. See README.md here."""
+"""Find the layer that a rebuilt or loaded layer is tied to. See README.md here."""
 
 import functools
 import warnings
@@ -6,394 +6,375 @@ import weakref
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import keras
+import msgspec
 import numpy as np
+from keras import Layer
 
 from keras_tied import _keras_internals as internals
+from keras_tied._keras_internals import Graph, take_snapshot
+from keras_tied._types import Config
 from keras_tied.layers.kernel import kernel_name, kernel_shape, kernel_variables
 
-Json = dict[str, Any]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Address(NamedTuple):
-    """The place of a partner among the layers with a kernel around, or before, a tied layer.
+    """The place of a partner among the layers with a kernel around, or before, a layer.
 
     A scope that holds the tied layer has `size` such layers; it is number `own` of
     them. `classes` is a checksum of the classes up to the partner.
     """
 
-    size: int
-    own: int
-    partner: int
-    classes: int
+    size: Count
+    own: Count
+    partner: Count
+    classes: Count
 
 
-class Place(NamedTuple):
-    """Where the partner of a tied layer stands, in terms that hold in every copy of its model."""
+class Place(msgspec.Struct, frozen=True):
+    """Where the partner of a tied layer stands, as it holds in every copy of its model."""
 
     inside: Address
     upstream: Address | None
 
-    def to_json(self) -> dict[str, list[int] | None]:
-        return {
-            "inside": [*self.inside],
-            "upstream": self.upstream and [*self.upstream],
-        }
+    def to_json(self) -> Config:
+        upstream = self.upstream and list(self.upstream)
+        return {"inside": list(self.inside), "upstream": upstream}
 
     @classmethod
     def from_json(cls, lists: Any) -> Self:
-        match lists:
-            case {
-                "inside": [_, _, _, _] as inside,
-                "upstream": None | [_, _, _, _] as upstream,
-            }:
-                numbers = [*inside, *(upstream or [])]
-                if all(type(number) is int and number >= 0 for number in numbers):
-                    return cls(
-                        Address(*inside), Address(*upstream) if upstream else None
-                    )
-        raise ValueError(
-            "The place of the layer tied to is to be two lists of four counts;"
-            f" received {lists!r}."
-        )
+        try:
+            return msgspec.convert(lists, cls)
+        except msgspec.ValidationError:
+            raise ValueError(
+                "The place of the layer tied to is to be two lists of four counts;"
+                f" received {lists!r}."
+            ) from None
 
 
 class Reference:
-    """The partner of a tied layer, while only its configuration and its place are known."""
+    """The partner of a tied layer, while only its configuration and place are known."""
+
+    built = False
 
     def __init__(
-        self, serialized: Json, place: Place | None, likeness: Json | None
+        self, serialized: Config, place: Place | None, likeness: Config | None
     ) -> None:
         self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
-        self.serialized, self.place, self.likeness = serialized, place, likeness
+        self.serialized = serialized
+        self.place = place
+        self.likeness = likeness
 
     @functools.cached_property
-    def settings(self) -> keras.Layer:
+    def settings(self) -> Layer:
         """A layer with the settings of the partner, without weights."""
-        serialized = self.likeness or self.serialized
-        return keras.saving.deserialize_keras_object(
-            {**serialized, "build_config": None}
-        )
+        serialized = {**(self.likeness or self.serialized), "build_config": None}
+        return keras.saving.deserialize_keras_object(serialized)
+
+    def get_build_config(self) -> Config | None:
+        return self.serialized.get("build_config")
 
 
 class Link:
     """Holds the partner out of reach of Keras's tracking, which would count it again.
 
     The tied layer is `alone` where it was loaded without its partner and has one of its
-    own. A partner is `doubtful` that was found by its name alone, or trains apart from
-    another. `listed` tells whether the user was warned that two models list the kernel,
-    and `apart` that a model trains it which does not hold the partner.
+    own. A partner is `doubtful` that was found by its name alone, or that stands behind
+    another layer of its name.
     """
 
-    changes = (
-        0  # how often a tied layer has got another partner, or its own, in this process
-    )
+    changes = 0  # how often a tied layer has got another partner in this process
 
-    def __init__(self, owner: keras.Layer, partner: keras.Layer | Reference) -> None:
+    def __init__(self, owner: Layer, partner: Layer | Reference) -> None:
         self.owner = weakref.ref(owner)
         self.partner = partner
         self.kernel_shape: tuple[int, ...] | None = None
-        self.alone = self.doubtful = self.listed = self.apart = False
-        self.homes: list[weakref.ref[keras.Layer]] = []
-        self.bias: Any = None  # the partner's, as long as the file of a half is read
+        self.alone = False
+        self.doubtful = False
+        self.homes: list[weakref.ref[Layer]] = []
+        self.bias: Any = None  # the partner's, while the file of a half is read
+
+    @property
+    def layer(self) -> Layer | None:
+        """The partner, once it has been met."""
+        return None if isinstance(self.partner, Reference) else self.partner
 
 
 def link_of(layer: Any) -> Link | None:
-    return getattr(layer, "_link", None) if isinstance(layer, keras.Layer) else None
+    return getattr(layer, "_link", None) if isinstance(layer, Layer) else None
 
 
-def homes(tied: keras.Layer) -> list[keras.Layer]:
+def partners_of(layers: Iterable[Layer]) -> list[Layer]:
+    """The layers that those of these layers are tied to which are tied."""
+    links = [link for layer in layers if (link := link_of(layer))]
+    return [link.layer for link in links if link.layer is not None]
+
+
+def homes(tied: Any) -> list[Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
     known = internals.drop_repeats([*noted, *internals.callers(tied)])
     return sorted(known, key=lambda home: len(internals.flatten_layers(home)))
 
 
-class Members:
-    def __init__(self, layers: Iterable[keras.Layer]) -> None:
-        self.layers = list(layers)
-        self.places = {id(layer): place for place, layer in enumerate(self.layers)}
+class Scope:
+    """A part of a model, and the layers with a kernel that it holds, in order."""
+
+    def __init__(self, layer: Layer, kernels: Iterable[Layer]) -> None:
+        self.layer = layer
+        self.kernels = list(kernels)
+        self.numbers = {id(each): number for number, each in enumerate(self.kernels)}
+
+    def address(self, tied: Layer, path: list[Layer]) -> Address:
+        """The address of the last layer of a path."""
+        names = ",".join(type(layer).__name__ for layer in path)
+        own = self.numbers[id(tied)]
+        classes = zlib.crc32(names.encode())
+        return Address(len(self.kernels), own, len(path) - 1, classes)
+
+    def find(self, address: Address, tied: Any, layers: Iterable[Layer]) -> Any:
+        """The layer at an address, if this is a copy of the scope it was noted in."""
+        if len(self.kernels) != address.size or self.numbers[id(tied)] != address.own:
+            return None
+        path = list(islice(layers, address.partner + 1))
+        if not path or path[-1] is tied or self.address(tied, path) != address:
+            return None
+        return path[-1]
 
 
 class Survey:
-    """The layers with a kernel in a model, which is being saved or not, and in each of its parts.
+    """The layers with a kernel in a model, which is being saved or not, and its parts.
 
     `brings` are the tied layers whose partners the model, or a file of it, holds
     nowhere else.
     """
 
-    def __init__(self, root: keras.Layer, saved: bool) -> None:
-        self.state, self.saved = _state(root, saved), saved
-        held = internals.flatten_layers(root)
-        links = [(layer, link) for layer in held if (link := link_of(layer))]
-        self.brings = {id(layer) for layer, link in links if link.alone}
-        if saved:  # the first layer tied to a partner that is nowhere else in the file
-            inside = set(map(id, held))
-            first: dict[int, int] = {}
-            for layer, link in links:
-                if (
-                    isinstance(link.partner, keras.Layer)
-                    and id(link.partner) not in inside
-                ):
-                    first.setdefault(id(link.partner), id(layer))
-            self.brings = set(first.values())
-        self.parents: dict[Any, list[Any]] = {}
-        self.parts: list[tuple[keras.Layer, Members]] = []
-        for scope in reversed(held):  # inner ones come before those that hold them
-            layers = internals.flatten_layers(scope)
-            if len(layers) > 1 or scope is root:
-                self.parts.append((scope, Members(with_kernel(layers, self.brings))))
-        self.parts.sort(key=lambda part: len(part[1].layers))
-        self.members = self.parts[-1][1]
+    def __init__(self, graph: Graph, saved: bool) -> None:
+        self.graph = graph
+        self.saved = saved
+        self.brings = _find_lone(graph.held, saved)
+        self.scopes: list[Scope] = []
+        for layer in reversed(graph.held):  # inner ones come before those around them
+            held = internals.flatten_layers(layer)
+            if len(held) > 1 or layer is graph.root:
+                self.scopes.append(Scope(layer, self.with_kernel(held)))
+        self.scopes.sort(key=lambda scope: len(scope.kernels))
+        self.whole = self.scopes[-1]
 
-    def scopes(self, tied: keras.Layer) -> Iterator[tuple[keras.Layer, Members]]:
+    def with_kernel(self, layers: Iterable[Layer]) -> Iterator[Layer]:
+        """Those with a kernel, each partner after the layer that brings it."""
+        for layer in layers:
+            if kernel_name(layer) is None:
+                continue
+            yield layer
+            if id(layer) in self.brings:
+                yield from partners_of([layer])
+
+    def before(self, call: Any) -> Iterator[Layer]:
+        return self.with_kernel(self.graph.before([call]))
+
+    def around(self, tied: Layer) -> Iterator[Scope]:
         """The tied layer and each part of the model that holds it, innermost first."""
-        yield tied, Members([tied])
-        for scope, members in self.parts:
-            if scope is not tied and id(tied) in members.places:
-                yield scope, members
+        yield Scope(tied, [tied])
+        for scope in self.scopes:
+            if scope.layer is not tied and id(tied) in scope.numbers:
+                yield scope
 
-    def brings_partner(self, tied: keras.Layer, partner: keras.Layer) -> bool:
-        """Whether a copy of a tied layer has to bring its partner, because nothing else does."""
-        if id(tied) in self.members.places:
+    def brings_partner(self, tied: Layer, partner: Layer) -> bool:
+        """Whether a copy of a tied layer has to bring its partner: nothing else does."""
+        if id(tied) in self.whole.numbers:
             return id(tied) in self.brings
-        return self.saved and id(partner) not in self.members.places
-
-    def upstream(self, node: Any) -> Iterator[keras.Layer]:
-        return with_kernel(internals.upstream_layers([node], self.parents), self.brings)
+        return self.saved and id(partner) not in self.whole.numbers
 
 
-def _state(root: keras.Layer, saved: bool) -> tuple[Any, ...]:
-    """What a survey of a model depends on: a layer may have its kernel only once it is built."""
-    held = internals.flatten_layers(root)
-    return saved, Link.changes, sum(layer.built for layer in held), *map(id, held)
+def _find_lone(held: list[Layer], saved: bool) -> set[int]:
+    """The layers that bring a partner: in a file, the first tied to one not in it."""
+    links = [(id(layer), link) for layer in held if (link := link_of(layer))]
+    if not saved:
+        return {layer for layer, link in links if link.alone}
+    inside = set(map(id, held))
+    first: dict[int, int] = {}
+    for layer, link in links:
+        if link.layer is not None and id(link.layer) not in inside:
+            first.setdefault(id(link.layer), layer)
+    return set(first.values())
 
 
-def survey(root: keras.Layer, saved: bool = False) -> Survey:
+def survey(root: Layer, saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    notes = internals.notes_on(root)
-    last: Survey | None = notes.get("keras_tied_survey")
-    if last is None or last.state != _state(root, saved):
-        last = notes["keras_tied_survey"] = Survey(root, saved)
-    return last
+    graph = take_snapshot(root)
+    key = saved, Link.changes
+    if key not in graph.notes:
+        graph.notes = {key: Survey(graph, saved)}
+    found: Survey = graph.notes[key]
+    return found
 
 
-def with_kernel(
-    layers: Iterable[keras.Layer], brings: set[int]
-) -> Iterator[keras.Layer]:
-    """Those of these layers that have a kernel, each partner after the layer that brings it."""
-    for layer in layers:
-        if kernel_name(layer) is None:
-            continue
-        yield layer
-        if id(layer) in brings:
-            yield layer._link.partner
+def survey_original(tied: Layer) -> Survey:
+    """The survey of the largest model being saved or copied that holds a tied layer."""
+    if (root := internals.model_of_file()) is not None:
+        return survey(root, saved=True)
+    for model in internals.models_being_copied():
+        if id(tied) in (found := survey(model)).whole.numbers:
+            return found
+    return survey(tied)
 
 
-def survey_original(tied: keras.Layer) -> Survey:
-    """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
-    if (saved := internals.model_of_file()) is not None:
-        return survey(saved, saved=True)
-    surveys = map(survey, internals.models_being_copied())
-    return next(
-        (each for each in surveys if id(tied) in each.members.places), survey(tied)
-    )
-
-
-def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | None:
-    """The place of a partner in the model that is being copied; None if it is not in there."""
-    root = around.parts[-1][0]
+def locate(tied: Layer, partner: Layer, original: Survey) -> Place | None:
+    """The place of a partner in the model that is copied; None if it is not there."""
     upstream = None
-    for scope, members in around.scopes(tied):
-        if upstream is None and scope is not root:
-            layers = _before_calls(scope, partner, around)
-            upstream = _address(tied, members, layers) if layers else None
-        if (number := members.places.get(id(partner))) is not None:
-            return Place(
-                _address(tied, members, members.layers[: number + 1]), upstream
-            )
+    for scope in original.around(tied):
+        if upstream is None and scope.layer is not original.graph.root:
+            path = _find_path(scope.layer, partner, original)
+            upstream = scope.address(tied, path) if path else None
+        number = scope.numbers.get(id(partner))
+        if number is not None:
+            path = scope.kernels[: number + 1]
+            return Place(scope.address(tied, path), upstream)
     return None
 
 
-def _before_calls(
-    scope: keras.Layer, partner: keras.Layer, around: Survey
-) -> list[keras.Layer]:
-    """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
-    paths: dict[tuple[int, ...], list[keras.Layer]] = {}
-    for node in internals.inbound_nodes(scope):
-        layers = []
-        for layer in around.upstream(node):
-            layers.append(layer)
-            if layer is partner:
-                paths[tuple(map(id, layers))] = layers
-            elif id(layer) in around.members.places:
-                continue
-            break  # met the partner, or left the model
+def _find_path(layer: Layer, partner: Layer, original: Survey) -> list[Layer]:
+    """The layers with a kernel before the calls of a layer, up to the partner.
+
+    None if the calls differ.
+    """
+    paths: dict[tuple[int, ...], list[Layer]] = {}
+    for call in original.graph.calls(layer):
+        path = []
+        for each in original.before(call):
+            path.append(each)
+            if each is partner:
+                paths[tuple(map(id, path))] = path
+            if each is partner or id(each) not in original.whole.numbers:
+                break
     return next(iter(paths.values())) if len(paths) == 1 else []
 
 
-def _address(tied: keras.Layer, members: Members, layers: list[keras.Layer]) -> Address:
-    """The address of the last of these layers."""
-    own = members.places[id(tied)]
-    classes = zlib.crc32(",".join(type(layer).__name__ for layer in layers).encode())
-    return Address(len(members.layers), own, len(layers) - 1, classes)
-
-
-def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | None:
-    """The layer at a place, if a model or one of its parts is the copy which it is noted for."""
-    for _, members in around.scopes(tied):
-        if partner := _at_address(place.inside, tied, members, members.layers):
+def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
+    """The layer at a place, if the model or a part of it is a copy that has it."""
+    for scope in model.around(tied):
+        if partner := scope.find(place.inside, tied, scope.kernels):
             return partner
-    for scope, members in around.scopes(tied):
-        nodes = internals.inbound_nodes(scope)
-        if place.upstream and nodes:
-            layers = around.upstream(
-                nodes[0]
-            )  # the first call of a copy is its original's
-            if partner := _at_address(place.upstream, tied, members, layers):
+    for scope in model.around(tied):
+        calls = model.graph.calls(scope.layer)
+        if place.upstream and calls:
+            # The first call of a copy is its original's.
+            layers = model.before(calls[0])
+            if partner := scope.find(place.upstream, tied, layers):
                 return partner
     return None
 
 
-def partners_at_places(
-    tied: keras.Layer, roots: Iterable[keras.Layer]
-) -> list[tuple[keras.Layer, keras.Layer]]:
-    """The partner of a tied layer, and of all that wait for theirs in the model that tells it."""
+def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
+    """The partner of a tied layer, and of all that wait for theirs in the same model."""
     for root in [*roots, tied]:
-        around = survey(root)
-        if at_place(tied, tied._link.partner.place, around) is None:
+        model = survey(root)
+        if _at_place(tied, tied._link.partner.place, model) is None:
             continue
-        return [
-            (layer, partner)
-            for layer in around.members.layers
-            if (link := link_of(layer)) and isinstance(link.partner, Reference)
-            if (place := link.partner.place)
-            and (partner := at_place(layer, place, around))
-        ]
+        pairs = []
+        for layer in model.whole.kernels:
+            reference = getattr(link_of(layer), "partner", None)
+            if not isinstance(reference, Reference) or reference.place is None:
+                continue
+            if partner := _at_place(layer, reference.place, model):
+                pairs.append((layer, partner))
+        return pairs
     return []
 
 
-def _at_address(
-    address: Address, tied: keras.Layer, members: Members, layers: Iterable[keras.Layer]
-) -> keras.Layer | None:
-    if (len(members.layers), members.places[id(tied)]) != (address.size, address.own):
-        return None
-    first = list(islice(layers, address.partner + 1))
-    is_same = (
-        bool(first)
-        and first[-1] is not tied
-        and _address(tied, members, first) == address
-    )
-    return first[-1] if is_same else None
-
-
-def layers_before(
-    tied: keras.Layer, around: Iterable[keras.Layer]
-) -> Iterator[tuple[list[keras.Layer], list[keras.Layer]]]:
-    """The layers a tied one may take inputs from, in ever wider circles, and their partners."""
-    for scope in (tied, *around):
-        circle = list(internals.upstream_layers(internals.inbound_nodes(scope)))
-        if scope is not tied and not hasattr(
-            scope, "operations"
-        ):  # without a graph, all count
-            circle += internals.flatten_layers(scope)
-        layers = [layer for layer in circle if layer is not tied]
-        partners = [link.partner for layer in layers if (link := link_of(layer))]
-        yield layers, [layer for layer in partners if isinstance(layer, keras.Layer)]
-
-
-def likeness_of(partner: keras.Layer) -> Json | None:
-    """A layer of Keras's own with the settings of a partner of the user's class, serialised."""
-    if type(partner).__module__.startswith(("keras.", "keras_tied.")):
-        return None
-    base: Any = next(
-        cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras.")
-    )
-    if base is keras.Layer:
-        return None
-    functions = ("activation", "initializer", "regularizer", "constraint")
-    config = base.get_config(partner)
-    config = {
-        key: value for key, value in config.items() if not key.endswith(functions)
-    }
-    names = {
-        "module": "keras.layers",
-        "class_name": base.__name__,
-        "registered_name": None,
-    }
-    return {**names, "config": config}
-
-
-def find_partner(
-    tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()
-) -> None:
-    """Look for the layer tied to: at its place in a copy of its model, else by its name."""
+def find_partner(tied: Any, reference: Reference, models: tuple[Layer, ...]) -> None:
+    """Look for the layer tied to: at its place in a copy of its model, or by its name."""
     around = [*homes(tied), *models]
-    if reference.place is not None:
-        for layer, partner in partners_at_places(tied, reversed(around)):
-            if kernel_fits(layer, partner):
-                layer.use(partner)
-        if tied._link.partner is not reference:
-            tied.refresh(around)
+    if reference.place is None:
+        _find_by_name(tied, reference, around)
         return
-    for layers, partners in layers_before(tied, around):
-        namesakes = find_namesakes(
-            tied, [*layers, *partners], reference.name, reference.class_name
-        )
+    for layer, partner in _at_places(tied, reversed(around)):
+        if kernel_fits(layer, partner):
+            layer.use(partner)
+    if tied._link.layer is not None:
+        tied.refresh(around)
+
+
+def _find_by_name(tied: Any, reference: Reference, around: list[Layer]) -> None:
+    name, kind = reference.name, reference.class_name
+    for layers in _circles(tied, around):
+        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)], name, kind)
         if len(namesakes) > 1:
             raise ValueError(
-                f"{tied.label} was copied without '{reference.name}', which it was tied"
-                f" to, and {len(namesakes)} layers of that name stand around it: say"
-                " which with `keras_tied.retie(decoder, encoder)`."
+                f"{tied.label} was copied without '{name}', which it was tied to, and"
+                f" {len(namesakes)} layers of that name stand around it: say which with"
+                " `keras_tied.retie(decoder, encoder)`."
             )
         for partner in namesakes:
             tied.tie_to(partner, around)
             tied._link.doubtful = True
             warnings.warn(
-                f"{tied.label} was copied without '{partner.name}', which it was tied"
-                " to, and is now tied to the layer before it that has this name and"
-                f" kernel shape ('{partner.path}'): to tie it to another layer, or to"
-                " avoid this warning, use `keras_tied.retie(decoder, encoder)`.",
+                f"{tied.label} was copied without '{name}', which it was tied to, and"
+                " is now tied to the layer before it that has this name and kernel"
+                f" shape ('{partner.path}'): to tie it to another layer, or to avoid"
+                " this warning, use `keras_tied.retie(decoder, encoder)`.",
                 stacklevel=2,
             )
             return
 
 
-def with_other_shape(tied: Any, around: list[keras.Layer]) -> keras.Layer | None:
+def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
+    """The layers that a tied one may take inputs from, in ever wider circles."""
+    for scope in (tied, *around):
+        graph = take_snapshot(scope)
+        layers = list(graph.before(graph.calls(scope)))
+        if scope is not tied and not hasattr(scope, "operations"):
+            layers += graph.held  # without a graph, all count
+        yield [layer for layer in layers if layer is not tied]
+
+
+def likeness_of(partner: Layer) -> Config | None:
+    """A layer of Keras's with the settings of one of the user's class, serialised."""
+    kinds: list[Any] = [
+        kind for kind in type(partner).__mro__ if kind.__module__.startswith("keras.")
+    ]
+    kind = kinds[0]
+    if kind is Layer or kind is type(partner):
+        return None
+    functions = ("activation", "initializer", "regularizer", "constraint")
+    config = kind.get_config(partner)
+    config = {name: config[name] for name in config if not name.endswith(functions)}
+    names = {"module": "keras.layers", "class_name": kind.__name__}
+    return {**names, "registered_name": None, "config": config}
+
+
+def find_of_other_shape(tied: Any, around: list[Layer]) -> Layer | None:
     """The layer at the partner's place, if it has a kernel of another shape there."""
     if tied._link.partner.place is None:
         return None
-    pairs = partners_at_places(tied, around)
-    partners = [layer for each, layer in pairs if each is tied and layer.built]
-    return next((layer for layer in partners if kernel_shape(layer)), None)
+    for layer, partner in _at_places(tied, around):
+        if layer is tied and partner.built and kernel_shape(partner):
+            return partner
+    return None
 
 
-def look_for_another(tied: Any, own: keras.Layer) -> None:
-    """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
-    if internals.is_reading_file() or not all(
-        map(internals.holds_numbers, kernel_variables(own))
-    ):
+def look_for_another(tied: Any, own: Layer) -> None:
+    """Tie a layer that brought its partner to the one it has been put behind, if any."""
+    has_numbers = all(map(internals.holds_numbers, kernel_variables(own)))
+    if internals.is_reading_file() or not has_numbers:
         return  # the numbers come later, or are elsewhere while Keras trains
-    around, strangers = homes(tied), False
-    for layers, partners in layers_before(tied, around):
-        others = [layer for layer in [*layers, *partners] if layer is not own]
+    around = homes(tied)
+    strangers = False
+    for layers in _circles(tied, around):
+        others = [each for each in [*layers, *partners_of(layers)] if each is not own]
         namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
         for partner in namesakes:
             if _equal_kernels(partner, own):
-                held = [
-                    each
-                    for home in (tied, *around)
-                    for each in internals.flatten_layers(home)
-                ]
-                for layer in held:
-                    if (link := link_of(layer)) and link.partner is own:
-                        layer.tie_to(partner, around)
+                _replace_partner(own, partner, [tied, *around])
                 return
         strangers |= any(layer in layers for layer in namesakes)
     if strangers and not tied._link.doubtful:
+        tied._link.doubtful = True
         warnings.warn(
             f"{tied.label} was loaded without the layer that it is tied to, and uses"
             f" the kernel of its file; it is not tied to '{own.name}', which now stands"
@@ -401,34 +382,44 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
             " `keras_tied.retie(decoder, encoder)`.",
             stacklevel=2,
         )
-        tied._link.doubtful = True
+
+
+def _replace_partner(own: Layer, partner: Layer, around: list[Layer]) -> None:
+    """Tie all layers to a partner that are tied to the one that a file brought."""
+    for home in around:
+        for layer in internals.flatten_layers(home):
+            link = link_of(layer)
+            if link is not None and link.partner is own:
+                layer.tie_to(partner, around)
 
 
 def find_namesakes(
-    tied: Any, layers: list[keras.Layer], name: str, kind: str
-) -> list[keras.Layer]:
-    alike = [each for each in internals.drop_repeats(layers) if each.name == name]
-    return [
-        each
-        for each in alike
-        if type(each).__name__ == kind and kernel_fits(tied, each)
-    ]
+    tied: Any, layers: Iterable[Layer], name: str, kind: str
+) -> list[Layer]:
+    namesakes = []
+    for layer in internals.drop_repeats(layers):
+        is_namesake = layer.name == name and type(layer).__name__ == kind
+        if is_namesake and kernel_fits(tied, layer):
+            namesakes.append(layer)
+    return namesakes
 
 
-def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
+def kernel_fits(tied: Any, layer: Layer) -> bool:
     if not layer.built:
         return False
     link = link_of(layer)
-    if tied._link.kernel_shape is None or (
-        link and isinstance(link.partner, Reference)
-    ):
+    if tied._link.kernel_shape is None or (link is not None and link.layer is None):
         return True  # one of the two kernels is not known yet
     return bool(kernel_shape(layer) == tied._link.kernel_shape)
 
 
-def _equal_kernels(first: keras.Layer, second: keras.Layer) -> bool:
-    """Whether the kernels of two layers hold the same numbers, which are not all one number."""
+def _equal_kernels(first: Layer, second: Layer) -> bool:
+    """Whether the kernels of two layers hold the same numbers, not all one number."""
+    varies = False
     pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
-    kernels = [tuple(map(internals.stored_numbers, pair)) for pair in pairs]
-    equal = all(np.array_equal(*pair) for pair in kernels)
-    return equal and any(np.ptp(kernel) > 0 for kernel, _ in kernels)
+    for pair in pairs:
+        one, other = map(internals.stored_numbers, pair)
+        if not np.array_equal(one, other):
+            return False
+        varies = varies or np.ptp(one) > 0
+    return varies

@@ -5,9 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._types import Shape
+from keras_tied.layers._code_layer import CodeLayer, check_count, check_width
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class BatchTopK(keras.Layer):
+class BatchTopK(CodeLayer):
     r"""Keeps the `k` times as many largest positive numbers of a batch as it has rows.
 
     In training, of a batch of n rows, the `k * n` largest numbers are kept, if they are
@@ -38,51 +41,44 @@ class BatchTopK(keras.Layer):
         [[5.0, 4.0, 0.0], [0.0, 0.0, 0.0]]
     """
 
-    def __init__(self, k: int, momentum: float = 0.99, **kwargs: Any) -> None:
+    SETTINGS = ("k", "momentum")
+
+    def __init__(
+        self,
+        k: int,
+        momentum: float = 0.99,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(
-                f"BatchTopK '{self.name}' takes as k a number of units, an integer from"
-                f" 1 on; received k={k!r}."
-            )
+        check_count(self, "k", k)
         if not 0 <= momentum <= 1:
             raise ValueError(
                 f"BatchTopK '{self.name}' takes a momentum from 0 to 1; received "
                 f"momentum={momentum!r}."
             )
-        self.k, self.momentum = k, momentum
-        self.supports_masking = True
+        self.k = k
+        self.momentum = momentum
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        units = input_shape[-1]
-        if units is None or self.k > units:
-            raise ValueError(
-                f"BatchTopK '{self.name}' keeps k={self.k} numbers a row along the last"
-                f" axis; received an input of shape {tuple(input_shape)}: feed it codes"
-                f" of {self.k} or more units, or choose a smaller k."
-            )
+    def build(self, input_shape: Shape) -> None:
+        check_width(self, self.k, input_shape)
         self.threshold = self.add_weight((), "zeros", trainable=False, name="threshold")
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
+        nothing = ops.zeros_like(inputs)
         if not training:
-            least = ops.cast(self.threshold, inputs.dtype)
-            return ops.where(inputs <= least, ops.zeros_like(inputs), inputs)
-        numbers = ops.reshape(inputs, (-1,))
-        kept = self.k * (ops.shape(numbers)[0] // inputs.shape[-1])
-        least = ops.min(ops.top_k(ops.stop_gradient(numbers), kept, sorted=False)[0])
-        least = ops.maximum(least, 0)
-        before, new = self.threshold, ops.cast(least, self.threshold.dtype)
-        mean = self.momentum * before + (1 - self.momentum) * new
-        before.assign(
-            ops.where(ops.equal(before, 0), new, mean)
-        )  # the first batch sets it
+            drop = inputs <= ops.cast(self.threshold, inputs.dtype)
+            return ops.where(drop, nothing, inputs)
+        numbers = ops.reshape(ops.stop_gradient(inputs), (-1,))
+        count = ops.shape(numbers)[0]
+        n_rows = count // inputs.shape[-1]
+        largest, _ = ops.top_k(numbers, self.k * n_rows, sorted=False)
+        least = ops.maximum(ops.min(largest), 0)
+        self._update_threshold(ops.cast(least, self.threshold.dtype))
         drop = ops.logical_or(inputs < least, inputs <= 0)  # not NaN, which must show
-        return ops.where(drop, ops.zeros_like(inputs), inputs)
+        return ops.where(drop, nothing, inputs)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k, "momentum": self.momentum}
+    def _update_threshold(self, least: Any) -> None:
+        change = (1 - self.momentum) * least
+        mean = self.momentum * self.threshold + change
+        is_first = ops.equal(self.threshold, 0)
+        self.threshold.assign(ops.where(is_first, least, mean))

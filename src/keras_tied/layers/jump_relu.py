@@ -6,9 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._types import Shape
+from keras_tied.layers._code_layer import CodeLayer
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class JumpReLU(keras.Layer):
+class JumpReLU(CodeLayer):
     r"""Passes numbers above a learned threshold of each unit; the others become 0.
 
     $$y_j = x_j\,H(x_j - \theta_j)$$
@@ -47,6 +50,8 @@ class JumpReLU(keras.Layer):
         [[0.0, 0.0, 1.5]]
     """
 
+    SETTINGS = ("threshold", "bandwidth", "l0_coefficient")
+
     def __init__(
         self,
         threshold: float = 0.001,
@@ -61,37 +66,25 @@ class JumpReLU(keras.Layer):
                 f" an l0_coefficient from 0 on; received threshold={threshold},"
                 f" bandwidth={bandwidth} and l0_coefficient={l0_coefficient}."
             )
-        self.threshold, self.bandwidth = threshold, bandwidth
+        self.threshold = threshold
+        self.bandwidth = bandwidth
         self.l0_coefficient = l0_coefficient
-        self.supports_masking = True
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         # Of the logarithm, as in the paper: a threshold stays positive.
         start = keras.initializers.Constant(math.log(self.threshold))
-        self.log_threshold = self.add_weight(
-            (input_shape[-1],), start, name="log_threshold"
-        )
+        units = input_shape[-1:]
+        self.log_threshold = self.add_weight(units, start, name="log_threshold")
 
     def call(self, inputs: Any) -> Any:
         threshold = ops.exp(ops.cast(self.log_threshold, self.compute_dtype))
         closed = inputs <= threshold  # not of NaN, which must show
-        near = ops.cast(
-            ops.abs(inputs - threshold) < self.bandwidth / 2, self.compute_dtype
-        )
-        slope = ops.divide(near, self.bandwidth)
+        near = ops.abs(inputs - threshold) < self.bandwidth / 2
+        slope = ops.cast(near, self.compute_dtype) / self.bandwidth
         nothing = threshold - ops.stop_gradient(threshold)  # 0, with a gradient of 1
         if self.l0_coefficient:
-            steps = ops.cast(inputs > threshold, self.compute_dtype) - slope * nothing
-            counts = ops.sum(steps, axis=-1)
+            steps = ops.cast(inputs > threshold, self.compute_dtype)
+            counts = ops.sum(steps - slope * nothing, axis=-1)
             self.add_loss(self.l0_coefficient * ops.mean(counts))
         outputs = ops.where(closed, ops.zeros_like(inputs), inputs)
         return outputs - ops.stop_gradient(threshold) * slope * nothing
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("threshold", "bandwidth", "l0_coefficient")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

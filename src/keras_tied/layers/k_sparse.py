@@ -5,9 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._types import Shape
+from keras_tied.layers._code_layer import CodeLayer, check_count, check_width
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class KSparse(keras.Layer):
+class KSparse(CodeLayer):
     r"""Keeps the `k` largest numbers of each code and sets the others to 0.
 
     $$y_j = \begin{cases} x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
@@ -37,47 +40,42 @@ class KSparse(keras.Layer):
         [[0.0, 0.0, 2.0, 1.0]]
     """
 
-    def __init__(self, k: int, alpha: float = 1.0, **kwargs: Any) -> None:
+    SETTINGS = ("k", "alpha")
+
+    def __init__(
+        self,
+        k: int,
+        alpha: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(
-                f"KSparse '{self.name}' takes as k a number of units, an integer from 1"
-                f" on; received k={k!r}."
-            )
+        check_count(self, "k", k)
         if not round(alpha * k) >= 1:
             raise ValueError(
                 f"KSparse '{self.name}' would keep round(alpha * k) ="
                 f" {round(alpha * k)} numbers in inference; received k={k} and"
                 f" alpha={alpha!r}: an alpha of 1 or somewhat more is usual."
             )
-        self.k, self.alpha = k, alpha
-        self.supports_masking = True
+        self.k = k
+        self.alpha = alpha
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        units = input_shape[-1]
-        if units is None or self.k > units:
-            raise ValueError(
-                f"KSparse '{self.name}' keeps the k={self.k} largest numbers along the"
-                f" last axis; received an input of shape {tuple(input_shape)}: feed it"
-                f" codes of {self.k} or more units, or choose a smaller k."
-            )
-        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: units})
+    def build(self, input_shape: Shape) -> None:
+        check_width(self, self.k, input_shape)
+        axes = {-1: input_shape[-1]}
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes=axes)
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        kept = self.k if training else min(round(self.alpha * self.k), inputs.shape[-1])
+        units = inputs.shape[-1]
+        kept = self.k
+        if not training:
+            kept = min(round(self.alpha * self.k), units)
         # Not the last of them, for which XLA sorts all on a CPU.
-        least = ops.min(ops.top_k(inputs, kept)[0], axis=-1, keepdims=True)
-        larger, equal = inputs > least, inputs == least
-        room = kept - ops.sum(ops.cast(larger, "int32"), axis=-1, keepdims=True)
-        first = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= room
-        later = ops.logical_and(equal, ops.logical_not(first))
+        largest, _ = ops.top_k(inputs, kept)
+        least = ops.min(largest, axis=-1, keepdims=True)
+        larger = ops.cast(inputs > least, "int32")
+        room = kept - ops.sum(larger, axis=-1, keepdims=True)
+        equal = inputs == least
+        rank = ops.cumsum(ops.cast(equal, "int32"), axis=-1)
+        later = ops.logical_and(equal, rank > room)
         drop = ops.logical_or(inputs < least, later)  # not NaN, which must show
         return ops.where(drop, ops.zeros_like(inputs), inputs)
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k, "alpha": self.alpha}

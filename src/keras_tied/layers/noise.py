@@ -5,9 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied.layers._code_layer import CodeLayer
 
-class Corruption(keras.Layer):
+
+class Corruption(CodeLayer):
     """Base of the layers that spoil a share of the features, in training only."""
+
+    SETTINGS: tuple[str, ...] = ("rate", "seed")
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -16,32 +20,21 @@ class Corruption(keras.Layer):
                 f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the"
                 f" share of features that it spoils; received rate={rate!r}."
             )
-        self.rate: float = rate
-        self.seed: int | None = seed
-        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(
-            seed
-        )
-        self.supports_masking = True
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training or self.rate <= 0:
             return inputs
         # In half precision too few numbers could be drawn for small rates.
-        draws = keras.random.uniform(
-            ops.shape(inputs), dtype="float32", seed=self.seed_generator
-        )
+        shape = ops.shape(inputs)
+        seed = self.seed_generator
+        draws = keras.random.uniform(shape, dtype="float32", seed=seed)
         return self.corrupt(inputs, draws)
 
     def corrupt(self, inputs: Any, draws: Any) -> Any:
         raise NotImplementedError
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -107,6 +100,8 @@ class SaltAndPepperNoise(Corruption):
         [0.0, 0.5, 1.0]
     """
 
+    SETTINGS = ("rate", "seed", "low", "high")
+
     def __init__(
         self,
         rate: float,
@@ -116,12 +111,11 @@ class SaltAndPepperNoise(Corruption):
         **kwargs: Any,
     ) -> None:
         super().__init__(rate, seed, **kwargs)
-        self.low, self.high = low, high
+        self.low = low
+        self.high = high
 
     def corrupt(self, inputs: Any, draws: Any) -> Any:
-        low, high = (ops.full_like(inputs, value) for value in (self.low, self.high))
+        low = ops.full_like(inputs, self.low)
+        high = ops.full_like(inputs, self.high)
         extremes = ops.where(draws < self.rate / 2, low, high)
         return ops.where(draws < self.rate, extremes, inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "low": self.low, "high": self.high}

@@ -6,9 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_tied._types import Config, Shape
+from keras_tied.layers._code_layer import CodeLayer, check_count
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class PartlyLinear(keras.Layer):
+class PartlyLinear(CodeLayer):
     r"""Applies an activation to all units but the first few.
 
     $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
@@ -37,18 +40,15 @@ class PartlyLinear(keras.Layer):
         [[-1.0, 0.0, 3.0]]
     """
 
+    SETTINGS = ("linear_units",)
+
     def __init__(self, activation: Any, linear_units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(linear_units, int) or linear_units < 0:
-            raise ValueError(
-                f"PartlyLinear '{self.name}' takes as linear_units a number of units,"
-                f" an integer from 0 on; received linear_units={linear_units!r}."
-            )
+        check_count(self, "linear_units", linear_units, least=0)
         self.activation = keras.activations.get(activation)
         self.linear_units = linear_units
-        self.supports_masking = True
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         units = input_shape[-1]
         if units is None or self.linear_units > units:
             raise ValueError(
@@ -63,12 +63,6 @@ class PartlyLinear(keras.Layer):
         passes = np.arange(inputs.shape[-1]) < self.linear_units
         return ops.where(passes, inputs, self.activation(inputs))
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         activation = keras.activations.serialize(self.activation)
-        own = {"activation": activation, "linear_units": self.linear_units}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "activation": activation}

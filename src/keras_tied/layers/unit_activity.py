@@ -1,10 +1,12 @@
 """How many units of a code are active, how many are dead, and a loss that revives them."""
 
-from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
+
+from keras_tied._types import Config, Shape
+from keras_tied.layers._code_layer import CodeLayer, check_count
 
 MOMENTUM = 0.99  # of the running mean of how many units are active
 
@@ -13,11 +15,13 @@ class UnitCounter:
     """For a layer that sees a code: how many units are active, and since when each was not."""
 
     def __init__(self, layer: keras.Layer, units: int | None, window: int) -> None:
+        def add(name: str, dtype: str, shape: Shape = ()) -> keras.Variable:
+            return layer.add_weight(shape, "zeros", dtype, trainable=False, name=name)
+
         self.window = window
-        add = partial(layer.add_weight, initializer="zeros", trainable=False)
-        self.idle: Any = add((units,), dtype="int32", name="idle_batches")
-        self.mean: Any = add((), dtype="float32", name="mean_active_units")
-        self.n_batches: Any = add((), dtype="int32", name="n_batches")
+        self.idle = add("idle_batches", "int32", (units,))
+        self.mean = add("mean_active_units", "float32")
+        self.n_batches = add("n_batches", "int32")
 
     def count(self, code: Any) -> Any:
         """Count what a batch's code has; which units are dead now, `(units,)`, boolean."""
@@ -42,7 +46,7 @@ class UnitCounter:
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class UnitActivity(keras.Layer):
+class UnitActivity(CodeLayer):
     """Passes a code on; counts, in training, how many of its units are active, and how many dead.
 
     `counter.active_units` is the running mean of how many numbers of a row's code are
@@ -69,26 +73,20 @@ class UnitActivity(keras.Layer):
         (1.5, 1)
     """
 
+    SETTINGS = ("window",)
+
     def __init__(self, window: int = 1000, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.window = check_window(self, window)
-        self.supports_masking = True
+        check_count(self, "window", window, "batches")
+        self.window = window
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.counter = UnitCounter(self, input_shape[-1], self.window)
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if training:
             self.counter.count(inputs)
         return inputs
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "window": self.window}
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -156,28 +154,19 @@ class AuxK(keras.layers.Wrapper):
                 f"({type(decoder).__name__}): pass the layer object itself."
             )
         super().__init__(decoder, autocast=False, **kwargs)
-        if k is not None and (not isinstance(k, int) or k < 1):
-            raise ValueError(
-                f"AuxK '{self.name}' takes as k a number of units, an integer from 1"
-                f" on, or None; received k={k!r}."
-            )
+        if k is not None:
+            check_count(self, "k", k)
+        check_count(self, "window", window, "batches")
         if not coefficient >= 0:
             raise ValueError(
                 f"AuxK '{self.name}' takes a coefficient of 0 or more; received "
                 f"coefficient={coefficient!r}."
             )
-        self.k, self.coefficient, self.window = (
-            k,
-            coefficient,
-            check_window(self, window),
-        )
+        self.k = k
+        self.coefficient = coefficient
+        self.window = window
 
-    def build(
-        self,
-        code_shape: tuple[int | None, ...],
-        rows_shape: tuple[int | None, ...],
-        scores_shape: tuple[int | None, ...],
-    ) -> None:
+    def build(self, code_shape: Shape, rows_shape: Shape, scores_shape: Shape) -> None:
         if scores_shape[-1] != code_shape[-1]:
             raise ValueError(
                 f"AuxK '{self.name}' takes the scores of all units of the code;"
@@ -203,48 +192,34 @@ class AuxK(keras.layers.Wrapper):
         dead = self.counter.count(code)
         if self.coefficient:
             lacks = ops.stop_gradient(ops.cast(rows, outputs.dtype) - outputs)
-            loss = ops.cond(
-                ops.any(dead),
-                lambda: self.compute_auxiliary_loss(lacks, scores, dead),
-                lambda: ops.zeros((), "float32"),
-            )
+
+            def revive() -> Any:
+                return self.compute_auxiliary_loss(lacks, scores, dead)
+
+            loss = ops.cond(ops.any(dead), revive, lambda: ops.zeros((), "float32"))
             self.add_loss(loss)
         return outputs
 
     def compute_auxiliary_loss(self, lacks: Any, scores: Any, dead: Any) -> Any:
         """The loss of what is left over, `(batch, ..., features)`, and of which units are dead."""
-        units = scores.shape[-1]
-        k = min(self.k or max(1, lacks.shape[-1] // 2), units)
+        features, units = lacks.shape[-1], scores.shape[-1]
+        k = min(self.k or max(1, features // 2), units)
         candidates = ops.where(dead, scores, ops.full_like(scores, -float("inf")))
-        least = ops.min(
-            ops.top_k(ops.stop_gradient(candidates), k)[0], axis=-1, keepdims=True
-        )
+        largest, _ = ops.top_k(ops.stop_gradient(candidates), k)
+        least = ops.min(largest, axis=-1, keepdims=True)
         chosen = ops.logical_and(dead, scores >= least)
         revived = self.layer(ops.where(chosen, scores, ops.zeros_like(scores)))
         bias = self.layer(ops.zeros_like(scores[:1]))
-        share = ops.minimum(1.0, ops.sum(ops.cast(dead, "float32")) / k)
-        error = ops.mean(ops.square(ops.cast(lacks - (revived - bias), "float32")))
-        return self.coefficient * share * error
+        errors = ops.cast(lacks - (revived - bias), "float32")
+        n_dead = ops.sum(ops.cast(dead, "float32"))
+        share = ops.minimum(1.0, n_dead / k)
+        return self.coefficient * share * ops.mean(ops.square(errors))
 
     def compute_output_shape(
-        self,
-        code_shape: tuple[int | None, ...],
-        rows_shape: tuple[int | None, ...],
-        scores_shape: tuple[int | None, ...],
-    ) -> tuple[int | None, ...]:
+        self, code_shape: Shape, rows_shape: Shape, scores_shape: Shape
+    ) -> Shape:
         return tuple(self.layer.compute_output_shape(code_shape))
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        names = ("k", "coefficient", "window")
-        return {**config, **{name: getattr(self, name) for name in names}}
-
-
-def check_window(layer: keras.Layer, window: int) -> int:
-    """The window of a layer, if it is a number of batches."""
-    if not isinstance(window, int) or window < 1:
-        raise ValueError(
-            f"{type(layer).__name__} '{layer.name}' takes as window a number of"
-            f" batches, an integer from 1 on; received window={window!r}."
-        )
-    return window
+    def get_config(self) -> Config:
+        settings = {"coefficient": self.coefficient, "window": self.window}
+        return {**super().get_config(), "k": self.k, **settings}

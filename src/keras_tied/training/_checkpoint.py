@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_tied._checkpoint_file import CheckpointFile, digest
-from keras_tied._keras_internals import monitors, settle_monitor
+from keras_tied._keras_internals import settle_monitor
 from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
@@ -64,8 +64,7 @@ class Checkpoint:
         np.random.set_state((name, arrays["random"], *state))  # noqa: NPY002
         kept = zip(callbacks, notes["callbacks"], strict=True)
         for index, (callback, values) in enumerate(kept):
-            if notes["monitors"][index]:
-                settle_monitor(callback)  # changes the attributes that follow
+            settle_monitor(callback)  # changes the attributes that follow
             vars(callback).update(
                 json.loads(json.dumps(values), object_hook=_read_array)
             )
@@ -101,7 +100,6 @@ class Checkpoint:
             "random": [name, *state],
             "callbacks": plain,
             "lists": lists,
-            "monitors": [monitors(callback) for callback in callbacks],
             "fingerprint": self.fingerprint | {"callbacks": _list_kinds(callbacks)},
         }
         self.file.write(arrays, notes, begin)
