@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from keras_tied import training
 from keras_tied._keras_internals import UnlockedModel, forget_calls
+from keras_tied._types import Config, Shape
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
 
 HALVES = ("encoder", "decoder")
-PARTS = (*HALVES, "noise")
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -24,10 +24,9 @@ class Autoencoder(UnlockedModel):
     r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
     It is a `keras.Model` in every respect, and needs no targets: `fit(x)`,
-    `evaluate(x)` and
-    whatever yields rows alone compare the output with the input. For an encoder $e$, a
-    decoder
-    $d$, noise $\nu$ and a code regularizer $R$, training minimises
+    `evaluate(x)` and whatever yields rows alone compare the output with the input. For
+    an encoder $e$, a decoder $d$, noise $\nu$ and a code regularizer $R$, training
+    minimises
 
     $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right)
     + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
@@ -46,7 +45,7 @@ class Autoencoder(UnlockedModel):
             `Dropout`. Defaults to none.
         code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name,
             weighted as Keras does an `activity_regularizer`: divided by the number of
-                rows. Defaults to none.
+            rows. Defaults to none.
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
@@ -77,14 +76,13 @@ class Autoencoder(UnlockedModel):
         contraction: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        # The encoder casts its input itself, as it does without an autoencoder around
-        # it.
+        # The encoder casts its input, as it does without an autoencoder around it.
         super().__init__(autocast=False, **kwargs)
         source = _make_source(encoder)
+        if decoder is None:
+            decoder = mirror(encoder)
         self.encoder = encoder
-        self.decoder = (
-            mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
-        )
+        self.decoder = _check_model(decoder, "decoder")
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
         factor: Any = contraction
@@ -98,11 +96,8 @@ class Autoencoder(UnlockedModel):
         forget_calls(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if (
-            name in HALVES
-            and getattr(self, "built", False)
-            and value is not getattr(self, name)
-        ):
+        is_fixed = name in HALVES and getattr(self, "built", False)
+        if is_fixed and value is not getattr(self, name):
             raise AttributeError(
                 f"The {name} of '{self.name}' cannot be replaced, as its halves are"
                 f" tied to each other: make an Autoencoder of the other {name}, or set"
@@ -111,25 +106,22 @@ class Autoencoder(UnlockedModel):
         super().__setattr__(name, value)
 
     @property
-    def inputs(self) -> list[Any]:
+    def inputs(self) -> Any:
         """Those of the encoder; a subclassed one has none."""
-        inputs: list[Any] = self.encoder.inputs
-        return inputs
+        return self.encoder.inputs
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
+    def input_shape(self) -> Any:
         """That of the encoder."""
-        shape: tuple[int | None, ...] = self.encoder.input_shape
-        return shape
+        return self.encoder.input_shape
 
     @property
-    def output_shape(self) -> tuple[int | None, ...]:
+    def output_shape(self) -> Any:
         """That of the decoder."""
-        shape: tuple[int | None, ...] = self.decoder.output_shape
-        return shape
+        return self.decoder.output_shape
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Join the halves in one graph, in which ties find their partners, and check the shapes."""
+    def build(self, input_shape: Shape) -> None:
+        """Join the halves in one graph, in which ties find their partners."""
         inputs = keras.Input(batch_shape=input_shape)
         code = self.encoder(inputs)
         expected = getattr(self.decoder, "input_shape", code.shape)
@@ -159,9 +151,8 @@ class Autoencoder(UnlockedModel):
         if training and self.contraction:
             from keras_tied.layers.contractive import squared_jacobian_norm
 
-            self.add_loss(
-                self.contraction * ops.mean(squared_jacobian_norm(self.encoder, inputs))
-            )
+            norms = squared_jacobian_norm(self.encoder, inputs)
+            self.add_loss(self.contraction * ops.mean(norms))
         return self.decoder(code, training=training)
 
     def compile(
@@ -181,14 +172,12 @@ class Autoencoder(UnlockedModel):
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        return super().compute_loss(
-            x, _make_dense(x if y is None else y), *args, **kwargs
-        )
+        target = _make_dense(x if y is None else y)
+        return super().compute_loss(x, target, *args, **kwargs)
 
     def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().compute_metrics(
-            x, _make_dense(x if y is None else y), *args, **kwargs
-        )
+        target = _make_dense(x if y is None else y)
+        return super().compute_metrics(x, target, *args, **kwargs)
 
     def fit(
         self,
@@ -215,8 +204,7 @@ class Autoencoder(UnlockedModel):
         """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
         There is one more: `start="pca"` calls `start_from_pca` first, with the rows
-            that
-        `validation_split` does not hold out; the default, None, starts from the weights
+        that `validation_split` does not hold out; the default, None, starts from the weights
         there are. Rows are compared with `y` or, by default, with themselves; those
         that are held out likewise, so that `validation_data` may be `x_val` alone.
         Batches may be rows alone.
@@ -225,7 +213,8 @@ class Autoencoder(UnlockedModel):
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
         """
         if start == "pca":
-            self.start_from_pca(x[: math.floor(len(x) * (1 - validation_split))])
+            n_rows = math.floor(len(x) * (1 - validation_split))
+            self.start_from_pca(x[:n_rows])
         elif start is not None:
             raise ValueError(
                 "`start` is 'pca', or None to start from the weights that there are;"
@@ -234,27 +223,24 @@ class Autoencoder(UnlockedModel):
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = x_val, _get_target(x_val, y_val, weights), weights
-        target = _get_target(x, y, sample_weight)
-        weights = (class_weight, sample_weight)
-        steps = (initial_epoch, steps_per_epoch, validation_steps)
-        validation = (validation_batch_size, validation_freq)
-        arguments = (
-            validation_split,
-            validation_data,
-            shuffle,
-            *weights,
-            *steps,
-            *validation,
-        )
         return training.fit(
             self,
             x,
-            target,
+            _get_target(x, y, sample_weight),
             batch_size,
             epochs,
             verbose,
             callbacks,
-            *arguments,
+            validation_split,
+            validation_data,
+            shuffle,
+            class_weight,
+            sample_weight,
+            initial_epoch,
+            steps_per_epoch,
+            validation_steps,
+            validation_batch_size,
+            validation_freq,
             checkpoint=checkpoint,
         )
 
@@ -267,7 +253,7 @@ class Autoencoder(UnlockedModel):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """The loss and the metrics, with the arguments and in the form of `keras.Model.evaluate`.
+        """The loss and the metrics, as `keras.Model.evaluate` gives them.
 
         Rows are compared with `y` or, by default, with themselves. Batches may be rows
         alone.
@@ -283,7 +269,7 @@ class Autoencoder(UnlockedModel):
         contribute before they are trained. The error on `x` is that of
         `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %; where
         the encoder begins with a Normalization, of the normalised rows. The error falls
-            from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
+        from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -299,10 +285,11 @@ class Autoencoder(UnlockedModel):
             >>> from keras_tied import Autoencoder
             >>> x = np.random.default_rng(0).normal(size=(90, 6)).cumsum(axis=1)
             >>> hidden = keras.layers.Dense(12, activation="tanh")
-            >>> encoder = keras.Sequential([keras.Input((6,)), hidden, keras.layers.Dense(2)])
-            >>> (autoencoder := Autoencoder(encoder)).start_from_pca(x)
-            >>> of_pca = np.linalg.eigvalsh(np.cov(x.T, bias=True))[:-2].sum() / 6
-            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * of_pca)
+            >>> layers = [keras.Input((6,)), hidden, keras.layers.Dense(2)]
+            >>> autoencoder = Autoencoder(keras.Sequential(layers))
+            >>> autoencoder.start_from_pca(x)
+            >>> pca_error = np.linalg.eigvalsh(np.cov(x.T, bias=True))[:-2].sum() / 6
+            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * pca_error)
             True
         """
         start_from_pca(self.encoder, self.decoder, x)
@@ -310,52 +297,54 @@ class Autoencoder(UnlockedModel):
     def encode(
         self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
-        """The code, `(n, ...)`, of rows, `(n, ...)`; arguments as of `keras.Model.predict`."""
-        return np.asarray(
-            self.encoder.predict(x, batch_size=batch_size, verbose=verbose)
-        )
+        """The code, `(n, ...)`, of rows, `(n, ...)`; as `keras.Model.predict`."""
+        return np.asarray(self.encoder.predict(x, batch_size, verbose))
 
     def decode(
         self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
-        """The rows, `(n, ...)`, that the decoder makes of codes; arguments as of `encode`."""
-        return np.asarray(
-            self.decoder.predict(code, batch_size=batch_size, verbose=verbose)
-        )
+        """The rows, `(n, ...)`, that the decoder makes of codes; as `encode`."""
+        return np.asarray(self.decoder.predict(code, batch_size, verbose))
 
     def reconstruction_error(
         self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
     ) -> NDArray[Any]:
-        """The squared difference between rows, an array `(n, ...)`, and their reconstructions.
+        """The squared difference of rows, an array `(n, ...)`, to their reconstructions.
 
         The mean over the features, `(n,)`, or `per_feature`, in the shape of `x`.
         """
         x = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
-        reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
+        reconstruction = np.asarray(self.predict(x, batch_size, verbose=0))
         errors: NDArray[Any] = np.square(reconstruction - x)
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
-        parts = {part: serialize(getattr(self, part)) for part in PARTS}
-        regularizer = keras.regularizers.serialize(self.code_regularizer)
-        penalties = {"code_regularizer": regularizer, "contraction": self.contraction}
-        return {**super().get_config(), **parts, **penalties}
+        return {
+            **super().get_config(),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "noise": serialize(self.noise),
+            "code_regularizer": keras.regularizers.serialize(self.code_regularizer),
+            "contraction": self.contraction,
+        }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        deserialize = keras.saving.deserialize_keras_object
-        return cls(**{**config, **{part: deserialize(config[part]) for part in PARTS}})
+    def from_config(cls, config: Config) -> Self:
+        config = dict(config)
+        for part in (*HALVES, "noise"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
-    """The target; `x` where there are weights, which Keras ignores if there is no target."""
+    """The target; `x` where there are weights, which Keras ignores without a target."""
     return x if y is None and sample_weight is not None else y
 
 
 def _make_dense(x: Any) -> Any:
     """A batch as a loss takes it: Keras hands on SciPy's sparse rows as they are."""
-    return keras.ops.convert_to_tensor(x, sparse=False) if keras.ops.is_tensor(x) else x
+    return ops.convert_to_tensor(x, sparse=False) if ops.is_tensor(x) else x
 
 
 def _check_model(half: Any, role: str) -> keras.Model:

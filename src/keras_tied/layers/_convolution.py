@@ -1,4 +1,7 @@
-"""Convolutions of images to codes, and their adjoints. See README.md here."""
+"""Convolutions of images to codes, and their adjoints. See README.md here.
+
+An image has the shape `(batch, places..., image channels)`, and its code likewise.
+"""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -8,7 +11,7 @@ from keras import backend, ops
 
 
 class Window(NamedTuple):
-    """A convolution along one spatial axis; a negative `left` or `right` cuts the image off."""
+    """A convolution along one axis; a negative `left` or `right` cuts the image off."""
 
     taps: int
     stride: int
@@ -17,15 +20,20 @@ class Window(NamedTuple):
     right: int = 0
 
     def fit(
-        self, padding: str, image_size: int | None, code_size: int | None = None
+        self,
+        padding: str,
+        image_size: int | None,
+        code_size: int | None = None,
     ) -> Self:
-        """The convolution as Keras pads it; `image_size` may be None where the stride is one."""
-        image_size = self.reach + 1 if image_size is None else image_size
+        """The convolution as Keras pads it; any `image_size` where the stride is one."""
+        if image_size is None:
+            image_size = self.reach + 1
         if code_size is None:
             reach = self.reach if padding == "valid" else 0
             code_size = (image_size - 1 - reach) // self.stride + 1
         missing = self.image_size(code_size) - image_size
-        left = {"valid": 0, "same": max(missing, 0) // 2, "causal": self.reach}[padding]
+        lefts = {"valid": 0, "same": max(missing, 0) // 2, "causal": self.reach}
+        left = lefts[padding]
         return self._replace(left=left, right=missing - left)
 
     @property
@@ -39,88 +47,84 @@ class Window(NamedTuple):
         code_is_fixed = 0 <= self.reach - missing < self.stride
         return code_is_fixed and self.left == max(missing, 0) // 2
 
+    @property
     def phase(self) -> Self:
-        """The convolution of stride one of the code that gives a phase of the image."""
+        """The convolution, of stride one, of the code that gives a phase of the image."""
         before = self.reach // self.stride - self.left // self.stride
         after = (self.reach - self.right) // self.stride
+        phase = self._replace(left=before, right=after)
         if self.stride == 1:
-            return self._replace(left=before, right=after)
+            return phase
         # The kernel is written out, so that no dilation is left.
         taps = self.reach // self.stride + 1
-        return self._replace(taps=taps, stride=1, dilation=1, left=before, right=after)
+        return phase._replace(taps=taps, stride=1, dilation=1)
 
     def image_size(self, code_size: int) -> int:
-        return (code_size - 1) * self.stride + self.reach + 1 - self.left - self.right
+        whole = (code_size - 1) * self.stride + self.reach + 1
+        return whole - self.left - self.right
 
     def code_size(self, image_size: int) -> int:
-        return (image_size + self.left + self.right - self.reach - 1) // self.stride + 1
+        steps = image_size + self.left + self.right - self.reach - 1
+        return steps // self.stride + 1
+
+
+Windows = Sequence[Window]  # one for each axis of places
 
 
 def convolve(
     image: Any,
     kernel: Any,
-    windows: Sequence[Window],
-    data_format: str,
+    windows: Windows,
     operation: Callable[..., Any] = ops.conv,
 ) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
     padding = "same"
     if not all(window.is_same for window in windows):
         padding = "valid"
-        image = pad(image, [(w.left, w.right) for w in windows], data_format)
-    return conv(
+        image = pad(image, [(window.left, window.right) for window in windows])
+    return operation(
         image,
         kernel,
-        data_format,
-        operation,
         strides=tuple(window.stride for window in windows),
         padding=padding,
+        data_format="channels_last",
         dilation_rate=tuple(window.dilation for window in windows),
     )
 
 
-def spread(
-    code: Any, kernel: Any, windows: Sequence[Window], data_format: str, groups: int = 1
-) -> Any:
-    """The adjoint of a convolution by `(taps..., image channels / groups, code channels)`."""
+def spread(code: Any, kernel: Any, windows: Windows, groups: int = 1) -> Any:
+    """The image of a code, by `(taps..., image channels / groups, code channels)`."""
     spread_group = _transpose if _has_fast_transpose(windows) else _sum_phases
     if groups == 1:
-        return spread_group(code, kernel, windows, data_format)
+        return spread_group(code, kernel, windows)
     # One convolution a group: Keras has no transposed one with groups, and XLA is slow
     # at the gradients of a single one.
-    axis = _channels_axis(code, data_format)
-    codes = ops.split(code, groups, axis=axis)
+    codes = ops.split(code, groups, axis=-1)
     kernels = ops.split(kernel, groups, axis=-1)
-    images = [
-        spread_group(*part, windows, data_format)
-        for part in zip(codes, kernels, strict=True)
-    ]
-    return ops.concatenate(images, axis=axis)
+    images = []
+    for each_code, each_kernel in zip(codes, kernels, strict=True):
+        images.append(spread_group(each_code, each_kernel, windows))
+    return ops.concatenate(images, axis=-1)
 
 
-def spread_depthwise(
-    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
-) -> Any:
-    """The adjoint of a depthwise convolution by `(taps..., image channels, multiplier)`."""
-    phases = _phases(kernel, windows)
+def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
+    """The image of a depthwise code, by `(taps..., image channels, multiplier)`."""
+    phases = _split_kernel(kernel, windows)
     *taps, channels, multiplier, count = phases.shape
     weights = ops.reshape(phases, (*taps, channels * multiplier, count))
-    phase_windows = [window.phase() for window in windows]
-    image = convolve(code, weights, phase_windows, data_format, ops.depthwise_conv)
+    phase_windows = [window.phase for window in windows]
+    image = convolve(code, weights, phase_windows, ops.depthwise_conv)
     if multiplier > 1:
         # Each image channel gathers from all the code channels that it was multiplied
         # into.
-        axis = _channels_axis(code, data_format)
-        sizes = ops.shape(image)
-        before = (-1, *sizes[1:axis])
-        after = sizes[axis + 1 :]
-        image = ops.reshape(image, (*before, channels, multiplier, count, *after))
-        image = ops.sum(image, axis=axis + 1)
-        image = ops.reshape(image, (*before, channels * count, *after))
-    return _interleave(image, windows, data_format)
+        _, *sizes, _ = ops.shape(image)
+        image = ops.reshape(image, (-1, *sizes, channels, multiplier, count))
+        image = ops.sum(image, axis=-2)
+        image = ops.reshape(image, (-1, *sizes, channels * count))
+    return _interleave(image, windows)
 
 
-def _has_fast_transpose(windows: Sequence[Window]) -> bool:
+def _has_fast_transpose(windows: Windows) -> bool:
     """Whether the backend's own transposed convolution is used: where it is fast."""
     if backend.backend() == "jax":  # XLA is many times slower at its gradients
         return all(window.stride == 1 for window in windows)
@@ -129,123 +133,109 @@ def _has_fast_transpose(windows: Sequence[Window]) -> bool:
     return True
 
 
-def _transpose(
-    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
-) -> Any:
+def _transpose(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a code, by the backend's own transposed convolution."""
-    padding = "same"
+    is_same = all(window.is_same for window in windows)
     # Beyond the last code, Keras's shortest image holds one element, or none.
     beyond = [window.image_size(1) - (window.reach + 1) % 2 for window in windows]
-    cut = [0] * len(windows)
-    if not all(window.is_same for window in windows):
-        padding = "valid"
+    if not is_same:
         beyond = [-window.right for window in windows]
-        cut = [window.left for window in windows]
-    image = conv(
+    image = ops.conv_transpose(
         code,
         kernel,
-        data_format,
-        ops.conv_transpose,
         strides=tuple(window.stride for window in windows),
-        padding=padding,
+        padding="same" if is_same else "valid",
         output_padding=tuple(beyond),
+        data_format="channels_last",
         dilation_rate=tuple(window.dilation for window in windows),
     )
-    return pad(image, [(-left, 0) for left in cut], data_format)
+    return image if is_same else pad(image, [(-window.left, 0) for window in windows])
 
 
-def _sum_phases(
-    code: Any, kernel: Any, windows: Sequence[Window], data_format: str
-) -> Any:
+def _sum_phases(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a code, by a convolution of stride one."""
-    weights = ops.swapaxes(_phases(kernel, windows), -3, -2)
+    # (taps..., image channels, code channels, phases)
+    weights = ops.swapaxes(_split_kernel(kernel, windows), -3, -2)
+    # (taps..., code channels, image channels * phases)
     weights = ops.reshape(weights, (*weights.shape[:-2], -1))
-    phase_windows = [window.phase() for window in windows]
-    phases = convolve(code, weights, phase_windows, data_format)
-    return _interleave(phases, windows, data_format)
+    phases = convolve(code, weights, [window.phase for window in windows])
+    return _interleave(phases, windows)
 
 
-def conv(
-    image: Any,
-    kernel: Any,
-    data_format: str,
-    operation: Callable[..., Any] = ops.conv,
-    **settings: Any,
-) -> Any:
-    """`operation`, also where TensorFlow takes no channels first: on a CPU without oneDNN."""
-    if data_format == "channels_last" or backend.backend() != "tensorflow":
-        return operation(image, kernel, data_format=data_format, **settings)
-    image = ops.moveaxis(image, 1, -1)
-    image = operation(image, kernel, data_format="channels_last", **settings)
-    return ops.moveaxis(image, -1, 1)
-
-
-def _channels_axis(tensor: Any, data_format: str) -> int:
-    return len(tensor.shape) - 1 if data_format == "channels_last" else 1
-
-
-def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
-    """The kernel `(taps..., a, b)`, turned round, as `(taps of a phase..., a, b, phases)`."""
+def _split_kernel(kernel: Any, windows: Windows) -> Any:
+    """The kernel `(taps..., a, b)`, reversed, as `(taps of a phase..., a, b, phases)`."""
     rank = len(windows)
     channels = kernel.shape[rank:]
     for axis, window in enumerate(windows):
         if window.stride > 1:
             kernel = _split_taps(kernel, axis, window)
     # Not from the kernel's shape, which is symbolic while PyTorch exports.
-    taps = [window.phase().taps for window in windows]
+    taps = [window.phase.taps for window in windows]
     count = prod(window.stride for window in windows)
     kernel = ops.reshape(kernel, (*taps, *channels, count))
     return ops.flip(kernel, axis=tuple(range(rank)))
 
 
 def _split_taps(kernel: Any, axis: int, window: Window) -> Any:
-    """The kernel with the taps of a phase along an axis, and a last axis of the phases."""
-    before, after = kernel.shape[:axis], kernel.shape[axis + 1 :]
+    """The kernel with the taps of a phase along an axis, and a last axis of phases."""
+    before = kernel.shape[:axis]
+    after = kernel.shape[axis + 1 :]
+    length = window.taps
     if window.dilation > 1:
-        # Write out the zeros that the dilation skips, but none after the last tap.
-        zeros = [(0, 0)] * (len(kernel.shape) + 1)
-        zeros[axis + 1] = (0, window.dilation - 1)
-        kernel = ops.pad(ops.expand_dims(kernel, axis + 1), zeros)
-        kernel = ops.reshape(kernel, (*before, window.taps * window.dilation, *after))
-        kernel, _ = ops.split(kernel, [window.reach + 1], axis=axis)
-    taps = window.phase().taps
-    zeros = [(0, 0)] * len(kernel.shape)
-    zeros[axis] = (0, taps * window.stride - window.reach - 1)
-    kernel = ops.reshape(ops.pad(kernel, zeros), (*before, taps, window.stride, *after))
+        # Write out the zeros that the dilation skips.
+        length *= window.dilation
+        kernel = ops.expand_dims(kernel, axis + 1)
+        kernel = _pad_axis(kernel, axis + 1, window.dilation - 1)
+        kernel = ops.reshape(kernel, (*before, length, *after))
+    taps = window.phase.taps
+    whole = taps * window.stride
+    if whole < length:  # of the zeros after the last tap
+        kernel, _ = ops.split(kernel, [whole], axis=axis)
+    else:
+        kernel = _pad_axis(kernel, axis, whole - length)
+    kernel = ops.reshape(kernel, (*before, taps, window.stride, *after))
     return ops.moveaxis(kernel, axis + 1, -1)
 
 
-def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
-    """The image, from channels `(image channels, phases)`, less what stands for padding."""
+def _pad_axis(kernel: Any, axis: int, count: int) -> Any:
+    zeros = [(0, 0)] * len(kernel.shape)
+    zeros[axis] = (0, count)
+    return ops.pad(kernel, zeros)
+
+
+def _interleave(phases: Any, windows: Windows) -> Any:
+    """The image, from channels `(image channels, phases)`, less its padding."""
     strides = [window.stride for window in windows]
+    rank = len(windows)
     image = phases
     if prod(strides) > 1:
-        rank, axis = len(windows), _channels_axis(phases, data_format)
-        _, *sizes = ops.shape(phases)
-        channels = sizes.pop(axis - 1) // prod(strides)
+        _, *sizes, width = ops.shape(phases)
+        channels = width // prod(strides)
+        image = ops.reshape(image, (-1, *sizes, channels, *strides))
+        # Each axis of places is followed by the axis of its phases, and merged with it.
+        order = [0]
+        for axis in range(1, rank + 1):
+            order += [axis, rank + 1 + axis]
+        image = ops.transpose(image, (*order, rank + 1))
         whole = [size * stride for size, stride in zip(sizes, strides, strict=True)]
-        # Each spatial axis is followed by the axis of its phases, and merged with it.
-        if data_format == "channels_last":
-            split, whole = [*sizes, channels, *strides], [*whole, channels]
-            order = [*(1 + i + j for i in range(rank) for j in (0, rank + 1)), axis]
-        else:
-            split, whole = [channels, *strides, *sizes], [channels, *whole]
-            order = [axis, *(2 + i + j for i in range(rank) for j in (rank, 0))]
-        image = ops.transpose(ops.reshape(image, (-1, *split)), (0, *order))
-        image = ops.reshape(image, (-1, *whole))
-    before = [-(w.left % w.stride) for w in windows]
-    after = [(w.reach - w.right) % w.stride - w.stride + 1 for w in windows]
-    return pad(image, list(zip(before, after, strict=True)), data_format)
+        image = ops.reshape(image, (-1, *whole, channels))
+    widths = []
+    for window in windows:
+        before = -(window.left % window.stride)
+        after = (window.reach - window.right) % window.stride
+        widths.append((before, after - window.stride + 1))
+    return pad(image, widths)
 
 
-def pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
-    """The tensor with zeros before and after it along its spatial axes, or less, if negative."""
-    first = 1 if data_format == "channels_last" else 2
-    zeros = [(0, 0)] * len(tensor.shape)
-    parts = [slice(None)] * len(tensor.shape)
-    for axis, (before, after) in enumerate(widths, first):
-        zeros[axis] = (max(before, 0), max(after, 0))
-        parts[axis] = slice(max(-before, 0), min(after, 0) or None)
+def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
+    """The image with zeros before and after it along each axis, or less, if negative."""
+    zeros = [(0, 0)]
+    parts = [slice(None)]
+    for before, after in widths:
+        zeros.append((max(before, 0), max(after, 0)))
+        parts.append(slice(max(-before, 0), min(after, 0) or None))
     if any(min(width) < 0 for width in widths):
-        tensor = tensor[tuple(parts)]
-    return ops.pad(tensor, zeros) if any(map(any, zeros)) else tensor
+        image = image[tuple(parts)]
+    if any(map(any, zeros)):
+        image = ops.pad(image, [*zeros, (0, 0)])
+    return image

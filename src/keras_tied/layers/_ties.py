@@ -1,6 +1,6 @@
-"""The tied layer that fits a layer, and the ties of a model: list them, check them, mend them."""
+"""The tied layer that fits a layer, and the ties of a model: list, check, mend them."""
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import keras
 
@@ -32,20 +32,8 @@ INSTEAD: dict[type[keras.Layer], str] = {
 }
 
 
-@overload
-def tie(
-    layer: keras.Layer, *, untie: Literal[False] = False, **kwargs: Any
-) -> TiedLayer: ...
-
-
-@overload
-def tie(
-    layer: keras.Layer, *, untie: Literal[True], **kwargs: Any
-) -> keras.layers.Dense: ...
-
-
-def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Layer:
-    """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that uses a layer's kernel, transposed.
+def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> Any:
+    """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that ties to a layer.
 
     Args:
         layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or
@@ -57,9 +45,8 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
             `reverse=True`: no bias, `reverse_dtype` and `logit_soft_cap`.
         untie: whether to begin as the transpose and to be free afterwards, as sparse
             autoencoders do: the result is a `keras.layers.Dense` with a kernel of its
-                own, which has the numbers
-            that the kernel of `layer`, of two axes and built, has now. Defaults to
-            `False`.
+            own, which has the numbers that the kernel of `layer`, of two axes and
+            built, has now. Defaults to `False`.
         **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so
             on; of the `Dense` with `untie`.
 
@@ -69,7 +56,8 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
     Examples:
         >>> import keras
         >>> from keras_tied.layers import tie
-        >>> tie(keras.layers.Conv2D(8, 3, name="encoder"), activation="relu", name="decoder")
+        >>> encoder = keras.layers.Conv2D(8, 3, name="encoder")
+        >>> tie(encoder, activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
     if not isinstance(layer, keras.Layer):
@@ -80,19 +68,20 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
         )
     if untie:
         return _make_transpose(layer, **kwargs)
-    if isinstance(layer, keras.layers.ReversibleEmbedding) and kwargs.get(
-        "transpose", True
-    ):
+    is_reversible = isinstance(layer, keras.layers.ReversibleEmbedding)
+    if is_reversible and kwargs.get("transpose", True):
         kwargs = {**_reverse_settings(layer), **kwargs}
     for cls, tied in TIES.items():
         if isinstance(layer, cls):
             return tied(layer, **kwargs)
     if layer.built and len(kernel_shape(layer) or ()) == 2:
         return TiedDense(layer, **kwargs)
-    instead = next(
-        (text for cls, text in INSTEAD.items() if isinstance(layer, cls)),
-        f"tie to a layer of the classes {', '.join(cls.__name__ for cls in TIES)}",
-    )
+    names = ", ".join(cls.__name__ for cls in TIES)
+    instead = f"tie to a layer of the classes {names}"
+    for kind, text in INSTEAD.items():
+        if isinstance(layer, kind):
+            instead = text
+            break
     raise ValueError(
         f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one"
         f" kernel that could be used backwards: {instead}."
@@ -115,7 +104,7 @@ def _make_transpose(layer: keras.Layer, **kwargs: Any) -> keras.layers.Dense:
 
 
 def _reverse_settings(layer: keras.layers.ReversibleEmbedding) -> dict[str, Any]:
-    """The arguments of the `TiedDense` that computes what the layer does with `reverse=True`."""
+    """The arguments of the `TiedDense` that does what `reverse=True` does."""
     if not layer.tie_weights:
         raise ValueError(
             f"'{layer.name}' (ReversibleEmbedding) was made with tie_weights=False and"
@@ -150,7 +139,7 @@ class Tie(NamedTuple):
 
 
 def ties(model: keras.Layer) -> list[Tie]:
-    """Every tie in a Keras model or layer: one `Tie` for each tied layer, at any depth, in order.
+    """Every tie in a Keras model or layer: a `Tie` for each tied layer, at any depth.
 
     Raises:
         ValueError: where `model` is not a layer.
@@ -160,35 +149,35 @@ def ties(model: keras.Layer) -> list[Tie]:
         >>> inputs = keras.Input((4,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
-        >>> [(tie.layer_path, tie.tied_to_path, tie.kernel_shape) for tie in keras_tied.ties(model)]
-        [('out', 'code', (4, 2))]
+        >>> [tie] = keras_tied.ties(model)
+        >>> tie.layer_path, tie.tied_to_path, tie.kernel_shape
+        ('out', 'code', (4, 2))
     """
     paths = _paths(_require_layer(model, "ties"))
     return _list_ties(paths, paths, [model])
 
 
-Paths = dict[
-    int, tuple[keras.Layer, str]
-]  # layers by their ids, with the names that lead there
+# Layers by their ids, with the names that lead there.
+Paths = dict[int, tuple[keras.Layer, str]]
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
-    listed = []
+    """The ties of the layers `held`, to those in `paths` or looked for in models."""
+    found = []
     for layer, path in held.values():
         if not isinstance(layer, TiedLayer):
             continue
-        partner, link = layer.partner_in(*models), layer._link
+        partner = layer.partner_in(*models)
         is_built = partner is not None and partner.built
-        shape = layer.tied_kernel_shape() if is_built else link.kernel_shape
-        _, partner_path = paths.get(id(partner), (None, link.partner.name))
-        listed.append(
-            Tie(layer, partner, path, partner_path, shape, id(partner) in paths)
-        )
-    return listed
+        shape = layer.tied_kernel_shape() if is_built else layer._link.kernel_shape
+        inside = id(partner) in paths
+        partner_path = paths[id(partner)][1] if inside else layer._link.partner.name
+        found.append(Tie(layer, partner, path, partner_path, shape, inside))
+    return found
 
 
 def assert_tied(model: keras.Layer) -> None:
-    """Raise unless every tied layer of a model uses the kernel of a layer of that model.
+    """Raise unless every tied layer of a model uses the kernel of one of its layers.
 
     Raises:
         ValueError: where a tied layer has not met the layer that it is tied to, is tied
@@ -202,12 +191,12 @@ def assert_tied(model: keras.Layer) -> None:
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
         >>> keras_tied.assert_tied(keras.models.clone_model(model))
     """
-    listed = ties(model)
-    if not listed:
+    found = ties(model)
+    if not found:
         raise ValueError(
             f"'{model.name}' holds no tied layer; pass the model that does."
         )
-    doubts = [doubt for tie in listed if (doubt := _doubt(model, tie))]
+    doubts = [doubt for tie in found if (doubt := _doubt(model, tie))]
     if doubts:
         raise ValueError(
             f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`."
@@ -255,32 +244,35 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))
         >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
-        >>> encoder, decoder = (keras.models.clone_model(half) for half in (encoder, decoder))
-        >>> [(tie.layer_path, tie.tied_to_path) for tie in keras_tied.retie(decoder, encoder)]
-        [('out', 'code')]
+        >>> encoder = keras.models.clone_model(encoder)
+        >>> decoder = keras.models.clone_model(decoder)
+        >>> [tie] = keras_tied.retie(decoder, encoder)
+        >>> tie.layer_path, tie.tied_to_path
+        ('out', 'code')
     """
-    _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
-    held = flatten_layers(decoder)
+    held = flatten_layers(_require_layer(decoder, "retie"))
     inside = set(map(id, held))
     tied = [
-        each
-        for each in held
-        if isinstance(each, TiedLayer) and id(each.tied_to) not in inside
+        layer
+        for layer in held
+        if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
     ]
     if not tied:
         raise ValueError(
             f"'{decoder.name}' holds no layer that is tied to one outside of it; pass"
             " the decoder first, then the encoder."
         )
-    outside = [layer for layer in flatten_layers(encoder) if id(layer) not in inside]
-    kernels = [
-        layer for layer in outside if layer.built and kernel_name(layer) is not None
-    ]
+    kernels = []
+    for layer in flatten_layers(_require_layer(encoder, "retie")):
+        has_kernel = layer.built and kernel_name(layer) is not None
+        if has_kernel and id(layer) not in inside:
+            kernels.append(layer)
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
-    paths = {key: value for key, value in _paths(decoder).items() if value[0] in tied}
-    return _list_ties(paths, _paths(encoder) | _paths(decoder), [])
+    paths = _paths(decoder)
+    changed = {key: value for key, value in paths.items() if value[0] in tied}
+    return _list_ties(changed, _paths(encoder) | paths, [])
 
 
 def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.Layer:
@@ -315,14 +307,11 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))
         >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
-        >>> [variable.path for variable in keras_tied.trainable_variables(encoder, decoder)]
+        >>> variables = keras_tied.trainable_variables(encoder, decoder)
+        >>> [variable.path for variable in variables]
         ['code/kernel', 'code/bias', 'out/bias']
     """
-    lists = [
-        _require_layer(model, "trainable_variables").trainable_variables
-        for model in models
-    ]
-    return _list_once(lists)
+    return _list_once(models, "trainable_variables")
 
 
 def variables(*models: keras.Layer) -> list[keras.Variable]:
@@ -330,7 +319,7 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
 
     A decoder's `weights` list the kernels that it uses, and its encoder's list them
     too: a loop that moves both, such as a moving average of weights by hand, would move
-        these twice.
+    these twice.
 
     Raises:
         ValueError: where something passed is not a layer.
@@ -339,18 +328,20 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> import keras, keras_tied
         >>> encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> decoder = keras_tied.mirror(encoder)
-        >>> len(encoder.weights) + len(decoder.weights), len(keras_tied.variables(encoder, decoder))
-        (5, 4)
+        >>> len(encoder.weights) + len(decoder.weights)
+        5
+        >>> len(keras_tied.variables(encoder, decoder))
+        4
     """
-    return _list_once(
-        [_require_layer(model, "variables").variables for model in models]
-    )
+    return _list_once(models, "variables")
 
 
-def _list_once(lists: list[list[keras.Variable]]) -> list[keras.Variable]:
-    return list(
-        {id(variable): variable for each in lists for variable in each}.values()
-    )
+def _list_once(models: tuple[keras.Layer, ...], kind: str) -> list[keras.Variable]:
+    once = {}
+    for model in models:
+        for variable in getattr(_require_layer(model, kind), kind):
+            once[id(variable)] = variable
+    return list(once.values())
 
 
 def _require_layer(model: Any, function: str) -> keras.Layer:

@@ -1,4 +1,4 @@
-"""How much a code changes with what it is the code of, and a layer that holds that down."""
+"""How much a code changes with its row, and a layer that holds that down."""
 
 import math
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import keras
 from keras import activations, ops
 
 from keras_tied._keras_internals import inference_scope, layer_chain
+from keras_tied._types import Config, Shape
 from keras_tied.layers.kernel import kernel_of
 
 SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
@@ -16,10 +17,6 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
     activations.sigmoid: lambda y: y * (1 - y),
     activations.tanh: lambda y: 1 - y**2,
     activations.relu: lambda y: ops.cast(y > 0, y.dtype),
-    activations.elu: lambda y: ops.where(y > 0, ops.ones_like(y), y + 1),
-    activations.softplus: lambda y: 1 - ops.exp(-y),
-    activations.softsign: lambda y: (1 - ops.abs(y)) ** 2,
-    activations.exponential: lambda y: y,
 }
 
 
@@ -32,7 +29,7 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai et
     al., "Contractive auto-encoders: explicit invariance during feature extraction",
     ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and activation
-    $f$ (linear, sigmoid, tanh, relu, elu, softplus, softsign or exponential) it is
+    $f$ (linear, sigmoid, tanh or relu) it is
     $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer. Of
     everything else the exact Jacobian is computed by automatic differentiation, in as
     many passes through the encoder as a row or a code has numbers, whichever are fewer.
@@ -71,9 +68,9 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     layer: Any = path[0] if path is not None and len(path) == 1 else encoder
     x = ops.cast(x, layer.compute_dtype)
     if type(layer).call is keras.layers.Dense.call and layer.activation in SLOPES:
-        return _dense_norms(layer, x)
-    squares = ops.square(_precise(jacobians(lambda rows: _code(encoder, rows), x)))
-    return ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
+        return _sum_rows(_dense_norms(layer, x))
+    lines = jacobians(lambda rows: _code(encoder, rows), x)
+    return _sum_rows(ops.square(_precise(lines)))
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -137,27 +134,31 @@ class Contractive(keras.layers.Wrapper):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(self.layer.compute_output_shape(input_shape))
 
     def compute_output_spec(self, inputs: Any, training: bool | None = False) -> Any:
         return self.layer.compute_output_spec(inputs)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "factor": self.factor}
 
 
+def _sum_rows(tensor: Any) -> Any:
+    """The sum of each row, `(batch,)`."""
+    return ops.sum(tensor, axis=tuple(range(1, len(tensor.shape))))
+
+
 def _dense_norms(layer: keras.layers.Dense, x: Any) -> Any:
+    """The part of each unit in the norm, `(batch, ...)`."""
     kernel = kernel_of(layer)
     z = ops.matmul(x, ops.cast(kernel, x.dtype))
     if layer.bias is not None:
         z = ops.add(z, ops.cast(layer.bias, x.dtype))
-    slopes = SLOPES[layer.activation](layer.activation(_precise(z)))
+    outputs = layer.activation(_precise(z))
+    slopes = SLOPES[layer.activation](outputs)
     weights = ops.sum(ops.square(ops.cast(kernel, slopes.dtype)), axis=0)
-    norms = ops.matmul(ops.square(slopes), weights)
-    return ops.sum(norms, axis=tuple(range(1, len(norms.shape))))
+    return ops.matmul(ops.square(slopes), weights)
 
 
 def _precise(tensor: Any) -> Any:
@@ -179,20 +180,21 @@ def _code(encoder: keras.Layer, x: Any) -> Any:
 
 
 def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
-    """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
-    if keras.backend.backend() == "tensorflow":
-        return _with_tensorflow(function, x)
-    library: Any = import_module(
-        "jax" if keras.backend.backend() == "jax" else "torch.func"
-    )
+    """The Jacobian of each row, `(batch, lines, *row)`, or with columns, if fewer."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _differentiate_with_tensorflow(function, x)
+    library: Any = import_module("jax" if backend == "jax" else "torch.func")
     code, backward = library.vjp(function, x)
+    pull, directions = backward, _directions(code)
     if _is_narrower(x, code):
-        _, forward = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
-        return library.vmap(lambda column: forward(column)[0], 0, 1)(_directions(x))
-    return library.vmap(lambda line: backward(line)[0], 0, 1)(_directions(code))
+        # Of a linear function, the pass forward is the transpose of the pass back.
+        _, pull = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
+        directions = _directions(x)
+    return library.vmap(lambda direction: pull(direction)[0], 0, 1)(directions)
 
 
-def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
+def _differentiate_with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
@@ -201,27 +203,28 @@ def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
             by_row.watch(x)
             code = function(x)
             lines = ops.reshape(code, (ops.shape(code)[0], -1))
-        if _is_narrower(x, code):
-            line = tf.zeros_like(code)
-            by_line.watch(line)
-            pulled = by_row.gradient(code, x, line, unconnected_gradients=zero)
-            pulled = ops.reshape(pulled, (ops.shape(pulled)[0], -1))
-    if _is_narrower(x, code):
-        return by_line.batch_jacobian(pulled, line, unconnected_gradients=zero)
-    return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
+        if not _is_narrower(x, code):
+            return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
+        line = tf.zeros_like(code)
+        by_line.watch(line)
+        columns = by_row.gradient(code, x, line, unconnected_gradients=zero)
+        columns = ops.reshape(columns, (ops.shape(columns)[0], -1))
+    return by_line.batch_jacobian(columns, line, unconnected_gradients=zero)
 
 
 def _is_narrower(x: Any, code: Any) -> bool:
-    """Whether rows have fewer numbers than codes; a length that is not known is taken as great."""
-    row, code = (
-        math.prod(n or math.inf for n in tensor.shape[1:]) for tensor in (x, code)
-    )
-    return bool(row < code)
+    """Whether rows have fewer numbers than codes; an unknown length is a great one."""
+    counts = []
+    for tensor in (x, code):
+        lengths = [length or math.inf for length in tensor.shape[1:]]
+        counts.append(math.prod(lengths))
+    return counts[0] < counts[1]
 
 
 def _directions(rows: Any) -> Any:
-    """The unit vectors along each number of a row, `(numbers of a row, *rows.shape)`."""
+    """The unit vectors along each number of a row, `(numbers, *rows.shape)`."""
     shape = tuple(rows.shape)
     width = math.prod(shape[1:])
-    units = ops.reshape(ops.eye(width, dtype=rows.dtype), (width, 1, *shape[1:]))
+    units = ops.eye(width, dtype=rows.dtype)
+    units = ops.reshape(units, (width, 1, *shape[1:]))
     return ops.broadcast_to(units, (width, *shape))

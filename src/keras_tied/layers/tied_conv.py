@@ -6,9 +6,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from keras_tied._types import Config, Shape
 from keras_tied.layers._convolution import (
     Window,
-    conv,
     convolve,
     pad,
     spread,
@@ -88,16 +88,16 @@ class TiedConv(TiedLayer):
     ) -> None:
         super().__init__(tied_to, transpose, gain, **kwargs)
         self.output_size = output_size
-        self.supports_masking = (
-            False  # as in Keras: a mask has the size before the convolution
-        )
+        # As in Keras: a mask has the size before the convolution.
+        self.supports_masking = False
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         settings = self.tied_settings()
         read, written = self._partner_channels()
         expected = written if self.transpose else read
         axis = self._channels_axis()
-        if len(input_shape) != settings.rank + 2 or input_shape[axis] != expected:
+        ndim = settings.rank + 2
+        if len(input_shape) != ndim or input_shape[axis] != expected:
             raise ValueError(
                 f"{self.label} is tied to '{settings.name}' ({type(settings).__name__},"
                 f" {settings.data_format}), so it takes inputs with {settings.rank}"
@@ -106,13 +106,10 @@ class TiedConv(TiedLayer):
                 " layer."
             )
         if self.transpose or self.output_size is not None:
-            self._output_sizes(self._spatial(input_shape))
-        self.input_spec = layers.InputSpec(
-            ndim=settings.rank + 2, axes={axis: expected}
-        )
-        self.add_own_weights(
-            gain=(written,), bias=(read if self.transpose else written,)
-        )
+            self._output_sizes(self._sizes(input_shape))
+        self.input_spec = layers.InputSpec(ndim=ndim, axes={axis: expected})
+        units = read if self.transpose else written
+        self.add_own_weights(gain=(written,), bias=(units,))
 
     def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
@@ -122,50 +119,49 @@ class TiedConv(TiedLayer):
         return gain
 
     def call(self, inputs: Any) -> Any:
+        axis = self._channels_axis()
+        if self.transpose:
+            self._output_sizes(self._sizes(inputs.shape))
+        inputs = ops.moveaxis(inputs, axis, -1)
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
-            spatial_after = self.tied_settings().rank + 1 - self._channels_axis()
-            outputs = ops.add(
-                outputs, ops.reshape(self.bias, (-1, *[1] * spatial_after))
-            )
-        return self.activation(outputs)
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(ops.moveaxis(outputs, -1, axis))
 
     def _adjoint(self, inputs: Any) -> Any:
-        settings = self.tied_settings()
-        self._output_sizes(self._spatial(inputs.shape))
-        place = self.kernel, self._windows(), settings.data_format
+        settings, windows = self.tied_settings(), self._windows()
         if isinstance(settings, TRANSPOSED):
-            return convolve(inputs, *place)
+            return convolve(inputs, self.kernel, windows)
         if isinstance(settings, DEPTHWISE):
-            return spread_depthwise(inputs, *place)
-        return spread(inputs, *place, self._groups())
+            return spread_depthwise(inputs, self.kernel, windows)
+        return spread(inputs, self.kernel, windows, self._groups())
 
     def _forward(self, inputs: Any) -> Any:
-        settings, kernel = self.tied_settings(), self.kernel
+        settings = self.tied_settings()
         if isinstance(settings, TRANSPOSED):
-            return spread(inputs, kernel, self._windows(), settings.data_format)
+            return spread(inputs, self.kernel, self._windows())
         padding = settings.padding
         if padding == "causal":  # known to Keras's layer, not to its operation
             before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
-            inputs, padding = pad(inputs, [(before, 0)], settings.data_format), "valid"
-        convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else conv
+            inputs = pad(inputs, [(before, 0)])
+            padding = "valid"
+        is_depthwise = isinstance(settings, DEPTHWISE)
+        convolution = ops.depthwise_conv if is_depthwise else ops.conv
         return convolution(
             inputs,
-            kernel,
-            data_format=settings.data_format,
+            self.kernel,
+            data_format="channels_last",
             strides=settings.strides,
             padding=padding,
             dilation_rate=settings.dilation_rate,
         )
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        settings = self.tied_settings()
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not self.transpose:
-            return tuple(settings.compute_output_shape(input_shape))
-        shape = [input_shape[0], *self._output_sizes(self._spatial(input_shape))]
-        shape.insert(self._channels_axis(), self._partner_channels()[0])
+            return tuple(self.tied_settings().compute_output_shape(input_shape))
+        channels, _ = self._partner_channels()
+        shape = [input_shape[0], *self._output_sizes(self._sizes(input_shape))]
+        shape.insert(self._channels_axis(), channels)
         return tuple(shape)
 
     def _channels_axis(self) -> int:
@@ -183,51 +179,58 @@ class TiedConv(TiedLayer):
         return first * self._groups(), second
 
     def _groups(self) -> int:
-        """How many groups of channels the layer tied to convolves apart; a separable one has 1."""
+        """How many groups of channels are convolved apart; 1 in a separable layer."""
         return getattr(self.tied_settings(), "groups", 1)
 
-    def _spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def _sizes(self, shape: Sequence[int | None]) -> Shape:
+        """The lengths of the spatial axes of a shape."""
         axis = self._channels_axis()
         return (*shape[1:axis], *shape[axis + 1 :])
 
     def _windows(self) -> list[Window]:
         """Along each spatial axis, the convolution between code and image."""
         settings = self.tied_settings()
-        images, codes = self._fixed_sizes(), [None] * settings.rank
+        images = self._fixed_sizes()
+        codes: Shape = (None,) * settings.rank
         if isinstance(settings, TRANSPOSED):
             # How much it cuts off its output is the same for every size, so one element
             # tells.
             unit = (1,) * (settings.rank + 2)
-            images, codes = self._spatial(settings.compute_output_shape(unit)), unit[2:]
-        axes = zip(
-            settings.kernel_size, settings.strides, settings.dilation_rate, strict=True
-        )
-        return [
-            Window(*axis).fit(settings.padding, image, code)
-            for axis, image, code in zip(axes, images, codes, strict=True)
-        ]
+            images = self._sizes(settings.compute_output_shape(unit))
+            codes = unit[2:]
+        windows = []
+        for axis in range(settings.rank):
+            window = Window(
+                settings.kernel_size[axis],
+                settings.strides[axis],
+                settings.dilation_rate[axis],
+            )
+            windows.append(window.fit(settings.padding, images[axis], codes[axis]))
+        return windows
 
-    def _fixed_sizes(self) -> tuple[int | None, ...]:
+    def _fixed_sizes(self) -> Shape:
         """The sizes to reconstruct, None where the size of the input leaves only one."""
         settings = self.tied_settings()
-        sizes: tuple[int | None, ...] = (None,) * settings.rank
         if self.output_size is not None:
-            return self._given_sizes(self.output_size)
+            return self._check_sizes(self.output_size)
+        sizes: Shape = (None,) * settings.rank
         if isinstance(settings, TRANSPOSED):
             return sizes
-        built = self._spatial(self.tied_input_shape() or (None, None, *sizes))
-        strided = list(zip(built, settings.strides, strict=True))
-        if any(size is None and stride > 1 for size, stride in strided):
-            raise ValueError(
-                f"{self.label} is to reconstruct the input of '{settings.name}', which"
-                f" was built for inputs of size {built} and has strides"
-                f" {settings.strides}, so that several sizes of input have the same"
-                " size of output: pass the one to reconstruct as `output_size`, or"
-                f" build '{settings.name}' for inputs of a fixed size."
-            )
-        return tuple([size if stride > 1 else None for size, stride in strided])
+        built = self._sizes(self.tied_input_shape() or (None, None, *sizes))
+        fixed = []
+        for size, stride in zip(built, settings.strides, strict=True):
+            fixed.append(size if stride > 1 else None)
+            if size is None and stride > 1:
+                raise ValueError(
+                    f"{self.label} is to reconstruct the input of '{settings.name}',"
+                    f" which was built for inputs of size {built} and has strides"
+                    f" {settings.strides}, so that several sizes of input have the same"
+                    " size of output: pass the one to reconstruct as `output_size`, or"
+                    f" build '{settings.name}' for inputs of a fixed size."
+                )
+        return tuple(fixed)
 
-    def _given_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
+    def _check_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
         settings = self.tied_settings()
         if not self.transpose or isinstance(settings, TRANSPOSED):
             raise ValueError(
@@ -246,17 +249,18 @@ class TiedConv(TiedLayer):
             )
         return each
 
-    def _output_sizes(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def _output_sizes(self, given: Shape) -> Shape:
         """The spatial sizes of the adjoint's output, for an input of the given ones."""
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size
         forth = Window.image_size if encodes else Window.code_size
-        sizes, expected, fits = [], [], True
-        for window, size, fixed in zip(
-            self._windows(), given, self._fixed_sizes(), strict=True
-        ):
-            image = back(window, size) if fixed is None and size is not None else fixed
-            sizes.append(image)
+        sizes = list(self._fixed_sizes())
+        expected = []
+        fits = True
+        for axis, (window, size) in enumerate(zip(self._windows(), given, strict=True)):
+            if sizes[axis] is None and size is not None:
+                sizes[axis] = back(window, size)
+            image = sizes[axis]
             # A size may be unknown, or symbolic while a model is exported: then it is
             # not checked.
             if isinstance(size, int) and isinstance(image, int):
@@ -272,5 +276,5 @@ class TiedConv(TiedLayer):
             )
         return tuple(sizes)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "output_size": self.output_size}

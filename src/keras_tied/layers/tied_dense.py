@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._types import Config, Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
 
@@ -51,7 +52,8 @@ class TiedDense(TiedLayer):
         >>> from keras_tied.layers import TiedDense
         >>> inputs = keras.Input((4,))
         >>> encoder = keras.layers.Dense(2, activation="sigmoid", name="encoder")
-        >>> model = keras.Model(inputs, TiedDense(encoder, name="decoder")(encoder(inputs)))
+        >>> decoder = TiedDense(encoder, name="decoder")
+        >>> model = keras.Model(inputs, decoder(encoder(inputs)))
         >>> model.output_shape
         (None, 4)
         >>> model.count_params()  # 4 * 2 + 2 in the encoder, 4 in the decoder
@@ -80,7 +82,7 @@ class TiedDense(TiedLayer):
             )
         self.logit_soft_cap = logit_soft_cap
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         shape = self._matrix_shape()
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
@@ -106,7 +108,7 @@ class TiedDense(TiedLayer):
 
     @property
     def kernel(self) -> Any:
-        """The matrix that inputs are multiplied by, `(inputs, units)`, with the gain in it."""
+        """The matrix that inputs are multiplied by, `(inputs, units)`, gain and all."""
         return ops.transpose(super().kernel) if self.transpose else super().kernel
 
     def call(self, inputs: Any) -> Any:
@@ -124,11 +126,9 @@ class TiedDense(TiedLayer):
             outputs = ops.multiply(ops.tanh(ops.divide(outputs, cap)), cap)
         return self.activation(outputs)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "logit_soft_cap": self.logit_soft_cap}
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         features, units = self._matrix_shape()
         return (*input_shape[:-1], features if self.transpose else units)

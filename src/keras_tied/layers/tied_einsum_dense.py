@@ -1,17 +1,17 @@
 """The reverse of an EinsumDense layer."""
 
 import re
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import keras
 from keras import ops
 
+from keras_tied._types import Config, Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
 
 class Equation(NamedTuple):
-    """The letters of `inputs,kernel->outputs`, and where inputs and outputs have an ellipsis."""
+    """The letters of `inputs,kernel->outputs`, and where there is an ellipsis."""
 
     inputs: str
     kernel: str
@@ -27,20 +27,15 @@ class Equation(NamedTuple):
 
     def __str__(self) -> str:
         before, after = "..." * self.before, "..." * self.after
-        return (
-            f"{before}{self.inputs}{after},{self.kernel}->{before}{self.outputs}{after}"
-        )
+        inputs = f"{before}{self.inputs}{after}"
+        return f"{inputs},{self.kernel}->{before}{self.outputs}{after}"
 
-    def split(
-        self, input_shape: Sequence[int | None]
-    ) -> tuple[Sequence[int | None], ...]:
-        """The sizes of the axes before the letters of the inputs, with letters, and after them."""
-        sizes, count = (
-            tuple(input_shape),
-            len(self.inputs),
-        )  # not a shape of TensorFlow's
-        start = len(sizes) - count if self.before else 0
-        return sizes[:start], sizes[start : start + count], sizes[start + count :]
+    def split(self, input_shape: Shape) -> tuple[Shape, Shape, Shape]:
+        """The sizes before the letters of the inputs, with letters, and after them."""
+        sizes = tuple(input_shape)  # not a shape of TensorFlow's
+        start = len(sizes) - len(self.inputs) if self.before else 0
+        end = start + len(self.inputs)
+        return sizes[:start], sizes[start:end], sizes[end:]
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -121,33 +116,33 @@ class TiedEinsumDense(TiedLayer):
             )
         return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, _ = equation.split(input_shape)
-        letters = enumerate(equation.inputs, len(before))
-        axes = {
-            axis: sizes[letter] for axis, letter in letters if letter in equation.kernel
-        }
+        axes = {}
+        for axis, letter in enumerate(equation.inputs, len(before)):
+            if letter in equation.kernel:
+                axes[axis] = sizes[letter]
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         units = equation.inputs if self.transpose else equation.outputs
         kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
         gain = tuple(size if letter in units else 1 for letter, size in kernel_axes)
-        bias = self._bias_shape(equation, self.compute_output_shape(input_shape))
-        self.add_own_weights(gain, bias)
+        output_shape = self.compute_output_shape(input_shape)
+        self.add_own_weights(gain, self._bias_shape(equation, output_shape))
 
-    def _bias_shape(
-        self, equation: Equation, shape: Sequence[int | None]
-    ) -> tuple[int, ...]:
-        """The sizes of the output's axes from the first that the bias has, one for the others."""
-        letters = (
-            equation.outputs.rjust(len(shape)) if equation.before else equation.outputs
-        )
-        axes = self.bias_axes
+    def _bias_shape(self, equation: Equation, shape: Shape) -> tuple[int, ...]:
+        """The sizes of the axes from the first that the bias has, 1 for the others."""
+        axes: Any = self.bias_axes
         if axes is None:
-            axes = "".join(
-                letter for letter in equation.outputs if letter in equation.kernel
-            )
-        known = {letter for letter, size in zip(letters, shape, strict=False) if size}
+            axes = [each for each in equation.outputs if each in equation.kernel]
+        letters = equation.outputs
+        letters = letters.rjust(len(shape)) if equation.before else letters
+        letters = letters.ljust(len(shape))
+        sizes = []
+        known: set[str] = set()
+        for letter, size in zip(letters, shape, strict=True):
+            sizes.append(size if size and letter in axes else 1)
+            known.update(letter if size else "")
         if not set(axes) <= known:
             raise ValueError(
                 f"{self.label} computes '{equation}', with outputs of shape "
@@ -155,25 +150,19 @@ class TiedEinsumDense(TiedLayer):
                 f"'{equation.outputs}' whose size is known."
             )
         start = min(map(letters.index, axes), default=len(shape))
-        return tuple(
-            size if size and letter in axes else 1
-            for letter, size in zip(letters.ljust(len(shape)), shape, strict=True)
-        )[start:]
+        return tuple(sizes[start:])
 
-    def _sizes(self, input_shape: Sequence[int | None]) -> dict[str, int | None]:
-        """The size of each axis of the equation, by its letter; None where it is not known."""
+    def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
+        """The size of each axis of the equation, by its letter; None if not known."""
         equation, kernel_shape = self._equation(), self.tied_kernel_shape()
-        sizes = dict(zip(equation.kernel, kernel_shape, strict=True))
-        _, named, after = equation.split(input_shape)
-        given = dict(zip(equation.inputs, named, strict=False))
-        fitting = all(
-            sizes.get(letter) in (None, size) for letter, size in given.items() if size
-        )
-        if (
-            not fitting
-            or len(named) != len(equation.inputs)
-            or (after and not equation.after)
-        ):
+        sizes: dict[str, int | None] = {}
+        sizes.update(zip(equation.kernel, kernel_shape, strict=True))
+        _, letters, after = equation.split(input_shape)
+        fits = len(letters) == len(equation.inputs) and (equation.after or not after)
+        for letter, size in zip(equation.inputs, letters, strict=False):
+            known = sizes.setdefault(letter, size)
+            fits = fits and known in (None, size or known)
+        if not fits:
             raise ValueError(
                 f"{self.label} computes '{equation}' with the kernel of"
                 f" '{self.tied_settings().name}', of shape {kernel_shape}; received an"
@@ -181,7 +170,7 @@ class TiedEinsumDense(TiedLayer):
                 f" layer{'' if self.transpose else ' or inputs as it takes'}, or tie it"
                 " to another."
             )
-        return {**given, **sizes}
+        return sizes
 
     def call(self, inputs: Any) -> Any:
         outputs = ops.einsum(self.equation, inputs, self.kernel)
@@ -189,22 +178,19 @@ class TiedEinsumDense(TiedLayer):
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, after = equation.split(input_shape)
-        shape = (*before, *(sizes[letter] for letter in equation.outputs), *after)
+        shape = [*before, *(sizes[letter] for letter in equation.outputs), *after]
         noted = self.tied_input_shape() if self.transpose else None
         if noted is None or len(noted) != len(shape):
-            return shape
-        # The layer tied to may have lost a size, having been told None; its batch size
-        # is not ours.
-        sizes_noted = zip(shape[1:], noted[1:], strict=True)
-        return (
-            shape[0],
-            *(size if size is not None else known for size, known in sizes_noted),
-        )
+            return tuple(shape)
+        # The layer tied to may know a size that ours do not tell; its batch size is not
+        # ours.
+        for axis in range(1, len(shape)):
+            if shape[axis] is None:
+                shape[axis] = noted[axis]
+        return tuple(shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "bias_axes": self.bias_axes}
