@@ -18,9 +18,9 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitted.file import write
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.onnx import write_onnx
+from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 
@@ -273,7 +273,7 @@ def test_probabilities_of_classes_are_exported(n, dtype, rng, tmp_path):
     )
     parameters = Parameters(random_state=0, max_iter=20)
     outcome = fit(parameters, X, np.ones(len(X)), layout=layout)
-    write(tmp_path / "m.safetensors", outcome, parameters.to_dict(), None, {})
+    write_outcome(tmp_path / "m.safetensors", outcome, parameters.to_dict())
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
     assert estimator._fitted.link is not None
     assert_exported(estimator, X, tmp_path)

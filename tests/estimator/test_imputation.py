@@ -9,11 +9,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitted.file import read, write
+from keras_tied.fitted.file import read
 from keras_tied.fitted.gaussian import Gaussian, find_patterns, fit_gaussian, fit_pieces
 from keras_tied.fitted.imputation import Preprocessing, fit_network_weights
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 
@@ -230,7 +231,7 @@ def test_mixed_rows_are_filled_in_with_classes_and_come_back_from_a_file(tmp_pat
         (filled.round() != make_mixed_rows())[:, 1:4].any(axis=1)[missing[:, 1]].mean()
     )
     assert wrong < 0.5  # and 0.6 with the most frequent class
-    write(tmp_path / "m.safetensors", outcome, parameters.to_dict(), None, {})
+    write_outcome(tmp_path / "m.safetensors", outcome, parameters.to_dict())
     again = read(tmp_path / "m.safetensors").fitted
     assert again.outlier_score.gaussian.pieces is not None
     np.testing.assert_array_equal(again.reconstruct(X), filled)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax, xlogy
 
 from keras_tied import TiedAutoencoder, load
-from keras_tied.fitted.file import write
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 from keras_tied.fitting import fit as fitting
+from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 from keras_tied.fitting.rows import TrainingRows
@@ -388,7 +388,7 @@ def test_more_features_than_axes_train_on_their_scores():
 
 def test_files_and_pickles_give_the_same(outcome, tmp_path):
     X = make_rows(50, 1)
-    write(tmp_path / "m.safetensors", outcome, {"random_state": 0}, None, {})
+    write_outcome(tmp_path / "m.safetensors", outcome, {"random_state": 0})
     expected = outcome.fitted.reconstruct(X)
     loaded = load(tmp_path / "m.safetensors")
     for fitted in (loaded, pickle.loads(pickle.dumps(outcome.fitted))):
@@ -397,7 +397,7 @@ def test_files_and_pickles_give_the_same(outcome, tmp_path):
 
 
 def test_further_training_goes_on_with_squared_errors_and_no_link(outcome, tmp_path):
-    write(tmp_path / "m.safetensors", outcome, {"random_state": 0}, None, {})
+    write_outcome(tmp_path / "m.safetensors", outcome, {"random_state": 0})
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
     X = make_rows(300, 2)
     estimator.partial_fit(X)

@@ -20,8 +20,8 @@ from keras import layers
 from safetensors.numpy import load, load_file
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitted.file import write
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, Layout
+from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 
@@ -157,7 +157,7 @@ def test_probabilities_of_classes_have_the_arrays_of_a_link(tmp_path):
     )
     layout = Layout(np.array([0, 0, 0, 1]), np.array([CATEGORY] * 3 + [BOOLEAN]))
     outcome = fit(parameters, X.astype(float), np.ones(40), layout=layout)
-    write(tmp_path / "classes.safetensors", outcome, parameters.to_dict(), None, {})
+    write_outcome(tmp_path / "classes.safetensors", outcome, parameters.to_dict())
     arrays = load_file(tmp_path / "classes.safetensors")
     found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
     of_link = {name: what for name, what in found.items() if name.startswith("link.")}

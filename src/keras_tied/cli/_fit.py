@@ -170,11 +170,11 @@ class OutputFile:
             "is_pca": outcome.is_pca,
             **results,
         }
-        from keras_tied.fitted.file import write
+        from keras_tied.fitting.file import write_outcome
 
         with report_write_errors(self.path):
-            given = parameters.to_dict()
-            write(self.path.resolve(), outcome, given, parameters.feature_names, notes)
+            params = parameters.to_dict()
+            write_outcome(self.path.resolve(), outcome, params, notes)
         return notes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,6 +16,7 @@ from keras_tied._backend import explain_missing
 from keras_tied._types import Array
 from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
+from keras_tied.fitting.file import make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
 from keras_tied.fitting.nadam import Nadam
 
@@ -268,37 +269,24 @@ class FittedState(BaseEstimator):
     ) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
-        names, params = (
-            getattr(self, "feature_names_in_", None),
-            self.get_params(deep=False),
-        )
-        names = names if self._columns is None else self._columns.features
-        _files.write(path, self._make_outcome(), params, names, notes, self._make_model)
+        params = self.get_params(deep=False)
+        write_outcome(path, self._make_outcome(), params, notes, self._make_model)
 
     @classmethod
     def _from_contents(cls, contents: _files.Contents) -> Self:
-        settings, fitted = contents.settings, contents.fitted
-        estimator = cls(**_files.deserialize_params(settings.params))
+        estimator = cls(**_files.deserialize_params(contents.settings.params))
         estimator._validate_params()
-        for name in _files.LEARNED:
-            setattr(estimator, name, getattr(settings, name))
-        estimator.n_features_in_, estimator.n_components_ = (
-            fitted.n_features,
-            fitted.n_components,
-        )
-        if fitted.columns_json is not None:
-            columns = _read_columns(fitted.columns_json)
-            names = columns.names if columns.frame is None else columns.frame.names
+        estimator._keep(make_outcome(contents))
+        del estimator.feature_r2_, estimator.n_trimmed_values_  # which no file holds
+        names: Sequence[Any] | None = contents.fitted.feature_names
+        estimator.n_features_in_ = contents.fitted.n_features
+        columns = estimator._columns
+        if columns is not None:
+            frame = columns.frame
+            names = columns.names if frame is None else frame.names
             estimator.n_features_in_ = len(names)
-            if columns.frame is None or columns.frame.library != "numpy":
-                estimator.feature_names_in_ = np.array(
-                    list(map(str, names)), dtype=object
-                )
-        elif fitted.feature_names is not None:
-            estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
-        estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
-        estimator._nadam = None
-        if (state := contents.nadam) is not None:
-            averages, squares = state.averages[None], state.squares[None]
-            estimator._nadam = Nadam(averages, squares, state.step)
+            if frame is not None and frame.library == "numpy":
+                names = None
+        if names is not None:
+            estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
         return estimator

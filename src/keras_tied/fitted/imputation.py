@@ -9,6 +9,7 @@ from keras_tied._types import Array
 from keras_tied.fitted.gaussian import Gaussian
 from keras_tied.fitted.layout import NUMBER, Layout
 from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.validation import require_finite
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
 HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
@@ -61,6 +62,10 @@ class Preprocessing:
     layout: Layout  # of the columns
     # imputes missing values; None if there were none in training: `mean` does then
     gaussian: Gaussian | None = None
+
+    def validate(self) -> None:
+        """Raise `ValueError` for a mean of other features."""
+        require_finite((len(self.layout.kinds),), mean=self.mean)
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
         """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._types import Array
+from keras_tied.fitted.validation import require, require_finite
 
 TAIL_SHARE, FEWEST_EXCESSES = 0.1, 50
 """The share of the scores that the tail is fitted to, or so many, but at most half."""
@@ -45,27 +46,20 @@ class Tail(NamedTuple):
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
-        """The tail of what `numbers` gives, `(N_NUMBERS,)`."""
+        """The tail of what `numbers` gives, or `ValueError` if there is none."""
+        require_finite((N_NUMBERS,), numbers=numbers)
         u, p, sigma, xi, trimmed, limit, n_rows = map(float, numbers[: -len(BODY)])
-        return cls(u, p, sigma, xi, trimmed, limit, n_rows, numbers[-len(BODY) :])
+        body = numbers[-len(BODY) :]
+        is_valid = 0 < p <= 1 and sigma > 0 and 0 <= trimmed <= 1
+        is_valid = is_valid and limit > 0 and n_rows >= 1
+        rises = (np.diff(body, append=u) >= 0).all()
+        require(is_valid and rises, "numbers are those of no tail")
+        return cls(u, p, sigma, xi, trimmed, limit, n_rows, body)
 
     @property
     def numbers(self) -> Array:
         """All of it in one array, `(N_NUMBERS,)`."""
         return np.array([*self[:7], *self.body])
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether these are numbers of a tail."""
-        knots = np.append(self.body, self.threshold)
-        return bool(
-            0 < self.share <= 1
-            and self.scale > 0
-            and 0 <= self.trimmed <= 1
-            and self.limit > 0
-            and self.n_rows >= 1
-            and (np.diff(knots) >= 0).all()
-        )
 
     def find_shares(self, scores: Array) -> Array:
         """The share of rows that are at least as odd, `(n,)` float64, without a limit."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Raw
+from typing import TYPE_CHECKING
 
 from keras_tied._files import replace_atomically
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.file.contents import (
-    LEARNED,
     Contents,
     NadamState,
     Settings,
     deserialize_params,
-    name_file,
     serialize_params,
 )
 from keras_tied.fitted.file.format import read_file, to_bytes
@@ -25,19 +22,21 @@ from keras_tied.fitted.value import Fitted
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
-    from keras_tied.fitting.judge import Outcome
 
 __all__ = [
-    "LEARNED",
     "Contents",
+    "NadamState",
+    "Settings",
     "deserialize_params",
     "load",
     "name_file",
     "read",
+    "serialize_params",
     "write",
 ]
 
 ZIP = b"PK"  # what an archive of Keras begins with
+LONGEST = 300  # characters of a message that quotes the file
 
 
 def load(path: str | os.PathLike[str]) -> Fitted:
@@ -93,19 +92,16 @@ def read(
 
 def write(
     path: str | os.PathLike[str],
-    outcome: Outcome,
-    params: Mapping[str, Any],
-    feature_names: Sequence[str] | None,
-    notes: Mapping[str, Any] | None,
+    contents: Contents,
     make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
-    """Write a fit and notes, a JSON object; what is there is replaced once all is written.
+    """Write a file; what is there is replaced once all is written.
 
     The name of the file ends in `.safetensors`, and in `.keras` for an encoder of the
     user's own, for which `make_model` makes the model of the fitted value.
     """
-    target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
-    is_dense = isinstance(network, DenseNetwork)
+    target = Path(path)
+    is_dense = isinstance(contents.fitted.network, DenseNetwork)
     suffix, why = ".keras", "an encoder of your own is stored as a Keras model"
     if is_dense:
         suffix = ".safetensors"
@@ -114,25 +110,8 @@ def write(
             " write one"
         )
     if target.suffix != suffix:
-        raise ValueError(f"path={name} must end in '{suffix}': {why}.")
-    nadam = None
-    if (state := outcome.nadam) is not None:
-        nadam = NadamState(state.averages[0], state.squares[0], state.step)
-    settings = Settings(
-        params=serialize_params(params),
-        n_iter_=outcome.n_iter,
-        is_pca_=outcome.is_pca,
-        loss_curve_=outcome.losses,
-        validation_curve_=list(outcome.validation_errors),
-        reconstruction_r2_=outcome.r2,
-        offset=outcome.fitted.offset,
-        feature_names=None if feature_names is None else list(map(str, feature_names)),
-        weight_decay=outcome.weight_decay,
-        columns=Raw(outcome.fitted.columns_json or b"null"),
-        activation=network.activation if isinstance(network, DenseNetwork) else None,
-        steps=0 if nadam is None else nadam.step,
-    )
-    content = to_bytes(Contents(settings, outcome.fitted, notes, nadam))
+        raise ValueError(f"path={os.fspath(path)!r} must end in '{suffix}': {why}.")
+    content = to_bytes(contents)
     with replace_atomically(target.resolve()) as part:
         if make_model is None or is_dense:
             part.write_bytes(content)
@@ -140,3 +119,20 @@ def write(
             from keras_tied.fitted.file.keras_file import write_archive
 
             write_archive(part, make_model(), content)
+
+
+@contextmanager
+def name_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn any error of reading a file into one `ValueError` that names the file."""
+    name = repr(os.fspath(path))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {name}.")
+    try:
+        yield
+    except Exception as error:  # any file can be given
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        line = lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."
+        reason = ""
+        for letter in line.rstrip("."):
+            reason += letter if letter.isprintable() else repr(letter)[1:-1]
+        raise ValueError(f"{name} cannot be loaded: {reason}.") from error

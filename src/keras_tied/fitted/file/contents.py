@@ -1,12 +1,10 @@
-"""What a file holds, with parameters as JSON has them, and how it is refused if it does not."""
+"""What a file holds, with parameters as JSON has them."""
 
 from __future__ import annotations
 
 import json
-import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -14,29 +12,25 @@ from msgspec import Meta, Raw, Struct
 
 from keras_tied._types import Array
 from keras_tied._version import __version__
+from keras_tied.fitted.validation import require, require_finite
 from keras_tied.fitted.value import Fitted
 
-ARRAYS = (
-    "__numpy__",
-    "__tensor__",
-)  # the names by which Keras stores arrays in a configuration
-LONGEST = 300  # characters of a message that quotes the file
-LEARNED = "n_iter_", "is_pca_", "loss_curve_", "validation_curve_", "reconstruction_r2_"
-"""The settings that are attributes of the estimator."""
+ARRAYS = "__numpy__", "__tensor__"  # by which Keras stores arrays in a configuration
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a file holds besides arrays and notes, as JSON: parameters as such, and `LEARNED`.
+    """What a file holds besides arrays and notes, as JSON.
 
-    `activation` is that of the estimator's own network, and None if the network is a
-    Keras model; `steps` are those of Nadam that `partial_fit` has taken, 0 after `fit`;
-    `columns` describes those of a table that features were made from, if they are not
-    its own; `transposed` names the arrays that are stored transposed, as they lie in
-    memory.
+    Names that end in `_` are attributes of the estimator. `activation` is that of the
+    estimator's own network, and None if the network is a Keras model; `steps` are those
+    of Nadam that `partial_fit` has taken, 0 after `fit`; `columns` describes those of a
+    table that features were made from, if they are not its own; `transposed` names the
+    arrays that are stored transposed, as they lie in memory.
     """
 
     params: dict[str, Any]
-    n_iter_: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    n_iter_: Count
     is_pca_: bool
     loss_curve_: list[float]
     validation_curve_: list[float]
@@ -46,17 +40,22 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
     columns: Raw = Raw(b"null")
-    steps: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    steps: Count = 0
     transposed: list[str] = []
     version: str = __version__
 
 
 class NadamState(NamedTuple):
-    """What `partial_fit` goes on from."""
+    """What `partial_fit` goes on from, beside the number of its steps."""
 
-    averages: Array  # of the gradients of all weights, (n,)
-    squares: Array  # the averages of their squares, (n,)
-    step: int  # the number of steps taken
+    averages: Array  # of the gradients of all weights, (n,) float32
+    squares: Array  # the averages of their squares, (n,) float32
+
+    def validate(self, n: int) -> None:
+        """Raise `ValueError` unless these may be averages of n weights."""
+        for name, array in self._asdict().items():
+            require_finite((n,), np.float32, **{name: array})
+        require((self.squares >= 0).all(), "squares has negative numbers")
 
 
 class Contents(NamedTuple):
@@ -64,32 +63,8 @@ class Contents(NamedTuple):
 
     settings: Settings  # of the estimator
     fitted: Fitted  # the fitted value
-    notes: Any  # a JSON object of the command, or None
-    nadam: NadamState | None  # what `partial_fit` goes on from; None after `fit`
-
-
-def require(holds: bool, otherwise: str) -> None:
-    """Raise `ValueError` unless something holds."""
-    if not holds:
-        raise ValueError(otherwise)
-
-
-@contextmanager
-def name_file(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn any error of reading a file into one `ValueError` that names the file."""
-    name = repr(os.fspath(path))
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no file {name}.")
-    try:
-        yield
-    except Exception as error:  # any file can be given
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        line = lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."
-        printable = (
-            letter if letter.isprintable() else repr(letter)[1:-1] for letter in line
-        )
-        reason = "".join(printable).rstrip(".")
-        raise ValueError(f"{name} cannot be loaded: {reason}.") from error
+    notes: Any = None  # a JSON object of the command
+    nadam: NadamState | None = None  # what `partial_fit` goes on from; None after `fit`
 
 
 def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,62 +72,66 @@ def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
     Where a checkpoint was is left out, as it is not of the model.
     """
-    return {
-        name: _serialize(name, of)
-        for name, of in params.items()
-        if name != "checkpoint"
-    }
+    values = {}
+    for name, value in params.items():
+        if isinstance(value, np.random.RandomState) or value is np.random:
+            value = None
+        elif isinstance(value, np.generic | np.ndarray):
+            value = value.tolist()
+        elif name == "encoder" and value is not None:
+            value = _serialize_encoder(value)
+        elif not isinstance(value, bool | int | float | str | None):
+            value = list(value)
+        values[name] = value
+    values.pop("checkpoint", None)
+    return values
 
 
 def deserialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters from what JSON has of them; no code in it is run."""
-    return {name: _deserialize(value) for name, value in params.items()}
+    values = {}
+    for name, value in params.items():
+        if name == "encoder" and value is not None:
+            value = _deserialize_encoder(value)
+        require(not isinstance(value, dict), f"its parameter {name!r} is an object")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
-def _serialize(name: str, value: Any) -> Any:
-    if isinstance(value, np.random.RandomState) or value is np.random:
-        return None
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if name in ("hidden_layer_sizes", "categorical_features"):
-        return list(value)
+def _serialize_encoder(encoder: Any) -> Any:
     import keras
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of Keras, where there is a lambda in it
-            config = json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
-        _deserialize(config)
-    except (
-        Exception
-    ) as error:  # layers and functions of the user's own can raise anything
+            text = json.dumps(keras.saving.serialize_keras_object(encoder))
+        config = json.loads(text)
+        _deserialize_encoder(config)
+    except Exception as error:  # of layers and functions of the user's own
         raise ValueError(
-            f"{name}={value!r} cannot be read back from a file: register its classes"
-            " and functions with keras.saving.register_keras_serializable, and use no"
-            " lambda."
+            f"encoder={encoder!r} cannot be read back from a file: register its"
+            " classes and functions with keras.saving.register_keras_serializable, and"
+            " use no lambda."
         ) from error
     return config
 
 
-def _deserialize(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return tuple(value) if isinstance(value, list) else value
+def _deserialize_encoder(config: Any) -> Any:
     import keras
 
-    require_plain(value)
-    return keras.saving.deserialize_keras_object(value, safe_mode=True)
+    require_plain(config)
+    return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
 def require_plain(config: Any) -> None:
     """Refuse arrays of text, one element of which may take all memory: Keras does not."""
-    if isinstance(config, list):
-        for item in config:
-            require_plain(item)
-    elif isinstance(config, dict):
+    values = config
+    if isinstance(config, dict):
         if config.get("class_name") in ARRAYS:
             dtype = np.dtype(config["config"].get("dtype", "float32"))
             require(dtype.kind in "biuf", f"it has an array of {dtype}")
-        for item in config.values():
-            require_plain(item)
+        values = config.values()
+    elif not isinstance(config, list):
+        return
+    for value in values:
+        require_plain(value)

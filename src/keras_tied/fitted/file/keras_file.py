@@ -1,4 +1,4 @@
-"""The file of a Keras model: its archive, with the file of the fitted value as a member."""
+"""The file of a Keras model: its archive, with that of the fitted value as a part."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tied._files import temporary_folder
-from keras_tied.fitted.file.contents import Contents, require, require_plain
+from keras_tied.fitted.file.contents import Contents, require_plain
 from keras_tied.fitted.file.format import MOST_BYTES, NOT_OURS, read_file
+from keras_tied.fitted.validation import require
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
 CONFIG, MEMBER = "config.json", "estimator.safetensors"
-PARTS, ASSETS = (
-    (CONFIG, "metadata.json", "model.weights.h5"),
-    "assets/",
-)  # that Keras writes
+PARTS = (
+    CONFIG,
+    "metadata.json",
+    "model.weights.h5",
+)  # that Keras writes, and its folder:
+ASSETS = "assets/"
 SPARE_BYTES = 2**28  # of a part that is packed
 
 
@@ -37,42 +40,17 @@ def write_archive(path: Path, model: Autoencoder, content: bytes) -> None:
 def read_archive(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None
 ) -> Contents:
-    """Read a model and a fitted value; Keras refuses members, weights and classes that do harm."""
+    """Read a model and a fitted value; Keras refuses weights and classes that do harm."""
     require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:
+        # A copy, as the file may be replaced meanwhile, without the part that Keras does
+        # not know: at a fourth it extracts all to a folder, which it leaves there at an
+        # error.
         copy = Path(folder, "model.keras")  # as Keras asks for this ending
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as parts:
-            names = archive.namelist()
-            require(
-                MEMBER in names,
-                "it holds no TiedAutoencoder; try keras.models.load_model",
-            )
-            require(len(names) == len(set(names)), "two of its parts have one name")
-            most = os.path.getsize(path)
-            for member in archive.infolist():
-                limit = (
-                    MOST_BYTES if member.filename == CONFIG else 4 * most + SPARE_BYTES
-                )
-                require(
-                    member.file_size <= limit,
-                    f"its part {member.filename!r} is too long",
-                )
-            require(
-                archive.getinfo(MEMBER).file_size <= most,
-                f"its part {MEMBER!r} is too long",
-            )
-            require_plain(json.loads(archive.read(CONFIG)))
+        with zipfile.ZipFile(path) as archive:
+            _check_parts(archive, os.path.getsize(path))
             fitted_file = archive.extract(MEMBER, folder)
-            # A copy, as the file may be replaced meanwhile, without the part that Keras
-            # does not know: at a fourth it extracts all to a folder, which it leaves
-            # there at an error.
-            for name in names:
-                if name in PARTS or name.startswith(ASSETS):
-                    with (
-                        archive.open(name) as part,
-                        parts.open(name, "w", force_zip64=True) as it,
-                    ):
-                        shutil.copyfileobj(part, it)
+            _copy_model(archive, copy)
         if before_keras is not None:
             before_keras()
         import keras
@@ -81,10 +59,33 @@ def read_archive(
         from keras_tied.fitted.compiled_network import CompiledNetwork
 
         model = keras.models.load_model(copy, safe_mode=True)
-        require(
-            isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder"
-        )
+        is_ours = isinstance(model, Autoencoder)
+        require(is_ours, "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)
-        finite = all(np.isfinite(weights).all() for weights in network.weights)
-        require(finite, "its weights are not finite")
+        for weights in network.weights:
+            require(np.isfinite(weights).all(), "its weights are not finite")
         return read_file(fitted_file, network)
+
+
+def _check_parts(archive: zipfile.ZipFile, n_bytes: int) -> None:
+    """Refuse an archive, which is a file of so many bytes, that holds what does harm."""
+    names = archive.namelist()
+    is_ours = MEMBER in names
+    require(is_ours, "it holds no TiedAutoencoder; try keras.models.load_model")
+    require(len(names) == len(set(names)), "two of its parts have one name")
+    limits = {CONFIG: MOST_BYTES, MEMBER: n_bytes}
+    for member in archive.infolist():
+        limit = limits.get(member.filename, 4 * n_bytes + SPARE_BYTES)
+        is_short = member.file_size <= limit
+        require(is_short, f"its part {member.filename!r} is too long")
+    require_plain(json.loads(archive.read(CONFIG)))
+
+
+def _copy_model(archive: zipfile.ZipFile, path: Path) -> None:
+    """Copy the parts that Keras knows to an archive of their own."""
+    with zipfile.ZipFile(path, "w") as copy:
+        for name in archive.namelist():
+            if name in PARTS or name.startswith(ASSETS):
+                target = copy.open(name, "w", force_zip64=True)
+                with archive.open(name) as part, target:
+                    shutil.copyfileobj(part, target)
