@@ -41,12 +41,9 @@ def test_nothing_that_counts_has_no_error(fitted, iris):
     assert baseline_errors(fitted._fitted, iris, X) == (0.0, 0.0)
 
 
-def test_ranks_are_those_of_scipy(rng, monkeypatch):
+def test_ranks_are_those_of_scipy(rng):
     from scipy.stats import rankdata
 
-    from keras_tied.fitted import tail as module
-
-    monkeypatch.setattr(module, "CHUNK", 7)
     for errors in (
         rng.integers(0, 9, 50),
         rng.exponential(size=50),

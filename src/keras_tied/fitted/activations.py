@@ -10,9 +10,10 @@ import numpy as np
 from keras_tied._types import Array
 
 Activation: TypeAlias = Callable[[Array, Array | None], None]
-"""Overwrites an array with the values of the function, and a second one with its slopes there."""
+"""Overwrites an array with the function's values, and a second one with its slopes."""
 
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
 
 
 def _elu(x: Array, slope: Array | None = None) -> None:
@@ -23,9 +24,7 @@ def _elu(x: Array, slope: Array | None = None) -> None:
 
 
 def _gelu(x: Array, slope: Array | None = None) -> None:
-    from scipy.special import (
-        erf,
-    )  # for this one alone: importing it takes a tenth of a second
+    from scipy.special import erf  # for this one alone: it takes a tenth of a second
 
     share = 0.5 * (1 + erf(x * np.float32(np.sqrt(0.5))))
     if slope is not None:
@@ -41,10 +40,10 @@ def _relu(x: Array, slope: Array | None = None) -> None:
 
 
 def _selu(x: Array, slope: Array | None = None) -> None:
+    below = SELU_ALPHA * np.expm1(np.minimum(x, 0))
     if slope is not None:
-        below = SELU_ALPHA * np.exp(np.minimum(x, 0))
-        slope[...] = SELU_SCALE * np.where(x < 0, below, 1)
-    np.copyto(x, SELU_ALPHA * np.expm1(np.minimum(x, 0)), where=x < 0)
+        slope[...] = SELU_SCALE * np.where(x < 0, below + SELU_ALPHA, 1)
+    np.copyto(x, below, where=x < 0)
     x *= SELU_SCALE
 
 

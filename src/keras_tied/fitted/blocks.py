@@ -12,21 +12,25 @@ from keras_tied._blas import blas_limit
 Result = TypeVar("Result")
 
 
+def split_rows(n_rows: int, block_rows: int) -> list[slice]:
+    """Slices of at most `block_rows` rows, in order."""
+    begins = range(0, n_rows, block_rows)
+    return [slice(begin, min(n_rows, begin + block_rows)) for begin in begins]
+
+
 def map_blocks(
     function: Callable[[slice], Result], n_rows: int, block_rows: int, threads: bool
 ) -> list[Result]:
-    """The results of a function of slices for all blocks of at most `block_rows` rows, in order.
+    """The results of a function of slices of at most `block_rows` rows, in order.
 
     With `threads`, as many are used as NumPy's BLAS would, which is then held to one
     each: so the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold
-        here.
+    here.
     """
-    parts = [
-        slice(i, min(n_rows, i + block_rows)) for i in range(0, n_rows, block_rows)
-    ]
-    n_workers = (
-        min(len(parts), blas_limit.threads()) if threads and len(parts) > 1 else 1
-    )
+    parts = split_rows(n_rows, block_rows)
+    n_workers = 1
+    if threads and len(parts) > 1:
+        n_workers = min(len(parts), blas_limit.threads())
     if n_workers < 2:
         return [function(part) for part in parts]
     queue, results = deque(enumerate(parts)), dict[int, Result]()
@@ -51,9 +55,8 @@ def map_blocks(
         # Not ThreadPoolExecutor or Thread: Ctrl-C in the middle of their Python breaks
         # their locks.
         for _ in range(n_workers):
-            start_new_thread(
-                copy_context().run, (work,)
-            )  # numpy.errstate is in the context
+            context = copy_context()  # numpy.errstate is in it
+            start_new_thread(context.run, (work,))
         errors = [outcomes.get() for _ in range(n_workers)]
     finally:
         queue.clear()  # after Ctrl-C each thread ends with its current block

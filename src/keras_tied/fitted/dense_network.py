@@ -13,13 +13,11 @@ from keras_tied._types import Array
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.validation import require, require_finite
 
-NUMBERS = (
-    2**20
-)  # in the widest layer of a block, about: more do not fit in a processor's cache
+NUMBERS = 2**20
+"""In the widest layer of a block, about: more do not fit in a processor's cache."""
 MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
-LANES = (
-    16  # rows of a block are a multiple of it: BLAS rounds those beyond one differently
-)
+LANES = 16
+"""Rows of a block are a multiple of it: BLAS rounds those beyond one differently."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,7 @@ class DenseNetwork:
     linear_units: int
 
     threads = True
-    """Whether several threads are faster than one: NumPy releases the lock while it computes."""
+    """Whether several threads are faster than one: NumPy computes without the lock."""
 
     def validate(self) -> None:
         """Raise `ValueError` unless these may be the layers of a network."""
@@ -71,7 +69,7 @@ class DenseNetwork:
 
     @property
     def layer_sizes(self) -> list[int]:
-        """The features of a row, the units of each hidden layer, and the number of components."""
+        """The features of a row, the units of each hidden layer, and the components."""
         return [len(self.kernels[0]), *map(len, self.biases)]
 
     @property
@@ -102,7 +100,7 @@ class DenseNetwork:
         return self._compute(self.forward, self.biases, rows)
 
     def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
+        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, float32 each."""
         return self._compute(self.backward, self.decoder_biases[::-1], codes)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,9 +110,14 @@ class DenseNetwork:
     def _compute(
         self, matrices: Sequence[Array], biases: Sequence[Array], rows: Array
     ) -> Array:
-        with _silent_overflow():
-            layers = compute_layers(matrices, biases, _pad(rows).T, self._activate)
-        return layers[-1].T[: len(rows)]
+        n, width = rows.shape
+        padded = rows
+        if n % LANES:
+            padded = np.zeros((n + -n % LANES, width), np.float32)
+            padded[:n] = rows
+        with np.errstate(over="ignore", invalid="ignore"):  # as silent as Keras
+            layers = compute_layers(matrices, biases, padded.T, self._activate)
+        return layers[-1].T[:n]
 
     def _activate(self, units: Array) -> None:
         ACTIVATIONS[self.activation](units[self.linear_units :], None)
@@ -126,7 +129,7 @@ def compute_layers(
     units: Array,
     activate: Callable[[Array], None],
 ) -> list[Array]:
-    """The units of all layers, `(..., units, rows)`, from those that are given on.
+    """The units of all layers, `(..., units, rows)`, from the first ones on.
 
     Units are rows here, and those that skip the activation are one piece of memory.
     `activate` overwrites the units of a hidden layer. Axes before these are of networks
@@ -140,17 +143,3 @@ def compute_layers(
         units += bias[..., None]
         layers.append(units)
     return layers
-
-
-def _silent_overflow() -> np.errstate:
-    """Give infinities and NaN without a warning, as Keras does."""
-    return np.errstate(over="ignore", invalid="ignore")
-
-
-def _pad(rows: Array) -> Array:
-    n = len(rows)
-    if n % LANES == 0:
-        return rows
-    padded = np.zeros((n + -n % LANES, rows.shape[1]), np.float32)
-    padded[:n] = rows
-    return padded

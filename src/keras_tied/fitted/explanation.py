@@ -1,4 +1,4 @@
-"""Why rows are odd: what the other columns make likely, and how odd the rows were with that."""
+"""Why rows are odd: what the other columns make likely, and the scores with that."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,28 +6,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.fitted.blocks import map_blocks
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.outlier_score import OutlierScore
-from keras_tied.fitted.scaling import Scaling
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time
-CLEARLY = 3.0  # so many times as likely as the class of a row another has to be, to be suggested
-SMALLEST_FALL = (
-    0.1  # a column has a share if the score falls by so much of the largest fall
-)
+CLEARLY = 3.0
+"""So many times as likely as the class of a row another has to be, to be suggested."""
+SMALLEST_FALL = 0.1
+"""A column has a share if the score falls by so much of the largest fall."""
 
 ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and imputed
 
 
 class Explanation(NamedTuple):
-    """Why rows are odd; see `TiedAutoencoder.explain`."""
+    """Why rows are odd; see `TiedAutoencoder.explain`.
 
-    shares: Array  # `(n, columns)`
-    expected: Array  # `(n, d)`, in the units of the features
-    scores: Array  # those with what is expected in a column, `(n, columns)`
-    # how many times as likely as the class of the row the likeliest is, 1 of numbers
-    # `(n, columns)`
+    Attributes:
+        shares: `(n, columns)`.
+        expected: `(n, d)`, in the units of the features.
+        scores: those with what is expected in a column, `(n, columns)`.
+        ratios: how many times as likely as the class of the row the likeliest is, 1 of
+            numbers, `(n, columns)`.
+    """
+
+    shares: Array
+    expected: Array
+    scores: Array
     ratios: Array
 
 
@@ -36,78 +42,78 @@ def explain(
     score: OutlierScore,
     score_rows: ScoreRows,
     X: Any,
-    smallest: Array | float,
-    largest: Array | float,
+    ends: tuple[Array | float, Array | float],
 ) -> Explanation:
-    """Explain rows, `(n, d)`; what is expected lies between the smallest and the largest values."""
+    """Explain rows, `(n, d)`; what is expected lies between the ends of the values."""
     n, d = X.shape
+    starts, columns = score.layout.starts, score.layout.columns
+    k = len(starts)
+    owners = np.arange(k)[:, None] == columns  # (k, d)
+    backward = preprocessing.scaling.backward
     shift, scale = preprocessing.scaling
-    ends = (smallest - shift) / scale, (largest - shift) / scale
-    size = max(1, MOST_NUMBERS // (d * (len(score.layout.starts) + 1)))
-    parts = [
-        _explain_part(preprocessing, score, score_rows, X[begin : begin + size], ends)
-        for begin in range(0, max(1, n), size)
-    ]
+    smallest, largest = ((end - shift) / scale for end in ends)
+
+    def explain_part(part: slice) -> Explanation:
+        scaled, complete = preprocessing.forward(X, part)
+        expected, ratios = _predict(score, scaled, complete)
+        expected = np.clip(expected, smallest, largest).astype(np.float32)
+        # The rows as they are, and with what is expected in each column: (n, k + 1, d).
+        rows = complete[:, None]
+        rows = np.hstack([rows, np.where(owners, expected[:, None], rows)])
+        missing = np.isnan(scaled)
+        with_gaps = np.where(missing[:, None], np.float32(np.nan), rows)
+        scores = score_rows(with_gaps.reshape(-1, d), rows.reshape(-1, d))
+        scores = scores.reshape(-1, k + 1)
+        falls = _find_falls(scores[:, :1], scores[:, 1:])
+        falls[missing[:, starts]] = 0.0
+        units = backward(expected, np.dtype(np.float64))
+        return Explanation(_share(falls), units, scores[:, 1:], ratios)
+
+    size = max(1, MOST_NUMBERS // (d * (k + 1)))
+    parts = map_blocks(explain_part, n, size, threads=False)
+    parts = parts or [explain_part(slice(0))]
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _explain_part(
-    preprocessing: Preprocessing,
-    score: OutlierScore,
-    score_rows: ScoreRows,
-    X: Any,
-    ends: Any,
-) -> Explanation:
-    scaled, complete = preprocessing.forward(X, slice(None))
-    expected, ratios = _predict(preprocessing.scaling, score, scaled, complete)
-    expected = np.clip(expected, *ends).astype(np.float32)
-    n, d = scaled.shape
-    starts = score.layout.starts
-    owners = np.arange(len(starts))[:, None] == score.layout.columns
-    # The rows as they are, and with what is expected in each column.
-    mended = np.concatenate(
-        [complete[:, None], np.where(owners, expected[:, None], complete[:, None])], 1
-    )
-    missing = np.isnan(scaled)
-    of_mended = np.where(missing[:, None], np.float32(np.nan), mended).reshape(-1, d)
-    mended = mended.reshape(-1, d)
-    with np.errstate(invalid="ignore", over="ignore"):
-        scores = score_rows(of_mended, mended).reshape(n, len(owners) + 1)
-    of_row, scores = scores[:, :1], scores[:, 1:]
+def _find_falls(before: Array, after: Array) -> Array:
+    """By how much scores fall, `(n, k)`; 0 where both are infinite."""
     with np.errstate(invalid="ignore"):
-        falls = np.nan_to_num(np.maximum(of_row - scores, 0.0), posinf=np.inf)
-    falls[missing[:, starts]] = 0.0
+        falls = np.maximum(before - after, 0.0)
+    falls[np.isnan(falls)] = 0.0
+    return falls
+
+
+def _share(falls: Array) -> Array:
+    """Falls, `(n, k)`, as shares of those that are not small; only infinite ones count."""
     infinite = np.isinf(falls)
     falls = np.where(infinite.any(axis=1, keepdims=True), infinite, falls)
     falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
     total = falls.sum(axis=1, keepdims=True)
-    units = preprocessing.scaling.backward(expected, np.dtype(np.float64))
-    return Explanation(falls / np.where(total > 0, total, 1.0), units, scores, ratios)
+    return falls / np.where(total > 0, total, 1.0)
 
 
 def _predict(
-    scaling: Scaling, score: OutlierScore, scaled: Array, complete: Array
+    score: OutlierScore, scaled: Array, complete: Array
 ) -> tuple[Array, Array]:
-    """What the other columns make likely, `(n, d)` float32, and `Explanation.ratios`.
+    """What the other columns make likely, `(n, d)`, and `Explanation.ratios`.
 
     It is the conditional mean in a normal distribution, of which values beyond the
     fences are not a part. In a column of classes it is the likeliest one; the class of
     the row stays if another is less than `CLEARLY` times as likely.
     """
     beyond, layout = score.fences.find(scaled), score.layout
-    ordinary = complete
-    if beyond.any():
-        ordinary = score.gaussian.impute(np.where(beyond, np.float32(np.nan), complete))
+    shift, scale = score.scaling
+    ordinary = np.where(beyond, np.float32(np.nan), complete)
+    ordinary = score.gaussian.impute(ordinary)
     if score.surprise is None:
-        expected = np.broadcast_to(score.gaussian.mean, scaled.shape)
+        means = score.gaussian.mean
     else:
-        expected = ordinary - score.gaussian.find_deviations(ordinary) @ score.surprise
-    expected = np.where(
-        beyond, ordinary, np.where(np.isnan(scaled), complete, expected)
-    )
+        deviations = score.gaussian.find_deviations(ordinary)
+        means = ordinary - deviations @ score.surprise
+    expected = np.where(np.isnan(scaled), complete, means)
+    expected = np.where(beyond, ordinary, expected)
     given, most, is_on = score.compare_classes(scaled, ordinary)
     ratios = most / given
-    classes = np.where(is_on, 1 - scaling.shift, -scaling.shift) / scaling.scale
-    classes = np.where((ratios < CLEARLY)[:, layout.columns], complete, classes)
-    expected = np.where(layout.kinds == NUMBER, expected, classes)
-    return expected.astype(np.float32), ratios
+    is_clear = (ratios >= CLEARLY)[:, layout.columns]
+    classes = np.where(is_clear, (is_on - shift) / scale, complete)
+    return np.where(layout.kinds == NUMBER, expected, classes), ratios

@@ -1,4 +1,4 @@
-"""Fences and ends: a value beyond lies far outside the rest of its column, or is absurd."""
+"""Fences and ends: a value beyond is far outside the rest of its column, or absurd."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from keras_tied.fitted.validation import require, require_finite, require_shape
 
 FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
 FEWEST_VALUES = 25
-"""Different from the median, that tell where a column ends; on a side of it, where its tail does:
-with fewer, the fence is as far as on the other side."""
+"""Different from the median, that tell where a column ends; on a side of it, where its
+tail does: with fewer, the fence is as far as on the other side."""
 SHARES = 0.8, 0.96
-"""Quantiles of the distances from the median: each next one is exceeded by a fifth of the rows."""
+"""Quantiles of the distances from the median: each next one is exceeded by a fifth of
+the rows."""
 FACTOR = 5.0
-LARGEST_GROWTH = (
-    3.0  # of the steps from one such quantile to the next: a Pareto tail of shape 0.68
-)
-EXPECTED = (
-    0.1  # values beyond the fences on each side of all columns, in exponential tails
-)
+LARGEST_GROWTH = 3.0
+"""Of the steps from one such quantile to the next: a Pareto tail of shape 0.68."""
+EXPECTED = 0.1
+"""Values beyond the fences on each side of all columns, in exponential tails."""
 MANY, MANY_SHARE, BEYOND_MANY = 10, 0.0002, 3.0
-"""More values beyond a fence, and a larger share, belong to the column: its fence is so many times
-as far as they are."""
+"""More values beyond a fence, and a larger share, belong to the column: its fence is so
+many times as far as they are."""
 MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
-"""So many rows, or a larger share, have values beyond fences at most: else the fences move out."""
+"""So many rows, or a larger share, have values beyond fences at most: else the fences
+move out."""
 MOST_ROWS = 20_000
 MOST_LEVELS = 10
 """So many different values are levels, as of a rating: none of them is far or absurd."""
 GAP = 10.0
-"""A value is absurd beyond an empty gap that is so many times as long as the range of all values
-before it. Chosen on tables of ADBench and on planted values."""
+"""A value is absurd beyond an empty gap that is so many times as long as the range of
+all values before it. Chosen on tables of ADBench and on planted values."""
 MOST_ABSURD, MOST_ABSURD_SHARE = 10, 0.02
-"""Of a column so many values, and not a larger share, may be absurd; else they belong to it."""
+"""Of a column so many values, and not a larger share, may be absurd; else they belong
+to it."""
 
 
 class Fences(NamedTuple):
@@ -73,16 +74,16 @@ class Fences(NamedTuple):
         return np.where(beyond, self.middle.astype(X.dtype), X) if beyond.any() else X
 
     def distances(self, X: Array) -> Array:
-        """The distance of each value from the median, where 1 is that of the fence, `(n, d)`."""
+        """The distance of each value from the median, 1 at the fence, `(n, d)`."""
         deviations = X - self.middle
+        ends = np.where(deviations < 0, self.low, self.high)
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = deviations / np.where(
-                deviations < 0, self.low - self.middle, self.high - self.middle
-            )
-        return np.where(np.isnan(deviations) | np.isnan(distances), 0.0, distances)
+            distances = deviations / (ends - self.middle)
+        distances[np.isnan(distances)] = 0.0
+        return distances
 
     def sum_distances(self, X: Array) -> Array:
-        """The distances of the values beyond, added up in each row, `(n,)`: 0 in most."""
+        """The distances of the values beyond, added up in each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
         totals = np.zeros(len(X))
@@ -112,24 +113,26 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     its own, and the fence is beyond them. No fence is beyond the end of its column, by
     default that of `fit_ends`, and levels have none. Missing values are NaN.
     """
-    n, d = X.shape
     ends = fit_ends(X) if ends is None else ends
-    middle = ends.middle
-    distances = np.full((2, d), np.inf)
+    middle, rows = ends.middle, _sample_rows(X)
+    below, above = np.full((2, X.shape[1]), np.inf)
     for column, values in _iterate_columns(X):
         with np.errstate(over="ignore", invalid="ignore"):
             deviations = values - middle[column]
-            distances[0, column] = _find_distance(-deviations, n * d)
-            distances[1, column] = _find_distance(deviations, n * d)
-    distances = np.where(np.isinf(distances), distances[::-1], distances)
-    distances = np.minimum(distances, ends.high - middle)
-    fences = Fences(middle, middle - distances[0], middle + distances[1])
-    rows = _sample_rows(X)
+            below[column] = _find_distance(-deviations, X.size)
+            above[column] = _find_distance(deviations, X.size)
+    # A side that does not tell is as long as the other one.
+    low = np.where(np.isinf(below), above, below)
+    high = np.where(np.isinf(above), below, above)
+    reach = ends.high - middle
+    low, high = np.minimum(low, reach), np.minimum(high, reach)
+    fences = Fences(middle, middle - low, middle + high)
     furthest = fences.distances(rows).max(axis=1, initial=0.0)
     most = max(MOST_ROWS_BEYOND, int(MOST_BEYOND * len(rows)))
-    if np.count_nonzero(furthest > 1) > most:
-        distances *= np.partition(furthest, -most - 1)[-most - 1]
-    return Fences(middle, middle - distances[0], middle + distances[1])
+    if np.count_nonzero(furthest > 1) <= most:
+        return fences
+    factor = np.partition(furthest, -most - 1)[-most - 1]
+    return Fences(middle, middle - factor * low, middle + factor * high)
 
 
 def fit_ends(X: Array) -> Fences:
@@ -160,13 +163,13 @@ def _sample_rows(X: Array) -> Array:
 
 
 def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
-    """The columns that have more values than levels, and these, float64; none of few rows."""
-    rows = _sample_rows(X)
-    for column in range(X.shape[1] if len(X) >= FEWEST_ROWS else 0):
-        values = rows[:, column].astype(np.float64)
-        values = values[~np.isnan(values)]
-        if len(np.unique(values)) > MOST_LEVELS:
-            yield column, values
+    """The columns with more values than levels, float64; none of few rows."""
+    if len(X) < FEWEST_ROWS:
+        return
+    for column, values in enumerate(_sample_rows(X).T):
+        present = values[~np.isnan(values)].astype(np.float64)
+        if len(np.unique(present)) > MOST_LEVELS:
+            yield column, present
 
 
 def _find_reach(deviations: Array) -> float:
@@ -175,30 +178,29 @@ def _find_reach(deviations: Array) -> float:
     few = max(1, min(MOST_ABSURD, int(MOST_ABSURD_SHARE * n)))
     outwards = deviations[np.argsort(np.abs(deviations))]
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
-        return float("inf")
+        return np.inf
     ranges = np.maximum.accumulate(outwards) - np.minimum.accumulate(outwards)
-    gaps = (
-        np.diff(ranges) > GAP * ranges[:-1]
-    )  # a value beyond a gap adds it to the range
+    gaps = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond adds its gap
     gaps[:-few] = False
     last = int(gaps.argmax()) if gaps.any() else n - 1
-    reach = float(abs(outwards[last]) + GAP * ranges[last])
-    return reach if np.isfinite(reach) else float("inf")
+    reach = abs(outwards[last]) + GAP * ranges[last]
+    return np.inf if np.isnan(reach) else float(reach)
 
 
 def _find_distance(deviations: Array, n_values: int) -> float:
     """The distance of a fence from the median, of the deviations towards it."""
-    beside = deviations[deviations > 0]
+    n, beside = len(deviations), deviations[deviations > 0]
     if len(beside) < FEWEST_VALUES:
-        return float("inf")
-    a, b = (float(q) for q in np.quantile(beside, SHARES))
+        return np.inf
+    a, b = np.quantile(beside, SHARES).tolist()
     step = max(b - a, a / 2)
-    growth = min(max((b - a) / a, 1.0), LARGEST_GROWTH) if np.isfinite(b) else 1.0
-    beyond_b = (1 - SHARES[1]) * n_values * len(beside) / len(deviations)
+    growth = min(max((b - a) / a, 1.0), LARGEST_GROWTH)
+    beyond_b = (1 - SHARES[1]) * n_values * len(beside) / n
     steps = max(0.0, np.log(beyond_b / EXPECTED) / np.log(FACTOR))
-    multiple = steps if growth == 1.0 else growth * (growth**steps - 1) / (growth - 1)
-    distance = b + step * multiple
-    many = max(MANY, int(MANY_SHARE * len(deviations)))
+    if growth > 1:
+        steps = growth * (growth**steps - 1) / (growth - 1)
+    distance = b + step * steps
+    many = max(MANY, int(MANY_SHARE * n))
     if np.count_nonzero(beside > distance) > many:
-        distance = BEYOND_MANY * float(np.partition(beside, -many - 1)[-many - 1])
-    return distance if np.isfinite(distance) else float("inf")
+        distance = BEYOND_MANY * np.partition(beside, -many - 1)[-many - 1]
+    return np.inf if np.isnan(distance) else float(distance)

@@ -1,4 +1,4 @@
-"""A normal distribution of rows and of pieces of their numbers, whose conditional means impute."""
+"""A normal distribution of rows, and pieces of numbers, whose conditional means impute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_tied.fitted.validation import require, require_finite, require_shape
 
 MOST_ROWS = 2000  # that the covariance is fitted to, at random
 MOST_FEATURES = 512
-"""With more, means are imputed: the cost of a row grows with the cube of what it misses."""
+"""With more, means are imputed: the cost of a row grows with the cube of its gaps."""
 RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
 TOLERANCE = 1e-3
@@ -26,10 +26,8 @@ MOST_WITH_PIECES = 256  # features and pieces
 class Pieces(NamedTuple):
     r"""What of a number lies between two of its quantiles, standardised.
 
-    That is $\min(\max(x, a), b)$.
-
-    A conditional mean that is linear in the pieces of a number is a bent line in the
-    number.
+    That is $\min(\max(x, a), b)$. A conditional mean that is linear in the pieces of a
+    number is a bent line in the number.
     """
 
     features: Array  # the feature that each is a piece of, `(m,)` int64
@@ -50,13 +48,13 @@ class Pieces(NamedTuple):
         require((self.scale > 0).all(), "scale has numbers that are not positive")
 
     def add(self, Z: Array) -> Array:
-        """Rows, `(n, d)`, with their pieces beside them, `(n, d + m)`, NaN where the number is."""
+        """Rows, `(n, d)`, with their pieces beside them, `(n, d + m)`."""
         pieces = np.clip(Z[:, self.features], self.low, self.high)
         return np.concatenate([Z, (pieces - self.shift) / self.scale], axis=1)
 
 
 class Patterns(NamedTuple):
-    """Some patterns of missing features, all with `size` of them, and the rows that have these."""
+    """Some patterns of equally many missing features, and the rows that have these."""
 
     rows: Array  # their places, `(n,)`
     numbers: Array  # of the pattern of each row, `(n,)`
@@ -64,11 +62,16 @@ class Patterns(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """A normal distribution of rows with D features, which are the d of a row and m pieces."""
+    """A normal distribution of rows with D features, the d of a row and m pieces.
 
-    mean: Array  # `(D,)`
-    # the inverse of the covariance, `(D, D)`; None if features are taken to be
-    # independent
+    Attributes:
+        mean: `(D,)`.
+        precision: the inverse of the covariance, `(D, D)`; None if features are taken
+            to be independent.
+        pieces: of the numbers; None for none.
+    """
+
+    mean: Array
     precision: Array | None = None
     pieces: Pieces | None = None
 
@@ -91,20 +94,19 @@ class Gaussian(NamedTuple):
 
     def impute(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
-        missing = np.isnan(Z)
+        missing, d = np.isnan(Z), Z.shape[1]
         if not missing.any():
             return Z
-        d = Z.shape[1]
-        complete = np.where(missing, self.mean[:d].astype(Z.dtype), Z)
-        if self.precision is not None:
-            some = missing.any(axis=1)
-            deviations = self.find_deviations(Z[some])
-            gaps = np.isnan(deviations)
-            deviations[gaps] = 0.0
-            self.condition(deviations, find_patterns(gaps))
-            complete[some] = np.where(
-                missing[some], (deviations + self.mean)[:, :d], Z[some]
-            )
+        if self.precision is None:
+            return np.where(missing, self.mean.astype(Z.dtype), Z)
+        complete = Z.copy()
+        some = missing.any(axis=1)
+        deviations = self.find_deviations(Z[some])
+        gaps = np.isnan(deviations)
+        deviations[gaps] = 0.0
+        self.condition(deviations, find_patterns(gaps))
+        means = (deviations + self.mean)[:, :d]
+        complete[missing] = means[missing[some]]
         return complete
 
     def condition(self, deviations: Array, patterns: Iterable[Patterns]) -> Array:
@@ -119,14 +121,12 @@ class Gaussian(NamedTuple):
         products = deviations @ precision
         covariance = np.zeros(width**2)
         for rows, numbers, features in patterns:
-            inverses = np.linalg.inv(
-                precision[features[:, :, None], features[:, None, :]]
-            )
+            down, across = features[:, :, None], features[:, None, :]
+            inverses = np.linalg.inv(precision[down, across])
             places = rows[:, None], features[numbers]
-            deviations[places] = -(inverses[numbers] @ products[places][:, :, None])[
-                :, :, 0
-            ]
-            cells = features[:, :, None] * width + features[:, None, :]
+            means = inverses[numbers] @ products[places][:, :, None]
+            deviations[places] = -means[:, :, 0]
+            cells = down * width + across
             sums = inverses * np.bincount(numbers)[:, None, None]
             covariance += np.bincount(cells.ravel(), sums.ravel(), width**2)
         return covariance.reshape(width, width)
@@ -135,89 +135,99 @@ class Gaussian(NamedTuple):
         """The distribution of the first features alone."""
         if self.precision is None or self.pieces is None:
             return self
-        return Gaussian(
-            self.mean[:d], np.linalg.inv(np.linalg.inv(self.precision)[:d, :d])
-        )
+        covariance = np.linalg.inv(self.precision)[:d, :d]
+        return Gaussian(self.mean[:d], np.linalg.inv(covariance))
 
 
 def find_patterns(missing: Array) -> Iterator[Patterns]:
-    """Group rows by what they miss, in blocks of patterns with equally many missing features."""
+    """Group rows by what they miss, in blocks of patterns with equally many gaps."""
     sizes = np.count_nonzero(missing, axis=1)
-    _, numbers = np.unique(np.packbits(missing, axis=1), axis=0, return_inverse=True)
-    order = np.lexsort((numbers.ravel(), sizes))
+    bits = np.packbits(missing, axis=1)
+    numbers = np.unique(bits, axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((numbers, sizes))
     for group in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
         size = sizes[group[0]]
         step = max(1, BLOCK // max(1, size**2))
         for rows in np.split(group, range(step, len(group), step)):
-            here = numbers.ravel()[rows]
-            _, first, of_rows = np.unique(here, return_index=True, return_inverse=True)
+            _, first, places = np.unique(
+                numbers[rows], return_index=True, return_inverse=True
+            )
             features = np.nonzero(missing[rows[first]])[1].reshape(len(first), size)
-            yield Patterns(rows, of_rows, features)
+            yield Patterns(rows, places, features)
 
 
 def fit_gaussian(
     Z: Array, random: np.random.RandomState, layout: Layout | None = None
 ) -> Gaussian:
-    """Fit to scaled rows, `(n, d)`, with NaN for missing values, a random sample if they are many.
+    """Fit to scaled rows, `(n, d)` with NaN, a random sample if they are many.
 
     The method is expectation-maximisation (Dempster, Laird & Rubin, 1977). With a
     layout, the numbers have pieces.
     """
-    d = Z.shape[1]
+    n, d = Z.shape
     if d > MOST_FEATURES:
-        return Gaussian(np.zeros(d), None)
-    sample = (
-        random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
-    )
-    rows = Z[sample].astype(np.float64)
-    pieces = None if layout is None else fit_pieces(rows, layout)
-    rows = rows if pieces is None else pieces.add(rows)
+        return Gaussian(np.zeros(d))
+    sample = random.permutation(n)[:MOST_ROWS] if n > MOST_ROWS else slice(None)
+    rows, pieces = add_pieces(Z[sample].astype(np.float64), layout)
     missing = np.isnan(rows)
-    mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum(
-        (~missing).sum(axis=0), 1
-    )
+    n_present = np.maximum((~missing).sum(axis=0), 1)
+    mean = np.nansum(rows, axis=0) / n_present
     patterns = list(find_patterns(missing))
-    complete, extra = np.where(missing, mean, rows), np.zeros((len(mean),) * 2)
+    complete = np.where(missing, mean, rows)
+    extra = np.zeros((len(mean), len(mean)))
     for _ in range(ITERATIONS):
         mean = complete.mean(axis=0)
-        covariance = np.cov(complete.T, bias=True).reshape(extra.shape) + extra / len(
-            rows
-        )
-        ridge = find_ridge(covariance)
-        fitted = Gaussian(
-            mean, np.linalg.inv(covariance + ridge * np.eye(len(mean))), pieces
-        )
+        covariance = np.cov(complete.T, bias=True).reshape(extra.shape)
+        covariance += extra / len(rows)
+        fitted = make_gaussian(mean, covariance, pieces)
         means = np.where(missing, 0.0, complete - mean)
         extra = fitted.condition(means, patterns)
         before, complete = complete, np.where(missing, means + mean, complete)
-        if np.abs(complete - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
+        change = np.abs(complete - before).max()
+        if change < TOLERANCE * np.sqrt(find_ridge(covariance) / RIDGE):
             break
     return fitted
 
 
+def make_gaussian(mean: Array, covariance: Array, pieces: Pieces | None) -> Gaussian:
+    """The distribution with a covariance, `(D, D)`, made safe to invert."""
+    ridge = find_ridge(covariance) * np.eye(len(mean))
+    return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)
+
+
+def find_ridge(covariance: Array) -> float:
+    """What is added to the variances of a covariance, `(D, D)`, to invert it."""
+    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
+
+
+def add_pieces(rows: Array, layout: Layout | None) -> tuple[Array, Pieces | None]:
+    """Scaled rows with their pieces beside them, and these; None if there are none."""
+    pieces = None if layout is None else fit_pieces(rows, layout)
+    return (rows if pieces is None else pieces.add(rows)), pieces
+
+
 def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
-    """Fit pieces to scaled rows, `(n, d)` with NaN; None if there are too few or no numbers."""
+    """Fit to scaled rows, `(n, d)` with NaN; None if there are too few or no numbers."""
     n, d = rows.shape
     numbers = np.flatnonzero(layout.kinds == NUMBER)
     room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
     count = min(MOST_PIECES, n // ROWS_PER_PIECE, room)
+    if count < 2:
+        return None
     pieces = []
-    for feature in numbers if count > 1 else ():
-        values = rows[~np.isnan(rows[:, feature]), feature]
-        edges = (
-            np.unique(np.quantile(values, np.linspace(0, 1, count + 1)))
-            if len(values)
-            else ()
-        )
-        for low, high in pairwise(edges if len(edges) > 2 else ()):
+    for feature in numbers:
+        values = rows[:, feature]
+        values = values[~np.isnan(values)]
+        if len(values) == 0:
+            continue
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, count + 1)))
+        if len(edges) == 2:
+            continue
+        for low, high in pairwise(edges):
             piece = np.clip(values, low, high)
-            pieces.append(
-                (feature, low, high, piece.mean(), piece.std() / values.std())
-            )
-    features = np.array([piece[0] for piece in pieces])
-    return Pieces(features, *np.array(pieces).T[1:]) if pieces else None
-
-
-def find_ridge(covariance: Array) -> float:
-    """What is added to the variances of a covariance, `(d, d)`, so that it can be inverted."""
-    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
+            scale = piece.std() / values.std()
+            pieces.append((feature, low, high, piece.mean(), scale))
+    if not pieces:
+        return None
+    features, *others = zip(*pieces, strict=True)
+    return Pieces(np.array(features), *map(np.array, others))

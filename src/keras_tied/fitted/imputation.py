@@ -1,4 +1,4 @@
-"""Rows before the network: columns are scaled, and missing values imputed from those present."""
+"""Rows before the network: columns are scaled, and missing values imputed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,11 @@ from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.validation import require_finite
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
-HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
+HIDDEN = 0.2
+"""The share of present values that is hidden in training, and to compare imputations."""
 PRIOR = 0.3
-"""The standard deviation of the weights of a network around 0, before any number is known. Chosen
-on other tables than those that the benchmark reports."""
+"""The standard deviation of the weights of a network around 0, before any number is
+known. Chosen on other tables than those that the benchmark reports."""
 
 
 def fit_network_weights(
@@ -24,9 +25,9 @@ def fit_network_weights(
     r"""Fit how far to go from conditional means towards a network's values, `(d,)`.
 
     In each column, the errors $e_i$ of the conditional means are regressed on the steps
-    $\delta_i$ from there to the network's values. The mean of the posterior distribution of the
-    weight, if $w \sim N(0, \tau^2)$ before and errors are normal, is that of ridge
-    regression:
+    $\delta_i$ from there to the network's values. The mean of the posterior
+    distribution of the weight, if $w \sim N(0, \tau^2)$ before and errors are normal,
+    is that of ridge regression:
 
     $$w = \frac{\sum_i \delta_i e_i}{\sum_i \delta_i^2 + \overline{e^2} / \tau^2}$$
 
@@ -39,28 +40,34 @@ def fit_network_weights(
     each.
     """
     hidden = ~np.isnan(numbers)
-    errors = np.where(hidden, np.subtract(numbers, imputed, dtype=np.float64), 0.0)
-    steps = np.where(
-        hidden, np.subtract(reconstruction, imputed, dtype=np.float64), 0.0
-    )
-    variances = weights @ errors**2 / np.maximum(weights @ hidden, np.finfo(float).tiny)
+    count = np.maximum(weights @ hidden, np.finfo(float).tiny)
+    start = imputed.astype(np.float64)
+    errors = np.where(hidden, numbers - start, 0.0)
+    steps = np.where(hidden, reconstruction - start, 0.0)
+    variances = weights @ errors**2 / count
     sizes = weights @ steps**2 + variances / PRIOR**2
-    sizes = np.where(sizes > 0, sizes, 1.0)
+    sizes[sizes == 0] = 1.0
     fitted = weights @ (steps * errors) / sizes
-    standard_errors = (
-        np.sqrt(weights @ (steps * (errors - fitted * steps)) ** 2) / sizes
-    )
+    noise = steps * (errors - fitted * steps)
+    standard_errors = np.sqrt(weights @ noise**2) / sizes
     return np.clip(fitted - standard_errors, 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """What happens to rows before the network."""
+    """What happens to rows before the network.
 
-    scaling: Scaling  # of the columns
-    mean: Array  # of the scaled training rows, missing values imputed, `(d,)` float64
-    layout: Layout  # of the columns
-    # imputes missing values; None if there were none in training: `mean` does then
+    Attributes:
+        scaling: of the columns.
+        mean: of the scaled training rows, missing values imputed, `(d,)` float64.
+        layout: of the columns.
+        gaussian: imputes missing values; None if there were none in training: `mean`
+            does then.
+    """
+
+    scaling: Scaling
+    mean: Array
+    layout: Layout
     gaussian: Gaussian | None = None
 
     def validate(self) -> None:
@@ -68,44 +75,43 @@ class Preprocessing:
         require_finite((len(self.layout.kinds),), mean=self.mean)
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
-        """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.
+        """A part of the rows, dense or CSR, scaled with NaN, and complete, float32.
 
         It is one array twice where nothing is missing.
         """
         require_floats(X, len(self.mean))
         rows = X[part]
-        scaled = self.scaling.forward(
-            rows if isinstance(rows, np.ndarray) else rows.toarray()
-        )
+        rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
+        scaled = self.scaling.forward(rows)
         return scaled, self.impute(scaled)
 
     def impute(self, scaled: Array) -> Array:
-        """Scaled rows with missing values imputed; the same array where none are missing."""
+        """Scaled rows, imputed; the same array where no values are missing."""
         missing = np.isnan(scaled)
         if not missing.any():
             return scaled
         if self.gaussian is None:
-            return np.where(missing, self.mean.astype(np.float32), scaled)
+            return Gaussian(self.mean).impute(scaled)
         means = self.gaussian.impute(scaled)
-        return (
-            self._choose_classes(means, missing) if self.layout.has_classes else means
-        )
+        if not self.layout.has_classes:
+            return means
+        chosen = missing & (self.layout.kinds != NUMBER)
+        return np.where(chosen, self._choose_classes(means), means)
 
-    def _choose_classes(self, means: Array, missing: Array) -> Array:
-        """Replace conditional means of booleans and indicators by those of the likeliest class."""
-        layout, (shift, scale) = self.layout, self.scaling
+    def _choose_classes(self, means: Array) -> Array:
+        """The likeliest class of booleans and categories, of their conditional means."""
+        shift, scale = self.scaling
         likely = self.scaling.backward(means, means.dtype)
         is_on = likely > 0.5
-        for part in layout.categories:
-            likeliest = likely[:, part].argmax(axis=1)[:, None]
-            is_on[:, part] = likeliest == np.arange(part.stop - part.start)
-        chosen = ((is_on - shift) / scale).astype(means.dtype)
-        return np.where(missing & (layout.kinds != NUMBER), chosen, means)
+        for part in self.layout.categories:
+            likeliest = likely[:, part].argmax(axis=1)
+            is_on[:, part] = likeliest[:, None] == np.arange(part.stop - part.start)
+        return ((is_on - shift) / scale).astype(means.dtype)
 
     def hide(
         self, Z: Array, copies: int, random: np.random.RandomState
     ) -> tuple[Array, Array]:
-        """Copies of scaled rows with some present values hidden and imputed, and these values.
+        """Copies of scaled rows with some values hidden and imputed, and these values.
 
         An autoencoder that reconstructs its input does not learn to impute; one that
         reconstructs hidden values does (Vincent et al., 2008). All features of a column
@@ -113,7 +119,8 @@ class Preprocessing:
         NaN everywhere but for the hidden values.
         """
         rows = np.tile(Z, (copies, 1))
-        chosen = random.uniform(size=(len(rows), len(self.layout.starts))) < HIDDEN
+        shape = len(rows), len(self.layout.starts)
+        chosen = random.uniform(size=shape) < HIDDEN  # (copies * n, columns)
         hidden = chosen[:, self.layout.columns] & ~np.isnan(rows)
         nan = rows.dtype.type(np.nan)
         return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)

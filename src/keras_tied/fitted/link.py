@@ -1,9 +1,10 @@
-"""The link of the decoder: probabilities of booleans and categories from what it puts out."""
+"""The link of the decoder: probabilities of booleans and categories from its output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +17,8 @@ from keras_tied.fitted.validation import require, require_finite
 MOST_ROWS = 5_000  # that temperatures and mixtures are calibrated on
 FACTORS = 2.0 ** np.arange(-4, 3.01, 0.25)  # of temperatures, that are compared
 MIXTURES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
-PRIOR = (
-    0.5  # the rows that the frequencies alone explain, by which mixtures are held up
-)
+PRIOR = 0.5
+"""The rows that the frequencies alone explain, by which mixtures are held up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +28,13 @@ class Link:
     Where the output says $\pi$ in the units of an indicator that is 1 in a share p of
     the rows,
 
-    $$q = (1 - \epsilon) \operatorname{softmax}(\log p + \tau (\pi / p - 1)) + \epsilon p$$
+    $$q = (1 - \epsilon) \operatorname{softmax}(\log p + \tau (\pi / p - 1))
+        + \epsilon p$$
 
-    over the categories of a column. To first order in $\pi - p$ it is $\pi$, if $\tau =
-    1$ and
-    $\epsilon = 0$. A boolean has two categories of opposite indicators. What a column costs is the
-    squared error of a number, and the deviance $-\log q$ of the category of a row.
+    over the categories of a column. To first order in $\pi - p$ it is $\pi$, if
+    $\tau = 1$ and $\epsilon = 0$. A boolean has two categories of opposite indicators.
+    What a column costs is the squared error of a number, and the deviance $-\log q$ of
+    the category of a row.
 
     Attributes:
         frequencies: p, `(d,)` float64 each; 1 for numbers.
@@ -69,243 +70,186 @@ class Link:
         is_share = (self.mixtures >= 0) & (self.mixtures <= 1)
         require(is_share.all(), "mixtures has numbers that are not from 0 to 1")
 
-    @cached_property
+    @property
     def parts(self) -> list[slice]:
         """The features of each column of booleans or categories."""
-        return [
-            part
-            for part in self.layout.parts
-            if self.layout.kinds[part.start] != NUMBER
-        ]
+        return self.layout.classes
 
     @cached_property
     def weights(self) -> Array:
-        """Of errors, so that their mean over the features is that of the columns, `(d,)`."""
-        sizes = np.bincount(self.layout.columns)
-        return len(self.costs) / len(sizes) / sizes[self.layout.columns] / self.costs
+        """Of errors, so that their mean is that of the columns, `(d,)`."""
+        features_per_column = len(self.costs) / len(self.layout.starts)
+        return features_per_column / self.layout.sizes / self.costs
 
     @cached_property
     def logits(self) -> tuple[Array, Array]:
-        """Slopes and intercepts of the logits of classes as functions of the output, `(d,)` each.
+        """Slopes and intercepts of the logits of classes in the output, `(d,)` each.
 
         Those of a boolean are of its odds; those of numbers are 0.
         """
-        p, (shift, scale), kinds = self.frequencies, self.scaling, self.layout.kinds
-        others = np.where(kinds == BOOLEAN, 1 - p, 1.0)
-        slopes = np.where(kinds == NUMBER, 0.0, self.temperatures / (p * others))
-        return slopes * scale, np.log(p / others) + slopes * (shift - p)
-
-    @cached_property
-    def categories(self) -> Categories:
-        """The categories of the columns of booleans and categories."""
-        return Categories.of_layout(self.layout)
+        terms, features, d = (
+            self._terms,
+            self.layout.indicators.features,
+            len(self.costs),
+        )
+        signs = np.sign(terms.scale)
+        slopes = np.bincount(features, (signs * terms.slopes)[:, 0], d)
+        intercepts = np.bincount(features, (signs * terms.intercepts)[:, 0], d)
+        return slopes, intercepts
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
-        categories = self.categories
-        features = categories.classes
-        p, mixtures = self._frequencies, self.mixtures[categories.features, None]
-        shares = self._soften(outputs.T.astype(np.float64))
-        probabilities = shares + mixtures * (p - shares)
-        of_features = probabilities[categories.last].T
-        shift, scale = self.scaling.shift[features], self.scaling.scale[features]
+        indicators, terms = self.layout.indicators, self._terms
+        probabilities = self._mix(self._soften(outputs.T.astype(np.float64)))
+        scaled = (probabilities - terms.shift) / terms.scale  # (m, n)
         reconstruction = outputs.copy()
-        reconstruction[:, features] = (of_features - shift) / scale
+        reconstruction[:, indicators.classes] = scaled[indicators.last].T
         return reconstruction
 
     def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
-        """Costs relative to the best constant's, `(n, d)` float64; NaN where a value is missing.
+        """Costs relative to the best constant's, `(n, d)` float64, NaN where missing.
 
         The mean over the features is that over the columns; those of a category share
         its cost.
         """
-        categories = self.categories
+        indicators = self.layout.indicators
         errors = np.square(reconstruction - scaled, dtype=np.float64)
-        targets = self._find_shares(scaled.T)
-        probabilities = self._find_shares(reconstruction.T)
-        least = self.mixtures[categories.features, None] * self._frequencies
-        logs = np.log(np.maximum(probabilities, least))  # less is a rounding error
-        deviances = categories.add_up(-targets * logs)
-        errors[:, categories.classes] = deviances[categories.columns_of_classes].T
+        least = self._mix(np.zeros(1))  # a smaller one is a rounding error
+        logs = np.log(np.maximum(self._indicate(reconstruction.T), least))
+        deviances = indicators.add_up(-self._indicate(scaled.T) * logs)
+        columns = indicators.columns[indicators.last]
+        errors[:, indicators.classes] = deviances[columns].T
         return errors * self.weights
 
     def compare(self, outputs: Array, scaled: Array) -> tuple[Array, Array]:
         """The mean over the features of `find_errors`, and its gradient in the outputs.
 
         Features are rows here: outputs of networks side by side are `(networks, d, n)`,
-            scaled rows
-        `(d, n)`, errors `(networks, n)`, and the gradient `(networks, d, n)`.
+        scaled rows `(d, n)`, errors `(networks, n)`, the gradient `(networks, d, n)`.
         """
-        categories, dtype = self.categories, outputs.dtype
-        features = categories.features
+        indicators, dtype = self.layout.indicators, outputs.dtype
         weights = (self.weights / len(self.weights)).astype(dtype)[:, None]
         differences = np.where(np.isnan(scaled), dtype.type(0), outputs - scaled)
-        differences[:, categories.classes] = 0
+        differences[:, indicators.classes] = 0
         gradient = weights * differences
         errors: Array = (gradient * differences).sum(axis=1)
         gradient *= 2
 
-        targets = np.nan_to_num(self._find_shares(scaled)).astype(dtype)
-        targets *= weights[features] * categories.sizes[features, None]
-        p = self._frequencies.astype(dtype)
-        mixtures = self.mixtures[features, None].astype(dtype)
+        targets = np.nan_to_num(self._indicate(scaled)).astype(dtype)
+        class_weights = weights * self.layout.sizes[:, None]
+        targets *= class_weights[indicators.features]
         shares = self._soften(outputs)
-        probabilities = shares + mixtures * (p - shares)
+        probabilities = self._mix(shares)
         errors -= (targets * np.log(probabilities)).sum(axis=1)
         # The derivatives in the shares, in the logits of the softmax, and in the
         # outputs.
+        mixtures = self._terms.mixtures.astype(dtype)
         of_shares = (mixtures - 1) * targets / probabilities
-        means = categories.add_up(shares * of_shares)
-        of_logits = shares * (of_shares - means[:, categories.columns])
-        of_logits *= self._slopes.astype(dtype)
-        gradient[:, categories.classes] = categories.add_up_by_feature(of_logits)
+        means = indicators.add_up(shares * of_shares)
+        of_logits = shares * (of_shares - means[:, indicators.columns])
+        of_logits *= self._terms.slopes.astype(dtype)
+        firsts = np.append(0, indicators.last[:-1] + 1)
+        of_features = np.add.reduceat(of_logits, firsts, axis=-2)
+        gradient[:, indicators.classes] = of_features
         return errors, gradient
 
     def calibrate(self, outputs: Array, scaled: Array, weights: Array) -> Link:
-        """The link with the temperatures and mixtures that suit rows of these weights best.
+        """The link with the temperatures and mixtures that suit weighted rows best.
 
         Guo et al., "On calibration of modern neural networks", ICML 2017, with a
         mixture.
         """
         some = np.flatnonzero(weights)
         some = some[:: -(-len(some) // MOST_ROWS)]
-        categories, p = self.categories, self._frequencies
-        targets = (
-            self._find_shares(scaled[some].T) > 0.5
-        )  # NaN and unknown categories have none
-        of_rows = weights[some] * targets
+        # NaN and unknown categories have no target.
+        targets = self._indicate(scaled[some].T) > 0.5
+        row_weights = weights[some] * targets
         outputs = outputs[some].T.astype(np.float64)
-        losses = np.empty((len(FACTORS), len(MIXTURES), len(categories.starts)))
-        for place, factor in enumerate(FACTORS):
-            shares = replace(self, temperatures=factor * self.temperatures)._soften(
-                outputs
-            )
-            for number, mixture in enumerate(MIXTURES):
-                logs = np.log(shares + mixture * (p - shares))
-                of_categories = np.where(targets, of_rows * logs, 0.0).sum(axis=1)
-                losses[place, number] = -categories.add_up(of_categories[:, None])[:, 0]
+        losses = np.empty((len(FACTORS), len(MIXTURES), len(self.parts)))
+        for i, factor in enumerate(FACTORS):
+            link = replace(self, temperatures=factor * self.temperatures)
+            shares = link._soften(outputs)
+            for j, mixture in enumerate(MIXTURES):
+                logs = np.log(shares + mixture * (link._terms.p - shares))
+                gains = np.where(targets, row_weights * logs, 0.0).sum(axis=1)
+                losses[i, j] = -self.layout.indicators.add_up(gains[:, None])[:, 0]
         losses -= PRIOR * np.log(MIXTURES)[:, None]
         temperatures, mixtures = self.temperatures.copy(), self.mixtures.copy()
         for column, part in enumerate(self.parts):
             table = losses[..., column]
-            best, mixture = np.unravel_index(table.argmin(), table.shape)
-            temperatures[part] *= FACTORS[best]
+            factor, mixture = divmod(int(table.argmin()), len(MIXTURES))
+            temperatures[part] *= FACTORS[factor]
             mixtures[part] = MIXTURES[mixture]
         return replace(self, temperatures=temperatures, mixtures=mixtures)
 
     @cached_property
-    def _frequencies(self) -> Array:
-        """Those of the categories, `(m, 1)`."""
-        categories = self.categories
-        p = self.frequencies[categories.features, None]
-        return categories.offsets + categories.signs * p
-
-    @cached_property
-    def _slopes(self) -> Array:
-        """Those of the logits of categories as functions of the outputs, `(m, 1)`."""
-        features = self.categories.features
-        factors = (self.temperatures * self.scaling.scale)[features, None]
-        return self.categories.signs * factors / self._frequencies
-
-    @cached_property
-    def _intercepts(self) -> Array:
-        """Those of the same logits, `(m, 1)`."""
-        categories, p = self.categories, self._frequencies
-        shift, scale = (of[categories.features, None] for of in self.scaling)
-        at_p = (
-            categories.signs * (p - categories.offsets) - shift
-        ) / scale  # where pi is p
-        return np.log(p) - self._slopes * at_p
-
-    def _find_shares(self, scaled: Array) -> Array:
-        """The indicators of categories, `(m, n)` float64, of scaled features, `(d, n)`."""
-        categories = self.categories
-        shift, scale = (of[categories.features, None] for of in self.scaling)
-        return categories.offsets + categories.signs * (
-            scaled[categories.features] * scale + shift
+    def _terms(self) -> Terms:
+        indicators = self.layout.indicators
+        features = indicators.features
+        p = indicators.select(self.frequencies[:, None])
+        shift = indicators.select(self.scaling.shift[:, None])
+        scale = self.scaling.scale[features, None]
+        scale = np.where(indicators.is_opposite, -scale, scale)
+        steepness = self.temperatures[features, None] / p
+        return Terms(
+            p=p,
+            mixtures=self.mixtures[features, None],
+            shift=shift,
+            scale=scale,
+            slopes=steepness * scale,
+            intercepts=np.log(p) + steepness * (shift - p),
         )
+
+    def _indicate(self, scaled: Array) -> Array:
+        """The indicators of categories, `(m, n)` float64, of scaled rows, `(d, n)`."""
+        features, terms = self.layout.indicators.features, self._terms
+        return scaled[features] * terms.scale + terms.shift
+
+    def _mix(self, shares: Array) -> Array:
+        """The probabilities q, `(..., m, n)`, of the softmax."""
+        terms, dtype = self._terms, shares.dtype
+        return shares + terms.mixtures.astype(dtype) * (terms.p.astype(dtype) - shares)
 
     def _soften(self, outputs: Array) -> Array:
         """The softmax in the docstring, `(..., m, n)`, of outputs, `(..., d, n)`."""
-        categories, dtype = self.categories, outputs.dtype
+        indicators, terms, dtype = self.layout.indicators, self._terms, outputs.dtype
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = outputs[..., categories.features, :] * self._slopes.astype(dtype)
-            logits += self._intercepts.astype(dtype)
-            largest = np.maximum.reduceat(logits, categories.starts, axis=-2)
-            logits -= largest[..., categories.columns, :]
+            logits = outputs[..., indicators.features, :] * terms.slopes.astype(dtype)
+            logits += terms.intercepts.astype(dtype)
+            largest = np.maximum.reduceat(logits, indicators.starts, axis=-2)
+            logits -= largest[..., indicators.columns, :]
             odds = np.exp(logits, out=logits)
-        odds /= categories.add_up(odds)[..., categories.columns, :]
+        odds /= indicators.add_up(odds)[..., indicators.columns, :]
         return odds
 
 
-@dataclass(frozen=True, eq=False)
-class Categories:
-    """The m categories of all columns of booleans and categories, one column after the other.
+class Terms(NamedTuple):
+    """What the link takes of each category, `(m, 1)` each."""
 
-    A feature is the indicator of a category. That of a boolean is the indicator of two
-    categories, the first of which has one less it.
-    """
-
-    features: Array  # the feature of each category, `(m,)`
-    signs: Array  # its indicator is an offset, 0 or 1, plus a sign times the feature, `(m, 1)`
-    offsets: Array
-    columns: (
-        Array  # the column of each category, `(m,)`, numbered without those of numbers
-    )
-    starts: Array  # the first category of each such column
-    classes: Array  # the features of these columns
-    columns_of_classes: Array  # the column of each such feature
-    last: Array  # the last category of each such feature: the one that it indicates
-    sizes: Array  # the number of features of the column of each feature, `(d,)`
-
-    @classmethod
-    def of_layout(cls, layout: Layout) -> Categories:
-        """Those of a table."""
-        classes = np.flatnonzero(layout.kinds != NUMBER)
-        counts = np.where(layout.kinds[classes] == BOOLEAN, 2, 1)
-        features = np.repeat(classes, counts)
-        last = np.cumsum(counts) - 1
-        is_other = np.ones(len(features), bool)
-        is_other[last] = False
-        _, columns = np.unique(layout.columns[features], return_inverse=True)
-        return cls(
-            features=features,
-            signs=np.where(is_other, -1.0, 1.0)[:, None],
-            offsets=is_other.astype(np.float64)[:, None],
-            columns=columns,
-            starts=np.flatnonzero(np.diff(columns, prepend=-1)),
-            classes=classes,
-            columns_of_classes=columns[last],
-            last=last,
-            sizes=np.bincount(layout.columns)[layout.columns],
-        )
-
-    def add_up(self, values: Array) -> Array:
-        """The sums over the categories of each column, `(..., columns, n)`."""
-        sums: Array = np.add.reduceat(values, self.starts, axis=-2)
-        return sums
-
-    def add_up_by_feature(self, values: Array) -> Array:
-        """The sums over the categories of each feature, `(..., features, n)`."""
-        starts = np.append(0, self.last[:-1] + 1)
-        sums: Array = np.add.reduceat(values, starts, axis=-2)
-        return sums
+    p: Array
+    mixtures: Array
+    shift: Array  # the indicator of a category is shift + scale * the scaled feature
+    scale: Array
+    slopes: Array  # the logit is intercept + slope * the output
+    intercepts: Array
 
 
 def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) -> Link:
-    """Fit frequencies and costs to scaled rows, `(n, d)`, of weights `(n,)`; not calibrated."""
-    is_class = layout.kinds != NUMBER
-    ones, mixtures = np.ones(len(is_class)), np.where(is_class, MIXTURES[0], 0.0)
-    link = Link(ones, ones, mixtures, ones, layout, scaling)
-    count = np.maximum(weights @ ~np.isnan(scaled), TINY)
-    mean = weights @ np.nan_to_num(scaled) / count
-    costs, p = weights @ np.nan_to_num(scaled - mean) ** 2 / count, ones.copy()
-    categories = link.categories
-    counts = np.nan_to_num(link._find_shares(scaled.T)) @ weights
+    """Fit frequencies and costs to scaled rows, `(n, d)`, of weights `(n,)`."""
+    is_class, ones = layout.kinds != NUMBER, np.ones(len(layout.kinds))
+    frequencies = np.where(is_class, 0.5, 1.0)
+    mixtures = np.where(is_class, MIXTURES[0], 0.0)
+    link = Link(frequencies, ones, mixtures, ones, layout, scaling)
+    present = np.maximum(weights @ ~np.isnan(scaled), TINY)
+    mean = weights @ np.nan_to_num(scaled) / present
+    costs = weights @ np.nan_to_num(scaled - mean) ** 2 / present
+    columns = layout.indicators.columns
+    all_counts = np.nan_to_num(link._indicate(scaled.T)) @ weights
     for column, part in enumerate(link.parts):
-        of_column = counts[categories.columns == column]
-        smooth = (of_column + 0.5) / (of_column.sum() + 0.5 * len(of_column))
-        p[part] = smooth[part.start - part.stop :]
-        deviance = -(of_column @ np.log(smooth)) / max(of_column.sum(), TINY)
+        counts = all_counts[columns == column]
+        smooth = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+        frequencies[part] = smooth[part.start - part.stop :]
+        deviance = -(counts @ np.log(smooth)) / max(counts.sum(), TINY)
         costs[part] = deviance * costs[part].any()
-    return replace(link, frequencies=p, costs=np.where(costs > TINY, costs, 1.0))
+    costs[costs <= TINY] = 1.0
+    return replace(link, frequencies=frequencies, costs=costs)

@@ -19,16 +19,24 @@ class Moments:
     a pairwise algorithm for computing sample variances", 1979, here for all pairs of
     columns:
 
-    $$P = P_a + P_b + \frac{n_a n_b}{n_a + n_b} \delta \delta^\top, \quad \delta = m_b - m_a$$
+    $$P = P_a + P_b + \frac{n_a n_b}{n_a + n_b} \delta \delta^\top,
+        \quad \delta = m_b - m_a$$
+
+    Attributes:
+        rows: how many there are.
+        counts: of the values of each column that are not missing, `(d,)`.
+        low, high: the least and the largest of them, NaN without any, `(d,)`.
+        means: of them, 0 without any, `(d,)`.
+        products: sums of products of deviations from the means, `(d, d)`. A missing
+            value has no deviation, so that only the diagonal is exact where values are
+            missing.
     """
 
-    rows: int  # how many there are
-    counts: Array  # of the values of each column that are not missing, `(d,)`
-    low: Array  # the least and the largest of them, NaN without any, `(d,)`
+    rows: int
+    counts: Array
+    low: Array
     high: Array
-    means: Array  # of them, 0 without any, `(d,)`
-    # sums of products of deviations from the means, `(d, d)`. A missing value has no
-    # deviation, so that only the diagonal is exact where values are missing.
+    means: Array
     products: Array
 
     def merge(self, other: Moments) -> Moments:
@@ -53,7 +61,8 @@ class Moments:
 
     def find_scaling(self, scaler: Scaler) -> Scaling:
         """The scaling that `fit_scaling` finds for all rows, of equal weights."""
-        deviations = np.sqrt(self.products.diagonal() / np.maximum(self.counts, 1.0))
+        variances = self.products.diagonal() / np.maximum(self.counts, 1.0)
+        deviations = np.sqrt(variances)
         return make_scaling(
             self.low, self.high, self.means, deviations, self.rows, scaler
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.fences import Fences
-from keras_tied.fitted.gaussian import Gaussian, find_ridge, fit_pieces
+from keras_tied.fitted.gaussian import Gaussian, add_pieces, make_gaussian
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import NUMBER, Layout
 from keras_tied.fitted.link import Link
@@ -20,28 +20,26 @@ from keras_tied.fitted.tail import Tail
 from keras_tied.fitted.validation import require, require_finite, require_shape
 
 MOST_FEATURES = 256  # with more, there are no surprises
-MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
-HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
+MOST_ROWS = 20_000  # that the score is fitted to, at random
+HUBER_DELTA = 2.0
+"""Huber's function is linear from here on, in standard deviations."""
 SMALLEST_SCALE = 0.05
-"""Relative to the standard deviation: below, most values equal the median. Also the scale of a
-constant feature: a row with another value is an outlier. Also the least scale of
-residuals in a
-table with classes: of rows that it was trained on, a network may be right about all
-classes."""
+"""Relative to the standard deviation: below, most values equal the median. Also the
+scale of a constant feature: a row with another value is an outlier. Also the least
+scale of residuals in a table with classes: of rows that it was trained on, a network
+may be right about all classes."""
 SMALLEST_SURPRISE_SCALE = 0.5
-"""The same of a surprise, but 1 of a column of several features: those of a category have two
-values, of which the more frequent one gives the median absolute deviation."""
+"""The same of a surprise, but 1 of a column of several features: those of a category
+have two values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
-SURPRISE_WEIGHT = 12.0  # of surprises in a table with classes, chosen on 55 tables
-CLASS_WEIGHT = (
-    4.0  # of the surprise of a class beside that of a number, chosen on the same
-)
+SURPRISE_WEIGHT = 12.0
+"""Of surprises in a table with classes, chosen on 55 tables."""
+CLASS_WEIGHT = 4.0
+"""Of the surprise of a class beside that of a number, chosen on the same."""
 RAREST = 1e-6  # the least frequency of a class
 RARER = 0.05  # no class is less likely than its frequency times this
-OPTIMISM = (
-    1.0,
-    4.0,
-)  # the least and largest factor of squared errors, from trained rows to others
+OPTIMISM = 1.0, 4.0
+"""The least and largest factor of squared errors, from trained rows to others."""
 
 
 class Axes(NamedTuple):
@@ -63,9 +61,7 @@ class Axes(NamedTuple):
 class Comparison(NamedTuple):
     """How likely the other columns make the classes of rows."""
 
-    given: (
-        Array  # the probability of the class of the row, 1 of a number, `(n, columns)`
-    )
+    given: Array  # that of the class of the row, 1 of a number, `(n, columns)`
     most: Array  # that of the likeliest class
     likeliest: Array  # whether a feature is 1 in the likeliest class, `(n, d)` bool
 
@@ -74,28 +70,35 @@ class Block(NamedTuple):
     """A block of rows after the forward pass."""
 
     scaled: Array  # `(n, d)` float32, with NaN for missing values
-    complete: Array  # the same, with missing values imputed
+    complete: Array  # the same, imputed; the same array where nothing is missing
     codes: Array  # `(n, k)` float32
     reconstruction: Array  # `(n, d)` float32, scaled
 
     @property
     def residuals(self) -> Array:
-        """Reconstruction less input, with NaN for missing values; infinite after an overflow."""
+        """Reconstruction less input, NaN where missing; infinite after an overflow."""
         with np.errstate(invalid="ignore"):
             residuals = self.reconstruction - self.scaled
-        overflow = np.isnan(residuals)
-        if self.complete is not self.scaled:
-            overflow &= ~np.isnan(self.scaled)
-        residuals[overflow] = np.inf
+        residuals[np.isnan(residuals) & ~np.isnan(self.scaled)] = np.inf
         return residuals
 
     @property
     def known_residuals(self) -> Array:
         """Reconstruction less input, 0 where a value is missing."""
         residuals = self.reconstruction - self.complete
-        if self.complete is not self.scaled:
-            residuals[np.isnan(self.scaled)] = 0
+        residuals[np.isnan(self.scaled)] = 0
         return residuals
+
+    @property
+    def squares(self) -> Array:
+        """The squared residuals, `(n, d)` float64 with NaN."""
+        return np.square(self.residuals, dtype=np.float64)
+
+    @property
+    def mean_squares(self) -> Array:
+        """The mean of each row, `(n,)`, over what is not missing; 0 where all is."""
+        count = np.count_nonzero(~np.isnan(self.scaled), axis=1)
+        return np.nansum(self.squares, axis=1) / np.maximum(count, 1)
 
     def select(self, rows: Array | slice) -> Block:
         """The rows at these places."""
@@ -104,22 +107,20 @@ class Block(NamedTuple):
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
     def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
-        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`.
+        """Of each feature errors, those of the mean, weights and squares, `(4, d)`.
 
         The errors are squares, too, without a link.
         """
-        errors = squares = np.square(self.residuals, dtype=np.float64)
-        of_mean = np.square(self.scaled - mean)
+        errors = squares = self.squares
+        mean_errors = np.square(self.scaled - mean)
         if link is not None:
             errors = link.find_errors(self.scaled, self.reconstruction)
-            of_mean = link.find_errors(self.scaled, mean[None])
+            mean_errors = link.find_errors(self.scaled, mean[None])
         present = ~np.isnan(self.scaled)
-        return np.stack(
-            [
-                weights @ np.where(present, a, 0.0)
-                for a in (errors, of_mean, present, squares)
-            ]
-        )
+        sums = []
+        for values in (errors, mean_errors, present, squares):
+            sums.append(weights @ np.where(present, values, 0.0))
+        return np.stack(sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,18 +199,19 @@ class OutlierScore:
     @cached_property
     def surprise(self) -> Array | None:
         """The matrix that deviations from the mean are multiplied by, `(D, d)`."""
-        precision = self.gaussian.precision
+        precision, layout = self.gaussian.precision, self.layout
         if precision is None:
             return None
-        d, pieces = len(self.layout.columns), self.gaussian.pieces
+        d, pieces = len(layout.columns), self.gaussian.pieces
+        columns = layout.columns
+        if pieces is not None:
+            columns = np.append(columns, columns[pieces.features])  # (D,)
         matrix = precision[:, :d] / precision.diagonal()[:d]
-        for column, part in enumerate(self.layout.parts):
-            own = np.arange(part.start, part.stop)
-            if pieces is not None:
-                of_pieces = self.layout.columns[pieces.features] == column
-                own = np.append(own, d + np.flatnonzero(of_pieces))
+        for column, part in enumerate(layout.parts):
+            own = np.flatnonzero(columns == column)
             if len(own) > 1:
-                block = precision[:, own] @ np.linalg.inv(precision[np.ix_(own, own)])
+                inverse = np.linalg.inv(precision[np.ix_(own, own)])
+                block = precision[:, own] @ inverse
                 matrix[:, part] = block[:, : part.stop - part.start]
         return matrix
 
@@ -219,7 +221,10 @@ class OutlierScore:
         return np.flatnonzero(self.layout.kinds == NUMBER)
 
     def compare_classes(
-        self, scaled: Array, complete: Array, factors: Array | float = 1.0
+        self,
+        scaled: Array,
+        complete: Array,
+        factors: Array | float = 1.0,
     ) -> Comparison:
         r"""How likely the other columns make the class of each column.
 
@@ -228,34 +233,31 @@ class OutlierScore:
         class has one that is as unlikely as can be, and a missing value is no surprise.
         Distances from conditional means are multiplied by `factors`, `(n, d)`.
         """
-        (n, d), layout = scaled.shape, self.layout
-        given, most = np.ones((2, n, len(layout.starts)))
-        likeliest = np.zeros((n, d), bool)
-        mean, units = self.gaussian.mean[:d], np.dtype(np.float64)
+        (n, d), layout, units = scaled.shape, self.layout, np.dtype(np.float64)
+        mean = self.gaussian.mean[:d]
         frequencies = np.clip(self.scaling.backward(mean, units), RAREST, 1 - RAREST)
-        means = np.broadcast_to(frequencies, (n, d))
+        means = np.tile(frequencies, (n, 1))
         if self.surprise is not None:
             deviations = self.gaussian.find_deviations(complete)
-            means = deviations[:, :d] - deviations @ self.surprise * factors + mean
+            surprises = deviations @ self.surprise * factors
+            means = deviations[:, :d] - surprises + mean
             means = self.scaling.backward(means, units)
         is_on = self.scaling.backward(scaled, units) > 0.5
-        for column in np.unique(layout.columns[layout.kinds != NUMBER]):
-            part = layout.parts[column]
-            least, p, on = RARER * frequencies[part], means[:, part], is_on[:, part]
-            if len(least) == 1:  # a boolean is the second of two classes
-                least, p = (
-                    np.append(RARER - least, least),
-                    np.concatenate([1 - p, p], axis=1),
-                )
-                on = np.concatenate([~on, on], axis=1)
-            p = np.maximum(p, least)
+        given, most = np.ones((2, n, len(layout.starts)))
+        likeliest = np.zeros((n, d), bool)
+        for part in layout.classes:
+            column = layout.columns[part.start]
+            p, on, frequency = means[:, part], is_on[:, part], frequencies[part]
+            if p.shape[1] == 1:  # a boolean is the second of two classes
+                p, on = np.hstack([1 - p, p]), np.hstack([~on, on])
+                frequency = np.append(1 - frequency, frequency)
+            p = np.maximum(p, RARER * frequency)
             p /= p.sum(axis=1, keepdims=True)
-            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(len(least))
+            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(p.shape[1])
             likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
             most[:, column] = p.max(axis=1)
-            given[:, column] = np.where(
-                on.any(axis=1), (p * on).sum(axis=1), least.min()
-            )
+            least = RARER * frequency.min()
+            given[:, column] = np.where(on.any(axis=1), (p * on).sum(axis=1), least)
         missing = np.isnan(scaled)[:, layout.starts]
         given[missing] = most[missing] = 1.0
         return Comparison(given, most, likeliest)
@@ -264,10 +266,7 @@ class OutlierScore:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
         z = self._standardize(block)
         scores = self._weigh_surprises(z, block, 1.0) + self._add_up(z)
-        distances = self.fences.sum_distances(block.scaled)
-        is_far = distances > 0
-        scores[is_far] += self.tail.limit * distances[is_far]
-        return scores
+        return scores + self.tail.limit * self.fences.sum_distances(block.scaled)
 
     def score_held_out(self, block: Block, optimism: float) -> Array:
         r"""About the scores of training rows if they had not been trained on, `(n,)`.
@@ -286,24 +285,23 @@ class OutlierScore:
         bends towards it.
         """
         z = self._standardize(block)
-        d, n, ends = block.complete.shape[1], len(z), self._ends
+        features, codes, residuals, surprises = np.split(z, self._ends, axis=1)
+        n, d = features.shape
         precision, factors = self.gaussian.precision, np.ones((1, d))
         if precision is not None and n > 2 * d:
             deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
-            rest = (
-                n
-                - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
-            )
+            distances = np.einsum("ij,ij->i", deviations, product)
+            rest = n - np.minimum(distances, n / 2)[:, None]
             factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
-            z[:, ends[2] :] *= factor[:, self.numbers]
+            surprises *= factor[:, self.numbers]
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
             factors = (n / (rest + products))[:, self.layout.columns]
-        distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
+        distance = self._add_up(np.hstack([features, codes, surprises]))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
-        z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
+        residuals *= np.sqrt(1 + growth * relative)[:, None]
         return self._weigh_surprises(z, block, factors) + self._add_up(z)
 
     def _weigh_surprises(
@@ -313,25 +311,27 @@ class OutlierScore:
         if self.surprise is None or not self.layout.has_classes:
             return 0.0
         given = self.compare_classes(block.scaled, block.complete, factors).given
-        of_numbers = self._add_up(z[:, self._ends[2] :].copy())
-        return SURPRISE_WEIGHT * (of_numbers - CLASS_WEIGHT * np.log(given).sum(axis=1))
+        classes = np.log(given).sum(axis=1)
+        numbers = self._add_up(z[:, self._ends[2] :].copy())
+        return SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
 
     @property
     def _ends(self) -> tuple[int, int, int]:
-        """Where the features, the coordinates of the code and those of the residuals end."""
-        of_features = len(self.layout.columns)
-        of_code = of_features + self.code_axes.vectors.shape[1]
-        return of_features, of_code, of_code + self.residual_axes.vectors.shape[1]
+        """Where the features, the codes and the residuals end in the coordinates."""
+        features = len(self.layout.columns)
+        codes = features + self.code_axes.vectors.shape[1]
+        return features, codes, codes + self.residual_axes.vectors.shape[1]
 
     def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
         complete = block.complete.astype(np.float64)
+        codes = self.code_axes.project(block.codes)
         residuals = self.residual_axes.project(block.known_residuals)
-        parts = [complete, self.code_axes.project(block.codes), residuals]
+        parts = [complete, codes, residuals]
         if self.surprise is not None:
             deviations = self.gaussian.find_deviations(complete)
             parts.append((deviations @ self.surprise)[:, self.numbers])
-        return np.concatenate(parts, axis=1)
+        return np.hstack(parts)
 
     def _standardize(self, block: Block) -> Array:
         z = self._compute_coordinates(block)
@@ -350,77 +350,69 @@ class OutlierScore:
 
 
 def fit_outlier_score(
-    block: Block, weights: Array, preprocessing: Preprocessing, fences: Fences
+    block: Block,
+    weights: Array,
+    preprocessing: Preprocessing,
+    fences: Fences,
 ) -> OutlierScore:
     """Fit the score, but for its tail, to rows without absurd values, of weights `(n,)`.
 
     The fences are those of scaled features, the normal distribution that of the
     imputation.
     """
-    none, layout, gaussian = np.zeros(0), preprocessing.layout, preprocessing.gaussian
-    if gaussian is None:
-        gaussian = _fit_gaussian(block.complete, weights, layout)
-    elif not layout.has_classes:
-        gaussian = gaussian.marginalize(len(layout.columns))
-    if len(layout.columns) > MOST_FEATURES:
-        gaussian = Gaussian(gaussian.mean)
+    layout, none = preprocessing.layout, np.zeros(0)
     score = OutlierScore(
-        _fit_axes(block.codes, weights),
-        _fit_axes(block.known_residuals, weights),
-        gaussian,
-        layout,
-        preprocessing.scaling,
-        none,
-        none,
-        fences,
-        Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
+        code_axes=_fit_axes(block.codes, weights),
+        residual_axes=_fit_axes(block.known_residuals, weights),
+        gaussian=_choose_gaussian(block, weights, preprocessing),
+        layout=layout,
+        scaling=preprocessing.scaling,
+        median=none,
+        scale=none,
+        fences=fences,
+        tail=Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
     )
     coordinates = score._compute_coordinates(block)
-    median = weighted_quantiles(coordinates, weights, 0.5)
-    scale = 1.4826 * weighted_quantiles(np.abs(coordinates - median), weights, 0.5)
+    median = _find_medians(coordinates, weights)
+    scale = 1.4826 * _find_medians(np.abs(coordinates - median), weights)
     mean = np.average(coordinates, axis=0, weights=weights)
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
+    features, _, residuals, surprises = np.split(scale, score._ends)
     if score.surprise is not None:
-        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.numbers]
-        surprises = slice(score._ends[2], None)
-        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
-        scale[surprises] = np.maximum(scale[surprises], least)
+        several = layout.sizes[score.numbers] > 1
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE)
+        np.maximum(surprises, least * spread[score._ends[2] :], out=surprises)
     if layout.has_classes:
-        residuals = slice(*score._ends[1:])
-        scale[residuals] = np.maximum(scale[residuals], SMALLEST_SCALE)
-    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
-    constant_scale = np.full(len(scale), np.inf)
-    constant_scale[: len(observed)][observed] = SMALLEST_SCALE
-    scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
+        np.maximum(residuals, SMALLEST_SCALE, out=residuals)
+    is_constant = spread <= SMALLEST_SPREAD
+    scale[is_constant] = np.inf
+    known = ~np.isnan(block.scaled).all(axis=0)
+    features[is_constant[: len(features)] & known] = SMALLEST_SCALE
     return replace(score, median=median, scale=scale)
 
 
-def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
-    """The quantile of each column, `(columns,)`: a share of the weight lies below it.
+def find_weighted_quantile(values: Array, weights: Array, share: float) -> float:
+    """The value, of `(n,)`, that a share of the weight lies below.
 
     Where the weight below a value is just the share, the middle between it and the next
-    one: so
-    a row of weight 2 counts as two rows.
+    one: so a row of weight 2 counts as two rows.
     """
-    equal = bool((weights == weights[0]).all())
-    order = None if equal else np.argsort(values, axis=0, kind="stable")
-    below = np.cumsum(weights[:, None] if order is None else weights[order], axis=0)
-    quantile_weight = share * below[-1]
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
     slack = 1e-9 * below[-1]
-    last = len(values) - 1
-    first = np.minimum((below < quantile_weight - slack).sum(axis=0), last)
-    second = np.minimum((below <= quantile_weight + slack).sum(axis=0), last)
-    if order is None:
-        neighbours = np.partition(values, (first[0], second[0]), axis=0)[
-            [first[0], second[0]]
-        ]
-    else:
-        places = np.stack([first, second])
-        neighbours = np.take_along_axis(
-            values, np.take_along_axis(order, places, axis=0), axis=0
-        )
-    return neighbours.mean(axis=0)
+    weight = share * below[-1]
+    places = np.searchsorted(below, [weight - slack, weight + slack])
+    ends = values[order[np.minimum(places, len(values) - 1)]]
+    return float(ends.mean())
+
+
+def _find_medians(values: Array, weights: Array) -> Array:
+    """The weighted median of each column, `(columns,)`."""
+    if (weights == weights[0]).all():
+        return np.median(values, axis=0)
+    medians = [find_weighted_quantile(column, weights, 0.5) for column in values.T]
+    return np.array(medians)
 
 
 def _fit_axes(rows: Array, weights: Array) -> Axes:
@@ -429,13 +421,21 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
     return Axes(principal.mean, principal.vectors[:, varying])
 
 
-def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
-    pieces = fit_pieces(rows, layout) if layout.has_classes else None
-    rows = rows if pieces is None else pieces.add(rows)
-    mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
-    if rows.shape[1] > MOST_FEATURES:
-        return Gaussian(mean, None)
-    deviations = rows - mean
-    covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
-    ridge = find_ridge(covariance) * np.eye(len(covariance))
-    return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)
+def _choose_gaussian(
+    block: Block, weights: Array, preprocessing: Preprocessing
+) -> Gaussian:
+    """The normal distribution of rows: that of the imputation, or one of its own."""
+    layout, gaussian = preprocessing.layout, preprocessing.gaussian
+    d = len(layout.columns)
+    if gaussian is None:
+        with_pieces = layout if layout.has_classes else None
+        rows, pieces = add_pieces(block.complete, with_pieces)
+        mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
+        if len(mean) > MOST_FEATURES:
+            return Gaussian(mean)
+        deviations = rows - mean
+        covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
+        return make_gaussian(mean, covariance, pieces)
+    if d > MOST_FEATURES:
+        return Gaussian(gaussian.mean)
+    return gaussian if layout.has_classes else gaussian.marginalize(d)

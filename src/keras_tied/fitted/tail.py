@@ -16,8 +16,7 @@ SHAPES = -0.5, 0.9  # the shapes of a tail are within these
 BODY = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """The shares of scores above, for which scores below the tail are kept."""
 N_NUMBERS = 7 + len(BODY)
-CHUNK = 2**20  # rows that are ranked at a time
-BITS = np.uint64(32)  # of a row's number, which is below the score in a key
+BITS = 32  # of a row's number, which is below the score in a key
 
 
 class Tail(NamedTuple):
@@ -30,26 +29,32 @@ class Tail(NamedTuple):
 
     fitted by probability-weighted moments (Hosking and Wallis, "Parameter and quantile
     estimation for the generalized Pareto distribution", Technometrics 29, 1987). Rows
-    beyond fences add to
-    it: their scores are multiples of a limit, and a share of theirs is the inverse
-        multiple.
+    beyond fences add to it: their scores are multiples of a limit, and a share of
+    theirs is the inverse multiple.
+
+    Attributes:
+        threshold, share, scale, shape: u, p, sigma and xi.
+        trimmed: the share of rows with a value beyond a fence.
+        limit: the largest score of other rows.
+        n_rows: the number of training rows: no row is rarer than one in so many.
+        body: the scores that shares of `BODY` exceed.
     """
 
-    threshold: float  # u, p, sigma and xi
+    threshold: float
     share: float
     scale: float
     shape: float
-    trimmed: float  # the share of rows with a value beyond a fence
-    limit: float  # the largest score of other rows
-    n_rows: float  # the number of training rows: no row is said to be rarer than one in so many
-    body: Array  # the scores that shares of `BODY` exceed
+    trimmed: float
+    limit: float
+    n_rows: float
+    body: Array
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
         """The tail of what `numbers` gives, or `ValueError` if there is none."""
         require_finite((N_NUMBERS,), numbers=numbers)
-        u, p, sigma, xi, trimmed, limit, n_rows = map(float, numbers[: -len(BODY)])
-        body = numbers[-len(BODY) :]
+        u, p, sigma, xi, trimmed, limit, n_rows = numbers[:7].tolist()
+        body = numbers[7:]
         is_valid = 0 < p <= 1 and sigma > 0 and 0 <= trimmed <= 1
         is_valid = is_valid and limit > 0 and n_rows >= 1
         rises = (np.diff(body, append=u) >= 0).all()
@@ -65,19 +70,15 @@ class Tail(NamedTuple):
         """The share of rows that are at least as odd, `(n,)` float64, without a limit."""
         with np.errstate(over="ignore"):
             excess = np.maximum((scores - self.threshold) / self.scale, 0.0)
+            beyond = self.trimmed / np.maximum(scores / self.limit, 1.0)
         if abs(self.shape) < 1e-6:
             above = np.exp(-excess)
         else:
             above = np.maximum(1 + self.shape * excess, 0.0) ** (-1 / self.shape)
-        knots, shares = (
-            np.append(self.body, self.threshold),
-            np.append(BODY, self.share),
-        )
-        below = np.interp(scores, knots, shares)
+        knots = np.append(self.body, self.threshold)
+        below = np.interp(scores, knots, [*BODY, self.share])
         kept = np.where(scores > self.threshold, self.share * above, below)
-        with np.errstate(over="ignore"):
-            trimmed = self.trimmed / np.maximum(scores / self.limit, 1.0)
-        return np.minimum((1 - self.trimmed) * kept + trimmed, 1.0)
+        return np.minimum((1 - self.trimmed) * kept + beyond, 1.0)
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many is at least as odd, at most `n_rows`, `(n,)` float64."""
@@ -86,16 +87,16 @@ class Tail(NamedTuple):
 
 
 def fit_tail(scores: Array, trimmed: float, limit: float, n_rows: int) -> Tail:
-    """Fit to the scores of rows that were not trained on, or as if they were not, `(n,)`."""
+    """Fit to the scores of rows not trained on, or as if they were not, `(n,)`."""
     ordered = np.sort(scores[np.isfinite(scores)])[::-1]
     n = len(ordered)
     m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
     threshold = float(ordered[min(m, n - 1)])
-    excesses = np.sort(ordered[:m] - threshold)
-    pareto = _fit_pareto(excesses)
+    scale, shape = _fit_pareto(np.sort(ordered[:m] - threshold))
     body = np.minimum(np.quantile(ordered, 1 - np.array(BODY)), threshold)
     limit = max(limit, 1e-300)
-    return Tail(threshold, max(m, 1) / n, *pareto, trimmed, limit, float(n_rows), body)
+    share = max(m, 1) / n
+    return Tail(threshold, share, scale, shape, trimmed, limit, float(n_rows), body)
 
 
 def _fit_pareto(excesses: Array) -> tuple[float, float]:
@@ -104,14 +105,17 @@ def _fit_pareto(excesses: Array) -> tuple[float, float]:
     mean = float(excesses.mean()) if m else 0.0
     if mean <= 0:
         return 1e-12, 0.0
-    weighted = float((excesses * (1 - (np.arange(1, m + 1) - 0.35) / m)).mean())
-    shape = 2 - mean / (mean - 2 * weighted) if mean > 2 * weighted else SHAPES[0]
+    positions = (np.arange(1, m + 1) - 0.35) / m
+    weighted = float((excesses * (1 - positions)).mean())
+    shape = SHAPES[0]
+    if mean > 2 * weighted:
+        shape = 2 - mean / (mean - 2 * weighted)
     shape = float(np.clip(shape, *SHAPES))
     return mean * (1 - shape), shape
 
 
 def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
-    """The place of each row, 1 for the largest score; equal ones in the order of the rows.
+    """The place of each row, 1 for the largest score; equal ones as the rows are.
 
     Scores are `(n,)`, of fewer than 2**32 rows, not negative and not NaN.
 
@@ -123,15 +127,11 @@ def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
     n = len(scores)
     # Such numbers are in the order of their bits. One sort of score and row needs half
     # the memory of a stable sort of rows by score, and a tenth of the time.
-    keys = np.arange(n, dtype=np.uint64)
-    parts = [slice(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
-    for part in parts:
-        keys[part] |= (~(scores[part] + np.float32(0)).view(np.uint32)).astype(
-            np.uint64
-        ) << BITS
+    keys = (~(scores + np.float32(0)).view(np.uint32)).astype(np.uint64)
+    keys <<= np.uint64(BITS)
+    keys |= np.arange(n, dtype=np.uint64)
     keys.sort()
+    keys &= np.uint64(2**BITS - 1)  # the rows
     places: Array = np.empty(n, np.int32 if n < 2**31 else np.int64)
-    for part in parts:
-        rows = keys[part] & (2**32 - 1)
-        places[rows] = np.arange(part.start + 1, part.start + 1 + len(rows))
+    places[keys] = np.arange(1, n + 1, dtype=places.dtype)
     return places

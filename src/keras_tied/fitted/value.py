@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 256  # at most what a block of any network has
 CHANCE = 0.05  # the expected number of rows below which one stands out
-FAR = 1.5  # a score that is so many times the largest of ordinary training rows stands out, too
+FAR = 1.5  # times the largest score of ordinary training rows: it stands out, too
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
@@ -33,10 +33,9 @@ class Fitted:
     """What a fitted estimator needs to encode, decode, impute and score rows.
 
     An immutable value: safe to share between threads and forked processes, to pickle
-    and to send.
-    Its methods are those of `TiedAutoencoder` of the same names, without validation:
-    rows are
-    float32 or float64 arrays or CSR matrices of shape `(n, d)`, finite or NaN.
+    and to send. Its methods are those of `TiedAutoencoder` of the same names, without
+    validation: rows are float32 or float64 arrays or CSR matrices of shape `(n, d)`,
+    finite or NaN.
 
     Attributes:
         preprocessing: scales columns and imputes missing values.
@@ -97,24 +96,16 @@ class Fitted:
 
     @property
     def ends(self) -> tuple[Array | float, Array | float]:
-        """The smallest and the largest values of the features, infinite if they are not known."""
+        """The smallest and the largest values, infinite if they are not known."""
         if self.smallest is None or self.largest is None:
             return -np.inf, np.inf
         return self.smallest, self.largest
 
-    def learn_ends(self, X: Array, before: "Fitted | None" = None) -> "Fitted":
-        """This with the smallest and largest values of rows `(n, d)`, and of a fit before them."""
-        smallest = np.fmin.reduce(X, axis=0, initial=np.inf)
-        largest = np.fmax.reduce(X, axis=0, initial=-np.inf)
-        empty = smallest > largest  # where nothing is known
-        ends = np.where(empty, -np.inf, smallest), np.where(empty, np.inf, largest)
-        if before is not None:
-            ends = (
-                np.minimum(before.ends[0], ends[0]),
-                np.maximum(before.ends[1], ends[1]),
-            )
-        smallest, largest = (end.astype(np.float64) for end in ends)
-        return replace(self, smallest=smallest, largest=largest)
+    @property
+    def score_of_rows(self) -> OutlierScore:
+        """The outlier score, which has been fitted."""
+        assert self.outlier_score is not None
+        return self.outlier_score
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
@@ -131,20 +122,19 @@ class Fitted:
         """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
         require_floats(codes, self.n_components)
         rows = np.empty((len(codes), self.n_features), codes.dtype)
+        backward = self.preprocessing.scaling.backward
 
         def write(part: slice) -> None:
-            scaled = decode(
-                self.network, codes[part].astype(np.float32, copy=False), self.link
-            )
-            rows[part] = self.preprocessing.scaling.backward(scaled, codes.dtype)
+            single = codes[part].astype(np.float32, copy=False)
+            rows[part] = backward(decode(self.network, single, self.link), codes.dtype)
 
         self._map(write, len(codes))
         return rows
 
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
-        backward = self.preprocessing.scaling.backward
         rows = np.empty((X.shape[0], self.n_features), X.dtype)
+        backward = self.preprocessing.scaling.backward
         return self._compute(
             X, rows, lambda block: backward(self._fill_in(block), X.dtype)
         )
@@ -157,46 +147,40 @@ class Fitted:
         It stays within the values of the training rows.
         """
         score, preprocessing = self.outlier_score, self.preprocessing
-        if (
-            preprocessing.gaussian is not None
-            or score is None
-            or score.gaussian.precision is None
-        ):
+        knows_gaps = preprocessing.gaussian is not None
+        if knows_gaps or score is None or score.gaussian.precision is None:
             filled = self.reconstruct(X)
         else:
             preprocessing = replace(preprocessing, gaussian=score.gaussian)
             _, complete = preprocessing.forward(X, slice(None))
             filled = preprocessing.scaling.backward(complete, X.dtype)
-        filled = np.clip(filled, *(np.asarray(end, X.dtype) for end in self.ends))
+        smallest, largest = (np.asarray(end, X.dtype) for end in self.ends)
+        filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
 
     def _fill_in(self, block: Block) -> Array:
-        """The reconstruction, with what is missing moved towards its conditional mean."""
+        """The reconstruction, with what is missing moved to its conditional mean."""
         weights, complete = self.imputation_weights, block.complete
         if weights is None or complete is block.scaled:
             return block.reconstruction
-        filled = complete + weights.astype(np.float32) * (
-            block.reconstruction - complete
-        )
+        steps = block.reconstruction - complete
+        filled = complete + weights.astype(np.float32) * steps
         return np.where(np.isnan(block.scaled), filled, block.reconstruction)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
-        """The squared errors of scaled rows, `(n, d)` float64 with NaN, or their means `(n,)`."""
-        shape = (X.shape[0], self.n_features) if per_feature else (X.shape[0],)
-
-        def square(block: Block) -> Array:
-            squares = np.square(block.residuals, dtype=np.float64)
-            return squares if per_feature else mean_of_present(squares)
-
-        return self._compute(X, np.empty(shape), square)
+        """The squared errors of scaled rows, `(n, d)` with NaN, or their means `(n,)`."""
+        if per_feature:
+            errors = np.empty((X.shape[0], self.n_features))
+            return self._compute(X, errors, lambda block: block.squares)
+        return self._compute(X, np.empty(X.shape[0]), lambda block: block.mean_squares)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
-        """R² over all scaled features; with a link the share of deviance that is explained."""
+        """R² over all scaled features; with a link the share of deviance explained."""
         weights = np.ones(X.shape[0]) if weights is None else weights
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
-        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`."""
+        """Of each feature errors, those of the mean, weights and squares, `(4, d)`."""
         mean = self.preprocessing.mean
         sums = self.fold(
             X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
@@ -205,32 +189,28 @@ class Fitted:
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
-        scores = self.outlier_scores(X)
-        return np.negative(scores, out=scores)
+        return -self.outlier_scores(X)
 
     def outlier_scores(self, X: Any) -> Array:
         """How odd rows are, `(n,)` float64."""
         return self._compute(X, np.empty(X.shape[0]), self.score_block)
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
-        """The outlier score and the reconstruction error of each row, `(n,)` float32 each."""
+        """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
         scores, errors = np.empty((2, X.shape[0]), np.float32)
 
         def measure(part: slice, block: Block) -> None:
             with np.errstate(over="ignore"):
                 scores[part] = self.score_block(block)
-                errors[part] = mean_of_present(
-                    np.square(block.residuals, dtype=np.float64)
-                )
+                errors[part] = block.mean_squares
 
         self.fold(X, measure)
         return scores, errors
 
     def score_block(self, block: Block) -> Array:
         """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
-        assert self.outlier_score is not None
         with np.errstate(invalid="ignore", over="ignore"):
-            scores = self.outlier_score.score(block)
+            scores = self.score_of_rows.score(block)
         scores[np.isnan(scores)] = np.inf
         return scores
 
@@ -240,39 +220,32 @@ class Fitted:
 
     def find_rarity(self, scores: Array) -> Array:
         """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
-        assert self.outlier_score is not None
-        return self.outlier_score.tail.find_rarity(scores)
+        return self.score_of_rows.tail.find_rarity(scores)
 
     @property
     def largest_rarity(self) -> float:
-        """The number of training rows: no row is said to be rarer than one in so many."""
-        assert self.outlier_score is not None
-        return self.outlier_score.tail.n_rows
+        """The number of training rows: no row is rarer than one in so many."""
+        return self.score_of_rows.tail.n_rows
 
     def stand_out(self, scores: Array, n_rows: int) -> Array:
-        """Which of these scores hardly any table of so many rows would have by chance, `(n,)`."""
-        assert self.outlier_score is not None
-        tail = self.outlier_score.tail
+        """Which scores hardly any table of so many rows would have by chance, `(n,)`."""
+        tail = self.score_of_rows.tail
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
 
     def find_far_rows(self, X: Any) -> Array:
         """Which rows hold a value far outside of its column, `(n,)`."""
-        assert self.outlier_score is not None
-        return self.outlier_score.fences.find_rows(
-            self.preprocessing.scaling.forward(X)
-        )
+        scaled = self.preprocessing.scaling.forward(X)
+        return self.score_of_rows.fences.find_rows(scaled)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
-        assert self.outlier_score is not None
 
         def score_rows(scaled: Array, complete: Array) -> Array:
             return self.score_block(self.forward(scaled, complete))
 
-        return explain(
-            self.preprocessing, self.outlier_score, score_rows, X, *self.ends
-        )
+        score = self.score_of_rows
+        return explain(self.preprocessing, score, score_rows, X, self.ends)
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
@@ -280,7 +253,7 @@ class Fitted:
         return Block(scaled, complete, codes, decode(self.network, codes, self.link))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
-        """The results of `use(part, block)` for all blocks after the forward pass, in order.
+        """The results of `use(part, block)` for all blocks, in order.
 
         Several threads call it at a time; `part` is the slice of the rows.
         """
@@ -304,26 +277,26 @@ class Fitted:
     def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
         if n_rows <= FEW_ROWS:
             return [function(slice(0, n_rows))]
-        return map_blocks(
-            function, n_rows, self.network.block_rows, self.network.threads
-        )
+        network = self.network
+        return map_blocks(function, n_rows, network.block_rows, network.threads)
 
 
 def compute_block(
     network: Network, scaled: Array, complete: Array, link: Link | None = None
 ) -> Block:
-    """The forward pass of any number of scaled rows, `(n, d)` float32 each, as one block."""
+    """The forward pass of any number of scaled rows, `(n, d)` float32, as one block."""
 
     def compute(part: slice) -> tuple[Array, Array]:
         codes = network.encode(complete[part])
         return codes, decode(network, codes, link)
 
     parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
-    return Block(scaled, complete, *map(np.concatenate, zip(*parts, strict=True)))
+    codes, reconstructions = map(np.concatenate, zip(*parts, strict=True))
+    return Block(scaled, complete, codes, reconstructions)
 
 
 def decode(network: Network, codes: Array, link: Link | None) -> Array:
-    """The scaled rows, `(n, d)`, that are reconstructed from codes, `(n, k)` float32."""
+    """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
     outputs = network.decode(codes)
     return outputs if link is None else link.apply(outputs)
 
@@ -335,20 +308,12 @@ def explained_share(sums: Array) -> float:
 
 
 def explained_shares(sums: Array) -> Array:
-    """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
+    """R² of each feature, `(d,)`; NaN where all is missing, 1 or 0 if it is constant."""
     error, total, weight = sums[:3]
     constant = total <= TINY * weight
     shares = 1 - error / np.where(constant, 1.0, total)
     shares = np.where(constant, error <= TINY * weight, shares)
     return np.where(weight > 0, shares, np.nan)
-
-
-def mean_of_present(squares: Array) -> Array:
-    """The mean of each row, `(n,)`, over what is not NaN; 0 where all is."""
-    present = ~np.isnan(squares)
-    if present.all():
-        return squares.mean(axis=1)
-    return np.nansum(squares, axis=1) / np.maximum(present.sum(axis=1), 1)
 
 
 def baseline_errors(
@@ -375,15 +340,11 @@ def baseline_errors(
         link = link.calibrate(principal.reconstruct(complete), scaled, np.ones(len(X)))
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     block = compute_block(fitted.network, scaled, complete, fitted.link)
-    of_pca = principal.reconstruct(complete)
+    outputs = principal.reconstruct(complete)
     if link is None or fitted.link is None:
-        errors = [
-            np.square(of - scaled, dtype=np.float64)
-            for of in (block.reconstruction, of_pca)
-        ]
+        errors = block.squares
+        pca_errors = np.square(outputs - scaled, dtype=np.float64)
     else:
-        errors = [
-            fitted.link.find_errors(scaled, block.reconstruction),
-            link.find_errors(scaled, link.apply(of_pca)),
-        ]
-    return float(np.nanmean(errors[0])), float(np.nanmean(errors[1]))
+        errors = fitted.link.find_errors(scaled, block.reconstruction)
+        pca_errors = link.find_errors(scaled, link.apply(outputs))
+    return float(np.nanmean(errors)), float(np.nanmean(pca_errors))

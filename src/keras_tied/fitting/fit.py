@@ -66,7 +66,7 @@ def fit(
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network, link=solution.link)
-    fitted = fitted.learn_ends(given.X)
+    fitted = learn_ends(fitted, given.X)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
     outcome = judge(plan, rows, solution, fitted, block)
     if solution.checkpoint is not None:
@@ -128,7 +128,7 @@ def fit_batch(
         training_rows = prepare.make_training_rows(plan, rows)
         solution, state = solver.fit_batch(plan, training_rows, network, state)
     fitted = replace(fitted, network=solution.network)
-    fitted = fitted.learn_ends(given.X, before and before.fitted)
+    fitted = learn_ends(fitted, given.X, before and before.fitted)
     block = compute_block(solution.network, rows.scaled, rows.complete)
     outcome = judge(plan, rows, solution, fitted, block)
     outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
@@ -238,3 +238,15 @@ def _beats_pca(
     errors = replace(rows, link=solution.link).errors(block.reconstruction)
     of_pca = replace(rows, link=solution.pca_link).pca_errors(principal)
     return bool(rows.weights @ errors <= rows.weights @ of_pca)
+
+
+def learn_ends(fitted: Fitted, X: Array, before: Fitted | None = None) -> Fitted:
+    """With the smallest and largest values of rows `(n, d)`, and of a fit before them."""
+    smallest = np.fmin.reduce(X, axis=0).astype(np.float64)
+    largest = np.fmax.reduce(X, axis=0).astype(np.float64)
+    smallest[np.isnan(smallest)] = -np.inf  # where nothing is known
+    largest[np.isnan(largest)] = np.inf
+    if before is not None:
+        smallest = np.minimum(before.ends[0], smallest)
+        largest = np.maximum(before.ends[1], largest)
+    return replace(fitted, smallest=smallest, largest=largest)

@@ -109,11 +109,11 @@ def judge(
     score = replace(score, tail=tail)
     fitted = replace(fitted, outlier_score=score, feature_names=plan.feature_names)
     scores[is_far] += tail.limit * distances[is_far]
-    threshold = outlier_score.weighted_quantiles(
-        -scores[:, None], weights, plan.contamination
+    threshold = outlier_score.find_weighted_quantile(
+        -scores, weights, plan.contamination
     )
     return Outcome(
-        replace(fitted, offset=float(threshold[0])),
+        replace(fitted, offset=threshold),
         solution.losses,
         max(1, solution.n_iter),
         solution.is_pca,
