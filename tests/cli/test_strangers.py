@@ -297,16 +297,12 @@ def test_a_constant_that_has_changed_is_drift(keras_tied, clients, tmp_path):
 
 
 def test_what_may_be_something_else_is_said(keras_tied, clients, tmp_path):
-    clients["waist"] = [f"{3 + i % 4}'{i % 12}\"" for i in range(ROWS)]
-    clients["created_at"] = 1_700_000_000 + np.arange(ROWS) ** 2 * 1000
     clients["wave"] = np.arange(ROWS) % 3 + 1
     clients["postcode"] = [f"{10_000 + 7 * i}-{1000 + i}" for i in range(ROWS)]
     clients["staff"] = (["1-10", "11-100", "101-1000"] * ROWS)[:ROWS]
     clients["balance"] = np.where(np.arange(ROWS) % 9, np.arange(ROWS) % 7, -999)
     path = write(clients, tmp_path / "clients.csv")
     said, becomes = keras_tied("check", path).out, columns_of(keras_tied, path)
-    assert "'waist' seems to hold feet and inches" in said
-    assert "'created_at' may hold seconds since 1970" in said
     assert "say --na -999" in said
     assert becomes["wave"] == "1 number; if 1 to 3 name kinds, say --categorical"
     assert becomes["postcode"].startswith(

@@ -3,7 +3,6 @@
 import datetime
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -55,15 +54,6 @@ def test_minutes_and_seconds_beyond_a_day_of_hours():
     assert learn(["31:13", "44:37", "9:02"])[1][:, 0].tolist() == [1873, 2677, 542]
 
 
-@given(SECONDS)
-def test_durations_as_pandas_writes_them(seconds):
-    texts = [str(pd.Timedelta(seconds=second)) for second in seconds]
-    fact, numbers, again = learn(texts)
-    assert fact.reads_as == "durations"
-    np.testing.assert_array_equal(numbers[:, 0], np.float32(seconds))
-    assert again == texts
-
-
 def test_durations_of_arrow_come_back_as_durations():
     values = [datetime.timedelta(hours=2, minutes=i) for i in range(30)]
     _, numbers, again = learn(values)
@@ -80,9 +70,7 @@ def test_whole_seconds_stay_whole():
 QUARTERS = [(year, quarter) for year in range(1990, 1998) for quarter in (1, 2, 3, 4)]
 
 
-@pytest.mark.parametrize(
-    "form", ["{0} Q{1}", "{0}Q{1}", "{0}-Q{1}", "Q{1} {0}", "Q{1}/{0}"]
-)
+@pytest.mark.parametrize("form", ["{0} Q{1}", "{0}Q{1}"])
 def test_quarters_are_the_days_on_which_they_begin(form):
     texts = [form.format(*quarter) for quarter in QUARTERS]
     fact, numbers, again = learn(texts)

@@ -68,7 +68,7 @@ FORMATS = (
         "%Y-%m-%dT%H:%M",
     ),
     *("%Y%m%d", "%d %B %Y", "%b %d, %Y", "%d.%m.%y %H:%M:%S", "%m/%d/%Y %I:%M %p"),
-    *("%Y-%m-%dT%H:%M:%SZ", "%d/%b/%Y:%H:%M:%S"),
+    "%Y-%m-%dT%H:%M:%SZ",
 )
 
 

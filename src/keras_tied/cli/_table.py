@@ -24,6 +24,10 @@ DELIMITER_NAMES = {
     r"\t": "\t",
     "space": " ",
 }  # which are hard to type at a shell
+REMEDY = (
+    "correct them, name them with --na, or choose --categorical or --exclude for the"
+    " column"
+)
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
@@ -116,6 +120,7 @@ class ColumnOptions:
             decimal=source.decimal,
             dates=self.dates.value,
             na=self.na or (),
+            remedy=REMEDY,
             begin=next(iter(source.batches(ROWS_TO_COUNT)), None),
         )
 

@@ -10,7 +10,7 @@ except ImportError as error:
     ) from error
 
 from keras_tied.columns._column import OTHER, Column, get_value
-from keras_tied.columns._columns import Columns, MisreadValues
+from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
 from keras_tied.columns._kinds import (
@@ -20,22 +20,21 @@ from keras_tied.columns._kinds import (
     merge_types,
     simplify_type,
 )
-from keras_tied.columns._learning import REMEDY
+from keras_tied.columns._misread import MisreadValues
+from keras_tied.columns._missing import MISSING
 from keras_tied.columns._number_text import (
     LONG_NUMERAL,
-    MISSING,
     NumberText,
-    TruthText,
     find_decimal,
     is_number,
 )
 from keras_tied.columns._times import Times
+from keras_tied.columns._truth_text import TruthText
 
 __all__ = [
     "LONG_NUMERAL",
     "MISSING",
     "OTHER",
-    "REMEDY",
     "ROWS_TO_COUNT",
     "Column",
     "ColumnChoice",

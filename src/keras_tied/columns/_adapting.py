@@ -1,4 +1,4 @@
-"""A column whose values are written in another form than those that it was learned from."""
+"""A column in another form than that of the table that it was learned from."""
 
 import re
 from dataclasses import replace
@@ -8,13 +8,15 @@ import pyarrow as pa
 
 from keras_tied._table_errors import TableError
 from keras_tied._types import Array
-from keras_tied.columns._column import MOST_MISREAD, Column, MisfitError
+from keras_tied.columns._column import Column, MisfitError
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._facts import ColumnChoice
 from keras_tied.columns._kinds import Kind, find_kind
 from keras_tied.columns._learning import read_text
-from keras_tied.columns._number_text import NumberText, TruthText, decide_truth_text
+from keras_tied.columns._misread import MOST_MISREAD
+from keras_tied.columns._number_text import NumberText
 from keras_tied.columns._times import Times
+from keras_tied.columns._truth_text import TruthText, decide_truth_text
 
 ORDERS = {"%d": "dmy", "%m": "mdy"}
 
@@ -25,18 +27,20 @@ def adapt_column(column: Column, values: pa.Array, decimal: str | None) -> Colum
     if column.kind is Kind.text or find_kind(values.type) not in kinds:
         return column
     texts = column.clean(values).drop_null()
-    new = _decide_form(column, texts, decimal) if len(texts) else column
+    if not len(texts):
+        return column
+    new = _decide_form(column, texts, decimal)
     before, after = _parse(column, texts), _parse(new, texts)
     reads_before, reads = ~np.isnan(before), ~np.isnan(after)
-    is_alike = np.array_equal(before[reads_before & reads], after[reads_before & reads])
-    if (
-        is_alike and reads_before.sum() >= reads.sum()
-    ) or reads.mean() < 1 - MOST_MISREAD:
+    both = reads_before & reads
+    is_alike = np.array_equal(before[both], after[both])
+    if is_alike and reads_before.sum() >= reads.sum():
         return column
-    units = [
-        of.form.unit if isinstance(of.form, NumberText) else "" for of in (column, new)
-    ]
-    if all(units) and units[0] != units[1]:
+    if reads.mean() < 1 - MOST_MISREAD:
+        return column
+    forms = column.form, new.form
+    units = {form.unit for form in forms if isinstance(form, NumberText)} - {""}
+    if len(units) == 2:
         raise TableError(
             f"column {column.name!r} holds {new.description}, where the model learned "
             f"{column.description}; convert it."
@@ -45,30 +49,25 @@ def adapt_column(column: Column, values: pa.Array, decimal: str | None) -> Colum
 
 
 def _decide_form(column: Column, texts: pa.Array, decimal: str | None) -> Column:
-    """Return a column in the form of most texts, or itself if it is of another kind or unclear."""
-    old, dates = column.form, "auto"
+    """Return a column in the form of most texts, or itself if that is not clear."""
+    old = column.form
     if column.kind is Kind.boolean:
-        return replace(
-            column, form=decide_truth_text(texts) or TruthText("true", "false")
-        )
+        truths = decide_truth_text(texts) or TruthText("true", "false")
+        return replace(column, form=truths)
+    choice = ColumnChoice(decimal=decimal)
     if isinstance(old, NumberText):
-        decimal = decimal or old.decimal
+        choice = ColumnChoice(decimal=decimal or old.decimal)
     elif isinstance(old, Times) and (order := re.search("%[dm]", old.format)):
-        dates = ORDERS[order[0]]
-    new, _, doubt = read_text(
-        column.name, texts, ColumnChoice(decimal=decimal, dates=dates)
-    )
+        choice = ColumnChoice(decimal=decimal, dates=ORDERS[order[0]])
+    new, _, doubt = read_text(column.name, texts, choice)
     if new is None or (new.kind is Kind.time) != (column.kind is Kind.time):
         return column
-    if isinstance(new.form, Durations) != isinstance(
-        old, Durations
-    ):  # of an unknown unit
-        return column
-    # Times of day are no dates.
-    if new.kind is Kind.time and (
-        doubt or new.description[:5] != column.description[:5]
-    ):
-        return column
+    if isinstance(new.form, Durations) != isinstance(old, Durations):
+        return column  # of an unknown unit
+    if isinstance(new.form, Times) and isinstance(old, Times):
+        is_other = new.form.is_clock != old.is_clock
+        if doubt or is_other:
+            return column
     return replace(column, form=new.form)
 
 

@@ -13,24 +13,19 @@ from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
-from keras_tied.columns._number_text import (
-    DASHES,
-    MISSING,
-    NumberText,
-    TruthText,
-    drop_missing,
-)
+from keras_tied.columns._missing import MARKS, MISSING, drop_missing
+from keras_tied.columns._number_text import NumberText, write_integers
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
+from keras_tied.columns._truth_text import TruthText
 
-OTHER = (  # the name of all categories that were too rare to have a number of their own
-    "(other)"
-)
-MOST_MISREAD = (
-    0.05  # the largest share of values that are not of the kind, and count as missing
-)
+# The name of all categories that were too rare to have a number of their own.
+OTHER = "(other)"
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
+WHOLE = re.compile(r"-?\d{1,18}")
 
+# How values are written: `parse(values)` returns their numbers, (n,) with NaN where
+# there is none; `write(numbers)` the values; `description` says what they are.
 Form: TypeAlias = NumberText | TruthText | Times | Durations
 
 
@@ -44,47 +39,50 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is used, and the kind of its values."""
+    """A column that is used, and the kind of its values.
 
-    # its name in the table, and what its values are: booleans and numbers become one
-    # number; a time days since the first, and the sine and cosine of each cycle; text a
-    # number for each category
+    Attributes:
+        name: in the table.
+        kind: what its values are. Booleans and numbers become one number; a time the
+            days since the first, and the sine and cosine of each cycle; text a number
+            for each category.
+        categories: of text, those that have a number of their own, sorted.
+        other: whether all other categories have a number together.
+        form: how numbers, truth values and times are written, or None if they are plain.
+        whole: whether the categories are whole numbers in the table, or all numbers
+            whole, or all times without hours.
+        origin: of times, the days from 1970 to the first.
+        cycles: of times, the parts that vary.
+    """
+
     name: str
     kind: Kind
-    # of text, the categories that have a number of their own, sorted, and whether all
-    # others have one together
     categories: tuple[str, ...] = ()
     other: bool = False
-    # how numbers, truth values and times are written, or None if they are no text
     form: Form | None = None
-    # whether the categories are whole numbers in the table, or all numbers whole, or
-    # all times without hours
     whole: bool = False
-    # of times, the days from 1970 to the first, and the parts that vary: hour, weekday,
-    # month
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
 
     @property
     def features(self) -> list[str]:
         """The names of its numbers."""
-        if self.kind is Kind.time:
-            waves = [
-                f"{cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos")
-            ]
-            return [f"{self.name}:{part}" for part in ("days", *waves)]
-        if self.kind is not Kind.text:
+        if self.kind is Kind.text:
+            return [f"{self.name}={category}" for category in self._labels]
+        if self.kind is not Kind.time:
             return [self.name]
-        return [f"{self.name}={category}" for category in self._labels]
+        parts = ["days"]
+        for cycle in self.cycles:
+            parts += [f"{cycle} sin", f"{cycle} cos"]
+        return [f"{self.name}:{part}" for part in parts]
 
     @property
     def longest_text(self) -> int:
         """About how many characters the text of a value has at most, besides digits."""
         names = () if self.form is None else self.form.__struct_fields__
-        texts = [
-            text for name in names if isinstance(text := getattr(self.form, name), str)
-        ]
-        return max(map(len, [*self.categories, "".join(texts)]))
+        values = [getattr(self.form, name) for name in names]
+        form = "".join(value for value in values if isinstance(value, str))
+        return max(map(len, [*self.categories, form]))
 
     @property
     def description(self) -> str:
@@ -100,80 +98,77 @@ class Column:
 
     @property
     def _labels(self) -> list[str]:
-        return [*self.categories, *[OTHER] * self.other]
+        return [*self.categories, OTHER] if self.other else [*self.categories]
 
     def require_consistent(self) -> None:
         """Raise a `ValueError` if its attributes contradict one another."""
         is_text, is_time = self.kind is Kind.text, self.kind is Kind.time
-        distinct, wholes = set(self.categories), re.compile(r"-?\d{1,18}")
-        faults = {
-            "a kind that is not used": self.kind not in (*PLAIN, Kind.time),
-            "invalid categories": (
-                is_text != bool(distinct) or len(distinct) < len(self.categories)
-            ),
-            "other categories and none": self.other and not is_text,
+        categories = self.categories
+        are_distinct = len(set(categories)) == len(categories)
+        is_fit = {
+            "a kind that is not used": self.kind in (*PLAIN, Kind.time),
+            "invalid categories": is_text == bool(categories) and are_distinct,
+            "other categories and none": is_text or not self.other,
             "categories that are not whole numbers": (
-                self.whole and not all(map(wholes.fullmatch, self.categories))
+                not self.whole or all(map(WHOLE.fullmatch, categories))
             ),
-            "a form of another kind": is_time != isinstance(self.form, Times),
-            "an invalid first time": not abs(self.origin) < 2**31,
-            "text that is too long": self.longest_text > LONGEST_TEXT,
+            "a form of another kind": is_time == isinstance(self.form, Times),
+            "an invalid first time": abs(self.origin) < 2**31,
+            "text that is too long": self.longest_text <= LONGEST_TEXT,
         }
-        for fault in (what for what, is_so in faults.items() if is_so):
-            raise ValueError(f"column {self.name!r} has {fault}")
+        for fault, is_so in is_fit.items():
+            if not is_so:
+                raise ValueError(f"column {self.name!r} has {fault}")
 
     def encode(self, values: pa.Array) -> tuple[Array, Array]:
-        """Return its numbers, (n, features) float32, and the rows without a known category."""
+        """Return its numbers, (n, features), and the rows without a known category."""
+        if self.kind is Kind.text:
+            return self._encode_categories(values)
+        numbers = self.parse(values)
+        columns = [numbers]
         if self.kind is Kind.time:
-            days = self.parse(values)
-            numbers = np.column_stack(
-                [days - self.origin, *encode_cycles(days, self.cycles)]
-            )
-            return numbers.astype(np.float32), NO_ROWS
-        if self.kind is not Kind.text:
-            return self.parse(values)[:, None], NO_ROWS
+            columns = [numbers - self.origin, *encode_cycles(numbers, self.cycles)]
+        return np.column_stack(columns).astype(np.float32, copy=False), NO_ROWS
+
+    def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
         values = _require_kind(values, PLAIN, "text", pa.string())
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
-        index = pc.index_in(_fold(texts), _fold(pa.array(self.categories, pa.string())))
-        # Two rows more stand for what has no number of its own, and for what is
+        known = fold_case(pa.array(self.categories, pa.string()))
+        places = pc.index_in(fold_case(texts), known)
+        # Two places more stand for what has no number of its own, and for what is
         # missing.
-        unseen, missing = len(self.categories), len(self.categories) + 1
-        index = pc.if_else(texts.is_valid(), index.fill_null(unseen), missing)
-        codes = np.zeros((missing + 1, len(self._labels)), np.float32)
-        np.fill_diagonal(codes, 1.0)
-        codes[missing - (not self.other) :] = np.nan
-        rows = np.asarray(index.take(dictionary.indices).fill_null(missing))
+        unseen = len(known)
+        missing = unseen + 1
+        places = pc.if_else(texts.is_valid(), places.fill_null(unseen), missing)
+        codes = np.eye(missing + 1, len(self._labels), dtype=np.float32)
+        codes[missing] = np.nan
+        if not self.other:
+            codes[unseen] = np.nan
+        rows = np.asarray(places.take(dictionary.indices).fill_null(missing))
         return codes[rows], np.flatnonzero(rows == unseen)
 
     def parse(self, values: pa.Array) -> Array:
-        """Return numbers or days, (n,) with NaN for a value that is missing or not of its kind.
+        """Return numbers or days, (n,), with NaN for what is missing or not of its kind.
 
         A value that is infinite, or of a type that cannot be of its kind, is a
         `MisfitError`.
         """
-        form, kind = self.form, find_kind(values.type)
-        if self.kind is Kind.time:
-            times = form if isinstance(form, Times) else Times()
-            if kind in (Kind.text, Kind.integer) and times.format:
-                return times.parse(self.clean(values))
-            return times.parse(
-                _require_kind(values, (Kind.time,), self.expectation, pa.date32())
-            )
-        if isinstance(form, Durations) and pa.types.is_duration(values.type):
-            values = form.parse(values)
-        values = _require_kind(values, PLAIN, self.expectation)
-        if isinstance(form, TruthText) and kind is Kind.text:
-            different = values.dictionary_encode()
-            values = form.parse(self.clean(different.dictionary)).take(
-                different.indices
-            )
-        elif kind is Kind.text:
-            numeric = form if isinstance(form, NumberText | Durations) else NumberText()
-            values = numeric.parse(self.clean(values))
-        numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(
-            zero_copy_only=False
-        )
+        kind, form = find_kind(values.type), self.form
+        if isinstance(form, Times):
+            if form.format and kind in (Kind.text, Kind.integer):
+                return form.parse(self.clean(values))
+            times = _require_kind(values, (Kind.time,), self.expectation, pa.date32())
+            return form.parse(times)
+        if kind is Kind.text:
+            parsed = (form or NumberText()).parse(self.clean(values))
+        elif isinstance(form, Durations) and pa.types.is_duration(values.type):
+            parsed = form.parse(values)
+        else:
+            values = _require_kind(values, PLAIN, self.expectation)
+            parsed = values.cast(pa.float32(), safe=False).to_numpy(False)
+        with np.errstate(over="ignore"):  # which is infinite then
+            numbers: Array = parsed.astype(np.float32, copy=False)
         infinite = np.isinf(numbers)
         if infinite.any():
             row = int(infinite.argmax())
@@ -184,64 +179,57 @@ class Column:
         """Return the rows of text that is no missing value, and was parsed as NaN."""
         if find_kind(values.type) is not Kind.text or self.kind is Kind.text:
             return NO_ROWS
-        is_nan = np.isnan(numbers)
-        if is_nan.any():
-            is_nan &= self.clean(values).is_valid().to_numpy(zero_copy_only=False)
-        return np.flatnonzero(is_nan)
+        is_misread = np.isnan(numbers)
+        if is_misread.any():
+            is_misread &= np.asarray(self.clean(values).is_valid())
+        return np.flatnonzero(is_misread)
 
     def clean(self, values: pa.Array) -> pa.Array:
-        """Return values as text, null where missing; a `MisfitError` if they have no text."""
+        """Return values as text, null where missing.
+
+        Values that have no text are a `MisfitError`.
+        """
         values = _require_kind(values, PLAIN, "text")
-        if self.whole and pa.types.is_floating(
-            values.type
-        ):  # as pandas has whole numbers and gaps
+        if self.whole and pa.types.is_floating(values.type):
+            # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
         has_signs = "-" in self.categories or isinstance(self.form, TruthText)
-        cells = drop_missing(values, MISSING if has_signs else (*MISSING, *DASHES))
-        return (
-            self.form.drop_missing(cells)
-            if isinstance(self.form, NumberText)
-            else cells
-        )
+        return drop_missing(values, MISSING if has_signs else MARKS)
 
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
 
         With `named`, a category is one of those that have a name.
         """
-        is_missing = np.isnan(numbers).any(axis=1)
-        single = numbers[:, 0]
         if self.kind is Kind.text:
-            present = np.where(np.isnan(numbers), -np.inf, numbers)
-            labels = pa.array(self._labels, pa.string())
-            if named:
-                present = present[:, : len(self.categories)]
-                labels = labels[: len(self.categories)]
-            if self.whole and (named or not self.other):
-                labels = labels.cast(pa.int64())
-            return labels.take(pa.array(present.argmax(axis=1), mask=is_missing))
-        if isinstance(self.form, Times):
-            days = decode_days(numbers, self.cycles) + self.origin
-            return self.form.format_days(np.rint(days) if self.whole else days)
-        if isinstance(self.form, Durations):
-            return self.form.format(np.rint(single) if self.whole else single)
-        if isinstance(self.form, TruthText) or not (
-            self.form is None or self.form.is_whole
-        ):
-            return self.form.format(single)
-        if self.kind is Kind.boolean:
-            return pa.array(single >= 0.5, mask=is_missing)
+            return self._decode_categories(numbers, named)
+        single = numbers[:, 0]
+        if self.kind is Kind.time:
+            single = decode_days(numbers, self.cycles) + self.origin
+        if self.whole:
+            single = np.rint(single)
+        if self.form is not None:
+            return self.form.write(single)
         if self.kind is Kind.integer:
-            whole = np.where(is_missing, 0.0, single.astype(np.float64))
-            within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
-            return pa.array(within.astype(np.int64), mask=is_missing)
-        return pa.array(np.rint(single) if self.whole else single, mask=is_missing)
+            return write_integers(single)
+        is_missing = np.isnan(single)
+        values = single >= 0.5 if self.kind is Kind.boolean else single
+        return pa.array(values, mask=is_missing)
+
+    def _decode_categories(self, numbers: Array, named: bool) -> pa.Array:
+        is_missing = np.isnan(numbers).any(axis=1)
+        labels = self.categories if named else self._labels
+        shares = np.nan_to_num(numbers[:, : len(labels)], nan=-np.inf)
+        values = pa.array(labels, pa.string())
+        if self.whole and OTHER not in labels:
+            values = values.cast(pa.int64())
+        return values.take(pa.array(shares.argmax(axis=1), mask=is_missing))
 
 
-def _fold(texts: pa.Array) -> pa.Array:
-    """Categories are the same whatever their case, as while they were learned."""
+def fold_case(texts: pa.Array) -> pa.Array:
+    """Return text in which categories are the same whatever their case."""
     return pc.utf8_lower(pc.utf8_trim_whitespace(texts))
 
 
@@ -265,7 +253,7 @@ def _require_kind(
     what: str,
     dtype: pa.DataType | None = None,
 ) -> pa.Array:
-    """Return the values if they are of some kind, or nulls if all are missing; else raise."""
+    """Return the values if they are of some kind, or nulls if all are missing."""
     if find_kind(values.type) in kinds:
         return values
     row = pc.index(values.is_valid(), True).as_py()

@@ -1,6 +1,5 @@
 """A table as numbers, and numbers as a table."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -15,91 +14,20 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
-from keras_tied.columns._column import (
-    MOST_MISREAD,
-    Column,
-    MisfitError,
-    format_cell,
-    get_value,
-)
+from keras_tied.columns._casting import make_alike
+from keras_tied.columns._column import Column, MisfitError, get_value
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
-from keras_tied.columns._frames import FrameSchema, find_library, make_alike, wrap
+from keras_tied.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._learning import choose_columns
+from keras_tied.columns._misread import MOST_MISREAD, MisreadValues
 from keras_tied.columns._number_text import decide_number_text, find_decimal, is_number
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.pca import TINY
 
-MOST_EXAMPLES = 3
-MOST_TEXTS = 100  # different values of a column that are noted
 VERSION = 1
-BASIC_KEYS = (
-    "name",
-    "kind",
-    "categories",
-    "other",
-    "left_out",
-    "label",
-    "id",
-)  # also if empty
-
-
-@dataclass
-class MisreadValues:
-    """The values, by column, that are not what it holds: how many, and some of them."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    texts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    """Of each column the first different ones, with their first rows, and how many they are."""
-
-    def add(
-        self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int
-    ) -> None:
-        """Note the values of some rows of a column; `first_row` rows came before."""
-        if not len(rows):
-            return
-        cells = values.take(pa.array(rows)).cast(pa.string(), safe=False)
-        _, first, times = np.unique(
-            cells.dictionary_encode().indices, return_index=True, return_counts=True
-        )
-        texts = {
-            format_cell(values, row): (first_row + row + 1, n)
-            for row, n in zip(
-                rows[first[:MOST_TEXTS]].tolist(), times.tolist(), strict=False
-            )
-        }
-        self.update(type(self)(Counter({column: len(rows)}), {column: texts}))
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.counts.clear()
-        self.texts.clear()
-
-    def update(self, other: Self) -> None:
-        """Add those of rows that come later, or of another file."""
-        self.counts.update(other.counts)
-        for column, texts in other.texts.items():
-            known = self.texts.setdefault(column, {})
-            for text, (row, n) in texts.items():
-                if text in known:
-                    known[text] = (known[text][0], known[text][1] + n)
-                elif len(known) < MOST_TEXTS:
-                    known[text] = (row, n)
-
-    def describe(self, column: str) -> str:
-        """Describe those of a column, for a message: the most frequent ones."""
-        texts = self.texts[column].items()
-        some = sorted(texts, key=lambda item: -item[1][1])[:MOST_EXAMPLES]
-        shown = [
-            (
-                f"{text!r} in row {row:,}"
-                if n == 1
-                else f"{text!r} {n:,} times, first in row {row:,}"
-            )
-            for text, (row, n) in some
-        ]
-        more = self.counts[column] - sum(n for _, (_, n) in some)
-        return ", ".join(shown) + (f" and {more:,} more" if more else "")
+# These are written to JSON also if they are empty.
+BASIC_KEYS = "name kind categories other left_out label id".split()
 
 
 @dataclass(frozen=True)
@@ -179,33 +107,38 @@ class Columns:
         choice = ColumnChoice(**choices)
         decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
-        kept = [decision.column for decision in decisions if decision.column]
-        used = tuple(column for column in kept if isinstance(column, Column))
-        restored = tuple(column for column in kept if isinstance(column, Restoration))
-        order = tuple(column.name for column in kept) if restored else ()
-        names = {column.name for column in used}
-        others = [fact for fact in facts if fact.name not in names]
-        left_out = {
-            fact.name: fact.becomes.removeprefix("left out: ") for fact in others
-        }
+        used: list[Column] = []
+        restored: list[Restoration] = []
+        left_out: dict[str, str] = {}
+        for fact, column in decisions:
+            if isinstance(column, Column):
+                used.append(column)
+                continue
+            left_out[fact.name] = fact.becomes.removeprefix("left out: ")
+            if column is not None:
+                restored.append(column)
+        order = [fact.name for fact, column in decisions if column is not None]
         columns = cls(
-            used, left_out, choice.label, choice.id, restored, order, tuple(choice.na)
+            used=tuple(used),
+            left_out=left_out,
+            label=choice.label,
+            id=choice.id,
+            restored=tuple(restored),
+            order=tuple(order) if restored else (),
+            na=tuple(choice.na),
         )
         return columns, facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
         """Raise a `TableError` with what to do if a column is refused, or none can be used."""
-        if refused := [
-            f"column {fact.name!r} {fact.warning}" for fact in facts if fact.refused
-        ]:
-            raise TableError(f"{list_some(refused, 3)}.")
+        refused = [fact for fact in facts if fact.refused]
+        if refused:
+            faults = [f"column {fact.name!r} {fact.warning}" for fact in refused]
+            raise TableError(f"{list_some(faults, 3)}.")
         if not self.used:
-            reasons = [
-                f"{name!r} ({reason})"
-                for name, reason in list(self.left_out.items())[:8]
-            ]
+            reasons = [f"{name!r} ({why})" for name, why in self.left_out.items()]
             raise TableError(
-                f"no column can be used: {', '.join(reasons)}; give one of numbers."
+                f"no column can be used: {', '.join(reasons[:8])}; give one of numbers."
             )
 
     @property
@@ -216,15 +149,15 @@ class Columns:
     @property
     def text(self) -> list[str]:
         """The columns to read as text: what is written in a form, the label and the id."""
-        names = [
-            of.name for of in self.used if of.kind is Kind.text or of.form is not None
-        ]
-        for of in self.restored:  # digits of a constant such as 007 are kept
-            if of.copy_of in names or (
-                isinstance(of.value, str) and is_number(of.value)
-            ):
-                names.append(of.name)
-        return [*names, *(name for name in (self.label, self.id) if name is not None)]
+        names = []
+        for column in self.used:
+            if column.kind is Kind.text or column.form is not None:
+                names.append(column.name)
+        for lost in self.restored:  # digits of a constant such as 007 are kept
+            has_digits = isinstance(lost.value, str) and is_number(lost.value)
+            if lost.copy_of in names or has_digits:
+                names.append(lost.name)
+        return names + [name for name in (self.label, self.id) if name is not None]
 
     @property
     def features(self) -> list[str]:
@@ -235,25 +168,26 @@ class Columns:
     def layout(self) -> Layout:
         """Which of the numbers belong to which column, and what they hold."""
         kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
-        of_columns = [kinds.get(column.kind, NUMBER) for column in self.used]
-        return Layout(self.column_numbers, np.array(of_columns)[self.column_numbers])
+        held = np.array([kinds.get(column.kind, NUMBER) for column in self.used])
+        return Layout(self.column_numbers, held[self.column_numbers])
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:
         """For each of the numbers, the place of its column among those that are used."""
-        return np.repeat(
-            np.arange(len(self.used)), [len(column.features) for column in self.used]
-        )
+        n_features = [len(column.features) for column in self.used]
+        return np.repeat(np.arange(len(self.used)), n_features)
 
     def match(self, names: Sequence[str], remedy: str = "") -> list[str]:
-        """Return the columns of another table that are unknown here; raise if it lacks some.
+        """Return the columns of another table that are unknown; raise if it lacks some.
 
         `remedy` is what the message names besides adding the column.
         """
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
-            fault = f"the table has no column {quote(absent)}, which the model uses"
-            raise TableError(f"{fault}; add it{remedy}.")
+            raise TableError(
+                f"the table has no column {quote(absent)}, which the model uses; add"
+                f" it{remedy}."
+            )
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
 
@@ -281,14 +215,17 @@ class Columns:
             [[31.5], [182.0]]
         """
         sample = _drop_marks(sample, self.na)
-        texts = (
-            values for values in sample.columns if find_kind(values.type) is Kind.text
-        )
-        decimal = decimal or find_decimal(texts)
-        used = {of.name: of for of in self.used}
-        for name in used.keys() & set(sample.schema.names):
-            used[name] = adapt_column(used[name], sample.column(name), decimal)
-        return replace(self, used=tuple(used.values()))
+        if decimal is None:
+            arrays = sample.columns
+            decimal = find_decimal(
+                [x for x in arrays if find_kind(x.type) is Kind.text]
+            )
+        adapted = []
+        for column in self.used:
+            if column.name in sample.schema.names:
+                column = adapt_column(column, sample.column(column.name), decimal)
+            adapted.append(column)
+        return replace(self, used=tuple(adapted))
 
     def encode(
         self,
@@ -314,17 +251,14 @@ class Columns:
         """
         self.match(batch.schema.names)
         batch = _drop_marks(batch, self.na)
-        misread = MisreadValues() if misread is None else misread
-        numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
-        begin = 0
+        blocks = [np.empty((batch.num_rows, 0), np.float32)]
         for column in self.used if batch.num_rows else ():
             values = batch.column(column.name)
+            n_present = len(values) - values.null_count
             try:
                 block, new = column.encode(values)
                 rows = column.find_misread(values, block[:, 0])
-                if len(rows) > MOST_MISREAD * max(
-                    len(values) - values.null_count, first_row
-                ):
+                if len(rows) > MOST_MISREAD * max(n_present, first_row):
                     row = int(rows[0])
                     raise MisfitError(row, get_value(values, row), column.expectation)
             except MisfitError as misfit:
@@ -333,17 +267,19 @@ class Columns:
                     f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
                     " correct it, or leave it empty."
                 ) from misfit
-            misread.add(column.name, values, rows, first_row)
-            numbers[:, begin : begin + block.shape[1]] = block
-            begin += block.shape[1]
+            blocks.append(block)
+            if misread is not None:
+                misread.add(column.name, values, rows, first_row)
             if unseen is not None:
                 unseen.add(column.name, values, new, first_row)
-        return numbers
+        if len(blocks) == 1:
+            return np.empty((batch.num_rows, len(self.features)), np.float32)
+        return np.hstack(blocks)
 
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]
     ) -> MisreadValues:
-        """Find the values of named columns that are not of their kind, however many there are."""
+        """Find the values of named columns that are not of their kind, however many."""
         misread, first_row = MisreadValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
@@ -356,25 +292,24 @@ class Columns:
         return misread
 
     def find_differences(self, rows: pa.RecordBatch) -> dict[str, Array]:
-        """Which rows have another value than `decode` restores, by the column, if it is there."""
-        changed = {}
+        """Which rows have another value than `decode` restores, by the column."""
+        differences = {}
         for lost in self.restored:
-            if not {lost.name, lost.copy_of or lost.name} <= {*rows.schema.names}:
+            source = lost.copy_of or lost.name
+            if not {lost.name, source} <= {*rows.schema.names}:
                 continue
-            values, copied = rows.column(lost.name), lost.copy_of is not None
-            changed[lost.name] = np.zeros(len(values), bool)
-            if values.null_count < len(values):
-                others = (
-                    rows.column(lost.copy_of) if copied else lost.repeat(len(values))
-                )
-                is_other = pc.not_equal(values, _cast(others, values.type)).fill_null(
-                    lost.is_empty
-                )
-                is_given = pc.invert(values.is_null(nan_is_null=True))
-                changed[lost.name] = pc.and_(is_given, is_other).to_numpy(
-                    zero_copy_only=False
-                )
-        return changed
+            values = rows.column(lost.name)
+            if values.null_count == len(values):
+                differences[lost.name] = np.zeros(len(values), bool)
+                continue
+            restored = lost.repeat(len(values))
+            if lost.copy_of is not None:
+                restored = rows.column(source)
+            is_other = pc.not_equal(values, _cast(restored, values.type))
+            is_other = is_other.fill_null(lost.is_empty)
+            is_given = pc.invert(values.is_null(nan_is_null=True))
+            differences[lost.name] = np.asarray(pc.and_(is_given, is_other))
+        return differences
 
     @property
     def row_bytes(self) -> int:
@@ -408,56 +343,56 @@ class Columns:
             )
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
-        ends = np.cumsum([len(column.features) for column in self.used])
-        blocks = np.split(block, ends[:-1], axis=1) if self.used else []
-        pairs = zip(self.used, blocks, strict=True)
-        arrays = [column.decode(block, named) for column, block in pairs]
-        decoded = dict(zip(self.names, arrays, strict=True))
+        decoded: dict[str, pa.Array] = {}
+        begin = 0
+        for column in self.used:
+            end = begin + len(column.features)
+            decoded[column.name] = column.decode(block[:, begin:end], named)
+            begin = end
         for lost in self.restored:
-            same = lost.copy_of
-            decoded[lost.name] = (
-                lost.repeat(len(block)) if same is None else decoded[same]
-            )
-        changed = {} if rows is None else self.find_differences(rows)
-        for name, is_other in changed.items():
-            if rows is not None and is_other.any():
-                restored = _cast(decoded[name], rows.column(name).type)
-                decoded[name] = pc.if_else(
-                    pa.array(is_other), rows.column(name), restored
-                )
-        names = self.order or self.names
-        return pa.record_batch([decoded[name] for name in names], names=list(names))
+            if lost.copy_of is None:
+                decoded[lost.name] = lost.repeat(len(block))
+            else:
+                decoded[lost.name] = decoded[lost.copy_of]
+        if rows is not None:
+            for name, is_other in self.find_differences(rows).items():
+                if is_other.any():
+                    values = rows.column(name)
+                    restored = _cast(decoded[name], values.type)
+                    decoded[name] = pc.if_else(pa.array(is_other), values, restored)
+        return pa.record_batch(
+            {name: decoded[name] for name in self.order or self.names}
+        )
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
-        """Fill the gaps of rows in the columns that are used, and leave all else as it is.
+        """Fill the gaps of rows in the columns that are used, and leave all else.
 
         What takes their place is what `decode` gives for the numbers, in the types of
-            the rows: in
-        text, it is written as the values of the column are.
+        the rows: in text, it is written as the values of the column are.
         """
-        values, given = self.decode(numbers, named=True), _drop_marks(rows, self.na)
+        decoded, given = self.decode(numbers, named=True), _drop_marks(rows, self.na)
         filled = dict(zip(rows.schema.names, rows.columns, strict=True))
         for column in self.used:
             cells, own = given.column(column.name), filled[column.name]
             is_text = find_kind(cells.type) is Kind.text
-            gaps = (column.clean(cells) if is_text else cells).is_null(nan_is_null=True)
-            if pc.any(gaps).as_py():
-                new = values.column(column.name)
-                if is_text and pa.types.is_floating(
-                    new.type
-                ):  # with as many decimals as others
-                    form, _ = decide_number_text(
-                        own.filter(pc.invert(gaps)).slice(0, 1000), "."
-                    )
-                    new = form.format(np.asarray(new))
-                new = make_alike(new, own)
-                filled[column.name] = pc.if_else(gaps, new, own)
+            if is_text:
+                cells = column.clean(cells)
+            gaps = cells.is_null(nan_is_null=True)
+            if not pc.any(gaps).as_py():
+                continue
+            new = decoded.column(column.name)
+            if is_text and pa.types.is_floating(new.type):
+                # with as many decimals as others
+                others = own.filter(pc.invert(gaps)).slice(0, 1000)
+                form, _ = decide_number_text(others, ".")
+                new = form.write(np.asarray(new))
+            filled[column.name] = pc.if_else(gaps, make_alike(new, own), own)
         return pa.record_batch(filled)
 
     def join(
         self, numbers: ArrayLike, like: Any, given: pa.RecordBatch | None = None
     ) -> Any:
-        """Decode numbers to the frame that was learned from, or one of the library of `like`.
+        """Decode numbers to the frame that was learned from, or one like `like`.
 
         `given` are the rows that they stand for, as `decode` takes them.
         """
@@ -467,32 +402,29 @@ class Columns:
         return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
 
     def join_proba(self, numbers: Array, like: Any) -> Any:
-        """The numbers of booleans and categories as shares that add up to 1 in each category."""
+        """The numbers of booleans and categories as shares; a category's add up to 1."""
         layout = self.layout
         shares = np.clip(numbers, 0.0, 1.0)
         for part in layout.categories:
             total = shares[:, part].sum(axis=1, keepdims=True)
-            shares[:, part] = np.where(
-                total > 0, shares[:, part] / np.maximum(total, TINY), 1.0
-            )
-        names = [
-            name for name, kind in zip(self.features, layout.kinds, strict=True) if kind
-        ]
+            normal = shares[:, part] / np.maximum(total, TINY)
+            shares[:, part] = np.where(total > 0, normal, 1.0)
+        is_class = layout.kinds > 0
+        names = np.array(self.features, object)[is_class].tolist()
         library = find_library(like) if self.frame is None else self.frame.library
-        table = pa.table([*shares[:, layout.kinds > 0].T], names=names)
+        table = pa.table([*shares[:, is_class].T], names=names)
         return wrap(library, table, names, like)
 
     def to_json(self) -> bytes:
         """Return all of this as JSON."""
         json = msgspec.to_builtins(self)
         columns = [_drop_empty(column) for column in json.pop("used")]
-        return msgspec.json.encode(
-            {"version": VERSION, "columns": columns} | _drop_empty(json)
-        )
+        json = {"version": VERSION, "columns": columns} | _drop_empty(json)
+        return msgspec.json.encode(json)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
+        """Read the result of `to_json`, which may be untrusted, or raise a `TableError`."""
         try:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
@@ -510,20 +442,19 @@ class Columns:
         """Raise a `ValueError` if parts of this contradict one another."""
         for column in self.used:
             column.require_consistent()
-        names, others = set(self.names), {lost.name for lost in self.restored}
+        names = set(self.names)
         if not self.used or len(names) < len(self.used):
             raise ValueError("it has no columns, or two of one name")
         for lost in self.restored:
             lost.repeat(0)  # raises if the value is not of its type
             if lost.longest_text > LONGEST_TEXT:
                 raise ValueError(f"column {lost.name!r} has text that is too long")
+            if lost.name in names or lost.copy_of not in (None, *names):
+                raise ValueError("the restored columns are invalid")
         if self.frame is not None:
             self.frame.require_consistent()
-        if names & others or not names.issuperset(
-            lost.copy_of for lost in self.restored if lost.copy_of is not None
-        ):
-            raise ValueError("the restored columns are invalid")
-        if self.order and sorted(self.order) != sorted([*names, *others]):
+        others = {lost.name for lost in self.restored}
+        if self.order and sorted(self.order) != sorted(names | others):
             raise ValueError("the column order lists names that are not in the model")
 
 
@@ -536,7 +467,7 @@ def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 
 
 def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON without what is empty, 0 or false, as most of it is in a table of numbers."""
+    """Return JSON without what is empty, 0 or false, as most of it is."""
     return {name: value for name, value in json.items() if value or name in BASIC_KEYS}
 
 
@@ -544,16 +475,16 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
     """Return the rows with a null for each value that is one of the marks."""
     if not na:
         return batch
-    texts = pa.array(list(na), pa.string())
+    texts = pa.array(na, pa.string())
     numbers = pa.array([float(mark) for mark in na if is_number(mark)], pa.float64())
-    columns = []
-    for values in batch.columns:
+    columns = {}
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
         kind = find_kind(values.type)
         if kind is Kind.text:
-            is_mark = pc.is_in(pc.utf8_trim_whitespace(values.cast(pa.string())), texts)
+            cells = pc.utf8_trim_whitespace(values.cast(pa.string()))
+            values = pc.if_else(pc.is_in(cells, texts), None, values)
         elif kind in (Kind.integer, Kind.number):
-            is_mark = pc.is_in(values.cast(pa.float64(), safe=False), numbers)
-        else:
-            is_mark = pa.repeat(False, len(values))
-        columns.append(pc.if_else(is_mark, pa.scalar(None, values.type), values))
-    return pa.record_batch(columns, names=batch.schema.names)
+            cells = values.cast(pa.float64(), safe=False)
+            values = pc.if_else(pc.is_in(cells, numbers), None, values)
+        columns[name] = values
+    return pa.record_batch(columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import pyarrow as pa
@@ -32,6 +32,8 @@ class ColumnChoice:
         begin: the first rows, in the table's order: if they are given, names and order
             tell which whole numbers are row numbers, ids or categories. By default,
             types do.
+        remedy: what to do about values that are not of the kind of most of their
+            column, for the message.
     """
 
     columns: Sequence[str] | None = None
@@ -44,6 +46,7 @@ class ColumnChoice:
     na: Collection[str] = ()
     numeric: Collection[str] = ()
     begin: pa.RecordBatch | None = None
+    remedy: str = "correct them"
 
     @property
     def day_first(self) -> bool | None:
@@ -81,7 +84,7 @@ class Fact:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Read one from a model file, or raise a `TableError`; the file may be untrusted."""
+        """Read one from a model file, which may be untrusted, or raise a `TableError`."""
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:
@@ -93,7 +96,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Restoration:
-    """A column that is left out, and comes back when rows are decoded: a copy, or a constant."""
+    """A column that is left out, and comes back when rows are decoded.
+
+    Attributes:
+        name: of the column.
+        copy_of: the column that it is a copy of, or None if it is a constant.
+        value: the constant; None if the column had no value.
+        is_date: whether the value is the text of a date.
+    """
 
     name: str
     copy_of: str | None = None
@@ -113,13 +123,12 @@ class Restoration:
     def repeat(self, n_rows: int) -> pa.Array:
         """Return its value in so many rows."""
         value = pa.array([self.value])
-        return pa.repeat(
-            value.cast(pa.date32())[0] if self.is_date else value[0], n_rows
-        )
+        if self.is_date:
+            value = value.cast(pa.date32())
+        return pa.repeat(value[0], n_rows)
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """A fact, and the column that is used or restored, or None."""
 
     fact: Fact

@@ -1,4 +1,4 @@
-"""Frames of pandas, polars and Arrow as batches of Arrow, and back in their own dtypes."""
+"""Frames of pandas, polars and Arrow as batches of Arrow, and back in their dtypes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Struct
 
 from keras_tied._table_errors import TableError
+from keras_tied.columns._casting import cast_like, make_alike
 from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_type
 
-Name: TypeAlias = (
-    str | int | float | tuple[str | int | float, ...]
-)  # several, of levels in pandas
+# A name in pandas may be several, of levels.
+Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
 NUMBERS = (Kind.integer, Kind.number)
 
 
@@ -27,9 +26,8 @@ def has_kinds(frame: Any) -> bool:
     """Whether a frame has columns of other dtypes than numbers."""
     if find_library(frame) in ("pandas", "polars"):
         return True  # as was seen before anything was imported
-    return not all(
-        find_kind(dtype) in NUMBERS for dtype in pa.table(frame).schema.types
-    )
+    dtypes = pa.table(frame).schema.types
+    return not all(find_kind(dtype) in NUMBERS for dtype in dtypes)
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,23 +35,26 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
 
     library: Literal["numpy", "pandas", "polars", "pyarrow"]
     names: tuple[Name, ...]  # of the frame; those of its batches are distinct texts
-    template: str  # a stream of Arrow without rows, in base64: types and all levels of categories
+    # a stream of Arrow without rows, in base64: types and all levels of categories
+    template: str
 
     @classmethod
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
-        """The schema of a frame or an array, and the columns whose dtype is categories."""
+        """The schema of a frame, and the columns whose dtype is categories."""
         library, names, batch = _read(X)
         without_rows = batch.slice(0, 0)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
         template = base64.b64encode(sink.getvalue()).decode()
-        kept = (
-            of if isinstance(of, str | int | float | tuple) else str(of) for of in names
-        )
-        schema = cls(library, tuple(kept), template)  # type: ignore[arg-type]
-        categories = [of.name for of in batch.schema if pa.types.is_dictionary(of.type)]
-        return schema, categories
+        plain: list[Any] = []
+        for name in names:
+            is_plain = isinstance(name, str | int | float | tuple)
+            plain.append(name if is_plain else str(name))
+        categories = [
+            field.name for field in batch.schema if pa.types.is_dictionary(field.type)
+        ]
+        return cls(library, tuple(plain), template), categories
 
     @property
     def without_rows(self) -> pa.RecordBatch:
@@ -66,66 +67,61 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("the frame has another number of columns than names")
 
     def join(self, columns: pa.RecordBatch, like: Any = None) -> Any:
-        """Some columns of the frame as a frame with its dtypes, and the index of `like`."""
+        """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
-        names = [name for name in template.schema.names if name in columns.schema.names]
-        arrays = {
-            name: _cast(columns.column(name), template.column(name)) for name in names
-        }
+        arrays = {}
+        for name in template.schema.names:
+            if name in columns.schema.names:
+                arrays[name] = cast_like(columns.column(name), template.column(name))
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
         """A copy of a frame, with what is missing in some columns taken from other rows."""
-        rows, filled = _read(X)[2], {}
-        for place, name in enumerate(rows.schema.names):
-            values = rows.column(place)
-            missing = values.is_null(nan_is_null=True).to_numpy(False)
-            is_known = name in columns.schema.names and columns.column(
-                name
-            ).null_count < len(rows)
-            if is_known and missing.any():
-                both = pa.chunked_array(
-                    [values, make_alike(columns.column(name), values)]
-                )
-                places = np.arange(len(values)) + len(values) * missing
-                filled[name] = (
-                    both.unify_dictionaries().combine_chunks().take(pa.array(places))
-                )
+        rows = _read(X)[2]
+        filled = {}
+        for name, values in zip(rows.schema.names, rows.columns, strict=True):
+            is_missing = np.asarray(values.is_null(nan_is_null=True))
+            if name not in columns.schema.names or not is_missing.any():
+                continue
+            others = columns.column(name)
+            if others.null_count < len(others):
+                both = pa.chunked_array([values, make_alike(others, values)])
+                both = both.unify_dictionaries().combine_chunks()
+                places = np.arange(len(values)) + len(values) * is_missing
+                filled[name] = both.take(pa.array(places))
         if self.library == "numpy":
             every = [filled.get(name, rows.column(name)) for name in rows.schema.names]
-            return np.column_stack([values.to_numpy(False) for values in every])
+            return np.column_stack([np.asarray(values) for values in every])
         if not filled:
             return X
         frame = self._wrap(filled, X)
         if self.library == "polars":
             return X.with_columns(frame)
         result = X.copy() if self.library == "pandas" else pa.table(X)
-        for column, place in enumerate(map(rows.schema.names.index, filled)):
+        for column, name in enumerate(filled):
+            place = rows.schema.names.index(name)
             if self.library == "pandas":
-                result.isetitem(
-                    place, _restore(frame.iloc[:, column], X.dtypes.iloc[place])
-                )
+                restored = _restore(frame.iloc[:, column], X.dtypes.iloc[place])
+                result.isetitem(place, restored)
             else:
-                result = result.set_column(
-                    place, result.field(place), frame.column(column)
-                )
+                field = result.field(place)
+                result = result.set_column(place, field, frame.column(column))
         return result
 
     def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:
         """Columns of the frame, by the names of the batch, as a frame of its library."""
-        schema = self.without_rows.schema
-        fields = [
-            schema.field(name).with_type(values.type) for name, values in arrays.items()
-        ]
-        table = pa.Table.from_arrays(
-            [*arrays.values()], schema=pa.schema(fields, schema.metadata)
-        )
-        given = dict(zip(schema.names, self.names, strict=True))
+        template = self.without_rows.schema
+        fields = []
+        for name, values in arrays.items():
+            fields.append(template.field(name).with_type(values.type))
+        schema = pa.schema(fields, template.metadata)
+        table = pa.Table.from_arrays(list(arrays.values()), schema=schema)
+        given = dict(zip(template.names, self.names, strict=True))
         return wrap(self.library, table, [given[name] for name in arrays], like)
 
 
 def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
-    """A table as a frame of a library, with these names, and with the index of `like` in pandas."""
+    """A table as a frame of a library, with these names; the index of `like` in pandas."""
     if library == "numpy":
         return np.column_stack([column.to_numpy() for column in table.columns])
     if library == "polars":
@@ -133,9 +129,10 @@ def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
     if library == "pyarrow":
         return table.rename_columns(list(map(str, names)))
     frame = table.to_pandas()
-    noted = (table.schema.pandas_metadata or {}).get("columns", ())
-    objects = {of.get("field_name") for of in noted if of.get("numpy_type") == "object"}
-    frame = frame.astype(dict.fromkeys(objects & {*frame.columns}, object))
+    notes = (table.schema.pandas_metadata or {}).get("columns", ())
+    for note in notes:
+        if note.get("numpy_type") == "object" and note.get("field_name") in frame:
+            frame = frame.astype({note["field_name"]: object})
     frame.columns = names
     if find_library(like) == "pandas":
         frame.index = like.index
@@ -146,8 +143,9 @@ def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
 
 
 def _restore(column: Any, dtype: Any) -> Any:
-    """A column of pandas, with the levels of a dtype where its own are the same as text."""
-    own, levels = (getattr(of, "categories", None) for of in (column.dtype, dtype))
+    """A column of pandas, with the levels of a dtype where its own are their text."""
+    own = getattr(column.dtype, "categories", None)
+    levels = getattr(dtype, "categories", None)
     if own is None or levels is None or list(map(str, levels)) != list(own):
         return column
     return column.cat.rename_categories(levels)
@@ -158,7 +156,7 @@ def find_library(X: Any) -> str:
     return type(X).__module__.partition(".")[0]
 
 
-def _read(X: Any) -> tuple[str, list[Any], pa.RecordBatch]:
+def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
     """The library of a frame or an array, the names of its columns, and its rows."""
     library = find_library(X)
     if library == "numpy":
@@ -171,109 +169,47 @@ def _read(X: Any) -> tuple[str, list[Any], pa.RecordBatch]:
     names = make_distinct(list(map(str, given)))
     try:
         if library == "pandas":
-            table = pa.Table.from_pandas(
-                _name_levels(X.set_axis(names, axis=1)), preserve_index=False
-            )
+            frame = _name_levels(X.set_axis(names, axis=1))
+            table = pa.Table.from_pandas(frame, preserve_index=False)
         else:
-            table = (X.to_arrow() if library == "polars" else X).rename_columns(names)
+            table = X.to_arrow() if library == "polars" else X
+            table = table.rename_columns(names)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        column = re.search(
-            r"column (.+?)(?: with type|\))", " ".join(map(str, error.args))
-        )
+        message = " ".join(map(str, error.args))
+        column = re.search(r"column (.+?)(?: with type|\))", message)
         what = f"column {column[1]!r}" if column else "X"
         reason = str(error.args[0]).rstrip(".")
         raise TableError(
             f"{what} cannot be used ({reason}); make all of its values of one plain"
             " type."
         ) from error
-    arrays = [
-        chunks.combine_chunks() if chunks.num_chunks else pa.array([], chunks.type)
-        for chunks in table.columns
-    ]
+    arrays = []
+    for chunks in table.columns:
+        has_any = chunks.num_chunks > 0
+        arrays.append(chunks.combine_chunks() if has_any else pa.array([], chunks.type))
     return library, given, pa.RecordBatch.from_arrays(arrays, schema=table.schema)
 
 
 def _name_levels(frame: Any) -> Any:
     """A frame of pandas with levels as text that are neither text nor whole numbers."""
     for name, dtype in frame.dtypes.items():
-        levels = getattr(dtype, "categories", None)
-        if levels is not None and levels.inferred_type not in (
-            "string",
-            "integer",
-            "empty",
-        ):
+        levels: Any = getattr(dtype, "categories", None)
+        kind = getattr(levels, "inferred_type", "string")
+        if kind not in ("string", "integer", "empty"):
             renamed = frame[name].cat.rename_categories(list(map(str, levels)))
             frame = frame.assign(**{name: renamed})
     return frame
 
 
 def read_rows(X: Any) -> pa.RecordBatch:
-    """The rows of a frame or an array as those of a table: categories are text or whole numbers."""
-    batch, arrays = _read(X)[2], []
+    """The rows of a frame as those of a table: categories are text or whole numbers."""
+    batch = _read(X)[2]
+    arrays = []
     for values in batch.columns:
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
         arrays.append(values.cast(simplify_type(values.type)))
     return pa.record_batch(arrays, names=batch.schema.names)
-
-
-def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
-    """Values in the type of others, with more levels if need be, whole where these are."""
-    dtype = like.type
-    if pa.types.is_dictionary(dtype):
-        return values.cast(dtype.value_type).dictionary_encode().cast(dtype)
-    if pa.types.is_floating(dtype) and pa.types.is_floating(values.type):
-        present = like.filter(pc.invert(like.is_null(nan_is_null=True)))
-        if len(present) and pc.all(pc.equal(present, pc.round(present))).as_py():
-            values = pc.round(values)
-    return _cast(values, like)
-
-
-def _cast(values: pa.Array, like: pa.Array) -> pa.Array:
-    """Values in the type of others; numbers and times too large for it become its largest."""
-    dtype = like.type
-    if pa.types.is_dictionary(dtype):
-        places = pc.index_in(values.cast(dtype.value_type), like.dictionary).cast(
-            dtype.index_type
-        )
-        return pa.DictionaryArray.from_arrays(
-            places, like.dictionary, ordered=dtype.ordered
-        )
-    if pa.types.is_integer(dtype) or pa.types.is_decimal(dtype):
-        low, high = _find_limits(dtype)
-        numbers = np.clip(
-            values.cast(pa.float64(), safe=False).to_numpy(False), low, high
-        )
-        if pa.types.is_decimal(dtype):
-            texts = [
-                None if np.isnan(x) else f"{x:.{max(0, dtype.scale)}f}" for x in numbers
-            ]
-            return pa.array(texts, pa.string()).cast(dtype)
-        return pa.array(np.rint(numbers), from_pandas=True).cast(dtype, safe=False)
-    if (
-        pa.types.is_timestamp(dtype)
-        and dtype.unit == "ns"
-        and pa.types.is_timestamp(values.type)
-    ):
-        most = 2**63 // 1000 - 1
-        ticks = values.cast(pa.timestamp("us", values.type.tz)).cast(pa.int64())
-        ticks = pc.min_element_wise(
-            pc.max_element_wise(ticks, -most, skip_nulls=False), most, skip_nulls=False
-        )
-        return ticks.cast(pa.timestamp("us", dtype.tz)).cast(dtype)
-    if pa.types.is_time(dtype) and pa.types.is_string(values.type):  # a constant
-        moments = pc.binary_join_element_wise("1970-01-01", values, " ")
-        values = moments.cast(pa.timestamp("us")).cast(pa.time64("us"))
-    return values.cast(dtype, safe=False)
-
-
-def _find_limits(dtype: pa.DataType) -> tuple[float, float]:
-    """The least and the largest number of a type, as doubles that do not round beyond."""
-    if pa.types.is_decimal(dtype):
-        most = float(10 ** min(15, dtype.precision - dtype.scale)) * (1 - 1e-15) - 1
-        return -most, most
-    info = np.iinfo(dtype.to_pandas_dtype())
-    return float(info.min), min(float(info.max), float(info.max) * (1 - 2**-52))
 
 
 @lru_cache(16)

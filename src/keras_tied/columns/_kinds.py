@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from keras_tied._types import Array
 
 
 class Kind(StrEnum):
@@ -18,38 +23,45 @@ class Kind(StrEnum):
     other = "other"
 
 
+TESTS = (
+    (types.is_boolean, Kind.boolean),
+    (types.is_integer, Kind.integer),
+    (types.is_floating, Kind.number),
+    (types.is_decimal, Kind.number),
+    (types.is_string, Kind.text),
+    (types.is_large_string, Kind.text),
+    (types.is_string_view, Kind.text),
+    (types.is_temporal, Kind.time),
+    (types.is_null, Kind.empty),
+)
+# The most characters of a category, a constant or a unit: a model's file holds it.
+LONGEST_TEXT = 2**12
+
+
 def find_kind(dtype: pa.DataType) -> Kind:
     """Return the kind of an Arrow type."""
-    of = pa.types
-    if of.is_dictionary(dtype):
+    if types.is_dictionary(dtype):
         return find_kind(dtype.value_type)
-    if of.is_boolean(dtype):
-        return Kind.boolean
-    if of.is_integer(dtype):
-        return Kind.integer
-    if of.is_floating(dtype) or of.is_decimal(dtype):
-        return Kind.number
-    if of.is_string(dtype) or of.is_large_string(dtype) or of.is_string_view(dtype):
-        return Kind.text
-    if of.is_temporal(dtype):
-        return Kind.time
-    return Kind.empty if of.is_null(dtype) else Kind.other
+    for is_of_kind, kind in TESTS:
+        if is_of_kind(dtype):
+            return kind
+    return Kind.other
 
 
 def simplify_type(dtype: pa.DataType) -> pa.DataType:
-    """Return the type that batches have for a type: every kind of text is a string."""
-    if pa.types.is_dictionary(dtype):
+    """Return the type that batches have for a type: all text is a string."""
+    if types.is_dictionary(dtype):
         return simplify_type(dtype.value_type)
     if find_kind(dtype) is Kind.text:
         return pa.string()
-    return pa.float32() if pa.types.is_float16(dtype) else dtype
+    return pa.float32() if types.is_float16(dtype) else dtype
 
 
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     """Return the type that holds the values of both, or None if their kinds differ."""
-    if first == second or pa.types.is_null(second):
+    if first == second or types.is_null(second):
         return first
-    if pa.types.is_null(first):
+    if types.is_null(first):
         return second
     kinds = {find_kind(first), find_kind(second)}
     if kinds == {Kind.integer}:
@@ -57,18 +69,29 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     return pa.float64() if kinds <= {Kind.integer, Kind.number} else None
 
 
-LONGEST_TEXT = 2**12
-"""Characters of a category, a constant or a unit, which a model's file holds and writes in rows."""
-
-
 def make_distinct(names: Sequence[str]) -> list[str]:
-    """Return names that differ, and are not empty: a, "", a, a_2 become a, column2, a_3, a_2."""
-    given, distinct, numbers = set(names), dict[str, None](), dict[str, int]()
+    """Return names that differ: a, "", a, a_2 become a, column2, a_3, a_2."""
+    given = set(names)
+    distinct: dict[str, None] = {}
+    numbers: dict[str, int] = {}  # the last number that a name was given
     for index, name in enumerate(names):
         new = name = name or f"column{index + 1}"
-        number = numbers.get(name, 1)  # those below it are taken
+        number = numbers.get(name, 1)
         while new in distinct or (number > 1 and new in given):
             number += 1
             new = f"{name}_{number}"
-        distinct[new], numbers[name] = None, number
+        distinct[new] = None
+        numbers[name] = number
     return list(distinct)
+
+
+def to_floats(values: pa.Array) -> Array:
+    """Return numbers, or their text, as float64, with NaN for a missing one."""
+    return np.asarray(values.cast(pa.float64(), safe=False))
+
+
+def count_values(texts: pa.Array) -> dict[str, int]:
+    """Return how often each text is there."""
+    counts = pc.value_counts(texts)
+    values, times = counts.flatten()
+    return dict(zip(values.to_pylist(), times.to_pylist(), strict=True))

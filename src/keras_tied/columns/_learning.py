@@ -10,11 +10,10 @@ import pyarrow.compute as pc
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, quote
 from keras_tied._types import Array
-from keras_tied.columns import _number_text
 from keras_tied.columns._column import (
-    MOST_MISREAD,
     OTHER,
     Column,
+    Form,
     MisfitError,
     format_cell,
     get_value,
@@ -27,118 +26,119 @@ from keras_tied.columns._facts import (
     Fact,
     Restoration,
 )
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
-from keras_tied.columns._names import (
-    IDS,
-    ROW_NUMBERS,
-    counts_seconds,
-    find_names,
-    is_id,
-    list_digit_formats,
+from keras_tied.columns._kinds import LONGEST_TEXT, Kind, count_values, find_kind
+from keras_tied.columns._misread import MOST_MISREAD
+from keras_tied.columns._missing import drop_missing
+from keras_tied.columns._names import IDS, ROW_NUMBERS, find_names, is_clock, is_id
+from keras_tied.columns._number_text import (
+    LONG_NUMERAL,
+    ROWS_TO_DECIDE,
+    NumberText,
+    decide_number_text,
+    find_decimal,
+    measure_numeric,
 )
-from keras_tied.columns._number_text import ROWS_TO_DECIDE, NumberText, count_values
-from keras_tied.columns._times import Times, decide_times, find_cycles, limit_century
+from keras_tied.columns._times import Times, decide_times, find_cycles
+from keras_tied.columns._truth_text import decide_truth_text
 
 MOST_CATEGORIES = 40
-RAREST = 0.01  # of more categories, the smallest share of the rows in one with a number of its own
-ALL_DIFFERENT = (
-    0.8  # text of which more than this share differ is a name or an id, and no category
-)
-FEWEST_READ = (
-    0.75  # from this share of numbers on, a column is text only if someone says so
-)
-FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
-FEWEST_HUNDREDS = (
-    12  # and so many of those that only their name tells of have three digits
-)
-MOST_DIGITS = 10**15  # whole numbers from here on may be names
-FEWEST_LOOKS = (
-    0.5  # text of which less than this share looks like numbers or times is neither
-)
-MOST_NUMERIC = (
-    0.25  # text that looks like numbers in more values has no rest of other categories
-)
+# Of more categories, the smallest share of the rows in one with a number of its own.
+RAREST = 0.01
+# Text of which more than this share differ is a name or an id, and no category.
+ALL_DIFFERENT = 0.8
+# From this share of numbers on, a column is text only if someone says so.
+FEWEST_READ = 0.75
+# Text of which less than this share looks like numbers or times is neither.
+FEWEST_LOOKS = 0.5
+# Text that looks like numbers in more values has no rest of other categories.
+MOST_NUMERIC = 0.25
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
+FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
+FEWEST_HUNDREDS = 12  # times such as 1430 have so many of three digits
+FIRST_DATE, LAST_DATE = 19_000_101, 21_001_231
+MOST_DIGITS = 10**15  # whole numbers from here on may be names
+FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
 FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
 SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
 )
-FEET = r"^\d+ ?['′] ?\d+(?:\.\d+)? ?(?:[\"″]|'')?$"  # noqa: RUF001
 EXAMPLES = 3
-REMEDY = (
-    "correct them, name them with --na, or choose --categorical or --exclude for the"
-    " column"
-)
 
 
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
     names = sample.schema.names
-    beside = {"the id": choice.id, "the label": choice.label}
-    settled = {*(choice.columns or []), *choice.categorical, *choice.numeric}
-    requested = [
-        *(choice.columns or []),
-        *choice.exclude,
-        *choice.categorical,
-        *choice.numeric,
-    ]
-    requested += [name for name in (choice.label, choice.id) if name is not None]
-    if absent := [name for name in dict.fromkeys(requested) if name not in names]:
-        raise TableError(
-            f"the table has no column {quote(absent)}; it has {quote(names)}."
-        )
-    allowed = set(names if choice.columns is None else choice.columns)
-    reasons = {
-        name: "not among those asked for" for name in names if name not in allowed
-    }
-    reasons |= dict.fromkeys(choice.exclude, "excluded")
-    reasons |= {name: what for what, name in beside.items() if name}
-    known: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     if choice.begin is not None:
-        known = find_names(sample, choice.begin, MOST_CATEGORIES)
-    for name, what in known.items():
-        if what in (ROW_NUMBERS, IDS) and name not in settled:
-            reasons.setdefault(name, f"{what}, for --id")
-    named = [name for name, what in known.items() if what not in (ROW_NUMBERS, IDS)]
-    of_kinds = {*choice.categorical, *named} - {*choice.numeric}
-    if (
-        choice.decimal is None
-    ):  # the columns of text that tell decide for those that do not
-        texts = (
-            values for values in sample.columns if find_kind(values.type) is Kind.text
-        )
-        choice = replace(choice, decimal=_number_text.find_decimal(texts))
-    choice = replace(choice, categorical=of_kinds)
-    decisions = [
-        (
-            Decision(_leave_out(name, values, reasons[name], known))
-            if name in reasons
-            else _decide(name, values, choice)
-        )
-        for name, values in zip(names, sample.columns, strict=True)
-    ]
+        meanings = find_names(sample, choice.begin, MOST_CATEGORIES)
+    reasons = _find_reasons(names, meanings, choice)
+    categorical = {*choice.categorical}
+    for name, meaning in meanings.items():
+        if meaning not in (ROW_NUMBERS, IDS):
+            categorical.add(name)
+    # The columns of text that tell the decimal mark decide for those that do not.
+    texts = [array for array in sample.columns if find_kind(array.type) is Kind.text]
+    choice = replace(
+        choice,
+        categorical=categorical - {*choice.numeric},
+        decimal=choice.decimal or find_decimal(texts),
+    )
+    decisions = []
+    for name, values in zip(names, sample.columns, strict=True):
+        if name in reasons:
+            decision = _leave_out(name, values, reasons[name], meanings.get(name))
+        else:
+            decision = _decide(name, values, choice)
+        decisions.append(decision)
     return _leave_out_copies(decisions, sample)
 
 
-def _leave_out(name: str, values: pa.Array, reason: str, known: dict[str, str]) -> Fact:
-    """The fact about a column that is not looked at."""
-    what = known.get(name, str(find_kind(values.type)))
-    return Fact(
-        name, what, f"left out: {reason}", values.null_count, examples=_show(values)
-    )
+def _find_reasons(
+    names: list[str], meanings: dict[str, str], choice: ColumnChoice
+) -> dict[str, str]:
+    """Return why columns are not looked at; raise if one that is named is not there."""
+    beside: dict[str, str] = {}
+    if choice.id is not None:
+        beside[choice.id] = "the id"
+    if choice.label is not None:
+        beside[choice.label] = "the label"
+    chosen = [*(choice.columns or ()), *choice.categorical, *choice.numeric]
+    named = dict.fromkeys([*chosen, *choice.exclude, *beside])
+    if absent := [name for name in named if name not in names]:
+        raise TableError(
+            f"the table has no column {quote(absent)}; it has {quote(names)}."
+        )
+    reasons = {
+        name: f"{meaning}, for --id"
+        for name, meaning in meanings.items()
+        if meaning in (ROW_NUMBERS, IDS) and name not in chosen
+    }
+    if choice.columns is not None:
+        others = [name for name in names if name not in choice.columns]
+        reasons |= dict.fromkeys(others, "not among those asked for")
+    return reasons | dict.fromkeys(choice.exclude, "excluded") | beside
+
+
+def _leave_out(
+    name: str, values: pa.Array, reason: str, reads_as: str | None = None
+) -> Decision:
+    """Decide not to look at a column."""
+    reads_as = reads_as or str(find_kind(values.type))
+    becomes = f"left out: {reason}"
+    missing = values.null_count
+    return Decision(Fact(name, reads_as, becomes, missing, examples=_show(values)))
 
 
 def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide on a column by the type of its values."""
-    dtype, kind = values.type, find_kind(values.type)
+    kind = find_kind(values.type)
     if kind is Kind.other:
-        return Decision(Fact(name, "other values", f"left out: values of type {dtype}"))
+        becomes = f"left out: values of type {values.type}"
+        return Decision(Fact(name, "other values", becomes))
     if kind is Kind.text and _find_longest(values) > LONGEST_TEXT:
-        return Decision(
-            _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters", {})
-        )
+        return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
     if pc.all(values.is_null(nan_is_null=True)).as_py():
         return _decide_empty(name, values)
     if name in choice.categorical and kind is Kind.number:
@@ -149,21 +149,29 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
-    form: NumberText | Times | Durations | None = None
-    if pa.types.is_duration(dtype):
-        kind, form = Kind.number, Durations(is_text=False)
-    elif kind is Kind.time:
-        form = Times(dtype="timestamp", zone=getattr(dtype, "tz", None) or "")
-        if not pa.types.is_timestamp(dtype):
-            form = Times(dtype="date" if pa.types.is_date(dtype) else "time")
-    elif kind is Kind.integer and (
-        dates := _find_numeric_dates(values, "" if choice.begin is None else name)
-    ):
-        kind, form = Kind.time, dates
-    elif kind is Kind.integer and choice.decimal == ",":
-        # In another file of the same form, 1.234 is a whole number.
-        form = NumberText(",", places=0)
+    kind, form = _find_form(name, values, choice)
     return _decide_numbers(Column(name, kind, form=form), values, choice)
+
+
+def _find_form(
+    name: str, values: pa.Array, choice: ColumnChoice
+) -> tuple[Kind, Form | None]:
+    """Return the kind and the form of values that are no text."""
+    dtype = values.type
+    kind = find_kind(dtype)
+    if pa.types.is_duration(dtype):
+        return Kind.number, Durations(is_text=False)
+    if pa.types.is_timestamp(dtype):
+        return kind, Times(dtype="timestamp", zone=dtype.tz or "")
+    if kind is Kind.time:
+        return kind, Times(dtype="date" if pa.types.is_date(dtype) else "time")
+    if kind is Kind.integer:
+        dates = _find_numeric_dates(values, "" if choice.begin is None else name)
+        if dates is not None:
+            return Kind.time, dates
+        if choice.decimal == ",":  # in another file, 1.234 is a whole number
+            return kind, NumberText(",", places=0)
+    return kind, None
 
 
 def _find_longest(values: pa.Array) -> int:
@@ -184,18 +192,16 @@ def _require_whole(name: str, values: pa.Array) -> pa.Array:
 
 def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    if (truths := _number_text.decide_truth_text(values)) is not None:
+    if (truths := decide_truth_text(values)) is not None:
         return _decide_numbers(Column(name, Kind.boolean, form=truths), values, choice)
-    cells = _number_text.drop_missing(values).drop_null()
+    cells = drop_missing(values).drop_null()
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    if pc.any(
-        pc.match_substring_regex(cells.unique(), _number_text.LONG_NUMERAL)
-    ).as_py():
-        share = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
-        if share > 1 - MOST_MISREAD:
-            return _decide_words(values, words, "codes of digits")
+    has_codes = pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py()
+    share_of_digits = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
+    if has_codes and share_of_digits > 1 - MOST_MISREAD:
+        return _decide_words(values, words, "codes of digits")
     column, share, warning = read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
@@ -204,75 +210,79 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if column is None or share < FEWEST_READ or settled:
         return decision
     if choice.begin is not None and is_id(name):
-        return Decision(
-            replace(decision.fact, reads_as=IDS, becomes=f"left out: {IDS}, for --id")
-        )
+        becomes = f"left out: {IDS}, for --id"
+        return Decision(replace(decision.fact, reads_as=IDS, becomes=becomes))
     odd = cells.filter(pa.array(np.isnan(column.parse(cells))))
-    warning = (
-        f"holds {column.description} in {share:.0%} of its values, and {len(odd):,}"
-        f" others such as {_show(odd)[0]!r}: {REMEDY}"
-    )
-    reads_as, n = f"mostly {column.description}", len(odd)
     fact = replace(
-        decision.fact, reads_as=reads_as, becomes="refused", misread=n, warning=warning
+        decision.fact,
+        reads_as=f"mostly {column.description}",
+        becomes="refused",
+        misread=len(odd),
+        warning=(
+            f"holds {column.description} in {share:.0%} of its values, and"
+            f" {len(odd):,} others such as {_show(odd)[0]!r}: {choice.remedy}"
+        ),
+        refused=True,
     )
-    return Decision(replace(fact, refused=True))
+    return Decision(fact)
 
 
 def read_text(
-    name: str, text: pa.Array, choice: ColumnChoice
+    name: str, texts: pa.Array, choice: ColumnChoice
 ) -> tuple[Column | None, float, str]:
-    """Return the numbers or times that text reads as, for which share of it, and a warning."""
-    some = text.slice(0, ROWS_TO_DECIDE)
-    if pc.all(pc.match_substring_regex(text, r"^\d{8}$")).as_py() and (
-        dates := _find_numeric_dates(text.cast(pa.int64()))
-    ):
-        return Column(name, Kind.time, form=dates), 1.0, ""
-    if (durations := decide_durations(some)) is not None:
-        lasting = Column(name, Kind.number, form=durations)
-        return lasting, float(np.mean(~np.isnan(lasting.parse(text)))), ""
-    column, most, warning = None, 0.0, ""
-    if _number_text.looks_numeric(some) >= FEWEST_LOOKS:
-        form, warning = _number_text.decide_number_text(some, choice.decimal)
-        is_plain = form == NumberText(places=form.places)
-        kind = Kind.integer if form.places == 0 else Kind.number
-        column = Column(name, kind, form=None if is_plain else form)
-        present = column.clean(text).drop_null()
-        most = form.count(present) / max(1, len(present))
-    if most < 1 - MOST_MISREAD:
-        times, share, doubt = decide_times(some, choice.day_first)
-        if times is not None and share > max(most, FEWEST_LOOKS):
-            share = float(np.mean(~np.isnan(times.parse(text))))
-            return Column(name, Kind.time, form=times), share, doubt
-    return column, most, warning
+    """Return the numbers or times that text reads as, for which share, and a doubt."""
+    some = texts.slice(0, ROWS_TO_DECIDE)
+    if pc.all(pc.match_substring_regex(texts, r"^\d{8}$")).as_py():
+        dates = _find_numeric_dates(texts.cast(pa.int64()))
+        if dates is not None:
+            return Column(name, Kind.time, form=dates), 1.0, ""
+    durations = decide_durations(some)
+    if durations is not None:
+        column = Column(name, Kind.number, form=durations)
+        return column, _measure_read(durations, texts), ""
+    best: tuple[Column | None, float, str] = None, 0.0, ""
+    if measure_numeric(some) >= FEWEST_LOOKS:
+        numbers, doubt = decide_number_text(some, choice.decimal)
+        is_plain = numbers == NumberText(places=numbers.places)
+        kind = Kind.integer if numbers.places == 0 else Kind.number
+        column = Column(name, kind, form=None if is_plain else numbers)
+        best = column, _measure_read(numbers, texts), doubt
+    _, most, _ = best
+    if most >= 1 - MOST_MISREAD:
+        return best
+    times, share, doubt = decide_times(some, choice.day_first)
+    if times is None or share <= max(most, FEWEST_LOOKS):
+        return best
+    column = Column(name, Kind.time, form=times)
+    return column, _measure_read(times, texts), doubt
+
+
+def _measure_read(form: Form, texts: pa.Array) -> float:
+    """Return the share of texts that a form reads."""
+    return float(np.mean(~np.isnan(form.parse(texts))))
 
 
 def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
     """Return the form of dates such as 20260131 if all whole numbers are such.
 
-    A column may have a name that tells of dates such as 260131, or times such as 1430.
+    In a column with the name of a time, they may be such as 1430.
     """
     different = values.drop_null().unique()
-    least, most = (of.as_py() for of in pc.min_max(different).values())
-    formats = list_digit_formats(name)
-    if pc.sum(pc.greater_equal(different, 100)).as_py() < FEWEST_HUNDREDS:
-        formats = ()
-    if least >= 19_000_101 and most <= 21_001_231:
-        formats = ("%Y%m%d",)
-    for form in formats if len(different) >= FEWEST_DATES and least >= 0 else ():
-        times = limit_century(Times(form))
-        if not np.isnan(times.parse(different.cast(pa.string()))).any():
-            return times
-    return None
+    least, most = (bound.as_py() for bound in pc.min_max(different).values())
+    n_hundreds = pc.sum(pc.greater_equal(different, 100)).as_py()
+    if least >= FIRST_DATE and most <= LAST_DATE:
+        times = Times("%Y%m%d")
+    elif least >= 0 and n_hundreds >= FEWEST_HUNDREDS and is_clock(name):
+        times = Times("%H%M")
+    else:
+        return None
+    are_times = not np.isnan(times.parse(different.cast(pa.string()))).any()
+    return times if are_times and len(different) >= FEWEST_DATES else None
 
 
 def _decide_empty(name: str, values: pa.Array) -> Decision:
-    fact = Fact(
-        name,
-        "no value",
-        f"left out: no value in {len(values)} rows",
-        missing=len(values),
-    )
+    n_rows = len(values)
+    fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
     return Decision(fact, Restoration(name))
 
 
@@ -282,86 +292,62 @@ def _decide_numbers(
     """Decide on numbers, truth values, and dates and times."""
     try:
         numbers = column.parse(values)
-    except (
-        MisfitError
-    ):  # an infinite number, which `Columns.encode` reports with its row
+    except MisfitError:
+        # an infinite number, which `Columns.encode` reports with its row
         return Decision(Fact(column.name, column.description, "1 number"), column)
-    if is_time := column.kind is Kind.time:
-        origin, cycles = float(np.floor(np.nanmin(numbers))), find_cycles(numbers)
-        column = replace(column, origin=origin, cycles=cycles)
     is_missing = np.isnan(numbers)
-    if column.kind in (Kind.number, Kind.time) and pa.types.is_primitive(values.type):
-        column = replace(
-            column, whole=bool((numbers == np.rint(numbers))[~is_missing].all())
-        )
-    misread = column.find_misread(values, numbers)
     present = numbers[~is_missing]
-    some = values.slice(0, ROWS_TO_DECIDE).filter(
-        pa.array(~is_missing[:ROWS_TO_DECIDE])
-    )
-    examples, reads_as = _show(some), column.description
+    if column.kind is Kind.time:
+        origin, cycles = float(np.floor(present.min())), find_cycles(numbers)
+        column = replace(column, origin=origin, cycles=cycles)
+    if column.kind in (Kind.number, Kind.time) and pa.types.is_primitive(values.type):
+        column = replace(column, whole=bool((present == np.rint(present)).all()))
+    n_misread = len(column.find_misread(values, numbers))
+    is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
+    examples = _show(values.slice(0, ROWS_TO_DECIDE).filter(is_some))
+    reads_as = column.description
     if isinstance(column.form, Times) and column.form.format and examples:
         reads_as += f" such as {examples[0]}"
-    becomes = "1 number" if len(column.features) == 1 else _list_features(column)
     different = np.unique(present[:ROWS_TO_COUNT])
-    if (
-        column.kind is Kind.integer
-        and choice.begin is not None
-        and column.name not in choice.numeric
-    ):
-        if (
-            np.array_equal(different, np.arange(1, len(different) + 1))
-            and 3 <= len(different) <= 9
-        ):
-            becomes = (
-                f"1 number; if 1 to {len(different)} name kinds, say --categorical"
-            )
-        elif counts_seconds(column.name, present):
-            warning = (
-                "may hold seconds since 1970, and is read as numbers; write dates if it"
-                " does"
-            )
+    n = len(different)
+    becomes = _describe_features(column)
+    counts_up = np.array_equal(different, np.arange(1, n + 1))
+    is_named = choice.begin is not None and column.name not in choice.numeric
+    may_name = is_named and column.kind is Kind.integer
+    if may_name and counts_up and FEWEST_KINDS <= n <= MOST_KINDS:
+        becomes = f"1 number; if 1 to {n} name kinds, say --categorical"
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = (
             "holds whole numbers of 16 digits or more, which may be names; say"
             " --exclude"
         )
-    elif sentinel := _describe_sentinel(column, values, numbers):
-        warning = "; ".join(filter(None, [warning, sentinel]))
+    else:
+        warning = _join(warning, _describe_sentinel(column, values, numbers))
+    n_missing = len(numbers) - len(present) - n_misread
     fact = Fact(
-        column.name,
-        reads_as,
-        becomes,
-        int(is_missing.sum()) - len(misread),
-        len(misread),
-        len(different),
-        examples,
-        warning,
+        column.name, reads_as, becomes, n_missing, n_misread, n, examples, warning
     )
-    decision = Decision(fact, column)
     if present.min() == present.max():  # in single precision
         same = values.filter(pa.array(~is_missing))
         if len(same.unique()) == 1:
-            decision = _leave_out_constant(fact, same)
-    if is_time and choice.dates == "off":
+            return _leave_out_constant(fact, same)
+    if column.kind is Kind.time and choice.dates == "off":
         becomes = "left out: a date or time, with --dates off"
-        decision = Decision(replace(decision.fact, becomes=becomes))
-    return decision
+        return Decision(replace(fact, becomes=becomes))
+    return Decision(fact, column)
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
-    """Describe a value, such as -99, far from all others: it may stand for a missing one; or ""."""
-    present = np.sort(numbers[~np.isnan(numbers)])
-    if column.kind is Kind.boolean or present[0] == present[-1]:
+    """Describe a value that may stand for a missing one, such as -99; or return ""."""
+    present = numbers[~np.isnan(numbers)].astype(np.float64)
+    different, counts = np.unique(present, return_counts=True)
+    if column.kind is Kind.boolean or len(different) < 2:
         return ""
-    for mark in (present[0], present[-1]):
-        others = present[present != mark]
-        number, least, most = float(mark), float(others[0]), float(others[-1])
-        times = len(present) - len(others)
-        is_far = min(abs(number - least), abs(number - most)) >= max(
-            most - least, SMALLEST_GAP
-        )
-        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column.kind, number):
+    for place, others in ((0, different[1:]), (-1, different[:-1])):
+        mark, times = different[place], counts[place]
+        spread = others[-1] - others[0]
+        is_far = np.abs(others - mark).min() >= max(spread, SMALLEST_GAP)
+        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column.kind, mark):
             text = format_cell(values, int(np.flatnonzero(numbers == mark)[0]))
             return (
                 f"holds {text!r} in {times:,} of {len(present):,} rows, far from its"
@@ -383,67 +369,62 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     present = cells.drop_null()
     if not len(present):
         return _decide_empty(column.name, values)
-    counts, n_rows, what = count_values(present), len(present), reads_as or "categories"
-    fact = Fact(column.name, what, "", cells.null_count, 0, len(counts), _show(present))
-    n, words = len(counts), _merge_cases(counts)
-    if len(words) < n:
+    spellings = count_values(present)
+    counts = _merge_cases(spellings)
+    n, n_rows = len(counts), len(present)
+    warning = ""
+    if n < len(spellings):
         warning = (
-            f"has {n} spellings of {len(words)} categories, merged whatever their case"
+            f"has {len(spellings)} spellings of {n} categories, merged whatever their"
+            " case"
         )
-        fact, counts = replace(fact, warning=warning), words
-    if len(counts) == 1:
+    fact = Fact(
+        column.name,
+        reads_as or "categories",
+        "",
+        missing=cells.null_count,
+        distinct=len(spellings),
+        examples=_show(present),
+        warning=warning,
+    )
+    if n == 1:
         return _leave_out_constant(fact, present)
-    least = RAREST * n_rows if len(counts) > MOST_CATEGORIES else 0
-    common = [text for text, times in counts.items() if times >= least]
-    common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
-    other = len(common) < len(counts)
-    all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
-    some, looks = present.slice(0, ROWS_TO_DECIDE), 0.0
+    least = RAREST * n_rows if n > MOST_CATEGORIES else 0
+    common = [text for text in counts if counts[text] >= least]
+    common.sort(key=lambda text: (-counts[text], text))
+    common = common[:MOST_CATEGORIES]
+    has_other = len(common) < n
+    looks = 0.0
     if not reads_as:
-        looks = _number_text.looks_numeric(some)
-        if other and not all_differ:
-            looks = max(looks, _number_text.count_digits(some))
-    reason = warning = ""
-    if all_differ:
-        reason = (
-            f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
-        )
+        looks = measure_numeric(present.slice(0, ROWS_TO_DECIDE))
+    reason = ""
+    if n > max(2, ALL_DIFFERENT * n_rows):
+        reason = f"text of which nearly every value differs, {n} in {n_rows} rows"
     elif not common:
-        reason = f"text of {len(counts)} categories, all of which are rare"
-    elif other and looks > MOST_NUMERIC:
+        reason = f"text of {n} categories, all of which are rare"
+    elif has_other and looks > MOST_NUMERIC:
         reason = "text that looks like numbers, of too many kinds for categories"
-    if (
-        not reads_as
-        and pc.mean(pc.match_substring_regex(some, FEET)).as_py() > FEWEST_READ
-    ):
-        warning = (
-            "seems to hold feet and inches, which are no numbers so; write inches alone"
-        )
-        fact = replace(fact, warning=warning)
-    if reason and looks > MOST_NUMERIC:
-        warning = (
-            f"looks like numbers in {looks:.0%} of its values, but not of one kind,"
-            " and is "
-        )
-        warning += "left out; say --categorical for the column if it names kinds"
     if reason:
+        warning = ""
+        if looks > MOST_NUMERIC:
+            warning = (
+                f"looks like numbers in {looks:.0%} of its values, but not of one kind,"
+                " and is left out; say --categorical for the column if it names kinds"
+            )
         becomes, what = f"left out: {reason}", reads_as or "text"
         return Decision(replace(fact, reads_as=what, becomes=becomes, warning=warning))
-    column = replace(column, categories=tuple(sorted(common)), other=other)
-    becomes = _list_features(column)
-    if other:
+    column = replace(column, categories=tuple(sorted(common)), other=has_other)
+    becomes = _describe_features(column)
+    if has_other:
         share = 1 - sum(counts[text] for text in common) / n_rows
         becomes += f"; {OTHER} holds {share:.0%} of the values"
         if share > MOST_OTHER:
-            warning = (
-                f"has {len(counts):,} kinds of values, {len(common)} of which have a"
-                f" number of their own; the others, {share:.0%} of the values, count"
-                " as one"
+            rare = (
+                f"has {n:,} kinds of values, {len(common)} of which have a number of"
+                f" their own; the others, {share:.0%} of the values, count as one"
             )
-            fact = replace(
-                fact, warning="; ".join(filter(None, [fact.warning, warning]))
-            )
-    return Decision(replace(fact, becomes=becomes), column)
+            warning = _join(warning, rare)
+    return Decision(replace(fact, becomes=becomes, warning=warning), column)
 
 
 def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
@@ -456,18 +437,14 @@ def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
 
 def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     value = get_value(present, 0)
-    becomes = f"left out: always {format_value(value)!r}"
+    shown = repr(format_value(value))
+    fact = replace(fact, becomes=f"left out: always {shown}", distinct=1)
     if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
-        warning = (
-            f"is {format_value(value)!r} or missing; write what it is where it is"
-            " missing"
-        )
+        warning = f"is {shown} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
-    restored = Restoration(
-        fact.name, value=plain, is_date=pa.types.is_date(present.type)
-    )
-    return Decision(replace(fact, becomes=becomes, distinct=1), restored)
+    is_date = pa.types.is_date(present.type)
+    return Decision(fact, Restoration(fact.name, value=plain, is_date=is_date))
 
 
 def _leave_out_copies(
@@ -477,25 +454,31 @@ def _leave_out_copies(
     if sample.num_rows < FEWEST_ROWS_OF_COPIES:
         return decisions
     begin = sample.slice(0, FEWEST_ROWS_OF_COPIES)
-    alike: dict[object, list[int]] = {}  # the columns that begin with the same values
+    alike: dict[object, list[str]] = {}  # the columns that begin with the same values
+    different = []
     for index, decision in enumerate(decisions):
-        if not isinstance(decision.column, Column):
-            continue
-        values = sample.column(index)
-        others = alike.setdefault((values.type, str(begin.column(index))), [])
-        original = next(
-            (other for other in others if sample.column(other).equals(values)), None
-        )
-        if original is None:
-            others.append(index)
-        else:
-            name = sample.schema.names[original]
-            fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
-            decisions[index] = Decision(fact, Restoration(fact.name, copy_of=name))
-    return decisions
+        name, values = decision.fact.name, sample.column(index)
+        if isinstance(decision.column, Column):
+            others = alike.setdefault((values.type, str(begin.column(index))), [])
+            copied = [other for other in others if sample.column(other).equals(values)]
+            if copied:
+                becomes = f"left out: the same as {copied[0]!r}"
+                fact = replace(decision.fact, becomes=becomes)
+                decision = Decision(fact, Restoration(name, copy_of=copied[0]))
+            else:
+                others.append(name)
+        different.append(decision)
+    return different
 
 
-def _list_features(column: Column) -> str:
+def _join(*warnings: str) -> str:
+    return "; ".join(filter(None, warnings))
+
+
+def _describe_features(column: Column) -> str:
+    """Return how many numbers a column becomes, and which."""
+    if len(column.features) == 1 and column.kind is not Kind.text:
+        return "1 number"
     names = [feature[len(column.name) + 1 :] for feature in column.features]
     return f"{len(names)} numbers: {list_some(names, 4)}"
 
@@ -503,7 +486,5 @@ def _list_features(column: Column) -> str:
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
     some = values.slice(0, 100).drop_null()
-    shown = dict.fromkeys(
-        format_value(get_value(some, row)) for row in range(len(some))
-    )
-    return tuple(shown)[:EXAMPLES]
+    shown = [format_value(get_value(some, row)) for row in range(len(some))]
+    return tuple(dict.fromkeys(shown))[:EXAMPLES]

@@ -3,29 +3,27 @@
 import re
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from keras_tied._types import Array
 from keras_tied.columns._kinds import Kind, find_kind
 
 ROW_NUMBERS, IDS = "row numbers", "ids"
 FEWEST_ROWS = 8  # fewer can be counted by chance
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_IDS = frozenset(
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+ID_WORDS = frozenset(
     "gid id identifier ids pid uid uuid household participant patient patnr person"
     " respondent subj subject".split()
 )
-_THINGS = (
+THINGS = (
     "acc account case child choice city class client county cust customer dist district"
     " emp fam family firm game hh horse house household item mov movie obs order part"
     " participant pat patient person plot prod product rec record resp respondent row"
     " sch school sid store student study subj subject teacher town trans transaction"
     " unit user"
 )
-_ID = re.compile(
-    rf"(?i)(?:.*[^a-z])?(?:{'|'.join(_THINGS.split())})ids?|id(?:case|code|no|nr|num)"
+ID = re.compile(
+    rf"(?i)(?:.*[^a-z])?(?:{'|'.join(THINGS.split())})ids?|id(?:case|code|no|nr|num)"
 )
-_KINDS = frozenset(
+KINDS = frozenset(
     "batch block brand breed category cell centre center class clinic cluster code"
     " color colour country county department dept distcod district ethnic ethnicity"
     " farm firm gender genotype group herd hospital industry kind language machine"
@@ -34,14 +32,10 @@ _KINDS = frozenset(
     " strain strata stratum style tract treat treatment trt type variety zip zipcode"
     " zone".split()
 )
-_MOMENTS = frozenset(
-    "at created date epoch modified stamp time timestamp ts updated".split()
-)
-_DIGITS = {"date": ("%y%m%d", "%m%d%y"), "time": ("%H%M",)}
-_ROW_NAME = re.compile(
+ROW_NAME = re.compile(
     r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index)"
 )
-_GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
+GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
     "a age ages congress count counts day days distance dose doses epoch epochs"
     " generation generations hour hours iteration iterations lag lags level levels"
     " minute minutes month months n period periods place position quarter quarters rank"
@@ -61,61 +55,55 @@ def find_names(
     """
     names = {}
     for name, values in zip(sample.schema.names, sample.columns, strict=True):
-        kind, words = find_kind(values.type), _split(name)
-        names_rows = _ROW_NAME.fullmatch(name) is not None and not values.null_count
-        if kind not in (Kind.integer, Kind.number):
-            continue
-        if names_rows and len(values.unique()) == len(values):
-            names[name] = ROW_NUMBERS
-        elif kind is Kind.number:
-            continue
-        elif _GROWING.isdisjoint(words) and _counts_rows(begin.column(name)):
-            names[name] = ROW_NUMBERS
-        elif is_id(name):
-            names[name] = IDS
-        elif words[-1] in _KINDS:
-            different = values.unique().drop_null()
-            if len(different) > most:
-                names[name] = IDS
-            elif different.to_pylist() not in ([0, 1], [1, 0]):
-                names[name] = "categories"
+        meaning = _find_meaning(name, values, begin.column(name), most)
+        if meaning is not None:
+            names[name] = meaning
     return names
 
 
-def list_digit_formats(name: str) -> tuple[str, ...]:
-    """How whole numbers may write a date or time that the name of their column tells of."""
+def _find_meaning(
+    name: str, values: pa.Array, begin: pa.Array, most: int
+) -> str | None:
+    """What the numbers of a column are, or None if they are quantities."""
+    kind = find_kind(values.type)
+    if kind not in (Kind.integer, Kind.number):
+        return None
+    if ROW_NAME.fullmatch(name) and len(values.drop_null().unique()) == len(values):
+        return ROW_NUMBERS
+    if kind is Kind.number:
+        return None
     words = _split(name)
-    return tuple(
-        form for word, forms in _DIGITS.items() if word in words for form in forms
-    )
-
-
-def counts_seconds(name: str, numbers: Array) -> bool:
-    """Whether whole numbers may be seconds, or thousandths, since 1970, by their column's name."""
-    least, most = numbers.min(), numbers.max()
-    in_range = any(5e8 * unit <= least <= most < 2.2e9 * unit for unit in (1, 1000))
-    return in_range and not _MOMENTS.isdisjoint(_split(name))
+    if GROWING.isdisjoint(words) and _counts_rows(begin):
+        return ROW_NUMBERS
+    if is_id(name):
+        return IDS
+    if words[-1] not in KINDS:
+        return None
+    different = values.drop_null().unique().to_pylist()
+    if len(different) > most:
+        return IDS
+    return None if sorted(different) == [0, 1] else "categories"
 
 
 def is_id(name: str) -> bool:
     """Whether a name is one of ids."""
-    return _split(name)[-1] in _IDS or _ID.fullmatch(name) is not None
+    return _split(name)[-1] in ID_WORDS or ID.fullmatch(name) is not None
+
+
+def is_clock(name: str) -> bool:
+    """Whether whole numbers of a column of this name may write 1430 for half past two."""
+    return "time" in _split(name)
 
 
 def _split(name: str) -> list[str]:
     """The words of a name, in lower case; one at least."""
-    return [word.lower() for word in _WORD.findall(name)] or [""]
+    return [word.lower() for word in WORD.findall(name)] or [""]
 
 
 def _counts_rows(values: pa.Array) -> bool:
     """Whether the first values of a column are the numbers of their rows."""
-    if (
-        len(values) < FEWEST_ROWS
-        or values.null_count
-        or values[0].as_py() not in (0, 1)
-    ):
+    first = values[0].as_py() if len(values) >= FEWEST_ROWS else None
+    if first not in (0, 1):
         return False
-    least, most = pc.min_max(
-        pc.pairwise_diff(values.cast(pa.int64(), safe=False))
-    ).values()
-    return bool(least.as_py() == most.as_py() == 1)
+    counted = pa.array(range(first, first + len(values)))
+    return bool(values.cast(pa.int64(), safe=False).equals(counted))

@@ -1,6 +1,6 @@
 """Dates and times, as text or not, as days and as parts of cycles."""
 
-from collections import Counter
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
@@ -10,74 +10,64 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
+from keras_tied.columns._kinds import count_values, to_floats
 
 SECONDS = 86_400
 CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
-Cycle: TypeAlias = Literal[
-    "hour", "weekday", "month"
-]  # a part of a time that comes again
-
-_DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
-_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
-_OTHERS = (
-    *(
-        "%Y-%m-%d",
-        "%Y/%m/%d",
-        "%Y.%m.%d",
-        "%d %b %Y",
-        "%d-%b-%Y",
-        "%d-%b-%y",
-        "%d %b %y",
-    ),
-    *(
-        "%d. %b %Y",
-        "%d/%b/%Y",
-        "%b %d, %Y",
-        "%b %d %Y",
-        "%b-%d-%Y",
-        "%a, %d %b %Y",
-        "%a %b %d %Y",
-        "%Y%m%d",
-    ),
-)
-_FORMAT = r"^(?:%[YmdybBaHMSIpq]|[-/.:, TQ]){0,32}\Z"
 YEARS_AHEAD = 5  # that a date of two digits may lie in the future
-_TEXTS_TO_TRY, _FEW_TEXTS = 200, 20
-_YEAR_1000 = -354_286
-_NEVER = 3e6
-_YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
-_QUARTERS = ("%Y Q%q", "%YQ%q", "%Y-Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
-_MONTHS = (
-    *(
-        "%Y-%m",
-        "%Y/%m",
-        "%m/%Y",
-        "%b %Y",
-        "%b-%Y",
-        "%b-%y",
-        "%Y %b",
-        "%Y-%b",
-        "%Y:%m",
-        "%m/%y",
-    ),
-    *_QUARTERS,
+NEVER = 3e6
+YEAR_1000 = -354_286
+YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
+TEXTS_TO_TRY, FEW_TEXTS = 200, 20
+
+Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part that comes again
+
+DAY_FIRST = "%d/%m/%Y,%d-%m-%Y,%d.%m.%Y,%d/%m/%y,%d-%m-%y,%d.%m.%y".split(",")
+MONTH_FIRST = "%m/%d/%Y,%m-%d-%Y,%m.%d.%Y,%m/%d/%y,%m-%d-%y,%m.%d.%y".split(",")
+OTHER_DATES = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%b-%d-%Y",
+    "%Y%m%d",
 )
-_CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-_DIGIT_CLOCK = "%H%M"
-_JOINED = [(between, clock) for between in ("T", " ", ", ", ":") for clock in _CLOCKS]
-_LOOK = (
-    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T"
-    r" :].*)?$|^\d{8}$|"
-    r"^\d{4}[-/:]\d\d?$|^\d{1,2}/(?:\d\d){1,2}$|^\w{3,9}[- ]\d{2,4}$|^\d{4}[-"
-    r" ]\w{3,9}$|"
-    r"^\d{4}[- ]?Q[1-4]$|^Q[1-4][-/ ]\d{4}$|"
-    r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
+MONTHS = (
+    "%Y-%m",
+    "%Y/%m",
+    "%m/%Y",
+    "%b %Y",
+    "%b-%Y",
+    "%b-%y",
+    "%Y %b",
+    "%m/%y",
+    "%Y Q%q",
+    "%YQ%q",
 )
-_TAIL = (
+CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+DIGIT_CLOCK = "%H%M"
+JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
+FORMAT = r"^(?:%[YmdybBHMSIpq]|[-/.:, TQ]){0,32}\Z"
+LOOK = "|".join(  # what looks like a time
+    (
+        r"^\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T :].*)?$",
+        r"^\d{8}$",
+        r"^\d{4}[-/]\d\d?$",
+        r"^\d{1,2}/(?:\d\d){1,2}$",
+        r"^\w{3,9}[- ]\d{2,4}$",
+        r"^\d{4} \w{3,9}$",
+        r"^\d{4} ?Q[1-4]$",
+        r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$",
+    )
+)
+TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
 )
-_OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
+OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
 class Times(
@@ -89,39 +79,34 @@ class Times(
 ):
     """Dates and times of one form."""
 
-    # how the text is written, as for `strftime`; empty if they are not text
-    format: Annotated[str, msgspec.Meta(pattern=_FORMAT)] = ""
+    # how the text is written, as for `strftime`, with `%q` for a quarter; empty if they
+    # are not text
+    format: Annotated[str, msgspec.Meta(pattern=FORMAT)] = ""
     # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
     dtype: Literal["", "date", "timestamp", "time"] = ""
-    zone: str = (
-        ""  # the time zone that is written after the text, or that of the timestamps
-    )
+    # the zone that is written after the text, or that of the timestamps
+    zone: str = ""
     places: Literal[0, 3, 6] = 0  # decimals of the seconds in the text
-    padded: bool = (
-        True  # whether days, months and hours below 10 are written with a zero
-    )
-    latest: float = (
-        _NEVER  # from this day on, since 1970, two digits are of a century before
-    )
+    padded: bool = True  # whether numbers below 10 are written with a zero
+    # from this day on, since 1970, two digits are of a century before
+    latest: float = NEVER
 
     def __post_init__(self) -> None:
-        self.format_days(np.zeros(1))  # raises for a zone that is none
+        self.write(np.zeros(1))  # raises for a zone that is none
 
     @property
     def description(self) -> str:
         """What they are, for people."""
-        if not self.format:
-            return {"date": "dates", "time": "times of day"}.get(
-                self.dtype, "dates and times"
-            )
         if self.is_clock:
             return "times of day"
-        return "dates and times" if ":%M" in self.format else "dates"
+        if self.dtype == "date" or (self.format and ":%M" not in self.format):
+            return "dates"
+        return "dates and times"
 
     @property
     def is_clock(self) -> bool:
-        """Whether the text is a time of day."""
-        return self.format in (*_CLOCKS, _DIGIT_CLOCK)
+        """Whether they are times of day."""
+        return self.dtype == "time" or self.format in (*CLOCKS, DIGIT_CLOCK)
 
     @property
     def offset(self) -> float:
@@ -134,58 +119,57 @@ class Times(
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
-        if pa.types.is_temporal(values.type):
-            is_clock, zone = (
-                pa.types.is_time(values.type),
-                getattr(values.type, "tz", None),
-            )
+        dtype = values.type
+        if pa.types.is_temporal(dtype):
+            is_clock = pa.types.is_time(dtype)
+            zone = getattr(dtype, "tz", None)
             unit = pa.time64("us") if is_clock else pa.timestamp("us", zone)
-            return _to_floats(values.cast(unit, safe=False).cast(pa.int64())) / (
-                SECONDS * 1e6
-            )
-        if "%" in self.format and not set(self.format) & set(
-            "-/.:, bB"
-        ):  # digits, as 905 for 0905
+            ticks = values.cast(unit, safe=False).cast(pa.int64())
+            return to_floats(ticks) / (SECONDS * 1e6)
+        if re.fullmatch("(?:%.)+", self.format):  # digits, as 905 for 0905
             values = pc.utf8_lpad(values, len(self.format), "0")
         extra: Array | float = 0.0
         if self.zone or self.places:
-            extra = _parse_tail(pc.extract_regex(values, _TAIL))
-            values = pc.replace_substring_regex(values, _TAIL, r"\1")
-        days: Array = _parse_text(values, self.format) + extra
+            extra = _parse_tail(pc.extract_regex(values, TAIL))
+            values = pc.replace_substring_regex(values, TAIL, r"\1")
+        days = _parse_text(values, self.format) + extra
         return np.where(days >= self.latest, days - CENTURY, days)
 
-    def format_days(self, days: Array) -> pa.Array:
-        """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
+    def write(self, days: Array) -> pa.Array:
+        """Return days since 1970, (n,) with NaN for a missing one, as in the table."""
         is_missing = np.isnan(days)
         local = np.where(is_missing, 0.0, days.astype(np.float64)) + self.offset
-        local = np.clip(local, *_YEARS_1_TO_9999)
+        local = np.clip(local, *YEARS_1_TO_9999)
         if self.dtype == "date":
-            return pa.array(np.rint(local).astype(np.int32), mask=is_missing).cast(
-                pa.date32()
-            )
-        if self.dtype == "time" or self.is_clock:
+            dates = pa.array(np.rint(local).astype(np.int32), mask=is_missing)
+            return dates.cast(pa.date32())
+        if self.is_clock:
             local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
-        if self.dtype:
-            # Single precision holds no more than hundredths of a second.
-            hundredths = np.rint(local * SECONDS * 100).astype(np.int64)
-            is_date = self.dtype == "timestamp"
-            dtype = (
-                pa.timestamp("us", self.zone or None) if is_date else pa.time64("us")
-            )
-            return pa.array(hundredths * 10_000, mask=is_missing).cast(dtype)
-        step = 10**self.places if "%S" in self.format else 1 / 60
-        step = step if "%M" in self.format else 1 / SECONDS
-        ticks = np.rint(local * SECONDS * step) / step
+        seconds = local * SECONDS
+        if not self.dtype:
+            return self._write_text(seconds, is_missing)
+        # Single precision holds no more than hundredths of a second.
+        ticks = np.rint(seconds * 100).astype(np.int64) * 10_000
+        is_time = self.dtype == "time"
+        dtype = pa.time64("us") if is_time else pa.timestamp("us", self.zone or None)
+        return pa.array(ticks, mask=is_missing).cast(dtype)
+
+    def _write_text(self, seconds: Array, is_missing: Array) -> pa.Array:
+        """Return seconds since 1970, in the zone of the text, as text."""
+        shortest: float = SECONDS  # what the text tells apart
+        if "%M" in self.format:
+            shortest = 60
+        if "%S" in self.format:
+            shortest = 10.0**-self.places
+        rounded = np.rint(seconds / shortest) * shortest
+        ticks = np.rint(rounded * 10**self.places).astype(np.int64)
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
-        times = pa.array((ticks * 10**self.places).astype(np.int64), mask=is_missing)
-        texts = pc.strftime(
-            times.cast(pa.timestamp(unit)), format=self.format.replace("%q", "%m")
-        )
+        times = pa.array(ticks, mask=is_missing).cast(pa.timestamp(unit))
+        texts = pc.strftime(times, format=self.format.replace("%q", "%m"))
         if "%q" in self.format:
-            for month in range(1, 13):
-                texts = pc.replace_substring(
-                    texts, f"Q{month:02}", f"Q{(month + 2) // 3}"
-                )
+            for quarter in range(1, 5):
+                month = 3 * quarter - 2
+                texts = pc.replace_substring(texts, f"Q{month:02}", f"Q{quarter}")
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -194,7 +178,8 @@ class Times(
 def find_cycles(days: Array) -> tuple[Cycle, ...]:
     """Return the cycles of which a column of times sees more than one part."""
     present = days[~np.isnan(days)]
-    phases, dates = _find_phases(present), np.floor(present).astype("datetime64[D]")
+    dates = np.floor(present).astype("datetime64[D]")
+    phases = _find_phases(present)
     phases["hour"] = np.round(phases["hour"] * 24.0, 4)
     if (dates == dates.astype("datetime64[M]")).all():  # the first of each month
         del phases["weekday"]
@@ -203,12 +188,12 @@ def find_cycles(days: Array) -> tuple[Cycle, ...]:
 
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
+    waves: list[Array] = []
     phases = _find_phases(days) if cycles else {}
-    return [
-        wave(2.0 * np.pi * phases[cycle])
-        for cycle in cycles
-        for wave in (np.sin, np.cos)
-    ]
+    for cycle in cycles:
+        angle = 2.0 * np.pi * phases[cycle]
+        waves += [np.sin(angle), np.cos(angle)]
+    return waves
 
 
 def _find_phases(days: Array) -> dict[Cycle, Array]:
@@ -237,67 +222,78 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
 def decide_times(
     texts: pa.Array, day_first: bool | None
 ) -> tuple[Times | None, float, str]:
-    """Return the form of times among texts, with days first or not if in doubt; share, doubt."""
-    looks = (
-        pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py()
-        or 0.0
-    )
-    if looks < 0.5:
+    """Return the form of times among texts, the share that it reads, and a doubt.
+
+    `day_first` is the order of day and month where they do not tell.
+    """
+    is_alike = pc.match_substring_regex(texts, LOOK)
+    if (pc.mean(is_alike).as_py() or 0.0) < 0.5:
         return None, 0.0, ""
-    tail = pc.extract_regex(texts, _TAIL)
-    zones = Counter(filter(None, pc.struct_field(tail, "zone").to_pylist()))
-    zone = zones.most_common(1)[0][0] if zones else ""
-    fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
-    places: Literal[0, 3, 6] = 0 if not fractions else 3 if fractions <= 3 else 6
-    some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
-    few = some.slice(0, _FEW_TEXTS)
-    has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
-    if (first := day_first) is None:
-        first = not pc.any(pc.match_substring(some, "/")).as_py()
-    orders = (_DAY_FIRST, _MONTH_FIRST) if first else (_MONTH_FIRST, _DAY_FIRST)
-    best, most, shares = "", 0.0, [0.0, 0.0, 0.0]
-    for order, dates in enumerate((_OTHERS, *orders)):
+    some = pc.replace_substring_regex(texts.slice(0, TEXTS_TO_TRY), TAIL, r"\1")
+    has_clock = _any_match(some, ":")
+    first = not _any_match(some, "/") if day_first is None else day_first
+    found = []
+    orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
+    for dates in (OTHER_DATES, *orders):
         formats = list(dates)
         if has_clock:
-            formats = [
-                f"{date}{between}{clock}"
-                for date in dates
-                for between, clock in _JOINED
-            ]
-        if not order:
-            formats += (*_CLOCKS, *_MONTHS) if has_clock else _MONTHS
-        for form in formats:
-            if np.isnan(_parse_text(few, form)).all():
-                continue
-            share = float(np.mean(~np.isnan(_parse_text(some, form))))
-            shares[order] = max(shares[order], share)
-            if share > most:
-                best, most = form, share
-            if share == 1.0:
-                break
+            formats = [date + clock for date in dates for clock in JOINED]
+        if dates is OTHER_DATES:
+            formats += [*CLOCKS, *MONTHS] if has_clock else MONTHS
+        found.append(_find_format(formats, some))
+    best, most = max(found, key=lambda pair: pair[1])
     if not best:
         return None, 0.0, ""
+    shares = [share for _, share in found]
+    example = repr(texts[0].as_py())
     doubt = ""
-    if day_first is None and shares[0] < shares[1] == shares[2] == most:
+    if day_first is None and shares[0] < shares[1] == shares[2]:
         doubt = (
-            f"holds {texts[0].as_py()!r}, of which day and month are not clear; say"
-            " --dates dmy or --dates mdy"
+            f"holds {example}, of which day and month are not clear; say --dates dmy or"
+            " --dates mdy"
         )
     if best == "%m/%y":
-        doubt = (
-            f"holds {texts[0].as_py()!r}, which is read as a month; else say"
-            " --categorical"
-        )
-    if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
+        doubt = f"holds {example}, which is read as a month; else say --categorical"
+    if _any_match(some, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
-    short = pc.any(
-        pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")
-    ).as_py()
-    return limit_century(Times(best, "", zone, places, not short)), most, doubt
+    is_short = _any_match(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")
+    zone, places = _decide_tail(texts)
+    return limit_century(Times(best, "", zone, places, not is_short)), most, doubt
+
+
+def _any_match(texts: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
+
+
+def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
+    """Return the format that reads the largest share of texts, and this share."""
+    few = texts.slice(0, FEW_TEXTS)
+    best, most = "", 0.0
+    for form in formats:
+        if np.isnan(_parse_text(few, form)).all():
+            continue
+        share = float(np.mean(~np.isnan(_parse_text(texts, form))))
+        if share > most:
+            best, most = form, share
+        if share == 1.0:
+            break
+    return best, most
+
+
+def _decide_tail(texts: pa.Array) -> tuple[str, Literal[0, 3, 6]]:
+    """Return the zone of most texts, and the decimals of their seconds."""
+    tail = pc.extract_regex(texts, TAIL)
+    zones = count_values(pc.struct_field(tail, "zone").drop_null())
+    zones.pop("", None)
+    zone = max(zones, key=zones.__getitem__, default="")
+    digits = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
+    if digits > 3:
+        return zone, 6
+    return zone, 3 if digits else 0
 
 
 def limit_century(times: Times) -> Times:
-    """Read years of two digits as of the last century where they are in the future else."""
+    """Read years of two digits as of the last century where they are far ahead else."""
     if "%y" not in times.format:
         return times
     soon = np.datetime64("today", "D").astype(int) + YEARS_AHEAD * 365.25
@@ -306,45 +302,42 @@ def limit_century(times: Times) -> Times:
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of a time of day the part of a day that is over."""
-    if is_quarter := "%q" in form:
+    if "%q" in form:
         for quarter in range(1, 5):
-            texts = pc.replace_substring(texts, f"Q{quarter}", f"Q{3 * quarter - 2:02}")
-    if is_quarter or form in _MONTHS:
+            month = 3 * quarter - 2
+            texts = pc.replace_substring(texts, f"Q{quarter}", f"Q{month:02}")
+        form = form.replace("%q", "%m")
+    if "%d" not in form and re.search("%[mbB]", form):
         texts = pc.binary_join_element_wise("01", texts, " ")
-        form = f"%d {form.replace('%q', '%m')}"
+        form = f"%d {form}"
     times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
-    days = _to_floats(times.cast(pa.int64())) / SECONDS
-    if not set("pbB") & set(form):
+    days = to_floats(times.cast(pa.int64())) / SECONDS
+    is_sound = days > YEAR_1000  # 26 is no year of four digits
+    if not re.search("%[pbB]", form):
         # The 30th of February is parsed as the 2nd of March.
-        short, again = (
-            pc.replace_substring_regex(of, r"\b0(\d)", r"\1")
-            for of in (texts, pc.strftime(times, format=form))
+        again = pc.strftime(times, format=form)
+        short, short_again = (
+            pc.replace_substring_regex(text, r"\b0(\d)", r"\1")
+            for text in (texts, again)
         )
-        days = np.where(
-            np.asarray(pc.equal(short, again).fill_null(False)), days, np.nan
-        )
+        is_sound &= np.asarray(pc.equal(short, short_again).fill_null(False))
     if "%y" in form and len(form) > 6:  # a version such as 1.2.3 is no date
-        two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
-        days = np.where(np.asarray(two.fill_null(False)), days, np.nan)
-    days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
-    return days % 1.0 if form in (*_CLOCKS, _DIGIT_CLOCK) else days
+        has_year = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
+        is_sound &= np.asarray(has_year.fill_null(False))
+    days = np.where(is_sound, days, np.nan)
+    return days % 1.0 if form in (*CLOCKS, DIGIT_CLOCK) else days
 
 
 def _parse_tail(tail: pa.Array) -> Array:
     """Return the days that fractions of seconds and zones add."""
-    fraction = pc.binary_join_element_wise(
-        "0.", pc.struct_field(tail, "fraction"), "0", ""
-    )
-    zone = pc.extract_regex(pc.struct_field(tail, "zone"), _OFFSET)
-    texts = [fraction, pc.struct_field(zone, "hours"), pc.struct_field(zone, "minutes")]
-    seconds, hours, minutes = (
-        np.nan_to_num(_to_floats(pc.cast(of, pa.float64()))) for of in texts
+    fraction = pc.struct_field(tail, "fraction")
+    fraction = pc.binary_join_element_wise("0.", fraction, "0", "")
+    zone = pc.extract_regex(pc.struct_field(tail, "zone"), OFFSET)
+    hours, minutes = (
+        np.nan_to_num(to_floats(pc.struct_field(zone, part)))
+        for part in ("hours", "minutes")
     )
     is_minus = pc.equal(pc.struct_field(zone, "sign"), "-").fill_null(False)
-    sign = np.where(is_minus, -1.0, 1.0)
-    days: Array = (seconds - sign * (hours * 3600 + minutes * 60)) / SECONDS
+    ahead = np.where(is_minus, -1.0, 1.0) * (hours * 3600 + minutes * 60)
+    days: Array = (np.nan_to_num(to_floats(fraction)) - ahead) / SECONDS
     return days
-
-
-def _to_floats(values: pa.Array) -> Array:
-    return np.asarray(values.cast(pa.float64(), safe=False))

@@ -1,19 +1,18 @@
-"""Frames with columns of any kind: what their columns are, and their numbers."""
+"""What the columns of frames are, and their numbers, for an estimator."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_array
 
-from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, list_some
 from keras_tied._types import Array
 from keras_tied.columns import (
-    REMEDY,
     Columns,
     FrameSchema,
     MisreadValues,
@@ -24,105 +23,90 @@ from keras_tied.columns import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+OURS = ("keras_tied.", "sklearn.")  # the modules between the user and a warning
+REMEDY = "correct them, or name it in categorical_features"
+
 
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     """What the columns of a frame or an array are; None if all are numbers."""
     by_dtype = isinstance(categorical_features, str)
     if by_dtype and not has_kinds(X):
         return None
-    X = _check_array(X)
-    (frame, categories), batch = FrameSchema.learn(X), read_rows(X)
+    frame, categories = FrameSchema.learn(X)
+    batch = read_rows(X)
     if batch.num_rows < 2:
         raise ValueError(
             f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is"
             " required."
         )
     if not by_dtype:
-        categories = _find_columns(
-            categorical_features, frame.names, batch.schema.names
-        )
-    columns, facts = Columns.survey(batch, categorical=categories)
-    try:
-        columns.require_usable(facts)
-    except TableError as error:
-        reason = str(error).replace(
-            REMEDY, "correct them, or name it in categorical_features"
-        )
-        raise TableError(reason) from None
-    restored = {
-        of.name for of in columns.restored if (of.copy_of, of.value) != (None, None)
-    }
-    lost = [
-        f"{name!r} ({why})"
-        for name, why in columns.left_out.items()
-        if name not in restored
-    ]
-    if lost:
-        were = "column of X was" if len(lost) == 1 else "columns of X were"
-        warnings.warn(f"{len(lost)} {were} left out: {list_some(lost)}.", stacklevel=6)
+        names = batch.schema.names
+        categories = _find_columns(categorical_features, frame.names, names)
+    columns, facts = Columns.survey(batch, categorical=categories, remedy=REMEDY)
+    columns.require_usable(facts)
+    restored = {lost.name for lost in columns.restored if not lost.is_empty}
+    reasons = columns.left_out.items()
+    lost = [f"{name!r} ({why})" for name, why in reasons if name not in restored]
+    were = "column of X was" if len(lost) == 1 else "columns of X were"
+    _warn_of(f"{len(lost)} {were} left out", lost)
     return replace(columns, frame=frame)
 
 
 def encode(columns: Columns, X: Any) -> Array:
-    """The numbers of a frame or an array, `(n, d)` float32, with NaN where one is missing."""
+    """The numbers of a frame or an array, `(n, d)`, with NaN where one is missing."""
     unseen, misread = MisreadValues(), MisreadValues()
-    numbers = columns.encode(read_rows(_check_array(X)), unseen=unseen, misread=misread)
+    numbers = columns.encode(read_rows(X), unseen=unseen, misread=misread)
     merged = {column.name for column in columns.used if column.other}
-    lost = [
-        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has"
-        f" seen ({unseen.describe(name)})"
-        for name, n in unseen.counts.items()
-        if name not in merged
-    ]
+    lost = []
+    for name, n in unseen.counts.items():
+        if name not in merged:
+            values = f"{format_quantity(n, 'value')} of column {name!r}"
+            lost.append(
+                f"{values} in no category that fit has seen ({unseen.describe(name)})"
+            )
     lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]
-    if lost:
-        warnings.warn(
-            f"X holds values that count as missing: {list_some(lost)}.", stacklevel=6
-        )
+    _warn_of("X holds values that count as missing", lost)
     return numbers
 
 
 def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
-    """The rows of a frame, with a warning of columns that are no longer what they always were."""
+    """The rows of a frame; warn of columns that are not what they were in training."""
     rows = read_rows(X)
-    differences = columns.find_differences(rows).items()
-    if lost := [
-        f"{format_quantity(int(is_other.sum()), 'value')} of column {name!r} "
-        f"({columns.left_out.get(name)} in training)"
-        for name, is_other in differences
-        if is_other.any()
-    ]:
-        warnings.warn(
-            f"X differs from what it was, and is kept: {list_some(lost)}.", stacklevel=5
-        )
+    kept = []
+    for name, is_other in columns.find_differences(rows).items():
+        if is_other.any():
+            values = format_quantity(int(is_other.sum()), "value")
+            before = columns.left_out.get(name)
+            kept.append(f"{values} of column {name!r} ({before} in training)")
+    _warn_of("X differs from what it was, and is kept", kept)
     return rows
 
 
-def _check_array(X: Any) -> Any:
-    """A frame as it is, and anything else as an array of numbers."""
-    if hasattr(X, "__arrow_c_stream__"):
-        return X
-    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+def _warn_of(what: str, items: Sequence[str]) -> None:
+    """Warn of some things, if there are any, at the line of the user's code."""
+    if not items:
+        return
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals["__name__"].startswith(OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{what}: {list_some(items)}.", stacklevel=level)
 
 
-def _find_columns(features: Any, given: tuple[Any, ...], names: list[str]) -> list[str]:
+def _find_columns(features: Any, given: Sequence[Any], names: list[str]) -> list[str]:
     """The columns that names, places or a mask stand for, by the names of their batch."""
     chosen = np.asarray(features)
-    if chosen.dtype.kind == "b" and len(chosen) == len(names):
-        return [
-            name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen
-        ]
-    if chosen.dtype.kind in "iu" and (not len(chosen) or -len(names) <= chosen.min()):
-        if not len(chosen) or chosen.max() < len(names):
-            return [names[place] for place in chosen.tolist()]
-    elif set(chosen.tolist()) <= set(given):
-        return [
-            name
-            for name, of_frame in zip(names, given, strict=True)
-            if of_frame in chosen
-        ]
-    raise ValueError(
-        f"categorical_features={features!r} are neither names nor places of the"
-        f" {len(names)} columns of X, nor a mask of as many; give one of these, or"
-        " 'from_dtype'."
-    )
+    n = len(names)
+    is_places = chosen.dtype.kind in "iu" or not len(chosen)
+    if chosen.dtype.kind == "b" and len(chosen) == n:
+        places = np.flatnonzero(chosen).tolist()
+    elif is_places and np.isin(chosen, range(-n, n)).all():
+        places = chosen.tolist()
+    elif not is_places and set(chosen.tolist()) <= set(given):
+        places = [place for place in range(n) if given[place] in chosen]
+    else:
+        raise ValueError(
+            f"categorical_features={features!r} are neither names nor places of the"
+            f" {n} columns of X, nor a mask of as many; give one of these, or"
+            " 'from_dtype'."
+        )
+    return [names[place] for place in places]

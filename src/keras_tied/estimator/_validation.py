@@ -89,7 +89,7 @@ def learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
         )
     from keras_tied.estimator import _frames
 
-    return _frames.learn_columns(X, features)
+    return _frames.learn_columns(_as_table(X), features)
 
 
 def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> Array:
@@ -106,10 +106,8 @@ def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> A
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _frames
 
-        return _frames.encode(columns, X)
-    numbers = check_array(
-        X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-    )
+        return _frames.encode(columns, _as_table(X))
+    numbers = _as_table(X)
     if numbers.shape[1] != len(columns.features):
         raise ValueError(
             f"X is an array of {numbers.shape[1]} numbers a row, and"
@@ -117,6 +115,13 @@ def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> A
             f" columns, or the {len(columns.features)} numbers that stand for them."
         )
     return numbers
+
+
+def _as_table(X: Any) -> Any:
+    """A frame as it is, and anything else as an array of numbers."""
+    if is_frame(X):
+        return X
+    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
 
 
 def is_frame(X: Any) -> bool:

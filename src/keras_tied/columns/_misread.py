@@ -1,0 +1,73 @@
+"""Values that are not what their column holds."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from keras_tied.columns._column import format_cell
+
+# The largest share of values that are not of the kind of their column.
+MOST_MISREAD = 0.05
+MOST_EXAMPLES = 3
+MOST_TEXTS = 100  # different values of a column that are noted
+
+
+@dataclass
+class MisreadValues:
+    """The values that are not what their column holds: how many, and some of them.
+
+    Attributes:
+        counts: how many values there are, by column.
+        texts: by column, the first different ones, with the first row of each, and how
+            often it is there.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    texts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+
+    def add(
+        self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int
+    ) -> None:
+        """Note the values of some rows of a column; `first_row` rows came before."""
+        if not len(rows):
+            return
+        cells = values.take(pa.array(rows)).cast(pa.string(), safe=False)
+        different, firsts, counts = np.unique(
+            cells.dictionary_encode().indices, return_index=True, return_counts=True
+        )
+        texts = {}
+        for place in range(min(MOST_TEXTS, len(different))):
+            row = int(rows[firsts[place]])
+            text = format_cell(values, row)
+            texts[text] = first_row + row + 1, int(counts[place])
+        self.update(type(self)(Counter({column: len(rows)}), {column: texts}))
+
+    def update(self, later: Self) -> None:
+        """Add those of rows that come later, or of another file."""
+        self.counts.update(later.counts)
+        for column, texts in later.texts.items():
+            known = self.texts.setdefault(column, {})
+            for text, (row, times) in texts.items():
+                if text in known:
+                    first_row, n = known[text]
+                    known[text] = first_row, n + times
+                elif len(known) < MOST_TEXTS:
+                    known[text] = row, times
+
+    def describe(self, column: str) -> str:
+        """Describe those of a column, for a message: the most frequent ones."""
+        texts = self.texts[column]
+        most = sorted(texts, key=lambda text: -texts[text][1])[:MOST_EXAMPLES]
+        n_more = self.counts[column]
+        parts = []
+        for text in most:
+            row, times = texts[text]
+            n_more -= times
+            often = "in" if times == 1 else f"{times:,} times, first in"
+            parts.append(f"{text!r} {often} row {row:,}")
+        more = f" and {n_more:,} more" if n_more else ""
+        return ", ".join(parts) + more

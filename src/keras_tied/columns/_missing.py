@@ -1,0 +1,23 @@
+"""The texts of a missing value."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# in quotes or without
+MISSING = (
+    "",
+    *"NA N/A n/a n.a. <NA> #N/A #NA NaN nan NAN -NaN -nan".split(),
+    *"NULL Null null None none ? #DIV/0! #VALUE! #REF!".split(),
+)
+# of a missing value too, but where `+` and `-` are the values of a column
+DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
+MARKS = (*MISSING, *DASHES)
+
+
+def drop_missing(texts: pa.Array, marks: Iterable[str] = MARKS) -> pa.Array:
+    """Return text without the space around it and the marks of a missing value."""
+    cells = pc.utf8_trim_whitespace(texts.cast(pa.string()))
+    is_mark = pc.is_in(cells, pa.array(marks, pa.string()))
+    return pc.if_else(is_mark, None, cells)

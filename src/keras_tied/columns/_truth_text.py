@@ -1,0 +1,72 @@
+"""Truth values as people write them."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from keras_tied._types import Array
+from keras_tied.columns._kinds import count_values, to_floats
+from keras_tied.columns._missing import MARKS, MISSING
+
+ROWS_TO_LOOK_AT = 1_000
+MOST_SPELLINGS = 30  # with those of a missing value
+MOST_TRUTHS = 20  # without
+PAIRS = tuple(
+    tuple(pair.split("="))
+    for pair in (
+        "true=false yes=no y=n t=f on=off ja=nein j=n oui=non vrai=faux sí=no si=no"
+        " sim=não wahr=falsch sì=no да=нет tak=nie +=-"
+    ).split()
+)
+TRUE = [true for true, _ in PAIRS]
+FALSE = [false for _, false in PAIRS]
+INITIALS = frozenset("ynjtf")
+
+
+class TruthText(
+    Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
+):
+    """Truth values as text: how true and false are written."""
+
+    true: str
+    false: str
+
+    @property
+    def description(self) -> str:
+        """What the values are, for people."""
+        return f"{self.true} or {self.false}"
+
+    def parse(self, texts: pa.Array) -> Array:
+        """Return 1 and 0, (n,) float64, with NaN where there is neither."""
+        folded = pc.utf8_lower(texts)
+        is_true = pc.or_(pc.is_in(folded, pa.array(TRUE)), pc.equal(texts, self.true))
+        is_known = pc.or_(is_true, pc.is_in(folded, pa.array(FALSE)))
+        is_known = pc.and_(is_known, texts.is_valid())
+        return to_floats(pc.if_else(is_known, is_true, None))
+
+    def write(self, numbers: Array) -> pa.Array:
+        """Return numbers, (n,) with NaN for a missing one, as text: true from 0.5 on."""
+        texts = np.where(numbers >= 0.5, self.true, self.false)
+        return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
+
+
+def decide_truth_text(values: pa.Array) -> TruthText | None:
+    """Return the form of truth values, if all are such or missing."""
+    if len(values.slice(0, ROWS_TO_LOOK_AT).unique()) > MOST_SPELLINGS:
+        return None
+    cells = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    counts = count_values(cells.drop_null())
+    for mark in MISSING if "+" in counts else MARKS:
+        counts.pop(mark, None)
+    words = {text.lower() for text in counts}
+    pairs = [pair for pair in PAIRS if words >= set(pair)]
+    known = {word for pair in pairs for word in pair}
+    initials = {word[0] for word in known} & INITIALS
+    if not pairs or not words <= known | initials or len(counts) > MOST_TRUTHS:
+        return None
+    spellings = []
+    for side in zip(*pairs, strict=True):
+        own = {text: n for text, n in counts.items() if text.lower() in side}
+        spellings.append(max(own, key=lambda text: (own[text], text)))
+    return TruthText(*spellings)
