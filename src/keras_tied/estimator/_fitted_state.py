@@ -16,7 +16,7 @@ from keras_tied._backend import explain_missing
 from keras_tied._types import Array
 from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
-from keras_tied.fitting.file import make_outcome, write_outcome
+from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
 from keras_tied.fitting.nadam import Nadam
 
@@ -124,28 +124,23 @@ class FittedState(BaseEstimator):
     def _keep(self, outcome: Outcome) -> None:
         """Store what training has learned."""
         self.n_components_ = outcome.fitted.n_components
-        self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
-        self.loss_curve_, self.validation_curve_ = (
-            outcome.losses,
-            [*outcome.validation_errors],
-        )
-        self.reconstruction_r2_ = outcome.r2
-        self.feature_r2_, self.n_trimmed_values_ = outcome.feature_r2, outcome.n_trimmed
-        self._nadam, self._weight_decay = outcome.nadam, outcome.weight_decay
+        for attribute, name in ATTRIBUTES.items():
+            setattr(self, attribute, getattr(outcome, name))
+        self.feature_r2_ = outcome.feature_r2
+        self.n_trimmed_values_ = outcome.n_trimmed
+        self._nadam = outcome.nadam
+        self._weight_decay = outcome.weight_decay
         self._fitted = outcome.fitted
 
     def _make_outcome(self) -> Outcome:
-        """What `_keep` was given."""
+        """What `_keep` was given, without what no file holds."""
+        learned = {name: getattr(self, each) for each, name in ATTRIBUTES.items()}
         return Outcome(
+            **learned,
             fitted=self._fitted,
-            losses=self.loss_curve_,
-            n_iter=self.n_iter_,
-            is_pca=self.is_pca_,
             weight_decay=self._weight_decay,
-            r2=self.reconstruction_r2_,
-            feature_r2=vars(self).get("feature_r2_"),
+            feature_r2=None,
             n_trimmed=0,
-            validation_errors=self.validation_curve_,
             nadam=self._nadam,
         )
 

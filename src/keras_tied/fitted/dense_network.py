@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.activations import ACTIVATIONS
-from keras_tied.fitted.validation import require, require_finite
 
 NUMBERS = 2**20
 """In the widest layer of a block, about: more do not fit in a processor's cache."""
@@ -47,25 +46,6 @@ class DenseNetwork:
 
     threads = True
     """Whether several threads are faster than one: NumPy computes without the lock."""
-
-    def validate(self) -> None:
-        """Raise `ValueError` unless these may be the layers of a network."""
-        sizes = [self.decoder_biases[0].size]
-        sizes += [bias.size for bias in self.biases]
-        require(min(sizes) == sizes[-1] > 0, f"kernels are of layers of {sizes} units")
-        for layer in range(len(self.kernels)):
-            before, after = sizes[layer : layer + 2]
-            shapes = {
-                "kernels": (before, after),
-                "biases": (after,),
-                "decoder_biases": (before,),
-                "gains": (after,),
-            }
-            for name, shape in shapes.items():
-                array = getattr(self, name)[layer]
-                require_finite(shape, np.float32, **{f"{name}.{layer}": array})
-        is_known = len(self.kernels) == 1 or self.activation in ACTIVATIONS
-        require(is_known, f"activation is {self.activation!r}")
 
     @property
     def layer_sizes(self) -> list[int]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.validation import require, require_finite, require_shape
 
 FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
 FEWEST_VALUES = 25
@@ -45,13 +44,6 @@ class Fences(NamedTuple):
     middle: Array  # the median, `(d,)` float64
     low: Array  # the fences; infinite where the values do not tell, `(d,)`
     high: Array
-
-    def validate(self, d: int) -> None:
-        """Raise `ValueError` unless these may be fences of d columns."""
-        require_finite((d,), middle=self.middle)
-        require_shape((d,), low=self.low, high=self.high)
-        is_between = (self.low < self.middle) & (self.middle < self.high)
-        require(is_between.all(), "middle is not between low and high")
 
     def select(self, features: Array) -> Fences:
         """The fences of some columns, which a mask chooses."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.layout import NUMBER, Layout
-from keras_tied.fitted.validation import require, require_finite, require_shape
 
 MOST_ROWS = 2000  # that the covariance is fitted to, at random
 MOST_FEATURES = 512
@@ -35,17 +34,6 @@ class Pieces(NamedTuple):
     high: Array
     shift: Array  # the mean, `(m,)`
     scale: Array  # the standard deviation, relative to that of the feature, `(m,)`
-
-    def validate(self, layout: Layout) -> None:
-        """Raise `ValueError` unless these may be pieces of the numbers of a table."""
-        m = self.features.size
-        require_shape((m,), np.int64, features=self.features)
-        require_finite((m,), low=self.low, high=self.high)
-        require_finite((m,), shift=self.shift, scale=self.scale)
-        numbers = np.flatnonzero(layout.kinds == NUMBER)
-        require(np.isin(self.features, numbers).all(), "features are no numbers")
-        require((self.low < self.high).all(), "low is not below high")
-        require((self.scale > 0).all(), "scale has numbers that are not positive")
 
     def add(self, Z: Array) -> Array:
         """Rows, `(n, d)`, with their pieces beside them, `(n, d + m)`."""
@@ -74,19 +62,6 @@ class Gaussian(NamedTuple):
     mean: Array
     precision: Array | None = None
     pieces: Pieces | None = None
-
-    def validate(self, layout: Layout, most_features: int) -> None:
-        """Raise `ValueError` unless this may be a distribution of the rows of a table."""
-        n_pieces = 0 if self.pieces is None else len(self.pieces.features)
-        width = len(layout.kinds) + n_pieces
-        require_finite((width,), mean=self.mean)
-        if self.precision is None:
-            require(n_pieces == 0, "precision is not there, and pieces are")
-            return
-        require(width <= most_features, "precision has too many features")
-        require_finite((width, width), precision=self.precision)
-        is_positive = (self.precision.diagonal() > 0).all()
-        require(is_positive, "precision is not positive")
 
     def find_deviations(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with their pieces, less the mean, `(n, D)` float64."""

@@ -9,7 +9,6 @@ from keras_tied._types import Array
 from keras_tied.fitted.gaussian import Gaussian
 from keras_tied.fitted.layout import NUMBER, Layout
 from keras_tied.fitted.scaling import Scaling
-from keras_tied.fitted.validation import require_finite
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
 HIDDEN = 0.2
@@ -69,10 +68,6 @@ class Preprocessing:
     mean: Array
     layout: Layout
     gaussian: Gaussian | None = None
-
-    def validate(self) -> None:
-        """Raise `ValueError` for a mean of other features."""
-        require_finite((len(self.layout.kinds),), mean=self.mean)
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
         """A part of the rows, dense or CSR, scaled with NaN, and complete, float32.

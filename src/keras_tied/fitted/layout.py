@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.validation import require, require_shape
 
 NUMBER, BOOLEAN, CATEGORY = 0, 1, 2
 """A boolean is 0 or 1; of the features of a category one is 1."""
@@ -28,19 +27,6 @@ class Layout:
 
     columns: Array
     kinds: Array
-
-    def validate(self) -> None:
-        """Raise `ValueError` unless these are columns with features of one kind each."""
-        d = self.kinds.size
-        require(d > 0, "kinds are of no feature")
-        require_shape((d,), np.int64, columns=self.columns, kinds=self.kinds)
-        steps = np.diff(self.columns, prepend=-1)
-        is_count = steps[0] == 1 and np.isin(steps, (0, 1)).all()
-        require(is_count, "columns does not number columns")
-        is_known = np.isin(self.kinds, (NUMBER, BOOLEAN, CATEGORY)).all()
-        kinds = self.kinds[self.starts][self.columns]
-        is_one = (self.kinds == kinds).all()
-        require(is_known and is_one, "kinds are none, or several of a column")
 
     @classmethod
     def of_numbers(cls, n_features: int) -> Layout:

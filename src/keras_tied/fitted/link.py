@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.layout import BOOLEAN, NUMBER, Layout
+from keras_tied.fitted.layout import NUMBER, Layout
 from keras_tied.fitted.pca import TINY
 from keras_tied.fitted.scaling import Scaling
-from keras_tied.fitted.validation import require, require_finite
 
 MOST_ROWS = 5_000  # that temperatures and mixtures are calibrated on
 FACTORS = 2.0 ** np.arange(-4, 3.01, 0.25)  # of temperatures, that are compared
@@ -53,22 +52,6 @@ class Link:
     costs: Array
     layout: Layout
     scaling: Scaling
-
-    def validate(self) -> None:
-        """Raise `ValueError` unless these may be numbers of a table with classes."""
-        kinds, frequencies = self.layout.kinds, self.frequencies
-        require_finite(kinds.shape, frequencies=frequencies, mixtures=self.mixtures)
-        require_finite(kinds.shape, temperatures=self.temperatures, costs=self.costs)
-        require(self.layout.has_classes, "costs are those of no class")
-        for name in ("frequencies", "temperatures", "costs"):
-            is_positive = (getattr(self, name) > 0).all()
-            require(is_positive, f"{name} has numbers that are not positive")
-        require((frequencies <= 1).all(), "frequencies has numbers above 1")
-        is_never_false = (frequencies == 1) & (kinds == BOOLEAN)
-        message = "frequencies has a boolean that is never false"
-        require(not is_never_false.any(), message)
-        is_share = (self.mixtures >= 0) & (self.mixtures <= 1)
-        require(is_share.all(), "mixtures has numbers that are not from 0 to 1")
 
     @property
     def parts(self) -> list[slice]:

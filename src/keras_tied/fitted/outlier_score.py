@@ -17,7 +17,6 @@ from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.tail import Tail
-from keras_tied.fitted.validation import require, require_finite, require_shape
 
 MOST_FEATURES = 256  # with more, there are no surprises
 MOST_ROWS = 20_000  # that the score is fitted to, at random
@@ -47,11 +46,6 @@ class Axes(NamedTuple):
 
     mean: Array
     vectors: Array
-
-    def validate(self, n: int) -> None:
-        """Raise `ValueError` unless these may be axes of rows of n numbers."""
-        require_finite((n,), mean=self.mean)
-        require_finite((n, self.vectors.size // n), vectors=self.vectors)
 
     def project(self, rows: Array) -> Array:
         """The coordinates of rows along the axes."""
@@ -183,18 +177,6 @@ class OutlierScore:
 
     def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
         return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
-
-    def validate(self) -> None:
-        """Raise `ValueError` unless there is a positive scale of each number."""
-        n_numbers = self._ends[-1]
-        if self.gaussian.precision is not None:
-            n_numbers += len(self.numbers)
-        require_finite((n_numbers,), median=self.median)
-        require_shape((n_numbers,), scale=self.scale)  # which may be infinite
-        require((self.scale > 0).all(), "scale has numbers that are not positive")
-        if self.surprise is not None:
-            is_finite = np.isfinite(self.surprise).all()
-            require(is_finite, "gaussian.precision cannot be inverted")
 
     @cached_property
     def surprise(self) -> Array | None:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import split_rows
-from keras_tied.fitted.validation import require, require_finite
 
 Scaler = Literal["standard", "minmax"] | None
 
@@ -21,11 +20,6 @@ class Scaling(NamedTuple):
 
     shift: Array  # `(d,)` float64
     scale: Array  # `(d,)` float64
-
-    def validate(self, d: int) -> None:
-        """Raise `ValueError` unless these may be numbers of d columns."""
-        require_finite((d,), shift=self.shift, scale=self.scale)
-        require((self.scale > 0).all(), "scale has numbers that are not positive")
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, in their own dtype; the result is float32."""

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._types import Array
-from keras_tied.fitted.validation import require, require_finite
 
 TAIL_SHARE, FEWEST_EXCESSES = 0.1, 50
 """The share of the scores that the tail is fitted to, or so many, but at most half."""
@@ -51,14 +50,16 @@ class Tail(NamedTuple):
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
-        """The tail of what `numbers` gives, or `ValueError` if there is none."""
-        require_finite((N_NUMBERS,), numbers=numbers)
+        """The tail of what `numbers` gives, `(N_NUMBERS,)`, or `ValueError`."""
         u, p, sigma, xi, trimmed, limit, n_rows = numbers[:7].tolist()
         body = numbers[7:]
         is_valid = 0 < p <= 1 and sigma > 0 and 0 <= trimmed <= 1
         is_valid = is_valid and limit > 0 and n_rows >= 1
         rises = (np.diff(body, append=u) >= 0).all()
-        require(is_valid and rises, "numbers are those of no tail")
+        if not (is_valid and rises):
+            raise ValueError(
+                "the numbers of its outlier score's tail are those of none"
+            )
         return cls(u, p, sigma, xi, trimmed, limit, n_rows, body)
 
     @property

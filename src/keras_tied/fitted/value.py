@@ -14,7 +14,6 @@ from keras_tied.fitted.imputation import Preprocessing, require_floats
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.outlier_score import Block, OutlierScore
 from keras_tied.fitted.pca import TINY, fit_pca
-from keras_tied.fitted.validation import require, require_finite, require_shape
 
 if TYPE_CHECKING:
     from keras_tied.fitted.compiled_network import CompiledNetwork
@@ -63,26 +62,6 @@ class Fitted:
     link: Link | None = None
     smallest: Array | None = None
     largest: Array | None = None
-
-    def validate(self) -> None:
-        """Raise `ValueError` unless the parts of a value fit each other."""
-        d = self.n_features
-        sizes = self.network.layer_sizes
-        require(sizes[0] == d, f"network takes {sizes[0]} features, not {d}")
-        n_names = d if self.feature_names is None else len(self.feature_names)
-        require(n_names == d, f"feature_names are {n_names}, not {d}")
-        weights = self.imputation_weights
-        if weights is not None:
-            require_finite((d,), imputation_weights=weights)
-            is_share = (weights >= 0) & (weights <= 1)
-            message = "imputation_weights has numbers that are not from 0 to 1"
-            require(is_share.all(), message)
-        low, high = self.smallest, self.largest
-        if low is not None and high is not None:
-            require_shape((d,), smallest=low, largest=high)
-            require((low <= high).all(), "smallest is above largest")
-        else:
-            require(low is high, "smallest or largest is not there")
 
     @property
     def n_features(self) -> int:

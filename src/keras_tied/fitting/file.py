@@ -1,5 +1,7 @@
 """A fit and its file."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,26 +22,33 @@ from keras_tied.fitting.nadam import Nadam
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
+ATTRIBUTES = {
+    "n_iter_": "n_iter",
+    "is_pca_": "is_pca",
+    "loss_curve_": "losses",
+    "validation_curve_": "validation_errors",
+    "reconstruction_r2_": "r2",
+}
+"""Of an estimator and of the settings in a file, with the names that a fit has for them."""
+
 
 def write_outcome(
     path: str | os.PathLike[str],
     outcome: Outcome,
     params: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
-    make_model: "Callable[[], Autoencoder] | None" = None,
+    make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
-    """Write a fit with its parameters, and notes, a JSON object; see `file.write`."""
+    """Write a fit with its parameters, and notes, a JSON object; see `write`."""
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
-    names = fitted.feature_names
+    attributes: dict[str, Any] = {}
+    for attribute, name in ATTRIBUTES.items():
+        attributes[attribute] = getattr(outcome, name)
     settings = Settings(
+        **attributes,
         params=serialize_params(params),
-        n_iter_=outcome.n_iter,
-        is_pca_=outcome.is_pca,
-        loss_curve_=outcome.losses,
-        validation_curve_=list(outcome.validation_errors),
-        reconstruction_r2_=outcome.r2,
         offset=fitted.offset,
-        feature_names=None if names is None else list(names),
+        feature_names=fitted.feature_names,
         weight_decay=outcome.weight_decay,
         columns=Raw(fitted.columns_json or b"null"),
         activation=network.activation if isinstance(network, DenseNetwork) else None,
@@ -52,20 +61,19 @@ def write_outcome(
 
 
 def make_outcome(contents: Contents) -> Outcome:
-    """The fit that a file holds."""
+    """The fit that a file holds, without what it does not."""
     settings, nadam = contents.settings, None
     if contents.nadam is not None:
         averages, squares = (array[None] for array in contents.nadam)
         nadam = Nadam(averages, squares, settings.steps)
+    attributes: dict[str, Any] = {}
+    for attribute, name in ATTRIBUTES.items():
+        attributes[name] = getattr(settings, attribute)
     return Outcome(
+        **attributes,
         fitted=contents.fitted,
-        losses=settings.loss_curve_,
-        n_iter=settings.n_iter_,
-        is_pca=settings.is_pca_,
         weight_decay=settings.weight_decay,
-        r2=settings.reconstruction_r2_,
         feature_r2=None,
         n_trimmed=0,
-        validation_errors=settings.validation_curve_,
         nadam=nadam,
     )

@@ -12,7 +12,6 @@ from msgspec import Meta, Raw, Struct
 
 from keras_tied._types import Array
 from keras_tied._version import __version__
-from keras_tied.fitted.validation import require, require_finite
 from keras_tied.fitted.value import Fitted
 
 ARRAYS = "__numpy__", "__tensor__"  # by which Keras stores arrays in a configuration
@@ -36,7 +35,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     validation_curve_: list[float]
     reconstruction_r2_: Annotated[float, Meta(le=1 + 1e-6)]
     offset: float
-    feature_names: list[str] | None
+    feature_names: tuple[str, ...] | None
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
     columns: Raw = Raw(b"null")
@@ -51,12 +50,6 @@ class NadamState(NamedTuple):
     averages: Array  # of the gradients of all weights, (n,) float32
     squares: Array  # the averages of their squares, (n,) float32
 
-    def validate(self, n: int) -> None:
-        """Raise `ValueError` unless these may be averages of n weights."""
-        for name, array in self._asdict().items():
-            require_finite((n,), np.float32, **{name: array})
-        require((self.squares >= 0).all(), "squares has negative numbers")
-
 
 class Contents(NamedTuple):
     """What a file holds."""
@@ -65,6 +58,12 @@ class Contents(NamedTuple):
     fitted: Fitted  # the fitted value
     notes: Any = None  # a JSON object of the command
     nadam: NadamState | None = None  # what `partial_fit` goes on from; None after `fit`
+
+
+def require(holds: object, otherwise: str) -> None:
+    """Raise `ValueError` unless something holds."""
+    if not holds:
+        raise ValueError(otherwise)
 
 
 def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:

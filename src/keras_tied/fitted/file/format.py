@@ -7,7 +7,6 @@ import os
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from inspect import signature
 from typing import Any
 
 import msgspec
@@ -17,19 +16,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from keras_tied._types import Array
-from keras_tied.fitted import gaussian, outlier_score
-from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.fences import Fences
-from keras_tied.fitted.file.contents import Contents, NadamState, Settings
-from keras_tied.fitted.gaussian import Gaussian, Pieces
-from keras_tied.fitted.imputation import Preprocessing
-from keras_tied.fitted.layout import Layout
-from keras_tied.fitted.link import Link
-from keras_tied.fitted.outlier_score import Axes, OutlierScore
-from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.file.contents import Contents, Settings, require
+from keras_tied.fitted.file.reader import Reader
 from keras_tied.fitted.tail import Tail
-from keras_tied.fitted.validation import require
-from keras_tied.fitted.value import Fitted, Network
+from keras_tied.fitted.value import Network
 
 FORMAT = 1  # the version of the format
 KEY = "keras_tied"  # the entry of the header's metadata that holds all JSON
@@ -129,12 +119,10 @@ def read_file(path: str | os.PathLike[str], network: Network | None = None) -> C
             name in arrays, "it has no array of a name that is said to be transposed"
         )
         arrays[name] = arrays[name].T
-    reader = _Reader(arrays)
+    reader = Reader(arrays)
     fitted = reader.make_fitted(settings, network)
-    nadam = None
-    if reader.has("nadam."):
-        nadam = reader.make(NadamState, "nadam.", fitted.network.n_parameters)
-    other = min(reader.arrays, default=None)
+    nadam = reader.make_nadam(fitted.network)
+    other = min(arrays, default=None)
     require(other is None, f"it has an unexpected array {other!r}")
     notes = msgspec.json.decode(document.notes)
     return Contents(settings, fitted, notes, nadam)
@@ -172,107 +160,3 @@ def _digest(texts: Iterable[Raw], arrays: Mapping[str, Array]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(array.data)
     return digest.hexdigest()
-
-
-class _Reader:
-    """Makes values of the arrays of a file, takes each of these once, and checks them."""
-
-    def __init__(self, arrays: dict[str, Array]) -> None:
-        self.arrays = arrays
-
-    def has(self, place: str) -> bool:
-        """Whether there are arrays whose names begin so."""
-        return any(name.startswith(place) for name in self.arrays)
-
-    def take(self, name: str) -> Array:
-        """An array that has to be there."""
-        require(name in self.arrays, f"it lacks the array {name!r}")
-        return self.arrays.pop(name)
-
-    def make(self, kind: Any, place: str, *facts: Any, **values: Any) -> Any:
-        """A value from values and from the arrays of a place, valid by some facts."""
-        for name, parameter in signature(kind).parameters.items():
-            is_needed = parameter.default is parameter.empty
-            if name not in values and (is_needed or place + name in self.arrays):
-                values[name] = self.take(place + name)
-        value = kind(**values)
-        try:
-            value.validate(*facts)
-        except ValueError as error:
-            raise ValueError(f"{place}{error}") from error
-        return value
-
-    def make_fitted(self, settings: Settings, network: Network | None) -> Fitted:
-        """The fitted value, with a network that is not in the file if one is given."""
-        layout = self.make(Layout, "preprocessing.layout.")
-        d = len(layout.kinds)
-        scaling = self.make(Scaling, "preprocessing.scaling.", d)
-        imputing = None
-        if self.has("preprocessing.gaussian."):
-            most = gaussian.MOST_FEATURES
-            imputing = self.make_gaussian("preprocessing.gaussian.", layout, most)
-        preprocessing = self.make(
-            Preprocessing,
-            "preprocessing.",
-            scaling=scaling,
-            layout=layout,
-            gaussian=imputing,
-        )
-        if network is None:
-            network = self.make_network(settings)
-        k = network.layer_sizes[-1]
-        most = outlier_score.MOST_FEATURES
-        score = self.make(
-            OutlierScore,
-            "outlier_score.",
-            code_axes=self.make(Axes, "outlier_score.code_axes.", k),
-            residual_axes=self.make(Axes, "outlier_score.residual_axes.", d),
-            gaussian=self.make_gaussian("outlier_score.gaussian.", layout, most),
-            layout=layout,
-            scaling=scaling,
-            fences=self.make(Fences, "outlier_score.fences.", d),
-            tail=Tail.from_numbers(self.take("outlier_score.tail.numbers")),
-        )
-        link = None
-        if self.has("link."):
-            link = self.make(Link, "link.", layout=layout, scaling=scaling)
-        names = settings.feature_names
-        columns = bytes(settings.columns)
-        fitted: Fitted = self.make(
-            Fitted,
-            "",
-            preprocessing=preprocessing,
-            network=network,
-            outlier_score=score,
-            offset=settings.offset,
-            feature_names=None if names is None else tuple(names),
-            columns_json=None if columns == b"null" else columns,
-            link=link,
-        )
-        return fitted
-
-    def make_gaussian(self, place: str, layout: Layout, most: int) -> Gaussian:
-        """A normal distribution of at most so many features, with the pieces of some."""
-        pieces = None
-        if self.has(f"{place}pieces."):
-            pieces = self.make(Pieces, f"{place}pieces.", layout)
-        distribution: Gaussian = self.make(Gaussian, place, layout, most, pieces=pieces)
-        return distribution
-
-    def make_network(self, settings: Settings) -> DenseNetwork:
-        """The estimator's own network."""
-        n_layers = sum(name.startswith("network.kernels.") for name in self.arrays)
-        require(n_layers > 0, "its network has no layers")
-        layers = {}
-        for name in ("kernels", "biases", "decoder_biases", "gains"):
-            names = [f"network.{name}.{i}" for i in range(n_layers)]
-            layers[name] = tuple(map(self.take, names))
-        code_size = layers["biases"][-1].size
-        network: DenseNetwork = self.make(
-            DenseNetwork,
-            "network.",
-            **layers,
-            activation=str(settings.activation),
-            linear_units=code_size if n_layers > 1 else 0,
-        )
-        return network

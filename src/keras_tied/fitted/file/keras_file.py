@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tied._files import temporary_folder
-from keras_tied.fitted.file.contents import Contents, require_plain
+from keras_tied.fitted.file.contents import Contents, require, require_plain
 from keras_tied.fitted.file.format import MOST_BYTES, NOT_OURS, read_file
-from keras_tied.fitted.validation import require
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder

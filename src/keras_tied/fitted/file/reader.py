@@ -1,0 +1,242 @@
+"""The fitted value of the arrays of a file, which are checked as they are taken."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.fitted import gaussian, outlier_score
+from keras_tied.fitted.activations import ACTIVATIONS
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.fences import Fences
+from keras_tied.fitted.file.contents import NadamState, Settings, require
+from keras_tied.fitted.gaussian import Gaussian, Pieces
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.fitted.link import Link
+from keras_tied.fitted.outlier_score import Axes, OutlierScore
+from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.tail import N_NUMBERS, Tail
+from keras_tied.fitted.value import Fitted, Network
+
+
+class Reader:
+    """Takes each array once, so that those which nothing is made of are left over."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        self.arrays = arrays
+
+    def has(self, place: str) -> bool:
+        """Whether there are arrays whose names begin so."""
+        return any(name.startswith(place) for name in self.arrays)
+
+    def take(
+        self,
+        name: str,
+        *shape: int | None,
+        dtype: Any = np.float64,
+        finite: bool = True,
+        positive: bool = False,
+    ) -> Array:
+        """An array of such numbers, of a shape that has None for any size."""
+        require(name in self.arrays, f"it lacks the array {name!r}")
+        array = self.arrays.pop(name)
+        fits = len(array.shape) == len(shape)
+        for size, expected in zip(array.shape, shape, strict=False):
+            fits = fits and expected in (None, size)
+        require(fits, f"{name!r} has the shape {array.shape}, which does not fit")
+        require(array.dtype == dtype, f"{name!r} has the dtype {array.dtype}")
+        is_finite = not finite or np.isfinite(array).all()
+        require(is_finite, f"{name!r} has numbers that are not finite")
+        is_positive = not positive or (array > 0).all()
+        require(is_positive, f"{name!r} has numbers that are not positive")
+        return array
+
+    def make(
+        self,
+        kind: Any,
+        place: str,
+        n: int,
+        dtype: Any = np.float64,
+        finite: bool = True,
+        positive: Collection[str] = (),
+        **fields: Any,
+    ) -> Any:
+        """A value whose other fields are arrays of n numbers each, some positive."""
+        for field in signature(kind).parameters:
+            if field not in fields:
+                options = {"finite": finite, "positive": field in positive}
+                array = self.take(f"{place}{field}", n, dtype=dtype, **options)
+                fields[field] = array
+        return kind(**fields)
+
+    def make_fitted(self, settings: Settings, network: Network | None) -> Fitted:
+        """The fitted value, with a network that is not in the file if one is given."""
+        if network is None:
+            network = self.make_network(settings.activation)
+        d, *_, k = network.layer_sizes
+        layout = self.make_layout(d)
+        place = "preprocessing.scaling."
+        scaling = self.make(Scaling, place, d, positive=["scale"])
+        imputing = None
+        if self.has("preprocessing.gaussian."):
+            most = gaussian.MOST_FEATURES
+            imputing = self.make_gaussian("preprocessing.gaussian.", layout, most)
+        mean = self.take("preprocessing.mean", d)
+        weights = smallest = largest = None
+        if self.has("imputation_weights"):
+            weights = self.take("imputation_weights", d)
+            require_shares(weights, "imputation_weights")
+        if self.has("smallest"):
+            smallest = self.take("smallest", d, finite=False)
+            largest = self.take("largest", d, finite=False)
+            is_below = smallest <= largest  # neither is NaN
+            require(is_below.all(), "'smallest' is above 'largest'")
+        names = settings.feature_names
+        n_names = d if names is None else len(names)
+        require(n_names == d, f"its feature names are not {d}")
+        columns = bytes(settings.columns)
+        return Fitted(
+            preprocessing=Preprocessing(scaling, mean, layout, imputing),
+            network=network,
+            outlier_score=self.make_outlier_score(layout, scaling, k),
+            offset=settings.offset,
+            feature_names=names,
+            imputation_weights=weights,
+            columns_json=None if columns == b"null" else columns,
+            link=self.make_link(layout, scaling) if self.has("link.") else None,
+            smallest=smallest,
+            largest=largest,
+        )
+
+    def make_network(self, activation: str | None) -> DenseNetwork:
+        """The estimator's own network."""
+        n_layers = sum(name.startswith("network.kernels.") for name in self.arrays)
+        require(n_layers > 0, "its network has 0 layers")
+        layers: dict[str, list[Array]] = defaultdict(list)
+        before: int | None = None
+        for i in range(n_layers):
+            kernel = self.take(f"network.kernels.{i}", before, None, dtype=np.float32)
+            layers["kernels"].append(kernel)
+            before, after = kernel.shape
+            sizes = {"biases": after, "decoder_biases": before, "gains": after}
+            for name, size in sizes.items():
+                array = self.take(f"network.{name}.{i}", size, dtype=np.float32)
+                layers[name].append(array)
+            before = after
+        fields = {name: tuple(arrays) for name, arrays in layers.items()}
+        network = DenseNetwork(
+            **fields,
+            activation=str(activation),
+            linear_units=after if n_layers > 1 else 0,
+        )
+        units = network.layer_sizes
+        require(min(units) == after > 0, f"its layers are of {units} units")
+        is_known = n_layers == 1 or activation in ACTIVATIONS
+        require(is_known, f"its activation is {activation!r}")
+        return network
+
+    def make_layout(self, d: int) -> Layout:
+        """The columns of d features."""
+        place = "preprocessing.layout."
+        layout: Layout = self.make(Layout, place, d, dtype=np.int64)
+        columns, kinds = layout.columns, layout.kinds
+        steps = np.diff(columns, prepend=-1)
+        is_count = steps[0] == 1 and np.isin(steps, (0, 1)).all()
+        require(is_count, "'preprocessing.layout.columns' does not number columns")
+        is_known = np.isin(kinds, (NUMBER, BOOLEAN, CATEGORY))
+        is_known &= kinds == kinds[layout.starts][columns]  # one in a column
+        require(is_known.all(), "'preprocessing.layout.kinds' are none")
+        return layout
+
+    def make_gaussian(self, place: str, layout: Layout, most: int) -> Gaussian:
+        """A normal distribution of at most so many features, with their pieces."""
+        pieces = None
+        width = len(layout.kinds)
+        if self.has(f"{place}pieces."):
+            features = self.take(f"{place}pieces.features", None, dtype=np.int64)
+            n = len(features)
+            pieces = self.make(
+                Pieces, f"{place}pieces.", n, positive=["scale"], features=features
+            )
+            is_number = np.isin(features, np.flatnonzero(layout.kinds == NUMBER))
+            is_piece = is_number & (pieces.low < pieces.high)
+            require(is_piece.all(), "its pieces are none")
+            width += n
+        mean = self.take(f"{place}mean", width)
+        precision = None
+        if pieces is not None or self.has(f"{place}precision"):
+            precision = self.take(f"{place}precision", width, width)
+            require(width <= most, "it has too many features for a precision")
+            is_positive = precision.diagonal() > 0
+            require(is_positive.all(), f"'{place}precision' is not positive")
+        return Gaussian(mean, precision, pieces)
+
+    def make_outlier_score(
+        self, layout: Layout, scaling: Scaling, k: int
+    ) -> OutlierScore:
+        """The outlier score of rows with codes of k numbers."""
+        d, place = len(layout.kinds), "outlier_score."
+        most = outlier_score.MOST_FEATURES
+        distribution = self.make_gaussian(f"{place}gaussian.", layout, most)
+        n = d  # of the numbers that are standardised
+        axes = {}
+        for name, width in (("code_axes", k), ("residual_axes", d)):
+            mean = self.take(f"{place}{name}.mean", width)
+            vectors = self.take(f"{place}{name}.vectors", width, None)
+            axes[name] = Axes(mean, vectors)
+            n += vectors.shape[1]
+        if distribution.precision is not None:
+            n += int(np.count_nonzero(layout.kinds == NUMBER))
+        fences = self.make(Fences, f"{place}fences.", d, finite=False)
+        is_between = (fences.low < fences.middle) & (fences.middle < fences.high)
+        require(is_between.all(), "'outlier_score.fences' are not in order")
+        tail = Tail.from_numbers(self.take(f"{place}tail.numbers", N_NUMBERS))
+        score = OutlierScore(
+            **axes,
+            gaussian=distribution,
+            layout=layout,
+            scaling=scaling,
+            median=self.take(f"{place}median", n),
+            scale=self.take(f"{place}scale", n, finite=False, positive=True),
+            fences=fences,
+            tail=tail,
+        )
+        is_finite = score.surprise is None or np.isfinite(score.surprise).all()
+        require(is_finite, "'outlier_score.gaussian.precision' cannot be inverted")
+        return score
+
+    def make_link(self, layout: Layout, scaling: Scaling) -> Link:
+        """The link of a table with classes."""
+        require(layout.has_classes, "it has a link and no classes")
+        d = len(layout.kinds)
+        positive = ["frequencies", "temperatures", "costs"]
+        link: Link = self.make(
+            Link, "link.", d, positive=positive, layout=layout, scaling=scaling
+        )
+        require_shares(link.frequencies, "link.frequencies")
+        require_shares(link.mixtures, "link.mixtures")
+        is_sure = (link.frequencies == 1) & (layout.kinds == BOOLEAN)
+        message = "'link.frequencies' has a boolean that is never false"
+        require(not is_sure.any(), message)
+        return link
+
+    def make_nadam(self, network: Network) -> NadamState | None:
+        """What `partial_fit` goes on from, if it is there."""
+        if not self.has("nadam."):
+            return None
+        n = network.n_parameters
+        state: NadamState = self.make(NadamState, "nadam.", n, dtype=np.float32)
+        require((state.squares >= 0).all(), "'nadam.squares' has negative numbers")
+        return state
+
+
+def require_shares(array: Array, name: str) -> None:
+    """Require numbers from 0 to 1."""
+    is_share = (array >= 0) & (array <= 1)
+    require(is_share.all(), f"{name!r} are not from 0 to 1")
