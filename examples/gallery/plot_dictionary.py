@@ -3,8 +3,7 @@ A dictionary of pictures
 ========================
 
 The strokes that add up to digits, six at a time: the directions of a sparse
-autoencoder's units
-that are active most, where red is ink and blue takes ink away.
+autoencoder's units that are active most, where red is ink and blue takes ink away.
 """
 
 import keras_tied

@@ -3,8 +3,7 @@ A k-sparse code
 ===============
 
 What each unit draws when only k of 64 may be active: few of them make parts of digits,
-many make
-fine grain.
+many make fine grain.
 """
 
 import keras_tied

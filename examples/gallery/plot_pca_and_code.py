@@ -3,8 +3,7 @@ PCA against the code
 ====================
 
 Points along a curve, and all that a code of one number can say of them: PCA's is a
-line, the
-autoencoder's a curve.
+line, the autoencoder's a curve.
 """
 
 from keras_tied import TiedAutoencoder

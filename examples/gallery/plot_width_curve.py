@@ -3,8 +3,7 @@ How wide a code
 ===============
 
 The error by the number of components, with two seeds: on rows held out it only falls,
-on values
-that are hidden it has its least at the number to take.
+on values that are hidden it has its least at the number to take.
 """
 
 from keras_tied import comparison, plotting

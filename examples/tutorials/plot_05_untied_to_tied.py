@@ -3,10 +3,9 @@ How do I tie the autoencoder that I have?
 =========================================
 
 You have an autoencoder in Keras, of the kind that every introduction shows: an encoder,
-and a
-decoder written out beside it. This tutorial changes it line by line into a tied one,
-and says after each line what has changed. Where you would load weights that you have
-trained, it trains a small model on scikit-learn's digits.
+and a decoder written out beside it. This tutorial changes it line by line into a tied
+one, and says after each line what has changed. Where you would load weights that you
+have trained, it trains a small model on scikit-learn's digits.
 """
 
 # %%

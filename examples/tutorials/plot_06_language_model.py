@@ -3,11 +3,10 @@ How do I tie a language model's embedding to its output?
 ========================================================
 
 A language model has a table of vectors at each end: one turns a token into a vector,
-the other a
-vector into a score for each token. Most models use one table for both (Press and Wolf,
-2017). This tutorial trains a whole model of letters that does, and lets it write. It
-reads the descriptions of scikit-learn's datasets, because these are there; a real model
-reads more.
+the other a vector into a score for each token. Most models use one table for both
+(Press and Wolf, 2017). This tutorial trains a whole model of letters that does, and
+lets it write. It reads the descriptions of scikit-learn's datasets, because these are
+there; a real model reads more.
 """
 
 # %%

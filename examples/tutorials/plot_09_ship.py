@@ -3,9 +3,8 @@ How do I ship a model to where Keras is not?
 ============================================
 
 A fitted estimator is a file of arrays. This tutorial takes one model to three places: a
-Python
-process with NumPy alone, any program that runs ONNX, and a page in the browser. It
-checks that all of them give the same codes.
+Python process with NumPy alone, any program that runs ONNX, and a page in the browser.
+It checks that all of them give the same codes.
 """
 
 # %%

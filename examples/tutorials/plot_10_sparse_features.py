@@ -4,9 +4,8 @@ What have the units of my network learned?
 
 One unit of a network seldom means one thing. A sparse autoencoder of its activations
 finds directions that do: a few of many are active at a time. This tutorial trains a
-small model of
-letters, makes a dictionary of what goes on inside of it, measures how much of the
-network's work the dictionary keeps, and finds its entries for numerals.
+small model of letters, makes a dictionary of what goes on inside of it, measures how
+much of the network's work the dictionary keeps, and finds its entries for numerals.
 """
 
 # %%

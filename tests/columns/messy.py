@@ -2,8 +2,7 @@
 
 `make(folder)` writes them. The values are drawn first, as numbers, days, truths and
 names, and are then written as people of three countries write them: what a column holds
-is known before any code
-of ours has seen it.
+is known before any code of ours has seen it.
 """
 
 import csv

@@ -1,9 +1,8 @@
 """Every block of the README and of the documentation runs, as a reader would paste it.
 
 In page order: all blocks of a page, one after another, in one process. Alone: in a new
-process, for
-each block that does not continue the one before; the first of a page has been alone
-already.
+process, for each block that does not continue the one before; the first of a page has
+been alone already.
 """
 
 import json

@@ -1,8 +1,8 @@
 """What a file holds, by name: so that other programs can read it.
 
 A file is one of safetensors. Its metadata has one entry, `keras_tied`: JSON with the
-format, the
-settings, the notes of the command, and a checksum of these and of the arrays.
+format, the settings, the notes of the command, and a checksum of these and of the
+arrays.
 """
 
 import hashlib

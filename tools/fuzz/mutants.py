@@ -1,6 +1,6 @@
 """Read files that were changed at random; a process of its own, for it may be killed by them.
 
-    python tests/fuzz/mutants.py KIND FIRST COUNT
+    python tools/fuzz/mutants.py KIND FIRST COUNT
 
 prints the seed of each mutant before it is read. A kind is a format of tables,
 `safetensors` or `keras`. What is no such file may end in a sentence, and in nothing

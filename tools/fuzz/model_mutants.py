@@ -1,10 +1,9 @@
 """Mutants of model files, which may be refused in a `ValueError`.
 
 Some have bytes changed anywhere: they are refused, or give what the sound file gives.
-In others the
-checksums are right, as whoever means harm would have them, and parts are changed below
-them: the
-JSON, or the file of weights of a Keras archive. They may give anything.
+In others the checksums are right, as whoever means harm would have them, and parts are
+changed below
+them: the JSON, or the file of weights of a Keras archive. They may give anything.
 """
 
 import json
@@ -21,7 +20,7 @@ from mutants import mutate, mutate_member
 
 import keras_tied
 
-sys.path.append(str(Path(__file__).parents[1] / "estimator"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "estimator"))
 from model_files import FOLDER, KINDS, pack
 
 CANARY = (

@@ -1,6 +1,6 @@
 """Write files while the n-th call that writes fails, for every n; a process with the shim first.
 
-    LD_PRELOAD=failing_io.so python tests/fuzz/failing_io.py
+    LD_PRELOAD=failing_io.so python tools/fuzz/failing_io.py
 
 prints, for each writer, how many calls it makes, and ends with a count. After each
 failure the file is the old one or the new one, whole; nothing is left beside it; and

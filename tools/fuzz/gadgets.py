@@ -1,6 +1,6 @@
 """Name every public symbol of Keras in a model file, with arguments that would do harm.
 
-    python tests/fuzz/gadgets.py
+    python tools/fuzz/gadgets.py
 
 A file of an estimator names classes where `encoder` is the user's own. Each class and
 function that Keras exports is put there, with a path for each of its arguments in turn.

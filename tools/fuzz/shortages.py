@@ -1,6 +1,6 @@
 """Run commands where the disk is full, the quota used up, the folder read-only, or memory short.
 
-    python tests/fuzz/shortages.py fit encode score report
+    python tools/fuzz/shortages.py fit encode score report
 
 prints the last line that each command writes to the standard error. It ends with an
 exit code that is not 0 and without a traceback; the output that was there stays, and

@@ -1,0 +1,62 @@
+"""The programs of `tools/fuzz` find nothing, each in its shortest run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZ = Path(__file__).parents[1] / "tools" / "fuzz"
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+needs_compiler = pytest.mark.skipif(
+    sys.platform != "linux" or not COMPILER, reason="needs Linux and a C compiler"
+)
+pytestmark = pytest.mark.slow
+
+
+def run(program, *arguments, **environment):
+    """Run a program to its end; return its lines."""
+    done = subprocess.run(
+        [sys.executable, str(FUZZ / program), *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def test_mutants_of_tables_and_models_are_refused_or_give_what_they_promise():
+    run("campaign.py", "tables", "safetensors", "--count", 1000)
+    run("campaign.py", "keras", "--count", 100)
+
+
+def test_no_class_or_function_that_a_file_names_touches_anything():
+    [line] = run("gadgets.py")
+    assert line.startswith("done")
+    assert int(line.split()[1]) > 1000
+
+
+@needs_compiler
+def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
+    shim = tmp_path / "failing_io.so"
+    source = FUZZ / "failing_io.c"
+    command = [COMPILER, "-shared", "-fPIC", "-o", shim, source, "-ldl"]
+    subprocess.run(command, check=True)
+    lines = run("failing_io.py", LD_PRELOAD=str(shim))
+    assert "done" in lines[-1]
+
+
+@needs_compiler
+def test_a_disk_at_its_limit_is_one_sentence_and_leaves_the_old_output():
+    *lines, last = run("shortages.py", "--rows", 2000)
+    assert (len(lines), last) == (16, "done")
+    for line in lines:
+        assert "keras-tied: cannot write 'out/" in line
+        assert line.endswith(
+            ("free some space. (exit code 1)", "another file. (exit code 1)")
+        )
