@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,25 +41,6 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 settings.register_profile("few", max_examples=5, deadline=None)
 settings.register_profile("many", max_examples=12, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--part", metavar="K/N", help="the K-th of N parts of the tests, from 0 on"
-    )
-
-
-@pytest.hookimpl(trylast=True)  # after -m and -k
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    if given := config.getoption("part"):
-        part, n_parts = map(int, given.split("/"))
-        split: dict[bool, list[pytest.Item]] = {True: [], False: []}
-        for item in items:
-            split[zlib.crc32(item.nodeid.encode()) % n_parts == part].append(item)
-        config.hook.pytest_deselected(items=split[False])
-        items[:] = split[True]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -538,13 +538,13 @@ def select(*topologies: str, family: str | None = None) -> list[Case]:
 def parameters(
     cases: Iterable[Case], quick: Collection[Case] | None = None
 ) -> list[Any]:
-    """Make parameters of tests of the cases, and mark as slow those that are not quick.
+    """Make parameters of tests of the cases, and leave to the night those not quick.
 
     By default all cases of Dense are quick, and of the other families the functional
     model.
     """
     return [
-        pytest.param(case, id=str(case), marks=() if is_quick else pytest.mark.slow)
+        pytest.param(case, id=str(case), marks=() if is_quick else pytest.mark.night)
         for case in cases
         for is_quick in [case.quick if quick is None else case in quick]
     ]

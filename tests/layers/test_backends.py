@@ -18,13 +18,14 @@ from .cases import CASES, find, outputs
 pytestmark = pytest.mark.slow
 BACKENDS = ("jax", "tensorflow", "torch")
 SAVED = [case for case in CASES if case.gain]
-NAMES = [
-    name
-    for case in SAVED
-    for name in (str(case), f"{case}-decoder")
-    if name == str(case)
-    or (case.topology.halves and case.topology.name != "made_of_layers")
-]
+NAMES, PARAMETERS = [], []
+for case in SAVED:
+    names = [str(case)]
+    if case.topology.halves and case.topology.name != "made_of_layers":
+        names.append(f"{case}-decoder")
+    NAMES += names
+    marks = () if case.quick else pytest.mark.night
+    PARAMETERS += [pytest.param(name, marks=marks) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +102,13 @@ def loaded(request, processes, saved) -> Any:
     return load
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_model_computes_the_same_under_another_backend(loaded, saved, name):
     found = loaded(name)
     for index, expected in enumerate(saved[1][name]):
         np.testing.assert_allclose(found[f"arr_{index}"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_model_is_tied_under_another_backend(loaded, name):
     assert loaded(name)["tied"]

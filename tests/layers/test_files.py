@@ -164,7 +164,7 @@ STOPS += [
     ("case", "optimizer"),
     [
         pytest.param(
-            case, name, id=f"{case}-{name}", marks=() if is_quick else pytest.mark.slow
+            case, name, id=f"{case}-{name}", marks=() if is_quick else pytest.mark.night
         )
         for case, name, is_quick in STOPS
     ],

@@ -109,7 +109,7 @@ def is_quantizable(family, mode, lora):
 
 GRID = [
     pytest.param(
-        *case, id="-".join(case), marks=[] if case[0] == "Dense" else pytest.mark.slow
+        *case, id="-".join(case), marks=[] if case[0] == "Dense" else pytest.mark.night
     )
     for case in product(FAMILIES, MODES, ["none", "before", "after"])
     if is_quantizable(*case)

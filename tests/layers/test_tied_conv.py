@@ -226,7 +226,7 @@ QUICK = (
 
 @pytest.fixture(
     params=[
-        pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES
+        pytest.param(n, marks=[pytest.mark.night] * (n not in QUICK)) for n in EXAMPLES
     ]
 )
 def example(request: pytest.FixtureRequest) -> tuple[Any, tuple[int, ...]]:

@@ -87,7 +87,7 @@ QUICK = "ab,bc->ac ...x,xy->...y ab...,bc->ac... abc,cde->abde abc,bcd->abd abcd
 
 @pytest.fixture(
     params=[
-        pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES
+        pytest.param(n, marks=[pytest.mark.night] * (n not in QUICK)) for n in EXAMPLES
     ]
 )
 def example(request: pytest.FixtureRequest) -> Example:
