@@ -73,6 +73,8 @@ def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = {}
     for name, value in params.items():
+        if name == "checkpoint":
+            continue
         if isinstance(value, np.random.RandomState) or value is np.random:
             value = None
         elif isinstance(value, np.generic | np.ndarray):
@@ -82,7 +84,6 @@ def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, bool | int | float | str | None):
             value = list(value)
         values[name] = value
-    values.pop("checkpoint", None)
     return values
 
 
