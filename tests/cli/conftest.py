@@ -2,19 +2,28 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from keras_tied import cli
-from keras_tied.cli import _progress
+from keras_tied.cli import _messages, _progress
+from keras_tied.cli._table import TableOptions
 
 
 class Done(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def table_options():
+    """How a table is read if no option is given."""
+    return TableOptions(
+        **{each.name: each.default.default for each in fields(TableOptions)}
+    )
 
 
 def run(monkeypatch, capfd, *arguments):
@@ -58,6 +67,7 @@ def interrupted(tmp_path, default_sigint):
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch):
     """What is said of work that takes long depends on the machine."""
+    monkeypatch.setattr(_messages, "_is_quiet", False)
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
 
 

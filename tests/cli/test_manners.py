@@ -102,7 +102,7 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(
     for name in ("SECONDS_BETWEEN_LINES", "SHORTEST_STAGE"):
         monkeypatch.setattr(_progress, name, 0.001)
     source = open_table(fruit_csv)
-    with _progress.show_rows("encoded", Scan(source, Columns(())), quiet=False) as rows:
+    with _progress.show_rows("encoded", Scan(source, Columns(()))) as rows:
         rows.advance(7)
         said = ""
         while "keras-tied: encoded: 7 of 300 rows\n" not in said:

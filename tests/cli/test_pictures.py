@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.cli import _rows
 from keras_tied.cli._model import load
-from keras_tied.cli._table import TableOptions
+
+from .conftest import table_options
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -79,13 +80,11 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
 
 
 def open_rows(model, path, label=None):
-    return _rows.open_with_label(
-        load(model), str(path), TableOptions(), None, label, True
-    )
+    return _rows.open_with_label(load(model), str(path), table_options(), None, label)
 
 
 def sample_of(*arguments):
-    return _rows.take(open_rows(*arguments), True)[0]
+    return _rows.take(open_rows(*arguments))[0]
 
 
 def test_a_long_table_is_sampled_in_order_with_its_own_ids(
@@ -125,7 +124,7 @@ def test_the_label_of_fit_or_any_column_tells_rows_apart(
 ):
     rows = open_rows(model, fruit_csv, label)
     assert rows.label == (label or "taste")
-    sample, _ = _rows.take(rows, True)
+    sample, _ = _rows.take(rows)
     assert sample.labels.dtype.kind == kind
     assert first is None or first in sample.labels
 

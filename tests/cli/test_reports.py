@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from keras_tied.cli import _model, _report, _rows
-from keras_tied.cli._table import TableOptions
 from keras_tied.columns import Columns
 from keras_tied.report import Report
+
+from .conftest import table_options
 
 
 @pytest.fixture
@@ -21,8 +22,8 @@ def surveyed(model, fruit_csv, monkeypatch):
         monkeypatch.setattr(_rows, "MOST_ROWS", most_rows)
         monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
         opened = _model.load(model)
-        rows = _rows.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
-        sample, whole, _ = _report.survey_rows(opened, rows, quiet=True)
+        rows = _rows.open_rows(opened, str(fruit_csv), table_options())
+        sample, whole, _ = _report.survey_rows(opened, rows)
         return opened.fitted_value, sample, whole
 
     return survey

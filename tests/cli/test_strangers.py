@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_tied.cli import _progress
+from keras_tied.cli import _messages, _progress
 
 ROWS = 60
 
@@ -206,7 +206,7 @@ def test_a_pipe_gets_a_row_in_a_line(keras_tied, clients, tmp_path):
 def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.01)
     monkeypatch.setattr(_progress, "SHORTEST_STAGE", 0.001)
-    with _progress.show_stages("reading", quiet=False) as on_stage:
+    with _progress.show_stages("reading") as on_stage:
         said = ""
         while said.count("reading") < 2:
             said += capfd.readouterr().err
@@ -214,7 +214,8 @@ def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
         while "starting" not in said:
             said += capfd.readouterr().err
     capfd.readouterr()
-    with _progress.show_stages("reading", quiet=True):
+    monkeypatch.setattr(_messages, "_is_quiet", True)
+    with _progress.show_stages("reading"):
         assert not capfd.readouterr().err
 
 

@@ -1,28 +1,23 @@
 """The root command, and the decorator that registers a subcommand."""
 
-import copy
 import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from io import TextIOWrapper
-from typing import Annotated, Any, cast, get_args, get_type_hints
+from typing import Annotated, Any, cast
 
 import typer
 
 from keras_tied._version import __version__
-from keras_tied.cli._messages import UsageError, report_errors, say
-from keras_tied.cli._table import report_table_errors
+from keras_tied.cli._messages import UsageError, be_quiet, report_errors, say
+from keras_tied.cli._options import option
 
 # The base class of Typer's errors on a bad command line; some versions have no public
 # name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
-
-NO_CLOBBER = typer.Option("--no-clobber", help="Fail if the output is there already.")
-DEBUG = typer.Option("--debug", help="Show the traceback of errors.")
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
@@ -31,103 +26,74 @@ app = typer.Typer(
 )
 
 
-def command(
-    example: str, tables: bool = True
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command, and add the option `--debug` to it.
+@dataclass(frozen=True)
+class CommonOptions:
+    """The options that all commands have."""
 
-    A parameter whose default is an `option` becomes that, and one whose type is a
-    dataclass an option for each field, under its `HEADING`. Without `tables`, pyarrow
-    need not be installed.
+    quiet: bool = option(
+        "Print no progress and no remarks.", "--quiet", "-q", default=False
+    )
+    no_clobber: bool = option(  # of commands with an output
+        "Fail if the output is there already.", "--no-clobber", default=False
+    )
+    debug: bool = option("Show the traceback of errors.", "--debug", default=False)
+
+
+def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command, and add `CommonOptions` to it.
+
+    A parameter whose type is a dataclass stands for the options that are its fields.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(function, eval_str=True)
-        parameters = list(_list_options(signature.parameters.values()))
-        if any(each.name == "output" for each in parameters):
-            parameters.append(
-                _make_parameter("no_clobber", Annotated[bool, NO_CLOBBER], False)
-            )
-        parameters.append(_make_parameter("debug", Annotated[bool, DEBUG], False))
+        parameters = list(_list_options(function))
+        has_output = any(each.name == "output" for each in parameters)
+        for each in _list_options(CommonOptions):
+            if has_output or each.name != "no_clobber":
+                parameters.append(each)
 
         @functools.wraps(function)
-        def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
-            with (
-                report_errors(debug),
-                report_table_errors() if tables else nullcontext(),
-            ):
-                if no_clobber and os.path.lexists(output := options["output"] or ""):
+        def run(**options: Any) -> None:
+            common = _fill(CommonOptions, {"no_clobber": False} | options)
+            be_quiet(common.quiet)
+            with report_errors(common.debug):
+                output = str(options.get("output") or "")
+                if common.no_clobber and os.path.lexists(output):
                     raise UsageError(
-                        f"{str(output)!r} is there already; name another, or leave out "
+                        f"{output!r} is there already; name another, or leave out "
                         "--no-clobber."
                     )
                 _require_order(options)
-                function(**_gather(signature.parameters.values(), options))
+                _fill(function, options)
 
-        vars(run)["__signature__"] = signature.replace(parameters=parameters)
+        vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return app.command(function.__name__, epilog=f"Example:  {example}")(run)
 
     return register
 
 
-@functools.cache
-def _fields_of(kind: Any) -> list[inspect.Parameter]:
-    """Return the parameters that a set of options stands for; none for the type of an option."""
-    if not is_dataclass(kind):
-        return []
-    hints, heading = (
-        get_type_hints(kind, include_extras=True),
-        getattr(kind, "HEADING", ""),
-    )
-    return [
-        _make_parameter(each.name, hints[each.name], each, heading)
-        for each in fields(kind)
-    ]
-
-
-def _make_parameter(
-    name: str, hint: Any, default: Any, heading: str = ""
-) -> inspect.Parameter:
-    """Return the parameter of an option, which may be a field that `option` has made."""
-    if isinstance(default, Field):
-        if default.metadata:
-            hint = Annotated[hint, default.metadata["option"]]
-        default = (
-            inspect.Parameter.empty if default.default is MISSING else default.default
-        )
-    if heading:
-        dtype, option = get_args(hint)
-        option = copy.copy(option)
-        option.rich_help_panel = heading
-        hint = Annotated[dtype, option]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(name, kind, default=default, annotation=hint)
-
-
-def _list_options(
-    parameters: Iterable[inspect.Parameter],
-) -> Iterator[inspect.Parameter]:
-    """Yield the parameters of a command, and in place of a set of options its fields."""
-    for each in parameters:
-        if some := _fields_of(each.annotation):
-            yield from _list_options(some)
+def _list_options(function: Any) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a function, and in place of a dataclass its fields."""
+    for parameter in _list_parameters(function):
+        if is_dataclass(parameter.annotation):
+            yield from _list_options(parameter.annotation)
         else:
-            yield _make_parameter(each.name, each.annotation, each.default)
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
-def _gather(
-    parameters: Iterable[inspect.Parameter], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the arguments of a command, with the sets of options made of their fields."""
-    return {
-        each.name: (
-            each.annotation(**_gather(some, options))
-            if (some := _fields_of(each.annotation))
-            else options[each.name]
-        )
-        for each in parameters
-    }
+def _fill(function: Any, options: Mapping[str, Any]) -> Any:
+    """Call a function with the options that are its own, and those of its dataclasses."""
+    arguments = {}
+    for parameter in _list_parameters(function):
+        name, kind = parameter.name, parameter.annotation
+        arguments[name] = _fill(kind, options) if is_dataclass(kind) else options[name]
+    return function(**arguments)
+
+
+@functools.cache
+def _list_parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def _require_order(arguments: Mapping[str, Any]) -> None:

@@ -7,25 +7,26 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
-from keras_tied.cli import _table
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import Array, np, pa, pipeline, table_columns, tables
-from keras_tied.cli._messages import FailedError, UsageError, say
+from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
-from keras_tied.cli._table import ColumnOptions, TableOptions
+from keras_tied.cli._table import (
+    ColumnOptions,
+    TableOptions,
+    describe_misread,
+    remark_notes,
+)
 
 if TYPE_CHECKING:
     from keras_tied.fitted.fences import Fences
     from keras_tied.fitted.moments import Moments
 
-MOST_FACTS = (
-    1_000  # columns that the notes of a model tell of, so that they can be read
-)
-MOST_SHOWN = (
-    500  # columns that are printed: a table of 40,000 takes half a minute to lay out
-)
+MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
+# Columns that are printed: a table of 40,000 takes half a minute to lay out.
+MOST_SHOWN = 500
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,15 @@ def check(
     json: Json = False,
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
-    of_table = survey(data, options, columns, seed, json)
-    show_survey(of_table, json, None if every else MOST_SHOWN)
+    if json:
+        be_quiet()
+    table = survey(data, options, columns, seed)
+    show_survey(table, json, None if every else MOST_SHOWN)
     if strict:
-        of_table.columns.require_usable(of_table.facts)
-    if strict and of_table.warnings:
-        raise FailedError(
-            f"{data!r} has {format_quantity(len(of_table.warnings), 'warning')}."
-        )
+        table.columns.require_usable(table.facts)
+        if table.warnings:
+            n_warnings = format_quantity(len(table.warnings), "warning")
+            raise FailedError(f"{data!r} has {n_warnings}.")
 
 
 def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
@@ -97,22 +99,18 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
         print(f"note: {note}")
     for warning in survey.warnings:
         print(f"warning: {warning.rstrip('.')}")
-    n = survey.sample.num_rows
-    some = "" if survey.whole else f", of which {n:,} were looked at"
-    if n > table_columns.ROWS_TO_COUNT:
-        some += f", {table_columns.ROWS_TO_COUNT:,} of these for distinct numbers"
-    features = len(survey.columns.features)
-    rows, numbers = (
-        format_quantity(source.n_rows, "row"),
-        format_quantity(features, "number"),
-    )
-    print(f"{source.name}: {rows}{some}, {numbers} a row")
+    n_sample, n_counted = survey.sample.num_rows, table_columns.ROWS_TO_COUNT
+    rows = format_quantity(source.n_rows, "row")
+    if not survey.whole:
+        rows += f", of which {n_sample:,} were looked at"
+    if n_sample > n_counted:
+        rows += f", {n_counted:,} of these for distinct numbers"
+    numbers = format_quantity(len(survey.columns.features), "number")
+    print(f"{source.name}: {rows}, {numbers} a row")
     print_columns(survey.facts[:most])
-    if more := len(survey.facts[most:]) if most else 0:
-        print(
-            f"and {format_quantity(more, 'more column')}; check --all and --json"
-            " show all"
-        )
+    if most is not None and len(survey.facts) > most:
+        more = format_quantity(len(survey.facts) - most, "more column")
+        print(f"and {more}; check --all and --json show all")
 
 
 def print_columns(facts: Sequence[table_columns.Fact]) -> None:
@@ -123,59 +121,55 @@ def print_columns(facts: Sequence[table_columns.Fact]) -> None:
     rows = []
     for fact in facts:
         numbers = [f"{getattr(fact, name):,}" for name in counts]
-        rows.append(
-            [fact.name, fact.reads_as, *numbers, ", ".join(fact.examples), fact.becomes]
-        )
+        examples = ", ".join(fact.examples)
+        rows.append([fact.name, fact.reads_as, *numbers, examples, fact.becomes])
     print_table(("column", "reads as", *counts, "examples", "becomes"), rows)
 
 
 def survey(
-    data: str, options: TableOptions, columns: ColumnOptions, seed: int, quiet: bool
+    data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
     from keras_tied.fitting.sample import choose_sample_size
 
-    with show_stages("reading", quiet):
+    with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
         sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, source)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
-        misread = used.find_misread(source.batches(names=doubtful), doubtful)
+        batches = source.batches(names=doubtful)
+        misread = describe_misread(used.find_misread(batches, doubtful))
         ends, far = pipeline.find_far_values(source, sample, used)
-        total = (
-            tables.describe_total(source)
-            if source.n_rows <= table_columns.ROWS_TO_COUNT
-            else ""
-        )
-    lost = _table.describe_misread(misread)
-    texts = [
-        (fact.name, text)
-        for fact in facts
-        for text in (far.get(fact.name), lost.get(fact.name), fact.warning)
-    ]
-    warnings = [f"column {name!r} {text}." for name, text in texts if text]
-    warnings += [total] if total else []
+        total = ""
+        if source.n_rows <= table_columns.ROWS_TO_COUNT:
+            total = tables.describe_total(source)
+    warnings = []
+    for fact in facts:
+        name = fact.name
+        for text in (far.get(name), misread.get(name), fact.warning):
+            if text:
+                warnings.append(f"column {name!r} {text}.")
+    if total:
+        warnings.append(total)
     return Survey(source, sample, used, facts, warnings, ends)
 
 
-def learn(
-    survey: Survey, seed: int, quiet: bool, workers: pipeline.Workers | None = None
-) -> Table:
-    """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
+def learn(survey: Survey, seed: int, workers: pipeline.Workers | None = None) -> Table:
+    """Read the rows that fit into memory, measure all of a larger table, and warn."""
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
         raise UsageError(
             f"{source.name!r} has one row, and training needs 2 at least; add rows."
         )
     columns.require_usable(survey.facts)
-    _table.say_notes(source, quiet)
-    say(*survey.warnings, quiet=quiet)
+    remark_notes(source)
+    remark(*survey.warnings)
     rows = pipeline.Scan(source, columns)
     if survey.whole:
-        with show_stages("reading", quiet):
+        with show_stages("reading"):
             batches = rows.read(pipeline.Doubts())
             return Table(survey, np.concatenate([numbers for _, numbers in batches]))
-    with show_rows("measuring", rows, quiet) as shown_rows:
+    with show_rows("measuring", rows) as shown_rows:
         moments, some, doubts = pipeline.measure_table(
             workers or pipeline.Here(),
             shown_rows,
@@ -186,7 +180,7 @@ def learn(
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
     known = {fact.name for fact in survey.facts if fact.misread}
-    misread = _table.describe_misread(doubts.misread)
-    new = [f"column {name!r} {misread[name]}." for name in misread if name not in known]
-    say(*new, quiet=quiet)
+    for name, text in describe_misread(doubts.misread).items():
+        if name not in known:
+            remark(f"column {name!r} {text}.")
     return Table(survey, some, moments)

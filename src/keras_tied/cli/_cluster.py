@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from keras_tied.cli._lazy import pipeline, tables
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
-from keras_tied.cli._table import require_output
+from keras_tied.cli._table import STANDARD_OUTPUT, require_output
+
+if TYPE_CHECKING:
+    Write = Callable[[pipeline.Scan], tuple[int, pipeline.Doubts]]
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,11 @@ class ClusterOptions:
     )
 
     def require_output(self, output: str, json: bool, data: str) -> None:
-        """Raise if a table, or the folder of workers, could not be written, before any work."""
+        """Raise if a table, or the folder of workers, could not be written."""
+        endings = tuple(f".{ending}" for ending in tables.ENDINGS)
         if self.cluster is None:
             require_output(output, json, data)
-        elif output == "-" or output.lower().endswith(
-            tuple(f".{ending}" for ending in tables.ENDINGS)
-        ):
+        elif output == STANDARD_OUTPUT or output.lower().endswith(endings):
             raise UsageError(
                 f"--cluster writes a folder of Parquet files, and {output!r} is a file;"
                 " name a folder."
@@ -54,7 +58,19 @@ class ClusterOptions:
         try:
             with pipeline.connect(self.cluster, self.workers) as workers:
                 yield workers
-        except ImportError as error:
-            raise UsageError(str(error)) from error
         except pipeline.ClusterError as error:
             raise FailedError(str(error)) from error
+
+    @contextmanager
+    def connect_writer(
+        self, transform: pipeline.BatchTransform, output: str
+    ) -> Iterator[Write | None]:
+        """Connect to the workers; yield what writes a table there, or None."""
+        with self.connect() as workers:
+            if workers is None:
+                yield None
+                return
+            folder = pipeline.OutputFolder(output)
+            yield partial(
+                pipeline.transform_table, workers, transform=transform, folder=folder
+            )

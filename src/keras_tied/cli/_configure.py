@@ -10,7 +10,7 @@ from keras_tied.cli._keras import Backend
 from keras_tied.cli._messages import report_wrong_use, say
 
 
-@command("keras-tied configure jax", tables=False)
+@command("keras-tied configure jax")
 def configure(
     backend: Annotated[
         Backend | None, typer.Argument(help="The backend; else one that is installed.")

@@ -11,8 +11,8 @@ from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._lazy import plotting
-from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import FIGURE, OnBackend, Quiet, option, output_option
+from keras_tied.cli._messages import UsageError, is_quiet, report_wrong_use
+from keras_tied.cli._options import FIGURE, OnBackend, option, output_option
 from keras_tied.cli._output import check_output, print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
@@ -28,9 +28,7 @@ class Engine(StrEnum):
     pytensor = "pytensor"
 
 
-@command(
-    "keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False
-)
+@command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg")
 def demo(
     output: Path = output_option(FIGURE, None, Path("keras-tied-demo.png")),
     show: bool = option("Open the figure in a window too.", "--show", default=False),
@@ -45,7 +43,6 @@ def demo(
     engine: Engine = option(
         "Keras, or the same network written out by hand.", default=Engine.keras
     ),
-    quiet: Quiet = False,
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
     with report_wrong_use():
@@ -60,7 +57,7 @@ def demo(
         experiment.split(rows)  # refuses too few rows
     if engine is Engine.keras:
         import_keras()
-    with show_training("training", quiet) as show_epoch:
+    with show_training("training") as show_epoch:
         result = experiment.run(
             rows,
             epochs=epochs,
@@ -74,8 +71,8 @@ def demo(
     plotting.four_panels(
         *pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure
     )
-    save_figure(figure, output, quiet)
-    if not quiet:
+    save_figure(figure, output)
+    if not is_quiet():
         _print_result(result, best, engine, output)
     if show:
         from matplotlib import pyplot

@@ -5,10 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import report_wrong_use
+from keras_tied.cli._messages import report_write_errors, report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import ModelFile, option, output_option
-from keras_tied.cli._output import Printing, check_output, report_write_errors
+from keras_tied.cli._options import Json, ModelFile, option, output_option
+from keras_tied.cli._output import check_output, print_result
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
@@ -21,7 +21,7 @@ def export(
         "Computes codes, rows from codes, or reconstructed rows.", default=Part.encoder
     ),
     *,
-    printing: Printing,
+    json: Json = False,
 ) -> None:
     """Write a model as ONNX, with the names of the numbers that it takes."""
     check_output(output, ["onnx"])
@@ -34,4 +34,4 @@ def export(
 
         write_onnx(value, output.resolve(), part.value)
     facts = {"output": str(output), "part": part.value}
-    printing.print_result(facts, f"exported the {part.value} to {output}")
+    print_result(json, facts, f"exported the {part.value} to {output}")

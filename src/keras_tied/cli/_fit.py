@@ -18,25 +18,30 @@ import typer
 
 from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
-from keras_tied.cli import _widths
 from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions
-from keras_tied.cli._lazy import comparison
 from keras_tied.cli._messages import (
     INTERRUPT_CODE,
     FailedError,
     UsageError,
-    report_wrong_use,
+    remark,
+    remark_warnings,
+    report_write_errors,
     say,
-    say_warnings,
 )
-from keras_tied.cli._options import Data, Seed, option, output_option
-from keras_tied.cli._output import Printing, check_output, report_write_errors
+from keras_tied.cli._options import Data, Json, Seed, option, output_option
+from keras_tied.cli._output import check_output, print_result
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
+from keras_tied.cli._widths import (
+    MOST_WIDTHS,
+    choose_width,
+    explain_choice,
+    parse_widths,
+)
 
 if TYPE_CHECKING:
     from keras_tied.fitting.judge import Outcome
@@ -87,9 +92,8 @@ class TrainingOptions:
             "scaler": None if self.scaler is Scaler.none else self.scaler.value,
             "random_state": self.seed,
             "early_stopping": self.validation > 0,
-            "validation_fraction": (
-                self.validation or 0.1
-            ),  # unused without early stopping
+            # Without early stopping it is not used.
+            "validation_fraction": self.validation or 0.1,
         }
 
 
@@ -105,62 +109,64 @@ def fit(
         "Show what check shows, and do not train.", "--dry-run", default=False
     ),
     cluster: ClusterOptions,
-    printing: Printing,
+    json: Json = False,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     check_output(output, ["safetensors"])
-    widths = _parse_components(training.components)
+    components = _parse_components(training.components)
     settings, seed = training.to_arguments(), training.seed
     start = time.perf_counter()
-    quiet = printing.quiet
-    table_survey = survey(data, options, columns, seed, quiet)
+    table_survey = survey(data, options, columns, seed)
     if dry_run:
-        show_survey(table_survey, printing.json)
+        show_survey(table_survey, json)
         return
     with cluster.connect() as workers:
-        table = learn(table_survey, seed, quiet, workers)
-    settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
-    with show_stages("starting", quiet):
-        notes = {
+        table = learn(table_survey, seed, workers)
+    widths: list[dict[str, float]] = []
+    if isinstance(components, list):
+        components, widths = _choose_components(components, table, seed)
+    settings["n_components"] = components
+    with show_stages("starting"):
+        notes: dict[str, Any] = {
             "command": shlex.join(["keras-tied", *sys.argv[1:]]),
             "data": table_survey.source.name,
             "rows": table_survey.source.n_rows,
             "table": table_survey.to_json(MOST_FACTS),
             "versions": collect_versions(),
         }
-        file = OutputFile(output, start, notes | curve)
+    if widths:
+        notes["widths"] = widths
     checkpoint = output.resolve().with_name(f"{output.name}.checkpoint")
     settings["checkpoint"] = checkpoint
     try:
         with interrupts() as is_interrupted:
-            notes = _train_and_measure(table, settings, file, quiet)
+            file = OutputFile(output, start, notes)
+            notes = _train_and_measure(table, settings, file)
     finally:
         with suppress(OSError):  # it is not there, or holds a training to go on with
             checkpoint.rmdir()
-    say(*_find_doubts(table, notes), quiet=quiet)
+    remark(*_find_doubts(table, notes))
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
-    printing.print_result(facts, _summarize(table, notes, output))
+    print_result(json, facts, _summarize(table, notes, output))
     if is_interrupted():
-        more = (
-            "; the same command goes on with the training"
-            if checkpoint.exists()
-            else ""
-        )
-        say(f"interrupted; {str(output)!r} is the best model so far{more}.")
+        text = f"interrupted; {str(output)!r} is the best model so far"
+        if checkpoint.exists():
+            text += "; the same command goes on with the training"
+        say(f"{text}.")
         raise typer.Exit(INTERRUPT_CODE)
     shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """The file of the model, which is written after training, and again with more results."""
+    """The file of the model, which is written after training, and again with results."""
 
     path: Path
     start: float
     notes: dict[str, Any]  # which are known before training
 
     def save(
-        self, outcome: Outcome, parameters: Parameters, **results: Any
+        self, outcome: Outcome, parameters: Parameters, results: dict[str, Any]
     ) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
         notes = self.notes | {
@@ -179,7 +185,7 @@ class OutputFile:
 
 
 def _train_and_measure(
-    table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
+    table: Table, settings: dict[str, Any], file: OutputFile
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.fitted.value import baseline_errors
@@ -189,37 +195,41 @@ def _train_and_measure(
 
     columns = table.survey.columns
     parameters = Parameters(**settings, feature_names=tuple(columns.features))
-    n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
-    rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
+    rows, test_rows, title = table.rows, None, "training"
+    if table.moments is not None:
+        n_test = max(2, int(len(rows) * VALIDATION_SHARE))
+        rows, test_rows = rows[n_test:], rows[:n_test]
+        title = f"training on {len(rows):,} rows"
     start = time.perf_counter()
-    title = f"training on {len(rows):,} rows" if n else "training"
     with (
-        show_training(title, quiet) as on_epoch,
+        show_training(title) as on_epoch,
         epoch_callback(on_epoch),
-        say_warnings(quiet),
+        remark_warnings(),
     ):
         outcome = fit_rows(parameters, rows, columns=columns, moments=table.moments)
     streamed = None
-    if n:
+    if test_rows is not None:
         streamed = (
             "scale and PCA are those of all rows; the network was trained on "
             f"{len(rows):,} of them, in {time.perf_counter() - start:.1f} s"
         )
-    file.save(outcome, parameters, streamed=streamed)
+    file.save(outcome, parameters, {"streamed": streamed})
     try:
-        with show_stages("comparing with PCA", quiet):
-            error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
-        return file.save(
-            outcome,
-            parameters,
-            error=error,
-            pca_error=pca_error,
-            measured_on=f"{n:,} rows not trained on" if n else "all rows",
-            streamed=streamed,
-            trimmed=outcome.n_trimmed,
-            has_classes=outcome.fitted.link is not None,
-            held_out=None if n else outcome.held_out_errors,
-        )
+        with show_stages("comparing with PCA"):
+            error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
+        results = {
+            "error": error,
+            "pca_error": pca_error,
+            "measured_on": "all rows",
+            "streamed": streamed,
+            "trimmed": outcome.n_trimmed,
+            "has_classes": outcome.fitted.link is not None,
+            "held_out": outcome.held_out_errors,
+        }
+        if test_rows is not None:
+            results["measured_on"] = f"{len(test_rows):,} rows not trained on"
+            results["held_out"] = None
+        return file.save(outcome, parameters, results)
     except FailedError:
         raise
     except Exception as failure:
@@ -231,53 +241,43 @@ def _train_and_measure(
 
 
 def _choose_components(
-    widths: list[int] | float, table: Table, seed: int, quiet: bool
-) -> tuple[int | float, dict[str, Any]]:
-    """Return the number of components, or the share of variance, and notes on how it was chosen."""
-    if not isinstance(widths, list):
-        return widths, {}
-    if len(widths) == 1:
-        _require_enough(widths[0], table)
-        return widths[0], {}
-    numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
+    widths: list[int], table: Table, seed: int
+) -> tuple[int, list[dict[str, float]]]:
+    """Return the number of components, and the errors of each if there are several."""
     columns = table.survey.columns
-    curve = _widths.measure_widths(numbers, widths, columns.column_numbers, seed, quiet)
-
-    with report_wrong_use():
-        chosen = comparison.choose_width(curve)
-    notes = [
-        dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True))
-        for width in curve
-    ]
-    return chosen, {"widths": notes}
-
-
-def _require_enough(components: int, table: Table) -> None:
-    n, d = table.rows.shape
-    left_out = list_some(explain_left_out(table.survey.columns))
-    if components > min(n, d):
+    if len(widths) > 1:
+        places = choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)
+        return choose_width(table.rows[places], widths, columns.column_numbers, seed)
+    [components] = widths
+    n_rows, n_features = table.rows.shape
+    if components > min(n_rows, n_features):
+        limit, remedy = f"rows, {n_rows}", "ask for fewer"
+        if n_features <= n_rows:
+            limit = f"numbers in a row, {n_features}"
+            if columns.left_out:
+                left_out = list_some(explain_left_out(columns))
+                remedy += f", or use columns that were left out: {left_out}"
         raise UsageError(
-            f"--components {components} is more than there are "
-            f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer"
-            f"{f', or use columns that were left out: {left_out}' if d <= n and left_out else ''}."
+            f"--components {components} is more than there are {limit}; {remedy}."
         )
+    return components, []
 
 
 def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
     """Warn of a model whose errors promise more than it can do."""
-    n_features, error = len(table.survey.columns.features), notes["error"]
+    n_features = len(table.survey.columns.features)
+    error = max(notes["error"], 1e-12)
+    held_out_error, _ = notes["held_out"] or (0.0, 0.0)
     if notes["components"] >= n_features:
         yield (
             f"the {notes['components']} components hold all {n_features} numbers of a"
             " row, so that every row is reconstructed and none is odd; ask for fewer"
             " with --components."
         )
-    elif (held_out := (notes["held_out"] or [0.0])[0]) > MOST_OPTIMISM * max(
-        error, 1e-12
-    ):
+    elif held_out_error > MOST_OPTIMISM * error:
         yield (
-            f"the error of rows held out, {held_out:.4g}, is"
-            f" {held_out / max(error, 1e-12):.3g} times that of the rows trained on:"
+            f"the error of rows held out, {held_out_error:.4g}, is"
+            f" {held_out_error / error:.3g} times that of the rows trained on:"
             " the model knows these by heart; add rows, or ask for fewer with"
             " --components."
         )
@@ -285,35 +285,16 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
 
 def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     columns = table.survey.columns
+    n_features = len(columns.features)
     usage = list_some(columns.names)
-    if len(columns.features) > len(columns.names):
-        usage += (
-            f": {len(columns.features)} numbers, one for each category or part of a"
-            " time"
-        )
+    if n_features > len(columns.names):
+        usage += f": {n_features} numbers, one for each category or part of a time"
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))
-    error, pca_error = notes["held_out"] or (notes["error"], notes["pca_error"])
-    where = notes["measured_on"]
-    if notes["held_out"]:
-        where = f"on rows held out; {notes['error']:.4g} on {where}"
-    ratio = error / pca_error if pca_error else 1.0
-    against = f"the model's is {ratio:.2f} times that"
-    if ratio > 1:  # where a tenth of the values is missing
-        against += ", as it has learned to fill in gaps"
-    if notes["is_pca"]:
-        against = "no network was found that is better, so the model is PCA"
-    what = "mean square of scaled columns"
-    if notes["has_classes"]:
-        what = "mean deviance of columns, 1 for the best constants"
-    facts |= {
-        "components": (
-            str(notes["components"]) + _widths.explain_choice(notes.get("widths", []))
-        ),
-        "error": f"{error:.4g}, {what}, {where}",
-        "PCA's error": f"{pca_error:.4g}; {against}",
-    }
+    choice = explain_choice(notes.get("widths", []))
+    facts["components"] = f"{notes['components']}{choice}"
+    facts |= _summarize_errors(notes)
     if notes["trimmed"]:
         absurd = format_quantity(notes["trimmed"], "absurd value")
         facts["not trained on"] = (
@@ -324,16 +305,36 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
 
 
+def _summarize_errors(notes: dict[str, Any]) -> dict[str, str]:
+    error, pca_error, where = notes["error"], notes["pca_error"], notes["measured_on"]
+    if notes["held_out"]:
+        where = f"on rows held out; {error:.4g} on {where}"
+        error, pca_error = notes["held_out"]
+    what = "mean square of scaled columns"
+    if notes["has_classes"]:
+        what = "mean deviance of columns, 1 for the best constants"
+    ratio = error / pca_error if pca_error else 1.0
+    against = f"the model's is {ratio:.2f} times that"
+    if ratio > 1:  # where a tenth of the values is missing
+        against += ", as it has learned to fill in gaps"
+    if notes["is_pca"]:
+        against = "no network was found that is better, so the model is PCA"
+    return {
+        "error": f"{error:.4g}, {what}, {where}",
+        "PCA's error": f"{pca_error:.4g}; {against}",
+    }
+
+
 def _parse_components(text: str) -> list[int] | float:
     """Return some numbers of components, or a share of variance."""
-    if (widths := _widths.parse_widths(text)) is not None:
+    if (widths := parse_widths(text)) is not None:
         return widths
     with suppress(ValueError):
         if 0 < (share := float(text)) < 1:
             return share
     raise UsageError(
         f"--components {text!r} is neither a whole number from 1 on, nor several such"
-        f" as 1..16 or 1,2,4, at most {_widths.MOST_WIDTHS}, nor a share between 0 and"
+        f" as 1..16 or 1,2,4, at most {MOST_WIDTHS}, nor a share between 0 and"
         " 1; give one of these."
     )
 

@@ -6,18 +6,22 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
+from keras_tied._files import suggest_after
+from keras_tied._table_errors import TableError, WriteError
 from keras_tied._text import replace_controls
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
+# What Python, the loader of libraries and XLA say where memory is at its limit.
 LACKS_OF_MEMORY = (
     "can't start new thread",
     "failed to map segment",
     "RESOURCE_EXHAUSTED",
 )
-"""What Python, the loader of libraries and XLA say where memory is at its limit."""
+_is_quiet = False
 
 
 class UsageError(Exception):
@@ -25,23 +29,39 @@ class UsageError(Exception):
 
 
 class FailedError(Exception):
-    """The command was used rightly, and failed; the message is one sentence for the user."""
+    """The command failed though used rightly; the message is one sentence."""
 
 
-def say(*messages: str, quiet: bool = False) -> None:
-    """Print messages to the standard error, a line each; none where only errors are wanted."""
-    for message in () if quiet else messages:
-        print(
-            "keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr
-        )
+def be_quiet(is_quiet: bool = True) -> None:
+    """Let the command print no progress and no remarks, or print them again."""
+    global _is_quiet
+    _is_quiet = is_quiet
+
+
+def is_quiet() -> bool:
+    """Whether the command prints no progress and no remarks."""
+    return _is_quiet
+
+
+def say(*messages: str) -> None:
+    """Print messages to the standard error, a line each."""
+    for message in messages:
+        line = replace_controls(" ".join(message.split()))
+        print("keras-tied:", line, file=sys.stderr)
+
+
+def remark(*messages: str) -> None:
+    """Print messages, unless the command is quiet."""
+    if not _is_quiet:
+        say(*messages)
 
 
 @contextmanager
-def say_warnings(quiet: bool) -> Iterator[None]:
-    """Print the warnings of Python within as messages."""
+def remark_warnings() -> Iterator[None]:
+    """Print the warnings of Python within as remarks."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: say(str(message), quiet=quiet)
+        warnings.showwarning = lambda message, *_, **__: remark(str(message))
         yield
 
 
@@ -50,31 +70,36 @@ def report_errors(debug: bool) -> Iterator[None]:
     """Turn an exception into one sentence and an exit code."""
     try:
         yield
+    except typer.Exit:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
-        match error:
-            case typer.Exit():
-                raise
-            case BrokenPipeError():
-                # The reader has closed the pipe: Python would print an error when it
-                # exits.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise typer.Exit(1) from error
-            case KeyboardInterrupt():
-                message, code = "interrupted.", INTERRUPT_CODE
-            case UsageError():
-                message, code = str(error), 2
-            case FailedError():
-                message, code = str(error), 1
-            case _ if (lack := find_lack_of_memory(error)) is not None:
-                reason = f"there is too little memory ({str(lack) or 'none is left'})"
-                message, code = f"{reason}; free some, or use fewer columns or rows.", 1
-            case _:
-                reason = f"{type(error).__name__}: {error}".rstrip(".: ")
-                message, code = f"failed with {reason}; --debug shows where.", 1
+        if isinstance(error, BrokenPipeError):
+            # The reader has closed the pipe: Python would print an error when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
+        message, code = _explain(error)
         say(message)
         raise typer.Exit(code) from error
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Return the message and the exit code for an error."""
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted.", INTERRUPT_CODE
+        case FailedError() | WriteError():
+            return str(error), 1
+        case UsageError() | TableError():
+            return str(error), 2
+    if (lack := find_lack_of_memory(error)) is not None:
+        reason = f"there is too little memory ({str(lack) or 'none is left'})"
+        return f"{reason}; free some, or use fewer columns or rows.", 1
+    if isinstance(error, ImportError) and "pip install" in str(error):
+        return str(error), 2
+    reason = f"{type(error).__name__}: {error}".rstrip(".: ")
+    return f"failed with {reason}; --debug shows where.", 1
 
 
 def find_lack_of_memory(error: BaseException | None) -> BaseException | None:
@@ -94,9 +119,19 @@ def report_wrong_use() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (
-            f"{error.filename!r}: {error.strerror}" if error.strerror else str(error)
-        )
+        reason = str(error)
+        if error.strerror:
+            reason = f"{error.filename!r}: {error.strerror}"
         raise UsageError(f"cannot use {reason}; name another file.") from error
     except (ImportError, RuntimeError, ValueError) as error:
         raise UsageError(str(error)) from error
+
+
+@contextmanager
+def report_write_errors(output: Path) -> Iterator[None]:
+    """Turn an `OSError` into the message that the output could not be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot write {str(output)!r}: {error.strerror or error}"
+        raise FailedError(f"{reason}; {suggest_after(error)}.") from error

@@ -1,6 +1,5 @@
 """Options that several commands have."""
 
-from dataclasses import MISSING, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,16 +9,11 @@ from keras_tied.cli._keras import Backend
 
 
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
-    """Return an option of a command, or of a set of options; see `keras_tied.cli._app.command`."""
-    return field(
-        default=default,
-        metadata={"option": typer.Option(*names, help=help, **settings)},
-    )
+    """Return an option of a command, or of a dataclass of options; `...` is needed."""
+    return typer.Option(default, *names, help=help, **settings)
 
 
-def output_option(
-    help: str, metavar: str | None = "OUT", default: Any = MISSING
-) -> Any:
+def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) -> Any:
     """Return the option of the file to write, which is needed unless it has a default."""
     return option(help, "--output", "-o", metavar=metavar, default=default)
 
@@ -40,14 +34,8 @@ Data = Annotated[
         ),
     ),
 ]
-Id = Annotated[
-    str | None,
-    typer.Option(
-        "--id",
-        metavar="COLUMN",
-        help="The column that names the rows; kept, never trained on.",
-    ),
-]
+ID = "The column that names the rows; kept, never trained on."
+Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help=ID)]
 SafeCsv = Annotated[
     bool,
     typer.Option(
@@ -58,9 +46,6 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks.")
-]
 OnBackend = Annotated[
     Backend | None,
     typer.Option(

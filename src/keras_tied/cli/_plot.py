@@ -4,10 +4,10 @@ from pathlib import Path
 
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import drawing, plotting
-from keras_tied.cli._messages import report_wrong_use, say
+from keras_tied.cli._messages import remark, report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
-from keras_tied.cli._output import Printing, check_output, save_figure
+from keras_tied.cli._options import FIGURE, Data, Json, ModelFile, output_option
+from keras_tied.cli._output import check_output, print_result, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, RowOptions, open_with_label, take
 from keras_tied.cli._table import describe_doubtful
@@ -21,7 +21,7 @@ def plot(
     label: Label = None,
     *,
     options: RowOptions,
-    printing: Printing,
+    json: Json = False,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
@@ -29,12 +29,11 @@ def plot(
         figure = plotting.new_figure()
     from keras_tied.fitted.value import baseline_errors
 
-    quiet = printing.quiet
     fitted_model = load(model)
-    rows = open_with_label(fitted_model, data, options, None, label, quiet)
-    sample, doubts = take(rows, quiet)
-    say(*describe_doubtful(rows, doubts), quiet=quiet)
-    with show_stages("drawing", quiet):
+    rows = open_with_label(fitted_model, data, options, None, label)
+    sample, doubts = take(rows)
+    remark(*describe_doubtful(rows, doubts))
+    with show_stages("drawing"):
         fitted = fitted_model.fitted_value
         error, pca_error = baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
@@ -47,15 +46,13 @@ def plot(
             feature_names=rows.columns.features,
             pca_error=pca_error,
         )
-        save_figure(figure, output, quiet)
-    n = len(sample.numbers)
+        save_figure(figure, output)
+    n_drawn, n_rows = len(sample.numbers), rows.source.n_rows
     facts = {
-        "rows": rows.source.n_rows,
-        "drawn": n,
+        "output": str(output),
+        "rows": n_rows,
+        "drawn": n_drawn,
         "error": error,
         "pca_error": pca_error,
     }
-    printing.print_result(
-        {"output": str(output)} | facts,
-        f"drew {n:,} of {rows.source.n_rows:,} rows to {output}",
-    )
+    print_result(json, facts, f"drew {n_drawn:,} of {n_rows:,} rows to {output}")

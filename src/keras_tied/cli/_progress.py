@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_tied._signals import clean_up_at_signal
 from keras_tied.cli._lazy import pipeline
-from keras_tied.cli._messages import say
+from keras_tied.cli._messages import is_quiet, say
 
+Result = TypeVar("Result")
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
 SHORTEST_STAGE = 0.3  # seconds of work before it is said
 _last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
@@ -21,17 +22,19 @@ _last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
 
 @contextmanager
 def _say_states(what: str) -> Iterator[Callable[[str], None]]:
-    """Print how far the work has come, soon and then every ten seconds, however long a step is.
+    """Print how far the work has come every ten seconds, however long a step is.
 
     Yields the function that tells the state.
     """
     state, is_over = "at work", threading.Event()
 
+    def find_pause() -> float:
+        next_line = _last_line + SECONDS_BETWEEN_LINES
+        return max(SHORTEST_STAGE, next_line - time.monotonic())
+
     def say_often() -> None:
         global _last_line
-        while not is_over.wait(
-            max(SHORTEST_STAGE, _last_line + SECONDS_BETWEEN_LINES - time.monotonic())
-        ):
+        while not is_over.wait(find_pause()):
             _last_line = time.monotonic()
             say(f"{what}: {state}" if what else state)
 
@@ -50,21 +53,19 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _show(
-    what: str, quiet: bool, text_format: str = "", **fields: Any
+    what: str, text_format: str = "", **fields: Any
 ) -> Iterator[Callable[..., object]]:
-    """Show a bar with a text beside it, in a format of Rich; without one, a spinner; else lines.
+    """Show a bar with a text in a format of Rich; without one, a spinner; else lines.
 
-    Yields the function that tells the state to lines, and the fields to the bar, or to
-    a new one.
+    Yields the function that tells the state to lines, and the fields to the bar.
     """
-    if quiet:
-        yield lambda state, is_new=False, **now: None
+    if is_quiet():
+        yield lambda state, **now: None
         return
     if not sys.stderr.isatty():
-        with _say_states(
-            what if text_format else ""
-        ) as note:  # of stages, the state alone
-            yield lambda state, is_new=False, **now: note(state)
+        # Of stages, the state alone is said.
+        with _say_states(what if text_format else "") as note:
+            yield lambda state, **now: note(state)
         return
     from rich import progress
     from rich.console import Console
@@ -72,41 +73,35 @@ def _show(
     name = progress.TextColumn("{task.description}", markup=False)
     columns: Any = progress.SpinnerColumn(), name, progress.TimeElapsedColumn()
     if text_format:
-        columns = (
-            name,
-            progress.BarColumn(),
-            text_format,
-            progress.TimeRemainingColumn(),
-        )
+        left = progress.TimeRemainingColumn()
+        columns = name, progress.BarColumn(), text_format, left
     bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
     with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
         task = bar.add_task(what, **fields)
-        yield lambda state, is_new=False, **now: (bar.reset if is_new else bar.update)(
-            task, **now
-        )
+        yield lambda state, **now: bar.update(task, **now)
 
 
 @contextmanager
 def show_training(
-    what: str, quiet: bool
+    what: str,
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
     """Show epochs, anew with each training; yield what moves them, or None."""
-    with _show(what, quiet, "{task.fields[epoch]}", total=None, epoch="") as tell:
+    with _show(what, "{task.fields[epoch]}", total=None, epoch="") as tell:
 
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
             text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
             state = f"epoch {epoch:,} of {epochs:,}"
-            tell(state, is_new=epoch == 1, total=epochs, completed=epoch, epoch=text)
+            tell(state, total=epochs, completed=epoch, epoch=text)
 
-        yield None if quiet else on_epoch
+        yield None if is_quiet() else on_epoch
 
 
 @contextmanager
-def show_rows(what: str, rows: pipeline.Scan, quiet: bool) -> Iterator[pipeline.Scan]:
+def show_rows(what: str, rows: pipeline.Scan) -> Iterator[pipeline.Scan]:
     """Show how many rows were read; yield the rows that move the bar."""
     n_rows, n_done = rows.source.n_rows, 0
     text_format = "{task.completed:,.0f} of {task.total:,.0f} rows"
-    with _show(what, quiet, text_format, total=n_rows) as tell:
+    with _show(what, text_format, total=n_rows) as tell:
 
         def advance(more: int) -> None:
             nonlocal n_done
@@ -116,10 +111,20 @@ def show_rows(what: str, rows: pipeline.Scan, quiet: bool) -> Iterator[pipeline.
         yield replace(rows, advance=advance)
 
 
+def fold_rows(
+    what: str,
+    rows: pipeline.Scan,
+    function: Callable[[Iterator[pipeline.Batch]], Result],
+) -> tuple[Result, pipeline.Doubts]:
+    """Fold rows by a function, as `keras_tied.rows.fold` does, and show how many."""
+    with show_rows(what, rows) as shown_rows:
+        return pipeline.fold(shown_rows, function)
+
+
 @contextmanager
-def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+def show_stages(first: str) -> Iterator[Callable[[str], None]]:
     """Show a spinner with the name of a stage; yield the function that renames it."""
-    with _show(first, quiet, total=None) as tell:
+    with _show(first, total=None) as tell:
 
         def rename(stage: str) -> None:
             tell(stage, description=stage)

@@ -13,11 +13,19 @@ from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import Array, np, pipeline, tables
 from keras_tied.cli._lazy import report as pages
-from keras_tied.cli._messages import UsageError, report_wrong_use, say
+from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
-from keras_tied.cli._output import Printing, check_output, replace_output
-from keras_tied.cli._progress import show_rows, show_stages
+from keras_tied.cli._options import (
+    Data,
+    Id,
+    Json,
+    ModelFile,
+    SafeCsv,
+    option,
+    output_option,
+)
+from keras_tied.cli._output import check_output, print_result, replace_output
+from keras_tied.cli._progress import fold_rows, show_stages
 from keras_tied.cli._rows import (
     Label,
     RowOptions,
@@ -44,7 +52,7 @@ def report(
     id: Id = None,
     options: RowOptions,
     safe_csv: SafeCsv = False,
-    printing: Printing,
+    json: Json = False,
 ) -> None:
     """Write a page to explore rows, their codes and why they are odd; it works offline.
 
@@ -52,20 +60,18 @@ def report(
     of a sample of 20,000 rows, where there are more.
     """
     check_output(output, ["html"])
-    with report_wrong_use():
-        pages.require_libraries()
-    quiet = printing.quiet
+    pages.require_libraries()
     fitted_model = load(model)
-    rows = open_with_label(fitted_model, data, options, id, label, quiet)
+    rows = open_with_label(fitted_model, data, options, id, label)
     rows = replace(rows, reads="restored")
-    sample, whole, doubts = survey_rows(fitted_model, rows, quiet)
-    say(*describe_doubtful(rows, doubts), quiet=quiet)
+    sample, whole, doubts = survey_rows(fitted_model, rows)
+    remark(*describe_doubtful(rows, doubts))
     warnings, old = _describe_doubtful(rows, doubts), None
     if against is not None:
-        old, doubtful = _read_old(fitted_model, against, options, quiet)
+        old, doubtful = _read_old(fitted_model, against, options)
         warnings += doubtful
     warnings += map(str, fitted_model.find_note([], "table", "warnings"))
-    with show_stages("writing the page", quiet):
+    with show_stages("writing the page"):
         page = pages.Report(
             fitted_model.fitted_value,
             _compute_rows(fitted_model, rows, sample, whole),
@@ -80,26 +86,25 @@ def report(
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     facts = {"output": str(output)}
-    if printing.json:
+    if json:
         facts |= _describe(page)
     done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
-    printing.print_result(facts, done)
+    print_result(json, facts, done)
 
 
 def survey_rows(
-    model: Model, rows: pipeline.Scan, quiet: bool
+    model: Model, rows: pipeline.Scan
 ) -> tuple[Sample, pages.Whole, pipeline.Doubts]:
     """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
     fitted = model.fitted_value
-    sample, doubts = take(rows, quiet)
+    sample, doubts = take(rows)
     tally = pages.Tally(fitted)
     if len(sample.places) == rows.source.n_rows:
         tally.add(sample.numbers)
         scores, errors = fitted.measure_rows(sample.numbers)
         return sample, pages.Whole(errors, scores, sample.places, tally), doubts
-    with show_rows("scoring", rows, quiet) as shown_rows:
-        measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
-        measured, _ = pipeline.fold(shown_rows, measure)
+    measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
+    measured, _ = fold_rows("scoring", rows, measure)
     scores, errors = measured
     ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
     planes = pages.Planes(pages.Rows.compute(fitted, ordinary), _list_columns(rows))
@@ -109,7 +114,7 @@ def survey_rows(
 
     worst = np.argsort(-scores, kind="stable")[:N_WORST]
     places = np.union1d(sample.places, worst)
-    sample, _ = take(rows, quiet, places, "drawing", count)
+    sample, _ = take(rows, places, "drawing", count)
     return sample, pages.Whole(errors, scores, places, tally, planes), doubts
 
 
@@ -179,17 +184,17 @@ def _name_table(rows: pipeline.Scan) -> str:
 
 
 def _read_old(
-    model: Model, data: str, options: TableOptions, quiet: bool
+    model: Model, data: str, options: TableOptions
 ) -> tuple[tuple[str, Array, Array], list[str]]:
     """Read a sample of an older table: its name, rows and scores, and what is doubtful."""
     try:
-        rows = open_rows(model, data, options, None, quiet)
-        sample, doubts = take(rows, quiet)
+        rows = open_rows(model, data, options)
+        sample, doubts = take(rows)
     except tables.TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(sample.numbers)
     doubtful = _describe_doubtful(rows, doubts)
-    say(*doubtful, quiet=quiet)
+    remark(*doubtful)
     return (_name_table(rows), sample.numbers, scores), doubtful
 
 

@@ -1,8 +1,8 @@
-"""The rows of a table for a model, and a sample of them to show, with their ids and labels."""
+"""The rows of a table for a model, and a sample of them with ids and labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +11,14 @@ import typer
 
 from keras_tied._text import quote
 from keras_tied.cli._lazy import Array, drawing, np, pa, pipeline, table_columns, tables
-from keras_tied.cli._messages import say
-from keras_tied.cli._options import option
+from keras_tied.cli._messages import remark
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_notes
+from keras_tied.cli._table import (
+    TableOptions,
+    read_option,
+    remark_notes,
+    require_column,
+)
 
 if TYPE_CHECKING:
     from keras_tied.cli._model import Model
@@ -38,7 +42,7 @@ Label = Annotated[
 class RowOptions(TableOptions):
     """The options of how to read a table for a model."""
 
-    impute_absent: bool = option(
+    impute_absent: bool = read_option(
         "Impute what DATA lacks.", "--impute-absent", default=False
     )
 
@@ -47,49 +51,52 @@ def open_rows(
     model: Model,
     data: str,
     options: TableOptions,
-    id: str | None,
-    quiet: bool,
+    id: str | None = None,
     output: str = "",
     label: str | None = None,
     as_text: bool = False,
 ) -> pipeline.Scan:
     """Open a table for a model, with the id column if the output can hold it."""
-    of_model = model.columns
-    text = [*(of_model.text if of_model else []), *([id] if id else [])]
-    known = of_model.names if of_model else model.fitted_value.feature_names
-    source = options.open(data, None if as_text else text, known or ())
-    say_notes(source, quiet)
-    output_id = choose_id(source, id, of_model.id if of_model else None, output)
+    noted_id = model.columns.id if model.columns else None
+    text = [] if id is None else [id]
+    known: Sequence[str] = model.fitted_value.feature_names or ()
+    if model.columns is not None:
+        text, known = [*model.columns.text, *text], model.columns.names
+    source = options.open(data, None if as_text else text, known)
+    remark_notes(source)
+    output_id = choose_id(source, id, noted_id, output)
     columns = model.columns_of(source)
     named = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    if unknown := named.match(
-        source.schema.names, ", or have it imputed with --impute-absent"
-    ):
+    remedy = ", or have it imputed with --impute-absent"
+    if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
-        say(f"{ignored}, which the model has never seen.", quiet=quiet)
-    kinds, kind, used = source.kinds, table_columns.Kind, columns.used
-    written = [of.name for of in used if kinds[of.name] in (kind.text, kind.integer)]
-    if written:
-        columns = columns.adapt(
-            next(source.batches(ROWS_TO_ADAPT, written)), options.decimal
-        )
-    for old, new in zip(used, columns.used, strict=True):
-        if old != new and old.kind is not kind.boolean and not as_text:
-            what = (
-                f"holds {new.description} in {data!r}, beside {old.description} in"
-                " training"
+        remark(f"{ignored}, which the model has never seen.")
+    adapted = _adapt(columns, source, options)
+    for old, new in zip(columns.used, adapted.used, strict=True):
+        is_boolean = old.kind is table_columns.Kind.boolean
+        if old != new and not is_boolean and not as_text:
+            remark(
+                f"column {old.name!r} holds {new.description} in {data!r}, beside"
+                f" {old.description} in training, and is read in the form of the file."
             )
-            say(
-                f"column {old.name!r} {what}, and is read in the form of the file.",
-                quiet=quiet,
-            )
-    return pipeline.Scan(source, columns, output_id)
+    return pipeline.Scan(source, adapted, output_id)
+
+
+def _adapt(
+    columns: table_columns.Columns, source: tables.Source, options: TableOptions
+) -> table_columns.Columns:
+    """Return columns in the form in which a table is written."""
+    kinds = table_columns.Kind.text, table_columns.Kind.integer
+    names = [name for name in columns.names if source.kinds[name] in kinds]
+    if not names:
+        return columns
+    return columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
 
 
 def choose_id(
     source: tables.Source, id: str | None, noted_id: str | None, output: str
 ) -> str | None:
-    """Return the column of ids for the output, if the table has one and the output can hold it."""
+    """Return the column of ids, if there is one and the output can hold it."""
     require_column(source, id, "--id")
     is_array = output.lower().endswith((".npy", ".npz"))
     if id is None and (is_array or noted_id not in source.schema.names):
@@ -113,10 +120,9 @@ def open_with_label(
     options: TableOptions,
     id: str | None,
     label: str | None,
-    quiet: bool,
 ) -> pipeline.Scan:
     """Open a table of rows to show, with a column of labels."""
-    rows = open_rows(model, data, options, id, quiet, label=label)
+    rows = open_rows(model, data, options, id, label=label)
     require_column(rows.source, label, "--label")
     if label is None and rows.columns.label in rows.source.schema.names:
         label = rows.columns.label
@@ -132,7 +138,6 @@ def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
 
 def take(
     rows: pipeline.Scan,
-    quiet: bool,
     places: Array | None = None,
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
@@ -148,20 +153,25 @@ def take(
     ids: list[Any] = []
     labels: list[Any] = []
     first, doubts = 0, pipeline.Doubts()
-    with show_rows(doing, rows, quiet) as shown_rows:
+    with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):
             if use is not None:
                 use(batch.numbers)
-            begin, end = np.searchsorted(places, [first, first + len(batch.numbers)])
+            last = first + len(batch.numbers)
+            begin, end = np.searchsorted(places, [first, last])
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
             some = batch.rows.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
-            first += len(batch.numbers)
-    names = np.array([_to_text(value) for value in ids]) if rows.id else None
-    shown_labels = _to_labels(labels) if rows.label else None
-    return Sample(np.concatenate(numbers), places, names, shown_labels), doubts
+            first = last
+    sample = Sample(
+        np.concatenate(numbers),
+        places,
+        np.array(list(map(_to_text, ids))) if rows.id else None,
+        _to_labels(labels) if rows.label else None,
+    )
+    return sample, doubts
 
 
 def _to_text(value: Any) -> str:
@@ -171,12 +181,10 @@ def _to_text(value: Any) -> str:
 def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     if all(value is None or isinstance(value, int | float) for value in values):
-        return np.array(
-            values
-            if None not in values
-            else [np.nan if v is None else v for v in values]
-        )
-    texts = [_to_text(value) for value in values]
+        if None in values:
+            values = [np.nan if value is None else value for value in values]
+        return np.array(values)
+    texts = list(map(_to_text, values))
     if len(set(texts)) > drawing.MOST_COLOURS:
         with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])

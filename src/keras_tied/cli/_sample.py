@@ -6,8 +6,8 @@ import typer
 
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import pa, tables
-from keras_tied.cli._messages import say
-from keras_tied.cli._options import Quiet, Seed
+from keras_tied.cli._messages import remark
+from keras_tied.cli._options import Seed
 
 
 @command("keras-tied sample clients.csv")
@@ -17,7 +17,6 @@ def sample(
         typer.Argument(metavar="OUT", help="The file to write, its format by ending."),
     ],
     seed: Seed = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Write a made-up table of 300 clients, two of them odd, to try the other commands on."""
     from keras_tied import datasets
@@ -26,4 +25,4 @@ def sample(
     rows = pa.record_batch(datasets.make_clients(random_state=seed))
     tables.write_table(output, [rows])
     done = f"wrote {rows.num_rows} rows to {output}"
-    say(f"{done}; next, keras-tied check {output}.", quiet=quiet)
+    remark(f"{done}; next, keras-tied check {output}.")

@@ -14,11 +14,19 @@ from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._lazy import Array, pa, pipeline, table_columns, tables
-from keras_tied.cli._messages import UsageError, say
+from keras_tied.cli._messages import UsageError, remark, say
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
-from keras_tied.cli._output import Printing, print_json, print_table
-from keras_tied.cli._progress import show_rows
+from keras_tied.cli._options import (
+    Data,
+    Id,
+    Json,
+    ModelFile,
+    SafeCsv,
+    option,
+    output_option,
+)
+from keras_tied.cli._output import print_json, print_result, print_table
+from keras_tied.cli._progress import fold_rows, show_rows
 from keras_tied.cli._rows import RowOptions, open_rows
 from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
 
@@ -50,83 +58,74 @@ def score(
     options: RowOptions,
     safe_csv: SafeCsv = False,
     cluster: ClusterOptions,
-    printing: Printing,
+    json: Json = False,
 ) -> None:
-    """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
-    if cluster.cluster is not None and (
-        output is None or (top, threshold) != (None, None)
-    ):
-        what = "give --output, and leave out --top and --threshold"
-        raise UsageError(f"--cluster writes all rows: {what}.")
+    """Compute how odd each row is, its rank, how rare such a row is, and its error."""
+    is_whole = output is not None and top is None and threshold is None
+    if cluster.cluster is not None and not is_whole:
+        raise UsageError(
+            "--cluster writes all rows: give --output, and leave out --top and"
+            " --threshold."
+        )
     if threshold is not None and math.isnan(threshold):
         raise UsageError("--threshold nan is no score; give a number.")
     if output is not None:
-        cluster.require_output(output, printing.json, data)
+        cluster.require_output(output, json, data)
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
-    rows = open_rows(fitted_model, data, options, id, printing.quiet)
+    rows = open_rows(fitted_model, data, options, id)
+    n_rows = rows.source.n_rows
     transform = pipeline.BatchTransform(
         fitted, rows.columns, "scores", rows.id, explain
     )
-    with cluster.connect() as workers:
-        if workers is not None and output is not None:
-            folder = pipeline.OutputFolder(output)
-            write = partial(
-                pipeline.transform_table, workers, transform=transform, folder=folder
-            )
-            write_rows("scored", rows, write, output, printing)
+    with cluster.connect_writer(transform, output or "") as write:
+        if write is not None:
+            write_rows("scored", rows, write, output or "", json)
             return
     if output is None or top is not None:
-        with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            find = partial(
-                pipeline.find_oddest, transform=transform, top=top or DEFAULT_TOP
-            )
-            (table, reasons), doubts = pipeline.fold(shown_rows, find)
+        find = partial(
+            pipeline.find_oddest, transform=transform, top=top or DEFAULT_TOP
+        )
+        (table, reasons), doubts = fold_rows("scoring", rows, find)
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
-        with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            measure = partial(pipeline.measure_rows, fitted=fitted)
-            measured, doubts = pipeline.fold(shown_rows, measure)
-        scores, batches = (
-            measured[0],
-            _describe_all(transform, rows, measured, printing.quiet),
-        )
-    n_written = (
-        tables.write_table(output, batches, safe_csv=safe_csv)
-        if output is not None
-        else 0
-    )
-    say(*describe_doubtful(rows, doubts), quiet=printing.quiet)
+        measure = partial(pipeline.measure_rows, fitted=fitted)
+        measured, doubts = fold_rows("scoring", rows, measure)
+        scores, batches = measured[0], _describe_all(transform, rows, measured)
+    if output is not None:
+        n_written = tables.write_table(output, batches, safe_csv=safe_csv)
+    remark(*describe_doubtful(rows, doubts))
     if output is None:
-        _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
+        _print_oddest(table, reasons, fitted.largest_rarity, json)
     else:
-        n_rows = rows.source.n_rows
-        n = int(fitted.stand_out(scores, n_rows).sum())
-        some = (
-            "none of which stands out"
-            if n == 0
-            else f"of which {n:,} stand{'s' * (n == 1)} out"
-        )
+        n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
+        s = "s" if n_outstanding == 1 else ""
+        some = f"of which {n_outstanding:,} stand{s} out"
+        if n_outstanding == 0:
+            some = "none of which stands out"
         text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
         facts = {"scored": n_rows, "written": n_written, "output": output}
-        printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
-    if threshold is not None and (n := int((scores >= threshold).sum())):
-        more = "at least " * (
-            n == len(scores) < rows.source.n_rows
-        )  # of those that are shown
-        say(
-            f"{more}{format_quantity(n, 'row')} reached the threshold of {threshold:g}."
-        )
-        raise typer.Exit(ALARM_CODE)
+        print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
+    if threshold is not None:
+        _raise_alarm(threshold, scores, n_rows)
+
+
+def _raise_alarm(threshold: float, scores: Array, n_rows: int) -> None:
+    """End with an exit code of its own if some of the scores reach a threshold."""
+    n = int((scores >= threshold).sum())
+    if n == 0:
+        return
+    text = f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}."
+    if n == len(scores) < n_rows:  # of those that are shown
+        text = f"at least {text}"
+    say(text)
+    raise typer.Exit(ALARM_CODE)
 
 
 def _describe_all(
-    transform: pipeline.BatchTransform,
-    rows: pipeline.Scan,
-    measured: Array,
-    quiet: bool,
+    transform: pipeline.BatchTransform, rows: pipeline.Scan, measured: Array
 ) -> Iterator[pa.RecordBatch]:
-    """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
+    """Yield all rows in order, with score, rank, rarity and error, and maybe why."""
     from keras_tied.fitted.tail import ranks
 
     places = ranks(measured[0])
@@ -137,26 +136,28 @@ def _describe_all(
 
     if rows.id is None and not transform.explain:
         for begin in range(0, len(places), BATCH_ROWS):
-            yield pipeline.prepend_id(
-                None, None, describe(slice(begin, begin + BATCH_ROWS))
-            )
+            facts = describe(slice(begin, begin + BATCH_ROWS))
+            yield pipeline.prepend_id(None, None, facts)
         return
     first = 0
-    ids = pipeline.Scan(rows.source, table_columns.Columns(()), rows.id)
-    with show_rows("writing", rows if transform.explain else ids, quiet) as shown_rows:
+    if not transform.explain:  # then only ids are read
+        rows = pipeline.Scan(rows.source, table_columns.Columns(()), rows.id)
+    with show_rows("writing", rows) as shown_rows:
         for batch in shown_rows.read(pipeline.Doubts()):
-            facts = describe(slice(first, first := first + batch.rows.num_rows))
+            last = first + batch.rows.num_rows
+            facts = describe(slice(first, last))
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
             yield pipeline.prepend_id(rows.id, batch.rows, facts)
+            first = last
 
 
 def _print_oddest(
     table: pa.RecordBatch, reasons: list[str], largest_rarity: float, json: bool
 ) -> None:
-    rows = [
-        row | {"why": why} for row, why in zip(table.to_pylist(), reasons, strict=True)
-    ]
+    rows = table.to_pylist()
+    for row, reason in zip(rows, reasons, strict=True):
+        row["why"] = reason
     if json:
         print_json({"oddest": rows})
         return
@@ -165,9 +166,7 @@ def _print_oddest(
     formats: dict[str, Callable[[Any], str]] = {
         "score": format_number,
         "error": format_number,
+        "one_in": partial(format_rarity, most=largest_rarity),
     }
-    formats["one_in"] = partial(format_rarity, most=largest_rarity)
-    header = [name.replace("_", " ") for name in names]
-    print_table(
-        header, [[formats.get(name, str)(row[name]) for name in names] for row in rows]
-    )
+    cells = [[formats.get(name, str)(row[name]) for name in names] for row in rows]
+    print_table([name.replace("_", " ") for name in names], cells)

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
-from typing import ClassVar
+from typing import Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._lazy import pa, pipeline, table_columns, tables
-from keras_tied.cli._messages import FailedError, UsageError, find_lack_of_memory, say
-from keras_tied.cli._options import Id, option
+from keras_tied.cli._messages import UsageError, remark
+from keras_tied.cli._options import ID, option
 
 STANDARD_OUTPUT = "-"
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
-DELIMITER_NAMES = {
-    "tab": "\t",
-    r"\t": "\t",
-    "space": " ",
-}  # which are hard to type at a shell
+# Delimiters that are hard to type at a shell.
+DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 REMEDY = (
     "correct them, name them with --na, or choose --categorical or --exclude for the"
     " column"
@@ -31,42 +27,56 @@ REMEDY = (
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
+def column_option(help: str, **settings: Any) -> Any:
+    """Return an option of which columns to use."""
+    return option(help, rich_help_panel="Columns", **settings)
+
+
+def read_option(help: str, *names: str, **settings: Any) -> Any:
+    """Return an option of how a table is read."""
+    return option(help, *names, rich_help_panel="How the table is read", **settings)
+
+
 @dataclass(frozen=True)
 class TableOptions:
     """The options of how to read a table; see `keras_tied.tables.open_table`."""
 
-    HEADING: ClassVar[str] = "How the table is read"
-
-    delimiter: str | None = option(
+    delimiter: str | None = read_option(
         "Between the cells of CSV, where it is not clear.", metavar="CHAR"
     )
-    encoding: str | None = option(
+    encoding: str | None = read_option(
         "Of CSV, instead of UTF-8 or what is clear.", metavar="NAME"
     )
-    decimal: str | None = option(
+    decimal: str | None = read_option(
         "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
     )
-    no_header: bool = option(
+    no_header: bool = read_option(
         "The first line of CSV or a sheet is a row.", "--no-header", default=False
     )
-    format: str | None = option(
+    format: str | None = read_option(
         "What DATA is, such as csv, whatever its ending.", metavar="NAME"
     )
-    array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
-    sheet: str | None = option(
+    array: str | None = read_option(
+        "Which array of an .npz file to read.", metavar="NAME"
+    )
+    sheet: str | None = read_option(
         "The sheet of a workbook, instead of the first.", metavar="NAME"
     )
-    query: str | None = option("The rows of a database to read.", metavar="SQL")
-    skip: int = option("Lines of CSV or a sheet before the names.", default=0, min=0)
-    comment: str | None = option(
+    query: str | None = read_option("The rows of a database to read.", metavar="SQL")
+    skip: int = read_option(
+        "Lines of CSV or a sheet before the names.", default=0, min=0
+    )
+    comment: str | None = read_option(
         "How lines of CSV begin to pass over, such as #.", metavar="TEXT"
     )
-    max_columns: int = option("The most columns that are read.", default=50_000, min=1)
+    max_columns: int = read_option(
+        "The most columns that are read.", default=50_000, min=1
+    )
 
     def open(
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
     ) -> tables.Source:
-        """Open a table, with the absent columns only if that is an option, and chosen."""
+        """Open a table; the absent columns are missing only if this is asked for."""
         with hide_modules("pandas"):
             pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
         options = dict(vars(self))
@@ -80,28 +90,28 @@ class TableOptions:
 class ColumnOptions:
     """The options of which columns to use, and what they read as; see `Columns.survey`."""
 
-    HEADING: ClassVar[str] = "Columns"
-
-    columns: str | None = option("The columns to use, instead of all.", metavar="A,B")
-    exclude: list[str] | None = option(
+    columns: str | None = column_option(
+        "The columns to use, instead of all.", metavar="A,B"
+    )
+    exclude: list[str] | None = column_option(
         "Columns not to use; can be given several times.", metavar="A,B"
     )
-    label: str | None = option(
+    label: str | None = column_option(
         "A column of labels, for colour; never trained on.", metavar="COLUMN"
     )
-    id: Id = None
-    categorical: list[str] | None = option(
+    id: str | None = column_option(ID, metavar="COLUMN")
+    categorical: list[str] | None = column_option(
         "Columns whose numbers are names, such as zip codes.", metavar="A,B"
     )
-    numeric: list[str] | None = option(
+    numeric: list[str] | None = column_option(
         "Columns whose numbers are quantities, whatever their names tell.",
         metavar="A,B",
     )
-    dates: DateOrder = option(
+    dates: DateOrder = column_option(
         "The order of 1/2/2026 where it is not clear; off leaves dates out.",
         default=DateOrder.auto,
     )
-    na: list[str] | None = option(
+    na: list[str] | None = column_option(
         "A missing value too; can be given several times.", metavar="TEXT"
     )
 
@@ -137,33 +147,13 @@ def split_names(texts: list[str] | None) -> list[str]:
     return [name.strip() for line in lines for name in line if name.strip()]
 
 
-@contextmanager
-def report_table_errors() -> Iterator[None]:
-    """Turn an error of a table into wrong use, or into a failure if writing failed."""
-    try:
-        _ = tables.TableError
-    except ImportError as error:
-        if find_lack_of_memory(error):
-            raise
-        raise UsageError(str(error)) from error
-    try:
-        yield
-    except tables.WriteError as error:
-        raise FailedError(str(error)) from error
-    except tables.TableError as error:
-        raise UsageError(str(error)) from error
-
-
 def require_output(output: str, json: bool, data: str) -> None:
-    """Raise if a table could not be written, or over the one that is read, before any work."""
+    """Raise if a table could not be written, or over the one that is read."""
     tables.check_output(output)
-    target, read = map(os.path.realpath, (output, data))
-    is_read = (
-        target == read
-        or fnmatch(target, read)
-        or target.startswith(os.path.join(read, ""))
-    )
-    if is_read and os.path.isfile(target):
+    target, source = map(os.path.realpath, (output, data))
+    folder = os.path.join(source, "")
+    is_source = fnmatch(target, source) or target.startswith(folder) or target == source
+    if is_source and os.path.isfile(target):
         raise UsageError(
             f"{output!r} is a table that is read; name another file with -o."
         )
@@ -187,9 +177,9 @@ def explain_left_out(columns: table_columns.Columns) -> list[str]:
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
 
-def say_notes(source: tables.Source, quiet: bool) -> None:
+def remark_notes(source: tables.Source) -> None:
     """Print what was detected when a table was opened."""
-    say(*(f"{source.name!r}: {note}." for note in source.notes), quiet=quiet)
+    remark(*(f"{source.name!r}: {note}." for note in source.notes))
 
 
 def describe_misread(
@@ -206,17 +196,19 @@ def describe_misread(
 
 
 def describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
-    """Tell which values were in no category of the model, not of their kind, or all missing."""
+    """Tell which values were in no category, not of their kind, or all missing."""
     sentences = []
     for column, times in doubts.unseen.counts.items():
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
             in_training = rows.columns.left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, which are kept"
-        values = f"{format_quantity(times, 'value')} {what}: {doubts.unseen.describe(column)}"
-        sentences.append(f"column {column!r} holds {values}.")
+        values = f"{format_quantity(times, 'value')} {what}"
+        some = doubts.unseen.describe(column)
+        sentences.append(f"column {column!r} holds {values}: {some}.")
     for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
     kept = ", and not as a gap to fill" if rows.reads == "all" else ""
-    misread = describe_misread(doubts.misread, kept).items()
-    return [*sentences, *(f"column {column!r} {text}." for column, text in misread)]
+    for column, text in describe_misread(doubts.misread, kept).items():
+        sentences.append(f"column {column!r} {text}.")
+    return sentences

@@ -1,24 +1,20 @@
-"""Several widths of the code: how well each reconstructs rows, and values that are hidden."""
+"""Several widths of the code: how well each reconstructs rows, and hidden values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from keras_tied.cli._lazy import Array, comparison
-from keras_tied.cli._messages import UsageError
+from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._progress import show_stages
 
-WIDTH = (
-    "n_components",
-    "error",
-    "pca_error",
-    "hidden_error",
-)  # as a model file holds them
+# As a model file holds them.
+WIDTH = "n_components", "error", "pca_error", "hidden_error"
 MOST_WIDTHS = 64
 
 
 def parse_widths(text: str) -> list[int] | None:
-    """Read numbers of components: `4`, `1,2,4`, `1..16`, or a mixture; None for another text.
+    """Read numbers of components: `4`, `1,2,4`, `1..16`; None for another text.
 
     Examples:
         >>> parse_widths("1..3,8"), parse_widths("0.9")
@@ -37,7 +33,25 @@ def parse_widths(text: str) -> list[int] | None:
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
-def require_enough(numbers: Array, components: int) -> None:
+def choose_width(
+    numbers: Array, widths: list[int], column_of: Array, seed: int
+) -> tuple[int, list[dict[str, float]]]:
+    """Choose one of some widths by rows that are held out; return the errors of all."""
+    with show_stages("starting") as on_stage:
+        _require_enough(numbers, widths[-1])
+        curve = comparison.compare_widths(
+            numbers,
+            widths,
+            column_of=column_of,
+            random_state=seed,
+            on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
+        )
+    with report_wrong_use():
+        chosen = comparison.choose_width(curve)
+    return chosen, [{name: getattr(width, name) for name in WIDTH} for width in curve]
+
+
+def _require_enough(numbers: Array, components: int) -> None:
     """Raise for a table that is too small to compare so many components."""
     n, n_features = numbers.shape
     if n < comparison.FEWEST_ROWS:
@@ -57,34 +71,14 @@ def require_enough(numbers: Array, components: int) -> None:
         )
 
 
-def measure_widths(
-    numbers: Array, widths: list[int], column_of: Array, seed: int, quiet: bool
-) -> list[comparison.Width]:
-    """Measure codes of these widths on some rows that are held out."""
-    with show_stages("starting", quiet) as on_stage:
-        require_enough(numbers, widths[-1])
-        return comparison.compare_widths(
-            numbers,
-            widths,
-            column_of=column_of,
-            random_state=seed,
-            on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
-        )
-
-
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
-    """Return what to add to the width that was chosen of some, as they are noted; of none, ""."""
+    """Return what to add to the width that was chosen of some; of none, ""."""
     if not widths:
         return ""
     first, last = (widths[place]["n_components"] for place in (0, -1))
-    weakness = explain_weakness([width["hidden_error"] for width in widths])
-    return (
-        f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
-    )
-
-
-def explain_weakness(hidden_errors: Sequence[float]) -> str:
-    """Return what to add where no width reconstructs hidden values better than their mean."""
-    if min(hidden_errors) < 1:
-        return ""
-    return ", and not better than by their mean: the columns have little in common"
+    choice = f", of {first} to {last} the one that reconstructs hidden values best"
+    if min(width["hidden_error"] for width in widths) >= 1:
+        choice += (
+            ", and not better than by their mean: the columns have little in common"
+        )
+    return choice
