@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from numpy.typing import ArrayLike
-from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
@@ -315,7 +314,6 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                     "X_val is not used with early_stopping=False: leave one of them."
                 )
             X_val = validate_more_rows(self, columns, X_val)
-            X_val = X_val.toarray() if sparse.issparse(X_val) else X_val
         if blocks:
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array
+from keras_tied.estimator._validation import keep_names
 from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
@@ -273,15 +274,11 @@ class FittedState(BaseEstimator):
         estimator._validate_params()
         estimator._keep(make_outcome(contents))
         del estimator.feature_r2_, estimator.n_trimmed_values_  # which no file holds
-        names: Sequence[Any] | None = contents.fitted.feature_names
         estimator.n_features_in_ = contents.fitted.n_features
+        names = contents.fitted.feature_names
         columns = estimator._columns
         if columns is not None:
-            frame = columns.frame
-            names = columns.names if frame is None else frame.names
-            estimator.n_features_in_ = len(names)
-            if frame is not None and frame.library == "numpy":
-                names = None
-        if names is not None:
-            estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
+            keep_names(estimator, columns)
+        elif names is not None:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
         return estimator

@@ -21,16 +21,15 @@ from keras_tied.fitting.prepare import check_columns
 if TYPE_CHECKING:
     from keras_tied.columns import Columns
 
-DTYPES = np.dtype(np.float64), np.dtype(np.float32)
-FEW_NUMBERS = (
-    10_000  # of so few, scikit-learn's validation takes longer than arithmetic
-)
+DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
+FEW_NUMBERS = 10_000
+"""Of so few, scikit-learn's validation takes longer than arithmetic."""
 
 
 def validate_training_rows(
     estimator: BaseEstimator, X: Any, sample_weight: Any, reset: bool
 ) -> tuple[Array, Array, Columns | None]:
-    """The rows of positive weight, dense, their weights, of mean 1, and what their columns are.
+    """The rows of positive weight, dense, their weights, of mean 1, and their columns.
 
     With `reset` the number and the names of the features are stored, else compared.
     """
@@ -38,47 +37,57 @@ def validate_training_rows(
         from keras_tied.fitting.keras_encoder import require_known_shapes
 
         require_known_shapes(estimator.encoder)
-    columns = learn_columns(estimator, X) if reset else estimator._columns
-    X = (
-        _validate(estimator, X, reset)
-        if columns is None
-        else encode(estimator, columns, X, reset)
-    )
+    columns = _learn_columns(estimator, X) if reset else estimator._columns
+    rows = validate_more_rows(estimator, columns, X, reset)
     weights = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+        sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
     )
-    X = X.toarray() if sparse.issparse(X) else X
     if reset:
         names = getattr(estimator, "feature_names_in_", None)
-        check_columns(X, names if columns is None else columns.features)
-    if not weights.all():
-        X, weights = X[weights > 0], weights[weights > 0]
-        if len(X) < 2:
+        check_columns(rows, names if columns is None else columns.features)
+    counts = weights > 0
+    if not counts.all():
+        rows, weights = rows[counts], weights[counts]
+        if len(rows) < 2:
             raise ValueError(
                 f"{type(estimator).__name__} needs at least 2 rows of positive"
-                f" sample_weight, and was given {len(X)}."
+                f" sample_weight, and was given {len(rows)}."
             )
-    return X, weights / weights.mean(), columns
-
-
-def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
-    """The rows for a fitted estimator, `(n_samples, n_features)`, an array or a CSR matrix."""
-    if _is_valid(estimator, X):
-        return X
-    check_is_fitted(estimator)
-    return validate_more_rows(estimator, estimator._columns, X)
+    return rows, weights / weights.mean(), columns
 
 
 def validate_more_rows(
-    estimator: BaseEstimator, columns: Columns | None, X: Any
-) -> Any:
-    """Rows like those that were validated for a fit, an array or a CSR matrix."""
-    if columns is not None:
-        return encode(estimator, columns, X, reset=False)
-    return _validate(estimator, X, reset=False)
+    estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
+) -> Array:
+    """Rows of these columns, dense, for a fit."""
+    if columns is None:
+        rows = _validate_numbers(estimator, X, reset)
+        return rows.toarray() if sparse.issparse(rows) else rows
+    return _encode(estimator, columns, X)
 
 
-def learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
+def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
+    """Rows, `(n_samples, n_features)`, an array or a CSR matrix, for a fitted estimator."""
+    if _is_valid(estimator, X):
+        return X
+    check_is_fitted(estimator)
+    columns = estimator._columns
+    if columns is None:
+        return _validate_numbers(estimator, X, reset=False)
+    return _encode(estimator, columns, X)
+
+
+def keep_names(estimator: BaseEstimator, columns: Columns) -> None:
+    """Store the number of columns that an estimator is fitted to, and their names."""
+    frame = columns.frame
+    names = columns.names if frame is None else frame.names
+    estimator.n_features_in_ = len(names)
+    vars(estimator).pop("feature_names_in_", None)
+    if frame is None or frame.library != "numpy":
+        estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
+
+
+def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
     """What the columns of rows are, unless all are numbers."""
     features = estimator.categorical_features
     if features is None or (isinstance(features, str) and not _may_have_kinds(X)):
@@ -89,39 +98,34 @@ def learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
         )
     from keras_tied.estimator import _frames
 
-    return _frames.learn_columns(_as_table(X), features)
+    columns = _frames.learn_columns(_as_table(X), features)
+    if columns is not None:
+        keep_names(estimator, columns)
+    return columns
 
 
-def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> Array:
-    """The numbers of rows, `(n, d)`; an array may be these already, unless `fit` was given one."""
+def _encode(estimator: BaseEstimator, columns: Columns, X: Any) -> Array:
+    """The numbers of rows, `(n, d)`, which those of an array may be already."""
     frame = columns.frame
-    if reset:
-        assert frame is not None
-        estimator.n_features_in_ = len(frame.names)
-        vars(estimator).pop("feature_names_in_", None)
-        if frame.library != "numpy":
-            estimator.feature_names_in_ = np.array(
-                list(map(str, frame.names)), dtype=object
-            )
+    table = _as_table(X)
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _frames
 
-        return _frames.encode(columns, _as_table(X))
-    numbers = _as_table(X)
-    if numbers.shape[1] != len(columns.features):
+        return _frames.encode(columns, table)
+    if table.shape[1] != len(columns.features):
         raise ValueError(
-            f"X is an array of {numbers.shape[1]} numbers a row, and"
+            f"X is an array of {table.shape[1]} numbers a row, and"
             f" {type(estimator).__name__} was fitted to a frame: give a frame with its"
             f" columns, or the {len(columns.features)} numbers that stand for them."
         )
-    return numbers
+    return table
 
 
 def _as_table(X: Any) -> Any:
     """A frame as it is, and anything else as an array of numbers."""
     if is_frame(X):
         return X
-    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    return check_array(X, dtype=DTYPES, ensure_all_finite="allow-nan")
 
 
 def is_frame(X: Any) -> bool:
@@ -133,15 +137,15 @@ def _may_have_kinds(X: Any) -> bool:
     """Whether a frame may have columns of other dtypes than numbers."""
     if not is_frame(X):
         return False
-    dtypes = getattr(X, "dtypes", None)
-    return dtypes is None or not all(
-        getattr(dtype, "kind", "O") in "iufc" or getattr(dtype, "is_numeric", bool)()
-        for dtype in dtypes
-    )
+    for dtype in getattr(X, "dtypes", [None]):
+        is_number = getattr(dtype, "is_numeric", bool)()  # of Polars, and False else
+        if not is_number and getattr(dtype, "kind", "O") not in "iufc":
+            return True
+    return False
 
 
 def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
-    """Whether a quick check shows that validation would neither change nor refuse the rows."""
+    """Whether a quick check shows that validation would not change or refuse rows."""
     if type(X) is not np.ndarray or X.ndim != 2 or not 0 < X.size <= FEW_NUMBERS:
         return False
     state = vars(estimator)  # in which to look up what is not there takes no time
@@ -156,31 +160,30 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
     )
 
 
-def _validate(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
-    shape = () if estimator.encoder is None else estimator.encoder.input_shape[1:]
+def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
+    """Rows of numbers alone, an array or a CSR matrix, float32 or float64."""
+    encoder = estimator.encoder
+    shape = () if encoder is None else encoder.input_shape[1:]
     if type(X).__name__ == "LazyFrame":
         raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
-    dtypes = _get_dtypes(X)
+    dtypes = _list_dtypes(X)
     for place, dtype in dtypes:
-        if (
-            getattr(dtype, "kind", "") in ("M", "m")
-            or getattr(dtype, "is_temporal", bool)()
-        ):
+        is_time = getattr(dtype, "is_temporal", bool)()  # of Polars, and False else
+        if is_time or getattr(dtype, "kind", "") in ("M", "m"):
             raise ValueError(
                 f"Date data not supported: {place} has {dtype}; turn it into numbers,"
                 " such as days since a date, or leave it out."
             )
-    half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
+    is_half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
+    rows = X
+    if len(shape) > 1 and getattr(X, "ndim", 2) > 2:
+        rows = X.reshape(len(X), -1)
     try:
-        X = validate_data(
+        rows = validate_data(
             estimator,
-            (
-                X.reshape(len(X), -1)
-                if len(shape) > 1 and getattr(X, "ndim", 2) > 2
-                else X
-            ),
+            rows,
             accept_sparse="csr",
-            dtype=np.float32 if half else [np.float64, np.float32],
+            dtype=np.float32 if is_half else DTYPES,
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
             reset=reset,
@@ -190,37 +193,33 @@ def _validate(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
         if message is None:
             raise
         raise ValueError(message) from error
-    if estimator.encoder is not None and X.shape[1] != math.prod(shape):
+    if encoder is not None and rows.shape[1] != math.prod(shape):
         raise ValueError(
             f"The encoder takes {math.prod(shape)} numbers, of shape {shape}, and X has"
-            f" {X.shape[1]} features."
+            f" {rows.shape[1]} features."
         )
-    return X
+    return rows
 
 
-def _get_dtypes(X: Any) -> list[tuple[str, Any]]:
-    """The dtypes of a data frame's columns, or of an array, each after what it is of."""
-    if _is_frame(X):
-        pairs = zip(X.columns, X.dtypes, strict=True)
-        return [(f"column {name!r} of X", dtype) for name, dtype in pairs]
+def _list_dtypes(X: Any) -> list[tuple[str, Any]]:
+    """The dtypes of a frame's columns, or of an array, each after what it is of."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        places = [f"column {name!r} of X" for name in X.columns]
+        return list(zip(places, X.dtypes, strict=True))
     return [("X", X.dtype)] if hasattr(X, "dtype") else []
 
 
-def _is_frame(X: Any) -> bool:
-    return hasattr(X, "columns") and hasattr(X, "dtypes")
-
-
 def _explain(X: Any, error: Exception) -> str | None:
-    """A message that names the column which cannot be used; None if scikit-learn's is better."""
+    """A message that names a column of a frame; None if scikit-learn's is better."""
     culprit = "X"
-    for index, (place, _) in enumerate(_get_dtypes(X) if _is_frame(X) else ()):
+    for index, (place, _) in enumerate(_list_dtypes(X) if is_frame(X) else ()):
         column = X.iloc[:, [index]] if hasattr(X, "iloc") else X[:, [index]]
         try:
             check_array(
                 column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0
             )
-        except (TypeError, ValueError) as error_of_column:
-            culprit, error = place, error_of_column
+        except (TypeError, ValueError) as column_error:
+            culprit, error = place, column_error
             break
     reason = str(error).splitlines()[0].rstrip(".")
     if reason == "Complex data not supported":
