@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array
-from keras_tied.estimator._validation import keep_names
 from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
@@ -132,6 +131,15 @@ class FittedState(BaseEstimator):
         self._nadam = outcome.nadam
         self._weight_decay = outcome.weight_decay
         self._fitted = outcome.fitted
+
+    def _keep_names(self, columns: Columns) -> None:
+        """Store the number of columns that were given to `fit`, and their names."""
+        frame = columns.frame
+        names = columns.names if frame is None else frame.names
+        self.n_features_in_ = len(names)
+        self.__dict__.pop("feature_names_in_", None)
+        if frame is None or frame.library != "numpy":
+            self.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
 
     def _make_outcome(self) -> Outcome:
         """What `_keep` was given, without what no file holds."""
@@ -278,7 +286,7 @@ class FittedState(BaseEstimator):
         names = contents.fitted.feature_names
         columns = estimator._columns
         if columns is not None:
-            keep_names(estimator, columns)
+            estimator._keep_names(columns)
         elif names is not None:
             estimator.feature_names_in_ = np.array(names, dtype=object)
         return estimator

@@ -77,16 +77,6 @@ def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     return _encode(estimator, columns, X)
 
 
-def keep_names(estimator: BaseEstimator, columns: Columns) -> None:
-    """Store the number of columns that an estimator is fitted to, and their names."""
-    frame = columns.frame
-    names = columns.names if frame is None else frame.names
-    estimator.n_features_in_ = len(names)
-    vars(estimator).pop("feature_names_in_", None)
-    if frame is None or frame.library != "numpy":
-        estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
-
-
 def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
     """What the columns of rows are, unless all are numbers."""
     features = estimator.categorical_features
@@ -100,7 +90,7 @@ def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
 
     columns = _frames.learn_columns(_as_table(X), features)
     if columns is not None:
-        keep_names(estimator, columns)
+        estimator._keep_names(columns)
     return columns
 
 
