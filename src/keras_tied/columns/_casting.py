@@ -5,20 +5,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from keras_tied.columns._kinds import to_floats
+from keras_tied.columns._arrow import to_floats
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
+MOST_DIGITS = 15  # of a decimal number that a double holds
 
 
 def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
-    """Values in the type of others, with more levels if need be, whole where these are."""
+    """Values in the type of others, with new levels, and whole where these are."""
     dtype = like.type
     if types.is_dictionary(dtype):
-        return values.cast(dtype.value_type).dictionary_encode().cast(dtype)
+        words = values.cast(dtype.value_type)
+        return words.dictionary_encode().cast(dtype)
     if types.is_floating(dtype) and types.is_floating(values.type):
-        present = like.filter(pc.invert(like.is_null(nan_is_null=True)))
-        if len(present) and pc.all(pc.equal(present, pc.round(present))).as_py():
+        is_missing = like.is_null(nan_is_null=True)
+        present = like.filter(pc.invert(is_missing))
+        is_whole = pc.equal(present, pc.round(present))
+        if pc.all(is_whole, min_count=1).as_py():
             values = pc.round(values)
     return cast_like(values, like)
 
@@ -27,29 +31,51 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     """Values in the type of others; numbers and times too large become its largest."""
     dtype = like.type
     if types.is_dictionary(dtype):
-        places = pc.index_in(values.cast(dtype.value_type), like.dictionary)
+        words = values.cast(dtype.value_type)
+        places = pc.index_in(words, like.dictionary)
         return pa.DictionaryArray.from_arrays(
-            places.cast(dtype.index_type), like.dictionary, ordered=dtype.ordered
+            places.cast(dtype.index_type),
+            like.dictionary,
+            ordered=dtype.ordered,
         )
     if types.is_integer(dtype):
-        limits = np.iinfo(dtype.to_pandas_dtype())
-        most = min(float(limits.max), float(limits.max) * (1 - 2**-52))
-        numbers = np.rint(np.clip(to_floats(values), float(limits.min), most))
-        return pa.array(numbers, from_pandas=True).cast(dtype, safe=False)
+        return _cast_to_integers(values, dtype)
     if types.is_decimal(dtype):
-        most = 10.0 ** min(15, dtype.precision - dtype.scale) * (1 - 1e-15) - 1
-        numbers = np.clip(to_floats(values), -most, most)
-        places = max(0, dtype.scale)
-        texts = [None if np.isnan(x) else f"{x:.{places}f}" for x in numbers]
-        return pa.array(texts, pa.string()).cast(dtype)
-    if types.is_timestamp(dtype) and types.is_timestamp(values.type):
-        if dtype.unit == "ns":
-            values = values.cast(pa.timestamp("us", values.type.tz)).cast(pa.int64())
-            values = pc.max_element_wise(values, -MOST_MICROSECONDS, skip_nulls=False)
-            values = pc.min_element_wise(values, MOST_MICROSECONDS, skip_nulls=False)
-            values = values.cast(pa.timestamp("us", dtype.tz))
-        return values.cast(dtype, safe=False)
+        return _cast_to_decimals(values, dtype)
+    if types.is_timestamp(dtype) and dtype.unit == "ns":
+        values = _limit_time(values)
     if types.is_time(dtype) and types.is_string(values.type):  # a constant
         moments = pc.binary_join_element_wise("1970-01-01", values, " ")
-        values = moments.cast(pa.timestamp("us")).cast(pa.time64("us"))
+        values = moments.cast(pa.timestamp("us"))
+        values = values.cast(pa.time64("us"))
     return values.cast(dtype, safe=False)
+
+
+def _cast_to_integers(values: pa.Array, dtype: pa.DataType) -> pa.Array:
+    limits = np.iinfo(dtype.to_pandas_dtype())
+    low, high = float(limits.min), float(limits.max)
+    if high >= 2.0**53:
+        high *= 1 - 2**-52  # a double that does not round beyond
+    numbers = np.clip(to_floats(values), low, high)
+    whole = pa.array(np.rint(numbers), from_pandas=True)
+    return whole.cast(dtype, safe=False)
+
+
+def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
+    n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
+    high = 10.0**n_digits * (1 - 1e-15) - 1
+    numbers = np.clip(to_floats(values), -high, high)
+    form = f".{max(0, dtype.scale)}f"
+    texts = [None if np.isnan(number) else format(number, form) for number in numbers]
+    return pa.array(texts, pa.string()).cast(dtype)
+
+
+def _limit_time(values: pa.Array) -> pa.Array:
+    """Times that nanoseconds hold, of those that may be any."""
+    if not types.is_timestamp(values.type):
+        return values
+    dtype = pa.timestamp("us", values.type.tz)
+    ticks = values.cast(dtype).cast(pa.int64())
+    ticks = pc.max_element_wise(ticks, -MOST_MICROSECONDS, skip_nulls=False)
+    ticks = pc.min_element_wise(ticks, MOST_MICROSECONDS, skip_nulls=False)
+    return ticks.cast(dtype)

@@ -24,9 +24,7 @@ NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 WHOLE = re.compile(r"-?\d{1,18}")
 
-# How values are written: `parse(values)` returns their numbers, (n,) with NaN where
-# there is none; `write(numbers)` the values; `description` says what they are.
-Form: TypeAlias = NumberText | TruthText | Times | Durations
+AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
 
 
 class MisfitError(Exception):
@@ -59,7 +57,7 @@ class Column:
     kind: Kind
     categories: tuple[str, ...] = ()
     other: bool = False
-    form: Form | None = None
+    form: AnyForm | None = None
     whole: bool = False
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()

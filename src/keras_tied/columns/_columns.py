@@ -14,6 +14,7 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
+from keras_tied.columns._arrow import to_text
 from keras_tied.columns._casting import make_alike
 from keras_tied.columns._column import Column, MisfitError, get_value
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
@@ -481,10 +482,11 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         kind = find_kind(values.type)
         if kind is Kind.text:
-            cells = pc.utf8_trim_whitespace(values.cast(pa.string()))
-            values = pc.if_else(pc.is_in(cells, texts), None, values)
+            is_mark = pc.is_in(to_text(values), texts)
+            values = pc.if_else(is_mark, None, values)
         elif kind in (Kind.integer, Kind.number):
             cells = values.cast(pa.float64(), safe=False)
-            values = pc.if_else(pc.is_in(cells, numbers), None, values)
+            is_mark = pc.is_in(cells, numbers)
+            values = pc.if_else(is_mark, None, values)
         columns[name] = values
     return pa.record_batch(columns)

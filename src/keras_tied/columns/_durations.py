@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Struct
 
 from keras_tied._types import Array
-from keras_tied.columns._kinds import to_floats
+from keras_tied.columns._arrow import measure_matches, set_null, to_floats
+from keras_tied.columns._form import Form
 
 PATTERN = (
     r"^(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
@@ -16,9 +16,7 @@ LONGER_THAN_A_DAY = r"^(?:2[4-9]|[3-9]\d|\d{3,}):"
 TWO_DIGITS = r"^(?:0\d|\d\d+):"
 
 
-class Durations(
-    Struct, frozen=True, tag_field="form", tag="durations", forbid_unknown_fields=True
-):
+class Durations(Form, frozen=True, tag="durations"):
     """Durations of one form: text with hours or not; Arrow's own, if not `is_text`."""
 
     is_text: bool = True
@@ -37,16 +35,16 @@ class Durations(
     def parse(self, values: pa.Array) -> Array:
         """Return seconds, (n,) float64, with NaN where there is no duration."""
         if pa.types.is_duration(values.type):
-            ticks = values.cast(pa.duration("us"), safe=False).cast(pa.int64())
-            return to_floats(ticks) / 1e6
+            ticks = values.cast(pa.duration("us"), safe=False)
+            return to_floats(ticks.cast(pa.int64())) / 1e6
         parts = pc.extract_regex(values, PATTERN)
         total = np.zeros(len(values))
         for name, seconds in UNITS.items():
-            text = pc.struct_field(parts, name)
-            total += seconds * to_floats(pc.if_else(pc.equal(text, ""), "0", text))
-        has_hours = pc.not_equal(pc.struct_field(parts, "hours"), "")
-        is_alike = pc.equal(has_hours, self.hours).fill_null(False)
-        return np.where(is_alike, total, np.nan)
+            digits = pc.struct_field(parts, name)
+            digits = pc.if_else(pc.equal(digits, ""), "0", digits)
+            total += seconds * to_floats(digits)
+        is_alike = pc.equal(_has_hours(parts), self.hours)
+        return np.where(is_alike.fill_null(False), total, np.nan)
 
     def write(self, numbers: Array) -> pa.Array:
         """Return seconds, (n,) with NaN for a missing one, as in the table."""
@@ -54,9 +52,9 @@ class Durations(
         seconds = np.where(is_missing, 0.0, numbers.astype(np.float64))
         if not self.is_text:
             ticks = np.rint(seconds * 1e6).astype(np.int64)
-            return pa.array(ticks, mask=is_missing).cast(pa.duration("us"))
-        texts = [self._write_text(max(value, 0.0)) for value in seconds.tolist()]
-        return pc.if_else(pa.array(is_missing), None, pa.array(texts, pa.string()))
+            return pa.array(ticks, pa.duration("us"), mask=is_missing)
+        texts = [self._write_text(value) for value in seconds.clip(0).tolist()]
+        return set_null(pa.array(texts, pa.string()), is_missing)
 
     def _write_text(self, seconds: float) -> str:
         minutes, rest = divmod(round(seconds, self.places), 60)
@@ -76,13 +74,18 @@ def decide_durations(texts: pa.Array) -> Durations | None:
     parts = pc.extract_regex(texts, PATTERN)
     if not len(texts) or parts.null_count:
         return None
-    has_hours = pc.not_equal(pc.struct_field(parts, "hours"), "")
-    hours = pc.any(has_hours).as_py()
-    is_long = pc.any(pc.match_substring_regex(texts, LONGER_THAN_A_DAY)).as_py()
-    is_padded = pc.any(pc.match_substring_regex(texts, TWO_DIGITS)).as_py()
-    if hours and not pc.all(has_hours).as_py():
+    share_with_hours = pc.mean(_has_hours(parts)).as_py()
+    if 0 < share_with_hours < 1:
         return None
-    if not is_long and (is_padded or not hours):
+    has_hours = share_with_hours == 1
+    is_padded = measure_matches(texts, TWO_DIGITS) > 0
+    are_short = measure_matches(texts, LONGER_THAN_A_DAY) == 0
+    if are_short and (is_padded or not has_hours):
         return None
     longest = pc.max(pc.utf8_length(pc.struct_field(parts, "seconds"))).as_py()
-    return Durations(hours=hours, places=max(0, longest - len("00.")))
+    places = max(0, longest - len("00."))
+    return Durations(hours=has_hours, places=places)
+
+
+def _has_hours(parts: pa.Array) -> pa.Array:
+    return pc.not_equal(pc.struct_field(parts, "hours"), "")

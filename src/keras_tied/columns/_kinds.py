@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
-
-from keras_tied._types import Array
 
 
 class Kind(StrEnum):
@@ -83,15 +79,3 @@ def make_distinct(names: Sequence[str]) -> list[str]:
         distinct[new] = None
         numbers[name] = number
     return list(distinct)
-
-
-def to_floats(values: pa.Array) -> Array:
-    """Return numbers, or their text, as float64, with NaN for a missing one."""
-    return np.asarray(values.cast(pa.float64(), safe=False))
-
-
-def count_values(texts: pa.Array) -> dict[str, int]:
-    """Return how often each text is there."""
-    counts = pc.value_counts(texts)
-    values, times = counts.flatten()
-    return dict(zip(values.to_pylist(), times.to_pylist(), strict=True))

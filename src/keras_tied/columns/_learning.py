@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, quote
 from keras_tied._types import Array
+from keras_tied.columns._arrow import count_values, measure_matches
 from keras_tied.columns._column import (
     OTHER,
+    AnyForm,
     Column,
-    Form,
     MisfitError,
     format_cell,
     get_value,
@@ -26,7 +27,7 @@ from keras_tied.columns._facts import (
     Fact,
     Restoration,
 )
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, count_values, find_kind
+from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._misread import MOST_MISREAD
 from keras_tied.columns._missing import drop_missing
 from keras_tied.columns._names import IDS, ROW_NUMBERS, find_names, is_clock, is_id
@@ -155,7 +156,7 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
 
 def _find_form(
     name: str, values: pa.Array, choice: ColumnChoice
-) -> tuple[Kind, Form | None]:
+) -> tuple[Kind, AnyForm | None]:
     """Return the kind and the form of values that are no text."""
     dtype = values.type
     kind = find_kind(dtype)
@@ -198,9 +199,8 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    has_codes = pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py()
-    share_of_digits = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
-    if has_codes and share_of_digits > 1 - MOST_MISREAD:
+    share_of_digits = measure_matches(cells, r"^\d+$")
+    if share_of_digits > 1 - MOST_MISREAD and measure_matches(cells, LONG_NUMERAL):
         return _decide_words(values, words, "codes of digits")
     column, share, warning = read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
@@ -232,7 +232,7 @@ def read_text(
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
     some = texts.slice(0, ROWS_TO_DECIDE)
-    if pc.all(pc.match_substring_regex(texts, r"^\d{8}$")).as_py():
+    if measure_matches(texts, r"^\d{8}$") == 1:
         dates = _find_numeric_dates(texts.cast(pa.int64()))
         if dates is not None:
             return Column(name, Kind.time, form=dates), 1.0, ""
@@ -257,7 +257,7 @@ def read_text(
     return column, _measure_read(times, texts), doubt
 
 
-def _measure_read(form: Form, texts: pa.Array) -> float:
+def _measure_read(form: AnyForm, texts: pa.Array) -> float:
     """Return the share of texts that a form reads."""
     return float(np.mean(~np.isnan(form.parse(texts))))
 

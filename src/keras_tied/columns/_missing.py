@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from keras_tied.columns._arrow import to_text
+
 # in quotes or without
 MISSING = (
     "",
@@ -18,6 +20,6 @@ MARKS = (*MISSING, *DASHES)
 
 def drop_missing(texts: pa.Array, marks: Iterable[str] = MARKS) -> pa.Array:
     """Return text without the space around it and the marks of a missing value."""
-    cells = pc.utf8_trim_whitespace(texts.cast(pa.string()))
-    is_mark = pc.is_in(cells, pa.array(marks, pa.string()))
+    cells = to_text(texts)
+    is_mark = pc.is_in(cells, pa.array(marks))
     return pc.if_else(is_mark, None, cells)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Struct
 
 from keras_tied._types import Array
-from keras_tied.columns._kinds import to_floats
+from keras_tied.columns._arrow import set_null, to_floats
+from keras_tied.columns._form import Form
 from keras_tied.columns._missing import drop_missing
 
 ROWS_TO_DECIDE = 1_000
@@ -44,9 +44,7 @@ LOOK = re.compile(  # what looks like a number, with any unit
 )
 
 
-class NumberText(
-    Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
-):
+class NumberText(Form, frozen=True, tag="number"):
     """Numbers as text of one form."""
 
     decimal: str = "."  # what is written before the decimals
@@ -131,7 +129,7 @@ class NumberText(
             before.reverse()  # CHF -5, but -$5
         after = [self.suffix, pc.if_else(is_negative, end, "")]
         whole = pc.binary_join_element_wise(*before, digits, *after, "")
-        return pc.if_else(pa.array(is_missing), None, whole)
+        return set_null(whole, is_missing)
 
 
 def write_integers(numbers: Array) -> pa.Array:

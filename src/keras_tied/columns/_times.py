@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
-from keras_tied.columns._kinds import count_values, to_floats
+from keras_tied.columns._arrow import count_values, measure_matches, to_floats
+from keras_tied.columns._form import Form
 
 SECONDS = 86_400
 CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
@@ -70,13 +71,7 @@ TAIL = (
 OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
-class Times(
-    msgspec.Struct,
-    frozen=True,
-    tag_field="form",
-    tag="times",
-    forbid_unknown_fields=True,
-):
+class Times(Form, frozen=True, tag="times"):
     """Dates and times of one form."""
 
     # how the text is written, as for `strftime`, with `%q` for a quarter; empty if they
@@ -226,12 +221,13 @@ def decide_times(
 
     `day_first` is the order of day and month where they do not tell.
     """
-    is_alike = pc.match_substring_regex(texts, LOOK)
-    if (pc.mean(is_alike).as_py() or 0.0) < 0.5:
+    if measure_matches(texts, LOOK) < 0.5:
         return None, 0.0, ""
     some = pc.replace_substring_regex(texts.slice(0, TEXTS_TO_TRY), TAIL, r"\1")
-    has_clock = _any_match(some, ":")
-    first = not _any_match(some, "/") if day_first is None else day_first
+    has_clock = measure_matches(some, ":") > 0
+    first = day_first
+    if first is None:
+        first = measure_matches(some, "/") == 0
     found = []
     orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
     for dates in (OTHER_DATES, *orders):
@@ -254,15 +250,11 @@ def decide_times(
         )
     if best == "%m/%y":
         doubt = f"holds {example}, which is read as a month; else say --categorical"
-    if _any_match(some, r"\b[A-Za-z]{4}"):
+    if measure_matches(some, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
-    is_short = _any_match(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")
+    is_padded = measure_matches(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
-    return limit_century(Times(best, "", zone, places, not is_short)), most, doubt
-
-
-def _any_match(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
+    return limit_century(Times(best, "", zone, places, is_padded)), most, doubt
 
 
 def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:

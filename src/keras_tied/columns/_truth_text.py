@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Struct
 
 from keras_tied._types import Array
-from keras_tied.columns._kinds import count_values, to_floats
+from keras_tied.columns._arrow import count_values, to_floats, to_text
+from keras_tied.columns._form import Form
 from keras_tied.columns._missing import MARKS, MISSING
 
 ROWS_TO_LOOK_AT = 1_000
@@ -24,9 +24,7 @@ FALSE = [false for _, false in PAIRS]
 INITIALS = frozenset("ynjtf")
 
 
-class TruthText(
-    Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
-):
+class TruthText(Form, frozen=True, tag="truth"):
     """Truth values as text: how true and false are written."""
 
     true: str
@@ -41,8 +39,8 @@ class TruthText(
         """Return 1 and 0, (n,) float64, with NaN where there is neither."""
         folded = pc.utf8_lower(texts)
         is_true = pc.or_(pc.is_in(folded, pa.array(TRUE)), pc.equal(texts, self.true))
-        is_known = pc.or_(is_true, pc.is_in(folded, pa.array(FALSE)))
-        is_known = pc.and_(is_known, texts.is_valid())
+        is_false = pc.is_in(folded, pa.array(FALSE))
+        is_known = pc.and_(pc.or_(is_true, is_false), texts.is_valid())
         return to_floats(pc.if_else(is_known, is_true, None))
 
     def write(self, numbers: Array) -> pa.Array:
@@ -55,8 +53,7 @@ def decide_truth_text(values: pa.Array) -> TruthText | None:
     """Return the form of truth values, if all are such or missing."""
     if len(values.slice(0, ROWS_TO_LOOK_AT).unique()) > MOST_SPELLINGS:
         return None
-    cells = pc.utf8_trim_whitespace(values.cast(pa.string()))
-    counts = count_values(cells.drop_null())
+    counts = count_values(to_text(values).drop_null())
     for mark in MISSING if "+" in counts else MARKS:
         counts.pop(mark, None)
     words = {text.lower() for text in counts}

@@ -1,6 +1,6 @@
-"""Files of columns: Arrow, Feather, Parquet, ORC, and NumPy's, in record batches or the like."""
+"""Files of columns: Arrow, Feather, Parquet, ORC, and NumPy's, in pieces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -25,11 +25,12 @@ from keras_tied.tables._file import (
 
 CELLS = 2**20  # numbers in a piece of an array
 ARROW = "an Arrow or Feather (version 2) file"
-STREAM_START = (  # the continuation marker; the stream format has no magic
-    b"\xff\xff\xff\xff"
-)
+PARQUET = "a Parquet file"
+ORC = "an ORC file"
+# The continuation marker; the stream format has no magic.
+STREAM_START = b"\xff\xff\xff\xff"
+# Bytes of each column of Parquet; without it a row group is read whole, however large.
 READ_AHEAD = 2**20
-"""Bytes of each column of Parquet; without it a row group is read whole, however large."""
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def open_arrow(name: str) -> TableFile:
-    """Open an Arrow IPC file of the file format, or of the stream format, which is one piece."""
+    """Open an Arrow file, or a stream of Arrow, which is one piece."""
     with _open(name, ARROW) as source:
         is_stream = source.read(len(STREAM_START)) == STREAM_START
         source.seek(0)
@@ -55,17 +56,23 @@ def open_arrow(name: str) -> TableFile:
             return TableFile(name, stream.schema, [n_rows], partial(_read_stream, name))
         schema = ipc.open_file(source).schema
         # One column is enough to learn how many rows there are.
-        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=[0]))
-        batches = range(file.num_record_batches if len(schema) else 0)
-        rows = [file.get_batch(index).num_rows for index in batches]
+        file = _open_columns(source, [0])
+        n_batches = file.num_record_batches if len(schema) else 0
+        rows = [file.get_batch(index).num_rows for index in range(n_batches)]
     return TableFile(name, schema, rows, partial(_read_arrow, name, schema))
 
 
+def _open_columns(source: pa.OSFile, places: Sequence[int]) -> Any:
+    """Open an Arrow file, of which some columns are read."""
+    return ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=places))
+
+
 def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
-    fields = sorted(map(schema.get_field_index, request.names))
+    places = sorted(map(schema.get_field_index, request.names))
     with _open(name, ARROW) as source:
-        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=fields))
-        yield from map(_validate, map(file.get_batch, request.pieces))
+        file = _open_columns(source, places)
+        for piece in request.pieces:
+            yield _validate(file.get_batch(piece))
 
 
 def _read_stream(name: str, request: Request) -> Batches:
@@ -78,45 +85,40 @@ def open_parquet(name: str) -> TableFile:
     """Open a Parquet file."""
     import pyarrow.parquet as pq  # takes long to import
 
-    with _open(name, "a Parquet file") as source, pq.ParquetFile(source) as file:
+    with _open(name, PARQUET) as source, pq.ParquetFile(source) as file:
         metadata, schema = file.metadata, file.schema_arrow
-    rows = [
-        metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
-    ]
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    rows = [group.num_rows for group in groups]
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
 def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
     import pyarrow.parquet as pq
 
-    options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
-    with (
-        _open(name, "a Parquet file") as source,
-        pq.ParquetFile(source, **options) as file,
-    ):
-        batches = file.iter_batches(
-            request.n_rows, list(request.pieces), list(request.names)
+    with _open(name, PARQUET) as source:
+        file = pq.ParquetFile(
+            source, metadata=metadata, buffer_size=READ_AHEAD, pre_buffer=False
         )
-        yield from map(_validate, batches)
+        pieces, names = list(request.pieces), list(request.names)
+        yield from map(_validate, file.iter_batches(request.n_rows, pieces, names))
 
 
 def open_orc(name: str) -> TableFile:
     """Open an ORC file."""
     from pyarrow import orc  # takes long to import
 
-    with _open(name, "an ORC file") as source:
+    with _open(name, ORC) as source:
         file = orc.ORCFile(source)
         first = file.schema.names[:1]
-        rows = [
-            file.read_stripe(i, columns=first).num_rows for i in range(file.nstripes)
-        ]
+        stripes = range(file.nstripes)
+        rows = [file.read_stripe(stripe, columns=first).num_rows for stripe in stripes]
     return TableFile(name, file.schema, rows, partial(_read_orc, name))
 
 
 def _read_orc(name: str, request: Request) -> Batches:
     from pyarrow import orc
 
-    with _open(name, "an ORC file") as source:
+    with _open(name, ORC) as source:
         file = orc.ORCFile(source)
         for piece in request.pieces:
             yield _validate(file.read_stripe(piece, columns=list(request.names)))
@@ -133,8 +135,10 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
             )
         names = arrays.files
         if array is None and len(names) != 1:
-            held = f"{len(names)} arrays, {quote(names)}"
-            raise TableError(f"{name!r} holds {held}; name the one to use.")
+            raise TableError(
+                f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to"
+                " use."
+            )
         if array is not None and array not in names:
             raise TableError(
                 f"{name!r} has no array {array!r}; name one of {quote(names)}."
@@ -145,38 +149,40 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
 def open_npy(
     name: str, options: ReadOptions, array: NDArray[Any] | None = None
 ) -> TableFile:
-    """Open a file of rows and columns, which are called x0, x1 and so on, or an array from one."""
+    """Open a file of rows and columns, called x0, x1 and so on, or an array from one."""
     rows = _map_rows(name) if array is None else array
     if rows.ndim != 2 or not rows.shape[1]:
-        held = f"an array of the shape {rows.shape}"
-        raise TableError(f"{name!r} holds {held}; save one of rows and columns.")
+        raise TableError(
+            f"{name!r} holds an array of the shape {rows.shape}; save one of rows and"
+            " columns."
+        )
     if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
         raise TableError(
             f"{name!r} holds values of the type {rows.dtype}; save real numbers, or"
             " text as CSV or Parquet."
         )
-    check_width(name, rows.shape[1], options)
+    n_rows, n_columns = rows.shape
+    check_width(name, n_columns, options)
     dtype = pa.from_numpy_dtype(_to_native(rows.dtype))
-    schema = pa.schema([(f"x{index}", dtype) for index in range(rows.shape[1])])
-    size = max(1, CELLS // rows.shape[1])
-    sizes = [min(size, len(rows) - start) for start in range(0, len(rows), size)]
+    schema = pa.schema([(f"x{index}", dtype) for index in range(n_columns)])
+    size = max(1, CELLS // n_columns)
+    sizes = [min(size, n_rows - start) for start in range(0, n_rows, size)]
     return TableFile(name, schema, sizes, partial(_read_array, name, array, size))
 
 
 def _read_array(
     name: str, array: NDArray[Any] | None, size: int, request: Request
 ) -> Batches:
-    indices = [int(of.removeprefix("x")) for of in request.names]
+    places = [int(column.removeprefix("x")) for column in request.names]
     for piece in request.pieces:
         # A new map each time lets go of the memory of the rows read before.
-        rows = (_map_rows(name) if array is None else array)[
-            piece * size : (piece + 1) * size
-        ]
-        columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
-        del rows
-        yield pa.record_batch(
-            [pa.array(column) for column in columns], names=list(request.names)
-        )
+        whole = _map_rows(name) if array is None else array
+        begin = piece * size
+        rows = whole[begin : begin + size]
+        columns = rows.T[places].astype(_to_native(rows.dtype), order="C")
+        del whole, rows
+        arrays = [pa.array(column) for column in columns]
+        yield pa.record_batch(arrays, names=list(request.names))
 
 
 def _map_rows(name: str) -> NDArray[Any]:
@@ -185,7 +191,7 @@ def _map_rows(name: str) -> NDArray[Any]:
 
 
 def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in this machine's byte order; Arrow does not compute with float16."""
+    """Return the type in this machine's byte order; Arrow computes with no float16."""
     return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -22,10 +22,10 @@ from keras_tied.tables._file import TEXTS, Batches, ReadOptions, Request, TableF
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
-OPENERS: dict[str | None, Callable[[str], TableFile]] = {  # of files without options
+SELF_DESCRIBING = {  # files that need no options
     "parquet": _binary.open_parquet,
-    **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
     "orc": _binary.open_orc,
+    **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
 }
 SQLITE_MAGIC = b"SQLite format 3\0"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -38,8 +38,7 @@ def open_table(
     r"""Open a table, or several files that are one.
 
     The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also
-    compressed
-    (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and
+    compressed (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and
     columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks
     (`.xlsx`, `.xls`, `.ods`) and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of
     `.npz` and sheets are taken into memory; all else is read in batches. Text is read
@@ -79,36 +78,46 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
     """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
     if name == "-" or is_address or _file.is_pipe(name):
-        from keras_tied.tables import (
-            _fetch,
-        )  # pyarrow's file systems take long to import
+        # pyarrow's file systems take long to import
+        from keras_tied.tables._fetch import copy_here
 
-        place = _fetch.copy_here(
-            name, options.format, copies.enter_context(temporary_folder())
-        )
+        folder = copies.enter_context(temporary_folder())
+        place = copy_here(name, options.format, folder)
     paths = _file.find_files(place, options.format)
-    files = [_open(path, options, copies) for path in paths]
-    if _file.find_format(paths[0], options.format) in TEXTS and (
-        clashes := find_clashes(files)
-    ):
+    files: Sequence[TableFile] = [_open(path, options, copies) for path in paths]
+    is_text = _file.find_format(paths[0], options.format) in TEXTS
+    if is_text and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]
     root = place
     if is_address:
-        root, _, settings = _fetch.split_address(name)
-        for index, (path, file) in enumerate(zip(paths, files, strict=True)):
-            inside = PurePath(os.path.relpath(path, place)).as_posix()
-            address = (f"{root}/{inside}" if os.path.isdir(place) else root) + settings
-            read = partial(_read_copy, file, str(path), address, options)
-            files[index] = replace(file, name=address, read=read)
-    files = _add_partitions(files, root) if os.path.isdir(place) else files
-    for index, file in enumerate(files):
-        if absent := [name for name in options.absent if name not in file.schema.names]:
-            notes = [*file.notes, f"has no column {quote(absent)}, which is imputed"]
-            whole = _add_columns(file, dict.fromkeys(absent, pa.scalar(None)))
-            files[index] = replace(whole, notes=notes)
-    return files
+        files, root = _name_copies(name, place, paths, files, options)
+    if os.path.isdir(place):
+        files = _add_partitions(files, root)
+    return [_add_absent(file, options.absent) for file in files]
+
+
+def _name_copies(
+    address: str,
+    place: str,
+    paths: Sequence[str],
+    files: Sequence[TableFile],
+    options: ReadOptions,
+) -> tuple[list[TableFile], str]:
+    """Name the copies of files by their addresses; return the part all have, too."""
+    from keras_tied.tables._fetch import split_address
+
+    root, _, settings = split_address(address)
+    named = []
+    for path, file in zip(paths, files, strict=True):
+        own = root
+        if os.path.isdir(place):
+            own += "/" + PurePath(os.path.relpath(path, place)).as_posix()
+        own += settings
+        read = partial(_read_copy, file, str(path), own, options)
+        named.append(replace(file, name=own, read=read))
+    return named, root
 
 
 def _read_copy(
@@ -123,77 +132,89 @@ def _read_copy(
             yield from file.read(request)
 
 
-def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
-    format = _file.find_format(file, options.format)
-    if format in OPENERS:
-        opened = OPENERS[format](file)
-        _file.check_width(file, len(opened.schema), options)
-        return opened
+def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
+    """Open a file by its format."""
+    format = _file.find_format(name, options.format)
+    if format in SELF_DESCRIBING:
+        file = SELF_DESCRIBING[format](name)
+        _file.check_width(name, len(file.schema), options)
+        return file
     if format in TEXTS:
-        return open_csv(file, options)
-    if format in ("npy", "npz"):
-        open_array = _binary.open_npy if format == "npy" else _binary.open_npz
-        return open_array(file, options)
+        return open_csv(name, options)
+    if format == "npy":
+        return _binary.open_npy(name, options)
+    if format == "npz":
+        return _binary.open_npz(name, options)
     from keras_tied.tables import _fetch, _rows  # take long to import
 
     if format in _file.JSON:
-        return _rows.open_json(file, options)
+        return _rows.open_json(name, options)
     if format in _file.WORKBOOKS:
-        return _rows.open_workbook(file, options)
-    with report_read_errors(file, "a database"), open(file, "rb") as start:
+        return _rows.open_workbook(name, options)
+    with report_read_errors(name, "a database"), open(name, "rb") as start:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
-        return _rows.open_sqlite(file, options)
+        return _rows.open_sqlite(name, options)
     folder = copies.enter_context(temporary_folder())
-    return _binary.open_arrow(_fetch.copy_query(file, options, folder))
+    return _binary.open_arrow(_fetch.copy_query(name, options, folder))
 
 
-def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
+def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile]:
     """Return files with the columns that the folders below a root name."""
     keys = [_find_keys(file.name, root) for file in files]
     types = {}
     for name in keys[0]:
-        texts = [text for of in keys if (text := of.get(name)) is not None]
-        are_whole = all(re.fullmatch(WHOLE, text) for text in texts)
+        texts = [values.get(name) for values in keys]
+        are_whole = all(re.fullmatch(WHOLE, text) for text in texts if text is not None)
         types[name] = pa.int64() if are_whole else pa.string()
     partitions = []
-    for file, of in zip(files, keys, strict=True):
-        values = {
-            name: pa.scalar(of.get(name), pa.string()).cast(types[name])
-            for name in types
-        }
-        partitions.append(_add_columns(file, values))
-    return partitions if types else list(files)
+    for file, values in zip(files, keys, strict=True):
+        scalars = {}
+        for name, dtype in types.items():
+            scalars[name] = pa.scalar(values.get(name), pa.string()).cast(dtype)
+        partitions.append(_add_columns(file, scalars) if scalars else file)
+    return partitions
+
+
+def _find_keys(file: str, root: str) -> dict[str, str | None]:
+    """Return the values of columns that the folders of a file name."""
+    keys: dict[str, str | None] = {}
+    for part in Path(os.path.relpath(file, root)).parts[:-1]:
+        name, is_named, value = unquote(part).partition("=")
+        if is_named:
+            keys[name] = None if value == NO_VALUE else value
+    return keys
+
+
+def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
+    """Return a file with columns without a value for those names that it lacks."""
+    absent = [name for name in names if name not in file.schema.names]
+    if not absent:
+        return file
+    whole = _add_columns(file, dict.fromkeys(absent, pa.scalar(None)))
+    note = f"has no column {quote(absent)}, which is imputed"
+    return replace(whole, notes=[*file.notes, note])
 
 
 def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
     """Return a file with more columns, or others, of one value each."""
     fields = [field for field in file.schema if field.name not in values]
     fields += [pa.field(name, value.type) for name, value in values.items()]
-    return replace(
-        file, schema=pa.schema(fields), read=partial(_read_columns, file, values)
-    )
-
-
-def _find_keys(file: str, root: str) -> dict[str, str | None]:
-    parts = Path(os.path.relpath(file, root)).parts[:-1]
-    pairs = [unquote(part).partition("=") for part in parts if "=" in part]
-    return {name: None if value == NO_VALUE else value for name, _, value in pairs}
+    read = partial(_read_columns, file, values)
+    return replace(file, schema=pa.schema(fields), read=read)
 
 
 def _read_columns(
     file: TableFile, values: Mapping[str, pa.Scalar], request: Request
 ) -> Batches:
-    names = list(request.names)
-    stored = [name for name in names if name not in values]
+    names = [name for name in request.names if name not in values]
     # A column tells how many rows there are.
-    for batch in file.read(replace(request, names=stored or file.schema.names[:1])):
-        columns = [
-            (
-                pa.repeat(values[name], batch.num_rows)
-                if name in values
-                else batch.column(name)
-            )
-            for name in names
-        ]
-        yield pa.record_batch(columns, names=names)
+    stored = replace(request, names=names or file.schema.names[:1])
+    for batch in file.read(stored):
+        columns = {}
+        for name in request.names:
+            if name in values:
+                columns[name] = pa.repeat(values[name], batch.num_rows)
+            else:
+                columns[name] = batch.column(name)
+        yield pa.record_batch(columns)

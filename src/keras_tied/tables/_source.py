@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +27,6 @@ class Source:
     Attributes:
         name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
-        notes: what was detected when the files were opened, such as a delimiter.
-        decimal, delimiter: the marks of the files, or None if they do not tell, differ,
-            or, of a delimiter, have the usual one.
         first_row: how many rows of its file come before those of a part that `split`
             gives.
     """
@@ -45,28 +41,31 @@ class Source:
         self.name: str = name
         self.first_row: int = first_row
         self._files = files
-        for file in files if schema is None else ():
-            with report_read_errors(
-                file.name, "a table"
-            ):  # a name or a zone may be no text
-                if twice := [
-                    of for of, times in Counter(file.schema.names).items() if times > 1
-                ]:
-                    fault = (
-                        f"has several columns of the name {quote(twice)}; rename them"
-                    )
-                    raise TableError(f"{file.name!r} {fault}.")
-                _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
-        self.schema: pa.Schema = _merge_schemas(files) if schema is None else schema
         self.n_rows: int = sum(sum(file.rows) for file in files)
-        self.notes: list[str] = list(
-            dict.fromkeys(note for file in files for note in file.notes)
-        )
-        decimals, delimiters = {f.decimal for f in files}, {f.delimiter for f in files}
-        self.decimal: str | None = decimals.pop() if len(decimals) == 1 else None
-        self.delimiter: str | None = delimiters.pop() if len(delimiters) == 1 else None
+        if schema is None:
+            for file in files:
+                _check_schema(file)
+            schema = _merge_schemas(files)
+        self.schema: pa.Schema = schema
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was detected when the files were opened, such as a delimiter."""
+        return list(dict.fromkeys(note for file in self._files for note in file.notes))
+
+    @property
+    def decimal(self) -> str | None:
+        """The decimal mark of the files, or None if they do not tell, or differ."""
+        marks = {file.decimal for file in self._files}
+        return marks.pop() if len(marks) == 1 else None
+
+    @property
+    def delimiter(self) -> str | None:
+        """The delimiter of the files, or None if it is the usual one, or they differ."""
+        marks = {file.delimiter for file in self._files}
+        return marks.pop() if len(marks) == 1 else None
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -75,21 +74,17 @@ class Source:
 
     @property
     def categorical(self) -> list[str]:
-        """The columns whose type in the file is categories of text or of whole numbers."""
-        schema, noted = self._files[0].schema, set[str]()
-        with suppress(
-            ValueError, TypeError, AttributeError, KeyError
-        ):  # whatever a file may note
-            columns = (schema.pandas_metadata or {})["columns"]
-            noted = {
-                of["field_name"] for of in columns if of["pandas_type"] == "categorical"
-            }
-        return [
-            of.name
-            for of in schema
-            if (of.name in noted or pa.types.is_dictionary(of.type))
-            and find_kind(of.type) in (Kind.text, Kind.integer)
-        ]
+        """The columns whose type in the file is categories of text or whole numbers."""
+        schema = self._files[0].schema
+        names = {f.name for f in schema if pa.types.is_dictionary(f.type)}
+        with suppress(ValueError, TypeError, AttributeError, KeyError):
+            # whatever a file may note
+            for note in schema.pandas_metadata["columns"]:
+                if note["pandas_type"] == "categorical":
+                    names.add(note["field_name"])
+        kinds = self.kinds
+        words = Kind.text, Kind.integer
+        return [name for name in schema.names if name in names and kinds[name] in words]
 
     def batches(
         self,
@@ -107,8 +102,8 @@ class Source:
         if absent := [name for name in names if name not in known]:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         size = n_rows or min(most_rows, _choose_batch_size(names))
-        whole = ((file, range(len(file.rows))) for file in self._files)
-        yield from _resize_batches(self._read(whole, names, size), size)
+        pieces = [(file, range(len(file.rows))) for file in self._files]
+        yield from _resize_batches(self._read(pieces, names, size), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
@@ -123,7 +118,8 @@ class Source:
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
-            if share := n * end // available - n * begin // available:
+            share = n * end // available - n * begin // available
+            if share:
                 rows = random.choice(
                     batch.num_rows, share, replace=False, shuffle=False
                 )
@@ -133,43 +129,43 @@ class Source:
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
+    def _choose_pieces(
+        self, n: int, random: np.random.Generator
+    ) -> tuple[list[tuple[TableFile, list[int]]], int]:
+        """Choose random pieces with n rows or more, if there are, and count their rows."""
+        sizes = np.concatenate([file.rows for file in self._files])
+        order = random.permutation(len(sizes))
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
+        chosen = np.sort(order[: max(enough, SAMPLE_PIECES)])
+        parts, first = [], 0
+        for file in self._files:
+            last = first + len(file.rows)
+            own = chosen[(first <= chosen) & (chosen < last)] - first
+            if len(own):
+                parts.append((file, own.tolist()))
+            first = last
+        return parts, int(sizes[chosen].sum())
+
     def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, in order, which other processes can read.
 
         A part has about `n_rows` rows: fewer at the end of a file, and more where a
-            file cannot be
-        read in smaller pieces, as CSV.
+        file cannot be read in smaller pieces, as CSV.
         """
         parts = []
         for file in self._files:
             ends = np.cumsum(file.rows)
             begin = 0
             while begin < len(ends):
-                before = int(ends[begin] - file.rows[begin])
-                end = max(
-                    begin + 1, int(np.searchsorted(ends, before + n_rows, side="right"))
-                )
+                first_row = int(ends[begin] - file.rows[begin])
+                end = int(np.searchsorted(ends, first_row + n_rows, side="right"))
+                end = max(begin + 1, end)
                 read = partial(_read_part, file, begin)
                 part = replace(file, rows=file.rows[begin:end], read=read)
                 if sum(part.rows):
-                    parts.append(Source(file.name, [part], self.schema, before))
+                    parts.append(Source(file.name, [part], self.schema, first_row))
                 begin = end
         return parts
-
-    def _choose_pieces(
-        self, n: int, random: np.random.Generator
-    ) -> tuple[list[tuple[TableFile, list[int]]], int]:
-        """Choose random pieces with n rows or more, if there are; return their rows' number too."""
-        pieces = [
-            (file, piece) for file in self._files for piece in range(len(file.rows))
-        ]
-        sizes = np.array([file.rows[piece] for file, piece in pieces])
-        order = random.permutation(len(pieces))
-        enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
-        chosen = sorted(order[: max(enough, SAMPLE_PIECES)])
-        groups = groupby((pieces[index] for index in chosen), key=lambda pair: pair[0])
-        parts = [(file, [piece for _, piece in group]) for file, group in groups]
-        return parts, int(sizes[chosen].sum())
 
     def _read(
         self,
@@ -177,6 +173,7 @@ class Source:
         names: list[str],
         n_rows: int,
     ) -> Batches:
+        """Yield the rows of pieces of files, as many as these had when opened."""
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
             awaited, read = sum(file.rows[index] for index in indices), 0
@@ -184,12 +181,7 @@ class Source:
                 read += batch.num_rows
                 if read > awaited:
                     break
-                selected = batch if batch.schema.names == names else batch.select(names)
-                yield (
-                    selected
-                    if selected.schema.equals(schema)
-                    else selected.cast(schema)
-                )
+                yield batch.select(names).cast(schema)
             if read != awaited:
                 raise TableError(
                     f"{file.name!r} had {awaited:,} rows when it was opened, and has"
@@ -199,49 +191,64 @@ class Source:
 
 
 def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
-    return file.read(
-        replace(request, pieces=[begin + piece for piece in request.pieces])
-    )
+    pieces = [begin + piece for piece in request.pieces]
+    return file.read(replace(request, pieces=pieces))
+
+
+def _check_schema(file: TableFile) -> None:
+    """Raise if two columns have one name, or a name or a zone is no text."""
+    with report_read_errors(file.name, "a table"):
+        counts = Counter(file.schema.names)
+        if twice := [name for name in counts if counts[name] > 1]:
+            raise TableError(
+                f"{file.name!r} has several columns of the name {quote(twice)}; rename"
+                " them."
+            )
+        for dtype in file.schema.types:
+            getattr(dtype, "tz", None)
 
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:
     """Return the columns that are of several kinds in some files."""
     types: dict[str, pa.DataType] = {}
     clashes = []
-    for field in (field for file in files for field in file.schema):
-        merged = merge_types(types.get(field.name, pa.null()), field.type)
-        clashes += [field.name] * (merged is None)
-        types[field.name] = merged or types[field.name]
+    for file in files:
+        for field in file.schema:
+            before = types.get(field.name, pa.null())
+            merged = merge_types(before, field.type)
+            if merged is None:
+                clashes.append(field.name)
+            types[field.name] = merged or before
     return clashes
 
 
 def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     """Return the columns of all files, in the order of the first."""
-    first = files[0]
-    types = {field.name: simplify_type(field.type) for field in first.schema}
-    for file in files[1:]:
-        others = {field.name: simplify_type(field.type) for field in file.schema}
-        if absent := [name for name in types if name not in others]:
-            raise _mismatch(
-                file, f"has no column {quote(absent)}, which {first.name!r} has"
+    first, *others = files
+    types = _list_types(first)
+    for file in others:
+        given = _list_types(file)
+        fault = ""
+        if absent := [name for name in types if name not in given]:
+            fault = f"has no column {quote(absent)}, which {first.name!r} has"
+        elif extra := [name for name in given if name not in types]:
+            fault = f"has the column {quote(extra)}, which {first.name!r} has not"
+        for name in {} if fault else given:
+            kinds = find_kind(given[name]), find_kind(types[name])
+            types[name] = merge_types(types[name], given[name])
+            if types[name] is None:
+                fault = f"has {kinds[0]} in column {name!r}, where {first.name!r} has"
+                fault += f" {kinds[1]}"
+                break
+        if fault:
+            raise TableError(
+                f"{file.name!r} {fault}; give files with the same columns."
             )
-        if extra := [name for name in others if name not in types]:
-            raise _mismatch(
-                file, f"has the column {quote(extra)}, which {first.name!r} has not"
-            )
-        for name, other in others.items():
-            dtype = merge_types(types[name], other)
-            if dtype is None:
-                kind = f"where {first.name!r} has {find_kind(types[name])}"
-                raise _mismatch(
-                    file, f"has {find_kind(other)} in column {name!r}, {kind}"
-                )
-            types[name] = dtype
     return pa.schema(list(types.items()))
 
 
-def _mismatch(file: TableFile, what: str) -> TableError:
-    return TableError(f"{file.name!r} {what}; give files with the same columns.")
+def _list_types(file: TableFile) -> dict[str, pa.DataType]:
+    return {field.name: simplify_type(field.type) for field in file.schema}
 
 
 def _choose_batch_size(names: Sequence[str]) -> int:

@@ -1,0 +1,37 @@
+"""Small steps with Arrow's arrays."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from keras_tied._types import Array
+
+
+def to_floats(values: pa.Array) -> Array:
+    """Return numbers, or their text, as float64, with NaN for a missing one."""
+    numbers = values.cast(pa.float64(), safe=False)
+    return np.asarray(numbers)
+
+
+def to_text(values: pa.Array) -> pa.Array:
+    """Return values as text without the space around it."""
+    texts = values.cast(pa.string())
+    return pc.utf8_trim_whitespace(texts)
+
+
+def count_values(texts: pa.Array) -> dict[str, int]:
+    """Return how often each text is there."""
+    values, times = pc.value_counts(texts).flatten()
+    pairs = zip(values.to_pylist(), times.to_pylist(), strict=True)
+    return dict(pairs)
+
+
+def measure_matches(texts: pa.Array, pattern: str) -> float:
+    """Return the share of texts, none of which is missing, that match a pattern."""
+    is_match = pc.match_substring_regex(texts, pattern)
+    return pc.mean(is_match).as_py() or 0.0
+
+
+def set_null(values: pa.Array, is_missing: Array) -> pa.Array:
+    """Return values, with a null where they are missing."""
+    return pc.if_else(pa.array(is_missing), None, values)
