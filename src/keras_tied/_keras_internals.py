@@ -10,11 +10,14 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.layers.layer import CallContext
 from keras.src.optimizers import ALL_OBJECTS_DICT
+from keras.src.trainers.data_adapters import data_adapter_utils
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
 NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
+
+class_weight_to_sample_weights = data_adapter_utils.class_weight_to_sample_weights
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:

@@ -279,7 +279,7 @@ def test_a_changed_checkpoint_is_refused(what, tmp_path, monkeypatch, at_every_c
     with np.load(path) as file:
         arrays = dict(file)
     if what == "weights":
-        arrays["variable.0"] = arrays["variable.0"] ^ 1
+        arrays["array.0"] = arrays["array.0"] ^ 1
     else:
         text = arrays["notes"].tobytes().replace(b'"epochs": ', b'"epochs": 1')
         assert text != arrays["notes"].tobytes()

@@ -225,7 +225,7 @@ def test_keras_s_own_fit_is_told_what_to_do(rows):
 
 def test_streams_constraints_and_callbacks_at_steps_are_refused(rows):
     with pytest.raises(
-        ValueError, match="generator is no array in memory: give arrays"
+        ValueError, match="generator is no array in memory: leave that out, give arrays"
     ):
         fit(build_tied(), ((rows, rows) for _ in range(3)), verbose=0)
     with pytest.raises(ValueError, match="TerminateOnNaN works at single steps"):

@@ -9,8 +9,9 @@ import numpy as np
 from keras import layers
 
 from keras_tied._keras_internals import producer
+from keras_tied._types import Shape
 from keras_tied.autoencoder import _mirror_rules as rules
-from keras_tied.autoencoder._mirror_rules import LayerContext, Shape
+from keras_tied.autoencoder._mirror_rules import LayerContext
 
 INSTEAD: dict[type, str] = {
     keras.Model: "write it as a Sequential or Functional model",

@@ -1,4 +1,7 @@
-"""The rules of `mirror`, one for each class of layers. The docs have the first line of each."""
+"""The rules of `mirror`, one for each class of layers.
+
+The documentation has the first line of each.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +12,7 @@ import numpy as np
 from keras import layers
 
 from keras_tied._keras_internals import producer
+from keras_tied._types import Shape
 from keras_tied.layers import (
     BatchTopK,
     Contractive,
@@ -22,11 +26,8 @@ from keras_tied.layers import (
 )
 from keras_tied.layers.tied_conv import CONVOLUTIONS
 
-Shape = tuple[int | None, ...]
-
-AUGMENTATION = {name for name in dir(layers) if name.startswith("Random")} - {
-    "RandomCrop"
-}
+AUGMENTATION = [name for name in dir(layers) if name.startswith("Random")]
+AUGMENTATION.remove("RandomCrop")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,7 @@ class LayerContext:
     output_shape: Shape  # likewise; its mirror takes it in
     name: str  # a name for the mirror layer, made from the encoder layer's
     gain: bool = True  # whether tied layers are to have a gain
-    activation: Any = (
-        None  # of a tied layer: the one that stood before its encoder layer
-    )
+    activation: Any = None  # of a tied layer: what stood before its encoder layer
 
 
 Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
@@ -58,8 +57,8 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
     It decorates the rule: a function of the encoder layer and a `LayerContext` that
-    returns the
-    layer that reverses it, or several, to be applied in turn (an empty list: none).
+    returns the layer that reverses it, or several, to be applied in turn (an empty
+    list: none).
 
     Args:
         *classes: layer classes that the rule is for.
@@ -80,7 +79,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """
 
     def decorate(rule: Rule) -> Rule:
-        RULES.update({each: Entry(rule, kernel) for each in classes})
+        RULES.update(dict.fromkeys(classes, Entry(rule, kernel)))
         return rule
 
     return decorate
@@ -88,27 +87,33 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 def entry_for(operation: Any) -> Entry | None:
     if isinstance(operation, layers.TimeDistributed):
-        return _at_each_step(entry_for(operation.layer))
-    return next(
-        (RULES[each] for each in type(operation).__mro__ if each in RULES), None
+        entry = entry_for(operation.layer)
+        if entry is None or entry.rule in (leave_out, repeat):
+            return entry
+        return Entry(mirror_each_step, entry.kernel)
+    for kind in type(operation).__mro__:
+        if kind in RULES:
+            return RULES[kind]
+    return None
+
+
+def mirror_each_step(wrapper: Any, context: LayerContext) -> list[layers.Layer]:
+    """What reverses the layer in a TimeDistributed, in a TimeDistributed each."""
+    inner = replace(
+        context,
+        input_shape=context.input_shape[1:],
+        output_shape=context.output_shape[1:],
     )
+    steps = []
+    for step in make_reverse(wrapper.layer, entry_for(wrapper.layer), inner):
+        steps.append(layers.TimeDistributed(step, name=f"{step.name}_steps"))
+    return steps
 
 
-def _at_each_step(entry: Entry | None) -> Entry | None:
-    """The rule of a layer in a TimeDistributed: what reverses it, in a TimeDistributed each."""
-    if entry is None or entry.rule in (leave_out, repeat):
-        return entry
-
-    def rule(wrapper: Any, context: LayerContext) -> list[layers.Layer]:
-        each, given = context.input_shape[1:], context.output_shape[1:]
-        inner = replace(context, input_shape=each, output_shape=given)
-        reverse = entry.rule(wrapper.layer, inner)
-        steps = [reverse] if isinstance(reverse, layers.Layer) else reverse
-        return [
-            layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps
-        ]
-
-    return Entry(rule, entry.kernel)
+def make_reverse(layer: Any, entry: Any, context: LayerContext) -> list[layers.Layer]:
+    """The layers that a rule returns."""
+    reverse = entry.rule(layer, context)
+    return [reverse] if isinstance(reverse, layers.Layer) else list(reverse)
 
 
 def of_each_rank(*names: str) -> list[type]:
@@ -118,21 +123,27 @@ def of_each_rank(*names: str) -> list[type]:
 
 @register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
 def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
-    """The tied layer, its kernel transposed; followed by the activation that stood before."""
-    settings = {
-        "use_bias": layer.bias is not None,
-        **_get_settings(layer, context.name),
-    }
-    return tie(layer, gain=context.gain, activation=context.activation, **settings)
+    """The tied layer, its kernel transposed, then the activation that stood before."""
+    return _tie(layer, layer, context, use_bias=layer.bias is not None)
 
 
 @register(layers.Embedding, kernel=True)
 def mirror_embedding(layer: Any, context: LayerContext) -> layers.Layer:
-    """The logits of each token, by the embeddings transposed; for a ReversibleEmbedding its own."""
-    settings = _get_settings(layer, context.name)
+    """The logits of each token: embeddings transposed; a ReversibleEmbedding's own."""
     if isinstance(layer, layers.ReversibleEmbedding):
-        del settings["dtype"]  # `reverse_dtype` if it has one
-    return tie(layer, gain=context.gain, activation=context.activation, **settings)
+        # In its `reverse_dtype`, if it has one.
+        activation = context.activation
+        return tie(layer, gain=context.gain, activation=activation, name=context.name)
+    return _tie(layer, layer, context)
+
+
+def _tie(
+    kernel: Any, layer: Any, context: LayerContext, suffix: str = "", **settings: Any
+) -> layers.Layer:
+    """What ties to a kernel, for a layer of the encoder."""
+    settings |= _get_settings(layer, context, suffix)
+    activation = context.activation
+    return tie(kernel, gain=context.gain, activation=activation, **settings)
 
 
 RECURRENT = (layers.SimpleRNN, layers.GRU, layers.LSTM, layers.Bidirectional)
@@ -140,9 +151,9 @@ RECURRENT = (layers.SimpleRNN, layers.GRU, layers.LSTM, layers.Bidirectional)
 
 @register(*RECURRENT, kernel=True)
 def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
-    """A RepeatVector, a layer of its own of the same kind, a Dense: tied for a SimpleRNN only."""
+    """RepeatVector, a layer of the same kind, Dense: tied for a SimpleRNN only."""
     steps, features = context.input_shape
-    before = []
+    reverse = []
     if len(context.output_shape) == 1:
         if steps is None:
             raise ValueError(
@@ -151,26 +162,23 @@ def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
                 " number of steps in the encoder's Input, or the layer"
                 " return_sequences=True."
             )
-        before = [
-            layers.RepeatVector(steps, **_get_settings(layer, f"{context.name}_repeat"))
-        ]
+        settings = _get_settings(layer, context, "_repeat")
+        reverse.append(layers.RepeatVector(steps, **settings))
     config = {**layer.get_config(), "name": context.name, "trainable": True}
+    # Of a Bidirectional, the layers in it.
     inner = [config[part] for part in ("layer", "backward_layer") if config.get(part)]
-    for each in inner:  # of a Bidirectional
-        each.pop("build_config", None)
-    for each in [part["config"] for part in inner] or [config]:
-        each |= {"return_sequences": True, "return_state": False, "stateful": False}
-    settings = {
-        **_get_settings(layer, f"{context.name}_out"),
-        "activation": context.activation,
-    }
-    is_simple = isinstance(layer, layers.SimpleRNN)
-    out = tie(layer.cell, gain=context.gain, **settings) if is_simple else None
-    return [
-        *before,
-        type(layer).from_config(config),
-        out or layers.Dense(features, **settings),
-    ]
+    for part in inner:
+        part.pop("build_config", None)
+    for settings in [part["config"] for part in inner] or [config]:
+        settings["return_sequences"] = True
+        settings["return_state"] = settings["stateful"] = False
+    reverse.append(type(layer).from_config(config))
+    if isinstance(layer, layers.SimpleRNN):
+        reverse.append(_tie(layer.cell, layer, context, "_out"))
+    else:
+        settings = _get_settings(layer, context, "_out")
+        reverse.append(layers.Dense(features, context.activation, **settings))
+    return reverse
 
 
 @register(
@@ -188,13 +196,13 @@ ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
 
 @register(layers.Add, ADDITION)
 def mirror_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
-    """Each branch reversed; where the branches began, what comes out of them is added."""
+    """Each branch reversed; where they began, what comes out of them is added."""
     return []  # `mirror` gives the sum to every branch
 
 
 @register(layers.Concatenate)
 def split_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
-    """Each branch reversed, from its own part; where the branches began, the results are added."""
+    """Each branch reversed, from its own part; where they began, all are added."""
     return []  # `mirror` splits the tensor
 
 
@@ -211,25 +219,24 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
     if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
         # The encoder layer moved the channels last before it flattened.
         order = (len(rest) + 1, *range(1, len(rest) + 1))
-        settings = _get_settings(layer, f"{context.name}_reshape")
-        turn = layers.Permute(order, **_get_settings(layer, context.name))
+        settings = _get_settings(layer, context, "_reshape")
+        turn = layers.Permute(order, **_get_settings(layer, context))
         return [layers.Reshape((*rest, first), **settings), turn]
-    return [layers.Reshape((first, *rest), **_get_settings(layer, context.name))]
+    return [layers.Reshape((first, *rest), **_get_settings(layer, context))]
 
 
 @register(layers.Permute)
 def undo_permute(layer: Any, context: LayerContext) -> layers.Layer:
     """The inverse Permute."""
     order = np.argsort(layer.dims) + 1
-    return layers.Permute(tuple(order.tolist()), **_get_settings(layer, context.name))
+    return layers.Permute(tuple(order.tolist()), **_get_settings(layer, context))
 
 
 @register(layers.RepeatVector)
 def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
     """The mean over the repetitions."""
-    return layers.GlobalAveragePooling1D(
-        "channels_last", **_get_settings(layer, context.name)
-    )
+    settings = _get_settings(layer, context)
+    return layers.GlobalAveragePooling1D("channels_last", **settings)
 
 
 @register(*of_each_rank("ZeroPadding"))
@@ -255,7 +262,7 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
     sizes = _get_sizes(layer, context.input_shape)
     pooled = _get_sizes(layer, context.output_shape)
-    margins = []
+    crops, pads = [], []
     axes = zip(sizes, pooled, layer.pool_size, layer.strides, strict=True)
     for size, pooled_size, pool, stride in axes:
         # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden`
@@ -264,15 +271,15 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
         reach = (pooled_size - 1) * stride + pool
         hidden = max(reach - size, 0) // 2 if layer.padding == "same" else 0
         before = int((pool - stride) / 2) - hidden
-        margins.append((before, size - pooled_size * stride - before))
-    steps = _make_layers("UpSampling", layer.strides, layer, context)
-    for kind, suffix, sign in (("Cropping", "_crop", -1), ("ZeroPadding", "_pad", 1)):
-        widths = np.maximum(sign * np.array(margins), 0).tolist()
-        if np.any(widths):
-            steps += _make_layers(
-                kind, list(map(tuple, widths)), layer, context, suffix
-            )
-    return steps
+        after = size - pooled_size * stride - before
+        crops.append((max(-before, 0), max(-after, 0)))
+        pads.append((max(before, 0), max(after, 0)))
+    reverse = _make_layers("UpSampling", layer.strides, layer, context)
+    if any(map(any, crops)):
+        reverse += _make_layers("Cropping", crops, layer, context, "_crop")
+    if any(map(any, pads)):
+        reverse += _make_layers("ZeroPadding", pads, layer, context, "_pad")
+    return reverse
 
 
 @register(*of_each_rank("GlobalAveragePooling", "GlobalMaxPooling"))
@@ -281,16 +288,19 @@ def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
     sizes = _get_sizes(layer, context.input_shape)
     ones = (1,) * len(sizes)
     single = (-1, *ones) if _channels_first(layer) else (*ones, -1)
-    reshape = layers.Reshape(single, **_get_settings(layer, f"{context.name}_reshape"))
+    reshape = layers.Reshape(single, **_get_settings(layer, context, "_reshape"))
     return [reshape, *_make_layers("UpSampling", sizes, layer, context)]
 
 
 @register(layers.Resizing)
 def undo_resizing(layer: Any, context: LayerContext) -> layers.Layer:
     """A Resizing to the size that the layer took in."""
-    height, width = _get_sizes(layer, context.input_shape)
-    settings = {"data_format": layer.data_format, **_get_settings(layer, context.name)}
-    return layers.Resizing(height, width, layer.interpolation, **settings)
+    return layers.Resizing(
+        *_get_sizes(layer, context.input_shape),
+        layer.interpolation,
+        data_format=layer.data_format,
+        **_get_settings(layer, context),
+    )
 
 
 @register(layers.Normalization)
@@ -305,8 +315,10 @@ def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
                 "mirror undoes a Normalization by the mean and variance that it has;"
                 f" layer '{layer.name}' has none yet: call its adapt() with data first."
             )
-    settings = {"invert": not layer.invert, **_get_settings(layer, context.name)}
-    return layers.Normalization(layer.axis or None, mean, variance, **settings)
+    axis = layer.axis or None
+    settings = _get_settings(layer, context)
+    invert = not layer.invert
+    return layers.Normalization(axis, mean, variance, invert=invert, **settings)
 
 
 @register(layers.Rescaling)
@@ -319,10 +331,9 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
             f" {layer.scale}: leave it out of the encoder, or give it a scale other"
             " than 0."
         )
-    settings = _get_settings(layer, context.name)
-    return layers.Rescaling(
-        (1 / scale).tolist(), (-offset / scale).tolist(), **settings
-    )
+    scale, offset = 1 / scale, -offset / scale
+    settings = _get_settings(layer, context)
+    return layers.Rescaling(scale.tolist(), offset.tolist(), **settings)
 
 
 @register(
@@ -339,27 +350,24 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
     *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
     *(layers.ActivityRegularization, layers.Identity, layers.Masking),
     *(KSparse, BatchTopK, JumpReLU, UnitActivity),
-    *(getattr(layers, name) for name in sorted(AUGMENTATION)),
+    *(getattr(layers, name) for name in AUGMENTATION),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """Nothing."""
     return []
 
 
-def _find_operation(name: str) -> type | None:
-    """The class of the operation that an activation's name in `keras.ops` makes, not public."""
-    operation = getattr(keras.ops, name, None)
-    return operation and type(producer(operation(keras.KerasTensor((1,))))[0])
-
-
 PLAIN = (
     "relu relu6 sigmoid tanh silu selu softplus softsign hard_sigmoid hard_silu".split()
 )
-OPERATIONS = {_find_operation(name): name for name in PLAIN}
+OPERATIONS = {}  # by their classes, which are not public
+for _name in PLAIN:
+    _operation, _ = producer(getattr(keras.ops, _name)(keras.KerasTensor((1,))))
+    OPERATIONS[type(_operation)] = _name
 
 
 def to_layer(operation: Any) -> Any:
-    """The layer that does what an operation does, or what a wrapper holds; else the same."""
+    """The layer that an operation amounts to, or that a wrapper holds; else the same."""
     if isinstance(operation, (Contractive, layers.SpectralNormalization)):
         return operation.layer
     if (name := OPERATIONS.get(type(operation))) is not None:
@@ -368,14 +376,15 @@ def to_layer(operation: Any) -> Any:
 
 
 def copy_layer(layer: Any, name: str) -> layers.Layer:
-    """A new layer of the same class and settings, to be trained even if `layer` is frozen."""
-    return type(layer).from_config(
-        {**layer.get_config(), "name": name, "trainable": True}
-    )
+    """A new layer of the same settings, to be trained even if `layer` is frozen."""
+    config = {**layer.get_config(), "name": name, "trainable": True}
+    return type(layer).from_config(config)
 
 
-def _get_settings(layer: Any, name: str) -> dict[str, Any]:
-    return {"name": name, "dtype": layer.dtype_policy}
+def _get_settings(
+    layer: Any, context: LayerContext, suffix: str = ""
+) -> dict[str, Any]:
+    return {"name": f"{context.name}{suffix}", "dtype": layer.dtype_policy}
 
 
 def _channels_first(layer: Any) -> bool:
@@ -383,10 +392,9 @@ def _channels_first(layer: Any) -> bool:
 
 
 def _get_sizes(layer: Any, shape: Shape) -> list[int]:
-    sizes = [
-        size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size
-    ]
-    if len(sizes) < len(shape) - 1:
+    spatial = shape[1:] if _channels_first(layer) else shape[:-1]
+    sizes = [size for size in spatial if size]
+    if len(sizes) < len(spatial):
         raise ValueError(
             f"mirror cannot undo the pooling of layer '{layer.name}'"
             f" ({type(layer).__name__}), since an axis of {shape} is of unknown length:"
@@ -400,8 +408,9 @@ def _make_layers(
     kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
 ) -> list[layers.Layer]:
     """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
-    name, rank = f"{context.name}{suffix}", len(context.input_shape) - 1
-    settings, cls = _get_settings(layer, name), getattr(layers, f"{kind}{rank}D")
+    rank = len(context.input_shape) - 1
+    cls = getattr(layers, f"{kind}{rank}D")
+    settings = _get_settings(layer, context, suffix)
     amount = amounts[0] if np.shape(amounts)[:1] == (1,) else amounts
     if cls not in (layers.Cropping1D, layers.UpSampling1D):
         data_format = "channels_first" if _channels_first(layer) else "channels_last"
@@ -410,6 +419,6 @@ def _make_layers(
     if not _channels_first(layer):
         return [reverse]
     # These two layers only support channels last.
-    turns = [_get_settings(layer, f"{name}_{turn}") for turn in ("turn", "return")]
-    before, after = (layers.Permute((2, 1), **each) for each in turns)
-    return [before, reverse, after]
+    turn = layers.Permute((2, 1), **_get_settings(layer, context, f"{suffix}_turn"))
+    back = layers.Permute((2, 1), **_get_settings(layer, context, f"{suffix}_return"))
+    return [turn, reverse, back]

@@ -10,9 +10,6 @@ import numpy as np
 from keras_tied._keras_internals import advance_start, flatten_layers
 
 STEPS = ("batch", "train_batch", "test", "test_batch")
-WITHIN_AN_EPOCH = [
-    f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")
-]
 
 SAVERS = (
     keras.callbacks.ModelCheckpoint,
@@ -37,12 +34,19 @@ class Watcher(keras.callbacks.Callback):
     """
 
 
+READERS = (
+    Watcher,
+    keras.callbacks.History,
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.CSVLogger,
+)
+
+
 class CountUnits(keras.callbacks.Callback):
-    """Writes into the logs, after each epoch, how many units of a sparse code are active and dead.
+    """Writes into the logs, after each epoch, how many units are active, and how many dead.
 
     Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
-    the running
-    mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many
+    the running mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many
     units were 0 for every row of the last `window` batches. Of several such layers each
     with its name before it. Put it before callbacks that shall see these logs.
 
@@ -50,8 +54,9 @@ class CountUnits(keras.callbacks.Callback):
         >>> import keras
         >>> from keras_tied.layers import KSparse, UnitActivity
         >>> from keras_tied.training import CountUnits, fit
-        >>> layers = [keras.layers.Dense(32), KSparse(4), UnitActivity(), keras.layers.Dense(8)]
-        >>> model = keras.Sequential([keras.Input((8,)), *layers])
+        >>> encoder = [keras.Input((8,)), keras.layers.Dense(32), KSparse(4)]
+        >>> decoder = [UnitActivity(), keras.layers.Dense(8)]
+        >>> model = keras.Sequential([*encoder, *decoder])
         >>> model.compile("adam", "mse")
         >>> rows = keras.random.normal((64, 8), seed=0)
         >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0).history
@@ -60,13 +65,13 @@ class CountUnits(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        counters = {
-            layer.name: layer.counter
-            for layer in flatten_layers(self.model)
-            if hasattr(getattr(layer, "counter", None), "dead_units")
-        }
-        for layer, counter in counters.items():
-            prefix = f"{layer}_" if len(counters) > 1 else ""
+        counters: dict[str, Any] = {}
+        for layer in flatten_layers(self.model):
+            counter = getattr(layer, "counter", None)
+            if hasattr(counter, "dead_units"):
+                counters[layer.name] = counter
+        for name, counter in counters.items():
+            prefix = f"{name}_" if len(counters) > 1 else ""
             logs[f"{prefix}active_units"] = counter.active_units
             logs[f"{prefix}dead_units"] = counter.dead_units
 
@@ -83,26 +88,20 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return False
-    methods = {name: getattr(callback, name) for name in WITHIN_AN_EPOCH}
-    functions = {
-        name: getattr(each, "__func__", each) for name, each in methods.items()
-    }
-    return any(
-        functions[name] is not getattr(keras.callbacks.Callback, name)
-        for name in functions
-    )
+    for step in STEPS:
+        for name in (f"on_{step}_begin", f"on_{step}_end"):
+            method = getattr(callback, name)
+            function = getattr(method, "__func__", method)
+            if function is not getattr(keras.callbacks.Callback, name):
+                return True
+    return False
 
 
 def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback leaves the model as it is, except for `stop_training`."""
     if type(callback) is keras.callbacks.EarlyStopping:
         return not callback.restore_best_weights
-    readers = (
-        keras.callbacks.History,
-        keras.callbacks.ProgbarLogger,
-        keras.callbacks.CSVLogger,
-    )
-    return isinstance(callback, (Watcher, *readers))
+    return isinstance(callback, READERS)
 
 
 class Bar(keras.callbacks.ProgbarLogger):
@@ -116,7 +115,7 @@ class Bar(keras.callbacks.ProgbarLogger):
 
 
 class Guard(keras.callbacks.Callback):
-    """Ends Keras's own `fit` as the loop ends: after Ctrl-C, and where numbers are not finite."""
+    """Ends Keras's own `fit` as the loop ends: after Ctrl-C, and at numbers not finite."""
 
     def __init__(self, is_interrupted: Callable[[], bool]) -> None:
         super().__init__()
@@ -140,15 +139,13 @@ class Guard(keras.callbacks.Callback):
 
 
 def all_finite(arrays: list[Any]) -> bool:
-    return all(
-        bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays
-    )
+    return all(np.isfinite(np.asarray(array, np.float32)).all() for array in arrays)
 
 
 def make_divergence_error(
     model: keras.Model, epoch: int, loss: float
 ) -> FloatingPointError:
-    """The error for an epoch, counted from 0, that ended with a loss or weights not finite."""
+    """The error for an epoch, from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"
     origin = "that it began with" if epoch == 0 else f"of epoch {epoch}"

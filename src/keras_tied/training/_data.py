@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._keras_internals import class_weight_to_sample_weights
+
 BATCH_SIZE = 32
 
 
@@ -41,9 +43,8 @@ class BatchedRows:
         return map_once(lambda array: array[:count], self.data)
 
 
-Parts = tuple[
-    BatchedRows, BatchedRows | None
-]  # the rows to train on, and those to evaluate
+# The rows to train on, and those to evaluate.
+Parts = tuple[BatchedRows, BatchedRows | None]
 
 
 def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
@@ -72,11 +73,7 @@ def batch_rows(
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     if sample_weight is not None and keras.tree.is_nested(y):
         sample_weight = weigh_outputs(y, sample_weight)
-    counts = {
-        len(each)
-        for each in keras.tree.flatten((x, y, sample_weight))
-        if each is not None
-    }
+    counts = set(map(len, _flatten((x, y, sample_weight))))
     if not keras.tree.flatten(x) or len(counts) != 1 or 0 in counts:
         raise LeftToKerasError(
             "there are no rows, or more in one array than in another"
@@ -89,26 +86,19 @@ def batch_rows(
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     """The first rows, and the last `share` of them."""
     parts = map_once(_to_array, parts)
-    count = next(
-        (len(part) for part in keras.tree.flatten(parts) if part is not None), 0
-    )
-    at = floor(count * (1.0 - share))
-    if not 0 < at < count:
+    count = max(map(len, _flatten(parts)), default=0)
+    n_first = floor(count * (1.0 - share))
+    if not 0 < n_first < count:
         raise LeftToKerasError("validation_split leaves no rows")
-    return map_once(lambda part: part[:at], parts), map_once(
-        lambda part: part[at:], parts
-    )
+    first = map_once(lambda array: array[:n_first], parts)
+    return first, map_once(lambda array: array[n_first:], parts)
 
 
 def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
     """The weight of each row by its class, as Keras reads it from the targets."""
-    if keras.tree.is_nested(y) or y is None or (labels := _to_array(y)).ndim > 2:
+    if y is None or keras.tree.is_nested(y) or (labels := _to_array(y)).ndim > 2:
         raise LeftToKerasError("class_weight is given without one class for each row")
-    if labels.ndim == 2:
-        labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
-    classes, places = np.unique(np.round(labels).astype(int), return_inverse=True)
-    weights = [class_weight.get(int(label), 1.0) for label in classes]
-    return np.array(weights, keras.config.floatx())[places]
+    return class_weight_to_sample_weights(labels, class_weight)
 
 
 def weigh_outputs(y: Any, sample_weight: Any) -> Any:
@@ -127,15 +117,19 @@ def weigh_outputs(y: Any, sample_weight: Any) -> Any:
 
 
 def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Map the leaves; an object that occurs twice, as input and target, is mapped once."""
-    values: dict[int, Any] = {}
+    """Map the leaves; one that occurs twice, as input and target, is mapped once."""
+    values: dict[int, Any] = {id(None): None}
 
     def map_leaf(leaf: Any) -> Any:
-        if leaf is not None and id(leaf) not in values:
+        if id(leaf) not in values:
             values[id(leaf)] = function(leaf)
-        return None if leaf is None else values[id(leaf)]
+        return values[id(leaf)]
 
     return keras.tree.map_structure(map_leaf, structure)
+
+
+def _flatten(structure: Any) -> list[Any]:
+    return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
 
 
 def _to_array(values: Any) -> Any:
@@ -144,9 +138,8 @@ def _to_array(values: Any) -> Any:
         array = values.to_numpy()
         array = array[:, None] if array.ndim == 1 else array
     elif hasattr(values, "__array__") and hasattr(values, "shape"):
-        array = np.asarray(
-            values.detach().cpu() if hasattr(values, "detach") else values
-        )
+        is_tensor = hasattr(values, "detach")  # of PyTorch
+        array = np.asarray(values.detach().cpu() if is_tensor else values)
     else:
         raise LeftToKerasError(f"{type(values).__name__} is no array in memory")
     if array.ndim and keras.backend.is_float_dtype(array.dtype):
@@ -161,9 +154,9 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def count_bytes(*parts: BatchedRows | None) -> int:
-    """The memory that the arrays of some rows take; one that occurs twice counts once."""
-    leaves = [leaf for part in parts if part for leaf in keras.tree.flatten(part.data)]
-    return sum({id(leaf): leaf.nbytes for leaf in leaves if leaf is not None}.values())
+    """The memory that some rows take; an array that occurs twice counts once."""
+    leaves = [leaf for part in parts if part for leaf in _flatten(part.data)]
+    return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
 
 
 def free_memory() -> int | None:
@@ -179,17 +172,14 @@ def free_memory() -> int | None:
 def _free_host_memory(information: Path, group: Path) -> int | None:
     """What Linux calls available, and no more than a container has left."""
     try:
-        lines = information.read_text().splitlines()
-        (kilobytes,) = (
-            line.split()[1] for line in lines if line.startswith("MemAvailable")
-        )
+        _, available = information.read_text().split("MemAvailable:")
     except (OSError, ValueError):
         return None
+    kilobytes, *_ = available.split()
     free = 1024 * int(kilobytes)
     try:
-        limit, used = (
-            int((group / f"memory.{name}").read_text()) for name in ("max", "current")
-        )
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
     except (OSError, ValueError):  # no container, or one without a limit
         return free
     return min(free, limit - used)

@@ -13,8 +13,8 @@ from keras_tied._keras_internals import build_for_training
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
-from keras_tied.training._data import LeftToKerasError, Parts
-from keras_tied.training._epochs import Epochs, InPlace, is_seed
+from keras_tied.training._data import LeftToKerasError, Parts, pack_parts
+from keras_tied.training._epochs import Epochs, is_seed
 from keras_tied.training._loop import Loop
 from keras_tied.training.lbfgs import LBFGS
 
@@ -46,16 +46,15 @@ def fit(
 
     Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's
     own `train_step`, optimizer, loss and metrics: the same history and weights up to
-    rounding, and the
-    same order of the rows after `keras.utils.set_random_seed`. On JAX, for arrays in
-    memory, steps and epochs run in one compiled program; it comes back to Python once a
-    second or more, and a second `fit` of the same shapes finds it compiled. Where all
-    rows are one batch, epochs are also taken together on TensorFlow (in one graph) and
-    on PyTorch (in a plain loop). Everything else is left to Keras's `fit`: a
-    `keras.distribution`, streamed data, arrays that take more than 0.8 of the free
-    memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks
-    that work at single steps. Ctrl-C stops training at the end of the epoch and returns
-    the history so far; a second one raises `KeyboardInterrupt`.
+    rounding, and the same order of the rows after `keras.utils.set_random_seed`. On
+    JAX, for arrays in memory, steps and epochs run in one compiled program; it comes
+    back to Python once a second or more, and a second `fit` of the same shapes finds it
+    compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
+    (in one graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
+    `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of the
+    free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and
+    callbacks that work at single steps. Ctrl-C stops training at the end of the epoch
+    and returns the history so far; a second one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
@@ -110,18 +109,6 @@ def fit(
         )
     callbacks = flatten_callbacks(callbacks)
     is_search = isinstance(model.optimizer, LBFGS)
-    parts = trainer = None
-    cause = ""
-    try:
-        _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
-        held_out = (validation_split, validation_data, validation_batch_size)
-        parts = _data.pack_parts(
-            (x, y, sample_weight, class_weight, batch_size), held_out
-        )
-        if not is_search and not _fit_into_memory(parts):
-            parts, cause = None, "the rows take more than the free memory"
-    except LeftToKerasError as error:
-        cause = str(error)
     settings = {
         "epochs": (initial_epoch, epochs),
         "batch_size": batch_size,
@@ -129,47 +116,58 @@ def fit(
         "validation_data": validation_data is not None or validation_split,
         "shuffle": shuffle,
     }
+    trainer = None
+    cause = "LBFGS takes another path"
     with interrupts() as is_interrupted:
-        if is_search:
-            parts = _join_batches(model, parts, cause)
-        if parts is not None:
-            try:
-                trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
-            except LeftToKerasError as error:
-                cause = str(error)
+        try:
+            _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
+            parts = pack_parts(
+                (x, y, sample_weight, class_weight, batch_size),
+                (validation_split, validation_data, validation_batch_size),
+            )
+            if is_search:
+                parts = _join_batches(model, parts)
+            else:
+                _check_memory(parts)
+            trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
+        except LeftToKerasError as error:
+            cause = str(error)
         if is_search and trainer is None:
             raise ValueError(
                 f"LBFGS searches along all rows at once, and {cause}: leave that out,"
-                f" or compile '{model.name}' with another optimizer."
+                f" give arrays in memory, or compile '{model.name}' with another"
+                " optimizer."
             )
-        kept = None
-        if checkpoint is not None:
-            if parts is None or trainer is None or is_search:
-                cause = "LBFGS takes another path" if is_search else cause
-                raise ValueError(
-                    "`checkpoint` keeps the state of a training that many epochs are"
-                    " taken of at once, by another optimizer than LBFGS, and here"
-                    f" {cause}: leave `checkpoint` out, and use"
-                    " keras.callbacks.BackupAndRestore."
-                )
-            kept = Checkpoint(checkpoint, model, parts, settings)
-        if parts is None or trainer is None:
+        if checkpoint is not None and (is_search or trainer is None):
+            raise ValueError(
+                "`checkpoint` keeps the state of a training that many epochs are taken"
+                f" of at once, by another optimizer than LBFGS, and here {cause}: leave"
+                " `checkpoint` out, and use keras.callbacks.BackupAndRestore."
+            )
+        if trainer is None:
             logger.debug("Left to Keras's own fit: %s", cause)
-            weights = (class_weight, sample_weight)
-            steps = (initial_epoch, steps_per_epoch, validation_steps)
-            validation = (validation_batch_size, validation_freq)
-            arguments = (
+            return keras.Model.fit(
+                model,
+                x,
+                y,
+                batch_size,
+                epochs,
+                verbose,
+                [*callbacks, Guard(is_interrupted)],
                 validation_split,
                 validation_data,
                 shuffle,
-                *weights,
-                *steps,
-                *validation,
+                class_weight,
+                sample_weight,
+                initial_epoch,
+                steps_per_epoch,
+                validation_steps,
+                validation_batch_size,
+                validation_freq,
             )
-            callbacks = [*callbacks, Guard(is_interrupted)]
-            return keras.Model.fit(
-                model, x, y, batch_size, epochs, verbose, callbacks, *arguments
-            )
+        kept = None
+        if checkpoint is not None:
+            kept = Checkpoint(checkpoint, model, parts, settings)
         loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted, kept)
         return loop.run(initial_epoch, epochs)
 
@@ -190,27 +188,21 @@ def _check_epochs(
         raise LeftToKerasError("validation_freq is not 1")
 
 
-def _fit_into_memory(parts: Parts) -> bool:
+def _check_memory(parts: Parts) -> None:
     needed, free = _data.count_bytes(*parts), _data.free_memory()
     if free is None or needed <= _data.SHARE * free:
-        return True
+        return
     warnings.warn(
         f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
         " are free, so that Keras's own fit streams them, which is slower: give fewer"
         " rows, or a smaller dtype, to train in one program.",
         stacklevel=3,
     )
-    return False
+    raise LeftToKerasError("the rows take more than the free memory")
 
 
-def _join_batches(model: keras.Model, parts: Parts | None, cause: str) -> Parts:
-    """The same rows with each part in one batch, for L-BFGS; `cause` is why there are no parts."""
-    if parts is None:
-        raise ValueError(
-            f"LBFGS searches along all rows at once, and {cause}: give arrays (without"
-            " steps_per_epoch and validation_freq), and callbacks that work at epochs,"
-            " or another optimizer."
-        )
+def _join_batches(model: keras.Model, parts: Parts) -> Parts:
+    """The same rows with each part in one batch, for L-BFGS."""
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise ValueError(
@@ -226,7 +218,7 @@ def _make_trainer(
     model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
 ) -> Epochs:
     """The backend's `Epochs` for a model."""
-    backend, (train, _) = keras.backend.backend(), parts
+    train, _ = parts
     _check_model(model, parts)
     # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but
     # not on TensorFlow. It takes all rows, since it draws an order of them: so the
@@ -237,6 +229,7 @@ def _make_trainer(
     )
     if not build_for_training(model, train.data):
         raise LeftToKerasError("the model cannot be built before its first step")
+    backend = keras.backend.backend()
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
@@ -245,7 +238,7 @@ def _make_trainer(
         from keras_tied.training._tensorflow import TensorFlowEpochs
 
         return TensorFlowEpochs(model, parts)
-    return InPlace(model, parts)
+    return Epochs(model, parts)
 
 
 def _check_model(model: keras.Model, parts: Parts) -> None:

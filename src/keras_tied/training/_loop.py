@@ -12,7 +12,13 @@ from keras_tied._keras_internals import find_initial_epoch
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs, list_logs
+from keras_tied.training._epochs import (
+    SECONDS_BETWEEN_VISITS,
+    EpochLogs,
+    Epochs,
+    Logs,
+    list_logs,
+)
 from keras_tied.training.lbfgs import LBFGS, search
 
 FIRST_BUNCH = 8
@@ -37,48 +43,48 @@ class Loop:
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         model = self.model
         self.bar = Bar()
-        has_bar = any(
-            isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks
-        )
-        callbacks = (
-            self.callbacks
-            if has_bar or self.verbose == 0
-            else [*self.callbacks, self.bar]
-        )
-        progress = {"verbose": self.verbose, "epochs": end, "steps": self.train.steps}
+        callbacks = list(self.callbacks)
+        if self.verbose != 0 and not any(map(_is_bar, callbacks)):
+            callbacks.append(self.bar)
         self.hooks = keras.callbacks.CallbackList(
-            callbacks, True, model=model, **progress
+            callbacks,
+            add_history=True,
+            model=model,
+            verbose=self.verbose,
+            epochs=end,
+            steps=self.train.steps,
         )
         model.stop_training = False
         self.hooks.on_train_begin()
         begin = find_initial_epoch(model, begin)
         if isinstance(model.optimizer, LBFGS):
-            self.hooks.on_train_end(self._run_search(begin, end))
-            return model.history
-        bar = keras.callbacks.ProgbarLogger
-        self.noted = [
-            each for each in self.hooks.callbacks if not isinstance(each, bar)
-        ]
-        start = self.checkpoint.restore(self.noted) if self.checkpoint else None
-        if start is not None:
-            self.trainer.pull()
-        try:
-            logs = self._run_bunches(begin if start is None else start, end)
-        finally:
-            if self.only_read:
-                self.trainer.push()
-            if end > begin:
-                model.optimizer.finalize_variable_values(model.trainable_weights)
+            logs = self._run_search(begin, end)
+        else:
+            logs = self._train(begin, end)
         self.hooks.on_train_end(logs)
         if self.checkpoint and not self.was_interrupted:
             self.checkpoint.delete()
         return model.history
 
-    def _run_search(self, epoch: int, end: int) -> dict[str, Any]:
+    def _train(self, begin: int, end: int) -> EpochLogs:
+        model = self.model
+        self.noted = [each for each in self.hooks.callbacks if not _is_bar(each)]
+        start = self.checkpoint.restore(self.noted) if self.checkpoint else None
+        if start is not None:
+            self.trainer.pull()
+        try:
+            return self._run_bunches(begin if start is None else start, end)
+        finally:
+            if self.only_read:
+                self.trainer.push()
+            if end > begin:
+                model.optimizer.finalize_variable_values(model.trainable_weights)
+
+    def _run_search(self, epoch: int, end: int) -> EpochLogs:
         optimizer, logs = self.model.optimizer, {}
         objective = self.trainer.make_objective()
 
-        def report(new_logs: dict[str, Any], weights: Any) -> bool:
+        def report(new_logs: EpochLogs, weights: Any) -> bool:
             nonlocal epoch, logs
             logs = new_logs
             self.hooks.on_epoch_begin(epoch)
@@ -103,57 +109,61 @@ class Loop:
                 objective.push(weights)
         return logs
 
-    def _run_bunches(self, epoch: int, end: int) -> dict[str, Any]:
+    def _run_bunches(self, epoch: int, end: int) -> EpochLogs:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
-        logs: dict[str, Any] = {}
-        while (
-            epoch < end
-        ):  # as Keras, an epoch even where a callback stops before the first
+        logs: EpochLogs = {}
+        # As Keras, an epoch even where a callback stops before the first.
+        while epoch < end:
             count = min(bunch, end - epoch) if self.only_read else 1
-            has_begun = count == 1
-            self.bar.seconds = 0.0
-            if has_begun:
-                self.hooks.on_epoch_begin(epoch)
-            if not self.only_read:
-                self.trainer.pull()
-            start = time.perf_counter()
-            values = self.trainer.run(count, self._visit)
-            seconds = time.perf_counter() - start
-            count = len(next(iter(values.values())))
-            self.bar.seconds = seconds / count
-            epochs: list[dict[str, Any]] = [{} for _ in range(count)]
-            for name, column in values.items():
-                for epoch_logs, value in zip(epochs, list_logs(column), strict=True):
-                    epoch_logs[name] = value
-            failure = self._first_failure(values, count)
-            if not self.only_read:
-                self.trainer.push()
-            n_reported = self._report(epoch, epochs[:failure], has_begun)
-            if failure is not None and not self.model.stop_training:
-                self._recover(failure)
-                loss = epochs[failure].get("loss", 0.0)
-                raise make_divergence_error(self.model, epoch + failure, loss)
-            if n_reported < count:
-                self.trainer.rewind(n_reported)
-            epoch += n_reported
-            logs = epochs[n_reported - 1]
-            pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
-            bunch = max(1, min(8 * count, int(count * pace)))
+            epochs = self._run_bunch(epoch, count)
+            epoch += len(epochs)
+            logs = epochs[-1]
+            pace = SECONDS_BETWEEN_VISITS / max(self.bar.seconds, 1e-9)
+            bunch = max(1, min(8 * count, int(pace)))
             self.was_interrupted = self.is_interrupted()
             if self.was_interrupted:
                 self.model.stop_training = True
-            if self.checkpoint and (
-                self.checkpoint.file.is_due or self.was_interrupted
-            ):
-                if self.only_read:
-                    self.trainer.push()
-                self.checkpoint.save(epoch, self.noted)
+            self._keep(epoch)
             if self.model.stop_training:
                 break
         return logs
 
-    def _report(self, epoch: int, epochs: list[dict[str, Any]], has_begun: bool) -> int:
-        """Call back for each epoch until one stops training, or raises; return how many ended."""
+    def _run_bunch(self, epoch: int, count: int) -> list[EpochLogs]:
+        """Train for some epochs at once, and report each; their logs until one stops."""
+        has_begun = count == 1
+        self.bar.seconds = 0.0
+        if has_begun:
+            self.hooks.on_epoch_begin(epoch)
+        if not self.only_read:
+            self.trainer.pull()
+        start = time.perf_counter()
+        values = self.trainer.run(count, self._visit)
+        seconds = time.perf_counter() - start
+        epochs = _split_epochs(values)
+        self.bar.seconds = seconds / len(epochs)
+        failure = self._find_failure(epochs)
+        if not self.only_read:
+            self.trainer.push()
+        n_reported = self._report(epoch, epochs[:failure], has_begun)
+        if failure is not None and not self.model.stop_training:
+            self._recover(failure)
+            loss = epochs[failure].get("loss", 0.0)
+            raise make_divergence_error(self.model, epoch + failure, loss)
+        if n_reported < len(epochs):
+            self.trainer.rewind(n_reported)
+        return epochs[:n_reported]
+
+    def _keep(self, epoch: int) -> None:
+        """Write the checkpoint if it is time."""
+        if self.checkpoint is None:
+            return
+        if self.checkpoint.file.is_due or self.was_interrupted:
+            if self.only_read:
+                self.trainer.push()
+            self.checkpoint.save(epoch, self.noted)
+
+    def _report(self, epoch: int, epochs: list[EpochLogs], has_begun: bool) -> int:
+        """Call back for each epoch until one stops training; return how many ended."""
         n_ended = 0
         try:
             for index, logs in enumerate(epochs):
@@ -169,16 +179,16 @@ class Loop:
             raise
         return n_ended
 
-    def _visit(self, step: int, logs: dict[str, float]) -> None:
+    def _visit(self, step: int, logs: EpochLogs) -> None:
         if self.verbose != 0:
             self.bar.on_train_batch_end(step - 1, logs)
 
-    def _first_failure(self, values: Logs, count: int) -> int | None:
-        """The first epoch of a bunch with a loss, or the last one with weights, not finite."""
-        bad = ~np.isfinite(values.get("loss", np.zeros(count)))
-        if bad.any():
-            return int(bad.argmax())
-        return None if self.trainer.is_finite() else count - 1
+    def _find_failure(self, epochs: list[EpochLogs]) -> int | None:
+        """The first epoch with a loss, or the last one with weights, not finite."""
+        for index, logs in enumerate(epochs):
+            if not np.isfinite(logs.get("loss", 0.0)):
+                return index
+        return None if self.trainer.is_finite() else len(epochs) - 1
 
     def _recover(self, failure: int) -> None:
         """Give the model the last weights that are finite and have a finite loss.
@@ -190,3 +200,13 @@ class Loop:
         if not self.trainer.is_finite() or not np.isfinite(self.trainer.compute_loss()):
             self.trainer.rewind(failure - 1)
         self.trainer.push()
+
+
+def _is_bar(callback: keras.callbacks.Callback) -> bool:
+    return isinstance(callback, keras.callbacks.ProgbarLogger)
+
+
+def _split_epochs(values: Logs) -> list[EpochLogs]:
+    """The logs of each epoch."""
+    columns = map(list_logs, values.values())
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -6,16 +6,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tied.training._epochs import InPlace, Logs
+from keras_tied.training._epochs import EpochLogs, Epochs, Logs
 
 
-class TensorFlowEpochs(InPlace):
-    def compile_step(
-        self, step: Callable[[], dict[str, Any]]
-    ) -> Callable[[], dict[str, Any]]:
+class TensorFlowEpochs(Epochs):
+    def compile_step(self, step: Callable[[], EpochLogs]) -> Callable[[], EpochLogs]:
         return super().compile_step(tf.function(step))
 
-    def _epoch(self) -> dict[str, Any]:
+    def _epoch(self) -> EpochLogs:
         logs = self.train() | self.validate()
         return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
 
@@ -23,14 +21,18 @@ class TensorFlowEpochs(InPlace):
     def _program(self) -> Any:
         epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
-        signature = {
-            name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()
-        }
-        settings = {"fn_output_signature": signature, "parallel_iterations": 1}
+        signature = {}
+        for name, value in outputs.items():
+            signature[name] = tf.TensorSpec(value.shape, value.dtype)
 
         @tf.function
         def program(epochs: Any) -> Any:
-            return tf.map_fn(lambda _: epoch(), tf.range(epochs), **settings)
+            return tf.map_fn(
+                lambda _: epoch(),
+                tf.range(epochs),
+                fn_output_signature=signature,
+                parallel_iterations=1,
+            )
 
         return program
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
-from keras_tied.training._epochs import Objective
+from keras_tied._types import Array
+from keras_tied.training._epochs import EpochLogs, Objective
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -60,7 +61,8 @@ class LBFGS(keras.optimizers.Optimizer):
                 f" received memory={memory} and tolerance={tolerance}."
             )
         super().__init__(learning_rate=1.0, name=name)
-        self.memory, self.tolerance = memory, tolerance
+        self.memory = memory
+        self.tolerance = tolerance
         self.only_differentiates = False
 
     def build(self, variables: list[keras.Variable]) -> None:
@@ -88,42 +90,55 @@ keras.saving.get_custom_objects()["lbfgs"] = LBFGS
 NAMED_OPTIMIZERS["lbfgs"] = LBFGS  # where Keras looks from 3.16 on
 
 
-Report = Callable[
-    [dict[str, Any], Any], bool
-]  # from logs and weights to whether to go on
+# From logs and weights to whether to go on.
+Report = Callable[[EpochLogs, Array], bool]
 
 
 def search(
     objective: Objective, optimizer: LBFGS, iterations: int, report: Report
-) -> Any:
-    """Minimise, with a report after each iteration; return the weights of the last one."""
+) -> Array:
+    """Minimise, with a report after each iteration; return the weights of the last."""
     from scipy.optimize import minimize  # takes a while, and few need it
 
-    start = objective.get_weights()
-    last: dict[str, Any] = {}
+    start = accepted = point = objective.get_weights()
+    logs: EpochLogs = {}
+    scale = 0.0
 
-    def evaluate(weights: Any) -> tuple[float, Any]:
+    def evaluate(weights: Array) -> tuple[float, Array]:
+        nonlocal point, logs, scale
         logs, gradient = objective.evaluate(weights)
-        last.update(weights=weights.copy(), logs=logs)
-        scale = last.setdefault("scale", 1.0 / max(abs(logs["loss"]), 1e-30))
-        if not np.isfinite(logs["loss"]):
+        point = weights.copy()
+        loss = logs["loss"]
+        scale = scale or 1.0 / max(abs(loss), 1e-30)
+        if not np.isfinite(loss):
             return np.inf, np.zeros_like(gradient)
-        return scale * logs["loss"], scale * gradient
+        return scale * loss, scale * gradient
 
     def on_iteration(intermediate_result: Any) -> None:
+        nonlocal accepted
         weights = intermediate_result.x
-        if not np.array_equal(weights, last["weights"]):
+        if not np.array_equal(weights, point):
             evaluate(weights)
         objective.accept()
-        last["accepted"] = weights.copy()
-        if not report(last["logs"] | objective.validate(weights), weights):
+        accepted = weights.copy()
+        if not report(logs | objective.validate(weights), weights):
             raise StopIteration
 
-    last["accepted"] = start
-    options: dict[str, float] = {"maxiter": iterations, "maxfun": 1_000_000_000}
-    options |= {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
-    settings = {"jac": True, "method": "L-BFGS-B", "options": options}
+    options = {
+        "maxiter": iterations,
+        "maxfun": 1_000_000_000,
+        "maxcor": optimizer.memory,
+        "ftol": optimizer.tolerance,
+        "gtol": 0.0,
+    }
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
-        minimize(evaluate, start, callback=on_iteration, **settings)
-    return last["accepted"]
+        minimize(
+            evaluate,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=on_iteration,
+            options=options,
+        )
+    return accepted

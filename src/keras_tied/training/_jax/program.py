@@ -1,6 +1,6 @@
 """The function that XLA compiles: many steps and epochs of training, and the rows they take."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import flatten_logs
+from keras_tied.training._epochs import flatten_logs, name_validation
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import (
@@ -19,9 +19,9 @@ from keras_tied.training._jax.features_first import (
     is_worthwhile,
 )
 
-Arrays = dict[
-    tuple[int, bool], jax.Array
-]  # by the id of the host's array and how it is kept
+# By the id of the host's array, and whether it is kept flipped.
+Arrays = dict[tuple[int, bool], jax.Array]
+Batch = Callable[[Any, int], Any]  # from its first row and its size
 
 
 class TracedFunction:
@@ -45,11 +45,8 @@ class TracedFunction:
     def __call__(self, *arguments: Any) -> Any:
         """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
-        rows = {
-            leaf.transpose.shape[1]
-            for leaf in leaves
-            if isinstance(leaf, FlippedMatrix)
-        }
+        flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
+        rows = {matrix.transpose.shape[1] for matrix in flipped}
         evaluation = Evaluation()
         if rows:
             evaluation = FeaturesFirst(rows)
@@ -62,76 +59,116 @@ class TracedFunction:
 
 def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
     """The constants of a jaxpr and of those within."""
+
+    def is_jaxpr(value: Any) -> bool:
+        return isinstance(value, ClosedJaxpr)
+
     yield from jaxpr.consts
     for eqn in jaxpr.jaxpr.eqns:
-        for value in jax.tree.leaves(
-            eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)
-        ):
-            if isinstance(value, ClosedJaxpr):
+        for value in jax.tree.leaves(eqn.params, is_leaf=is_jaxpr):
+            if is_jaxpr(value):
                 yield from list_constants(value)
 
 
 class DeviceRows:
-    """Rows on the device, in `arrays`, each once; `places` has the place of each in there."""
+    """Rows on the device, in `arrays`, each once; `places` are those in there."""
 
     def __init__(self, rows: BatchedRows, arrays: Arrays, units: Sequence[int]) -> None:
-        self.rows, self.full, self.last, self.size = (
-            rows,
-            rows.full,
-            rows.last,
-            rows.batch_size,
-        )
+        self.rows = rows
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = bool(shapes) and all(
-            is_worthwhile(self.size, shape, units) for shape in shapes
-        )
+        narrow = bool(shapes)
+        for shape in shapes:
+            narrow = narrow and is_worthwhile(rows.batch_size, shape, units)
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):
-            key = id(leaf), flipped and not self.full
+            is_transpose = flipped and not rows.full
+            key = id(leaf), is_transpose
             if key not in arrays:
-                values = np.ascontiguousarray(leaf.T) if key[1] else leaf
+                values = np.ascontiguousarray(leaf.T) if is_transpose else leaf
                 # No copy where the device can read the host's memory, as Keras's `fit`
                 # does.
                 arrays[key] = jax.device_put(values, may_alias=True)
             self.places.append(list(arrays).index(key))
-        self.key = (
-            self.full,
-            self.last,
-            self.size,
-            self.structure,
-            self.places,
-            self.flipped,
-        )
+        sizes = rows.full, rows.last, rows.batch_size
+        self.key = *sizes, self.structure, self.places, self.flipped
 
-    def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each."""
-        leaves = []
-        for place, flipped in zip(self.places, self.flipped, strict=True):
-            rows = arrays[place]
-            if (
-                not self.full
-            ):  # one batch, whose flipped matrices lie in `arrays` in that form
-                rows = (
-                    rows
-                    if order is None
-                    else rows[:, order]
-                    if flipped
-                    else rows[order]
-                )
-            elif order is None:
+    def select(self, arrays: Sequence[Any], order: Any) -> Batch:
+        """The function that gives the rows `begin .. begin + size - 1` of an order."""
+
+        def batch(begin: Any, size: int) -> Any:
+            leaves = []
+            for place, flipped in zip(self.places, self.flipped, strict=True):
+                rows = take(arrays[place], flipped, begin, size)
+                leaves.append(FlippedMatrix(rows) if flipped else rows)
+            return jax.tree.unflatten(self.structure, leaves)
+
+        def take(rows: Any, flipped: bool, begin: Any, size: int) -> Any:
+            if not self.rows.full:  # all rows, of which flipped ones are kept so
+                if order is None:
+                    return rows
+                return rows[:, order] if flipped else rows[order]
+            if order is None:
                 rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
             else:
                 rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            leaves.append(
-                FlippedMatrix(rows.T if self.full else rows) if flipped else rows
-            )
-        return jax.tree.unflatten(self.structure, leaves)
+            return rows.T if flipped else rows
+
+        return batch
+
+
+class Pass:
+    """The steps over the batches of some rows, traced for each size of a batch."""
+
+    def __init__(
+        self, part: DeviceRows, step: Callable[..., Any], state: Any, widen: bool
+    ) -> None:
+        self.part = part
+        self.rows = part.rows
+
+        def step_flat(state: Any, data: Any) -> Any:
+            logs, state = step(state, data)
+            return flatten_logs(logs), state
+
+        self.steps = {}
+        for size in {self.rows.batch_size if self.rows.full else 0, self.rows.last}:
+            if size:
+                example = _make_example(self.rows.data, size)
+                self.steps[size] = TracedFunction(
+                    step_flat, state, example, widen=widen
+                )
+        logs, _ = next(iter(self.steps.values())).outputs
+        self.empty_logs = _make_zeros(logs)
+
+    def run_full(
+        self, state: Any, logs: Any, begin: Any, end: Any, batch: Batch
+    ) -> Any:
+        """The state after the full batches from `begin` to `end`, and the last logs."""
+        if not self.rows.full:
+            return state, logs
+        size = self.rows.batch_size
+
+        def step(index: Any, carry: Any) -> Any:
+            state, logs = carry
+            new_logs, state = self.steps[size](state, batch(index * size, size))
+            return state, logs | new_logs
+
+        logs = {name: jnp.asarray(value) for name, value in logs.items()}
+        return jax.lax.fori_loop(begin, end, step, (state, logs))
+
+    def run_last(self, state: Any, logs: Any, batch: Batch) -> Any:
+        """The state after the smaller last batch, if there is one, and the logs."""
+        size = self.rows.last
+        if not size:
+            return state, logs
+        last = batch(self.rows.count - size, size)
+        new_logs, state = self.steps[size](state, last)
+        return state, logs | new_logs
 
 
 class Program:
-    """The function that is compiled: from the state to the state some epochs later, and logs."""
+    """The function that is compiled: from a state to the one some epochs later."""
 
     def __init__(
         self,
@@ -141,42 +178,33 @@ class Program:
         capacity: int,
         widen: bool,
     ) -> None:
-        self.train, *self.validation = parts
         self.capacity = capacity
-        self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
-
-        def trace(step: Any, state: Any, part: DeviceRows) -> dict[int, TracedFunction]:
-            sizes = {part.size if part.full else 0, part.last} - {0}
-            examples = {size: _make_example(part.rows.data, size) for size in sizes}
-            flat = _flatten_logs_of(step)
-            return {
-                n: TracedFunction(flat, state, examples[n], widen=widen)
-                for n in examples
-            }
-
-        self.train_steps, self.test_steps = (
-            trace(model.train_step, state, self.train),
-            {},
-        )
-        for part in self.validation:
-            self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
-        self.steps = [*self.train_steps.values(), *self.test_steps.values()]
-        self.empty_test_logs = _make_empty_logs(self.test_steps)
-        self.empty_logs = _make_empty_logs(self.train_steps) | _name_val(
-            self.empty_test_logs
-        )
+        trainable, non_trainable, _, metrics = state
+        self.fresh = [np.zeros(value.shape, value.dtype) for value in metrics]
+        train, *validation = parts
+        self.train = Pass(train, model.train_step, state, widen)
+        self.passes = [self.train]
+        self.empty_logs = dict(self.train.empty_logs)
+        for part in validation:
+            state = trainable, non_trainable, metrics
+            self.passes.append(Pass(part, model.test_step, state, widen))
+            self.empty_logs |= name_validation(self.passes[-1].empty_logs)
         groups: dict[Any, list[str]] = {}
         for name, value in self.empty_logs.items():
             groups.setdefault((value.shape, value.dtype), []).append(name)
         self.log_names = list(groups.values())  # those of one shape and dtype together
 
     @property
+    def steps(self) -> list[TracedFunction]:
+        return [step for each in self.passes for step in each.steps.values()]
+
+    @property
     def is_wide(self) -> bool:
-        return any(step.widen for step in self.train_steps.values())
+        return any(step.widen for step in self.train.steps.values())
 
     @property
     def has_ready_kernels(self) -> bool:
-        """Whether XLA has kernels for the steps: not for bfloat16 and the error function."""
+        """Whether XLA has kernels for the steps: not for bfloat16 and erf."""
         return not any(step.contains("bf16[", " erf") for step in self.steps)
 
     def __call__(
@@ -188,8 +216,9 @@ class Program:
         end: Any,
         arrays: Sequence[Any],
     ) -> Any:
-        """The state after so many epochs, of the full batches from `begin` to `end`, and the logs.
+        """The state after so many epochs, of the full batches from `begin` to `end`.
 
+        With it comes a table of logs, `(capacity, names, ...)`, for each shape of them.
         The smaller last batch and the validation follow if `end` is the number of full
         batches.
         """
@@ -197,105 +226,71 @@ class Program:
         def epoch(index: Any, carry: Any) -> Any:
             (*variables, metrics), tables = carry
             order = None if orders is None else orders[index]
-            if self.train.full:
-                pairs = zip(self.fresh, metrics, strict=True)
-                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
-            else:
-                metrics = self.fresh
-            state, logs = self.run_steps(
-                (*variables, metrics), begin, end, order, arrays
-            )
+            state = *variables, self._reset(metrics, begin)
+            batch = self.train.part.select(arrays, order)
+            state, logs = self.run_epoch(state, begin, end, batch, arrays)
             update = jax.lax.dynamic_update_index_in_dim
-            rows = [
-                jnp.stack([logs[name] for name in names]) for names in self.log_names
-            ]
-            return state, [
-                update(*pair, index, axis=0) for pair in zip(tables, rows, strict=True)
-            ]
+            for place, names in enumerate(self.log_names):
+                row = jnp.stack([logs[name] for name in names])
+                tables[place] = update(tables[place], row, index, axis=0)
+            return state, tables
 
         tables = []
         for names in self.log_names:
             value = self.empty_logs[names[0]]
-            tables.append(
-                jnp.zeros((self.capacity, len(names), *value.shape), value.dtype)
-            )
+            shape = (self.capacity, len(names), *value.shape)
+            tables.append(jnp.zeros(shape, value.dtype))
         return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
 
-    def run_steps(
-        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
+    def _reset(self, metrics: Any, begin: Any) -> Any:
+        """The metrics as an epoch begins with them."""
+        if not self.train.rows.full:
+            return self.fresh
+        pairs = zip(self.fresh, metrics, strict=True)
+        return [jnp.where(begin == 0, *pair) for pair in pairs]
+
+    def run_epoch(
+        self, state: Any, begin: Any, end: Any, batch: Batch, arrays: Sequence[Any]
     ) -> Any:
-        part = self.train
-
-        def step(state: Any, begin: Any, size: int) -> Any:
-            batch = part.batch(arrays, begin, size, order)
-            return self.train_steps[size](state, batch)
-
-        def full_step(index: Any, carry: Any) -> Any:
-            logs, state = step(carry[0], index * part.size, part.size)
-            return state, carry[1] | logs
+        logs = self.empty_logs
+        state, logs = self.train.run_full(state, logs, begin, end, batch)
 
         def finish(state: Any, logs: Any) -> Any:
-            if part.last:
-                last, state = step(state, part.full * part.size, part.last)
-                logs = logs | last
+            state, logs = self.train.run_last(state, logs, batch)
             state, validation_logs = self.validate(state, arrays)
             return state, logs | validation_logs
 
-        empty = {name: jnp.asarray(value) for name, value in self.empty_logs.items()}
-        if not part.full:
-            return finish(state, empty)
-        state, logs = jax.lax.fori_loop(begin, end, full_step, (state, empty))
-        if not part.last and not self.validation:
+        rows = self.train.rows
+        if not rows.full:
+            return finish(state, logs)
+        if not rows.last and len(self.passes) == 1:
             return state, logs
-        return jax.lax.cond(end == part.full, finish, lambda *same: same, state, logs)
+        return jax.lax.cond(end == rows.full, finish, lambda *same: same, state, logs)
 
     def validate(self, state: Any, arrays: Sequence[Any]) -> Any:
-        if not self.validation:
-            return state, {}
-        (part,) = self.validation
-        trainable, non_trainable, optimizer, _ = state
-
-        def step(state: Any, begin: Any, size: int) -> Any:
-            logs, state = self.test_steps[size](
-                state, part.batch(arrays, begin, size, None)
+        logs: Any = {}
+        for each in self.passes[1:]:
+            trainable, non_trainable, optimizer, _ = state
+            inner = trainable, non_trainable, self.fresh
+            batch = each.part.select(arrays, None)
+            inner, logs = each.run_full(
+                inner, each.empty_logs, 0, each.rows.full, batch
             )
-            return state, logs
-
-        state, logs = (trainable, non_trainable, self.fresh), self.empty_test_logs
-        if part.full:
-            carry = state, {name: jnp.asarray(value) for name, value in logs.items()}
-            state, logs = jax.lax.fori_loop(
-                0,
-                part.full,
-                lambda i, carry: step(carry[0], i * part.size, part.size),
-                carry,
-            )
-        if part.last:
-            state, logs = step(state, part.full * part.size, part.last)
-        trainable, non_trainable, metrics = state
-        return (trainable, non_trainable, optimizer, metrics), _name_val(logs)
+            inner, logs = each.run_last(inner, logs, batch)
+            trainable, non_trainable, metrics = inner
+            state = trainable, non_trainable, optimizer, metrics
+        return state, name_validation(logs)
 
 
 def _make_example(data: Any, size: int) -> Any:
     """The shapes and dtypes of a batch of so many rows, on the device."""
-    describe, canonical = jax.ShapeDtypeStruct, jax.dtypes.canonicalize_dtype
-    return jax.tree.map(
-        lambda x: describe((size, *x.shape[1:]), canonical(x.dtype)), data
-    )
+
+    def describe(array: Any) -> Any:
+        dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+        return jax.ShapeDtypeStruct((size, *array.shape[1:]), dtype)
+
+    return jax.tree.map(describe, data)
 
 
-def _flatten_logs_of(step: Any) -> Any:
-    def flat(state: Any, data: Any) -> Any:
-        logs, state = step(state, data)
-        return flatten_logs(logs), state
-
-    return flat
-
-
-def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:
-    logs: dict[str, Any] = next((step.outputs[0] for step in steps.values()), {})
+def _make_zeros(logs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.zeros(value.shape, value.dtype) for name, value in logs.items()}
-
-
-def _name_val(logs: dict[str, Any]) -> dict[str, Any]:
-    return {f"val_{name}": value for name, value in logs.items()}

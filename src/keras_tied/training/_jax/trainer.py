@@ -13,6 +13,7 @@ import numpy as np
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import (
+    EpochLogs,
     Epochs,
     Logs,
     Objective,
@@ -41,44 +42,41 @@ class JaxEpochs(Epochs):
     def __init__(
         self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int
     ) -> None:
-        super().__init__(model)
-        train, _ = parts
-        self.train = train
+        super().__init__(model, parts)
+        rows, _ = parts
+        self.rows = rows
         # In one batch the order only matters to layers that draw random numbers for
         # each row.
-        self.shuffle = (
-            shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
-        )
-        self.capacity = (
-            max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
-        )
+        matters = rows.steps > 1 or any(map(is_seed, model.variables))
+        self.shuffle = shuffle if matters else False
+        self.capacity = CAPACITY
+        if self.shuffle:
+            self.capacity = max(1, min(CAPACITY, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
         self.is_short = epochs * self._count_multiplications() < SHORT
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
         arrays: Arrays = {}
-        self.parts = [DeviceRows(rows, arrays, units) for rows in parts if rows]
+        self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
         self.arrays = list(arrays.values())
 
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
-        places = max(
-            math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data)
-        )
+        leaves = jax.tree.leaves(self.rows.data)
+        places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
         n_weights = sum(value.size for value in self.state[0])
-        return int(self.train.count * places * n_weights + self.train.steps * STEP)
+        return int(self.rows.count * places * n_weights + self.rows.steps * STEP)
 
     def pull(self) -> None:
         model = self.model
-        others = model.optimizer.variables, model.metrics_variables
         self.variables = [
             model.trainable_variables,
             model.non_trainable_variables,
-            *others,
+            model.optimizer.variables,
+            model.metrics_variables,
         ]
-        self.state = tuple(
-            [variable.value for variable in group] for group in self.variables
-        )
+        values = [[variable.value for variable in group] for group in self.variables]
+        self.state = tuple(values)
 
     def push(self) -> None:
         for variables, values in zip(self.variables, self.state, strict=True):
@@ -89,16 +87,14 @@ class JaxEpochs(Epochs):
         epochs = min(epochs, self.capacity)
         run = Run(self.state, self._draw_orders(epochs), epochs)
         self.runs.append(run)
-        if epochs == 1 and self.train.full:
+        if epochs == 1 and self.rows.full:
             return self._run_steps(run, visit)
         return self.repeat(run, epochs)
 
     def rewind(self, epochs: int) -> None:
         # Keras donates the memory of the model's values, in its `evaluate` for one.
-        is_deleted = any(
-            value.is_deleted() for value in jax.tree.leaves(self.runs[0].state)
-        )
-        if is_deleted and len(self.runs) > 1:
+        values = jax.tree.leaves(self.runs[0].state)
+        if len(self.runs) > 1 and any(value.is_deleted() for value in values):
             self.runs.popleft()
         super().rewind(epochs)
 
@@ -106,7 +102,7 @@ class JaxEpochs(Epochs):
         self.state = run.state
         if epochs == 0:
             return {}
-        self.state, logs = self._call(run.state, run.orders, epochs, 0, self.train.full)
+        self.state, logs = self._call(run.state, run.orders, epochs, 0, self.rows.full)
         return logs
 
     def is_finite(self) -> bool:
@@ -115,7 +111,7 @@ class JaxEpochs(Epochs):
     def compute_loss(self) -> float:
         trainable, non_trainable, _, metrics = self.state
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
-        rows = self.train.first(self.train.batch_size)
+        rows = self.rows.first(self.rows.batch_size)
         logs, _ = jax.jit(self.model.test_step)(state, rows)
         return float(logs.get("loss", 0.0))
 
@@ -124,7 +120,7 @@ class JaxEpochs(Epochs):
 
     def _run_steps(self, run: Run, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, with a visit of the host after each of these."""
-        begin, full = 0, self.train.full
+        begin, full = 0, self.rows.full
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
@@ -133,27 +129,24 @@ class JaxEpochs(Epochs):
             self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
             if end == full:
                 return logs
-            scalars = {
-                n: v
-                for n, v in logs.items()
-                if v.size == 1 and not n.startswith("val_")
-            }
-            visit(end, {name: values.item() for name, values in scalars.items()})
+            scalars = {}
+            for name, values in logs.items():
+                if values.size == 1 and not name.startswith("val_"):
+                    scalars[name] = values.item()
+            visit(end, scalars)
             begin = end
 
     def _draw_orders(self, epochs: int) -> Any:
         """The orders of the rows, `(capacity, rows)`, drawn as Keras draws them."""
         if not self.shuffle:
             return None
-        count, size = self.train.count, self.train.batch_size
+        count, size = self.rows.count, self.rows.batch_size
         orders = np.zeros((self.capacity, count), np.int32)
         for order in orders[:epochs]:
-            if self.shuffle == "batch":
-                for begin in range(0, count, size):
-                    batch = order[begin : begin + size]
-                    batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
-            else:
-                order[:] = np.random.permutation(count)  # noqa: NPY002
+            length = size if self.shuffle == "batch" else count
+            for begin in range(0, count, length):
+                batch = order[begin : begin + length]
+                batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
         return jnp.asarray(orders)
 
     def _call(
@@ -173,7 +166,8 @@ class JaxEpochs(Epochs):
         """The program of a kind for arguments of these shapes, compiled at its first use."""
         # `compile` of the model replaces its `train_function`, and so removes them.
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
-        arrays = [leaf for leaf in jax.tree.leaves(arguments) if hasattr(leaf, "shape")]
+        leaves = jax.tree.leaves(arguments)
+        arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
         shapes = [(array.shape, array.dtype) for array in arrays]
         variables = [[id(variable) for variable in group] for group in self.variables]
         parts = [part.key for part in self.parts]
@@ -190,11 +184,9 @@ class JaxEpochs(Epochs):
     ) -> Any:
         """Compile a function of a program's steps."""
         fast = self.is_short and program.has_ready_kernels
-        constants = [
-            constant
-            for step in program.steps
-            for constant in list_constants(step.jaxpr)
-        ]
+        constants: list[Any] = []
+        for step in program.steps:
+            constants += list_constants(step.jaxpr)
         return compile_program(function, arguments, constants, fast=fast)
 
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
@@ -213,40 +205,37 @@ class JaxObjective(Objective):
     """The loss of all rows, by the model's own steps; see `Objective`."""
 
     def __init__(self, epochs: JaxEpochs) -> None:
-        super().__init__(epochs.model)
+        super().__init__(epochs)
         self.epochs = epochs
         self.state = epochs.state
         _, non_trainable, optimizer, _ = epochs.variables
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
-        self.gradients = [places[id(v)] for v in epochs.model.optimizer.gradients]
+        gradients: Any = epochs.model.optimizer.gradients
+        self.gradients = [places[id(variable)] for variable in gradients]
         self.point: Any = None
         self.next_variables: Any = None
-        self.validation_logs: dict[str, Any] = {}
+        self.validation_logs: EpochLogs = {}
 
-    def evaluate(self, weights: Any) -> tuple[dict[str, Any], Any]:
+    def evaluate(self, weights: Any) -> tuple[EpochLogs, Any]:
         arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
         program = self.epochs.get_program("objective", self._compile, arguments)
         logs, validation_logs, gradient, self.next_variables = program(*arguments)
-        self.validation_logs, self.point = (
-            to_epoch_logs(validation_logs),
-            np.array(weights),
-        )
+        self.validation_logs = to_epoch_logs(validation_logs)
+        self.point = np.array(weights)
         return to_epoch_logs(logs), np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
         trainable, _, *others = self.state
         self.state = (trainable, self.next_variables, *others)
 
-    def validate(self, weights: Any) -> dict[str, Any]:
+    def validate(self, weights: Any) -> EpochLogs:
         if not np.array_equal(weights, self.point):
             self.evaluate(weights)
         return self.validation_logs
 
     def push(self, weights: Any) -> None:
-        values = [
-            jnp.asarray(v, jnp.float32) for v in split_vector(weights, self.shapes)
-        ]
+        values = split_vector(jnp.asarray(weights, jnp.float32), self.shapes)
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
 
@@ -256,20 +245,18 @@ class JaxObjective(Objective):
         # Training and validation rows are often the same, and XLA then computes the
         # network once.
         def call(vector: Any, state: Any, arrays: Any) -> Any:
-            state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
-            (step,) = program.train_steps.values()
-            logs, after = step(
-                state, program.train.batch(arrays, 0, program.train.last, None)
-            )
-            _, non_trainable, optimizer, _ = after
-            gradient = jnp.concatenate(
-                [optimizer[place].ravel() for place in self.gradients]
-            )
-            values = zip(self.seeds, state[1], non_trainable, strict=True)
-            variables = [before if seed else after for seed, before, after in values]
-            _, validation_logs = program.validate(
-                (state[0], variables, *state[2:]), arrays
-            )
-            return logs, validation_logs, gradient, variables
+            trainable = split_vector(vector, self.shapes)
+            _, before, optimizer, _ = state
+            state = (trainable, before, optimizer, program.fresh)
+            batch = program.train.part.select(arrays, None)
+            stepped, logs = program.train.run_last(state, {}, batch)
+            _, after, optimizer, _ = stepped
+            gradients = [optimizer[place].ravel() for place in self.gradients]
+            variables = []
+            for is_drawn, old, new in zip(self.seeds, before, after, strict=True):
+                variables.append(old if is_drawn else new)
+            state = (trainable, variables, *state[2:])
+            _, validation_logs = program.validate(state, arrays)
+            return logs, validation_logs, jnp.concatenate(gradients), variables
 
         return self.epochs.compile(call, program, arguments)
