@@ -1,4 +1,4 @@
-"""Weights with which an autoencoder of dense layers starts at the error of PCA. See README.md."""
+"""Weights with which dense layers start at the error of PCA. See README.md."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,25 +11,19 @@ from keras import layers, ops
 
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
-from keras_tied._types import Array
+from keras_tied._types import Array, Shape
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
 
-TOLERANCE = (
-    1e-3  # the largest excess of the error at the start over PCA's, relative to PCA's
-)
-ROUNDING = (
-    1e-7  # the same relative to the variance of the data: single precision's accuracy
-)
+# The largest excess of the error at the start over PCA's, relative to PCA's, and to the
+# variance of the data: single precision's accuracy.
+TOLERANCE = 1e-3
+ROUNDING = 1e-7
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
-STEEPEST = (
-    10.0  # the largest slope of an activation there, and the inverse of the least
-)
+STEEPEST = 10.0  # the largest slope of an activation there; its inverse is the least
 HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
-BATCH_SIZE = (
-    1024  # where nothing is trained: no gradients are kept, and calls cost time
-)
+BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
@@ -47,15 +41,14 @@ def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
     _, back = _find_links(decoder, TiedDense)
     n_components = _check_chain(links, back)
     scores = _fit_scores(_propagate(front, x, encoder), n_components)
-    forward = [link.activations for link in links]
-    backward = [link.activations for link in back[:-1]]
-    lines = _fit_lines(scores, [*forward, *backward], links[-1].layer.name)
+    activations = [link.activations for link in (*links, *back[:-1])]
+    lines = _fit_lines(scores, activations, links[-1].layer.name)
     _assign(links, back, scores, lines)
 
 
 @dataclass
 class _Link:
-    """A dense layer of a half, the activations after it, and whether noise comes after it too."""
+    """A dense layer of a half, the activations after it, and whether noise is, too."""
 
     layer: Any
     activations: list[Activation]
@@ -82,7 +75,7 @@ class _Line(NamedTuple):
 
 
 class _Lines(NamedTuple):
-    """The scale of the scores, the points of the first activation, and lines back to the scores."""
+    """The scale of the scores, the first activation's points, and the lines back."""
 
     scale: float
     first: Array
@@ -105,10 +98,9 @@ def _find_links(
     for layer in path:
         if isinstance(layer, kind) and reshape is None:
             links.append(_Link(layer, _drop_linear(layer.activation)))
-        elif isinstance(layer, PASSING) and links:
-            links[-1].random |= isinstance(layer, RANDOM)
         elif isinstance(layer, PASSING):
-            continue
+            if links:
+                links[-1].random |= isinstance(layer, RANDOM)
         elif isinstance(layer, SHAPING) and links:
             reshape = layer
         elif isinstance(layer, SHAPING):
@@ -153,13 +145,14 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
                 f" '{link.layer.name}' is quantized or has an adapter: call `quantize`"
                 " or `enable_lora` after it."
             )
-    plain = [link.layer.name for link in back if not link.layer.use_gain]
-    if plain and any(link.activations for link in (*links, *back)):
-        raise ValueError(
-            "A start from PCA with activations needs gains, and the decoder's layer"
-            f" '{plain[0]}' has none: build the decoder with `mirror(encoder,"
-            " gain=True)`."
-        )
+    is_linear = not any(link.activations for link in (*links, *back))
+    for link in back:
+        if not link.layer.use_gain and not is_linear:
+            raise ValueError(
+                "A start from PCA with activations needs gains, and the decoder's layer"
+                f" '{link.layer.name}' has none: build the decoder with"
+                " `mirror(encoder, gain=True)`."
+            )
     if back[-1].activations:
         raise ValueError(
             "A start from PCA needs an output without an activation, and the decoder's"
@@ -167,13 +160,13 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
             " `output_activation` out."
         )
     n_components = int(links[-1].layer.units)
-    narrowest = min((link.layer for link in links), key=lambda layer: layer.units)
-    if narrowest.units < n_components:
-        raise ValueError(
-            f"A start from PCA passes {n_components} scores through every layer, and"
-            f" '{narrowest.name}' has {narrowest.units} units: give it at least"
-            f" {n_components}."
-        )
+    for link in links:
+        if link.layer.units < n_components:
+            raise ValueError(
+                f"A start from PCA passes {n_components} scores through every layer,"
+                f" and '{link.layer.name}' has {link.layer.units} units: give it at"
+                f" least {n_components}."
+            )
     return n_components
 
 
@@ -211,9 +204,8 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     from sklearn.decomposition import PCA  # which takes long to import
 
     mean = inputs.mean(axis=0, dtype=np.float64)
-    deviations = (inputs - mean).astype(
-        inputs.dtype
-    )  # single precision suffices around the mean
+    # Around the mean, single precision suffices.
+    deviations = (inputs - mean).astype(inputs.dtype)
     components = PCA(n_components, random_state=0).fit(deviations).components_.T
     components = np.asarray(components, np.float64)
     values = deviations @ components
@@ -237,7 +229,9 @@ def _fit_lines(
                 f" '{name}' and back work on each unit by itself along a straight line:"
                 " use other ones, or start from random weights."
             )
-    for _ in range(HALVINGS if small < large else 0):
+    if small == large:
+        return lines
+    for _ in range(HALVINGS):
         middle = math.sqrt(small * large)
         if new_lines := _fit_lines_at(middle, scores, activations):
             small, lines = middle, new_lines
@@ -253,34 +247,36 @@ def _fit_lines_at(
     targets = scale * scores.values
     # The errors of the activations may add up, so each gets an equal part of the
     # tolerance.
-    share = scale**2 * scores.tolerance / max(len(activations), 1) ** 2
+    share = scale**2 * scores.tolerance / len(activations) ** 2
     points = [_choose_point(each, targets, share) for each in activations]
-    inputs, between = targets + points[0], []
+    inputs = targets + points[0]
+    between = []
     for each, point in zip(activations[:-1], points[1:], strict=True):
         line = _fit_line(_activate(each, inputs), targets, point)
         inputs = line.outputs
         between.append(line)
     last = _fit_line(_activate(activations[-1], inputs), scores.values, 0.0)
-    off = np.square(last.outputs - scores.values).sum()
-    return _Lines(scale, points[0], between, last) if off <= scores.tolerance else None
+    if np.square(last.outputs - scores.values).sum() > scores.tolerance:
+        return None
+    return _Lines(scale, points[0], between, last)
 
 
 def _choose_point(activations: list[Activation], targets: Array, share: float) -> Array:
-    """For each unit, a point around which the activation is linear enough, or the most linear."""
+    """Points, one a unit, around which the activation is linear enough, or the most."""
     least = np.inf
     best: Array = np.zeros(targets.shape[1])
     reach = 1.05 * np.abs(targets).max(axis=0)
     # The origin, and points on both sides of it whose interval excludes it.
-    shifts = [
-        sign * (reach + more) for more in (0.0, 1.0, 2.0, 4.0, 8.0) for sign in (1, -1)
-    ]
-    for point in (best, *shifts):
+    points = [best]
+    for more in (0.0, 1.0, 2.0, 4.0, 8.0):
+        points += [reach + more, -(reach + more)]
+    for point in points:
         line = _fit_line(_activate(activations, targets + point), targets, 0.0)
         error = np.square(line.outputs - targets).sum()
-        if error < least and np.all(
-            (line.slope > 1 / STEEPEST) & (line.slope < STEEPEST)
-        ):
-            least, best = error, point
+        is_steady = 1 / STEEPEST < line.slope.min() and line.slope.max() < STEEPEST
+        if error < least and is_steady:
+            least = error
+            best = point
         if least <= share:
             break
     return best
@@ -295,48 +291,51 @@ def _activate(activations: list[Activation], inputs: Array) -> Array:
 
 def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
     """The line from values to `targets + point` with the least squares, for each unit."""
-    deviations = values - values.mean(axis=0)
-    squares, products = (
-        np.square(deviations).sum(axis=0),
-        (deviations * targets).sum(axis=0),
-    )
+    mean = values.mean(axis=0)
+    deviations = values - mean
+    squares = np.square(deviations).sum(axis=0)
+    products = (deviations * targets).sum(axis=0)
     common = products.sum() / (squares.sum() or 1.0)
     # For a unit that hardly varies, the slope is rounding error: it takes that of the
     # others.
     steady = squares <= 1e-10 * squares.max()
     slope = np.where(steady, common, products / np.where(steady, 1.0, squares))
-    return _Line(
-        values, slope, targets.mean(axis=0) - slope * values.mean(axis=0) + point
-    )
+    return _Line(values, slope, targets.mean(axis=0) - slope * mean + point)
 
 
 def _assign(
     links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines
 ) -> None:
-    depth, n_components = len(links), scores.values.shape[1]
+    n_components = scores.values.shape[1]
+    carrying = slice(n_components)  # the units that carry the scores
     kernels = [_read(link.layer.kernel) for link in links]
     biases = [_read(link.layer.bias) for link in links]
-    kernels[0][:, :n_components] = lines.scale * scores.components
-    biases[0][:n_components] = lines.first - scores.mean @ kernels[0][:, :n_components]
+    kernels[0][:, carrying] = lines.scale * scores.components
+    biases[0][carrying] = lines.first - scores.mean @ kernels[0][:, carrying]
     for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
-        kernel[:n_components, :n_components] = np.diag(line.slope)
-        bias[:n_components] = line.intercept
+        kernel[carrying, carrying] = np.diag(line.slope)
+        bias[carrying] = line.intercept
 
-    for index, line in zip(
-        range(depth - 1, 0, -1), lines.between[depth - 1 :], strict=True
-    ):
-        link = back[depth - 1 - index]
-        gain = line.slope / np.diag(kernels[index][:n_components, :n_components])
-        bias = np.zeros(link.layer.bias.shape)
-        bias[:n_components] = line.intercept
-        has_pairs = link.layer.gain is not None and not links[index - 1].random
-        pairs = (len(bias) - n_components) // 2 if has_pairs else 0
-        one, other = locate_pairs(n_components, pairs)
-        _cancel_pairs(
-            kernels[index - 1 : index + 1], biases[index - 1], n_components, pairs
-        )
-        if pairs:
-            inputs = (line.values * gain) @ kernels[index][one, :n_components].T
+    # The hidden layers, from the code outwards.
+    outwards = range(len(links) - 1, 0, -1)
+    backward = lines.between[len(links) - 1 :]
+    for index, link, line in zip(outwards, back, backward, strict=False):
+        before, after = kernels[index - 1], kernels[index]
+        n_units = len(after)
+        can_train = link.layer.gain is not None and not links[index - 1].random
+        n_pairs = (n_units - n_components) // 2 if can_train else 0
+        one, other = locate_pairs(n_components, n_pairs)
+        # The pairs, and the unit that may remain, contribute 0 to the code.
+        before[:, other] = before[:, one]
+        biases[index - 1][other] = biases[index - 1][one]
+        after[other, carrying] = -after[one, carrying]
+        after[other.stop :, carrying] = 0
+
+        gain = line.slope / np.diag(after[carrying, carrying])
+        bias = np.zeros(n_units)
+        bias[carrying] = line.intercept
+        if n_pairs:
+            inputs = (line.values * gain) @ after[one, carrying].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
         _assign_decoder(link.layer, gain, bias)
     bias = scores.mean + scores.components @ lines.last.intercept
@@ -344,18 +343,6 @@ def _assign(
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         link.layer.kernel.assign(kernel)
         link.layer.bias.assign(bias)
-
-
-def _cancel_pairs(
-    kernels: list[Array], bias: Array, n_components: int, pairs: int
-) -> None:
-    """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code."""
-    before, after = kernels
-    one, other = locate_pairs(n_components, pairs)
-    before[:, other] = before[:, one]
-    bias[other] = bias[one]
-    after[other, :n_components] = -after[one, :n_components]
-    after[n_components + 2 * pairs :, :n_components] = 0
 
 
 def _choose_pair_biases(
@@ -368,14 +355,14 @@ def _choose_pair_biases(
     """
     mean = inputs.mean(axis=0)
     deviations = inputs - mean
-    reach = np.linspace(0.2, 1, inputs.shape[1])
-    points = reach * deviations.std(axis=0), reach  # for a kink, and for a curve
+    curve = np.linspace(0.2, 1, inputs.shape[1])
+    kink = curve * deviations.std(axis=0)
     bends = []
-    for point in points:
+    for point in (kink, curve):
         values = _activate(activations, deviations + point)
         line = _fit_line(deviations, values, 0.0)
         bends.append(np.square(line.outputs - values).sum(axis=0))
-    point = np.where(bends[0] >= bends[1], *points)
+    point = np.where(bends[0] >= bends[1], kink, curve)
     return point - mean, point + mean
 
 
@@ -392,10 +379,8 @@ def _read(variable: keras.Variable) -> Array:
     return np.array(ops.convert_to_numpy(variable), np.float64)
 
 
-def _copy_chain(
-    chain: Sequence[layers.Layer], shape: Sequence[int | None]
-) -> keras.Sequential:
-    """A model of copies of some built layers, for inputs of this shape (without the batch)."""
+def _copy_chain(chain: Sequence[layers.Layer], shape: Shape) -> keras.Sequential:
+    """A model of copies of some built layers, for rows of this shape."""
     copies = [type(layer).from_config(layer.get_config()) for layer in chain]
     model = keras.Sequential([keras.Input(tuple(shape)), *copies])
     for one, other in zip(chain, copies, strict=True):

@@ -36,10 +36,7 @@ class Evaluation:
         for eqn in inner.eqns:
             inputs = [read(atom) for atom in eqn.invars]
             if eqn.primitive.name in CALLS:
-                call = next(
-                    v for v in eqn.params.values() if isinstance(v, ClosedJaxpr)
-                )
-                outputs = self.evaluate_closed(call, inputs)
+                outputs = self.evaluate_closed(_find_call(eqn), inputs)
             else:
                 outputs = self.evaluate_equation(eqn, inputs)
             values |= zip(eqn.outvars, outputs, strict=True)
@@ -59,6 +56,11 @@ class Evaluation:
 
     def to_array(self, value: Any) -> Any:
         return value
+
+
+def _find_call(eqn: JaxprEqn) -> ClosedJaxpr:
+    params = eqn.params.values()
+    return next(value for value in params if isinstance(value, ClosedJaxpr))
 
 
 def is_matrix_product(eqn: JaxprEqn) -> bool:

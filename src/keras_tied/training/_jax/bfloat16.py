@@ -1,5 +1,6 @@
-"""Evaluates a function in bfloat16 with bfloat16 in matrix products only. See ../README.md."""
+"""Evaluates a function with bfloat16 in matrix products only. See ../README.md."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,21 @@ SHAPING = frozenset(
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether JAX computes on a processor that multiplies bfloat16, as far as Linux tells."""
+    """Whether the processor multiplies bfloat16, as far as Linux tells."""
     try:
         flags = CPU_INFORMATION.read_text().split()
     except OSError:
         return False
-    return jax.default_backend() == "cpu" and not {
-        "avx512_bf16",
-        "amx_bf16",
-    }.isdisjoint(flags)
+    has_products = "avx512_bf16" in flags or "amx_bf16" in flags
+    return has_products and jax.default_backend() == "cpu"
 
 
 class Wide:
-    """A float32 array in place of a bfloat16 one; `base` is the array, or its transpose."""
+    """A float32 array in place of a bfloat16 one; `base` is the array, or transposed."""
 
     def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
-        self.base, self.is_transpose = base, is_transpose
+        self.base = base
+        self.is_transpose = is_transpose
 
     @property
     def array(self) -> jax.Array:
@@ -48,30 +48,24 @@ class Wide:
 
 
 class Product(Wide):
-    """The product of two bfloat16 matrices over an axis of each, in the form that is needed."""
+    """A product of bfloat16 matrices over an axis of each, in the form needed."""
 
     is_transpose = False
 
-    def __init__(
-        self, factors: tuple[jax.Array, jax.Array], axes: tuple[int, int]
-    ) -> None:
-        self.factors, self.axes = factors, axes
-
-    @property
-    def base(self) -> jax.Array:  # type: ignore[override] # computed here
-        return self.array
+    def __init__(self, factors: Sequence[jax.Array], axes: Sequence[int]) -> None:
+        self.factors = factors
+        self.axes = axes
 
     @cached_property
-    def array(self) -> jax.Array:
+    def base(self) -> jax.Array:  # type: ignore[override] # computed here
         left, right = self.factors
         left_axis, right_axis = self.axes
         left = _order_by_row(left if left_axis == 1 else left.T)
         numbers = (((1,), (right_axis,)), ((), ()))
-        return jax.lax.dot_general(
-            left, right, numbers, preferred_element_type=jnp.float32
-        )
+        dtype = jnp.float32
+        return jax.lax.dot_general(left, right, numbers, preferred_element_type=dtype)
 
-    def transpose(self) -> "Wide":
+    def transpose(self) -> Wide:
         return Product(self.factors[::-1], self.axes[::-1])
 
 
@@ -80,27 +74,26 @@ class WideEvaluation(Evaluation):
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         name = eqn.primitive.name
-        avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
-        if not any(getattr(aval, "dtype", None) == jnp.bfloat16 for aval in avals):
+        takes = [_is_bfloat16(atom) for atom in eqn.invars]
+        if not any(takes) and not any(map(_is_bfloat16, eqn.outvars)):
             return self.bind(eqn, inputs)
-        is_product = name == "dot_general" and is_matrix_product(eqn)
-        if is_product and all(aval.dtype == jnp.bfloat16 for aval in avals[:2]):
+        if name == "dot_general" and all(takes) and is_matrix_product(eqn):
             return [_cast(eqn, _multiply(eqn, *map(_widen, inputs)))]
         if name == "convert_element_type":
             return [_cast(eqn, _widen(inputs[0]))]
         if name == "transpose" and eqn.params["permutation"] == (1, 0):
             return [_widen(inputs[0]).transpose()]
         if name in ELEMENTWISE | REDUCTIONS | SHAPING:
-            return [
-                _cast(
-                    eqn,
-                    Wide(eqn.primitive.bind(*map(_to_float32, inputs), **eqn.params)),
-                )
-            ]
+            value = eqn.primitive.bind(*map(_to_float32, inputs), **eqn.params)
+            return [_cast(eqn, Wide(value))]
         return self.bind(eqn, inputs)
 
     def to_array(self, value: Any) -> Any:
         return value.array.astype(jnp.bfloat16) if isinstance(value, Wide) else value
+
+
+def _is_bfloat16(atom: Any) -> bool:
+    return bool(getattr(atom.aval, "dtype", None) == jnp.bfloat16)
 
 
 def _widen(value: Any) -> Wide:
@@ -115,17 +108,19 @@ def _to_float32(value: Any) -> Any:
 
 def _cast(eqn: JaxprEqn, value: Wide) -> Any:
     """The value in the dtype of the equation's output, where bfloat16 stays wide."""
-    output: Any = eqn.outvars[0].aval
-    return value if output.dtype == jnp.bfloat16 else value.array.astype(output.dtype)
+    (output,) = eqn.outvars
+    if _is_bfloat16(output):
+        return value
+    aval: Any = output.aval
+    return value.array.astype(aval.dtype)
 
 
 def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:
     (left_axes, right_axes), _ = eqn.params["dimension_numbers"]
     # Axis 0 of a transpose is axis 1 of its base, and the other way round.
     axes = left_axes[0] ^ left.is_transpose, right_axes[0] ^ right.is_transpose
-    return Product(
-        (left.base.astype(jnp.bfloat16), right.base.astype(jnp.bfloat16)), axes
-    )
+    factors = [each.base.astype(jnp.bfloat16) for each in (left, right)]
+    return Product(factors, axes)
 
 
 def _order_by_row(matrix: jax.Array) -> jax.Array:

@@ -24,9 +24,10 @@ class FlippedMatrix:
 
 
 def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool:
-    """Whether features-first is faster for batches `(rows, *shape)` and layers of so many units."""
-    narrow = len(shape) == 1 and max([*shape, *units]) <= MAX_FEATURES
-    return narrow and rows >= 8 * shape[0] and jax.default_backend() == "cpu"
+    """Whether features-first is faster for batches `(rows, *shape)` and some layers."""
+    if len(shape) != 1 or jax.default_backend() != "cpu":
+        return False
+    return max([*shape, *units]) <= MAX_FEATURES and rows >= 8 * shape[0]
 
 
 class FeaturesFirst(Evaluation):
@@ -37,47 +38,41 @@ class FeaturesFirst(Evaluation):
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         name = eqn.primitive.name
+        params = dict(eqn.params)
         has_flipped = any(isinstance(value, FlippedMatrix) for value in inputs)
+        is_tall = self.is_tall(eqn.outvars[0].aval)
         if name in ELEMENTWISE and has_flipped:
-            across = [_flip(value) for value in inputs]
-            return [FlippedMatrix(eqn.primitive.bind(*across, **eqn.params))]
+            return [FlippedMatrix(eqn.primitive.bind(*map(_flip, inputs), **params))]
         if name in REDUCTIONS and has_flipped:
-            axes = tuple(1 - axis for axis in eqn.params["axes"])
-            return [
-                eqn.primitive.bind(inputs[0].transpose, **{**eqn.params, "axes": axes})
-            ]
+            params["axes"] = tuple(1 - axis for axis in params["axes"])
+            return [eqn.primitive.bind(inputs[0].transpose, **params)]
         if name == "dot_general" and has_flipped and is_matrix_product(eqn):
-            return [self.multiply(eqn, *inputs)]
-        if name == "broadcast_in_dim" and self.is_tall(eqn.outvars[0].aval):
-            axes = tuple(
-                sorted(1 - axis for axis in eqn.params["broadcast_dimensions"])
-            )
-            shape = eqn.params["shape"][::-1]
-            return [
-                FlippedMatrix(jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes))
-            ]
+            return [self.multiply(eqn, inputs)]
+        if name == "broadcast_in_dim" and is_tall:
+            axes = sorted(1 - axis for axis in params["broadcast_dimensions"])
+            shape = params["shape"][::-1]
+            matrix = jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes)
+            return [FlippedMatrix(matrix)]
         if name == "transpose" and has_flipped:
             return [inputs[0].transpose]
-        if name == "transpose" and self.is_tall(eqn.outvars[0].aval):
+        if name == "transpose" and is_tall:
             return [FlippedMatrix(inputs[0])]
         return self.bind(eqn, inputs)
 
-    def multiply(self, eqn: JaxprEqn, left: Any, right: Any) -> Any:
+    def multiply(self, eqn: JaxprEqn, inputs: list[Any]) -> Any:
         """A product with a flipped matrix; a tall one is computed as its transpose."""
-        (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
-        pairs = [
-            (
-                (value.transpose, (1 - axis,))
-                if isinstance(value, FlippedMatrix)
-                else (value, (axis,))
-            )
-            for value, axis in ((left, left_axes[0]), (right, right_axes[0]))
-        ]
+        contracted, batch = eqn.params["dimension_numbers"]
+        factors, axes = [], []
+        for value, (axis,) in zip(inputs, contracted, strict=True):
+            is_flipped = isinstance(value, FlippedMatrix)
+            factors.append(value.transpose if is_flipped else value)
+            axes.append((1 - axis if is_flipped else axis,))
         is_tall = self.is_tall(eqn.outvars[0].aval)
-        factors, axes = zip(*(pairs[::-1] if is_tall else pairs), strict=True)
-        product = eqn.primitive.bind(
-            *factors, **{**eqn.params, "dimension_numbers": (axes, batch)}
-        )
+        if is_tall:
+            factors.reverse()
+            axes.reverse()
+        params = {**eqn.params, "dimension_numbers": (tuple(axes), batch)}
+        product = eqn.primitive.bind(*factors, **params)
         return FlippedMatrix(product) if is_tall else product
 
     def is_tall(self, aval: Any) -> bool:
