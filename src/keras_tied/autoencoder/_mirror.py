@@ -13,10 +13,6 @@ from keras_tied._types import Shape
 from keras_tied.autoencoder import _mirror_rules as rules
 from keras_tied.autoencoder._mirror_rules import LayerContext
 
-INSTEAD: dict[type, str] = {
-    keras.Model: "write it as a Sequential or Functional model",
-}
-
 SCALINGS = (layers.Normalization, layers.Rescaling)
 
 
@@ -73,9 +69,8 @@ def mirror(
     _visit(output, {id(encoder.inputs[0]): 0}, steps)
     _settle_activations(steps, keras.activations.get(output_activation))
     codes = keras.Input(output.shape[1:], dtype=output.dtype, name="code")
-    return keras.Model(
-        codes, _reverse(steps, codes, gain), name=name or f"{encoder.name}_mirror"
-    )
+    name = name or f"{encoder.name}_mirror"
+    return keras.Model(codes, _reverse(steps, codes, gain), name=name)
 
 
 mirror.register = rules.register  # type: ignore[attr-defined]
@@ -83,7 +78,7 @@ mirror.register = rules.register  # type: ignore[attr-defined]
 
 @dataclass
 class _Step:
-    """A layer of the encoder at one place in its graph, or the encoder's input, named "output".
+    """A layer of the encoder at one place in its graph, or its input, named "output".
 
     `shape` is that of its output, without the batch, and `activation` that of the
     decoder's version of this output: a function, a layer or None. `sources` are steps
@@ -104,13 +99,10 @@ class _Step:
 
     @property
     def fused_activation(self) -> Any:
-        """The activation, if the mirror of the step that comes next can apply it itself."""
-        alone = len(self.consumers) == 1 and self.consumers[0].has_kernel
-        return (
-            self.activation
-            if alone and not isinstance(self.activation, layers.Layer)
-            else None
-        )
+        """The activation, if the mirror of the next step can apply it itself."""
+        if len(self.consumers) != 1 or isinstance(self.activation, layers.Layer):
+            return None
+        return self.activation if self.consumers[0].has_kernel else None
 
 
 def _find_code(encoder: Any, code: str | None) -> Any:
@@ -130,9 +122,12 @@ def _find_code(encoder: Any, code: str | None) -> Any:
         )
     if code is None and len(encoder.outputs) == 1:
         return encoder.outputs[0]
-    # The first of several that one layer gives, such as the states of an LSTM.
-    named = {producer(output)[0].name: output for output in reversed(encoder.outputs)}
-    names = [*reversed(named)]
+    named: dict[Any, Any] = {}
+    for output in encoder.outputs:
+        # The first of several that one layer gives, such as the states of an LSTM.
+        layer, _ = producer(output)
+        named.setdefault(layer.name, output)
+    names = list(named)
     if hasattr(encoder, "output_names"):  # a Sequential model has none
         named |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
         named |= encoder.output if isinstance(encoder.output, dict) else {}
@@ -147,7 +142,7 @@ def _find_code(encoder: Any, code: str | None) -> Any:
 
 
 def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
-    """The index of the step that gives `tensor`, after adding it and those before it."""
+    """The index of the step that gives a tensor, added with those before it."""
     if id(tensor) in places:
         return places[id(tensor)]
     operation, inputs = producer(tensor)
@@ -172,28 +167,11 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
 def _add_step(
     operation: Any, sources: list[int], shape: Shape, steps: list[_Step]
 ) -> int:
-    """The index of a new step, or of the one before it where the decoder leaves the layer out."""
+    """The index of a new step, or of the one before it where the layer is left out."""
     entry = rules.entry_for(operation)
-    joins = entry is not None and entry.rule in (
-        rules.mirror_branches,
-        rules.split_branches,
-    )
-    if entry is None or (len(sources) != 1 and not joins):
-        kind = type(operation).__name__
-        if not isinstance(operation, layers.Layer):
-            raise ValueError(
-                f"mirror has no rule for the operation '{operation.name}' ({kind}): use"
-                " a layer that does the same, such as Activation, Rescaling, Reshape"
-                " or Permute."
-            )
-        advice = next(
-            (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
-            "leave it out of the encoder, or write that part of the decoder by hand",
-        )
-        raise ValueError(
-            f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or"
-            f" add a rule with `@mirror.register({kind})`."
-        )
+    joining = (rules.mirror_branches, rules.split_branches)
+    if entry is None or (len(sources) != 1 and entry.rule not in joining):
+        raise _make_refusal(operation)
     if entry.rule is rules.leave_out:
         return sources[0]
     step = _Step(operation.name, shape, operation, entry, sources)
@@ -216,6 +194,23 @@ def _add_step(
     return len(steps) - 1
 
 
+def _make_refusal(operation: Any) -> ValueError:
+    kind = type(operation).__name__
+    if not isinstance(operation, layers.Layer):
+        return ValueError(
+            f"mirror has no rule for the operation '{operation.name}' ({kind}): use a"
+            " layer that does the same, such as Activation, Rescaling, Reshape or"
+            " Permute."
+        )
+    advice = "leave it out of the encoder, or write that part of the decoder by hand"
+    if isinstance(operation, keras.Model):
+        advice = "write it as a Sequential or Functional model"
+    return ValueError(
+        f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a"
+        f" rule with `@mirror.register({kind})`."
+    )
+
+
 def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
     """Keep only the activations between two kernels, and add the one of the output."""
     after: set[int] = set()
@@ -223,20 +218,23 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
         if step.has_kernel or not after.isdisjoint(step.sources):
             after.add(index)
     before: set[int] = set()
+    linear = keras.activations.linear
     for index, step in reversed(list(enumerate(steps))):
         if step.has_kernel or index in before:
             before.update(step.sources)
-        if index not in before & after or step.activation is keras.activations.linear:
+        if index not in before & after or step.activation is linear:
             step.activation = None
-    if output_activation is not keras.activations.linear:
-        step = steps[0]
-        # The kernels work in the units of the last of the scalings that the encoder
-        # starts with.
-        while len(step.consumers) == 1 and isinstance(
-            step.consumers[0].operation, SCALINGS
-        ):
-            step = step.consumers[0]
-        step.activation = output_activation
+    if output_activation is linear:
+        return
+    step = steps[0]
+    # The kernels work in the units of the last of the scalings that the encoder starts
+    # with.
+    while len(step.consumers) == 1:
+        (consumer,) = step.consumers
+        if not isinstance(consumer.operation, SCALINGS):
+            break
+        step = consumer
+    step.activation = output_activation
 
 
 def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
@@ -262,11 +260,10 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             make = rules.copy_layer if is_layer else layers.Activation
             tensor = make(step.activation, name=name)(tensor)
         if step.entry is not None:
-            source, name = steps[step.sources[0]], make_name(step, "mirror")
-            context = LayerContext(
-                source.shape, step.shape, name, gain, source.fused_activation
-            )
-            tensor = _undo(step, context, tensor)
+            source = steps[step.sources[0]]
+            name, activation = make_name(step, "mirror"), source.fused_activation
+            context = LayerContext(source.shape, step.shape, name, gain, activation)
+            tensor = _undo(step, step.entry, context, tensor)
         for index, part in zip(step.sources, _split(step, steps, tensor), strict=True):
             parts[index].append(part)
     return tensor
@@ -289,14 +286,12 @@ def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
 
 
-def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
-    assert step.entry is not None
-    reverse = step.entry.rule(step.operation, context)
-    for layer in [reverse] if isinstance(reverse, layers.Layer) else reverse:
+def _undo(step: _Step, entry: rules.Entry, context: LayerContext, tensor: Any) -> Any:
+    for layer in rules.make_reverse(step.operation, entry, context):
         tensor = layer(tensor)
-    expected = context.input_shape
-    if step.entry.rule is rules.split_branches:
+    if entry.rule is rules.split_branches:
         return tensor
+    expected = context.input_shape
     if isinstance(step.operation, layers.Embedding):
         expected = (*expected, step.operation.input_dim)
     if not fits(tuple(tensor.shape[1:]), expected):
@@ -316,7 +311,7 @@ def _has_graph(model: Any) -> bool:
 
 def fits(shape: Shape, expected: Shape) -> bool:
     """Whether two shapes are the same, as far as their lengths are known."""
-    return len(shape) == len(expected) and all(
-        one == other or None in (one, other)
-        for one, other in zip(shape, expected, strict=True)
-    )
+    if len(shape) != len(expected):
+        return False
+    lengths = zip(shape, expected, strict=True)
+    return all(one == other or None in (one, other) for one, other in lengths)

@@ -273,7 +273,7 @@ def _choose_point(activations: list[Activation], targets: Array, share: float) -
     for point in points:
         line = _fit_line(_activate(activations, targets + point), targets, 0.0)
         error = np.square(line.outputs - targets).sum()
-        is_steady = 1 / STEEPEST < line.slope.min() and line.slope.max() < STEEPEST
+        is_steady = line.slope.min() > 1 / STEEPEST and line.slope.max() < STEEPEST
         if error < least and is_steady:
             least = error
             best = point

@@ -1,7 +1,6 @@
 """The autoencoder in NumPy: its gradient derived by hand, both paths of the kernel included."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
@@ -21,18 +20,18 @@ class NotFittedError(ValueError, AttributeError):
 class Weights(NamedTuple):
     """The numbers that are trained, or the gradient of the loss in them."""
 
-    kernel: Array  # (n_features, n_components), W, of the encoder and, transposed, of the decoder
+    kernel: Array  # (n_features, n_components), W; transposed, of the decoder
     code_bias: Array  # (n_components,), b
     output_bias: Array  # (n_features,), c
 
 
 Engine: TypeAlias = tuple[Callable[[float], Logs], Callable[[], Weights]]
-"""A step of training with a learning rate, which gives the loss before it and, if there are rows to
-validate on, val_loss after it; and the weights as they are now."""
+"""A step of training with a learning rate, which gives the loss before it and, if there
+are rows to validate on, val_loss after it; and the weights as they are now."""
 
 
 @dataclass(eq=False)
-class HandWrittenAutoencoder(ABC):
+class HandWrittenAutoencoder:
     """The autoencoder, without the computation of a step of training."""
 
     n_components: int = 2
@@ -103,7 +102,7 @@ class HandWrittenAutoencoder(ABC):
         return self
 
     def transform(self, X: ArrayLike) -> Array:
-        """Encode rows, (n, n_features), to codes in [0, 1], (n, n_components): sigmoid(X W + b).
+        """Encode rows, (n, n_features), to codes, (n, n_components): sigmoid(X W + b).
 
         Raises:
             NotFittedError: Before `fit`.
@@ -125,10 +124,8 @@ class HandWrittenAutoencoder(ABC):
         codes = _check_rows(code, "code", kernel.dtype, kernel.shape[1])
         return np.asarray(codes @ kernel.T + output_bias)
 
-    @abstractmethod
-    def _start_engine(
-        self, X: Array, X_val: Array | None, start: Weights
-    ) -> Engine: ...
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
+        raise NotImplementedError
 
     def _draw_weights(self, n_features: int) -> Weights:
         limit = math.sqrt(6.0 / (n_features + self.n_components))
@@ -144,22 +141,18 @@ class HandWrittenAutoencoder(ABC):
         return Weights(self.kernel_, self.code_bias_, self.output_bias_)
 
     def _check_settings(self) -> None:
-        for name in ("n_components", "epochs"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, not {value!r}."
-                )
+        count, rate = "a whole number of at least 1", self.learning_rate
         for name, is_valid, condition in (
-            ("learning_rate", 0 < self.learning_rate < math.inf, "finite and above 0"),
+            ("n_components", _is_count(self.n_components), count),
+            ("epochs", _is_count(self.epochs), count),
+            ("learning_rate", 0 < rate < math.inf, "finite and above 0"),
             ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
             ("decay", 0 <= self.decay < math.inf, "finite and at least 0"),
             ("dtype", self.dtype in DTYPES, f"one of {DTYPES}"),
         ):
             if not is_valid:
-                raise ValueError(
-                    f"{name} must be {condition}, not {getattr(self, name)!r}."
-                )
+                value = getattr(self, name)
+                raise ValueError(f"{name} must be {condition}, not {value!r}.")
 
 
 class NumpyAutoencoder(HandWrittenAutoencoder):
@@ -204,28 +197,28 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
     def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
         network = _Network(X, self.n_components)
-        validation_network = (
-            None if X_val is None else _Network(X_val, self.n_components)
-        )
-        weights, momentum = start, self.momentum
+        held_out = None if X_val is None else _Network(X_val, self.n_components)
         velocities = Weights(*map(np.zeros_like, start))
 
         def step(learning_rate: float) -> Logs:
             # What overflows shows in the loss, which the caller checks.
             with np.errstate(over="ignore", invalid="ignore"):
-                logs = {"loss": network.loss(weights)}
-                gradient = network.gradient(weights)
-                for weight, velocity, slope in zip(
-                    weights, velocities, gradient, strict=True
-                ):
-                    velocity *= momentum
+                logs = {"loss": network.loss(start)}
+                gradient = network.gradient(start)
+                arrays = zip(start, velocities, gradient, strict=True)
+                for weight, velocity, slope in arrays:
+                    velocity *= self.momentum
                     velocity -= learning_rate * slope
                     weight += velocity
-                if validation_network is not None:
-                    logs["val_loss"] = validation_network.loss(weights)
+                if held_out is not None:
+                    logs["val_loss"] = held_out.loss(start)
             return logs
 
-        return step, lambda: weights
+        return step, lambda: start
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 1)
 
 
 def loss_and_gradient(
@@ -252,25 +245,23 @@ def loss_and_gradient(
 
     Examples:
         >>> from keras_tied.reference import loss_and_gradient
-        >>> loss, gradient = loss_and_gradient([[1.0, 3.0]], [[0.0], [0.0]], [0.0], [0.0, 1.0])
+        >>> weights = [[0.0], [0.0]], [0.0], [0.0, 1.0]
+        >>> loss, gradient = loss_and_gradient([[1.0, 3.0]], *weights)
         >>> loss, gradient.kernel.tolist(), gradient.output_bias.tolist()
         (2.5, [[-0.5], [-1.0]], [-1.0, -2.0])
     """
-    arguments = [
-        np.asarray(argument) for argument in (X, kernel, code_bias, output_bias)
-    ]
-    dtype = np.float32 if all(a.dtype == np.float32 for a in arguments) else np.float64
+    given = kernel, code_bias, output_bias
+    dtypes = {np.asarray(array).dtype for array in (X, *given)}
+    dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
     rows = _check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
-    weights = _check_weights(
-        (kernel, code_bias, output_bias), rows.shape[1], n_components, dtype
-    )
+    weights = _check_weights(given, rows.shape[1], n_components, dtype)
     network = _Network(rows, n_components)
     return network.loss(weights), network.gradient(weights)
 
 
 class _Network:
-    """The forward and backward passes over fixed rows, in arrays that are allocated once."""
+    """The forward and backward passes over fixed rows, in arrays allocated once."""
 
     def __init__(self, X: Array, n_components: int) -> None:
         # Features by rows: of few features and many rows, the contiguous lines are
@@ -301,22 +292,16 @@ class _Network:
 
     def gradient(self, weights: Weights) -> Weights:
         """The gradient at the weights for which `loss` was called last."""
-        kernel, code, residual, delta = (
-            weights.kernel,
-            self._code,
-            self._residual,
-            self._delta,
-        )
+        code, residual, delta = self._code, self._residual, self._delta
         residual *= 2.0 / residual.size
         through_decoder = residual @ code.T
-        np.matmul(kernel.T, residual, out=delta)
+        np.matmul(weights.kernel.T, residual, out=delta)
         delta *= code
         np.subtract(1.0, code, out=code)
         delta *= code
         through_encoder = self._X @ delta.T
-        return Weights(
-            through_decoder + through_encoder, delta.sum(axis=1), residual.sum(axis=1)
-        )
+        kernel = through_decoder + through_encoder
+        return Weights(kernel, delta.sum(axis=1), residual.sum(axis=1))
 
 
 def _check_rows(
@@ -338,17 +323,14 @@ def _check_weights(
     weights: tuple[ArrayLike, ...], n_features: int, n_components: int, dtype: DTypeLike
 ) -> Weights:
     """Copy three arrays of finite numbers of the right shapes, or raise."""
-    shapes = (
-        Weights._fields,
-        ((n_features, n_components), (n_components,), (n_features,)),
-    )
-    if len(weights) != len(Weights._fields):
+    shapes = (n_features, n_components), (n_components,), (n_features,)
+    if len(weights) != len(shapes):
         raise ValueError(
             f"initial_weights holds {len(weights)} arrays; give the kernel, the code's"
             " bias and the output's bias."
         )
     arrays = []
-    for value, name, shape in zip(weights, *shapes, strict=True):
+    for value, name, shape in zip(weights, Weights._fields, shapes, strict=True):
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or array.shape != shape:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The autoencoder in PyTensor: its loss stated, the gradient derived symbolically, one function."""
+"""The autoencoder in PyTensor: its loss stated, the gradient derived symbolically."""
 
 import warnings
 from dataclasses import dataclass
@@ -60,28 +60,25 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
         loss = _loss(rows, *weights)
         # A plain Python number would be a float64 here, and make all that it meets one.
         friction = dtype.type(self.momentum)
-        new_velocities = [
-            friction * velocity - learning_rate * slope
-            for velocity, slope in zip(
-                velocities, pytensor.grad(loss, weights), strict=True
-            )
-        ]
-        new_weights = [
-            w + step for w, step in zip(weights, new_velocities, strict=True)
-        ]
+        slopes = pytensor.grad(loss, weights)
+        updates = []
+        new_weights = []
+        for weight, velocity, slope in zip(weights, velocities, slopes, strict=True):
+            new_velocity = friction * velocity - learning_rate * slope
+            new_weight = weight + new_velocity
+            updates += [(velocity, new_velocity), (weight, new_weight)]
+            new_weights.append(new_weight)
         logs = {"loss": loss}
         if X_val is not None:
             validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
             logs["val_loss"] = _loss(validation_rows, *new_weights)
-        old, new = [*velocities, *weights], [*new_velocities, *new_weights]
-        settings = {"updates": [*zip(old, new, strict=True)], "mode": "NUMBA"}
-        compiled = pytensor.function([learning_rate], [*logs.values()], **settings)
+        compiled = pytensor.function(
+            [learning_rate], [*logs.values()], updates=updates, mode="NUMBA"
+        )
 
         def step(learning_rate: float) -> Logs:
             values = compiled(np.asarray(learning_rate, dtype))
-            return {
-                name: float(value) for name, value in zip(logs, values, strict=True)
-            }
+            return dict(zip(logs, map(float, values), strict=True))
 
         with warnings.catch_warnings():
             # Numba warns of every product with a transposed matrix. PyTensor switches
@@ -95,7 +92,7 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
 
 def _loss(X: Any, kernel: Any, code_bias: Any, output_bias: Any) -> Any:
-    """The mean squared error of the reconstruction of X, features by rows, as an expression."""
+    """The mean squared error of the reconstruction of X, features by rows."""
     import pytensor.tensor as pt
 
     code = pt.sigmoid(kernel.T @ X + code_bias[:, None])
