@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from keras_tied.fitted.layout import Layout
     from keras_tied.fitting.judge import Outcome
 
+AUTO = StrOptions({"auto"})
+COUNT = Interval(Integral, 1, None, closed="left")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+
 
 class TiedAutoencoder(CallbackSupportMixin, RowMethods):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
@@ -165,36 +169,22 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
-        "n_components": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="neither"),
-        ],
-        "hidden_layer_sizes": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-            "array-like",
-        ],
+        "n_components": [AUTO, COUNT, Interval(RealNotInt, 0, 1, closed="neither")],
+        "hidden_layer_sizes": [AUTO, COUNT, "array-like"],
         "activation": [StrOptions({"auto", *ACTIVATIONS})],
         "solver": [StrOptions({"auto", "lbfgs", "nadam"})],
         "scaler": [StrOptions({"standard", "minmax"}), None],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "sparsity": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "noise": [NOT_NEGATIVE],
+        "sparsity": [NOT_NEGATIVE],
+        "weight_decay": [AUTO, NOT_NEGATIVE],
         "encoder": [HasMethods(["call", "get_config"]), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "learning_rate": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
+        "max_iter": [COUNT, None],
+        "batch_size": [AUTO, COUNT],
+        "learning_rate": [AUTO, Interval(Real, 0, None, closed="neither")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [COUNT],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "trim": ["boolean"],
         "random_state": ["random_state"],
@@ -281,8 +271,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         iterations.
 
         Args:
-            X: the rows, `(n_samples, n_features)`: an array, a sparse matrix or a data
-                frame of numbers, with NaN where one is missing.
+            X: the rows, `(n_samples, n_features)`: an array or a sparse matrix of
+                numbers, with NaN where one is missing, or a data frame with columns of
+                any kind.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row
                 of weight 2 counts as two in scale, loss and scores. Training is exactly
@@ -291,15 +282,15 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                 of rows. Defaults to 1 each.
             X_val: rows to hold out, like those of `X`, instead of some of these or
                 folds: the network is compared with PCA on them, and its weights are
-                    kept where their error is
-                least. Defaults to none.
+                kept where their error is least. Defaults to none.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`,
-                fewer than 2 rows, or more components than there are rows or features.
+            ValueError: for complex numbers, infinities, a `LazyFrame`, fewer than 2
+                rows, or more components than there are rows or features; for text and
+                dates where there is no frame, or `categorical_features=None`.
         """
         moments = None
         blocks: list[Any] = []
@@ -357,8 +348,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         """Train on a batch of rows, once, and keep what was learned from those before.
 
         The first batch decides on scale and start, as `fit` does: let it be large, and
-            in random
-        order. Training is Nadam's, at a third of its largest learning rate; `offset_`,
+        in random order. Training is Nadam's, at a third of its largest learning rate; `offset_`,
         `reconstruction_r2_` and what `score_samples` compares with are those of the
         last batch. Ctrl-C raises `KeyboardInterrupt` when the batch is learned. After a
         fit with probabilities of classes, training goes on with squared errors, and

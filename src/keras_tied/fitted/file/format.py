@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -24,8 +23,8 @@ from keras_tied.fitted.value import Network
 FORMAT = 1  # the version of the format
 KEY = "keras_tied"  # the entry of the header's metadata that holds all JSON
 MOST_BYTES = 2**24  # of a header
-MOST_CONTAINERS, MOST_VALUES = 2**20, 2**21
-"""About the lists and objects and the values in its JSON, which take up to 80 and 60
+MOST_MARKS = {"{[": 2**20, ":,": 2**21}
+"""About the lists and objects, and the values, in its JSON, which take up to 80 and 60
 bytes of memory each. A table of 150,000 columns is below that."""
 NOT_OURS = (
     "it is not a file that TiedAutoencoder.save has written, or only a part of one"
@@ -43,7 +42,7 @@ class _Header(Struct):
 class _Document(Struct):
     """The JSON of a header; the checksum is that of settings, notes and arrays."""
 
-    format: Any
+    format: int
     sha256: str
     settings: Raw
     notes: Raw
@@ -138,15 +137,14 @@ def _require_small_header(content: bytes) -> None:
 
 def _read_document(text: str) -> tuple[_Document, Settings]:
     """The JSON of a header, and its settings."""
-    for marks, most in (("{[", MOST_CONTAINERS), (":,", MOST_VALUES)):
+    for marks, most in MOST_MARKS.items():
         count = sum(map(text.count, marks))
         require(count <= most, f"it has more than {most:,} values in JSON")
     document = msgspec.json.decode(text, type=_Document)
-    version = document.format
     require(
-        type(version) is int and version == FORMAT,
-        f"it has the format {reprlib.repr(version)}, and this version of keras-tied"
-        f" reads {FORMAT}",
+        document.format == FORMAT,
+        f"it has the format {document.format}, and this version of keras-tied reads"
+        f" {FORMAT}",
     )
     return document, msgspec.json.decode(document.settings, type=Settings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from inspect import signature
 from typing import Any
 
@@ -62,17 +62,16 @@ class Reader:
         kind: Any,
         place: str,
         n: int,
-        dtype: Any = np.float64,
-        finite: bool = True,
         positive: Collection[str] = (),
-        **fields: Any,
+        others: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Any:
-        """A value whose other fields are arrays of n numbers each, some positive."""
+        """A value of arrays of n numbers each, some positive, and of other fields."""
+        fields = dict(others or {})
         for field in signature(kind).parameters:
             if field not in fields:
-                options = {"finite": finite, "positive": field in positive}
-                array = self.take(f"{place}{field}", n, dtype=dtype, **options)
-                fields[field] = array
+                options["positive"] = field in positive
+                fields[field] = self.take(f"{place}{field}", n, **options)
         return kind(**fields)
 
     def make_fitted(self, settings: Settings, network: Network | None) -> Fitted:
@@ -81,8 +80,7 @@ class Reader:
             network = self.make_network(settings.activation)
         d, *_, k = network.layer_sizes
         layout = self.make_layout(d)
-        place = "preprocessing.scaling."
-        scaling = self.make(Scaling, place, d, positive=["scale"])
+        scaling = self.make(Scaling, "preprocessing.scaling.", d, ["scale"])
         imputing = None
         if self.has("preprocessing.gaussian."):
             most = gaussian.MOST_FEATURES
@@ -161,9 +159,8 @@ class Reader:
         if self.has(f"{place}pieces."):
             features = self.take(f"{place}pieces.features", None, dtype=np.int64)
             n = len(features)
-            pieces = self.make(
-                Pieces, f"{place}pieces.", n, positive=["scale"], features=features
-            )
+            others = {"features": features}
+            pieces = self.make(Pieces, f"{place}pieces.", n, ["scale"], others)
             is_number = np.isin(features, np.flatnonzero(layout.kinds == NUMBER))
             is_piece = is_number & (pieces.low < pieces.high)
             require(is_piece.all(), "its pieces are none")
@@ -216,9 +213,8 @@ class Reader:
         require(layout.has_classes, "it has a link and no classes")
         d = len(layout.kinds)
         positive = ["frequencies", "temperatures", "costs"]
-        link: Link = self.make(
-            Link, "link.", d, positive=positive, layout=layout, scaling=scaling
-        )
+        others = {"layout": layout, "scaling": scaling}
+        link: Link = self.make(Link, "link.", d, positive, others)
         require_shares(link.frequencies, "link.frequencies")
         require_shares(link.mixtures, "link.mixtures")
         is_sure = (link.frequencies == 1) & (layout.kinds == BOOLEAN)
