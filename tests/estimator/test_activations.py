@@ -59,7 +59,7 @@ def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
 def test_codes_are_decoded_as_by_the_fitted_value(activation, run, rng, tmp_path):
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
     preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
-    fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation))
+    fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation), None)
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
     expected = fitted.inverse_transform(codes)
     np.testing.assert_allclose(

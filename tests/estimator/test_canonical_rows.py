@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting.plan import FEW_ROWS
-from keras_tied.fitting.prepare import canonicalize_few_rows, keep
+from keras_tied.fitting.prepare import canonicalize_few_rows, take_rows
 
 
 def make_rows(seed: int, n: int = 60) -> np.ndarray:
@@ -19,7 +19,7 @@ def make_rows(seed: int, n: int = 60) -> np.ndarray:
 
 
 def canonicalize(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = canonicalize_few_rows(keep(X, weights))
+    rows = canonicalize_few_rows(take_rows(X, weights, trim=False))
     return rows.X, rows.weights
 
 

@@ -9,7 +9,7 @@ from keras_tied import TiedAutoencoder
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitted.value import baseline_errors
-from keras_tied.fitting.fit import fit, fit_rows
+from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 
 
@@ -61,7 +61,7 @@ def test_parameters_have_the_defaults_of_the_estimator():
 def test_a_fit_without_scikit_learn_is_that_of_the_estimator(rng):
     X = draw_curve(rng, 60)
     X[0, 0] = np.nan
-    outcome = fit_rows(Parameters(random_state=0, max_iter=5), X)
+    outcome = fit(Parameters(random_state=0, max_iter=5), X)
     estimator = TiedAutoencoder(random_state=0, max_iter=5).fit(X)
     for name in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_array_equal(
@@ -106,6 +106,6 @@ def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     )
     X += 0.3 * rng.normal(size=X.shape)
     X[rng.random(X.shape) < missing] = np.nan
-    outcome = fit_rows(Parameters(n_components=3, random_state=0), X[:n])
+    outcome = fit(Parameters(n_components=3, random_state=0), X[:n])
     elsewhere = baseline_errors(outcome.fitted, X[:n], X[n:])
     np.testing.assert_allclose(outcome.held_out_errors, elsewhere, rtol=0.15)

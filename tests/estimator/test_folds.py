@@ -65,9 +65,3 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
         if shift <= 0
         else True
     )
-
-
-def test_one_part_is_no_sample_of_parts_and_a_margin_decides():
-    for error, better in ((0.98, True), (0.995, False)):
-        errors, of_pca = np.array([error]), np.array([1.0])
-        assert is_clearly_less_in_folds(errors, of_pca, np.inf) == better

@@ -145,7 +145,7 @@ def test_the_frequencies_themselves_cost_1_in_each_column():
 
 def start_of(rows: TrainingRows):
     return start_network(
-        rows.principal.truncate(2), (6,), "tanh", np.random.default_rng(0)
+        fit_pca(rows.inputs).truncate(2), (6,), "tanh", np.random.default_rng(0)
     )
 
 
@@ -163,11 +163,10 @@ def test_the_loss_in_training_is_that_of_the_link(projected):
     rows = TrainingRows(
         np.nan_to_num(scaled), scaled, np.ones(60), link=set_link(link, 1.3, 0.05)
     )
-    rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
+    rows = rows.project(fit_pca(rows.inputs).truncate(4)) if projected else rows
     network = start_of(rows)
     _, losses = find_losses(rows, [network, network])
-    outputs = rows.undo_projection(network.decode(network.encode(rows.flat)))
-    expected = rows.errors(rows.link.apply(outputs)).mean()
+    expected = rows.measure(network).mean()
     np.testing.assert_allclose(losses, [expected] * 2, rtol=1e-4)
 
 
@@ -177,7 +176,7 @@ def test_the_gradient_of_the_loss_equals_central_differences(projected, rng):
     rows = TrainingRows(
         np.nan_to_num(scaled), scaled, np.ones(12), link=set_link(link, 1.3, 0.05)
     )
-    rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
+    rows = rows.project(fit_pca(rows.inputs).truncate(4)) if projected else rows
     stack, _ = find_losses(rows, [start_of(rows)], np.float64)
     stack.numbers += 0.1 * rng.normal(size=stack.numbers.shape)
     start = [stack.make_network(0)]

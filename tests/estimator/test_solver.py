@@ -13,14 +13,16 @@ from scipy.optimize import check_grad
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.value import baseline_errors
 from keras_tied.fitting import lbfgs, schedule
-from keras_tied.fitting.fit import fit_rows
+from keras_tied.fitting.fit import fit
 from keras_tied.fitting.members import HeldOut, Member, is_better
 from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.plan import Parameters
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Objective, Stack, flatten
+from keras_tied.fitting.start import pca_network
 
 SIZES = (5, 8, 7, 2)
 NAMES = ("kernels", "biases", "decoder_biases", "gains")
@@ -213,7 +215,9 @@ def test_lbfgs_ends_where_the_gradient_is_0(rng):
     n = lbfgs.BLOCK_ROWS + 5
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
     rows, network = TrainingRows(inputs, inputs, np.ones(n)), make_network()
-    member = Member(network, rows, np.ones(n), rows, np.zeros(n), rows.principal)
+    pca = pca_network(fit_pca(inputs))
+    nothing = rows.select(np.arange(0))
+    member = Member(network, pca, rows, np.ones(n), nothing)
     objective, losses = Objective(weight_decay=1e-3), []
 
     def note(_, loss):
@@ -360,11 +364,11 @@ def test_copies_of_rows_are_no_more_evidence():
     ):  # standard errors of 0.019 and 0.038
         weights = np.ones(10 * count)
         held_out = rows.select(np.arange(count))
-        member = Member(
-            make_network(), held_out, weights, held_out, weights, held_out.principal
-        )
-        network = HeldOut([1.0 - np.tile(gains[:count], 10)], 0.97, None)
-        pca = HeldOut([weights], 1.0, None)
+        start = make_network()
+        member = Member(start, start, held_out, weights, held_out)
+        errors = 1.0 - np.tile(gains[:count], 10)
+        network = HeldOut([errors], np.array([errors.sum()]), 0.97, None)
+        pca = HeldOut([weights], np.array([weights.sum()]), 1.0, None)
         assert is_better([member], network, pca) == better
 
 
@@ -378,7 +382,7 @@ def test_the_error_of_held_out_rows_is_about_that_of_others(n, rng):
         return curve + 0.1 * rng.normal(size=(count, 4))
 
     X, others = draw(n), draw(5000)
-    outcome = fit_rows(Parameters(n_components=1, random_state=0, trim=False), X)
+    outcome = fit(Parameters(n_components=1, random_state=0, trim=False), X)
     error, of_pca = outcome.held_out_errors
     expected = baseline_errors(outcome.fitted, X, others)
     np.testing.assert_allclose((error, of_pca), expected, rtol=0.2)

@@ -31,7 +31,8 @@ def make_fitted(rng, hidden=(7, 6)):
         linear_units=3 if hidden else 0,
     )
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
-    return Fitted(Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5)), network)
+    preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
+    return Fitted(preprocessing, network, None)
 
 
 def decode_on_page(opened, fitted, codes, rng):

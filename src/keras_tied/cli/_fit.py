@@ -189,7 +189,7 @@ def _train_and_measure(
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.fitted.value import baseline_errors
-    from keras_tied.fitting.fit import fit_rows
+    from keras_tied.fitting.fit import fit
     from keras_tied.fitting.plan import Parameters
     from keras_tied.fitting.progress import epoch_callback
 
@@ -206,7 +206,13 @@ def _train_and_measure(
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit_rows(parameters, rows, columns=columns, moments=table.moments)
+        outcome = fit(
+            parameters,
+            rows,
+            layout=columns.layout,
+            columns_json=columns.to_json(),
+            moments=table.moments,
+        )
     streamed = None
     if test_rows is not None:
         streamed = (

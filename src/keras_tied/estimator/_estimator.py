@@ -29,19 +29,18 @@ from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
 from keras_tied.fitting.plan import Parameters
-from keras_tied.fitting.width import resolve_width
 
 if TYPE_CHECKING:
     import keras
 
     from keras_tied._types import Array
     from keras_tied.columns import Columns
-    from keras_tied.fitted.layout import Layout
     from keras_tied.fitting.judge import Outcome
 
 AUTO = StrOptions({"auto"})
 COUNT = Interval(Integral, 1, None, closed="left")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
 
 
 class TiedAutoencoder(CallbackSupportMixin, RowMethods):
@@ -308,9 +307,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         if blocks:
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)
-        parameters, layout, text = self._read_parameters(columns)
+        parameters, facts = self._read_parameters(columns)
         outcome = self._fit(
-            parameters, X, weights, layout, moments=moments, validation=X_val
+            parameters, X, weights, **facts, moments=moments, validation=X_val
         )
         if outcome.interrupted:
             warnings.warn(
@@ -318,7 +317,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                 " far.",
                 stacklevel=3,
             )
-        self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
+        self._keep(outcome)
+        if outcome.empty:
+            warnings.warn(EMPTY.format(outcome.empty), stacklevel=3)
         if self.n_trimmed_values_:
             warnings.warn(
                 f"The fit of {type(self).__name__} takes the medians of their columns"
@@ -335,12 +336,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         parameters: Parameters,
         X: Array,
         weights: Array,
-        layout: Layout | None,
         **others: Any,
     ) -> Outcome:
         with call_callbacks(self, X):
-            parameters = resolve_width(parameters, X, layout)
-            return fit(parameters, X, weights, layout=layout, **others)
+            return fit(parameters, X, weights, **others)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -373,25 +372,24 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             self, X, sample_weight, reset=first
         )
         before = None if first else self._make_outcome()
-        parameters, layout, text = self._read_parameters(columns)
-        if first:
-            parameters = resolve_width(parameters, X, layout)
-        outcome = fit_batch(parameters, X, weights, before, layout)
-        self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
+        parameters, facts = self._read_parameters(columns)
+        outcome = fit_batch(parameters, X, weights, before, **facts)
+        self._keep(outcome)
+        if outcome.empty:
+            warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
         if outcome.interrupted:
             raise KeyboardInterrupt
         return self
 
     def _read_parameters(
         self, columns: Columns | None
-    ) -> tuple[Parameters, Layout | None, bytes | None]:
-        """The parameters of a fit, and of columns of any kind their layout and description."""
+    ) -> tuple[Parameters, dict[str, Any]]:
+        """The parameters of a fit, and what it has to know of columns of any kind."""
         parameters = Parameters.read(self)
         if columns is None:
-            return parameters, None, None
-        names = tuple(columns.features)
-        return (
-            replace(parameters, feature_names=names),
-            columns.layout,
-            columns.to_json(),
-        )
+            return parameters, {}
+        parameters = replace(parameters, feature_names=tuple(columns.features))
+        return parameters, {
+            "layout": columns.layout,
+            "columns_json": columns.to_json(),
+        }

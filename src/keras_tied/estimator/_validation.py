@@ -16,7 +16,6 @@ from sklearn.utils.validation import (
 )
 
 from keras_tied._types import Array
-from keras_tied.fitting.prepare import check_columns
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns
@@ -42,9 +41,6 @@ def validate_training_rows(
     weights = _check_sample_weight(
         sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
     )
-    if reset:
-        names = getattr(estimator, "feature_names_in_", None)
-        check_columns(rows, names if columns is None else columns.features)
     counts = weights > 0
     if not counts.all():
         rows, weights = rows[counts], weights[counts]

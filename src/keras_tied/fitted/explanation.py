@@ -1,23 +1,24 @@
 """Why rows are odd: what the other columns make likely, and the scores with that."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import map_blocks
-from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.outlier_score import OutlierScore
+
+if TYPE_CHECKING:
+    from keras_tied.fitted.value import Fitted
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time
 CLEARLY = 3.0
 """So many times as likely as the class of a row another has to be, to be suggested."""
 SMALLEST_FALL = 0.1
 """A column has a share if the score falls by so much of the largest fall."""
-
-ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and imputed
 
 
 class Explanation(NamedTuple):
@@ -37,21 +38,14 @@ class Explanation(NamedTuple):
     ratios: Array
 
 
-def explain(
-    preprocessing: Preprocessing,
-    score: OutlierScore,
-    score_rows: ScoreRows,
-    X: Any,
-    ends: tuple[Array | float, Array | float],
-) -> Explanation:
-    """Explain rows, `(n, d)`; what is expected lies between the ends of the values."""
-    n, d = X.shape
+def explain(fitted: Fitted, X: Any) -> Explanation:
+    """Explain rows, `(n, d)`; what is expected is within the values of training."""
+    (n, d), score, preprocessing = X.shape, fitted.outlier_score, fitted.preprocessing
     starts, columns = score.layout.starts, score.layout.columns
     k = len(starts)
     owners = np.arange(k)[:, None] == columns  # (k, d)
-    backward = preprocessing.scaling.backward
     shift, scale = preprocessing.scaling
-    smallest, largest = ((end - shift) / scale for end in ends)
+    smallest, largest = ((end - shift) / scale for end in fitted.ends)
 
     def explain_part(part: slice) -> Explanation:
         scaled, complete = preprocessing.forward(X, part)
@@ -62,11 +56,11 @@ def explain(
         rows = np.hstack([rows, np.where(owners, expected[:, None], rows)])
         missing = np.isnan(scaled)
         with_gaps = np.where(missing[:, None], np.float32(np.nan), rows)
-        scores = score_rows(with_gaps.reshape(-1, d), rows.reshape(-1, d))
-        scores = scores.reshape(-1, k + 1)
+        block = fitted.forward(with_gaps.reshape(-1, d), rows.reshape(-1, d))
+        scores = fitted.score_block(block).reshape(-1, k + 1)
         falls = _find_falls(scores[:, :1], scores[:, 1:])
         falls[missing[:, starts]] = 0.0
-        units = backward(expected, np.dtype(np.float64))
+        units = preprocessing.scaling.backward(expected, np.dtype(np.float64))
         return Explanation(_share(falls), units, scores[:, 1:], ratios)
 
     size = max(1, MOST_NUMBERS // (d * (k + 1)))

@@ -100,19 +100,26 @@ class Block(NamedTuple):
         complete = scaled if self.complete is self.scaled else self.complete[rows]
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
+    def find_errors(self, link: Link | None) -> Array:
+        """The squared residuals, or the costs of a link, `(n, d)` float64 with NaN."""
+        if link is None:
+            return self.squares
+        return link.find_errors(self.scaled, self.reconstruction)
+
     def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
         """Of each feature errors, those of the mean, weights and squares, `(4, d)`.
 
         The errors are squares, too, without a link.
         """
-        errors = squares = self.squares
-        mean_errors = np.square(self.scaled - mean)
-        if link is not None:
-            errors = link.find_errors(self.scaled, self.reconstruction)
-            mean_errors = link.find_errors(self.scaled, mean[None])
+        of_mean = self._replace(reconstruction=mean[None])
         present = ~np.isnan(self.scaled)
         sums = []
-        for values in (errors, mean_errors, present, squares):
+        for values in (
+            self.find_errors(link),
+            of_mean.find_errors(link),
+            present,
+            self.squares,
+        ):
             sums.append(weights @ np.where(present, values, 0.0))
         return np.stack(sums)
 

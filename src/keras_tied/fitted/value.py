@@ -39,7 +39,7 @@ class Fitted:
     Attributes:
         preprocessing: scales columns and imputes missing values.
         network: the encoder and the decoder, of scaled rows.
-        outlier_score: of `score_samples`; None until it has been fitted.
+        outlier_score: of `score_samples`.
         offset: the threshold of `score_samples` below which a row is an outlier.
         feature_names: of the columns, or None.
         imputation_weights: of the network in what `reconstruct` fills in, beside
@@ -54,7 +54,7 @@ class Fitted:
 
     preprocessing: Preprocessing
     network: Network
-    outlier_score: OutlierScore | None = None
+    outlier_score: OutlierScore
     offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
     imputation_weights: Array | None = None
@@ -79,12 +79,6 @@ class Fitted:
         if self.smallest is None or self.largest is None:
             return -np.inf, np.inf
         return self.smallest, self.largest
-
-    @property
-    def score_of_rows(self) -> OutlierScore:
-        """The outlier score, which has been fitted."""
-        assert self.outlier_score is not None
-        return self.outlier_score
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
@@ -125,12 +119,11 @@ class Fitted:
         weights are known, conditional means in the distribution of the outlier score.
         It stays within the values of the training rows.
         """
-        score, preprocessing = self.outlier_score, self.preprocessing
-        knows_gaps = preprocessing.gaussian is not None
-        if knows_gaps or score is None or score.gaussian.precision is None:
+        gaussian, preprocessing = self.outlier_score.gaussian, self.preprocessing
+        if preprocessing.gaussian is not None or gaussian.precision is None:
             filled = self.reconstruct(X)
         else:
-            preprocessing = replace(preprocessing, gaussian=score.gaussian)
+            preprocessing = replace(preprocessing, gaussian=gaussian)
             _, complete = preprocessing.forward(X, slice(None))
             filled = preprocessing.scaling.backward(complete, X.dtype)
         smallest, largest = (np.asarray(end, X.dtype) for end in self.ends)
@@ -189,7 +182,7 @@ class Fitted:
     def score_block(self, block: Block) -> Array:
         """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
         with np.errstate(invalid="ignore", over="ignore"):
-            scores = self.score_of_rows.score(block)
+            scores = self.outlier_score.score(block)
         scores[np.isnan(scores)] = np.inf
         return scores
 
@@ -199,32 +192,27 @@ class Fitted:
 
     def find_rarity(self, scores: Array) -> Array:
         """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
-        return self.score_of_rows.tail.find_rarity(scores)
+        return self.outlier_score.tail.find_rarity(scores)
 
     @property
     def largest_rarity(self) -> float:
         """The number of training rows: no row is rarer than one in so many."""
-        return self.score_of_rows.tail.n_rows
+        return self.outlier_score.tail.n_rows
 
     def stand_out(self, scores: Array, n_rows: int) -> Array:
         """Which scores hardly any table of so many rows would have by chance, `(n,)`."""
-        tail = self.score_of_rows.tail
+        tail = self.outlier_score.tail
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
 
     def find_far_rows(self, X: Any) -> Array:
         """Which rows hold a value far outside of its column, `(n,)`."""
         scaled = self.preprocessing.scaling.forward(X)
-        return self.score_of_rows.fences.find_rows(scaled)
+        return self.outlier_score.fences.find_rows(scaled)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
-
-        def score_rows(scaled: Array, complete: Array) -> Array:
-            return self.score_block(self.forward(scaled, complete))
-
-        score = self.score_of_rows
-        return explain(self.preprocessing, score, score_rows, X, self.ends)
+        return explain(self, X)
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
@@ -320,10 +308,7 @@ def baseline_errors(
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     block = compute_block(fitted.network, scaled, complete, fitted.link)
     outputs = principal.reconstruct(complete)
-    if link is None or fitted.link is None:
-        errors = block.squares
-        pca_errors = np.square(outputs - scaled, dtype=np.float64)
-    else:
-        errors = fitted.link.find_errors(scaled, block.reconstruction)
-        pca_errors = link.find_errors(scaled, link.apply(outputs))
+    outputs = outputs if link is None else link.apply(outputs)
+    errors = block.find_errors(fitted.link)
+    pca_errors = block._replace(reconstruction=outputs).find_errors(link)
     return float(np.nanmean(errors)), float(np.nanmean(pca_errors))

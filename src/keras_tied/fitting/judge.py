@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted import imputation, outlier_score
-from keras_tied.fitted.blocks import map_blocks
+from keras_tied.fitted.blocks import split_rows
 from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.outlier_score import Block
 from keras_tied.fitted.tail import fit_tail
@@ -20,117 +20,162 @@ from keras_tied.fitted.value import (
     explained_share,
     explained_shares,
 )
-from keras_tied.fitting.held_out import Solution
 from keras_tied.fitting.nadam import Nadam
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import PreparedRows
+from keras_tied.fitting.solver import Solution
 
 
 class Outcome(NamedTuple):
-    """What training gives."""
+    """What training gives.
 
-    fitted: Fitted  # the fitted value
-    losses: list[float]  # after each iteration or epoch
-    n_iter: int  # iterations of L-BFGS or passes of Nadam over the rows
-    is_pca: bool  # whether the network is PCA
-    weight_decay: float  # of the network
-    r2: float  # the share of the variance of the training rows that is reconstructed
-    feature_r2: Array | None  # that of each feature, `(d,)`
-    n_trimmed: int  # the number of absurd values, for which the fit took medians
-    # on held-out rows, as long as `losses`; empty without such rows
+    Attributes:
+        fitted: the fitted value.
+        losses: after each iteration or epoch.
+        n_iter: iterations of L-BFGS or passes of Nadam over the rows.
+        is_pca: whether the network is PCA.
+        weight_decay: of the network.
+        r2: the share of the variance of the training rows that is reconstructed.
+        feature_r2: that of each feature, `(d,)`.
+        n_trimmed: the number of absurd values, for which the fit took medians.
+        empty: the columns without values, by their names or places.
+        validation_errors: on held-out rows, as long as `losses`; empty without such
+            rows.
+        held_out_errors: the mean errors of the model and of PCA on rows that they have
+            not learned from, if any were.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
+        nadam: the state that `partial_fit` goes on from; None after `fit`.
+    """
+
+    fitted: Fitted
+    losses: list[float]
+    n_iter: int
+    is_pca: bool
+    weight_decay: float
+    r2: float
+    feature_r2: Array | None
+    n_trimmed: int
+    empty: Sequence[str | int] = ()
     validation_errors: Sequence[float] = ()
-    # the mean errors of the model and of PCA on rows that they have not learned from,
-    # if any were
-    held_out_errors: tuple[float, ...] | None = None
-    interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
-    nadam: Nadam | None = (
-        None  # the state that `partial_fit` goes on from; None after `fit`
-    )
-
-
-def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array | None:
-    """Weigh the network against the normal distribution, if there is one, at hidden values."""
-    preprocessing = rows.preprocessing
-    if preprocessing.gaussian is None:
-        return None
-    sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
-    imputed, numbers = preprocessing.hide(rows.scaled[sample], 1, plan.random)
-    reconstruction = compute_block(
-        fitted.network, imputed, imputed, fitted.link
-    ).reconstruction
-    weights = rows.weights[sample]
-    of_numbers = imputation.fit_network_weights(
-        numbers, imputed, reconstruction, weights
-    )
-    return np.where(preprocessing.layout.kinds == NUMBER, of_numbers, 0.0)
+    held_out_errors: tuple[float, float] | None = None
+    interrupted: bool = False
+    nadam: Nadam | None = None
 
 
 def judge(
     plan: Plan,
     rows: PreparedRows,
     solution: Solution,
-    fitted: Fitted,
-    block: Block,
+    *,
+    imputation_weights: Array | None,
+    feature_names: tuple[str, ...] | None,
+    columns_json: bytes | None,
+    before: Fitted | None = None,
 ) -> Outcome:
-    """Fit the outlier score, its tail and its threshold, and compute R² of rows in a block."""
-    n, weights, given = len(rows.scaled), rows.weights, rows.given
-    distances = given.distances
-    network, mean = fitted.network, rows.preprocessing.mean
+    """Fit the outlier score, its tail and its threshold, and find R².
 
-    def add_up(part: slice) -> Array:
-        return block.select(part).sums_of_squares(mean, weights[part], fitted.link)
-
-    sums = np.sum(map_blocks(add_up, n, network.block_rows, network.threads), axis=0)
-    held_out = None
-    if solution.held_out is not None:
-        held_out = block.select(solution.held_out[distances[solution.held_out] == 0])
-    if rows.validation is not None:
-        others = rows.validation.scaled, rows.validation.complete
-        held_out = compute_block(network, *others, fitted.link)
+    `before` is what was fitted to the batches before these rows, if there were any.
+    """
+    block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
+    n, given, preprocessing = len(rows.scaled), rows.given, rows.preprocessing
+    weights, distances = given.weights, given.distances
+    sums = np.zeros((4, rows.scaled.shape[1]))
+    for part in split_rows(n, solution.network.block_rows):
+        some = block.select(part)
+        mean = preprocessing.mean
+        sums += some.sums_of_squares(mean, weights[part], solution.link)
+    held_out = _choose_held_out(rows, solution, block)
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
-        block, weights, distances = (
-            block.select(sample),
-            weights[sample],
-            distances[sample],
-        )
-    fences = given.fences.scale(*rows.preprocessing.scaling)
-    score = outlier_score.fit_outlier_score(block, weights, rows.preprocessing, fences)
-    scores = score.score(block)
+        block = block.select(sample)
+        weights, distances = weights[sample], distances[sample]
+    fences = given.fences.scale(*preprocessing.scaling)
+    score = outlier_score.fit_outlier_score(block, weights, preprocessing, fences)
+    scores, is_far = score.score(block), distances > 0
     if held_out is None:
-        of_others = score.score_held_out(block, _find_optimism(solution, sums))
+        optimism = _find_optimism(solution, sums)
+        other_scores = score.score_held_out(block, optimism)[~is_far]
     else:
-        of_others = score.score(held_out)
-    is_far = distances > 0
+        other_scores = score.score(held_out)
     limit = float(scores[~is_far].max(initial=0.0))
-    if held_out is None:
-        of_others = of_others[~is_far]
-    tail = fit_tail(of_others, float(is_far.mean()), limit, n)
-    score = replace(score, tail=tail)
-    fitted = replace(fitted, outlier_score=score, feature_names=plan.feature_names)
-    scores[is_far] += tail.limit * distances[is_far]
-    threshold = outlier_score.find_weighted_quantile(
-        -scores, weights, plan.contamination
+    tail = fit_tail(other_scores, float(is_far.mean()), limit, n)
+    scores += tail.limit * distances
+    smallest, largest = _find_ends(given.X, before)
+    fitted = Fitted(
+        preprocessing,
+        solution.network,
+        replace(score, tail=tail),
+        offset=outlier_score.find_weighted_quantile(
+            -scores, weights, plan.contamination
+        ),
+        imputation_weights=imputation_weights,
+        link=solution.link,
+        feature_names=feature_names,
+        columns_json=columns_json,
+        smallest=smallest,
+        largest=largest,
     )
     return Outcome(
-        replace(fitted, offset=threshold),
-        solution.losses,
-        max(1, solution.n_iter),
-        solution.is_pca,
-        0.0 if solution.is_pca else plan.weight_decay,
-        explained_share(sums),
-        explained_shares(sums),
-        given.n_trimmed,
-        solution.validation_errors,
-        solution.held_out_errors,
-        solution.interrupted,
+        fitted=fitted,
+        losses=solution.losses,
+        n_iter=max(1, solution.n_iter),
+        is_pca=solution.is_pca,
+        weight_decay=0.0 if solution.is_pca else plan.weight_decay,
+        r2=explained_share(sums),
+        feature_r2=explained_shares(sums),
+        n_trimmed=given.n_trimmed,
+        validation_errors=solution.validation_errors,
+        held_out_errors=solution.held_out_errors,
+        interrupted=solution.interrupted,
     )
+
+
+def weigh_imputations(
+    plan: Plan, rows: PreparedRows, solution: Solution
+) -> Array | None:
+    """Weigh the network against the normal distribution, if there is one."""
+    preprocessing = rows.preprocessing
+    if preprocessing.gaussian is None:
+        return None
+    sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
+    imputed, hidden = preprocessing.hide(rows.scaled[sample], 1, plan.random)
+    block = compute_block(solution.network, imputed, imputed, solution.link)
+    weights = imputation.fit_network_weights(
+        hidden, imputed, block.reconstruction, rows.given.weights[sample]
+    )
+    return np.where(preprocessing.layout.kinds == NUMBER, weights, 0.0)
+
+
+def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
+    """The smallest and largest values of rows, `(n, d)`, and of those before."""
+    smallest = np.fmin.reduce(X, axis=0).astype(np.float64)
+    largest = np.fmax.reduce(X, axis=0).astype(np.float64)
+    smallest[np.isnan(smallest)] = -np.inf  # where nothing is known
+    largest[np.isnan(largest)] = np.inf
+    if before is None:
+        return smallest, largest
+    low, high = before.ends
+    return np.minimum(smallest, low), np.maximum(largest, high)
+
+
+def _choose_held_out(
+    rows: PreparedRows, solution: Solution, block: Block
+) -> Block | None:
+    """The rows that the network has not learned from, without far ones; None of none."""
+    others, places = rows.validation, solution.held_out
+    if others is not None:
+        return compute_block(
+            solution.network, others.scaled, others.complete, solution.link
+        )
+    if places is None:
+        return None
+    return block.select(places[rows.given.distances[places] == 0])
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:
-    """The error of rows held out, divided by that of training rows; 1 where none were."""
-    error, count = sums[0].sum(), sums[2].sum()
-    validation_errors = solution.validation_errors
-    if solution.is_pca or not len(validation_errors) or error <= 0:
+    """The error of rows held out over that of training rows; 1 where none were."""
+    error, _, count, _ = sums.sum(axis=1)
+    errors = solution.validation_errors
+    if solution.is_pca or not errors or error <= 0:
         return 1.0
-    return float(min(validation_errors) * count / error)
+    return float(min(errors) * count / error)

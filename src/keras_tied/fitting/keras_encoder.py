@@ -6,21 +6,22 @@ import copy
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tied import training
+from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
 from keras_tied.fitted.compiled_network import CompiledNetwork
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.value import Network, compute_block
-from keras_tied.fitting.held_out import Solution, is_clearly_less, split_rows
+from keras_tied.fitted.value import Network
+from keras_tied.fitting.held_out import split_rows
 from keras_tied.fitting.plan import Plan
-from keras_tied.fitting.progress import get_epoch_callback
+from keras_tied.fitting.progress import call_back
 from keras_tied.fitting.rows import TrainingRows
+from keras_tied.fitting.solver import Solution
 from keras_tied.layers import PartlyLinear
 from keras_tied.losses import NanMeanSquaredError
 
@@ -73,71 +74,74 @@ def require_known_shapes(encoder: keras.Model) -> None:
 
 
 def _fit_model(plan: Plan, model: Autoencoder, rows: TrainingRows) -> Solution:
-    places, left_out = np.arange(rows.count), np.arange(0)
-    if plan.early_stopping and rows.validation is None:
-        places, left_out = split_rows(rows.count, plan)
-    train, validation = rows.select(places), rows.validation or rows.select(left_out)
-    n = len(train.inputs)
+    places, train, validation = None, rows, rows.validation
+    if plan.early_stopping and validation is None:
+        train_places, places = split_rows(rows.count, plan)
+        train, validation = rows.select(train_places), rows.select(places)
+    n = train.count
     size = min(plan.batch_size, n)
     steps = -(-n // size)
     if plan.max_iter is None:
         steps = max(STEPS_PER_EPOCH, steps)
     epochs = plan.max_iter or -(-STEPS // steps)
-    passes = steps * size / len(places)
     # Full batches only, since a smaller one would be compiled too: some rows are
     # repeated.
-    train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
+    n_repeated = steps * size
+    inputs, targets, weights = _shape(model, train, np.resize(np.arange(n), n_repeated))
     error = keras.metrics.MeanMetricWrapper(
         NanMeanSquaredError(reduction=None), name="error"
     )
     optimizer = _make_nadam(plan.learning_rate, steps * epochs)
     model.compile(optimizer, NanMeanSquaredError(), weighted_metrics=[error])
     callbacks: list[Any] = [_EpochCallback()]
-    validation_data = None
-    if plan.early_stopping:
-        weights = validation.keras_weights(validation.weights)
-        validation_data = validation.inputs, validation.targets, weights
+    validation_data, validation_size = None, None
+    if validation is not None:
+        n_validation, features = validation.inputs.shape
+        validation_data = _shape(model, validation, np.arange(n_validation))
+        validation_size = max(1, min(n_validation, VALIDATION_NUMBERS // features))
         best = keras.callbacks.EarlyStopping(
             "val_error", patience=epochs, mode="min", restore_best_weights=True
         )
         callbacks.insert(0, best)
-    features = int(np.prod(rows.inputs.shape[1:]))
-    most_rows = max(1, VALIDATION_NUMBERS // features)
     history = training.fit(
         model,
-        train.inputs,
-        train.targets,
-        sample_weight=train.keras_weights(train.weights),
+        inputs,
+        targets,
+        sample_weight=weights,
         batch_size=size,
         validation_data=validation_data,
-        validation_batch_size=max(1, min(len(validation.inputs), most_rows)),
+        validation_batch_size=validation_size,
         epochs=epochs,
         callbacks=callbacks,
         verbose=plan.verbose,
         checkpoint=plan.checkpoint,
     ).history
-    network, losses = CompiledNetwork(model), history["loss"]
-    n_iter = max(1, round(passes * len(losses)))
-    solution = Solution(network, losses, history.get("val_error", []), n_iter)
-    if not plan.early_stopping:
-        return solution
-    of_pca = validation.pca_errors(train.principal.truncate(plan.n_components))
-    block = compute_block(network, validation.flat, validation.flat)
-    errors = validation.errors(block.reconstruction)
-    better = is_clearly_less(errors, of_pca, validation.weights, validation.count)
-    return replace(
-        solution, better=better, held_out=left_out if len(left_out) else None
+    losses = history["loss"]
+    return Solution(
+        network=CompiledNetwork(model),
+        losses=losses,
+        validation_errors=history.get("val_error", []),
+        n_iter=round(n_repeated / n * len(losses)),
+        held_out=places,
     )
+
+
+def _shape(model: Autoencoder, rows: TrainingRows, places: Array) -> tuple[Array, ...]:
+    """Inputs, targets and weights of the rows at some places, as a model takes them."""
+    shape = model.encoder.input_shape[1:]
+    inputs = targets = rows.inputs[places].reshape(-1, *shape)
+    if rows.targets is not rows.inputs:
+        targets = rows.targets[places].reshape(-1, *shape)
+    # Weights have as many axes as losses.
+    weights = rows.weights[places].reshape(-1, *[1] * (len(shape) - 1))
+    return inputs, targets, weights
 
 
 class _EpochCallback(training.Watcher):
     """Calls the function that is registered for each epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        on_epoch = get_epoch_callback()
-        if on_epoch is not None and on_epoch(
-            epoch + 1, self.params["epochs"], logs or {}
-        ):
+        if call_back(epoch + 1, self.params["epochs"], logs or {}):
             self.model.stop_training = True
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from keras_tied._types import Array
+from keras_tied.fitted.blocks import split_rows
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitting.members import Member, Training
+from keras_tied.fitting.members import Member, Training, sum_weights
 from keras_tied.fitting.nadam import limit_threads
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.progress import report
@@ -38,17 +39,17 @@ def train(
     iterations = plan.max_iter or ITERATIONS
     errors: list[float] = []
     if plan.early_stopping:
-        with_rows = [member for member in members if member.weights.any()]
-        curves = [
-            _follow(member, plan, objective, iterations, is_interrupted)
-            for member in with_rows
-        ]
+        curves = []
+        for member in members:
+            if member.held_out.count:
+                curves.append(
+                    _follow(member, plan, objective, iterations, is_interrupted)
+                )
         length = max(map(len, curves))
-        table = [
-            np.pad(curve, (0, length - len(curve)), mode="edge") for curve in curves
-        ]
-        weight = sum(member.weights.sum() for member in with_rows)
-        totals = np.sum(table, axis=0) / weight
+        totals = np.zeros(length)
+        for curve in curves:
+            totals += np.pad(curve, (0, length - len(curve)), mode="edge")
+        totals /= sum_weights(members)
         iterations = int(totals.argmin())
         errors = totals[1 : iterations + 1].tolist()
     networks = []
@@ -71,43 +72,46 @@ def _follow(
     objective: Objective,
     iterations: int,
     is_interrupted: Callable[[], bool],
-) -> Array:
-    """The sums of the errors of the held-out rows before the first iteration and after each."""
-    errors = [float(member.measure(member.network).sum())]
+) -> list[float]:
+    """The sums of held-out errors before the first iteration and after each."""
+    errors, weight = [member.measure(member.network)], sum_weights([member])
 
     def on_iteration(network: DenseNetwork, loss: float) -> bool:
         if is_interrupted():
             raise KeyboardInterrupt  # no network of all rows exists yet
-        errors.append(float(member.measure(network).sum()))
-        iteration, n_worse = len(errors) - 1, len(errors) - 1 - int(np.argmin(errors))
-        logs = {"loss": loss, "val_error": errors[-1] / float(member.weights.sum())}
+        errors.append(member.measure(network))
+        iteration = len(errors) - 1
+        logs = {"loss": loss, "val_error": errors[-1] / weight}
         is_stopped = report(iteration, iterations, logs, plan.verbose)
+        n_worse = iteration - errors.index(min(errors))
         return is_stopped or n_worse >= plan.n_iter_no_change
 
     fit_member(member, objective, iterations, on_iteration)
-    return np.array(errors)
+    return errors
 
 
 def fit_member(
     member: Member, objective: Objective, iterations: int, on_iteration: OnIteration
 ) -> DenseNetwork:
     """Minimise the loss of a network in double precision."""
-    stack, rows = Stack([member.network], np.float64), member.rows
     if iterations == 0:
         return member.network
-    weights = member.learning_weights[None] / len(rows.inputs)
-    begins = range(0, len(rows.inputs), BLOCK_ROWS)
-    of_block = replace(objective, weight_decay=objective.weight_decay / len(begins))
+    stack, rows = Stack([member.network], np.float64), member.rows
+    weights = member.weights[None] / len(rows.inputs)
+    blocks = split_rows(len(rows.inputs), BLOCK_ROWS)
+    decay = objective.weight_decay / len(blocks)
+    block_objective = replace(objective, weight_decay=decay)
 
     def find_gradient(numbers: Array) -> tuple[float, Array]:
         stack.numbers[0] = numbers
         loss, gradient = 0.0, np.zeros_like(numbers)
-        for begin in begins:
-            block = slice(begin, begin + BLOCK_ROWS)
-            inputs, targets = (
-                of[block].astype(np.float64) for of in (rows.inputs, rows.targets)
+        for block in blocks:
+            inputs = rows.inputs[block].astype(np.float64)
+            targets = rows.targets[block].astype(np.float64)
+            [block_loss] = stack.find_gradient(
+                inputs, targets, weights[:, block], block_objective
             )
-            loss += stack.find_gradient(inputs, targets, weights[:, block], of_block)[0]
+            loss += block_loss
             gradient += stack.gradient[0]
         return loss, gradient
 
@@ -116,12 +120,6 @@ def fit_member(
         if on_iteration(network, float(intermediate_result.fun)):
             raise StopIteration
 
-    options = {
-        "maxiter": iterations,
-        "maxfun": 100 * iterations,
-        "ftol": TOLERANCE,
-        "gtol": 0.0,
-    }
     with np.errstate(over="ignore", invalid="ignore"), limit_threads(stack):
         result = minimize(
             find_gradient,
@@ -129,6 +127,11 @@ def fit_member(
             jac=True,
             method="L-BFGS-B",
             callback=callback,
-            options=options,
+            options={
+                "maxiter": iterations,
+                "maxfun": 100 * iterations,
+                "ftol": TOLERANCE,
+                "gtol": 0.0,
+            },
         )
     return stack.make_network(0, result.x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.link import Link
-from keras_tied.fitted.pca import Components
-from keras_tied.fitted.value import compute_block
+from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitting.held_out import (
     is_clearly_less,
     is_clearly_less_in_folds,
@@ -20,179 +18,149 @@ from keras_tied.fitting.held_out import (
 )
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import TrainingRows
-from keras_tied.fitting.start import start_network
+from keras_tied.fitting.start import pca_network, start_network
 
 MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
-
-Start = Callable[[Components], DenseNetwork]  # makes the network that computes PCA
-
-
-@dataclass(frozen=True)
-class Training:
-    """What training makes of some members."""
-
-    networks: list[DenseNetwork]  # that of each member, after the best step
-    losses: list[
-        float
-    ]  # of the last one, after each iteration or in each pass up to that step
-    errors: list[
-        float
-    ]  # the mean error on held-out rows beside each; empty without such rows
 
 
 @dataclass(frozen=True)
 class Member:
     """A network in training, the rows that it learns from, and those held out of it.
 
-    All members of a fit have the same arrays of rows, with other weights.
+    All members of a fit have the same rows to learn from, with other weights.
+
+    Attributes:
+        network: the network at the start.
+        pca: PCA of the rows to learn from, as a network.
+        rows: those to learn from.
+        weights: of these, `(n,)`, 0 for those that are held out.
+        held_out: those to measure the network on, or none.
+        places: of the rows that are held out, among all; None if they are others.
     """
 
-    network: DenseNetwork  # the network at the start
-    rows: TrainingRows  # those to learn from
-    learning_weights: Array  # of these, `(n,)`, 0 for those that are held out
-    held_out: TrainingRows  # those with a weight in `weights`
-    weights: Array  # of the held-out rows, `(n,)`
-    principal: Components  # PCA of the rows to learn from
-    # of the rows that are held out, among all; None if they are those of a fold
+    network: DenseNetwork
+    pca: DenseNetwork
+    rows: TrainingRows
+    weights: Array
+    held_out: TrainingRows
     places: Array | None = None
 
-    def measure(self, network: DenseNetwork, link: Link | None = None) -> Array:
-        """The errors of a network on the held-out rows, times their weights, `(n,)`.
+    def measure(self, network: DenseNetwork) -> float:
+        """The sum of the errors of a network on the rows that are held out."""
+        if self.held_out.count == 0:
+            return 0.0
+        return float(self.held_out.weights @ self.held_out.measure(network))
 
-        `link` is by default that which training begins with.
-        """
-        errors, places = np.zeros(len(self.weights)), np.flatnonzero(self.weights)
-        if len(places):
-            rows = self.held_out
-            if len(places) < len(errors):
-                rows = rows.select_places(places)
-            if link is not None:
-                rows = replace(rows, link=link)
-            outputs = rows.undo_projection(decode_rows(network, rows))
-            outputs = outputs if rows.link is None else rows.link.apply(outputs)
-            errors[places] = self.weights[places] * rows.errors(outputs)
-        return errors
+
+@dataclass(frozen=True)
+class Training:
+    """What training makes of some members.
+
+    Attributes:
+        networks: that of each member, after the best step.
+        losses: of the last one, after each iteration or in each pass up to that step.
+        errors: the mean error on held-out rows beside each; empty without such rows.
+    """
+
+    networks: list[DenseNetwork]
+    losses: list[float]
+    errors: list[float]
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The errors of the networks of some members on the rows held out of each."""
+    """How some networks do on the rows held out of each.
 
-    errors: list[
-        Array
-    ]  # of each that has such rows, times the weights of these, `(n,)`
-    mean: float  # over the values that are not hidden
-    link: Link | None  # that suits these rows; None if all errors are squares
+    Attributes:
+        errors: of the rows of each member, `(n,)`.
+        sums: of these, times the weights of the rows, `(members,)`.
+        mean: of the values that are not hidden.
+        link: that suits these rows; None if all errors are squares.
+    """
+
+    errors: list[Array]
+    sums: Array
+    mean: float
+    link: Link | None
+
+
+def sum_weights(members: list[Member]) -> float:
+    """The weight of all rows that are held out."""
+    return float(sum(member.held_out.weights.sum() for member in members))
 
 
 def measure_held_out(
     members: list[Member], networks: list[DenseNetwork], plain: TrainingRows | None
 ) -> HeldOut:
-    """Calibrate the link of some networks, and measure their errors.
+    """Calibrate the link of the networks of members with rows held out, and measure.
 
-    `plain` are the rows as they are, if values of those of the members are hidden.
+    `plain` are the rows as they are, if values of those of the only member are hidden.
     """
-    every = zip(members, networks, strict=True)
-    pairs = [(member, network) for member, network in every if member.weights.any()]
+    pairs = list(zip(members, networks, strict=True))
     link = members[0].held_out.link
     if link is not None:
-        link = _calibrate(link, pairs)
-    errors = [member.measure(network, link) for member, network in pairs]
+        outputs = np.concatenate([m.held_out.reconstruct(net) for m, net in pairs])
+        targets = np.concatenate([member.held_out.targets for member in members])
+        weights = np.concatenate([member.held_out.weights for member in members])
+        link = link.calibrate(outputs, targets, weights)
+    errors = [member.held_out.measure(network, link) for member, network in pairs]
+    sums = []
+    for member, each in zip(members, errors, strict=True):
+        sums.append(member.held_out.weights @ each)
+    mean = sum(sums) / sum_weights(members)
     if plain is not None:
-        return HeldOut(errors, _measure_plain(plain, pairs, link), link)
-    total = sum(of_member.sum() for of_member in errors)
-    weight = sum(member.weights.sum() for member, _ in pairs)
-    return HeldOut(errors, float(total / weight), link)
+        [(member, network)] = pairs
+        rows = plain if member.places is None else plain.select(member.places)
+        present = np.mean(~np.isnan(rows.targets), axis=1)
+        mean = rows.weights @ rows.measure(network, link) / (rows.weights @ present)
+    return HeldOut(errors, np.array(sums), float(mean), link)
 
 
 def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
     """Whether networks have clearly smaller errors than PCA on held-out rows."""
     if len(members) == 1:
-        weights, count = members[0].weights, members[0].held_out.count
-        errors = network.errors[0] / weights, pca.errors[0] / weights
-        return is_clearly_less(*errors, weights, count)
-    of_folds = np.array([errors.sum() for errors in network.errors])
-    of_pca = np.array([errors.sum() for errors in pca.errors])
-    return is_clearly_less_in_folds(of_folds, of_pca, len(members[0].weights))
-
-
-def _calibrate(link: Link, pairs: list[tuple[Member, DenseNetwork]]) -> Link:
-    """The link that suits the rows held out of each member."""
-    rows = pairs[0][0].held_out
-    weights, outputs = np.zeros(len(rows.targets)), np.zeros(rows.targets.shape)
-    for member, network in pairs:
-        places = np.flatnonzero(member.weights)
-        weights[places] = member.weights[places]
-        some = decode_rows(network, rows.select_places(places))
-        outputs[places] = rows.undo_projection(some)
-    return link.calibrate(outputs, rows.targets, weights)
-
-
-def _measure_plain(
-    plain: TrainingRows, pairs: list[tuple[Member, DenseNetwork]], link: Link | None
-) -> float:
-    """The mean error of the values in rows held out, none of which is hidden."""
-    total = weight = 0.0
-    for member, network in pairs:
-        places = member.places
-        if places is None:  # a fold, or all
-            places = np.flatnonzero(member.weights[: plain.count])
-        rows = replace(plain.select(places), link=link)
-        outputs = decode_rows(network, rows)
-        outputs = outputs if link is None else link.apply(outputs)
-        total += float(rows.weights @ rows.errors(outputs))
-        weight += float(rows.weights @ np.mean(~np.isnan(rows.targets), axis=1))
-    return total / weight
-
-
-def decode_rows(network: DenseNetwork, rows: TrainingRows) -> Array:
-    """What the decoder puts out for rows, `(n, d)`."""
-    return compute_block(network, rows.flat, rows.flat).reconstruction
+        rows = members[0].held_out
+        errors, pca_errors = network.errors[0], pca.errors[0]
+        return is_clearly_less(errors, pca_errors, rows.weights, rows.count)
+    n_rows = members[0].rows.count
+    return is_clearly_less_in_folds(network.sums, pca.sums, n_rows)
 
 
 def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
-    """The networks to train: for few rows one for each fold, and one for all rows; else one."""
+    """The networks to train: of few rows one for each fold and one for all; else one."""
     seed = plan.random.randint(2**31 - 1)
-
-    def start(principal: Components) -> DenseNetwork:
-        draws = np.random.default_rng(seed)  # the same for each network
-        return start_network(principal, plan.hidden, plan.activation, draws)
-
-    if plan.few_rows and plan.early_stopping and rows.validation is None:
-        return _hold_out_folds(plan, start, rows)
-    return [_hold_out_part(plan, start, rows)]
-
-
-def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[Member]:
-    """A network for each fold, and one for all rows."""
+    if rows.validation is not None:
+        return [_make_member(plan, seed, rows, rows.validation)]
+    if not plan.early_stopping:
+        return [_make_member(plan, seed, rows, rows.select(np.arange(0)))]
+    if not plan.few_rows:
+        learned, places = split_rows(rows.count, plan)
+        learned = np.concatenate([learned, places[MOST_HELD_OUT:]])
+        places = places[:MOST_HELD_OUT]
+        held_out = rows.select(places)
+        return [_make_member(plan, seed, rows.select(learned), held_out, places)]
     members = []
-    for held_out in [*make_folds(rows.count, plan), np.arange(0)]:
-        mask = np.ones(rows.count, bool)
-        mask[held_out] = False
-        principal = rows.select(np.flatnonzero(mask)).principal.truncate(
-            plan.n_components
-        )
-        weights, others = rows.weights * mask, rows.weights * ~mask
-        learned = weights / weights.mean()
-        members.append(Member(start(principal), rows, learned, rows, others, principal))
+    for places in [*make_folds(rows.count, plan), np.arange(0)]:
+        learned = np.delete(np.arange(rows.count), places)
+        held_out = rows.select(places)
+        member = _make_member(plan, seed, rows.select(learned), held_out, places)
+        weights = rows.weights.copy()
+        weights[places] = 0.0
+        weights /= weights.mean()
+        members.append(replace(member, rows=rows, weights=weights))
     return members
 
 
-def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> Member:
-    """A network, and the part of the rows that is held out of it, if any is."""
-    places: Array | None = None
-    if rows.validation is not None:
-        train_rows, held_out = rows, rows.validation
-        weights = held_out.weights
-    elif plan.early_stopping:
-        train_places, places = split_rows(rows.count, plan)
-        train_rows = rows.select(np.concatenate([train_places, places[MOST_HELD_OUT:]]))
-        places = places[:MOST_HELD_OUT]
-        held_out = rows.select(places)
-        weights = held_out.weights
-    else:
-        train_rows, held_out = rows, rows.select(np.arange(1))
-        weights = np.zeros(len(held_out.weights))
-    principal = train_rows.principal.truncate(plan.n_components)
-    learned = train_rows, train_rows.weights
-    return Member(start(principal), *learned, held_out, weights, principal, places)
+def _make_member(
+    plan: Plan,
+    seed: int,
+    rows: TrainingRows,
+    held_out: TrainingRows,
+    places: Array | None = None,
+) -> Member:
+    """The network that learns from some rows, at its start."""
+    principal = fit_pca(rows.inputs, rows.weights).truncate(plan.n_components)
+    draws = np.random.default_rng(seed)  # the same for each network
+    network = start_network(principal, plan.hidden, plan.activation, draws)
+    pca = pca_network(principal)
+    return Member(network, pca, rows, rows.weights, held_out, places)

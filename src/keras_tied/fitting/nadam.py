@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,18 @@ from keras_tied._blas import blas_limit
 from keras_tied._checkpoint_file import CheckpointFile
 from keras_tied._types import Array
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitting.members import Member, Training
+from keras_tied.fitting.members import Member, Training, sum_weights
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.progress import report
 from keras_tied.fitting.rows import TrainingRows
-from keras_tied.fitting.schedule import Schedule
+from keras_tied.fitting.schedule import make_schedule
 from keras_tied.fitting.stack import Objective, Stack
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
-FEWEST_FOR_THREADS = (
-    2**15
-)  # weights of a network: in smaller products threads only wait
-PATIENCE = 6  # parts without a smaller error after which the training on few rows ends
+FEWEST_FOR_THREADS = 2**15
+"""Weights of a network: in smaller products threads only wait."""
+PATIENCE = 6
+"""Parts without a smaller error after which the training on few rows ends."""
 
 
 @dataclass
@@ -86,19 +86,20 @@ def take_steps(
     rates: Array,
     objective: Objective,
 ) -> Array:
-    """Train for some steps, each with a rate and the places of rows, `(steps, batch_size)`.
+    """Train for some steps; returns the losses before each step, `(steps, networks)`.
 
-    Weights of the rows are `(networks,
-    n)`. Returns the losses before each step, `(steps, networks)`.
+    Each step has a rate and the places of its rows, `(steps, batch_size)`. Weights of
+    the rows are `(networks, n)`.
     """
     losses = np.empty((len(rates), len(stack.numbers)))
+    is_complete = rows.targets is rows.inputs
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for place, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
+        for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
             inputs = rows.inputs[batch]
-            targets = inputs if rows.targets is rows.inputs else rows.targets[batch]
-            of_rows = weights[:, batch] / len(batch)
-            losses[place] = stack.find_gradient(
-                inputs, targets, of_rows, objective, nadam.step
+            targets = inputs if is_complete else rows.targets[batch]
+            batch_weights = weights[:, batch] / len(batch)
+            losses[step] = stack.find_gradient(
+                inputs, targets, batch_weights, objective, nadam.step
             )
             nadam.move(stack.numbers, stack.gradient, float(rate))
     return losses
@@ -116,101 +117,91 @@ def train(
     objective: Objective,
     is_interrupted: Callable[[], bool],
 ) -> Training:
-    """Train networks side by side, and keep those of the part with the least held-out error."""
-    schedule, run = Schedule.make(members, plan), Run(members)
-    of_pca = run.measure()  # the networks begin as PCA
-    with limit_threads(run.stack):
-        _take_parts(run, schedule, plan, objective, is_interrupted)
-    losses = schedule.average_by_pass([each[-1] for each in run.losses], run.best)
-    errors = []
-    if plan.early_stopping:
-        errors = schedule.interpolate([of_pca, *run.errors], run.best)
-    return Training(run.make_best(), losses, errors)
-
-
-def _take_parts(
-    run: Run,
-    schedule: Schedule,
-    plan: Plan,
-    objective: Objective,
-    is_interrupted: Callable[[], bool],
-) -> None:
-    """Take part by part, from a checkpoint on, until the last one or until somebody ends it."""
+    """Train networks side by side, and keep those with the least held-out error."""
+    schedule, run = make_schedule(members, plan), Run(members)
+    start_error = run.measure()  # of PCA
     file = None
     if plan.checkpoint is not None:
         file = CheckpointFile(Path(plan.checkpoint, "checkpoint.npz"))
         run.restore(file)
-    for rates in schedule.rates[: run.n_parts]:
-        schedule.draw_batches(
-            len(rates)
-        )  # the orders of the rows are those after these
-    for rates in schedule.rates[run.n_parts :]:
-        run.take_part(schedule.draw_batches(len(rates)), rates, objective)
-        if not np.isfinite(run.losses[-1]).all():
-            raise FloatingPointError(
-                f"The loss came out not finite at learning_rate={schedule.rate:.3g}: "
-                f"try {schedule.rate / 10:.3g}."
-            )
-        if file and file.is_due:
-            run.save(file)
-        logs = {"loss": run.losses[-1][-1]}
-        if plan.early_stopping:
-            logs["val_error"] = run.errors[-1]
-        is_stopped = report(run.n_parts, len(schedule.rates), logs, plan.verbose)
-        n_worse = run.n_parts - 1 - run.best
-        if is_stopped or is_interrupted() or (plan.few_rows and n_worse >= PATIENCE):
-            break
+    n_restored, n_parts = len(run.errors), len(schedule.rates)
+    with limit_threads(run.stack):
+        for part, rates in enumerate(schedule.rates, 1):
+            batches = schedule.draw_batches(len(rates))
+            if part <= n_restored:  # the rows of the next parts are drawn after these
+                continue
+            last_losses = run.take_part(batches, rates, objective)
+            if not np.isfinite(last_losses).all():
+                raise FloatingPointError(
+                    f"The loss came out not finite at learning_rate="
+                    f"{schedule.rate:.3g}: try {schedule.rate / 10:.3g}."
+                )
+            if file and file.is_due:
+                run.save(file)
+            logs = {"loss": run.losses[-1]}
+            if plan.early_stopping:
+                logs["val_error"] = run.errors[-1]
+            is_stopped = report(part, n_parts, logs, plan.verbose)
+            is_late = plan.few_rows and part - run.best >= PATIENCE
+            if is_stopped or is_interrupted() or is_late:
+                break
+    ends = schedule.find_ends_of_passes(run.best)
+    passes = np.split(np.array(run.losses[: ends[-1]]), ends[:-1])
+    losses = [float(losses.mean()) for losses in passes]
+    errors = []
+    if plan.early_stopping:
+        errors = [start_error, *run.errors]
+        steps = schedule.find_ends_of_parts(len(run.errors))
+        errors = np.interp(ends, steps, errors).tolist()
+    return Training(run.find_best_networks(), losses, errors)
 
 
-@dataclass
 class Run:
-    """A training so far, which begins with the networks of its members."""
+    """A training so far, which begins with the networks of its members.
 
-    members: list[Member]
-    losses: list[list[float]] = field(
-        default_factory=list
-    )  # of the networks, before each step
-    errors: list[float] = field(
-        default_factory=list
-    )  # the mean held-out error after each part
-    best: int = 0  # the part with the least of these
+    Attributes:
+        losses: of the last network, before each step.
+        errors: the mean held-out error after each part.
+        best: the number of parts until the least of these.
+    """
 
-    def __post_init__(self) -> None:
-        self.stack = Stack([member.network for member in self.members])
+    def __init__(self, members: list[Member]) -> None:
+        self.members = members
+        self.stack = Stack([member.network for member in members])
         self.nadam = Nadam.begin(self.stack.numbers)
-        self.best_numbers = self.stack.numbers.copy()
-        of_members = [member.learning_weights for member in self.members]
-        self.weights = np.array(of_members, np.float32)
-        self.weight = sum(member.weights.sum() for member in self.members) or 1.0
+        self.weights = np.array([member.weights for member in members], np.float32)
+        self.total_weight = sum_weights(members) or 1.0
+        self.losses: list[float] = []
+        self.errors: list[float] = []
+        self.best, self.best_numbers = 0, self.stack.numbers.copy()
 
-    @property
-    def n_parts(self) -> int:
-        """The parts that were taken."""
-        return len(self.errors)
+    def take_part(self, batches: Array, rates: Array, objective: Objective) -> Array:
+        """Take steps, with places of rows, `(steps, batch_size)`, and measure.
 
-    def take_part(self, batches: Array, rates: Array, objective: Objective) -> None:
-        """Take steps, with places of rows, `(steps, batch_size)`, and measure the networks."""
-        rows, state = self.members[-1].rows, (self.stack, self.nadam)
-        self.losses += take_steps(
-            *state, rows, self.weights, batches, rates, objective
-        ).tolist()
+        Returns the losses before the last step, `(networks,)`.
+        """
+        rows, stack = self.members[-1].rows, self.stack
+        losses = take_steps(
+            stack, self.nadam, rows, self.weights, batches, rates, objective
+        )
+        self.losses += losses[:, -1].tolist()
+        least = min(self.errors, default=np.inf)
         self.errors.append(self.measure())
-        if self.errors[-1] <= self.errors[self.best]:
-            self.best, self.best_numbers = self.n_parts - 1, self.stack.numbers.copy()
+        if self.errors[-1] <= least:
+            self.best, self.best_numbers = len(self.errors), stack.numbers.copy()
+        return losses[-1]
 
     def measure(self) -> float:
         """The mean error of the networks on the rows held out of them."""
         total = 0.0
         for place, member in enumerate(self.members):
-            total += member.measure(self.stack.make_network(place)).sum()
-        return float(total / self.weight)
+            total += member.measure(self.stack.make_network(place))
+        return total / self.total_weight
 
-    def make_best(self) -> list[DenseNetwork]:
+    def find_best_networks(self) -> list[DenseNetwork]:
         """The networks after the best part."""
-        places = range(len(self.members))
-        return [
-            self.stack.make_network(place, self.best_numbers[place]) for place in places
-        ]
+        make_network = self.stack.make_network
+        return [make_network(i, best) for i, best in enumerate(self.best_numbers)]
 
     def restore(self, file: CheckpointFile) -> None:
         """Set the state that a file holds, if it is there."""
@@ -220,24 +211,20 @@ class Run:
         arrays, notes = content
         self.stack.numbers[...] = arrays["numbers"]
         self.nadam = Nadam(arrays["averages"], arrays["squares"], notes["step"])
-        self.best_numbers = arrays["best"]
-        self.losses, self.errors, self.best = (
-            notes["losses"],
-            notes["errors"],
-            notes["best"],
-        )
+        self.best_numbers, self.best = arrays["best"], notes["best"]
+        self.losses, self.errors = notes["losses"], notes["errors"]
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""
-        begin, nadam = time.monotonic(), self.nadam
+        begin = time.monotonic()
         arrays = {
             "numbers": self.stack.numbers,
-            "averages": nadam.averages,
-            "squares": nadam.squares,
+            "averages": self.nadam.averages,
+            "squares": self.nadam.squares,
             "best": self.best_numbers,
         }
         notes = {
-            "step": nadam.step,
+            "step": self.nadam.step,
             "losses": self.losses,
             "errors": self.errors,
             "best": self.best,

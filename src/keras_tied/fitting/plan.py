@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,24 +17,22 @@ from keras_tied.fitting.rows import PreparedRows
 if TYPE_CHECKING:
     import keras
 
-FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
-FEWEST_NETWORK_ROWS = (
-    50  # with fewer rows, only PCA is fitted: any other structure may be noise
-)
+FEW_ROWS = 1000
+"""With fewer, cross-validation and other defaults: a validation part is too small."""
+FEWEST_NETWORK_ROWS = 50
+"""With fewer rows, only PCA is fitted: any other structure may be noise."""
 WEIGHT_DECAY, MOST_WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 1500.0, 600.0, 200.0
-"""Times d k / n³ for n rows of d features and k components, but at most the second divided by
-n (n + 1000); and the third divided by that where rows are few."""
-MISSING_MUCH = (
-    0.1  # from this share of missing values on, the network is trained to impute
-)
+"""Times d k / n³ for n rows of d features and k components, but at most the second
+divided by n (n + 1000); and the third divided by that where rows are few."""
+MISSING_MUCH = 0.1
+"""From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
 UNITS, UNITS_OF_FEW_ROWS, MOST_UNITS, FEWEST_UNITS = 48, 32, 512, 8
 ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
-MANY_FEATURES = (
-    32  # with more, or few rows, a third layer gained nothing where this was chosen
-)
+MANY_FEATURES = 32
+"""With more, or few rows, a third layer gained nothing where this was chosen."""
 FEWEST_AXES = 64
 BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
 """Chosen on the tables of ADBench: for fewer rows, larger batches need as many steps."""
@@ -74,9 +73,9 @@ class Parameters:
         """Those of an estimator, with the names that it was fitted to."""
         names = getattr(estimator, "feature_names_in_", None)
         params = {name: getattr(estimator, name) for name in PARAMETERS}
-        return cls(
-            **params, feature_names=None if names is None else tuple(map(str, names))
-        )
+        if names is not None:
+            params["feature_names"] = tuple(map(str, names))
+        return cls(**params)
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
@@ -132,12 +131,11 @@ class Plan:
     encoder: keras.Model | None
     checkpoint: str | os.PathLike[str] | None
     is_repeatable: bool  # whether the random numbers are those of the next fit, too
-    feature_names: tuple[str, ...] | None
     verbose: int
 
     @property
     def may_be_pca(self) -> bool:
-        """Whether the error is all that is minimised, so that PCA may replace the network."""
+        """Whether only the error is minimised, so that PCA may replace the network."""
         return self.method != "encoder" and not (self.noise or self.sparsity)
 
 
@@ -158,6 +156,17 @@ def choose_n_components(
     return int(n_components)
 
 
+def make_generator(state: Any) -> tuple[np.random.RandomState, int]:
+    """The generator of all random numbers of a fit, and the seed of what Keras draws."""
+    if isinstance(state, Integral):
+        random = np.random.RandomState(int(state))
+    else:
+        from sklearn.utils import check_random_state
+
+        random = check_random_state(state)
+    return random, random.randint(2**31 - 1)
+
+
 def make_plan(
     parameters: Parameters,
     rows: PreparedRows,
@@ -169,15 +178,17 @@ def make_plan(
     in_batches: bool = False,
 ) -> Plan:
     """Plan a fit to rows, or one to a batch of `partial_fit`."""
-    (n_rows, n_features), missing = rows.scaled.shape, rows.missing
-    few = n_rows < FEW_ROWS
+    n_rows, n_features = rows.scaled.shape
+    few, missing = n_rows < FEW_ROWS, rows.missing
     method = _choose_method(parameters, n_rows, in_batches)
-    hides = method != "lbfgs" and missing >= MISSING_MUCH and not in_batches
-    n_axes = None
-    if method in ("nadam", "lbfgs") and not in_batches and not missing:
+    is_own = method in ("nadam", "lbfgs") and not in_batches
+    n_axes, n_copies = None, 0
+    if is_own and not missing:
         most_axes = min(max(FEWEST_AXES, 2 * n_components), n_rows)
         n_axes = most_axes if n_features > 2 * most_axes else None
-    hidden = []
+    if missing >= MISSING_MUCH and method != "lbfgs" and not in_batches:
+        n_copies = min(max(1, HIDING_ROWS // n_rows), MOST_COPIES)
+    hidden: list[int] = []
     if method != "encoder":
         sizes = parameters.hidden_layer_sizes
         hidden = _choose_hidden(sizes, n_rows, n_axes or n_features)
@@ -193,11 +204,11 @@ def make_plan(
         hidden=tuple(hidden),
         activation=activation,
         n_axes=n_axes,
-        n_copies=min(max(1, HIDING_ROWS // n_rows), MOST_COPIES) if hides else 0,
+        n_copies=n_copies,
         noise=float(parameters.noise),
         sparsity=float(parameters.sparsity),
         weight_decay=_choose_weight_decay(parameters, n_rows, n_features, n_components),
-        few_rows=few and not hides,
+        few_rows=few and not n_copies,
         learning_rate=float(rate),
         scales_rate=parameters.learning_rate == "auto",
         batch_size=_choose_batch_size(parameters, n_rows),
@@ -212,7 +223,6 @@ def make_plan(
         encoder=parameters.encoder,
         checkpoint=parameters.checkpoint,
         is_repeatable=parameters.random_state is not None,
-        feature_names=parameters.feature_names,
         verbose=int(parameters.verbose),
     )
 
@@ -256,8 +266,8 @@ def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
         size = min(max(units, 2 * n_features), MOST_UNITS, most)
-        deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
-        return [size + size % 2] * (LAYERS if deep else FEWER_LAYERS)
+        is_deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
+        return [size + size % 2] * (LAYERS if is_deep else FEWER_LAYERS)
     array = np.atleast_1d(np.asarray(sizes))
     if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(

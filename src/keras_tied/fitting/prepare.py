@@ -1,8 +1,9 @@
 """Rows are put in order, trimmed, scaled and filled in, once."""
 
-import warnings
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -11,49 +12,45 @@ from keras_tied.fitted.fences import fit_ends, fit_fences, keep_all
 from keras_tied.fitted.gaussian import fit_gaussian
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import Layout
+from keras_tied.fitted.link import Link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
 from keras_tied.fitted.scaling import Scaler, fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Plan
 from keras_tied.fitting.rows import GivenRows, PreparedRows, TrainingRows
 
-FEW_COLUMNS = 16  # that rows are sorted by first: to sort by thousands takes long
 DIGITS = 6  # decimal digits that single precision keeps
 SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
 
 
-def check_columns(X: Array, names: Any) -> None:
-    """Warn of columns without values, and refuse those whose range overflows."""
+def find_empty_columns(X: Array, names: Sequence[str] | None) -> list[str | int]:
+    """The columns without values; refuses those whose range overflows."""
     low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
-    names = np.arange(X.shape[1]) if names is None else np.asarray(names)
-    empty = names[np.isnan(low)].tolist()
-    if empty:
-        warnings.warn(
-            f"X has no value in the columns {empty}: they are not used, and"
-            " reconstructed as 0.",
-            stacklevel=5,
-        )
+    columns = np.arange(X.shape[1]) if names is None else np.asarray(names)
     with np.errstate(over="ignore"):
-        too_wide = names[np.isinf(high - low)].tolist()
+        too_wide = columns[np.isinf(high - low)].tolist()
     if too_wide:
         raise ValueError(
             f"The values in the columns {too_wide} of X differ by more than {X.dtype}"
             " can hold: divide them by a constant."
         )
+    empty: list[str | int] = columns[np.isnan(low)].tolist()
+    return empty
 
 
-def trim(X: Array, weights: Array) -> GivenRows:
+def take_rows(X: Array, weights: Array, trim: bool) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
-    ends = fit_ends(X)
-    fences = fit_fences(X, ends)
-    distances = fences.sum_distances(X)
-    n_trimmed = int(np.count_nonzero(ends.find(X)))
-    return GivenRows(ends.trim(X), weights, fences, distances, n_trimmed)
-
-
-def keep(X: Array, weights: Array) -> GivenRows:
-    """Take rows as they are, without fences."""
-    return GivenRows(X, weights, keep_all(X.shape[1]), np.zeros(len(X)), 0)
+    ends = fences = keep_all(X.shape[1])
+    if trim:
+        ends = fit_ends(X)
+        fences = fit_fences(X, ends)
+    return GivenRows(
+        X=ends.trim(X),
+        weights=weights,
+        fences=fences,
+        distances=fences.sum_distances(X),
+        n_trimmed=int(np.count_nonzero(ends.find(X))),
+    )
 
 
 def prepare_rows(
@@ -63,15 +60,12 @@ def prepare_rows(
     random: np.random.RandomState,
     moments: Moments | None,
 ) -> tuple[PreparedRows, Components]:
-    """Fit the preprocessing, and PCA of all components, to the rows or to their moments."""
+    """Fit the preprocessing, and PCA of all components, to rows or their moments."""
     X, weights = rows.X, rows.weights
-    scaling = (
-        fit_scaling(X, scaler, weights)
-        if moments is None
-        else moments.find_scaling(scaler)
-    )
+    scaling = moments and moments.find_scaling(scaler)
+    scaling = scaling or fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
-    layout = Layout.of_numbers(X.shape[1]) if layout is None else layout
+    layout = layout or Layout.of_numbers(X.shape[1])
     gaussian = fit_gaussian(scaled, random, layout) if np.isnan(scaled).any() else None
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
@@ -80,35 +74,37 @@ def prepare_rows(
     else:
         principal = fit_pca(complete, weights)
     preprocessing = replace(preprocessing, mean=principal.mean)
-    return PreparedRows(preprocessing, scaled, complete, weights, rows), principal
+    return PreparedRows(rows, preprocessing, scaled, complete), principal
 
 
 def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows:
     """Scale and fill in rows with what was fitted to others."""
     scaled = preprocessing.scaling.forward_in_double(rows.X)
-    return PreparedRows(
-        preprocessing, scaled, preprocessing.impute(scaled), rows.weights, rows
-    )
+    return PreparedRows(rows, preprocessing, scaled, preprocessing.impute(scaled))
 
 
-def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
-    """The rows in the shape that the encoder takes, in copies where some values are hidden."""
-    inputs, targets, weights = rows.complete, rows.scaled, rows.weights
-    plain = TrainingRows(inputs, targets, weights) if plan.n_copies else None
+def make_training_rows(
+    plan: Plan, rows: PreparedRows, link: Link | None = None
+) -> TrainingRows:
+    """The rows that a network learns from, in copies where some values are hidden."""
+    weights = rows.given.weights
+    training_rows = TrainingRows(rows.complete, rows.scaled, weights, link=link)
     if plan.n_copies:
-        inputs, targets = rows.preprocessing.hide(targets, plan.n_copies, plan.random)
-        weights = np.tile(weights, plan.n_copies)
-    if plan.encoder is not None:
-        shape = (len(inputs), *plan.encoder.input_shape[1:])
-        complete = inputs is targets
-        inputs = inputs.reshape(shape)
-        targets = inputs if complete else targets.reshape(shape)
-    copies, validation = max(1, plan.n_copies), None
-    if rows.validation is not None:
-        validation = make_training_rows(plan, rows.validation)
-    return TrainingRows(
-        inputs, targets, weights, copies, plain=plain, validation=validation
-    )
+        inputs, targets = rows.preprocessing.hide(
+            rows.scaled, plan.n_copies, plan.random
+        )
+        training_rows = replace(
+            training_rows,
+            inputs=inputs,
+            targets=targets,
+            weights=np.tile(weights, plan.n_copies),
+            copies=plan.n_copies,
+            plain=training_rows,
+        )
+    if rows.validation is None:
+        return training_rows
+    validation = make_training_rows(plan, rows.validation, link)
+    return replace(training_rows, validation=validation)
 
 
 def canonicalize_few_rows(rows: GivenRows) -> GivenRows:
@@ -119,24 +115,15 @@ def canonicalize_few_rows(rows: GivenRows) -> GivenRows:
     """
     if len(rows.X) >= FEW_ROWS:
         return rows
-    X, weights = _round_columns(rows.X), rows.weights
-    order = _sort(np.where(np.isnan(X), -np.inf, X), weights)
+    X = _round_columns(rows.X)
+    keys = np.where(np.isnan(X), -np.inf, X).T
+    order = np.lexsort((rows.weights, *keys[::-1]))
     return replace(
-        rows, X=X[order], weights=weights[order], distances=rows.distances[order]
+        rows,
+        X=X[order],
+        weights=rows.weights[order],
+        distances=rows.distances[order],
     )
-
-
-def _sort(X: Array, weights: Array) -> Array:
-    """The order of rows by as many columns as tell them apart, and then by weight."""
-    columns = FEW_COLUMNS
-    while True:
-        keys = X[:, :columns].T
-        order: Array = np.lexsort((weights, *keys[::-1]))
-        ordered = keys[:, order]
-        equal = (ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
-        if columns >= X.shape[1] or not equal.any():
-            return order
-        columns *= 8
 
 
 def _round_columns(X: Array) -> Array:
@@ -146,14 +133,15 @@ def _round_columns(X: Array) -> Array:
     difference. One whose range is small beside its numbers is left as it is.
     """
     X = X.astype(np.float64)
-    size, single = np.abs(X), np.finfo(np.float32)
+    size, epsilon = np.abs(X), np.finfo(np.float32).eps
     with np.errstate(all="ignore"):
         factor = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
         decimals = np.where(size > 0, np.rint(X * factor) / factor, X)
-        rounded = X.astype(np.float32).astype(np.float64)
-    short = ~(np.abs(decimals - X) > single.eps / 2 * size).any(axis=0)
-    exact = ~(np.abs(rounded - X) > single.eps / 2 * size).any(axis=0)
+        single = X.astype(np.float32).astype(np.float64)
     spread = np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
-    harmless = np.fmax.reduce(size, axis=0) * single.eps < SMALL * spread
-    X = np.where(harmless & exact, rounded, X)
-    return np.where(harmless & short, decimals, X)
+    is_harmless = np.fmax.reduce(size, axis=0) * epsilon < SMALL * spread
+    for rounded in (single, decimals):
+        is_far = np.abs(rounded - X) > epsilon / 2 * size
+        is_near = is_harmless & ~is_far.any(axis=0)
+        X = np.where(is_near, rounded, X)
+    return X

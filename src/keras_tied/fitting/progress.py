@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 OnEpoch = Callable[[int, int, Mapping[str, float]], object]
-"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs.
+"""Takes the number of the epoch, from 1 on, the number of epochs, and Keras's logs.
 
 Returns whether training ends, with the best weights so far.
 """
 
 _on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
+get_epoch_callback = _on_epoch.get
 
 
 @contextmanager
@@ -23,14 +24,14 @@ def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
         _on_epoch.reset(token)
 
 
-def get_epoch_callback() -> OnEpoch | None:
-    """The callback that is registered."""
-    return _on_epoch.get()
+def call_back(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
+    """Call the function that is registered; whether training shall end."""
+    on_epoch = get_epoch_callback()
+    return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))
 
 
 def report(epoch: int, epochs: int, logs: Mapping[str, float], verbose: int) -> bool:
     """Tell who wants to know of an epoch; whether training shall end."""
     if verbose:
         print(f"Part {epoch}/{epochs} - loss: {logs['loss']:.4g}", flush=True)
-    on_epoch = get_epoch_callback()
-    return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))
+    return call_back(epoch, epochs, logs)

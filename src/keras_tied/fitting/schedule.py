@@ -12,88 +12,81 @@ from keras_tied.fitting.members import Member
 from keras_tied.fitting.plan import Plan
 
 STEPS, STEPS_OF_FEW_ROWS = 4200, 450  # at least, but for what `MULTIPLICATIONS` allows
-PASSES, MOST_ROWS = (
-    64,
-    2**21,
-)  # how often each row is used, and rows of all steps, at most
+PASSES = 64  # how often each row is used, at most
+MOST_ROWS = 2**21  # of all steps, at most
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
-MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = (
-    2**38,
-    2**36,
-)  # at most, but for the fewest steps
-PART_MULTIPLICATIONS = (
-    2**33
-)  # in a part, which takes a second: Ctrl-C is seen between parts
+MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
+"""At most, but for the fewest steps."""
+PART_MULTIPLICATIONS = 2**33
+"""In a part, which takes a second: Ctrl-C is seen between parts."""
 WARMUP = 0.05  # the share of the steps in which the learning rate rises
 
 
 @dataclass
 class Schedule:
-    """The rows and the learning rate of each step."""
+    """The rows and the learning rate of each step.
 
-    batches: Iterator[Array]  # the places of the rows of each batch, without an end
-    rate: float  # the largest learning rate
-    rates: Array  # `(parts, steps of a part)`; 0 after the last step
-    steps: int  # the number of steps
-    steps_per_pass: int  # the steps that go through all rows once, about
+    Attributes:
+        batches: the places of the rows of each batch, without an end.
+        rate: the largest learning rate.
+        rates: `(parts, steps of a part)`; 0 after the last step.
+        steps: the number of steps.
+        steps_per_pass: the steps that go through all rows once, about.
+    """
 
-    @classmethod
-    def make(cls, members: list[Member], plan: Plan) -> Schedule:
-        """That of a plan for some networks."""
-        n, n_parameters = len(members[-1].rows.inputs), members[-1].network.n_parameters
-        size = min(plan.batch_size, n)
-        steps_per_pass = -(-n // size)
-        multiplications = 6 * n_parameters * size * len(members)
-        steps, most = STEPS_OF_FEW_ROWS, MULTIPLICATIONS_OF_FEW_ROWS
-        if not plan.few_rows:
-            most_rows = min(PASSES * n, plan.effort * MOST_ROWS)
-            steps = max(STEPS, most_rows // size)
-            most = plan.effort * MULTIPLICATIONS
-        steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
-        if plan.max_iter is not None:
-            steps = plan.max_iter * steps_per_pass
-        part_steps = PART_STEPS_OF_FEW_ROWS if plan.few_rows else PART_STEPS
-        part_steps = max(
-            1, min(part_steps, steps, PART_MULTIPLICATIONS // multiplications)
-        )
-        rate = plan.learning_rate
-        if plan.scales_rate:
-            rate /= max(1.0, steps / STEPS) ** 0.25
-        rates = make_rates(rate, steps, part_steps)
-        return cls(
-            draw_batches(n, size, plan.random), rate, rates, steps, steps_per_pass
-        )
+    batches: Iterator[Array]
+    rate: float
+    rates: Array
+    steps: int
+    steps_per_pass: int
 
     def draw_batches(self, steps: int) -> Array:
         """The places of the rows of the next steps, `(steps, batch_size)`."""
         return np.array([next(self.batches) for _ in range(steps)])
 
-    def average_by_pass(self, losses: list[float], last_part: int) -> list[float]:
-        """The mean loss of each pass up to the end of a part."""
-        ends = self.find_ends_of_passes(last_part)
-        starts = [0, *ends[:-1]]
-        return [float(np.mean(losses[i:j])) for i, j in zip(starts, ends, strict=True)]
-
-    def interpolate(self, errors: list[float], last_part: int) -> list[float]:
-        """The errors at the ends of passes, of those before the first part and after each."""
+    def find_ends_of_parts(self, n: int) -> Array:
+        """The steps until the start, and until the end of each of n parts."""
         # The last part may have fewer steps than the others.
-        steps = np.minimum(np.arange(len(errors)) * self.rates.shape[1], self.steps)
-        curve: list[float] = np.interp(
-            self.find_ends_of_passes(last_part), steps, errors
-        ).tolist()
-        return curve
+        return np.minimum(np.arange(n + 1) * self.rates.shape[1], self.steps)
 
-    def find_ends_of_passes(self, last_part: int) -> list[int]:
-        """The steps until the end of each pass, up to the end of a part."""
-        end = min(self.steps, (last_part + 1) * self.rates.shape[1])
+    def find_ends_of_passes(self, n_parts: int) -> list[int]:
+        """The steps until the end of each pass, up to the end of n parts."""
+        end = int(self.find_ends_of_parts(n_parts)[-1])
         return [*range(self.steps_per_pass, end, self.steps_per_pass), end]
 
 
+def make_schedule(members: list[Member], plan: Plan) -> Schedule:
+    """That of a plan for some networks."""
+    n, n_parameters = len(members[-1].rows.inputs), members[-1].network.n_parameters
+    size = min(plan.batch_size, n)
+    steps_per_pass = -(-n // size)
+    multiplications = 6 * n_parameters * size * len(members)  # of a step
+    if plan.few_rows:
+        steps, part_steps = STEPS_OF_FEW_ROWS, PART_STEPS_OF_FEW_ROWS
+        most = MULTIPLICATIONS_OF_FEW_ROWS
+    else:
+        most_rows = min(PASSES * n, plan.effort * MOST_ROWS)
+        steps, part_steps = max(STEPS, most_rows // size), PART_STEPS
+        most = plan.effort * MULTIPLICATIONS
+    steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
+    if plan.max_iter is not None:
+        steps = plan.max_iter * steps_per_pass
+    most_part_steps = PART_MULTIPLICATIONS // multiplications
+    part_steps = max(1, min(part_steps, steps, most_part_steps))
+    rate = plan.learning_rate
+    if plan.scales_rate:
+        rate /= max(1.0, steps / STEPS) ** 0.25
+    batches = draw_batches(n, size, plan.random)
+    rates = make_rates(rate, steps, part_steps)
+    return Schedule(batches, rate, rates, steps, steps_per_pass)
+
+
 def make_rates(rate: float, steps: int, part_steps: int) -> Array:
-    """Learning rates that rise linearly for the warm-up and then fall along a cosine to 0."""
+    """Learning rates that rise linearly at first, and then fall along a cosine to 0."""
     step, warmup = np.arange(steps), max(1, int(steps * WARMUP))
-    fall = 0.5 * (1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup)))
+    share = (step - warmup) / max(1, steps - warmup)
+    fall = 0.5 * (1 + np.cos(np.pi * share))
     rates = rate * np.where(step < warmup, (step + 1) / warmup, fall)
     return np.pad(rates, (0, -steps % part_steps)).reshape(-1, part_steps)
 

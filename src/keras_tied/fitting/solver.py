@@ -1,29 +1,63 @@
-"""The solver of the estimator's own networks: training, calibration, comparison with PCA."""
+"""The solver of the estimator's own networks: training, and comparison with PCA."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
+from keras_tied._types import Array
 from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
+from keras_tied.fitted.value import Network
 from keras_tied.fitting import nadam
-from keras_tied.fitting.held_out import Solution
-from keras_tied.fitting.members import (
-    Member,
-    is_better,
-    make_members,
-    measure_held_out,
-)
+from keras_tied.fitting.members import is_better, make_members, measure_held_out
 from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Objective, Stack
-from keras_tied.fitting.start import pca_network, undo_projection
+from keras_tied.fitting.start import undo_projection
 
 RATE_OF_BATCHES = 1 / 3  # of `partial_fit`, beside the largest learning rate of a fit
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver finds.
+
+    Attributes:
+        network: the network.
+        losses: after each iteration or epoch.
+        validation_errors: on held-out rows after each; empty without such rows.
+        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
+        better: whether the network is better than PCA on held-out rows, if there are
+            such rows.
+        held_out: the places of rows that the network has not learned from; None
+            without such rows.
+        held_out_errors: the mean errors of the network and of PCA on rows that neither
+            has learned from.
+        is_pca: whether the network is PCA.
+        link: of the network.
+        pca_link: of PCA.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
+        checkpoint: the folder of its state, of no use once it is judged.
+    """
+
+    network: Network
+    losses: list[float] = field(default_factory=list)
+    validation_errors: list[float] = field(default_factory=list)
+    n_iter: int = 1
+    better: bool = True
+    held_out: Array | None = None
+    held_out_errors: tuple[float, float] | None = None
+    is_pca: bool = False
+    link: Link | None = None
+    pca_link: Link | None = None
+    interrupted: bool = False
+    checkpoint: Path | None = None
 
 
 def fit(
@@ -32,37 +66,51 @@ def fit(
     principal: Components,
     is_interrupted: Callable[[], bool],
 ) -> Solution:
-    """Train the estimator's own network, and keep its weights of the least error on held-out rows.
+    """Train the estimator's own network; keep the weights best on held-out rows.
 
     Of few rows, each of five parts is held out of a network, and a sixth network learns
     from all rows. The sixth is kept from the step with the lowest cross-validation
     error.
     """
-    axes = None if plan.n_axes is None else principal.truncate(plan.n_axes)
-    rows = rows if axes is None else rows.project(axes)
+    axes = None
+    if plan.n_axes is not None:
+        axes = principal.truncate(plan.n_axes)
+        rows = rows.project(axes)
     members = make_members(plan, rows)
-    objective = make_objective(plan, rows)
     train = nadam.train
     if plan.method == "lbfgs":
         from keras_tied.fitting import lbfgs  # SciPy takes long to import
 
         train = lbfgs.train
-    training = train(members, plan, objective, is_interrupted)
+    training = train(members, plan, make_objective(plan, rows), is_interrupted)
     network = training.networks[-1]
-    network = network if axes is None else undo_projection(network, axes)
-    n_iter = len(training.losses)
-    solution = Solution(network, training.losses, training.errors, n_iter)
-    return (
-        _compare(solution, rows, members, training.networks)
-        if plan.early_stopping
-        else solution
+    solution = Solution(
+        network=network if axes is None else undo_projection(network, axes),
+        losses=training.losses,
+        validation_errors=training.errors,
+        n_iter=len(training.losses),
+    )
+    if not plan.early_stopping:
+        return solution
+    tested = [member for member in members if member.held_out.count]
+    networks = training.networks[: len(tested)]
+    plain = (rows.validation or rows).plain
+    held_out = measure_held_out(tested, networks, plain)
+    pca = measure_held_out(tested, [member.pca for member in tested], plain)
+    return replace(
+        solution,
+        better=is_better(tested, held_out, pca),
+        held_out=members[0].places if len(members) == 1 else None,
+        held_out_errors=(held_out.mean, pca.mean),
+        link=held_out.link,
+        pca_link=pca.link,
     )
 
 
 def fit_batch(
     plan: Plan, rows: TrainingRows, network: DenseNetwork, state: Nadam | None
 ) -> tuple[Solution, Nadam]:
-    """Train a network on some rows once, in steps of `batch_size`, on from a state of Nadam."""
+    """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
     state = Nadam.begin(stack.numbers) if state is None else state.copy()
     n, size = len(rows.inputs), min(plan.batch_size, len(rows.inputs))
@@ -73,7 +121,7 @@ def fit_batch(
     weights = rows.weights[None].astype(np.float32)
     objective = make_objective(plan, rows)
     losses = take_steps(stack, state, rows, weights, batches, rates, objective)
-    return Solution(stack.make_network(0), [float(losses.mean())], [], 1), state
+    return Solution(stack.make_network(0), [float(losses.mean())]), state
 
 
 def make_objective(plan: Plan, rows: TrainingRows) -> Objective:
@@ -86,25 +134,4 @@ def make_objective(plan: Plan, rows: TrainingRows) -> Objective:
         share=rows.share,
         link=rows.link,
         axes=rows.axes,
-    )
-
-
-def _compare(
-    solution: Solution,
-    rows: TrainingRows,
-    members: list[Member],
-    networks: list[DenseNetwork],
-) -> Solution:
-    """The solution with its errors on held-out rows beside PCA's, and with calibrated links."""
-    plain = rows.plain if rows.validation is None else rows.validation.plain
-    of_pca = [pca_network(member.principal) for member in members]
-    network = measure_held_out(members, networks, plain)
-    pca = measure_held_out(members, of_pca, plain)
-    return replace(
-        solution,
-        better=is_better(members, network, pca),
-        held_out=members[-1].places,
-        held_out_errors=(network.mean, pca.mean),
-        link=network.link,
-        pca_link=pca.link,
     )

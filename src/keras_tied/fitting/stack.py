@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -85,22 +84,15 @@ class Stack:
         self.gradient = np.zeros_like(self.numbers)
         self.layers = self._split(self.numbers)
         self.gradients = self._split(self.gradient)
-        self.n_of_kernels = sum(kernel[0].size for kernel in self.layers.kernels)
+        self.n_in_kernels = sum(kernel[0].size for kernel in self.layers.kernels)
 
     def make_network(self, place: int, numbers: Array | None = None) -> DenseNetwork:
         """A network as it is now, or as these numbers of it, `(numbers,)`, say."""
         numbers = self.numbers[place] if numbers is None else numbers
-        layers = self._split(numbers[None].astype(np.float32))
-        kernels, biases, decoder_biases, gains = (
-            tuple(array[0] for array in arrays) for arrays in layers
-        )
-        return replace(
-            self.like,
-            kernels=kernels,
-            biases=biases,
-            decoder_biases=decoder_biases,
-            gains=gains,
-        )
+        layers = self._split(numbers[None].astype(np.float32))._asdict()
+        for name, arrays in layers.items():
+            layers[name] = tuple(array[0] for array in arrays)
+        return replace(self.like, **layers)
 
     def find_gradient(
         self,
@@ -124,9 +116,9 @@ class Stack:
             The losses, `(networks,)` float64.
         """
         kernels, biases, decoder_biases, gains = self.layers
-        matrices = [
-            kernel * gain[:, None] for kernel, gain in zip(kernels, gains, strict=True)
-        ]
+        matrices = []
+        for kernel, gain in zip(kernels, gains, strict=True):
+            matrices.append(kernel * gain[:, None])
         slopes: list[Array] = []
 
         def activate(units: Array) -> None:
@@ -143,70 +135,76 @@ class Stack:
         forward = [kernel.swapaxes(1, 2) for kernel in kernels]
         encoded = compute_layers(forward, biases, units, activate)
         code = encoded[-1]
-        decoded = compute_layers(matrices[::-1], decoder_biases[::-1], code, activate)[
-            ::-1
-        ]
-        errors, of_units = objective.compare(decoded[0], targets.T)
-        of_units *= weights[:, None]
+        back = matrices[::-1], decoder_biases[::-1]
+        decoded = compute_layers(*back, code, activate)[::-1]
+        errors, unit_gradient = objective.compare(decoded[0], targets.T)
+        unit_gradient *= weights[:, None]
         losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
-        of_units = self._go_back_through_decoder(of_units, decoded, matrices, slopes)
+        unit_gradient = self._go_back_through_decoder(
+            unit_gradient, decoded, matrices, slopes
+        )
         if objective.sparsity:
             factors = (objective.sparsity * weights)[:, None]
             losses += (factors * np.abs(code)).sum(axis=(1, 2), dtype=np.float64)
-            of_units += factors * np.sign(code)
-        self._go_back_through_encoder(of_units, encoded, slopes)
-        of_kernels = self.numbers[:, : self.n_of_kernels]  # they come first
-        decay = objective.weight_decay * of_kernels
-        losses += np.add.reduce(decay * of_kernels, axis=1)
+            unit_gradient += factors * np.sign(code)
+        self._go_back_through_encoder(unit_gradient, encoded, slopes)
+        all_kernels = self.numbers[:, : self.n_in_kernels]  # they come first
+        decay = objective.weight_decay * all_kernels
+        losses += np.add.reduce(decay * all_kernels, axis=1)
         decay *= 2
-        self.gradient[:, : self.n_of_kernels] += decay
+        self.gradient[:, : self.n_in_kernels] += decay
         return losses
 
     def _go_back_through_decoder(
         self,
-        of_units: Array,
+        unit_gradient: Array,
         decoded: list[Array],
         matrices: list[Array],
         slopes: list[Array],
     ) -> Array:
         """Set the decoder's part of the gradient; return that in the code."""
-        last, ones = len(decoded) - 1, np.ones(of_units.shape[2], of_units.dtype)
+        last, ones = (
+            len(decoded) - 1,
+            np.ones(unit_gradient.shape[2], unit_gradient.dtype),
+        )
         for index in range(last):
-            np.matmul(of_units, ones, out=self.gradients.decoder_biases[index])
-            of_matrix = np.matmul(of_units, decoded[index + 1].swapaxes(1, 2))
+            np.matmul(unit_gradient, ones, out=self.gradients.decoder_biases[index])
+            matrix_gradient = np.matmul(
+                unit_gradient, decoded[index + 1].swapaxes(1, 2)
+            )
             kernel, gain = self.layers.kernels[index], self.layers.gains[index]
-            np.add.reduce(of_matrix * kernel, axis=1, out=self.gradients.gains[index])
-            np.multiply(of_matrix, gain[:, None], out=self.gradients.kernels[index])
-            of_units = np.matmul(matrices[index].swapaxes(1, 2), of_units)
+            np.add.reduce(
+                matrix_gradient * kernel, axis=1, out=self.gradients.gains[index]
+            )
+            np.multiply(
+                matrix_gradient, gain[:, None], out=self.gradients.kernels[index]
+            )
+            unit_gradient = np.matmul(matrices[index].swapaxes(1, 2), unit_gradient)
             if index + 1 < last:
-                of_units[:, self.like.linear_units :] *= slopes.pop()
-        return of_units
+                unit_gradient[:, self.like.linear_units :] *= slopes.pop()
+        return unit_gradient
 
     def _go_back_through_encoder(
-        self, of_units: Array, encoded: list[Array], slopes: list[Array]
+        self, unit_gradient: Array, encoded: list[Array], slopes: list[Array]
     ) -> None:
         """Add the encoder's part of the gradient."""
-        ones = np.ones(of_units.shape[2], of_units.dtype)
+        ones = np.ones(unit_gradient.shape[2], unit_gradient.dtype)
         for index in reversed(range(len(encoded) - 1)):
-            np.matmul(of_units, ones, out=self.gradients.biases[index])
+            np.matmul(unit_gradient, ones, out=self.gradients.biases[index])
             self.gradients.kernels[index] += np.matmul(
-                encoded[index], of_units.swapaxes(1, 2)
+                encoded[index], unit_gradient.swapaxes(1, 2)
             )
             if index:
-                of_units = np.matmul(self.layers.kernels[index], of_units)
-                of_units[:, self.like.linear_units :] *= slopes.pop()
+                unit_gradient = np.matmul(self.layers.kernels[index], unit_gradient)
+                unit_gradient[:, self.like.linear_units :] *= slopes.pop()
 
     def _split(self, numbers: Array) -> Layers:
         """The weights of each layer, in the order of `flatten`."""
-        shapes = [
-            [array.shape for array in getattr(self.like, name)]
-            for name in Layers._fields
-        ]
         layers, begin = Layers([], [], [], []), 0
-        for arrays, shapes_of_layers in zip(layers, shapes, strict=True):
-            for shape in shapes_of_layers:
-                end = begin + math.prod(shape)
-                arrays.append(numbers[:, begin:end].reshape(-1, *shape))
+        for name, views in layers._asdict().items():
+            for array in getattr(self.like, name):
+                end = begin + array.size
+                views.append(numbers[:, begin:end].reshape(-1, *array.shape))
                 begin = end
         return layers
 

@@ -1,4 +1,4 @@
-"""Networks that compute PCA: without hidden layers, or with units that can learn the rest."""
+"""Networks that compute PCA, with hidden units that can learn the rest, or without."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +13,8 @@ from keras_tied.fitted.pca import TINY, Components
 
 def pca_network(principal: Components) -> DenseNetwork:
     """PCA as a network without hidden layers."""
-    kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
-    bias = -principal.mean @ principal.vectors
-    gains = np.ones(len(bias), np.float32)
-    arrays = kernel, bias, principal.mean
-    kernels, biases, decoder_biases = ((array.astype(np.float32),) for array in arrays)
-    return DenseNetwork(
-        kernels, biases, decoder_biases, (gains,), "linear", linear_units=0
-    )
+    network = start_network(principal, (), "linear", np.random.default_rng(0))
+    return replace(network, linear_units=0)
 
 
 def start_network(
@@ -29,7 +23,7 @@ def start_network(
     activation: str,
     random: np.random.Generator,
 ) -> DenseNetwork:
-    """A network with hidden layers that computes PCA, and whose other units can learn the rest.
+    """A network with hidden layers that computes PCA, and whose other units can learn.
 
     The first k units of each hidden layer, which skip the activation, carry the PCA
     scores. The others come in pairs with equal weights (`locate_pairs`). The two of a
@@ -38,21 +32,17 @@ def start_network(
     pair have opposite kernels and so different values.
 
     A constant feature has zero weights and a zero gradient in both halves: it is
-    reconstructed
-    exactly, after training too. `hidden` are the units of each hidden layer besides
-    those k.
+    reconstructed exactly, after training too. `hidden` are the units of each hidden
+    layer besides those k.
     """
     k = principal.vectors.shape[1]
     sizes = [len(principal.mean), *(k + units for units in hidden), k]
-    deviations = np.sqrt(
-        np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY)
-    )
+    least_variance = 1e-3 * principal.variances[0] + TINY
+    deviations = np.sqrt(np.maximum(principal.variances, least_variance))
     layers = []
     for place, (inputs, units) in enumerate(pairwise(sizes)):
-        kernel, bias = (
-            random.normal(size=(inputs, units)) / np.sqrt(inputs),
-            np.zeros(units),
-        )
+        kernel = random.normal(size=(inputs, units)) / np.sqrt(inputs)
+        bias = np.zeros(units)
         pairs = (units - k) // 2
         one, other = locate_pairs(k, pairs)
         kernel[:, other] = kernel[:, one]
@@ -65,32 +55,27 @@ def start_network(
         else:
             pairs = (inputs - k) // 2
             one, other = locate_pairs(k, pairs)
+            weights = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
             kernel[:, :k] = np.eye(inputs, k)
-            kernel[one, :k] = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
-            kernel[other, :k] = -kernel[one, :k]
+            kernel[one, :k], kernel[other, :k] = weights, -weights
             decoder_bias = np.zeros(inputs)
             decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
-        gain = (np.arange(units) < k).astype(np.float64)
-        layers.append(
-            [each.astype(np.float32) for each in (kernel, bias, decoder_bias, gain)]
-        )
+        gain = np.arange(units) < k
+        arrays = kernel, bias, decoder_bias, gain
+        layers.append([array.astype(np.float32) for array in arrays])
     kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
     return DenseNetwork(kernels, biases, decoder_biases, gains, activation, k)
 
 
 def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
-    """The network of rows, `(n, d)`, for one of their scores on principal components, `(n, m)`."""
+    """The network of rows, `(n, d)`, for one of their scores on components, `(n, m)`."""
     vectors, mean = principal.vectors, principal.mean
-    first, *kernels = network.kernels
-    bias, *biases = network.biases
-    decoder_bias, *decoder_biases = network.decoder_biases
-    kernel = vectors @ first
+    kernel = vectors @ network.kernels[0]
+    bias = network.biases[0] - mean @ kernel
+    decoder_bias = mean + vectors @ network.decoder_biases[0]
     return replace(
         network,
-        kernels=(kernel.astype(np.float32), *kernels),
-        biases=((bias - mean @ kernel).astype(np.float32), *biases),
-        decoder_biases=(
-            (mean + vectors @ decoder_bias).astype(np.float32),
-            *decoder_biases,
-        ),
+        kernels=(kernel.astype(np.float32), *network.kernels[1:]),
+        biases=(bias.astype(np.float32), *network.biases[1:]),
+        decoder_biases=(decoder_bias.astype(np.float32), *network.decoder_biases[1:]),
     )
