@@ -136,6 +136,7 @@ fitted = keras_tied.TiedAutoencoder(1).fit([[i, i * i] for i in range(9)])
 """
 
 
+@pytest.mark.slow
 def test_without_a_backend_what_needs_one_names_the_command_that_installs_it(tmp_path):
     code = WITHOUT_BACKENDS
     for needed in ("fitted.model_", "keras_tied.tie", "keras_tied.training"):

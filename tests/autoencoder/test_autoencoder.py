@@ -505,6 +505,7 @@ def test_encoder_of_several_inputs_is_an_error():
         Autoencoder(several, small(5, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alone", "weights"])
 def test_sparse_rows_are_taken_as_dense_ones_are(weights):
     rows = np.where(np.abs(X) > 0.8, X, 0)
@@ -543,6 +544,7 @@ def test_functional_model_that_calls_an_autoencoder_twice_is_copied(make, tmp_pa
     assert_same([copied.predict(X, verbose=0)], [expected])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", KEEPING.values(), ids=KEEPING.keys())
 @pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=slow)])
 def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(

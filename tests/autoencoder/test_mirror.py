@@ -359,6 +359,7 @@ class TestNesting:
         z = codes(encoder)
         assert_close(run(plain(encoder), z), relu(z @ matrix.T) @ matrix.T)
 
+    @pytest.mark.slow
     def test_a_long_encoder_is_mirrored(self):
         def wire(x):
             for _ in range(400):

@@ -431,6 +431,7 @@ class TestKernels:
         assert {each.dtype for each in decoder.weights} == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_channels_first_convolution_and_pooling_are_restored(rank):
     convolution = of_rank("Conv", rank)(
@@ -493,6 +494,7 @@ def test_what_was_concatenated_along_another_axis_comes_apart_there(axis):
     np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_layer_at_each_step_is_reversed_at_each_step():
     encoder = encoder_of(layers.TimeDistributed(layers.Conv1D(3, 2)), shape=(2, 4, 2))
     np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
@@ -550,6 +552,7 @@ RECURRENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind):
     encoder = encoder_of(RECURRENT[kind](), layers.Dense(2), shape=(5, 4))

@@ -125,6 +125,7 @@ def test_code_of_a_linear_encoder_is_the_scores_of_pca_around_another_origin():
     np.testing.assert_allclose(correlation, np.eye(2), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_images_are_flattened_and_rescaled():
     images = (DIGITS * 16).reshape(-1, 8, 8, 1)
     layers = [keras.layers.Rescaling(1 / 16), keras.layers.Flatten(), *dense(20, 4)]

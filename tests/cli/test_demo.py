@@ -88,6 +88,7 @@ def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(
         assert said in done.out
 
 
+@pytest.mark.slow
 def test_demo_runs_on_the_articles_file(keras_tied, donut_file, tmp_path):
     done = keras_tied("demo", "--data", donut_file, "--engine", "numpy", "--epochs", 5)
     assert done.code == 0

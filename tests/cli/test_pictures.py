@@ -166,6 +166,7 @@ def test_report_writes_a_page(keras_tied, model, fruit_csv, tmp_path):
     assert "keras-tied fit" in (tmp_path / "fruit.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_report_is_a_page_whose_panels_are_linked(
     keras_tied, model, fruit_csv, tmp_path, opened
 ):
@@ -187,6 +188,7 @@ def test_report_is_a_page_whose_panels_are_linked(
     assert len(asked_for) == 1
 
 
+@pytest.mark.slow
 def test_report_tells_ids_labels_commands_and_what_was_left_out(
     keras_tied, model, fruit_csv, tmp_path, opened
 ):
@@ -327,6 +329,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_characters_that_no_font_has_are_named_once(
     keras_tied, model, fruit_csv, tmp_path
 ):

@@ -425,6 +425,7 @@ def test_save_before_fit(tmp_path):
         TiedAutoencoder().save(tmp_path / "m.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "activation"), [(150, "tanh"), (1200, "silu")])
 def test_the_activation_that_auto_stands_for_is_loaded(
     n_rows, activation, rng, tmp_path

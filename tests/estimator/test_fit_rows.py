@@ -91,6 +91,7 @@ def test_of_classes_both_errors_are_deviances_and_the_network_s_is_less(rng):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "missing"),
     [

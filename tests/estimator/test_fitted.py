@@ -58,6 +58,7 @@ def test_a_network_gives_what_keras_gives(activation, rng):
     assert_computes(network, make_keras_model(network), rows, (0, 1, 17, 300))
 
 
+@pytest.mark.slow
 def test_compiled_functions_give_what_keras_gives(rng):
     model = make_keras_model(draw_network((5, 11, 9, 2)))
     network = CompiledNetwork(model)
@@ -189,6 +190,7 @@ def test_what_is_changed_in_the_keras_model_does_not_reach_the_estimator(iris):
     assert np.abs(clone(estimator).fit(iris).model_.get_weights()[0]).max() > 0
 
 
+@pytest.mark.slow
 def test_few_rows_are_fitted_without_keras():
     """Nothing but PCA is tried, and PCA needs no network."""
     code = (

@@ -781,6 +781,7 @@ def test_a_parameter_names_only_what_is_known(tmp_path, what):
     refuse(file)
 
 
+@pytest.mark.slow
 def test_what_the_user_has_registered_is_known(iris, tmp_path):
     import keras
     from keras import layers

@@ -317,6 +317,7 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork")
 def test_a_fit_in_a_forked_child_ends_as_the_one_in_its_parent():
     subprocess.run(

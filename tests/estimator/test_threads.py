@@ -109,6 +109,7 @@ def test_eight_threads_get_the_answers_of_one(method, network, digits):
     assert blas_threads() == before
 
 
+@pytest.mark.slow
 def test_inverse_transform_and_score_work_in_threads(network, digits):
     codes = network.transform(digits)
     rows, score = network.inverse_transform(codes), network.score(digits)
@@ -129,6 +130,7 @@ def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
         assert any(np.array_equal(codes, each) for each in known)
 
 
+@pytest.mark.slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
     encoder = keras.Sequential(
         [keras.Input((64,)), layers.Dense(5, "relu"), layers.Dense(3)]
@@ -202,6 +204,7 @@ def test_eight_forked_children_compute_as_their_parent():
     assert done.stdout.strip() == str([0] * 8), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:")  # of JAX and, from 3.12 on, of Python
 def test_a_fork_waits_until_no_thread_is_within_a_block(two_blas_threads):

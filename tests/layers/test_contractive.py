@@ -414,6 +414,7 @@ class TestContractive:
             before - layer.kernel.numpy(), gradient, rtol=1e-4, atol=1e-5
         )
 
+    @pytest.mark.slow
     def test_training_makes_the_code_change_less(self):
         model = contractive_model("deep", factor=1.0)
         before = by_jax(inside(model), rows()).mean()
@@ -434,6 +435,7 @@ class TestAside:
         ]
         return built(keras.Sequential(stack))
 
+    @pytest.mark.slow
     def test_losses_of_the_encoder_stay_and_are_not_doubled(self):
         encoder = self.encoder()
         encoder(rows(), training=True)
@@ -541,6 +543,7 @@ class TestTied:
         np.testing.assert_array_equal(*(outputs(each, code)[0] for each in decoders))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "policy"), [("one layer", "mixed_float16"), ("deep", "mixed_bfloat16")]
 )

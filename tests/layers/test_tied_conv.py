@@ -481,6 +481,7 @@ def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to():
     assert rebuilt.tied_to is None
 
 
+@pytest.mark.slow
 def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(
     example,
 ):

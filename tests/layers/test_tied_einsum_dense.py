@@ -248,6 +248,7 @@ every_quantizable = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.01), ("int4", 0.15)])
 @every_quantizable
 def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(
@@ -300,6 +301,7 @@ def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to():
     assert rebuilt.tied_to is None
 
 
+@pytest.mark.slow
 def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variables(
     example,
 ):

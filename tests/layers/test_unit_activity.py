@@ -127,6 +127,7 @@ def dictionary(**options):
     return model
 
 
+@pytest.mark.slow
 def test_both_loops_log_the_same_counts():
     rows = np.random.default_rng(2).normal(size=(120, 6)).astype("float32")
     options = {"batch_size": 30, "epochs": 5, "verbose": 0, "shuffle": False}
@@ -158,6 +159,7 @@ def test_several_counts_are_told_apart():
     assert {"one_active_units", "other_dead_units"} < set(logs)
 
 
+@pytest.mark.slow
 def test_a_saved_dictionary_goes_on_counting(tmp_path):
     model = dictionary()
     model.fit(ROWS, ROWS, epochs=3, verbose=0)

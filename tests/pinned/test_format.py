@@ -190,6 +190,7 @@ def test_numbers_of_many_rows_have_pieces(tmp_path):
     assert arrays["outlier_score.gaussian.precision"].shape == (5, 5)
 
 
+@pytest.mark.slow
 def test_an_archive_of_keras_has_a_file_without_the_network(tmp_path):
     estimator = TiedAutoencoder(encoder=images(), max_iter=1, random_state=0)
     estimator.fit(bent_rows()[:, :4])

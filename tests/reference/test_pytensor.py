@@ -20,6 +20,7 @@ PyTensorAutoencoder(2, epochs=2).fit(X, X)
 """
 
 
+@pytest.mark.slow
 @needs_pytensor
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_costs_equal_those_of_numpy_from_the_same_start(rng, dtype):

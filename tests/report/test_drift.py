@@ -50,6 +50,7 @@ def test_errors_that_have_grown_are_said_to_have_drifted(rng):
     assert not any(each.has_drifted for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["bootstrap", "halves"])
 def test_nothing_is_said_to_have_drifted_in_100_resamples_of_the_same_table(
     rng, sampling

@@ -59,6 +59,7 @@ def start_cluster():
         yield address, scheduler, workers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["encode", *(pytest.param(k, marks=slow) for k in ("reconstruct", "score"))]
 )

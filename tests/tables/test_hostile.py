@@ -168,6 +168,7 @@ def test_the_bound_of_columns_can_be_lifted(name, folder):
     assert len(open_table(name, max_columns=12).schema) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [40_000])
 def test_many_columns_of_one_name_are_told_apart(n, folder):
     (folder / "rows.csv").write_text(
@@ -336,6 +337,7 @@ def test_very_long_text_is_left_out_and_said(shares):
     assert facts[1].becomes == "left out: text of over 4,096 characters"
 
 
+@pytest.mark.slow
 def test_rows_that_decode_to_many_columns_come_in_small_batches(folder):
     write_table("rows.csv", [pa.record_batch({"a": range(2000)})])
     restored = [{"name": f"b{i}", "value": 1} for i in range(120_000)]

@@ -207,6 +207,7 @@ def test_a_model_of_one_number_and_one_feature(x):
     assert_same(by_both(build, x[:, :1], 2 * x[:, :1]))
 
 
+@pytest.mark.slow
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
 
@@ -241,6 +242,7 @@ class Moments(keras.metrics.Metric):
         return {"total": self.total * 1, "square": self.square * 1}
 
 
+@pytest.mark.slow
 def test_metrics_whose_result_is_a_dict(x):
     compiled = lambda: {"metrics": ["mae", Moments()]}  # noqa: E731
     assert_same(
@@ -252,6 +254,7 @@ def build_classifier(classes):
     return keras.Sequential([keras.Input((6,)), layers.Dense(classes, "sigmoid")])
 
 
+@pytest.mark.slow
 def test_a_metric_whose_result_is_a_vector(x):
     labels = keras.utils.to_categorical(np.arange(ROWS) % 3)
     score = lambda: {"metrics": [keras.metrics.F1Score()]}  # noqa: E731
@@ -262,6 +265,7 @@ def test_a_metric_whose_result_is_a_vector(x):
     assert all(value.shape == (3,) for value in history.history["f1_score"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "callback",
     [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau],
@@ -286,6 +290,7 @@ def test_weights_of_classes(one_hot, x):
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "weights",
     [
@@ -310,6 +315,7 @@ def test_weights_of_rows_of_several_outputs(weights, x):
     assert_same(by_both(build, x, targets, compiled=compiled, sample_weight=weights))
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs(x):
     def build():
         first, second = (
