@@ -36,19 +36,6 @@ def test_errors_are_those_of_scikit_learns_pca_and_of_the_estimator_on_rows_held
     assert width.error == pytest.approx(expected, rel=1e-4)
 
 
-def test_several_seeds_are_one_comparison_each(wine):
-    [both] = compare_widths(wine, [WIDTH], n_seeds=2)
-    alone = [compare_widths(wine, [WIDTH], random_state=seed)[0] for seed in (0, 1)]
-    assert both.errors == tuple(width.error for width in alone)
-    assert both.pca_errors == tuple(width.pca_error for width in alone)
-    assert both.error == pytest.approx(np.mean(both.errors))
-
-
-def test_no_seed_is_refused(wine):
-    with pytest.raises(ValueError, match="n_seeds=0 must be at least 1"):
-        compare_widths(wine, [WIDTH], n_seeds=0)
-
-
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("missing", [False, True])
 def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):

@@ -2,8 +2,8 @@
 How wide a code
 ===============
 
-The error by the number of components, with two seeds: on rows held out it only falls,
-on values that are hidden it has its least at the number to take.
+The error by the number of components: on rows held out it only falls, on values that
+are hidden it has its least at the number to take.
 """
 
 from keras_tied import comparison, plotting
@@ -17,9 +17,8 @@ X = np.tanh(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 16))) @ rng.normal(
 )
 X += rng.normal(0, 0.2 * X.std(axis=0), X.shape)  # two hidden numbers, and noise
 
-curve = comparison.compare_widths(X, range(1, 5), n_seeds=2)
-_, _, _, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
-widths = [width.n_components for width in curve]
+curve = comparison.compare_widths(X, range(1, 5))
+widths, errors, pca_errors, hidden_errors = zip(*curve, strict=True)
 figure = plt.figure(figsize=(7, 4.4))
 plotting.width_curve(
     widths, errors, pca_errors, hidden_errors=hidden_errors, figure=figure

@@ -103,6 +103,6 @@ print(
 #
 # Read next
 # ---------
-# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve with several seeds.
+# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve in one call.
 # - :ref:`sphx_glr_gallery_plot_pca_and_code.py` shows what a curved code gains over
 # PCA.

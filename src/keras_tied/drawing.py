@@ -17,15 +17,15 @@ LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
 
 # Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour
 # vision.
-_OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_OKABE_ITO = "#0072B2 #E69F00 #009E73 #CC79A7 #D55E00 #56B4E9".split()
 # Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of
 # ten.
 _PETROFF = (
-    *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
-    *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
-)
+    "#3F90DA #FFA90E #BD1F01 #94A4A2 #832DB6 #A96B59 #E76300 #B9AC70 #717581 #92DADD"
+).split()
 MOST_OUTSIDE = 0.002  # the share of points on each side that the view need not hold
-ROOM = 0.6  # around the others, relative to their spread; points further out are left outside
+# Around the others, relative to their spread; points further out are left outside.
+ROOM = 0.6
 DENSE_POINTS = 1500  # points on top of a density
 N_HEXAGONS = 40  # of a density, from one side of a panel to the other
 MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
@@ -33,71 +33,70 @@ CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 
 
 def collect_history(estimator: Any) -> dict[str, list[float]]:
-    """Return the losses of an estimator by epoch, under Keras's names; none if its network lost."""
+    """Return the losses of an estimator by epoch, by Keras's names; none if it is PCA."""
+    history: dict[str, list[float]] = {}
     if getattr(estimator, "is_pca_", False):
-        return {}
-    curves = {key: getattr(estimator, name, None) for key, name in CURVES.items()}
-    return {key: list(curve) for key, curve in curves.items() if curve is not None}
+        return history
+    for key, name in CURVES.items():
+        curve = getattr(estimator, name, None)
+        if curve is not None:
+            history[key] = list(curve)
+    return history
 
 
 @dataclass(frozen=True)
 class Labels:
     """The groups that rows belong to, or a number for each row."""
 
-    values: NDArray[
-        Any
-    ]  # (n,) the place of each row's group, or its number, NaN if missing
-    groups: tuple[str, ...] | None = (
-        None  # their names, at last of those that are not told apart
-    )
-    n_coloured: int = (
-        0  # how many of the groups are told apart, by a colour and a marker
-    )
+    # (n,) the place of each row's group, or its number, NaN if missing
+    values: NDArray[Any]
+    # their names, at last of those that are not told apart
+    groups: tuple[str, ...] | None = None
+    # how many of the groups are told apart, by a colour and a marker
+    n_coloured: int = 0
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the labels of some of the rows."""
         return replace(self, values=self.values[rows])
 
 
-def palette(n: int) -> tuple[str, ...]:
-    """Return n colours, at most ten, that are distinct with any kind of colour vision."""
+def palette(n: int) -> list[str]:
+    """Return n colours, at most ten, that any kind of colour vision tells apart."""
     return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
 
 
 def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
-    """Turn labels into groups, with names of at most `longest` characters, or into shades.
+    """Turn labels into groups, with names of at most `longest` characters, or shades.
 
     More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of
     which the `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text
     are missing.
     """
     rows = np.asarray(labels)
-    if (
-        rows.dtype.kind in "iuf"
-        and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS
-    ):
+    kind = rows.dtype.kind
+    if kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
         numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
         return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
-    missing = np.array(
-        [x is None or x == "" or x != x for x in rows.tolist()], dtype=bool
-    )
-    present = (
-        rows[~missing] if rows.dtype.kind in "biuf" else rows[~missing].astype(str)
-    )
+    missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], bool)
+    present = rows[~missing]
+    if kind not in "biuf":
+        present = present.astype(str)
     distinct, places, counts = np.unique(
         present, return_inverse=True, return_counts=True
     )
-    frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
+    most_frequent = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+    frequent = np.sort(most_frequent)
     names = [format_value(label, longest) for label in distinct[frequent].tolist()]
-    group_of = np.full(len(distinct), len(frequent), dtype=np.intp)
-    group_of[frequent] = np.arange(len(frequent))
-    if len(distinct) > len(frequent):
-        names.append(f"{len(distinct) - len(frequent)} others")
-    groups = np.full(len(rows), len(names), dtype=np.intp)
-    groups[~missing] = group_of[places]
+    n_coloured, n_others = len(frequent), len(distinct) - len(frequent)
+    groups = np.full(len(distinct), n_coloured, dtype=np.intp)  # of distinct labels
+    groups[frequent] = np.arange(n_coloured)
+    if n_others:
+        names.append(f"{n_others} others")
+    values = np.full(len(rows), len(names), dtype=np.intp)
+    values[~missing] = groups[places]
     if missing.any():
         names.append("missing")
-    return Labels(groups, tuple(names), len(frequent))
+    return Labels(values, tuple(names), n_coloured)
 
 
 @dataclass(frozen=True)
@@ -105,23 +104,24 @@ class Plane:
     """Two axes for the rows of a table, and for other rows with the same columns."""
 
     names: tuple[str, str]
-    directions: Points | None = (
-        None  # (features, 2), or None for the columns as they are
-    )
+    # (features, 2), or None for the columns as they are
+    directions: Points | None = None
     mean: Points | float = 0.0
     scale: Points | float = 1.0
 
     def project(self, rows: Points) -> Points:
-        """Project rows to (n, 2); principal components take a column's mean for a missing value."""
+        """Project rows to (n, 2); a missing value is a column's mean on components."""
         rows = rows.astype(np.float64)
         if self.directions is not None:
-            standard_rows = (rows - self.mean) / self.scale
-            return (
-                np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
-            )
+            return _standardize(rows, self.mean, self.scale) @ self.directions
         if rows.shape[1] == 1:
             return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
         return rows[:, :2]
+
+
+def _standardize(rows: Points, mean: Points | float, scale: Points | float) -> Points:
+    standard_rows = (rows - mean) / scale
+    return np.where(np.isnan(standard_rows), 0.0, standard_rows)
 
 
 def fit_plane(
@@ -135,27 +135,31 @@ def fit_plane(
     """
     rows = np.asarray(X, dtype=np.float64)
     if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
-        first, second, *_ = (
-            feature_names if len(feature_names) > 1 else ("row", *feature_names)
-        )
-        return Plane((first, second))
-    from sklearn.decomposition import (
-        PCA,
-    )  # takes a second, which two columns do not need
+        names = list(feature_names)
+        if len(names) == 1:
+            names.insert(0, "row")
+        return Plane((names[0], names[1]))
+    # Their import takes a second, which two columns do not need.
+    from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
     pca = PCA(n_components=2, random_state=0)
-    with np.errstate(
-        invalid="ignore"
-    ):  # of columns without a value, or that are all constant
+    # Of columns without a value, or that are all constant.
+    with np.errstate(invalid="ignore"):
         scaler = StandardScaler().fit(rows)
-        standard_rows = (rows - scaler.mean_) / scaler.scale_
-        pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
-    shares = np.nan_to_num(pca.explained_variance_ratio_)
+        pca.fit(_standardize(rows, scaler.mean_, scaler.scale_))
+    shares = np.nan_to_num(100 * pca.explained_variance_ratio_)
     first, second = (
-        f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares)
+        f"component {i + 1} ({share:.0f} %)" for i, share in enumerate(shares)
     )
     return Plane((first, second), pca.components_.T, scaler.mean_, scaler.scale_)
+
+
+def average_errors(feature_errors: Points) -> Points:
+    """Return the mean of each row over what is not missing, (n,), or else NaN."""
+    n_present = (~np.isnan(feature_errors)).sum(axis=1)
+    total = np.nansum(feature_errors, axis=1)
+    return np.where(n_present > 0, total / np.maximum(n_present, 1), np.nan)
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:
@@ -181,7 +185,8 @@ def _choose_range(values: Points) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = np.quantile(finite, [MOST_OUTSIDE, 1 - MOST_OUTSIDE])
     room = ROOM * (high - low)
-    inside = finite[(finite >= low - room) & (finite <= high + room)]
+    is_inside = (finite >= low - room) & (finite <= high + room)
+    inside = finite[is_inside]
     low, high = float(inside.min()), float(inside.max())
     padding = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
     return low - padding, high + padding

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _ROOM = 0.3  # of the cost's axis, for its legend
 _LONGEST = 30  # characters of a label or of a feature's name
+# Of a curve of the cost: its name, its colour and its width.
+_CURVES = {
+    "loss": ("train", "#9CCBE8", 5.0),
+    "val_loss": ("validation", _figure.INK, 1.2),
+}
+_POWER_OF_TEN = 10  # an axis that reaches over one has such ticks to read
 
 
 class AutoencoderDisplay:
@@ -80,10 +86,10 @@ class AutoencoderDisplay:
         plane: Literal["principal", "features"] = "principal",
     ) -> None:
         n = len(np.asarray(X))
-        self.X = _check_table(X, "X", n)
+        self.X: Array = _check_table(X, "X", n)
         self.code: Array = _check_table(code, "code", n)
         self.reconstruction: Array = _check_table(reconstruction, "reconstruction", n)
-        self.history: History = {} if history is None else dict(history)
+        self.history: History = dict(history or {})
         self.y: Array | None = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
             raise ValueError(
@@ -91,19 +97,20 @@ class AutoencoderDisplay:
             )
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
-            present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
-            errors = np.nansum(squares, axis=1) / present
+            errors = np.nan_to_num(drawing.average_errors(squares))
         self.errors: Array = np.asarray(errors)
         self.pca_error: float | None = pca_error
         self.plane = plane
-        self.feature_names: Sequence[str] | None = feature_names
+        if feature_names is None:
+            feature_names = [f"feature {i + 1}" for i in range(self.X.shape[1])]
+        self.feature_names: Sequence[str] = feature_names
         self.label_name: str = label_name
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw some rows, their code and reconstruction by a fitted estimator, and its losses.
+        """Draw some rows, their code and reconstruction, and the losses of an estimator.
 
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
@@ -120,14 +127,13 @@ class AutoencoderDisplay:
             >>> [axes.get_title("left") for axes in display.axes_.flat]
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
-        kwargs.setdefault("history", drawing.collect_history(estimator))
-        kwargs.setdefault("errors", estimator.reconstruction_error(X))
-        kwargs.setdefault(
-            "feature_names", getattr(estimator, "feature_names_in_", None)
-        )
-        return cls(X, estimator.transform(X), estimator.reconstruct(X), **kwargs).plot(
-            figure
-        )
+        facts = {
+            "history": drawing.collect_history(estimator),
+            "errors": estimator.reconstruction_error(X),
+            "feature_names": getattr(estimator, "feature_names_in_", None),
+        }
+        code, reconstruction = estimator.transform(X), estimator.reconstruct(X)
+        return cls(X, code, reconstruction, **(facts | kwargs)).plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the four panels into an empty Matplotlib figure, or None for `new_figure`.
@@ -137,53 +143,54 @@ class AutoencoderDisplay:
         """
         self.figure_: Figure = _figure.lay_out(figure)
         self.axes_: Any = self.figure_.subplots(2, 2)
-        (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
             _figure.remove_frame(axes)
-        reconstruction_axes.sharex(input_axes)
-        reconstruction_axes.sharey(input_axes)
         labels = None if self.y is None else drawing.classify_labels(self.y, _LONGEST)
-        n_features, n_components = self.X.shape[1], self.code.shape[1]
-        names = self.feature_names
-        if names is None:
-            names = [f"feature {i + 1}" for i in range(n_features)]
-        names = [format_value(name, _LONGEST) for name in names]
-        plane = drawing.fit_plane(self.X, names, self.plane == "principal")
-        rows, reconstructions = (
-            plane.project(self.X),
-            plane.project(self.reconstruction),
-        )
-        view = drawing.choose_view(np.concatenate([rows, reconstructions]))
-        is_outside = _figure.scatter(input_axes, rows, labels, view)
-        is_outside |= _figure.scatter(
-            reconstruction_axes, reconstructions, labels, view
-        )
-        _figure.label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
-        second = "unit 2" if n_components > 1 else "error"
-        _figure.label_axes(
-            code_axes, f"Encoded data, {n_components}-D", "unit 1", second
-        )
-        if 2 < n_components <= drawing.MOST_UNITS:
-            is_outside |= _figure.scatter_pairs(code_axes, self.code, labels)
-        else:
-            pair = drawing.pair_with_errors(self.code, self.errors)
-            is_outside |= _figure.scatter(code_axes, pair[:, :2], labels)
-        _figure.label_axes(
-            reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names
-        )
+        is_outside = self._draw_rows(labels) | self._draw_code(labels)
         if labels is not None:
             title = format_value(self.label_name, _LONGEST)
-            _figure.draw_key(self.figure_, input_axes, labels, title)
-        if len(self.X) > _figure.MOST_POINTS:
-            n_points, n = drawing.DENSE_POINTS, len(self.X)
+            _figure.draw_key(self.figure_, self.axes_[0, 0], labels, title)
+        n = len(self.X)
+        if n > _figure.MOST_POINTS:
+            n_points = drawing.DENSE_POINTS
             note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
             self.figure_.supxlabel(note, fontsize=10, color=_figure.INK)
-        _draw_cost(cost_axes, self.history, self.pca_error, n_components)
+        n_components = self.code.shape[1]
+        _draw_cost(self.axes_[1, 1], self.history, self.pca_error, n_components)
         _figure.add_fallback_fonts(self.figure_)
         return self
+
+    def _draw_rows(self, labels: drawing.Labels | None) -> NDArray[np.bool_]:
+        """Draw input and reconstruction alike; return which rows lie outside."""
+        panels = {
+            "Incoming data": (self.axes_[0, 0], self.X),
+            "Decoded data": (self.axes_[1, 0], self.reconstruction),
+        }
+        self.axes_[1, 0].sharex(self.axes_[0, 0])
+        self.axes_[1, 0].sharey(self.axes_[0, 0])
+        names = [format_value(name, _LONGEST) for name in self.feature_names]
+        plane = drawing.fit_plane(self.X, names, self.plane == "principal")
+        points = [plane.project(rows) for _, rows in panels.values()]
+        view = drawing.choose_view(np.concatenate(points))
+        is_outside = np.zeros(len(self.X), bool)
+        for (title, (axes, rows)), places in zip(panels.items(), points, strict=True):
+            is_outside |= _figure.scatter(axes, places, labels, view)
+            _figure.label_axes(axes, f"{title}, {rows.shape[1]}-D", *plane.names)
+        return is_outside
+
+    def _draw_code(self, labels: drawing.Labels | None) -> NDArray[np.bool_]:
+        """Draw the code, of several units each pair; return which rows lie outside."""
+        axes, n_components = self.axes_[0, 1], self.code.shape[1]
+        second = "unit 2" if n_components > 1 else "error"
+        title = f"Encoded data, {n_components}-D"
+        _figure.label_axes(axes, title, "unit 1", second)
+        if 2 < n_components <= drawing.MOST_UNITS:
+            return _figure.scatter_pairs(axes, self.code, labels)
+        pair = drawing.pair_with_errors(self.code, self.errors)
+        return _figure.scatter(axes, pair[:, :2], labels)
 
 
 def four_panels(
@@ -207,12 +214,10 @@ def four_panels(
         >>> [axes.get_title("left") for axes in figure.axes]
         ['Incoming data, 2-D', 'Encoded data, 2-D', 'Decoded data, 2-D', 'Cost']
     """
-    looks: dict[str, Any] = {"y": y, "pca_error": pca_mse, "plane": "features"}
-    return (
-        AutoencoderDisplay(X, code, reconstruction, history, **looks)
-        .plot(figure)
-        .figure_
+    display = AutoencoderDisplay(
+        X, code, reconstruction, history, y=y, pca_error=pca_mse, plane="features"
     )
+    return display.plot(figure).figure_
 
 
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
@@ -230,61 +235,40 @@ def _draw_cost(
 ) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     _figure.label_axes(axes, "Cost", "epoch", "loss")
-    curves = {
-        key: np.asarray(cost)
-        for key, cost in history.items()
-        if np.isfinite(cost).any()
-    }
-    costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
-    looks = {
-        "loss": ("train", "#9CCBE8", 5.0),
-        "val_loss": ("validation", _figure.INK, 1.2),
-    }
-    for key, (label, colour, width) in looks.items():
-        if key in curves:
-            epochs = np.arange(1, len(curves[key]) + 1)
-            dot = "o" * (len(epochs) == 1)
-            axes.plot(
-                epochs,
-                curves[key],
-                label=label,
-                color=colour,
-                linewidth=width,
-                marker=dot,
-            )
-    if not curves:
+    costs, n_epochs = [], 0
+    for key, (label, colour, width) in _CURVES.items():
+        curve = np.asarray(history.get(key, ()))
+        if not np.isfinite(curve).any():
+            continue
+        dot = "o" if len(curve) == 1 else ""
+        epochs = np.arange(1, len(curve) + 1)
+        axes.plot(epochs, curve, label=label, color=colour, linewidth=width, marker=dot)
+        costs.append(curve)
+        n_epochs = max(n_epochs, len(curve))
+    if n_epochs == 0:
         axes.set_xticks([])
-        if pca_error is None:
-            axes.set_yticks([])
-        axes.text(
-            0.5,
-            0.3,
-            "not trained",
-            transform=axes.transAxes,
-            ha="center",
-            color=_figure.INK,
-        )
+        look: dict[str, Any] = {"ha": "center", "color": _figure.INK}
+        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, **look)
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
-        colour = drawing.palette(5)[4]
-        axes.axhline(
-            pca_error, label=label, color=colour, linewidth=1.5, linestyle=(0, (5, 3))
-        )
-    if curves:
+        look = {"color": drawing.palette(5)[4], "linestyle": (0, (5, 3))}
+        axes.axhline(pca_error, label=label, linewidth=1.5, **look)
+        costs.append(np.array([pca_error]))
+    if not costs:
+        axes.set_yticks([])
+        return
+    if n_epochs:
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        n_epochs = max(map(len, curves.values()))
-        if n_epochs < 10:  # else there are powers of ten to read
+        if n_epochs < _POWER_OF_TEN:
             axes.set_xticks(range(1, n_epochs + 1))
             axes.set_xticks([], minor=True)
-    if costs.size:
-        axes.legend(loc="upper right", fontsize=10, frameon=False)
-    if (costs > 0).any():
+    axes.legend(loc="upper right", fontsize=10, frameon=False)
+    if (np.concatenate(costs) > 0).any():
         axes.set_yscale("log", nonpositive="mask")
         low, high = axes.get_ylim()
-        axes.set_ylim(
-            low, high * (high / low) ** _ROOM
-        )  # for the legend, above all curves
-        if high < 10 * low:  # else there are powers of ten to read
+        # For the legend, above all curves.
+        axes.set_ylim(low, high * (high / low) ** _ROOM)
+        if high < _POWER_OF_TEN * low:
             axes.yaxis.set_minor_formatter("{x:g}")

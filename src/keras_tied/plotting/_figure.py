@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (
-    "png",
-    "svg",
-    "pdf",
-)  # the endings of the files that the command writes figures to
+# The endings of the files that the command writes figures to.
+FORMATS = "png", "svg", "pdf"
 
 INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
@@ -29,15 +28,7 @@ _FALLBACK_FONTS = (
     "Microsoft YaHei",
     "Malgun Gothic",
 )
-_WINDOWLESS = (
-    "agg",
-    "cairo",
-    "pdf",
-    "pgf",
-    "ps",
-    "svg",
-    "template",
-)  # only write files
+_WINDOWLESS = "agg cairo pdf pgf ps svg template".split()  # only write files
 MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
 _GAP = 0.04  # between the panels of pairs of units
@@ -45,14 +36,12 @@ _GAP = 0.04  # between the panels of pairs of units
 # the axes.
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 _WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
-_LETTERS_ACROSS, _LETTERS_OF_MARKER = (
-    90,
-    6,
-)  # of a figure, and of an entry besides its name
+_LETTERS_ACROSS = 90  # of a figure
+_LETTERS_OF_MARKER = 6  # of an entry of a legend, besides its name
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
-    """Make a figure without pyplot, of a width and height in inches; by default for four panels.
+    """Make a figure without pyplot, of a size in inches; by default for four panels.
 
     Raises:
         ImportError: If Matplotlib is not installed.
@@ -107,7 +96,7 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def add_fallback_fonts(figure: Figure) -> None:
-    """Let the texts of a figure take letters that their font lacks from other installed fonts."""
+    """Let texts take letters that their font lacks from other installed fonts."""
     from matplotlib.font_manager import get_font_names
     from matplotlib.text import Text
 
@@ -124,7 +113,7 @@ def scatter(
     view: drawing.View | None = None,
     scale: float = 1.0,  # the width of the axes, relative to a panel's
 ) -> NDArray[np.bool_]:
-    """Draw points, (n, 2), or a sample on their density; return which lie outside of the view."""
+    """Draw points, (n, 2), or a sample on their density; return which lie outside."""
     if len(points) <= MOST_POINTS:
         _draw_points(axes, points, labels, scale)
         return np.zeros(len(points), bool)
@@ -132,57 +121,56 @@ def scatter(
 
     view = view or drawing.choose_view(points)
     shades = LinearSegmentedColormap.from_list("density", _DENSITY)
-    look: dict[str, Any] = {
-        "cmap": shades,
-        "bins": "log",
-        "linewidths": 0.2,
-        "rasterized": True,
-    }
-    size = round(drawing.N_HEXAGONS * scale**0.5)  # not too small to see on small axes
-    axes.hexbin(*points.T, gridsize=size, mincnt=1, extent=(*view.x, *view.y), **look)
+    x, y = points.T
+    axes.hexbin(
+        x,
+        y,
+        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # large enough to see
+        mincnt=1,
+        extent=(*view.x, *view.y),
+        cmap=shades,
+        bins="log",
+        linewidths=0.2,
+        rasterized=True,
+    )
     # In a random order, so that no label covers the others.
     rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
     _draw_points(axes, points[rows], labels and labels.take(rows), scale)
     axes.set(xlim=view.x, ylim=view.y)
     low, high = np.transpose(view)
-    return np.asarray(((points < low) | (points > high)).any(axis=1))
+    is_outside = (points < low) | (points > high)
+    return np.asarray(is_outside.any(axis=1))
 
 
 def scatter_pairs(
     axes: Axes, code: NDArray[np.floating], labels: drawing.Labels | None
 ) -> NDArray[np.bool_]:
-    """Draw each pair of 3 units or more once, in empty axes; return which codes lie outside."""
-    is_outside, n = np.zeros(len(code), bool), code.shape[1] - 1
-    side = (1 - (n - 1) * _GAP) / n
+    """Draw each pair of 3 units or more, in empty axes; return which codes lie outside."""
+    is_outside = np.zeros(len(code), bool)
+    last = code.shape[1] - 1
+    side = (1 - (last - 1) * _GAP) / last
+    step = side + _GAP
     axes.set_axis_off()
-    for row in range(n):
-        for column in range(row + 1):
-            place = column * (side + _GAP), (n - 1 - row) * (side + _GAP), side, side
-            pair = axes.inset_axes(place)
-            remove_frame(pair)
-            pair.tick_params(length=0, labelbottom=False, labelleft=False)
-            is_outside |= scatter(pair, code[:, [column, row + 1]], labels, scale=side)
-            if column == 0:
-                pair.set_ylabel(f"unit {row + 2}", fontsize=9, color=INK)
-            if row == n - 1:
-                pair.set_xlabel(f"unit {column + 1}", fontsize=9, color=INK)
+    pairs = itertools.combinations(range(last + 1), 2)
+    for across, upwards in sorted(pairs, key=lambda units: units[1]):
+        pair = axes.inset_axes((across * step, (last - upwards) * step, side, side))
+        remove_frame(pair)
+        pair.tick_params(length=0, labelbottom=False, labelleft=False)
+        is_outside |= scatter(pair, code[:, [across, upwards]], labels, scale=side)
+        if across == 0:
+            pair.set_ylabel(f"unit {upwards + 1}", fontsize=9, color=INK)
+        if upwards == last:
+            pair.set_xlabel(f"unit {across + 1}", fontsize=9, color=INK)
     return is_outside
 
 
 def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> None:
-    """Draw a legend of the points, in their axes if there is room, or else above all axes."""
-    from matplotlib.cm import ScalarMappable
+    """Draw a legend of the points, in their axes if there is room, or else above all."""
+    if labels.groups is None:
+        _draw_colour_bar(figure, axes, title)
+        return
     from matplotlib.lines import Line2D
 
-    if labels.groups is None:
-        points = axes.collections[-1]
-        opaque = ScalarMappable(points.norm, points.get_cmap())
-        bar = figure.colorbar(
-            opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40
-        )
-        bar.outline.set_visible(False)
-        bar.set_label(title, color=INK, parse_math=False)
-        return
     handles = [
         Line2D(
             [], [], linestyle="", marker=marker, markersize=6, color=colour, label="-"
@@ -197,21 +185,31 @@ def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> 
         )
     else:
         # As many columns as fit, whose rows are filled evenly.
-        fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
-        n_rows = -(-len(handles) // max(1, min(len(handles), _MOST_INSIDE, fitting)))
-        ncols = -(-len(handles) // n_rows)
-        look: dict[str, Any] = {
-            "loc": "outside upper center",
-            "ncols": ncols,
-            "frameon": False,
-        }
-        legend = figure.legend(handles=handles, **look)
+        n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
+        n_columns = max(1, min(len(handles), _MOST_INSIDE, n_fitting))
+        n_rows = math.ceil(len(handles) / n_columns)
+        legend = figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=math.ceil(len(handles) / n_rows),
+            frameon=False,
+        )
     # The user's names as they are: not as formulas, and with a leading underscore.
     legend.set_title(title)
     for text, name in zip(legend.get_texts(), labels.groups, strict=True):
         text.set_text(name)
     for text in (legend.get_title(), *legend.get_texts()):
         text.set(parse_math=False, color=INK, fontsize=10)
+
+
+def _draw_colour_bar(figure: Figure, axes: Axes, title: str) -> None:
+    from matplotlib.cm import ScalarMappable
+
+    points = axes.collections[-1]
+    opaque = ScalarMappable(points.norm, points.get_cmap())
+    bar = figure.colorbar(opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40)
+    bar.outline.set_visible(False)
+    bar.set_label(title, color=INK, parse_math=False)
 
 
 def _draw_points(
@@ -221,7 +219,9 @@ def _draw_points(
     scale: float,
 ) -> None:
     n = len(points)
-    size, alpha = (22.0, 0.8) if n <= 300 else (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
+    size, alpha = (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
+    if n <= 300:
+        size, alpha = 22.0, 0.8
     # One picture of the points, because thousands of them as vectors make a slow SVG or
     # PDF.
     look: dict[str, Any] = {
@@ -239,7 +239,8 @@ def _draw_points(
         shades = colormaps["viridis"].with_extremes(bad=GREY)
         axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
     else:
-        colours, markers = np.array(_style_groups(labels))[labels.values].T
+        styles = np.array(_style_groups(labels))  # (groups, 2)
+        colours, markers = styles[labels.values].T
         for marker in np.unique(markers):
             rows = markers == marker
             axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
@@ -247,17 +248,21 @@ def _draw_points(
 
 def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: a square for the second of a colour."""
-    n, most = labels.n_coloured, drawing.MOST_COLOURS
-    colours = drawing.palette(min(n, most))
-    styles = [(colours[i % most], "o" if i < most else "s") for i in range(n)]
-    return styles + [(GREY, "o")] * (len(labels.groups or ()) - n)
+    most = drawing.MOST_COLOURS
+    colours = drawing.palette(min(labels.n_coloured, most))
+    styles = []
+    for group in range(len(labels.groups or ())):
+        if group < labels.n_coloured:
+            styles.append((colours[group % most], "o" if group < most else "s"))
+        else:
+            styles.append((GREY, "o"))
+    return styles
 
 
 def _covers_legend(axes: Axes, n_lines: int) -> bool:
     """Whether a legend of n lines in the upper right corner would cover points or hexagons."""
-    points = np.concatenate(
-        [np.asarray(drawn.get_offsets()) for drawn in axes.collections]
-    )
+    offsets = [np.asarray(drawn.get_offsets()) for drawn in axes.collections]
+    points = np.concatenate(offsets)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return False

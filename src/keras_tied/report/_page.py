@@ -57,7 +57,7 @@ MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}  # too dark for a dark page
 
 
-def _lighten(colours: tuple[str, ...]) -> list[str]:
+def _lighten(colours: list[str]) -> list[str]:
     return [_LIGHTER.get(colour, colour) for colour in colours]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_tied._types import Array
+from keras_tied.drawing import average_errors
 
 
 @dataclass(eq=False)
@@ -71,9 +72,7 @@ class Rows:
     @property
     def errors(self) -> Array:
         """(n,) the mean error of each row over the features that are not missing."""
-        n_present = (~np.isnan(self.feature_errors)).sum(axis=1)
-        total = np.nansum(self.feature_errors, axis=1)
-        return np.where(n_present > 0, total / np.maximum(n_present, 1), np.nan)
+        return average_errors(self.feature_errors)
 
     @property
     def scores(self) -> Array:

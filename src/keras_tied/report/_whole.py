@@ -1,7 +1,6 @@
 """All rows of a table, of which a report may hold some, and how many lie where."""
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,31 +36,33 @@ class Hexagons:
         self.orientation: Orientation = "flattop" if width > height else "pointytop"
         self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
         self.aspect_scale = height / width
-        self._counts: Counter[tuple[int, int]] = Counter()
+        corners = self._find_cells(np.array(list(itertools.product(*view))))
+        self._first = corners.min(axis=0) - 1  # (2,) the lowest q and r
+        n_cells = corners.max(axis=0) + 2 - self._first
+        self._counts = np.zeros(n_cells, np.intp)
+
+    def _find_cells(self, points: Array) -> NDArray[np.intp]:
+        """Return q and r, the axial coordinates of the hexagons of points, (n, 2)."""
+        from bokeh.util.hex import cartesian_to_axial
+
+        x, y = points.T
+        cells = cartesian_to_axial(
+            x, y, self.size, self.orientation, aspect_scale=self.aspect_scale
+        )
+        return np.column_stack(cells)
 
     def add(self, points: Array) -> None:
         """Count some more points, (n, 2)."""
-        from bokeh.util.hex import cartesian_to_axial
-
         low, high = np.transpose(self.view)
         is_inside = ((points >= low) & (points <= high)).all(axis=1)
-        if not is_inside.any():
-            return
-        x, y = points[is_inside].T
-        q, r = cartesian_to_axial(
-            x, y, self.size, self.orientation, aspect_scale=self.aspect_scale
-        )
-        first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
-        counts = np.bincount((q - first_q) * n_r + (r - first_r))
-        for cell in np.flatnonzero(counts).tolist():
-            place = first_q + cell // n_r, first_r + cell % n_r
-            self._counts[place] += int(counts[cell])
+        q, r = (self._find_cells(points[is_inside]) - self._first).T
+        np.add.at(self._counts, (q, r), 1)
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Return q and r, the axial coordinates, of each hexagon, (n, 2), and counts."""
-        cells = sorted(self._counts)
-        counts = np.array([self._counts[cell] for cell in cells], np.intp)
-        return np.array(cells, np.int32).reshape(-1, 2), counts
+        """Return q and r of each hexagon that holds points, (n, 2), and their numbers."""
+        q, r = np.nonzero(self._counts)
+        cells = np.column_stack([q, r]) + self._first
+        return cells.astype(np.int32), self._counts[q, r]
 
 
 class Planes:
@@ -73,20 +74,24 @@ class Planes:
     """
 
     def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
-        features = itertools.chain.from_iterable(each.features for each in columns)
-        names = [format_value(name) for name in features]
+        names = []
+        for column in columns:
+            names += [format_value(name) for name in column.features]
         self.plane: drawing.Plane = drawing.fit_plane(rows.X, names)
         points = self.project(rows)
         code = points["code"]
         n_units = min(code.shape[1], drawing.MOST_UNITS)
-        self.pairs: dict[tuple[int, int], Hexagons] = {
-            pair: Hexagons(drawing.choose_view(code[:, pair]))
-            for pair in itertools.combinations(range(n_units), 2)
+        self.pairs: dict[tuple[int, int], Hexagons] = {}
+        for pair in itertools.combinations(range(n_units), 2):
+            view = drawing.choose_view(code[:, pair])
+            self.pairs[pair] = Hexagons(view)
+        both = np.concatenate([points["input"], points["reconstruction"]])
+        view = drawing.choose_view(both)
+        self.hexagons = {
+            "input": Hexagons(view),
+            "code": self.pairs[0, 1],
+            "reconstruction": Hexagons(view),
         }
-        ends = np.concatenate([points["input"], points["reconstruction"]])
-        view = drawing.choose_view(ends)
-        self.hexagons: dict[str, Hexagons] = {name: Hexagons(view) for name in points}
-        self.hexagons["code"] = self.pairs[0, 1]
 
     def project(self, rows: Rows) -> dict[str, Array]:
         """Return the points of rows in each plane, (n, 2), and their whole code."""
@@ -95,7 +100,7 @@ class Planes:
             "code": drawing.pair_with_errors(rows.code, rows.errors),
             "reconstruction": self.plane.project(rows.reconstruction),
         }
-        return {name: _round(places) for name, places in points.items()}
+        return {name: _round(place) for name, place in points.items()}
 
     def count(self, rows: Rows) -> None:
         """Count some more rows in the hexagons of each plane."""
@@ -108,7 +113,8 @@ class Planes:
 
 def _round(points: Array) -> Array:
     """Round to the page's single precision: double would need too many hexagons."""
-    return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
+    inside = np.clip(points, -LARGEST, LARGEST)
+    return inside.astype(np.float32).astype(np.float64)
 
 
 class Tally:
@@ -129,13 +135,15 @@ class Tally:
         """Count some more rows, (n, features)."""
         if self.fitted:
             ordinary = X[~self.fitted.find_far_rows(X)]
-            self.sums += self.fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
+            weights = np.ones(len(ordinary))
+            self.sums += self.fitted.sums_of_squares(ordinary, weights)
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
         rows = np.where(missing, np.nan, X).astype(np.float32)  # with one kind of NaN
         rows = np.ascontiguousarray(rows + np.float32(0))  # and of zero
-        texts = rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist()
-        self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
+        row_type = np.dtype((np.void, rows.strides[0]))
+        hashes = map(hash, rows.view(row_type).ravel().tolist())
+        self._hashes.append(np.fromiter(hashes, np.int64, len(rows)))
 
     @property
     def n_duplicates(self) -> int:
@@ -160,10 +168,9 @@ class Whole:
         tally = Tally(fitted)
         tally.add(rows.X)
         if fitted is None:  # nor is it known what the errors of the mean would be
-            unknown = np.zeros(rows.X.shape[1])
-            present = (~np.isnan(rows.feature_errors)).sum(axis=0)
-            squares = np.nansum(rows.feature_errors, axis=0)
-            tally.sums = np.stack([unknown, unknown, present, squares])
+            tally.sums = np.zeros((4, rows.X.shape[1]))
+            tally.sums[2] = (~np.isnan(rows.feature_errors)).sum(axis=0)
+            tally.sums[3] = np.nansum(rows.feature_errors, axis=0)
         return cls(rows.errors, rows.scores, np.arange(len(rows.X)), tally)
 
     @cached_property
@@ -187,21 +194,24 @@ class Whole:
     @property
     def feature_errors(self) -> Array:
         """(features,) the mean squared error of each, NaN where all is missing."""
-        _, _, present, squares = self.tally.sums
-        return np.where(present > 0, squares / np.maximum(present, 1), np.nan)
+        _, _, n_present, squares = self.tally.sums
+        return np.where(n_present > 0, squares / np.maximum(n_present, 1), np.nan)
 
     @property
     def lost(self) -> Array:
         """(features,) the share of each variance that is lost, NaN where unknown."""
-        unexplained, variance, present, _ = self.tally.sums
-        varies = variance > TINY * np.maximum(present, 1)
-        return np.where(varies, unexplained / np.where(varies, variance, 1), np.nan)
+        unexplained, variance, n_present, _ = self.tally.sums
+        varies = variance > TINY * np.maximum(n_present, 1)
+        shares = unexplained / np.where(varies, variance, 1)
+        return np.where(varies, shares, np.nan)
 
     @property
     def kept(self) -> float | None:
         """The share of all variance that is kept, None where it is unknown."""
         unexplained, variance = self.tally.sums[:2].sum(axis=1)
-        return float(max(0.0, 1 - unexplained / variance)) if variance > 0 else None
+        if variance <= 0:
+            return None
+        return float(max(0.0, 1 - unexplained / variance))
 
     @property
     def mean_error(self) -> float | None:
