@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 import keras
+from keras import Layer, Model, Variable
 from keras.src.backend.common import global_state
 from keras.src.layers.layer import CallContext
 from keras.src.optimizers import ALL_OBJECTS_DICT
@@ -20,20 +21,20 @@ NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
 class_weight_to_sample_weights = data_adapter_utils.class_weight_to_sample_weights
 
 
-def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
+def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
     """The layer and every layer that it holds, at any depth or right in itself."""
-    if not isinstance(layer, keras.Layer):
+    if not isinstance(layer, Layer):
         return []
     if not layer._layers:
         return [layer]
     return list(layer._flatten_layers(recursive=recursive))
 
 
-def drop_repeats(layers: Iterable[keras.Layer]) -> list[keras.Layer]:
+def drop_repeats(layers: Iterable[Layer]) -> list[Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
-def forget_calls(layer: keras.Layer) -> None:
+def forget_calls(layer: Layer) -> None:
     """Forget the symbolic calls so far.
 
     A graph counts calls from its own first one: if the constructor of a layer makes
@@ -45,7 +46,7 @@ def forget_calls(layer: keras.Layer) -> None:
 class Graph:
     """A snapshot of a model: the layers it holds, and what each was called after."""
 
-    def __init__(self, root: keras.Layer) -> None:
+    def __init__(self, root: Layer) -> None:
         self.root = root
         self.held = flatten_layers(root)  # the root first
         # A layer may have its kernel only once it is built.
@@ -54,10 +55,10 @@ class Graph:
         self.notes: dict[Any, Any] = {}  # what a caller derives from the snapshot
         self._parents: dict[Any, list[Any]] = {}
 
-    def calls(self, layer: keras.Layer) -> list[Any]:
+    def calls(self, layer: Layer) -> list[Any]:
         return list(layer._inbound_nodes)
 
-    def before(self, calls: list[Any]) -> Iterator[keras.Layer]:
+    def before(self, calls: list[Any]) -> Iterator[Layer]:
         """Every layer that was called before these calls, and those within."""
         queue = list(calls)
         visited = set(map(id, queue))
@@ -71,7 +72,7 @@ class Graph:
                     yield from flatten_layers(parent.operation)
 
 
-def take_snapshot(root: keras.Layer) -> Graph:
+def take_snapshot(root: Layer) -> Graph:
     """The graph of a model; the last one, where its layers are the same."""
     notes = vars(root._tracker)  # no attribute of the layer: Keras compares these
     last: Graph | None = notes.get("keras_tied_graph")
@@ -81,7 +82,7 @@ def take_snapshot(root: keras.Layer) -> Graph:
     return last
 
 
-def callers(layer: keras.Layer) -> list[keras.Layer]:
+def callers(layer: Layer) -> list[Layer]:
     """The layers that hold `layer`, which Keras works on and does not copy."""
 
     def is_at_work(module: str, function: str) -> bool:
@@ -91,13 +92,13 @@ def callers(layer: keras.Layer) -> list[keras.Layer]:
     return [each for each in drop_repeats(others) if layer in flatten_layers(each)]
 
 
-def model_of_file() -> keras.Layer | None:
+def model_of_file() -> Layer | None:
     """What a file or a pickle is being written of, or read into; None if none is."""
     models = _first_layers(lambda module, _: module in FILES)
     return models[-1] if models else None
 
 
-def model_being_loaded() -> keras.Layer | None:
+def model_being_loaded() -> Layer | None:
     """The model, or layer, whose weights are being read from a file; None if none."""
 
     def loads(module: str, function: str) -> bool:
@@ -112,7 +113,7 @@ def is_reading_file() -> bool:
     return any(_module(frame) in FILES for frame in _frames())
 
 
-def models_being_copied() -> list[keras.Layer]:
+def models_being_copied() -> list[Layer]:
     """The models and layers whose configuration is being read, outermost first."""
 
     def copies(module: str, function: str) -> bool:
@@ -121,7 +122,7 @@ def models_being_copied() -> list[keras.Layer]:
     return drop_repeats(reversed(_first_layers(copies)))
 
 
-def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
+def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[Layer]:
     """The layers that running functions have as first arguments, innermost first.
 
     Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
@@ -133,7 +134,7 @@ def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
         code = frame.f_code
         if code.co_argcount and is_chosen(_module(frame), code.co_name):
             first = frame.f_locals.get(code.co_varnames[0])
-            if isinstance(first, keras.Layer):
+            if isinstance(first, Layer):
                 layers.append(first)
     return layers
 
@@ -148,7 +149,7 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def holds_numbers(variable: keras.Variable) -> bool:
+def holds_numbers(variable: Variable) -> bool:
     """Whether a variable has its numbers: Keras's JAX trainer takes them away."""
     value = variable._value
     if value is None:
@@ -156,7 +157,7 @@ def holds_numbers(variable: keras.Variable) -> bool:
     return not (hasattr(value, "is_deleted") and value.is_deleted())
 
 
-def stored_numbers(variable: keras.Variable) -> Any:
+def stored_numbers(variable: Variable) -> Any:
     """What a variable holds, as a NumPy array, also while a program is traced."""
     if keras.backend.backend() != "tensorflow":
         return keras.ops.convert_to_numpy(variable._value)
@@ -166,13 +167,13 @@ def stored_numbers(variable: keras.Variable) -> Any:
         return variable._value.numpy()
 
 
-def dequantized_kernel(layer: keras.Layer) -> Any:
+def dequantized_kernel(layer: Layer) -> Any:
     """The kernel of a quantised layer, as Keras gives it from 3.16 on; None before."""
     view = getattr(layer, "_quantized_weight", lambda: None)()
     return None if view is None else view.dequantize(layer.compute_dtype)
 
 
-def refresh_parameters(layer: keras.Layer) -> None:
+def refresh_parameters(layer: Layer) -> None:
     """Let PyTorch list the parameters of a layer that has got another kernel."""
     if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
         layer._track_variables()
@@ -186,20 +187,20 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, [each for each in node.input_tensors if id(each) not in masks]
 
 
-def layer_chain(model: Any) -> list[keras.Layer] | None:
+def layer_chain(model: Any) -> list[Layer] | None:
     """The layers of a model's graph, if each takes what the one before it gives.
 
     Nested models are laid open. None for anything else, and for a model with a `call`
     of its own.
     """
-    if not isinstance(model, keras.Model):
+    if not isinstance(model, Model):
         return None
     is_graph = type(model).call.__module__.startswith("keras.")
     if not is_graph or len(getattr(model, "inputs", ())) != 1:
         return None
     if len(model.outputs) != 1:
         return None
-    path: list[keras.Layer] = []
+    path: list[Layer] = []
     tensor = model.outputs[0]
     while tensor is not model.inputs[0]:
         operation, inputs = producer(tensor)
@@ -210,7 +211,7 @@ def layer_chain(model: Any) -> list[keras.Layer] | None:
     return path
 
 
-class CallObserver(keras.Layer):
+class CallObserver(Layer):
     """A layer that is told before each call that may reach it."""
 
     def before_call(self) -> None:
@@ -221,7 +222,7 @@ class CallObserver(keras.Layer):
         self.before_call()
 
     @property
-    def kernel_layer(self) -> keras.Layer | None:
+    def kernel_layer(self) -> Layer | None:
         """A layer beside its own that Keras saves and loads as a part of this one."""
         return None
 
@@ -233,7 +234,7 @@ class CallObserver(keras.Layer):
         return children
 
 
-class UnlockedModel(keras.Model):
+class UnlockedModel(Model):
     """A model that takes new layers and metrics after it was built."""
 
     def _lock_state(self) -> None:
@@ -248,7 +249,7 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
     progress._start -= seconds
 
 
-def build_for_training(model: keras.Model, batch: Any) -> bool:
+def build_for_training(model: Model, batch: Any) -> bool:
     """Build model, loss, metrics and optimizer for a batch; False where Keras cannot.
 
     Keras's own `fit` does so on JAX and PyTorch, and not on TensorFlow.
@@ -260,7 +261,7 @@ def build_for_training(model: keras.Model, batch: Any) -> bool:
     return False
 
 
-def find_initial_epoch(model: keras.Model, given: int) -> int:
+def find_initial_epoch(model: Model, given: int) -> int:
     """The epoch that `fit` begins with, which a `BackupAndRestore` may have set."""
     return model._initial_epoch or given
 

@@ -15,7 +15,7 @@ N_FEATURES = 4
 def make_correlated_donuts(
     n_samples: int = 9000, random_state: RandomState = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64, in their order.
+    """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64.
 
     A row of label k has a radius r ~ N(5, 1) for k = 0 or N(10, 1) for k = 1, an angle
     θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and
@@ -34,13 +34,7 @@ def make_correlated_donuts(
         >>> X.shape, y.tolist()
         ((5, 4), [0, 0, 0, 1, 1])
     """
-    if n_samples < 1:
-        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    from sklearn.utils import (
-        check_random_state,
-    )  # takes a second, and `load_donuts` needs none
-
-    rng: np.random.RandomState = check_random_state(random_state)
+    rng = _check_sample(n_samples, random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
     radius = rng.normal(np.take(RADII, y), 1.0)
     angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
@@ -52,14 +46,13 @@ def make_correlated_donuts(
 def make_clients(
     n_samples: int = 300, random_state: RandomState = None
 ) -> dict[str, list[Any]]:
-    """Make up a table of clients, by column: text, whole numbers, decimals, dates and truth values.
+    """Make up a table of clients, by column: text, numbers, dates and truth values.
 
     With e ~ N(0, 1) anew each time, an age is U{18..79}, the income exp(10 + min(age,
     50) / 50 + 0.3 e), the orders are Poisson(income / 4000), and 40 + 5 e is spent on
     each. The plan follows the income, and all else is uniform. One income in ten is
-    missing. Two rows are odd: a third
-    down the table, 25 times as much is spent, and two thirds down, 1500 are spent on no
-    order.
+    missing. Two rows are odd: a third down the table, 25 times as much is spent, and
+    two thirds down, 1500 are spent on no order.
 
     Args:
         n_samples: Rows to draw.
@@ -73,38 +66,42 @@ def make_clients(
         ['client', 'town', 'age', 'income', 'plan', 'orders', 'spent', 'joined',
         'newsletter']
     """
-    if n_samples < 1:
-        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    from sklearn.utils import check_random_state
-
-    rng: np.random.RandomState = check_random_state(random_state)
+    rng = _check_sample(n_samples, random_state)
     n = n_samples
     age = rng.randint(18, 80, n)
-    income = (
-        np.exp(10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n))
-        .round(-2)
-        .astype(int)
-    )
+    log_income = 10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n)
+    income = np.exp(log_income).round(-2).astype(int)
     orders = rng.poisson(income / 4000)
     spent = (orders * (40 + 5 * rng.normal(size=n))).round(2)
-    plans = np.array(["basic", "plus", "premium"])[
-        np.searchsorted([40_000, 60_000], income)
-    ]
+    levels = np.searchsorted([40_000, 60_000], income)
+    plans = np.array(["basic", "plus", "premium"])[levels]
     spent[n // 3] *= 25
     orders[2 * n // 3], spent[2 * n // 3] = 0, 1500.0
     days = rng.randint(0, 2000, n)
-    incomes = zip(income.tolist(), rng.uniform(size=n) > 0.1, strict=True)
+    incomes: list[int | None] = income.tolist()
+    for row in np.flatnonzero(rng.uniform(size=n) <= 0.1):
+        incomes[row] = None
     return {
         "client": [f"C{row:04}" for row in range(1, n + 1)],
         "town": rng.choice(["Aachen", "Bergen", "Cork", "Delft"], n).tolist(),
         "age": age.tolist(),
-        "income": [of if is_known else None for of, is_known in incomes],
+        "income": incomes,
         "plan": plans.tolist(),
         "orders": orders.tolist(),
         "spent": spent.tolist(),
         "joined": (np.datetime64("2020-01-01") + days).tolist(),
         "newsletter": (rng.uniform(size=n) < 0.4).tolist(),
     }
+
+
+def _check_sample(n_samples: int, random_state: RandomState) -> np.random.RandomState:
+    if n_samples < 1:
+        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
+    # It takes a second, and `load_donuts` needs none.
+    from sklearn.utils import check_random_state
+
+    rng: np.random.RandomState = check_random_state(random_state)
+    return rng
 
 
 def load_donuts(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +19,7 @@ Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = "tuple[History, Rows, Rows, float, float, keras.Model | None]"
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -101,12 +100,13 @@ def run(
     """
     train, validation = parts = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
-    train_on = (
-        _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
-    )
-    trained = train_on(parts, kernel, epochs, on_epoch)
-    history, code, reconstruction, seconds, tie_error, model = trained
-    n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
+    if engine == "keras":
+        trained = _train_with_keras(parts, kernel, epochs, on_epoch)
+    else:
+        trained = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, model = trained
+    n_train = len(train)
+    n_parameters = kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
         history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
@@ -119,13 +119,15 @@ def run(
         seconds=seconds,
         parameters=n_parameters if model is None else model.count_params(),
         untied_parameters=n_parameters + kernel.size,
-        tie_error=tie_error,
+        tie_error=0.0 if model is None else _compute_tie_error(model),
         model=model,
     )
 
 
 def split(X: ArrayLike) -> tuple[Rows, Rows]:
-    """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``, in float32.
+    """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``.
+
+    They are in float32.
 
     Raises:
         ValueError: If X has too few rows or columns.
@@ -145,9 +147,9 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 
 
 def build_model(kernel: ArrayLike) -> keras.Model:
-    """Build and compile the article's Keras model: layers "encoder" and "decoder", tied to it.
+    """Build and compile the article's Keras model, of an "encoder" and a "decoder".
 
-    The encoder's kernel, (features, components), is the one that is given.
+    The decoder is tied to the encoder, whose kernel, (features, components), is the one given.
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -161,14 +163,11 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     features, components = start.shape
     rows = keras.Input((features,), name="rows")
     encoder = keras.layers.Dense(components, activation="sigmoid", name="encoder")
-    code = encoder(rows)
-    model = keras.Model(
-        rows, TiedDense(encoder, name="decoder")(code), name="autoencoder"
-    )
+    decoder = TiedDense(encoder, name="decoder")
+    model = keras.Model(rows, decoder(encoder(rows)), name="autoencoder")
     encoder.kernel.assign(start)
-    rate = keras.optimizers.schedules.InverseTimeDecay(
-        LEARNING_RATE, 1, decay_rate=DECAY
-    )
+    decay = keras.optimizers.schedules.InverseTimeDecay
+    rate = decay(LEARNING_RATE, 1, decay_rate=DECAY)
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
     return model
 
@@ -208,13 +207,12 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
 
 
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
-    """Draw a kernel from U(-a, a), a² = 6 / (features + components), alike for all backends."""
+    """Draw a kernel from U(-a, a), a² = 6 / (features + components), on any backend."""
     from sklearn.utils import check_random_state
 
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
-    kernel = check_random_state(random_state).uniform(
-        -limit, limit, (features, N_COMPONENTS)
-    )
+    rng = check_random_state(random_state)
+    kernel = rng.uniform(-limit, limit, (features, N_COMPONENTS))
     return np.asarray(kernel, dtype=np.float32)
 
 
@@ -232,23 +230,34 @@ def _train_with_keras(
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
-    model, (train, validation) = build_model(kernel), parts
-    settings: dict[str, Any] = {
-        "shuffle": False,
-        "verbose": 0,
-        "callbacks": [EpochCallback()],
-    }
-    sizes = {"batch_size": len(train), "validation_batch_size": len(validation)}
-    settings |= {"epochs": epochs, "validation_data": (validation, validation), **sizes}
+    model = build_model(kernel)
+    train, validation = parts
     begin = time.perf_counter()
-    fitted = training.fit(model, train, train, **settings)
+    fitted = training.fit(
+        model,
+        train,
+        train,
+        batch_size=len(train),
+        epochs=epochs,
+        verbose=0,
+        callbacks=[EpochCallback()],
+        validation_data=(validation, validation),
+        shuffle=False,
+        validation_batch_size=len(validation),
+    )
     seconds = time.perf_counter() - begin
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    code = encoder(np.concatenate(parts))
-    outputs = code, decoder(code), decoder.kernel, encoder.kernel.value
-    code, reconstruction, *kernels = map(keras.ops.convert_to_numpy, outputs)
-    tie_error = float(np.abs(kernels[0] - kernels[1].T).max())
-    return fitted.history, code, reconstruction, seconds, tie_error, model
+    code = model.get_layer("encoder")(np.concatenate(parts))
+    outputs = code, model.get_layer("decoder")(code)
+    code, reconstruction = map(keras.ops.convert_to_numpy, outputs)
+    return fitted.history, code, reconstruction, seconds, model
+
+
+def _compute_tie_error(model: keras.Model) -> float:
+    from keras import ops
+
+    encoder = ops.convert_to_numpy(model.get_layer("encoder").kernel)
+    decoder = ops.convert_to_numpy(model.get_layer("decoder").kernel)
+    return float(np.abs(decoder - encoder.T).max())
 
 
 def _train_by_hand(
@@ -281,14 +290,8 @@ def _train_by_hand(
     autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate(parts))
-    return (
-        autoencoder.history_,
-        code,
-        autoencoder.inverse_transform(code),
-        seconds,
-        0.0,
-        None,
-    )
+    reconstruction = autoencoder.inverse_transform(code)
+    return autoencoder.history_, code, reconstruction, seconds, None
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:
@@ -299,6 +302,8 @@ def _compute_pca_errors(train: Rows, validation: Rows) -> list[float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
-    wide = [rows.astype(np.float64) for rows in (train, validation)]
-    reconstructions = [pca.inverse_transform(pca.transform(rows)) for rows in wide]
-    return list(map(_mean_squared_error, (train, validation), reconstructions))
+    errors = []
+    for rows in (train, validation):
+        code = pca.transform(rows.astype(np.float64))
+        errors.append(_mean_squared_error(rows, pca.inverse_transform(code)))
+    return errors

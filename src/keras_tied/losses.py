@@ -5,8 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+
+@serializable
 class NanMeanSquaredError(keras.losses.Loss):
     r"""Mean squared error that leaves out what is missing in the target.
 

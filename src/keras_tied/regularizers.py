@@ -5,10 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
+
 __all__ = ["KLSparsity", "Orthonormal"]
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class KLSparsity(keras.regularizers.Regularizer):
     r"""An activity regularizer that draws each unit's mean activation to `target`.
 
@@ -64,7 +66,7 @@ class KLSparsity(keras.regularizers.Regularizer):
         return {"target": self.target, "factor": self.factor}
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class Orthonormal(keras.regularizers.Regularizer):
     r"""A regularizer that makes a kernel's columns, or rows, orthonormal.
 

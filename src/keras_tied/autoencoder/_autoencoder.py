@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import Layer, Model, layers, ops
 from numpy.typing import NDArray
 
 from keras_tied import training
 from keras_tied._keras_internals import UnlockedModel, forget_calls
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
@@ -19,7 +20,7 @@ from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
 HALVES = ("encoder", "decoder")
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class Autoencoder(UnlockedModel):
     r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
@@ -68,10 +69,10 @@ class Autoencoder(UnlockedModel):
 
     def __init__(
         self,
-        encoder: keras.Model,
-        decoder: keras.Model | None = None,
+        encoder: Model,
+        decoder: Model | None = None,
         *,
-        noise: float | layers.Layer | None = None,
+        noise: float | Layer | None = None,
         code_regularizer: Any = None,
         contraction: float = 0.0,
         **kwargs: Any,
@@ -347,10 +348,10 @@ def _make_dense(x: Any) -> Any:
     return ops.convert_to_tensor(x, sparse=False) if ops.is_tensor(x) else x
 
 
-def _check_model(half: Any, role: str) -> keras.Model:
-    if isinstance(half, keras.Model):
+def _check_model(half: Any, role: str) -> Model:
+    if isinstance(half, Model):
         return half
-    layer_name = f" '{half.name}'" if isinstance(half, layers.Layer) else ""
+    layer_name = f" '{half.name}'" if isinstance(half, Layer) else ""
     raise ValueError(
         "An Autoencoder is made of two models; received"
         f" {type(half).__name__}{layer_name} as its {role}: put a layer into a"
@@ -378,8 +379,8 @@ def _make_source(encoder: Any) -> Any:
     return keras.Input(batch_shape=(None, *shape[1:]))
 
 
-def _get_noise(noise: Any) -> layers.Layer | None:
-    if noise is None or isinstance(noise, layers.Layer):
+def _get_noise(noise: Any) -> Layer | None:
+    if noise is None or isinstance(noise, Layer):
         return noise
     if isinstance(noise, Real):
         return layers.GaussianNoise(float(noise), name="noise")

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import Layer, Model, layers
 
 from keras_tied._keras_internals import producer
 from keras_tied._types import Shape
@@ -17,13 +17,13 @@ SCALINGS = (layers.Normalization, layers.Rescaling)
 
 
 def mirror(
-    encoder: keras.Model,
+    encoder: Model,
     *,
     gain: bool = True,
     output_activation: Any = None,
     code: str | None = None,
     name: str | None = None,
-) -> keras.Model:
+) -> Model:
     """Build a decoder for an encoder: its layers in reverse, each kernel tied.
 
     Layers with a kernel become tied layers, each followed by the activation that stood
@@ -70,7 +70,7 @@ def mirror(
     _settle_activations(steps, keras.activations.get(output_activation))
     codes = keras.Input(output.shape[1:], dtype=output.dtype, name="code")
     name = name or f"{encoder.name}_mirror"
-    return keras.Model(codes, _reverse(steps, codes, gain), name=name)
+    return Model(codes, _reverse(steps, codes, gain), name=name)
 
 
 mirror.register = rules.register  # type: ignore[attr-defined]
@@ -100,15 +100,15 @@ class _Step:
     @property
     def fused_activation(self) -> Any:
         """The activation, if the mirror of the next step can apply it itself."""
-        if len(self.consumers) != 1 or isinstance(self.activation, layers.Layer):
+        if len(self.consumers) != 1 or isinstance(self.activation, Layer):
             return None
         return self.activation if self.consumers[0].has_kernel else None
 
 
 def _find_code(encoder: Any, code: str | None) -> Any:
     """The output of an encoder, the one named `code` of several."""
-    if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
-        layer_name = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
+    if not isinstance(encoder, Model) or not _has_graph(encoder):
+        layer_name = f" '{encoder.name}'" if isinstance(encoder, Layer) else ""
         raise ValueError(
             "mirror takes a Sequential or Functional model that is built, so that its"
             " layers can be walked through; received"
@@ -150,7 +150,7 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     sources = []
     for source in inputs:  # a comprehension would double the depth of the recursion
         sources.append(_visit(source, places, steps))
-    if isinstance(operation, keras.Model) and _has_graph(operation):
+    if isinstance(operation, Model) and _has_graph(operation):
         if len(operation.outputs) != 1:
             raise ValueError(
                 f"mirror can open nested models with one output; '{operation.name}' has"
@@ -196,14 +196,14 @@ def _add_step(
 
 def _make_refusal(operation: Any) -> ValueError:
     kind = type(operation).__name__
-    if not isinstance(operation, layers.Layer):
+    if not isinstance(operation, Layer):
         return ValueError(
             f"mirror has no rule for the operation '{operation.name}' ({kind}): use a"
             " layer that does the same, such as Activation, Rescaling, Reshape or"
             " Permute."
         )
     advice = "leave it out of the encoder, or write that part of the decoder by hand"
-    if isinstance(operation, keras.Model):
+    if isinstance(operation, Model):
         advice = "write it as a Sequential or Functional model"
     return ValueError(
         f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a"
@@ -256,7 +256,7 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             tensor = layers.Add(name=make_name(step, "sum"))(tensors)
         if step.activation is not None and step.fused_activation is None:
             name = make_name(step, "activation")
-            is_layer = isinstance(step.activation, layers.Layer)
+            is_layer = isinstance(step.activation, Layer)
             make = rules.copy_layer if is_layer else layers.Activation
             tensor = make(step.activation, name=name)(tensor)
         if step.entry is not None:

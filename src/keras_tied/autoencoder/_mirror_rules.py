@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import Layer, layers
 
 from keras_tied._keras_internals import producer
 from keras_tied._types import Shape
@@ -97,7 +97,7 @@ def entry_for(operation: Any) -> Entry | None:
     return None
 
 
-def mirror_each_step(wrapper: Any, context: LayerContext) -> list[layers.Layer]:
+def mirror_each_step(wrapper: Any, context: LayerContext) -> list[Layer]:
     """What reverses the layer in a TimeDistributed, in a TimeDistributed each."""
     inner = replace(
         context,
@@ -110,10 +110,10 @@ def mirror_each_step(wrapper: Any, context: LayerContext) -> list[layers.Layer]:
     return steps
 
 
-def make_reverse(layer: Any, entry: Any, context: LayerContext) -> list[layers.Layer]:
+def make_reverse(layer: Any, entry: Any, context: LayerContext) -> list[Layer]:
     """The layers that a rule returns."""
     reverse = entry.rule(layer, context)
-    return [reverse] if isinstance(reverse, layers.Layer) else list(reverse)
+    return [reverse] if isinstance(reverse, Layer) else list(reverse)
 
 
 def of_each_rank(*names: str) -> list[type]:
@@ -122,13 +122,13 @@ def of_each_rank(*names: str) -> list[type]:
 
 
 @register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
-def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
+def mirror_kernel(layer: Any, context: LayerContext) -> Layer:
     """The tied layer, its kernel transposed, then the activation that stood before."""
     return _tie(layer, layer, context, use_bias=layer.bias is not None)
 
 
 @register(layers.Embedding, kernel=True)
-def mirror_embedding(layer: Any, context: LayerContext) -> layers.Layer:
+def mirror_embedding(layer: Any, context: LayerContext) -> Layer:
     """The logits of each token: embeddings transposed; a ReversibleEmbedding's own."""
     if isinstance(layer, layers.ReversibleEmbedding):
         # In its `reverse_dtype`, if it has one.
@@ -139,7 +139,7 @@ def mirror_embedding(layer: Any, context: LayerContext) -> layers.Layer:
 
 def _tie(
     kernel: Any, layer: Any, context: LayerContext, suffix: str = "", **settings: Any
-) -> layers.Layer:
+) -> Layer:
     """What ties to a kernel, for a layer of the encoder."""
     settings |= _get_settings(layer, context, suffix)
     activation = context.activation
@@ -150,7 +150,7 @@ RECURRENT = (layers.SimpleRNN, layers.GRU, layers.LSTM, layers.Bidirectional)
 
 
 @register(*RECURRENT, kernel=True)
-def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def mirror_sequence(layer: Any, context: LayerContext) -> list[Layer]:
     """RepeatVector, a layer of the same kind, Dense: tied for a SimpleRNN only."""
     steps, features = context.input_shape
     reverse = []
@@ -185,7 +185,7 @@ def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
     *(layers.Activation, layers.ReLU, layers.LeakyReLU),
     *(layers.PReLU, layers.ELU, layers.Softmax, PartlyLinear),
 )
-def repeat(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def repeat(layer: Any, context: LayerContext) -> list[Layer]:
     """The same activation, if it stands between two layers with a kernel."""
     return []  # `mirror` applies it, as it does those that are part of a layer with a kernel
 
@@ -195,19 +195,19 @@ ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
 
 
 @register(layers.Add, ADDITION)
-def mirror_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def mirror_branches(layer: Any, context: LayerContext) -> list[Layer]:
     """Each branch reversed; where they began, what comes out of them is added."""
     return []  # `mirror` gives the sum to every branch
 
 
 @register(layers.Concatenate)
-def split_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def split_branches(layer: Any, context: LayerContext) -> list[Layer]:
     """Each branch reversed, from its own part; where they began, all are added."""
     return []  # `mirror` splits the tensor
 
 
 @register(layers.Flatten, layers.Reshape)
-def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def undo_reshape(layer: Any, context: LayerContext) -> list[Layer]:
     """A Reshape to what the layer took in."""
     if context.input_shape.count(None) > 1:
         raise ValueError(
@@ -226,39 +226,39 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
 
 
 @register(layers.Permute)
-def undo_permute(layer: Any, context: LayerContext) -> layers.Layer:
+def undo_permute(layer: Any, context: LayerContext) -> Layer:
     """The inverse Permute."""
     order = np.argsort(layer.dims) + 1
     return layers.Permute(tuple(order.tolist()), **_get_settings(layer, context))
 
 
 @register(layers.RepeatVector)
-def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
+def undo_repeat_vector(layer: Any, context: LayerContext) -> Layer:
     """The mean over the repetitions."""
     settings = _get_settings(layer, context)
     return layers.GlobalAveragePooling1D("channels_last", **settings)
 
 
 @register(*of_each_rank("ZeroPadding"))
-def undo_padding(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def undo_padding(layer: Any, context: LayerContext) -> list[Layer]:
     """A Cropping of the same widths."""
     return _make_layers("Cropping", layer.padding, layer, context)
 
 
 @register(*of_each_rank("Cropping"))
-def undo_cropping(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def undo_cropping(layer: Any, context: LayerContext) -> list[Layer]:
     """A ZeroPadding of the same widths."""
     return _make_layers("ZeroPadding", layer.cropping, layer, context)
 
 
 @register(*of_each_rank("UpSampling"))
-def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def undo_upsampling(layer: Any, context: LayerContext) -> list[Layer]:
     """An AveragePooling over as many places."""
     return _make_layers("AveragePooling", layer.size, layer, context)
 
 
 @register(*of_each_rank("MaxPooling", "AveragePooling"))
-def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def undo_pooling(layer: Any, context: LayerContext) -> list[Layer]:
     """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
     sizes = _get_sizes(layer, context.input_shape)
     pooled = _get_sizes(layer, context.output_shape)
@@ -283,7 +283,7 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
 
 
 @register(*of_each_rank("GlobalAveragePooling", "GlobalMaxPooling"))
-def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def spread_globally(layer: Any, context: LayerContext) -> list[Layer]:
     """The pooled value at every place that it was pooled over."""
     sizes = _get_sizes(layer, context.input_shape)
     ones = (1,) * len(sizes)
@@ -293,7 +293,7 @@ def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
 
 
 @register(layers.Resizing)
-def undo_resizing(layer: Any, context: LayerContext) -> layers.Layer:
+def undo_resizing(layer: Any, context: LayerContext) -> Layer:
     """A Resizing to the size that the layer took in."""
     return layers.Resizing(
         *_get_sizes(layer, context.input_shape),
@@ -304,7 +304,7 @@ def undo_resizing(layer: Any, context: LayerContext) -> layers.Layer:
 
 
 @register(layers.Normalization)
-def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
+def undo_normalization(layer: Any, context: LayerContext) -> Layer:
     """A Normalization with the same mean and variance, and `invert=True`."""
     mean, variance = layer.input_mean, layer.input_variance
     if mean is None:
@@ -322,7 +322,7 @@ def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
 
 
 @register(layers.Rescaling)
-def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
+def undo_rescaling(layer: Any, context: LayerContext) -> Layer:
     """The inverse Rescaling."""
     scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
     if not scale.all():
@@ -340,7 +340,7 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
     *(layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization),
     *(layers.RMSNormalization, layers.UnitNormalization),
 )
-def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
+def renormalize(layer: Any, context: LayerContext) -> Layer:
     """A layer of its own, with the same settings."""
     return copy_layer(layer, context.name)
 
@@ -352,7 +352,7 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
     *(KSparse, BatchTopK, JumpReLU, UnitActivity),
     *(getattr(layers, name) for name in AUGMENTATION),
 )
-def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
+def leave_out(layer: Any, context: LayerContext) -> list[Layer]:
     """Nothing."""
     return []
 
@@ -375,7 +375,7 @@ def to_layer(operation: Any) -> Any:
     return operation
 
 
-def copy_layer(layer: Any, name: str) -> layers.Layer:
+def copy_layer(layer: Any, name: str) -> Layer:
     """A new layer of the same settings, to be trained even if `layer` is frozen."""
     config = {**layer.get_config(), "name": name, "trainable": True}
     return type(layer).from_config(config)
@@ -406,7 +406,7 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
 
 def _make_layers(
     kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
-) -> list[layers.Layer]:
+) -> list[Layer]:
     """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
     rank = len(context.input_shape) - 1
     cls = getattr(layers, f"{kind}{rank}D")

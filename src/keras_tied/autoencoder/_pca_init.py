@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import Layer, Model, Variable, layers, ops
 
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
@@ -36,7 +36,7 @@ RANDOM = (
 PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
-def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
+def start_from_pca(encoder: Model, decoder: Model, x: Any) -> None:
     front, links = _find_links(encoder, layers.Dense)
     _, back = _find_links(decoder, TiedDense)
     n_components = _check_chain(links, back)
@@ -83,18 +83,16 @@ class _Lines(NamedTuple):
     last: _Line
 
 
-def _find_links(
-    model: keras.Model, kind: type[Any]
-) -> tuple[list[layers.Layer], list[_Link]]:
+def _find_links(model: Model, kind: type[Any]) -> tuple[list[Layer], list[_Link]]:
     if (path := layer_chain(model)) is None:
         raise ValueError(
             "A start from PCA needs halves that are chains of layers, each fed by the"
             f" one before it; '{model.name}' ({type(model).__name__}) is not: write it"
             " as a Sequential model."
         )
-    front: list[layers.Layer] = []
+    front: list[Layer] = []
     links: list[_Link] = []
-    reshape: layers.Layer | None = None
+    reshape: Layer | None = None
     for layer in path:
         if isinstance(layer, kind) and reshape is None:
             links.append(_Link(layer, _drop_linear(layer.activation)))
@@ -170,7 +168,7 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     return n_components
 
 
-def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array:
+def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
     """The inputs of the encoder's first dense layer, `(n, d)`."""
     rows = np.asarray(x)
     shape = encoder.input_shape[1:]
@@ -375,11 +373,11 @@ def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> Non
     layer.bias.assign(bias)
 
 
-def _read(variable: keras.Variable) -> Array:
+def _read(variable: Variable) -> Array:
     return np.array(ops.convert_to_numpy(variable), np.float64)
 
 
-def _copy_chain(chain: Sequence[layers.Layer], shape: Shape) -> keras.Sequential:
+def _copy_chain(chain: Sequence[Layer], shape: Shape) -> keras.Sequential:
     """A model of copies of some built layers, for rows of this shape."""
     copies = [type(layer).from_config(layer.get_config()) for layer in chain]
     model = keras.Sequential([keras.Input(tuple(shape)), *copies])

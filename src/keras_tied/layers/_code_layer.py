@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import keras
+from keras import Layer
 
 from keras_tied._types import Config, Shape
 
 
-class CodeLayer(keras.Layer):
+class CodeLayer(Layer):
     """Base of the layers whose outputs have the shape of their inputs.
 
     `SETTINGS` are the attributes that go into the configuration as they are.
@@ -28,7 +28,7 @@ class CodeLayer(keras.Layer):
 
 
 def check_count(
-    layer: keras.Layer, name: str, count: Any, things: str = "units", least: int = 1
+    layer: Layer, name: str, count: Any, things: str = "units", least: int = 1
 ) -> None:
     """Raise unless a setting of a layer is an integer from `least` on."""
     if not isinstance(count, int) or count < least:
@@ -38,7 +38,7 @@ def check_count(
         )
 
 
-def check_width(layer: keras.Layer, k: int, input_shape: Shape) -> None:
+def check_width(layer: Layer, k: int, input_shape: Shape) -> None:
     """Raise unless the inputs have the `k` units that a layer keeps."""
     units = input_shape[-1]
     if units is None or k > units:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import keras
+from keras import Layer, Model, Variable
 
 from keras_tied._keras_internals import flatten_layers
 from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_shape
@@ -11,7 +12,7 @@ from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 from keras_tied.layers.tied_layer import TiedLayer
 
-TIES: dict[type[keras.Layer], type[TiedLayer]] = {
+TIES: dict[type[Layer], type[TiedLayer]] = {
     keras.layers.Dense: TiedDense,
     keras.layers.Embedding: TiedDense,
     TiedDense: TiedDense,
@@ -19,7 +20,7 @@ TIES: dict[type[keras.Layer], type[TiedLayer]] = {
     **dict.fromkeys(CONVOLUTIONS, TiedConv),
 }
 
-INSTEAD: dict[type[keras.Layer], str] = {
+INSTEAD: dict[type[Layer], str] = {
     keras.layers.MultiHeadAttention: (
         "build it from its projections, which are EinsumDense layers, and tie to each"
         " of them"
@@ -27,12 +28,12 @@ INSTEAD: dict[type[keras.Layer], str] = {
     keras.layers.Wrapper: (
         "tie to the layer inside it, `.layer`, and wrap the tied layer likewise"
     ),
-    keras.Model: "tie to its layers one by one, the last first",
+    Model: "tie to its layers one by one, the last first",
     TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
 }
 
 
-def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> Any:
+def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
     """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that ties to a layer.
 
     Args:
@@ -60,7 +61,7 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> Any:
         >>> tie(encoder, activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
-    if not isinstance(layer, keras.Layer):
+    if not isinstance(layer, Layer):
         raise ValueError(
             f"`tie` takes the layer to tie to; received {layer!r}"
             f" ({type(layer).__name__}): pass the layer object itself, for example"
@@ -88,7 +89,7 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> Any:
     )
 
 
-def _make_transpose(layer: keras.Layer, **kwargs: Any) -> keras.layers.Dense:
+def _make_transpose(layer: Layer, **kwargs: Any) -> keras.layers.Dense:
     shape = kernel_shape(layer) if layer.built else None
     if shape is None or len(shape) != 2:
         state = "no kernel yet" if not layer.built else f"a kernel of shape {shape}"
@@ -131,14 +132,14 @@ class Tie(NamedTuple):
     """
 
     layer: TiedLayer
-    tied_to: keras.Layer | None
+    tied_to: Layer | None
     layer_path: str
     tied_to_path: str
     kernel_shape: tuple[int, ...] | None
     inside: bool
 
 
-def ties(model: keras.Layer) -> list[Tie]:
+def ties(model: Layer) -> list[Tie]:
     """Every tie in a Keras model or layer: a `Tie` for each tied layer, at any depth.
 
     Raises:
@@ -158,10 +159,10 @@ def ties(model: keras.Layer) -> list[Tie]:
 
 
 # Layers by their ids, with the names that lead there.
-Paths = dict[int, tuple[keras.Layer, str]]
+Paths = dict[int, tuple[Layer, str]]
 
 
-def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
+def _list_ties(held: Paths, paths: Paths, models: list[Layer]) -> list[Tie]:
     """The ties of the layers `held`, to those in `paths` or looked for in models."""
     found = []
     for layer, path in held.values():
@@ -176,7 +177,7 @@ def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie
     return found
 
 
-def assert_tied(model: keras.Layer) -> None:
+def assert_tied(model: Layer) -> None:
     """Raise unless every tied layer of a model uses the kernel of one of its layers.
 
     Raises:
@@ -203,7 +204,7 @@ def assert_tied(model: keras.Layer) -> None:
         )
 
 
-def _doubt(model: keras.Layer, tie: Tie) -> str:
+def _doubt(model: Layer, tie: Tie) -> str:
     name = f"{type(tie.layer).__name__} '{tie.layer_path}'"
     if tie.tied_to is None:
         return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
@@ -219,7 +220,7 @@ def _doubt(model: keras.Layer, tie: Tie) -> str:
     return ""
 
 
-def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
+def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     """Tie a decoder to an encoder that it has come apart from; return the new ties.
 
     The halves of an autoencoder that were saved, pickled or cloned one by one are not
@@ -275,7 +276,7 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
     return _list_ties(changed, _paths(encoder) | paths, [])
 
 
-def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.Layer:
+def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
     fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     named = [layer for layer in fitting if layer.name == tied._link.partner.name]
     chosen = named if len(named) == 1 else fitting
@@ -292,7 +293,7 @@ def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.
     )
 
 
-def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
+def trainable_variables(*models: Layer) -> list[Variable]:
     """The trainable variables of several models or layers, in their order, each once.
 
     A decoder lists the kernels that it uses, and its encoder lists them too. An
@@ -314,7 +315,7 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
     return _list_once(models, "trainable_variables")
 
 
-def variables(*models: keras.Layer) -> list[keras.Variable]:
+def variables(*models: Layer) -> list[Variable]:
     """All variables of several models or layers, in their order, each once.
 
     A decoder's `weights` list the kernels that it uses, and its encoder's list them
@@ -336,7 +337,7 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
     return _list_once(models, "variables")
 
 
-def _list_once(models: tuple[keras.Layer, ...], kind: str) -> list[keras.Variable]:
+def _list_once(models: tuple[Layer, ...], kind: str) -> list[Variable]:
     once = {}
     for model in models:
         for variable in getattr(_require_layer(model, kind), kind):
@@ -344,8 +345,8 @@ def _list_once(models: tuple[keras.Layer, ...], kind: str) -> list[keras.Variabl
     return list(once.values())
 
 
-def _require_layer(model: Any, function: str) -> keras.Layer:
-    if not isinstance(model, keras.Layer):
+def _require_layer(model: Any, function: str) -> Layer:
+    if not isinstance(model, Layer):
         raise ValueError(
             f"`keras_tied.{function}` takes Keras models or layers; received {model!r} "
             f"({type(model).__name__})."
@@ -353,7 +354,7 @@ def _require_layer(model: Any, function: str) -> keras.Layer:
     return model
 
 
-def _paths(model: keras.Layer, prefix: str = "") -> Paths:
+def _paths(model: Layer, prefix: str = "") -> Paths:
     paths: Paths = {}
     for layer in flatten_layers(model, recursive=False)[1:]:
         paths.setdefault(id(layer), (layer, prefix + layer.name))

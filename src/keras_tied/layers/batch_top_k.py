@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Shape
 from keras_tied.layers._code_layer import CodeLayer, check_count, check_width
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class BatchTopK(CodeLayer):
     r"""Keeps the `k` times as many largest positive numbers of a batch as it has rows.
 

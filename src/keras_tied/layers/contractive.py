@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import Any
 
 import keras
-from keras import activations, ops
+from keras import Layer, activations, ops
 
 from keras_tied._keras_internals import inference_scope, layer_chain
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers.kernel import kernel_of
 
@@ -20,7 +21,7 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
 }
 
 
-def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
+def squared_jacobian_norm(encoder: Layer, x: Any) -> Any:
     r"""The squared norm of the Jacobian of each row's code by the row.
 
     $$\left\| \frac{\partial h}{\partial x} \right\|_F^2
@@ -73,7 +74,7 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     return _sum_rows(ops.square(_precise(lines)))
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class Contractive(keras.layers.Wrapper):
     """An encoder whose code is held from changing with every small change of its input.
 
@@ -104,10 +105,8 @@ class Contractive(keras.layers.Wrapper):
         2.4
     """
 
-    def __init__(
-        self, encoder: keras.Layer, factor: float = 0.1, **kwargs: Any
-    ) -> None:
-        if not isinstance(encoder, keras.Layer):
+    def __init__(self, encoder: Layer, factor: float = 0.1, **kwargs: Any) -> None:
+        if not isinstance(encoder, Layer):
             raise ValueError(
                 "Contractive takes a layer or model as its encoder; received"
                 f" {encoder!r} ({type(encoder).__name__}): pass the layer object"
@@ -166,7 +165,7 @@ def _precise(tensor: Any) -> Any:
     return ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
 
 
-def _code(encoder: keras.Layer, x: Any) -> Any:
+def _code(encoder: Layer, x: Any) -> Any:
     mapping = [(variable, variable) for variable in encoder.variables]
     with keras.StatelessScope(mapping), inference_scope():
         code = encoder(x)

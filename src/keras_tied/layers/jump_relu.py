@@ -6,11 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Shape
 from keras_tied.layers._code_layer import CodeLayer
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class JumpReLU(CodeLayer):
     r"""Passes numbers above a learned threshold of each unit; the others become 0.
 

@@ -5,11 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Shape
 from keras_tied.layers._code_layer import CodeLayer, check_count, check_width
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class KSparse(CodeLayer):
     r"""Keeps the `k` largest numbers of each code and sets the others to 0.
 

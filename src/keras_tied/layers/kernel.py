@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras import Layer, Variable, ops
 
 from keras_tied import _keras_internals as internals
 
@@ -16,7 +16,7 @@ CALIBRATED = ("gptq", "awq")
 """The ways to quantise that look at data first; until then nothing changes."""
 
 
-def kernel_name(layer: keras.Layer) -> str | None:
+def kernel_name(layer: Layer) -> str | None:
     """The attribute that holds the kernel; None also where `build` is to set it."""
     for name in NAMES:
         # Of the class, as a property may not be readable before the layer is built.
@@ -25,13 +25,13 @@ def kernel_name(layer: keras.Layer) -> str | None:
     return None
 
 
-def kernel_variables(layer: keras.Layer, kind: str = "weights") -> list[keras.Variable]:
+def kernel_variables(layer: Layer, kind: str = "weights") -> list[Variable]:
     """The layer's weights, or another list of its variables, without its bias."""
     bias = getattr(layer, "bias", None)
     return [variable for variable in getattr(layer, kind) if variable is not bias]
 
 
-def kernel_of(layer: keras.Layer) -> Any:
+def kernel_of(layer: Layer) -> Any:
     """The kernel that the layer computes with: adapters merged, dequantised."""
     name = kernel_name(layer)
     if name is None:
@@ -63,7 +63,7 @@ def kernel_of(layer: keras.Layer) -> Any:
             )
 
 
-def kernel_shape(layer: keras.Layer) -> tuple[int, ...] | None:
+def kernel_shape(layer: Layer) -> tuple[int, ...] | None:
     """The shape of the kernel that a built layer computes with; None if it has none."""
     name = kernel_name(layer)
     if name is None:
@@ -83,7 +83,7 @@ def _multiply_factors(layer: Any) -> Any:
     return ops.einsum("...im,imo->...io", depthwise, pointwise)
 
 
-def _is_calibrated(layer: keras.Layer) -> bool:
+def _is_calibrated(layer: Layer) -> bool:
     """Whether the kernel is as GPTQ or AWQ leave it behind: a matrix, transposed."""
     mode = getattr(layer, "quantization_mode", None)
     return mode in CALIBRATED and bool(getattr(layer, f"is_{mode}_calibrated", False))

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied._serializable import serializable
 from keras_tied.layers._code_layer import CodeLayer
 
 
@@ -37,7 +38,7 @@ class Corruption(CodeLayer):
         raise NotImplementedError
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class MaskingNoise(Corruption):
     r"""Sets each feature to 0 with probability `rate`, in training.
 
@@ -70,7 +71,7 @@ class MaskingNoise(Corruption):
         return ops.where(draws < self.rate, ops.zeros_like(inputs), inputs)
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class SaltAndPepperNoise(Corruption):
     r"""Sets features to the lowest or the highest value at random, in training.
 

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers._code_layer import CodeLayer, check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class PartlyLinear(CodeLayer):
     r"""Applies an activation to all units but the first few.
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-from keras import layers, ops
+from keras import Layer, layers, ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers._convolution import (
     Window,
@@ -23,7 +23,7 @@ TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTrans
 CONVOLUTIONS = PLAIN + SEPARABLE + DEPTHWISE + TRANSPOSED
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class TiedConv(TiedLayer):
     r"""The adjoint of a convolution: it uses the kernel of another layer, backwards.
 
@@ -80,7 +80,7 @@ class TiedConv(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.Layer,
+        tied_to: Layer,
         transpose: bool = True,
         gain: bool = False,
         output_size: int | Sequence[int] | None = None,

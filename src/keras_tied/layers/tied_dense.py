@@ -3,13 +3,14 @@
 from typing import Any
 
 import keras
-from keras import ops
+from keras import Layer, ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class TiedDense(TiedLayer):
     r"""A dense layer that uses the kernel of another layer, transposed.
 
@@ -62,7 +63,7 @@ class TiedDense(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.Layer,
+        tied_to: Layer,
         transpose: bool = True,
         gain: bool = False,
         activation: Any = None,

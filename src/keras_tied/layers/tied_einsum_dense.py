@@ -4,8 +4,9 @@ import re
 from typing import Any, NamedTuple, Self
 
 import keras
-from keras import ops
+from keras import Layer, ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
@@ -38,7 +39,7 @@ class Equation(NamedTuple):
         return sizes[:start], sizes[start:end], sizes[end:]
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class TiedEinsumDense(TiedLayer):
     r"""The adjoint of an `EinsumDense`: it uses the kernel of another layer, backwards.
 
@@ -86,7 +87,7 @@ class TiedEinsumDense(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.Layer,
+        tied_to: Layer,
         transpose: bool = True,
         gain: bool = False,
         bias_axes: str | None = None,

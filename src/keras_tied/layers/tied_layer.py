@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
-from keras import ops
+from keras import Layer, Variable, ops
 
 from keras_tied import _keras_internals as internals
 from keras_tied._types import Config, Shape
@@ -28,11 +28,11 @@ class TiedLayer(internals.CallObserver):
     `PARTNERS` are the classes that it can be tied to; none for any with a kernel.
     """
 
-    PARTNERS: tuple[type[keras.Layer], ...] = ()
+    PARTNERS: tuple[type[Layer], ...] = ()
 
     def __init__(
         self,
-        tied_to: keras.Layer,
+        tied_to: Layer,
         transpose: bool = True,
         gain: bool = False,
         activation: Any = None,
@@ -51,18 +51,18 @@ class TiedLayer(internals.CallObserver):
         self.bias_initializer: Any = keras.initializers.get(bias_initializer)
         self.bias_regularizer: Any = keras.regularizers.get(bias_regularizer)
         self.bias_constraint: Any = keras.constraints.get(bias_constraint)
-        self.gain: keras.Variable | None = None
-        self.bias: keras.Variable | None = None
+        self.gain: Variable | None = None
+        self.bias: Variable | None = None
         self.supports_masking = True
 
     @property
     def label(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
-    def _validate_partner(self, tied_to: Any) -> keras.Layer | partners.Reference:
+    def _validate_partner(self, tied_to: Any) -> Layer | partners.Reference:
         if isinstance(tied_to, partners.Reference):
             return tied_to
-        if not isinstance(tied_to, keras.Layer):
+        if not isinstance(tied_to, Layer):
             raise ValueError(
                 f"{self.label} can be tied to a Keras layer; received"
                 f" tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer"
@@ -84,11 +84,11 @@ class TiedLayer(internals.CallObserver):
         return tied_to
 
     @property
-    def tied_to(self) -> keras.Layer | None:
+    def tied_to(self) -> Layer | None:
         """The layer tied to; None while a rebuilt layer has not met it yet."""
         return self.partner_in()
 
-    def partner_in(self, *models: keras.Layer) -> keras.Layer | None:
+    def partner_in(self, *models: Layer) -> Layer | None:
         """The layer tied to, looked for in these models as well."""
         link = self._link
         if link.owner() is not self:
@@ -104,23 +104,23 @@ class TiedLayer(internals.CallObserver):
             partners.look_for_another(self, link.partner)
         return link.layer
 
-    def tie_to(self, partner: keras.Layer, around: Iterable[keras.Layer]) -> None:
+    def tie_to(self, partner: Layer, around: Iterable[Layer]) -> None:
         """Use the kernel of a layer; `around` are models that hold this one."""
         self.use(partner)
         self.refresh(around)
 
-    def use(self, partner: keras.Layer) -> None:
+    def use(self, partner: Layer) -> None:
         self._link.partner = partner
         self._link.alone = False
         self._link.doubtful = False
         partners.Link.changes += 1
 
-    def refresh(self, around: Iterable[keras.Layer]) -> None:
+    def refresh(self, around: Iterable[Layer]) -> None:
         for home in (self, *around):
             for layer in internals.flatten_layers(home):
                 internals.refresh_parameters(layer)
 
-    def can_be_tied_to(self, layer: keras.Layer) -> bool:
+    def can_be_tied_to(self, layer: Layer) -> bool:
         with suppress(ValueError):
             return partners.kernel_fits(self, self._validate_partner(layer))
         return False
@@ -134,7 +134,7 @@ class TiedLayer(internals.CallObserver):
             self._link.homes = list(map(weakref.ref, partners.homes(self)))
 
     @property
-    def kernel_layer(self) -> keras.Layer | None:
+    def kernel_layer(self) -> Layer | None:
         """What Keras saves and loads as a part of this layer, if it has not yet."""
         partner = self.tied_to
         half = internals.model_being_loaded()
@@ -156,7 +156,7 @@ class TiedLayer(internals.CallObserver):
             partner.bias.assign(self._link.bias)
             self._link.bias = None
 
-    def _is_inside(self, partner: keras.Layer, half: keras.Layer) -> bool:
+    def _is_inside(self, partner: Layer, half: Layer) -> bool:
         """Whether a half uses the kernel of a layer that it holds or has brought."""
         held = internals.flatten_layers(half)
         links = filter(None, map(partners.link_of, held))
@@ -180,7 +180,7 @@ class TiedLayer(internals.CallObserver):
         """The kernel as the layer tied to computes with it, in our compute dtype."""
         return ops.cast(kernel_of(self._require_partner()), self.compute_dtype)
 
-    def tied_settings(self) -> keras.Layer:
+    def tied_settings(self) -> Layer:
         """The layer tied to or, while not met, one with its settings, not built."""
         partner = self.tied_to or self._link.partner
         return getattr(partner, "settings", partner)
@@ -205,7 +205,7 @@ class TiedLayer(internals.CallObserver):
         """The gain in a shape that is broadcast along the kernel."""
         return gain
 
-    def _require_partner(self) -> keras.Layer:
+    def _require_partner(self) -> Layer:
         if partner := self.tied_to:
             return partner
         reference = self._link.partner
@@ -247,22 +247,22 @@ class TiedLayer(internals.CallObserver):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        keras.Layer.trainable.fset(self, value)
+        Layer.trainable.fset(self, value)
         link = partners.link_of(self)
         if link is not None and link.alone:
             partner: Any = link.partner
             partner.trainable = value
 
     @property
-    def variables(self) -> list[keras.Variable]:
+    def variables(self) -> list[Variable]:
         """This layer's variables, and those that the kernel it uses is made of."""
         return [*super().variables, *self._list_of_partner("variables")]
 
     @property
-    def weights(self) -> list[keras.Variable]:
+    def weights(self) -> list[Variable]:
         return [*super().weights, *self._list_of_partner("weights")]
 
-    def _list_of_partner(self, kind: str) -> list[keras.Variable]:
+    def _list_of_partner(self, kind: str) -> list[Variable]:
         # Keras reads the lists before there is a link.
         partner = self.tied_to if partners.link_of(self) else None
         return [] if partner is None else kernel_variables(partner, kind)
@@ -318,9 +318,7 @@ class TiedLayer(internals.CallObserver):
             "alone": alone,
         }
 
-    def _refuse_namesakes(
-        self, partner: keras.Layer, original: partners.Survey
-    ) -> None:
+    def _refuse_namesakes(self, partner: Layer, original: partners.Survey) -> None:
         """Raise where a copy would be tied to another layer for its name."""
         name, kind = partner.name, type(partner).__name__
         others = [

@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
-from keras import ops
+from keras import Layer, Variable, ops
 
+from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers._code_layer import CodeLayer, check_count
 
@@ -14,8 +15,8 @@ MOMENTUM = 0.99  # of the running mean of how many units are active
 class UnitCounter:
     """For a layer that sees a code: how many units are active, and since when each was not."""
 
-    def __init__(self, layer: keras.Layer, units: int | None, window: int) -> None:
-        def add(name: str, dtype: str, shape: Shape = ()) -> keras.Variable:
+    def __init__(self, layer: Layer, units: int | None, window: int) -> None:
+        def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
             return layer.add_weight(shape, "zeros", dtype, trainable=False, name=name)
 
         self.window = window
@@ -45,7 +46,7 @@ class UnitCounter:
         return int((ops.convert_to_numpy(self.idle) >= self.window).sum())
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class UnitActivity(CodeLayer):
     """Passes a code on; counts, in training, how many of its units are active, and how many dead.
 
@@ -89,7 +90,7 @@ class UnitActivity(CodeLayer):
         return inputs
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class AuxK(keras.layers.Wrapper):
     r"""A decoder of a sparse code that asks dead units for what is left over.
 
@@ -142,13 +143,13 @@ class AuxK(keras.layers.Wrapper):
 
     def __init__(
         self,
-        decoder: keras.Layer,
+        decoder: Layer,
         k: int | None = None,
         coefficient: float = 1 / 32,
         window: int = 1000,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(decoder, keras.Layer):
+        if not isinstance(decoder, Layer):
             raise ValueError(
                 f"AuxK takes a layer as its decoder; received {decoder!r} "
                 f"({type(decoder).__name__}): pass the layer object itself."

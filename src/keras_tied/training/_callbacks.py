@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import Model
+from keras.callbacks import Callback
 
 from keras_tied._keras_internals import advance_start, flatten_layers
 
@@ -18,7 +20,7 @@ SAVERS = (
 )
 
 
-class Watcher(keras.callbacks.Callback):
+class Watcher(Callback):
     """A callback that only reads the logs it is given.
 
     For any other, training comes back to Python after every epoch. For a `Watcher`,
@@ -42,7 +44,7 @@ READERS = (
 )
 
 
-class CountUnits(keras.callbacks.Callback):
+class CountUnits(Callback):
     """Writes into the logs, after each epoch, how many units are active, and how many dead.
 
     Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
@@ -76,13 +78,13 @@ class CountUnits(keras.callbacks.Callback):
             logs[f"{prefix}dead_units"] = counter.dead_units
 
 
-def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
+def flatten_callbacks(callbacks: Any) -> list[Callback]:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
     return keras.tree.flatten(callbacks) if callbacks else []
 
 
-def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
+def works_within_epochs(callback: Callback) -> bool:
     """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
     if isinstance(callback, SAVERS):
         return bool(callback.save_freq != "epoch")
@@ -92,12 +94,12 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
         for name in (f"on_{step}_begin", f"on_{step}_end"):
             method = getattr(callback, name)
             function = getattr(method, "__func__", method)
-            if function is not getattr(keras.callbacks.Callback, name):
+            if function is not getattr(Callback, name):
                 return True
     return False
 
 
-def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
+def only_reads_logs(callback: Callback) -> bool:
     """Whether a callback leaves the model as it is, except for `stop_training`."""
     if type(callback) is keras.callbacks.EarlyStopping:
         return not callback.restore_best_weights
@@ -114,7 +116,7 @@ class Bar(keras.callbacks.ProgbarLogger):
         advance_start(self.progbar, self.seconds)
 
 
-class Guard(keras.callbacks.Callback):
+class Guard(Callback):
     """Ends Keras's own `fit` as the loop ends: after Ctrl-C, and at numbers not finite."""
 
     def __init__(self, is_interrupted: Callable[[], bool]) -> None:
@@ -142,9 +144,7 @@ def all_finite(arrays: list[Any]) -> bool:
     return all(np.isfinite(np.asarray(array, np.float32)).all() for array in arrays)
 
 
-def make_divergence_error(
-    model: keras.Model, epoch: int, loss: float
-) -> FloatingPointError:
+def make_divergence_error(model: Model, epoch: int, loss: float) -> FloatingPointError:
     """The error for an epoch, from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"

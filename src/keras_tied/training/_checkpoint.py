@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import Model, Variable
+from keras.callbacks import Callback
 
 from keras_tied._checkpoint_file import CheckpointFile, digest
 from keras_tied._keras_internals import settle_monitor
@@ -33,7 +35,7 @@ class Checkpoint:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        model: keras.Model,
+        model: Model,
         parts: Parts,
         settings: dict[str, Any],
     ) -> None:
@@ -42,7 +44,7 @@ class Checkpoint:
         self.file.path.parent.mkdir(parents=True, exist_ok=True)
         self.fingerprint = _take_fingerprint(model, parts, settings)
 
-    def restore(self, callbacks: Sequence[keras.callbacks.Callback]) -> int | None:
+    def restore(self, callbacks: Sequence[Callback]) -> int | None:
         """Set the state that the file holds; how many epochs it is after, or None."""
         content, path = self.file.read(), repr(str(self.file.path))
         if content is None:
@@ -64,7 +66,7 @@ class Checkpoint:
             vars(callback).update(values)
         return int(notes["epochs"])
 
-    def save(self, epochs: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    def save(self, epochs: int, callbacks: Sequence[Callback]) -> None:
         """Save the state after so many epochs, the model's variables being those."""
         begin = time.monotonic()
         arrays: dict[str, Array] = {}
@@ -82,11 +84,11 @@ class Checkpoint:
         self.file.delete()
 
     @property
-    def _variables(self) -> list[keras.Variable]:
+    def _variables(self) -> list[Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
-def _list_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+def _list_attributes(callback: Callback) -> dict[str, Any]:
     """What a callback notes: its attributes that JSON and arrays hold."""
     values = {}
     for name, value in vars(callback).items():
@@ -127,12 +129,12 @@ def _insert_arrays(arrays: dict[str, Array], value: Any) -> Any:
     return json.loads(json.dumps(value), object_hook=insert)
 
 
-def _list_kinds(callbacks: Sequence[keras.callbacks.Callback]) -> str:
+def _list_kinds(callbacks: Sequence[Callback]) -> str:
     return " ".join(type(callback).__name__ for callback in callbacks)
 
 
 def _take_fingerprint(
-    model: keras.Model, parts: Parts, settings: dict[str, Any]
+    model: Model, parts: Parts, settings: dict[str, Any]
 ) -> dict[str, str]:
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     # Its name may only count the optimizers of the process.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import Model, Variable
 
 from keras_tied._types import Array
 from keras_tied.training._callbacks import all_finite
@@ -35,7 +36,7 @@ class Run(NamedTuple):
 class Epochs:
     """Trains a model, many epochs at a call, and can return to an earlier state."""
 
-    def __init__(self, model: keras.Model, parts: Parts) -> None:
+    def __init__(self, model: Model, parts: Parts) -> None:
         self.model = model
         self.data = [rows.data for rows in parts if rows]
         self.runs: deque[Run] = deque(maxlen=2)
@@ -163,7 +164,7 @@ def to_epoch_logs(values: Mapping[str, Any]) -> EpochLogs:
     return logs
 
 
-def is_seed(variable: keras.Variable) -> bool:
+def is_seed(variable: Variable) -> bool:
     return "seed_generator_state" in variable.name
 
 
@@ -181,11 +182,11 @@ def _flatten(variables: list[Any]) -> Array:
     return np.concatenate([_read(v).astype(np.float64).ravel() for v in variables])
 
 
-def _read(variable: keras.Variable) -> Array:
+def _read(variable: Variable) -> Array:
     """A copy of the value of a variable."""
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
-def _assign(values: Iterable[tuple[keras.Variable, Array]]) -> None:
+def _assign(values: Iterable[tuple[Variable, Array]]) -> None:
     for variable, value in values:
         variable.assign(value)

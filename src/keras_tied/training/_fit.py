@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+from keras import Model
+from keras.callbacks import Callback
 
 from keras_tied._interrupts import interrupts
 from keras_tied._keras_internals import build_for_training
@@ -22,7 +24,7 @@ logger = logging.getLogger("keras_tied.training")
 
 
 def fit(
-    model: keras.Model,
+    model: Model,
     x: Any = None,
     y: Any = None,
     batch_size: int | None = None,
@@ -146,7 +148,7 @@ def fit(
             )
         if trainer is None:
             logger.debug("Left to Keras's own fit: %s", cause)
-            return keras.Model.fit(
+            return Model.fit(
                 model,
                 x,
                 y,
@@ -173,7 +175,7 @@ def fit(
 
 
 def _check_epochs(
-    callbacks: list[keras.callbacks.Callback],
+    callbacks: list[Callback],
     steps_per_epoch: int | None,
     validation_steps: int | None,
     validation_freq: Any,
@@ -201,7 +203,7 @@ def _check_memory(parts: Parts) -> None:
     raise LeftToKerasError("the rows take more than the free memory")
 
 
-def _join_batches(model: keras.Model, parts: Parts) -> Parts:
+def _join_batches(model: Model, parts: Parts) -> Parts:
     """The same rows with each part in one batch, for L-BFGS."""
     for variable in model.trainable_variables:
         if variable.constraint is not None:
@@ -215,7 +217,7 @@ def _join_batches(model: keras.Model, parts: Parts) -> Parts:
 
 
 def _make_trainer(
-    model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
+    model: Model, parts: Parts, shuffle: bool | str, n_epochs: int
 ) -> Epochs:
     """The backend's `Epochs` for a model."""
     train, _ = parts
@@ -224,7 +226,7 @@ def _make_trainer(
     # not on TensorFlow. It takes all rows, since it draws an order of them: so the
     # later orders are those of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
-    keras.Model.fit(
+    Model.fit(
         model, x, y, train.batch_size, 0, 0, shuffle=shuffle, sample_weight=weight
     )
     if not build_for_training(model, train.data):
@@ -241,7 +243,7 @@ def _make_trainer(
     return Epochs(model, parts)
 
 
-def _check_model(model: keras.Model, parts: Parts) -> None:
+def _check_model(model: Model, parts: Parts) -> None:
     """Refuse models whose steps cannot be taken together on this backend."""
     if model.run_eagerly:
         raise LeftToKerasError("the model runs eagerly")

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import Model
+from keras.callbacks import Callback
 
 from keras_tied._keras_internals import find_initial_epoch
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
@@ -28,10 +30,10 @@ FIRST_BUNCH = 8
 class Loop:
     """Runs bunches of epochs, with callbacks in between."""
 
-    model: keras.Model
+    model: Model
     trainer: Epochs
     train: BatchedRows
-    callbacks: list[keras.callbacks.Callback]
+    callbacks: list[Callback]
     verbose: Any
     is_interrupted: Callable[[], bool]
     checkpoint: Checkpoint | None = None
@@ -202,7 +204,7 @@ class Loop:
         self.trainer.push()
 
 
-def _is_bar(callback: keras.callbacks.Callback) -> bool:
+def _is_bar(callback: Callback) -> bool:
     return isinstance(callback, keras.callbacks.ProgbarLogger)
 
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import Variable
 
 from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
+from keras_tied._serializable import serializable
 from keras_tied._types import Array
 from keras_tied.training._epochs import EpochLogs, Objective
 
 
-@keras.saving.register_keras_serializable(package="keras_tied")
+@serializable
 class LBFGS(keras.optimizers.Optimizer):
     """Limited-memory BFGS, on all rows at once, with a strong Wolfe line search.
 
@@ -65,7 +67,7 @@ class LBFGS(keras.optimizers.Optimizer):
         self.tolerance = tolerance
         self.only_differentiates = False
 
-    def build(self, variables: list[keras.Variable]) -> None:
+    def build(self, variables: list[Variable]) -> None:
         if self.built:
             return
         super().build(variables)

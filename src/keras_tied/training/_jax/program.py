@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 from jax.extend.core import ClosedJaxpr
+from keras import Model
 
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import flatten_logs, name_validation
@@ -172,7 +172,7 @@ class Program:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Model,
         parts: Sequence[DeviceRows],
         state: Any,
         capacity: int,

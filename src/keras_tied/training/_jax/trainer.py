@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
+from keras import Model
 
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
@@ -40,7 +40,7 @@ class JaxEpochs(Epochs):
     """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
 
     def __init__(
-        self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int
+        self, model: Model, parts: Parts, shuffle: bool | str, epochs: int
     ) -> None:
         super().__init__(model, parts)
         rows, _ = parts

@@ -1,0 +1,5 @@
+"""The name under which Keras saves our classes."""
+
+import keras
+
+serializable = keras.saving.register_keras_serializable(package="keras_tied")
