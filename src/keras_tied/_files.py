@@ -27,7 +27,7 @@ fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
-    """Return the absolute path of a file that will be written, links followed, or raise.
+    """Return the absolute path of a file to write, links followed, or raise `ValueError`.
 
     It has one of the endings, such as `"csv.gz"`; messages call it by the user's
     option.
@@ -82,7 +82,7 @@ def temporary_folder() -> Iterator[str]:
 
 @contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
-    """A new file beside the target, which becomes the target once it is whole, and on the disk.
+    """A new file beside the target, which becomes it once it is whole, and on the disk.
 
     Errors and interruptions leave nothing of it; what a killed process left, the next
     one deletes.
@@ -95,69 +95,66 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, reason, str(target.parent))
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
-    for left in target.parent.glob(f".keras-tied-{digest}-*"):
+    start = f".keras-tied-{digest}-"
+    for left in target.parent.glob(f"{start}*"):
         _delete_if_left(left)
-    part = target.with_name(
-        f".keras-tied-{digest}-{secrets.token_hex(8)}{target.suffix}"
-    )
+    part = target.with_name(f"{start}{secrets.token_hex(8)}{target.suffix}")
     remove = partial(part.unlink, missing_ok=True)
     with clean_up_at_signal(remove), _hold(part):
         try:
             yield part
-            _flush(part, os.O_RDWR)
+            with open(part, "r+b") as file:
+                os.fsync(file)
             with suppress(FileNotFoundError):  # there is no target yet
                 shutil.copymode(target, part)
             os.replace(part, target)
-            try:
-                _flush(target.parent, os.O_RDONLY)
-            except OSError as error:
-                if error.errno not in CANNOT_FLUSH_FOLDERS:
-                    raise
+            _flush_folder(target.parent)
         finally:
             remove()
 
 
 @contextmanager
 def _hold(part: Path) -> Iterator[None]:
-    """Create a file, locked as long as this process lives: the lock tells others that it is used.
+    """Create a file, locked as long as this process lives, which tells that it is used.
 
     A number of a process would not, where containers share a folder and count from 1
     each.
     """
-    while fcntl is not None:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
-        with suppress(OSError):  # some file systems of networks have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(part)):
-                break
-        os.close(descriptor)  # another has deleted it before it was locked
-    try:
+    if fcntl is None:
         yield
-    finally:
-        if fcntl is not None:
-            os.close(descriptor)
+        return
+    while True:
+        file = open(part, "ab")  # noqa: SIM115
+        with suppress(OSError):  # some file systems of networks have no locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
+                break
+        file.close()  # another has deleted it before it was locked
+    with file:
+        yield
 
 
 def _delete_if_left(part: Path) -> bool:
-    """Delete a file unless a process holds it, or where one cannot tell; return if it is gone."""
+    """Delete a file unless a process holds it, or may hold it; return if it is gone."""
     if fcntl is None:
         return False
     with suppress(OSError):
-        descriptor = os.open(part, os.O_RDWR)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(part, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
         return True
     return False
 
 
-def _flush(path: Path, flags: int) -> None:
-    """Wait until a file, or the names in a folder, are on the disk, or raise if it refuses."""
-    descriptor = os.open(path, flags)
+def _flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, or raise if it refuses."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH_FOLDERS:
+            raise
