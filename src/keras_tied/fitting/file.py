@@ -13,7 +13,6 @@ from keras_tied.fitted.file import (
     Contents,
     NadamState,
     Settings,
-    serialize_params,
     write,
 )
 from keras_tied.fitting.judge import Outcome
@@ -39,14 +38,18 @@ def write_outcome(
     notes: Mapping[str, Any] | None = None,
     make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
-    """Write a fit with its parameters, and notes, a JSON object; see `write`."""
+    """Write a fit with its parameters, and notes, a JSON object; see `write`.
+
+    Where a checkpoint was is left out, as it is not of the model.
+    """
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
     attributes: dict[str, Any] = {}
     for attribute, name in ATTRIBUTES.items():
         attributes[attribute] = getattr(outcome, name)
+    params = {name: value for name, value in params.items() if name != "checkpoint"}
     settings = Settings(
         **attributes,
-        params=serialize_params(params),
+        params=params,
         offset=fitted.offset,
         feature_names=fitted.feature_names,
         weight_decay=outcome.weight_decay,

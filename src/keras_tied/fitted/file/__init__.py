@@ -15,7 +15,6 @@ from keras_tied.fitted.file.contents import (
     NadamState,
     Settings,
     deserialize_params,
-    serialize_params,
 )
 from keras_tied.fitted.file.format import read_file, to_bytes
 from keras_tied.fitted.value import Fitted
@@ -31,7 +30,6 @@ __all__ = [
     "load",
     "name_file",
     "read",
-    "serialize_params",
     "write",
 ]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -66,25 +67,15 @@ def require(holds: object, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as JSON has them; a generator of random numbers becomes None.
-
-    Where a checkpoint was is left out, as it is not of the model.
-    """
-    values = {}
-    for name, value in params.items():
-        if name == "checkpoint":
-            continue
-        if isinstance(value, np.random.RandomState) or value is np.random:
-            value = None
-        elif isinstance(value, np.generic | np.ndarray):
-            value = value.tolist()
-        elif name == "encoder" and value is not None:
-            value = _serialize_encoder(value)
-        elif not isinstance(value, bool | int | float | str | None):
-            value = list(value)
-        values[name] = value
-    return values
+def to_json(value: Any) -> Any:
+    """What JSON has of a parameter; of a generator of random numbers None."""
+    if isinstance(value, np.random.RandomState | ModuleType):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Iterable):
+        return list(value)
+    return _serialize_encoder(value)
 
 
 def deserialize_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from keras_tied._types import Array
-from keras_tied.fitted.file.contents import Contents, Settings, require
+from keras_tied.fitted.file.contents import Contents, Settings, require, to_json
 from keras_tied.fitted.file.reader import Reader
 from keras_tied.fitted.tail import Tail
 from keras_tied.fitted.value import Network
@@ -61,7 +61,9 @@ def to_bytes(contents: Contents) -> bytes:
             array = array.T
         arrays[name] = np.asarray(array, order="C")
     settings = msgspec.structs.replace(contents.settings, transposed=transposed)
-    texts = [Raw(msgspec.json.encode(each)) for each in (settings, contents.notes)]
+    texts = []
+    for value in (settings, contents.notes):
+        texts.append(Raw(msgspec.json.encode(value, enc_hook=to_json)))
     document = _Document(FORMAT, _digest(texts, arrays), *texts)
     text = msgspec.json.encode(document).decode()
     content = save(arrays, {KEY: text})

@@ -144,8 +144,8 @@ class Reader:
         place = "preprocessing.layout."
         layout: Layout = self.make(Layout, place, d, dtype=np.int64)
         columns, kinds = layout.columns, layout.kinds
-        steps = np.diff(columns, prepend=-1)
-        is_count = steps[0] == 1 and np.isin(steps, (0, 1)).all()
+        numbers = np.cumsum(np.diff(columns, prepend=-1) > 0) - 1
+        is_count = (columns == numbers).all()
         require(is_count, "'preprocessing.layout.columns' does not number columns")
         is_known = np.isin(kinds, (NUMBER, BOOLEAN, CATEGORY))
         is_known &= kinds == kinds[layout.starts][columns]  # one in a column
