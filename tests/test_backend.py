@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_tied import _backend, _configure
+from keras_tied import _backend
 
 HERE = Path(__file__).parents[1]
 
@@ -271,28 +271,6 @@ def test_nothing_is_installed_under_a_name_that_is_no_module_name():
     assert not _backend.is_installed("a.b")
 
 
-def write(backend, home):
-    """What `configure` says, with the settings in a folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_HOME", str(home))
-        return _configure.configure(backend)
-
-
-def configure(*arguments, home, code=0):
-    """The last line of `python -m keras_tied configure`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "keras_tied", "configure", *arguments],
-        env={
-            name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"
-        }
-        | {"KERAS_HOME": str(home), "PYTHONPATH": str(HERE / "src")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == code, done.stderr
-    return done.stderr.splitlines()[-1]
-
-
 @pytest.mark.slow
 def test_keras_can_be_imported_after_the_package_was_imported_twice():
     forget = (
@@ -304,56 +282,3 @@ def test_keras_can_be_imported_after_the_package_was_imported_twice():
         " print(keras_tied.tie)"
     )
     assert "tie" in run(code)[1]
-
-
-@pytest.mark.slow
-def test_keras_can_be_imported_first_once_it_is_configured(tmp_path):
-    assert "jax" in configure("jax", home=tmp_path / "new" / "home")
-    first = "import keras, keras_tied.layers; print(keras.backend.backend())"
-    assert run(first, KERAS_HOME=str(tmp_path / "new" / "home")) == ["jax"]
-
-
-def test_configure_keeps_the_other_settings(tmp_path):
-    named(tmp_path, "torch")
-    write("jax", tmp_path)
-    settings = json.loads((tmp_path / "keras.json").read_text())
-    assert (settings["backend"], settings["epsilon"]) == ("jax", 1e-6)
-
-
-def test_configure_without_a_name_leaves_the_users_choice(tmp_path):
-    named(tmp_path, "jax")
-    before = (tmp_path / "keras.json").read_bytes()
-    assert "names jax already" in write(None, tmp_path)
-    assert (tmp_path / "keras.json").read_bytes() == before
-
-
-def test_configured_tensorflow_is_a_choice(tmp_path, fakes, monkeypatch):
-    monkeypatch.syspath_prepend(str(fakes))
-    write("tensorflow", tmp_path)
-    assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["tensorflow"]
-
-
-@pytest.mark.parametrize(
-    ("backend", "reason"), [("mxnet", "no backend"), ("jax", "not a JSON")]
-)
-def test_configure_refuses_in_a_sentence_and_changes_nothing(backend, reason, tmp_path):
-    (tmp_path / "keras.json").write_text("{'backend': ")
-    with pytest.raises(ValueError, match=reason):
-        write(backend, tmp_path)
-    assert (tmp_path / "keras.json").read_text() == "{'backend': "
-
-
-def test_a_backend_that_keras_lacks_is_said_in_one_sentence(tmp_path):
-    assert (
-        configure("mxnet", home=tmp_path, code=2)
-        == "keras-tied: Invalid value for 'backend': 'mxnet' is not one of 'jax',"
-        " 'tensorflow', 'torch'; see keras-tied --help."
-    )
-
-
-def test_configure_follows_a_link(tmp_path):
-    (tmp_path / "dotfiles.json").write_text("{}")
-    (tmp_path / "keras.json").symlink_to("dotfiles.json")
-    write("jax", tmp_path)
-    assert (tmp_path / "keras.json").is_symlink()
-    assert json.loads((tmp_path / "dotfiles.json").read_text())["backend"] == "jax"

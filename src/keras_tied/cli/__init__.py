@@ -19,7 +19,7 @@ __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
     "demo sample check fit encode reconstruct decode fill score plot report export"
-    " inspect configure"
+    " inspect"
 ).split()
 
 
