@@ -228,7 +228,7 @@ def decide_times(
     first = day_first
     if first is None:
         first = measure_matches(some, "/") == 0
-    found = []
+    candidates = []
     orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
     for dates in (OTHER_DATES, *orders):
         formats = list(dates)
@@ -236,11 +236,11 @@ def decide_times(
             formats = [date + clock for date in dates for clock in JOINED]
         if dates is OTHER_DATES:
             formats += [*CLOCKS, *MONTHS] if has_clock else MONTHS
-        found.append(_find_format(formats, some))
-    best, most = max(found, key=lambda pair: pair[1])
+        candidates.append(_find_format(formats, some))
+    best, most = max(candidates, key=lambda pair: pair[1])
     if not best:
         return None, 0.0, ""
-    shares = [share for _, share in found]
+    shares = [share for _, share in candidates]
     example = repr(texts[0].as_py())
     doubt = ""
     if day_first is None and shares[0] < shares[1] == shares[2]:

@@ -210,8 +210,8 @@ def survey(root: Layer, saved: bool = False) -> Survey:
     key = saved, Link.changes
     if key not in graph.notes:
         graph.notes = {key: Survey(graph, saved)}
-    found: Survey = graph.notes[key]
-    return found
+    noted: Survey = graph.notes[key]
+    return noted
 
 
 def survey_original(tied: Layer) -> Survey:
@@ -219,8 +219,9 @@ def survey_original(tied: Layer) -> Survey:
     if (root := internals.model_of_file()) is not None:
         return survey(root, saved=True)
     for model in internals.models_being_copied():
-        if id(tied) in (found := survey(model)).whole.numbers:
-            return found
+        models = survey(model)
+        if id(tied) in models.whole.numbers:
+            return models
     return survey(tied)
 
 
