@@ -1,4 +1,4 @@
-"""Tied autoencoders for Keras 3: a decoder that is its encoder, transposed, and stays so."""
+"""Tied autoencoders for Keras 3: a decoder that is its encoder, transposed."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -14,11 +14,11 @@ from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
-USER_CHOICE = (
-    os.environ.get("KERAS_BACKEND") or None
-)  # read before `settle` sets the variable
+# Read before `settle` sets the variable.
+USER_CHOICE = os.environ.get("KERAS_BACKEND") or None
 
-KERAS_DEFAULTS = {  # the ``keras.json`` that Keras writes on its first import, on any backend
+# The ``keras.json`` that Keras writes on its first import, on any backend.
+KERAS_DEFAULTS = {
     "floatx": "float32",
     "epsilon": 1e-7,
     "backend": "tensorflow",

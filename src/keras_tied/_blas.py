@@ -12,7 +12,7 @@ LONGEST_BLOCK = 2.0  # seconds that a fork waits, at most
 
 
 class BlasLimit:
-    """Holds BLAS to one thread while some thread wants it so: the number is that of the process."""
+    """Holds BLAS, which all threads share, to one thread while one of them wants it."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -21,14 +21,14 @@ class BlasLimit:
         self.blocks: set[Lock] = set()  # of the threads within
 
     def threads(self) -> int:
-        """The threads of BLAS where it is not held to one; 1 if threadpoolctl does not know it."""
+        """The threads of BLAS where it is not held to one; 1 if they are not known."""
         with self.lock:
             numbers = self.before if self.users else _blas_threads()
             return min((number for _, number in numbers), default=1)
 
     @contextmanager
     def limit_to_one(self) -> Iterator[Lock]:
-        """Hold BLAS to one thread; for where Ctrl-C does not raise, which could come in between.
+        """Hold BLAS to one thread, where Ctrl-C does not raise: it could come in between.
 
         Yields a lock: while a thread has it, no other thread forks.
         """
@@ -86,11 +86,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _blas_threads() -> list[tuple[Any, int]]:
-    """Each BLAS that is loaded, NumPy's and maybe SciPy's, and its number of threads."""
-    return [
-        (each, each.num_threads)
-        for each in _blas_libraries("scipy.linalg" in sys.modules)
-    ]
+    """Each BLAS that is loaded, NumPy's and maybe SciPy's, and its threads."""
+    libraries = _blas_libraries("scipy.linalg" in sys.modules)
+    return [(library, library.num_threads) for library in libraries]
 
 
 @cache

@@ -20,7 +20,7 @@ SHARE = 100  # of the time that one takes, the time until the next, at least
 
 
 class CheckpointFile:
-    """Arrays and notes in a file that is written now and then, and whole or not at all."""
+    """Arrays and notes in a file that is written now and then, whole or not at all."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -77,7 +77,7 @@ class CheckpointFile:
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of plain values, arrays, dataclasses and Keras objects, each in others."""
+    """The SHA-256 of plain values, arrays, dataclasses and Keras objects."""
     text = json.dumps(value, default=_to_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -21,13 +21,13 @@ CANNOT_FLUSH_FOLDERS = {
     getattr(errno, name)
     for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
 }
-"""What systems answer that cannot flush folders; others could, and say that they have not."""
+"""What systems answer that cannot flush folders; others could, and have not."""
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
-    """Return the absolute path of a file to write, links followed, or raise `ValueError`.
+    """Return the absolute path of a file to write, links followed, or raise.
 
     It has one of the endings, such as `"csv.gz"`; messages call it by the user's
     option.
@@ -63,7 +63,7 @@ def suggest_after(error: OSError) -> str:
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder of the system's that is deleted at the end, also of a command by a signal.
+    """A folder of the system's that is deleted at the end, also by a signal.
 
     What a killed process left, the next one deletes.
     """
@@ -104,7 +104,7 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         try:
             yield part
             with open(part, "r+b") as file:
-                os.fsync(file)
+                os.fsync(file.fileno())
             with suppress(FileNotFoundError):  # there is no target yet
                 shutil.copymode(target, part)
             os.replace(part, target)

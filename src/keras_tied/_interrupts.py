@@ -14,7 +14,8 @@ class _InterruptHandler:
     """Notes the first Ctrl-C; at the second it raises, or ends the command."""
 
     def __init__(self, command: EndingSignals | None) -> None:
-        self.is_interrupted, self.command = False, command
+        self.is_interrupted = False
+        self.command = command
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
         if self.command is not None:
@@ -31,9 +32,7 @@ class Interruption:
     """A function that returns whether Ctrl-C was pressed within `interrupts`."""
 
     handler: _InterruptHandler
-    outermost: (
-        bool  # whether no caller is within `interrupts` too, and reports it to the user
-    )
+    outermost: bool  # whether no caller is within `interrupts` too, and reports it
 
     def __call__(self) -> bool:
         return self.handler.is_interrupted
@@ -41,7 +40,7 @@ class Interruption:
 
 @contextmanager
 def interrupts() -> Iterator[Interruption]:
-    """Note the first Ctrl-C instead of raising; the value is a function that returns whether.
+    """Note the first Ctrl-C instead of raising; yield a function that tells of it.
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of
     every `fit`, share the outermost one's state. Outside the main thread, and where the

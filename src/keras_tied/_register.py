@@ -1,4 +1,4 @@
-"""Register our classes with Keras when Keras is imported, and not before: that takes seconds."""
+"""Register our classes once Keras is imported, and not before: that takes seconds."""
 
 import sys
 from collections.abc import Sequence
@@ -10,28 +10,25 @@ MODULES = ("autoencoder", "losses", "regularizers", "training")
 
 
 class _KerasImportHook:  # a base of importlib.abc would take long to import
-    """Calls `register` after the import of Keras, or of the module of ours that imports it."""
+    """Calls `register` after the import of Keras, or of our module that imports it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name != "keras" and not name.startswith("keras_tied."):
             return None
-        specs = (
-            f.find_spec(name, path, target) for f in sys.meta_path if f is not self
-        )
-        spec = next((spec for spec in specs if spec is not None), None)
-        if (
-            spec is None
-            or spec.loader is None
-            or not hasattr(spec.loader, "exec_module")
-        ):
+        spec = None
+        for finder in sys.meta_path:
+            if finder is not self and spec is None:
+                spec = finder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        if not hasattr(spec.loader, "exec_module"):
             return spec
         from copy import copy  # Keras imports it, too
 
-        spec.loader = copy(
-            spec.loader
-        )  # a loader may serve several modules, as pytest's does
+        # A copy, as a loader may serve several modules, as pytest's does.
+        spec.loader = copy(spec.loader)
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
@@ -59,7 +56,6 @@ def register() -> None:
         # One of a package that was imported before, and forgotten, would call this one
         # for ever.
         name = _KerasImportHook.__name__
-        sys.meta_path[:] = [
-            finder for finder in sys.meta_path if type(finder).__name__ != name
-        ]
+        others = [each for each in sys.meta_path if type(each).__name__ != name]
+        sys.meta_path[:] = others
         sys.meta_path.insert(0, _KerasImportHook())

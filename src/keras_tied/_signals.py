@@ -1,4 +1,4 @@
-"""Signals that end the command: Ctrl-C, and SIGTERM, which `timeout`, Docker and Slurm send."""
+"""Signals that end the command: Ctrl-C, and SIGTERM of `timeout`, Docker and Slurm."""
 
 import atexit
 import os
@@ -15,7 +15,7 @@ _clean_ups: list[Callable[[], object]] = []
 
 @contextmanager
 def clean_up_at_signal(clean_up: Callable[[], object]) -> Iterator[None]:
-    """Call a function if a signal ends the command within, where no `finally` is reached."""
+    """Call a function if a signal ends the command, where no `finally` is reached."""
     _clean_ups.append(clean_up)
     try:
         yield
@@ -51,14 +51,14 @@ class EndingSignals:
 
 
 def _handle(handler: EndingSignals | signal.Handlers) -> None:
-    """Handle the signals that the parent has not ignored, as a shell does for background jobs."""
+    """Handle the signals that the parent, such as a shell, has not ignored."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 def run(command: Callable[[], int]) -> None:
-    """Run a command as a process of its own, and exit with its code, or that of a signal."""
+    """Run a command as a process, and exit with its code, or that of a signal."""
     signals = EndingSignals()
     _handle(signals)
     code = command()
@@ -72,9 +72,7 @@ def run(command: Callable[[], int]) -> None:
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    except (
-        OSError
-    ):  # the reader of a pipe is gone, or a disk is full, which Python reports
+    except OSError:  # Python reports it: a pipe without a reader, or a full disk
         sys.exit(code)
     # Not Python's own exit, which takes a fifth of the time of a short command to free
     # what the system frees anyway.

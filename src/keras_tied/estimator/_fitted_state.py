@@ -54,7 +54,7 @@ def _read_columns(text: bytes) -> Columns:
 
 
 class FittedState(BaseEstimator):
-    """The learned attributes of `TiedAutoencoder`, and the methods that write and read them."""
+    """The learned attributes of `TiedAutoencoder`, and their files."""
 
     n_components_: int
     n_iter_: int
@@ -70,16 +70,16 @@ class FittedState(BaseEstimator):
 
     @property
     def _columns(self) -> Columns | None:
-        """What the columns of a frame are, unless all are numbers, or nothing is fitted."""
+        """What the columns of a frame are; None if all are numbers."""
         text = self._fitted.columns_json if self.__sklearn_is_fitted__() else None
         return None if text is None else _read_columns(text)
 
     @property
     def model_(self) -> Autoencoder:
-        """A copy of the autoencoder, as a Keras model of scaled rows; a new one after each fit.
+        """A copy of the autoencoder, as a Keras model of scaled rows.
 
-        Its output is the decoder's, which `reconstruct` turns into probabilities of
-        classes.
+        There is a new one after each fit. Its output is the decoder's, which
+        `reconstruct` turns into probabilities of classes.
         """
         check_is_fitted(self)
         cached = vars(self).get("_model")
@@ -228,7 +228,7 @@ class FittedState(BaseEstimator):
         *,
         dtype: Literal["float32", "float64"] = "float32",
     ) -> None:
-        """Write a part of the estimator to an ONNX file, which needs neither Python nor Keras.
+        """Write a part of the estimator to an ONNX file, which any language runs.
 
         Missing values (NaN) are imputed; text, infinities and columns in another order
         are not refused. The file's metadata has the names of the features as

@@ -100,7 +100,7 @@ class RowMethods(
         return _wrap_rows(self, self._fitted.reconstruct(rows), X, X)
 
     def reconstruct_proba(self, X: Any) -> Any:
-        """How likely the reconstruction of each row makes every category, and every boolean.
+        """How likely the reconstruction makes every category, and every boolean.
 
         Args:
             X: the rows, a frame with columns of any kind.
@@ -139,9 +139,11 @@ class RowMethods(
         Examples:
             >>> import pandas as pd
             >>> from keras_tied import TiedAutoencoder
-            >>> fruit = pd.DataFrame({"kind": ["plum", "fig"] * 30, "size": [4, 6] * 30})
+            >>> kinds, sizes = ["plum", "fig"], [4, 6]
+            >>> fruit = pd.DataFrame({"kind": kinds * 30, "size": sizes * 30})
             >>> autoencoder = TiedAutoencoder(1, random_state=0).fit(fruit)
-            >>> autoencoder.impute(pd.DataFrame({"kind": ["plum", None], "size": [4, 6]}))
+            >>> gaps = pd.DataFrame({"kind": ["plum", None], "size": sizes})
+            >>> autoencoder.impute(gaps)
                kind  size
             0  plum     4
             1   fig     6
@@ -215,7 +217,7 @@ class RowMethods(
 
     @map_collections
     def rarity(self, X: Any) -> Array:
-        """One row in how many is at least as odd, by the scores of rows that were not trained on.
+        """One row in how many is at least as odd, by scores of rows not trained on.
 
         The tail is that of the rows held out, where 1,000 and more were fitted to, and
         else of all rows, corrected for having been trained on. The numbers of few rows
@@ -231,7 +233,7 @@ class RowMethods(
         return self._fitted.rarity(X)
 
     def explain(self, X: Any) -> Explanation:
-        """Why rows are odd: which columns, and what the other columns make likely instead.
+        """Why rows are odd: by which columns, and what the others make likely.
 
         Each value is replaced by its conditional mean in a normal distribution of the
         columns, of which values far outside their column are no part, and the row is
@@ -299,7 +301,7 @@ class RowMethods(
 
 
 def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None) -> Any:
-    """Rows with the names of the features, and the index of the data frame that they come from.
+    """Rows with the names of the features, and the index of the frame of `X`.
 
     Columns of any kind become a frame again. scikit-learn itself wraps only what
     `transform` returns, and names it by the output's names.

@@ -63,7 +63,7 @@ def validate_more_rows(
 
 
 def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
-    """Rows, `(n_samples, n_features)`, an array or a CSR matrix, for a fitted estimator."""
+    """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix."""
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)

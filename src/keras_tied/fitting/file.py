@@ -28,7 +28,7 @@ ATTRIBUTES = {
     "validation_curve_": "validation_errors",
     "reconstruction_r2_": "r2",
 }
-"""Of an estimator and of the settings in a file, with the names that a fit has for them."""
+"""Of an estimator and of the settings in a file, with their names in an outcome."""
 
 
 def write_outcome(

@@ -1,4 +1,4 @@
-"""Files of fitted values: safetensors, or Keras's archive for an encoder of the user's own."""
+"""Files of fitted values: safetensors, or Keras's archive for an encoder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGEST = 300  # characters of a message that quotes the file
 
 
 def load(path: str | os.PathLike[str]) -> Fitted:
-    """Read the fitted value of a file that `TiedAutoencoder.save` or `keras-tied fit` has written.
+    """Read the fitted value of a file of `TiedAutoencoder.save` or `keras-tied fit`.
 
     No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec,
     and Keras for an encoder of the user's own.
@@ -61,7 +61,8 @@ def load(path: str | os.PathLike[str]) -> Fitted:
         >>> import keras_tied
         >>> from sklearn.datasets import load_iris
         >>> X, _ = load_iris(return_X_y=True)
-        >>> autoencoder = keras_tied.TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+        >>> autoencoder = keras_tied.TiedAutoencoder(1, max_iter=5, random_state=0)
+        >>> autoencoder = autoencoder.fit(X)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     autoencoder.save(f"{folder}/iris.safetensors")
         ...     fitted = keras_tied.load(f"{folder}/iris.safetensors")
@@ -74,9 +75,10 @@ def load(path: str | os.PathLike[str]) -> Fitted:
 def read(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None = None
 ) -> Contents:
-    """Read what `write` has written, whatever the name of the file; errors are those of `load`.
+    """Read what `write` has written, whatever the name of the file.
 
-    `before_keras` is called before Keras is imported, for an encoder of the user's own.
+    Errors are those of `load`. `before_keras` is called before Keras is imported, for
+    an encoder of the user's own.
     """
     with name_file(path):
         with open(path, "rb") as file:

@@ -115,7 +115,7 @@ def _deserialize_encoder(config: Any) -> Any:
 
 
 def require_plain(config: Any) -> None:
-    """Refuse arrays of text, one element of which may take all memory: Keras does not."""
+    """Refuse arrays of text, which Keras does not: one element may take all memory."""
     values = config
     if isinstance(config, dict):
         if config.get("class_name") in ARRAYS:

@@ -79,7 +79,7 @@ def to_bytes(contents: Contents) -> bytes:
 
 
 def _list_arrays(value: Any, place: str = "") -> Iterator[tuple[str, Array]]:
-    """The arrays in a value, each with its name: the place of the value, and its own."""
+    """The arrays in a value, by name: the place of the value, and the own one."""
     parts: dict[Any, Any] = {}
     if isinstance(value, Tail):
         parts = {"numbers": value.numbers}

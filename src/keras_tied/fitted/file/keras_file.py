@@ -39,12 +39,12 @@ def write_archive(path: Path, model: Autoencoder, content: bytes) -> None:
 def read_archive(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None
 ) -> Contents:
-    """Read a model and a fitted value; Keras refuses weights and classes that do harm."""
+    """Read a model and a fitted value; Keras refuses classes that do harm."""
     require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:
-        # A copy, as the file may be replaced meanwhile, without the part that Keras does
-        # not know: at a fourth it extracts all to a folder, which it leaves there at an
-        # error.
+        # A copy, as the file may be replaced meanwhile, without the part that Keras
+        # does not know: at a fourth it extracts all to a folder, which it leaves there
+        # at an error.
         copy = Path(folder, "model.keras")  # as Keras asks for this ending
         with zipfile.ZipFile(path) as archive:
             _check_parts(archive, os.path.getsize(path))
@@ -67,7 +67,7 @@ def read_archive(
 
 
 def _check_parts(archive: zipfile.ZipFile, n_bytes: int) -> None:
-    """Refuse an archive, which is a file of so many bytes, that holds what does harm."""
+    """Refuse an archive of so many bytes that holds what does harm."""
     names = archive.namelist()
     is_ours = MEMBER in names
     require(is_ours, "it holds no TiedAutoencoder; try keras.models.load_model")

@@ -18,7 +18,7 @@ OPSET = 18  # the version of the operators in a file
 
 @dataclass
 class Graph:
-    """Nodes, in the order of computation, and constants, each of which is stored once."""
+    """Nodes, in the order of computation, and constants, each of them once."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[Any, onnx.TensorProto] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Tensor:
         return self.apply("Gather", places, axis=1)
 
     def replace_columns(self, mask: Array, parts: list[Tensor]) -> Tensor:
-        """The tensor with the columns of some others in place of those of a mask, `(d,)`."""
+        """The tensor with other columns in place of those of a mask, `(d,)`."""
         if not parts:
             return self
         rows = self.apply("Concat", *parts, axis=1)

@@ -24,7 +24,7 @@ PARTS = {
 def add_part(
     fitted: Fitted, network: DenseNetwork, part: str, tensor: Tensor
 ) -> Tensor:
-    """Add what a part computes of rows or codes, in their dtype and in the same steps."""
+    """Add what a part computes of rows or codes, in their dtype."""
     dtype = tensor.dtype
     shift, rest, scale = _round_scaling(fitted.preprocessing.scaling, dtype)
     if part == "decoder":
