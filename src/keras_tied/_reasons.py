@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 from keras_tied._text import format_number, format_value
 
 MAIN_SHARE = 0.75  # a column with such a share is the reason alone
+# Two columns contradict each other if the second share is at least so much of the
+# first.
 CONTRADICTION = 0.5
-"""Two columns contradict each other if the second share is at least so much of the first."""
 SMALLEST_WITH_COMMA = 10_000  # of numbers; a year has none
 ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 
 
 class Cause(NamedTuple):
-    """A column that makes a row odd, with its share, its value, and what is likely, as texts.
+    """A column that makes a row odd: its share, its value, and what is likely.
 
     `ratio` is how many times as likely as the value that is, if they are categories.
     """
@@ -26,7 +27,7 @@ class Cause(NamedTuple):
 
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
-    """Tell why a row is odd, by the columns with the largest shares above 0, the largest first.
+    """Tell why a row is odd, by the columns with the largest shares, largest first.
 
     `is_ordinary` is whether the row would be ordinary with what is expected in the
     first column.
@@ -34,23 +35,22 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     if not causes:
         return "no column alone makes it odd"
     first, *others = causes
-    mended = ", and with that the row would be ordinary" if is_ordinary else ""
     if first.share >= MAIN_SHARE or not others:
         suggestion = f"suggest {first.expected}"
         if first.ratio > 1:
             times = format_number(float(f"{first.ratio:.2g}"))
             suggestion = f"make {first.expected} {times} times as likely"
-        return f"{first.column} {first.given}; the other columns {suggestion}{mended}"
+        if is_ordinary:
+            suggestion += ", and with that the row would be ordinary"
+        return f"{first.column} {first.given}; the other columns {suggestion}"
     second = others[0]
-    if (
-        second.share >= CONTRADICTION * first.share
-        and first.share + second.share >= MAIN_SHARE
-    ):
-        mended = mended.replace("that", "the former")
+    is_contradiction = second.share >= CONTRADICTION * first.share
+    if is_contradiction and first.share + second.share >= MAIN_SHARE:
+        ending = ", and with the former the row would be ordinary" * is_ordinary
         return (
             f"{first.column} {first.given} and {second.column} {second.given} seldom go"
             f" together; the other columns suggest {first.column} {first.expected} or"
-            f" {second.column} {second.expected}{mended}"
+            f" {second.column} {second.expected}{ending}"
         )
     values = [
         f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes
@@ -64,9 +64,8 @@ def format_given(value: Any) -> str:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_value(value, 40)
-    is_whole = (
-        value % 1 == 0 and abs(value) < 1e15
-    )  # whole decimals, as a column with gaps has
+    # Whole decimals are there in a column with gaps.
+    is_whole = value % 1 == 0 and abs(value) < 1e15
     comma = "," if abs(value) >= SMALLEST_WITH_COMMA else ""
     return format(value, f"{comma}.0f" if is_whole else f"{comma}.6g")
 

@@ -10,7 +10,7 @@ _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 def format_value(value: Any, longest: int = LONGEST) -> str:
-    """Turn a user's value into plain text that can be encoded, is visible, and is not too long."""
+    """Turn a user's value into text that can be encoded, is visible, and is short."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if len(text) > longest:
         half = (longest - 1) // 2
@@ -43,7 +43,7 @@ def format_share(share: float) -> str:
 
 
 def format_rarity(one_in: float, most: float) -> str:
-    """Format one row in how many is as odd, with two significant digits, or that it is the most."""
+    """Format one row in how many is as odd, with "> " if it is one in all, `most`."""
     if one_in >= most:
         return f"> {most:,.0f}"
     digits = len(str(int(one_in)))

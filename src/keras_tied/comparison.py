@@ -72,8 +72,10 @@ def compare_widths(
         >>> from sklearn.datasets import load_iris
         >>> X, _ = load_iris(return_X_y=True)
         >>> curve = compare_widths(X, [1, 2, 3])
-        >>> [width.n_components for width in curve], curve[1].pca_error < curve[0].pca_error
-        ([1, 2, 3], True)
+        >>> [width.n_components for width in curve]
+        [1, 2, 3]
+        >>> curve[1].pca_error < curve[0].pca_error
+        True
         >>> choose_width(curve)
         2
     """
@@ -100,7 +102,8 @@ def choose_width(curve: Sequence[Width]) -> int:
         ValueError: if no value could be hidden.
 
     Examples:
-        >>> choose_width([Width(1, 0.5, 0.6, 0.7), Width(2, 0.2, 0.3, 0.5), Width(3, 0, 0, 0.8)])
+        >>> errors = [(1, 0.5, 0.6, 0.7), (2, 0.2, 0.3, 0.5), (3, 0, 0, 0.8)]
+        >>> choose_width([Width(*width) for width in errors])
         2
     """
     if any(math.isnan(width.hidden_error) for width in curve):

@@ -1,4 +1,4 @@
-"""What the figures and the page have in common: colours, planes, and the losses to draw."""
+"""What figures and the page have in common: colours, planes, and losses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 
 
 def collect_history(estimator: Any) -> dict[str, list[float]]:
-    """Return the losses of an estimator by epoch, by Keras's names; none if it is PCA."""
+    """Return the losses of an estimator, by Keras's names; none if it is PCA."""
     history: dict[str, list[float]] = {}
     if getattr(estimator, "is_pca_", False):
         return history
@@ -175,7 +175,7 @@ class View(NamedTuple):
 
 
 def choose_view(points: Points) -> View:
-    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out."""
+    """Choose a view of nearly all points, (n, 2), and of all if none lies far out."""
     return View(*map(_choose_range, points.T))
 
 
@@ -185,8 +185,8 @@ def _choose_range(values: Points) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = np.quantile(finite, [MOST_OUTSIDE, 1 - MOST_OUTSIDE])
     room = ROOM * (high - low)
-    is_inside = (finite >= low - room) & (finite <= high + room)
-    inside = finite[is_inside]
+    low, high = low - room, high + room
+    inside = finite[(finite >= low) & (finite <= high)]
     low, high = float(inside.min()), float(inside.max())
     padding = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
     return low - padding, high + padding

@@ -1,4 +1,4 @@
-"""The command ``keras-tied``, which imports what it needs when it runs: ``--help`` starts fast."""
+"""The command ``keras-tied``, which imports what it needs when it runs."""
 
 import sys
 from collections.abc import Iterable

@@ -83,7 +83,7 @@ def _list_options(function: Any) -> Iterator[inspect.Parameter]:
 
 
 def _fill(function: Any, options: Mapping[str, Any]) -> Any:
-    """Call a function with the options that are its own, and those of its dataclasses."""
+    """Call a function with its own options, and those of its dataclasses."""
     arguments = {}
     for parameter in _list_parameters(function):
         name, kind = parameter.name, parameter.annotation

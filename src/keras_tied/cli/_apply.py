@@ -153,7 +153,7 @@ def write_rows(
 
 
 def _open_codes(model: Model, task: Task) -> pipeline.Scan:
-    """Open a table of codes: columns code0, code1, ..., or else its columns of numbers."""
+    """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
     id_column = task.id or (model.columns.id if model.columns else None)
     source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components

@@ -159,7 +159,7 @@ def fit(
 
 @dataclass(frozen=True)
 class OutputFile:
-    """The file of the model, which is written after training, and again with results."""
+    """The file of the model, written after training, and again with results."""
 
     path: Path
     start: float

@@ -14,7 +14,7 @@ from keras_tied.cli._widths import explain_choice
 
 @command("keras-tied inspect model.safetensors")
 def inspect(model: ModelFile, json: Json = False) -> None:
-    """Show what a model file holds: its columns, its network, and how it was trained."""
+    """Show what a model file holds: its columns, its network, and its training."""
     opened_model = load(model)
     if json:
         print_json(_describe(opened_model))

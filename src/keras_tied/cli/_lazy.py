@@ -1,4 +1,4 @@
-"""Modules that the commands import when they first use them, so that ``--help`` starts fast."""
+"""Modules that the commands import when they first use them: ``--help`` is fast."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -42,13 +42,13 @@ class Model:
         return note if isinstance(note, type(default)) else default
 
     def find_facts(self) -> list[table_columns.Fact]:
-        """Return what was found in the columns of the table that it was fitted to, if noted."""
+        """Return what the columns of the table were that it was fitted to, if noted."""
         return list(
             map(table_columns.Fact.from_json, self.find_note([], "table", "columns"))
         )
 
     def find_widths(self) -> list[dict[str, float]]:
-        """Return the errors by number of components, by the names of `WIDTH`, if noted."""
+        """Return the errors by number of components, as `WIDTH` names them."""
         widths: list[Any] = self.find_note([], "widths")
         if not all(map(_is_width, widths)):
             return []
@@ -84,7 +84,7 @@ def _is_width(note: Any) -> bool:
 
 
 def load(path: Path) -> Model:
-    """Read a model file, and import Keras only for the user's own encoder or activation."""
+    """Read a model file, and import Keras only for an encoder of the user's own."""
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."

@@ -14,7 +14,7 @@ def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
 
 
 def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) -> Any:
-    """Return the option of the file to write, which is needed unless it has a default."""
+    """Return the option of the file to write, needed unless it has a default."""
     return option(help, "--output", "-o", metavar=metavar, default=default)
 
 

@@ -136,7 +136,7 @@ def _list_columns(rows: pipeline.Scan) -> list[pages.PageColumn]:
 
 
 def _list_changes(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[pages.Drift]:
-    """Return the columns that had one value in training, or were copies, and changed."""
+    """Return the columns that had one value in training, or were copies."""
     changes = []
     for name, times in doubts.unseen.counts.items():
         if name not in rows.columns.names:
@@ -186,7 +186,7 @@ def _name_table(rows: pipeline.Scan) -> str:
 def _read_old(
     model: Model, data: str, options: TableOptions
 ) -> tuple[tuple[str, Array, Array], list[str]]:
-    """Read a sample of an older table: its name, rows and scores, and what is doubtful."""
+    """Read a sample of an older table, and tell what is doubtful in it."""
     try:
         rows = open_rows(model, data, options)
         sample, doubts = take(rows)

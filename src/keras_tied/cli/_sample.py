@@ -18,7 +18,7 @@ def sample(
     ],
     seed: Seed = 0,
 ) -> None:
-    """Write a made-up table of 300 clients, two of them odd, to try the other commands on."""
+    """Write a table of 300 made-up clients, two of them odd, to try commands on."""
     from keras_tied import datasets
 
     tables.check_output(output)

@@ -88,7 +88,7 @@ class TableOptions:
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """The options of which columns to use, and what they read as; see `Columns.survey`."""
+    """The options of which columns to use, and how; see `Columns.survey`."""
 
     columns: str | None = column_option(
         "The columns to use, instead of all.", metavar="A,B"

@@ -1,4 +1,4 @@
-"""The article's figure: the input, the code, the reconstruction and the cost by epoch."""
+"""The article's figure: the input, the code, the reconstruction and the cost."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class AutoencoderDisplay:
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
-        >>> display = AutoencoderDisplay(rows, rows, rows, {"loss": [0.1, 0.01]}, y=["a", "b"])
+        >>> history = {"loss": [0.1, 0.01]}
+        >>> display = AutoencoderDisplay(rows, rows, rows, history, y=["a", "b"])
         >>> display.plot().axes_.shape
         (2, 2)
     """
@@ -110,7 +111,7 @@ class AutoencoderDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw some rows, their code and reconstruction, and the losses of an estimator.
+        """Draw rows, their code and reconstruction, and the losses of an estimator.
 
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
@@ -136,7 +137,7 @@ class AutoencoderDisplay:
         return cls(X, code, reconstruction, **(facts | kwargs)).plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
-        """Draw the four panels into an empty Matplotlib figure, or None for `new_figure`.
+        """Draw the four panels into an empty Matplotlib figure, or a new one.
 
         Raises:
             ImportError: If Matplotlib is not installed.
@@ -203,7 +204,7 @@ def four_panels(
     pca_mse: float | None = None,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
+    """Draw an `AutoencoderDisplay` of the first two columns; return its figure.
 
     The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its
     `pca_error`.

@@ -53,14 +53,14 @@ def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
 
 
 def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
-    """Return an empty figure, a new one for None, with room around what is drawn into it."""
+    """Return an empty figure, a new one for None, with room around what is drawn."""
     figure = new_figure(size) if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     return figure
 
 
 def new_window() -> Figure:
-    """Make a figure for the four panels in a window, which ``matplotlib.pyplot.show()`` opens.
+    """Make a figure in a window, which ``matplotlib.pyplot.show()`` opens.
 
     Raises:
         ImportError: If Matplotlib, or its library for windows, is not installed.
@@ -145,7 +145,7 @@ def scatter(
 def scatter_pairs(
     axes: Axes, code: NDArray[np.floating], labels: drawing.Labels | None
 ) -> NDArray[np.bool_]:
-    """Draw each pair of 3 units or more, in empty axes; return which codes lie outside."""
+    """Draw each pair of 3 units or more; return which codes lie outside."""
     is_outside = np.zeros(len(code), bool)
     last = code.shape[1] - 1
     side = (1 - (last - 1) * _GAP) / last
@@ -165,7 +165,7 @@ def scatter_pairs(
 
 
 def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> None:
-    """Draw a legend of the points, in their axes if there is room, or else above all."""
+    """Draw a legend of the points, in their axes if it fits, or else above all."""
     if labels.groups is None:
         _draw_colour_bar(figure, axes, title)
         return
@@ -247,7 +247,7 @@ def _draw_points(
 
 
 def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
-    """Return a colour and a marker for each group: a square for the second of a colour."""
+    """Return a colour and a marker for each group: of one colour, two markers."""
     most = drawing.MOST_COLOURS
     colours = drawing.palette(min(labels.n_coloured, most))
     styles = []
@@ -260,7 +260,7 @@ def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
 
 
 def _covers_legend(axes: Axes, n_lines: int) -> bool:
-    """Whether a legend of n lines in the upper right corner would cover points or hexagons."""
+    """Whether a legend of n lines in the upper right corner would cover points."""
     offsets = [np.asarray(drawn.get_offsets()) for drawn in axes.collections]
     points = np.concatenate(offsets)
     points = points[np.isfinite(points).all(axis=1)]

@@ -54,21 +54,20 @@ def width_curve(
     axes = figure.subplots()
     _figure.remove_frame(axes)
     looks = (
-        ("o-", palette(1)[0], 2),
-        ("o--", palette(5)[4], 1.5),
-        ("o:", _figure.INK, 1.5),
+        ("o-", palette(1)[0], 2, 6),
+        ("o--", palette(5)[4], 1.5, 4),
+        ("o:", _figure.INK, 1.5, 4),
     )
-    for (name, values), (style, colour, width) in zip(
-        curves.items(), looks, strict=False
-    ):
+    for (name, values), look in zip(curves.items(), looks, strict=False):
+        style, colour, line_width, size = look
         axes.plot(
             widths,
             values,
             style,
             label=name,
             color=colour,
-            linewidth=width,
-            markersize=4,
+            linewidth=line_width,
+            markersize=size,
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)

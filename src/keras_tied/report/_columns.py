@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -101,12 +102,12 @@ class PageColumn:
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON, with texts that can be shown."""
-        form: dict[str, Any] = {}
-        for name, part in self.form.items():
-            if isinstance(part, list | tuple):
-                form[name] = [format_value(text, LONGEST) for text in part]
-            else:
-                form[name] = format_value(part) if isinstance(part, str) else part
+        form = dict(self.form)
+        for name, part in form.items():
+            if isinstance(part, str):
+                form[name] = format_value(part)
+        if self.kind == "category":
+            form["levels"] = [format_value(level, LONGEST) for level in self.levels]
         return {
             "name": self.title,
             "kind": self.kind,
@@ -177,7 +178,7 @@ def format_typical(column: PageColumn, rows: Array) -> str:
         return f"{format_value(column.levels[largest], 30)} ({share})"
     if column.kind == "truth":
         return f"{format_share(float((rows[:, 0] >= 0.5).mean()))} true"
-    median = float(np.median(rows[:, 0]))
+    median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
     if column.kind == "time":
         return format_days(median + column.form.get("origin", 0.0))
     return _ungroup(format_number(median))
@@ -185,7 +186,7 @@ def format_typical(column: PageColumn, rows: Array) -> str:
 
 def format_days(days: float) -> str:
     """Format days since 1970 as a date."""
-    return str(np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D"))
+    return str(np.datetime64(math.floor(days), "D"))
 
 
 def correlate(X: Array, code: Array) -> Array:
@@ -196,11 +197,13 @@ def correlate(X: Array, code: Array) -> Array:
         if len(values) < 2:
             continue
         values = values / (np.abs(values).max() or 1.0)  # no square overflows
-        values, units = values - values.mean(), units - units.mean(axis=0)
+        values = values - values.mean()
+        units = units - units.mean(axis=0)
         square = values @ values
         if square <= CONSTANT * len(values):
             continue
-        norm = np.sqrt(square * np.einsum("ij,ij->j", units, units))  # (units,)
+        unit_squares = np.einsum("ij,ij->j", units, units)
+        norm = np.sqrt(square * unit_squares)
         with np.errstate(divide="ignore", invalid="ignore"):
             correlations[:, feature] = values @ units / norm
     return np.nan_to_num(correlations)
@@ -214,13 +217,15 @@ def describe_units(
     units = []
     for row in correlations:
         drivers: list[Driver] = []
-        for place, (column, part) in enumerate(zip(columns, parts, strict=True)):
-            strongest, level = int(np.abs(row[part]).argmax()), ""
+        for place, column in enumerate(columns):
+            features = row[parts[place]]
+            strongest = int(np.abs(features).argmax())
+            level = ""
             if column.kind == "category":
                 level = format_value(column.levels[strongest], LONGEST)
-            correlation = float(row[part][strongest])
-            drivers.append((place, level, round(correlation, 3)))
-        units.append(sorted(drivers, key=lambda driver: -abs(driver[2])))
+            drivers.append((place, level, round(float(features[strongest]), 3)))
+        drivers.sort(key=lambda driver: -abs(driver[2]))
+        units.append(drivers)
     return units
 
 
@@ -232,8 +237,11 @@ def name_axis(
     for place, level, correlation in drivers[:MOST_NAMED]:
         if abs(correlation) < WEAKEST:
             continue
-        name, verb = columns[place].title, "rises" if correlation > 0 else "falls"
-        how = f"where {name} is {level}" if level else f"with {name}"
-        is_same = bool(texts) and texts[0].startswith(verb)
-        texts.append(how if is_same else f"{verb} {how}")
-    return f"Unit {unit + 1} {' and '.join(texts) or 'follows no column closely'}"
+        name = columns[place].title
+        text = f"where {name} is {level}" if level else f"with {name}"
+        verb = "rises" if correlation > 0 else "falls"
+        if not (texts and texts[0].startswith(verb)):
+            text = f"{verb} {text}"
+        texts.append(text)
+    said = " and ".join(texts) or "follows no column closely"
+    return f"Unit {unit + 1} {said}"

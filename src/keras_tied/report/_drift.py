@@ -50,9 +50,9 @@ def find_drift(
     well as those of all columns together: Rabanser, Günnemann and Lipton, "Failing
     loudly", NeurIPS 2019.
     """
-    medians = [float(np.nanmedian(scores)) for scores in (old_scores, new_scores)]
-    before, now = map(format_number, medians)
     moved, p = _compare_numbers(old_scores, new_scores)
+    before = format_number(float(np.nanmedian(old_scores)))
+    now = format_number(float(np.nanmedian(new_scores)))
     tests = [Drift("outlier score", moved, p, before=before, now=now)]
     for column, part in zip(columns, slice_columns(columns), strict=True):
         tests += _compare_column(column, old[:, part], new[:, part])
@@ -60,29 +60,40 @@ def find_drift(
     tests = [replace(test, p=p) for test, p in zip(tests, corrected, strict=True)]
     score, *drifts = tests
     # Of each column there are two tests: what is missing, and what is there.
-    drifts = [
-        min(pair, key=lambda drift: (drift.p, -drift.moved))
-        for pair in zip(drifts[::2], drifts[1::2], strict=True)
-    ]
-    drifts.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
-    return drifts, score
+    pairs = zip(drifts[::2], drifts[1::2], strict=True)
+    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
+    strongest.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
+    return strongest, score
 
 
 def _compare_column(column: PageColumn, old: Array, new: Array) -> list[Drift]:
-    """Return how far a column, (n, its features), has drifted by gaps, and by values."""
-    missing = [np.isnan(rows).any(axis=1) for rows in (old, new)]
-    old, new = old[~missing[0]], new[~missing[1]]
+    """Return how far a column, (n, features), has drifted by gaps, and by values."""
+    old_gaps, new_gaps = _find_gaps(old), _find_gaps(new)
+    old, new = old[~old_gaps], new[~new_gaps]
     if column.kind == "category":
-        levels = [rows.argmax(axis=1) for rows in (old, new)]
-        moved, p = _compare_counts(levels, column.n_features)
+        levels = old.argmax(axis=1), new.argmax(axis=1)
+        moved, p = _compare_counts(*levels, column.n_features)
     else:
         moved, p = _compare_numbers(old[:, 0], new[:, 0])
-    before, now = format_typical(column, old), format_typical(column, new)
-    shares = [is_gap.mean() for is_gap in missing]
-    gaps = " → ".join(map(format_share, shares)) if any(shares) else ""
-    by_value = Drift(column.name, moved, p, False, before, now, gaps)
-    moved, p = _compare_counts(missing, 2)
-    return [replace(by_value, moved=moved, p=p, by_missing=True), by_value]
+    missing = ""
+    if old_gaps.any() or new_gaps.any():
+        before, now = format_share(old_gaps.mean()), format_share(new_gaps.mean())
+        missing = f"{before} → {now}"
+    by_values = Drift(
+        column.name,
+        moved,
+        p,
+        before=format_typical(column, old),
+        now=format_typical(column, new),
+        missing=missing,
+    )
+    moved, p = _compare_counts(old_gaps, new_gaps, 2)
+    by_gaps = replace(by_values, moved=moved, p=p, by_missing=True)
+    return [by_gaps, by_values]
+
+
+def _find_gaps(rows: Array) -> Array:
+    return np.asarray(np.isnan(rows).any(axis=1))
 
 
 def _compare_numbers(old: Array, new: Array) -> tuple[float, float]:
@@ -96,12 +107,10 @@ def _compare_numbers(old: Array, new: Array) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def _compare_counts(
-    categories: Sequence[ArrayLike], n_categories: int
-) -> tuple[float, float]:
+def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, float]:
     """Return how far the shares of categories have moved, and its probability."""
-    # Both are counted: (2, n_categories).
-    table = np.stack([np.bincount(each, minlength=n_categories) for each in categories])
+    counts = [np.bincount(places, minlength=n_categories) for places in (old, new)]
+    table = np.stack(counts)  # (2, n_categories)
     n = table.sum(axis=1, keepdims=True)
     if not n.all():
         return 0.0, 1.0
@@ -110,11 +119,12 @@ def _compare_counts(
     before, now = table / n
     moved = float(np.abs(before - now).sum() / 2)
     share = n.min() / n.sum()  # of the smaller table
-    rare = table.sum(axis=0) * share < FEWEST_EXPECTED
-    if rare.any():
-        table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    is_rare = table.sum(axis=0) * share < FEWEST_EXPECTED
+    rest = table[:, is_rare].sum(axis=1)
+    table = np.column_stack([table[:, ~is_rare], rest])
     table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2 or table.sum(axis=0).min() * share < 1:
+    n_columns, smallest = table.shape[1], table.sum(axis=0).min()
+    if n_columns < 2 or smallest * share < 1:
         return moved, 1.0
     return moved, float(chi2_contingency(table, correction=False).pvalue)
 
@@ -122,8 +132,10 @@ def _compare_counts(
 def _correct(p: ArrayLike) -> list[float]:
     """Return Holm's corrected probabilities."""
     values = np.asarray(p)
+    n = len(values)
     order = np.argsort(values)
-    steps = values[order] * np.arange(len(values), 0, -1)
-    corrected = np.empty(len(values))
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    steps = values[order] * np.arange(n, 0, -1)
+    highest = np.maximum.accumulate(steps)
+    corrected = np.empty(n)
+    corrected[order] = np.minimum(highest, 1.0)
     return corrected.tolist()

@@ -16,7 +16,7 @@ from bokeh.plotting import figure
 from keras_tied._types import Array
 from keras_tied.report._whole import Hexagons, Orientation, Planes
 
-_MOST_BINS = 60
+_FEWEST_BINS, _MOST_BINS = 10, 60
 _LONGEST_LABEL = 40  # characters of an axis
 _GREY = ["#808080"]  # until the script of the page sets the colours
 _MIRROR: dict[Orientation, Orientation] = {
@@ -33,7 +33,7 @@ def draw_panels(
     is_dense: bool,
     outstanding: Sequence[int],
 ) -> list[Any]:
-    """Return the linked panels of the same rows, with rings around those that stand out.
+    """Return the linked panels of rows, with rings around those that stand out.
 
     `points` are (n, 2) in each panel, or more of a code; hexagons are drawn below them
     if they are some of the rows.
@@ -97,17 +97,18 @@ def draw_losses(
     """Return the losses by epoch, with lines across at some losses, by name."""
     n_epochs = max(map(len, curves.values()))
     losses = np.concatenate([*curves.values(), list(lines.values())])
-    log = bool((losses[np.isfinite(losses)] > 0).all())
+    finite = losses[np.isfinite(losses)]
+    log = bool((finite > 0).all())
     x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
     y_range = _fit_range(losses, log)
     plot = _make_plot("losses", ("epoch", "loss"), x_range, y_range, "y" * log)
     plot.yaxis.formatter = models.BasicTickFormatter()
     if n_epochs == 1:
         plot.xaxis.ticker = models.FixedTicker(ticks=[1])
-    for label, curve in curves.items():
+    for name, curve in curves.items():
         epochs = np.arange(1.0, len(curve) + 1)
         source = ColumnDataSource({"epoch": epochs, "loss": np.asarray(curve, float)})
-        look: dict[str, Any] = {"source": source, "name": label}
+        look: dict[str, Any] = {"source": source, "name": name}
         plot.line("epoch", "loss", line_width=2, **look)
         if len(curve) == 1:
             plot.scatter("epoch", "loss", size=7, line_color=None, **look)
@@ -118,14 +119,17 @@ def draw_losses(
 def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
     """Return the errors by the number of components, of which one is chosen."""
     components, *curves = np.asarray(widths, float).T
-    highest = max(np.nanmax(curves, initial=0.0), 1e-9)
-    axes = "components", "error on rows held out"
-    y_range = Range1d(start=0, end=float(highest) * 1.05)
-    plot = _make_plot("widths", axes, _fit_range(components), y_range)
+    highest = float(np.nanmax(curves, initial=1e-9))
+    plot = _make_plot(
+        "widths",
+        ("components", "error on rows held out"),
+        _fit_range(components),
+        Range1d(start=0, end=highest * 1.05),
+    )
     plot.xaxis.ticker = models.BasicTicker(min_interval=1, desired_num_ticks=8)
-    for (label, dash), errors in zip(_DASHES.items(), curves, strict=True):
+    for (name, dash), errors in zip(_DASHES.items(), curves, strict=True):
         source = ColumnDataSource({"components": components, "error": errors})
-        look: dict[str, Any] = {"source": source, "name": label}
+        look: dict[str, Any] = {"source": source, "name": name}
         plot.line("components", "error", line_width=2, line_dash=dash, **look)
         plot.scatter("components", "error", size=6, line_color=None, **look)
     _add_lines(plot, {"chosen": chosen}, "height")
@@ -133,7 +137,7 @@ def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
 
 
 def to_json(plots: Sequence[Any]) -> str:
-    """Return the document of BokehJS, and the id of the element of each of its roots."""
+    """Return the document of BokehJS, and the element of each of its roots."""
     document = Document()
     for plot in plots:
         document.add_root(plot)
@@ -145,7 +149,7 @@ def to_json(plots: Sequence[Any]) -> str:
 def _make_plot(
     name: str, axes: tuple[str, str], x_range: Range1d, y_range: Range1d, log: str = ""
 ) -> Any:
-    """Make an empty plot, with logarithmic axes of the named directions, such as "x"."""
+    """Make an empty plot, with logarithmic axes in some directions, such as "x"."""
     scales: dict[str, Any] = {f"{direction}_axis_type": "log" for direction in log}
     plot: Any = figure(
         tools=[],
@@ -175,9 +179,12 @@ def _add_tools(plot: Any) -> list[Any]:
     """Add the tools of a panel, and return those that select points."""
     box = models.BoxSelectTool(name="box")
     box.overlay.use_handles = False
-    lasso, pan = models.LassoSelectTool(name="lasso"), models.PanTool(name="pan")
-    zoom, reset = models.WheelZoomTool(name="zoom"), models.ResetTool(name="reset")
-    tap, hover = models.TapTool(), models.HoverTool(tooltips=None)
+    lasso = models.LassoSelectTool(name="lasso")
+    pan = models.PanTool(name="pan")
+    zoom = models.WheelZoomTool(name="zoom")
+    reset = models.ResetTool(name="reset")
+    tap = models.TapTool()
+    hover = models.HoverTool(tooltips=None)
     plot.add_tools(box, lasso, pan, zoom, reset, tap, hover)
     plot.toolbar.active_drag = box
     plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
@@ -281,22 +288,29 @@ def _fit_range(values: Array, log: bool = False) -> Range1d:
     low, high = low - room, high + room
     if log:
         low, high = 10**low, 10**high
-    return Range1d(start=float(low), end=float(high))
+    return Range1d(start=low, end=high)
 
 
 def _bin_errors(errors: Array) -> tuple[Array, Array, bool]:
     """Return the counts, the edges, and whether the scale is logarithmic."""
-    finite = errors[np.isfinite(errors)]
-    positive = finite[finite > 0]
-    log = bool(positive.size) and bool(positive.max() > 3 * positive.min())
+    values = errors[np.isfinite(errors)]
+    positive = values[values > 0]
+    smallest, largest = _find_ends(positive)
+    log = positive.size > 0 and largest > 3 * smallest
     if log:
-        finite = np.log10(np.maximum(finite, positive.min()))
-    n_bins = min(_MOST_BINS, max(10, round(2 * finite.size ** (1 / 3))))
-    low, high = _find_ends(finite)
-    room = 0.0 if high > low else 0.5 * abs(low) or 0.5
-    counts, edges = np.histogram(finite, n_bins, (low - room, high + room))
+        values = np.log10(np.maximum(values, smallest))
+    n_bins = round(2 * values.size ** (1 / 3))
+    n_bins = min(_MOST_BINS, max(_FEWEST_BINS, n_bins))
+    low, high = _find_ends(values)
+    if low == high:
+        room = 0.5 * abs(low) or 0.5
+        low, high = low - room, high + room
+    counts, edges = np.histogram(values, n_bins, (low, high))
     return counts, 10**edges if log else edges, log
 
 
 def _find_ends(values: Array) -> tuple[float, float]:
-    return (values.min(), values.max()) if values.size else (0.0, 1.0)
+    """Return the smallest and the largest value; of none, 0 and 1."""
+    if not values.size:
+        return 0.0, 1.0
+    return float(values.min()), float(values.max())

@@ -156,18 +156,18 @@ def _embed_json(text: str) -> Markup:
 def _choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and the oddest of them, the oddest first."""
     n, n_features = report.rows.X.shape
-    most = max(FEWEST_POINTS, MOST_NUMBERS // (3 * n_features))
-    most = min(report.most_points, most)
+    fitting = MOST_NUMBERS // (3 * n_features)
+    most = min(report.most_points, max(FEWEST_POINTS, fitting))
     if report.whole.n_rows > most:
         most = min(most, drawing.DENSE_POINTS)
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
-    worst, others = order[: report.n_worst], order[report.n_worst :]
-    places = np.arange(n)
-    if n > most:
-        n_others = max(0, most - len(worst))
-        others = np.random.default_rng(0).permutation(others)[:n_others]
-        places = np.sort(np.concatenate([worst, others]))
+    worst = order[: report.n_worst]
+    if n <= most:
+        return np.arange(n), worst
+    others = np.random.default_rng(0).permutation(order[report.n_worst :])
+    n_others = max(0, most - len(worst))
+    places = np.sort(np.concatenate([worst, others[:n_others]]))
     return places, np.searchsorted(places, worst)
 
 
@@ -183,19 +183,23 @@ def _fit_planes(report: Report, n_drawn: int) -> Planes:
 
 def _draw(report: Report, planes: Planes, places: Array, worst: Array) -> str:
     """Return the figures as JSON."""
-    whole, training, curves = report.whole, report.training, _select_curves(report)
+    whole, training = report.whole, report.training
     n_units = report.rows.code.shape[1]
     points = planes.project(report.rows.take(places))
     axes = dict.fromkeys(points, planes.plane.names)
     axes["code"] = "unit 1", "unit 2" if n_units > 1 else "error"
     is_dense = whole.n_rows > len(places)
-    rings = worst[: whole.n_outstanding].tolist()
-    plots = draw_panels(planes, points, axes, is_dense, rings)
-    mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
-    pca = {} if training.pca_error is None else {"pca": float(training.pca_error)}
-    plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
-    if curves:
-        plots.append(draw_losses(curves, pca))
+    outstanding = worst[: whole.n_outstanding].tolist()
+    plots = draw_panels(planes, points, axes, is_dense, outstanding)
+    pca_line, mean_line = {}, {}
+    if training.pca_error is not None:
+        pca_line["pca"] = float(training.pca_error)
+    if whole.mean_error is not None:
+        mean_line["mean"] = whole.mean_error
+    errors = np.asarray(whole.errors, np.float64)
+    plots.append(draw_errors(errors, mean_line | pca_line))
+    if curves := _select_curves(report):
+        plots.append(draw_losses(curves, pca_line))
     if training.widths:
         widths = [width[:4] for width in training.widths]
         plots.append(draw_widths(widths, n_units))

@@ -50,7 +50,7 @@ class Training:
 
     @classmethod
     def of(cls, fitted: Fitted, estimator: Any, **facts: Any) -> Self:
-        """Describe a fitted value; `estimator` tells its losses, and whether it is PCA."""
+        """Describe a fitted value; `estimator` tells its losses, and if it is PCA."""
         sizes = fitted.network.layer_sizes
         if getattr(estimator, "is_pca_", False):
             model = f"PCA with {format_quantity(sizes[-1], 'component')}"
@@ -186,7 +186,8 @@ class Report:
             >>> from keras_tied import TiedAutoencoder
             >>> iris = load_iris()
             >>> autoencoder = TiedAutoencoder(random_state=0).fit(iris.data)
-            >>> report = Report.from_estimator(autoencoder, iris.data, labels=iris.target)
+            >>> kinds = iris.target
+            >>> report = Report.from_estimator(autoencoder, iris.data, labels=kinds)
             >>> report.rows.code.shape
             (150, 2)
         """

@@ -29,14 +29,16 @@ Bar = tuple[str, float, float]
 
 def rank_columns(report: Report) -> list[Bar]:
     """Return the columns that have values, the largest error first."""
-    sizes = np.array([column.n_features for column in report.columns])
-    errors = sum_columns(report.columns, report.whole.feature_errors) / sizes
-    lost = sum_columns(report.columns, report.whole.lost) / sizes
-    return [
-        (report.columns[place].title, float(errors[place]), float(lost[place]))
-        for place in np.argsort(-errors, kind="stable").tolist()
-        if np.isfinite(errors[place])
-    ]
+    columns, whole = report.columns, report.whole
+    sizes = np.array([column.n_features for column in columns])
+    errors = sum_columns(columns, whole.feature_errors) / sizes
+    lost = sum_columns(columns, whole.lost) / sizes
+    bars = []
+    for place in np.argsort(-errors, kind="stable").tolist():
+        if np.isfinite(errors[place]):
+            title = columns[place].title
+            bars.append((title, float(errors[place]), float(lost[place])))
+    return bars
 
 
 def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:

@@ -32,14 +32,16 @@ class Hexagons:
         # Hexagons are regular on the screen, on a panel that is about square. Bokeh
         # takes their size on both axes, and rounds it to nothing on one that is much
         # longer.
-        width, height = (high - low for low, high in view)
+        (left, right), (bottom, top) = view
+        width, height = right - left, top - bottom
         self.orientation: Orientation = "flattop" if width > height else "pointytop"
         self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
         self.aspect_scale = height / width
-        corners = self._find_cells(np.array(list(itertools.product(*view))))
-        self._first = corners.min(axis=0) - 1  # (2,) the lowest q and r
-        n_cells = corners.max(axis=0) + 2 - self._first
-        self._counts = np.zeros(n_cells, np.intp)
+        corners = np.array(list(itertools.product(*view)))
+        cells = self._find_cells(corners)
+        self._first = cells.min(axis=0) - 1  # (2,) the lowest q and r
+        last = cells.max(axis=0) + 1
+        self._counts = np.zeros(last - self._first + 1, np.intp)
 
     def _find_cells(self, points: Array) -> NDArray[np.intp]:
         """Return q and r, the axial coordinates of the hexagons of points, (n, 2)."""
@@ -54,12 +56,13 @@ class Hexagons:
     def add(self, points: Array) -> None:
         """Count some more points, (n, 2)."""
         low, high = np.transpose(self.view)
-        is_inside = ((points >= low) & (points <= high)).all(axis=1)
-        q, r = (self._find_cells(points[is_inside]) - self._first).T
+        is_inside = (points >= low) & (points <= high)
+        inside = points[is_inside.all(axis=1)]
+        q, r = (self._find_cells(inside) - self._first).T
         np.add.at(self._counts, (q, r), 1)
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Return q and r of each hexagon that holds points, (n, 2), and their numbers."""
+        """Return q and r of each hexagon with points, (n, 2), and how many it has."""
         q, r = np.nonzero(self._counts)
         cells = np.column_stack([q, r]) + self._first
         return cells.astype(np.int32), self._counts[q, r]
@@ -118,7 +121,7 @@ def _round(points: Array) -> Array:
 
 
 class Tally:
-    """Adds up errors and missing values of features, and finds rows that repeat another.
+    """Adds up errors and missing values of features, and counts equal rows.
 
     `sums`, (4, features), are the errors, those of the mean, the number of values and
     the squared errors of each scaled feature; of rows without a value far outside its
@@ -142,14 +145,16 @@ class Tally:
         rows = np.where(missing, np.nan, X).astype(np.float32)  # with one kind of NaN
         rows = np.ascontiguousarray(rows + np.float32(0))  # and of zero
         row_type = np.dtype((np.void, rows.strides[0]))
-        hashes = map(hash, rows.view(row_type).ravel().tolist())
-        self._hashes.append(np.fromiter(hashes, np.int64, len(rows)))
+        texts = rows.view(row_type).ravel().tolist()
+        hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
+        self._hashes.append(hashes)
 
     @property
     def n_duplicates(self) -> int:
         """How many rows are equal to an earlier one."""
         hashes = np.concatenate(self._hashes)
-        return len(hashes) - len(np.unique(hashes))
+        distinct = np.unique(hashes)
+        return len(hashes) - len(distinct)
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,9 @@ class Whole:
     def n_outstanding(self) -> int:
         """How many rows are so odd that hardly any table has such rows by chance."""
         fitted = self.tally.fitted
-        return int(fitted.stand_out(self.scores, self.n_rows).sum()) if fitted else 0
+        if fitted is None:
+            return 0
+        return int(fitted.stand_out(self.scores, self.n_rows).sum())
 
     @property
     def n_rows(self) -> int:
@@ -189,7 +196,8 @@ class Whole:
         """(n,) the rank of each row that the report holds, 1 for the oddest."""
         scores = np.nan_to_num(self.scores, nan=0.0, posinf=np.inf)
         with np.errstate(over="ignore"):
-            return ranks(scores.astype(np.float32))[self.places]
+            scores = scores.astype(np.float32)
+        return ranks(scores)[self.places]
 
     @property
     def feature_errors(self) -> Array:
@@ -216,7 +224,8 @@ class Whole:
     @property
     def mean_error(self) -> float | None:
         """The mean error of the rows whose errors count."""
-        present = self.feature_errors[~np.isnan(self.feature_errors)]
+        errors = self.feature_errors
+        present = errors[~np.isnan(errors)]
         return float(present.mean()) if len(present) else None
 
     @property
@@ -224,4 +233,5 @@ class Whole:
         """The median error of all rows."""
         if self.mean_error is None:
             return None
-        return float(np.nanmedian(np.asarray(self.errors, np.float64)))
+        errors = np.asarray(self.errors, np.float64)
+        return float(np.nanmedian(errors))
