@@ -1,4 +1,4 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and a table of clients."""
+"""The donuts of the article "Autoencoder in Keras", and a table of clients."""
 
 from os import PathLike
 from typing import Any, TypeAlias
@@ -62,9 +62,8 @@ def make_clients(
         ValueError: If n_samples is below 1.
 
     Examples:
-        >>> list(make_clients())
-        ['client', 'town', 'age', 'income', 'plan', 'orders', 'spent', 'joined',
-        'newsletter']
+        >>> ", ".join(make_clients())
+        'client, town, age, income, plan, orders, spent, joined, newsletter'
     """
     rng = _check_sample(n_samples, random_state)
     n = n_samples
@@ -107,7 +106,7 @@ def _check_sample(n_samples: int, random_state: RandomState) -> np.random.Random
 def load_donuts(
     path: str | PathLike[str],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file, never pickled.
+    """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file.
 
     Args:
         path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5)
@@ -151,7 +150,7 @@ def load_donuts(
 def prepare(
     X: ArrayLike, y: ArrayLike | None = None, random_state: RandomState = None
 ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
-    """Shuffle the rows and scale each column to [0, 1], as the article does before it trains.
+    """Shuffle the rows and scale each column to [0, 1], as the article does.
 
     A column x becomes (x - min x) / (max x - min x), over all rows; a constant one
     becomes 0. The result is (n, features) float32, and y in the same order, or None.
@@ -165,7 +164,8 @@ def prepare(
         ValueError: If X or y is of another form.
 
     Examples:
-        >>> X, y = prepare([[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]], ["a", "c", "b"], random_state=2)
+        >>> rows = [[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]]
+        >>> X, y = prepare(rows, ["a", "c", "b"], random_state=2)
         >>> X.tolist(), y.tolist()
         ([[0.5, 0.0], [1.0, 0.0], [0.0, 0.0]], ['b', 'c', 'a'])
     """
@@ -186,7 +186,7 @@ def prepare(
 
 
 def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """The rows as float64, if they are a table of finite real numbers with at least one row."""
+    """The rows as float64, if they are a table of finite real numbers."""
     if rows.dtype.kind not in "biuf":
         raise ValueError(
             f"{name} holds values of type {rows.dtype}; give a table of real numbers,"

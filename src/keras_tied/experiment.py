@@ -71,7 +71,7 @@ def run(
     random_state: RandomState = 0,
     on_epoch: OnEpoch | None = None,
 ) -> Experiment:
-    """Train the autoencoder on the first 67 % of the rows, and PCA with as many components.
+    """Train the autoencoder on the first 67 % of the rows, and a PCA like it.
 
     The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is
     minimised by gradient descent on all training rows at once, with momentum 0.95 and a
@@ -93,7 +93,8 @@ def run(
 
     Examples:
         >>> from keras_tied import datasets
-        >>> X, y = datasets.prepare(*datasets.make_correlated_donuts(90, random_state=0))
+        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
+        >>> X, y = datasets.prepare(*donuts)
         >>> result = run(X, epochs=3, engine="numpy")
         >>> result.code.shape, result.parameters, result.untied_parameters
         ((90, 2), 14, 22)
@@ -149,7 +150,7 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 def build_model(kernel: ArrayLike) -> keras.Model:
     """Build and compile the article's Keras model, of an "encoder" and a "decoder".
 
-    The decoder is tied to the encoder, whose kernel, (features, components), is the one given.
+    The decoder is tied to the encoder, whose kernel, (features, components), is given.
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -184,7 +185,8 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
 
     Examples:
         >>> from keras_tied import datasets
-        >>> X, y = datasets.prepare(*datasets.make_correlated_donuts(90, random_state=0))
+        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
+        >>> X, y = datasets.prepare(*donuts)
         >>> train_mse, validation_mse = run_from_pca(X)
         >>> result = run(X, epochs=3, engine="numpy")
         >>> bool(train_mse < 1.001 * result.pca_train_mse)

@@ -12,11 +12,12 @@ from keras_tied._serializable import serializable
 class NanMeanSquaredError(keras.losses.Loss):
     r"""Mean squared error that leaves out what is missing in the target.
 
-    $$\mathrm{loss}(y, \hat y) = \frac{1}{d} \sum_{j:\; y_j \text{ is not NaN}} (y_j - \hat y_j)^2$$
+    $$\mathrm{loss}(y, \hat y) = \frac{1}{d}
+        \sum_{j:\; y_j \text{ is not NaN}} (y_j - \hat y_j)^2$$
 
     The sum is divided by the number of all features, `d`: each present number has the
-    same weight,
-    however many its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
+    same weight, however many its row lacks. Without a NaN this is Keras's
+    `MeanSquaredError`.
 
     Args:
         reduction, name, dtype: as in `keras.losses.Loss`.

@@ -21,12 +21,11 @@ class KLSparsity(keras.regularizers.Regularizer):
 
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the
     batch and all other axes but the last: the divergence of two Bernoulli distributions
-    with these probabilities.
-    It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A
-    lecture notes, Stanford 2011), for activations between 0 and 1, such as a sigmoid's;
-    means are taken to be at least `keras.config.epsilon()` away from both. Keras
-    divides what an activity regularizer gives by the number of rows; called directly,
-    this one gives the undivided value.
+    with these probabilities. It is the penalty of the sparse autoencoder (Ng, "Sparse
+    autoencoder", CS294A lecture notes, Stanford 2011), for activations between 0 and 1,
+    such as a sigmoid's; means are taken to be at least `keras.config.epsilon()` away
+    from both. Keras divides what an activity regularizer gives by the number of rows;
+    called directly, this one gives the undivided value.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to
@@ -39,8 +38,9 @@ class KLSparsity(keras.regularizers.Regularizer):
     Examples:
         >>> import keras
         >>> from keras_tied.regularizers import KLSparsity
-        >>> layer = keras.layers.Activation("sigmoid", activity_regularizer=KLSparsity(0.05))
-        >>> _ = layer(keras.ops.zeros((8, 3)))  # three units with a mean activation of 0.5
+        >>> penalty = KLSparsity(0.05)
+        >>> layer = keras.layers.Activation("sigmoid", activity_regularizer=penalty)
+        >>> _ = layer(keras.ops.zeros((8, 3)))  # three units, each 0.5 in the mean
         >>> round(float(layer.losses[0]), 4)
         1.4839
     """
@@ -90,7 +90,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     Examples:
         >>> import keras
         >>> from keras_tied.regularizers import Orthonormal
-        >>> float(Orthonormal(0.5)(2 * keras.ops.eye(3)))  # lengths of 2: (4 - 1)² for each
+        >>> kernel = 2 * keras.ops.eye(3)  # lengths of 2: (4 - 1)² for each
+        >>> float(Orthonormal(0.5)(kernel))
         13.5
     """
 

@@ -159,7 +159,7 @@ class Autoencoder(UnlockedModel):
     def compile(
         self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any
     ) -> None:
-        """As `keras.Model.compile`; the loss is of the output against the clean input."""
+        """As `keras.Model.compile`; the loss compares outputs with the clean input."""
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -202,13 +202,13 @@ class Autoencoder(UnlockedModel):
         start: Literal["pca"] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> keras.callbacks.History:
-        """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
+        """Train the model to reconstruct `x`, as `keras_tied.training.fit` does.
 
         There is one more: `start="pca"` calls `start_from_pca` first, with the rows
-        that `validation_split` does not hold out; the default, None, starts from the weights
-        there are. Rows are compared with `y` or, by default, with themselves; those
-        that are held out likewise, so that `validation_data` may be `x_val` alone.
-        Batches may be rows alone.
+        that `validation_split` does not hold out; the default, None, starts from the
+        weights there are. Rows are compared with `y` or, by default, with themselves;
+        those that are held out likewise, so that `validation_data` may be `x_val`
+        alone. Batches may be rows alone.
 
         Raises:
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
@@ -263,7 +263,7 @@ class Autoencoder(UnlockedModel):
         return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
 
     def start_from_pca(self, x: Any) -> None:
-        """Set the weights so that training begins at the error of PCA, and falls from there.
+        """Set the weights so that training begins at the error of PCA, and falls.
 
         The first kernel holds the principal components. The first units of each layer
         carry the scores where its activation is nearly linear; the others do not
@@ -310,7 +310,7 @@ class Autoencoder(UnlockedModel):
     def reconstruction_error(
         self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
     ) -> NDArray[Any]:
-        """The squared difference of rows, an array `(n, ...)`, to their reconstructions.
+        """The squared difference of rows, `(n, ...)`, and their reconstructions.
 
         The mean over the features, `(n,)`, or `per_feature`, in the shape of `x`.
         """

@@ -238,7 +238,7 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
 
 
 def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
-    """The decoder's output for the code: each step undone, from the last to the first."""
+    """The decoder's output for the code: each step undone, the last one first."""
     counts: Counter[str] = Counter()
 
     def make_name(step: _Step, role: str) -> str:
@@ -270,7 +270,7 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
 
 
 def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
-    """What each source of a step gets: the tensor, or its part of what was concatenated."""
+    """What each source of a step gets: the tensor, or its part of a concatenation."""
     if step.entry is None or step.entry.rule is not rules.split_branches:
         return [tensor] * len(step.sources)
     axis = step.operation.axis

@@ -187,7 +187,8 @@ def mirror_sequence(layer: Any, context: LayerContext) -> list[Layer]:
 )
 def repeat(layer: Any, context: LayerContext) -> list[Layer]:
     """The same activation, if it stands between two layers with a kernel."""
-    return []  # `mirror` applies it, as it does those that are part of a layer with a kernel
+    # `mirror` applies it, as it does those that are part of a layer with a kernel.
+    return []
 
 
 # The operation behind `x + y` is not a layer, and its class is not public.
@@ -259,7 +260,7 @@ def undo_upsampling(layer: Any, context: LayerContext) -> list[Layer]:
 
 @register(*of_each_rank("MaxPooling", "AveragePooling"))
 def undo_pooling(layer: Any, context: LayerContext) -> list[Layer]:
-    """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
+    """An UpSampling by the strides, cropped or padded to the size of the inputs."""
     sizes = _get_sizes(layer, context.input_shape)
     pooled = _get_sizes(layer, context.output_shape)
     crops, pads = [], []
@@ -367,7 +368,7 @@ for _name in PLAIN:
 
 
 def to_layer(operation: Any) -> Any:
-    """The layer that an operation amounts to, or that a wrapper holds; else the same."""
+    """The layer that an operation amounts to, or that a wrapper holds; or the same."""
     if isinstance(operation, (Contractive, layers.SpectralNormalization)):
         return operation.layer
     if (name := OPERATIONS.get(type(operation))) is not None:
@@ -407,7 +408,7 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
 def _make_layers(
     kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
 ) -> list[Layer]:
-    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
+    """The layer `kind`, such as Cropping, with an amount for each spatial axis."""
     rank = len(context.input_shape) - 1
     cls = getattr(layers, f"{kind}{rank}D")
     settings = _get_settings(layer, context, suffix)

@@ -216,7 +216,7 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
 def _fit_lines(
     scores: _Scores, activations: list[list[Activation]], name: str
 ) -> _Lines:
-    """The lines at the largest scale, 1 at most, at which the error is as good as PCA's."""
+    """The lines at the largest scale up to 1 at which the error is as good as PCA's."""
     spread = float(scores.values.std(axis=0).max())
     small = large = 1.0
     while (lines := _fit_lines_at(small, scores, activations)) is None:
@@ -288,7 +288,7 @@ def _activate(activations: list[Activation], inputs: Array) -> Array:
 
 
 def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
-    """The line from values to `targets + point` with the least squares, for each unit."""
+    """The least-squares line from values to `targets + point`, for each unit."""
     mean = values.mean(axis=0)
     deviations = values - mean
     squares = np.square(deviations).sum(axis=0)
@@ -385,5 +385,6 @@ def _copy_chain(chain: Sequence[Layer], shape: Shape) -> keras.Sequential:
         other.set_weights(one.get_weights())
     for layer in copies:
         if isinstance(layer, layers.Normalization):
-            layer.finalize_state()  # it computes with constants, derived from its weights
+            # It computes with constants, derived from its weights.
+            layer.finalize_state()
     return model

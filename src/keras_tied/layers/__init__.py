@@ -1,4 +1,4 @@
-"""Keras layers for autoencoders: those tied to another layer's kernel, and classic objectives."""
+"""Keras layers for autoencoders: tied to another layer's kernel, sparse, noisy."""
 
 from keras_tied.layers._ties import (
     Tie,

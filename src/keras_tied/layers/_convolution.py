@@ -25,7 +25,7 @@ class Window(NamedTuple):
         image_size: int | None,
         code_size: int | None = None,
     ) -> Self:
-        """The convolution as Keras pads it; any `image_size` where the stride is one."""
+        """The convolution as Keras pads it; any `image_size` does for a stride of 1."""
         if image_size is None:
             image_size = self.reach + 1
         if code_size is None:
@@ -49,7 +49,7 @@ class Window(NamedTuple):
 
     @property
     def phase(self) -> Self:
-        """The convolution, of stride one, of the code that gives a phase of the image."""
+        """The convolution of the code, of stride 1, that gives a phase of the image."""
         before = self.reach // self.stride - self.left // self.stride
         after = (self.reach - self.right) // self.stride
         phase = self._replace(left=before, right=after)
@@ -163,7 +163,7 @@ def _sum_phases(code: Any, kernel: Any, windows: Windows) -> Any:
 
 
 def _split_kernel(kernel: Any, windows: Windows) -> Any:
-    """The kernel `(taps..., a, b)`, reversed, as `(taps of a phase..., a, b, phases)`."""
+    """The kernel `(taps..., a, b)`, reversed, as `(phase taps..., a, b, phases)`."""
     rank = len(windows)
     channels = kernel.shape[rank:]
     for axis, window in enumerate(windows):
@@ -228,7 +228,7 @@ def _interleave(phases: Any, windows: Windows) -> Any:
 
 
 def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
-    """The image with zeros before and after it along each axis, or less, if negative."""
+    """The image with zeros around it along each axis, or cut where negative."""
     zeros = [(0, 0)]
     parts = [slice(None)]
     for before, after in widths:

@@ -35,7 +35,7 @@ class Address(NamedTuple):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the partner of a tied layer stands, as it holds in every copy of its model."""
+    """Where the partner of a tied layer stands, in every copy of its model."""
 
     inside: Address
     upstream: Address | None
@@ -185,7 +185,7 @@ class Survey:
                 yield scope
 
     def brings_partner(self, tied: Layer, partner: Layer) -> bool:
-        """Whether a copy of a tied layer has to bring its partner: nothing else does."""
+        """Whether a copy of a tied layer has to bring its partner with it."""
         if id(tied) in self.whole.numbers:
             return id(tied) in self.brings
         return self.saved and id(partner) not in self.whole.numbers
@@ -210,8 +210,8 @@ def survey(root: Layer, saved: bool = False) -> Survey:
     key = saved, Link.changes
     if key not in graph.notes:
         graph.notes = {key: Survey(graph, saved)}
-    noted: Survey = graph.notes[key]
-    return noted
+    surveys: dict[Any, Survey] = graph.notes
+    return surveys[key]
 
 
 def survey_original(tied: Layer) -> Survey:
@@ -219,9 +219,9 @@ def survey_original(tied: Layer) -> Survey:
     if (root := internals.model_of_file()) is not None:
         return survey(root, saved=True)
     for model in internals.models_being_copied():
-        models = survey(model)
-        if id(tied) in models.whole.numbers:
-            return models
+        original = survey(model)
+        if id(tied) in original.whole.numbers:
+            return original
     return survey(tied)
 
 
@@ -272,7 +272,7 @@ def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
 
 
 def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
-    """The partner of a tied layer, and of all that wait for theirs in the same model."""
+    """The partners of a tied layer, and of all that wait for theirs beside it."""
     for root in [*roots, tied]:
         model = survey(root)
         if _at_place(tied, tied._link.partner.place, model) is None:
@@ -289,7 +289,7 @@ def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
 
 
 def find_partner(tied: Any, reference: Reference, models: tuple[Layer, ...]) -> None:
-    """Look for the layer tied to: at its place in a copy of its model, or by its name."""
+    """Look for the layer tied to: at its place in a copy, or by its name."""
     around = [*homes(tied), *models]
     if reference.place is None:
         _find_by_name(tied, reference, around)
@@ -360,7 +360,7 @@ def find_of_other_shape(tied: Any, around: list[Layer]) -> Layer | None:
 
 
 def look_for_another(tied: Any, own: Layer) -> None:
-    """Tie a layer that brought its partner to the one it has been put behind, if any."""
+    """Tie a layer that brought its partner to the one it now stands behind."""
     has_numbers = all(map(internals.holds_numbers, kernel_variables(own)))
     if internals.is_reading_file() or not has_numbers:
         return  # the numbers come later, or are elsewhere while Keras trains

@@ -164,7 +164,7 @@ Paths = dict[int, tuple[Layer, str]]
 
 def _list_ties(held: Paths, paths: Paths, models: list[Layer]) -> list[Tie]:
     """The ties of the layers `held`, to those in `paths` or looked for in models."""
-    all_ties = []
+    listing = []
     for layer, path in held.values():
         if not isinstance(layer, TiedLayer):
             continue
@@ -173,8 +173,8 @@ def _list_ties(held: Paths, paths: Paths, models: list[Layer]) -> list[Tie]:
         shape = layer.tied_kernel_shape() if is_built else layer._link.kernel_shape
         inside = id(partner) in paths
         partner_path = paths[id(partner)][1] if inside else layer._link.partner.name
-        all_ties.append(Tie(layer, partner, path, partner_path, shape, inside))
-    return all_ties
+        listing.append(Tie(layer, partner, path, partner_path, shape, inside))
+    return listing
 
 
 def assert_tied(model: Layer) -> None:
@@ -192,12 +192,12 @@ def assert_tied(model: Layer) -> None:
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
         >>> keras_tied.assert_tied(keras.models.clone_model(model))
     """
-    all_ties = ties(model)
-    if not all_ties:
+    listing = ties(model)
+    if not listing:
         raise ValueError(
             f"'{model.name}' holds no tied layer; pass the model that does."
         )
-    doubts = [doubt for tie in all_ties if (doubt := _doubt(model, tie))]
+    doubts = [doubt for tie in listing if (doubt := _doubt(model, tie))]
     if doubts:
         raise ValueError(
             f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`."

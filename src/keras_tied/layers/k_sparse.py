@@ -14,7 +14,8 @@ from keras_tied.layers._code_layer import CodeLayer, check_count, check_width
 class KSparse(CodeLayer):
     r"""Keeps the `k` largest numbers of each code and sets the others to 0.
 
-    $$y_j = \begin{cases} x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
+    $$y_j = \begin{cases}
+        x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
         0 & \text{otherwise} \end{cases}$$
 
     Put behind a linear encoder, it makes a k-sparse autoencoder (Makhzani & Frey,

@@ -153,7 +153,7 @@ def _dequantize(layer: Any, name: str, stored: Any) -> Any:
 
 
 def _along_kernel(scale: Any, equation: str, kernel_shape: Sequence[int]) -> Any:
-    """An EinsumDense's scales, which lie as its outputs do, as they lie in its kernel."""
+    """An EinsumDense's scales, which lie as its outputs do, as its kernel lies."""
     _, kernel, outputs = re.split(",|->", equation)
     sizes = dict(zip(kernel, kernel_shape, strict=True))
     axes = [letter for letter in outputs if letter in sizes]

@@ -1,4 +1,4 @@
-"""What corrupts the input of a denoising autoencoder, besides `keras.layers.GaussianNoise`."""
+"""What corrupts the input of a denoising autoencoder, besides Keras's own layers."""
 
 from typing import Any
 
@@ -62,7 +62,8 @@ class MaskingNoise(Corruption):
     Examples:
         >>> import keras
         >>> from keras_tied.layers import MaskingNoise
-        >>> corrupted = MaskingNoise(0.5, seed=0)(keras.ops.ones((100, 100)), training=True)
+        >>> noise = MaskingNoise(0.5, seed=0)
+        >>> corrupted = noise(keras.ops.ones((100, 100)), training=True)
         >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
         [0.0, 1.0]
     """
@@ -75,7 +76,8 @@ class MaskingNoise(Corruption):
 class SaltAndPepperNoise(Corruption):
     r"""Sets features to the lowest or the highest value at random, in training.
 
-    $$\tilde x_i = \begin{cases} \mathrm{low} & \text{with probability } \mathrm{rate} / 2 \\
+    $$\tilde x_i = \begin{cases}
+        \mathrm{low} & \text{with probability } \mathrm{rate} / 2 \\
         \mathrm{high} & \text{with probability } \mathrm{rate} / 2 \\
         x_i & \text{otherwise} \end{cases}$$
 

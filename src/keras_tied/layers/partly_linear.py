@@ -15,13 +15,14 @@ from keras_tied.layers._code_layer import CodeLayer, check_count
 class PartlyLinear(CodeLayer):
     r"""Applies an activation to all units but the first few.
 
-    $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
+    $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\
+        f(x_j) & \text{otherwise} \end{cases}$$
 
     A hidden layer that passes as many units unchanged as the code has contains PCA:
-    these units carry the principal components straight to the code and, mirrored, back again, and
-    the others only have to learn what is not a straight line. It is a skip connection
-    (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1) without a
-    second path, which can be tied. `mirror` repeats it in the decoder.
+    these units carry the principal components straight to the code and, mirrored, back
+    again, and the others only have to learn what is not a straight line. It is a skip
+    connection (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1)
+    without a second path, which can be tied. `mirror` repeats it in the decoder.
 
     Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
@@ -36,7 +37,8 @@ class PartlyLinear(CodeLayer):
     Examples:
         >>> import keras
         >>> from keras_tied.layers import PartlyLinear
-        >>> values = PartlyLinear("relu", linear_units=1)(keras.ops.array([[-1.0, -2.0, 3.0]]))
+        >>> rows = keras.ops.array([[-1.0, -2.0, 3.0]])
+        >>> values = PartlyLinear("relu", linear_units=1)(rows)
         >>> keras.ops.convert_to_numpy(values).tolist()
         [[-1.0, 0.0, 3.0]]
     """

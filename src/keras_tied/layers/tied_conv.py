@@ -70,8 +70,9 @@ class TiedConv(TiedLayer):
         >>> import keras
         >>> from keras_tied.layers import TiedConv
         >>> inputs = keras.Input((45, 37, 3))
-        >>> encoder = keras.layers.Conv2D(8, 3, strides=2, padding="same", name="encoder")
-        >>> model = keras.Model(inputs, TiedConv(encoder, name="decoder")(encoder(inputs)))
+        >>> encoder = keras.layers.Conv2D(8, 3, strides=2, padding="same")
+        >>> decoder = TiedConv(encoder)
+        >>> model = keras.Model(inputs, decoder(encoder(inputs)))
         >>> model.output_shape
         (None, 45, 37, 3)
     """
@@ -209,7 +210,7 @@ class TiedConv(TiedLayer):
         return windows
 
     def _fixed_sizes(self) -> Shape:
-        """The sizes to reconstruct, None where the size of the input leaves only one."""
+        """The sizes to reconstruct, None where the input leaves only one."""
         settings = self.tied_settings()
         if self.output_size is not None:
             return self._check_sizes(self.output_size)

@@ -44,12 +44,12 @@ class TiedEinsumDense(TiedLayer):
     r"""The adjoint of an `EinsumDense`: it uses the kernel of another layer, backwards.
 
     The equation is that of the layer tied to with inputs and outputs exchanged: from
-    the kernel
-    $W$ of `"abc,cde->abde"`, which projects features `c` to heads `d` of size `e`, it computes
-    `"abde,cde->abc"`. With gain $g$, one factor for each output unit of the kernel, and
-    bias $b$,
+    the kernel $W$ of `"abc,cde->abde"`, which projects features `c` to heads `d` of
+    size `e`, it computes `"abde,cde->abc"`. With gain $g$, one factor for each output
+    unit of the kernel, and bias $b$,
 
-    $$y_{abc} = \mathrm{activation}\left(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\right),$$
+    $$y_{abc} = \mathrm{activation}\left(
+        \sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\right),$$
 
     and likewise for other equations. With `transpose=False` it computes what the other
     layer does, scaled by the gain, with a bias and an activation of its own. It takes
@@ -75,8 +75,8 @@ class TiedEinsumDense(TiedLayer):
         >>> import keras
         >>> from keras_tied.layers import TiedEinsumDense
         >>> inputs = keras.Input((10, 32))
-        >>> heads = keras.layers.EinsumDense("abc,cde->abde", (None, 4, 8), name="heads")
-        >>> back = TiedEinsumDense(heads, name="back")
+        >>> heads = keras.layers.EinsumDense("abc,cde->abde", (None, 4, 8))
+        >>> back = TiedEinsumDense(heads)
         >>> back.equation
         'abde,cde->abc'
         >>> keras.Model(inputs, back(heads(inputs))).output_shape

@@ -1,4 +1,4 @@
-"""What being tied means: whose kernel a layer uses, and how it stays so. See README.md here."""
+"""What being tied means: whose kernel a layer uses, for how long. See README.md."""
 
 import math
 import weakref
@@ -21,7 +21,7 @@ from keras_tied.layers.kernel import (
 
 
 class TiedLayer(internals.CallObserver):
-    """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
+    """Base of the tied layers, which compute with another layer's kernel: `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
     `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
@@ -126,7 +126,7 @@ class TiedLayer(internals.CallObserver):
         return False
 
     def before_call(self) -> None:
-        """Note who holds this layer while it has no partner. The call itself will raise."""
+        """Note who holds this layer while it has no partner. The call will raise."""
         partner = None
         with suppress(ValueError, Warning):
             partner = self.tied_to
@@ -194,7 +194,7 @@ class TiedLayer(internals.CallObserver):
 
     @property
     def kernel(self) -> Any:
-        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
+        """The kernel of the layer tied to, in its layout, with the gain in it."""
         kernel = self.tied_kernel()
         if self.gain is None:
             return kernel
@@ -274,7 +274,7 @@ class TiedLayer(internals.CallObserver):
 
     @property
     def quantization_mode(self) -> None:
-        """None, whatever the dtype policy: it is the layer tied to that has integers."""
+        """None, whatever the dtype policy: the layer tied to has the integers."""
 
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(*args, **kwargs)

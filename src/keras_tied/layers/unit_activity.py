@@ -1,4 +1,4 @@
-"""How many units of a code are active, how many are dead, and a loss that revives them."""
+"""How many units of a code are active, or dead, and a loss that revives them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MOMENTUM = 0.99  # of the running mean of how many units are active
 
 
 class UnitCounter:
-    """For a layer that sees a code: how many units are active, and since when each was not."""
+    """For a layer that sees a code: which units are active, and since when not."""
 
     def __init__(self, layer: Layer, units: int | None, window: int) -> None:
         def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
@@ -25,7 +25,7 @@ class UnitCounter:
         self.n_batches = add("n_batches", "int32")
 
     def count(self, code: Any) -> Any:
-        """Count what a batch's code has; which units are dead now, `(units,)`, boolean."""
+        """Count what a batch's code has; which units are dead now, `(units,)`."""
         active = ops.not_equal(code, 0)
         each = ops.sum(ops.cast(active, "float32"), axis=-1)
         was_active = ops.any(active, axis=tuple(range(len(code.shape) - 1)))
@@ -48,7 +48,7 @@ class UnitCounter:
 
 @serializable
 class UnitActivity(CodeLayer):
-    """Passes a code on; counts, in training, how many of its units are active, and how many dead.
+    """Passes a code on; counts, in training, which of its units are active, and dead.
 
     `counter.active_units` is the running mean of how many numbers of a row's code are
     not 0 (L0), over about 100 batches, and `counter.dead_units` the number of units
@@ -69,7 +69,8 @@ class UnitActivity(CodeLayer):
         >>> import keras
         >>> from keras_tied.layers import UnitActivity
         >>> activity = UnitActivity(window=1)
-        >>> _ = activity(keras.ops.array([[0.0, 2.0, 0.0], [0.0, 1.0, 3.0]]), training=True)
+        >>> code = keras.ops.array([[0.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
+        >>> _ = activity(code, training=True)
         >>> activity.counter.active_units, activity.counter.dead_units
         (1.5, 1)
     """
@@ -202,7 +203,7 @@ class AuxK(keras.layers.Wrapper):
         return outputs
 
     def compute_auxiliary_loss(self, lacks: Any, scores: Any, dead: Any) -> Any:
-        """The loss of what is left over, `(batch, ..., features)`, and of which units are dead."""
+        """The loss of what is left over, `(batch, ..., features)`, by dead units."""
         features, units = lacks.shape[-1], scores.shape[-1]
         k = min(self.k or max(1, features // 2), units)
         candidates = ops.where(dead, scores, ops.full_like(scores, -float("inf")))

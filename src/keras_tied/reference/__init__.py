@@ -1,4 +1,4 @@
-"""The tied autoencoder of one hidden layer by hand, in NumPy and PyTensor, as oracle of tests."""
+"""The tied autoencoder of one hidden layer by hand, in NumPy and in PyTensor."""
 
 from keras_tied.reference._numpy import (
     NotFittedError,

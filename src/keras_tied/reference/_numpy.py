@@ -1,4 +1,4 @@
-"""The autoencoder in NumPy: its gradient derived by hand, both paths of the kernel included."""
+"""The autoencoder in NumPy: its gradient by hand, with both paths of the kernel."""
 
 import math
 from collections.abc import Callable
@@ -307,7 +307,7 @@ class _Network:
 def _check_rows(
     values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None
 ) -> Array:
-    """Convert a table of finite numbers, of at least one row and one column, or raise."""
+    """Convert a table of finite numbers with a row and a column at least, or raise."""
     table = np.asarray(values)
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")

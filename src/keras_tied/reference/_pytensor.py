@@ -17,7 +17,7 @@ from keras_tied.reference._numpy import (
 
 @dataclass(eq=False)  # without it, __post_init__ would not be called
 class PyTensorAutoencoder(HandWrittenAutoencoder):
-    """The autoencoder of `NumpyAutoencoder`, as the 2017 series' Theano article builds it.
+    """The autoencoder of `NumpyAutoencoder`, as the series' Theano article builds it.
 
     The loss is a symbolic expression of the weights, which are shared variables;
     PyTensor, the maintained successor of Theano, derives the gradient and compiles loss

@@ -45,12 +45,13 @@ READERS = (
 
 
 class CountUnits(Callback):
-    """Writes into the logs, after each epoch, how many units are active, and how many dead.
+    """Writes into the logs, after each epoch, how many units are active, and dead.
 
     Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
-    the running mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many
-    units were 0 for every row of the last `window` batches. Of several such layers each
-    with its name before it. Put it before callbacks that shall see these logs.
+    the running mean of how many numbers of a row's code are not 0 (L0), and
+    `dead_units`, how many units were 0 for every row of the last `window` batches. Of
+    several such layers each with its name before it. Put it before callbacks that shall
+    see these logs.
 
     Examples:
         >>> import keras
@@ -61,8 +62,8 @@ class CountUnits(Callback):
         >>> model = keras.Sequential([*encoder, *decoder])
         >>> model.compile("adam", "mse")
         >>> rows = keras.random.normal((64, 8), seed=0)
-        >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0).history
-        >>> [round(number) for number in history["active_units"]]
+        >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0)
+        >>> [round(number) for number in history.history["active_units"]]
         [4]
     """
 
@@ -85,7 +86,7 @@ def flatten_callbacks(callbacks: Any) -> list[Callback]:
 
 
 def works_within_epochs(callback: Callback) -> bool:
-    """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
+    """Whether a callback acts at steps, or in evaluation, where the loop goes on."""
     if isinstance(callback, SAVERS):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.ProgbarLogger):
@@ -117,7 +118,7 @@ class Bar(keras.callbacks.ProgbarLogger):
 
 
 class Guard(Callback):
-    """Ends Keras's own `fit` as the loop ends: after Ctrl-C, and at numbers not finite."""
+    """Ends Keras's own `fit` as the loop ends: after Ctrl-C, or at a NaN."""
 
     def __init__(self, is_interrupted: Callable[[], bool]) -> None:
         super().__init__()

@@ -15,12 +15,12 @@ BATCH_SIZE = 32
 
 
 class LeftToKerasError(Exception):
-    """Raised for what only Keras's own `fit` can take, or refuse; the message says why."""
+    """Raised for what only Keras's own `fit` can take; the message says why."""
 
 
 @dataclass(frozen=True)
 class BatchedRows:
-    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure."""
+    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), or structures."""
 
     data: Any
     count: int
@@ -28,7 +28,7 @@ class BatchedRows:
 
     @property
     def full(self) -> int:
-        """The number of batches of `batch_size` rows, or 0 where all rows are one batch."""
+        """The number of batches of `batch_size` rows; 0 where all are one batch."""
         return self.count // self.batch_size if self.count > self.batch_size else 0
 
     @property

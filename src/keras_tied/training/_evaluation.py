@@ -1,4 +1,4 @@
-"""Evaluates a jaxpr equation by equation, so that a subclass can replace some of them."""
+"""Evaluates a jaxpr equation by equation, of which a subclass can replace some."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ CALLS = frozenset(
 
 
 class Evaluation:
-    """Evaluates every equation as it stands. A subclass may hold values in another form."""
+    """Evaluates equations as they stand. A subclass may hold values in another form."""
 
     def evaluate_closed(
         self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]

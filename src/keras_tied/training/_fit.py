@@ -44,7 +44,7 @@ def fit(
     *,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> keras.callbacks.History:
-    """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
+    """Train a compiled Keras model as `model.fit` does, many epochs at a time.
 
     Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's
     own `train_step`, optimizer, loss and metrics: the same history and weights up to

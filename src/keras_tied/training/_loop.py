@@ -131,7 +131,7 @@ class Loop:
         return logs
 
     def _run_bunch(self, epoch: int, count: int) -> list[EpochLogs]:
-        """Train for some epochs at once, and report each; their logs until one stops."""
+        """Train for some epochs at once; the logs of each until one stops."""
         has_begun = count == 1
         self.bar.seconds = 0.0
         if has_begun:

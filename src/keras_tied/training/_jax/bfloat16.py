@@ -33,7 +33,7 @@ def multiplies_bfloat16() -> bool:
 
 
 class Wide:
-    """A float32 array in place of a bfloat16 one; `base` is the array, or transposed."""
+    """A float32 array in place of a bfloat16 one; `base` is it, or its transpose."""
 
     def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
         self.base = base

@@ -8,9 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-CAPACITY = (
-    64  # the most programs in the cache; the least recently used one is removed first
-)
+CAPACITY = 64  # programs in the cache; the least recently used one is removed first
 
 FAST_OPTIONS: dict[
     str, Any
@@ -37,7 +35,7 @@ def compile_program(
     *,
     fast: bool = False,
 ) -> Any:
-    """Compile a function with these constants, fast to compile or to run, or take it from cache."""
+    """Compile a function with these constants, or take it from the cache."""
     program = jax.jit(function).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:

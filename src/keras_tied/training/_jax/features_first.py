@@ -1,4 +1,4 @@
-"""Evaluates a function of tall, narrow matrices with features along rows. See ../README.md."""
+"""Evaluates a function of tall matrices with features along rows: ../README.md."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The function that XLA compiles: many steps and epochs of training, and the rows they take."""
+"""The function that XLA compiles: many steps and epochs, and the rows they take."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ Batch = Callable[[Any, int], Any]  # from its first row and its size
 
 
 class TracedFunction:
-    """A function of pytrees that is traced once, and can be called with some matrices flipped.
+    """A function of pytrees, traced once, that also takes some matrices flipped.
 
     `arguments` may be shapes and dtypes; its value has no tall matrices.
     """
@@ -43,7 +43,7 @@ class TracedFunction:
         return any(word in self.text for word in words)
 
     def __call__(self, *arguments: Any) -> Any:
-        """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
+        """The value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
         flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
         rows = {matrix.transpose.shape[1] for matrix in flipped}

@@ -1,4 +1,4 @@
-"""Epochs on the JAX backend: loops over steps and epochs inside one compiled program."""
+"""Epochs on the JAX backend: loops over steps and epochs in one program."""
 
 import math
 import time
@@ -37,7 +37,7 @@ STEP = 2**13  # multiplications that take as long as what every step takes besid
 
 
 class JaxEpochs(Epochs):
-    """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
+    """Trains with the model's own `train_step`, in loops that XLA compiles."""
 
     def __init__(
         self, model: Model, parts: Parts, shuffle: bool | str, epochs: int
@@ -61,7 +61,7 @@ class JaxEpochs(Epochs):
         self.arrays = list(arrays.values())
 
     def _count_multiplications(self) -> int:
-        """About those of an epoch: by each weight at each place of a row, as of an image."""
+        """About those of an epoch: by each weight, at each place of a row."""
         leaves = jax.tree.leaves(self.rows.data)
         places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
         n_weights = sum(value.size for value in self.state[0])
@@ -119,7 +119,7 @@ class JaxEpochs(Epochs):
         return JaxObjective(self)
 
     def _run_steps(self, run: Run, visit: Visit) -> Logs:
-        """One epoch, a few steps at a time, with a visit of the host after each of these."""
+        """One epoch, a few steps at a time, with a visit after each of these."""
         begin, full = 0, self.rows.full
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
@@ -163,7 +163,7 @@ class JaxEpochs(Epochs):
     def get_program(
         self, kind: str, compile_for: Callable[[Any], Any], arguments: Any
     ) -> Any:
-        """The program of a kind for arguments of these shapes, compiled at its first use."""
+        """The program of a kind for arguments of these shapes, compiled once."""
         # `compile` of the model replaces its `train_function`, and so removes them.
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
         leaves = jax.tree.leaves(arguments)
