@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         training,
     )
     from keras_tied.autoencoder import Autoencoder, mirror
-    from keras_tied.estimator import TiedAutoencoder, load
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.fitted.file import load
     from keras_tied.layers import (
         assert_tied,
         retie,
@@ -56,13 +57,13 @@ __all__ = [
     "training",
     "variables",
 ]
+TIES = ["assert_tied", "retie", "tie", "ties", "trainable_variables", "variables"]
 MODULES = {
-    **dict.fromkeys(["Autoencoder", "mirror"], "autoencoder"),
-    **dict.fromkeys(["TiedAutoencoder", "load"], "estimator"),
-    **dict.fromkeys(
-        ["assert_tied", "retie", "tie", "ties", "trainable_variables", "variables"],
-        "layers",
-    ),
+    "Autoencoder": "autoencoder",
+    "mirror": "autoencoder",
+    "TiedAutoencoder": "estimator",
+    "load": "fitted.file",
+    **dict.fromkeys(TIES, "layers"),
 }
 """The modules of those public names that are not modules themselves."""
 
