@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_tied._files import replace_atomically
-from keras_tied._types import Array
+from keras_tied._types import Array, StrPath
 
 SECONDS = 10.0  # between checkpoints, at least
 SHARE = 100  # of the time that one takes, the time until the next, at least
@@ -22,7 +21,7 @@ SHARE = 100  # of the time that one takes, the time until the next, at least
 class CheckpointFile:
     """Arrays and notes in a file that is written now and then, whole or not at all."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
         self.pause = SECONDS
         self.last = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
@@ -33,7 +32,7 @@ from keras_tied.fitting.plan import Parameters
 if TYPE_CHECKING:
     import keras
 
-    from keras_tied._types import Array
+    from keras_tied._types import Array, StrPath
     from keras_tied.columns import Columns
     from keras_tied.fitting.judge import Outcome
 
@@ -213,7 +212,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         contamination: float = 0.1,
         trim: bool = True,
         random_state: Any = None,
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: StrPath | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -13,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._backend import explain_missing
-from keras_tied._types import Array
+from keras_tied._types import Array, StrPath
 from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
@@ -170,7 +169,7 @@ class FittedState(BaseEstimator):
             if name != "_model"
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the fitted estimator to one file, without pickle.
 
         It is a file of safetensors, or an archive of Keras for an encoder of the user's
@@ -201,7 +200,7 @@ class FittedState(BaseEstimator):
         self._save(path, None)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: StrPath) -> Self:
         """Read what `save` has written; no code in the file is run.
 
         Register layers and functions of your own, in `encoder`, with
@@ -223,7 +222,7 @@ class FittedState(BaseEstimator):
 
     def export(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         part: Literal["encoder", "decoder", "reconstruction"] = "encoder",
         *,
         dtype: Literal["float32", "float64"] = "float32",
@@ -268,9 +267,7 @@ class FittedState(BaseEstimator):
         check_is_fitted(self)
         write_onnx(self._fitted, path, part, dtype, type(self).__name__)
 
-    def _save(
-        self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None
-    ) -> None:
+    def _save(self, path: StrPath, notes: Mapping[str, Any] | None) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
         params = self.get_params(deep=False)

@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections
 from keras_tied.estimator._fitted_state import FittedState
-from keras_tied.estimator._validation import is_frame, validate_rows
+from keras_tied.estimator._validation import DTYPES, is_frame, validate_rows
 from keras_tied.fitted.explanation import Explanation
 
 
@@ -71,7 +71,7 @@ class RowMethods(
             were left out.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        codes = check_array(X, dtype=DTYPES, input_name="X")
         fitted = self._fitted
         if codes.shape[1] != fitted.n_components:
             raise ValueError(
@@ -120,7 +120,8 @@ class RowMethods(
                 f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs"
                 " a column of booleans or categories."
             )
-        numbers = self._fitted.inverse_transform(self._fitted.transform(rows))
+        codes = self._fitted.transform(rows)
+        numbers = self._fitted.inverse_transform(codes)
         return self._columns.join_proba(numbers, X)
 
     def impute(self, X: Any) -> Any:
@@ -148,8 +149,11 @@ class RowMethods(
             0  plum     4
             1   fig     6
         """
-        rows, columns = validate_rows(self, X), self._columns
-        filled = self._fitted.impute(rows.toarray() if sparse.issparse(rows) else rows)
+        rows = validate_rows(self, X)
+        columns = self._columns
+        if sparse.issparse(rows):
+            rows = rows.toarray()
+        filled = self._fitted.impute(rows)
         if columns is None and not is_frame(X):
             return filled
         from keras_tied.columns import Columns, FrameSchema
@@ -261,7 +265,8 @@ class RowMethods(
             (np.int64(2), 3)
         """
         explanation = self._fitted.explain(validate_rows(self, X))
-        return explanation._replace(expected=_wrap_rows(self, explanation.expected, X))
+        expected = _wrap_rows(self, explanation.expected, X)
+        return explanation._replace(expected=expected)
 
     @map_collections
     def decision_function(self, X: Any) -> Array:

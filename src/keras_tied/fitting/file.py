@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
+from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.file import (
     Contents,
@@ -32,7 +32,7 @@ ATTRIBUTES = {
 
 
 def write_outcome(
-    path: str | os.PathLike[str],
+    path: StrPath,
     outcome: Outcome,
     params: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_tied._files import replace_atomically
+from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.file.contents import (
     Contents,
@@ -37,7 +38,7 @@ ZIP = b"PK"  # what an archive of Keras begins with
 LONGEST = 300  # characters of a message that quotes the file
 
 
-def load(path: str | os.PathLike[str]) -> Fitted:
+def load(path: StrPath) -> Fitted:
     """Read the fitted value of a file of `TiedAutoencoder.save` or `keras-tied fit`.
 
     No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec,
@@ -72,9 +73,7 @@ def load(path: str | os.PathLike[str]) -> Fitted:
     return read(path).fitted
 
 
-def read(
-    path: str | os.PathLike[str], before_keras: Callable[[], object] | None = None
-) -> Contents:
+def read(path: StrPath, before_keras: Callable[[], object] | None = None) -> Contents:
     """Read what `write` has written, whatever the name of the file.
 
     Errors are those of `load`. `before_keras` is called before Keras is imported, for
@@ -91,7 +90,7 @@ def read(
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: StrPath,
     contents: Contents,
     make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
@@ -122,7 +121,7 @@ def write(
 
 
 @contextmanager
-def name_file(path: str | os.PathLike[str]) -> Iterator[None]:
+def name_file(path: StrPath) -> Iterator[None]:
     """Turn any error of reading a file into one `ValueError` that names the file."""
     name = repr(os.fspath(path))
     if not os.path.isfile(path):
@@ -130,8 +129,10 @@ def name_file(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # any file can be given
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        line = lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."
+        text = str(error).strip() or type(error).__name__
+        line = text.splitlines()[0]
+        if len(line) > LONGEST:
+            line = f"{line[:LONGEST]}..."
         reason = ""
         for letter in line.rstrip("."):
             reason += letter if letter.isprintable() else repr(letter)[1:-1]

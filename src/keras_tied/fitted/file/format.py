@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from msgspec import Raw, Struct, field
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from keras_tied._types import Array
+from keras_tied._types import Array, StrPath
 from keras_tied.fitted.file.contents import Contents, Settings, require, to_json
 from keras_tied.fitted.file.reader import Reader
 from keras_tied.fitted.tail import Tail
@@ -63,13 +62,14 @@ def to_bytes(contents: Contents) -> bytes:
     settings = msgspec.structs.replace(contents.settings, transposed=transposed)
     texts = []
     for value in (settings, contents.notes):
-        texts.append(Raw(msgspec.json.encode(value, enc_hook=to_json)))
+        text = msgspec.json.encode(value, enc_hook=to_json)
+        texts.append(Raw(text))
     document = _Document(FORMAT, _digest(texts, arrays), *texts)
-    text = msgspec.json.encode(document).decode()
-    content = save(arrays, {KEY: text})
+    metadata = msgspec.json.encode(document).decode()
+    content = save(arrays, {KEY: metadata})
     try:
         _require_small_header(content)
-        _read_document(text)
+        _read_document(metadata)
     except ValueError as error:
         raise ValueError(
             f"The file could not be read back, as {error}: shorten loss_curve_, or use"
@@ -96,7 +96,7 @@ def _list_arrays(value: Any, place: str = "") -> Iterator[tuple[str, Array]]:
             yield from _list_arrays(part, f"{name}.")
 
 
-def read_file(path: str | os.PathLike[str], network: Network | None = None) -> Contents:
+def read_file(path: StrPath, network: Network | None = None) -> Contents:
     """Read a file, with a network that is not in it if one is given."""
     # Not mapped into memory: a process ends at once if somebody cuts off a file that it
     # has mapped.
@@ -106,13 +106,13 @@ def read_file(path: str | os.PathLike[str], network: Network | None = None) -> C
         length = int.from_bytes(start[:8], "little")
         try:
             header = start[8:] + file.read(length - 1)
-            text = msgspec.json.decode(header, type=_Header).metadata.get(KEY, "")
-            require(text, "it holds no TiedAutoencoder")
+            metadata = msgspec.json.decode(header, type=_Header).metadata
+            require(KEY in metadata, "it holds no TiedAutoencoder")
             file.seek(0)
             arrays = load(file.read())
         except (SafetensorError, msgspec.DecodeError) as error:
             raise ValueError(NOT_OURS) from error
-    document, settings = _read_document(text)
+    document, settings = _read_document(metadata[KEY])
     digest = _digest((document.settings, document.notes), arrays)
     require(document.sha256 == digest, "its checksum is not that of its contents")
     for name in settings.transposed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tied._files import temporary_folder
+from keras_tied._types import StrPath
 from keras_tied.fitted.file.contents import Contents, require, require_plain
 from keras_tied.fitted.file.format import MOST_BYTES, NOT_OURS, read_file
 
@@ -36,9 +37,7 @@ def write_archive(path: Path, model: Autoencoder, content: bytes) -> None:
         archive.writestr(MEMBER, content)
 
 
-def read_archive(
-    path: str | os.PathLike[str], before_keras: Callable[[], object] | None
-) -> Contents:
+def read_archive(path: StrPath, before_keras: Callable[[], object] | None) -> Contents:
     """Read a model and a fitted value; Keras refuses classes that do harm."""
     require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:

@@ -127,9 +127,8 @@ class Reader:
                 array = self.take(f"network.{name}.{i}", size, dtype=np.float32)
                 layers[name].append(array)
             before = after
-        fields = {name: tuple(arrays) for name, arrays in layers.items()}
         network = DenseNetwork(
-            **fields,
+            **{name: tuple(arrays) for name, arrays in layers.items()},
             activation=str(activation),
             linear_units=after if n_layers > 1 else 0,
         )
@@ -144,9 +143,11 @@ class Reader:
         place = "preprocessing.layout."
         layout: Layout = self.make(Layout, place, d, dtype=np.int64)
         columns, kinds = layout.columns, layout.kinds
-        numbers = np.cumsum(np.diff(columns, prepend=-1) > 0) - 1
-        is_count = (columns == numbers).all()
-        require(is_count, "'preprocessing.layout.columns' does not number columns")
+        begins = np.diff(columns, prepend=-1) > 0
+        is_count = columns == np.cumsum(begins) - 1
+        require(
+            is_count.all(), "'preprocessing.layout.columns' does not number columns"
+        )
         is_known = np.isin(kinds, (NUMBER, BOOLEAN, CATEGORY))
         is_known &= kinds == kinds[layout.starts][columns]  # one in a column
         require(is_known.all(), "'preprocessing.layout.kinds' are none")

@@ -1,7 +1,6 @@
 """A fitted value as an ONNX file."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import onnx
 from onnx import helper
 
 from keras_tied._files import replace_atomically
+from keras_tied._types import StrPath
 from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.onnx._graph import OPSET, Graph, Tensor
@@ -22,7 +22,7 @@ IR_VERSION = 8  # the format of the file, as old as the operators' version
 
 def write_onnx(
     fitted: Fitted,
-    path: str | os.PathLike[str],
+    path: StrPath,
     part: str,
     dtype: Any = "float32",
     name: str = "TiedAutoencoder",
@@ -46,21 +46,25 @@ def write_onnx(
     graph = Graph()
     rows = Tensor(graph, start, np.dtype(dtype))
     result = add_part(fitted, network, part, rows)
-    graph.nodes.append(helper.make_node("Identity", [result.name], [end]))
+    last = helper.make_node("Identity", [result.name], [end])
+    graph.nodes.append(last)
     n_inputs = fitted.n_components if start == "code" else fitted.n_features
     n_outputs = fitted.n_components if end == "code" else fitted.n_features
     inputs = [rows.describe(["rows", n_inputs])]
-    outputs = [Tensor(graph, end, rows.dtype).describe(["rows", n_outputs])]
+    output = Tensor(graph, end, rows.dtype)
+    outputs = [output.describe(["rows", n_outputs])]
     constants = list(graph.constants.values())
+    title = f"{name}_{part}"
     model = helper.make_model(
-        helper.make_graph(graph.nodes, f"{name}_{part}", inputs, outputs, constants),
+        helper.make_graph(graph.nodes, title, inputs, outputs, constants),
         producer_name="keras-tied",
         producer_version=__version__,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
     if fitted.feature_names is not None:
-        helper.set_model_props(model, {"features": json.dumps(fitted.feature_names)})
+        names = json.dumps(fitted.feature_names)
+        helper.set_model_props(model, {"features": names})
     onnx.checker.check_model(model, full_check=True)
     with replace_atomically(target.resolve()) as beside:
         onnx.save(model, beside)

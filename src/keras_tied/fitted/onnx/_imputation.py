@@ -66,10 +66,9 @@ def _choose_classes(preprocessing: Preprocessing, means: Tensor) -> Tensor:
         own = likely.take(np.r_[part])
         likeliest.append(own.apply("Hardmax", axis=1))
     is_on = is_on.replace_columns(layout.kinds == CATEGORY, likeliest)
-    on = (1 - shift) / scale
+    on = means.graph.tensor((1 - shift) / scale, means.dtype)
     off = -shift / scale
-    chosen = is_on.cast(bool)
-    classes = chosen.where(on.astype(np.float32), off.astype(np.float32))
+    classes = is_on.cast(bool).where(on, off)
     is_number = means.graph.tensor(layout.kinds == NUMBER, bool)
     return is_number.where(means, classes)
 

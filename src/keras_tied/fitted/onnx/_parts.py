@@ -28,7 +28,8 @@ def add_part(
     dtype = tensor.dtype
     shift, rest, scale = _round_scaling(fitted.preprocessing.scaling, dtype)
     if part == "decoder":
-        reconstruction = _decode(network, fitted.link, tensor.cast(np.float32))
+        code = tensor.cast(np.float32)
+        reconstruction = _decode(network, fitted.link, code)
         return reconstruction.cast(dtype) * scale + shift
     shifted = tensor - shift
     if rest is not None:
@@ -53,7 +54,8 @@ def _round_scaling(
     with np.errstate(over="ignore", under="ignore"):
         shift, rest = split(scaling.shift, dtype)
         scale: Array = scaling.scale.astype(dtype)
-    if not (np.isfinite(shift).all() and np.isfinite(scale).all() and scale.all()):
+    fits = np.isfinite(shift) & np.isfinite(scale) & (scale > 0)
+    if not fits.all():
         raise ValueError(
             f"Some columns have numbers too large or too small for {dtype}: use"
             " dtype='float64'."
@@ -84,7 +86,8 @@ def _decode(network: DenseNetwork, link: Link | None, code: Tensor) -> Tensor:
 
 def _activate(network: DenseNetwork, units: Tensor, n_units: int) -> Tensor:
     """The units of a hidden layer, of which the linear ones stay as they are."""
-    is_linear = units.graph.tensor(np.arange(n_units) < network.linear_units, bool)
+    skips = np.arange(n_units) < network.linear_units
+    is_linear = units.graph.tensor(skips, bool)
     name = network.activation
     if name == "gelu":
         share = (units * np.sqrt(0.5)).apply("Erf") + 1
@@ -106,9 +109,10 @@ def _apply_link(link: Link, outputs: Tensor) -> Tensor:
     shares = []
     for part in link.parts:
         own = logits.take(np.r_[part])
-        is_boolean = kinds[part.start] == BOOLEAN
-        share = own.apply("Sigmoid") if is_boolean else own.apply("Softmax", axis=-1)
-        shares.append(share)
+        if kinds[part.start] == BOOLEAN:
+            shares.append(own.apply("Sigmoid"))
+        else:
+            shares.append(own.apply("Softmax", axis=-1))
     # What numbers are multiplied by is 1, and nothing is added to them.
     factors = np.where(is_class, (1 - link.mixtures) / scale, 1.0)
     offsets = (link.mixtures * link.frequencies - shift) / scale
