@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
@@ -33,7 +32,10 @@ from keras_tied.cli._table import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from keras_tied.cli._cluster import Write
+    from keras_tied.rows import Batch, Doubts, Output, Scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +51,24 @@ class Task:
 
     def write(
         self,
-        rows: pipeline.Scan,
-        function: Callable[[pipeline.Batch], pa.RecordBatch],
-    ) -> tuple[int, pipeline.Doubts]:
+        rows: Scan,
+        function: Callable[[Batch], pa.RecordBatch],
+    ) -> tuple[int, Doubts]:
         """Write the result of a function for each batch; return the number of rows."""
+        from keras_tied.rows import fold
+        from keras_tied.tables import write_table
+
         delimiter = rows.source.delimiter if rows.reads == "all" else None
 
-        def write(batches: Iterator[pipeline.Batch]) -> int:
-            return tables.write_table(
+        def write(batches: Iterator[Batch]) -> int:
+            return write_table(
                 self.output,
                 map(function, batches),
                 safe_csv=self.safe_csv,
                 delimiter=delimiter,
             )
 
-        return pipeline.fold(rows, write)
+        return fold(rows, write)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +99,19 @@ def fill(task: RowTask, cluster: ClusterOptions, json: Json = False) -> None:
 @command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(task: Task, json: Json = False) -> None:
     """Decode codes, such as those that encode writes, into rows."""
+    from keras_tied.columns import Columns
+    from keras_tied.rows import prepend_id, to_dict
+
     require_output(task.output, json, task.data)
     model = load(task.model)
     rows = _open_codes(model, task)
     value = model.fitted_value
     names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
-    columns = model.columns or table_columns.Columns.of_numbers(names)
+    columns = model.columns or Columns.of_numbers(names)
 
-    def decode_batch(batch: pipeline.Batch) -> pa.RecordBatch:
+    def decode_batch(batch: Batch) -> pa.RecordBatch:
         decoded = columns.decode(value.inverse_transform(batch.numbers))
-        return pipeline.prepend_id(rows.id, batch.rows, pipeline.to_dict(decoded))
+        return prepend_id(rows.id, batch.rows, to_dict(decoded))
 
     write = partial(task.write, function=decode_batch)
     write_rows("decoded", rows, write, task.output, json)
@@ -111,29 +119,27 @@ def decode(task: Task, json: Json = False) -> None:
 
 def _transform(
     verb: str,
-    output: pipeline.Output,
+    output: Output,
     task: Task,
     cluster: ClusterOptions,
     json: bool,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
+    from keras_tied.rows import BatchTransform
+
     cluster.require_output(task.output, json, task.data)
     model = load(task.model)
     is_fill = output == "filled"  # which writes what it does not fill as it stands
     id = None if is_fill else task.id
     rows = open_rows(model, task.data, task.options, id, task.output, as_text=is_fill)
-    transform = pipeline.BatchTransform(
-        model.fitted_value, rows.columns, output, rows.id
-    )
+    transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     rows = transform.scan(rows.source)
     with cluster.connect_writer(transform, task.output) as write:
         write = write or partial(task.write, function=transform.apply)
         write_rows(verb, rows, write, task.output, json)
 
 
-def write_rows(
-    verb: str, rows: pipeline.Scan, write: Write, output: str, json: bool
-) -> None:
+def write_rows(verb: str, rows: Scan, write: Write, output: str, json: bool) -> None:
     """Write results for the rows of a table by a function, and print a summary."""
     start = time.perf_counter()
     with show_rows(verb, rows) as shown_rows:
@@ -152,14 +158,17 @@ def write_rows(
     print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
 
 
-def _open_codes(model: Model, task: Task) -> pipeline.Scan:
+def _open_codes(model: Model, task: Task) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
+    from keras_tied.columns import Columns, Kind
+    from keras_tied.rows import Scan, code_names
+
     id_column = task.id or (model.columns.id if model.columns else None)
     source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
-    names = codes = pipeline.code_names(n_components)
+    names = codes = code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        numbers = table_columns.Kind.integer, table_columns.Kind.number
+        numbers = Kind.integer, Kind.number
         names = [name for name, kind in source.kinds.items() if kind in numbers]
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
@@ -169,4 +178,4 @@ def _open_codes(model: Model, task: Task) -> pipeline.Scan:
             " and so on."
         )
     id = choose_id(source, task.id, id_column, task.output)
-    return pipeline.Scan(source, table_columns.Columns.of_numbers(names), id)
+    return Scan(source, Columns.of_numbers(names), id)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, np, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
@@ -21,8 +20,14 @@ from keras_tied.cli._table import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from keras_tied._types import Array
+    from keras_tied.columns import Columns, Fact
     from keras_tied.fitted.fences import Fences
     from keras_tied.fitted.moments import Moments
+    from keras_tied.rows import Workers
+    from keras_tied.tables import Source
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
@@ -33,10 +38,10 @@ MOST_SHOWN = 500
 class Survey:
     """A table, and what its columns read as."""
 
-    source: tables.Source
+    source: Source
     sample: pa.RecordBatch  # all rows, or some, in a random order
-    columns: table_columns.Columns  # those that are used
-    facts: list[table_columns.Fact]  # about all columns
+    columns: Columns  # those that are used
+    facts: list[Fact]  # about all columns
     warnings: list[str]
     ends: Fences  # of the columns
 
@@ -91,6 +96,8 @@ def check(
 
 def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
     """Print what the columns of a table read as, with the warnings first."""
+    from keras_tied.columns import ROWS_TO_COUNT
+
     source = survey.source
     if json:
         print_json({"data": source.name, "rows": source.n_rows} | survey.to_json())
@@ -99,7 +106,7 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
         print(f"note: {note}")
     for warning in survey.warnings:
         print(f"warning: {warning.rstrip('.')}")
-    n_sample, n_counted = survey.sample.num_rows, table_columns.ROWS_TO_COUNT
+    n_sample, n_counted = survey.sample.num_rows, ROWS_TO_COUNT
     rows = format_quantity(source.n_rows, "row")
     if not survey.whole:
         rows += f", of which {n_sample:,} were looked at"
@@ -113,7 +120,7 @@ def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> No
         print(f"and {more}; check --all and --json show all")
 
 
-def print_columns(facts: Sequence[table_columns.Fact]) -> None:
+def print_columns(facts: Sequence[Fact]) -> None:
     """Print what each column reads as, and what becomes of it."""
     counts = ["missing", "misread", "distinct"]
     if not any(fact.misread for fact in facts):
@@ -130,7 +137,10 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    from keras_tied.columns import ROWS_TO_COUNT
     from keras_tied.fitting.sample import choose_sample_size
+    from keras_tied.rows import find_far_values
+    from keras_tied.tables import describe_total
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
@@ -139,10 +149,10 @@ def survey(
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         batches = source.batches(names=doubtful)
         misread = describe_misread(used.find_misread(batches, doubtful))
-        ends, far = pipeline.find_far_values(source, sample, used)
+        ends, far = find_far_values(source, sample, used)
         total = ""
-        if source.n_rows <= table_columns.ROWS_TO_COUNT:
-            total = tables.describe_total(source)
+        if source.n_rows <= ROWS_TO_COUNT:
+            total = describe_total(source)
     warnings = []
     for fact in facts:
         name = fact.name
@@ -154,8 +164,12 @@ def survey(
     return Survey(source, sample, used, facts, warnings, ends)
 
 
-def learn(survey: Survey, seed: int, workers: pipeline.Workers | None = None) -> Table:
+def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and warn."""
+    import numpy as np
+
+    from keras_tied.rows import Doubts, Here, Scan, measure_table
+
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
         raise UsageError(
@@ -164,14 +178,14 @@ def learn(survey: Survey, seed: int, workers: pipeline.Workers | None = None) ->
     columns.require_usable(survey.facts)
     remark_notes(source)
     remark(*survey.warnings)
-    rows = pipeline.Scan(source, columns)
+    rows = Scan(source, columns)
     if survey.whole:
         with show_stages("reading"):
-            batches = rows.read(pipeline.Doubts())
+            batches = rows.read(Doubts())
             return Table(survey, np.concatenate([numbers for _, numbers in batches]))
     with show_rows("measuring", rows) as shown_rows:
-        moments, some, doubts = pipeline.measure_table(
-            workers or pipeline.Here(),
+        moments, some, doubts = measure_table(
+            workers or Here(),
             shown_rows,
             survey.sample.num_rows,
             seed,

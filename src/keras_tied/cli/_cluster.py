@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keras_tied.cli._lazy import pipeline, tables
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
 from keras_tied.cli._table import STANDARD_OUTPUT, require_output
 
 if TYPE_CHECKING:
-    Write = Callable[[pipeline.Scan], tuple[int, pipeline.Doubts]]
+    from keras_tied.rows import BatchTransform, Doubts, Scan, Workers
+
+    Write = Callable[[Scan], tuple[int, Doubts]]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class ClusterOptions:
 
     def require_output(self, output: str, json: bool, data: str) -> None:
         """Raise if a table, or the folder of workers, could not be written."""
-        endings = tuple(f".{ending}" for ending in tables.ENDINGS)
+        from keras_tied.tables import ENDINGS
+
+        endings = tuple(f".{ending}" for ending in ENDINGS)
         if self.cluster is None:
             require_output(output, json, data)
         elif output == STANDARD_OUTPUT or output.lower().endswith(endings):
@@ -43,8 +46,10 @@ class ClusterOptions:
             )
 
     @contextmanager
-    def connect(self) -> Iterator[pipeline.Workers | None]:
+    def connect(self) -> Iterator[Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
+        from keras_tied.rows import ClusterError, connect
+
         if self.cluster is None:
             if self.workers is not None:
                 raise UsageError("--workers is for --cluster local; give that too.")
@@ -56,21 +61,21 @@ class ClusterOptions:
             )
 
         try:
-            with pipeline.connect(self.cluster, self.workers) as workers:
+            with connect(self.cluster, self.workers) as workers:
                 yield workers
-        except pipeline.ClusterError as error:
+        except ClusterError as error:
             raise FailedError(str(error)) from error
 
     @contextmanager
     def connect_writer(
-        self, transform: pipeline.BatchTransform, output: str
+        self, transform: BatchTransform, output: str
     ) -> Iterator[Write | None]:
         """Connect to the workers; yield what writes a table there, or None."""
+        from keras_tied.rows import OutputFolder, transform_table
+
         with self.connect() as workers:
             if workers is None:
                 yield None
                 return
-            folder = pipeline.OutputFolder(output)
-            yield partial(
-                pipeline.transform_table, workers, transform=transform, folder=folder
-            )
+            folder = OutputFolder(output)
+            yield partial(transform_table, workers, transform=transform, folder=folder)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
-from keras_tied.cli._lazy import plotting
 from keras_tied.cli._messages import UsageError, is_quiet, report_wrong_use
 from keras_tied.cli._options import FIGURE, OnBackend, option, output_option
 from keras_tied.cli._output import check_output, print_facts, print_table, save_figure
@@ -45,12 +44,14 @@ def demo(
     ),
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
+    from keras_tied.plotting import FORMATS, four_panels, new_figure, new_window
+
     with report_wrong_use():
-        check_output(output, plotting.FORMATS)
+        check_output(output, FORMATS)
         _require_engine(engine, backend)
         from keras_tied import datasets, experiment
 
-        figure = plotting.new_window() if show else plotting.new_figure()
+        figure = new_window() if show else new_figure()
         table = datasets.load_donuts(data) if data else None
         table = table or datasets.make_correlated_donuts(random_state=seed)
         rows, labels = datasets.prepare(*table, random_state=seed)
@@ -68,9 +69,7 @@ def demo(
         )
     best = experiment.run_from_pca(rows) if engine is Engine.keras else None
     pictured = rows, result.code, result.reconstruction, result.history
-    plotting.four_panels(
-        *pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure
-    )
+    four_panels(*pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure)
     save_figure(figure, output)
     if not is_quiet():
         _print_result(result, best, engine, output)

@@ -38,8 +38,8 @@ from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
-    choose_width,
     explain_choice,
+    find_width,
     parse_widths,
 )
 
@@ -253,7 +253,7 @@ def _choose_components(
     columns = table.survey.columns
     if len(widths) > 1:
         places = choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)
-        return choose_width(table.rows[places], widths, columns.column_numbers, seed)
+        return find_width(table.rows[places], widths, columns.column_numbers, seed)
     [components] = widths
     n_rows, n_features = table.rows.shape
     if components > min(n_rows, n_features):

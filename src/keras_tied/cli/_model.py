@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._lazy import table_columns, tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._widths import WIDTH
 
 if TYPE_CHECKING:
+    from keras_tied.columns import Columns, Fact
     from keras_tied.fitted.file import Contents
     from keras_tied.fitted.value import Fitted
+    from keras_tied.tables import Source
 
 Note = TypeVar("Note")
 LARGEST = 1e300  # a larger number that is noted is not taken for an error
@@ -27,7 +28,7 @@ class Model:
     path: Path
     contents: Contents
     notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
-    columns: table_columns.Columns | None
+    columns: Columns | None
 
     @property
     def fitted_value(self) -> Fitted:
@@ -41,11 +42,11 @@ class Model:
             note = note.get(key) if isinstance(note, dict) else None
         return note if isinstance(note, type(default)) else default
 
-    def find_facts(self) -> list[table_columns.Fact]:
+    def find_facts(self) -> list[Fact]:
         """Return what the columns of the table were that it was fitted to, if noted."""
-        return list(
-            map(table_columns.Fact.from_json, self.find_note([], "table", "columns"))
-        )
+        from keras_tied.columns import Fact
+
+        return list(map(Fact.from_json, self.find_note([], "table", "columns")))
 
     def find_widths(self) -> list[dict[str, float]]:
         """Return the errors by number of components, as `WIDTH` names them."""
@@ -54,14 +55,16 @@ class Model:
             return []
         return [{name: width[name] for name in WIDTH} for width in widths]
 
-    def columns_of(self, source: tables.Source) -> table_columns.Columns:
+    def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
+        from keras_tied.columns import Columns, Kind
+
         if self.columns is not None:
             return self.columns
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
-            kinds = table_columns.Kind
+            kinds = Kind
             numbers = kinds.boolean, kinds.integer, kinds.number
             n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
@@ -71,7 +74,7 @@ class Model:
                     f" {str(self.path)!r}, which knows no names, takes {n_features};"
                     " give a table of these."
                 )
-        return table_columns.Columns.of_numbers(names)
+        return Columns.of_numbers(names)
 
 
 def _is_width(note: Any) -> bool:
@@ -85,6 +88,8 @@ def _is_width(note: Any) -> bool:
 
 def load(path: Path) -> Model:
     """Read a model file, and import Keras only for an encoder of the user's own."""
+    from keras_tied.columns import Columns
+
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
@@ -97,7 +102,7 @@ def load(path: Path) -> Model:
         notes = contents.notes if isinstance(contents.notes, dict) else {}
         columns = None
         if (text := contents.fitted.columns_json) is not None:
-            columns = table_columns.Columns.from_json(text)
+            columns = Columns.from_json(text)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(error).rstrip('.')}; name a whole model file."

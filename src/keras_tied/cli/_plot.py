@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import drawing, plotting
 from keras_tied.cli._messages import remark, report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import FIGURE, Data, Json, ModelFile, output_option
@@ -24,9 +23,12 @@ def plot(
     json: Json = False,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
+    from keras_tied.drawing import collect_history
+    from keras_tied.plotting import FORMATS, AutoencoderDisplay, new_figure
+
     with report_wrong_use():
-        check_output(output, plotting.FORMATS)
-        figure = plotting.new_figure()
+        check_output(output, FORMATS)
+        figure = new_figure()
     from keras_tied.fitted.value import baseline_errors
 
     fitted_model = load(model)
@@ -36,10 +38,10 @@ def plot(
     with show_stages("drawing"):
         fitted = fitted_model.fitted_value
         error, pca_error = baseline_errors(fitted, sample.numbers)
-        plotting.AutoencoderDisplay.from_estimator(
+        AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
-            history=drawing.collect_history(fitted_model.contents.settings),
+            history=collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=rows.label or "label",

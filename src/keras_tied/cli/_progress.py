@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied._signals import clean_up_at_signal
-from keras_tied.cli._lazy import pipeline
 from keras_tied.cli._messages import is_quiet, say
+
+if TYPE_CHECKING:
+    from keras_tied.rows import Batch, Doubts, Scan
 
 Result = TypeVar("Result")
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
@@ -97,7 +99,7 @@ def show_training(
 
 
 @contextmanager
-def show_rows(what: str, rows: pipeline.Scan) -> Iterator[pipeline.Scan]:
+def show_rows(what: str, rows: Scan) -> Iterator[Scan]:
     """Show how many rows were read; yield the rows that move the bar."""
     n_rows, n_done = rows.source.n_rows, 0
     text_format = "{task.completed:,.0f} of {task.total:,.0f} rows"
@@ -113,12 +115,14 @@ def show_rows(what: str, rows: pipeline.Scan) -> Iterator[pipeline.Scan]:
 
 def fold_rows(
     what: str,
-    rows: pipeline.Scan,
-    function: Callable[[Iterator[pipeline.Batch]], Result],
-) -> tuple[Result, pipeline.Doubts]:
+    rows: Scan,
+    function: Callable[[Iterator[Batch]], Result],
+) -> tuple[Result, Doubts]:
     """Fold rows by a function, as `keras_tied.rows.fold` does, and show how many."""
+    from keras_tied.rows import fold
+
     with show_rows(what, rows) as shown_rows:
-        return pipeline.fold(shown_rows, function)
+        return fold(shown_rows, function)
 
 
 @contextmanager

@@ -7,12 +7,10 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import Array, np, pipeline, tables
-from keras_tied.cli._lazy import report as pages
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
@@ -35,6 +33,19 @@ from keras_tied.cli._rows import (
     take,
 )
 from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
+
+if TYPE_CHECKING:
+    from keras_tied._types import Array
+    from keras_tied.report import (
+        About,
+        Drift,
+        PageColumn,
+        Report,
+        Rows,
+        Training,
+        Whole,
+    )
+    from keras_tied.rows import Doubts, Scan
 
 N_WORST = 20  # the oddest rows, which a report always holds
 
@@ -59,8 +70,10 @@ def report(
     Scores, errors and densities are those of all rows. PCA's error on it is that of PCA
     of a sample of 20,000 rows, where there are more.
     """
+    from keras_tied.report import Report, require_libraries
+
     check_output(output, ["html"])
-    pages.require_libraries()
+    require_libraries()
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label)
     rows = replace(rows, reads="restored")
@@ -72,7 +85,7 @@ def report(
         warnings += doubtful
     warnings += map(str, fitted_model.find_note([], "table", "warnings"))
     with show_stages("writing the page"):
-        page = pages.Report(
+        page = Report(
             fitted_model.fitted_value,
             _compute_rows(fitted_model, rows, sample, whole),
             _list_columns(rows),
@@ -92,36 +105,39 @@ def report(
     print_result(json, facts, done)
 
 
-def survey_rows(
-    model: Model, rows: pipeline.Scan
-) -> tuple[Sample, pages.Whole, pipeline.Doubts]:
+def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
+    import numpy as np
+
+    from keras_tied.report import Planes, Rows, Tally, Whole
+    from keras_tied.rows import measure_rows
+
     fitted = model.fitted_value
     sample, doubts = take(rows)
-    tally = pages.Tally(fitted)
+    tally = Tally(fitted)
     if len(sample.places) == rows.source.n_rows:
         tally.add(sample.numbers)
         scores, errors = fitted.measure_rows(sample.numbers)
-        return sample, pages.Whole(errors, scores, sample.places, tally), doubts
-    measure = partial(pipeline.measure_rows, fitted=fitted, look=tally.add)
+        return sample, Whole(errors, scores, sample.places, tally), doubts
+    measure = partial(measure_rows, fitted=fitted, look=tally.add)
     measured, _ = fold_rows("scoring", rows, measure)
     scores, errors = measured
     ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
-    planes = pages.Planes(pages.Rows.compute(fitted, ordinary), _list_columns(rows))
+    planes = Planes(Rows.compute(fitted, ordinary), _list_columns(rows))
 
     def count(numbers: Array) -> None:
-        planes.count(pages.Rows.compute(fitted, numbers))
+        planes.count(Rows.compute(fitted, numbers))
 
     worst = np.argsort(-scores, kind="stable")[:N_WORST]
     places = np.union1d(sample.places, worst)
     sample, _ = take(rows, places, "drawing", count)
-    return sample, pages.Whole(errors, scores, places, tally, planes), doubts
+    return sample, Whole(errors, scores, places, tally, planes), doubts
 
 
-def _compute_rows(
-    model: Model, rows: pipeline.Scan, sample: Sample, whole: pages.Whole
-) -> pages.Rows:
-    return pages.Rows.compute(
+def _compute_rows(model: Model, rows: Scan, sample: Sample, whole: Whole) -> Rows:
+    from keras_tied.report import Rows
+
+    return Rows.compute(
         model.fitted_value,
         sample.numbers,
         outlier_scores=whole.scores[whole.places],
@@ -131,23 +147,29 @@ def _compute_rows(
     )
 
 
-def _list_columns(rows: pipeline.Scan) -> list[pages.PageColumn]:
-    return [pages.PageColumn.from_table(column) for column in rows.columns.used]
+def _list_columns(rows: Scan) -> list[PageColumn]:
+    from keras_tied.report import PageColumn
+
+    return [PageColumn.from_table(column) for column in rows.columns.used]
 
 
-def _list_changes(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[pages.Drift]:
+def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
     """Return the columns that had one value in training, or were copies."""
+    from keras_tied.report import Drift
+
     changes = []
     for name, times in doubts.unseen.counts.items():
         if name not in rows.columns.names:
             before = rows.columns.left_out.get(name, "")
             now = doubts.unseen.describe(name)
             share = times / rows.source.n_rows
-            changes.append(pages.Drift(name, share, before=before, now=now))
+            changes.append(Drift(name, share, before=before, now=now))
     return changes
 
 
-def _describe_training(model: Model, sample: Sample) -> pages.Training:
+def _describe_training(model: Model, sample: Sample) -> Training:
+    from keras_tied.report import Training
+
     fitted = model.fitted_value
     pca_error = None  # with classes it is not one of squares, as those of the page are
     if fitted.link is None:
@@ -156,19 +178,21 @@ def _describe_training(model: Model, sample: Sample) -> pages.Training:
         _, pca_error = baseline_errors(fitted, sample.numbers)
     widths = [tuple(width.values()) for width in model.find_widths()]
     settings = model.contents.settings
-    return pages.Training.of(fitted, settings, pca_error=pca_error, widths=widths)
+    return Training.of(fitted, settings, pca_error=pca_error, widths=widths)
 
 
 def _describe_table(
-    model: Model, rows: pipeline.Scan, warnings: list[str], safe_csv: bool
-) -> pages.About:
+    model: Model, rows: Scan, warnings: list[str], safe_csv: bool
+) -> About:
     from importlib.metadata import version
+
+    from keras_tied.report import About
 
     left_out = ", ".join(explain_left_out(rows.columns))
     command = shlex.join(["keras-tied", *sys.argv[1:]])
     commands = [model.find_note("", "command"), command]
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
-    return pages.About(
+    return About(
         title=_name_table(rows),
         warnings=list(dict.fromkeys(warnings)),
         facts=model.find_facts(),
@@ -179,7 +203,7 @@ def _describe_table(
     )
 
 
-def _name_table(rows: pipeline.Scan) -> str:
+def _name_table(rows: Scan) -> str:
     return Path(rows.source.name).name or rows.source.name
 
 
@@ -187,10 +211,12 @@ def _read_old(
     model: Model, data: str, options: TableOptions
 ) -> tuple[tuple[str, Array, Array], list[str]]:
     """Read a sample of an older table, and tell what is doubtful in it."""
+    from keras_tied.tables import TableError
+
     try:
         rows = open_rows(model, data, options)
         sample, doubts = take(rows)
-    except tables.TableError as error:  # which may not name the table
+    except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(sample.numbers)
     doubtful = _describe_doubtful(rows, doubts)
@@ -198,13 +224,13 @@ def _read_old(
     return (_name_table(rows), sample.numbers, scores), doubtful
 
 
-def _describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
+def _describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
     """Return which values of a table were doubtful, as sentences that name it."""
     sentences = describe_doubtful(rows, doubts)
     return [f"{rows.source.name}: {sentence}" for sentence in sentences]
 
 
-def _describe(page: pages.Report) -> dict[str, Any]:
+def _describe(page: Report) -> dict[str, Any]:
     """Return what a page says, as JSON."""
     facts: dict[str, Any] = {
         "rows": page.whole.n_rows,

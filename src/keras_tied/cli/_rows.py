@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._text import quote
-from keras_tied.cli._lazy import Array, drawing, np, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import remark
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._table import (
@@ -21,7 +20,11 @@ from keras_tied.cli._table import (
 )
 
 if TYPE_CHECKING:
+    from keras_tied._types import Array
     from keras_tied.cli._model import Model
+    from keras_tied.columns import Columns
+    from keras_tied.rows import Doubts, Scan
+    from keras_tied.tables import Source
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its
 # fewest rows.
@@ -55,8 +58,11 @@ def open_rows(
     output: str = "",
     label: str | None = None,
     as_text: bool = False,
-) -> pipeline.Scan:
+) -> Scan:
     """Open a table for a model, with the id column if the output can hold it."""
+    from keras_tied.columns import Kind
+    from keras_tied.rows import Scan
+
     noted_id = model.columns.id if model.columns else None
     text = [] if id is None else [id]
     known: Sequence[str] = model.fitted_value.feature_names or ()
@@ -73,20 +79,20 @@ def open_rows(
         remark(f"{ignored}, which the model has never seen.")
     adapted = _adapt(columns, source, options)
     for old, new in zip(columns.used, adapted.used, strict=True):
-        is_boolean = old.kind is table_columns.Kind.boolean
+        is_boolean = old.kind is Kind.boolean
         if old != new and not is_boolean and not as_text:
             remark(
                 f"column {old.name!r} holds {new.description} in {data!r}, beside"
                 f" {old.description} in training, and is read in the form of the file."
             )
-    return pipeline.Scan(source, adapted, output_id)
+    return Scan(source, adapted, output_id)
 
 
-def _adapt(
-    columns: table_columns.Columns, source: tables.Source, options: TableOptions
-) -> table_columns.Columns:
+def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     """Return columns in the form in which a table is written."""
-    kinds = table_columns.Kind.text, table_columns.Kind.integer
+    from keras_tied.columns import Kind
+
+    kinds = Kind.text, Kind.integer
     names = [name for name in columns.names if source.kinds[name] in kinds]
     if not names:
         return columns
@@ -94,7 +100,7 @@ def _adapt(
 
 
 def choose_id(
-    source: tables.Source, id: str | None, noted_id: str | None, output: str
+    source: Source, id: str | None, noted_id: str | None, output: str
 ) -> str | None:
     """Return the column of ids, if there is one and the output can hold it."""
     require_column(source, id, "--id")
@@ -120,7 +126,7 @@ def open_with_label(
     options: TableOptions,
     id: str | None,
     label: str | None,
-) -> pipeline.Scan:
+) -> Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, label=label)
     require_column(rows.source, label, "--label")
@@ -131,28 +137,35 @@ def open_with_label(
 
 def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
     """Return the places of all rows, or of some at random, in their order."""
+    import numpy as np
+
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(np.random.default_rng(seed).choice(n_rows, most, replace=False))
 
 
 def take(
-    rows: pipeline.Scan,
+    rows: Scan,
     places: Array | None = None,
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
-) -> tuple[Sample, pipeline.Doubts]:
+) -> tuple[Sample, Doubts]:
     """Read the rows at some places or a sample, and tell what is doubtful in all rows.
 
     `use` is called with the numbers of each batch.
     """
+    import numpy as np
+    import pyarrow as pa
+
+    from keras_tied.rows import Doubts
+
     if places is None:
         most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
         places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
-    first, doubts = 0, pipeline.Doubts()
+    first, doubts = 0, Doubts()
     with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):
             if use is not None:
@@ -180,12 +193,16 @@ def _to_text(value: Any) -> str:
 
 def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
+    import numpy as np
+
+    from keras_tied.drawing import MOST_COLOURS
+
     if all(value is None or isinstance(value, int | float) for value in values):
         if None in values:
             values = [np.nan if value is None else value for value in values]
         return np.array(values)
     texts = list(map(_to_text, values))
-    if len(set(texts)) > drawing.MOST_COLOURS:
+    if len(set(texts)) > MOST_COLOURS:
         with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])
     return np.array(texts)

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from keras_tied.cli._app import command
-from keras_tied.cli._lazy import pa, tables
 from keras_tied.cli._messages import remark
 from keras_tied.cli._options import Seed
 
@@ -20,9 +19,12 @@ def sample(
 ) -> None:
     """Write a table of 300 made-up clients, two of them odd, to try commands on."""
     from keras_tied import datasets
+    from keras_tied.tables import check_output, write_table
 
-    tables.check_output(output)
+    check_output(output)
+    import pyarrow as pa  # which is installed where tables are
+
     rows = pa.record_batch(datasets.make_clients(random_state=seed))
-    tables.write_table(output, [rows])
+    write_table(output, [rows])
     done = f"wrote {rows.num_rows} rows to {output}"
     remark(f"{done}; next, keras-tied check {output}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,7 +13,6 @@ from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import Array, pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import UsageError, remark, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import (
@@ -29,6 +28,12 @@ from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows, show_rows
 from keras_tied.cli._rows import RowOptions, open_rows
 from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from keras_tied._types import Array
+    from keras_tied.rows import BatchTransform, Scan
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
@@ -61,6 +66,9 @@ def score(
     json: Json = False,
 ) -> None:
     """Compute how odd each row is, its rank, how rare such a row is, and its error."""
+    from keras_tied.rows import BatchTransform, find_oddest, measure_rows
+    from keras_tied.tables import write_table
+
     is_whole = output is not None and top is None and threshold is None
     if cluster.cluster is not None and not is_whole:
         raise UsageError(
@@ -75,25 +83,21 @@ def score(
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id)
     n_rows = rows.source.n_rows
-    transform = pipeline.BatchTransform(
-        fitted, rows.columns, "scores", rows.id, explain
-    )
+    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect_writer(transform, output or "") as write:
         if write is not None:
             write_rows("scored", rows, write, output or "", json)
             return
     if output is None or top is not None:
-        find = partial(
-            pipeline.find_oddest, transform=transform, top=top or DEFAULT_TOP
-        )
+        find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
         (table, reasons), doubts = fold_rows("scoring", rows, find)
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
-        measure = partial(pipeline.measure_rows, fitted=fitted)
+        measure = partial(measure_rows, fitted=fitted)
         measured, doubts = fold_rows("scoring", rows, measure)
         scores, batches = measured[0], _describe_all(transform, rows, measured)
     if output is not None:
-        n_written = tables.write_table(output, batches, safe_csv=safe_csv)
+        n_written = write_table(output, batches, safe_csv=safe_csv)
     remark(*describe_doubtful(rows, doubts))
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, json)
@@ -123,10 +127,12 @@ def _raise_alarm(threshold: float, scores: Array, n_rows: int) -> None:
 
 
 def _describe_all(
-    transform: pipeline.BatchTransform, rows: pipeline.Scan, measured: Array
+    transform: BatchTransform, rows: Scan, measured: Array
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and maybe why."""
+    from keras_tied.columns import Columns
     from keras_tied.fitted.tail import ranks
+    from keras_tied.rows import Doubts, Scan, prepend_id
 
     places = ranks(measured[0])
 
@@ -137,18 +143,18 @@ def _describe_all(
     if rows.id is None and not transform.explain:
         for begin in range(0, len(places), BATCH_ROWS):
             facts = describe(slice(begin, begin + BATCH_ROWS))
-            yield pipeline.prepend_id(None, None, facts)
+            yield prepend_id(None, None, facts)
         return
     first = 0
     if not transform.explain:  # then only ids are read
-        rows = pipeline.Scan(rows.source, table_columns.Columns(()), rows.id)
+        rows = Scan(rows.source, Columns(()), rows.id)
     with show_rows("writing", rows) as shown_rows:
-        for batch in shown_rows.read(pipeline.Doubts()):
+        for batch in shown_rows.read(Doubts()):
             last = first + batch.rows.num_rows
             facts = describe(slice(first, last))
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
-            yield pipeline.prepend_id(rows.id, batch.rows, facts)
+            yield prepend_id(rows.id, batch.rows, facts)
             first = last
 
 

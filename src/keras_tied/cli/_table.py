@@ -8,13 +8,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
-from keras_tied.cli._lazy import pa, pipeline, table_columns, tables
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._options import ID, option
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from keras_tied.columns import Columns, Fact, MisreadValues
+    from keras_tied.rows import Doubts, Scan
+    from keras_tied.tables import Source
 
 STANDARD_OUTPUT = "-"
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
@@ -75,15 +81,19 @@ class TableOptions:
 
     def open(
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
-    ) -> tables.Source:
+    ) -> Source:
         """Open a table; the absent columns are missing only if this is asked for."""
+        from keras_tied.tables import open_table
+
         with hide_modules("pandas"):
+            import pyarrow as pa
+
             pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        return tables.open_table(path, text=text, header=header, **options)
+        return open_table(path, text=text, header=header, **options)
 
 
 @dataclass(frozen=True)
@@ -116,10 +126,12 @@ class ColumnOptions:
     )
 
     def survey(
-        self, sample: pa.RecordBatch, source: tables.Source
-    ) -> tuple[table_columns.Columns, list[table_columns.Fact]]:
+        self, sample: pa.RecordBatch, source: Source
+    ) -> tuple[Columns, list[Fact]]:
         """Decide which columns of some rows to use and how, with a fact about each."""
-        return table_columns.Columns.survey(
+        from keras_tied.columns import Columns
+
+        return Columns.survey(
             sample,
             columns=None if self.columns is None else split_names([self.columns]),
             exclude=split_names(self.exclude),
@@ -149,7 +161,9 @@ def split_names(texts: list[str] | None) -> list[str]:
 
 def require_output(output: str, json: bool, data: str) -> None:
     """Raise if a table could not be written, or over the one that is read."""
-    tables.check_output(output)
+    from keras_tied.tables import check_output
+
+    check_output(output)
     target, source = map(os.path.realpath, (output, data))
     folder = os.path.join(source, "")
     is_source = fnmatch(target, source) or target.startswith(folder) or target == source
@@ -164,7 +178,7 @@ def require_output(output: str, json: bool, data: str) -> None:
         )
 
 
-def require_column(source: tables.Source, name: str | None, option: str) -> None:
+def require_column(source: Source, name: str | None, option: str) -> None:
     """Raise if a table lacks the column that an option names."""
     if name is not None and name not in source.schema.names:
         raise UsageError(
@@ -172,19 +186,17 @@ def require_column(source: tables.Source, name: str | None, option: str) -> None
         )
 
 
-def explain_left_out(columns: table_columns.Columns) -> list[str]:
+def explain_left_out(columns: Columns) -> list[str]:
     """Return each column that is not used, with the reason."""
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
 
-def remark_notes(source: tables.Source) -> None:
+def remark_notes(source: Source) -> None:
     """Print what was detected when a table was opened."""
     remark(*(f"{source.name!r}: {note}." for note in source.notes))
 
 
-def describe_misread(
-    misread: table_columns.MisreadValues, more: str = ""
-) -> dict[str, str]:
+def describe_misread(misread: MisreadValues, more: str = "") -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: (
@@ -195,7 +207,7 @@ def describe_misread(
     }
 
 
-def describe_doubtful(rows: pipeline.Scan, doubts: pipeline.Doubts) -> list[str]:
+def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
     """Tell which values were in no category, not of their kind, or all missing."""
     sentences = []
     for column, times in doubts.unseen.counts.items():

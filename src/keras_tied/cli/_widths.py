@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from keras_tied.cli._lazy import Array, comparison
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._progress import show_stages
+
+if TYPE_CHECKING:
+    from keras_tied._types import Array
 
 # As a model file holds them.
 WIDTH = "n_components", "error", "pca_error", "hidden_error"
@@ -33,13 +36,15 @@ def parse_widths(text: str) -> list[int] | None:
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
-def choose_width(
+def find_width(
     numbers: Array, widths: list[int], column_of: Array, seed: int
 ) -> tuple[int, list[dict[str, float]]]:
     """Choose one of some widths by rows that are held out; return the errors of all."""
+    from keras_tied.comparison import choose_width, compare_widths
+
     with show_stages("starting") as on_stage:
         _require_enough(numbers, widths[-1])
-        curve = comparison.compare_widths(
+        curve = compare_widths(
             numbers,
             widths,
             column_of=column_of,
@@ -47,23 +52,24 @@ def choose_width(
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
     with report_wrong_use():
-        chosen = comparison.choose_width(curve)
+        chosen = choose_width(curve)
     return chosen, [{name: getattr(width, name) for name in WIDTH} for width in curve]
 
 
 def _require_enough(numbers: Array, components: int) -> None:
     """Raise for a table that is too small to compare so many components."""
+    from keras_tied.comparison import FEWEST_ROWS, count_most_components
+
     n, n_features = numbers.shape
-    if n < comparison.FEWEST_ROWS:
+    if n < FEWEST_ROWS:
         raise UsageError(
-            f"a comparison needs {comparison.FEWEST_ROWS} rows, and the table has {n};"
-            " add rows."
+            f"a comparison needs {FEWEST_ROWS} rows, and the table has {n}; add rows."
         )
     if n_features < 2:
         raise UsageError(
             "a comparison needs two columns of numbers at least; give another."
         )
-    most = comparison.count_most_components(n, n_features)
+    most = count_most_components(n, n_features)
     if components > most:
         raise UsageError(
             f"--components {components} is too many for {n:,} rows of {n_features:,}"

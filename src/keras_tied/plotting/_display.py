@@ -8,10 +8,31 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied import drawing
 from keras_tied._text import format_quantity, format_value
 from keras_tied._types import Array
-from keras_tied.plotting import _figure
+from keras_tied.drawing import (
+    DENSE_POINTS,
+    MOST_UNITS,
+    Labels,
+    average_errors,
+    choose_view,
+    classify_labels,
+    collect_history,
+    fit_plane,
+    pair_with_errors,
+    palette,
+)
+from keras_tied.plotting._figure import (
+    INK,
+    MOST_POINTS,
+    add_fallback_fonts,
+    draw_key,
+    label_axes,
+    lay_out,
+    remove_frame,
+    scatter,
+    scatter_pairs,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +45,7 @@ _LONGEST = 30  # characters of a label or of a feature's name
 # Of a curve of the cost: its name, its colour and its width.
 _CURVES = {
     "loss": ("train", "#9CCBE8", 5.0),
-    "val_loss": ("validation", _figure.INK, 1.2),
+    "val_loss": ("validation", INK, 1.2),
 }
 _POWER_OF_TEN = 10  # an axis that reaches over one has such ticks to read
 
@@ -98,7 +119,7 @@ class AutoencoderDisplay:
             )
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
-            errors = np.nan_to_num(drawing.average_errors(squares))
+            errors = np.nan_to_num(average_errors(squares))
         self.errors: Array = np.asarray(errors)
         self.pca_error: float | None = pca_error
         self.plane = plane
@@ -129,7 +150,7 @@ class AutoencoderDisplay:
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
         facts = {
-            "history": drawing.collect_history(estimator),
+            "history": collect_history(estimator),
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }
@@ -142,29 +163,29 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_: Figure = _figure.lay_out(figure)
+        self.figure_: Figure = lay_out(figure)
         self.axes_: Any = self.figure_.subplots(2, 2)
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
-            _figure.remove_frame(axes)
-        labels = None if self.y is None else drawing.classify_labels(self.y, _LONGEST)
+            remove_frame(axes)
+        labels = None if self.y is None else classify_labels(self.y, _LONGEST)
         is_outside = self._draw_rows(labels) | self._draw_code(labels)
         if labels is not None:
             title = format_value(self.label_name, _LONGEST)
-            _figure.draw_key(self.figure_, self.axes_[0, 0], labels, title)
+            draw_key(self.figure_, self.axes_[0, 0], labels, title)
         n = len(self.X)
-        if n > _figure.MOST_POINTS:
-            n_points = drawing.DENSE_POINTS
+        if n > MOST_POINTS:
+            n_points = DENSE_POINTS
             note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
-            self.figure_.supxlabel(note, fontsize=10, color=_figure.INK)
+            self.figure_.supxlabel(note, fontsize=10, color=INK)
         n_components = self.code.shape[1]
         _draw_cost(self.axes_[1, 1], self.history, self.pca_error, n_components)
-        _figure.add_fallback_fonts(self.figure_)
+        add_fallback_fonts(self.figure_)
         return self
 
-    def _draw_rows(self, labels: drawing.Labels | None) -> NDArray[np.bool_]:
+    def _draw_rows(self, labels: Labels | None) -> NDArray[np.bool_]:
         """Draw input and reconstruction alike; return which rows lie outside."""
         panels = {
             "Incoming data": (self.axes_[0, 0], self.X),
@@ -173,25 +194,25 @@ class AutoencoderDisplay:
         self.axes_[1, 0].sharex(self.axes_[0, 0])
         self.axes_[1, 0].sharey(self.axes_[0, 0])
         names = [format_value(name, _LONGEST) for name in self.feature_names]
-        plane = drawing.fit_plane(self.X, names, self.plane == "principal")
+        plane = fit_plane(self.X, names, self.plane == "principal")
         points = [plane.project(rows) for _, rows in panels.values()]
-        view = drawing.choose_view(np.concatenate(points))
+        view = choose_view(np.concatenate(points))
         is_outside = np.zeros(len(self.X), bool)
         for (title, (axes, rows)), places in zip(panels.items(), points, strict=True):
-            is_outside |= _figure.scatter(axes, places, labels, view)
-            _figure.label_axes(axes, f"{title}, {rows.shape[1]}-D", *plane.names)
+            is_outside |= scatter(axes, places, labels, view)
+            label_axes(axes, f"{title}, {rows.shape[1]}-D", *plane.names)
         return is_outside
 
-    def _draw_code(self, labels: drawing.Labels | None) -> NDArray[np.bool_]:
+    def _draw_code(self, labels: Labels | None) -> NDArray[np.bool_]:
         """Draw the code, of several units each pair; return which rows lie outside."""
         axes, n_components = self.axes_[0, 1], self.code.shape[1]
         second = "unit 2" if n_components > 1 else "error"
         title = f"Encoded data, {n_components}-D"
-        _figure.label_axes(axes, title, "unit 1", second)
-        if 2 < n_components <= drawing.MOST_UNITS:
-            return _figure.scatter_pairs(axes, self.code, labels)
-        pair = drawing.pair_with_errors(self.code, self.errors)
-        return _figure.scatter(axes, pair[:, :2], labels)
+        label_axes(axes, title, "unit 1", second)
+        if 2 < n_components <= MOST_UNITS:
+            return scatter_pairs(axes, self.code, labels)
+        pair = pair_with_errors(self.code, self.errors)
+        return scatter(axes, pair[:, :2], labels)
 
 
 def four_panels(
@@ -235,7 +256,7 @@ def _draw_cost(
     axes: Axes, history: History, pca_error: float | None, n_components: int
 ) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
-    _figure.label_axes(axes, "Cost", "epoch", "loss")
+    label_axes(axes, "Cost", "epoch", "loss")
     costs, n_epochs = [], 0
     for key, (label, colour, width) in _CURVES.items():
         curve = np.asarray(history.get(key, ()))
@@ -248,11 +269,11 @@ def _draw_cost(
         n_epochs = max(n_epochs, len(curve))
     if n_epochs == 0:
         axes.set_xticks([])
-        look: dict[str, Any] = {"ha": "center", "color": _figure.INK}
+        look: dict[str, Any] = {"ha": "center", "color": INK}
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, **look)
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
-        look = {"color": drawing.palette(5)[4], "linestyle": (0, (5, 3))}
+        look = {"color": palette(5)[4], "linestyle": (0, (5, 3))}
         axes.axhline(pca_error, label=label, linewidth=1.5, **look)
         costs.append(np.array([pca_error]))
     if not costs:

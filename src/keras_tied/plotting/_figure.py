@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied import drawing
+from keras_tied.drawing import (
+    DENSE_POINTS,
+    MOST_COLOURS,
+    N_HEXAGONS,
+    Labels,
+    View,
+    choose_view,
+    palette,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,8 +117,8 @@ def add_fallback_fonts(figure: Figure) -> None:
 def scatter(
     axes: Axes,
     points: NDArray[np.floating],
-    labels: drawing.Labels | None,
-    view: drawing.View | None = None,
+    labels: Labels | None,
+    view: View | None = None,
     scale: float = 1.0,  # the width of the axes, relative to a panel's
 ) -> NDArray[np.bool_]:
     """Draw points, (n, 2), or a sample on their density; return which lie outside."""
@@ -119,13 +127,13 @@ def scatter(
         return np.zeros(len(points), bool)
     from matplotlib.colors import LinearSegmentedColormap
 
-    view = view or drawing.choose_view(points)
+    view = view or choose_view(points)
     shades = LinearSegmentedColormap.from_list("density", _DENSITY)
     x, y = points.T
     axes.hexbin(
         x,
         y,
-        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # large enough to see
+        gridsize=round(N_HEXAGONS * scale**0.5),  # large enough to see
         mincnt=1,
         extent=(*view.x, *view.y),
         cmap=shades,
@@ -134,7 +142,7 @@ def scatter(
         rasterized=True,
     )
     # In a random order, so that no label covers the others.
-    rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
+    rows = np.random.default_rng(0).permutation(len(points))[:DENSE_POINTS]
     _draw_points(axes, points[rows], labels and labels.take(rows), scale)
     axes.set(xlim=view.x, ylim=view.y)
     low, high = np.transpose(view)
@@ -143,7 +151,7 @@ def scatter(
 
 
 def scatter_pairs(
-    axes: Axes, code: NDArray[np.floating], labels: drawing.Labels | None
+    axes: Axes, code: NDArray[np.floating], labels: Labels | None
 ) -> NDArray[np.bool_]:
     """Draw each pair of 3 units or more; return which codes lie outside."""
     is_outside = np.zeros(len(code), bool)
@@ -164,7 +172,7 @@ def scatter_pairs(
     return is_outside
 
 
-def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> None:
+def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
     """Draw a legend of the points, in their axes if it fits, or else above all."""
     if labels.groups is None:
         _draw_colour_bar(figure, axes, title)
@@ -215,7 +223,7 @@ def _draw_colour_bar(figure: Figure, axes: Axes, title: str) -> None:
 def _draw_points(
     axes: Axes,
     points: NDArray[np.floating],
-    labels: drawing.Labels | None,
+    labels: Labels | None,
     scale: float,
 ) -> None:
     n = len(points)
@@ -232,7 +240,7 @@ def _draw_points(
     }
     x, y = points.T
     if labels is None:
-        axes.scatter(x, y, c=drawing.palette(1), **look)
+        axes.scatter(x, y, c=palette(1), **look)
     elif labels.groups is None:
         from matplotlib import colormaps
 
@@ -246,10 +254,10 @@ def _draw_points(
             axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
 
 
-def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
+def _style_groups(labels: Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: of one colour, two markers."""
-    most = drawing.MOST_COLOURS
-    colours = drawing.palette(min(labels.n_coloured, most))
+    most = MOST_COLOURS
+    colours = palette(min(labels.n_coloured, most))
     styles = []
     for group in range(len(labels.groups or ())):
         if group < labels.n_coloured:

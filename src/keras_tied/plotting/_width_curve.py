@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keras_tied.drawing import palette
-from keras_tied.plotting import _figure
+from keras_tied.plotting._figure import INK, label_axes, lay_out, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,15 +48,15 @@ def width_curve(
                 f"there are {len(widths)} widths and {len(values)} errors of {name};"
                 " give as many of each, at least one."
             )
-    figure = _figure.lay_out(figure, (7.0, 4.5))
+    figure = lay_out(figure, (7.0, 4.5))
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.subplots()
-    _figure.remove_frame(axes)
+    remove_frame(axes)
     looks = (
         ("o-", palette(1)[0], 2, 6),
         ("o--", palette(5)[4], 1.5, 4),
-        ("o:", _figure.INK, 1.5, 4),
+        ("o:", INK, 1.5, 4),
     )
     for (name, values), look in zip(curves.items(), looks, strict=False):
         style, colour, line_width, size = look
@@ -71,8 +71,8 @@ def width_curve(
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, labelcolor=_figure.INK)
-    _figure.label_axes(
+    axes.legend(frameon=False, labelcolor=INK)
+    label_axes(
         axes, "Error by width of the code", "components", "error on rows held out"
     )
     return figure

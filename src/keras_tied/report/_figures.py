@@ -6,10 +6,30 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from bokeh import models
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
-from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models import (
+    BasicTicker,
+    BasicTickFormatter,
+    BoxSelectTool,
+    CDSView,
+    ColumnDataSource,
+    FixedTicker,
+    HexTile,
+    HoverTool,
+    IndexFilter,
+    LassoSelectTool,
+    LinearColorMapper,
+    NumeralTickFormatter,
+    PanTool,
+    PlainText,
+    Quad,
+    Range1d,
+    ResetTool,
+    Scatter,
+    TapTool,
+    WheelZoomTool,
+)
 from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
@@ -44,8 +64,8 @@ def draw_panels(
         x, y = np.ascontiguousarray(points[name][:, :2].T, np.float32)
         data |= {f"{name}_x": x, f"{name}_y": y}
     source = ColumnDataSource(data, name="rows")
-    colours = models.LinearColorMapper(palette=_GREY, name="colours")
-    densities = models.LinearColorMapper(palette=_GREY, name="densities")
+    colours = LinearColorMapper(palette=_GREY, name="colours")
+    densities = LinearColorMapper(palette=_GREY, name="densities")
     look = _choose_look(n, is_dense)
     plots = []
     for name, hexagons in planes.hexagons.items():
@@ -71,14 +91,14 @@ def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
     y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
     axes = "error of a row", "rows"
     plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, "x" * log)
-    plot.yaxis.formatter = models.NumeralTickFormatter(format="0,0")
+    plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
     plot.xaxis.ticker.desired_num_ticks = 4
     if edges[-1] < 200 * edges[0]:  # a few ticks are written out
-        plot.xaxis.formatter = models.BasicTickFormatter()
-    plot.add_tools(models.BoxSelectTool(dimensions="width"))
+        plot.xaxis.formatter = BasicTickFormatter()
+    plot.add_tools(BoxSelectTool(dimensions="width"))
     data = {"left": edges[:-1], "right": edges[1:], "top": counts}
     bar = partial(
-        models.Quad, left="left", right="right", top="top", bottom=0, line_color=None
+        Quad, left="left", right="right", top="top", bottom=0, line_color=None
     )
     plot.add_glyph(
         ColumnDataSource(data, name="bins"),
@@ -102,9 +122,9 @@ def draw_losses(
     x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
     y_range = _fit_range(losses, log)
     plot = _make_plot("losses", ("epoch", "loss"), x_range, y_range, "y" * log)
-    plot.yaxis.formatter = models.BasicTickFormatter()
+    plot.yaxis.formatter = BasicTickFormatter()
     if n_epochs == 1:
-        plot.xaxis.ticker = models.FixedTicker(ticks=[1])
+        plot.xaxis.ticker = FixedTicker(ticks=[1])
     for name, curve in curves.items():
         epochs = np.arange(1.0, len(curve) + 1)
         source = ColumnDataSource({"epoch": epochs, "loss": np.asarray(curve, float)})
@@ -126,7 +146,7 @@ def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
         _fit_range(components),
         Range1d(start=0, end=highest * 1.05),
     )
-    plot.xaxis.ticker = models.BasicTicker(min_interval=1, desired_num_ticks=8)
+    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=8)
     for (name, dash), errors in zip(_DASHES.items(), curves, strict=True):
         source = ColumnDataSource({"components": components, "error": errors})
         look: dict[str, Any] = {"source": source, "name": name}
@@ -167,7 +187,7 @@ def _make_plot(
         if len(text) > _LONGEST_LABEL:
             text = f"{text[: _LONGEST_LABEL - 2]}…"
         # Plain text, because a name such as $$x$$ would be taken for a formula.
-        axis.axis_label = models.PlainText(text=text)
+        axis.axis_label = PlainText(text=text)
         axis.ticker.desired_num_ticks = 5
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.minor_tick_line_color = None
@@ -177,14 +197,14 @@ def _make_plot(
 
 def _add_tools(plot: Any) -> list[Any]:
     """Add the tools of a panel, and return those that select points."""
-    box = models.BoxSelectTool(name="box")
+    box = BoxSelectTool(name="box")
     box.overlay.use_handles = False
-    lasso = models.LassoSelectTool(name="lasso")
-    pan = models.PanTool(name="pan")
-    zoom = models.WheelZoomTool(name="zoom")
-    reset = models.ResetTool(name="reset")
-    tap = models.TapTool()
-    hover = models.HoverTool(tooltips=None)
+    lasso = LassoSelectTool(name="lasso")
+    pan = PanTool(name="pan")
+    zoom = WheelZoomTool(name="zoom")
+    reset = ResetTool(name="reset")
+    tap = TapTool()
+    hover = HoverTool(tooltips=None)
     plot.add_tools(box, lasso, pan, zoom, reset, tap, hover)
     plot.toolbar.active_drag = box
     plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
@@ -211,9 +231,7 @@ def _add_points(
     size, alpha = look
     place: dict[str, Any] = {"x": f"{plot.name}_x", "y": f"{plot.name}_y"}
     colour: Any = {"field": "colour", "transform": colours}
-    dots = partial(
-        models.Scatter, **place, marker={"field": "shape"}, fill_color=colour
-    )
+    dots = partial(Scatter, **place, marker={"field": "shape"}, fill_color=colour)
     points = plot.add_glyph(
         source,
         dots(size=size, fill_alpha=alpha, line_color=None),
@@ -222,8 +240,8 @@ def _add_points(
         hover_glyph=dots(size=size + 5, line_width=1.5),
         name="points",
     )
-    rings = models.Scatter(**place, size=size + 5, fill_color=None, line_width=1.5)
-    view = models.CDSView(filter=models.IndexFilter(indices=list(outstanding)))
+    rings = Scatter(**place, size=size + 5, fill_color=None, line_width=1.5)
+    view = CDSView(filter=IndexFilter(indices=list(outstanding)))
     plot.add_glyph(
         source,
         rings,
@@ -244,7 +262,7 @@ def _add_hexagons(
     density = np.log1p(counts).astype(np.float32)
     colour: Any = {"field": "density", "transform": densities}
     tile = partial(
-        models.HexTile,
+        HexTile,
         q="q",
         r="r",
         size=hexagons.size,

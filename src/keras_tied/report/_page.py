@@ -15,7 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from keras_tied import drawing
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
 from keras_tied._text import (
     describe_rarity,
@@ -26,6 +25,7 @@ from keras_tied._text import (
     format_value,
 )
 from keras_tied._types import Array
+from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
 from keras_tied.report._figures import (
@@ -69,10 +69,7 @@ PALETTES = {  # each on a light page and on a dark one
         ["#eef0f2", "#e2e5e9", "#d5d9de", "#c7cdd3", "#b9c0c8", "#abb3bc"],
         ["#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a"],
     ],
-    "groups": [
-        [drawing.palette(n), _lighten(drawing.palette(n))]
-        for n in range(drawing.MOST_COLOURS + 1)
-    ],
+    "groups": [[palette(n), _lighten(palette(n))] for n in range(MOST_COLOURS + 1)],
     # Of rows without a label, or whose label is one of too many.
     "neutral": ["#8A8F96", "#7D838B"],
 }
@@ -159,7 +156,7 @@ def _choose_rows(report: Report) -> tuple[Array, Array]:
     fitting = MOST_NUMBERS // (3 * n_features)
     most = min(report.most_points, max(FEWEST_POINTS, fitting))
     if report.whole.n_rows > most:
-        most = min(most, drawing.DENSE_POINTS)
+        most = min(most, DENSE_POINTS)
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
     worst = order[: report.n_worst]
@@ -283,7 +280,7 @@ def _describe_labels(
     """Return the labels of the drawn rows, and what colours they give them."""
     if rows.labels is None:
         return None, None
-    labels = drawing.classify_labels(rows.labels)
+    labels = classify_labels(rows.labels)
     texts = [
         "" if label is None or label != label else format_value(label)
         for label in rows.labels[places].tolist()

@@ -9,9 +9,17 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied import drawing
 from keras_tied._text import format_value
 from keras_tied._types import Array
+from keras_tied.drawing import (
+    MOST_UNITS,
+    N_HEXAGONS,
+    Plane,
+    View,
+    choose_view,
+    fit_plane,
+    pair_with_errors,
+)
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import PageColumn
@@ -27,7 +35,7 @@ LARGEST = 1e34
 class Hexagons:
     """Counts points in hexagons, within a view."""
 
-    def __init__(self, view: drawing.View) -> None:
+    def __init__(self, view: View) -> None:
         self.view = view
         # Hexagons are regular on the screen, on a panel that is about square. Bokeh
         # takes their size on both axes, and rounds it to nothing on one that is much
@@ -35,7 +43,7 @@ class Hexagons:
         (left, right), (bottom, top) = view
         width, height = right - left, top - bottom
         self.orientation: Orientation = "flattop" if width > height else "pointytop"
-        self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
+        self.size = max(width, height) / N_HEXAGONS / 1.5
         self.aspect_scale = height / width
         corners = np.array(list(itertools.product(*view)))
         cells = self._find_cells(corners)
@@ -80,16 +88,16 @@ class Planes:
         names = []
         for column in columns:
             names += [format_value(name) for name in column.features]
-        self.plane: drawing.Plane = drawing.fit_plane(rows.X, names)
+        self.plane: Plane = fit_plane(rows.X, names)
         points = self.project(rows)
         code = points["code"]
-        n_units = min(code.shape[1], drawing.MOST_UNITS)
+        n_units = min(code.shape[1], MOST_UNITS)
         self.pairs: dict[tuple[int, int], Hexagons] = {}
         for pair in itertools.combinations(range(n_units), 2):
-            view = drawing.choose_view(code[:, pair])
+            view = choose_view(code[:, pair])
             self.pairs[pair] = Hexagons(view)
         both = np.concatenate([points["input"], points["reconstruction"]])
-        view = drawing.choose_view(both)
+        view = choose_view(both)
         self.hexagons = {
             "input": Hexagons(view),
             "code": self.pairs[0, 1],
@@ -100,7 +108,7 @@ class Planes:
         """Return the points of rows in each plane, (n, 2), and their whole code."""
         points = {
             "input": self.plane.project(rows.X),
-            "code": drawing.pair_with_errors(rows.code, rows.errors),
+            "code": pair_with_errors(rows.code, rows.errors),
             "reconstruction": self.plane.project(rows.reconstruction),
         }
         return {name: _round(place) for name, place in points.items()}
