@@ -19,7 +19,10 @@ def split_rows(n_rows: int, block_rows: int) -> list[slice]:
 
 
 def map_blocks(
-    function: Callable[[slice], Result], n_rows: int, block_rows: int, threads: bool
+    function: Callable[[slice], Result],
+    n_rows: int,
+    block_rows: int,
+    threads: bool,
 ) -> list[Result]:
     """The results of a function of slices of at most `block_rows` rows, in order.
 
@@ -33,7 +36,8 @@ def map_blocks(
         n_workers = min(len(parts), blas_limit.threads())
     if n_workers < 2:
         return [function(part) for part in parts]
-    queue, results = deque(enumerate(parts)), dict[int, Result]()
+    queue = deque(enumerate(parts))
+    results = dict[int, Result]()
     outcomes = SimpleQueue[BaseException | None]()
 
     def work() -> None:

@@ -72,7 +72,12 @@ class CompiledNetwork:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
         return self._run(1, codes, self.code_shape)
 
-    def _run(self, half: int, rows: Array, shape: tuple[int, ...]) -> Array:
+    def _run(
+        self,
+        half: int,
+        rows: Array,
+        shape: tuple[int, ...],
+    ) -> Array:
         """Compute rows in the shape that a model takes, padded with zeros to one of two sizes."""
         _require_no_fork()
         n = len(rows)
@@ -112,7 +117,8 @@ def _make_half(model: Autoencoder, half: Any) -> Half:
         with keras.StatelessScope(state_mapping=mapping):
             return half(rows, training=False)
 
-    function, sizes = _compile(compute, keras.backend.backend()), set[int]()
+    function = _compile(compute, keras.backend.backend())
+    sizes = set[int]()
 
     def apply(weights: list[Any], rows: Array) -> Array:
         with nullcontext() if len(rows) in sizes else _TRACING:

@@ -88,7 +88,10 @@ class DenseNetwork:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _compute(
-        self, matrices: Sequence[Array], biases: Sequence[Array], rows: Array
+        self,
+        matrices: Sequence[Array],
+        biases: Sequence[Array],
+        rows: Array,
     ) -> Array:
         n, width = rows.shape
         padded = rows

@@ -40,10 +40,12 @@ class Explanation(NamedTuple):
 
 def explain(fitted: Fitted, X: Any) -> Explanation:
     """Explain rows, `(n, d)`; what is expected is within the values of training."""
-    (n, d), score, preprocessing = X.shape, fitted.outlier_score, fitted.preprocessing
-    starts, columns = score.layout.starts, score.layout.columns
+    n, d = X.shape
+    score = fitted.outlier_score
+    preprocessing = fitted.preprocessing
+    starts = score.layout.starts
     k = len(starts)
-    owners = np.arange(k)[:, None] == columns  # (k, d)
+    owners = np.arange(k)[:, None] == score.layout.columns  # (k, d)
     shift, scale = preprocessing.scaling
     smallest, largest = ((end - shift) / scale for end in fitted.ends)
 
@@ -53,15 +55,21 @@ def explain(fitted: Fitted, X: Any) -> Explanation:
         expected = np.clip(expected, smallest, largest).astype(np.float32)
         # The rows as they are, and with what is expected in each column: (n, k + 1, d).
         rows = complete[:, None]
-        rows = np.hstack([rows, np.where(owners, expected[:, None], rows)])
+        mended = np.where(owners, expected[:, None], rows)
+        rows = np.hstack([rows, mended])
         missing = np.isnan(scaled)
         with_gaps = np.where(missing[:, None], np.float32(np.nan), rows)
         block = fitted.forward(with_gaps.reshape(-1, d), rows.reshape(-1, d))
-        scores = fitted.score_block(block).reshape(-1, k + 1)
+        scores = fitted.score_block(block)
+        scores = scores.reshape(-1, k + 1)
         falls = _find_falls(scores[:, :1], scores[:, 1:])
         falls[missing[:, starts]] = 0.0
-        units = preprocessing.scaling.backward(expected, np.dtype(np.float64))
-        return Explanation(_share(falls), units, scores[:, 1:], ratios)
+        return Explanation(
+            shares=_find_shares(falls),
+            expected=preprocessing.scaling.backward(expected, np.dtype(np.float64)),
+            scores=scores[:, 1:],
+            ratios=ratios,
+        )
 
     size = max(1, MOST_NUMBERS // (d * (k + 1)))
     parts = map_blocks(explain_part, n, size, threads=False)
@@ -77,17 +85,22 @@ def _find_falls(before: Array, after: Array) -> Array:
     return falls
 
 
-def _share(falls: Array) -> Array:
-    """Falls, `(n, k)`, as shares of those that are not small; only infinite ones count."""
+def _find_shares(falls: Array) -> Array:
+    """Falls, `(n, k)`, relative to their sum; beside infinite ones no others count."""
     infinite = np.isinf(falls)
-    falls = np.where(infinite.any(axis=1, keepdims=True), infinite, falls)
-    falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
+    is_infinite = infinite.any(axis=1, keepdims=True)
+    falls = np.where(is_infinite, infinite, falls)
+    largest = falls.max(axis=1, keepdims=True)
+    falls[falls < SMALLEST_FALL * largest] = 0.0
     total = falls.sum(axis=1, keepdims=True)
-    return falls / np.where(total > 0, total, 1.0)
+    total[total == 0] = 1.0
+    return falls / total
 
 
 def _predict(
-    score: OutlierScore, scaled: Array, complete: Array
+    score: OutlierScore,
+    scaled: Array,
+    complete: Array,
 ) -> tuple[Array, Array]:
     """What the other columns make likely, `(n, d)`, and `Explanation.ratios`.
 
@@ -95,8 +108,9 @@ def _predict(
     fences are not a part. In a column of classes it is the likeliest one; the class of
     the row stays if another is less than `CLEARLY` times as likely.
     """
-    beyond, layout = score.fences.find(scaled), score.layout
+    layout = score.layout
     shift, scale = score.scaling
+    beyond = score.fences.find(scaled)
     ordinary = np.where(beyond, np.float32(np.nan), complete)
     ordinary = score.gaussian.impute(ordinary)
     if score.surprise is None:
@@ -108,6 +122,8 @@ def _predict(
     expected = np.where(beyond, ordinary, expected)
     given, most, is_on = score.compare_classes(scaled, ordinary)
     ratios = most / given
-    is_clear = (ratios >= CLEARLY)[:, layout.columns]
-    classes = np.where(is_clear, (is_on - shift) / scale, complete)
-    return np.where(layout.kinds == NUMBER, expected, classes), ratios
+    is_clear = ratios >= CLEARLY
+    likeliest = (is_on - shift) / scale
+    classes = np.where(is_clear[:, layout.columns], likeliest, complete)
+    expected = np.where(layout.kinds == NUMBER, expected, classes)
+    return expected, ratios

@@ -47,13 +47,19 @@ class Fences(NamedTuple):
 
     def select(self, features: Array) -> Fences:
         """The fences of some columns, which a mask chooses."""
-        return Fences(*(values[features] for values in self))
+        return Fences(
+            middle=self.middle[features],
+            low=self.low[features],
+            high=self.high[features],
+        )
 
     def find(self, X: Array) -> Array:
         """Which values lie beyond, `(n, d)`."""
+        low = self.low.astype(X.dtype)
+        high = self.high.astype(X.dtype)
         with np.errstate(invalid="ignore"):
-            beyond: Array = np.less(X, self.low.astype(X.dtype))
-            beyond |= np.greater(X, self.high.astype(X.dtype))
+            beyond: Array = np.less(X, low)
+            beyond |= np.greater(X, high)
         return beyond
 
     def find_rows(self, X: Array) -> Array:
@@ -63,14 +69,17 @@ class Fences(NamedTuple):
     def trim(self, X: Array) -> Array:
         """The rows with the median of its column in place of each such value."""
         beyond = self.find(X)
-        return np.where(beyond, self.middle.astype(X.dtype), X) if beyond.any() else X
+        if not beyond.any():
+            return X
+        return np.where(beyond, self.middle.astype(X.dtype), X)
 
     def distances(self, X: Array) -> Array:
         """The distance of each value from the median, 1 at the fence, `(n, d)`."""
         deviations = X - self.middle
         ends = np.where(deviations < 0, self.low, self.high)
+        reach = ends - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = deviations / (ends - self.middle)
+            distances = deviations / reach
         distances[np.isnan(distances)] = 0.0
         return distances
 
@@ -78,14 +87,19 @@ class Fences(NamedTuple):
         """The distances of the values beyond, added up in each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
-        totals = np.zeros(len(X))
         distances = self.distances(X[rows].astype(np.float64))
-        totals[rows] = np.where(beyond[rows], distances, 0.0).sum(axis=1)
+        distances[~beyond[rows]] = 0.0
+        totals = np.zeros(len(X))
+        totals[rows] = distances.sum(axis=1)
         return totals
 
     def scale(self, shift: Array, scale: Array) -> Fences:
         """The fences of scaled columns."""
-        return Fences(*((values - shift) / scale for values in self))
+        return Fences(
+            middle=(self.middle - shift) / scale,
+            low=(self.low - shift) / scale,
+            high=(self.high - shift) / scale,
+        )
 
 
 def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
@@ -105,25 +119,27 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     its own, and the fence is beyond them. No fence is beyond the end of its column, by
     default that of `fit_ends`, and levels have none. Missing values are NaN.
     """
-    ends = fit_ends(X) if ends is None else ends
-    middle, rows = ends.middle, _sample_rows(X)
-    below, above = np.full((2, X.shape[1]), np.inf)
+    ends = ends or fit_ends(X)
+    middle = ends.middle
+    low = np.full(X.shape[1], np.inf)
+    high = low.copy()
     for column, values in _iterate_columns(X):
         with np.errstate(over="ignore", invalid="ignore"):
             deviations = values - middle[column]
-            below[column] = _find_distance(-deviations, X.size)
-            above[column] = _find_distance(deviations, X.size)
+            low[column] = _find_distance(-deviations, X.size)
+            high[column] = _find_distance(deviations, X.size)
     # A side that does not tell is as long as the other one.
-    low = np.where(np.isinf(below), above, below)
-    high = np.where(np.isinf(above), below, above)
+    low, high = np.where(np.isinf(low), high, low), np.where(np.isinf(high), low, high)
     reach = ends.high - middle
-    low, high = np.minimum(low, reach), np.minimum(high, reach)
+    low = np.minimum(low, reach)
+    high = np.minimum(high, reach)
     fences = Fences(middle, middle - low, middle + high)
+    rows = _sample_rows(X)
     furthest = fences.distances(rows).max(axis=1, initial=0.0)
     most = max(MOST_ROWS_BEYOND, int(MOST_BEYOND * len(rows)))
     if np.count_nonzero(furthest > 1) <= most:
         return fences
-    factor = np.partition(furthest, -most - 1)[-most - 1]
+    factor = _find_largest(furthest, most + 1)
     return Fences(middle, middle - factor * low, middle + factor * high)
 
 
@@ -151,7 +167,15 @@ def keep_all(n_features: int) -> Fences:
 def _sample_rows(X: Array) -> Array:
     """All rows, or evenly spaced ones where there are many."""
     n = len(X)
-    return X if n <= MOST_ROWS else X[np.linspace(0, n - 1, MOST_ROWS).astype(int)]
+    if n <= MOST_ROWS:
+        return X
+    places = np.linspace(0, n - 1, MOST_ROWS)
+    return X[places.astype(int)]
+
+
+def _find_largest(values: Array, rank: int) -> float:
+    """The value, of `(n,)`, with a rank, 1 for the largest one."""
+    return float(np.partition(values, -rank)[-rank])
 
 
 def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
@@ -171,28 +195,34 @@ def _find_reach(deviations: Array) -> float:
     outwards = deviations[np.argsort(np.abs(deviations))]
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
         return np.inf
-    ranges = np.maximum.accumulate(outwards) - np.minimum.accumulate(outwards)
-    gaps = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond adds its gap
-    gaps[:-few] = False
-    last = int(gaps.argmax()) if gaps.any() else n - 1
+    highest = np.maximum.accumulate(outwards)
+    lowest = np.minimum.accumulate(outwards)
+    ranges = highest - lowest
+    is_gap = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond adds its gap
+    is_gap[:-few] = False
+    last = n - 1
+    if is_gap.any():
+        last = int(is_gap.argmax())
     reach = abs(outwards[last]) + GAP * ranges[last]
     return np.inf if np.isnan(reach) else float(reach)
 
 
 def _find_distance(deviations: Array, n_values: int) -> float:
     """The distance of a fence from the median, of the deviations towards it."""
-    n, beside = len(deviations), deviations[deviations > 0]
+    n = len(deviations)
+    beside = deviations[deviations > 0]
     if len(beside) < FEWEST_VALUES:
         return np.inf
     a, b = np.quantile(beside, SHARES).tolist()
     step = max(b - a, a / 2)
     growth = min(max((b - a) / a, 1.0), LARGEST_GROWTH)
-    beyond_b = (1 - SHARES[1]) * n_values * len(beside) / n
-    steps = max(0.0, np.log(beyond_b / EXPECTED) / np.log(FACTOR))
+    share_beyond = (1 - SHARES[1]) * len(beside) / n
+    ratio = share_beyond * n_values / EXPECTED
+    steps = max(0.0, np.log(ratio) / np.log(FACTOR))
     if growth > 1:
         steps = growth * (growth**steps - 1) / (growth - 1)
     distance = b + step * steps
     many = max(MANY, int(MANY_SHARE * n))
     if np.count_nonzero(beside > distance) > many:
-        distance = BEYOND_MANY * np.partition(beside, -many - 1)[-many - 1]
+        distance = BEYOND_MANY * _find_largest(beside, many + 1)
     return np.inf if np.isnan(distance) else float(distance)

@@ -69,7 +69,8 @@ class Gaussian(NamedTuple):
 
     def impute(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
-        missing, d = np.isnan(Z), Z.shape[1]
+        missing = np.isnan(Z)
+        d = Z.shape[1]
         if not missing.any():
             return Z
         if self.precision is None:
@@ -91,12 +92,14 @@ class Gaussian(NamedTuple):
         m of a row solves P_mm x_m = -P_mo x_o, with the covariance P_mm⁻¹, the same for
         all rows of a pattern.
         """
-        precision, width = self.precision, len(self.mean)
+        precision = self.precision
+        width = len(self.mean)
         assert precision is not None
         products = deviations @ precision
         covariance = np.zeros(width**2)
         for rows, numbers, features in patterns:
-            down, across = features[:, :, None], features[:, None, :]
+            down = features[:, :, None]
+            across = features[:, None, :]
             inverses = np.linalg.inv(precision[down, across])
             places = rows[:, None], features[numbers]
             means = inverses[numbers] @ products[places][:, :, None]
@@ -132,7 +135,9 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
 
 
 def fit_gaussian(
-    Z: Array, random: np.random.RandomState, layout: Layout | None = None
+    Z: Array,
+    random: np.random.RandomState,
+    layout: Layout | None = None,
 ) -> Gaussian:
     """Fit to scaled rows, `(n, d)` with NaN, a random sample if they are many.
 
@@ -157,14 +162,19 @@ def fit_gaussian(
         fitted = make_gaussian(mean, covariance, pieces)
         means = np.where(missing, 0.0, complete - mean)
         extra = fitted.condition(means, patterns)
-        before, complete = complete, np.where(missing, means + mean, complete)
+        before = complete
+        complete = np.where(missing, means + mean, complete)
         change = np.abs(complete - before).max()
         if change < TOLERANCE * np.sqrt(find_ridge(covariance) / RIDGE):
             break
     return fitted
 
 
-def make_gaussian(mean: Array, covariance: Array, pieces: Pieces | None) -> Gaussian:
+def make_gaussian(
+    mean: Array,
+    covariance: Array,
+    pieces: Pieces | None,
+) -> Gaussian:
     """The distribution with a covariance, `(D, D)`, made safe to invert."""
     ridge = find_ridge(covariance) * np.eye(len(mean))
     return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)

@@ -19,7 +19,10 @@ known. Chosen on other tables than those that the benchmark reports."""
 
 
 def fit_network_weights(
-    numbers: Array, imputed: Array, reconstruction: Array, weights: Array
+    numbers: Array,
+    imputed: Array,
+    reconstruction: Array,
+    weights: Array,
 ) -> Array:
     r"""Fit how far to go from conditional means towards a network's values, `(d,)`.
 
@@ -104,7 +107,10 @@ class Preprocessing:
         return ((is_on - shift) / scale).astype(means.dtype)
 
     def hide(
-        self, Z: Array, copies: int, random: np.random.RandomState
+        self,
+        Z: Array,
+        copies: int,
+        random: np.random.RandomState,
     ) -> tuple[Array, Array]:
         """Copies of scaled rows with some values hidden and imputed, and these values.
 

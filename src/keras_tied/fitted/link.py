@@ -70,11 +70,9 @@ class Link:
 
         Those of a boolean are of its odds; those of numbers are 0.
         """
-        terms, features, d = (
-            self._terms,
-            self.layout.indicators.features,
-            len(self.costs),
-        )
+        terms = self._terms
+        features = self.layout.indicators.features
+        d = len(self.costs)
         signs = np.sign(terms.scale)
         slopes = np.bincount(features, (signs * terms.slopes)[:, 0], d)
         intercepts = np.bincount(features, (signs * terms.intercepts)[:, 0], d)
@@ -82,7 +80,8 @@ class Link:
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
-        indicators, terms = self.layout.indicators, self._terms
+        indicators = self.layout.indicators
+        terms = self._terms
         probabilities = self._mix(self._soften(outputs.T.astype(np.float64)))
         scaled = (probabilities - terms.shift) / terms.scale  # (m, n)
         reconstruction = outputs.copy()
@@ -110,7 +109,8 @@ class Link:
         Features are rows here: outputs of networks side by side are `(networks, d, n)`,
         scaled rows `(d, n)`, errors `(networks, n)`, the gradient `(networks, d, n)`.
         """
-        indicators, dtype = self.layout.indicators, outputs.dtype
+        indicators = self.layout.indicators
+        dtype = outputs.dtype
         weights = (self.weights / len(self.weights)).astype(dtype)[:, None]
         differences = np.where(np.isnan(scaled), dtype.type(0), outputs - scaled)
         differences[:, indicators.classes] = 0
@@ -136,7 +136,12 @@ class Link:
         gradient[:, indicators.classes] = of_features
         return errors, gradient
 
-    def calibrate(self, outputs: Array, scaled: Array, weights: Array) -> Link:
+    def calibrate(
+        self,
+        outputs: Array,
+        scaled: Array,
+        weights: Array,
+    ) -> Link:
         """The link with the temperatures and mixtures that suit weighted rows best.
 
         Guo et al., "On calibration of modern neural networks", ICML 2017, with a
@@ -157,7 +162,8 @@ class Link:
                 gains = np.where(targets, row_weights * logs, 0.0).sum(axis=1)
                 losses[i, j] = -self.layout.indicators.add_up(gains[:, None])[:, 0]
         losses -= PRIOR * np.log(MIXTURES)[:, None]
-        temperatures, mixtures = self.temperatures.copy(), self.mixtures.copy()
+        temperatures = self.temperatures.copy()
+        mixtures = self.mixtures.copy()
         for column, part in enumerate(self.parts):
             table = losses[..., column]
             factor, mixture = divmod(int(table.argmin()), len(MIXTURES))
@@ -185,17 +191,21 @@ class Link:
 
     def _indicate(self, scaled: Array) -> Array:
         """The indicators of categories, `(m, n)` float64, of scaled rows, `(d, n)`."""
-        features, terms = self.layout.indicators.features, self._terms
+        features = self.layout.indicators.features
+        terms = self._terms
         return scaled[features] * terms.scale + terms.shift
 
     def _mix(self, shares: Array) -> Array:
         """The probabilities q, `(..., m, n)`, of the softmax."""
-        terms, dtype = self._terms, shares.dtype
+        terms = self._terms
+        dtype = shares.dtype
         return shares + terms.mixtures.astype(dtype) * (terms.p.astype(dtype) - shares)
 
     def _soften(self, outputs: Array) -> Array:
         """The softmax in the docstring, `(..., m, n)`, of outputs, `(..., d, n)`."""
-        indicators, terms, dtype = self.layout.indicators, self._terms, outputs.dtype
+        indicators = self.layout.indicators
+        terms = self._terms
+        dtype = outputs.dtype
         with np.errstate(over="ignore", invalid="ignore"):
             logits = outputs[..., indicators.features, :] * terms.slopes.astype(dtype)
             logits += terms.intercepts.astype(dtype)
@@ -217,9 +227,15 @@ class Terms(NamedTuple):
     intercepts: Array
 
 
-def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) -> Link:
+def fit_link(
+    scaled: Array,
+    weights: Array,
+    layout: Layout,
+    scaling: Scaling,
+) -> Link:
     """Fit frequencies and costs to scaled rows, `(n, d)`, of weights `(n,)`."""
-    is_class, ones = layout.kinds != NUMBER, np.ones(len(layout.kinds))
+    is_class = layout.kinds != NUMBER
+    ones = np.ones(len(layout.kinds))
     frequencies = np.where(is_class, 0.5, 1.0)
     mixtures = np.where(is_class, MIXTURES[0], 0.0)
     link = Link(frequencies, ones, mixtures, ones, layout, scaling)

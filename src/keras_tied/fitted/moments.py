@@ -80,7 +80,8 @@ def measure_moments(X: Array) -> Moments:
     present = ~np.isnan(rows)
     counts = present.sum(axis=0).astype(np.float64)
     means = np.nansum(rows, axis=0) / np.maximum(counts, 1.0)
-    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    low = np.fmin.reduce(rows, axis=0)
+    high = np.fmax.reduce(rows, axis=0)
     rows -= means
     rows[~present] = 0.0
     return Moments(len(rows), counts, low, high, means, rows.T @ rows)

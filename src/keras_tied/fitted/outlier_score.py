@@ -79,9 +79,7 @@ class Block(NamedTuple):
     @property
     def known_residuals(self) -> Array:
         """Reconstruction less input, 0 where a value is missing."""
-        residuals = self.reconstruction - self.complete
-        residuals[np.isnan(self.scaled)] = 0
-        return residuals
+        return np.where(np.isnan(self.scaled), 0, self.residuals)
 
     @property
     def squares(self) -> Array:
@@ -106,7 +104,12 @@ class Block(NamedTuple):
             return self.squares
         return link.find_errors(self.scaled, self.reconstruction)
 
-    def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
+    def sums_of_squares(
+        self,
+        mean: Array,
+        weights: Array,
+        link: Link | None,
+    ) -> Array:
         """Of each feature errors, those of the mean, weights and squares, `(4, d)`.
 
         The errors are squares, too, without a link.
@@ -188,10 +191,12 @@ class OutlierScore:
     @cached_property
     def surprise(self) -> Array | None:
         """The matrix that deviations from the mean are multiplied by, `(D, d)`."""
-        precision, layout = self.gaussian.precision, self.layout
+        precision = self.gaussian.precision
+        layout = self.layout
         if precision is None:
             return None
-        d, pieces = len(layout.columns), self.gaussian.pieces
+        d = len(layout.columns)
+        pieces = self.gaussian.pieces
         columns = layout.columns
         if pieces is not None:
             columns = np.append(columns, columns[pieces.features])  # (D,)
@@ -222,23 +227,28 @@ class OutlierScore:
         class has one that is as unlikely as can be, and a missing value is no surprise.
         Distances from conditional means are multiplied by `factors`, `(n, d)`.
         """
-        (n, d), layout, units = scaled.shape, self.layout, np.dtype(np.float64)
+        n, d = scaled.shape
+        layout = self.layout
+        backward = self.scaling.backward
+        units = np.dtype(np.float64)
         mean = self.gaussian.mean[:d]
-        frequencies = np.clip(self.scaling.backward(mean, units), RAREST, 1 - RAREST)
+        frequencies = np.clip(backward(mean, units), RAREST, 1 - RAREST)
         means = np.tile(frequencies, (n, 1))
         if self.surprise is not None:
             deviations = self.gaussian.find_deviations(complete)
             surprises = deviations @ self.surprise * factors
-            means = deviations[:, :d] - surprises + mean
-            means = self.scaling.backward(means, units)
-        is_on = self.scaling.backward(scaled, units) > 0.5
+            means = backward(deviations[:, :d] - surprises + mean, units)
+        is_on = backward(scaled, units) > 0.5
         given, most = np.ones((2, n, len(layout.starts)))
         likeliest = np.zeros((n, d), bool)
         for part in layout.classes:
             column = layout.columns[part.start]
-            p, on, frequency = means[:, part], is_on[:, part], frequencies[part]
+            p = means[:, part]
+            on = is_on[:, part]
+            frequency = frequencies[part]
             if p.shape[1] == 1:  # a boolean is the second of two classes
-                p, on = np.hstack([1 - p, p]), np.hstack([~on, on])
+                p = np.hstack([1 - p, p])
+                on = np.hstack([~on, on])
                 frequency = np.append(1 - frequency, frequency)
             p = np.maximum(p, RARER * frequency)
             p /= p.sum(axis=1, keepdims=True)
@@ -253,8 +263,7 @@ class OutlierScore:
 
     def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
-        z = self._standardize(block)
-        scores = self._weigh_surprises(z, block, 1.0) + self._add_up(z)
+        scores = self._add_up(self._standardize(block), block)
         return scores + self.tail.limit * self.fences.sum_distances(block.scaled)
 
     def score_held_out(self, block: Block, optimism: float) -> Array:
@@ -276,7 +285,8 @@ class OutlierScore:
         z = self._standardize(block)
         features, codes, residuals, surprises = np.split(z, self._ends, axis=1)
         n, d = features.shape
-        precision, factors = self.gaussian.precision, np.ones((1, d))
+        precision = self.gaussian.precision
+        factors = np.ones((1, d))
         if precision is not None and n > 2 * d:
             deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
@@ -287,22 +297,21 @@ class OutlierScore:
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
             factors = (n / (rest + products))[:, self.layout.columns]
-        distance = self._add_up(np.hstack([features, codes, surprises]))
+        distance = add_up_huber(np.hstack([features, codes, surprises]))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
         residuals *= np.sqrt(1 + growth * relative)[:, None]
-        return self._weigh_surprises(z, block, factors) + self._add_up(z)
+        return self._add_up(z, block, factors)
 
-    def _weigh_surprises(
-        self, z: Array, block: Block, factors: Array | float
-    ) -> Array | float:
-        """What surprises add to the scores in a table with classes, `(n,)`."""
+    def _add_up(self, z: Array, block: Block, factors: Array | float = 1.0) -> Array:
+        """The scores of rows whose standardised coordinates these are, `(n,)`."""
+        scores = add_up_huber(z)
         if self.surprise is None or not self.layout.has_classes:
-            return 0.0
+            return scores
         given = self.compare_classes(block.scaled, block.complete, factors).given
         classes = np.log(given).sum(axis=1)
-        numbers = self._add_up(z[:, self._ends[2] :].copy())
-        return SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
+        numbers = add_up_huber(z[:, self._ends[2] :])
+        return scores + SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
 
     @property
     def _ends(self) -> tuple[int, int, int]:
@@ -328,14 +337,14 @@ class OutlierScore:
         z /= self.scale
         return z
 
-    @staticmethod
-    def _add_up(z: Array) -> Array:
-        """The sum of Huber's function of each row, `(n,)`; overwrites the numbers."""
-        np.abs(z, out=z)
-        # With c = min(z, delta), Huber's function is c * (z - c / 2).
-        slope = np.minimum(z, HUBER_DELTA)
-        z -= slope / 2
-        return np.einsum("ij,ij->i", z, slope)
+
+def add_up_huber(z: Array) -> Array:
+    """The sum of Huber's function of each row, `(n,)`."""
+    size = np.abs(z)
+    # With c = min(z, delta), Huber's function is c * (z - c / 2).
+    slope = np.minimum(size, HUBER_DELTA)
+    size -= slope / 2
+    return np.einsum("ij,ij->i", size, slope)
 
 
 def fit_outlier_score(
@@ -349,7 +358,8 @@ def fit_outlier_score(
     The fences are those of scaled features, the normal distribution that of the
     imputation.
     """
-    layout, none = preprocessing.layout, np.zeros(0)
+    layout = preprocessing.layout
+    none = np.zeros(0)
     score = OutlierScore(
         code_axes=_fit_axes(block.codes, weights),
         residual_axes=_fit_axes(block.known_residuals, weights),
@@ -381,7 +391,11 @@ def fit_outlier_score(
     return replace(score, median=median, scale=scale)
 
 
-def find_weighted_quantile(values: Array, weights: Array, share: float) -> float:
+def find_weighted_quantile(
+    values: Array,
+    weights: Array,
+    share: float,
+) -> float:
     """The value, of `(n,)`, that a share of the weight lies below.
 
     Where the weight below a value is just the share, the middle between it and the next
@@ -411,10 +425,13 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
 
 
 def _choose_gaussian(
-    block: Block, weights: Array, preprocessing: Preprocessing
+    block: Block,
+    weights: Array,
+    preprocessing: Preprocessing,
 ) -> Gaussian:
     """The normal distribution of rows: that of the imputation, or one of its own."""
-    layout, gaussian = preprocessing.layout, preprocessing.gaussian
+    layout = preprocessing.layout
+    gaussian = preprocessing.gaussian
     d = len(layout.columns)
     if gaussian is None:
         with_pieces = layout if layout.has_classes else None

@@ -33,29 +33,39 @@ class Components(NamedTuple):
 
     def truncate(self, n: int) -> Components:
         """The first `n` components alone."""
-        return self._replace(vectors=self.vectors[:, :n], variances=self.variances[:n])
+        return Components(
+            mean=self.mean,
+            vectors=self.vectors[:, :n],
+            variances=self.variances[:n],
+            spreads=self.spreads,
+        )
 
     def n_components_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""
-        kept = np.cumsum(self.variances) / (self.variances.sum() or 1.0)
-        fewer = int(np.searchsorted(kept, share * (1 - 1e-12)))
+        total = self.variances.sum() or 1.0
+        kept = np.cumsum(self.variances) / total
+        least = share * (1 - 1e-12)
+        fewer = int(np.searchsorted(kept, least))
         return min(fewer + 1, len(kept))
 
     def reconstruct(self, Z: Array) -> Array:
         """Project rows, `(n, d)`, onto the components and back."""
-        return (Z - self.mean) @ self.vectors @ self.vectors.T + self.mean
+        scores = (Z - self.mean) @ self.vectors
+        return scores @ self.vectors.T + self.mean
 
 
 def fit_pca(Z: Array, weights: Array | None = None) -> Components:
     """Fit PCA to rows without missing values, `(n, d)`, of positive weights `(n,)`."""
     n, d = Z.shape
     weights = np.ones(n) if weights is None else weights
-    roots = np.sqrt(weights / weights.sum())[:, None]
+    total = weights.sum()
+    roots = np.sqrt(weights / total)[:, None]
     parts = split_rows(n, CHUNK)
     mean = np.zeros(d)
     for part in parts:
-        mean += weights[part] @ Z[part].astype(np.float64)
-    mean /= weights.sum()
+        rows = Z[part].astype(np.float64)
+        mean += weights[part] @ rows
+    mean /= total
     if n >= d:
         covariance = np.zeros((d, d))
         for part in parts:
@@ -64,20 +74,30 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
         return find_components(mean, covariance)
     rows = (Z - mean) * roots
     vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
-    return Components(mean, _orient(vectors), sizes**2, (rows**2).sum(axis=0))
+    return Components(
+        mean=mean,
+        vectors=_orient(vectors),
+        variances=sizes**2,
+        spreads=(rows**2).sum(axis=0),
+    )
 
 
 def find_components(mean: Array, covariance: Array) -> Components:
     """PCA of rows with this mean, `(d,)`, and covariance, `(d, d)`."""
     variances, vectors = np.linalg.eigh(covariance)
-    variances = np.maximum(variances[::-1], 0.0)
-    vectors = _orient(vectors[:, ::-1])
-    return Components(mean, vectors, variances, covariance.diagonal().copy())
+    return Components(
+        mean=mean,
+        vectors=_orient(vectors[:, ::-1]),
+        variances=np.maximum(variances[::-1], 0.0),
+        spreads=covariance.diagonal().copy(),
+    )
 
 
 def _orient(vectors: Array) -> Array:
     """Vectors, `(d, k)`, each with the sign that makes its largest weight positive."""
     sizes = np.abs(vectors)
-    places = (sizes >= (1 - EQUAL) * sizes.max(axis=0)).argmax(axis=0)
-    largest = vectors[places, np.arange(vectors.shape[1])]
-    return vectors * np.where(largest < 0, -1.0, 1.0)
+    is_largest = sizes >= (1 - EQUAL) * sizes.max(axis=0)
+    places = is_largest.argmax(axis=0)
+    largest = np.take_along_axis(vectors, places[None], axis=0)
+    signs = np.where(largest < 0, -1.0, 1.0)
+    return vectors * signs

@@ -34,7 +34,8 @@ class Scaling(NamedTuple):
         """Scale rows, `(n, d)`, in double precision: their dtype makes no difference."""
         scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
         for part in _split(X):
-            scaled[part] = self.forward(X[part].astype(np.float64))
+            rows = X[part].astype(np.float64)
+            scaled[part] = self.forward(rows)
         return scaled
 
     def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
@@ -47,10 +48,17 @@ class Scaling(NamedTuple):
 def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
     """A number in a dtype, and what its rounding leaves over; None for float64."""
     first = shift.astype(dtype, copy=False)
-    return first, None if dtype == np.float64 else (shift - first).astype(dtype)
+    if dtype == np.float64:
+        return first, None
+    rest = shift - first
+    return first, rest.astype(dtype)
 
 
-def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
+def fit_scaling(
+    X: Array,
+    scaler: Scaler,
+    weights: Array,
+) -> Scaling:
     """Measure the columns of rows, `(n, d)`, in double precision, without missing values.
 
     The scaler None is for mean 0 and one factor for all columns, which makes their mean
@@ -58,13 +66,17 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     """
     low = np.fmin.reduce(X, axis=0).astype(np.float64)
     high = np.fmax.reduce(X, axis=0).astype(np.float64)
-    exponents = np.frexp(_find_size(low, high))[1]
-    total, mean, squares = np.zeros((3, X.shape[1]))
+    _, exponents = np.frexp(_find_size(low, high))
+    total = np.zeros(len(low))
+    mean = np.zeros(len(low))
+    squares = np.zeros(len(low))
 
     def normalize(part: slice) -> tuple[Array, Array]:
         """Rows without a power of 2: no square overflows or vanishes; and weights."""
-        block = np.ldexp(X[part].astype(np.float64), -exponents)
-        return block, np.where(np.isnan(block), 0.0, weights[part, None])
+        block = X[part].astype(np.float64)
+        block = np.ldexp(block, -exponents)
+        shares = np.where(np.isnan(block), 0.0, weights[part, None])
+        return block, shares
 
     with np.errstate(invalid="ignore"):  # columns without values
         for part in _split(X):
@@ -74,34 +86,50 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
         mean /= total
         for part in _split(X):
             block, shares = normalize(part)
-            squares += np.nansum((block - mean) ** 2 * shares, axis=0)
+            distances = (block - mean) ** 2
+            squares += np.nansum(distances * shares, axis=0)
         deviation = np.sqrt(squares / total)
-    mean, deviation = np.ldexp(mean, exponents), np.ldexp(deviation, exponents)
+    mean = np.ldexp(mean, exponents)
+    deviation = np.ldexp(deviation, exponents)
     return make_scaling(low, high, mean, deviation, len(X), scaler)
 
 
 def make_scaling(
-    low: Array, high: Array, mean: Array, deviation: Array, n_rows: int, scaler: Scaler
+    low: Array,
+    high: Array,
+    mean: Array,
+    deviation: Array,
+    n_rows: int,
+    scaler: Scaler,
 ) -> Scaling:
     """Make a scaling from statistics, `(d,)` each, NaN where all is missing."""
-    missing, size = np.isnan(low), _find_size(low, high)
-    constant = high - low <= n_rows * np.finfo(np.float64).eps * size  # to rounding
+    missing = np.isnan(low)
+    size = _find_size(low, high)
+    rounding = n_rows * np.finfo(np.float64).eps * size
+    constant = high - low <= rounding
     if scaler == "minmax":
-        mean, deviation = low, high - low
+        mean = low
+        deviation = high - low
     shift = np.where(low == high, low, mean)
-    scale = np.where(constant, np.maximum(1.0, ROUNDING * size), deviation)
+    smallest_scale = np.maximum(1.0, ROUNDING * size)
+    scale = np.where(constant, smallest_scale, deviation)
     varying = deviation[~(constant | missing)]
     if scaler is None and len(varying):
         largest = varying.max()
         squares = np.sum((varying / largest) ** 2)
-        scale[:] = largest * np.sqrt(squares / (~missing).sum())
-    return Scaling(np.where(missing, 0.0, shift), np.where(missing, 1.0, scale))
+        count = np.count_nonzero(~missing)
+        scale[:] = largest * np.sqrt(squares / count)
+    shift[missing] = 0.0
+    scale[missing] = 1.0
+    return Scaling(shift, scale)
 
 
 def _find_size(low: Array, high: Array) -> Array:
     """The largest absolute value of each column, 0 where all is missing."""
-    return np.nan_to_num(np.fmax(np.abs(low), np.abs(high)))
+    size = np.fmax(np.abs(low), np.abs(high))
+    return np.nan_to_num(size)
 
 
 def _split(X: Array) -> list[slice]:
-    return split_rows(len(X), max(1, BLOCK // X.shape[1]))
+    n, d = X.shape
+    return split_rows(n, max(1, BLOCK // d))

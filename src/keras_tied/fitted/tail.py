@@ -70,16 +70,20 @@ class Tail(NamedTuple):
     def find_shares(self, scores: Array) -> Array:
         """The share of rows that are at least as odd, `(n,)` float64, without a limit."""
         with np.errstate(over="ignore"):
-            excess = np.maximum((scores - self.threshold) / self.scale, 0.0)
-            beyond = self.trimmed / np.maximum(scores / self.limit, 1.0)
+            excess = (scores - self.threshold) / self.scale
+            multiple = scores / self.limit
+        excess = np.maximum(excess, 0.0)
         if abs(self.shape) < 1e-6:
             above = np.exp(-excess)
         else:
-            above = np.maximum(1 + self.shape * excess, 0.0) ** (-1 / self.shape)
+            base = np.maximum(1 + self.shape * excess, 0.0)
+            above = base ** (-1 / self.shape)
         knots = np.append(self.body, self.threshold)
         below = np.interp(scores, knots, [*BODY, self.share])
         kept = np.where(scores > self.threshold, self.share * above, below)
-        return np.minimum((1 - self.trimmed) * kept + beyond, 1.0)
+        beyond = self.trimmed / np.maximum(multiple, 1.0)
+        shares = (1 - self.trimmed) * kept + beyond
+        return np.minimum(shares, 1.0)
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many is at least as odd, at most `n_rows`, `(n,)` float64."""
@@ -87,17 +91,30 @@ class Tail(NamedTuple):
             return np.minimum(1 / self.find_shares(scores), self.n_rows)
 
 
-def fit_tail(scores: Array, trimmed: float, limit: float, n_rows: int) -> Tail:
+def fit_tail(
+    scores: Array,
+    trimmed: float,
+    limit: float,
+    n_rows: int,
+) -> Tail:
     """Fit to the scores of rows not trained on, or as if they were not, `(n,)`."""
-    ordered = np.sort(scores[np.isfinite(scores)])[::-1]
+    ordered = np.sort(scores[np.isfinite(scores)])
+    ordered = ordered[::-1]
     n = len(ordered)
     m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
     threshold = float(ordered[min(m, n - 1)])
     scale, shape = _fit_pareto(np.sort(ordered[:m] - threshold))
-    body = np.minimum(np.quantile(ordered, 1 - np.array(BODY)), threshold)
-    limit = max(limit, 1e-300)
-    share = max(m, 1) / n
-    return Tail(threshold, share, scale, shape, trimmed, limit, float(n_rows), body)
+    body = np.quantile(ordered, 1 - np.array(BODY))
+    return Tail(
+        threshold=threshold,
+        share=max(m, 1) / n,
+        scale=scale,
+        shape=shape,
+        trimmed=trimmed,
+        limit=max(limit, 1e-300),
+        n_rows=float(n_rows),
+        body=np.minimum(body, threshold),
+    )
 
 
 def _fit_pareto(excesses: Array) -> tuple[float, float]:
@@ -107,7 +124,8 @@ def _fit_pareto(excesses: Array) -> tuple[float, float]:
     if mean <= 0:
         return 1e-12, 0.0
     positions = (np.arange(1, m + 1) - 0.35) / m
-    weighted = float((excesses * (1 - positions)).mean())
+    weighted_excesses = excesses * (1 - positions)
+    weighted = float(weighted_excesses.mean())
     shape = SHAPES[0]
     if mean > 2 * weighted:
         shape = 2 - mean / (mean - 2 * weighted)
@@ -128,7 +146,9 @@ def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
     n = len(scores)
     # Such numbers are in the order of their bits. One sort of score and row needs half
     # the memory of a stable sort of rows by score, and a tenth of the time.
-    keys = (~(scores + np.float32(0)).view(np.uint32)).astype(np.uint64)
+    positive = scores + np.float32(0)  # without -0
+    bits = ~positive.view(np.uint32)
+    keys = bits.astype(np.uint64)
     keys <<= np.uint64(BITS)
     keys |= np.arange(n, dtype=np.uint64)
     keys.sort()

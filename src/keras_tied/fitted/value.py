@@ -119,7 +119,8 @@ class Fitted:
         weights are known, conditional means in the distribution of the outlier score.
         It stays within the values of the training rows.
         """
-        gaussian, preprocessing = self.outlier_score.gaussian, self.preprocessing
+        gaussian = self.outlier_score.gaussian
+        preprocessing = self.preprocessing
         if preprocessing.gaussian is not None or gaussian.precision is None:
             filled = self.reconstruct(X)
         else:
@@ -132,7 +133,8 @@ class Fitted:
 
     def _fill_in(self, block: Block) -> Array:
         """The reconstruction, with what is missing moved to its conditional mean."""
-        weights, complete = self.imputation_weights, block.complete
+        weights = self.imputation_weights
+        complete = block.complete
         if weights is None or complete is block.scaled:
             return block.reconstruction
         steps = block.reconstruction - complete
@@ -231,7 +233,10 @@ class Fitted:
         return self._map(compute, X.shape[0])
 
     def _compute(
-        self, X: Any, results: Array, function: Callable[[Block], Array]
+        self,
+        X: Any,
+        results: Array,
+        function: Callable[[Block], Array],
     ) -> Array:
         """Fill an array with what a function gives for each block of rows."""
 
@@ -249,7 +254,10 @@ class Fitted:
 
 
 def compute_block(
-    network: Network, scaled: Array, complete: Array, link: Link | None = None
+    network: Network,
+    scaled: Array,
+    complete: Array,
+    link: Link | None = None,
 ) -> Block:
     """The forward pass of any number of scaled rows, `(n, d)` float32, as one block."""
 
@@ -262,7 +270,11 @@ def compute_block(
     return Block(scaled, complete, codes, reconstructions)
 
 
-def decode(network: Network, codes: Array, link: Link | None) -> Array:
+def decode(
+    network: Network,
+    codes: Array,
+    link: Link | None,
+) -> Array:
     """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
     outputs = network.decode(codes)
     return outputs if link is None else link.apply(outputs)
@@ -284,7 +296,9 @@ def explained_shares(sums: Array) -> Array:
 
 
 def baseline_errors(
-    fitted: Fitted, X: Array, others: Array | None = None
+    fitted: Fitted,
+    X: Array,
+    others: Array | None = None,
 ) -> tuple[float, float]:
     """The mean errors of a fitted value and of PCA, both of scaled rows.
 
@@ -301,7 +315,8 @@ def baseline_errors(
     if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
         return 0.0, 0.0
     scaled, complete = fitted.preprocessing.forward(X, slice(None))
-    principal, link = fit_pca(complete).truncate(fitted.n_components), fitted.link
+    principal = fit_pca(complete).truncate(fitted.n_components)
+    link = fitted.link
     if link is not None:
         link = replace(link, temperatures=np.ones(len(link.costs)))
         link = link.calibrate(principal.reconstruct(complete), scaled, np.ones(len(X)))

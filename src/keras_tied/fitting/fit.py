@@ -134,7 +134,11 @@ def fit_batch(
         feature_names=parameters.feature_names,
         columns_json=columns_json,
     )
-    outcome = outcome._replace(empty=empty, nadam=state, interrupted=is_interrupted())
+    outcome = outcome._replace(
+        empty=empty,
+        nadam=state,
+        interrupted=is_interrupted(),
+    )
     if before is None:
         return outcome
     return outcome._replace(
@@ -144,7 +148,11 @@ def fit_batch(
     )
 
 
-def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> Solution:
+def _solve(
+    plan: Plan,
+    rows: PreparedRows,
+    principal: Components,
+) -> Solution:
     """PCA, or a network if that is better."""
     components = principal.truncate(plan.n_components)
     link = _fit_link(plan, rows, components)
@@ -166,9 +174,14 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> Solution:
     )
 
 
-def _fit_link(plan: Plan, rows: PreparedRows, principal: Components) -> Link | None:
+def _fit_link(
+    plan: Plan,
+    rows: PreparedRows,
+    principal: Components,
+) -> Link | None:
     """The link of PCA, if there are classes and the loss is theirs."""
-    layout, weights = rows.preprocessing.layout, rows.given.weights
+    layout = rows.preprocessing.layout
+    weights = rows.given.weights
     is_trained = plan.method in ("nadam", "lbfgs") and plan.early_stopping
     if not layout.has_classes or not (is_trained or plan.method == "pca"):
         return None
@@ -176,7 +189,11 @@ def _fit_link(plan: Plan, rows: PreparedRows, principal: Components) -> Link | N
     return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, weights)
 
 
-def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
+def _train(
+    plan: Plan,
+    rows: TrainingRows,
+    principal: Components,
+) -> Solution:
     """Train a network; Ctrl-C keeps the best so far."""
     folder = _choose_folder(plan, rows)
     plan = replace(plan, checkpoint=folder)
@@ -212,7 +229,11 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     return own
 
 
-def _beats_pca(solution: Solution, pca: Network, rows: TrainingRows) -> bool:
+def _beats_pca(
+    solution: Solution,
+    pca: Network,
+    rows: TrainingRows,
+) -> bool:
     """Whether a network's errors are less on rows held out, and not more on all rows."""
     if not solution.better:
         return False

@@ -34,13 +34,23 @@ def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
     return places[n_held_out:], places[:n_held_out]
 
 
-def is_clearly_less_in_folds(errors: Array, others: Array, n_rows: float) -> bool:
+def is_clearly_less_in_folds(
+    errors: Array,
+    others: Array,
+    n_rows: float,
+) -> bool:
     """Whether the errors of folds of some rows, `(folds,)`, are less than others."""
-    freedom, weights = len(errors) - 1, np.ones(len(errors))
+    freedom = len(errors) - 1
+    weights = np.ones(len(errors))
     return _is_less(errors, others, weights, STANDARD_ERRORS, freedom, n_rows)
 
 
-def is_clearly_less(errors: Array, others: Array, weights: Array, n_rows: int) -> bool:
+def is_clearly_less(
+    errors: Array,
+    others: Array,
+    weights: Array,
+    n_rows: int,
+) -> bool:
     """Whether the errors of rows, `(n,)`, n_rows of which differ, are less than others."""
     return _is_less(errors, others, weights, STANDARD_ERRORS_OF_ROWS, n_rows, n_rows)
 

@@ -77,8 +77,11 @@ def judge(
     `before` is what was fitted to the batches before these rows, if there were any.
     """
     block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
-    n, given, preprocessing = len(rows.scaled), rows.given, rows.preprocessing
-    weights, distances = given.weights, given.distances
+    n = len(rows.scaled)
+    given = rows.given
+    preprocessing = rows.preprocessing
+    weights = given.weights
+    distances = given.distances
     sums = np.zeros((4, rows.scaled.shape[1]))
     for part in split_rows(n, solution.network.block_rows):
         some = block.select(part)
@@ -88,10 +91,12 @@ def judge(
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block = block.select(sample)
-        weights, distances = weights[sample], distances[sample]
+        weights = weights[sample]
+        distances = distances[sample]
     fences = given.fences.scale(*preprocessing.scaling)
     score = outlier_score.fit_outlier_score(block, weights, preprocessing, fences)
-    scores, is_far = score.score(block), distances > 0
+    scores = score.score(block)
+    is_far = distances > 0
     if held_out is None:
         optimism = _find_optimism(solution, sums)
         other_scores = score.score_held_out(block, optimism)[~is_far]
@@ -131,7 +136,9 @@ def judge(
 
 
 def weigh_imputations(
-    plan: Plan, rows: PreparedRows, solution: Solution
+    plan: Plan,
+    rows: PreparedRows,
+    solution: Solution,
 ) -> Array | None:
     """Weigh the network against the normal distribution, if there is one."""
     preprocessing = rows.preprocessing
@@ -159,10 +166,13 @@ def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
 
 
 def _choose_held_out(
-    rows: PreparedRows, solution: Solution, block: Block
+    rows: PreparedRows,
+    solution: Solution,
+    block: Block,
 ) -> Block | None:
     """The rows that the network has not learned from, without far ones; None of none."""
-    others, places = rows.validation, solution.held_out
+    others = rows.validation
+    places = solution.held_out
     if others is not None:
         return compute_block(
             solution.network, others.scaled, others.complete, solution.link

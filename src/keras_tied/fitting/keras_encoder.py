@@ -41,7 +41,11 @@ def fit(plan: Plan, rows: TrainingRows) -> Solution:
 
 
 def make_model(
-    network: Network, *, noise: float, sparsity: float, weight_decay: float
+    network: Network,
+    *,
+    noise: float,
+    sparsity: float,
+    weight_decay: float,
 ) -> Autoencoder:
     """A new Keras model that computes what a network does, of a fitted value."""
     if isinstance(network, CompiledNetwork):
@@ -56,7 +60,8 @@ def make_model(
 def require_known_shapes(encoder: keras.Model) -> None:
     """Refuse an encoder of unknown input or output shape."""
     try:
-        inputs, outputs = encoder.input_shape, encoder.output_shape
+        inputs = encoder.input_shape
+        outputs = encoder.output_shape
     except AttributeError as error:
         raise ValueError(
             f"encoder={encoder.name!r} must know the shape of its input: begin it with "
@@ -73,11 +78,18 @@ def require_known_shapes(encoder: keras.Model) -> None:
         )
 
 
-def _fit_model(plan: Plan, model: Autoencoder, rows: TrainingRows) -> Solution:
-    places, train, validation = None, rows, rows.validation
+def _fit_model(
+    plan: Plan,
+    model: Autoencoder,
+    rows: TrainingRows,
+) -> Solution:
+    places = None
+    train = rows
+    validation = rows.validation
     if plan.early_stopping and validation is None:
         train_places, places = split_rows(rows.count, plan)
-        train, validation = rows.select(train_places), rows.select(places)
+        train = rows.select(train_places)
+        validation = rows.select(places)
     n = train.count
     size = min(plan.batch_size, n)
     steps = -(-n // size)
@@ -94,13 +106,17 @@ def _fit_model(plan: Plan, model: Autoencoder, rows: TrainingRows) -> Solution:
     optimizer = _make_nadam(plan.learning_rate, steps * epochs)
     model.compile(optimizer, NanMeanSquaredError(), weighted_metrics=[error])
     callbacks: list[Any] = [_EpochCallback()]
-    validation_data, validation_size = None, None
+    validation_data = None
+    validation_size = None
     if validation is not None:
         n_validation, features = validation.inputs.shape
         validation_data = _shape(model, validation, np.arange(n_validation))
         validation_size = max(1, min(n_validation, VALIDATION_NUMBERS // features))
         best = keras.callbacks.EarlyStopping(
-            "val_error", patience=epochs, mode="min", restore_best_weights=True
+            "val_error",
+            patience=epochs,
+            mode="min",
+            restore_best_weights=True,
         )
         callbacks.insert(0, best)
     history = training.fit(
@@ -126,7 +142,11 @@ def _fit_model(plan: Plan, model: Autoencoder, rows: TrainingRows) -> Solution:
     )
 
 
-def _shape(model: Autoencoder, rows: TrainingRows, places: Array) -> tuple[Array, ...]:
+def _shape(
+    model: Autoencoder,
+    rows: TrainingRows,
+    places: Array,
+) -> tuple[Array, ...]:
     """Inputs, targets and weights of the rows at some places, as a model takes them."""
     shape = model.encoder.input_shape[1:]
     inputs = targets = rows.inputs[places].reshape(-1, *shape)
@@ -148,7 +168,8 @@ class _EpochCallback(training.Watcher):
 @contextmanager
 def _seed_scope(seed: int) -> Iterator[None]:
     """Seed the generators of NumPy, PyTorch and Python, which Keras uses, and set them back."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python = random.getstate()
+    numpy = np.random.get_state()  # noqa: NPY002
     with ExitStack() as stack:
         if keras.backend.backend() == "torch":
             import torch
@@ -179,7 +200,9 @@ def _make_penalties(noise: float, sparsity: float) -> dict[str, Any]:
 
 
 def _build_model(
-    network: DenseNetwork, penalties: dict[str, Any], weight_decay: float
+    network: DenseNetwork,
+    penalties: dict[str, Any],
+    weight_decay: float,
 ) -> Autoencoder:
     """A tied autoencoder of dense layers with the weights of a network."""
     decay = keras.regularizers.L2(weight_decay) if weight_decay else None

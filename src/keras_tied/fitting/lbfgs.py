@@ -74,7 +74,8 @@ def _follow(
     is_interrupted: Callable[[], bool],
 ) -> list[float]:
     """The sums of held-out errors before the first iteration and after each."""
-    errors, weight = [member.measure(member.network)], sum_weights([member])
+    errors = [member.measure(member.network)]
+    weight = sum_weights([member])
 
     def on_iteration(network: DenseNetwork, loss: float) -> bool:
         if is_interrupted():
@@ -91,12 +92,16 @@ def _follow(
 
 
 def fit_member(
-    member: Member, objective: Objective, iterations: int, on_iteration: OnIteration
+    member: Member,
+    objective: Objective,
+    iterations: int,
+    on_iteration: OnIteration,
 ) -> DenseNetwork:
     """Minimise the loss of a network in double precision."""
     if iterations == 0:
         return member.network
-    stack, rows = Stack([member.network], np.float64), member.rows
+    stack = Stack([member.network], np.float64)
+    rows = member.rows
     weights = member.weights[None] / len(rows.inputs)
     blocks = split_rows(len(rows.inputs), BLOCK_ROWS)
     decay = objective.weight_decay / len(blocks)
@@ -104,7 +109,8 @@ def fit_member(
 
     def find_gradient(numbers: Array) -> tuple[float, Array]:
         stack.numbers[0] = numbers
-        loss, gradient = 0.0, np.zeros_like(numbers)
+        loss = 0.0
+        gradient = np.zeros_like(numbers)
         for block in blocks:
             inputs = rows.inputs[block].astype(np.float64)
             targets = rows.targets[block].astype(np.float64)

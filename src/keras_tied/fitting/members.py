@@ -90,7 +90,9 @@ def sum_weights(members: list[Member]) -> float:
 
 
 def measure_held_out(
-    members: list[Member], networks: list[DenseNetwork], plain: TrainingRows | None
+    members: list[Member],
+    networks: list[DenseNetwork],
+    plain: TrainingRows | None,
 ) -> HeldOut:
     """Calibrate the link of the networks of members with rows held out, and measure.
 
@@ -116,11 +118,16 @@ def measure_held_out(
     return HeldOut(errors, np.array(sums), float(mean), link)
 
 
-def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
+def is_better(
+    members: list[Member],
+    network: HeldOut,
+    pca: HeldOut,
+) -> bool:
     """Whether networks have clearly smaller errors than PCA on held-out rows."""
     if len(members) == 1:
         rows = members[0].held_out
-        errors, pca_errors = network.errors[0], pca.errors[0]
+        errors = network.errors[0]
+        pca_errors = pca.errors[0]
         return is_clearly_less(errors, pca_errors, rows.weights, rows.count)
     n_rows = members[0].rows.count
     return is_clearly_less_in_folds(network.sums, pca.sums, n_rows)

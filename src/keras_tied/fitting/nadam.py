@@ -60,7 +60,12 @@ class Nadam:
         """A copy, which changes by itself."""
         return Nadam(self.averages.copy(), self.squares.copy(), self.step)
 
-    def move(self, numbers: Array, gradient: Array, rate: float) -> None:
+    def move(
+        self,
+        numbers: Array,
+        gradient: Array,
+        rate: float,
+    ) -> None:
         """Take a step with a learning rate; the gradient is overwritten."""
         self.step += 1
         step = self.step
@@ -93,7 +98,11 @@ def take_steps(
     """
     losses = np.empty((len(rates), len(stack.numbers)))
     is_complete = rows.targets is rows.inputs
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(
+        over="ignore",
+        invalid="ignore",
+        divide="ignore",
+    ):
         for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
             inputs = rows.inputs[batch]
             targets = inputs if is_complete else rows.targets[batch]
@@ -118,13 +127,15 @@ def train(
     is_interrupted: Callable[[], bool],
 ) -> Training:
     """Train networks side by side, and keep those with the least held-out error."""
-    schedule, run = make_schedule(members, plan), Run(members)
+    schedule = make_schedule(members, plan)
+    run = Run(members)
     start_error = run.measure()  # of PCA
     file = None
     if plan.checkpoint is not None:
         file = CheckpointFile(Path(plan.checkpoint, "checkpoint.npz"))
         run.restore(file)
-    n_restored, n_parts = len(run.errors), len(schedule.rates)
+    n_restored = len(run.errors)
+    n_parts = len(schedule.rates)
     with limit_threads(run.stack):
         for part, rates in enumerate(schedule.rates, 1):
             batches = schedule.draw_batches(len(rates))
@@ -173,14 +184,21 @@ class Run:
         self.total_weight = sum_weights(members) or 1.0
         self.losses: list[float] = []
         self.errors: list[float] = []
-        self.best, self.best_numbers = 0, self.stack.numbers.copy()
+        self.best = 0
+        self.best_numbers = self.stack.numbers.copy()
 
-    def take_part(self, batches: Array, rates: Array, objective: Objective) -> Array:
+    def take_part(
+        self,
+        batches: Array,
+        rates: Array,
+        objective: Objective,
+    ) -> Array:
         """Take steps, with places of rows, `(steps, batch_size)`, and measure.
 
         Returns the losses before the last step, `(networks,)`.
         """
-        rows, stack = self.members[-1].rows, self.stack
+        rows = self.members[-1].rows
+        stack = self.stack
         losses = take_steps(
             stack, self.nadam, rows, self.weights, batches, rates, objective
         )
@@ -188,7 +206,8 @@ class Run:
         least = min(self.errors, default=np.inf)
         self.errors.append(self.measure())
         if self.errors[-1] <= least:
-            self.best, self.best_numbers = len(self.errors), stack.numbers.copy()
+            self.best = len(self.errors)
+            self.best_numbers = stack.numbers.copy()
         return losses[-1]
 
     def measure(self) -> float:
@@ -211,8 +230,10 @@ class Run:
         arrays, notes = content
         self.stack.numbers[...] = arrays["numbers"]
         self.nadam = Nadam(arrays["averages"], arrays["squares"], notes["step"])
-        self.best_numbers, self.best = arrays["best"], notes["best"]
-        self.losses, self.errors = notes["losses"], notes["errors"]
+        self.best_numbers = arrays["best"]
+        self.best = notes["best"]
+        self.losses = notes["losses"]
+        self.errors = notes["errors"]
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""

@@ -140,7 +140,9 @@ class Plan:
 
 
 def choose_n_components(
-    parameters: Parameters, shape: tuple[int, ...], principal: Components
+    parameters: Parameters,
+    shape: tuple[int, ...],
+    principal: Components,
 ) -> int:
     """The number of components for rows of a shape, `(n, d)`, with this PCA."""
     if parameters.encoder is not None:
@@ -179,10 +181,12 @@ def make_plan(
 ) -> Plan:
     """Plan a fit to rows, or one to a batch of `partial_fit`."""
     n_rows, n_features = rows.scaled.shape
-    few, missing = n_rows < FEW_ROWS, rows.missing
+    few = n_rows < FEW_ROWS
+    missing = rows.missing
     method = _choose_method(parameters, n_rows, in_batches)
     is_own = method in ("nadam", "lbfgs") and not in_batches
-    n_axes, n_copies = None, 0
+    n_axes = None
+    n_copies = 0
     if is_own and not missing:
         most_axes = min(max(FEWEST_AXES, 2 * n_components), n_rows)
         n_axes = most_axes if n_features > 2 * most_axes else None
@@ -228,7 +232,9 @@ def make_plan(
 
 
 def _choose_method(
-    parameters: Parameters, n_rows: int, in_batches: bool
+    parameters: Parameters,
+    n_rows: int,
+    in_batches: bool,
 ) -> Literal["pca", "nadam", "lbfgs", "encoder"]:
     if parameters.encoder is not None:
         return "encoder"
@@ -246,7 +252,10 @@ def _choose_batch_size(parameters: Parameters, n_rows: int) -> int:
 
 
 def _choose_weight_decay(
-    parameters: Parameters, n_rows: int, n_features: int, n_components: int
+    parameters: Parameters,
+    n_rows: int,
+    n_features: int,
+    n_components: int,
 ) -> float:
     """The factor for rows `(n, d)`."""
     if parameters.encoder is not None:
@@ -260,7 +269,11 @@ def _choose_weight_decay(
     return min(decay, MOST_WEIGHT_DECAY / divisor)
 
 
-def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
+def _choose_hidden(
+    sizes: Any,
+    n: int,
+    n_features: int,
+) -> list[int]:
     """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)

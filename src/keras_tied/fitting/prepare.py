@@ -25,7 +25,8 @@ SMALL = 1e-5  # relative to the range of a column: the most that rounding may ch
 
 def find_empty_columns(X: Array, names: Sequence[str] | None) -> list[str | int]:
     """The columns without values; refuses those whose range overflows."""
-    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    low = np.fmin.reduce(X, axis=0)
+    high = np.fmax.reduce(X, axis=0)
     columns = np.arange(X.shape[1]) if names is None else np.asarray(names)
     with np.errstate(over="ignore"):
         too_wide = columns[np.isinf(high - low)].tolist()
@@ -38,7 +39,11 @@ def find_empty_columns(X: Array, names: Sequence[str] | None) -> list[str | int]
     return empty
 
 
-def take_rows(X: Array, weights: Array, trim: bool) -> GivenRows:
+def take_rows(
+    X: Array,
+    weights: Array,
+    trim: bool,
+) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
     ends = fences = keep_all(X.shape[1])
     if trim:
@@ -61,7 +66,8 @@ def prepare_rows(
     moments: Moments | None,
 ) -> tuple[PreparedRows, Components]:
     """Fit the preprocessing, and PCA of all components, to rows or their moments."""
-    X, weights = rows.X, rows.weights
+    X = rows.X
+    weights = rows.weights
     scaling = moments and moments.find_scaling(scaler)
     scaling = scaling or fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
@@ -84,7 +90,9 @@ def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows
 
 
 def make_training_rows(
-    plan: Plan, rows: PreparedRows, link: Link | None = None
+    plan: Plan,
+    rows: PreparedRows,
+    link: Link | None = None,
 ) -> TrainingRows:
     """The rows that a network learns from, in copies where some values are hidden."""
     weights = rows.given.weights
@@ -133,7 +141,8 @@ def _round_columns(X: Array) -> Array:
     difference. One whose range is small beside its numbers is left as it is.
     """
     X = X.astype(np.float64)
-    size, epsilon = np.abs(X), np.finfo(np.float32).eps
+    size = np.abs(X)
+    epsilon = np.finfo(np.float32).eps
     with np.errstate(all="ignore"):
         factor = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
         decimals = np.where(size > 0, np.rint(X * factor) / factor, X)

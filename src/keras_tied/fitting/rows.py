@@ -116,7 +116,12 @@ class TrainingRows:
         d, k = principal.vectors.shape
         squares = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
         lost = np.maximum(squares, 0) / d
-        return replace(rows, targets=scores, share=k / d, lost=lost)
+        return replace(
+            rows,
+            targets=scores,
+            share=k / d,
+            lost=lost,
+        )
 
     def reconstruct(self, network: Network) -> Array:
         """What a network's decoder puts out, `(n, d)`, without the link."""
@@ -127,7 +132,8 @@ class TrainingRows:
 
     def measure(self, network: Network, link: Link | None = None) -> Array:
         """The mean error of each row, `(n,)`; the link is by default that of these."""
-        link, outputs = link or self.link, self.reconstruct(network)
+        link = link or self.link
+        outputs = self.reconstruct(network)
         if link is None:
             errors = np.square(outputs - self.targets, dtype=np.float64)
         else:

@@ -58,16 +58,19 @@ class Schedule:
 
 def make_schedule(members: list[Member], plan: Plan) -> Schedule:
     """That of a plan for some networks."""
-    n, n_parameters = len(members[-1].rows.inputs), members[-1].network.n_parameters
+    n = len(members[-1].rows.inputs)
+    n_parameters = members[-1].network.n_parameters
     size = min(plan.batch_size, n)
     steps_per_pass = -(-n // size)
     multiplications = 6 * n_parameters * size * len(members)  # of a step
     if plan.few_rows:
-        steps, part_steps = STEPS_OF_FEW_ROWS, PART_STEPS_OF_FEW_ROWS
+        steps = STEPS_OF_FEW_ROWS
+        part_steps = PART_STEPS_OF_FEW_ROWS
         most = MULTIPLICATIONS_OF_FEW_ROWS
     else:
         most_rows = min(PASSES * n, plan.effort * MOST_ROWS)
-        steps, part_steps = max(STEPS, most_rows // size), PART_STEPS
+        steps = max(STEPS, most_rows // size)
+        part_steps = PART_STEPS
         most = plan.effort * MULTIPLICATIONS
     steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
     if plan.max_iter is not None:
@@ -82,16 +85,25 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
     return Schedule(batches, rate, rates, steps, steps_per_pass)
 
 
-def make_rates(rate: float, steps: int, part_steps: int) -> Array:
+def make_rates(
+    rate: float,
+    steps: int,
+    part_steps: int,
+) -> Array:
     """Learning rates that rise linearly at first, and then fall along a cosine to 0."""
-    step, warmup = np.arange(steps), max(1, int(steps * WARMUP))
+    step = np.arange(steps)
+    warmup = max(1, int(steps * WARMUP))
     share = (step - warmup) / max(1, steps - warmup)
     fall = 0.5 * (1 + np.cos(np.pi * share))
     rates = rate * np.where(step < warmup, (step + 1) / warmup, fall)
     return np.pad(rates, (0, -steps % part_steps)).reshape(-1, part_steps)
 
 
-def draw_batches(n: int, size: int, random: np.random.RandomState) -> Iterator[Array]:
+def draw_batches(
+    n: int,
+    size: int,
+    random: np.random.RandomState,
+) -> Iterator[Array]:
     """Batches of places from one random order of all rows after the other."""
     places = np.arange(n)
     if size == n:

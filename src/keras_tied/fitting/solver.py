@@ -108,12 +108,16 @@ def fit(
 
 
 def fit_batch(
-    plan: Plan, rows: TrainingRows, network: DenseNetwork, state: Nadam | None
+    plan: Plan,
+    rows: TrainingRows,
+    network: DenseNetwork,
+    state: Nadam | None,
 ) -> tuple[Solution, Nadam]:
     """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
     state = Nadam.begin(stack.numbers) if state is None else state.copy()
-    n, size = len(rows.inputs), min(plan.batch_size, len(rows.inputs))
+    n = len(rows.inputs)
+    size = min(plan.batch_size, len(rows.inputs))
     n_steps = -(-n // size)
     # Full batches only: some rows come twice.
     batches = np.resize(plan.random.permutation(n), (n_steps, size))

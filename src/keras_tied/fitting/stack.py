@@ -163,16 +163,15 @@ class Stack:
         slopes: list[Array],
     ) -> Array:
         """Set the decoder's part of the gradient; return that in the code."""
-        last, ones = (
-            len(decoded) - 1,
-            np.ones(unit_gradient.shape[2], unit_gradient.dtype),
-        )
+        last = len(decoded) - 1
+        ones = np.ones(unit_gradient.shape[2], unit_gradient.dtype)
         for index in range(last):
             np.matmul(unit_gradient, ones, out=self.gradients.decoder_biases[index])
             matrix_gradient = np.matmul(
                 unit_gradient, decoded[index + 1].swapaxes(1, 2)
             )
-            kernel, gain = self.layers.kernels[index], self.layers.gains[index]
+            kernel = self.layers.kernels[index]
+            gain = self.layers.gains[index]
             np.add.reduce(
                 matrix_gradient * kernel, axis=1, out=self.gradients.gains[index]
             )
@@ -185,7 +184,10 @@ class Stack:
         return unit_gradient
 
     def _go_back_through_encoder(
-        self, unit_gradient: Array, encoded: list[Array], slopes: list[Array]
+        self,
+        unit_gradient: Array,
+        encoded: list[Array],
+        slopes: list[Array],
     ) -> None:
         """Add the encoder's part of the gradient."""
         ones = np.ones(unit_gradient.shape[2], unit_gradient.dtype)
@@ -200,7 +202,8 @@ class Stack:
 
     def _split(self, numbers: Array) -> Layers:
         """The weights of each layer, in the order of `flatten`."""
-        layers, begin = Layers([], [], [], []), 0
+        layers = Layers([], [], [], [])
+        begin = 0
         for name, views in layers._asdict().items():
             for array in getattr(self.like, name):
                 end = begin + array.size

@@ -57,7 +57,8 @@ def start_network(
             one, other = locate_pairs(k, pairs)
             weights = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
             kernel[:, :k] = np.eye(inputs, k)
-            kernel[one, :k], kernel[other, :k] = weights, -weights
+            kernel[one, :k] = weights
+            kernel[other, :k] = -weights
             decoder_bias = np.zeros(inputs)
             decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
         gain = np.arange(units) < k
@@ -69,7 +70,8 @@ def start_network(
 
 def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
     """The network of rows, `(n, d)`, for one of their scores on components, `(n, m)`."""
-    vectors, mean = principal.vectors, principal.mean
+    vectors = principal.vectors
+    mean = principal.mean
     kernel = vectors @ network.kernels[0]
     bias = network.biases[0] - mean @ kernel
     decoder_bias = mean + vectors @ network.decoder_biases[0]

@@ -53,25 +53,32 @@ def resolve_width(
             f" rows and 2 columns at least, and X has {n} of {n_columns}: give a"
             " number."
         )
-    train, test = X[places[n_test:]], X[places[:n_test]]
+    train = X[places[n_test:]]
+    test = X[places[:n_test]]
     scaling = fit_scaling(train, "standard", np.ones(len(train)))
-    train, test = scaling.forward_in_double(train), scaling.forward_in_double(test)
+    train = scaling.forward_in_double(train)
+    test = scaling.forward_in_double(test)
     settings = replace(parameters, random_state=seed, verbose=0)
-    best, least = 1, np.inf
+    best = 1
+    least = np.inf
     for width in range(1, most + 1):
         outcome = fit(replace(settings, n_components=width), train)
         if outcome.interrupted:
             raise KeyboardInterrupt
         error = measure_hidden(outcome.fitted.reconstruct, test, columns, 0)
         if error < least:
-            best, least = width, error
+            best = width
+            least = error
         elif width - best >= PATIENCE:
             break
     return replace(parameters, n_components=best)
 
 
 def measure_hidden(
-    reconstruct: Callable[[Array], Array], rows: Array, columns: Array, seed: int
+    reconstruct: Callable[[Array], Array],
+    rows: Array,
+    columns: Array,
+    seed: int,
 ) -> float:
     """The mean squared error at values hidden from an autoencoder; NaN if there are none.
 
