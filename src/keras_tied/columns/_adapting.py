@@ -23,29 +23,35 @@ ORDERS = {"%d": "dmy", "%m": "mdy"}
 
 def adapt_column(column: Column, values: pa.Array, decimal: str | None) -> Column:
     """Return a column in the form of other values, or itself if it reads them as well."""
-    kinds = (Kind.text, Kind.integer) if column.kind is Kind.time else (Kind.text,)
-    if column.kind is Kind.text or find_kind(values.type) not in kinds:
+    kind = find_kind(values.type)
+    are_digits = kind is Kind.integer and column.kind is Kind.time
+    if column.kind is Kind.text or not (kind is Kind.text or are_digits):
         return column
     texts = column.clean(values).drop_null()
     if not len(texts):
         return column
     new = _decide_form(column, texts, decimal)
-    before, after = _parse(column, texts), _parse(new, texts)
-    reads_before, reads = ~np.isnan(before), ~np.isnan(after)
+    before = _parse(column, texts)
+    after = _parse(new, texts)
+    reads_before = ~np.isnan(before)
+    reads = ~np.isnan(after)
     both = reads_before & reads
     is_alike = np.array_equal(before[both], after[both])
     if is_alike and reads_before.sum() >= reads.sum():
         return column
     if reads.mean() < 1 - MOST_MISREAD:
         return column
-    forms = column.form, new.form
-    units = {form.unit for form in forms if isinstance(form, NumberText)} - {""}
-    if len(units) == 2:
+    old_unit, unit = _find_unit(column), _find_unit(new)
+    if old_unit and unit and old_unit != unit:
         raise TableError(
             f"column {column.name!r} holds {new.description}, where the model learned "
             f"{column.description}; convert it."
         )
     return new
+
+
+def _find_unit(column: Column) -> str:
+    return column.form.unit if isinstance(column.form, NumberText) else ""
 
 
 def _decide_form(column: Column, texts: pa.Array, decimal: str | None) -> Column:
@@ -54,16 +60,19 @@ def _decide_form(column: Column, texts: pa.Array, decimal: str | None) -> Column
     if column.kind is Kind.boolean:
         truths = decide_truth_text(texts) or TruthText("true", "false")
         return replace(column, form=truths)
-    choice = ColumnChoice(decimal=decimal)
+    dates = "auto"
     if isinstance(old, NumberText):
-        choice = ColumnChoice(decimal=decimal or old.decimal)
-    elif isinstance(old, Times) and (order := re.search("%[dm]", old.format)):
-        choice = ColumnChoice(decimal=decimal, dates=ORDERS[order[0]])
+        decimal = decimal or old.decimal
+    if isinstance(old, Times):
+        order = re.search("%[dm]", old.format)
+        dates = ORDERS[order[0]] if order else dates
+    choice = ColumnChoice(decimal=decimal, dates=dates)
     new, _, doubt = read_text(column.name, texts, choice)
-    if new is None or (new.kind is Kind.time) != (column.kind is Kind.time):
+    if new is None:
         return column
-    if isinstance(new.form, Durations) != isinstance(old, Durations):
-        return column  # of an unknown unit
+    for form in (Times, Durations):  # which may be of another unit
+        if isinstance(new.form, form) != isinstance(old, form):
+            return column
     if isinstance(new.form, Times) and isinstance(old, Times):
         is_other = new.form.is_clock != old.is_clock
         if doubt or is_other:

@@ -5,9 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
@@ -77,10 +79,11 @@ class Column:
     @property
     def longest_text(self) -> int:
         """About how many characters the text of a value has at most, besides digits."""
-        names = () if self.form is None else self.form.__struct_fields__
-        values = [getattr(self.form, name) for name in names]
-        form = "".join(value for value in values if isinstance(value, str))
-        return max(map(len, [*self.categories, form]))
+        lengths = [len(category) for category in self.categories]
+        written = 0
+        for value in () if self.form is None else msgspec.structs.astuple(self.form):
+            written += len(value) if isinstance(value, str) else 0
+        return max(written, *lengths, 0)
 
     @property
     def description(self) -> str:
@@ -96,21 +99,22 @@ class Column:
 
     @property
     def _labels(self) -> list[str]:
-        return [*self.categories, OTHER] if self.other else [*self.categories]
+        others = [OTHER] if self.other else []
+        return [*self.categories, *others]
 
     def require_consistent(self) -> None:
         """Raise a `ValueError` if its attributes contradict one another."""
-        is_text, is_time = self.kind is Kind.text, self.kind is Kind.time
+        is_text = self.kind is Kind.text
+        are_times = isinstance(self.form, Times)
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
+        are_whole = all(map(WHOLE.fullmatch, categories))
         is_fit = {
             "a kind that is not used": self.kind in (*PLAIN, Kind.time),
             "invalid categories": is_text == bool(categories) and are_distinct,
             "other categories and none": is_text or not self.other,
-            "categories that are not whole numbers": (
-                not self.whole or all(map(WHOLE.fullmatch, categories))
-            ),
-            "a form of another kind": is_time == isinstance(self.form, Times),
+            "categories that are not whole numbers": are_whole or not self.whole,
+            "a form of another kind": are_times == (self.kind is Kind.time),
             "an invalid first time": abs(self.origin) < 2**31,
             "text that is too long": self.longest_text <= LONGEST_TEXT,
         }
@@ -125,25 +129,28 @@ class Column:
         numbers = self.parse(values)
         columns = [numbers]
         if self.kind is Kind.time:
-            columns = [numbers - self.origin, *encode_cycles(numbers, self.cycles)]
-        return np.column_stack(columns).astype(np.float32, copy=False), NO_ROWS
+            waves = encode_cycles(numbers, self.cycles)
+            columns = [numbers - self.origin, *waves]
+        block = np.column_stack(columns)  # (n, features)
+        return block.astype(np.float32, copy=False), NO_ROWS
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
         values = _require_kind(values, PLAIN, "text", pa.string())
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
-        known = fold_case(pa.array(self.categories, pa.string()))
-        places = pc.index_in(fold_case(texts), known)
-        # Two places more stand for what has no number of its own, and for what is
-        # missing.
+        known = pa.array(self.categories)
+        places = pc.index_in(fold_case(texts), fold_case(known))
+        # Two codes more are of what has no number of its own, and of what is missing.
         unseen = len(known)
         missing = unseen + 1
-        places = pc.if_else(texts.is_valid(), places.fill_null(unseen), missing)
+        places = places.fill_null(unseen)
+        places = pc.if_else(texts.is_valid(), places, missing)
         codes = np.eye(missing + 1, len(self._labels), dtype=np.float32)
         codes[missing] = np.nan
         if not self.other:
             codes[unseen] = np.nan
-        rows = np.asarray(places.take(dictionary.indices).fill_null(missing))
+        places = places.take(dictionary.indices)
+        rows = np.asarray(places.fill_null(missing))
         return codes[rows], np.flatnonzero(rows == unseen)
 
     def parse(self, values: pa.Array) -> Array:
@@ -152,19 +159,22 @@ class Column:
         A value that is infinite, or of a type that cannot be of its kind, is a
         `MisfitError`.
         """
-        kind, form = find_kind(values.type), self.form
+        kind = find_kind(values.type)
+        form = self.form or NumberText()
         if isinstance(form, Times):
             if form.format and kind in (Kind.text, Kind.integer):
                 return form.parse(self.clean(values))
-            times = _require_kind(values, (Kind.time,), self.expectation, pa.date32())
+            kinds = (Kind.time,)
+            times = _require_kind(values, kinds, self.expectation, pa.date32())
             return form.parse(times)
         if kind is Kind.text:
-            parsed = (form or NumberText()).parse(self.clean(values))
-        elif isinstance(form, Durations) and pa.types.is_duration(values.type):
+            parsed = form.parse(self.clean(values))
+        elif isinstance(form, Durations) and types.is_duration(values.type):
             parsed = form.parse(values)
         else:
             values = _require_kind(values, PLAIN, self.expectation)
-            parsed = values.cast(pa.float32(), safe=False).to_numpy(False)
+            singles = values.cast(pa.float32(), safe=False)
+            parsed = singles.to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(np.float32, copy=False)
         infinite = np.isinf(numbers)
@@ -175,11 +185,13 @@ class Column:
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
         """Return the rows of text that is no missing value, and was parsed as NaN."""
-        if find_kind(values.type) is not Kind.text or self.kind is Kind.text:
+        is_text = find_kind(values.type) is Kind.text
+        if self.kind is Kind.text or not is_text:
             return NO_ROWS
         is_misread = np.isnan(numbers)
         if is_misread.any():
-            is_misread &= np.asarray(self.clean(values).is_valid())
+            cells = self.clean(values)
+            is_misread &= np.asarray(cells.is_valid())
         return np.flatnonzero(is_misread)
 
     def clean(self, values: pa.Array) -> pa.Array:
@@ -188,13 +200,14 @@ class Column:
         Values that have no text are a `MisfitError`.
         """
         values = _require_kind(values, PLAIN, "text")
-        if self.whole and pa.types.is_floating(values.type):
+        if self.whole and types.is_floating(values.type):
             # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
-        has_signs = "-" in self.categories or isinstance(self.form, TruthText)
-        return drop_missing(values, MISSING if has_signs else MARKS)
+        has_signs = isinstance(self.form, TruthText) or "-" in self.categories
+        marks = MISSING if has_signs else MARKS
+        return drop_missing(values, marks)
 
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
@@ -205,30 +218,35 @@ class Column:
             return self._decode_categories(numbers, named)
         single = numbers[:, 0]
         if self.kind is Kind.time:
-            single = decode_days(numbers, self.cycles) + self.origin
+            days = decode_days(numbers, self.cycles)
+            single = days + self.origin
         if self.whole:
             single = np.rint(single)
         if self.form is not None:
             return self.form.write(single)
         if self.kind is Kind.integer:
             return write_integers(single)
-        is_missing = np.isnan(single)
-        values = single >= 0.5 if self.kind is Kind.boolean else single
-        return pa.array(values, mask=is_missing)
+        values = single
+        if self.kind is Kind.boolean:
+            values = single >= 0.5
+        return pa.array(values, mask=np.isnan(single))
 
     def _decode_categories(self, numbers: Array, named: bool) -> pa.Array:
-        is_missing = np.isnan(numbers).any(axis=1)
+        is_missing = np.isnan(numbers)  # (n, features)
         labels = self.categories if named else self._labels
-        shares = np.nan_to_num(numbers[:, : len(labels)], nan=-np.inf)
-        values = pa.array(labels, pa.string())
+        shares = np.where(is_missing, -np.inf, numbers)
+        best = shares[:, : len(labels)].argmax(axis=1)
+        places = pa.array(best, mask=is_missing.any(axis=1))
+        values = pa.array(labels)
         if self.whole and OTHER not in labels:
             values = values.cast(pa.int64())
-        return values.take(pa.array(shares.argmax(axis=1), mask=is_missing))
+        return values.take(places)
 
 
 def fold_case(texts: pa.Array) -> pa.Array:
     """Return text in which categories are the same whatever their case."""
-    return pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.utf8_lower(trimmed)
 
 
 def get_value(values: pa.Array, row: int) -> object:
@@ -242,7 +260,9 @@ def get_value(values: pa.Array, row: int) -> object:
 def format_cell(values: pa.Array, row: int) -> str:
     """Format a value as it stands in a table, so that --na recognises it."""
     value = get_value(values, row)
-    return format_value(f"{value:.15g}" if isinstance(value, float) else value)
+    if isinstance(value, float):
+        value = f"{value:.15g}"
+    return format_value(value)
 
 
 def _require_kind(
@@ -254,7 +274,8 @@ def _require_kind(
     """Return the values if they are of some kind, or nulls if all are missing."""
     if find_kind(values.type) in kinds:
         return values
-    row = pc.index(values.is_valid(), True).as_py()
+    first = pc.index(values.is_valid(), True)
+    row = first.as_py()
     if row >= 0:
         raise MisfitError(row, get_value(values, row), what)
     return pa.nulls(len(values), dtype)

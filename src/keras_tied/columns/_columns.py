@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
+from pyarrow import types
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
@@ -79,7 +80,8 @@ class Columns:
     @classmethod
     def of_numbers(cls, names: Iterable[object]) -> Self:
         """Return columns of numbers, of these names."""
-        return cls(tuple(Column(str(name), Kind.number) for name in names))
+        columns = [Column(str(name), Kind.number) for name in names]
+        return cls(tuple(columns))
 
     @classmethod
     def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
@@ -154,11 +156,13 @@ class Columns:
         for column in self.used:
             if column.kind is Kind.text or column.form is not None:
                 names.append(column.name)
-        for lost in self.restored:  # digits of a constant such as 007 are kept
+        for lost in self.restored:
+            # Digits of a constant such as 007 are kept.
             has_digits = isinstance(lost.value, str) and is_number(lost.value)
-            if lost.copy_of in names or has_digits:
+            if has_digits or lost.copy_of in names:
                 names.append(lost.name)
-        return names + [name for name in (self.label, self.id) if name is not None]
+        beside = (self.label, self.id)
+        return names + [name for name in beside if name is not None]
 
     @property
     def features(self) -> list[str]:
@@ -169,14 +173,16 @@ class Columns:
     def layout(self) -> Layout:
         """Which of the numbers belong to which column, and what they hold."""
         kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
-        held = np.array([kinds.get(column.kind, NUMBER) for column in self.used])
-        return Layout(self.column_numbers, held[self.column_numbers])
+        held = [kinds.get(column.kind, NUMBER) for column in self.used]
+        numbers = self.column_numbers
+        return Layout(numbers, np.array(held)[numbers])
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:
         """For each of the numbers, the place of its column among those that are used."""
         n_features = [len(column.features) for column in self.used]
-        return np.repeat(np.arange(len(self.used)), n_features)
+        places = np.arange(len(self.used))
+        return np.repeat(places, n_features)
 
     def match(self, names: Sequence[str], remedy: str = "") -> list[str]:
         """Return the columns of another table that are unknown; raise if it lacks some.
@@ -221,12 +227,13 @@ class Columns:
             decimal = find_decimal(
                 [x for x in arrays if find_kind(x.type) is Kind.text]
             )
-        adapted = []
-        for column in self.used:
-            if column.name in sample.schema.names:
-                column = adapt_column(column, sample.column(column.name), decimal)
-            adapted.append(column)
-        return replace(self, used=tuple(adapted))
+        used = list(self.used)
+        given = set(sample.schema.names)
+        for place, column in enumerate(used):
+            if column.name in given:
+                values = sample.column(column.name)
+                used[place] = adapt_column(column, values, decimal)
+        return replace(self, used=tuple(used))
 
     def encode(
         self,
@@ -297,7 +304,7 @@ class Columns:
         differences = {}
         for lost in self.restored:
             source = lost.copy_of or lost.name
-            if not {lost.name, source} <= {*rows.schema.names}:
+            if not {lost.name, source}.issubset(rows.schema.names):
                 continue
             values = rows.column(lost.name)
             if values.null_count == len(values):
@@ -306,10 +313,11 @@ class Columns:
             restored = lost.repeat(len(values))
             if lost.copy_of is not None:
                 restored = rows.column(source)
-            is_other = pc.not_equal(values, _cast(restored, values.type))
-            is_other = is_other.fill_null(lost.is_empty)
-            is_given = pc.invert(values.is_null(nan_is_null=True))
-            differences[lost.name] = np.asarray(pc.and_(is_given, is_other))
+            restored = _cast(restored, values.type)
+            is_other = pc.not_equal(values, restored).fill_null(lost.is_empty)
+            is_missing = values.is_null(nan_is_null=True)
+            is_other = pc.and_not(is_other, is_missing)
+            differences[lost.name] = np.asarray(is_other)
         return differences
 
     @property
@@ -371,10 +379,12 @@ class Columns:
         What takes their place is what `decode` gives for the numbers, in the types of
         the rows: in text, it is written as the values of the column are.
         """
-        decoded, given = self.decode(numbers, named=True), _drop_marks(rows, self.na)
-        filled = dict(zip(rows.schema.names, rows.columns, strict=True))
+        decoded = self.decode(numbers, named=True)
+        given = _drop_marks(rows, self.na)
+        filled = {name: rows.column(name) for name in rows.schema.names}
         for column in self.used:
-            cells, own = given.column(column.name), filled[column.name]
+            cells = given.column(column.name)
+            own = rows.column(column.name)
             is_text = find_kind(cells.type) is Kind.text
             if is_text:
                 cells = column.clean(cells)
@@ -382,12 +392,13 @@ class Columns:
             if not pc.any(gaps).as_py():
                 continue
             new = decoded.column(column.name)
-            if is_text and pa.types.is_floating(new.type):
+            if is_text and types.is_floating(new.type):
                 # with as many decimals as others
-                others = own.filter(pc.invert(gaps)).slice(0, 1000)
-                form, _ = decide_number_text(others, ".")
+                others = own.filter(pc.invert(gaps))
+                form, _ = decide_number_text(others.slice(0, 1000), ".")
                 new = form.write(np.asarray(new))
-            filled[column.name] = pc.if_else(gaps, make_alike(new, own), own)
+            new = make_alike(new, own)
+            filled[column.name] = pc.if_else(gaps, new, own)
         return pa.record_batch(filled)
 
     def join(
@@ -400,7 +411,8 @@ class Columns:
         rows = self.decode(numbers, named=True, rows=given)
         if self.frame is not None:
             return self.frame.join(rows, like)
-        return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
+        library, names = find_library(like), rows.schema.names
+        return wrap(library, pa.table(rows), names, like)
 
     def join_proba(self, numbers: Array, like: Any) -> Any:
         """The numbers of booleans and categories as shares; a category's add up to 1."""
@@ -410,18 +422,21 @@ class Columns:
             total = shares[:, part].sum(axis=1, keepdims=True)
             normal = shares[:, part] / np.maximum(total, TINY)
             shares[:, part] = np.where(total > 0, normal, 1.0)
-        is_class = layout.kinds > 0
-        names = np.array(self.features, object)[is_class].tolist()
-        library = find_library(like) if self.frame is None else self.frame.library
-        table = pa.table([*shares[:, is_class].T], names=names)
-        return wrap(library, table, names, like)
+        columns = {}
+        for place, name in enumerate(self.features):
+            if layout.kinds[place] != NUMBER:
+                columns[name] = shares[:, place]
+        library = find_library(like)
+        if self.frame is not None:
+            library = self.frame.library
+        return wrap(library, pa.table(columns), list(columns), like)
 
     def to_json(self) -> bytes:
         """Return all of this as JSON."""
         json = msgspec.to_builtins(self)
-        columns = [_drop_empty(column) for column in json.pop("used")]
-        json = {"version": VERSION, "columns": columns} | _drop_empty(json)
-        return msgspec.json.encode(json)
+        columns = map(_drop_empty, json.pop("used"))
+        head = {"version": VERSION, "columns": list(columns)}
+        return msgspec.json.encode(head | _drop_empty(json))
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
@@ -430,7 +445,8 @@ class Columns:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
                 raise ValueError("they are not of this version")
-            columns = msgspec.convert(json | {"used": json.get("columns")}, cls)
+            json["used"] = json.pop("columns", None)
+            columns = msgspec.convert(json, cls)
             columns._require_consistent()
         except (ValueError, OverflowError, pa.ArrowException) as error:
             raise TableError(
@@ -469,17 +485,23 @@ def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 
 def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
     """Return JSON without what is empty, 0 or false, as most of it is."""
-    return {name: value for name, value in json.items() if value or name in BASIC_KEYS}
+    kept = {}
+    for name, value in json.items():
+        if value or name in BASIC_KEYS:
+            kept[name] = value
+    return kept
 
 
 def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
     """Return the rows with a null for each value that is one of the marks."""
     if not na:
         return batch
-    texts = pa.array(na, pa.string())
-    numbers = pa.array([float(mark) for mark in na if is_number(mark)], pa.float64())
+    texts = pa.array(na)
+    digits = [mark for mark in na if is_number(mark)]
+    numbers = pa.array(map(float, digits), pa.float64())
     columns = {}
-    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+    for name in batch.schema.names:
+        values = batch.column(name)
         kind = find_kind(values.type)
         if kind is Kind.text:
             is_mark = pc.is_in(to_text(values), texts)

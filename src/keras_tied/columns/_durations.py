@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import measure_matches, set_null, to_floats
@@ -34,7 +35,7 @@ class Durations(Form, frozen=True, tag="durations"):
 
     def parse(self, values: pa.Array) -> Array:
         """Return seconds, (n,) float64, with NaN where there is no duration."""
-        if pa.types.is_duration(values.type):
+        if types.is_duration(values.type):
             ticks = values.cast(pa.duration("us"), safe=False)
             return to_floats(ticks.cast(pa.int64())) / 1e6
         parts = pc.extract_regex(values, PATTERN)

@@ -12,8 +12,10 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
+from pyarrow import types
 
 from keras_tied._table_errors import TableError
+from keras_tied._types import Array
 from keras_tied.columns._casting import cast_like, make_alike
 from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_type
 
@@ -26,8 +28,8 @@ def has_kinds(frame: Any) -> bool:
     """Whether a frame has columns of other dtypes than numbers."""
     if find_library(frame) in ("pandas", "polars"):
         return True  # as was seen before anything was imported
-    dtypes = pa.table(frame).schema.types
-    return not all(find_kind(dtype) in NUMBERS for dtype in dtypes)
+    kinds = set(map(find_kind, pa.table(frame).schema.types))
+    return not kinds.issubset(NUMBERS)
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,9 +53,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         for name in names:
             is_plain = isinstance(name, str | int | float | tuple)
             plain.append(name if is_plain else str(name))
-        categories = [
-            field.name for field in batch.schema if pa.types.is_dictionary(field.type)
-        ]
+        categories = []
+        for field in batch.schema:
+            if types.is_dictionary(field.type):
+                categories.append(field.name)
         return cls(library, tuple(plain), template), categories
 
     @property
@@ -69,44 +72,49 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def join(self, columns: pa.RecordBatch, like: Any = None) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
+        given = set(columns.schema.names)
         arrays = {}
         for name in template.schema.names:
-            if name in columns.schema.names:
-                arrays[name] = cast_like(columns.column(name), template.column(name))
+            if name in given:
+                values = columns.column(name)
+                arrays[name] = cast_like(values, template.column(name))
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
         """A copy of a frame, with what is missing in some columns taken from other rows."""
-        rows = _read(X)[2]
-        filled = {}
-        for name, values in zip(rows.schema.names, rows.columns, strict=True):
+        _, _, rows = _read(X)
+        names = rows.schema.names
+        given = set(columns.schema.names)
+        arrays = dict(zip(names, rows.columns, strict=True))
+        places = []  # of the columns that are filled
+        for place, name in enumerate(names):
+            values = arrays[name]
             is_missing = np.asarray(values.is_null(nan_is_null=True))
-            if name not in columns.schema.names or not is_missing.any():
+            if name not in given or not is_missing.any():
                 continue
             others = columns.column(name)
             if others.null_count < len(others):
-                both = pa.chunked_array([values, make_alike(others, values)])
-                both = both.unify_dictionaries().combine_chunks()
-                places = np.arange(len(values)) + len(values) * is_missing
-                filled[name] = both.take(pa.array(places))
+                arrays[name] = _replace(values, is_missing, others)
+                places.append(place)
         if self.library == "numpy":
-            every = [filled.get(name, rows.column(name)) for name in rows.schema.names]
-            return np.column_stack([np.asarray(values) for values in every])
-        if not filled:
+            return np.column_stack(list(map(np.asarray, arrays.values())))
+        if not places:
             return X
+        filled = {names[place]: arrays[names[place]] for place in places}
         frame = self._wrap(filled, X)
         if self.library == "polars":
             return X.with_columns(frame)
-        result = X.copy() if self.library == "pandas" else pa.table(X)
-        for column, name in enumerate(filled):
-            place = rows.schema.names.index(name)
-            if self.library == "pandas":
-                restored = _restore(frame.iloc[:, column], X.dtypes.iloc[place])
-                result.isetitem(place, restored)
-            else:
-                field = result.field(place)
-                result = result.set_column(place, field, frame.column(column))
-        return result
+        if self.library == "pandas":
+            copy = X.copy()
+            for column, place in enumerate(places):
+                dtype = X.dtypes.iloc[place]
+                copy.isetitem(place, _restore(frame.iloc[:, column], dtype))
+            return copy
+        table = pa.table(X)
+        for column, place in enumerate(places):
+            field = table.field(place)
+            table = table.set_column(place, field, frame.column(column))
+        return table
 
     def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:
         """Columns of the frame, by the names of the batch, as a frame of its library."""
@@ -120,6 +128,14 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         return wrap(self.library, table, [given[name] for name in arrays], like)
 
 
+def _replace(values: pa.Array, is_missing: Array, others: pa.Array) -> pa.Array:
+    """Values, with others in place of what is missing."""
+    both = pa.chunked_array([values, make_alike(others, values)])
+    both = both.unify_dictionaries().combine_chunks()
+    n = len(values)
+    return both.take(pa.array(np.arange(n) + n * is_missing))
+
+
 def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
     """A table as a frame of a library, with these names; the index of `like` in pandas."""
     if library == "numpy":
@@ -129,16 +145,19 @@ def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
     if library == "pyarrow":
         return table.rename_columns(list(map(str, names)))
     frame = table.to_pandas()
-    notes = (table.schema.pandas_metadata or {}).get("columns", ())
-    for note in notes:
-        if note.get("numpy_type") == "object" and note.get("field_name") in frame:
-            frame = frame.astype({note["field_name"]: object})
+    metadata = table.schema.pandas_metadata or {}
+    for note in metadata.get("columns", ()):
+        name = note.get("field_name")
+        if note.get("numpy_type") == "object" and name in frame:
+            frame = frame.astype({name: object})
     frame.columns = names
-    if find_library(like) == "pandas":
-        frame.index = like.index
-        for place, name in enumerate(names):
-            if name in like and like.columns.is_unique:
-                frame.isetitem(place, _restore(frame.iloc[:, place], like[name].dtype))
+    if find_library(like) != "pandas":
+        return frame
+    frame.index = like.index
+    for place, name in enumerate(names):
+        if name in like and like.columns.is_unique:
+            column = frame.iloc[:, place]
+            frame.isetitem(place, _restore(column, like[name].dtype))
     return frame
 
 
@@ -160,12 +179,15 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
     """The library of a frame or an array, the names of its columns, and its rows."""
     library = find_library(X)
     if library == "numpy":
-        names = [f"x{index}" for index in range(X.shape[1])]
-        arrays = [pa.array(column, from_pandas=True) for column in X.T]
-        return library, names, pa.record_batch(arrays, names=names)
-    if library not in ("pandas", "polars"):
+        columns = {}
+        for index, column in enumerate(X.T):
+            columns[f"x{index}"] = pa.array(column, from_pandas=True)
+        return library, list(columns), pa.record_batch(columns)
+    if library in ("pandas", "polars"):
+        given = list(X.columns)
+    else:
         library, X = "pyarrow", pa.table(X)
-    given = X.schema.names if library == "pyarrow" else list(X.columns)
+        given = X.schema.names
     names = make_distinct(list(map(str, given)))
     try:
         if library == "pandas":
@@ -185,9 +207,12 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         ) from error
     arrays = []
     for chunks in table.columns:
-        has_any = chunks.num_chunks > 0
-        arrays.append(chunks.combine_chunks() if has_any else pa.array([], chunks.type))
-    return library, given, pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+        if chunks.num_chunks:
+            arrays.append(chunks.combine_chunks())
+        else:
+            arrays.append(pa.array([], chunks.type))
+    batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+    return library, given, batch
 
 
 def _name_levels(frame: Any) -> Any:
@@ -203,18 +228,20 @@ def _name_levels(frame: Any) -> Any:
 
 def read_rows(X: Any) -> pa.RecordBatch:
     """The rows of a frame as those of a table: categories are text or whole numbers."""
-    batch = _read(X)[2]
+    _, _, batch = _read(X)
     arrays = []
     for values in batch.columns:
-        if pa.types.is_dictionary(values.type):
+        if types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
-        arrays.append(values.cast(simplify_type(values.type)))
+        dtype = simplify_type(values.type)
+        arrays.append(values.cast(dtype))
     return pa.record_batch(arrays, names=batch.schema.names)
 
 
 @lru_cache(16)
 def _read_template(template: str) -> pa.RecordBatch:
-    batches = list(pa.ipc.open_stream(base64.b64decode(template, validate=True)))
+    stream = base64.b64decode(template, validate=True)
+    batches = list(pa.ipc.open_stream(stream))
     if len(batches) != 1 or batches[0].num_rows:
         raise ValueError("the frame has another number of rows than none")
     batches[0].validate(full=True)

@@ -1,11 +1,14 @@
 """Decide how each column of a table reads, and whether it is used."""
 
+import re
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, quote
@@ -100,26 +103,23 @@ def _find_reasons(
     names: list[str], meanings: dict[str, str], choice: ColumnChoice
 ) -> dict[str, str]:
     """Return why columns are not looked at; raise if one that is named is not there."""
-    beside: dict[str, str] = {}
-    if choice.id is not None:
-        beside[choice.id] = "the id"
-    if choice.label is not None:
-        beside[choice.label] = "the label"
+    beside = {"the id": choice.id, "the label": choice.label}
+    excluded = dict.fromkeys(choice.exclude, "excluded")
+    excluded |= {name: what for what, name in beside.items() if name is not None}
     chosen = [*(choice.columns or ()), *choice.categorical, *choice.numeric]
-    named = dict.fromkeys([*chosen, *choice.exclude, *beside])
+    named = dict.fromkeys([*chosen, *excluded])
     if absent := [name for name in named if name not in names]:
         raise TableError(
             f"the table has no column {quote(absent)}; it has {quote(names)}."
         )
-    reasons = {
-        name: f"{meaning}, for --id"
-        for name, meaning in meanings.items()
-        if meaning in (ROW_NUMBERS, IDS) and name not in chosen
-    }
-    if choice.columns is not None:
-        others = [name for name in names if name not in choice.columns]
-        reasons |= dict.fromkeys(others, "not among those asked for")
-    return reasons | dict.fromkeys(choice.exclude, "excluded") | beside
+    reasons = {}
+    for name in names:
+        meaning = meanings.get(name)
+        if meaning in (ROW_NUMBERS, IDS) and name not in chosen:
+            reasons[name] = f"{meaning}, for --id"
+        if choice.columns is not None and name not in choice.columns:
+            reasons[name] = "not among those asked for"
+    return reasons | excluded
 
 
 def _leave_out(
@@ -140,12 +140,14 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return Decision(Fact(name, "other values", becomes))
     if kind is Kind.text and _find_longest(values) > LONGEST_TEXT:
         return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
-    if pc.all(values.is_null(nan_is_null=True)).as_py():
+    is_missing = values.is_null(nan_is_null=True)
+    if pc.all(is_missing).as_py():
         return _decide_empty(name, values)
-    if name in choice.categorical and kind is Kind.number:
+    is_categorical = name in choice.categorical
+    if is_categorical and kind is Kind.number:
         values = _require_whole(name, values)
         kind = Kind.integer
-    if name in choice.categorical and kind in (Kind.integer, Kind.text):
+    if is_categorical and kind in (Kind.integer, Kind.text):
         words = Column(name, Kind.text, whole=kind is Kind.integer)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
@@ -160,12 +162,12 @@ def _find_form(
     """Return the kind and the form of values that are no text."""
     dtype = values.type
     kind = find_kind(dtype)
-    if pa.types.is_duration(dtype):
+    if types.is_duration(dtype):
         return Kind.number, Durations(is_text=False)
-    if pa.types.is_timestamp(dtype):
+    if types.is_timestamp(dtype):
         return kind, Times(dtype="timestamp", zone=dtype.tz or "")
     if kind is Kind.time:
-        return kind, Times(dtype="date" if pa.types.is_date(dtype) else "time")
+        return kind, Times(dtype="date" if types.is_date(dtype) else "time")
     if kind is Kind.integer:
         dates = _find_numeric_dates(values, "" if choice.begin is None else name)
         if dates is not None:
@@ -177,14 +179,17 @@ def _find_form(
 
 def _find_longest(values: pa.Array) -> int:
     """Return how many characters the longest text has."""
-    words = values.dictionary if pa.types.is_dictionary(values.type) else values
-    return pc.max(pc.utf8_length(words.cast(pa.string()))).as_py() or 0
+    if types.is_dictionary(values.type):
+        values = values.dictionary
+    lengths = pc.utf8_length(values.cast(pa.string()))
+    return pc.max(lengths).as_py() or 0
 
 
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
     """Return numbers that name categories as whole numbers, or raise a `TableError`."""
     whole = values.cast(pa.int64(), safe=False)
-    if pc.all(pc.equal(whole.cast(values.type), values)).as_py():
+    is_whole = pc.equal(whole.cast(values.type), values)
+    if pc.all(is_whole).as_py():
         return whole
     raise TableError(
         f"column {name!r} holds fractions, which name no categories; make it text."
@@ -212,7 +217,8 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if choice.begin is not None and is_id(name):
         becomes = f"left out: {IDS}, for --id"
         return Decision(replace(decision.fact, reads_as=IDS, becomes=becomes))
-    odd = cells.filter(pa.array(np.isnan(column.parse(cells))))
+    is_odd = np.isnan(column.parse(cells))
+    odd = cells.filter(pa.array(is_odd))
     fact = replace(
         decision.fact,
         reads_as=f"mostly {column.description}",
@@ -238,23 +244,22 @@ def read_text(
             return Column(name, Kind.time, form=dates), 1.0, ""
     durations = decide_durations(some)
     if durations is not None:
-        column = Column(name, Kind.number, form=durations)
-        return column, _measure_read(durations, texts), ""
-    best: tuple[Column | None, float, str] = None, 0.0, ""
+        share = _measure_read(durations, texts)
+        return Column(name, Kind.number, form=durations), share, ""
+    column, most, doubt = None, 0.0, ""
     if measure_numeric(some) >= FEWEST_LOOKS:
         numbers, doubt = decide_number_text(some, choice.decimal)
+        most = _measure_read(numbers, texts)
         is_plain = numbers == NumberText(places=numbers.places)
         kind = Kind.integer if numbers.places == 0 else Kind.number
         column = Column(name, kind, form=None if is_plain else numbers)
-        best = column, _measure_read(numbers, texts), doubt
-    _, most, _ = best
     if most >= 1 - MOST_MISREAD:
-        return best
-    times, share, doubt = decide_times(some, choice.day_first)
+        return column, most, doubt
+    times, share, doubt_of_times = decide_times(some, choice.day_first)
     if times is None or share <= max(most, FEWEST_LOOKS):
-        return best
-    column = Column(name, Kind.time, form=times)
-    return column, _measure_read(times, texts), doubt
+        return column, most, doubt
+    share = _measure_read(times, texts)
+    return Column(name, Kind.time, form=times), share, doubt_of_times
 
 
 def _measure_read(form: AnyForm, texts: pa.Array) -> float:
@@ -268,16 +273,18 @@ def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
     In a column with the name of a time, they may be such as 1430.
     """
     different = values.drop_null().unique()
-    least, most = (bound.as_py() for bound in pc.min_max(different).values())
-    n_hundreds = pc.sum(pc.greater_equal(different, 100)).as_py()
-    if least >= FIRST_DATE and most <= LAST_DATE:
+    numbers = np.array(different.to_pylist())
+    n_hundreds = np.count_nonzero(numbers >= 100)
+    if numbers.min() >= FIRST_DATE and numbers.max() <= LAST_DATE:
         times = Times("%Y%m%d")
-    elif least >= 0 and n_hundreds >= FEWEST_HUNDREDS and is_clock(name):
+    elif numbers.min() >= 0 and n_hundreds >= FEWEST_HUNDREDS and is_clock(name):
         times = Times("%H%M")
     else:
         return None
-    are_times = not np.isnan(times.parse(different.cast(pa.string()))).any()
-    return times if are_times and len(different) >= FEWEST_DATES else None
+    days = times.parse(different.cast(pa.string()))
+    if len(days) < FEWEST_DATES or np.isnan(days).any():
+        return None
+    return times
 
 
 def _decide_empty(name: str, values: pa.Array) -> Decision:
@@ -297,44 +304,58 @@ def _decide_numbers(
         return Decision(Fact(column.name, column.description, "1 number"), column)
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
-    if column.kind is Kind.time:
-        origin, cycles = float(np.floor(present.min())), find_cycles(numbers)
-        column = replace(column, origin=origin, cycles=cycles)
-    if column.kind in (Kind.number, Kind.time) and pa.types.is_primitive(values.type):
-        column = replace(column, whole=bool((present == np.rint(present)).all()))
-    n_misread = len(column.find_misread(values, numbers))
+    kind = column.kind
+    if kind is Kind.time:
+        origin = float(np.floor(present.min()))
+        column = replace(column, origin=origin, cycles=find_cycles(numbers))
+    if kind in (Kind.number, Kind.time) and types.is_primitive(values.type):
+        is_whole = present == np.rint(present)
+        column = replace(column, whole=bool(is_whole.all()))
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
-    examples = _show(values.slice(0, ROWS_TO_DECIDE).filter(is_some))
+    some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
+    examples = _show(some)
     reads_as = column.description
     if isinstance(column.form, Times) and column.form.format and examples:
         reads_as += f" such as {examples[0]}"
-    different = np.unique(present[:ROWS_TO_COUNT])
-    n = len(different)
-    becomes = _describe_features(column)
-    counts_up = np.array_equal(different, np.arange(1, n + 1))
-    is_named = choice.begin is not None and column.name not in choice.numeric
-    may_name = is_named and column.kind is Kind.integer
-    if may_name and counts_up and FEWEST_KINDS <= n <= MOST_KINDS:
-        becomes = f"1 number; if 1 to {n} name kinds, say --categorical"
-    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
+    if kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = (
             "holds whole numbers of 16 digits or more, which may be names; say"
             " --exclude"
         )
     else:
         warning = _join(warning, _describe_sentinel(column, values, numbers))
-    n_missing = len(numbers) - len(present) - n_misread
+    n_misread = len(column.find_misread(values, numbers))
+    n_missing = int(is_missing.sum()) - n_misread
+    different = np.unique(present[:ROWS_TO_COUNT])
     fact = Fact(
-        column.name, reads_as, becomes, n_missing, n_misread, n, examples, warning
+        column.name,
+        reads_as,
+        _describe_features(column),
+        n_missing,
+        n_misread,
+        len(different),
+        examples,
+        warning,
     )
     if present.min() == present.max():  # in single precision
         same = values.filter(pa.array(~is_missing))
         if len(same.unique()) == 1:
             return _leave_out_constant(fact, same)
-    if column.kind is Kind.time and choice.dates == "off":
+    if kind is Kind.time and choice.dates == "off":
         becomes = "left out: a date or time, with --dates off"
         return Decision(replace(fact, becomes=becomes))
+    by_name = choice.begin is not None and column.name not in choice.numeric
+    if by_name and kind is Kind.integer and _may_name_kinds(different):
+        hint = f"1 number; if 1 to {len(different)} name kinds, say --categorical"
+        fact = replace(fact, becomes=hint)
     return Decision(fact, column)
+
+
+def _may_name_kinds(different: Array) -> bool:
+    """Return whether the numbers of a column are 1, 2, 3 and a few more."""
+    n = len(different)
+    counted = np.arange(1, n + 1)
+    return FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(different, counted)
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
@@ -344,11 +365,14 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
     if column.kind is Kind.boolean or len(different) < 2:
         return ""
     for place, others in ((0, different[1:]), (-1, different[:-1])):
-        mark, times = different[place], counts[place]
-        spread = others[-1] - others[0]
-        is_far = np.abs(others - mark).min() >= max(spread, SMALLEST_GAP)
-        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column.kind, mark):
-            text = format_cell(values, int(np.flatnonzero(numbers == mark)[0]))
+        mark = different[place]
+        times = counts[place]
+        if times < FEWEST_SENTINELS or not _is_sentinel(column.kind, mark):
+            continue
+        gap = np.abs(others - mark).min()
+        if gap >= max(np.ptp(others), SMALLEST_GAP):
+            row = np.flatnonzero(numbers == mark)[0]
+            text = format_cell(values, int(row))
             return (
                 f"holds {text!r} in {times:,} of {len(present):,} rows, far from its"
                 f" other values: if it stands for a missing one, say --na {text}"
@@ -359,8 +383,7 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
 def _is_sentinel(kind: Kind, number: float) -> bool:
     if kind is Kind.time:
         return str(np.datetime64(int(number), "D")) in SENTINEL_DATES
-    digits = f"{abs(number):.10g}"
-    return number == int(number) and len(digits) >= 2 and set(digits) == {"9"}
+    return re.fullmatch("-?99+", f"{number:.10g}") is not None
 
 
 def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decision:
@@ -436,15 +459,16 @@ def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
-    value = get_value(present, 0)
+    value: Any = get_value(present, 0)
     shown = repr(format_value(value))
     fact = replace(fact, becomes=f"left out: always {shown}", distinct=1)
     if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
         warning = f"is {shown} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
-    plain = value if isinstance(value, str | int | float | bool) else str(value)
-    is_date = pa.types.is_date(present.type)
-    return Decision(fact, Restoration(fact.name, value=plain, is_date=is_date))
+    if not isinstance(value, str | int | float | bool):
+        value = str(value)
+    is_date = types.is_date(present.type)
+    return Decision(fact, Restoration(fact.name, value=value, is_date=is_date))
 
 
 def _leave_out_copies(
@@ -459,7 +483,8 @@ def _leave_out_copies(
     for index, decision in enumerate(decisions):
         name, values = decision.fact.name, sample.column(index)
         if isinstance(decision.column, Column):
-            others = alike.setdefault((values.type, str(begin.column(index))), [])
+            start = values.type, str(begin.column(index))
+            others = alike.setdefault(start, [])
             copied = [other for other in others if sample.column(other).equals(values)]
             if copied:
                 becomes = f"left out: the same as {copied[0]!r}"
@@ -486,5 +511,7 @@ def _describe_features(column: Column) -> str:
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
     some = values.slice(0, 100).drop_null()
-    shown = [format_value(get_value(some, row)) for row in range(len(some))]
-    return tuple(dict.fromkeys(shown))[:EXAMPLES]
+    shown: dict[str, None] = {}
+    for row in range(len(some)):
+        shown[format_value(get_value(some, row))] = None
+    return tuple(shown)[:EXAMPLES]

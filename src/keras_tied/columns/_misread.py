@@ -35,16 +35,16 @@ class MisreadValues:
         """Note the values of some rows of a column; `first_row` rows came before."""
         if not len(rows):
             return
-        cells = values.take(pa.array(rows)).cast(pa.string(), safe=False)
-        different, firsts, counts = np.unique(
-            cells.dictionary_encode().indices, return_index=True, return_counts=True
-        )
-        texts = {}
-        for place in range(min(MOST_TEXTS, len(different))):
-            row = int(rows[firsts[place]])
-            text = format_cell(values, row)
-            texts[text] = first_row + row + 1, int(counts[place])
-        self.update(type(self)(Counter({column: len(rows)}), {column: texts}))
+        cells = values.take(pa.array(rows))
+        texts = cells.cast(pa.string(), safe=False)
+        codes = texts.dictionary_encode().indices
+        _, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
+        noted = {}
+        for row, times in zip(rows[firsts[:MOST_TEXTS]], counts, strict=False):
+            text = format_cell(values, int(row))
+            noted[text] = first_row + int(row) + 1, int(times)
+        n_values = Counter({column: len(rows)})
+        self.update(type(self)(n_values, {column: noted}))
 
     def update(self, later: Self) -> None:
         """Add those of rows that come later, or of another file."""

@@ -114,15 +114,16 @@ class NumberText(Form, frozen=True, tag="number"):
         is_missing = np.isnan(numbers)
         sizes = np.where(is_missing, 0.0, np.abs(numbers))
         if self.places is None:
-            digits = pa.array(sizes.astype(numbers.dtype)).cast(pa.string())
-            digits = pc.replace_substring(digits, ".", self.decimal)
+            plain = pa.array(sizes.astype(numbers.dtype)).cast(pa.string())
+            digits = pc.replace_substring(plain, ".", self.decimal)
         else:
-            form = f"{',' if self.separator else ''}.{self.places}f"
+            grouping = "," if self.separator else ""
+            form = f"{grouping}.{self.places}f"
             marks = str.maketrans({",": self.separator, ".": self.decimal})
             texts = [format(size, form).translate(marks) for size in sizes.tolist()]
             digits = pa.array(texts, pa.string())
-        is_negative = pc.match_substring_regex(digits, "[1-9]")  # not of -0.00
-        is_negative = pc.and_(is_negative, pa.array(numbers < 0))
+        has_digit = pc.match_substring_regex(digits, "[1-9]")  # unlike -0.00
+        is_negative = pc.and_(has_digit, pa.array(numbers < 0))
         begin, end = ("(", ")") if self.parentheses else ("-", "")
         before = [pc.if_else(is_negative, begin, ""), self.prefix]
         if self.prefix.endswith(" ") and not self.parentheses:

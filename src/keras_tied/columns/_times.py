@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, measure_matches, to_floats
@@ -19,6 +20,7 @@ YEARS_AHEAD = 5  # that a date of two digits may lie in the future
 NEVER = 3e6
 YEAR_1000 = -354_286
 YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
+CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
 Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part that comes again
@@ -48,6 +50,7 @@ MONTHS = (
     "%Y Q%q",
     "%YQ%q",
 )
+QUARTERS = {"Q1": "Q01", "Q2": "Q04", "Q3": "Q07", "Q4": "Q10"}  # their first months
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 DIGIT_CLOCK = "%H%M"
 JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
@@ -115,39 +118,39 @@ class Times(Form, frozen=True, tag="times"):
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
         dtype = values.type
-        if pa.types.is_temporal(dtype):
-            is_clock = pa.types.is_time(dtype)
-            zone = getattr(dtype, "tz", None)
-            unit = pa.time64("us") if is_clock else pa.timestamp("us", zone)
-            ticks = values.cast(unit, safe=False).cast(pa.int64())
-            return to_floats(ticks) / (SECONDS * 1e6)
+        if types.is_temporal(dtype):
+            unit = pa.timestamp("us", getattr(dtype, "tz", None))
+            if types.is_time(dtype):
+                unit = pa.time64("us")
+            ticks = values.cast(unit, safe=False)
+            return to_floats(ticks.cast(pa.int64())) / (SECONDS * 1e6)
         if re.fullmatch("(?:%.)+", self.format):  # digits, as 905 for 0905
             values = pc.utf8_lpad(values, len(self.format), "0")
-        extra: Array | float = 0.0
+        extra = np.zeros(1)
         if self.zone or self.places:
-            extra = _parse_tail(pc.extract_regex(values, TAIL))
-            values = pc.replace_substring_regex(values, TAIL, r"\1")
+            extra = _parse_tail(values)
+            values = _drop_tail(values)
         days = _parse_text(values, self.format) + extra
         return np.where(days >= self.latest, days - CENTURY, days)
 
     def write(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) with NaN for a missing one, as in the table."""
         is_missing = np.isnan(days)
-        local = np.where(is_missing, 0.0, days.astype(np.float64)) + self.offset
-        local = np.clip(local, *YEARS_1_TO_9999)
+        local = np.where(is_missing, 0.0, days.astype(np.float64))
+        low, high = CLOCK if self.is_clock else YEARS_1_TO_9999
+        local = np.clip(local + self.offset, low, high)
         if self.dtype == "date":
-            dates = pa.array(np.rint(local).astype(np.int32), mask=is_missing)
-            return dates.cast(pa.date32())
-        if self.is_clock:
-            local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
+            dates = np.rint(local).astype(np.int32)
+            return pa.array(dates, pa.date32(), mask=is_missing)
         seconds = local * SECONDS
         if not self.dtype:
             return self._write_text(seconds, is_missing)
         # Single precision holds no more than hundredths of a second.
-        ticks = np.rint(seconds * 100).astype(np.int64) * 10_000
-        is_time = self.dtype == "time"
-        dtype = pa.time64("us") if is_time else pa.timestamp("us", self.zone or None)
-        return pa.array(ticks, mask=is_missing).cast(dtype)
+        hundredths = np.rint(seconds * 100).astype(np.int64)
+        ticks = pa.array(hundredths * 10_000, mask=is_missing)
+        if self.dtype == "time":
+            return ticks.cast(pa.time64("us"))
+        return ticks.cast(pa.timestamp("us", self.zone or None))
 
     def _write_text(self, seconds: Array, is_missing: Array) -> pa.Array:
         """Return seconds since 1970, in the zone of the text, as text."""
@@ -159,12 +162,10 @@ class Times(Form, frozen=True, tag="times"):
         rounded = np.rint(seconds / shortest) * shortest
         ticks = np.rint(rounded * 10**self.places).astype(np.int64)
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
-        times = pa.array(ticks, mask=is_missing).cast(pa.timestamp(unit))
+        times = pa.array(ticks, pa.timestamp(unit), mask=is_missing)
         texts = pc.strftime(times, format=self.format.replace("%q", "%m"))
-        if "%q" in self.format:
-            for quarter in range(1, 5):
-                month = 3 * quarter - 2
-                texts = pc.replace_substring(texts, f"Q{month:02}", f"Q{quarter}")
+        for quarter, month in QUARTERS.items() if "%q" in self.format else ():
+            texts = pc.replace_substring(texts, month, quarter)
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -223,7 +224,7 @@ def decide_times(
     """
     if measure_matches(texts, LOOK) < 0.5:
         return None, 0.0, ""
-    some = pc.replace_substring_regex(texts.slice(0, TEXTS_TO_TRY), TAIL, r"\1")
+    some = _drop_tail(texts.slice(0, TEXTS_TO_TRY))
     has_clock = measure_matches(some, ":") > 0
     first = day_first
     if first is None:
@@ -288,17 +289,16 @@ def limit_century(times: Times) -> Times:
     """Read years of two digits as of the last century where they are far ahead else."""
     if "%y" not in times.format:
         return times
-    soon = np.datetime64("today", "D").astype(int) + YEARS_AHEAD * 365.25
-    return msgspec.structs.replace(times, latest=float(soon))
+    today = np.datetime64("today", "D").astype(int)
+    latest = float(today + YEARS_AHEAD * 365.25)
+    return msgspec.structs.replace(times, latest=latest)
 
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of a time of day the part of a day that is over."""
-    if "%q" in form:
-        for quarter in range(1, 5):
-            month = 3 * quarter - 2
-            texts = pc.replace_substring(texts, f"Q{quarter}", f"Q{month:02}")
-        form = form.replace("%q", "%m")
+    for quarter, month in QUARTERS.items() if "%q" in form else ():
+        texts = pc.replace_substring(texts, quarter, month)
+    form = form.replace("%q", "%m")
     if "%d" not in form and re.search("%[mbB]", form):
         texts = pc.binary_join_element_wise("01", texts, " ")
         form = f"%d {form}"
@@ -308,11 +308,8 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
     if not re.search("%[pbB]", form):
         # The 30th of February is parsed as the 2nd of March.
         again = pc.strftime(times, format=form)
-        short, short_again = (
-            pc.replace_substring_regex(text, r"\b0(\d)", r"\1")
-            for text in (texts, again)
-        )
-        is_sound &= np.asarray(pc.equal(short, short_again).fill_null(False))
+        is_same = pc.equal(_drop_zeros(texts), _drop_zeros(again))
+        is_sound &= np.asarray(is_same.fill_null(False))
     if "%y" in form and len(form) > 6:  # a version such as 1.2.3 is no date
         has_year = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
         is_sound &= np.asarray(has_year.fill_null(False))
@@ -320,16 +317,26 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
     return days % 1.0 if form in (*CLOCKS, DIGIT_CLOCK) else days
 
 
-def _parse_tail(tail: pa.Array) -> Array:
+def _drop_zeros(texts: pa.Array) -> pa.Array:
+    """Return text without the zeros before its numbers."""
+    return pc.replace_substring_regex(texts, r"\b0(\d)", r"\1")
+
+
+def _drop_tail(texts: pa.Array) -> pa.Array:
+    """Return text without fractions of seconds and zones."""
+    return pc.replace_substring_regex(texts, TAIL, r"\1")
+
+
+def _parse_tail(texts: pa.Array) -> Array:
     """Return the days that fractions of seconds and zones add."""
+    tail = pc.extract_regex(texts, TAIL)
     fraction = pc.struct_field(tail, "fraction")
     fraction = pc.binary_join_element_wise("0.", fraction, "0", "")
     zone = pc.extract_regex(pc.struct_field(tail, "zone"), OFFSET)
-    hours, minutes = (
-        np.nan_to_num(to_floats(pc.struct_field(zone, part)))
-        for part in ("hours", "minutes")
-    )
-    is_minus = pc.equal(pc.struct_field(zone, "sign"), "-").fill_null(False)
-    ahead = np.where(is_minus, -1.0, 1.0) * (hours * 3600 + minutes * 60)
-    days: Array = (np.nan_to_num(to_floats(fraction)) - ahead) / SECONDS
-    return days
+    hours = to_floats(pc.struct_field(zone, "hours"))
+    minutes = to_floats(pc.struct_field(zone, "minutes"))
+    is_minus = pc.equal(pc.struct_field(zone, "sign"), "-")
+    sign = np.where(is_minus.fill_null(False), -1.0, 1.0)
+    ahead = sign * (hours * 3600 + minutes * 60)
+    seconds = np.nan_to_num(to_floats(fraction)) - np.nan_to_num(ahead)
+    return seconds / SECONDS

@@ -38,7 +38,8 @@ class TruthText(Form, frozen=True, tag="truth"):
     def parse(self, texts: pa.Array) -> Array:
         """Return 1 and 0, (n,) float64, with NaN where there is neither."""
         folded = pc.utf8_lower(texts)
-        is_true = pc.or_(pc.is_in(folded, pa.array(TRUE)), pc.equal(texts, self.true))
+        is_true = pc.is_in(folded, pa.array(TRUE))
+        is_true = pc.or_(is_true, pc.equal(texts, self.true))
         is_false = pc.is_in(folded, pa.array(FALSE))
         is_known = pc.and_(pc.or_(is_true, is_false), texts.is_valid())
         return to_floats(pc.if_else(is_known, is_true, None))
@@ -51,16 +52,18 @@ class TruthText(Form, frozen=True, tag="truth"):
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
     """Return the form of truth values, if all are such or missing."""
-    if len(values.slice(0, ROWS_TO_LOOK_AT).unique()) > MOST_SPELLINGS:
+    some = values.slice(0, ROWS_TO_LOOK_AT)
+    if len(some.unique()) > MOST_SPELLINGS:
         return None
-    counts = count_values(to_text(values).drop_null())
+    cells = to_text(values)
+    counts = count_values(cells.drop_null())
     for mark in MISSING if "+" in counts else MARKS:
         counts.pop(mark, None)
     words = {text.lower() for text in counts}
     pairs = [pair for pair in PAIRS if words >= set(pair)]
     known = {word for pair in pairs for word in pair}
-    initials = {word[0] for word in known} & INITIALS
-    if not pairs or not words <= known | initials or len(counts) > MOST_TRUTHS:
+    known |= {word[0] for word in known} & INITIALS
+    if not pairs or not words <= known or len(counts) > MOST_TRUTHS:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):

@@ -40,7 +40,7 @@ def _open(name: str, what: str) -> Iterator[pa.OSFile]:
 
 
 def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows if they are sound, or raise; any use of others may end the process."""
+    """Return rows if they are sound, or raise: others may end the process."""
     batch.validate(full=True)
     return batch
 
@@ -149,7 +149,7 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
 def open_npy(
     name: str, options: ReadOptions, array: NDArray[Any] | None = None
 ) -> TableFile:
-    """Open a file of rows and columns, called x0, x1 and so on, or an array from one."""
+    """Open a file of rows and columns, which are called x0, x1 and so on."""
     rows = _map_rows(name) if array is None else array
     if rows.ndim != 2 or not rows.shape[1]:
         raise TableError(

@@ -14,8 +14,9 @@ def report_read_errors(
     what: str,
     explain: Callable[[str, Exception], Exception] = lambda _, error: error,
 ) -> Iterator[None]:
-    """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file".
+    """Turn any error while a file is read into a `TableError`.
 
+    `what` is such as "a CSV file".
     `explain` returns, for an error of one format, what to raise instead; any other as
     it is.
     """

@@ -40,14 +40,15 @@ class Copy(str):
 
 
 def copy_here(path: str, format: str | None, folder: str) -> Copy:
-    """Copy the standard input, or the files of an address, to a folder; return their path."""
+    """Copy the standard input, or what is at an address; return its path."""
     with report_read_errors(path, "a table"):
-        is_page = path.startswith(PAGES)
-        is_stream = path == "-" or is_pipe(path)
-        copy_from = (
-            _copy_stream if is_stream else _copy_page if is_page else _copy_files
-        )
-        copy = Copy(copy_from(path, format, folder))
+        if path == "-" or is_pipe(path):
+            place = _copy_stream(path, format, folder)
+        elif path.startswith(PAGES):
+            place = _copy_page(path, format, folder)
+        else:
+            place = _copy_files(path, format, folder)
+    copy = Copy(place)
     copy.origin = path
     return copy
 
@@ -58,10 +59,11 @@ def _copy_stream(path: str, format: str | None, folder: str) -> str:
         if not (head := file.read(8)):
             where = "on the standard input" if path == "-" else f"in {path!r}"
             raise TableError(f"there is nothing {where}; pipe a table to it.")
-        ending = next(
-            (name for magic, name in MAGICS.items() if head.startswith(magic)), "csv"
-        )
-        place = os.path.join(folder, f"input.{format or find_format(path) or ending}")
+        ending = format or find_format(path)
+        for magic in MAGICS if ending is None else ():
+            if head.startswith(magic):
+                ending = MAGICS[magic]
+        place = os.path.join(folder, f"input.{ending or 'csv'}")
         with open(place, "wb") as target:
             target.write(head)
             shutil.copyfileobj(file, target, 2**20)
@@ -86,7 +88,7 @@ def _copy_page(address: str, format: str | None, folder: str) -> str:
 
 
 def split_address(address: str) -> tuple[str, str, str]:
-    """Return an address up to a pattern in it, the pattern, and what follows a question mark."""
+    """Return an address up to a pattern, the pattern, and settings behind it."""
     if address.startswith(PAGES):
         return address, "", ""
     path, question, settings = address.partition("?")
@@ -97,32 +99,31 @@ def split_address(address: str) -> tuple[str, str, str]:
 
 
 def _copy_files(address: str, format: str | None, folder: str) -> str:
-    """Copy a file, all files of a folder, or those of a pattern, by pyarrow's file systems."""
+    """Copy a file, a folder, or the files of a pattern, by pyarrow."""
     base, pattern, settings = split_address(address)
     system, root = fs.FileSystem.from_uri(base + settings)
-    if system.get_file_info(root).type == fs.FileType.File:
-        paths, top = [root], str(PurePosixPath(root).parent)
-    else:
+    info = system.get_file_info(root)
+    is_file = info.type == fs.FileType.File
+    infos, top = [info], PurePosixPath(root).parent
+    if not is_file:
         infos = system.get_file_info(fs.FileSelector(root, recursive=True))
-        paths, top = (
-            [info.path for info in infos if info.type == fs.FileType.File],
-            root,
-        )
-    if pattern:
-        paths = [path for path in paths if fnmatch.fnmatch(path, root + pattern)]
-    for path in paths:
+        top = PurePosixPath(root)
+    for info in infos:
+        path = info.path
         inside = PurePosixPath(path).relative_to(top)
-        if ".." in inside.parts or not find_format(path, format):
+        is_table = info.type == fs.FileType.File and find_format(path, format)
+        is_meant = not pattern or fnmatch.fnmatch(path, root + pattern)
+        if ".." in inside.parts or not is_table or not is_meant:
             continue
         target = Path(folder, inside)
         target.parent.mkdir(parents=True, exist_ok=True)
         with system.open_input_stream(path) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file, 2**20)
-    return os.path.join(folder, PurePosixPath(root).name) if paths == [root] else folder
+    return os.path.join(folder, PurePosixPath(root).name) if is_file else folder
 
 
 def copy_query(name: str, options: ReadOptions, folder: str) -> Copy:
-    """Write the result of a query of a DuckDB database, or its only table, to an Arrow file."""
+    """Write the result of a query of DuckDB, or its only table, to an Arrow file."""
     try:
         import duckdb
     except ImportError as error:
@@ -139,12 +140,12 @@ def copy_query(name: str, options: ReadOptions, folder: str) -> Copy:
     ):
         kinds = database.execute(
             "SELECT table_name, table_type FROM information_schema.tables"
-        )
-        views = {name: kind == "VIEW" for name, kind in kinds.fetchall()}
-        query = options.query or select_all(
-            name,
-            *([name for name in views if views[name] is of] for of in (False, True)),
-        )
+        ).fetchall()
+        query = options.query
+        if query is None:
+            tables = [table for table, kind in kinds if kind != "VIEW"]
+            views = [table for table, kind in kinds if kind == "VIEW"]
+            query = select_all(name, tables, views)
         reader = pa.RecordBatchReader.from_stream(database.sql(query))
         check_width(name, len(reader.schema), options)
         with (

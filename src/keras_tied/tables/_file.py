@@ -15,10 +15,7 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.tables._errors import report_read_errors
 
-TEXTS = {
-    "csv": ",",
-    "tsv": "\t",
-}  # the formats that are text, and the delimiter of each
+TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and their delimiters
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}  # as Arrow calls them
 ARROWS = ("feather", "arrow")
 JSON = ("json", "jsonl", "ndjson")
@@ -108,7 +105,7 @@ def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
 def check_names(
     name: str, lines: Sequence[Sequence[Any]], options: ReadOptions
 ) -> None:
-    """Raise if a first line is a title: text in its first cell alone, and a second line in all."""
+    """Raise if a first line is a title: it has text in its first cell alone."""
     if not options.header or options.skip or len(lines) < 2 or len(lines[0]) < 3:
         return
     first, second = (
@@ -124,7 +121,7 @@ def check_names(
 
 @dataclass(frozen=True)
 class Request:
-    """Which pieces of a file to read, which columns, and about how many rows at a time."""
+    """Which pieces and columns of a file to read, about how many rows at a time."""
 
     pieces: Sequence[int]
     names: Sequence[str]
@@ -148,7 +145,7 @@ class TableFile:
 
 
 def find_format(path: str, format: str | None = None) -> str | None:
-    """Return the format that is given, or that for the ending of a file; None if it is unknown."""
+    """Return the format that is given, or that of the ending of a file, or None."""
     _, *endings = Path(path).name.lower().split(".")
     if format or (endings and endings[-1] in FORMATS):
         return format or endings[-1]
@@ -159,7 +156,7 @@ def find_format(path: str, format: str | None = None) -> str | None:
 
 
 def is_pipe(path: str) -> bool:
-    """Whether a path is a pipe with a name, such as a shell makes of <(...), which is read once."""
+    """Whether a path is a pipe with a name, such as a shell makes of <(...)."""
     with suppress(OSError, ValueError):
         return stat.S_ISFIFO(os.stat(path).st_mode)
     return False

@@ -38,11 +38,11 @@ def open_table(
     r"""Open a table, or several files that are one.
 
     The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also
-    compressed (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and
-    columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks
-    (`.xlsx`, `.xls`, `.ods`) and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of
-    `.npz` and sheets are taken into memory; all else is read in batches. Text is read
-    once when it is opened.
+    compressed (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of
+    rows and columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on,
+    workbooks (`.xlsx`, `.xls`, `.ods`) and databases (`.duckdb`, `.sqlite`, `.db`).
+    Arrays of `.npz` and sheets are taken into memory; all else is read in batches. Text
+    is read once when it is opened.
 
     Args:
         path: a file; a folder, also with folders called `name=value`, which become
@@ -123,7 +123,7 @@ def _name_copies(
 def _read_copy(
     copy: TableFile, path: str, address: str, options: ReadOptions, request: Request
 ) -> Batches:
-    """Read a file that was copied from an address; a process elsewhere copies it again."""
+    """Read the copy of a file; a process elsewhere copies it again."""
     if os.path.exists(path):
         yield from copy.read(request)
         return

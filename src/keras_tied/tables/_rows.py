@@ -1,4 +1,4 @@
-"""Tables whose rows come as Python values: JSON, sheets of workbooks and SQLite databases."""
+"""Tables whose rows come as Python values: JSON, workbooks and SQLite databases."""
 
 import json
 import re
@@ -30,10 +30,8 @@ from keras_tied.tables._file import (
 
 Row: TypeAlias = dict[str, Any]
 
-PART, LONGEST = (
-    2**18,
-    2**26,
-)  # characters of JSON that are read at a time, and of an object
+PART = 2**18  # characters of JSON that are read at a time
+LONGEST = 2**26  # characters of an object of JSON, and bytes of a value of SQLite
 BETWEEN = re.compile(r"[\s,]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
@@ -52,23 +50,24 @@ TYPES = {  # of a column, by the types of its values; any others are text togeth
 def _open(
     name: str, what: str, get_rows: Callable[[], Iterable[Row]], options: ReadOptions
 ) -> TableFile:
-    """Open a file of rows, which is one piece, and read it once to learn the types of columns."""
+    """Open a file of rows, which is one piece; read it once to learn types."""
     types: dict[str, set[type]] = {}
     n_rows = 0
     with report_read_errors(name, what):
         for row in get_rows():
             n_rows += 1
             for column, value in row.items():
-                too_large = type(value) is int and not -(2**63) <= value < 2**63
-                types.setdefault(column, set()).add(str if too_large else type(value))
+                found = types.setdefault(column, set())
+                is_large = type(value) is int and not -(2**63) <= value < 2**63
+                found.add(str if is_large else type(value))
             check_width(name, len(types), options)
-        kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
-        schema = pa.schema(
-            [(column, TYPES.get(of, pa.string())) for column, of in kinds.items()]
-        )
-    return TableFile(
-        name, schema, [n_rows], partial(_read, name, what, get_rows, schema)
-    )
+        fields = []
+        for column, found in types.items():
+            dtype = TYPES.get(frozenset(found - {type(None)}), pa.string())
+            fields.append((column, dtype))
+        schema = pa.schema(fields)
+    read = partial(_read, name, what, get_rows, schema)
+    return TableFile(name, schema, [n_rows], read)
 
 
 def _read(
@@ -83,24 +82,18 @@ def _read(
         with report_read_errors(name, what):
             rows = iter(get_rows())
             while some := list(islice(rows, ROWS)):
-                columns = [
-                    _to_array([row.get(f.name) for row in some], f.type) for f in schema
-                ]
-                yield pa.record_batch(columns, schema=schema)
+                arrays = []
+                for field in schema:
+                    values = [_convert(row.get(field.name), field.type) for row in some]
+                    arrays.append(pa.array(values, field.type))
+                yield pa.record_batch(arrays, schema=schema)
 
 
-def _to_array(values: list[Any], dtype: pa.DataType) -> pa.Array:
-    if pa.types.is_string(dtype):
-        values = [_to_text(value) for value in values]
-    elif pa.types.is_timestamp(dtype):
-        values = [
-            datetime(v.year, v.month, v.day) if type(v) is date else v for v in values
-        ]
-    return pa.array(values, dtype)
-
-
-def _to_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
+def _convert(value: Any, dtype: pa.DataType) -> Any:
+    """Return a value as one of the type of its column."""
+    if pa.types.is_timestamp(dtype) and type(value) is date:
+        return datetime(value.year, value.month, value.day)
+    if value is None or isinstance(value, str) or not pa.types.is_string(dtype):
         return value
     return json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
 
@@ -111,7 +104,7 @@ def open_json(name: str, options: ReadOptions) -> TableFile:
 
 
 def _parse_objects(name: str) -> Iterator[Row]:
-    """Yield the objects of a file, of which a part is in memory, or as much as the longest."""
+    """Yield the objects of a file, of which a part is in memory."""
     decode = json.JSONDecoder().raw_decode
     with TextIOWrapper(pa.input_stream(name), "utf-8-sig") as file:
         text, line = file.read(PART), 1
@@ -143,7 +136,7 @@ def _parse_objects(name: str) -> Iterator[Row]:
 
 
 def open_workbook(name: str, options: ReadOptions) -> TableFile:
-    """Open a sheet of a workbook, by name or else the first; it is taken into memory."""
+    """Open a sheet of a workbook in memory, by name or else the first."""
     try:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
@@ -170,18 +163,18 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     check_names(name, lines, options)
     names = [f"x{index}" for index in range(len(lines[0]))]
     if options.header:
-        names = make_distinct(
-            ["" if cell is None else str(cell) for cell in lines.pop(0)]
-        )
-    rows = partial(map, lambda line: dict(zip(names, line, strict=True)), lines)
-    notes = [
-        f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
-    ] * bool(others)
-    return replace(_open(name, "a workbook", rows, options), notes=notes)
+        cells = lines.pop(0)
+        names = make_distinct(["" if cell is None else str(cell) for cell in cells])
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    file = _open(name, "a workbook", partial(iter, rows), options)
+    if not others:
+        return file
+    note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
+    return replace(file, notes=[note])
 
 
 def _simplify(cell: Any) -> Any:
-    """Return the value of a cell; Excel knows no whole numbers, and calls an empty one text."""
+    """Return the value of a cell: a whole number is one, and empty text is none."""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return int(cell)
     return None if cell == "" else cell
@@ -194,26 +187,24 @@ def open_sqlite(name: str, options: ReadOptions) -> TableFile:
         closing(_connect(name)) as database,
     ):
         kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
-    query = options.query or select_all(
-        name,
-        *([name for name, kind in kinds if kind == of] for of in ("table", "view")),
-    )
-    return _open(
-        name, "the result of the query", partial(_run_query, name, query), options
-    )
+    query = options.query
+    if query is None:
+        tables = [table for table, kind in kinds if kind == "table"]
+        views = [table for table, kind in kinds if kind == "view"]
+        query = select_all(name, tables, views)
+    get_rows = partial(_run_query, name, query)
+    return _open(name, "the result of the query", get_rows, options)
 
 
 def _connect(name: str) -> sqlite3.Connection:
     with open(name, "rb") as file:
         has_log = 2 in file.read(20)[18:]  # the versions of who writes and who reads
-    # A reader makes a write-ahead log where there is none, and none is left to delete
-    # it.
+    # A reader makes a write-ahead log where there is none, and nobody deletes it.
     is_at_rest = has_log and not Path(f"{name}-wal").exists()
     options = "?mode=ro" + "&immutable=1" * is_at_rest
     database = sqlite3.connect(Path(name).absolute().as_uri() + options, uri=True)
-    database.setlimit(
-        sqlite3.SQLITE_LIMIT_LENGTH, LONGEST
-    )  # of a value, also a computed one
+    # of a value, also a computed one
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     database.execute("PRAGMA trusted_schema = OFF")
     return database
 
@@ -227,14 +218,13 @@ def _run_query(name: str, query: str) -> Iterator[Row]:
 
 
 def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
-    """Return the query for the only table of a database; a view runs only when it is asked for."""
+    """Return the query for the only table of a database; no view runs unasked."""
     if len(tables) != 1:
-        counts = {"table": tables, "view": views}
-        held = [
-            f"{format_quantity(len(of), kind)} ({quote(sorted(of))})"
-            for kind, of in counts.items()
-            if of
-        ]
+        held = []
+        for kind, names in (("table", tables), ("view", views)):
+            if names:
+                quantity = format_quantity(len(names), kind)
+                held.append(f"{quantity} ({quote(sorted(names))})")
         raise TableError(
             f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read"
             ' with --query "SELECT ... FROM ..." (query=...).'

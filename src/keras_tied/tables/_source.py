@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import types
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
@@ -63,7 +64,7 @@ class Source:
 
     @property
     def delimiter(self) -> str | None:
-        """The delimiter of the files, or None if it is the usual one, or they differ."""
+        """The delimiter of the files, or None if it is usual, or they differ."""
         marks = {file.delimiter for file in self._files}
         return marks.pop() if len(marks) == 1 else None
 
@@ -76,7 +77,7 @@ class Source:
     def categorical(self) -> list[str]:
         """The columns whose type in the file is categories of text or whole numbers."""
         schema = self._files[0].schema
-        names = {f.name for f in schema if pa.types.is_dictionary(f.type)}
+        names = {f.name for f in schema if types.is_dictionary(f.type)}
         with suppress(ValueError, TypeError, AttributeError, KeyError):
             # whatever a file may note
             for note in schema.pandas_metadata["columns"]:
@@ -132,7 +133,7 @@ class Source:
     def _choose_pieces(
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
-        """Choose random pieces with n rows or more, if there are, and count their rows."""
+        """Choose random pieces with n rows or more; count their rows, too."""
         sizes = np.concatenate([file.rows for file in self._files])
         order = random.permutation(len(sizes))
         enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
@@ -147,7 +148,7 @@ class Source:
         return parts, int(sizes[chosen].sum())
 
     def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
-        """Split the table into parts of files, in order, which other processes can read.
+        """Split the table into parts of files, which other processes can read.
 
         A part has about `n_rows` rows: fewer at the end of a file, and more where a
         file cannot be read in smaller pieces, as CSV.
@@ -273,6 +274,6 @@ def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
 
 
 def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return the rows of batches in one, without a copy of a single one that has rows."""
+    """Return the rows of batches in one, without a copy of a single one."""
     filled = [batch for batch in batches if batch.num_rows]
     return pa.Table.from_batches(filled).combine_chunks().to_batches()[0]

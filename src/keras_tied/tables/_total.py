@@ -7,35 +7,43 @@ import pyarrow.compute as pc
 
 from keras_tied.tables._source import Source
 
-_WORD = re.compile(
-    r"(?i)(?:(?:grand|sub|overall)[-"
-    r" ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe|totale|"
-    "total général"
+WORD = re.compile(
+    r"(?i)(?:(?:grand|sub|overall)[- ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe"
+    "|totale|total général"
 )
-_FEWEST_SUMS, _CLOSE = (
-    2,
-    1e-6,
-)  # columns of which the last value is the sum of the others, about
+# Columns of which the last value is the sum of the others, about.
+FEWEST_SUMS = 2
+MOST_OFF = 1e-6
 
 
 def describe_total(source: Source) -> str:
-    """Warn of a last row that adds up the others, as its numbers or a word tell; or return ""."""
-    rows, n, sums = pa.Table.from_batches(list(source.batches())), source.n_rows, 0
-    (last,), others = rows.slice(n - 1).to_pylist(), rows.slice(0, n - 1)
-    says = ""
+    """Warn of a last row that adds up the others; or return ""."""
+    rows = pa.Table.from_batches(list(source.batches()))
+    n = source.n_rows
+    (last,) = rows.slice(n - 1).to_pylist()
+    others = rows.slice(0, n - 1)
+    says, n_sums = "", 0
     for name, value in last.items():
         column = others.column(name)
-        if isinstance(value, str) and _WORD.fullmatch(value.strip()):
-            is_new = not pc.any(pc.equal(column, value)).as_py()
-            says = f"says {value!r} in column {name!r}" if is_new else says
+        if isinstance(value, str) and WORD.fullmatch(value.strip()):
+            is_usual = pc.any(pc.equal(column, value)).as_py()
+            if not is_usual:
+                says = f"says {value!r} in column {name!r}"
         elif type(value) in (int, float) and value:
-            numbers = column.cast(pa.float64(), safe=False)
-            total, most = (
-                pc.sum(numbers).as_py() or 0.0,
-                pc.max(pc.abs(numbers)).as_py() or 0.0,
-            )
-            sums += abs(total - value) <= _CLOSE * abs(value) and abs(value) > most
-    if not says and sums >= _FEWEST_SUMS:
+            n_sums += _is_sum(value, column)
+    if not says and n_sums >= FEWEST_SUMS:
         says = "holds the sums of the others"
-    what = "if it adds up the others, take it out of the table"
-    return f"row {n:,}, the last, {says}: {what}." if says else ""
+    if not says:
+        return ""
+    return (
+        f"row {n:,}, the last, {says}: if it adds up the others, take it out of the"
+        " table."
+    )
+
+
+def _is_sum(value: float, column: pa.ChunkedArray) -> bool:
+    """Whether a number is the sum of a column, about, and larger than each of it."""
+    numbers = column.cast(pa.float64(), safe=False)
+    total = pc.sum(numbers).as_py() or 0.0
+    most = pc.max(pc.abs(numbers)).as_py() or 0.0
+    return abs(total - value) <= MOST_OFF * abs(value) and abs(value) > most

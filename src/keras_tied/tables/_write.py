@@ -101,7 +101,8 @@ def write_table(
         >>> from keras_tied.tables import write_table
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "fruit.csv")
-        ...     n_rows = write_table(path, [pa.record_batch({"name": ["plum"], "weight": [31.5]})])
+        ...     rows = pa.record_batch({"name": ["plum"], "weight": [31.5]})
+        ...     n_rows = write_table(path, [rows])
         ...     n_rows, path.read_text()
         (1, 'name,weight\nplum,31.5\n')
     """
@@ -210,16 +211,15 @@ def _write_text(
 
 
 def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
-    """Format rows as text, with quotes around the cells that need them and no others."""
+    """Format rows as text, with quotes around the cells that need them."""
     options = arrow.WriteOptions(
         include_header=False, delimiter=delimiter, quoting_style="none"
     )
     lines = pa.BufferOutputStream()
     try:
         arrow.write_csv(batch, lines, options)
-    except (
-        pa.ArrowInvalid
-    ):  # some cell needs quotes, and Arrow would put them around all text
+    except pa.ArrowInvalid:
+        # Some cell needs quotes, and Arrow would put them around all text.
         return _join_cells(batch, delimiter)
     return lines.getvalue()
 
@@ -228,24 +228,25 @@ def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
     """Format rows as text, some cells of which need quotes."""
     text = pa.large_string()
     cells = [column.cast(text) for column in batch.columns]
-    nothing, quote = pa.scalar("", text), pa.scalar('"', text)
+    nothing, mark, between = (pa.scalar(x, text) for x in ("", '"', delimiter))
+    special = f'[{re.escape(delimiter)}"\r\n]'
     for index, column in enumerate(cells):
         doubled = pc.replace_substring(column, '"', '""')
-        quoted = pc.binary_join_element_wise(quote, doubled, quote, nothing)
-        special = pc.match_substring_regex(column, f'[{re.escape(delimiter)}"\r\n]')
-        cells[index] = pc.if_else(special, quoted, column)
-    missing_is_empty = {"null_handling": "replace", "null_replacement": ""}
+        quoted = pc.binary_join_element_wise(mark, doubled, mark, nothing)
+        is_special = pc.match_substring_regex(column, special)
+        cells[index] = pc.if_else(is_special, quoted, column)
     rows = pc.binary_join_element_wise(
-        *cells, pa.scalar(delimiter, text), **missing_is_empty
+        *cells, between, null_handling="replace", null_replacement=""
     )
-    ended = pc.binary_join_element_wise(rows, pa.scalar("\n", text), nothing)
-    return pa.py_buffer("".join(ended.to_pylist()).encode())
+    lines = "".join(f"{row}\n" for row in rows.to_pylist())
+    return pa.py_buffer(lines.encode())
 
 
 def _escape_formulas(values: pa.Array) -> pa.Array:
     if find_kind(values.type) is not Kind.text:
         return values
-    escaped = pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+    texts = values.cast(pa.string())
+    escaped = pc.replace_substring_regex(texts, FORMULA, r"'\1")
     return pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
 
 
@@ -264,7 +265,7 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
     ):
         for batch in batches:
             group.append(batch)
-            if sum(of.num_rows for of in group) >= ROWS_IN_GROUP:
+            if sum(rows.num_rows for rows in group) >= ROWS_IN_GROUP:
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()
         if group:
@@ -272,7 +273,7 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
 
 
 def _write_array(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
-    """Write an .npy file; its header is written again at the end, with the number of rows."""
+    """Write an .npy file; its header is written again at the end."""
     if texts := [
         field.name for field in schema if find_kind(field.type) not in NUMBERS
     ]:
@@ -280,13 +281,11 @@ def _write_array(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
             f"column {quote(texts)} does not hold numbers, and an array holds nothing"
             " else; use .csv or .parquet."
         )
-    dtype = np.dtype(
-        np.float32 if all(of in SINGLE for of in schema.types) else np.float64
-    )
+    is_single = all(column in SINGLE for column in schema.types)
+    dtype = np.dtype(np.float32 if is_single else np.float64)
     header = {"descr": dtype.str, "fortran_order": False, "shape": (0, len(schema))}
-    npy.write_array_header_1_0(
-        file, header
-    )  # of the same length for any number of rows
+    # The header is of the same length for any number of rows.
+    npy.write_array_header_1_0(file, header)
     n_rows = 0
     for batch in batches:
         rows = np.empty((batch.num_rows, len(schema)), dtype)
