@@ -57,13 +57,13 @@ def _open(
         for row in get_rows():
             n_rows += 1
             for column, value in row.items():
-                found = types.setdefault(column, set())
+                value_types = types.setdefault(column, set())
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
-                found.add(str if is_large else type(value))
+                value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
         fields = []
-        for column, found in types.items():
-            dtype = TYPES.get(frozenset(found - {type(None)}), pa.string())
+        for column, value_types in types.items():
+            dtype = TYPES.get(frozenset(value_types - {type(None)}), pa.string())
             fields.append((column, dtype))
         schema = pa.schema(fields)
     read = partial(_read, name, what, get_rows, schema)
