@@ -52,15 +52,20 @@ class KLSparsity(keras.regularizers.Regularizer):
                 f" excluded; received target={target!r}: choose a small one, such as"
                 " 0.05."
             )
-        self.target, self.factor = target, factor
+        self.target = target
+        self.factor = factor
 
     def __call__(self, x: Any) -> Any:
-        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        mean = ops.mean(x, axis=tuple(range(len(x.shape) - 1)))
-        mean = ops.clip(mean, keras.config.epsilon(), 1 - keras.config.epsilon())
-        on = self.target * ops.log(self.target / mean)
-        off = (1 - self.target) * ops.log((1 - self.target) / (1 - mean))
-        return self.factor * ops.sum(on + off) * ops.cast(ops.shape(x)[0], x.dtype)
+        x = _to_single_precision(x)
+        units = x.shape[-1]
+        n_rows = ops.cast(ops.shape(x)[0], x.dtype)
+        mean = ops.mean(ops.reshape(x, (-1, units)), axis=0)
+        margin = keras.config.epsilon()
+        mean = ops.clip(mean, margin, 1 - margin)
+        idle = 1 - self.target
+        divergence = self.target * ops.log(self.target / mean)
+        divergence += idle * ops.log(idle / (1 - mean))
+        return self.factor * ops.sum(divergence) * n_rows
 
     def get_config(self) -> dict[str, Any]:
         return {"target": self.target, "factor": self.factor}
@@ -104,12 +109,19 @@ class Orthonormal(keras.regularizers.Regularizer):
                 "Orthonormal takes a kernel of two or more axes; received one of shape "
                 f"{tuple(x.shape)}: use it as a `kernel_regularizer`."
             )
-        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        matrix = ops.reshape(x, (-1, x.shape[-1]))
-        transposed, (rows, columns) = ops.transpose(matrix), matrix.shape
-        pair = (transposed, matrix) if rows >= columns else (matrix, transposed)
-        excess = ops.matmul(*pair) - ops.eye(min(rows, columns), dtype=x.dtype)
+        x = _to_single_precision(x)
+        matrix = ops.reshape(x, (-1, x.shape[-1]))  # (rows, columns)
+        rows, columns = matrix.shape
+        if rows < columns:
+            matrix = ops.transpose(matrix)
+        gram = ops.matmul(ops.transpose(matrix), matrix)
+        excess = gram - ops.eye(gram.shape[0], dtype=x.dtype)
         return self.factor * ops.sum(ops.square(excess))
 
     def get_config(self) -> dict[str, Any]:
         return {"factor": self.factor}
+
+
+def _to_single_precision(x: Any) -> Any:
+    dtype = keras.backend.result_type(x.dtype, "float32")
+    return ops.cast(x, dtype)

@@ -13,11 +13,14 @@ from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers.kernel import kernel_of
 
-SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
+Function = Callable[[Any], Any]
+
+# f'(z) from f(z)
+SLOPES: dict[Function, Function] = {
     activations.linear: ops.ones_like,
     activations.sigmoid: lambda y: y * (1 - y),
     activations.tanh: lambda y: 1 - y**2,
-    activations.relu: lambda y: ops.cast(y > 0, y.dtype),
+    activations.relu: ops.sign,
 }
 
 
@@ -65,10 +68,13 @@ def squared_jacobian_norm(encoder: Layer, x: Any) -> Any:
             f" ({type(encoder).__name__}) is not built: build it, or call it on data,"
             " first."
         )
-    path = layer_chain(encoder)
-    layer: Any = path[0] if path is not None and len(path) == 1 else encoder
+    layer: Any = encoder
+    path = layer_chain(encoder) or []
+    if len(path) == 1:
+        (layer,) = path
     x = ops.cast(x, layer.compute_dtype)
-    if type(layer).call is keras.layers.Dense.call and layer.activation in SLOPES:
+    is_dense = type(layer).call is keras.layers.Dense.call
+    if is_dense and layer.activation in SLOPES:
         return _sum_rows(_dense_norms(layer, x))
     lines = jacobians(lambda rows: _code(encoder, rows), x)
     return _sum_rows(ops.square(_precise(lines)))
@@ -105,7 +111,12 @@ class Contractive(keras.layers.Wrapper):
         2.4
     """
 
-    def __init__(self, encoder: Layer, factor: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        encoder: Layer,
+        factor: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(encoder, Layer):
             raise ValueError(
                 "Contractive takes a layer or model as its encoder; received"
@@ -145,7 +156,8 @@ class Contractive(keras.layers.Wrapper):
 
 def _sum_rows(tensor: Any) -> Any:
     """The sum of each row, `(batch,)`."""
-    return ops.sum(tensor, axis=tuple(range(1, len(tensor.shape))))
+    axes = range(1, len(tensor.shape))
+    return ops.sum(tensor, axis=tuple(axes))
 
 
 def _dense_norms(layer: keras.layers.Dense, x: Any) -> Any:
@@ -153,16 +165,19 @@ def _dense_norms(layer: keras.layers.Dense, x: Any) -> Any:
     kernel = kernel_of(layer)
     z = ops.matmul(x, ops.cast(kernel, x.dtype))
     if layer.bias is not None:
-        z = ops.add(z, ops.cast(layer.bias, x.dtype))
+        bias = ops.cast(layer.bias, x.dtype)
+        z = ops.add(z, bias)
     outputs = layer.activation(_precise(z))
-    slopes = SLOPES[layer.activation](outputs)
-    weights = ops.sum(ops.square(ops.cast(kernel, slopes.dtype)), axis=0)
+    slopes = SLOPES[layer.activation](outputs)  # (batch, ..., units)
+    kernel = ops.cast(kernel, slopes.dtype)
+    weights = ops.sum(ops.square(kernel), axis=0)  # (units,)
     return ops.matmul(ops.square(slopes), weights)
 
 
 def _precise(tensor: Any) -> Any:
     """In single precision at least: squares soon leave the range of half precision."""
-    return ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
+    dtype = keras.backend.result_type(tensor.dtype, "float32")
+    return ops.cast(tensor, dtype)
 
 
 def _code(encoder: Layer, x: Any) -> Any:
@@ -178,22 +193,31 @@ def _code(encoder: Layer, x: Any) -> Any:
     return code
 
 
-def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
+def jacobians(function: Function, x: Any) -> Any:
     """The Jacobian of each row, `(batch, lines, *row)`, or with columns, if fewer."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return _differentiate_with_tensorflow(function, x)
     library: Any = import_module("jax" if backend == "jax" else "torch.func")
     code, backward = library.vjp(function, x)
-    pull, directions = backward, _directions(code)
-    if _is_narrower(x, code):
-        # Of a linear function, the pass forward is the transpose of the pass back.
-        _, pull = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
-        directions = _directions(x)
-    return library.vmap(lambda direction: pull(direction)[0], 0, 1)(directions)
+
+    def pull(line: Any) -> Any:
+        (gradient,) = backward(line)
+        return gradient
+
+    if not _is_narrower(x, code):
+        return library.vmap(pull, 0, 1)(_directions(code))
+    # The pass back is linear, and its transpose is the pass forward.
+    _, forward = library.vjp(pull, ops.zeros_like(code))
+
+    def push(column: Any) -> Any:
+        (change,) = forward(column)
+        return change
+
+    return library.vmap(push, 0, 1)(_directions(x))
 
 
-def _differentiate_with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
+def _differentiate_with_tensorflow(function: Function, x: Any) -> Any:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
@@ -201,14 +225,19 @@ def _differentiate_with_tensorflow(function: Callable[[Any], Any], x: Any) -> An
         with tf.GradientTape(watch_accessed_variables=False) as by_row:
             by_row.watch(x)
             code = function(x)
-            lines = ops.reshape(code, (ops.shape(code)[0], -1))
+            lines = _flatten_rows(code)
         if not _is_narrower(x, code):
             return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
         line = tf.zeros_like(code)
         by_line.watch(line)
         columns = by_row.gradient(code, x, line, unconnected_gradients=zero)
-        columns = ops.reshape(columns, (ops.shape(columns)[0], -1))
+        columns = _flatten_rows(columns)
     return by_line.batch_jacobian(columns, line, unconnected_gradients=zero)
+
+
+def _flatten_rows(tensor: Any) -> Any:
+    n_rows = ops.shape(tensor)[0]
+    return ops.reshape(tensor, (n_rows, -1))
 
 
 def _is_narrower(x: Any, code: Any) -> bool:

@@ -23,11 +23,17 @@ class FlippedMatrix:
         self.transpose = transpose
 
 
-def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool:
+def is_worthwhile(
+    rows: int,
+    shape: Sequence[int],
+    units: Sequence[int],
+) -> bool:
     """Whether features-first is faster for batches `(rows, *shape)` and some layers."""
     if len(shape) != 1 or jax.default_backend() != "cpu":
         return False
-    return max([*shape, *units]) <= MAX_FEATURES and rows >= 8 * shape[0]
+    (features,) = shape
+    widest = max([features, *units])
+    return widest <= MAX_FEATURES and rows >= 8 * features
 
 
 class FeaturesFirst(Evaluation):
@@ -38,25 +44,28 @@ class FeaturesFirst(Evaluation):
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         name = eqn.primitive.name
-        params = dict(eqn.params)
-        has_flipped = any(isinstance(value, FlippedMatrix) for value in inputs)
-        is_tall = self.is_tall(eqn.outvars[0].aval)
-        if name in ELEMENTWISE and has_flipped:
-            return [FlippedMatrix(eqn.primitive.bind(*map(_flip, inputs), **params))]
-        if name in REDUCTIONS and has_flipped:
-            params["axes"] = tuple(1 - axis for axis in params["axes"])
-            return [eqn.primitive.bind(inputs[0].transpose, **params)]
-        if name == "dot_general" and has_flipped and is_matrix_product(eqn):
-            return [self.multiply(eqn, inputs)]
-        if name == "broadcast_in_dim" and is_tall:
-            axes = sorted(1 - axis for axis in params["broadcast_dimensions"])
-            shape = params["shape"][::-1]
-            matrix = jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes)
-            return [FlippedMatrix(matrix)]
-        if name == "transpose" and has_flipped:
-            return [inputs[0].transpose]
-        if name == "transpose" and is_tall:
-            return [FlippedMatrix(inputs[0])]
+        first, *_ = [*inputs, None]
+        if any(isinstance(value, FlippedMatrix) for value in inputs):
+            if name in ELEMENTWISE:
+                flipped = map(_flip, inputs)
+                return [FlippedMatrix(eqn.primitive.bind(*flipped, **eqn.params))]
+            if name in REDUCTIONS:
+                axes = [1 - axis for axis in eqn.params["axes"]]
+                params = {**eqn.params, "axes": tuple(axes)}
+                return [eqn.primitive.bind(first.transpose, **params)]
+            if name == "dot_general" and is_matrix_product(eqn):
+                return [self.multiply(eqn, inputs)]
+            if name == "transpose":
+                return [first.transpose]
+        elif self.is_tall(eqn):
+            if name == "broadcast_in_dim":
+                axes = [1 - axis for axis in eqn.params["broadcast_dimensions"]]
+                shape = eqn.params["shape"][::-1]
+                values = _flip(first)
+                matrix = jax.lax.broadcast_in_dim(values, shape, sorted(axes))
+                return [FlippedMatrix(matrix)]
+            if name == "transpose":
+                return [FlippedMatrix(first)]
         return self.bind(eqn, inputs)
 
     def multiply(self, eqn: JaxprEqn, inputs: list[Any]) -> Any:
@@ -67,7 +76,7 @@ class FeaturesFirst(Evaluation):
             is_flipped = isinstance(value, FlippedMatrix)
             factors.append(value.transpose if is_flipped else value)
             axes.append((1 - axis if is_flipped else axis,))
-        is_tall = self.is_tall(eqn.outvars[0].aval)
+        is_tall = self.is_tall(eqn)
         if is_tall:
             factors.reverse()
             axes.reverse()
@@ -75,7 +84,9 @@ class FeaturesFirst(Evaluation):
         product = eqn.primitive.bind(*factors, **params)
         return FlippedMatrix(product) if is_tall else product
 
-    def is_tall(self, aval: Any) -> bool:
+    def is_tall(self, eqn: JaxprEqn) -> bool:
+        """Whether the first output is a matrix of one of these numbers of rows."""
+        aval = eqn.outvars[0].aval
         shape: tuple[int, ...] = getattr(aval, "shape", ())
         return len(shape) == 2 and shape[0] in self.rows
 
