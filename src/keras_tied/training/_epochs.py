@@ -22,6 +22,7 @@ SECONDS_BETWEEN_VISITS = 0.2
 
 Logs = dict[str, Array]  # of each metric, an array of epochs
 EpochLogs = dict[str, Any]
+Step = Callable[[], EpochLogs]
 Visit = Callable[[int, EpochLogs], object]  # the steps made in this epoch, and the logs
 
 
@@ -48,8 +49,7 @@ class Epochs:
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for at most so many epochs; return the logs."""
         variables = [*self.model.variables, *self.model.optimizer.variables]
-        state = [(variable, _read(variable)) for variable in variables]
-        self.runs.append(Run(state, None, epochs))
+        self.runs.append(Run(_read_all(variables), None, epochs))
         return self.run_epochs(epochs)
 
     def repeat(self, run: Run, epochs: int) -> Logs:
@@ -78,7 +78,8 @@ class Epochs:
     def compute_loss(self) -> float:
         """The loss of the first batch of rows."""
         self.model.reset_metrics()
-        return float(self.model.test_step(self.batches[0]).get("loss", 0.0))
+        logs = self.model.test_step(self.batches[0])
+        return float(logs.get("loss", 0.0))
 
     def make_objective(self) -> "Objective":
         """What L-BFGS minimises."""
@@ -92,15 +93,22 @@ class Epochs:
         if len(self.batches) == 1:
             return {}
         self.model.reset_metrics()
-        return name_validation(flatten_logs(self.model.test_step(self.batches[1])))
+        logs = self.model.test_step(self.batches[1])
+        return name_validation(flatten_logs(logs))
 
-    def compile_step(self, step: Callable[[], EpochLogs]) -> Callable[[], EpochLogs]:
+    def train_and_validate(self) -> EpochLogs:
+        return self.train() | self.validate()
+
+    def compile_step(self, step: Step) -> Step:
         return lambda: to_epoch_logs(step())
 
     def run_epochs(self, epochs: int) -> Logs:
-        epoch = self.compile_step(lambda: self.train() | self.validate())
-        logs = [epoch() for _ in range(epochs)]
-        return {name: np.array([each[name] for each in logs]) for name in logs[0]}
+        epoch = self.compile_step(self.train_and_validate)
+        columns: dict[str, list[Any]] = {}
+        for _ in range(epochs):
+            for name, value in epoch().items():
+                columns.setdefault(name, []).append(value)
+        return {name: np.array(column) for name, column in columns.items()}
 
 
 class Objective:
@@ -110,8 +118,9 @@ class Objective:
         self.model = epochs.model
         self.train = epochs.compile_step(epochs.train)
         self.compute_validation = epochs.compile_step(epochs.validate)
-        self.shapes = [tuple(v.shape) for v in self.model.trainable_variables]
-        self._others = [(v, _read(v)) for v in self.model.non_trainable_variables]
+        trainable = self.model.trainable_variables
+        self.shapes = [tuple(variable.shape) for variable in trainable]
+        self._others = _read_all(self.model.non_trainable_variables)
 
     def get_weights(self) -> Array:
         return _flatten(self.model.trainable_variables)
@@ -125,7 +134,9 @@ class Objective:
 
     def accept(self) -> None:
         """Keep the other variables, such as moving averages, of the last evaluation."""
-        self._others = [(v, old if is_seed(v) else _read(v)) for v, old in self._others]
+        for place, (variable, _) in enumerate(self._others):
+            if not is_seed(variable):
+                self._others[place] = variable, _read(variable)
 
     def validate(self, weights: Array) -> EpochLogs:
         """The model's logs for the validation rows."""
@@ -168,7 +179,7 @@ def is_seed(variable: Variable) -> bool:
     return "seed_generator_state" in variable.name
 
 
-def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
+def split_vector(vector: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
     arrays = []
     begin = 0
     for shape in shapes:
@@ -178,13 +189,18 @@ def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
     return arrays
 
 
-def _flatten(variables: list[Any]) -> Array:
-    return np.concatenate([_read(v).astype(np.float64).ravel() for v in variables])
+def _flatten(variables: list[Variable]) -> Array:
+    vectors = [value.ravel() for _, value in _read_all(variables)]
+    return np.concatenate(vectors, dtype=np.float64)
 
 
 def _read(variable: Variable) -> Array:
     """A copy of the value of a variable."""
     return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _read_all(variables: list[Variable]) -> list[tuple[Variable, Array]]:
+    return [(variable, _read(variable)) for variable in variables]
 
 
 def _assign(values: Iterable[tuple[Variable, Array]]) -> None:

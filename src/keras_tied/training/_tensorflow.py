@@ -1,20 +1,19 @@
 """Epochs on the TensorFlow backend: a loop inside one graph."""
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
 
-from keras_tied.training._epochs import EpochLogs, Epochs, Logs
+from keras_tied.training._epochs import EpochLogs, Epochs, Logs, Step
 
 
 class TensorFlowEpochs(Epochs):
-    def compile_step(self, step: Callable[[], EpochLogs]) -> Callable[[], EpochLogs]:
+    def compile_step(self, step: Step) -> Step:
         return super().compile_step(tf.function(step))
 
     def _epoch(self) -> EpochLogs:
-        logs = self.train() | self.validate()
+        logs = self.train_and_validate()
         return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
 
     @cached_property

@@ -35,7 +35,11 @@ def multiplies_bfloat16() -> bool:
 class Wide:
     """A float32 array in place of a bfloat16 one; `base` is it, or its transpose."""
 
-    def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
+    def __init__(
+        self,
+        base: jax.Array,
+        is_transpose: bool = False,
+    ) -> None:
         self.base = base
         self.is_transpose = is_transpose
 
@@ -52,7 +56,11 @@ class Product(Wide):
 
     is_transpose = False
 
-    def __init__(self, factors: Sequence[jax.Array], axes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        factors: Sequence[jax.Array],
+        axes: Sequence[int],
+    ) -> None:
         self.factors = factors
         self.axes = axes
 
@@ -60,13 +68,21 @@ class Product(Wide):
     def base(self) -> jax.Array:  # type: ignore[override] # computed here
         left, right = self.factors
         left_axis, right_axis = self.axes
-        left = _order_by_row(left if left_axis == 1 else left.T)
-        numbers = (((1,), (right_axis,)), ((), ()))
-        dtype = jnp.float32
-        return jax.lax.dot_general(left, right, numbers, preferred_element_type=dtype)
+        if left_axis == 0:
+            left = left.T
+        contracted = (1,), (right_axis,)
+        no_batch: tuple[Any, ...] = (), ()
+        return jax.lax.dot_general(
+            _order_by_row(left),
+            right,
+            (contracted, no_batch),
+            preferred_element_type=jnp.float32,
+        )
 
     def transpose(self) -> Wide:
-        return Product(self.factors[::-1], self.axes[::-1])
+        left, right = self.factors
+        left_axis, right_axis = self.axes
+        return Product((right, left), (right_axis, left_axis))
 
 
 class WideEvaluation(Evaluation):
@@ -75,21 +91,26 @@ class WideEvaluation(Evaluation):
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         name = eqn.primitive.name
         takes = [_is_bfloat16(atom) for atom in eqn.invars]
-        if not any(takes) and not any(map(_is_bfloat16, eqn.outvars)):
+        gives = [_is_bfloat16(atom) for atom in eqn.outvars]
+        if not any(takes) and not any(gives):
             return self.bind(eqn, inputs)
         if name == "dot_general" and all(takes) and is_matrix_product(eqn):
-            return [_cast(eqn, _multiply(eqn, *map(_widen, inputs)))]
+            left, right = map(_widen, inputs)
+            return [_cast(eqn, _multiply(eqn, left, right))]
         if name == "convert_element_type":
             return [_cast(eqn, _widen(inputs[0]))]
         if name == "transpose" and eqn.params["permutation"] == (1, 0):
             return [_widen(inputs[0]).transpose()]
         if name in ELEMENTWISE | REDUCTIONS | SHAPING:
-            value = eqn.primitive.bind(*map(_to_float32, inputs), **eqn.params)
+            values = map(_to_float32, inputs)
+            value = eqn.primitive.bind(*values, **eqn.params)
             return [_cast(eqn, Wide(value))]
         return self.bind(eqn, inputs)
 
     def to_array(self, value: Any) -> Any:
-        return value.array.astype(jnp.bfloat16) if isinstance(value, Wide) else value
+        if isinstance(value, Wide):
+            return value.array.astype(jnp.bfloat16)
+        return value
 
 
 def _is_bfloat16(atom: Any) -> bool:
@@ -97,7 +118,9 @@ def _is_bfloat16(atom: Any) -> bool:
 
 
 def _widen(value: Any) -> Wide:
-    return value if isinstance(value, Wide) else Wide(value.astype(jnp.float32))
+    if isinstance(value, Wide):
+        return value
+    return Wide(value.astype(jnp.float32))
 
 
 def _to_float32(value: Any) -> Any:
@@ -116,10 +139,12 @@ def _cast(eqn: JaxprEqn, value: Wide) -> Any:
 
 
 def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:
-    (left_axes, right_axes), _ = eqn.params["dimension_numbers"]
-    # Axis 0 of a transpose is axis 1 of its base, and the other way round.
-    axes = left_axes[0] ^ left.is_transpose, right_axes[0] ^ right.is_transpose
-    factors = [each.base.astype(jnp.bfloat16) for each in (left, right)]
+    contracted, _ = eqn.params["dimension_numbers"]
+    factors, axes = [], []
+    for value, (axis,) in zip((left, right), contracted, strict=True):
+        factors.append(value.base.astype(jnp.bfloat16))
+        # Axis 0 of a transpose is axis 1 of its base, and the other way round.
+        axes.append(1 - axis if value.is_transpose else axis)
     return Product(factors, axes)
 
 
@@ -130,5 +155,6 @@ def _order_by_row(matrix: jax.Array) -> jax.Array:
     reshapes.
     """
     rows, columns = matrix.shape
-    apart: jax.Array = jax.lax.optimization_barrier(matrix.reshape(rows, 1, columns))
-    return apart.reshape(rows, columns)
+    apart = matrix.reshape(rows, 1, columns)
+    barred: jax.Array = jax.lax.optimization_barrier(apart)
+    return barred.reshape(rows, columns)

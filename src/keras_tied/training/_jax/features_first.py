@@ -44,7 +44,7 @@ class FeaturesFirst(Evaluation):
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         name = eqn.primitive.name
-        first, *_ = [*inputs, None]
+        first: Any = inputs[0] if inputs else None
         if any(isinstance(value, FlippedMatrix) for value in inputs):
             if name in ELEMENTWISE:
                 flipped = map(_flip, inputs)

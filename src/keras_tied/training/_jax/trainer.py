@@ -55,7 +55,8 @@ class JaxEpochs(Epochs):
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
         self.is_short = epochs * self._count_multiplications() < SHORT
-        units = [variable.shape[-1] for variable in model.variables if variable.shape]
+        shapes = [variable.shape for variable in model.variables]
+        units = [shape[-1] for shape in shapes if shape]
         arrays: Arrays = {}
         self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
         self.arrays = list(arrays.values())
@@ -65,7 +66,8 @@ class JaxEpochs(Epochs):
         leaves = jax.tree.leaves(self.rows.data)
         places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
         n_weights = sum(value.size for value in self.state[0])
-        return int(self.rows.count * places * n_weights + self.rows.steps * STEP)
+        n_multiplications = self.rows.count * places * n_weights
+        return int(n_multiplications + self.rows.steps * STEP)
 
     def pull(self) -> None:
         model = self.model
@@ -102,8 +104,7 @@ class JaxEpochs(Epochs):
         self.state = run.state
         if epochs == 0:
             return {}
-        self.state, logs = self._call(run.state, run.orders, epochs, 0, self.rows.full)
-        return logs
+        return self._call(run.orders, epochs, 0, self.rows.full)
 
     def is_finite(self) -> bool:
         return all_finite(self.state[0])
@@ -125,8 +126,9 @@ class JaxEpochs(Epochs):
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
             start = time.perf_counter()
-            self.state, logs = self._call(self.state, run.orders, 1, begin, end)
-            self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
+            logs = self._call(run.orders, 1, begin, end)
+            seconds = time.perf_counter() - start
+            self.seconds_per_step = seconds / (end - begin)
             if end == full:
                 return logs
             scalars = {}
@@ -149,19 +151,23 @@ class JaxEpochs(Epochs):
                 batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
         return jnp.asarray(orders)
 
-    def _call(
-        self, state: Any, orders: Any, epochs: int, begin: int, end: int
-    ) -> tuple[Any, Logs]:
-        arguments = state, orders, epochs, begin, end, self.arrays
+    def _call(self, orders: Any, epochs: int, begin: int, end: int) -> Logs:
+        """Take the state some epochs on, of the full batches from `begin` to `end`."""
+        arguments = self.state, orders, epochs, begin, end, self.arrays
         program, groups = self.get_program("epochs", self._compile, arguments)
-        state, tables = program(*arguments)
+        self.state, tables = program(*arguments)
         logs: Logs = {}
-        for names, table in zip(groups, map(np.asarray, tables), strict=True):
-            logs |= {name: table[:epochs, place] for place, name in enumerate(names)}
-        return state, logs
+        for names, table in zip(groups, tables, strict=True):
+            rows = np.asarray(table)[:epochs]
+            for place, name in enumerate(names):
+                logs[name] = rows[:, place]
+        return logs
 
     def get_program(
-        self, kind: str, compile_for: Callable[[Any], Any], arguments: Any
+        self,
+        kind: str,
+        compile_for: Callable[[Any], Any],
+        arguments: Any,
     ) -> Any:
         """The program of a kind for arguments of these shapes, compiled once."""
         # `compile` of the model replaces its `train_function`, and so removes them.
@@ -169,7 +175,7 @@ class JaxEpochs(Epochs):
         leaves = jax.tree.leaves(arguments)
         arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
         shapes = [(array.shape, array.dtype) for array in arrays]
-        variables = [[id(variable) for variable in group] for group in self.variables]
+        variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
         key = str((kind, self.is_short, shapes, variables, parts))
         if key not in programs:
@@ -218,7 +224,8 @@ class JaxObjective(Objective):
         self.validation_logs: EpochLogs = {}
 
     def evaluate(self, weights: Any) -> tuple[EpochLogs, Any]:
-        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+        vector = np.asarray(weights, np.float32)
+        arguments = vector, self.state, self.epochs.arrays
         program = self.epochs.get_program("objective", self._compile, arguments)
         logs, validation_logs, gradient, self.next_variables = program(*arguments)
         self.validation_logs = to_epoch_logs(validation_logs)
