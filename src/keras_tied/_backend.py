@@ -37,17 +37,13 @@ def find_installed() -> str | None:
     return next(filter(is_installed, BACKENDS), None)
 
 
-def settings_file() -> Path:
-    """The ``keras.json`` that Keras reads."""
-    home = os.path.expanduser("~")
-    default = Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
-    return Path(os.path.expanduser(os.environ.get("KERAS_HOME", default)), "keras.json")
-
-
 def read_user_setting() -> str | None:
     """Return the backend that the user's ``keras.json`` names, or None."""
+    home = os.path.expanduser("~")
+    default = Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    folder = os.path.expanduser(os.environ.get("KERAS_HOME", default))
     try:
-        settings = json.loads(settings_file().read_text(encoding="utf-8"))
+        settings = json.loads(Path(folder, "keras.json").read_text(encoding="utf-8"))
         backend = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

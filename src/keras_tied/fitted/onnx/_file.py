@@ -53,10 +53,9 @@ def write_onnx(
     inputs = [rows.describe(["rows", n_inputs])]
     output = Tensor(graph, end, rows.dtype)
     outputs = [output.describe(["rows", n_outputs])]
-    constants = list(graph.constants.values())
     title = f"{name}_{part}"
     model = helper.make_model(
-        helper.make_graph(graph.nodes, title, inputs, outputs, constants),
+        helper.make_graph(graph.nodes, title, inputs, outputs, graph.constants),
         producer_name="keras-tied",
         producer_version=__version__,
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,23 @@ import onnx
 from onnx import helper, numpy_helper
 
 from keras_tied._types import Array
+from keras_tied.fitted.layout import CATEGORY, Layout
 
 OPSET = 18  # the version of the operators in a file
 
 
-@dataclass
 class Graph:
     """Nodes, in the order of computation, and constants, each of them once."""
 
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: dict[Any, onnx.TensorProto] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.tensors: dict[Any, Tensor] = {}  # those of the constants
+        self.numbers = itertools.count()
 
-    def make_name(self, kind: str) -> str:
-        """A name that no other tensor has."""
-        return f"{kind}_{next(self.numbers)}"
+    def declare(self, kind: str, dtype: Any) -> Tensor:
+        """A tensor with a new name."""
+        return Tensor(self, f"{kind}_{next(self.numbers)}", np.dtype(dtype))
 
     def tensor(self, value: Any, dtype: Any) -> Tensor:
         """A tensor as it is; numbers as a constant of this dtype."""
@@ -34,12 +35,12 @@ class Graph:
             return value
         array = np.asarray(value, dtype)
         key = array.dtype, array.shape, array.tobytes()
-        constant = self.constants.get(key)
-        if constant is None:
-            name = self.make_name("constant")
-            constant = numpy_helper.from_array(array, name)
-            self.constants[key] = constant
-        return Tensor(self, constant.name, array.dtype)
+        if key not in self.tensors:
+            constant = self.declare("constant", dtype)
+            proto = numpy_helper.from_array(array, constant.name)
+            self.constants.append(proto)
+            self.tensors[key] = constant
+        return self.tensors[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,10 @@ class Tensor:
         for other in others:
             tensor = graph.tensor(other, self.dtype)
             inputs.append(tensor.name)
-        output = graph.make_name(operator.lower())
-        node = helper.make_node(operator, inputs, [output], **attributes)
+        output = graph.declare(operator.lower(), dtype or self.dtype)
+        node = helper.make_node(operator, inputs, [output.name], **attributes)
         graph.nodes.append(node)
-        return Tensor(graph, output, np.dtype(dtype or self.dtype))
+        return output
 
     def __add__(self, other: Any) -> Tensor:
         return self.apply("Add", other)
@@ -109,15 +110,20 @@ class Tensor:
         places = self.graph.tensor(columns, np.int64)
         return self.apply("Gather", places, axis=1)
 
-    def replace_columns(self, mask: Array, parts: list[Tensor]) -> Tensor:
-        """The tensor with other columns in place of those of a mask, `(d,)`."""
-        if not parts:
+    def replace_categories(self, layout: Layout, rows: Tensor, operator: str) -> Tensor:
+        """The tensor with what an operator makes of each category in other rows."""
+        if not layout.categories:
             return self
-        rows = self.apply("Concat", *parts, axis=1)
-        d = len(mask)
+        parts = []
+        for part in layout.categories:
+            own = rows.take(np.r_[part])
+            parts.append(own.apply(operator, axis=1))
+        everything = self.apply("Concat", *parts, axis=1)
+        d = len(layout.kinds)
         places = np.arange(d)
-        places[mask] = d + np.arange(np.count_nonzero(mask))
-        return rows.take(places)
+        is_category = layout.kinds == CATEGORY
+        places[is_category] = d + np.arange(np.count_nonzero(is_category))
+        return everything.take(places)
 
     def describe(self, shape: list[Any] | None = None) -> onnx.ValueInfoProto:
         """What a graph says of the tensor as its input or output."""

@@ -6,7 +6,7 @@ from onnx import helper
 from keras_tied._types import Array
 from keras_tied.fitted.gaussian import Gaussian, Pieces
 from keras_tied.fitted.imputation import Preprocessing
-from keras_tied.fitted.layout import CATEGORY, NUMBER
+from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.onnx._graph import Tensor
 
 # the length of the residual at the end, relative to the one at the start
@@ -37,7 +37,8 @@ def add_imputation(preprocessing: Preprocessing, scaled: Tensor) -> Tensor:
     solution = _solve(gaussian.precision, right_side, gaps)
     means = (solution + gaussian.mean).cast(np.float32)
     if gaussian.pieces is not None:
-        means = means.take(np.arange(len(preprocessing.mean)))  # (n, d)
+        features = np.arange(len(preprocessing.mean))
+        means = means.take(features)  # (n, d)
     if preprocessing.layout.has_classes:
         means = _choose_classes(preprocessing, means)
     return missing.where(means, scaled)
@@ -60,23 +61,15 @@ def _choose_classes(preprocessing: Preprocessing, means: Tensor) -> Tensor:
     layout = preprocessing.layout
     shift, scale = preprocessing.scaling
     likely = means * scale + shift
-    is_on = (likely > 0.5).cast(np.float32)
-    likeliest = []
-    for part in layout.categories:
-        own = likely.take(np.r_[part])
-        likeliest.append(own.apply("Hardmax", axis=1))
-    is_on = is_on.replace_columns(layout.kinds == CATEGORY, likeliest)
-    on = means.graph.tensor((1 - shift) / scale, means.dtype)
-    off = -shift / scale
-    classes = is_on.cast(bool).where(on, off)
+    is_likely = (likely > 0.5).cast(np.float32)
+    is_on = is_likely.replace_categories(layout, likely, "Hardmax")
     is_number = means.graph.tensor(layout.kinds == NUMBER, bool)
-    return is_number.where(means, classes)
+    return is_number.where(means, (is_on - shift) / scale)
 
 
 def _solve(precision: Array, right_side: Tensor, missing: Tensor) -> Tensor:
     """Solve P x = b in the missing columns of each row, `(n, D)`; x is 0 in others."""
     graph = right_side.graph
-    dtype = right_side.dtype
     direction = right_side / precision.diagonal()
     size = (right_side * direction).sum_rows()  # (n, 1)
     enough = size * TOLERANCE**2
@@ -87,23 +80,25 @@ def _solve(precision: Array, right_side: Tensor, missing: Tensor) -> Tensor:
 
     outer_nodes = graph.nodes
     graph.nodes = []  # of one step along the directions of all rows
-    before = [Tensor(graph, graph.make_name("before"), dtype) for _ in state]
+    number = graph.declare("number", np.int64)
+    condition = graph.declare("condition", bool)
+    before = [graph.declare("before", np.float64) for _ in state]
     after = _step(precision, missing, *before)
     goes_on_after = _is_any_greater(after[-1], enough)
-    number = Tensor(graph, graph.make_name("number"), np.dtype(np.int64))
-    goes_on_before = Tensor(graph, graph.make_name("goes_on"), np.dtype(bool))
-    body_inputs = [number.describe([]), goes_on_before.describe([])]
+    body_inputs = [number.describe([]), condition.describe([])]
     body_inputs += [tensor.describe() for tensor in before]
     body_outputs = [goes_on_after.describe([])]
     body_outputs += [tensor.describe() for tensor in after]
     body = helper.make_graph(graph.nodes, "step", body_inputs, body_outputs)
     graph.nodes = outer_nodes
 
-    inputs = [tensor.name for tensor in (most_steps, goes_on, *state)]
-    outputs = [graph.make_name("solved") for _ in state]
-    loop = helper.make_node("Loop", inputs, outputs, body=body)
+    inputs = [most_steps, goes_on, *state]
+    outputs = [graph.declare("after", np.float64) for _ in state]
+    input_names = [tensor.name for tensor in inputs]
+    output_names = [tensor.name for tensor in outputs]
+    loop = helper.make_node("Loop", input_names, output_names, body=body)
     graph.nodes.append(loop)
-    return Tensor(graph, outputs[0], dtype)
+    return outputs[0]
 
 
 def _step(

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.layout import BOOLEAN, NUMBER
+from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.onnx._graph import Tensor
 from keras_tied.fitted.onnx._imputation import add_imputation
@@ -103,18 +103,9 @@ def _apply_link(link: Link, outputs: Tensor) -> Tensor:
     """The reconstruction, as `Link.apply` makes it."""
     shift, scale = link.scaling
     slopes, intercepts = link.logits
-    kinds = link.layout.kinds
-    is_class = kinds != NUMBER
     logits = outputs * slopes + intercepts
-    shares = []
-    for part in link.parts:
-        own = logits.take(np.r_[part])
-        if kinds[part.start] == BOOLEAN:
-            shares.append(own.apply("Sigmoid"))
-        else:
-            shares.append(own.apply("Softmax", axis=-1))
-    # What numbers are multiplied by is 1, and nothing is added to them.
-    factors = np.where(is_class, (1 - link.mixtures) / scale, 1.0)
-    offsets = (link.mixtures * link.frequencies - shift) / scale
-    rows = outputs.replace_columns(is_class, shares)
-    return rows * factors + np.where(is_class, offsets, 0.0)
+    odds = logits.apply("Sigmoid")
+    shares = odds.replace_categories(link.layout, logits, "Softmax")
+    probabilities = shares * (1 - link.mixtures) + link.mixtures * link.frequencies
+    is_number = outputs.graph.tensor(link.layout.kinds == NUMBER, bool)
+    return is_number.where(outputs, (probabilities - shift) / scale)
