@@ -67,9 +67,8 @@ class OutputFolder:
         system, folder, _ = self._locate()
         with _report_errors(self.uri):
             system.create_dir(folder)
-            return [
-                info.base_name for info in system.get_file_info(fs.FileSelector(folder))
-            ]
+            infos = system.get_file_info(fs.FileSelector(folder))
+            return [info.base_name for info in infos]
 
     def read_manifest(self) -> Any:
         """Return the JSON of the manifest, which is there."""

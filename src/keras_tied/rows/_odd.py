@@ -30,28 +30,37 @@ def find_oddest(
     first = 1
     for rows, numbers in batches:
         scores, errors = fitted.measure_rows(numbers)
-        some = np.argsort(-scores, kind="stable")[:top]
+        some = _find_largest(scores, top)
         new = [scores[some], errors[some], first + some, numbers[some]]
         if arrays:
-            new = [np.concatenate(pair) for pair in zip(arrays, new, strict=True)]
-        order = np.argsort(-new[0], kind="stable")[:top]
+            pairs = zip(arrays, new, strict=True)
+            new = [np.concatenate(pair) for pair in pairs]
+        order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
-        table = pa.Table.from_batches([*kept, rows.take(pa.array(some))])
-        kept = table.take(pa.array(order)).combine_chunks().to_batches()
+        kept.append(rows.take(pa.array(some)))
+        table = pa.Table.from_batches(kept).take(pa.array(order))
+        kept = table.combine_chunks().to_batches()
         first += rows.num_rows
     scores, errors, places, numbers = arrays
+    (rows,) = kept
     explanation = fitted.explain(numbers)
-    causes = transform.find_causes(Batch(kept[0], numbers), explanation)
-    # The score of each row with its oddest column as the others make likely, (n, 1).
-    oddest = explanation.shares.argmax(axis=1)[:, None]
-    mended = np.take_along_axis(explanation.scores, oddest, axis=1)
-    is_ordinary = fitted.find_rarity(mended[:, 0]) < ORDINARY
+    causes = transform.find_causes(Batch(rows, numbers), explanation)
+    # The score of each row with its oddest column as the others make likely, (n,).
+    oddest = explanation.shares.argmax(axis=1)
+    mended = explanation.scores[np.arange(len(oddest)), oddest]
+    is_ordinary = fitted.find_rarity(mended) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
-    ranks = np.arange(1, len(places) + 1, dtype=np.int32)
-    facts: dict[str, Any] = {"row": places, "score": scores, "rank": ranks}
-    facts |= transform.describe_scores(scores, errors)
-    facts |= transform.describe_causes(causes)
-    return prepend_id(transform.id, kept[0], facts), reasons
+    described: dict[str, Any] = {"row": places, "score": scores}
+    described["rank"] = np.arange(1, len(places) + 1, dtype=np.int32)
+    described |= transform.describe_scores(scores, errors)
+    described |= transform.describe_causes(causes)
+    return prepend_id(transform.id, rows, described), reasons
+
+
+def _find_largest(scores: Array, n: int) -> Array:
+    """Return the places of the n largest scores, the first of equal ones first."""
+    order = np.argsort(-scores, kind="stable")
+    return order[:n]
 
 
 def find_far_values(
@@ -65,14 +74,17 @@ def find_far_values(
         ends = fit_ends(numbers)
         fences = fit_fences(numbers, ends)
         is_beyond = fences.find(numbers).any(axis=0)
-        places = np.unique(columns.column_numbers[is_beyond]).tolist()
-        some = replace(columns, used=tuple(columns.used[place] for place in places))
+        places = np.unique(columns.column_numbers[is_beyond])
+        used = [columns.used[place] for place in places]
+        some = replace(columns, used=tuple(used))
         some_fences = fences.select(np.isin(columns.column_numbers, places))
-        for rows, numbers in Scan(source, some).read(Doubts()) if places else ():
+        batches = Scan(source, some).read(Doubts())
+        for rows, numbers in batches if used else ():
             beyond = some_fences.find(numbers)  # (n, features)
-            for number, name in enumerate(some.names):
-                is_own = some.column_numbers == number
-                odd = np.flatnonzero(beyond[:, is_own].any(axis=1))
+            for place, name in enumerate(some.names):
+                is_own = some.column_numbers == place
+                is_odd = beyond[:, is_own].any(axis=1)
+                odd = np.flatnonzero(is_odd)
                 far.add(name, rows.column(name), odd, first_row)
             first_row += rows.num_rows
     except TableError:  # which the next pass over the rows raises again
@@ -80,7 +92,8 @@ def find_far_values(
     typical = columns.decode(fences.middle[None])
     described = {}
     for name in far.counts:
-        middle = format_suggestion(get_value(typical.column(name), 0))
+        value = get_value(typical.column(name), 0)
+        middle = format_suggestion(value)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"
             f" {middle}): correct them, or name them with --na; their rows come first"

@@ -66,32 +66,35 @@ class Scan:
     def read(self, doubts: Doubts) -> Iterator[Batch]:
         """Yield the rows in batches, and note in a doubts what is doubtful in them."""
         columns = self.columns
-        n_features = [len(column.features) for column in columns.used]
-        # The last number of a column is NaN in each row where it has no value.
-        last_numbers = np.cumsum(n_features, dtype=int) - 1
-        blank = np.arange(len(columns.used))  # the columns without a value so far
         most_rows = max(1, BATCH_BYTES // max(1, columns.row_bytes))
+        batches = self.source.batches(names=self._list_names(), most_rows=most_rows)
         first_row = self.source.first_row
-        for rows in self.source.batches(names=self._list_names(), most_rows=most_rows):
-            for name, is_other in columns.find_differences(rows).items():
+        unseen, misread = doubts.unseen, doubts.misread
+        has_value = np.zeros(len(columns.features), bool)
+        for rows in batches:
+            differences = columns.find_differences(rows)
+            for name, is_other in differences.items():
                 places = np.flatnonzero(is_other)
-                doubts.unseen.add(name, rows.column(name), places, first_row)
-            numbers = columns.encode(rows, first_row, doubts.unseen, doubts.misread)
-            is_blank = np.isnan(numbers[:, last_numbers[blank]]).all(axis=0)
-            blank = blank[is_blank]
+                unseen.add(name, rows.column(name), places, first_row)
+            numbers = columns.encode(rows, first_row, unseen, misread)
+            has_value |= ~np.isnan(numbers).all(axis=0)
             first_row += rows.num_rows
             yield Batch(rows, numbers)
             self.advance(rows.num_rows)
-        names = [columns.names[place] for place in blank]
-        doubts.empty = [name for name in names if name not in doubts.unseen.counts]
+        # A column without a value has none in any of its numbers.
+        for place in np.unique(columns.column_numbers[~has_value]):
+            name = columns.names[place]
+            if name not in unseen.counts:
+                doubts.empty.append(name)
 
     def _list_names(self) -> list[str]:
         """List the columns that are read."""
         given = self.source.schema.names
         if self.reads == "all":
             return list(given)
-        names = [*self.columns.names]
-        names += [name for name in (self.id, self.label) if name is not None]
+        beside = (self.id, self.label)
+        names = [name for name in beside if name is not None]
+        names = [*self.columns.names, *names]
         if self.reads == "restored":
             restored = [column.name for column in self.columns.restored]
             names += [name for name in restored if name in given]
@@ -99,8 +102,8 @@ class Scan:
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table, for another process."""
-        parts = self.source.split()
-        return [replace(self, source=part, advance=ignore) for part in parts]
+        whole = replace(self, advance=ignore)
+        return [replace(whole, source=part) for part in self.source.split()]
 
 
 def fold(

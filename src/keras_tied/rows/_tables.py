@@ -51,20 +51,22 @@ def transform_table(
     facts = _describe([part.source for part in parts], transform)
     done = resume(folder, facts)
     left = [index for index, name in enumerate(names) if name not in done]
-    places: Sequence[Array | None] = [None] * len(parts)
+    part_ranks: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, parts, transform)
+        part_ranks = _rank(workers, parts, transform)
     rows.advance(sum(done.values()))
 
     def note(place: int, n_rows: int) -> None:
-        done[names[left[place]]] = n_rows
+        index = left[place]
+        done[names[index]] = n_rows
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
         rows.advance(n_rows)
 
-    items = [
-        (parts[index], places[index], transform, folder, names[index]) for index in left
-    ]
+    items = []
+    for index in left:
+        item = (parts[index], part_ranks[index], transform, folder, names[index])
+        items.append(item)
     _, doubts = fold_parts(workers, _write_part, items, note)
     return sum(done.values()), doubts
 
@@ -88,16 +90,17 @@ def measure_table(
     parts = rows.split()
     sizes = [part.source.n_rows for part in parts]
     places = choose_places(sizes, n, seed)
-    items = [(part, some, ends) for part, some in zip(parts, places, strict=True)]
+    items = [(part, places[index], ends) for index, part in enumerate(parts)]
 
     def note(index: int, _: object) -> None:
         rows.advance(sizes[index])
 
     results, doubts = fold_parts(workers, _measure_part, items, note)
-    moments = [of_part for of_part, _ in results if of_part is not None]
-    chosen = np.concatenate([some for _, some in results])
-    shuffled = np.random.default_rng(seed).permutation(chosen)
-    return reduce(Moments.merge, moments), shuffled, doubts
+    moments, chosen = zip(*results, strict=True)
+    present = [part_moments for part_moments in moments if part_moments is not None]
+    random = np.random.default_rng(seed)
+    shuffled = random.permutation(np.concatenate(chosen))
+    return reduce(Moments.merge, present), shuffled, doubts
 
 
 def _write_part(
@@ -122,7 +125,8 @@ def _add_ranks(
     for result in results:
         end = begin + result.num_rows
         place = result.schema.get_field_index("score") + 1
-        yield result.add_column(place, "rank", pa.array(ranks[begin:end]))
+        some = pa.array(ranks[begin:end])
+        yield result.add_column(place, "rank", some)
         begin = end
 
 
@@ -135,12 +139,14 @@ def _measure_part(
     begin = 0
     for _, numbers in batches:
         end = begin + len(numbers)
-        if len(numbers):
-            measured = measure_moments(numbers if ends is None else ends.trim(numbers))
-            moments = measured if moments is None else moments.merge(measured)
         first, last = np.searchsorted(places, [begin, end])
-        chosen.append(numbers[places[first:last] - begin])
+        own = places[first:last] - begin
+        chosen.append(numbers[own])
         begin = end
+        if len(numbers):
+            within = numbers if ends is None else ends.trim(numbers)
+            measured = measure_moments(within)
+            moments = measured if moments is None else moments.merge(measured)
     return moments, np.concatenate(chosen)
 
 
@@ -150,9 +156,9 @@ def _rank(
     """Return the ranks of the scores of all rows, by part."""
     items = [(replace(part, id=None), transform.fitted) for part in parts]
     measured, _ = fold_parts(workers, measure_rows, items)
-    scores = [of_part[0] for of_part in measured]
-    ends = np.cumsum([len(of_part) for of_part in scores])
-    return np.split(ranks(np.concatenate(scores)), ends[:-1])
+    scores = np.concatenate([part_scores for part_scores, _ in measured])
+    ends = np.cumsum([part.source.n_rows for part in parts])
+    return np.split(ranks(scores), ends[:-1])
 
 
 def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:
@@ -161,6 +167,10 @@ def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, A
     for part in parts:
         digest.update(f"{part.name}\0{part.first_row}\0{part.n_rows}\0".encode())
         if os.path.exists(part.name):
-            digest.update(str(os.stat(part.name).st_mtime_ns).encode())
-    n_rows = sum(part.n_rows for part in parts)
-    return {"output": transform.output, "rows": n_rows, "digest": digest.hexdigest()}
+            changed = os.stat(part.name).st_mtime_ns
+            digest.update(str(changed).encode())
+    return {
+        "output": transform.output,
+        "rows": sum(part.n_rows for part in parts),
+        "digest": digest.hexdigest(),
+    }

@@ -52,7 +52,8 @@ class BatchTransform:
     def scan(self, source: Source) -> Scan:
         """Return the rows of a table, with the columns that are read for it."""
         more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "all"}
-        return Scan(source, self.columns, self.id, reads=more.get(self.output, "used"))
+        reads = more.get(self.output, "used")
+        return Scan(source, self.columns, self.id, reads=reads)
 
     def __call__(
         self,
@@ -86,8 +87,9 @@ class BatchTransform:
             return self.columns.fill(rows, self.fitted.impute(numbers))
         result: dict[str, Any]
         if self.output == "codes":
-            codes = self.fitted.transform(numbers)  # (n, components)
-            result = dict(zip(code_names(codes.shape[1]), codes.T, strict=True))
+            codes = self.fitted.transform(numbers).T  # (components, n)
+            names = code_names(len(codes))
+            result = dict(zip(names, codes, strict=True))
         elif self.output == "reconstructions":
             reconstructed = self.fitted.reconstruct(numbers)
             result = to_dict(self.columns.decode(reconstructed, rows=rows))
@@ -100,8 +102,12 @@ class BatchTransform:
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Any]:
         """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
-        one_in = self.fitted.find_rarity(scores).astype(np.float32)
-        return {"score": scores, "one_in": one_in, "error": errors}
+        one_in = self.fitted.find_rarity(scores)
+        return {
+            "score": scores,
+            "one_in": one_in.astype(np.float32),
+            "error": errors,
+        }
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
@@ -125,17 +131,24 @@ class BatchTransform:
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
         expected = self.columns.decode(explanation.expected)
         causes = []
-        for row, columns in enumerate(order[:, :MOST_COLUMNS].tolist()):
+        names = self.columns.names
+        for row in range(len(order)):
             row_causes = []
-            for column in columns:
-                name = self.columns.names[column]
+            for column in order[row, :MOST_COLUMNS]:
+                name = names[column]
                 share = float(explanation.shares[row, column])
                 if share <= 0:
                     continue
-                given = format_given(get_value(batch.rows.column(name), row))
-                suggestion = format_suggestion(get_value(expected.column(name), row))
-                ratio = float(explanation.ratios[row, column])
-                row_causes.append(Cause(name, share, given, suggestion, ratio))
+                value = get_value(batch.rows.column(name), row)
+                suggestion = get_value(expected.column(name), row)
+                cause = Cause(
+                    name,
+                    share,
+                    format_given(value),
+                    format_suggestion(suggestion),
+                    float(explanation.ratios[row, column]),
+                )
+                row_causes.append(cause)
             causes.append(row_causes)
         return causes
 
@@ -208,7 +221,8 @@ def measure_rows(
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
     """Return the columns of rows by name."""
-    return dict(zip(rows.schema.names, rows.columns, strict=True))
+    names = rows.schema.names
+    return dict(zip(names, rows.columns, strict=True))
 
 
 def prepend_id(
@@ -221,7 +235,8 @@ def prepend_id(
         raise TableError(
             f"the id column {id!r} has the name of a column of the result; rename it."
         )
-    return pa.record_batch({id: rows.column(id)} | columns)
+    ids = {id: rows.column(id)}
+    return pa.record_batch(ids | columns)
 
 
 def code_names(n_components: int) -> list[str]:
