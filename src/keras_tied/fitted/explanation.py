@@ -113,11 +113,7 @@ def _predict(
     beyond = score.fences.find(scaled)
     ordinary = np.where(beyond, np.float32(np.nan), complete)
     ordinary = score.gaussian.impute(ordinary)
-    if score.surprise is None:
-        means = score.gaussian.mean
-    else:
-        deviations = score.gaussian.find_deviations(ordinary)
-        means = ordinary - deviations @ score.surprise
+    means = ordinary - score.find_surprises(ordinary)
     expected = np.where(np.isnan(scaled), complete, means)
     expected = np.where(beyond, ordinary, expected)
     given, most, is_on = score.compare_classes(scaled, ordinary)

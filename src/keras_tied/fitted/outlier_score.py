@@ -209,6 +209,11 @@ class OutlierScore:
                 matrix[:, part] = block[:, : part.stop - part.start]
         return matrix
 
+    def find_surprises(self, complete: Array) -> Array:
+        """Scaled rows less what their other columns make likely, `(n, d)`."""
+        deviations = self.gaussian.find_deviations(complete)
+        return deviations if self.surprise is None else deviations @ self.surprise
+
     @cached_property
     def numbers(self) -> Array:
         """The features of numbers."""
@@ -231,13 +236,10 @@ class OutlierScore:
         layout = self.layout
         backward = self.scaling.backward
         units = np.dtype(np.float64)
-        mean = self.gaussian.mean[:d]
-        frequencies = np.clip(backward(mean, units), RAREST, 1 - RAREST)
-        means = np.tile(frequencies, (n, 1))
-        if self.surprise is not None:
-            deviations = self.gaussian.find_deviations(complete)
-            surprises = deviations @ self.surprise * factors
-            means = backward(deviations[:, :d] - surprises + mean, units)
+        frequencies = backward(self.gaussian.mean[:d], units)
+        frequencies = np.clip(frequencies, RAREST, 1 - RAREST)
+        means = complete - self.find_surprises(complete) * factors
+        means = backward(means, units)
         is_on = backward(scaled, units) > 0.5
         given, most = np.ones((2, n, len(layout.starts)))
         likeliest = np.zeros((n, d), bool)
@@ -327,8 +329,8 @@ class OutlierScore:
         residuals = self.residual_axes.project(block.known_residuals)
         parts = [complete, codes, residuals]
         if self.surprise is not None:
-            deviations = self.gaussian.find_deviations(complete)
-            parts.append((deviations @ self.surprise)[:, self.numbers])
+            surprises = self.find_surprises(complete)
+            parts.append(surprises[:, self.numbers])
         return np.hstack(parts)
 
     def _standardize(self, block: Block) -> Array:

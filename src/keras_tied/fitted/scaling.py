@@ -74,7 +74,7 @@ def fit_scaling(
     def normalize(part: slice) -> tuple[Array, Array]:
         """Rows without a power of 2: no square overflows or vanishes; and weights."""
         block = X[part].astype(np.float64)
-        block = np.ldexp(block, -exponents)
+        np.ldexp(block, -exponents, out=block)
         shares = np.where(np.isnan(block), 0.0, weights[part, None])
         return block, shares
 
@@ -82,12 +82,15 @@ def fit_scaling(
         for part in _split(X):
             block, shares = normalize(part)
             total += shares.sum(axis=0)
-            mean += np.nansum(block * shares, axis=0)
+            block *= shares
+            mean += np.nansum(block, axis=0)
         mean /= total
         for part in _split(X):
             block, shares = normalize(part)
-            distances = (block - mean) ** 2
-            squares += np.nansum(distances * shares, axis=0)
+            block -= mean
+            block *= block
+            block *= shares
+            squares += np.nansum(block, axis=0)
         deviation = np.sqrt(squares / total)
     mean = np.ldexp(mean, exponents)
     deviation = np.ldexp(deviation, exponents)

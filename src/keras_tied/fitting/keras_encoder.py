@@ -220,13 +220,11 @@ def _build_model(
     encoder.add(keras.layers.Dense(n_components, kernel_regularizer=decay, name="code"))
     decoder = mirror(encoder, gain=True, name="decoder")
     model = Autoencoder(encoder, decoder, name="autoencoder", **penalties)
-    forward = [
-        layer for layer in encoder.layers if isinstance(layer, keras.layers.Dense)
-    ]
-    backward = [layer for layer in reversed(decoder.layers) if hasattr(layer, "gain")]
-    for index, (layer, back) in enumerate(zip(forward, backward, strict=True)):
-        layer.kernel.assign(network.kernels[index])
-        layer.bias.assign(network.biases[index])
-        back.bias.assign(network.decoder_biases[index])
-        back.gain.assign(network.gains[index])
+    weights: list[Array] = []
+    for pair in zip(network.kernels, network.biases, strict=True):
+        weights += pair
+    pairs = zip(network.gains, network.decoder_biases, strict=True)
+    for pair in reversed(list(pairs)):
+        weights += pair
+    model.set_weights(weights)
     return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import DenseNetwork, compute_layers
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
+
+WEIGHTS = "kernels", "biases", "decoder_biases", "gains"
+"""Of a network, in the order in which they are numbers."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +62,17 @@ class Objective:
         return errors, vectors.T @ gradient
 
 
-class Layers(NamedTuple):
-    """The weights of each layer, `(networks, ...)`, as views of one array."""
-
-    kernels: list[Array]  # `(networks, inputs, units)`
-    biases: list[Array]  # `(networks, units)`
-    decoder_biases: list[Array]  # `(networks, inputs)`
-    gains: list[Array]  # `(networks, units)`
-
-
 class Stack:
-    """Networks of one shape that learn from the same rows, with other weights of these each.
+    """Networks of one shape that learn from the same rows, with other weights of these.
 
     All weights are one array, `numbers`, `(networks, numbers)`, which an optimizer
     changes in place. Units are rows, as in `DenseNetwork`, and the networks are the
     first axis.
+
+    Attributes:
+        numbers, gradient: the weights and their gradient.
+        layers, gradients: the arrays of each layer, `(networks, ...)`, as views of
+            these.
     """
 
     def __init__(
@@ -84,15 +83,12 @@ class Stack:
         self.gradient = np.zeros_like(self.numbers)
         self.layers = self._split(self.numbers)
         self.gradients = self._split(self.gradient)
-        self.n_in_kernels = sum(kernel[0].size for kernel in self.layers.kernels)
+        self.n_in_kernels = sum(kernel.size for kernel in self.like.kernels)
 
     def make_network(self, place: int, numbers: Array | None = None) -> DenseNetwork:
         """A network as it is now, or as these numbers of it, `(numbers,)`, say."""
         numbers = self.numbers[place] if numbers is None else numbers
-        layers = self._split(numbers[None].astype(np.float32))._asdict()
-        for name, arrays in layers.items():
-            layers[name] = tuple(array[0] for array in arrays)
-        return replace(self.like, **layers)
+        return self._split(numbers.astype(np.float32))
 
     def find_gradient(
         self,
@@ -115,9 +111,9 @@ class Stack:
         Returns:
             The losses, `(networks,)` float64.
         """
-        kernels, biases, decoder_biases, gains = self.layers
+        layers = self.layers
         matrices = []
-        for kernel, gain in zip(kernels, gains, strict=True):
+        for kernel, gain in zip(layers.kernels, layers.gains, strict=True):
             matrices.append(kernel * gain[:, None])
         slopes: list[Array] = []
 
@@ -132,11 +128,11 @@ class Stack:
             random = np.random.default_rng((objective.seed, step))
             noise = random.normal(scale=objective.noise, size=units.shape)
             units = units + noise.astype(units.dtype)
-        forward = [kernel.swapaxes(1, 2) for kernel in kernels]
-        encoded = compute_layers(forward, biases, units, activate)
+        forward = [kernel.swapaxes(1, 2) for kernel in layers.kernels]
+        encoded = compute_layers(forward, layers.biases, units, activate)
         code = encoded[-1]
-        back = matrices[::-1], decoder_biases[::-1]
-        decoded = compute_layers(*back, code, activate)[::-1]
+        biases = layers.decoder_biases[::-1]
+        decoded = compute_layers(matrices[::-1], biases, code, activate)[::-1]
         errors, unit_gradient = objective.compare(decoded[0], targets.T)
         unit_gradient *= weights[:, None]
         losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
@@ -193,26 +189,28 @@ class Stack:
         ones = np.ones(unit_gradient.shape[2], unit_gradient.dtype)
         for index in reversed(range(len(encoded) - 1)):
             np.matmul(unit_gradient, ones, out=self.gradients.biases[index])
-            self.gradients.kernels[index] += np.matmul(
-                encoded[index], unit_gradient.swapaxes(1, 2)
-            )
+            gradient = self.gradients.kernels[index]
+            gradient += np.matmul(encoded[index], unit_gradient.swapaxes(1, 2))
             if index:
                 unit_gradient = np.matmul(self.layers.kernels[index], unit_gradient)
                 unit_gradient[:, self.like.linear_units :] *= slopes.pop()
 
-    def _split(self, numbers: Array) -> Layers:
-        """The weights of each layer, in the order of `flatten`."""
-        layers = Layers([], [], [], [])
+    def _split(self, numbers: Array) -> DenseNetwork:
+        """The arrays of each layer, as views of numbers, `(..., numbers)`."""
+        layers: dict[str, Any] = {}
         begin = 0
-        for name, views in layers._asdict().items():
+        for name in WEIGHTS:
+            views = []
             for array in getattr(self.like, name):
                 end = begin + array.size
-                views.append(numbers[:, begin:end].reshape(-1, *array.shape))
+                shape = numbers.shape[:-1] + array.shape
+                views.append(numbers[..., begin:end].reshape(shape))
                 begin = end
-        return layers
+            layers[name] = tuple(views)
+        return replace(self.like, **layers)
 
 
 def flatten(network: DenseNetwork) -> Array:
     """The weights of a network, `(numbers,)`: first all kernels, layer by layer."""
-    arrays = [array for name in Layers._fields for array in getattr(network, name)]
+    arrays = [array for name in WEIGHTS for array in getattr(network, name)]
     return np.concatenate([array.ravel() for array in arrays])
