@@ -34,6 +34,11 @@ def drop_repeats(layers: Iterable[Layer]) -> list[Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
+def sort_by_size(layers: Iterable[Layer]) -> list[Layer]:
+    """The layers, each once, by how many they hold."""
+    return sorted(drop_repeats(layers), key=lambda layer: len(flatten_layers(layer)))
+
+
 def forget_calls(layer: Layer) -> None:
     """Forget the symbolic calls so far.
 

@@ -35,12 +35,14 @@ def make_correlated_donuts(
         ((5, 4), [0, 0, 0, 1, 1])
     """
     rng = _check_sample(n_samples, random_state)
-    y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
+    n_first = (n_samples + 1) // 2
+    y = (np.arange(n_samples) >= n_first).astype(np.int64)
     radius = rng.normal(np.take(RADII, y), 1.0)
     angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
-    first = radius * np.cos(angle)
-    copies = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
-    return np.column_stack([first, radius * np.sin(angle), copies]), y
+    first, second = radius * np.cos(angle), radius * np.sin(angle)
+    factors = rng.uniform(0.9, 1.1, (n_samples, 2))
+    copies = first[:, None] * factors
+    return np.column_stack([first, second, copies]), y
 
 
 def make_clients(
@@ -68,14 +70,18 @@ def make_clients(
     rng = _check_sample(n_samples, random_state)
     n = n_samples
     age = rng.randint(18, 80, n)
-    log_income = 10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n)
+    mean_log_income = 10 + np.minimum(age, 50) / 50
+    log_income = mean_log_income + 0.3 * rng.normal(size=n)
     income = np.exp(log_income).round(-2).astype(int)
     orders = rng.poisson(income / 4000)
-    spent = (orders * (40 + 5 * rng.normal(size=n))).round(2)
+    price = 40 + 5 * rng.normal(size=n)
+    spent = (orders * price).round(2)
     levels = np.searchsorted([40_000, 60_000], income)
     plans = np.array(["basic", "plus", "premium"])[levels]
     spent[n // 3] *= 25
-    orders[2 * n // 3], spent[2 * n // 3] = 0, 1500.0
+    odd = 2 * n // 3
+    orders[odd] = 0
+    spent[odd] = 1500.0
     days = rng.randint(0, 2000, n)
     incomes: list[int | None] = income.tolist()
     for row in np.flatnonzero(rng.uniform(size=n) <= 0.1):
@@ -138,7 +144,8 @@ def load_donuts(
         )
     label = rows[:, N_FEATURES]
     # Beyond 2^53, a float64 does not hold every whole number.
-    if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
+    is_whole = (label == np.round(label)) & (np.abs(label) <= 2.0**53)
+    if not is_whole.all():
         raise ValueError(
             f"{name} has 5 columns, of which the last is taken for the label, and that"
             " holds values that are not whole numbers; save the 4 columns of features"
@@ -180,9 +187,12 @@ def prepare(
     order = check_random_state(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.
     rows = rows[order] / 2.0
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    unit_rows = (rows - low) / np.where(high > low, high - low, 1.0)
-    return unit_rows.astype(np.float32), None if labels is None else labels[order]
+    low = rows.min(axis=0)
+    span = rows.max(axis=0) - low
+    unit_rows = (rows - low) / np.where(span > 0, span, 1.0)
+    if labels is not None:
+        labels = labels[order]
+    return unit_rows.astype(np.float32), labels
 
 
 def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -198,7 +208,9 @@ def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
             " at least 1."
         )
     rows = rows.astype(np.float64)
-    if (bad := np.flatnonzero(~np.isfinite(rows).all(axis=0))).size:
+    is_finite = np.isfinite(rows).all(axis=0)
+    if not is_finite.all():
+        bad = np.flatnonzero(~is_finite)
         raise ValueError(
             f"{name} has NaN or infinite values in column {bad[0] + 1} of"
             f" {rows.shape[1]}; remove or fill in those rows."

@@ -118,7 +118,10 @@ def make_reverse(layer: Any, entry: Any, context: LayerContext) -> list[Layer]:
 
 def of_each_rank(*names: str) -> list[type]:
     """Keras's layers of these names with 1D, 2D and 3D appended."""
-    return [getattr(layers, f"{name}{rank}D") for name in names for rank in (1, 2, 3)]
+    classes = []
+    for name in names:
+        classes += [getattr(layers, f"{name}{rank}D") for rank in (1, 2, 3)]
+    return classes
 
 
 @register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
@@ -138,7 +141,11 @@ def mirror_embedding(layer: Any, context: LayerContext) -> Layer:
 
 
 def _tie(
-    kernel: Any, layer: Any, context: LayerContext, suffix: str = "", **settings: Any
+    kernel: Any,
+    layer: Any,
+    context: LayerContext,
+    suffix: str = "",
+    **settings: Any,
 ) -> Layer:
     """What ties to a kernel, for a layer of the encoder."""
     settings |= _get_settings(layer, context, suffix)
@@ -192,7 +199,8 @@ def repeat(layer: Any, context: LayerContext) -> list[Layer]:
 
 
 # The operation behind `x + y` is not a layer, and its class is not public.
-ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
+_tensor = keras.KerasTensor((1,))
+ADDITION = type(producer(_tensor + _tensor)[0])
 
 
 @register(layers.Add, ADDITION)
@@ -216,21 +224,24 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[Layer]:
             f" takes in {context.input_shape}: at most one axis can be of unknown"
             " length; build the encoder with an Input that gives the others."
         )
-    first, *rest = [-1 if length is None else length for length in context.input_shape]
+    lengths = [-1 if length is None else length for length in context.input_shape]
+    first, *rest = lengths
     if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
         # The encoder layer moved the channels last before it flattened.
-        order = (len(rest) + 1, *range(1, len(rest) + 1))
-        settings = _get_settings(layer, context, "_reshape")
+        last = len(lengths)
+        order = (last, *range(1, last))
+        reshape_settings = _get_settings(layer, context, "_reshape")
         turn = layers.Permute(order, **_get_settings(layer, context))
-        return [layers.Reshape((*rest, first), **settings), turn]
-    return [layers.Reshape((first, *rest), **_get_settings(layer, context))]
+        return [layers.Reshape((*rest, first), **reshape_settings), turn]
+    return [layers.Reshape(tuple(lengths), **_get_settings(layer, context))]
 
 
 @register(layers.Permute)
 def undo_permute(layer: Any, context: LayerContext) -> Layer:
     """The inverse Permute."""
     order = np.argsort(layer.dims) + 1
-    return layers.Permute(tuple(order.tolist()), **_get_settings(layer, context))
+    settings = _get_settings(layer, context)
+    return layers.Permute(tuple(order.tolist()), **settings)
 
 
 @register(layers.RepeatVector)
@@ -270,7 +281,9 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[Layer]:
         # is the padding before; its value fills the `stride` places in the middle of
         # these.
         reach = (pooled_size - 1) * stride + pool
-        hidden = max(reach - size, 0) // 2 if layer.padding == "same" else 0
+        hidden = 0
+        if layer.padding == "same":
+            hidden = max(reach - size, 0) // 2
         before = int((pool - stride) / 2) - hidden
         after = size - pooled_size * stride - before
         crops.append((max(-before, 0), max(-after, 0)))
@@ -325,7 +338,8 @@ def undo_normalization(layer: Any, context: LayerContext) -> Layer:
 @register(layers.Rescaling)
 def undo_rescaling(layer: Any, context: LayerContext) -> Layer:
     """The inverse Rescaling."""
-    scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+    scale = np.asarray(layer.scale)
+    offset = np.asarray(layer.offset)
     if not scale.all():
         raise ValueError(
             f"mirror cannot undo layer '{layer.name}' (Rescaling), whose scale is"
@@ -363,7 +377,7 @@ PLAIN = (
 )
 OPERATIONS = {}  # by their classes, which are not public
 for _name in PLAIN:
-    _operation, _ = producer(getattr(keras.ops, _name)(keras.KerasTensor((1,))))
+    _operation, _ = producer(getattr(keras.ops, _name)(_tensor))
     OPERATIONS[type(_operation)] = _name
 
 
@@ -406,13 +420,19 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
 
 
 def _make_layers(
-    kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
+    kind: str,
+    amounts: Any,
+    layer: Any,
+    context: LayerContext,
+    suffix: str = "",
 ) -> list[Layer]:
     """The layer `kind`, such as Cropping, with an amount for each spatial axis."""
     rank = len(context.input_shape) - 1
     cls = getattr(layers, f"{kind}{rank}D")
     settings = _get_settings(layer, context, suffix)
-    amount = amounts[0] if np.shape(amounts)[:1] == (1,) else amounts
+    amount = amounts
+    if np.shape(amounts)[:1] == (1,):
+        (amount,) = amounts
     if cls not in (layers.Cropping1D, layers.UpSampling1D):
         data_format = "channels_first" if _channels_first(layer) else "channels_last"
         return [cls(amount, data_format=data_format, **settings)]

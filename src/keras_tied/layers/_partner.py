@@ -116,9 +116,9 @@ def partners_of(layers: Iterable[Layer]) -> list[Layer]:
 
 def homes(tied: Any) -> list[Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
-    noted = [home for ref in tied._link.homes if (home := ref()) is not None]
-    known = internals.drop_repeats([*noted, *internals.callers(tied)])
-    return sorted(known, key=lambda home: len(internals.flatten_layers(home)))
+    noted = [reference() for reference in tied._link.homes]
+    alive = [home for home in noted if home is not None]
+    return internals.sort_by_size([*alive, *internals.callers(tied)])
 
 
 class Scope:
@@ -127,23 +127,30 @@ class Scope:
     def __init__(self, layer: Layer, kernels: Iterable[Layer]) -> None:
         self.layer = layer
         self.kernels = list(kernels)
-        self.numbers = {id(each): number for number, each in enumerate(self.kernels)}
+        ids = map(id, self.kernels)
+        self.numbers = {key: number for number, key in enumerate(ids)}
 
     def address(self, tied: Layer, path: list[Layer]) -> Address:
         """The address of the last layer of a path."""
         names = ",".join(type(layer).__name__ for layer in path)
-        own = self.numbers[id(tied)]
-        classes = zlib.crc32(names.encode())
-        return Address(len(self.kernels), own, len(path) - 1, classes)
+        return Address(
+            size=len(self.kernels),
+            own=self.numbers[id(tied)],
+            partner=len(path) - 1,
+            classes=zlib.crc32(names.encode()),
+        )
 
-    def find(self, address: Address, tied: Any, layers: Iterable[Layer]) -> Any:
+    def find(
+        self, address: Address, tied: Layer, layers: Iterable[Layer]
+    ) -> Layer | None:
         """The layer at an address, if this is a copy of the scope it was noted in."""
-        if len(self.kernels) != address.size or self.numbers[id(tied)] != address.own:
-            return None
+        size, own = len(self.kernels), self.numbers[id(tied)]
+        if (size, own) != (address.size, address.own):
+            return None  # before any layer is looked at
         path = list(islice(layers, address.partner + 1))
-        if not path or path[-1] is tied or self.address(tied, path) != address:
+        if not path or self.address(tied, path) != address:
             return None
-        return path[-1]
+        return None if path[-1] is tied else path[-1]
 
 
 class Survey:
@@ -193,14 +200,18 @@ class Survey:
 
 def _find_lone(held: list[Layer], saved: bool) -> set[int]:
     """The layers that bring a partner: in a file, the first tied to one not in it."""
-    links = [(id(layer), link) for layer in held if (link := link_of(layer))]
-    if not saved:
-        return {layer for layer, link in links if link.alone}
-    inside = set(map(id, held))
+    alone: set[int] = set()
     first: dict[int, int] = {}
-    for layer, link in links:
-        if link.layer is not None and id(link.layer) not in inside:
-            first.setdefault(id(link.layer), layer)
+    for layer in held:
+        link = link_of(layer)
+        if link is not None and link.layer is not None:
+            first.setdefault(id(link.layer), id(layer))
+            if link.alone:
+                alone.add(id(layer))
+    if not saved:
+        return alone
+    for layer in held:
+        first.pop(id(layer), None)
     return set(first.values())
 
 
@@ -253,7 +264,10 @@ def _find_path(layer: Layer, partner: Layer, original: Survey) -> list[Layer]:
                 paths[tuple(map(id, path))] = path
             if each is partner or id(each) not in original.whole.numbers:
                 break
-    return next(iter(paths.values())) if len(paths) == 1 else []
+    if len(paths) != 1:
+        return []
+    (path,) = paths.values()
+    return path
 
 
 def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
@@ -304,7 +318,8 @@ def find_partner(tied: Any, reference: Reference, models: tuple[Layer, ...]) -> 
 def _find_by_name(tied: Any, reference: Reference, around: list[Layer]) -> None:
     name, kind = reference.name, reference.class_name
     for layers in _circles(tied, around):
-        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)], name, kind)
+        others = [*layers, *partners_of(layers)]
+        namesakes = find_namesakes(tied, others, name, kind)
         if len(namesakes) > 1:
             raise ValueError(
                 f"{tied.label} was copied without '{name}', which it was tied to, and"
@@ -343,8 +358,10 @@ def likeness_of(partner: Layer) -> Config | None:
     if kind is Layer or kind is type(partner):
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")
-    config = kind.get_config(partner)
-    config = {name: config[name] for name in config if not name.endswith(functions)}
+    config = {}
+    for name, value in kind.get_config(partner).items():
+        if not name.endswith(functions):
+            config[name] = value
     names = {"module": "keras.layers", "class_name": kind.__name__}
     return {**names, "registered_name": None, "config": config}
 
@@ -367,7 +384,8 @@ def look_for_another(tied: Any, own: Layer) -> None:
     around = homes(tied)
     strangers = False
     for layers in _circles(tied, around):
-        others = [each for each in [*layers, *partners_of(layers)] if each is not own]
+        others = [*layers, *partners_of(layers)]
+        others = [layer for layer in others if layer is not own]
         namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
         for partner in namesakes:
             if _equal_kernels(partner, own):
@@ -408,10 +426,12 @@ def find_namesakes(
 def kernel_fits(tied: Any, layer: Layer) -> bool:
     if not layer.built:
         return False
+    shape = tied._link.kernel_shape
     link = link_of(layer)
-    if tied._link.kernel_shape is None or (link is not None and link.layer is None):
+    waits = link is not None and link.layer is None
+    if shape is None or waits:
         return True  # one of the two kernels is not known yet
-    return bool(kernel_shape(layer) == tied._link.kernel_shape)
+    return bool(kernel_shape(layer) == shape)
 
 
 def _equal_kernels(first: Layer, second: Layer) -> bool:

@@ -26,13 +26,15 @@ class UnitCounter:
 
     def count(self, code: Any) -> Any:
         """Count what a batch's code has; which units are dead now, `(units,)`."""
-        active = ops.not_equal(code, 0)
-        each = ops.sum(ops.cast(active, "float32"), axis=-1)
-        was_active = ops.any(active, axis=tuple(range(len(code.shape) - 1)))
-        idle = ops.where(was_active, 0, self.idle + 1)
+        units = code.shape[-1]
+        active = ops.reshape(ops.not_equal(code, 0), (-1, units))  # (rows, units)
+        counts = ops.sum(ops.cast(active, "float32"), axis=-1)
+        idle = ops.where(ops.any(active, axis=0), 0, self.idle + 1)
         n_batches = self.n_batches + 1
+        # A plain mean at first, then a running one.
         share = ops.maximum(1 - MOMENTUM, 1 / ops.cast(n_batches, "float32"))
-        self.mean.assign(self.mean + share * (ops.mean(each) - self.mean))
+        change = ops.mean(counts) - self.mean
+        self.mean.assign(self.mean + share * change)
         self.n_batches.assign(n_batches)
         self.idle.assign(idle)
         return idle >= self.window
@@ -43,7 +45,8 @@ class UnitCounter:
 
     @property
     def dead_units(self) -> int:
-        return int((ops.convert_to_numpy(self.idle) >= self.window).sum())
+        idle = ops.convert_to_numpy(self.idle)
+        return int((idle >= self.window).sum())
 
 
 @serializable
@@ -168,7 +171,12 @@ class AuxK(keras.layers.Wrapper):
         self.coefficient = coefficient
         self.window = window
 
-    def build(self, code_shape: Shape, rows_shape: Shape, scores_shape: Shape) -> None:
+    def build(
+        self,
+        code_shape: Shape,
+        rows_shape: Shape,
+        scores_shape: Shape,
+    ) -> None:
         if scores_shape[-1] != code_shape[-1]:
             raise ValueError(
                 f"AuxK '{self.name}' takes the scores of all units of the code;"
@@ -186,7 +194,11 @@ class AuxK(keras.layers.Wrapper):
         self.counter = UnitCounter(self, code_shape[-1], self.window)
 
     def call(
-        self, code: Any, rows: Any, scores: Any, training: bool | None = False
+        self,
+        code: Any,
+        rows: Any,
+        scores: Any,
+        training: bool | None = False,
     ) -> Any:
         outputs = self.layer(code)
         if not training:
@@ -195,10 +207,11 @@ class AuxK(keras.layers.Wrapper):
         if self.coefficient:
             lacks = ops.stop_gradient(ops.cast(rows, outputs.dtype) - outputs)
 
-            def revive() -> Any:
-                return self.compute_auxiliary_loss(lacks, scores, dead)
-
-            loss = ops.cond(ops.any(dead), revive, lambda: ops.zeros((), "float32"))
+            loss = ops.cond(
+                ops.any(dead),
+                lambda: self.compute_auxiliary_loss(lacks, scores, dead),
+                lambda: ops.zeros((), "float32"),
+            )
             self.add_loss(loss)
         return outputs
 
@@ -206,11 +219,13 @@ class AuxK(keras.layers.Wrapper):
         """The loss of what is left over, `(batch, ..., features)`, by dead units."""
         features, units = lacks.shape[-1], scores.shape[-1]
         k = min(self.k or max(1, features // 2), units)
-        candidates = ops.where(dead, scores, ops.full_like(scores, -float("inf")))
+        least_of_all = ops.full_like(scores, -float("inf"))
+        candidates = ops.where(dead, scores, least_of_all)
         largest, _ = ops.top_k(ops.stop_gradient(candidates), k)
         least = ops.min(largest, axis=-1, keepdims=True)
         chosen = ops.logical_and(dead, scores >= least)
-        revived = self.layer(ops.where(chosen, scores, ops.zeros_like(scores)))
+        code = ops.where(chosen, scores, ops.zeros_like(scores))
+        revived = self.layer(code)
         bias = self.layer(ops.zeros_like(scores[:1]))
         errors = ops.cast(lacks - (revived - bias), "float32")
         n_dead = ops.sum(ops.cast(dead, "float32"))

@@ -111,7 +111,8 @@ class HandWrittenAutoencoder:
         kernel, code_bias, _ = self._get_weights()
         rows = _check_rows(X, "X", kernel.dtype, kernel.shape[0])
         # The sigmoid, without its exp(-z), which overflows for z far below zero.
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (rows @ kernel + code_bias)))
+        half = 0.5 * (rows @ kernel + code_bias)
+        return np.asarray(0.5 + 0.5 * np.tanh(half))
 
     def inverse_transform(self, code: ArrayLike) -> Array:
         """Decode codes, (n, n_components), to rows, (n, n_features): code Wᵀ + c.
@@ -251,8 +252,8 @@ def loss_and_gradient(
         (2.5, [[-0.5], [-1.0]], [-1.0, -2.0])
     """
     given = kernel, code_bias, output_bias
-    dtypes = {np.asarray(array).dtype for array in (X, *given)}
-    dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+    dtypes = {np.asarray(array).dtype.name for array in (X, *given)}
+    dtype = "float32" if dtypes == {"float32"} else "float64"
     rows = _check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
     weights = _check_weights(given, rows.shape[1], n_components, dtype)
