@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -42,11 +42,6 @@ class HandWrittenAutoencoder:
     epochs: int = 3000
     dtype: Literal["float32", "float64"] = "float32"
     random_state: int | np.random.Generator | None = None
-
-    kernel_: Array = field(init=False, repr=False)
-    code_bias_: Array = field(init=False, repr=False)
-    output_bias_: Array = field(init=False, repr=False)
-    history_: dict[str, list[float]] = field(init=False, repr=False)
 
     def fit(
         self,

@@ -72,7 +72,7 @@ def batch_rows(
 ) -> BatchedRows:
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     if sample_weight is not None and keras.tree.is_nested(y):
-        sample_weight = weigh_outputs(y, sample_weight)
+        sample_weight = spread_weights(y, sample_weight)
     counts = set(map(len, _flatten((x, y, sample_weight))))
     if not keras.tree.flatten(x) or len(counts) != 1 or 0 in counts:
         raise LeftToKerasError(
@@ -101,7 +101,7 @@ def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
     return class_weight_to_sample_weights(labels, class_weight)
 
 
-def weigh_outputs(y: Any, sample_weight: Any) -> Any:
+def spread_weights(y: Any, sample_weight: Any) -> Any:
     """The weights of the rows for each of several outputs."""
     if not keras.tree.is_nested(sample_weight):
         if sample_weight.size != len(sample_weight):

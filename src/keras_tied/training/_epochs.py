@@ -7,7 +7,6 @@ variables: as TensorFlow and PyTorch do it. JAX has others of the same methods.
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import keras
@@ -16,7 +15,7 @@ from keras import Model, Variable
 
 from keras_tied._types import Array
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import Parts, map_once
+from keras_tied.training._data import BatchedRows, map_once
 
 SECONDS_BETWEEN_VISITS = 0.2
 
@@ -37,14 +36,11 @@ class Run(NamedTuple):
 class Epochs:
     """Trains a model, many epochs at a call, and can return to an earlier state."""
 
-    def __init__(self, model: Model, parts: Parts) -> None:
+    def __init__(self, model: Model, parts: Iterable[BatchedRows | None] = ()) -> None:
         self.model = model
-        self.data = [rows.data for rows in parts if rows]
+        data = [rows.data for rows in parts if rows]
+        self.batches = map_once(keras.ops.convert_to_tensor, data)
         self.runs: deque[Run] = deque(maxlen=2)
-
-    @cached_property
-    def batches(self) -> Any:
-        return map_once(keras.ops.convert_to_tensor, self.data)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for at most so many epochs; return the logs."""

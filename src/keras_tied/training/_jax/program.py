@@ -199,10 +199,6 @@ class Program:
         return [step for each in self.passes for step in each.steps.values()]
 
     @property
-    def is_wide(self) -> bool:
-        return any(step.widen for step in self.train.steps.values())
-
-    @property
     def has_ready_kernels(self) -> bool:
         """Whether XLA has kernels for the steps: not for bfloat16 and erf."""
         return not any(step.contains("bf16[", " erf") for step in self.steps)

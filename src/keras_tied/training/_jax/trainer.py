@@ -42,7 +42,7 @@ class JaxEpochs(Epochs):
     def __init__(
         self, model: Model, parts: Parts, shuffle: bool | str, epochs: int
     ) -> None:
-        super().__init__(model, parts)
+        super().__init__(model)
         rows, _ = parts
         self.rows = rows
         # In one batch the order only matters to layers that draw random numbers for
@@ -198,7 +198,7 @@ class JaxEpochs(Epochs):
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
         executable = self.compile(program, program, arguments)
-        if program.is_wide:
+        if any(step.widen for step in program.steps):
             # A release of XLA without these products fails only when the program runs.
             try:
                 jax.block_until_ready(executable(*arguments))
