@@ -35,30 +35,30 @@ def call_callbacks(estimator: Any, X: Any) -> Iterator[None]:
         yield
         return
     others = get_epoch_callback()
+    about = {"estimator": estimator, "X": X}
     root = estimator._init_callback_context(max_subtasks=None)
-    root.call_on_fit_task_begin(estimator=estimator, X=X)
+    root.call_on_fit_task_begin(**about)
     training: Any = None
     last = 0
 
     def finish() -> None:
         if training is not None:
-            training.call_on_fit_task_end(estimator=estimator, X=X)
+            training.call_on_fit_task_end(**about)
 
     def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
         nonlocal training, last
-        if (
-            training is None or epoch != last + 1
-        ):  # the first of a fit that goes on is a later one
+        # The first epoch of a fit that goes on is a later one.
+        if training is None or epoch != last + 1:
             finish()
             training = root.subcontext("train", max_subtasks=epochs)
-            training.call_on_fit_task_begin(estimator=estimator, X=X)
+            training.call_on_fit_task_begin(**about)
         last = epoch
         task = training.subcontext("epoch")
-        task.call_on_fit_task_begin(estimator=estimator, X=X)
-        stop = task.call_on_fit_task_end(estimator=estimator, X=X, metadata=dict(logs))
+        task.call_on_fit_task_begin(**about)
+        stop = task.call_on_fit_task_end(**about, metadata=dict(logs))
         return bool(others and others(epoch, epochs, logs)) or stop
 
     with epoch_callback(on_epoch):
         yield
     finish()
-    root.call_on_fit_task_end(estimator=estimator, X=X)
+    root.call_on_fit_task_end(**about)
