@@ -16,14 +16,14 @@ class BlasLimit:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.users = 0
         self.before: list[tuple[Any, int]] = []
-        self.blocks: set[Lock] = set()  # of the threads within
+        self.blocks: set[Lock] = set()  # of those who hold BLAS to one thread
+        self.fork_locks: list[Lock] = []  # of these, those that a fork holds
 
     def threads(self) -> int:
         """The threads of BLAS where it is not held to one; 1 if they are not known."""
         with self.lock:
-            numbers = self.before if self.users else _blas_threads()
+            numbers = self.before if self.blocks else _blas_threads()
             return min((number for _, number in numbers), default=1)
 
     @contextmanager
@@ -34,10 +34,9 @@ class BlasLimit:
         """
         block = Lock()
         with self.lock:
-            self.blocks.add(block)
-            if self.users == 0:
+            if not self.blocks:
                 self.before = _blas_threads()
-            self.users += 1
+            self.blocks.add(block)
             # By each of them: with OpenMP the number is the thread's own.
             _set_blas_threads([(library, 1) for library, _ in self.before])
         try:
@@ -45,8 +44,7 @@ class BlasLimit:
         finally:
             with self.lock:
                 self.blocks.discard(block)
-                self.users -= 1
-                if self.users == 0:
+                if not self.blocks:
                     _set_blas_threads(self.before)
 
     def wait_for_blocks(self) -> None:
@@ -56,21 +54,21 @@ class BlasLimit:
         for forever.
         """
         self.lock.acquire()
-        self.held = [
-            block for block in self.blocks if block.acquire(timeout=LONGEST_BLOCK)
-        ]
+        self.fork_locks.clear()
+        for block in self.blocks:
+            if block.acquire(timeout=LONGEST_BLOCK):
+                self.fork_locks.append(block)
 
     def go_on(self) -> None:
         """Go on after a fork."""
-        for block in self.held:
+        for block in self.fork_locks:
             block.release()
         self.lock.release()
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked process, where the threads of its parent are not."""
-        if self.users:
+        if self.blocks:
             _set_blas_threads(self.before)
-        self.users = 0
         self.blocks.clear()
         self.lock.release()
 
