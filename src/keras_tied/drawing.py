@@ -62,7 +62,8 @@ class Labels:
 
 def palette(n: int) -> list[str]:
     """Return n colours, at most ten, that any kind of colour vision tells apart."""
-    return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
+    colours = _OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF
+    return colours[:n]
 
 
 def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
@@ -73,29 +74,36 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
     are missing.
     """
     rows = np.asarray(labels)
-    kind = rows.dtype.kind
-    if kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
-        numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
-        return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
+    if rows.dtype.kind in "iuf":
+        distinct = np.unique(rows[~np.isnan(rows)])
+        if len(distinct) > MOST_COLOURS:
+            numbers = np.where(np.isinf(rows), np.nan, rows)
+            numbers = numbers.astype(np.float64)
+            return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
+    return _group_labels(rows, longest)
+
+
+def _group_labels(rows: NDArray[Any], longest: int) -> Labels:
     missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], bool)
     present = rows[~missing]
-    if kind not in "biuf":
+    if rows.dtype.kind not in "biuf":
         present = present.astype(str)
     distinct, places, counts = np.unique(
         present, return_inverse=True, return_counts=True
     )
-    most_frequent = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
-    frequent = np.sort(most_frequent)
+    order = np.argsort(-counts, kind="stable")
+    frequent = np.sort(order[:MOST_GROUPS])
     names = [format_value(label, longest) for label in distinct[frequent].tolist()]
-    n_coloured, n_others = len(frequent), len(distinct) - len(frequent)
-    groups = np.full(len(distinct), n_coloured, dtype=np.intp)  # of distinct labels
-    groups[frequent] = np.arange(n_coloured)
+    n_coloured = len(names)
+    n_others = len(distinct) - n_coloured
     if n_others:
         names.append(f"{n_others} others")
-    values = np.full(len(rows), len(names), dtype=np.intp)
-    values[~missing] = groups[places]
     if missing.any():
         names.append("missing")
+    groups = np.full(len(distinct), n_coloured)  # of the distinct labels
+    groups[frequent] = np.arange(n_coloured)
+    values = np.full(len(rows), len(names) - 1)  # what is missing is the last group
+    values[~missing] = groups[places]
     return Labels(values, tuple(names), n_coloured)
 
 
@@ -114,9 +122,10 @@ class Plane:
         rows = rows.astype(np.float64)
         if self.directions is not None:
             return _standardize(rows, self.mean, self.scale) @ self.directions
-        if rows.shape[1] == 1:
-            return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
-        return rows[:, :2]
+        if rows.shape[1] > 1:
+            return rows[:, :2]
+        numbers = np.arange(1.0, len(rows) + 1)
+        return np.column_stack([numbers, rows[:, 0]])
 
 
 def _standardize(rows: Points, mean: Points | float, scale: Points | float) -> Points:
@@ -157,14 +166,18 @@ def fit_plane(
 
 def average_errors(feature_errors: Points) -> Points:
     """Return the mean of each row over what is not missing, (n,), or else NaN."""
-    n_present = (~np.isnan(feature_errors)).sum(axis=1)
+    is_present = ~np.isnan(feature_errors)
+    n_present = is_present.sum(axis=1)
     total = np.nansum(feature_errors, axis=1)
-    return np.where(n_present > 0, total / np.maximum(n_present, 1), np.nan)
+    mean = total / np.maximum(n_present, 1)
+    return np.where(n_present > 0, mean, np.nan)
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:
     """Return a code with the errors beside a single unit: (n, 2) or more."""
-    return code if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
+    if code.shape[1] > 1:
+        return code
+    return np.column_stack([code[:, 0], errors])
 
 
 class View(NamedTuple):
@@ -183,7 +196,8 @@ def _choose_range(values: Points) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
-    low, high = np.quantile(finite, [MOST_OUTSIDE, 1 - MOST_OUTSIDE])
+    ends = MOST_OUTSIDE, 1 - MOST_OUTSIDE
+    low, high = np.quantile(finite, ends)
     room = ROOM * (high - low)
     low, high = low - room, high + room
     inside = finite[(finite >= low) & (finite <= high)]

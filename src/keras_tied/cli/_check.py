@@ -146,9 +146,9 @@ def survey(
         source = options.open(data, columns.names_of_text)
         sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, source)
-        doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
-        batches = source.batches(names=doubtful)
-        misread = describe_misread(used.find_misread(batches, doubtful))
+        names = [fact.name for fact in facts if fact.misread and not fact.refused]
+        batches = source.batches(names=names)
+        misread = describe_misread(used.find_misread(batches, names))
         ends, far = find_far_values(source, sample, used)
         total = ""
         if source.n_rows <= ROWS_TO_COUNT:
@@ -193,8 +193,8 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
         )
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
-    known = {fact.name for fact in survey.facts if fact.misread}
+    sample_names = {fact.name for fact in survey.facts if fact.misread}
     for name, text in describe_misread(doubts.misread).items():
-        if name not in known:
+        if name not in sample_names:
             remark(f"column {name!r} {text}.")
     return Table(survey, some, moments)

@@ -96,8 +96,11 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if (lack := find_lack_of_memory(error)) is not None:
         reason = f"there is too little memory ({str(lack) or 'none is left'})"
         return f"{reason}; free some, or use fewer columns or rows.", 1
-    if isinstance(error, ImportError) and "pip install" in str(error):
-        return str(error), 2
+    if isinstance(error, ImportError):
+        if error.name == "pyarrow":
+            return 'pyarrow is missing; run pip install "keras-tied[cli]".', 2
+        if "pip install" in str(error):
+            return str(error), 2
     reason = f"{type(error).__name__}: {error}".rstrip(".: ")
     return f"failed with {reason}; --debug shows where.", 1
 

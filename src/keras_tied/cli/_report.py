@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         Drift,
         PageColumn,
         Report,
-        Rows,
         Training,
         Whole,
     )
@@ -70,7 +69,7 @@ def report(
     Scores, errors and densities are those of all rows. PCA's error on it is that of PCA
     of a sample of 20,000 rows, where there are more.
     """
-    from keras_tied.report import Report, require_libraries
+    from keras_tied.report import Report, Rows, require_libraries
 
     check_output(output, ["html"])
     require_libraries()
@@ -81,13 +80,21 @@ def report(
     remark(*describe_doubtful(rows, doubts))
     warnings, old = _describe_doubtful(rows, doubts), None
     if against is not None:
-        old, doubtful = _read_old(fitted_model, against, options)
-        warnings += doubtful
+        old, old_warnings = _read_old(fitted_model, against, options)
+        warnings += old_warnings
     warnings += map(str, fitted_model.find_note([], "table", "warnings"))
     with show_stages("writing the page"):
+        sample_rows = Rows.compute(
+            fitted_model.fitted_value,
+            sample.numbers,
+            outlier_scores=whole.scores[whole.places],
+            ids=sample.ids,
+            labels=sample.labels,
+            label_name=rows.label or "label",
+        )
         page = Report(
             fitted_model.fitted_value,
-            _compute_rows(fitted_model, rows, sample, whole),
+            sample_rows,
             _list_columns(rows),
             whole,
             old,
@@ -120,10 +127,11 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
         scores, errors = fitted.measure_rows(sample.numbers)
         return sample, Whole(errors, scores, sample.places, tally), doubts
     measure = partial(measure_rows, fitted=fitted, look=tally.add)
-    measured, _ = fold_rows("scoring", rows, measure)
-    scores, errors = measured
+    scores_and_errors, _ = fold_rows("scoring", rows, measure)
+    scores, errors = scores_and_errors
     ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
-    planes = Planes(Rows.compute(fitted, ordinary), _list_columns(rows))
+    ordinary_rows = Rows.compute(fitted, ordinary)
+    planes = Planes(ordinary_rows, _list_columns(rows))
 
     def count(numbers: Array) -> None:
         planes.count(Rows.compute(fitted, numbers))
@@ -132,19 +140,6 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     places = np.union1d(sample.places, worst)
     sample, _ = take(rows, places, "drawing", count)
     return sample, Whole(errors, scores, places, tally, planes), doubts
-
-
-def _compute_rows(model: Model, rows: Scan, sample: Sample, whole: Whole) -> Rows:
-    from keras_tied.report import Rows
-
-    return Rows.compute(
-        model.fitted_value,
-        sample.numbers,
-        outlier_scores=whole.scores[whole.places],
-        ids=sample.ids,
-        labels=sample.labels,
-        label_name=rows.label or "label",
-    )
 
 
 def _list_columns(rows: Scan) -> list[PageColumn]:
@@ -219,9 +214,9 @@ def _read_old(
     except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(sample.numbers)
-    doubtful = _describe_doubtful(rows, doubts)
-    remark(*doubtful)
-    return (_name_table(rows), sample.numbers, scores), doubtful
+    warnings = _describe_doubtful(rows, doubts)
+    remark(*warnings)
+    return (_name_table(rows), sample.numbers, scores), warnings
 
 
 def _describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:

@@ -65,10 +65,10 @@ def open_rows(
 
     noted_id = model.columns.id if model.columns else None
     text = [] if id is None else [id]
-    known: Sequence[str] = model.fitted_value.feature_names or ()
+    names: Sequence[str] = model.fitted_value.feature_names or ()
     if model.columns is not None:
-        text, known = [*model.columns.text, *text], model.columns.names
-    source = options.open(data, None if as_text else text, known)
+        text, names = [*model.columns.text, *text], model.columns.names
+    source = options.open(data, None if as_text else text, names)
     remark_notes(source)
     output_id = choose_id(source, id, noted_id, output)
     columns = model.columns_of(source)
@@ -77,15 +77,15 @@ def open_rows(
     if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
         remark(f"{ignored}, which the model has never seen.")
-    adapted = _adapt(columns, source, options)
-    for old, new in zip(columns.used, adapted.used, strict=True):
+    file_columns = _adapt(columns, source, options)
+    for old, new in zip(columns.used, file_columns.used, strict=True):
         is_boolean = old.kind is Kind.boolean
         if old != new and not is_boolean and not as_text:
             remark(
                 f"column {old.name!r} holds {new.description} in {data!r}, beside"
                 f" {old.description} in training, and is read in the form of the file."
             )
-    return Scan(source, adapted, output_id)
+    return Scan(source, file_columns, output_id)
 
 
 def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:

@@ -94,8 +94,9 @@ def score(
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         measure = partial(measure_rows, fitted=fitted)
-        measured, doubts = fold_rows("scoring", rows, measure)
-        scores, batches = measured[0], _describe_all(transform, rows, measured)
+        scores_and_errors, doubts = fold_rows("scoring", rows, measure)
+        scores = scores_and_errors[0]
+        batches = _describe_all(transform, rows, scores_and_errors)
     if output is not None:
         n_written = write_table(output, batches, safe_csv=safe_csv)
     remark(*describe_doubtful(rows, doubts))
@@ -127,17 +128,17 @@ def _raise_alarm(threshold: float, scores: Array, n_rows: int) -> None:
 
 
 def _describe_all(
-    transform: BatchTransform, rows: Scan, measured: Array
+    transform: BatchTransform, rows: Scan, scores_and_errors: Array
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and maybe why."""
     from keras_tied.columns import Columns
     from keras_tied.fitted.tail import ranks
     from keras_tied.rows import Doubts, Scan, prepend_id
 
-    places = ranks(measured[0])
+    places = ranks(scores_and_errors[0])
 
     def describe(part: slice) -> dict[str, Any]:
-        facts = transform.describe_scores(*measured[:, part])
+        facts = transform.describe_scores(*scores_and_errors[:, part])
         return {"score": facts.pop("score"), "rank": places[part]} | facts
 
     if rows.id is None and not transform.explain:

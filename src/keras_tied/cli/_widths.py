@@ -52,8 +52,10 @@ def find_width(
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
     with report_wrong_use():
-        chosen = choose_width(curve)
-    return chosen, [{name: getattr(width, name) for name in WIDTH} for width in curve]
+        n_components = choose_width(curve)
+    return n_components, [
+        {name: getattr(width, name) for name in WIDTH} for width in curve
+    ]
 
 
 def _require_enough(numbers: Array, components: int) -> None:

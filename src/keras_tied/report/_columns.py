@@ -118,8 +118,9 @@ class PageColumn:
 
 def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
     """Return the place of the features of each column."""
-    ends = np.cumsum([0, *(column.n_features for column in columns)]).tolist()
-    return list(map(slice, ends[:-1], ends[1:]))
+    sizes = [column.n_features for column in columns]
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
@@ -174,10 +175,12 @@ def format_typical(column: PageColumn, rows: Array) -> str:
     if column.kind == "category":
         counts = np.bincount(rows.argmax(axis=1))
         largest = int(counts.argmax())
-        share = format_share(counts[largest] / len(rows))
-        return f"{format_value(column.levels[largest], 30)} ({share})"
+        name = format_value(column.levels[largest], 30)
+        share = counts[largest] / len(rows)
+        return f"{name} ({format_share(share)})"
     if column.kind == "truth":
-        return f"{format_share(float((rows[:, 0] >= 0.5).mean()))} true"
+        share = (rows[:, 0] >= 0.5).mean()
+        return f"{format_share(share)} true"
     median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
     if column.kind == "time":
         return format_days(median + column.form.get("origin", 0.0))
@@ -243,5 +246,5 @@ def name_axis(
         if not (texts and texts[0].startswith(verb)):
             text = f"{verb} {text}"
         texts.append(text)
-    said = " and ".join(texts) or "follows no column closely"
-    return f"Unit {unit + 1} {said}"
+    trend = " and ".join(texts) or "follows no column closely"
+    return f"Unit {unit + 1} {trend}"

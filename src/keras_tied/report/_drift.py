@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from keras_tied._text import format_number, format_share
 from keras_tied._types import Array
@@ -56,8 +55,8 @@ def find_drift(
     tests = [Drift("outlier score", moved, p, before=before, now=now)]
     for column, part in zip(columns, slice_columns(columns), strict=True):
         tests += _compare_column(column, old[:, part], new[:, part])
-    corrected = _correct([test.p for test in tests])
-    tests = [replace(test, p=p) for test, p in zip(tests, corrected, strict=True)]
+    p_values = _correct([test.p for test in tests])
+    tests = [replace(test, p=p) for test, p in zip(tests, p_values, strict=True)]
     score, *drifts = tests
     # Of each column there are two tests: what is missing, and what is there.
     pairs = zip(drifts[::2], drifts[1::2], strict=True)
@@ -129,13 +128,12 @@ def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, f
     return moved, float(chi2_contingency(table, correction=False).pvalue)
 
 
-def _correct(p: ArrayLike) -> list[float]:
-    """Return Holm's corrected probabilities."""
-    values = np.asarray(p)
-    n = len(values)
-    order = np.argsort(values)
-    steps = values[order] * np.arange(n, 0, -1)
+def _correct(p_values: Sequence[float]) -> list[float]:
+    """Return probabilities with Holm's correction."""
+    p: Array = np.array(p_values)
+    n = len(p)
+    order = np.argsort(p)
+    steps = p[order] * np.arange(n, 0, -1)
     highest = np.maximum.accumulate(steps)
-    corrected = np.empty(n)
-    corrected[order] = np.minimum(highest, 1.0)
-    return corrected.tolist()
+    p[order] = np.minimum(highest, 1.0)
+    return [float(value) for value in p]

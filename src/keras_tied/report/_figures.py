@@ -136,8 +136,8 @@ def draw_losses(
     return plot
 
 
-def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
-    """Return the errors by the number of components, of which one is chosen."""
+def draw_widths(widths: Sequence[Sequence[float]], n_components: int) -> Any:
+    """Return the errors by the number of components, with a line at one."""
     components, *curves = np.asarray(widths, float).T
     highest = float(np.nanmax(curves, initial=1e-9))
     plot = _make_plot(
@@ -152,7 +152,7 @@ def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
         look: dict[str, Any] = {"source": source, "name": name}
         plot.line("components", "error", line_width=2, line_dash=dash, **look)
         plot.scatter("components", "error", size=6, line_color=None, **look)
-    _add_lines(plot, {"chosen": chosen}, "height")
+    _add_lines(plot, {"chosen": n_components}, "height")
     return plot
 
 

@@ -60,15 +60,16 @@ def _count_numbers(
     width = (high - low + step) / MOST_BINS or 1.0
     if step:
         width = np.ceil(width)
-    n_bins = min(MOST_BINS, int((high - low) // width) + 1)
+    n_widths = int((high - low) // width)
+    n_bins = min(MOST_BINS, n_widths + 1)
     edges = low + width * np.arange(n_bins + 1)
-    counts, _ = np.histogram(np.minimum(values, edges[-1]), edges)
+    inside = np.minimum(values, edges[-1])
+    counts, _ = np.histogram(inside, edges)
     firsts = [format_features(column, edge) for edge in edges[:-1, None]]
     lasts = [format_features(column, edge) for edge in edges[1:, None] - step]
-    names = [
-        first if first == last else f"{first} to {last}"
-        for first, last in zip(firsts, lasts, strict=True)
-    ]
+    names = []
+    for first, last in zip(firsts, lasts, strict=True):
+        names.append(first if first == last else f"{first} to {last}")
     ends = firsts[0], format_features(column, np.array([high]))
     return names, counts.tolist(), ends
 

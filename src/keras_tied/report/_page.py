@@ -83,7 +83,7 @@ def render(report: Report) -> str:
     data = _describe_rows(report, places, worst) | _describe_units(report)
     data["views"] = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
     bars = rank_columns(report)
-    known_widths = [width for width in report.training.widths if not np.isnan(width[3])]
+    widths = [width for width in report.training.widths if not np.isnan(width[3])]
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     ours = [(FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
     scripts = [*bokeh, *ours]
@@ -104,7 +104,7 @@ def render(report: Report) -> str:
             n_drawn=len(places),
             n_worst=len(worst),
             curves=_select_curves(report),
-            best_width=min(known_widths, key=lambda width: width[3], default=None),
+            best_width=min(widths, key=lambda width: width[3], default=None),
             bars=bars,
             has_decoder=data["decoder"] is not None,
             most_weights=MOST_WEIGHTS,

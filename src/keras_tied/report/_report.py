@@ -246,20 +246,21 @@ class Report:
         in the column of the largest share, (m,). Without a fitted value, shares of the
         error, reconstructions, NaN.
         """
-        rows = self.rows
+        rows = self.rows.take(places)
         if self.fitted is None:
-            errors = np.nan_to_num(rows.feature_errors[places])
+            errors = np.nan_to_num(rows.feature_errors)
             shares = sum_columns(self.columns, errors)
             total = shares.sum(axis=1, keepdims=True)
             shares = shares / np.where(total > 0, total, 1.0)
-            return shares, rows.reconstruction[places], np.full(len(places), np.nan)
-        reasons = self.fitted.explain(rows.X[places])
+            return shares, rows.reconstruction, np.full(len(places), np.nan)
+        reasons = self.fitted.explain(rows.X)
         shares = reasons.shares
         largest = shares.argmax(axis=1)
         scores = reasons.scores[np.arange(len(places)), largest]
+        rarity = self.fitted.find_rarity(scores)
         if shares.shape[1] != len(self.columns):  # the estimator knows features alone
             shares = sum_columns(self.columns, shares)
-        return shares, reasons.expected, self.fitted.find_rarity(scores)
+        return shares, reasons.expected, rarity
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted."""
