@@ -13,7 +13,8 @@ N_FEATURES = 4
 
 
 def make_correlated_donuts(
-    n_samples: int = 9000, random_state: RandomState = None
+    n_samples: int = 9000,
+    random_state: RandomState = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64.
 
@@ -46,7 +47,8 @@ def make_correlated_donuts(
 
 
 def make_clients(
-    n_samples: int = 300, random_state: RandomState = None
+    n_samples: int = 300,
+    random_state: RandomState = None,
 ) -> dict[str, list[Any]]:
     """Make up a table of clients, by column: text, numbers, dates and truth values.
 
@@ -155,7 +157,9 @@ def load_donuts(
 
 
 def prepare(
-    X: ArrayLike, y: ArrayLike | None = None, random_state: RandomState = None
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    random_state: RandomState = None,
 ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Shuffle the rows and scale each column to [0, 1], as the article does.
 
@@ -195,7 +199,10 @@ def prepare(
     return unit_rows.astype(np.float32), labels
 
 
-def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
+def _check_rows(
+    rows: NDArray[Any],
+    name: str,
+) -> NDArray[np.float64]:
     """The rows as float64, if they are a table of finite real numbers."""
     if rows.dtype.kind not in "biuf":
         raise ValueError(

@@ -219,7 +219,10 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
 
 
 def _train_with_keras(
-    parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+    parts: tuple[Rows, Rows],
+    kernel: Rows,
+    epochs: int,
+    on_epoch: OnEpoch | None,
 ) -> Trained:
     import keras
 
@@ -227,7 +230,9 @@ def _train_with_keras(
 
     class EpochCallback(training.Watcher):
         def on_epoch_end(
-            self, epoch: int, logs: Mapping[str, float] | None = None
+            self,
+            epoch: int,
+            logs: Mapping[str, float] | None = None,
         ) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})

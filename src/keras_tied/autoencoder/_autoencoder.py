@@ -157,7 +157,10 @@ class Autoencoder(UnlockedModel):
         return self.decoder(code, training=training)
 
     def compile(
-        self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any
+        self,
+        optimizer: Any = "adam",
+        loss: Any = "mse",
+        **kwargs: Any,
     ) -> None:
         """As `keras.Model.compile`; the loss compares outputs with the clean input."""
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
@@ -170,13 +173,23 @@ class Autoencoder(UnlockedModel):
             self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
         target = _make_dense(x if y is None else y)
         return super().compute_loss(x, target, *args, **kwargs)
 
-    def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+    def compute_metrics(
+        self,
+        x: Any,
+        y: Any,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         target = _make_dense(x if y is None else y)
         return super().compute_metrics(x, target, *args, **kwargs)
 
@@ -296,19 +309,28 @@ class Autoencoder(UnlockedModel):
         start_from_pca(self.encoder, self.decoder, x)
 
     def encode(
-        self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
+        self,
+        x: Any,
+        batch_size: int | None = BATCH_SIZE,
+        verbose: int = 0,
     ) -> NDArray[Any]:
         """The code, `(n, ...)`, of rows, `(n, ...)`; as `keras.Model.predict`."""
         return np.asarray(self.encoder.predict(x, batch_size, verbose))
 
     def decode(
-        self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
+        self,
+        code: Any,
+        batch_size: int | None = BATCH_SIZE,
+        verbose: int = 0,
     ) -> NDArray[Any]:
         """The rows, `(n, ...)`, that the decoder makes of codes; as `encode`."""
         return np.asarray(self.decoder.predict(code, batch_size, verbose))
 
     def reconstruction_error(
-        self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
+        self,
+        x: Any,
+        per_feature: bool = False,
+        batch_size: int | None = BATCH_SIZE,
     ) -> NDArray[Any]:
         """The squared difference of rows, `(n, ...)`, and their reconstructions.
 

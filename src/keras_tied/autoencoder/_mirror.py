@@ -141,7 +141,11 @@ def _find_code(encoder: Any, code: str | None) -> Any:
     return named[code]
 
 
-def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
+def _visit(
+    tensor: Any,
+    places: dict[int, int],
+    steps: list[_Step],
+) -> int:
     """The index of the step that gives a tensor, added with those before it."""
     if id(tensor) in places:
         return places[id(tensor)]
@@ -165,7 +169,10 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
 
 
 def _add_step(
-    operation: Any, sources: list[int], shape: Shape, steps: list[_Step]
+    operation: Any,
+    sources: list[int],
+    shape: Shape,
+    steps: list[_Step],
 ) -> int:
     """The index of a new step, or of the one before it where the layer is left out."""
     entry = rules.entry_for(operation)
@@ -237,7 +244,11 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
     step.activation = output_activation
 
 
-def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
+def _reverse(
+    steps: list[_Step],
+    code: Any,
+    gain: bool,
+) -> Any:
     """The decoder's output for the code: each step undone, the last one first."""
     counts: Counter[str] = Counter()
 
@@ -269,7 +280,11 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
     return tensor
 
 
-def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
+def _split(
+    step: _Step,
+    steps: list[_Step],
+    tensor: Any,
+) -> list[Any]:
     """What each source of a step gets: the tensor, or its part of a concatenation."""
     if step.entry is None or step.entry.rule is not rules.split_branches:
         return [tensor] * len(step.sources)
@@ -286,7 +301,12 @@ def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
 
 
-def _undo(step: _Step, entry: rules.Entry, context: LayerContext, tensor: Any) -> Any:
+def _undo(
+    step: _Step,
+    entry: rules.Entry,
+    context: LayerContext,
+    tensor: Any,
+) -> Any:
     for layer in rules.make_reverse(step.operation, entry, context):
         tensor = layer(tensor)
     if entry.rule is rules.split_branches:

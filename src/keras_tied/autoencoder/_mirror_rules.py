@@ -53,7 +53,10 @@ class Entry:
 RULES: dict[type, Entry] = {}
 
 
-def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
+def register(
+    *classes: type,
+    kernel: bool = False,
+) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
     It decorates the rule: a function of the encoder layer and a `LayerContext` that
@@ -110,7 +113,11 @@ def mirror_each_step(wrapper: Any, context: LayerContext) -> list[Layer]:
     return steps
 
 
-def make_reverse(layer: Any, entry: Any, context: LayerContext) -> list[Layer]:
+def make_reverse(
+    layer: Any,
+    entry: Any,
+    context: LayerContext,
+) -> list[Layer]:
     """The layers that a rule returns."""
     reverse = entry.rule(layer, context)
     return [reverse] if isinstance(reverse, Layer) else list(reverse)
@@ -397,7 +404,9 @@ def copy_layer(layer: Any, name: str) -> Layer:
 
 
 def _get_settings(
-    layer: Any, context: LayerContext, suffix: str = ""
+    layer: Any,
+    context: LayerContext,
+    suffix: str = "",
 ) -> dict[str, Any]:
     return {"name": f"{context.name}{suffix}", "dtype": layer.dtype_policy}
 

@@ -83,7 +83,10 @@ class _Lines(NamedTuple):
     last: _Line
 
 
-def _find_links(model: Model, kind: type[Any]) -> tuple[list[Layer], list[_Link]]:
+def _find_links(
+    model: Model,
+    kind: type[Any],
+) -> tuple[list[Layer], list[_Link]]:
     if (path := layer_chain(model)) is None:
         raise ValueError(
             "A start from PCA needs halves that are chains of layers, each fed by the"
@@ -168,7 +171,11 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     return n_components
 
 
-def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
+def _propagate(
+    front: list[Layer],
+    x: Any,
+    encoder: Model,
+) -> Array:
     """The inputs of the encoder's first dense layer, `(n, d)`."""
     rows = np.asarray(x)
     shape = encoder.input_shape[1:]
@@ -214,7 +221,9 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
 
 
 def _fit_lines(
-    scores: _Scores, activations: list[list[Activation]], name: str
+    scores: _Scores,
+    activations: list[list[Activation]],
+    name: str,
 ) -> _Lines:
     """The lines at the largest scale up to 1 at which the error is as good as PCA's."""
     spread = float(scores.values.std(axis=0).max())
@@ -239,7 +248,9 @@ def _fit_lines(
 
 
 def _fit_lines_at(
-    scale: float, scores: _Scores, activations: list[list[Activation]]
+    scale: float,
+    scores: _Scores,
+    activations: list[list[Activation]],
 ) -> _Lines | None:
     """The lines at a scale; None if the reconstructed scores exceed the tolerance."""
     targets = scale * scores.values
@@ -259,7 +270,11 @@ def _fit_lines_at(
     return _Lines(scale, points[0], between, last)
 
 
-def _choose_point(activations: list[Activation], targets: Array, share: float) -> Array:
+def _choose_point(
+    activations: list[Activation],
+    targets: Array,
+    share: float,
+) -> Array:
     """Points, one a unit, around which the activation is linear enough, or the most."""
     least = np.inf
     best: Array = np.zeros(targets.shape[1])
@@ -302,7 +317,10 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
 
 
 def _assign(
-    links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines
+    links: list[_Link],
+    back: list[_Link],
+    scores: _Scores,
+    lines: _Lines,
 ) -> None:
     n_components = scores.values.shape[1]
     carrying = slice(n_components)  # the units that carry the scores
@@ -344,7 +362,8 @@ def _assign(
 
 
 def _choose_pair_biases(
-    inputs: Array, activations: list[Activation]
+    inputs: Array,
+    activations: list[Activation],
 ) -> tuple[Array, Array]:
     """Biases of the decoder's pairs around which the activation is least linear.
 

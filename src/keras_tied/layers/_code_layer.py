@@ -28,7 +28,11 @@ class CodeLayer(Layer):
 
 
 def check_count(
-    layer: Layer, name: str, count: Any, things: str = "units", least: int = 1
+    layer: Layer,
+    name: str,
+    count: Any,
+    things: str = "units",
+    least: int = 1,
 ) -> None:
     """Raise unless a setting of a layer is an integer from `least` on."""
     if not isinstance(count, int) or count < least:

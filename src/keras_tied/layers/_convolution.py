@@ -92,7 +92,12 @@ def convolve(
     )
 
 
-def spread(code: Any, kernel: Any, windows: Windows, groups: int = 1) -> Any:
+def spread(
+    code: Any,
+    kernel: Any,
+    windows: Windows,
+    groups: int = 1,
+) -> Any:
     """The image of a code, by `(taps..., image channels / groups, code channels)`."""
     spread_group = _transpose if _has_fast_transpose(windows) else _sum_phases
     if groups == 1:
@@ -227,7 +232,10 @@ def _interleave(phases: Any, windows: Windows) -> Any:
     return pad(image, widths)
 
 
-def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
+def pad(
+    image: Any,
+    widths: Sequence[tuple[int, int]],
+) -> Any:
     """The image with zeros around it along each axis, or cut where negative."""
     zeros = [(0, 0)]
     parts = [slice(None)]

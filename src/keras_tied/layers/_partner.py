@@ -61,7 +61,10 @@ class Reference:
     built = False
 
     def __init__(
-        self, serialized: Config, place: Place | None, likeness: Config | None
+        self,
+        serialized: Config,
+        place: Place | None,
+        likeness: Config | None,
     ) -> None:
         self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
@@ -141,7 +144,10 @@ class Scope:
         )
 
     def find(
-        self, address: Address, tied: Layer, layers: Iterable[Layer]
+        self,
+        address: Address,
+        tied: Layer,
+        layers: Iterable[Layer],
     ) -> Layer | None:
         """The layer at an address, if this is a copy of the scope it was noted in."""
         size, own = len(self.kernels), self.numbers[id(tied)]
@@ -250,7 +256,11 @@ def locate(tied: Layer, partner: Layer, original: Survey) -> Place | None:
     return None
 
 
-def _find_path(layer: Layer, partner: Layer, original: Survey) -> list[Layer]:
+def _find_path(
+    layer: Layer,
+    partner: Layer,
+    original: Survey,
+) -> list[Layer]:
     """The layers with a kernel before the calls of a layer, up to the partner.
 
     None if the calls differ.
@@ -285,7 +295,10 @@ def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
     return None
 
 
-def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
+def _at_places(
+    tied: Any,
+    roots: Iterable[Layer],
+) -> list[tuple[Any, Layer]]:
     """The partners of a tied layer, and of all that wait for theirs beside it."""
     for root in [*roots, tied]:
         model = survey(root)
@@ -302,7 +315,11 @@ def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
     return []
 
 
-def find_partner(tied: Any, reference: Reference, models: tuple[Layer, ...]) -> None:
+def find_partner(
+    tied: Any,
+    reference: Reference,
+    models: tuple[Layer, ...],
+) -> None:
     """Look for the layer tied to: at its place in a copy, or by its name."""
     around = [*homes(tied), *models]
     if reference.place is None:
@@ -315,7 +332,11 @@ def find_partner(tied: Any, reference: Reference, models: tuple[Layer, ...]) -> 
         tied.refresh(around)
 
 
-def _find_by_name(tied: Any, reference: Reference, around: list[Layer]) -> None:
+def _find_by_name(
+    tied: Any,
+    reference: Reference,
+    around: list[Layer],
+) -> None:
     name, kind = reference.name, reference.class_name
     for layers in _circles(tied, around):
         others = [*layers, *partners_of(layers)]
@@ -339,7 +360,10 @@ def _find_by_name(tied: Any, reference: Reference, around: list[Layer]) -> None:
             return
 
 
-def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
+def _circles(
+    tied: Layer,
+    around: Iterable[Layer],
+) -> Iterator[list[Layer]]:
     """The layers that a tied one may take inputs from, in ever wider circles."""
     for scope in (tied, *around):
         graph = take_snapshot(scope)
@@ -403,7 +427,11 @@ def look_for_another(tied: Any, own: Layer) -> None:
         )
 
 
-def _replace_partner(own: Layer, partner: Layer, around: list[Layer]) -> None:
+def _replace_partner(
+    own: Layer,
+    partner: Layer,
+    around: list[Layer],
+) -> None:
     """Tie all layers to a partner that are tied to the one that a file brought."""
     for home in around:
         for layer in internals.flatten_layers(home):
@@ -413,7 +441,10 @@ def _replace_partner(own: Layer, partner: Layer, around: list[Layer]) -> None:
 
 
 def find_namesakes(
-    tied: Any, layers: Iterable[Layer], name: str, kind: str
+    tied: Any,
+    layers: Iterable[Layer],
+    name: str,
+    kind: str,
 ) -> list[Layer]:
     namesakes = []
     for layer in internals.drop_repeats(layers):

@@ -33,7 +33,12 @@ INSTEAD: dict[type[Layer], str] = {
 }
 
 
-def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
+def tie(
+    layer: Layer,
+    *,
+    untie: bool = False,
+    **kwargs: Any,
+) -> Any:
     """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that ties to a layer.
 
     Args:
@@ -162,7 +167,11 @@ def ties(model: Layer) -> list[Tie]:
 Paths = dict[int, tuple[Layer, str]]
 
 
-def _list_ties(held: Paths, paths: Paths, models: list[Layer]) -> list[Tie]:
+def _list_ties(
+    held: Paths,
+    paths: Paths,
+    models: list[Layer],
+) -> list[Tie]:
     """The ties of the layers `held`, to those in `paths` or looked for in models."""
     listing = []
     for layer, path in held.values():
@@ -276,7 +285,11 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     return _list_ties(changed, _paths(encoder) | paths, [])
 
 
-def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
+def _choose(
+    tied: TiedLayer,
+    kernels: list[Layer],
+    encoder: str,
+) -> Layer:
     fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     named = [layer for layer in fitting if layer.name == tied._link.partner.name]
     chosen = named if len(named) == 1 else fitting
@@ -337,7 +350,10 @@ def variables(*models: Layer) -> list[Variable]:
     return _list_once(models, "variables")
 
 
-def _list_once(models: tuple[Layer, ...], kind: str) -> list[Variable]:
+def _list_once(
+    models: tuple[Layer, ...],
+    kind: str,
+) -> list[Variable]:
     once = {}
     for model in models:
         for variable in getattr(_require_layer(model, kind), kind):

@@ -100,7 +100,13 @@ def _undo_calibration(layer: Any, stored: Any) -> Any:
     return ops.reshape(matrix, kernel_shape(layer))
 
 
-def _undo_groups(layer: Any, stored: Any, scale: Any, zero: Any, axis: int) -> Any:
+def _undo_groups(
+    layer: Any,
+    stored: Any,
+    scale: Any,
+    zero: Any,
+    axis: int,
+) -> Any:
     """`(stored - zero) * scale`, where the lines along an axis share them in groups."""
     groups = ops.cast(layer.g_idx, "int32")
     scale = ops.cast(ops.take(scale, groups, axis=axis), layer.compute_dtype)
@@ -152,7 +158,11 @@ def _dequantize(layer: Any, name: str, stored: Any) -> Any:
     return ops.reshape(kernel, shape)
 
 
-def _along_kernel(scale: Any, equation: str, kernel_shape: Sequence[int]) -> Any:
+def _along_kernel(
+    scale: Any,
+    equation: str,
+    kernel_shape: Sequence[int],
+) -> Any:
     """An EinsumDense's scales, which lie as its outputs do, as its kernel lies."""
     _, kernel, outputs = re.split(",|->", equation)
     sizes = dict(zip(kernel, kernel_shape, strict=True))

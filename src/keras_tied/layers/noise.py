@@ -14,7 +14,12 @@ class Corruption(CodeLayer):
 
     SETTINGS: tuple[str, ...] = ("rate", "seed")
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        rate: float,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
             raise ValueError(

@@ -45,7 +45,12 @@ class PartlyLinear(CodeLayer):
 
     SETTINGS = ("linear_units",)
 
-    def __init__(self, activation: Any, linear_units: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        activation: Any,
+        linear_units: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_count(self, "linear_units", linear_units, least=0)
         self.activation = keras.activations.get(activation)

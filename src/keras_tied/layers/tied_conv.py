@@ -231,7 +231,10 @@ class TiedConv(TiedLayer):
                 )
         return tuple(fixed)
 
-    def _check_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
+    def _check_sizes(
+        self,
+        sizes: int | Sequence[int],
+    ) -> tuple[int, ...]:
         settings = self.tied_settings()
         if not self.transpose or isinstance(settings, TRANSPOSED):
             raise ValueError(

@@ -131,7 +131,11 @@ class TiedEinsumDense(TiedLayer):
         output_shape = self.compute_output_shape(input_shape)
         self.add_own_weights(gain, self._bias_shape(equation, output_shape))
 
-    def _bias_shape(self, equation: Equation, shape: Shape) -> tuple[int, ...]:
+    def _bias_shape(
+        self,
+        equation: Equation,
+        shape: Shape,
+    ) -> tuple[int, ...]:
         """The sizes of the axes from the first that the bias has, 1 for the others."""
         axes: Any = self.bias_axes
         if axes is None:

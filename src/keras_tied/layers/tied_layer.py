@@ -227,7 +227,11 @@ class TiedLayer(internals.CallObserver):
             f" '{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def add_own_weights(self, gain: tuple[int, ...], bias: tuple[int, ...]) -> None:
+    def add_own_weights(
+        self,
+        gain: tuple[int, ...],
+        bias: tuple[int, ...],
+    ) -> None:
         """Add the gain and the bias, of these shapes, where they are used."""
         if self.use_gain:
             self.gain = self.add_weight(gain, "ones", name="gain")

@@ -15,8 +15,17 @@ MOMENTUM = 0.99  # of the running mean of how many units are active
 class UnitCounter:
     """For a layer that sees a code: which units are active, and since when not."""
 
-    def __init__(self, layer: Layer, units: int | None, window: int) -> None:
-        def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
+    def __init__(
+        self,
+        layer: Layer,
+        units: int | None,
+        window: int,
+    ) -> None:
+        def add(
+            name: str,
+            dtype: str,
+            shape: Shape = (),
+        ) -> Variable:
             return layer.add_weight(shape, "zeros", dtype, trainable=False, name=name)
 
         self.window = window
@@ -233,7 +242,10 @@ class AuxK(keras.layers.Wrapper):
         return self.coefficient * share * ops.mean(ops.square(errors))
 
     def compute_output_shape(
-        self, code_shape: Shape, rows_shape: Shape, scores_shape: Shape
+        self,
+        code_shape: Shape,
+        rows_shape: Shape,
+        scores_shape: Shape,
     ) -> Shape:
         return tuple(self.layer.compute_output_shape(code_shape))
 

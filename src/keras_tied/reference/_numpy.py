@@ -120,7 +120,12 @@ class HandWrittenAutoencoder:
         codes = _check_rows(code, "code", kernel.dtype, kernel.shape[1])
         return np.asarray(codes @ kernel.T + output_bias)
 
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
+    def _start_engine(
+        self,
+        X: Array,
+        X_val: Array | None,
+        start: Weights,
+    ) -> Engine:
         raise NotImplementedError
 
     def _draw_weights(self, n_features: int) -> Weights:
@@ -191,7 +196,12 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
         True
     """
 
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
+    def _start_engine(
+        self,
+        X: Array,
+        X_val: Array | None,
+        start: Weights,
+    ) -> Engine:
         network = _Network(X, self.n_components)
         held_out = None if X_val is None else _Network(X_val, self.n_components)
         velocities = Weights(*map(np.zeros_like, start))
@@ -218,7 +228,10 @@ def _is_count(value: object) -> bool:
 
 
 def loss_and_gradient(
-    X: ArrayLike, kernel: ArrayLike, code_bias: ArrayLike, output_bias: ArrayLike
+    X: ArrayLike,
+    kernel: ArrayLike,
+    code_bias: ArrayLike,
+    output_bias: ArrayLike,
 ) -> tuple[float, Weights]:
     """The reconstruction error of the rows X, and its gradient in the weights.
 
@@ -301,7 +314,10 @@ class _Network:
 
 
 def _check_rows(
-    values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None
+    values: ArrayLike,
+    name: str,
+    dtype: DTypeLike,
+    n_columns: int | None = None,
 ) -> Array:
     """Convert a table of finite numbers with a row and a column at least, or raise."""
     table = np.asarray(values)
@@ -316,7 +332,10 @@ def _check_rows(
 
 
 def _check_weights(
-    weights: tuple[ArrayLike, ...], n_features: int, n_components: int, dtype: DTypeLike
+    weights: tuple[ArrayLike, ...],
+    n_features: int,
+    n_components: int,
+    dtype: DTypeLike,
 ) -> Weights:
     """Copy three arrays of finite numbers of the right shapes, or raise."""
     shapes = (n_features, n_components), (n_components,), (n_features,)
@@ -337,7 +356,11 @@ def _check_weights(
     return Weights(*arrays)
 
 
-def _check_finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
+def _check_finite(
+    array: NDArray[Any],
+    name: str,
+    dtype: DTypeLike,
+) -> Array:
     with np.errstate(over="ignore"):
         copy = array.astype(dtype)
     n_bad = copy.size - np.count_nonzero(np.isfinite(copy))

@@ -43,7 +43,12 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
                 ' with pip install "keras-tied[pytensor]".'
             ) from error
 
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
+    def _start_engine(
+        self,
+        X: Array,
+        X_val: Array | None,
+        start: Weights,
+    ) -> Engine:
         import pytensor
         import pytensor.tensor as pt
 
@@ -91,7 +96,12 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
         return step, lambda: Weights(*(weight.get_value() for weight in weights))
 
 
-def _loss(X: Any, kernel: Any, code_bias: Any, output_bias: Any) -> Any:
+def _loss(
+    X: Any,
+    kernel: Any,
+    code_bias: Any,
+    output_bias: Any,
+) -> Any:
     """The mean squared error of the reconstruction of X, features by rows."""
     import pytensor.tensor as pt
 

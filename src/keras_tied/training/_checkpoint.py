@@ -134,7 +134,9 @@ def _list_kinds(callbacks: Sequence[Callback]) -> str:
 
 
 def _take_fingerprint(
-    model: Model, parts: Parts, settings: dict[str, Any]
+    model: Model,
+    parts: Parts,
+    settings: dict[str, Any],
 ) -> dict[str, str]:
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     # Its name may only count the optimizers of the process.

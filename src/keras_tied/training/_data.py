@@ -47,7 +47,10 @@ class BatchedRows:
 Parts = tuple[BatchedRows, BatchedRows | None]
 
 
-def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
+def pack_parts(
+    data: tuple[Any, ...],
+    held_out: tuple[Any, ...],
+) -> Parts:
     x, y, sample_weight, class_weight, batch_size = data
     share, validation_data, validation_batch_size = held_out
     if validation_data is None and share:
@@ -68,7 +71,10 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
 
 
 def batch_rows(
-    x: Any, y: Any, sample_weight: Any, batch_size: int | None
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
 ) -> BatchedRows:
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     if sample_weight is not None and keras.tree.is_nested(y):
@@ -116,7 +122,10 @@ def spread_weights(y: Any, sample_weight: Any) -> Any:
     return sample_weight
 
 
-def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
+def map_once(
+    function: Callable[[Any], Any],
+    structure: Any,
+) -> Any:
     """Map the leaves; one that occurs twice, as input and target, is mapped once."""
     values: dict[int, Any] = {id(None): None}
 

@@ -36,7 +36,11 @@ class Run(NamedTuple):
 class Epochs:
     """Trains a model, many epochs at a call, and can return to an earlier state."""
 
-    def __init__(self, model: Model, parts: Iterable[BatchedRows | None] = ()) -> None:
+    def __init__(
+        self,
+        model: Model,
+        parts: Iterable[BatchedRows | None] = (),
+    ) -> None:
         self.model = model
         data = [rows.data for rows in parts if rows]
         self.batches = map_once(keras.ops.convert_to_tensor, data)
@@ -175,7 +179,10 @@ def is_seed(variable: Variable) -> bool:
     return "seed_generator_state" in variable.name
 
 
-def split_vector(vector: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
+def split_vector(
+    vector: Any,
+    shapes: Iterable[tuple[int, ...]],
+) -> list[Any]:
     arrays = []
     begin = 0
     for shape in shapes:

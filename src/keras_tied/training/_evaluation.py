@@ -23,7 +23,9 @@ class Evaluation:
     """Evaluates equations as they stand. A subclass may hold values in another form."""
 
     def evaluate_closed(
-        self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]
+        self,
+        jaxpr: ClosedJaxpr,
+        arguments: Sequence[Any],
     ) -> list[Any]:
         """The outputs, in the form that the class holds values in."""
         inner = jaxpr.jaxpr
@@ -42,10 +44,18 @@ class Evaluation:
             values |= zip(eqn.outvars, outputs, strict=True)
         return [read(atom) for atom in inner.outvars]
 
-    def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    def evaluate_equation(
+        self,
+        eqn: JaxprEqn,
+        inputs: list[Any],
+    ) -> list[Any]:
         return self.bind(eqn, inputs)
 
-    def bind(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    def bind(
+        self,
+        eqn: JaxprEqn,
+        inputs: list[Any],
+    ) -> list[Any]:
         """The outputs of one equation, as it stands, for arrays."""
         inputs = [self.to_array(value) for value in inputs]
         params = eqn.primitive.get_bind_params(eqn.params)

@@ -217,7 +217,10 @@ def _join_batches(model: Model, parts: Parts) -> Parts:
 
 
 def _make_trainer(
-    model: Model, parts: Parts, shuffle: bool | str, n_epochs: int
+    model: Model,
+    parts: Parts,
+    shuffle: bool | str,
+    n_epochs: int,
 ) -> Epochs:
     """The backend's `Epochs` for a model."""
     train, _ = parts

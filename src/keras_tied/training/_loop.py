@@ -164,7 +164,12 @@ class Loop:
                 self.trainer.push()
             self.checkpoint.save(epoch, self.noted)
 
-    def _report(self, epoch: int, epochs: list[EpochLogs], has_begun: bool) -> int:
+    def _report(
+        self,
+        epoch: int,
+        epochs: list[EpochLogs],
+        has_begun: bool,
+    ) -> int:
         """Call back for each epoch until one stops training; return how many ended."""
         n_ended = 0
         try:

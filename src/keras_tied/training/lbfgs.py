@@ -55,7 +55,10 @@ class LBFGS(keras.optimizers.Optimizer):
     """
 
     def __init__(
-        self, memory: int = 20, tolerance: float = 1e-10, name: str = "lbfgs"
+        self,
+        memory: int = 20,
+        tolerance: float = 1e-10,
+        name: str = "lbfgs",
     ) -> None:
         if memory < 1 or tolerance < 0:
             raise ValueError(
@@ -97,7 +100,10 @@ Report = Callable[[EpochLogs, Array], bool]
 
 
 def search(
-    objective: Objective, optimizer: LBFGS, iterations: int, report: Report
+    objective: Objective,
+    optimizer: LBFGS,
+    iterations: int,
+    report: Report,
 ) -> Array:
     """Minimise, with a report after each iteration; return the weights of the last."""
     from scipy.optimize import minimize  # takes a while, and few need it

@@ -88,7 +88,11 @@ class Product(Wide):
 class WideEvaluation(Evaluation):
     """Rounds to bfloat16 for matrix products and for unknown operations."""
 
-    def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    def evaluate_equation(
+        self,
+        eqn: JaxprEqn,
+        inputs: list[Any],
+    ) -> list[Any]:
         name = eqn.primitive.name
         takes = [_is_bfloat16(atom) for atom in eqn.invars]
         gives = [_is_bfloat16(atom) for atom in eqn.outvars]

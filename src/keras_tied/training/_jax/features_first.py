@@ -42,7 +42,11 @@ class FeaturesFirst(Evaluation):
     def __init__(self, rows: set[int]) -> None:
         self.rows = rows
 
-    def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    def evaluate_equation(
+        self,
+        eqn: JaxprEqn,
+        inputs: list[Any],
+    ) -> list[Any]:
         name = eqn.primitive.name
         first: Any = inputs[0] if inputs else None
         if any(isinstance(value, FlippedMatrix) for value in inputs):

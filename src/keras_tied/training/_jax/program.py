@@ -31,7 +31,10 @@ class TracedFunction:
     """
 
     def __init__(
-        self, function: Callable[..., Any], *arguments: Any, widen: bool = True
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        widen: bool = True,
     ) -> None:
         self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(
             *arguments
@@ -73,7 +76,12 @@ def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
 class DeviceRows:
     """Rows on the device, in `arrays`, each once; `places` are those in there."""
 
-    def __init__(self, rows: BatchedRows, arrays: Arrays, units: Sequence[int]) -> None:
+    def __init__(
+        self,
+        rows: BatchedRows,
+        arrays: Arrays,
+        units: Sequence[int],
+    ) -> None:
         self.rows = rows
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
@@ -104,7 +112,12 @@ class DeviceRows:
                 leaves.append(FlippedMatrix(rows) if flipped else rows)
             return jax.tree.unflatten(self.structure, leaves)
 
-        def take(rows: Any, flipped: bool, begin: Any, size: int) -> Any:
+        def take(
+            rows: Any,
+            flipped: bool,
+            begin: Any,
+            size: int,
+        ) -> Any:
             if not self.rows.full:  # all rows, of which flipped ones are kept so
                 if order is None:
                     return rows
@@ -122,7 +135,11 @@ class Pass:
     """The steps over the batches of some rows, traced for each size of a batch."""
 
     def __init__(
-        self, part: DeviceRows, step: Callable[..., Any], state: Any, widen: bool
+        self,
+        part: DeviceRows,
+        step: Callable[..., Any],
+        state: Any,
+        widen: bool,
     ) -> None:
         self.part = part
         self.rows = part.rows
@@ -142,7 +159,12 @@ class Pass:
         self.empty_logs = _make_zeros(logs)
 
     def run_full(
-        self, state: Any, logs: Any, begin: Any, end: Any, batch: Batch
+        self,
+        state: Any,
+        logs: Any,
+        begin: Any,
+        end: Any,
+        batch: Batch,
     ) -> Any:
         """The state after the full batches from `begin` to `end`, and the last logs."""
         if not self.rows.full:
@@ -246,7 +268,12 @@ class Program:
         return [jnp.where(begin == 0, *pair) for pair in pairs]
 
     def run_epoch(
-        self, state: Any, begin: Any, end: Any, batch: Batch, arrays: Sequence[Any]
+        self,
+        state: Any,
+        begin: Any,
+        end: Any,
+        batch: Batch,
+        arrays: Sequence[Any],
     ) -> Any:
         logs = self.empty_logs
         state, logs = self.train.run_full(state, logs, begin, end, batch)

@@ -40,7 +40,11 @@ class JaxEpochs(Epochs):
     """Trains with the model's own `train_step`, in loops that XLA compiles."""
 
     def __init__(
-        self, model: Model, parts: Parts, shuffle: bool | str, epochs: int
+        self,
+        model: Model,
+        parts: Parts,
+        shuffle: bool | str,
+        epochs: int,
     ) -> None:
         super().__init__(model)
         rows, _ = parts
@@ -151,7 +155,13 @@ class JaxEpochs(Epochs):
                 batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
         return jnp.asarray(orders)
 
-    def _call(self, orders: Any, epochs: int, begin: int, end: int) -> Logs:
+    def _call(
+        self,
+        orders: Any,
+        epochs: int,
+        begin: int,
+        end: int,
+    ) -> Logs:
         """Take the state some epochs on, of the full batches from `begin` to `end`."""
         arguments = self.state, orders, epochs, begin, end, self.arrays
         program, groups = self.get_program("epochs", self._compile, arguments)
@@ -186,7 +196,10 @@ class JaxEpochs(Epochs):
         return Program(self.model, self.parts, self.state, self.capacity, widen)
 
     def compile(
-        self, function: Callable[..., Any], program: Program, arguments: Any
+        self,
+        function: Callable[..., Any],
+        program: Program,
+        arguments: Any,
     ) -> Any:
         """Compile a function of a program's steps."""
         fast = self.is_short and program.has_ready_kernels
