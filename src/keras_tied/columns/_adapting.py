@@ -21,7 +21,11 @@ from keras_tied.columns._truth_text import TruthText, decide_truth_text
 ORDERS = {"%d": "dmy", "%m": "mdy"}
 
 
-def adapt_column(column: Column, values: pa.Array, decimal: str | None) -> Column:
+def adapt_column(
+    column: Column,
+    values: pa.Array,
+    decimal: str | None,
+) -> Column:
     """Return a column in the form of other values, or itself if it reads them as well."""
     kind = find_kind(values.type)
     are_digits = kind is Kind.integer and column.kind is Kind.time
@@ -54,7 +58,11 @@ def _find_unit(column: Column) -> str:
     return column.form.unit if isinstance(column.form, NumberText) else ""
 
 
-def _decide_form(column: Column, texts: pa.Array, decimal: str | None) -> Column:
+def _decide_form(
+    column: Column,
+    texts: pa.Array,
+    decimal: str | None,
+) -> Column:
     """Return a column in the form of most texts, or itself if that is not clear."""
     old = column.form
     if column.kind is Kind.boolean:

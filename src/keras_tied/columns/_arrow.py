@@ -21,9 +21,10 @@ def to_text(values: pa.Array) -> pa.Array:
 
 def count_values(texts: pa.Array) -> dict[str, int]:
     """Return how often each text is there."""
-    values, times = pc.value_counts(texts).flatten()
-    pairs = zip(values.to_pylist(), times.to_pylist(), strict=True)
-    return dict(pairs)
+    counts = {}
+    for pair in pc.value_counts(texts).to_pylist():
+        counts[pair["values"]] = pair["counts"]
+    return counts
 
 
 def measure_matches(texts: pa.Array, pattern: str) -> float:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from keras_tied.columns._arrow import to_floats
+from keras_tied.columns._arrow import set_null, to_floats
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
@@ -66,8 +66,9 @@ def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     high = 10.0**n_digits * (1 - 1e-15) - 1
     numbers = np.clip(to_floats(values), -high, high)
     form = f".{max(0, dtype.scale)}f"
-    texts = [None if np.isnan(number) else format(number, form) for number in numbers]
-    return pa.array(texts, pa.string()).cast(dtype)
+    texts = [format(number, form) for number in numbers]
+    array = pa.array(texts, pa.string())
+    return set_null(array, np.isnan(numbers)).cast(dtype)
 
 
 def _limit_time(values: pa.Array) -> pa.Array:

@@ -80,10 +80,11 @@ class Column:
     def longest_text(self) -> int:
         """About how many characters the text of a value has at most, besides digits."""
         lengths = [len(category) for category in self.categories]
-        written = 0
-        for value in () if self.form is None else msgspec.structs.astuple(self.form):
-            written += len(value) if isinstance(value, str) else 0
-        return max(written, *lengths, 0)
+        n_written = 0
+        if self.form is not None:
+            for value in msgspec.structs.astuple(self.form):
+                n_written += len(value) if isinstance(value, str) else 0
+        return max(n_written, *lengths, 0)
 
     @property
     def description(self) -> str:
@@ -145,7 +146,8 @@ class Column:
         missing = unseen + 1
         places = places.fill_null(unseen)
         places = pc.if_else(texts.is_valid(), places, missing)
-        codes = np.eye(missing + 1, len(self._labels), dtype=np.float32)
+        n_labels = len(self._labels)
+        codes = np.eye(missing + 1, n_labels, dtype=np.float32)
         codes[missing] = np.nan
         if not self.other:
             codes[unseen] = np.nan
@@ -235,7 +237,8 @@ class Column:
         is_missing = np.isnan(numbers)  # (n, features)
         labels = self.categories if named else self._labels
         shares = np.where(is_missing, -np.inf, numbers)
-        best = shares[:, : len(labels)].argmax(axis=1)
+        shares = shares[:, : len(labels)]
+        best = shares.argmax(axis=1)  # (n,)
         places = pa.array(best, mask=is_missing.any(axis=1))
         values = pa.array(labels)
         if self.whole and OTHER not in labels:

@@ -195,8 +195,8 @@ class Columns:
                 f"the table has no column {quote(absent)}, which the model uses; add"
                 f" it{remedy}."
             )
-        known_names = {*self.names, *self.left_out, self.label, self.id}
-        return [name for name in names if name not in known_names]
+        known = {*self.names, *self.left_out, self.label, self.id}
+        return [name for name in names if name not in known]
 
     def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
         """Return these columns in the form in which another table is written.
@@ -356,7 +356,8 @@ class Columns:
         begin = 0
         for column in self.used:
             end = begin + len(column.features)
-            decoded[column.name] = column.decode(block[:, begin:end], named)
+            part = block[:, begin:end]
+            decoded[column.name] = column.decode(part, named)
             begin = end
         for lost in self.restored:
             if lost.copy_of is None:
@@ -402,7 +403,10 @@ class Columns:
         return pa.record_batch(filled)
 
     def join(
-        self, numbers: ArrayLike, like: Any, given: pa.RecordBatch | None = None
+        self,
+        numbers: ArrayLike,
+        like: Any,
+        given: pa.RecordBatch | None = None,
     ) -> Any:
         """Decode numbers to the frame that was learned from, or one like `like`.
 
@@ -419,8 +423,9 @@ class Columns:
         layout = self.layout
         shares = np.clip(numbers, 0.0, 1.0)
         for part in layout.categories:
-            total = shares[:, part].sum(axis=1, keepdims=True)
-            normal = shares[:, part] / np.maximum(total, TINY)
+            own = shares[:, part]
+            total = own.sum(axis=1, keepdims=True)  # (n, 1)
+            normal = own / np.maximum(total, TINY)
             shares[:, part] = np.where(total > 0, normal, 1.0)
         columns = {}
         for place, name in enumerate(self.features):

@@ -58,12 +58,14 @@ class Durations(Form, frozen=True, tag="durations"):
         return set_null(pa.array(texts, pa.string()), is_missing)
 
     def _write_text(self, seconds: float) -> str:
-        minutes, rest = divmod(round(seconds, self.places), 60)
-        width = self.places + 3 if self.places else 2
+        rounded = round(seconds, self.places)
+        minutes, rest = divmod(rounded, 60)
+        width = len("00.") + self.places if self.places else len("00")
         end = f"{rest:0{width}.{self.places}f}"
         if not self.hours:
             return f"{minutes:.0f}:{end}"
-        return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{end}"
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours:.0f}:{minutes:02.0f}:{end}"
 
 
 def decide_durations(texts: pa.Array) -> Durations | None:
@@ -83,8 +85,8 @@ def decide_durations(texts: pa.Array) -> Durations | None:
     are_short = measure_matches(texts, LONGER_THAN_A_DAY) == 0
     if are_short and (is_padded or not has_hours):
         return None
-    longest = pc.max(pc.utf8_length(pc.struct_field(parts, "seconds"))).as_py()
-    places = max(0, longest - len("00."))
+    lengths = pc.utf8_length(pc.struct_field(parts, "seconds"))
+    places = max(0, pc.max(lengths).as_py() - len("00."))
     return Durations(hours=has_hours, places=places)
 
 

@@ -100,15 +100,16 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             return np.column_stack(list(map(np.asarray, arrays.values())))
         if not places:
             return X
-        filled = {names[place]: arrays[names[place]] for place in places}
-        frame = self._wrap(filled, X)
+        names = [names[place] for place in places]
+        frame = self._wrap({name: arrays[name] for name in names}, X)
         if self.library == "polars":
             return X.with_columns(frame)
         if self.library == "pandas":
             copy = X.copy()
             for column, place in enumerate(places):
                 dtype = X.dtypes.iloc[place]
-                copy.isetitem(place, _restore(frame.iloc[:, column], dtype))
+                values = _restore(frame.iloc[:, column], dtype)
+                copy.isetitem(place, values)
             return copy
         table = pa.table(X)
         for column, place in enumerate(places):
@@ -125,18 +126,29 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         schema = pa.schema(fields, template.metadata)
         table = pa.Table.from_arrays(list(arrays.values()), schema=schema)
         given = dict(zip(template.names, self.names, strict=True))
-        return wrap(self.library, table, [given[name] for name in arrays], like)
+        names = [given[name] for name in arrays]
+        return wrap(self.library, table, names, like)
 
 
-def _replace(values: pa.Array, is_missing: Array, others: pa.Array) -> pa.Array:
+def _replace(
+    values: pa.Array,
+    is_missing: Array,
+    others: pa.Array,
+) -> pa.Array:
     """Values, with others in place of what is missing."""
     both = pa.chunked_array([values, make_alike(others, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)
-    return both.take(pa.array(np.arange(n) + n * is_missing))
+    places = np.arange(n) + n * is_missing
+    return both.take(pa.array(places))
 
 
-def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
+def wrap(
+    library: str,
+    table: pa.Table,
+    names: Sequence[Any],
+    like: Any,
+) -> Any:
     """A table as a frame of a library, with these names; the index of `like` in pandas."""
     if library == "numpy":
         return np.column_stack([column.to_numpy() for column in table.columns])
@@ -165,9 +177,10 @@ def _restore(column: Any, dtype: Any) -> Any:
     """A column of pandas, with the levels of a dtype where its own are their text."""
     own = getattr(column.dtype, "categories", None)
     levels = getattr(dtype, "categories", None)
-    if own is None or levels is None or list(map(str, levels)) != list(own):
+    if own is None or levels is None:
         return column
-    return column.cat.rename_categories(levels)
+    is_same = list(map(str, levels)) == list(own)
+    return column.cat.rename_categories(levels) if is_same else column
 
 
 def find_library(X: Any) -> str:
@@ -221,7 +234,8 @@ def _name_levels(frame: Any) -> Any:
         levels: Any = getattr(dtype, "categories", None)
         kind = getattr(levels, "inferred_type", "string")
         if kind not in ("string", "integer", "empty"):
-            renamed = frame[name].cat.rename_categories(list(map(str, levels)))
+            texts = list(map(str, levels))
+            renamed = frame[name].cat.rename_categories(texts)
             frame = frame.assign(**{name: renamed})
     return frame
 

@@ -83,7 +83,10 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         if meaning not in (ROW_NUMBERS, IDS):
             categorical.add(name)
     # The columns of text that tell the decimal mark decide for those that do not.
-    texts = [array for array in sample.columns if find_kind(array.type) is Kind.text]
+    texts = []
+    for values in sample.columns:
+        if find_kind(values.type) is Kind.text:
+            texts.append(values)
     choice = replace(
         choice,
         categorical=categorical - {*choice.numeric},
@@ -92,7 +95,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     decisions = []
     for name, values in zip(names, sample.columns, strict=True):
         if name in reasons:
-            decision = _leave_out(name, values, reasons[name], meanings.get(name))
+            meaning = meanings.get(name)
+            decision = _leave_out(name, values, reasons[name], meaning)
         else:
             decision = _decide(name, values, choice)
         decisions.append(decision)
@@ -100,7 +104,9 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
 
 
 def _find_reasons(
-    names: list[str], meanings: dict[str, str], choice: ColumnChoice
+    names: list[str],
+    meanings: dict[str, str],
+    choice: ColumnChoice,
 ) -> dict[str, str]:
     """Return why columns are not looked at; raise if one that is named is not there."""
     beside = {"the id": choice.id, "the label": choice.label}
@@ -123,16 +129,24 @@ def _find_reasons(
 
 
 def _leave_out(
-    name: str, values: pa.Array, reason: str, reads_as: str | None = None
+    name: str,
+    values: pa.Array,
+    reason: str,
+    reads_as: str | None = None,
 ) -> Decision:
     """Decide not to look at a column."""
     reads_as = reads_as or str(find_kind(values.type))
     becomes = f"left out: {reason}"
     missing = values.null_count
-    return Decision(Fact(name, reads_as, becomes, missing, examples=_show(values)))
+    fact = Fact(name, reads_as, becomes, missing, examples=_show(values))
+    return Decision(fact)
 
 
-def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
+def _decide(
+    name: str,
+    values: pa.Array,
+    choice: ColumnChoice,
+) -> Decision:
     """Decide on a column by the type of its values."""
     kind = find_kind(values.type)
     if kind is Kind.other:
@@ -157,7 +171,9 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
 
 
 def _find_form(
-    name: str, values: pa.Array, choice: ColumnChoice
+    name: str,
+    values: pa.Array,
+    choice: ColumnChoice,
 ) -> tuple[Kind, AnyForm | None]:
     """Return the kind and the form of values that are no text."""
     dtype = values.type
@@ -196,10 +212,15 @@ def _require_whole(name: str, values: pa.Array) -> pa.Array:
     )
 
 
-def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
+def _decide_text(
+    name: str,
+    values: pa.Array,
+    choice: ColumnChoice,
+) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
     if (truths := decide_truth_text(values)) is not None:
-        return _decide_numbers(Column(name, Kind.boolean, form=truths), values, choice)
+        boolean = Column(name, Kind.boolean, form=truths)
+        return _decide_numbers(boolean, values, choice)
     cells = drop_missing(values).drop_null()
     if not len(cells):
         return _decide_empty(name, values)
@@ -234,7 +255,9 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
 
 
 def read_text(
-    name: str, texts: pa.Array, choice: ColumnChoice
+    name: str,
+    texts: pa.Array,
+    choice: ColumnChoice,
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
     some = texts.slice(0, ROWS_TO_DECIDE)
@@ -264,7 +287,8 @@ def read_text(
 
 def _measure_read(form: AnyForm, texts: pa.Array) -> float:
     """Return the share of texts that a form reads."""
-    return float(np.mean(~np.isnan(form.parse(texts))))
+    is_read = ~np.isnan(form.parse(texts))
+    return float(np.mean(is_read))
 
 
 def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
@@ -294,7 +318,10 @@ def _decide_empty(name: str, values: pa.Array) -> Decision:
 
 
 def _decide_numbers(
-    column: Column, values: pa.Array, choice: ColumnChoice, warning: str = ""
+    column: Column,
+    values: pa.Array,
+    choice: ColumnChoice,
+    warning: str = "",
 ) -> Decision:
     """Decide on numbers, truth values, and dates and times."""
     try:
@@ -358,15 +385,20 @@ def _may_name_kinds(different: Array) -> bool:
     return FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(different, counted)
 
 
-def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
+def _describe_sentinel(
+    column: Column,
+    values: pa.Array,
+    numbers: Array,
+) -> str:
     """Describe a value that may stand for a missing one, such as -99; or return ""."""
-    present = numbers[~np.isnan(numbers)].astype(np.float64)
-    different, counts = np.unique(present, return_counts=True)
+    present = numbers[~np.isnan(numbers)]
+    different, counts = np.unique(present.astype(np.float64), return_counts=True)
     if column.kind is Kind.boolean or len(different) < 2:
         return ""
-    for place, others in ((0, different[1:]), (-1, different[:-1])):
+    for place in (0, -1):
         mark = different[place]
         times = counts[place]
+        others = np.delete(different, place)
         if times < FEWEST_SENTINELS or not _is_sentinel(column.kind, mark):
             continue
         gap = np.abs(others - mark).min()
@@ -386,7 +418,11 @@ def _is_sentinel(kind: Kind, number: float) -> bool:
     return re.fullmatch("-?99+", f"{number:.10g}") is not None
 
 
-def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decision:
+def _decide_words(
+    values: pa.Array,
+    column: Column,
+    reads_as: str = "",
+) -> Decision:
     """Decide on text, or whole numbers, that name categories."""
     cells = column.clean(values)
     present = cells.drop_null()
@@ -434,9 +470,15 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
                 f"looks like numbers in {looks:.0%} of its values, but not of one kind,"
                 " and is left out; say --categorical for the column if it names kinds"
             )
-        becomes, what = f"left out: {reason}", reads_as or "text"
-        return Decision(replace(fact, reads_as=what, becomes=becomes, warning=warning))
-    column = replace(column, categories=tuple(sorted(common)), other=has_other)
+        fact = replace(
+            fact,
+            reads_as=reads_as or "text",
+            becomes=f"left out: {reason}",
+            warning=warning,
+        )
+        return Decision(fact)
+    categories = tuple(sorted(common))
+    column = replace(column, categories=categories, other=has_other)
     becomes = _describe_features(column)
     if has_other:
         share = 1 - sum(counts[text] for text in common) / n_rows
@@ -450,12 +492,17 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     return Decision(replace(fact, becomes=becomes, warning=warning), column)
 
 
-def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
+def _merge_cases(words: dict[str, int]) -> dict[str, int]:
     """Count texts whatever their case, by the most frequent spelling of each."""
     merged: dict[str, Counter[str]] = {}
-    for text, times in sorted(counts.items()):
-        merged.setdefault(text.lower(), Counter())[text] = times
-    return {words.most_common(1)[0][0]: words.total() for words in merged.values()}
+    for text, times in sorted(words.items()):
+        spellings = merged.setdefault(text.lower(), Counter())
+        spellings[text] = times
+    counts = {}
+    for spellings in merged.values():
+        ((most, _),) = spellings.most_common(1)
+        counts[most] = spellings.total()
+    return counts
 
 
 def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
@@ -468,7 +515,8 @@ def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     if not isinstance(value, str | int | float | bool):
         value = str(value)
     is_date = types.is_date(present.type)
-    return Decision(fact, Restoration(fact.name, value=value, is_date=is_date))
+    restored = Restoration(fact.name, value=value, is_date=is_date)
+    return Decision(fact, restored)
 
 
 def _leave_out_copies(
@@ -485,15 +533,25 @@ def _leave_out_copies(
         if isinstance(decision.column, Column):
             start = values.type, str(begin.column(index))
             others = alike.setdefault(start, [])
-            copied = [other for other in others if sample.column(other).equals(values)]
-            if copied:
-                becomes = f"left out: the same as {copied[0]!r}"
-                fact = replace(decision.fact, becomes=becomes)
-                decision = Decision(fact, Restoration(name, copy_of=copied[0]))
-            else:
+            original = _find_copy(values, others, sample)
+            if original is None:
                 others.append(name)
+            else:
+                becomes = f"left out: the same as {original!r}"
+                fact = replace(decision.fact, becomes=becomes)
+                decision = Decision(fact, Restoration(name, copy_of=original))
         different.append(decision)
     return different
+
+
+def _find_copy(
+    values: pa.Array, names: list[str], sample: pa.RecordBatch
+) -> str | None:
+    """Return the first of some columns that has the same values."""
+    for name in names:
+        if sample.column(name).equals(values):
+            return name
+    return None
 
 
 def _join(*warnings: str) -> str:
@@ -504,7 +562,8 @@ def _describe_features(column: Column) -> str:
     """Return how many numbers a column becomes, and which."""
     if len(column.features) == 1 and column.kind is not Kind.text:
         return "1 number"
-    names = [feature[len(column.name) + 1 :] for feature in column.features]
+    begin = len(column.name) + 1
+    names = [feature[begin:] for feature in column.features]
     return f"{len(names)} numbers: {list_some(names, 4)}"
 
 

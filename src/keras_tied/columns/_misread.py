@@ -30,7 +30,11 @@ class MisreadValues:
     texts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
     def add(
-        self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int
+        self,
+        column: str,
+        values: pa.Array,
+        rows: NDArray[Any],
+        first_row: int,
     ) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
         if not len(rows):

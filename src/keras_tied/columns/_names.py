@@ -45,7 +45,9 @@ GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
 
 
 def find_names(
-    sample: pa.RecordBatch, begin: pa.RecordBatch, most: int
+    sample: pa.RecordBatch,
+    begin: pa.RecordBatch,
+    most: int,
 ) -> dict[str, str]:
     """The columns of numbers that are row numbers, ids, or categories, by what they are.
 
@@ -62,7 +64,10 @@ def find_names(
 
 
 def _find_meaning(
-    name: str, values: pa.Array, begin: pa.Array, most: int
+    name: str,
+    values: pa.Array,
+    begin: pa.Array,
+    most: int,
 ) -> str | None:
     """What the numbers of a column are, or None if they are quantities."""
     kind = find_kind(values.type)

@@ -24,6 +24,8 @@ LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 GROUPING = {".": ",' _", ",": ".' _"}
 MOST_PLACES = 6
 LONGEST = 64  # characters of a number
+# That are doubles, too.
+LEAST_INTEGER, LARGEST_INTEGER = -(2.0**63), 2.0**63 - 1024
 
 CURRENCIES = "$€£¥₹₽₩₺₪₫฿₴₦₱₵₸₿¢"
 PREFIX = (
@@ -83,7 +85,8 @@ class NumberText(Form, frozen=True, tag="number"):
 
     @property
     def _pattern(self) -> str:
-        prefix, suffix = (re.escape(u.strip()) for u in (self.prefix, self.suffix))
+        prefix = re.escape(self.prefix.strip())
+        suffix = re.escape(self.suffix.strip())
         group, mark = f"[{GROUPING[self.decimal]}]", f"[{self.decimal}]"
         return (
             rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
@@ -136,8 +139,8 @@ class NumberText(Form, frozen=True, tag="number"):
 def write_integers(numbers: Array) -> pa.Array:
     """Return numbers, (n,) with NaN for a missing one, as whole numbers."""
     is_missing = np.isnan(numbers)
-    whole = np.rint(np.where(is_missing, 0.0, numbers.astype(np.float64)))
-    within = np.clip(whole, -(2.0**63), 2.0**63 - 1024)
+    present = np.where(is_missing, 0.0, numbers.astype(np.float64))
+    within = np.clip(np.rint(present), LEAST_INTEGER, LARGEST_INTEGER)
     return pa.array(within.astype(np.int64), mask=is_missing)
 
 
@@ -176,8 +179,13 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     separators: Counter[str] = Counter()
     for number in numbers:
         separators.update(re.findall(rf"\d([^\d{mark}e])(?=\d)", number))
-    places = max((len(number.partition(mark)[2]) for number in numbers), default=0)
-    is_free = places > MOST_PLACES or any("e" in number.lower() for number in numbers)
+    places = 0
+    has_exponents = False
+    for number in numbers:
+        _, _, decimals = number.partition(mark)
+        places = max(places, len(decimals))
+        has_exponents |= "e" in number.lower()
+    is_free = has_exponents or places > MOST_PLACES
     prefix, suffix = _find_units(matches)
     form = NumberText(
         decimal=mark,
@@ -214,9 +222,8 @@ def _to_plain(texts: pa.Array) -> pa.Array:
 
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     """Return matches of the texts that look like numbers."""
-    matches = [
-        LOOK.fullmatch(text) for text in texts.to_pylist() if len(text) <= LONGEST
-    ]
+    short = [text for text in texts.to_pylist() if len(text) <= LONGEST]
+    matches = map(LOOK.fullmatch, short)
     return [match for match in matches if match is not None]
 
 
@@ -244,7 +251,8 @@ def _decide_decimal(texts: pa.Array) -> str | None:
     n_read = {}
     for mark in GROUPING:
         form = NumberText(mark, prefix=prefix, suffix=suffix)
-        n_read[mark] = np.count_nonzero(~np.isnan(form.parse(texts)))
+        is_read = ~np.isnan(form.parse(texts))
+        n_read[mark] = is_read.sum()
     if n_read["."] == n_read[","]:
         return None
     return max(GROUPING, key=n_read.__getitem__)

@@ -112,7 +112,8 @@ class Times(Form, frozen=True, tag="times"):
         zone = self.zone.strip().replace(":", "")
         if not self.format or zone[:1] not in ("+", "-"):
             return 0.0
-        days = (int(zone[1:3]) * 60 + int(zone[3:])) / 1440
+        hours, minutes = int(zone[1:3]), int(zone[3:])
+        days = (hours * 60 + minutes) / 1440
         return -days if zone[0] == "-" else days
 
     def parse(self, values: pa.Array) -> Array:
@@ -210,8 +211,10 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
         return days
     # Single precision holds some days to seconds only; the waves of the hour tell more.
     column = 1 + 2 * cycles.index("hour")
-    sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
-    time: Array = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
+    waves = numbers[:, column : column + 2]
+    sine, cosine = waves.T.astype(np.float64)
+    angle = np.arctan2(sine, cosine)
+    time: Array = angle / (2.0 * np.pi) % 1.0
     return np.rint(days - time) + time
 
 
@@ -255,7 +258,8 @@ def decide_times(
         best = best.replace("%b", "%B")
     is_padded = measure_matches(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
-    return limit_century(Times(best, "", zone, places, is_padded)), most, doubt
+    times = limit_century(Times(best, "", zone, places, is_padded))
+    return times, most, doubt
 
 
 def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
@@ -265,7 +269,8 @@ def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
     for form in formats:
         if np.isnan(_parse_text(few, form)).all():
             continue
-        share = float(np.mean(~np.isnan(_parse_text(texts, form))))
+        is_read = ~np.isnan(_parse_text(texts, form))
+        share = float(np.mean(is_read))
         if share > most:
             best, most = form, share
         if share == 1.0:
@@ -279,10 +284,11 @@ def _decide_tail(texts: pa.Array) -> tuple[str, Literal[0, 3, 6]]:
     zones = count_values(pc.struct_field(tail, "zone").drop_null())
     zones.pop("", None)
     zone = max(zones, key=zones.__getitem__, default="")
-    digits = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
-    if digits > 3:
+    n_digits = pc.utf8_length(pc.struct_field(tail, "fraction"))
+    most = pc.max(n_digits).as_py() or 0
+    if most > 3:
         return zone, 6
-    return zone, 3 if digits else 0
+    return zone, 3 if most else 0
 
 
 def limit_century(times: Times) -> Times:

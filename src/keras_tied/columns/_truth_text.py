@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, to_floats, to_text
+from keras_tied.columns._arrow import count_values, set_null, to_floats, to_text
 from keras_tied.columns._form import Form
 from keras_tied.columns._missing import MARKS, MISSING
 
@@ -41,13 +41,15 @@ class TruthText(Form, frozen=True, tag="truth"):
         is_true = pc.is_in(folded, pa.array(TRUE))
         is_true = pc.or_(is_true, pc.equal(texts, self.true))
         is_false = pc.is_in(folded, pa.array(FALSE))
-        is_known = pc.and_(pc.or_(is_true, is_false), texts.is_valid())
+        is_known = pc.or_(is_true, is_false)
+        is_known = pc.and_(is_known, texts.is_valid())
         return to_floats(pc.if_else(is_known, is_true, None))
 
     def write(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,) with NaN for a missing one, as text: true from 0.5 on."""
-        texts = np.where(numbers >= 0.5, self.true, self.false)
-        return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
+        is_true = pa.array(numbers >= 0.5)
+        texts = pc.if_else(is_true, self.true, self.false)
+        return set_null(texts, np.isnan(numbers))
 
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
@@ -67,6 +69,7 @@ def decide_truth_text(values: pa.Array) -> TruthText | None:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):
-        own = {text: n for text, n in counts.items() if text.lower() in side}
-        spellings.append(max(own, key=lambda text: (own[text], text)))
+        own = [(times, text) for text, times in counts.items() if text.lower() in side]
+        _, most = max(own)
+        spellings.append(most)
     return TruthText(*spellings)

@@ -25,12 +25,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def is_collection(X: Any) -> bool:
     """Whether these are an array or a frame of Dask."""
-    if not hasattr(X, "__dask_graph__") or not isinstance(
-        getattr(X, "ndim", None), int
-    ):
+    n_axes = getattr(X, "ndim", None)
+    if not hasattr(X, "__dask_graph__") or not isinstance(n_axes, int):
         return False
-    if X.ndim != 2:
-        raise ValueError(f"Expected 2D array, got {X.ndim}D array of Dask instead.")
+    if n_axes != 2:
+        raise ValueError(f"Expected 2D array, got {n_axes}D array of Dask instead.")
     return True
 
 
@@ -50,52 +49,56 @@ def map_collections(method: Method) -> Method:
                 "set_output does not reach rows of Dask: call"
                 " set_output(transform='default')."
             )
-        call = functools.partial(_call, method, self, args, kwargs)
+
+        def call(block: Any) -> Any:
+            return method(self, block, *args, **kwargs)
+
         if hasattr(X, "map_partitions"):
             from dask.dataframe.utils import meta_nonempty
 
             with warnings.catch_warnings(action="ignore"):  # of what is made up
-                example = call(meta_nonempty(X._meta))
-            return X.map_partitions(call, of_none=example[:0], meta=example[:0])
+                empty = call(meta_nonempty(X._meta))[:0]
+            call_or_none = functools.partial(_call_or_none, call, empty)
+            return X.map_partitions(call_or_none, meta=empty)
         X = X.rechunk({1: -1})
-        example = call(np.ones((1, X.shape[1]), X.dtype))
-        if example.ndim == 1:
-            return X.map_blocks(
-                call, of_none=example[:0], drop_axis=1, meta=example[:0]
-            )
-        chunks = X.chunks[0], example.shape[1:]
-        return X.map_blocks(call, of_none=example[:0], chunks=chunks, meta=example[:0])
+        empty = call(np.ones((1, X.shape[1]), X.dtype))[:0]
+        call_or_none = functools.partial(_call_or_none, call, empty)
+        if empty.ndim == 1:
+            return X.map_blocks(call_or_none, drop_axis=1, meta=empty)
+        chunks = (X.chunks[0], empty.shape[1:])
+        return X.map_blocks(call_or_none, chunks=chunks, meta=empty)
 
     return cast(Method, apply)
 
 
-def _call(
-    method: Any, estimator: Any, args: Any, kwargs: Any, X: Any, of_none: Any = None
+def _call_or_none(
+    call: Callable[[Any], Any],
+    empty: Any,
+    block: Any,
 ) -> Any:
-    """Call a method with a block; one without rows, which a filter may leave, gives `of_none`."""
-    if of_none is not None and not len(X):
-        return of_none
-    return method(estimator, X, *args, **kwargs)
+    """Call a function with a block; one without rows, as a filter leaves, is none."""
+    return call(block) if len(block) else empty
 
 
 def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
-    """All rows of Dask where they fit into memory; else a sample, and the blocks of all rows."""
+    """All rows of Dask where they fit into memory; else a sample, and all blocks."""
     import dask
 
     is_frame = hasattr(X, "map_partitions")
-    X = X if is_frame else X.rechunk({1: -1})
+    lengths: Any = [np.nan]
+    if not is_frame:
+        X = X.rechunk({1: -1})
+        lengths = X.chunks[0]
     blocks = np.ravel(X.to_delayed()).tolist()
-    lengths: Any = [np.nan] if is_frame else X.chunks[0]
     if np.isnan(lengths).any():
-        lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
+        measure = dask.delayed(len)
+        lengths = dask.compute(*map(measure, blocks))
     n = choose_sample_size(X.shape[1])
     if sum(lengths) <= n:
         return X.compute(), []
     seed = check_random_state(random_state).randint(2**31 - 1)
-    chosen = [
-        dask.delayed(_select)(block, places)
-        for block, places in zip(blocks, choose_places(lengths, n, seed), strict=True)
-    ]
+    places = choose_places(lengths, n, seed)
+    chosen = list(map(dask.delayed(_select), blocks, places))
     if is_frame:
         from dask.dataframe.dispatch import concat
     else:
@@ -104,26 +107,32 @@ def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
 
 
 def measure_collection(
-    blocks: list[Any], columns: Columns | None, ends: Fences
+    blocks: list[Any],
+    columns: Columns | None,
+    ends: Fences,
 ) -> Moments:
     """The moments of all rows of some blocks, with medians in place of values beyond ends."""
     import dask
 
-    moments = [dask.delayed(_measure)(block, columns, ends) for block in blocks]
-    merge = dask.delayed(_merge)
+    measure, merge = dask.delayed(_measure), dask.delayed(_merge)
+    moments = [measure(block, columns, ends) for block in blocks]
     while len(moments) > 1:
-        moments = [
-            merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)
-        ]
-    of_all: Moments = moments[0].compute()
-    return of_all
+        begins = range(0, len(moments), MERGED)
+        moments = [merge(moments[begin : begin + MERGED]) for begin in begins]
+    whole: Moments = moments[0].compute()
+    return whole
 
 
 def _select(block: Any, places: Any) -> Any:
-    return block.iloc[places] if hasattr(block, "iloc") else block[places]
+    rows = block.iloc if hasattr(block, "iloc") else block
+    return rows[places]
 
 
-def _measure(block: Any, columns: Columns | None, ends: Fences) -> Moments | None:
+def _measure(
+    block: Any,
+    columns: Columns | None,
+    ends: Fences,
+) -> Moments | None:
     if columns is not None:
         from keras_tied.columns import read_rows
 
@@ -134,7 +143,9 @@ def _measure(block: Any, columns: Columns | None, ends: Fences) -> Moments | Non
         raise ValueError(
             "Input X contains infinity: leave these rows out, or make them missing."
         )
-    return measure_moments(ends.trim(block)) if len(block) else None
+    if not len(block):
+        return None
+    return measure_moments(ends.trim(block))
 
 
 def _merge(parts: list[Moments | None]) -> Moments | None:

@@ -92,7 +92,11 @@ def _warn_of(what: str, items: Sequence[str]) -> None:
     warnings.warn(f"{what}: {list_some(items)}.", stacklevel=level)
 
 
-def _find_columns(features: Any, given: Sequence[Any], names: list[str]) -> list[str]:
+def _find_columns(
+    features: Any,
+    given: Sequence[Any],
+    names: list[str],
+) -> list[str]:
     """The columns that names, places or a mask stand for, by the names of their batch."""
     chosen = np.asarray(features)
     n = len(names)

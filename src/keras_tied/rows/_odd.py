@@ -17,7 +17,9 @@ from keras_tied.tables import Source, TableError
 
 
 def find_oddest(
-    batches: Iterable[Batch], transform: BatchTransform, top: int
+    batches: Iterable[Batch],
+    transform: BatchTransform,
+    top: int,
 ) -> tuple[pa.RecordBatch, list[str]]:
     """Find the oddest rows, the oddest first, and say why they are.
 
@@ -64,7 +66,9 @@ def _find_largest(scores: Array, n: int) -> Array:
 
 
 def find_far_values(
-    source: Source, sample: pa.RecordBatch, columns: Columns
+    source: Source,
+    sample: pa.RecordBatch,
+    columns: Columns,
 ) -> tuple[Fences, dict[str, str]]:
     """Find the ends of the columns of a table, and values beyond fences, described."""
     far = MisreadValues()

@@ -24,7 +24,10 @@ from keras_tied.tables import Source
 
 
 def transform_table(
-    workers: Workers, rows: Scan, transform: BatchTransform, folder: OutputFolder
+    workers: Workers,
+    rows: Scan,
+    transform: BatchTransform,
+    folder: OutputFolder,
 ) -> tuple[int, Doubts]:
     """Transform a table into a folder with a file for each part, and a manifest.
 
@@ -72,7 +75,11 @@ def transform_table(
 
 
 def measure_table(
-    workers: Workers, rows: Scan, n: int, seed: int, ends: Fences | None = None
+    workers: Workers,
+    rows: Scan,
+    n: int,
+    seed: int,
+    ends: Fences | None = None,
 ) -> tuple[Moments, Array, Doubts]:
     """Measure all rows of a table, and choose n of them at random.
 
@@ -131,7 +138,9 @@ def _add_ranks(
 
 
 def _measure_part(
-    batches: Iterator[Batch], places: Array, ends: Fences | None
+    batches: Iterator[Batch],
+    places: Array,
+    ends: Fences | None,
 ) -> tuple[Moments | None, Array]:
     """Measure the rows of a part, and choose those at the places, ascending."""
     moments: Moments | None = None
@@ -151,7 +160,9 @@ def _measure_part(
 
 
 def _rank(
-    workers: Workers, parts: Sequence[Scan], transform: BatchTransform
+    workers: Workers,
+    parts: Sequence[Scan],
+    transform: BatchTransform,
 ) -> list[Array]:
     """Return the ranks of the scores of all rows, by part."""
     items = [(replace(part, id=None), transform.fitted) for part in parts]

@@ -201,7 +201,13 @@ def load_transform(
             f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
             " some."
         )
-    return BatchTransform(contents.fitted, columns, output, id, explain)
+    return BatchTransform(
+        contents.fitted,
+        columns,
+        output,
+        id,
+        explain,
+    )
 
 
 def measure_rows(
@@ -226,7 +232,9 @@ def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def prepend_id(
-    id: str | None, rows: pa.RecordBatch, columns: dict[str, Any]
+    id: str | None,
+    rows: pa.RecordBatch,
+    columns: dict[str, Any],
 ) -> pa.RecordBatch:
     """Put the id column of rows, if there is one, before the columns of their results."""
     if id is None:

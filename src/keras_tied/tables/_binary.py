@@ -67,7 +67,11 @@ def _open_columns(source: pa.OSFile, places: Sequence[int]) -> Any:
     return ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=places))
 
 
-def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
+def _read_arrow(
+    name: str,
+    schema: pa.Schema,
+    request: Request,
+) -> Batches:
     places = sorted(map(schema.get_field_index, request.names))
     with _open(name, ARROW) as source:
         file = _open_columns(source, places)
@@ -92,7 +96,11 @@ def open_parquet(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
-def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
+def _read_parquet(
+    name: str,
+    metadata: Any,
+    request: Request,
+) -> Batches:
     import pyarrow.parquet as pq
 
     with _open(name, PARQUET) as source:
@@ -147,7 +155,9 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
 
 
 def open_npy(
-    name: str, options: ReadOptions, array: NDArray[Any] | None = None
+    name: str,
+    options: ReadOptions,
+    array: NDArray[Any] | None = None,
 ) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on."""
     rows = _map_rows(name) if array is None else array
@@ -171,7 +181,10 @@ def open_npy(
 
 
 def _read_array(
-    name: str, array: NDArray[Any] | None, size: int, request: Request
+    name: str,
+    array: NDArray[Any] | None,
+    size: int,
+    request: Request,
 ) -> Batches:
     places = [int(column.removeprefix("x")) for column in request.names]
     for piece in request.pieces:

@@ -115,7 +115,11 @@ class _CsvFile:
     """A CSV file in an encoding, and what is learned of it."""
 
     def __init__(
-        self, name: str, options: ReadOptions, encoding: str, notes: list[str]
+        self,
+        name: str,
+        options: ReadOptions,
+        encoding: str,
+        notes: list[str],
     ) -> None:
         self._name = name
         self._options = options

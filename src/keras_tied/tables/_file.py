@@ -93,7 +93,11 @@ class ReadOptions:
             )
 
 
-def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
+def check_width(
+    name: str,
+    n_columns: int,
+    options: ReadOptions,
+) -> None:
     """Raise if a file has more columns than may be read."""
     if n_columns > options.max_columns:
         raise TableError(
@@ -103,7 +107,9 @@ def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
 
 
 def check_names(
-    name: str, lines: Sequence[Sequence[Any]], options: ReadOptions
+    name: str,
+    lines: Sequence[Sequence[Any]],
+    options: ReadOptions,
 ) -> None:
     """Raise if a first line is a title: it has text in its first cell alone."""
     if not options.header or options.skip or len(lines) < 2 or len(lines[0]) < 3:

@@ -74,7 +74,11 @@ def open_table(
     return source
 
 
-def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[TableFile]:
+def _open_files(
+    name: str,
+    options: ReadOptions,
+    copies: ExitStack,
+) -> list[TableFile]:
     """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
     if name == "-" or is_address or _file.is_pipe(name):
@@ -92,7 +96,13 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
         files = [_open(path, options, copies) for path in paths]
     root = place
     if is_address:
-        files, root = _name_copies(name, place, paths, files, options)
+        files, root = _name_copies(
+            name,
+            place,
+            paths,
+            files,
+            options,
+        )
     if os.path.isdir(place):
         files = _add_partitions(files, root)
     return [_add_absent(file, options.absent) for file in files]
@@ -115,13 +125,23 @@ def _name_copies(
         if os.path.isdir(place):
             own += "/" + PurePath(os.path.relpath(path, place)).as_posix()
         own += settings
-        read = partial(_read_copy, file, str(path), own, options)
+        read = partial(
+            _read_copy,
+            file,
+            str(path),
+            own,
+            options,
+        )
         named.append(replace(file, name=own, read=read))
     return named, root
 
 
 def _read_copy(
-    copy: TableFile, path: str, address: str, options: ReadOptions, request: Request
+    copy: TableFile,
+    path: str,
+    address: str,
+    options: ReadOptions,
+    request: Request,
 ) -> Batches:
     """Read the copy of a file; a process elsewhere copies it again."""
     if os.path.exists(path):
@@ -132,7 +152,11 @@ def _read_copy(
             yield from file.read(request)
 
 
-def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
+def _open(
+    name: str,
+    options: ReadOptions,
+    copies: ExitStack,
+) -> TableFile:
     """Open a file by its format."""
     format = _file.find_format(name, options.format)
     if format in SELF_DESCRIBING:
@@ -205,7 +229,9 @@ def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
 
 
 def _read_columns(
-    file: TableFile, values: Mapping[str, pa.Scalar], request: Request
+    file: TableFile,
+    values: Mapping[str, pa.Scalar],
+    request: Request,
 ) -> Batches:
     names = [name for name in request.names if name not in values]
     # A column tells how many rows there are.

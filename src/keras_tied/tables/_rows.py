@@ -48,7 +48,10 @@ TYPES = {  # of a column, by the types of its values; any others are text togeth
 
 
 def _open(
-    name: str, what: str, get_rows: Callable[[], Iterable[Row]], options: ReadOptions
+    name: str,
+    what: str,
+    get_rows: Callable[[], Iterable[Row]],
+    options: ReadOptions,
 ) -> TableFile:
     """Open a file of rows, which is one piece; read it once to learn types."""
     types: dict[str, set[type]] = {}
@@ -66,7 +69,13 @@ def _open(
             dtype = TYPES.get(frozenset(value_types - {type(None)}), pa.string())
             fields.append((column, dtype))
         schema = pa.schema(fields)
-    read = partial(_read, name, what, get_rows, schema)
+    read = partial(
+        _read,
+        name,
+        what,
+        get_rows,
+        schema,
+    )
     return TableFile(name, schema, [n_rows], read)
 
 
@@ -217,7 +226,11 @@ def _run_query(name: str, query: str) -> Iterator[Row]:
             yield dict(zip(names, row, strict=True))
 
 
-def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
+def select_all(
+    name: str,
+    tables: Sequence[str],
+    views: Sequence[str],
+) -> str:
     """Return the query for the only table of a database; no view runs unasked."""
     if len(tables) != 1:
         held = []

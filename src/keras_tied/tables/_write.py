@@ -120,11 +120,22 @@ def write_table(
     if target is None:
         sys.stdout.flush()
         _write_text(
-            sys.stdout.buffer, first.schema, count_rows(), delimiter or ",", safe_csv
+            sys.stdout.buffer,
+            first.schema,
+            count_rows(),
+            delimiter or ",",
+            safe_csv,
         )
         return n_rows
     with _report_errors(name), _files.replace_atomically(target) as part:
-        _write_rows(name, part, first.schema, count_rows(), safe_csv, delimiter)
+        _write_rows(
+            name,
+            part,
+            first.schema,
+            count_rows(),
+            safe_csv,
+            delimiter,
+        )
     return n_rows
 
 
@@ -161,7 +172,13 @@ def _write_rows(
             str(part), compression=COMPRESSIONS.get(ending)
         ) as stream:
             between = delimiter if delimiter and format == "csv" else TEXTS[format]
-            _write_text(stream, schema, batches, between, safe_csv)
+            _write_text(
+                stream,
+                schema,
+                batches,
+                between,
+                safe_csv,
+            )
     elif format == "parquet":
         _write_parquet(part, schema, batches)
     elif format == "npy":
@@ -186,7 +203,11 @@ def _write_rows(
 
 
 def _write_text(
-    file: IO[bytes], schema: pa.Schema, batches: Batches, delimiter: str, safe: bool
+    file: IO[bytes],
+    schema: pa.Schema,
+    batches: Batches,
+    delimiter: str,
+    safe: bool,
 ) -> None:
     """Write CSV to an open file; see `write_table` for `safe`."""
     if others := [
@@ -250,7 +271,11 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
 
 
-def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
+def _write_parquet(
+    part: Path,
+    schema: pa.Schema,
+    batches: Batches,
+) -> None:
     """Write Parquet, in row groups of many batches."""
     import pyarrow.parquet as pq  # takes long to import
 
@@ -272,7 +297,11 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
             writer.write_table(pa.Table.from_batches(group))
 
 
-def _write_array(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
+def _write_array(
+    file: IO[bytes],
+    schema: pa.Schema,
+    batches: Batches,
+) -> None:
     """Write an .npy file; its header is written again at the end."""
     if texts := [
         field.name for field in schema if find_kind(field.type) not in NUMBERS
