@@ -26,7 +26,7 @@ def adapt_column(
     values: pa.Array,
     decimal: str | None,
 ) -> Column:
-    """Return a column in the form of other values, or itself if it reads them as well."""
+    """Return a column in the form of other values, or itself if it reads them."""
     kind = find_kind(values.type)
     are_digits = kind is Kind.integer and column.kind is Kind.time
     if column.kind is Kind.text or not (kind is Kind.text or are_digits):
@@ -89,7 +89,7 @@ def _decide_form(
 
 
 def _parse(column: Column, texts: pa.Array) -> Array:
-    """Return the numbers of texts, NaN if the column takes no text, or one is infinite."""
+    """Return the numbers of texts, NaN if the column cannot take them."""
     try:
         return column.parse(texts)
     except MisfitError:

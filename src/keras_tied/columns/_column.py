@@ -48,7 +48,7 @@ class Column:
             for each category.
         categories: of text, those that have a number of their own, sorted.
         other: whether all other categories have a number together.
-        form: how numbers, truth values and times are written, or None if they are plain.
+        form: how numbers, truth values and times are written; None if they are plain.
         whole: whether the categories are whole numbers in the table, or all numbers
             whole, or all times without hours.
         origin: of times, the days from 1970 to the first.
@@ -156,7 +156,7 @@ class Column:
         return codes[rows], np.flatnonzero(rows == unseen)
 
     def parse(self, values: pa.Array) -> Array:
-        """Return numbers or days, (n,), with NaN for what is missing or not of its kind.
+        """Return numbers or days, (n,), NaN for what is missing or not of its kind.
 
         A value that is infinite, or of a type that cannot be of its kind, is a
         `MisfitError`.

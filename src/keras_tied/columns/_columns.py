@@ -56,7 +56,8 @@ class Columns:
     Examples:
         >>> import pyarrow as pa
         >>> from keras_tied.columns import Columns
-        >>> fruit = pa.record_batch({"kind": ["plum", "apple", "plum"], "weight": [31, 182, None]})
+        >>> kinds, weights = ["plum", "apple", "plum"], [31, 182, None]
+        >>> fruit = pa.record_batch({"kind": kinds, "weight": weights})
         >>> columns, facts = Columns.survey(fruit)
         >>> columns.features
         ['kind=apple', 'kind=plum', 'weight']
@@ -85,7 +86,7 @@ class Columns:
 
     @classmethod
     def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
-        """Look at some rows, and return the columns to use, if any, and a fact for each column.
+        """Look at some rows; return the columns to use, and a fact for each column.
 
         Text reads as what at least 95 % of its values are: numbers with separators of
         thousands, a decimal comma, a unit, a percent sign or parentheses; dates and
@@ -133,7 +134,7 @@ class Columns:
         return columns, facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
-        """Raise a `TableError` with what to do if a column is refused, or none can be used."""
+        """Raise a `TableError` if a column is refused, or none can be used."""
         refused = [fact for fact in facts if fact.refused]
         if refused:
             faults = [f"column {fact.name!r} {fact.warning}" for fact in refused]
@@ -151,7 +152,7 @@ class Columns:
 
     @property
     def text(self) -> list[str]:
-        """The columns to read as text: what is written in a form, the label and the id."""
+        """The columns to read as text: those in a form, the label and the id."""
         names = []
         for column in self.used:
             if column.kind is Kind.text or column.form is not None:
@@ -179,7 +180,7 @@ class Columns:
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:
-        """For each of the numbers, the place of its column among those that are used."""
+        """For each of the numbers, the place of its column in `used`."""
         n_features = [len(column.features) for column in self.used]
         places = np.arange(len(self.used))
         return np.repeat(places, n_features)
@@ -242,7 +243,7 @@ class Columns:
         unseen: MisreadValues | None = None,
         misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
-        """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
+        """Encode rows as numbers, `(rows, len(features))`, NaN where one is missing.
 
         Args:
             batch: the rows, with columns in any order; others are ignored.
@@ -419,7 +420,7 @@ class Columns:
         return wrap(library, pa.table(rows), names, like)
 
     def join_proba(self, numbers: Array, like: Any) -> Any:
-        """The numbers of booleans and categories as shares; a category's add up to 1."""
+        """Booleans and categories as shares, which add up to 1 in a category."""
         layout = self.layout
         shares = np.clip(numbers, 0.0, 1.0)
         for part in layout.categories:
@@ -445,7 +446,7 @@ class Columns:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read the result of `to_json`, which may be untrusted, or raise a `TableError`."""
+        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`."""
         try:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:

@@ -84,7 +84,7 @@ class Fact:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Read one from a model file, which may be untrusted, or raise a `TableError`."""
+        """Read one from a model file, maybe untrusted, or raise a `TableError`."""
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:

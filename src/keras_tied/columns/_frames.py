@@ -33,7 +33,7 @@ def has_kinds(frame: Any) -> bool:
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
-    """The columns of a frame, or of an array of numbers, as they were given to `fit`."""
+    """The columns of a frame, or of an array, as they were given to `fit`."""
 
     library: Literal["numpy", "pandas", "polars", "pyarrow"]
     names: tuple[Name, ...]  # of the frame; those of its batches are distinct texts
@@ -65,7 +65,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         return _read_template(self.template)
 
     def require_consistent(self) -> None:
-        """Raise a `ValueError` unless the template can be read, and has as many columns."""
+        """Raise a `ValueError` unless the template has as many columns as names."""
         if len(self.without_rows.schema) != len(self.names):
             raise ValueError("the frame has another number of columns than names")
 
@@ -81,7 +81,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
-        """A copy of a frame, with what is missing in some columns taken from other rows."""
+        """A copy of a frame; what is missing in some columns is that of other rows."""
         _, _, rows = _read(X)
         names = rows.schema.names
         given = set(columns.schema.names)
@@ -118,7 +118,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         return table
 
     def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:
-        """Columns of the frame, by the names of the batch, as a frame of its library."""
+        """Columns, by the names of the batch, as a frame of the library."""
         template = self.without_rows.schema
         fields = []
         for name, values in arrays.items():
@@ -149,7 +149,7 @@ def wrap(
     names: Sequence[Any],
     like: Any,
 ) -> Any:
-    """A table as a frame of a library, with these names; the index of `like` in pandas."""
+    """A table as a frame of a library, in pandas with the index of `like`."""
     if library == "numpy":
         return np.column_stack([column.to_numpy() for column in table.columns])
     if library == "polars":

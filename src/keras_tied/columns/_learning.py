@@ -66,7 +66,8 @@ FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
 SENTINEL_DATES = frozenset(  # that programs write where there is none
-    "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
+    "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31"
+    " 9999-12-31".split()
 )
 EXAMPLES = 3
 
@@ -95,8 +96,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     decisions = []
     for name, values in zip(names, sample.columns, strict=True):
         if name in reasons:
-            meaning = meanings.get(name)
-            decision = _leave_out(name, values, reasons[name], meaning)
+            reads_as = meanings.get(name)
+            decision = _leave_out(name, values, reasons[name], reads_as)
         else:
             decision = _decide(name, values, choice)
         decisions.append(decision)

@@ -49,7 +49,7 @@ def find_names(
     begin: pa.RecordBatch,
     most: int,
 ) -> dict[str, str]:
-    """The columns of numbers that are row numbers, ids, or categories, by what they are.
+    """What columns are whose numbers are row numbers, ids or categories, by name.
 
     Row numbers count from 0 or 1 in the first rows of a table, or are all different
     where their name is one of row names, such as pandas gives. Others are told by the
@@ -96,7 +96,7 @@ def is_id(name: str) -> bool:
 
 
 def is_clock(name: str) -> bool:
-    """Whether whole numbers of a column of this name may write 1430 for half past two."""
+    """Whether the name of a column tells of numbers such as 1430, half past two."""
     return "time" in _split(name)
 
 

@@ -301,7 +301,7 @@ def limit_century(times: Times) -> Times:
 
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
-    """Return the days since 1970, or of a time of day the part of a day that is over."""
+    """Return the days since 1970, or of times of day the part that is over."""
     for quarter, month in QUARTERS.items() if "%q" in form else ():
         texts = pc.replace_substring(texts, quarter, month)
     form = form.replace("%q", "%m")

@@ -46,7 +46,7 @@ class TruthText(Form, frozen=True, tag="truth"):
         return to_floats(pc.if_else(is_known, is_true, None))
 
     def write(self, numbers: Array) -> pa.Array:
-        """Return numbers, (n,) with NaN for a missing one, as text: true from 0.5 on."""
+        """Return numbers, (n,), as text: true from 0.5 on, and null for NaN."""
         is_true = pa.array(numbers >= 0.5)
         texts = pc.if_else(is_true, self.true, self.false)
         return set_null(texts, np.isnan(numbers))

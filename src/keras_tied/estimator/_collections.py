@@ -1,4 +1,4 @@
-"""Dask's arrays and frames: each block is a table of its own, which may be elsewhere."""
+"""Dask's arrays and frames: each block is a table of its own, maybe elsewhere."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def measure_collection(
     columns: Columns | None,
     ends: Fences,
 ) -> Moments:
-    """The moments of all rows of some blocks, with medians in place of values beyond ends."""
+    """The moments of all rows of blocks, medians in place of values beyond ends."""
     import dask
 
     measure, merge = dask.delayed(_measure), dask.delayed(_merge)

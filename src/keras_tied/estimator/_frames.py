@@ -97,7 +97,7 @@ def _find_columns(
     given: Sequence[Any],
     names: list[str],
 ) -> list[str]:
-    """The columns that names, places or a mask stand for, by the names of their batch."""
+    """The columns that names, places or a mask stand for, by their batch's names."""
     chosen = np.asarray(features)
     n = len(names)
     is_places = chosen.dtype.kind in "iu" or not len(chosen)

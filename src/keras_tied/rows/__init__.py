@@ -1,4 +1,4 @@
-"""The fitted value over batches of Arrow tables, on workers of Dask or of any other engine.
+"""The fitted value over batches of Arrow tables, here, on Dask or another engine.
 
 `load_transform` gives a function of Arrow batches, which is all that an engine such as
 Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers. Needs

@@ -25,11 +25,11 @@ TASKS_PER_THREAD = (
 
 
 class ClusterError(Exception):
-    """The workers cannot be reached, or were lost; the message is one sentence for the user."""
+    """The workers cannot be reached, or were lost; the message is one sentence."""
 
 
 class DaskWorkers:
-    """Runs functions, which can be pickled, on the workers of a `distributed.Client`."""
+    """Runs functions that can be pickled on the workers of a `Client`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -37,7 +37,7 @@ class DaskWorkers:
     def map(
         self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
     ) -> Iterator[tuple[int, Any]]:
-        """Call a function with the arguments of each item; yield index and result when done."""
+        """Call a function with each item; yield index and result when done."""
         from concurrent.futures import CancelledError
 
         from distributed import as_completed
@@ -129,7 +129,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Start processes that are deaf to Ctrl-C, at which each worker would print a traceback."""
+    """Start processes that are deaf to Ctrl-C, at which each prints a traceback."""
     from multiprocessing import resource_tracker
 
     if not hasattr(signal, "pthread_sigmask"):

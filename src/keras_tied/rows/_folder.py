@@ -34,7 +34,7 @@ class OutputFolder:
     format: str = "parquet"
 
     def _locate(self) -> tuple[fs.FileSystem, str, bool]:
-        """Return the file system, the folder in it, and whether it is of this machine."""
+        """Return the file system, the folder in it, and whether it is local."""
         from pyarrow import fs  # which takes long
 
         with _report_errors(self.uri):
@@ -104,7 +104,7 @@ def _report_errors(path: str) -> Iterator[None]:
 
 
 def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, int]:
-    """Return the rows of the parts that an earlier run has finished, or start a new manifest."""
+    """Return the rows of the parts that an earlier run has finished, if any."""
     names = folder.names()
     if MANIFEST not in names:
         if others := sorted(name for name in names if not name.startswith(".")):

@@ -109,6 +109,6 @@ class Scan:
 def fold(
     rows: Scan, function: Callable[[Iterator[Batch]], Result]
 ) -> tuple[Result, Doubts]:
-    """Call a function with the batches of a table; return what is doubtful in them too."""
+    """Call a function with the batches of a table; tell what is doubtful, too."""
     doubts = Doubts()
     return function(rows.read(doubts)), doubts

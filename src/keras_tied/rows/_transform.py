@@ -1,4 +1,4 @@
-"""The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
+"""The fitted value as a function of Arrow batches, for any engine that has some."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -126,7 +126,7 @@ class BatchTransform:
     def find_causes(
         self, batch: Batch, explanation: Explanation | None = None
     ) -> list[list[Cause]]:
-        """Return the columns that make each row odd, at most three, the oddest first."""
+        """Return the columns that make each row odd, the oddest first, at most three."""
         explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
         expected = self.columns.decode(explanation.expected)
@@ -185,8 +185,9 @@ def load_transform(
         >>> from keras_tied.rows import load_transform
         >>> iris = load_iris(as_frame=True).data
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.safetensors")
-        ...     encode = load_transform(f"{folder}/iris.safetensors")
+        ...     path = f"{folder}/iris.safetensors"
+        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(path)
+        ...     encode = load_transform(path)
         >>> encode(pa.RecordBatch.from_pandas(iris)).schema.names
         ['code0']
     """
@@ -215,7 +216,7 @@ def measure_rows(
     fitted: Fitted,
     look: Callable[[Array], object] | None = None,
 ) -> Array:
-    """Return scores and errors of all rows, `(2, n)` float32; give `look` each batch."""
+    """Return scores and errors of all rows, `(2, n)`; give `look` each batch."""
     measured = []
     for _, numbers in batches:
         scores_and_errors = fitted.measure_rows(numbers)
@@ -236,7 +237,7 @@ def prepend_id(
     rows: pa.RecordBatch,
     columns: dict[str, Any],
 ) -> pa.RecordBatch:
-    """Put the id column of rows, if there is one, before the columns of their results."""
+    """Put the id column of rows, if any, before the columns of their results."""
     if id is None:
         return pa.record_batch(columns)
     if id in columns:
