@@ -67,7 +67,8 @@ def with_network(estimator: TiedAutoencoder) -> TiedAutoencoder:
     """The same but for its network, which has not been trained."""
     estimator = copy.copy(estimator)
     network = draw_network((estimator.n_features_in_, 11, 2))
-    estimator._fitted = replace(estimator._fitted, network=network)
+    value = replace(estimator._fitted, network=network)
+    estimator._outcome = estimator._outcome._replace(fitted=value)
     return estimator
 
 

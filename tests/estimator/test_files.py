@@ -186,7 +186,8 @@ def test_names_and_missing_values_come_back(iris, tmp_path):
 def test_columns_of_one_name_come_back(fitted, tmp_path):
     """Not every version of scikit-learn has refused them."""
     estimator = copy.copy(fitted)
-    estimator._fitted = replace(fitted._fitted, feature_names=("a", "b", "a", "b"))
+    value = replace(fitted._fitted, feature_names=("a", "b", "a", "b"))
+    estimator._outcome = fitted._outcome._replace(fitted=value)
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     assert loaded.feature_names_in_.tolist() == ["a", "b", "a", "b"]
@@ -196,11 +197,13 @@ def test_columns_of_one_name_come_back(fitted, tmp_path):
 def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_path):
     estimator = copy.copy(fitted)
     path = tmp_path / "m.safetensors"
-    estimator.loss_curve_ = [0.123456789012345] * 700_000
+    losses = [0.123456789012345] * 700_000
+    estimator._outcome = fitted._outcome._replace(losses=losses)
     estimator.save(path)
     assert len(TiedAutoencoder.load(path).loss_curve_) == 700_000
     content = path.read_bytes()
-    estimator.loss_curve_ = [0.123456789012345] * 1_500_000
+    losses = [0.123456789012345] * 1_500_000
+    estimator._outcome = fitted._outcome._replace(losses=losses)
     with pytest.raises(ValueError, match="shorten loss_curve_"):
         estimator.save(path)
     assert path.read_bytes() == content

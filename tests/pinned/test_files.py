@@ -218,9 +218,9 @@ def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind, tmp_path)
 def test_training_goes_on_with_the_state_of_the_file():
     """8 steps were made, of 15 rows each, and 60 rows are 4 more."""
     estimator, X = TiedAutoencoder.load(FILES["partial"]), pinned("partial").X
-    assert estimator._nadam.step == 8
+    assert estimator._outcome.nadam.step == 8
     estimator.partial_fit(X[:60])
-    assert (estimator._nadam.step, estimator.n_iter_) == (12, 3)
+    assert (estimator._outcome.nadam.step, estimator.n_iter_) == (12, 3)
 
 
 def columns(text: str) -> dict[str, Any]:

@@ -366,11 +366,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                 "partial_fit trains the estimator's own network: to train an `encoder`"
                 " in batches, use keras_tied.Autoencoder(encoder) and its `fit`."
             )
-        first = not hasattr(self, "_fitted")
+        before = vars(self).get("_outcome")
         X, weights, columns = validate_training_rows(
-            self, X, sample_weight, reset=first
+            self, X, sample_weight, reset=before is None
         )
-        before = None if first else self._make_outcome()
         parameters, facts = self._read_parameters(columns)
         outcome = fit_batch(parameters, X, weights, before, **facts)
         self._keep(outcome)

@@ -17,7 +17,6 @@ from keras_tied.fitted import file as _files
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
-from keras_tied.fitting.nadam import Nadam
 
 if TYPE_CHECKING:
     import keras
@@ -63,9 +62,12 @@ class FittedState(BaseEstimator):
     reconstruction_r2_: float
     feature_r2_: Array | None
     n_trimmed_values_: int
-    _fitted: Fitted
-    _weight_decay: float
-    _nadam: Nadam | None  # what `partial_fit` goes on from; None after `fit`
+    _outcome: Outcome
+
+    @property
+    def _fitted(self) -> Fitted:
+        """The fitted value."""
+        return self._outcome.fitted
 
     @property
     def _columns(self) -> Columns | None:
@@ -105,7 +107,8 @@ class FittedState(BaseEstimator):
     @offset_.setter
     def offset_(self, value: float) -> None:
         # Score and offset are in one value, so another thread sees both change at once.
-        self._fitted = replace(self._fitted, offset=float(value))
+        fitted = replace(self._fitted, offset=float(value))
+        self._outcome = self._outcome._replace(fitted=fitted)
 
     if not TYPE_CHECKING:
 
@@ -118,7 +121,7 @@ class FittedState(BaseEstimator):
             return super().__getattribute__(name)  # raises what a property has raised
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_fitted")
+        return hasattr(self, "_outcome")
 
     def _keep(self, outcome: Outcome) -> None:
         """Store what training has learned."""
@@ -127,9 +130,7 @@ class FittedState(BaseEstimator):
             setattr(self, attribute, getattr(outcome, name))
         self.feature_r2_ = outcome.feature_r2
         self.n_trimmed_values_ = outcome.n_trimmed
-        self._nadam = outcome.nadam
-        self._weight_decay = outcome.weight_decay
-        self._fitted = outcome.fitted
+        self._outcome = outcome
 
     def _keep_names(self, columns: Columns) -> None:
         """Store the number of columns that were given to `fit`, and their names."""
@@ -140,27 +141,14 @@ class FittedState(BaseEstimator):
         if frame is None or frame.library != "numpy":
             self.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
 
-    def _make_outcome(self) -> Outcome:
-        """What `_keep` was given, without what no file holds."""
-        learned = {name: getattr(self, each) for each, name in ATTRIBUTES.items()}
-        return Outcome(
-            **learned,
-            fitted=self._fitted,
-            weight_decay=self._weight_decay,
-            feature_r2=None,
-            n_trimmed=0,
-            nadam=self._nadam,
-        )
-
     def _make_model(self) -> Autoencoder:
         """A new Keras model that computes what the fitted value does."""
         with explain_missing():
             from keras_tied.fitting.keras_encoder import make_model
 
         penalties = {"noise": self.noise, "sparsity": self.sparsity}
-        return make_model(
-            self._fitted.network, weight_decay=self._weight_decay, **penalties
-        )
+        decay = self._outcome.weight_decay
+        return make_model(self._fitted.network, weight_decay=decay, **penalties)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -271,7 +259,7 @@ class FittedState(BaseEstimator):
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        write_outcome(path, self._make_outcome(), params, notes, self._make_model)
+        write_outcome(path, self._outcome, params, notes, self._make_model)
 
     @classmethod
     def _from_contents(cls, contents: _files.Contents) -> Self:

@@ -135,10 +135,10 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
     if type(X) is not np.ndarray or X.ndim != 2 or not 0 < X.size <= FEW_NUMBERS:
         return False
     state = vars(estimator)  # in which to look up what is not there takes no time
-    fitted = state.get("_fitted")
+    outcome = state.get("_outcome")
     return (
-        fitted is not None
-        and fitted.columns_json is None
+        outcome is not None
+        and outcome.fitted.columns_json is None
         and X.shape[1] == state["n_features_in_"]
         and "feature_names_in_" not in state
         and X.dtype in DTYPES
