@@ -315,7 +315,7 @@ def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None)
     if columns is not None and (columns.frame is not None or is_frame(X)):
         if not is_frame(given):
             return columns.join(rows, X)
-        from keras_tied.estimator._frames import find_differences
+        from keras_tied.estimator._columns import find_differences
 
         return columns.join(rows, X, find_differences(columns, given))
     container = _get_output_config("transform", estimator)["dense"]

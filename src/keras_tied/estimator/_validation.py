@@ -82,9 +82,9 @@ def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
         raise ValueError(
             "categorical_features cannot name columns of sparse rows: X.toarray()."
         )
-    from keras_tied.estimator import _frames
+    from keras_tied.estimator import _columns
 
-    columns = _frames.learn_columns(_as_table(X), features)
+    columns = _columns.learn_columns(_as_table(X), features)
     if columns is not None:
         estimator._keep_names(columns)
     return columns
@@ -95,9 +95,9 @@ def _encode(estimator: BaseEstimator, columns: Columns, X: Any) -> Array:
     frame = columns.frame
     table = _as_table(X)
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
-        from keras_tied.estimator import _frames
+        from keras_tied.estimator import _columns
 
-        return _frames.encode(columns, table)
+        return _columns.encode(columns, table)
     if table.shape[1] != len(columns.features):
         raise ValueError(
             f"X is an array of {table.shape[1]} numbers a row, and"
