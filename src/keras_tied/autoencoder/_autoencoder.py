@@ -1,7 +1,6 @@
 """`Autoencoder`: an encoder and its decoder, trained to reconstruct the input."""
 
 import math
-import os
 from numbers import Real
 from typing import Any, Literal, Self
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from keras_tied import training
 from keras_tied._keras_internals import UnlockedModel, forget_calls
 from keras_tied._serializable import serializable
-from keras_tied._types import Config, Shape
+from keras_tied._types import Config, Shape, StrPath
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
 
@@ -213,7 +212,7 @@ class Autoencoder(UnlockedModel):
         validation_freq: int = 1,
         *,
         start: Literal["pca"] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: StrPath | None = None,
     ) -> keras.callbacks.History:
         """Train the model to reconstruct `x`, as `keras_tied.training.fit` does.
 

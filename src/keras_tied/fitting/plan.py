@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from keras_tied._types import StrPath
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.scaling import Scaler
 from keras_tied.fitting.rows import PreparedRows
@@ -64,7 +64,7 @@ class Parameters:
     contamination: float = 0.1
     trim: bool = True
     random_state: Any = None
-    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint: StrPath | None = None
     verbose: int = 0
     feature_names: tuple[str, ...] | None = None
 
@@ -129,7 +129,7 @@ class Plan:
     random: np.random.RandomState
     seed: int
     encoder: keras.Model | None
-    checkpoint: str | os.PathLike[str] | None
+    checkpoint: StrPath | None
     is_repeatable: bool  # whether the random numbers are those of the next fit, too
     verbose: int
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
-from keras_tied._types import Array
+from keras_tied._types import Array, StrPath
 from keras_tied.columns import Columns, MisreadValues, get_value
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
@@ -154,7 +154,7 @@ class BatchTransform:
 
 
 def load_transform(
-    path: str | os.PathLike[str],
+    path: StrPath,
     output: Output = "codes",
     *,
     id: str | None = None,

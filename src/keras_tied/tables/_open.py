@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from keras_tied._files import temporary_folder
 from keras_tied._text import quote
+from keras_tied._types import StrPath
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
@@ -33,7 +34,7 @@ WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
 
 
 def open_table(
-    path: str | os.PathLike[str], options: ReadOptions = AS_DETECTED, **changes: Any
+    path: StrPath, options: ReadOptions = AS_DETECTED, **changes: Any
 ) -> Source:
     r"""Open a table, or several files that are one.
 

@@ -24,6 +24,7 @@ from pyarrow import ipc
 from keras_tied import _files
 from keras_tied._table_errors import TableError, WriteError
 from keras_tied._text import quote
+from keras_tied._types import StrPath
 from keras_tied.columns import Kind, find_kind
 from keras_tied.tables._file import (
     COMPRESSIONS,
@@ -52,7 +53,7 @@ SINGLE = (
 )
 
 
-def check_output(path: str | os.PathLike[str]) -> Path | None:
+def check_output(path: StrPath) -> Path | None:
     """Return the absolute path of an output, or None for the standard output.
 
     Raises:
@@ -68,7 +69,7 @@ def check_output(path: str | os.PathLike[str]) -> Path | None:
 
 
 def write_table(
-    path: str | os.PathLike[str],
+    path: StrPath,
     batches: Iterable[pa.RecordBatch],
     *,
     safe_csv: bool = False,

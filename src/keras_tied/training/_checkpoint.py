@@ -1,7 +1,6 @@
 """Training that goes on where a process died, to bitwise the same model."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from keras.callbacks import Callback
 
 from keras_tied._checkpoint_file import CheckpointFile, digest
 from keras_tied._keras_internals import settle_monitor
-from keras_tied._types import Array
+from keras_tied._types import Array, StrPath
 from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
@@ -34,7 +33,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        folder: str | os.PathLike[str],
+        folder: StrPath,
         model: Model,
         parts: Parts,
         settings: dict[str, Any],

@@ -1,7 +1,6 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
 import logging
-import os
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from keras.callbacks import Callback
 
 from keras_tied._interrupts import interrupts
 from keras_tied._keras_internals import build_for_training
+from keras_tied._types import StrPath
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
@@ -42,7 +42,7 @@ def fit(
     validation_batch_size: int | None = None,
     validation_freq: Any = 1,
     *,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: StrPath | None = None,
 ) -> keras.callbacks.History:
     """Train a compiled Keras model as `model.fit` does, many epochs at a time.
 
