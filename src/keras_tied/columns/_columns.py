@@ -260,7 +260,8 @@ class Columns:
         """
         self.match(batch.schema.names)
         batch = _drop_marks(batch, self.na)
-        blocks = [np.empty((batch.num_rows, 0), np.float32)]
+        numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
+        begin = 0
         for column in self.used if batch.num_rows else ():
             values = batch.column(column.name)
             n_present = len(values) - values.null_count
@@ -276,14 +277,14 @@ class Columns:
                     f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
                     " correct it, or leave it empty."
                 ) from misfit
-            blocks.append(block)
+            end = begin + block.shape[1]
+            numbers[:, begin:end] = block
+            begin = end
             if misread is not None:
                 misread.add(column.name, values, rows, first_row)
             if unseen is not None:
                 unseen.add(column.name, values, new, first_row)
-        if len(blocks) == 1:
-            return np.empty((batch.num_rows, len(self.features)), np.float32)
-        return np.hstack(blocks)
+        return numbers
 
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]

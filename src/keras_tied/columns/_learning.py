@@ -392,15 +392,15 @@ def _describe_sentinel(
     numbers: Array,
 ) -> str:
     """Describe a value that may stand for a missing one, such as -99; or return ""."""
-    present = numbers[~np.isnan(numbers)]
-    different, counts = np.unique(present.astype(np.float64), return_counts=True)
-    if column.kind is Kind.boolean or len(different) < 2:
+    if column.kind is Kind.boolean:
         return ""
-    for place in (0, -1):
-        mark = different[place]
-        times = counts[place]
-        others = np.delete(different, place)
-        if times < FEWEST_SENTINELS or not _is_sentinel(column.kind, mark):
+    present = numbers[~np.isnan(numbers)].astype(np.float64)
+    for mark in (present.min(), present.max()):
+        if not _is_sentinel(column.kind, mark):
+            continue
+        others = present[present != mark]
+        times = len(present) - len(others)
+        if times < FEWEST_SENTINELS or not len(others):
             continue
         gap = np.abs(others - mark).min()
         if gap >= max(np.ptp(others), SMALLEST_GAP):
