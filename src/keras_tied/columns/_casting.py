@@ -18,13 +18,18 @@ def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
     if types.is_dictionary(dtype):
         words = values.cast(dtype.value_type)
         return words.dictionary_encode().cast(dtype)
-    if types.is_floating(dtype) and types.is_floating(values.type):
-        is_missing = like.is_null(nan_is_null=True)
-        present = like.filter(pc.invert(is_missing))
-        is_whole = pc.equal(present, pc.round(present))
-        if pc.all(is_whole, min_count=1).as_py():
-            values = pc.round(values)
+    are_floating = types.is_floating(dtype) and types.is_floating(values.type)
+    if are_floating and _are_whole(like):
+        values = pc.round(values)
     return cast_like(values, like)
+
+
+def _are_whole(values: pa.Array) -> bool:
+    """Whether there are numbers, and all of them are whole."""
+    is_missing = values.is_null(nan_is_null=True)
+    present = values.filter(pc.invert(is_missing))
+    is_whole = pc.equal(present, pc.round(present))
+    return bool(pc.all(is_whole, min_count=1).as_py())
 
 
 def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
@@ -33,8 +38,9 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     if types.is_dictionary(dtype):
         words = values.cast(dtype.value_type)
         places = pc.index_in(words, like.dictionary)
+        places = places.cast(dtype.index_type)
         return pa.DictionaryArray.from_arrays(
-            places.cast(dtype.index_type),
+            places,
             like.dictionary,
             ordered=dtype.ordered,
         )
@@ -43,7 +49,7 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     if types.is_decimal(dtype):
         return _cast_to_decimals(values, dtype)
     if types.is_timestamp(dtype) and dtype.unit == "ns":
-        values = _limit_time(values)
+        values = _limit_time(values, dtype.tz)
     if types.is_time(dtype) and types.is_string(values.type):  # a constant
         moments = pc.binary_join_element_wise("1970-01-01", values, " ")
         values = moments.cast(pa.timestamp("us"))
@@ -53,30 +59,35 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
 
 def _cast_to_integers(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     limits = np.iinfo(dtype.to_pandas_dtype())
-    low, high = float(limits.min), float(limits.max)
+    low = float(limits.min)
+    high = float(limits.max)
     if high >= 2.0**53:
         high *= 1 - 2**-52  # a double that does not round beyond
-    numbers = np.clip(to_floats(values), low, high)
-    whole = pa.array(np.rint(numbers), from_pandas=True)
+    numbers = to_floats(values)
+    whole = np.rint(np.clip(numbers, low, high))
+    whole = pa.array(whole, from_pandas=True)
     return whole.cast(dtype, safe=False)
 
 
 def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
     high = 10.0**n_digits * (1 - 1e-15) - 1
-    numbers = np.clip(to_floats(values), -high, high)
+    numbers = to_floats(values)
+    numbers = np.clip(numbers, -high, high)
     form = f".{max(0, dtype.scale)}f"
     texts = [format(number, form) for number in numbers]
     array = pa.array(texts, pa.string())
-    return set_null(array, np.isnan(numbers)).cast(dtype)
+    array = set_null(array, np.isnan(numbers))
+    return array.cast(dtype)
 
 
-def _limit_time(values: pa.Array) -> pa.Array:
-    """Times that nanoseconds hold, of those that may be any."""
+def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
+    """Times that nanoseconds hold, of those that may be any, in a time zone."""
     if not types.is_timestamp(values.type):
         return values
-    dtype = pa.timestamp("us", values.type.tz)
-    ticks = values.cast(dtype).cast(pa.int64())
-    ticks = pc.max_element_wise(ticks, -MOST_MICROSECONDS, skip_nulls=False)
-    ticks = pc.min_element_wise(ticks, MOST_MICROSECONDS, skip_nulls=False)
-    return ticks.cast(dtype)
+    ticks = values.cast(pa.timestamp("us", values.type.tz))
+    ticks = ticks.cast(pa.int64())
+    high = MOST_MICROSECONDS
+    ticks = pc.max_element_wise(ticks, -high, skip_nulls=False)
+    ticks = pc.min_element_wise(ticks, high, skip_nulls=False)
+    return ticks.cast(pa.timestamp("us", zone))
