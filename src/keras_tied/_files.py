@@ -33,7 +33,8 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
     option.
     """
     name = f"{option} {str(output)!r}".lstrip()
-    if not any(output.name.lower()[1:].endswith(f".{ending}") for ending in endings):
+    file_name = output.name.lower()[1:]
+    if not file_name.endswith(tuple(f".{ending}" for ending in endings)):
         endings_text = ", ".join(f".{ending}" for ending in endings)
         raise ValueError(
             f"{name} has not one of the endings {endings_text}; choose one."
@@ -67,11 +68,11 @@ def temporary_folder() -> Iterator[str]:
 
     What a killed process left, the next one deletes.
     """
-    for left in Path(gettempdir()).glob(f"keras-tied-*/{LOCK}"):
+    for orphan in Path(gettempdir()).glob(f"keras-tied-*/{LOCK}"):
         with suppress(OSError):
             # One that is new may be about to be locked.
-            if time.time() - left.stat().st_mtime > 60 and _delete_if_left(left):
-                shutil.rmtree(left.parent, ignore_errors=True)
+            if time.time() - orphan.stat().st_mtime > 60 and _delete_orphan(orphan):
+                shutil.rmtree(orphan.parent, ignore_errors=True)
     with (
         TemporaryDirectory(prefix="keras-tied-", ignore_cleanup_errors=True) as folder,
         clean_up_at_signal(partial(shutil.rmtree, folder, ignore_errors=True)),
@@ -96,8 +97,8 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     start = f".keras-tied-{digest}-"
-    for left in target.parent.glob(f"{start}*"):
-        _delete_if_left(left)
+    for orphan in target.parent.glob(f"{start}*"):
+        _delete_orphan(orphan)
     part = target.with_name(f"{start}{secrets.token_hex(8)}{target.suffix}")
     remove = partial(part.unlink, missing_ok=True)
     with clean_up_at_signal(remove), _hold(part):
@@ -135,7 +136,7 @@ def _hold(part: Path) -> Iterator[None]:
         yield
 
 
-def _delete_if_left(part: Path) -> bool:
+def _delete_orphan(part: Path) -> bool:
     """Delete a file unless a process holds it, or may hold it; return if it is gone."""
     if fcntl is None:
         return False

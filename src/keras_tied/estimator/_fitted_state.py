@@ -83,10 +83,10 @@ class FittedState(BaseEstimator):
         `reconstruct` turns into probabilities of classes.
         """
         check_is_fitted(self)
-        cached = vars(self).get("_model")
-        if cached is None or cached[0] is not self._fitted:
-            cached = self._model = (self._fitted, self._make_model())
-        return cached[1]
+        cache = vars(self).get("_model")
+        if cache is None or cache[0] is not self._fitted:
+            cache = self._model = (self._fitted, self._make_model())
+        return cache[1]
 
     @property
     def encoder_(self) -> keras.Model:

@@ -81,10 +81,10 @@ class Reader:
         d, *_, k = network.layer_sizes
         layout = self.make_layout(d)
         scaling = self.make(Scaling, "preprocessing.scaling.", d, ["scale"])
-        imputing = None
+        imputer = None
         if self.has("preprocessing.gaussian."):
             most = gaussian.MOST_FEATURES
-            imputing = self.make_gaussian("preprocessing.gaussian.", layout, most)
+            imputer = self.make_gaussian("preprocessing.gaussian.", layout, most)
         mean = self.take("preprocessing.mean", d)
         weights = smallest = largest = None
         if self.has("imputation_weights"):
@@ -100,7 +100,7 @@ class Reader:
         require(n_names == d, f"its feature names are not {d}")
         columns = bytes(settings.columns)
         return Fitted(
-            preprocessing=Preprocessing(scaling, mean, layout, imputing),
+            preprocessing=Preprocessing(scaling, mean, layout, imputer),
             network=network,
             outlier_score=self.make_outlier_score(layout, scaling, k),
             offset=settings.offset,
