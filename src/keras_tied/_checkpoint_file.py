@@ -23,13 +23,12 @@ class CheckpointFile:
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
-        self.pause = SECONDS
-        self.last = time.monotonic()
+        self.due = time.monotonic() + SECONDS
 
     @property
     def is_due(self) -> bool:
         """Whether the last time is long ago."""
-        return time.monotonic() - self.last >= self.pause
+        return time.monotonic() >= self.due
 
     def read(self) -> tuple[dict[str, Array], Any] | None:
         """The arrays and the notes, or None if there is no file."""
@@ -55,11 +54,11 @@ class CheckpointFile:
         """Write arrays and notes, the work on which began at a time of `monotonic`."""
         text = json.dumps(notes).encode()
         content: dict[str, Any] = {**arrays, "notes": np.frombuffer(text, np.uint8)}
-        content["digest"] = np.array(digest(content))
+        checksum = np.array(digest(content))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with replace_atomically(self.path.resolve()) as part:
-                np.savez(part, **content)
+                np.savez(part, **content, digest=checksum)
         except OSError as error:  # a full disk shall not cost the training
             warnings.warn(
                 f"The checkpoint {str(self.path)!r} cannot be written"
@@ -67,8 +66,8 @@ class CheckpointFile:
                 " if it dies.",
                 stacklevel=2,
             )
-        self.last = time.monotonic()
-        self.pause = max(SECONDS, SHARE * (self.last - begin))
+        end = time.monotonic()
+        self.due = end + max(SECONDS, SHARE * (end - begin))
 
     def delete(self) -> None:
         """Delete the file, once the training is over."""

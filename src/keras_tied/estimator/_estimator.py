@@ -23,7 +23,7 @@ from keras_tied.estimator._collections import (
     sample_collection,
 )
 from keras_tied.estimator._row_methods import RowMethods
-from keras_tied.estimator._validation import validate_more_rows, validate_training_rows
+from keras_tied.estimator._validation import read_rows, to_dense, validate_training_rows
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
@@ -302,7 +302,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                 raise ValueError(
                     "X_val is not used with early_stopping=False: leave one of them."
                 )
-            X_val = validate_more_rows(self, columns, X_val)
+            X_val = to_dense(read_rows(self, columns, X_val))
         if blocks:
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -22,7 +21,7 @@ from sklearn.utils.validation import (
 from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections
 from keras_tied.estimator._fitted_state import FittedState
-from keras_tied.estimator._validation import DTYPES, is_frame, validate_rows
+from keras_tied.estimator._validation import DTYPES, is_frame, to_dense, validate_rows
 from keras_tied.fitted.explanation import Explanation
 
 
@@ -149,10 +148,8 @@ class RowMethods(
             0  plum     4
             1   fig     6
         """
-        rows = validate_rows(self, X)
+        rows = to_dense(validate_rows(self, X))
         columns = self._columns
-        if sparse.issparse(rows):
-            rows = rows.toarray()
         filled = self._fitted.impute(rows)
         if columns is None and not is_frame(X):
             return filled

@@ -37,7 +37,7 @@ def validate_training_rows(
 
         require_known_shapes(estimator.encoder)
     columns = _learn_columns(estimator, X) if reset else estimator._columns
-    rows = validate_more_rows(estimator, columns, X, reset)
+    rows = to_dense(read_rows(estimator, columns, X, reset))
     weights = _check_sample_weight(
         sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
     )
@@ -52,25 +52,26 @@ def validate_training_rows(
     return rows, weights / weights.mean(), columns
 
 
-def validate_more_rows(
-    estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
-) -> Array:
-    """Rows of these columns, dense, for a fit."""
-    if columns is None:
-        rows = _validate_numbers(estimator, X, reset)
-        return rows.toarray() if sparse.issparse(rows) else rows
-    return _encode(estimator, columns, X)
-
-
 def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix."""
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)
-    columns = estimator._columns
+    return read_rows(estimator, estimator._columns, X)
+
+
+def read_rows(
+    estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
+) -> Any:
+    """The numbers of rows with these columns, `(n, d)`, an array or a CSR matrix."""
     if columns is None:
-        return _validate_numbers(estimator, X, reset=False)
+        return _validate_numbers(estimator, X, reset)
     return _encode(estimator, columns, X)
+
+
+def to_dense(rows: Any) -> Array:
+    """Rows as an array."""
+    return rows.toarray() if sparse.issparse(rows) else rows
 
 
 def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
