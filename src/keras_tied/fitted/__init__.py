@@ -1,1 +1,1 @@
-"""The fitted value: arrays that encode, decode, fill in and score rows, with NumPy alone."""
+"""The fitted value: arrays that encode, decode, fill in and score rows, in NumPy."""

@@ -1,4 +1,4 @@
-"""The network of an encoder of the user's own, as pure compiled functions of its weights."""
+"""The network of an encoder of the user's own, as compiled functions of its weights."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TRACING = Lock()  # held while Keras is traced
 
 
 Half = Callable[[list[Any], Array], Array]
-"""Of weights and rows, `(n, ...)`; what comes out is flattened to `(n, k)` or `(n, d)`."""
+"""Of weights and rows, `(n, ...)`; the result is flat, `(n, k)` or `(n, d)`."""
 
 
 class CompiledNetwork:
-    """An autoencoder of Keras as two pure functions, of its weights at one time and of rows.
+    """An autoencoder of Keras as two pure functions, of weights at one time and rows.
 
     It donates and changes no arrays, so threads can share it. JAX and TensorFlow
     compile for each number of rows, so blocks are padded with zeros to
@@ -69,7 +69,7 @@ class CompiledNetwork:
         return self._run(0, rows, self.input_shape)
 
     def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
+        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
         return self._run(1, codes, self.code_shape)
 
     def _run(
@@ -78,7 +78,7 @@ class CompiledNetwork:
         rows: Array,
         shape: tuple[int, ...],
     ) -> Array:
-        """Compute rows in the shape that a model takes, padded with zeros to one of two sizes."""
+        """Compute rows in the shape of the model, padded with zeros to one of two sizes."""
         _require_no_fork()
         n = len(rows)
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
@@ -109,7 +109,7 @@ class CompiledNetwork:
 
 
 def _make_half(model: Autoencoder, half: Any) -> Half:
-    """Encoder or decoder of a model, compiled for each number of rows that it is given."""
+    """Encoder or decoder of a model, compiled for each number of rows."""
     import keras
 
     def compute(weights: Any, rows: Any) -> Any:

@@ -80,7 +80,7 @@ class DenseNetwork:
         return self._compute(self.forward, self.biases, rows)
 
     def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, float32 each."""
+        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
         return self._compute(self.backward, self.decoder_biases[::-1], codes)
 
     def __getstate__(self) -> dict[str, Any]:

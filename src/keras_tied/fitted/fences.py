@@ -29,7 +29,7 @@ MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
 move out."""
 MOST_ROWS = 20_000
 MOST_LEVELS = 10
-"""So many different values are levels, as of a rating: none of them is far or absurd."""
+"""So many different values are levels, as of a rating: none is far or absurd."""
 GAP = 10.0
 """A value is absurd beyond an empty gap that is so many times as long as the range of
 all values before it. Chosen on tables of ADBench and on planted values."""
@@ -84,7 +84,7 @@ class Fences(NamedTuple):
         return distances
 
     def sum_distances(self, X: Array) -> Array:
-        """The distances of the values beyond, added up in each row, `(n,)`: mostly 0."""
+        """The sum of the distances of the values beyond in each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
         distances = self.distances(X[rows].astype(np.float64))

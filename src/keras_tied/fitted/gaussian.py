@@ -1,4 +1,4 @@
-"""A normal distribution of rows, and pieces of numbers, whose conditional means impute."""
+"""A normal distribution of rows and of pieces of numbers, which imputes."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ class Pieces(NamedTuple):
 
     def add(self, Z: Array) -> Array:
         """Rows, `(n, d)`, with their pieces beside them, `(n, d + m)`."""
-        pieces = np.clip(Z[:, self.features], self.low, self.high)
-        return np.concatenate([Z, (pieces - self.shift) / self.scale], axis=1)
+        numbers = Z[:, self.features]
+        pieces = np.clip(numbers, self.low, self.high)
+        pieces = (pieces - self.shift) / self.scale
+        return np.hstack([Z, pieces])
 
 
 class Patterns(NamedTuple):
@@ -65,7 +67,9 @@ class Gaussian(NamedTuple):
 
     def find_deviations(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with their pieces, less the mean, `(n, D)` float64."""
-        return (Z if self.pieces is None else self.pieces.add(Z)) - self.mean
+        if self.pieces is not None:
+            Z = self.pieces.add(Z)
+        return Z - self.mean
 
     def impute(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
@@ -81,8 +85,8 @@ class Gaussian(NamedTuple):
         gaps = np.isnan(deviations)
         deviations[gaps] = 0.0
         self.condition(deviations, find_patterns(gaps))
-        means = (deviations + self.mean)[:, :d]
-        complete[missing] = means[missing[some]]
+        means = deviations + self.mean
+        complete[missing] = means[:, :d][missing[some]]
         return complete
 
     def condition(self, deviations: Array, patterns: Iterable[Patterns]) -> Array:
@@ -121,16 +125,19 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
     """Group rows by what they miss, in blocks of patterns with equally many gaps."""
     sizes = np.count_nonzero(missing, axis=1)
     bits = np.packbits(missing, axis=1)
-    numbers = np.unique(bits, axis=0, return_inverse=True)[1].ravel()
+    _, inverse = np.unique(bits, axis=0, return_inverse=True)
+    numbers = inverse.ravel()
     order = np.lexsort((numbers, sizes))
-    for group in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+    ends = np.flatnonzero(np.diff(sizes[order])) + 1
+    for group in np.split(order, ends):
         size = sizes[group[0]]
         step = max(1, BLOCK // max(1, size**2))
         for rows in np.split(group, range(step, len(group), step)):
             _, first, places = np.unique(
                 numbers[rows], return_index=True, return_inverse=True
             )
-            features = np.nonzero(missing[rows[first]])[1].reshape(len(first), size)
+            _, features = np.nonzero(missing[rows[first]])
+            features = features.reshape(len(first), size)
             yield Patterns(rows, places, features)
 
 
@@ -147,25 +154,29 @@ def fit_gaussian(
     n, d = Z.shape
     if d > MOST_FEATURES:
         return Gaussian(np.zeros(d))
-    sample = random.permutation(n)[:MOST_ROWS] if n > MOST_ROWS else slice(None)
-    rows, pieces = add_pieces(Z[sample].astype(np.float64), layout)
+    rows = Z.astype(np.float64)
+    if n > MOST_ROWS:
+        rows = rows[random.permutation(n)[:MOST_ROWS]]
+    rows, pieces = add_pieces(rows, layout)
     missing = np.isnan(rows)
-    n_present = np.maximum((~missing).sum(axis=0), 1)
+    n_present = np.count_nonzero(~missing, axis=0)
+    n_present = np.maximum(n_present, 1)
     mean = np.nansum(rows, axis=0) / n_present
     patterns = list(find_patterns(missing))
     complete = np.where(missing, mean, rows)
     extra = np.zeros((len(mean), len(mean)))
     for _ in range(ITERATIONS):
         mean = complete.mean(axis=0)
-        covariance = np.cov(complete.T, bias=True).reshape(extra.shape)
-        covariance += extra / len(rows)
+        covariance = np.cov(complete.T, bias=True)
+        covariance = covariance.reshape(extra.shape) + extra / len(rows)
         fitted = make_gaussian(mean, covariance, pieces)
         means = np.where(missing, 0.0, complete - mean)
         extra = fitted.condition(means, patterns)
         before = complete
         complete = np.where(missing, means + mean, complete)
         change = np.abs(complete - before).max()
-        if change < TOLERANCE * np.sqrt(find_ridge(covariance) / RIDGE):
+        variance = find_ridge(covariance) / RIDGE
+        if change < TOLERANCE * np.sqrt(variance):
             break
     return fitted
 
@@ -182,17 +193,20 @@ def make_gaussian(
 
 def find_ridge(covariance: Array) -> float:
     """What is added to the variances of a covariance, `(D, D)`, to invert it."""
-    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
+    variance = np.trace(covariance) / len(covariance)
+    return float(RIDGE * (variance or 1.0))
 
 
 def add_pieces(rows: Array, layout: Layout | None) -> tuple[Array, Pieces | None]:
     """Scaled rows with their pieces beside them, and these; None if there are none."""
     pieces = None if layout is None else fit_pieces(rows, layout)
-    return (rows if pieces is None else pieces.add(rows)), pieces
+    if pieces is None:
+        return rows, None
+    return pieces.add(rows), pieces
 
 
 def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
-    """Fit to scaled rows, `(n, d)` with NaN; None if there are too few or no numbers."""
+    """Fit to scaled rows, `(n, d)` with NaN; None for too few rows or no numbers."""
     n, d = rows.shape
     numbers = np.flatnonzero(layout.kinds == NUMBER)
     room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
@@ -205,7 +219,8 @@ def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
         values = values[~np.isnan(values)]
         if len(values) == 0:
             continue
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, count + 1)))
+        shares = np.linspace(0, 1, count + 1)
+        edges = np.unique(np.quantile(values, shares))
         if len(edges) == 2:
             continue
         for low, high in pairwise(edges):

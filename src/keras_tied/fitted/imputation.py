@@ -12,7 +12,7 @@ from keras_tied.fitted.scaling import Scaling
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
 HIDDEN = 0.2
-"""The share of present values that is hidden in training, and to compare imputations."""
+"""The share of present values that is hidden, to train or to compare imputations."""
 PRIOR = 0.3
 """The standard deviation of the weights of a network around 0, before any number is
 known. Chosen on other tables than those that the benchmark reports."""
@@ -97,7 +97,7 @@ class Preprocessing:
         return np.where(chosen, self._choose_classes(means), means)
 
     def _choose_classes(self, means: Array) -> Array:
-        """The likeliest class of booleans and categories, of their conditional means."""
+        """The likeliest classes of booleans and categories, by conditional means."""
         shift, scale = self.scaling
         likely = self.scaling.backward(means, means.dtype)
         is_on = likely > 0.5
@@ -128,7 +128,7 @@ class Preprocessing:
 
 
 def require_floats(X: Any, width: int) -> None:
-    """Refuse rows of another dtype or width, which would give wrong numbers in silence."""
+    """Refuse rows of another dtype or width: their numbers would be wrong."""
     is_array = hasattr(X, "ndim") and hasattr(X, "dtype")
     dtypes = np.float32, np.float64
     if not is_array or X.ndim != 2 or X.shape[1] != width or X.dtype not in dtypes:

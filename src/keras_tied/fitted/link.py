@@ -74,15 +74,19 @@ class Link:
         features = self.layout.indicators.features
         d = len(self.costs)
         signs = np.sign(terms.scale)
-        slopes = np.bincount(features, (signs * terms.slopes)[:, 0], d)
-        intercepts = np.bincount(features, (signs * terms.intercepts)[:, 0], d)
-        return slopes, intercepts
+        slopes = signs * terms.slopes
+        intercepts = signs * terms.intercepts
+        return (
+            np.bincount(features, slopes.ravel(), d),
+            np.bincount(features, intercepts.ravel(), d),
+        )
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
         indicators = self.layout.indicators
         terms = self._terms
-        probabilities = self._mix(self._soften(outputs.T.astype(np.float64)))
+        shares = self._soften(outputs.T.astype(np.float64))
+        probabilities = self._mix(shares)
         scaled = (probabilities - terms.shift) / terms.scale  # (m, n)
         reconstruction = outputs.copy()
         reconstruction[:, indicators.classes] = scaled[indicators.last].T
@@ -96,9 +100,11 @@ class Link:
         """
         indicators = self.layout.indicators
         errors = np.square(reconstruction - scaled, dtype=np.float64)
+        targets = self._indicate(scaled.T)
+        probabilities = self._indicate(reconstruction.T)
         least = self._mix(np.zeros(1))  # a smaller one is a rounding error
-        logs = np.log(np.maximum(self._indicate(reconstruction.T), least))
-        deviances = indicators.add_up(-self._indicate(scaled.T) * logs)
+        logs = np.log(np.maximum(probabilities, least))
+        deviances = indicators.add_up(-targets * logs)
         columns = indicators.columns[indicators.last]
         errors[:, indicators.classes] = deviances[columns].T
         return errors * self.weights
@@ -111,29 +117,33 @@ class Link:
         """
         indicators = self.layout.indicators
         dtype = outputs.dtype
-        weights = (self.weights / len(self.weights)).astype(dtype)[:, None]
+        weights = self.weights / len(self.weights)
+        weights = weights.astype(dtype)[:, None]
         differences = np.where(np.isnan(scaled), dtype.type(0), outputs - scaled)
         differences[:, indicators.classes] = 0
         gradient = weights * differences
-        errors: Array = (gradient * differences).sum(axis=1)
+        costs = gradient * differences
+        errors: Array = costs.sum(axis=1)
         gradient *= 2
 
-        targets = np.nan_to_num(self._indicate(scaled)).astype(dtype)
+        targets = np.nan_to_num(self._indicate(scaled))
+        targets = targets.astype(dtype)
         class_weights = weights * self.layout.sizes[:, None]
         targets *= class_weights[indicators.features]
         shares = self._soften(outputs)
         probabilities = self._mix(shares)
-        errors -= (targets * np.log(probabilities)).sum(axis=1)
+        gains = targets * np.log(probabilities)
+        errors -= gains.sum(axis=1)
         # The derivatives in the shares, in the logits of the softmax, and in the
         # outputs.
         mixtures = self._terms.mixtures.astype(dtype)
-        of_shares = (mixtures - 1) * targets / probabilities
-        means = indicators.add_up(shares * of_shares)
-        of_logits = shares * (of_shares - means[:, indicators.columns])
-        of_logits *= self._terms.slopes.astype(dtype)
+        share_gradient = (mixtures - 1) * targets / probabilities
+        means = indicators.add_up(shares * share_gradient)
+        logit_gradient = shares * (share_gradient - means[:, indicators.columns])
+        logit_gradient *= self._terms.slopes.astype(dtype)
         firsts = np.append(0, indicators.last[:-1] + 1)
-        of_features = np.add.reduceat(of_logits, firsts, axis=-2)
-        gradient[:, indicators.classes] = of_features
+        class_gradient = np.add.reduceat(logit_gradient, firsts, axis=-2)
+        gradient[:, indicators.classes] = class_gradient
         return errors, gradient
 
     def calibrate(
@@ -153,14 +163,17 @@ class Link:
         targets = self._indicate(scaled[some].T) > 0.5
         row_weights = weights[some] * targets
         outputs = outputs[some].T.astype(np.float64)
-        losses = np.empty((len(FACTORS), len(MIXTURES), len(self.parts)))
+        add_up = self.layout.indicators.add_up
+        shape = len(FACTORS), len(MIXTURES), len(self.parts)
+        losses = np.empty(shape)
         for i, factor in enumerate(FACTORS):
             link = replace(self, temperatures=factor * self.temperatures)
             shares = link._soften(outputs)
             for j, mixture in enumerate(MIXTURES):
                 logs = np.log(shares + mixture * (link._terms.p - shares))
-                gains = np.where(targets, row_weights * logs, 0.0).sum(axis=1)
-                losses[i, j] = -self.layout.indicators.add_up(gains[:, None])[:, 0]
+                gains = np.where(targets, row_weights * logs, 0.0)
+                gains = gains.sum(axis=1, keepdims=True)
+                losses[i, j] = -add_up(gains)[:, 0]
         losses -= PRIOR * np.log(MIXTURES)[:, None]
         temperatures = self.temperatures.copy()
         mixtures = self.mixtures.copy()
@@ -197,9 +210,9 @@ class Link:
 
     def _mix(self, shares: Array) -> Array:
         """The probabilities q, `(..., m, n)`, of the softmax."""
-        terms = self._terms
-        dtype = shares.dtype
-        return shares + terms.mixtures.astype(dtype) * (terms.p.astype(dtype) - shares)
+        p = self._terms.p.astype(shares.dtype)
+        mixtures = self._terms.mixtures.astype(shares.dtype)
+        return shares + mixtures * (p - shares)
 
     def _soften(self, outputs: Array) -> Array:
         """The softmax in the docstring, `(..., m, n)`, of outputs, `(..., d, n)`."""
@@ -207,7 +220,8 @@ class Link:
         terms = self._terms
         dtype = outputs.dtype
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = outputs[..., indicators.features, :] * terms.slopes.astype(dtype)
+            logits = outputs[..., indicators.features, :]
+            logits *= terms.slopes.astype(dtype)
             logits += terms.intercepts.astype(dtype)
             largest = np.maximum.reduceat(logits, indicators.starts, axis=-2)
             logits -= largest[..., indicators.columns, :]
@@ -241,7 +255,8 @@ def fit_link(
     link = Link(frequencies, ones, mixtures, ones, layout, scaling)
     present = np.maximum(weights @ ~np.isnan(scaled), TINY)
     mean = weights @ np.nan_to_num(scaled) / present
-    costs = weights @ np.nan_to_num(scaled - mean) ** 2 / present
+    deviations = np.nan_to_num(scaled - mean)
+    costs = weights @ deviations**2 / present
     columns = layout.indicators.columns
     all_counts = np.nan_to_num(link._indicate(scaled.T)) @ weights
     for column, part in enumerate(link.parts):

@@ -1,4 +1,4 @@
-"""The outlier score of a row, from its features, its code, its residuals and its surprises."""
+"""The outlier score of a row, of its features, code, residuals and surprises."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ class Block(NamedTuple):
 
         The errors are squares, too, without a link.
         """
-        of_mean = self._replace(reconstruction=mean[None])
+        baseline = self._replace(reconstruction=mean[None])
         present = ~np.isnan(self.scaled)
         sums = []
         for values in (
             self.find_errors(link),
-            of_mean.find_errors(link),
+            baseline.find_errors(link),
             present,
             self.squares,
         ):
@@ -355,7 +355,7 @@ def fit_outlier_score(
     preprocessing: Preprocessing,
     fences: Fences,
 ) -> OutlierScore:
-    """Fit the score, but for its tail, to rows without absurd values, of weights `(n,)`.
+    """Fit the score without its tail to rows without absurd values.
 
     The fences are those of scaled features, the normal distribution that of the
     imputation.

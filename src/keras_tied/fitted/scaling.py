@@ -31,7 +31,7 @@ class Scaling(NamedTuple):
         return scaled.astype(np.float32, copy=False)
 
     def forward_in_double(self, X: Array) -> NDArray[np.float32]:
-        """Scale rows, `(n, d)`, in double precision: their dtype makes no difference."""
+        """Scale rows, `(n, d)`, alike whatever their dtype, in double precision."""
         scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
         for part in _split(X):
             rows = X[part].astype(np.float64)
@@ -59,7 +59,7 @@ def fit_scaling(
     scaler: Scaler,
     weights: Array,
 ) -> Scaling:
-    """Measure the columns of rows, `(n, d)`, in double precision, without missing values.
+    """Measure the columns of rows, `(n, d)` with NaN, in double precision.
 
     The scaler None is for mean 0 and one factor for all columns, which makes their mean
     variance 1.

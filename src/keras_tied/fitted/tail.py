@@ -68,7 +68,7 @@ class Tail(NamedTuple):
         return np.array([*self[:7], *self.body])
 
     def find_shares(self, scores: Array) -> Array:
-        """The share of rows that are at least as odd, `(n,)` float64, without a limit."""
+        """The share of rows that are at least as odd, `(n,)` float64, not limited."""
         with np.errstate(over="ignore"):
             excess = (scores - self.threshold) / self.scale
             multiple = scores / self.limit

@@ -99,7 +99,8 @@ class Fitted:
 
         def write(part: slice) -> None:
             single = codes[part].astype(np.float32, copy=False)
-            rows[part] = backward(decode(self.network, single, self.link), codes.dtype)
+            scaled = decode(self.network, single, self.link)
+            rows[part] = backward(scaled, codes.dtype)
 
         self._map(write, len(codes))
         return rows
@@ -107,10 +108,12 @@ class Fitted:
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
         rows = np.empty((X.shape[0], self.n_features), X.dtype)
-        backward = self.preprocessing.scaling.backward
-        return self._compute(
-            X, rows, lambda block: backward(self._fill_in(block), X.dtype)
-        )
+
+        def reconstruct(block: Block) -> Array:
+            scaled = self._fill_in(block)
+            return self.preprocessing.scaling.backward(scaled, X.dtype)
+
+        return self._compute(X, rows, reconstruct)
 
     def impute(self, X: Any) -> Array:
         """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
@@ -127,7 +130,9 @@ class Fitted:
             preprocessing = replace(preprocessing, gaussian=gaussian)
             _, complete = preprocessing.forward(X, slice(None))
             filled = preprocessing.scaling.backward(complete, X.dtype)
-        smallest, largest = (np.asarray(end, X.dtype) for end in self.ends)
+        smallest, largest = self.ends
+        smallest = np.asarray(smallest, X.dtype)
+        largest = np.asarray(largest, X.dtype)
         filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
 
@@ -142,11 +147,12 @@ class Fitted:
         return np.where(np.isnan(block.scaled), filled, block.reconstruction)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
-        """The squared errors of scaled rows, `(n, d)` with NaN, or their means `(n,)`."""
+        """The squared errors of scaled rows, `(n, d)` with NaN, or means, `(n,)`."""
         if per_feature:
-            errors = np.empty((X.shape[0], self.n_features))
+            errors = np.empty(X.shape)
             return self._compute(X, errors, lambda block: block.squares)
-        return self._compute(X, np.empty(X.shape[0]), lambda block: block.mean_squares)
+        errors = np.empty(X.shape[0])
+        return self._compute(X, errors, lambda block: block.mean_squares)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
         """R² over all scaled features; with a link the share of deviance explained."""
@@ -193,7 +199,7 @@ class Fitted:
         return self.find_rarity(self.outlier_scores(X))
 
     def find_rarity(self, scores: Array) -> Array:
-        """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
+        """One row in how many has at least these scores, `(n,)` float64."""
         return self.outlier_score.tail.find_rarity(scores)
 
     @property
@@ -202,7 +208,7 @@ class Fitted:
         return self.outlier_score.tail.n_rows
 
     def stand_out(self, scores: Array, n_rows: int) -> Array:
-        """Which scores hardly any table of so many rows would have by chance, `(n,)`."""
+        """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
@@ -283,16 +289,20 @@ def decode(
 def explained_share(sums: Array) -> float:
     """R² over all features, from `Fitted.sums_of_squares`."""
     error, total = sums[:2].sum(axis=1)
-    return float(1 - error / total) if total > 0 else float(error == 0)
+    if total > 0:
+        return float(1 - error / total)
+    return float(error == 0)
 
 
 def explained_shares(sums: Array) -> Array:
-    """R² of each feature, `(d,)`; NaN where all is missing, 1 or 0 if it is constant."""
+    """R² of each feature, `(d,)`; NaN where all is missing, 1 or 0 if constant."""
     error, total, weight = sums[:3]
-    constant = total <= TINY * weight
+    rounding = TINY * weight
+    constant = total <= rounding
     shares = 1 - error / np.where(constant, 1.0, total)
-    shares = np.where(constant, error <= TINY * weight, shares)
-    return np.where(weight > 0, shares, np.nan)
+    shares = np.where(constant, error <= rounding, shares)
+    shares[weight == 0] = np.nan
+    return shares
 
 
 def baseline_errors(
@@ -318,12 +328,16 @@ def baseline_errors(
     principal = fit_pca(complete).truncate(fitted.n_components)
     link = fitted.link
     if link is not None:
-        link = replace(link, temperatures=np.ones(len(link.costs)))
-        link = link.calibrate(principal.reconstruct(complete), scaled, np.ones(len(X)))
+        ones = np.ones(len(link.costs))
+        link = replace(link, temperatures=ones)
+        outputs = principal.reconstruct(complete)
+        link = link.calibrate(outputs, scaled, np.ones(len(X)))
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     block = compute_block(fitted.network, scaled, complete, fitted.link)
-    outputs = principal.reconstruct(complete)
-    outputs = outputs if link is None else link.apply(outputs)
     errors = block.find_errors(fitted.link)
-    pca_errors = block._replace(reconstruction=outputs).find_errors(link)
+    outputs = principal.reconstruct(complete)
+    if link is not None:
+        outputs = link.apply(outputs)
+    pca_block = block._replace(reconstruction=outputs)
+    pca_errors = pca_block.find_errors(link)
     return float(np.nanmean(errors)), float(np.nanmean(pca_errors))

@@ -1,1 +1,1 @@
-"""Training: a plan, the rows prepared for it, a solver, and a judgement of what it found."""
+"""A fit: rows are prepared, a plan is made, a solver runs, its result is judged."""

@@ -234,7 +234,7 @@ def _beats_pca(
     pca: Network,
     rows: TrainingRows,
 ) -> bool:
-    """Whether a network's errors are less on rows held out, and not more on all rows."""
+    """Whether a network is better on rows held out, and not worse on all rows."""
     if not solution.better:
         return False
     errors = rows.measure(solution.network, solution.link)

@@ -51,7 +51,7 @@ def is_clearly_less(
     weights: Array,
     n_rows: int,
 ) -> bool:
-    """Whether the errors of rows, `(n,)`, n_rows of which differ, are less than others."""
+    """Whether the errors of rows, `(n,)`, n_rows different ones, are less."""
     return _is_less(errors, others, weights, STANDARD_ERRORS_OF_ROWS, n_rows, n_rows)
 
 

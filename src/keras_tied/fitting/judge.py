@@ -170,7 +170,7 @@ def _choose_held_out(
     solution: Solution,
     block: Block,
 ) -> Block | None:
-    """The rows that the network has not learned from, without far ones; None of none."""
+    """The rows that the network has not learned from, without far ones, if any."""
     others = rows.validation
     places = solution.held_out
     if others is not None:

@@ -1,4 +1,4 @@
-"""Keras models: of an encoder of the user's own, which are trained, and of fitted networks."""
+"""Keras models: training with an encoder of the user's own, and fitted networks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALIDATION_NUMBERS = 2**22  # the most numbers in a validation batch
 
 
 def fit(plan: Plan, rows: TrainingRows) -> Solution:
-    """Train a copy of the encoder, and its mirror, by Nadam with a warm-up and a cosine decay."""
+    """Train a copy of the encoder and its mirror by Nadam with a cosine decay."""
     assert plan.encoder is not None
     with _seed_scope(plan.seed):
         encoder = keras.models.clone_model(plan.encoder)
@@ -167,7 +167,7 @@ class _EpochCallback(training.Watcher):
 
 @contextmanager
 def _seed_scope(seed: int) -> Iterator[None]:
-    """Seed the generators of NumPy, PyTorch and Python, which Keras uses, and set them back."""
+    """Seed the generators that Keras uses, and set them back."""
     python = random.getstate()
     numpy = np.random.get_state()  # noqa: NPY002
     with ExitStack() as stack:

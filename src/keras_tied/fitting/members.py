@@ -1,4 +1,4 @@
-"""The networks of a fit: what each learns from, and the rows that are held out of it."""
+"""The networks of a fit, what each learns from, and the rows held out of it."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def is_better(
 
 
 def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
-    """The networks to train: of few rows one for each fold and one for all; else one."""
+    """The networks to train: for few rows one for each fold and for all; else one."""
     seed = plan.random.randint(2**31 - 1)
     if rows.validation is not None:
         return [_make_member(plan, seed, rows, rows.validation)]

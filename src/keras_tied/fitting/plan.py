@@ -1,4 +1,4 @@
-"""The plan of a fit: what is done with which settings, decided before training begins."""
+"""The plan of a fit: what is done with which settings."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ MANY_FEATURES = 32
 """With more, or few rows, a third layer gained nothing where this was chosen."""
 FEWEST_AXES = 64
 BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
-"""Chosen on the tables of ADBench: for fewer rows, larger batches need as many steps."""
+"""Chosen on tables of ADBench: for fewer rows, larger batches take as many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """The parameters of `TiedAutoencoder` and their defaults, for fits without scikit-learn.
+    """The parameters of `TiedAutoencoder` and their defaults, without scikit-learn.
 
     `feature_names` are those of the columns, or None.
     """
@@ -159,7 +159,7 @@ def choose_n_components(
 
 
 def make_generator(state: Any) -> tuple[np.random.RandomState, int]:
-    """The generator of all random numbers of a fit, and the seed of what Keras draws."""
+    """The generator of all random numbers of a fit, and a seed for each step."""
     if isinstance(state, Integral):
         random = np.random.RandomState(int(state))
     else:

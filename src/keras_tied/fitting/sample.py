@@ -20,13 +20,11 @@ def choose_places(
     n: int,
     seed: int,
 ) -> list[Array]:
-    """Choose n rows at random from parts of these lengths: their places in each part, ascending."""
+    """Choose n rows at random from parts: their places in each part, ascending."""
     ends = np.cumsum(lengths)
-    places = np.random.default_rng(seed).choice(
-        ends[-1], n, replace=False, shuffle=False
-    )
+    random = np.random.default_rng(seed)
+    places = random.choice(ends[-1], n, replace=False, shuffle=False)
     places.sort()
-    of_parts = np.split(places, np.searchsorted(places, ends[:-1]))
-    return [
-        part - (end - n) for part, end, n in zip(of_parts, ends, lengths, strict=True)
-    ]
+    parts = np.split(places, np.searchsorted(places, ends[:-1]))
+    begins = ends - lengths
+    return [part - begin for part, begin in zip(parts, begins, strict=True)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -38,15 +39,19 @@ def start_network(
     k = principal.vectors.shape[1]
     sizes = [len(principal.mean), *(k + units for units in hidden), k]
     least_variance = 1e-3 * principal.variances[0] + TINY
-    deviations = np.sqrt(np.maximum(principal.variances, least_variance))
+    variances = np.maximum(principal.variances, least_variance)
+    deviations = np.sqrt(variances)
     layers = []
     for place, (inputs, units) in enumerate(pairwise(sizes)):
-        kernel = random.normal(size=(inputs, units)) / np.sqrt(inputs)
+        kernel = random.normal(size=(inputs, units))
+        kernel /= np.sqrt(inputs)
         bias = np.zeros(units)
         pairs = (units - k) // 2
         one, other = locate_pairs(k, pairs)
         kernel[:, other] = kernel[:, one]
-        bias[one] = bias[other] = random.uniform(-1, 1, pairs)
+        pair_bias = random.uniform(-1, 1, pairs)
+        bias[one] = pair_bias
+        bias[other] = pair_bias
         if place == 0:
             kernel[:, :k] = principal.vectors
             bias[:k] = -principal.mean @ principal.vectors
@@ -55,29 +60,39 @@ def start_network(
         else:
             pairs = (inputs - k) // 2
             one, other = locate_pairs(k, pairs)
-            weights = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
+            weights = random.normal(size=(pairs, k))
+            weights /= np.sqrt(k) * deviations
             kernel[:, :k] = np.eye(inputs, k)
             kernel[one, :k] = weights
             kernel[other, :k] = -weights
+            pair_bias = random.uniform(0.2, 1, pairs)
             decoder_bias = np.zeros(inputs)
-            decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
+            decoder_bias[one] = pair_bias
+            decoder_bias[other] = pair_bias
         gain = np.arange(units) < k
-        arrays = kernel, bias, decoder_bias, gain
-        layers.append([array.astype(np.float32) for array in arrays])
+        layer = kernel, bias, decoder_bias, gain
+        layers.append([array.astype(np.float32) for array in layer])
     kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
-    return DenseNetwork(kernels, biases, decoder_biases, gains, activation, k)
+    return DenseNetwork(
+        kernels=kernels,
+        biases=biases,
+        decoder_biases=decoder_biases,
+        gains=gains,
+        activation=activation,
+        linear_units=k,
+    )
 
 
 def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
-    """The network of rows, `(n, d)`, for one of their scores on components, `(n, m)`."""
+    """The network of rows, `(n, d)`, for one of their scores, `(n, m)`."""
     vectors = principal.vectors
     mean = principal.mean
     kernel = vectors @ network.kernels[0]
     bias = network.biases[0] - mean @ kernel
     decoder_bias = mean + vectors @ network.decoder_biases[0]
-    return replace(
-        network,
-        kernels=(kernel.astype(np.float32), *network.kernels[1:]),
-        biases=(bias.astype(np.float32), *network.biases[1:]),
-        decoder_biases=(decoder_bias.astype(np.float32), *network.decoder_biases[1:]),
-    )
+    firsts = {"kernels": kernel, "biases": bias, "decoder_biases": decoder_bias}
+    arrays: dict[str, Any] = {}
+    for name, first in firsts.items():
+        _, *others = getattr(network, name)
+        arrays[name] = (first.astype(np.float32), *others)
+    return replace(network, **arrays)

@@ -80,7 +80,7 @@ def measure_hidden(
     columns: Array,
     seed: int,
 ) -> float:
-    """The mean squared error at values hidden from an autoencoder; NaN if there are none.
+    """The mean squared error at values hidden from an autoencoder; NaN for none.
 
     The rows, `(n, d)`, have columns of mean 0, and `columns`, `(d,)`, are numbers of
     what is hidden together. One column of each row stays at least.
