@@ -26,9 +26,11 @@ def _elu(x: Array, slope: Array | None = None) -> None:
 def _gelu(x: Array, slope: Array | None = None) -> None:
     from scipy.special import erf  # for this one alone: it takes a tenth of a second
 
-    share = 0.5 * (1 + erf(x * np.float32(np.sqrt(0.5))))
+    factor = np.float32(np.sqrt(0.5))
+    share = 0.5 * (1 + erf(x * factor))
     if slope is not None:
-        density = np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+        root = np.sqrt(2 * np.pi)
+        density = np.exp(-0.5 * x * x) / root
         slope[...] = share + x * density
     x *= share
 
@@ -42,7 +44,8 @@ def _relu(x: Array, slope: Array | None = None) -> None:
 def _selu(x: Array, slope: Array | None = None) -> None:
     below = SELU_ALPHA * np.expm1(np.minimum(x, 0))
     if slope is not None:
-        slope[...] = SELU_SCALE * np.where(x < 0, below + SELU_ALPHA, 1)
+        slope[...] = np.where(x < 0, below + SELU_ALPHA, 1)
+        slope *= SELU_SCALE
     np.copyto(x, below, where=x < 0)
     x *= SELU_SCALE
 

@@ -55,8 +55,10 @@ class DenseNetwork:
     @property
     def n_parameters(self) -> int:
         """The number of weights, each kernel once."""
-        every = (*self.kernels, *self.biases, *self.decoder_biases, *self.gains)
-        return sum(array.size for array in every)
+        n = 0
+        for arrays in (self.kernels, self.biases, self.decoder_biases, self.gains):
+            n += sum(array.size for array in arrays)
+        return n
 
     @property
     def block_rows(self) -> int:
@@ -81,7 +83,8 @@ class DenseNetwork:
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
-        return self._compute(self.backward, self.decoder_biases[::-1], codes)
+        biases = self.decoder_biases[::-1]
+        return self._compute(self.backward, biases, codes)
 
     def __getstate__(self) -> dict[str, Any]:
         """The arrays and settings, without what is computed from them."""
@@ -96,7 +99,8 @@ class DenseNetwork:
         n, width = rows.shape
         padded = rows
         if n % LANES:
-            padded = np.zeros((n + -n % LANES, width), np.float32)
+            n_padded = n + -n % LANES
+            padded = np.zeros((n_padded, width), np.float32)
             padded[:n] = rows
         with np.errstate(over="ignore", invalid="ignore"):  # as silent as Keras
             layers = compute_layers(matrices, biases, padded.T, self._activate)

@@ -71,7 +71,8 @@ class Fences(NamedTuple):
         beyond = self.find(X)
         if not beyond.any():
             return X
-        return np.where(beyond, self.middle.astype(X.dtype), X)
+        middle = self.middle.astype(X.dtype)
+        return np.where(beyond, middle, X)
 
     def distances(self, X: Array) -> Array:
         """The distance of each value from the median, 1 at the fence, `(n, d)`."""
@@ -129,10 +130,11 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
             low[column] = _find_distance(-deviations, X.size)
             high[column] = _find_distance(deviations, X.size)
     # A side that does not tell is as long as the other one.
-    low, high = np.where(np.isinf(low), high, low), np.where(np.isinf(high), low, high)
+    below = np.where(np.isinf(low), high, low)
+    above = np.where(np.isinf(high), low, high)
     reach = ends.high - middle
-    low = np.minimum(low, reach)
-    high = np.minimum(high, reach)
+    low = np.minimum(below, reach)
+    high = np.minimum(above, reach)
     fences = Fences(middle, middle - low, middle + high)
     rows = _sample_rows(X)
     furthest = fences.distances(rows).max(axis=1, initial=0.0)

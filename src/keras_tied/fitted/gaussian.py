@@ -78,7 +78,8 @@ class Gaussian(NamedTuple):
         if not missing.any():
             return Z
         if self.precision is None:
-            return np.where(missing, self.mean.astype(Z.dtype), Z)
+            mean = self.mean.astype(Z.dtype)
+            return np.where(missing, mean, Z)
         complete = Z.copy()
         some = missing.any(axis=1)
         deviations = self.find_deviations(Z[some])
@@ -110,7 +111,8 @@ class Gaussian(NamedTuple):
             deviations[places] = -means[:, :, 0]
             cells = down * width + across
             sums = inverses * np.bincount(numbers)[:, None, None]
-            covariance += np.bincount(cells.ravel(), sums.ravel(), width**2)
+            added = np.bincount(cells.ravel(), sums.ravel(), width**2)
+            covariance += added
         return covariance.reshape(width, width)
 
     def marginalize(self, d: int) -> Gaussian:
@@ -132,12 +134,13 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
     for group in np.split(order, ends):
         size = sizes[group[0]]
         step = max(1, BLOCK // max(1, size**2))
-        for rows in np.split(group, range(step, len(group), step)):
+        begins = range(step, len(group), step)
+        for rows in np.split(group, begins):
             _, first, places = np.unique(
                 numbers[rows], return_index=True, return_inverse=True
             )
-            _, features = np.nonzero(missing[rows[first]])
-            features = features.reshape(len(first), size)
+            _, gaps = np.nonzero(missing[rows[first]])
+            features = gaps.reshape(len(first), size)
             yield Patterns(rows, places, features)
 
 

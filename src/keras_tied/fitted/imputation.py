@@ -103,7 +103,8 @@ class Preprocessing:
         is_on = likely > 0.5
         for part in self.layout.categories:
             likeliest = likely[:, part].argmax(axis=1)
-            is_on[:, part] = likeliest[:, None] == np.arange(part.stop - part.start)
+            is_on[:, part] = False
+            is_on[np.arange(len(likely)), part.start + likeliest] = True
         return ((is_on - shift) / scale).astype(means.dtype)
 
     def hide(
@@ -124,7 +125,8 @@ class Preprocessing:
         chosen = random.uniform(size=shape) < HIDDEN  # (copies * n, columns)
         hidden = chosen[:, self.layout.columns] & ~np.isnan(rows)
         nan = rows.dtype.type(np.nan)
-        return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
+        others = np.where(hidden, nan, rows)
+        return self.impute(others), np.where(hidden, rows, nan)
 
 
 def require_floats(X: Any, width: int) -> None:

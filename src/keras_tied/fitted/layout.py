@@ -46,7 +46,8 @@ class Layout:
     @cached_property
     def parts(self) -> list[slice]:
         """The features of each column."""
-        return list(map(slice, self.starts, [*self.starts[1:], len(self.columns)]))
+        ends = np.append(self.starts[1:], len(self.columns))
+        return list(map(slice, self.starts, ends))
 
     @cached_property
     def classes(self) -> list[slice]:

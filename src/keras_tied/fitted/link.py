@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.layout import NUMBER, Layout
+from keras_tied.fitted.layout import BOOLEAN, NUMBER, Layout
 from keras_tied.fitted.pca import TINY
 from keras_tied.fitted.scaling import Scaling
 
@@ -70,16 +70,12 @@ class Link:
 
         Those of a boolean are of its odds; those of numbers are 0.
         """
-        terms = self._terms
-        features = self.layout.indicators.features
-        d = len(self.costs)
-        signs = np.sign(terms.scale)
-        slopes = signs * terms.slopes
-        intercepts = signs * terms.intercepts
-        return (
-            np.bincount(features, slopes.ravel(), d),
-            np.bincount(features, intercepts.ravel(), d),
-        )
+        p = self.frequencies
+        kinds = self.layout.kinds
+        shift, scale = self.scaling
+        others = np.where(kinds == BOOLEAN, 1 - p, 1.0)
+        slopes = np.where(kinds == NUMBER, 0.0, self.temperatures / (p * others))
+        return slopes * scale, np.log(p / others) + slopes * (shift - p)
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
@@ -119,7 +115,8 @@ class Link:
         dtype = outputs.dtype
         weights = self.weights / len(self.weights)
         weights = weights.astype(dtype)[:, None]
-        differences = np.where(np.isnan(scaled), dtype.type(0), outputs - scaled)
+        differences = outputs - scaled
+        differences[:, np.isnan(scaled)] = 0
         differences[:, indicators.classes] = 0
         gradient = weights * differences
         costs = gradient * differences
@@ -261,9 +258,10 @@ def fit_link(
     all_counts = np.nan_to_num(link._indicate(scaled.T)) @ weights
     for column, part in enumerate(link.parts):
         counts = all_counts[columns == column]
-        smooth = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+        total = counts.sum()
+        smooth = (counts + 0.5) / (total + 0.5 * len(counts))
         frequencies[part] = smooth[part.start - part.stop :]
-        deviance = -(counts @ np.log(smooth)) / max(counts.sum(), TINY)
+        deviance = -(counts @ np.log(smooth)) / max(total, TINY)
         costs[part] = deviance * costs[part].any()
     costs[costs <= TINY] = 1.0
     return replace(link, frequencies=frequencies, costs=costs)

@@ -45,13 +45,14 @@ class Moments:
         share = other.counts / np.maximum(counts, 1.0)
         difference = other.means - self.means
         weighted = difference * np.sqrt(self.counts * share)
+        products = self.products + other.products
         return Moments(
-            self.rows + other.rows,
-            counts,
-            np.fmin(self.low, other.low),
-            np.fmax(self.high, other.high),
-            self.means + share * difference,
-            self.products + other.products + np.outer(weighted, weighted),
+            rows=self.rows + other.rows,
+            counts=counts,
+            low=np.fmin(self.low, other.low),
+            high=np.fmax(self.high, other.high),
+            means=self.means + share * difference,
+            products=products + np.outer(weighted, weighted),
         )
 
     @property
@@ -61,7 +62,8 @@ class Moments:
 
     def find_scaling(self, scaler: Scaler) -> Scaling:
         """The scaling that `fit_scaling` finds for all rows, of equal weights."""
-        variances = self.products.diagonal() / np.maximum(self.counts, 1.0)
+        counts = np.maximum(self.counts, 1.0)
+        variances = self.products.diagonal() / counts
         deviations = np.sqrt(variances)
         return make_scaling(
             self.low, self.high, self.means, deviations, self.rows, scaler
@@ -70,7 +72,8 @@ class Moments:
     def find_components(self, scaling: Scaling) -> Components:
         """PCA of all rows, scaled; they are complete."""
         mean = (self.means - scaling.shift) / scaling.scale
-        covariance = self.products / self.rows / np.outer(scaling.scale, scaling.scale)
+        scales = np.outer(scaling.scale, scaling.scale)
+        covariance = self.products / self.rows / scales
         return find_components(mean, covariance)
 
 

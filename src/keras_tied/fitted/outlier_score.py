@@ -73,7 +73,8 @@ class Block(NamedTuple):
         """Reconstruction less input, NaN where missing; infinite after an overflow."""
         with np.errstate(invalid="ignore"):
             residuals = self.reconstruction - self.scaled
-        residuals[np.isnan(residuals) & ~np.isnan(self.scaled)] = np.inf
+        overflow = np.isnan(residuals) & ~np.isnan(self.scaled)
+        residuals[overflow] = np.inf
         return residuals
 
     @property
@@ -89,14 +90,21 @@ class Block(NamedTuple):
     @property
     def mean_squares(self) -> Array:
         """The mean of each row, `(n,)`, over what is not missing; 0 where all is."""
-        count = np.count_nonzero(~np.isnan(self.scaled), axis=1)
-        return np.nansum(self.squares, axis=1) / np.maximum(count, 1)
+        present = ~np.isnan(self.scaled)
+        count = np.count_nonzero(present, axis=1)
+        totals = np.nansum(self.squares, axis=1)
+        return totals / np.maximum(count, 1)
 
     def select(self, rows: Array | slice) -> Block:
         """The rows at these places."""
         scaled = self.scaled[rows]
         complete = scaled if self.complete is self.scaled else self.complete[rows]
-        return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
+        return Block(
+            scaled=scaled,
+            complete=complete,
+            codes=self.codes[rows],
+            reconstruction=self.reconstruction[rows],
+        )
 
     def find_errors(self, link: Link | None) -> Array:
         """The squared residuals, or the costs of a link, `(n, d)` float64 with NaN."""
@@ -241,7 +249,9 @@ class OutlierScore:
         means = complete - self.find_surprises(complete) * factors
         means = backward(means, units)
         is_on = backward(scaled, units) > 0.5
-        given, most = np.ones((2, n, len(layout.starts)))
+        shape = n, len(layout.starts)
+        given = np.ones(shape)
+        most = np.ones(shape)
         likeliest = np.zeros((n, d), bool)
         for part in layout.classes:
             column = layout.columns[part.start]
@@ -254,11 +264,13 @@ class OutlierScore:
                 frequency = np.append(1 - frequency, frequency)
             p = np.maximum(p, RARER * frequency)
             p /= p.sum(axis=1, keepdims=True)
-            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(p.shape[1])
+            place = p.argmax(axis=1)
+            is_likeliest = place[:, None] == np.arange(p.shape[1])
             likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
             most[:, column] = p.max(axis=1)
+            chance = (p * on).sum(axis=1)
             least = RARER * frequency.min()
-            given[:, column] = np.where(on.any(axis=1), (p * on).sum(axis=1), least)
+            given[:, column] = np.where(on.any(axis=1), chance, least)
         missing = np.isnan(scaled)[:, layout.starts]
         given[missing] = most[missing] = 1.0
         return Comparison(given, most, likeliest)
@@ -294,11 +306,13 @@ class OutlierScore:
             product = deviations @ precision
             distances = np.einsum("ij,ij->i", deviations, product)
             rest = n - np.minimum(distances, n / 2)[:, None]
-            factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            own = product**2 / (precision.diagonal() * rest)
+            factor = (n / rest) / (1 + own)
             surprises *= factor[:, self.numbers]
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
-            factors = (n / (rest + products))[:, self.layout.columns]
+            factors = n / (rest + products)
+            factors = factors[:, self.layout.columns]
         distance = add_up_huber(np.hstack([features, codes, surprises]))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
@@ -377,13 +391,15 @@ def fit_outlier_score(
     median = _find_medians(coordinates, weights)
     scale = 1.4826 * _find_medians(np.abs(coordinates - median), weights)
     mean = np.average(coordinates, axis=0, weights=weights)
-    spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
+    squares = (coordinates - mean) ** 2
+    spread = np.sqrt(np.average(squares, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     features, _, residuals, surprises = np.split(scale, score._ends)
     if score.surprise is not None:
         several = layout.sizes[score.numbers] > 1
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE)
-        np.maximum(surprises, least * spread[score._ends[2] :], out=surprises)
+        least *= spread[score._ends[2] :]
+        np.maximum(surprises, least, out=surprises)
     if layout.has_classes:
         np.maximum(residuals, SMALLEST_SCALE, out=residuals)
     is_constant = spread <= SMALLEST_SPREAD
@@ -408,8 +424,9 @@ def find_weighted_quantile(
     slack = 1e-9 * below[-1]
     weight = share * below[-1]
     places = np.searchsorted(below, [weight - slack, weight + slack])
-    ends = values[order[np.minimum(places, len(values) - 1)]]
-    return float(ends.mean())
+    places = np.minimum(places, len(values) - 1)
+    neighbours = values[order[places]]
+    return float(neighbours.mean())
 
 
 def _find_medians(values: Array, weights: Array) -> Array:
@@ -438,11 +455,13 @@ def _choose_gaussian(
     if gaussian is None:
         with_pieces = layout if layout.has_classes else None
         rows, pieces = add_pieces(block.complete, with_pieces)
-        mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
+        rows = rows.astype(np.float64)
+        mean = np.average(rows, axis=0, weights=weights)
         if len(mean) > MOST_FEATURES:
             return Gaussian(mean)
         deviations = rows - mean
-        covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
+        products = (deviations * weights[:, None]).T @ deviations
+        covariance = products / weights.sum()
         return make_gaussian(mean, covariance, pieces)
     if d > MOST_FEATURES:
         return Gaussian(gaussian.mean)

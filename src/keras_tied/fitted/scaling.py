@@ -75,8 +75,8 @@ def fit_scaling(
         """Rows without a power of 2: no square overflows or vanishes; and weights."""
         block = X[part].astype(np.float64)
         np.ldexp(block, -exponents, out=block)
-        shares = np.where(np.isnan(block), 0.0, weights[part, None])
-        return block, shares
+        present = ~np.isnan(block)
+        return block, present * weights[part, None]
 
     with np.errstate(invalid="ignore"):  # columns without values
         for part in _split(X):

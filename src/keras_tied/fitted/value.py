@@ -82,7 +82,8 @@ class Fitted:
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
-        codes = np.empty((X.shape[0], self.n_components), X.dtype)
+        shape = X.shape[0], self.n_components
+        codes = np.empty(shape, X.dtype)
 
         def encode(part: slice) -> None:
             _, complete = self.preprocessing.forward(X, part)
@@ -94,7 +95,8 @@ class Fitted:
     def inverse_transform(self, codes: Array) -> Array:
         """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
         require_floats(codes, self.n_components)
-        rows = np.empty((len(codes), self.n_features), codes.dtype)
+        shape = len(codes), self.n_features
+        rows = np.empty(shape, codes.dtype)
         backward = self.preprocessing.scaling.backward
 
         def write(part: slice) -> None:
@@ -107,7 +109,7 @@ class Fitted:
 
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
-        rows = np.empty((X.shape[0], self.n_features), X.dtype)
+        rows = np.empty(X.shape, X.dtype)
 
         def reconstruct(block: Block) -> Array:
             scaled = self._fill_in(block)
@@ -162,10 +164,11 @@ class Fitted:
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
         """Of each feature errors, those of the mean, weights and squares, `(4, d)`."""
         mean = self.preprocessing.mean
-        sums = self.fold(
-            X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
-        )
-        return np.sum(sums, axis=0)
+
+        def add_up(part: slice, block: Block) -> Array:
+            return block.sums_of_squares(mean, weights[part], self.link)
+
+        return np.sum(self.fold(X, add_up), axis=0)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
@@ -173,11 +176,13 @@ class Fitted:
 
     def outlier_scores(self, X: Any) -> Array:
         """How odd rows are, `(n,)` float64."""
-        return self._compute(X, np.empty(X.shape[0]), self.score_block)
+        scores = np.empty(X.shape[0])
+        return self._compute(X, scores, self.score_block)
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
         """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
-        scores, errors = np.empty((2, X.shape[0]), np.float32)
+        scores = np.empty(X.shape[0], np.float32)
+        errors = np.empty(X.shape[0], np.float32)
 
         def measure(part: slice, block: Block) -> None:
             with np.errstate(over="ignore"):
@@ -225,7 +230,8 @@ class Fitted:
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
         codes = self.network.encode(complete)
-        return Block(scaled, complete, codes, decode(self.network, codes, self.link))
+        reconstruction = decode(self.network, codes, self.link)
+        return Block(scaled, complete, codes, reconstruction)
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
         """The results of `use(part, block)` for all blocks, in order.
@@ -234,7 +240,8 @@ class Fitted:
         """
 
         def compute(part: slice) -> Result:
-            return use(part, self.forward(*self.preprocessing.forward(X, part)))
+            scaled, complete = self.preprocessing.forward(X, part)
+            return use(part, self.forward(scaled, complete))
 
         return self._map(compute, X.shape[0])
 

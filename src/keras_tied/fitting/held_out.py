@@ -19,7 +19,8 @@ def make_folds(n: int, plan: Plan) -> list[Array]:
     """The places of the rows held out, in turn, as those of scikit-learn's `KFold`."""
     places = np.arange(n)
     plan.random.shuffle(places)
-    return [np.sort(part) for part in np.array_split(places, min(FOLDS, n))]
+    folds = np.array_split(places, min(FOLDS, n))
+    return [np.sort(fold) for fold in folds]
 
 
 def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:

@@ -99,7 +99,8 @@ def _fit_model(
     # Full batches only, since a smaller one would be compiled too: some rows are
     # repeated.
     n_repeated = steps * size
-    inputs, targets, weights = _shape(model, train, np.resize(np.arange(n), n_repeated))
+    repeated = np.resize(np.arange(n), n_repeated)
+    inputs, targets, weights = _shape(model, train, repeated)
     error = keras.metrics.MeanMetricWrapper(
         NanMeanSquaredError(reduction=None), name="error"
     )
@@ -152,8 +153,8 @@ def _shape(
     inputs = targets = rows.inputs[places].reshape(-1, *shape)
     if rows.targets is not rows.inputs:
         targets = rows.targets[places].reshape(-1, *shape)
-    # Weights have as many axes as losses.
-    weights = rows.weights[places].reshape(-1, *[1] * (len(shape) - 1))
+    loss_axes = [1] * (len(shape) - 1)
+    weights = rows.weights[places].reshape(-1, *loss_axes)
     return inputs, targets, weights
 
 
@@ -188,7 +189,10 @@ def _seed_scope(seed: int) -> Iterator[None]:
 def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
     warmup = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        rate / warmup, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+        rate / warmup,
+        max(1, steps - warmup),
+        warmup_target=rate,
+        warmup_steps=warmup,
     )
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
 

@@ -48,7 +48,8 @@ def train(
         length = max(map(len, curves))
         totals = np.zeros(length)
         for curve in curves:
-            totals += np.pad(curve, (0, length - len(curve)), mode="edge")
+            n_absent = length - len(curve)
+            totals += np.pad(curve, (0, n_absent), mode="edge")
         totals /= sum_weights(members)
         iterations = int(totals.argmin())
         errors = totals[1 : iterations + 1].tolist()

@@ -101,10 +101,11 @@ def measure_held_out(
     pairs = list(zip(members, networks, strict=True))
     link = members[0].held_out.link
     if link is not None:
-        outputs = np.concatenate([m.held_out.reconstruct(net) for m, net in pairs])
-        targets = np.concatenate([member.held_out.targets for member in members])
-        weights = np.concatenate([member.held_out.weights for member in members])
-        link = link.calibrate(outputs, targets, weights)
+        parts = []
+        for member, network in pairs:
+            rows = member.held_out
+            parts.append((rows.reconstruct(network), rows.targets, rows.weights))
+        link = link.calibrate(*map(np.concatenate, zip(*parts, strict=True)))
     errors = [member.held_out.measure(network, link) for member, network in pairs]
     sums = []
     for member, each in zip(members, errors, strict=True):
@@ -114,7 +115,8 @@ def measure_held_out(
         [(member, network)] = pairs
         rows = plain if member.places is None else plain.select(member.places)
         present = np.mean(~np.isnan(rows.targets), axis=1)
-        mean = rows.weights @ rows.measure(network, link) / (rows.weights @ present)
+        total = rows.weights @ rows.measure(network, link)
+        mean = total / (rows.weights @ present)
     return HeldOut(errors, np.array(sums), float(mean), link)
 
 
@@ -139,15 +141,17 @@ def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
     if rows.validation is not None:
         return [_make_member(plan, seed, rows, rows.validation)]
     if not plan.early_stopping:
-        return [_make_member(plan, seed, rows, rows.select(np.arange(0)))]
+        nothing = rows.select(np.arange(0))
+        return [_make_member(plan, seed, rows, nothing)]
     if not plan.few_rows:
         learned, places = split_rows(rows.count, plan)
         learned = np.concatenate([learned, places[MOST_HELD_OUT:]])
         places = places[:MOST_HELD_OUT]
-        held_out = rows.select(places)
-        return [_make_member(plan, seed, rows.select(learned), held_out, places)]
+        train = rows.select(learned)
+        return [_make_member(plan, seed, train, rows.select(places), places)]
     members = []
-    for places in [*make_folds(rows.count, plan), np.arange(0)]:
+    folds = make_folds(rows.count, plan)
+    for places in [*folds, np.arange(0)]:
         learned = np.delete(np.arange(rows.count), places)
         held_out = rows.select(places)
         member = _make_member(plan, seed, rows.select(learned), held_out, places)

@@ -56,10 +56,6 @@ class Nadam:
         """The state before the first step."""
         return cls(np.zeros_like(numbers), np.zeros_like(numbers))
 
-    def copy(self) -> Nadam:
-        """A copy, which changes by itself."""
-        return Nadam(self.averages.copy(), self.squares.copy(), self.step)
-
     def move(
         self,
         numbers: Array,
@@ -77,7 +73,8 @@ class Nadam:
         divisor *= (1 - BETA_2**step) ** -0.5
         divisor += EPSILON
         gradient *= rate * (1 - BETA_1) / (1 - BETA_1**step)
-        gradient += (rate * BETA_1 / (1 - BETA_1 ** (step + 1))) * self.averages
+        next_rate = rate * BETA_1 / (1 - BETA_1 ** (step + 1))
+        gradient += next_rate * self.averages
         gradient /= divisor
         numbers -= gradient
 
@@ -96,7 +93,8 @@ def take_steps(
     Each step has a rate and the places of its rows, `(steps, batch_size)`. Weights of
     the rows are `(networks, n)`.
     """
-    losses = np.empty((len(rates), len(stack.numbers)))
+    shape = len(rates), len(stack.numbers)
+    losses = np.empty(shape)
     is_complete = rows.targets is rows.inputs
     with np.errstate(
         over="ignore",
@@ -157,8 +155,9 @@ def train(
             if is_stopped or is_interrupted() or is_late:
                 break
     ends = schedule.find_ends_of_passes(run.best)
-    passes = np.split(np.array(run.losses[: ends[-1]]), ends[:-1])
-    losses = [float(losses.mean()) for losses in passes]
+    *begins, end = ends
+    step_losses = np.array(run.losses[:end])
+    losses = [float(part.mean()) for part in np.split(step_losses, begins)]
     errors = []
     if plan.early_stopping:
         errors = [start_error, *run.errors]
@@ -180,7 +179,8 @@ class Run:
         self.members = members
         self.stack = Stack([member.network for member in members])
         self.nadam = Nadam.begin(self.stack.numbers)
-        self.weights = np.array([member.weights for member in members], np.float32)
+        weights = [member.weights for member in members]
+        self.weights = np.array(weights, np.float32)
         self.total_weight = sum_weights(members) or 1.0
         self.losses: list[float] = []
         self.errors: list[float] = []

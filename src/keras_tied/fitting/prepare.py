@@ -72,7 +72,9 @@ def prepare_rows(
     scaling = scaling or fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
     layout = layout or Layout.of_numbers(X.shape[1])
-    gaussian = fit_gaussian(scaled, random, layout) if np.isnan(scaled).any() else None
+    gaussian = None
+    if np.isnan(scaled).any():
+        gaussian = fit_gaussian(scaled, random, layout)
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
     if moments is not None and moments.is_complete:
@@ -124,8 +126,9 @@ def canonicalize_few_rows(rows: GivenRows) -> GivenRows:
     if len(rows.X) >= FEW_ROWS:
         return rows
     X = _round_columns(rows.X)
-    keys = np.where(np.isnan(X), -np.inf, X).T
-    order = np.lexsort((rows.weights, *keys[::-1]))
+    keys = np.where(np.isnan(X), -np.inf, X)
+    last_first = keys.T[::-1]
+    order = np.lexsort((rows.weights, *last_first))
     return replace(
         rows,
         X=X[order],
@@ -144,11 +147,14 @@ def _round_columns(X: Array) -> Array:
     size = np.abs(X)
     epsilon = np.finfo(np.float32).eps
     with np.errstate(all="ignore"):
-        factor = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
+        exponents = DIGITS - 1 - np.floor(np.log10(size))
+        factor = 10.0**exponents
         decimals = np.where(size > 0, np.rint(X * factor) / factor, X)
         single = X.astype(np.float32).astype(np.float64)
-    spread = np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
-    is_harmless = np.fmax.reduce(size, axis=0) * epsilon < SMALL * spread
+    low = np.fmin.reduce(X, axis=0)
+    high = np.fmax.reduce(X, axis=0)
+    largest = np.fmax.reduce(size, axis=0)
+    is_harmless = largest * epsilon < SMALL * (high - low)
     for rounded in (single, decimals):
         is_far = np.abs(rounded - X) > epsilon / 2 * size
         is_near = is_harmless & ~is_far.any(axis=0)

@@ -114,7 +114,8 @@ class TrainingRows:
         if self.link is not None:
             return replace(rows, axes=principal)
         d, k = principal.vectors.shape
-        squares = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
+        squares = np.square(deviations).sum(axis=1)
+        squares -= np.square(scores).sum(axis=1)
         lost = np.maximum(squares, 0) / d
         return replace(
             rows,

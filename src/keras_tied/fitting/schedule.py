@@ -48,7 +48,8 @@ class Schedule:
     def find_ends_of_parts(self, n: int) -> Array:
         """The steps until the start, and until the end of each of n parts."""
         # The last part may have fewer steps than the others.
-        return np.minimum(np.arange(n + 1) * self.rates.shape[1], self.steps)
+        ends = np.arange(n + 1) * self.rates.shape[1]
+        return np.minimum(ends, self.steps)
 
     def find_ends_of_passes(self, n_parts: int) -> list[int]:
         """The steps until the end of each pass, up to the end of n parts."""
@@ -95,8 +96,10 @@ def make_rates(
     warmup = max(1, int(steps * WARMUP))
     share = (step - warmup) / max(1, steps - warmup)
     fall = 0.5 * (1 + np.cos(np.pi * share))
-    rates = rate * np.where(step < warmup, (step + 1) / warmup, fall)
-    return np.pad(rates, (0, -steps % part_steps)).reshape(-1, part_steps)
+    rise = (step + 1) / warmup
+    rates = rate * np.where(step < warmup, rise, fall)
+    rates = np.pad(rates, (0, -steps % part_steps))
+    return rates.reshape(-1, part_steps)
 
 
 def draw_batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def fit_batch(
 ) -> tuple[Solution, Nadam]:
     """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
-    state = Nadam.begin(stack.numbers) if state is None else state.copy()
+    state = Nadam.begin(stack.numbers) if state is None else deepcopy(state)
     n = len(rows.inputs)
     size = min(plan.batch_size, len(rows.inputs))
     n_steps = -(-n // size)
@@ -125,7 +126,8 @@ def fit_batch(
     weights = rows.weights[None].astype(np.float32)
     objective = make_objective(plan, rows)
     losses = take_steps(stack, state, rows, weights, batches, rates, objective)
-    return Solution(stack.make_network(0), [float(losses.mean())]), state
+    loss = float(losses.mean())
+    return Solution(stack.make_network(0), [loss]), state
 
 
 def make_objective(plan: Plan, rows: TrainingRows) -> Objective:

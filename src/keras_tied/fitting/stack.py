@@ -57,7 +57,8 @@ class Objective:
         if self.axes is None:
             return self.link.compare(outputs, targets)
         vectors = self.axes.vectors.astype(outputs.dtype)
-        features = vectors @ outputs + self.axes.mean.astype(outputs.dtype)[:, None]
+        mean = self.axes.mean.astype(outputs.dtype)
+        features = vectors @ outputs + mean[:, None]
         errors, gradient = self.link.compare(features, targets)
         return errors, vectors.T @ gradient
 
@@ -141,7 +142,8 @@ class Stack:
         )
         if objective.sparsity:
             factors = (objective.sparsity * weights)[:, None]
-            losses += (factors * np.abs(code)).sum(axis=(1, 2), dtype=np.float64)
+            penalties = factors * np.abs(code)
+            losses += penalties.sum(axis=(1, 2), dtype=np.float64)
             unit_gradient += factors * np.sign(code)
         self._go_back_through_encoder(unit_gradient, encoded, slopes)
         all_kernels = self.numbers[:, : self.n_in_kernels]  # they come first

@@ -88,10 +88,13 @@ def measure_hidden(
     rows = np.tile(rows, (REPEATS, 1))
     shape = len(rows), columns.max() + 1
     chances = np.random.default_rng(seed).random(shape)  # (n, columns)
-    is_chosen = chances < np.minimum(HIDDEN_SHARE, chances.max(axis=1, keepdims=True))
+    largest = chances.max(axis=1, keepdims=True)
+    is_chosen = chances < np.minimum(HIDDEN_SHARE, largest)
     hidden = is_chosen[:, columns] & ~np.isnan(rows)  # (n, d)
     imputed = np.where(hidden, rows.dtype.type(0), rows)
     for _ in range(ITERATIONS):
         imputed = np.where(hidden, reconstruct(imputed), imputed)
-    squares = np.square((imputed - rows)[hidden], dtype=np.float64)
-    return float(squares.mean()) if len(squares) else float("nan")
+    errors = (imputed - rows)[hidden]
+    if len(errors) == 0:
+        return float("nan")
+    return float(np.square(errors, dtype=np.float64).mean())
