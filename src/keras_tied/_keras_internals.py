@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -34,11 +35,6 @@ def drop_repeats(layers: Iterable[Layer]) -> list[Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
-def sort_by_size(layers: Iterable[Layer]) -> list[Layer]:
-    """The layers, each once, by how many they hold."""
-    return sorted(drop_repeats(layers), key=lambda layer: len(flatten_layers(layer)))
-
-
 def forget_calls(layer: Layer) -> None:
     """Forget the symbolic calls so far.
 
@@ -57,8 +53,18 @@ class Graph:
         # A layer may have its kernel only once it is built.
         n_built = sum(layer.built for layer in self.held)
         self.state = n_built, *map(id, self.held)
-        self.notes: dict[Any, Any] = {}  # what a caller derives from the snapshot
+        self.notes: dict[Any, Any] = {}  # what is derived from the snapshot
         self._parents: dict[Any, list[Any]] = {}
+
+    @cached_property
+    def parts(self) -> list[tuple[Layer, list[Layer]]]:
+        """The root and all that hold layers, with what they hold; inner ones first."""
+        parts = []
+        for layer in reversed(self.held):
+            held = flatten_layers(layer)
+            if len(held) > 1 or layer is self.root:
+                parts.append((layer, held))
+        return parts
 
     def calls(self, layer: Layer) -> list[Any]:
         return list(layer._inbound_nodes)
@@ -87,14 +93,21 @@ def take_snapshot(root: Layer) -> Graph:
     return last
 
 
-def callers(layer: Layer) -> list[Layer]:
-    """The layers that hold `layer`, which Keras works on and does not copy."""
+def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:
+    """What holds a layer: some noted before, and what Keras works on and does not copy.
+
+    The smallest comes first.
+    """
 
     def is_at_work(module: str, function: str) -> bool:
         return module.startswith("keras.") and module not in COPIES
 
-    others = [each for each in _first_layers(is_at_work) if each is not layer]
-    return [each for each in drop_repeats(others) if layer in flatten_layers(each)]
+    holders = list(noted)
+    for each in _first_layers(is_at_work):
+        if each is not layer and layer in flatten_layers(each):
+            holders.append(each)
+    holders = drop_repeats(holders)
+    return sorted(holders, key=lambda holder: len(flatten_layers(holder)))
 
 
 def model_of_file() -> Layer | None:

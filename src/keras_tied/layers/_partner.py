@@ -121,7 +121,7 @@ def homes(tied: Any) -> list[Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [reference() for reference in tied._link.homes]
     alive = [home for home in noted if home is not None]
-    return internals.sort_by_size([*alive, *internals.callers(tied)])
+    return internals.find_holders(tied, alive)
 
 
 class Scope:
@@ -170,11 +170,9 @@ class Survey:
         self.graph = graph
         self.saved = saved
         self.brings = _find_lone(graph.held, saved)
-        self.scopes: list[Scope] = []
-        for layer in reversed(graph.held):  # inner ones come before those around them
-            held = internals.flatten_layers(layer)
-            if len(held) > 1 or layer is graph.root:
-                self.scopes.append(Scope(layer, self.with_kernel(held)))
+        self.scopes = [
+            Scope(layer, self.with_kernel(held)) for layer, held in graph.parts
+        ]
         self.scopes.sort(key=lambda scope: len(scope.kernels))
         self.whole = self.scopes[-1]
 
@@ -206,19 +204,17 @@ class Survey:
 
 def _find_lone(held: list[Layer], saved: bool) -> set[int]:
     """The layers that bring a partner: in a file, the first tied to one not in it."""
-    alone: set[int] = set()
+    alone = set()
     first: dict[int, int] = {}
     for layer in held:
         link = link_of(layer)
-        if link is not None and link.layer is not None:
+        if link is None:
+            continue
+        if link.alone:
+            alone.add(id(layer))
+        if link.layer is not None and link.layer not in held:
             first.setdefault(id(link.layer), id(layer))
-            if link.alone:
-                alone.add(id(layer))
-    if not saved:
-        return alone
-    for layer in held:
-        first.pop(id(layer), None)
-    return set(first.values())
+    return set(first.values()) if saved else alone
 
 
 def survey(root: Layer, saved: bool = False) -> Survey:
@@ -446,8 +442,11 @@ def find_namesakes(
     name: str,
     kind: str,
 ) -> list[Layer]:
-    namesakes = []
-    for layer in internals.drop_repeats(layers):
+    """Those of these layers, each once, that a tied layer may have been tied to."""
+    namesakes: list[Layer] = []
+    for layer in layers:
+        if layer in namesakes:
+            continue
         is_namesake = layer.name == name and type(layer).__name__ == kind
         if is_namesake and kernel_fits(tied, layer):
             namesakes.append(layer)
