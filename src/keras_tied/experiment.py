@@ -102,10 +102,10 @@ def run(
     train, validation = parts = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     if engine == "keras":
-        trained = _train_with_keras(parts, kernel, epochs, on_epoch)
+        results = _train_with_keras(parts, kernel, epochs, on_epoch)
     else:
-        trained = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
-    history, code, reconstruction, seconds, model = trained
+        results = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, model = results
     n_train = len(train)
     n_parameters = kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
@@ -240,7 +240,7 @@ def _train_with_keras(
     model = build_model(kernel)
     train, validation = parts
     begin = time.perf_counter()
-    fitted = training.fit(
+    callback = training.fit(
         model,
         train,
         train,
@@ -256,7 +256,7 @@ def _train_with_keras(
     code = model.get_layer("encoder")(np.concatenate(parts))
     outputs = code, model.get_layer("decoder")(code)
     code, reconstruction = map(keras.ops.convert_to_numpy, outputs)
-    return fitted.history, code, reconstruction, seconds, model
+    return callback.history, code, reconstruction, seconds, model
 
 
 def _compute_tie_error(model: keras.Model) -> float:

@@ -33,21 +33,6 @@ def test_an_array_that_is_input_and_target_counts_once():
     assert _data.count_bytes(rows, None) == X.nbytes
 
 
-def test_a_container_may_have_less_than_the_machine(tmp_path):
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2048 kB\n")
-    free = lambda: _data._free_host_memory(tmp_path / "meminfo", tmp_path)  # noqa: E731
-    assert free() == 2048 * 1024
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    assert free() == 2048 * 1024
-    (tmp_path / "memory.max").write_text("5000\n")
-    assert free() == 4000
-
-
-def test_another_system_tells_nothing(tmp_path):
-    assert _data._free_host_memory(tmp_path / "meminfo", tmp_path) is None
-
-
 def test_training_leaves_the_rows_as_they_were():
     x = X.copy()
     fit(make_model(), x, x, epochs=2, batch_size=16, verbose=0)

@@ -122,23 +122,23 @@ def _find_code(encoder: Any, code: str | None) -> Any:
         )
     if code is None and len(encoder.outputs) == 1:
         return encoder.outputs[0]
-    named: dict[Any, Any] = {}
+    outputs: dict[Any, Any] = {}
     for output in encoder.outputs:
         # The first of several that one layer gives, such as the states of an LSTM.
         layer, _ = producer(output)
-        named.setdefault(layer.name, output)
-    names = list(named)
+        outputs.setdefault(layer.name, output)
+    names = list(outputs)
     if hasattr(encoder, "output_names"):  # a Sequential model has none
-        named |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
-        named |= encoder.output if isinstance(encoder.output, dict) else {}
-    if code not in named:
-        given = "" if code is None else f"; received code={code!r}"
+        outputs |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
+        outputs |= encoder.output if isinstance(encoder.output, dict) else {}
+    if code not in outputs:
+        choice = "" if code is None else f"; received code={code!r}"
         raise ValueError(
             "mirror takes an encoder with one output, or `code`, the name of one;"
-            f" '{encoder.name}' has {', '.join(map(repr, names))}{given}: pass"
+            f" '{encoder.name}' has {', '.join(map(repr, names))}{choice}: pass"
             f" code={names[0]!r}, for example."
         )
-    return named[code]
+    return outputs[code]
 
 
 def _visit(
@@ -176,8 +176,8 @@ def _add_step(
 ) -> int:
     """The index of a new step, or of the one before it where the layer is left out."""
     entry = rules.entry_for(operation)
-    joining = (rules.mirror_branches, rules.split_branches)
-    if entry is None or (len(sources) != 1 and entry.rule not in joining):
+    joins = (rules.mirror_branches, rules.split_branches)
+    if entry is None or (len(sources) != 1 and entry.rule not in joins):
         raise _make_refusal(operation)
     if entry.rule is rules.leave_out:
         return sources[0]

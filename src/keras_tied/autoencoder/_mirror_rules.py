@@ -280,18 +280,18 @@ def undo_upsampling(layer: Any, context: LayerContext) -> list[Layer]:
 def undo_pooling(layer: Any, context: LayerContext) -> list[Layer]:
     """An UpSampling by the strides, cropped or padded to the size of the inputs."""
     sizes = _get_sizes(layer, context.input_shape)
-    pooled = _get_sizes(layer, context.output_shape)
+    pooled_sizes = _get_sizes(layer, context.output_shape)
     crops, pads = [], []
-    axes = zip(sizes, pooled, layer.pool_size, layer.strides, strict=True)
+    axes = zip(sizes, pooled_sizes, layer.pool_size, layer.strides, strict=True)
     for size, pooled_size, pool, stride in axes:
         # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden`
         # is the padding before; its value fills the `stride` places in the middle of
         # these.
         reach = (pooled_size - 1) * stride + pool
-        hidden = 0
+        margin = 0
         if layer.padding == "same":
-            hidden = max(reach - size, 0) // 2
-        before = int((pool - stride) / 2) - hidden
+            margin = max(reach - size, 0) // 2
+        before = int((pool - stride) / 2) - margin
         after = size - pooled_size * stride - before
         crops.append((max(-before, 0), max(-after, 0)))
         pads.append((max(before, 0), max(after, 0)))

@@ -109,12 +109,12 @@ def _find_links(
         elif isinstance(layer, ACTIVATIONS) and links and reshape is None:
             links[-1].activations += _drop_linear(getattr(layer, "activation", layer))
         else:
-            refused = reshape or layer
+            culprit = reshape or layer
             raise ValueError(
                 f"A start from PCA can pass through {kind.__name__} layers with"
                 " activations, dropout or noise between them, and Flatten, Reshape,"
-                f" Rescaling or Normalization around them; '{refused.name}'"
-                f" ({type(refused).__name__}) in '{model.name}' is another layer or in"
+                f" Rescaling or Normalization around them; '{culprit.name}'"
+                f" ({type(culprit).__name__}) in '{model.name}' is another layer or in"
                 " another place: leave it out, or start from random weights."
             )
     return front, links
@@ -126,8 +126,8 @@ def _drop_linear(activation: Activation) -> list[Activation]:
 
 def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     """The number of components, after a check that the decoder mirrors the encoder."""
-    mirrored = [link.layer.tied_to for link in back if link.layer.transpose]
-    if not links or [link.layer for link in reversed(links)] != mirrored:
+    partners = [link.layer.tied_to for link in back if link.layer.transpose]
+    if not links or [link.layer for link in reversed(links)] != partners:
         raise ValueError(
             "A start from PCA needs an encoder of Dense layers and a decoder that is"
             " tied to all of them, in reverse: build the decoder with `mirror(encoder,"
@@ -323,14 +323,14 @@ def _assign(
     lines: _Lines,
 ) -> None:
     n_components = scores.values.shape[1]
-    carrying = slice(n_components)  # the units that carry the scores
+    carriers = slice(n_components)  # the units that carry the scores
     kernels = [_read(link.layer.kernel) for link in links]
     biases = [_read(link.layer.bias) for link in links]
-    kernels[0][:, carrying] = lines.scale * scores.components
-    biases[0][carrying] = lines.first - scores.mean @ kernels[0][:, carrying]
+    kernels[0][:, carriers] = lines.scale * scores.components
+    biases[0][carriers] = lines.first - scores.mean @ kernels[0][:, carriers]
     for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
-        kernel[carrying, carrying] = np.diag(line.slope)
-        bias[carrying] = line.intercept
+        kernel[carriers, carriers] = np.diag(line.slope)
+        bias[carriers] = line.intercept
 
     # The hidden layers, from the code outwards.
     outwards = range(len(links) - 1, 0, -1)
@@ -344,14 +344,14 @@ def _assign(
         # The pairs, and the unit that may remain, contribute 0 to the code.
         before[:, other] = before[:, one]
         biases[index - 1][other] = biases[index - 1][one]
-        after[other, carrying] = -after[one, carrying]
-        after[other.stop :, carrying] = 0
+        after[other, carriers] = -after[one, carriers]
+        after[other.stop :, carriers] = 0
 
-        gain = line.slope / np.diag(after[carrying, carrying])
+        gain = line.slope / np.diag(after[carriers, carriers])
         bias = np.zeros(n_units)
-        bias[carrying] = line.intercept
+        bias[carriers] = line.intercept
         if n_pairs:
-            inputs = (line.values * gain) @ after[one, carrying].T
+            inputs = (line.values * gain) @ after[one, carriers].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
         _assign_decoder(link.layer, gain, bias)
     bias = scores.mean + scores.components @ lines.last.intercept

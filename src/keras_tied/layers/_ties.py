@@ -168,13 +168,13 @@ Paths = dict[int, tuple[Layer, str]]
 
 
 def _list_ties(
-    held: Paths,
+    layers: Paths,
     paths: Paths,
     models: list[Layer],
 ) -> list[Tie]:
     """The ties of the layers `held`, to those in `paths` or looked for in models."""
     listing = []
-    for layer, path in held.values():
+    for layer, path in layers.values():
         if not isinstance(layer, TiedLayer):
             continue
         partner = layer.partner_in(*models)
@@ -260,11 +260,11 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
         >>> tie.layer_path, tie.tied_to_path
         ('out', 'code')
     """
-    held = flatten_layers(_require_layer(decoder, "retie"))
-    inside = set(map(id, held))
+    layers = flatten_layers(_require_layer(decoder, "retie"))
+    inside = set(map(id, layers))
     tied = [
         layer
-        for layer in held
+        for layer in layers
         if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
     ]
     if not tied:
@@ -281,8 +281,8 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
     paths = _paths(decoder)
-    changed = {key: value for key, value in paths.items() if value[0] in tied}
-    return _list_ties(changed, _paths(encoder) | paths, [])
+    own_paths = {key: value for key, value in paths.items() if value[0] in tied}
+    return _list_ties(own_paths, _paths(encoder) | paths, [])
 
 
 def _choose(
@@ -290,19 +290,19 @@ def _choose(
     kernels: list[Layer],
     encoder: str,
 ) -> Layer:
-    fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
-    named = [layer for layer in fitting if layer.name == tied._link.partner.name]
-    chosen = named if len(named) == 1 else fitting
-    if len(chosen) == 1:
-        return chosen[0]
+    matches = [layer for layer in kernels if tied.can_be_tied_to(layer)]
+    namesakes = [layer for layer in matches if layer.name == tied._link.partner.name]
+    candidates = namesakes if len(namesakes) == 1 else matches
+    if len(candidates) == 1:
+        return candidates[0]
     shapes = [kernel_shape(layer) for layer in kernels]
     pairs = zip(kernels, shapes, strict=True)
-    given = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
+    choices = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
     raise ValueError(
         f"{tied.label} uses a kernel of shape {tied._link.kernel_shape}, which"
-        f" {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}."
-        " Pass the encoder that it belongs to, or name the two layers: `retie(layer,"
-        " layer)`."
+        f" {len(matches) or 'no'} layers of '{encoder}' have; its kernels are:"
+        f" {choices}. Pass the encoder that it belongs to, or name the two layers:"
+        " `retie(layer, layer)`."
     )
 
 

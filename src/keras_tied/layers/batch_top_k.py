@@ -64,10 +64,10 @@ class BatchTopK(CodeLayer):
         self.threshold = self.add_weight((), "zeros", trainable=False, name="threshold")
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        nothing = ops.zeros_like(inputs)
+        zeros = ops.zeros_like(inputs)
         if not training:
             drop = inputs <= ops.cast(self.threshold, inputs.dtype)
-            return ops.where(drop, nothing, inputs)
+            return ops.where(drop, zeros, inputs)
         numbers = ops.reshape(ops.stop_gradient(inputs), (-1,))
         count = ops.shape(numbers)[0]
         n_rows = count // inputs.shape[-1]
@@ -75,7 +75,7 @@ class BatchTopK(CodeLayer):
         least = ops.maximum(ops.min(largest), 0)
         self._update_threshold(ops.cast(least, self.threshold.dtype))
         drop = ops.logical_or(inputs < least, inputs <= 0)  # not NaN, which must show
-        return ops.where(drop, nothing, inputs)
+        return ops.where(drop, zeros, inputs)
 
     def _update_threshold(self, least: Any) -> None:
         change = (1 - self.momentum) * least

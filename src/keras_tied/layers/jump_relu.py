@@ -79,7 +79,7 @@ class JumpReLU(CodeLayer):
 
     def call(self, inputs: Any) -> Any:
         threshold = ops.exp(ops.cast(self.log_threshold, self.compute_dtype))
-        closed = inputs <= threshold  # not of NaN, which must show
+        is_closed = inputs <= threshold  # not of NaN, which must show
         near = ops.abs(inputs - threshold) < self.bandwidth / 2
         slope = ops.cast(near, self.compute_dtype) / self.bandwidth
         nothing = threshold - ops.stop_gradient(threshold)  # 0, with a gradient of 1
@@ -87,5 +87,5 @@ class JumpReLU(CodeLayer):
             steps = ops.cast(inputs > threshold, self.compute_dtype)
             counts = ops.sum(steps - slope * nothing, axis=-1)
             self.add_loss(self.l0_coefficient * ops.mean(counts))
-        outputs = ops.where(closed, ops.zeros_like(inputs), inputs)
+        outputs = ops.where(is_closed, ops.zeros_like(inputs), inputs)
         return outputs - ops.stop_gradient(threshold) * slope * nothing

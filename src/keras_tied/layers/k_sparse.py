@@ -68,14 +68,14 @@ class KSparse(CodeLayer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         units = inputs.shape[-1]
-        kept = self.k
+        count = self.k
         if not training:
-            kept = min(round(self.alpha * self.k), units)
+            count = min(round(self.alpha * self.k), units)
         # Not the last of them, for which XLA sorts all on a CPU.
-        largest, _ = ops.top_k(inputs, kept)
+        largest, _ = ops.top_k(inputs, count)
         least = ops.min(largest, axis=-1, keepdims=True)
         larger = ops.cast(inputs > least, "int32")
-        room = kept - ops.sum(larger, axis=-1, keepdims=True)
+        room = count - ops.sum(larger, axis=-1, keepdims=True)
         equal = inputs == least
         rank = ops.cumsum(ops.cast(equal, "int32"), axis=-1)
         later = ops.logical_and(equal, rank > room)

@@ -42,19 +42,19 @@ def kernel_of(layer: Layer) -> Any:
         )
     if name == "depthwise_kernel":
         return _multiply_factors(layer)
-    stored = getattr(layer, name)
+    values = getattr(layer, name)
     match getattr(layer, "quantization_mode", None):
         case None:
-            return stored
+            return values
         case "float8":
-            return _round_to_float8(layer, stored)
+            return _round_to_float8(layer, values)
         case "int8" | "int4":
-            return _undo_integers(layer, name, stored)
+            return _undo_integers(layer, name, values)
         case "gptq" | "awq":
             if _is_calibrated(layer):
-                return _undo_calibration(layer, stored)
+                return _undo_calibration(layer, values)
             kernel = internals.dequantized_kernel(layer)
-            return stored if kernel is None else kernel
+            return values if kernel is None else kernel
         case mode:
             raise ValueError(
                 f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied"
@@ -89,11 +89,11 @@ def _is_calibrated(layer: Layer) -> bool:
     return mode in CALIBRATED and bool(getattr(layer, f"is_{mode}_calibrated", False))
 
 
-def _undo_calibration(layer: Any, stored: Any) -> Any:
+def _undo_calibration(layer: Any, values: Any) -> Any:
     """The groups undone, transposed, less the factors that AWQ gives the inputs."""
     grouped = (layer.kernel_scale, layer.kernel_zero)
-    stored = ops.cast(stored, layer.compute_dtype)
-    matrix = ops.transpose(_undo_groups(layer, stored, *grouped, axis=-1))
+    values = ops.cast(values, layer.compute_dtype)
+    matrix = ops.transpose(_undo_groups(layer, values, *grouped, axis=-1))
     if layer.quantization_mode == "awq":
         factors = ops.cast(layer.awq_scales, layer.compute_dtype)
         matrix = ops.divide(matrix, ops.expand_dims(factors, -1))
@@ -102,7 +102,7 @@ def _undo_calibration(layer: Any, stored: Any) -> Any:
 
 def _undo_groups(
     layer: Any,
-    stored: Any,
+    values: Any,
     scale: Any,
     zero: Any,
     axis: int,
@@ -111,37 +111,37 @@ def _undo_groups(
     groups = ops.cast(layer.g_idx, "int32")
     scale = ops.cast(ops.take(scale, groups, axis=axis), layer.compute_dtype)
     zero = ops.cast(ops.take(zero, groups, axis=axis), layer.compute_dtype)
-    return ops.multiply(ops.subtract(stored, zero), scale)
+    return ops.multiply(ops.subtract(values, zero), scale)
 
 
-def _round_to_float8(layer: Any, stored: Any) -> Any:
+def _round_to_float8(layer: Any, values: Any) -> Any:
     """The kernel in steps of float8; the gradient passes as if it were not rounded."""
-    stored = ops.cast(stored, layer.compute_dtype)
-    rounded = keras.quantizers.quantize_and_dequantize(
-        stored, layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
+    values = ops.cast(values, layer.compute_dtype)
+    steps = keras.quantizers.quantize_and_dequantize(
+        values, layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
     )
-    return ops.add(stored, ops.stop_gradient(ops.subtract(rounded, stored)))
+    return ops.add(values, ops.stop_gradient(ops.subtract(steps, values)))
 
 
-def _undo_integers(layer: Any, name: str, stored: Any) -> Any:
-    stored = ops.cast(stored, layer.compute_dtype)
+def _undo_integers(layer: Any, name: str, values: Any) -> Any:
+    values = ops.cast(values, layer.compute_dtype)
     if not getattr(layer, "lora_enabled", False):
-        return _dequantize(layer, name, stored)
+        return _dequantize(layer, name, values)
     # Keras adds the adapter to the integers here, but to the dequantized kernel when it
     # computes.
     down, up = getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b")
     adapter = ops.matmul(down, up) * (layer.lora_alpha / layer.lora_rank)
     adapter = ops.cast(adapter, layer.compute_dtype)
-    return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
+    return ops.add(_dequantize(layer, name, ops.subtract(values, adapter)), adapter)
 
 
-def _dequantize(layer: Any, name: str, stored: Any) -> Any:
+def _dequantize(layer: Any, name: str, values: Any) -> Any:
     """`stored / scale`, or the groups undone where lines share scales."""
-    shape = stored.shape
+    shape = values.shape
     scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
     is_einsum = isinstance(layer, keras.layers.EinsumDense)
     if is_einsum and layer.quantization_mode == "int8":
-        return ops.divide(stored, _along_kernel(scale, layer.equation, shape))
+        return ops.divide(values, _along_kernel(scale, layer.equation, shape))
     # A Dense has one scale a column, grouped along the rows; an Embedding the other way
     # round.
     axis = -1
@@ -149,12 +149,12 @@ def _dequantize(layer: Any, name: str, stored: Any) -> Any:
         axis = 0
         # In four bits, the kernel of an EinsumDense is a matrix with a column for each
         # scale.
-        stored = ops.reshape(stored, (-1, scale.shape[-1]))
+        values = ops.reshape(values, (-1, scale.shape[-1]))
     zero = getattr(layer, f"{name}_zero", None)
     if zero is None:
-        kernel = ops.divide(stored, ops.expand_dims(scale, axis))
+        kernel = ops.divide(values, ops.expand_dims(scale, axis))
     else:
-        kernel = _undo_groups(layer, stored, scale, zero, axis)
+        kernel = _undo_groups(layer, values, scale, zero, axis)
     return ops.reshape(kernel, shape)
 
 

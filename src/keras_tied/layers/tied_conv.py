@@ -94,8 +94,8 @@ class TiedConv(TiedLayer):
 
     def build(self, input_shape: Shape) -> None:
         settings = self.tied_settings()
-        read, written = self._partner_channels()
-        expected = written if self.transpose else read
+        n_inputs, n_outputs = self._partner_channels()
+        expected = n_outputs if self.transpose else n_inputs
         axis = self._channels_axis()
         ndim = settings.rank + 2
         if len(input_shape) != ndim or input_shape[axis] != expected:
@@ -109,8 +109,8 @@ class TiedConv(TiedLayer):
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._sizes(input_shape))
         self.input_spec = layers.InputSpec(ndim=ndim, axes={axis: expected})
-        units = read if self.transpose else written
-        self.add_own_weights(gain=(written,), bias=(units,))
+        units = n_inputs if self.transpose else n_outputs
+        self.add_own_weights(gain=(n_outputs,), bias=(units,))
 
     def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
@@ -217,19 +217,19 @@ class TiedConv(TiedLayer):
         sizes: Shape = (None,) * settings.rank
         if isinstance(settings, TRANSPOSED):
             return sizes
-        built = self._sizes(self.tied_input_shape() or (None, None, *sizes))
-        fixed = []
-        for size, stride in zip(built, settings.strides, strict=True):
-            fixed.append(size if stride > 1 else None)
+        partner_sizes = self._sizes(self.tied_input_shape() or (None, None, *sizes))
+        sizes_to_restore = []
+        for size, stride in zip(partner_sizes, settings.strides, strict=True):
+            sizes_to_restore.append(size if stride > 1 else None)
             if size is None and stride > 1:
                 raise ValueError(
                     f"{self.label} is to reconstruct the input of '{settings.name}',"
-                    f" which was built for inputs of size {built} and has strides"
-                    f" {settings.strides}, so that several sizes of input have the same"
+                    f" which was built for inputs of size {partner_sizes} and has"
+                    f" strides {settings.strides}, so that several sizes of input have the same"
                     " size of output: pass the one to reconstruct as `output_size`, or"
                     f" build '{settings.name}' for inputs of a fixed size."
                 )
-        return tuple(fixed)
+        return tuple(sizes_to_restore)
 
     def _check_sizes(
         self,
@@ -253,7 +253,7 @@ class TiedConv(TiedLayer):
             )
         return each
 
-    def _output_sizes(self, given: Shape) -> Shape:
+    def _output_sizes(self, input_sizes: Shape) -> Shape:
         """The spatial sizes of the adjoint's output, for an input of the given ones."""
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size
@@ -261,7 +261,8 @@ class TiedConv(TiedLayer):
         sizes = list(self._fixed_sizes())
         expected = []
         fits = True
-        for axis, (window, size) in enumerate(zip(self._windows(), given, strict=True)):
+        windows = self._windows()
+        for axis, (window, size) in enumerate(zip(windows, input_sizes, strict=True)):
             if sizes[axis] is None and size is not None:
                 sizes[axis] = back(window, size)
             image = sizes[axis]
@@ -274,8 +275,8 @@ class TiedConv(TiedLayer):
             raise ValueError(
                 f"{self.label} takes outputs of '{self.tied_settings().name}', which"
                 f" have size {tuple(expected)} for the inputs of size {tuple(sizes)}"
-                f" that are to be reconstructed; received an input of size {given}:"
-                " feed it outputs of that size, or pass the size to reconstruct as"
+                " that are to be reconstructed; received an input of size"
+                f" {input_sizes}: feed it outputs of that size, or pass the size to reconstruct as"
                 " `output_size`."
             )
         return tuple(sizes)

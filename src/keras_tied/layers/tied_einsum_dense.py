@@ -107,12 +107,13 @@ class TiedEinsumDense(TiedLayer):
         equation = Equation.parse(partner.equation)
         if not self.transpose:
             return equation
-        lost = sorted(set(equation.inputs) - set(equation.kernel + equation.outputs))
-        if lost:
+        other_axes = equation.kernel + equation.outputs
+        missing_axes = sorted(set(equation.inputs) - set(other_axes))
+        if missing_axes:
             raise ValueError(
                 f"{self.label} cannot reconstruct the inputs of '{partner.name}', whose"
-                f" equation '{partner.equation}' sums over the axes {lost} and keeps"
-                " nothing of them: keep them in its output, and sum over them in a"
+                f" equation '{partner.equation}' sums over the axes {missing_axes} and"
+                " keeps nothing of them: keep them in its output, and sum over them in a"
                 " layer of its own."
             )
         return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
@@ -187,14 +188,14 @@ class TiedEinsumDense(TiedLayer):
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, after = equation.split(input_shape)
         shape = [*before, *(sizes[letter] for letter in equation.outputs), *after]
-        noted = self.tied_input_shape() if self.transpose else None
-        if noted is None or len(noted) != len(shape):
+        partner_shape = self.tied_input_shape() if self.transpose else None
+        if partner_shape is None or len(partner_shape) != len(shape):
             return tuple(shape)
         # The layer tied to may know a size that ours do not tell; its batch size is not
         # ours.
         for axis in range(1, len(shape)):
             if shape[axis] is None:
-                shape[axis] = noted[axis]
+                shape[axis] = partner_shape[axis]
         return tuple(shape)
 
     def get_config(self) -> Config:

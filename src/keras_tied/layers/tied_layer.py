@@ -158,10 +158,10 @@ class TiedLayer(internals.CallObserver):
 
     def _is_inside(self, partner: Layer, half: Layer) -> bool:
         """Whether a half uses the kernel of a layer that it holds or has brought."""
-        held = internals.flatten_layers(half)
-        links = filter(None, map(partners.link_of, held))
-        brought = [link.partner for link in links if link.alone]
-        return any(each is partner for each in (*held, *brought))
+        layers = internals.flatten_layers(half)
+        links = filter(None, map(partners.link_of, layers))
+        partners_in_file = [link.partner for link in links if link.alone]
+        return any(each is partner for each in (*layers, *partners_in_file))
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         if self._link.kernel_shape is None:
@@ -188,8 +188,8 @@ class TiedLayer(internals.CallObserver):
     def tied_input_shape(self) -> Shape | None:
         """The shape of the inputs that the layer tied to was built for, if noted."""
         partner = self.tied_to or self._link.partner
-        noted = partner.get_build_config() or {}
-        shape = noted.get("input_shape")
+        build_config = partner.get_build_config() or {}
+        shape = build_config.get("input_shape")
         return None if shape is None else tuple(shape)
 
     @property
@@ -211,12 +211,12 @@ class TiedLayer(internals.CallObserver):
         reference = self._link.partner
         around = partners.homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
-        changed = partners.find_of_other_shape(self, around)
-        if changed is not None:
+        misfit = partners.find_of_other_shape(self, around)
+        if misfit is not None:
             raise ValueError(
                 f"{self.label} was made for a kernel of shape"
-                f" {self._link.kernel_shape}, and '{changed.name}', which it is tied"
-                f" to, has one of shape {kernel_shape(changed)} in {place}: where"
+                f" {self._link.kernel_shape}, and '{misfit.name}', which it is tied"
+                f" to, has one of shape {kernel_shape(misfit)} in {place}: where"
                 " widths change, make the tied layer anew, with"
                 " `keras_tied.tie(layer)` or `keras_tied.mirror(encoder)`."
             )

@@ -259,12 +259,12 @@ def loss_and_gradient(
         >>> loss, gradient.kernel.tolist(), gradient.output_bias.tolist()
         (2.5, [[-0.5], [-1.0]], [-1.0, -2.0])
     """
-    given = kernel, code_bias, output_bias
-    dtypes = {np.asarray(array).dtype.name for array in (X, *given)}
+    arrays_of_weights = kernel, code_bias, output_bias
+    dtypes = {np.asarray(array).dtype.name for array in (X, *arrays_of_weights)}
     dtype = "float32" if dtypes == {"float32"} else "float64"
     rows = _check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
-    weights = _check_weights(given, rows.shape[1], n_components, dtype)
+    weights = _check_weights(arrays_of_weights, rows.shape[1], n_components, dtype)
     network = _Network(rows, n_components)
     return network.loss(weights), network.gradient(weights)
 

@@ -77,12 +77,12 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
         if X_val is not None:
             validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
             logs["val_loss"] = _loss(validation_rows, *new_weights)
-        compiled = pytensor.function(
+        program = pytensor.function(
             [learning_rate], [*logs.values()], updates=updates, mode="NUMBA"
         )
 
         def step(learning_rate: float) -> Logs:
-            values = compiled(np.asarray(learning_rate, dtype))
+            values = program(np.asarray(learning_rate, dtype))
             return dict(zip(logs, map(float, values), strict=True))
 
         with warnings.catch_warnings():

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -159,7 +158,6 @@ def _to_array(values: Any) -> Any:
 
 
 SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
-CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def count_bytes(*parts: BatchedRows | None) -> int:
@@ -169,26 +167,12 @@ def count_bytes(*parts: BatchedRows | None) -> int:
 
 
 def free_memory() -> int | None:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        statistics = jax.local_devices()[0].memory_stats()
-        if statistics and "bytes_limit" in statistics:
-            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
-    return _free_host_memory(Path("/proc/meminfo"), CONTROL_GROUP)
-
-
-def _free_host_memory(information: Path, group: Path) -> int | None:
-    """What Linux calls available, and no more than a container has left."""
-    try:
-        _, available = information.read_text().split("MemAvailable:")
-    except (OSError, ValueError):
+    """That of the device, if it tells; a CPU reads the rows where they are."""
+    if keras.backend.backend() != "jax":
         return None
-    kilobytes, *_ = available.split()
-    free = 1024 * int(kilobytes)
-    try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return min(free, limit - used)
+    import jax
+
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" not in statistics:
+        return None
+    return int(statistics["bytes_limit"] - statistics["bytes_in_use"])

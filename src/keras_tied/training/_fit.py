@@ -54,9 +54,10 @@ def fit(
     compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
     (in one graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
     `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of the
-    free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and
-    callbacks that work at single steps. Ctrl-C stops training at the end of the epoch
-    and returns the history so far; a second one raises `KeyboardInterrupt`.
+    free memory of JAX's device, `steps_per_epoch`, `validation_freq`, models that run
+    eagerly, and callbacks that work at single steps. Ctrl-C stops training at the end
+    of the epoch and returns the history so far; a second one raises
+    `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
@@ -167,10 +168,9 @@ def fit(
                 validation_batch_size,
                 validation_freq,
             )
-        kept = None
+        loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted)
         if checkpoint is not None:
-            kept = Checkpoint(checkpoint, model, parts, settings)
-        loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted, kept)
+            loop.checkpoint = Checkpoint(checkpoint, model, parts, settings)
         return loop.run(initial_epoch, epochs)
 
 
@@ -191,11 +191,11 @@ def _check_epochs(
 
 
 def _check_memory(parts: Parts) -> None:
-    needed, free = _data.count_bytes(*parts), _data.free_memory()
-    if free is None or needed <= _data.SHARE * free:
+    n_bytes, free = _data.count_bytes(*parts), _data.free_memory()
+    if free is None or n_bytes <= _data.SHARE * free:
         return
     warnings.warn(
-        f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
+        f"The rows take {n_bytes / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
         " are free, so that Keras's own fit streams them, which is slower: give fewer"
         " rows, or a smaller dtype, to train in one program.",
         stacklevel=3,

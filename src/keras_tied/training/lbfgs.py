@@ -108,7 +108,7 @@ def search(
     """Minimise, with a report after each iteration; return the weights of the last."""
     from scipy.optimize import minimize  # takes a while, and few need it
 
-    start = accepted = point = objective.get_weights()
+    start = end = point = objective.get_weights()
     logs: EpochLogs = {}
     scale = 0.0
 
@@ -123,12 +123,12 @@ def search(
         return scale * loss, scale * gradient
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal accepted
+        nonlocal end
         weights = intermediate_result.x
         if not np.array_equal(weights, point):
             evaluate(weights)
         objective.accept()
-        accepted = weights.copy()
+        end = weights.copy()
         if not report(logs | objective.validate(weights), weights):
             raise StopIteration
 
@@ -149,4 +149,4 @@ def search(
             callback=on_iteration,
             options=options,
         )
-    return accepted
+    return end

@@ -70,12 +70,12 @@ class Product(Wide):
         left_axis, right_axis = self.axes
         if left_axis == 0:
             left = left.T
-        contracted = (1,), (right_axis,)
+        contraction = (1,), (right_axis,)
         no_batch: tuple[Any, ...] = (), ()
         return jax.lax.dot_general(
             _order_by_row(left),
             right,
-            (contracted, no_batch),
+            (contraction, no_batch),
             preferred_element_type=jnp.float32,
         )
 
@@ -143,9 +143,9 @@ def _cast(eqn: JaxprEqn, value: Wide) -> Any:
 
 
 def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:
-    contracted, _ = eqn.params["dimension_numbers"]
+    contraction, _ = eqn.params["dimension_numbers"]
     factors, axes = [], []
-    for value, (axis,) in zip((left, right), contracted, strict=True):
+    for value, (axis,) in zip((left, right), contraction, strict=True):
         factors.append(value.base.astype(jnp.bfloat16))
         # Axis 0 of a transpose is axis 1 of its base, and the other way round.
         axes.append(1 - axis if value.is_transpose else axis)
@@ -160,5 +160,5 @@ def _order_by_row(matrix: jax.Array) -> jax.Array:
     """
     rows, columns = matrix.shape
     apart = matrix.reshape(rows, 1, columns)
-    barred: jax.Array = jax.lax.optimization_barrier(apart)
-    return barred.reshape(rows, columns)
+    result: jax.Array = jax.lax.optimization_barrier(apart)
+    return result.reshape(rows, columns)

@@ -74,9 +74,9 @@ class FeaturesFirst(Evaluation):
 
     def multiply(self, eqn: JaxprEqn, inputs: list[Any]) -> Any:
         """A product with a flipped matrix; a tall one is computed as its transpose."""
-        contracted, batch = eqn.params["dimension_numbers"]
+        contraction, batch = eqn.params["dimension_numbers"]
         factors, axes = [], []
-        for value, (axis,) in zip(inputs, contracted, strict=True):
+        for value, (axis,) in zip(inputs, contraction, strict=True):
             is_flipped = isinstance(value, FlippedMatrix)
             factors.append(value.transpose if is_flipped else value)
             axes.append((1 - axis if is_flipped else axis,))

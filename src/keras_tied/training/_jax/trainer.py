@@ -269,8 +269,8 @@ class JaxObjective(Objective):
             _, before, optimizer, _ = state
             state = (trainable, before, optimizer, program.fresh)
             batch = program.train.part.select(arrays, None)
-            stepped, logs = program.train.run_last(state, {}, batch)
-            _, after, optimizer, _ = stepped
+            next_state, logs = program.train.run_last(state, {}, batch)
+            _, after, optimizer, _ = next_state
             gradients = [optimizer[place].ravel() for place in self.gradients]
             variables = []
             for is_drawn, old, new in zip(self.seeds, before, after, strict=True):
