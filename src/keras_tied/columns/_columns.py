@@ -157,11 +157,13 @@ class Columns:
         for column in self.used:
             if column.kind is Kind.text or column.form is not None:
                 names.append(column.name)
-        for lost in self.restored:
+        for restoration in self.restored:
             # Digits of a constant such as 007 are kept.
-            has_digits = isinstance(lost.value, str) and is_number(lost.value)
-            if has_digits or lost.copy_of in names:
-                names.append(lost.name)
+            has_digits = isinstance(restoration.value, str) and is_number(
+                restoration.value
+            )
+            if has_digits or restoration.copy_of in names:
+                names.append(restoration.name)
         beside = (self.label, self.id)
         return names + [name for name in beside if name is not None]
 
@@ -174,9 +176,9 @@ class Columns:
     def layout(self) -> Layout:
         """Which of the numbers belong to which column, and what they hold."""
         kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
-        held = [kinds.get(column.kind, NUMBER) for column in self.used]
+        column_kinds = [kinds.get(column.kind, NUMBER) for column in self.used]
         numbers = self.column_numbers
-        return Layout(numbers, np.array(held)[numbers])
+        return Layout(numbers, np.array(column_kinds)[numbers])
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:
@@ -304,29 +306,29 @@ class Columns:
     def find_differences(self, rows: pa.RecordBatch) -> dict[str, Array]:
         """Which rows have another value than `decode` restores, by the column."""
         differences = {}
-        for lost in self.restored:
-            source = lost.copy_of or lost.name
-            if not {lost.name, source}.issubset(rows.schema.names):
+        for restoration in self.restored:
+            source = restoration.copy_of or restoration.name
+            if not {restoration.name, source}.issubset(rows.schema.names):
                 continue
-            values = rows.column(lost.name)
+            values = rows.column(restoration.name)
             if values.null_count == len(values):
-                differences[lost.name] = np.zeros(len(values), bool)
+                differences[restoration.name] = np.zeros(len(values), bool)
                 continue
-            restored = lost.repeat(len(values))
-            if lost.copy_of is not None:
+            restored = restoration.repeat(len(values))
+            if restoration.copy_of is not None:
                 restored = rows.column(source)
             restored = _cast(restored, values.type)
-            is_other = pc.not_equal(values, restored).fill_null(lost.is_empty)
+            is_other = pc.not_equal(values, restored).fill_null(restoration.is_empty)
             is_missing = values.is_null(nan_is_null=True)
             is_other = pc.and_not(is_other, is_missing)
-            differences[lost.name] = np.asarray(is_other)
+            differences[restoration.name] = np.asarray(is_other)
         return differences
 
     @property
     def row_bytes(self) -> int:
         """About how many bytes a decoded row takes at most."""
         texts = [column.longest_text for column in self.used]
-        texts += [lost.longest_text for lost in self.restored]
+        texts += [restoration.longest_text for restoration in self.restored]
         return sum(8 + n_characters for n_characters in texts)
 
     def decode(
@@ -354,26 +356,26 @@ class Columns:
             )
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
-        decoded: dict[str, pa.Array] = {}
+        arrays: dict[str, pa.Array] = {}
         begin = 0
         for column in self.used:
             end = begin + len(column.features)
             part = block[:, begin:end]
-            decoded[column.name] = column.decode(part, named)
+            arrays[column.name] = column.decode(part, named)
             begin = end
-        for lost in self.restored:
-            if lost.copy_of is None:
-                decoded[lost.name] = lost.repeat(len(block))
+        for restoration in self.restored:
+            if restoration.copy_of is None:
+                arrays[restoration.name] = restoration.repeat(len(block))
             else:
-                decoded[lost.name] = decoded[lost.copy_of]
+                arrays[restoration.name] = arrays[restoration.copy_of]
         if rows is not None:
             for name, is_other in self.find_differences(rows).items():
                 if is_other.any():
                     values = rows.column(name)
-                    restored = _cast(decoded[name], values.type)
-                    decoded[name] = pc.if_else(pa.array(is_other), values, restored)
+                    restored = _cast(arrays[name], values.type)
+                    arrays[name] = pc.if_else(pa.array(is_other), values, restored)
         return pa.record_batch(
-            {name: decoded[name] for name in self.order or self.names}
+            {name: arrays[name] for name in self.order or self.names}
         )
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
@@ -382,9 +384,9 @@ class Columns:
         What takes their place is what `decode` gives for the numbers, in the types of
         the rows: in text, it is written as the values of the column are.
         """
-        decoded = self.decode(numbers, named=True)
+        reconstruction = self.decode(numbers, named=True)
         given = _drop_marks(rows, self.na)
-        filled = {name: rows.column(name) for name in rows.schema.names}
+        columns = {name: rows.column(name) for name in rows.schema.names}
         for column in self.used:
             cells = given.column(column.name)
             own = rows.column(column.name)
@@ -394,15 +396,15 @@ class Columns:
             gaps = cells.is_null(nan_is_null=True)
             if not pc.any(gaps).as_py():
                 continue
-            new = decoded.column(column.name)
+            new = reconstruction.column(column.name)
             if is_text and types.is_floating(new.type):
                 # with as many decimals as others
                 others = own.filter(pc.invert(gaps))
                 form, _ = decide_number_text(others.slice(0, 1000), ".")
                 new = form.write(np.asarray(new))
             new = make_alike(new, own)
-            filled[column.name] = pc.if_else(gaps, new, own)
-        return pa.record_batch(filled)
+            columns[column.name] = pc.if_else(gaps, new, own)
+        return pa.record_batch(columns)
 
     def join(
         self,
@@ -469,15 +471,17 @@ class Columns:
         names = set(self.names)
         if not self.used or len(names) < len(self.used):
             raise ValueError("it has no columns, or two of one name")
-        for lost in self.restored:
-            lost.repeat(0)  # raises if the value is not of its type
-            if lost.longest_text > LONGEST_TEXT:
-                raise ValueError(f"column {lost.name!r} has text that is too long")
-            if lost.name in names or lost.copy_of not in (None, *names):
+        for restoration in self.restored:
+            restoration.repeat(0)  # raises if the value is not of its type
+            if restoration.longest_text > LONGEST_TEXT:
+                raise ValueError(
+                    f"column {restoration.name!r} has text that is too long"
+                )
+            if restoration.name in names or restoration.copy_of not in (None, *names):
                 raise ValueError("the restored columns are invalid")
         if self.frame is not None:
             self.frame.require_consistent()
-        others = {lost.name for lost in self.restored}
+        others = {restoration.name for restoration in self.restored}
         if self.order and sorted(self.order) != sorted(names | others):
             raise ValueError("the column order lists names that are not in the model")
 
@@ -492,11 +496,11 @@ def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 
 def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
     """Return JSON without what is empty, 0 or false, as most of it is."""
-    kept = {}
+    rest = {}
     for name, value in json.items():
         if value or name in BASIC_KEYS:
-            kept[name] = value
-    return kept
+            rest[name] = value
+    return rest
 
 
 def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:

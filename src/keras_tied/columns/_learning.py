@@ -111,10 +111,10 @@ def _find_reasons(
 ) -> dict[str, str]:
     """Return why columns are not looked at; raise if one that is named is not there."""
     beside = {"the id": choice.id, "the label": choice.label}
-    excluded = dict.fromkeys(choice.exclude, "excluded")
-    excluded |= {name: what for what, name in beside.items() if name is not None}
+    exclusions = dict.fromkeys(choice.exclude, "excluded")
+    exclusions |= {name: what for what, name in beside.items() if name is not None}
     chosen = [*(choice.columns or ()), *choice.categorical, *choice.numeric]
-    named = dict.fromkeys([*chosen, *excluded])
+    named = dict.fromkeys([*chosen, *exclusions])
     if absent := [name for name in named if name not in names]:
         raise TableError(
             f"the table has no column {quote(absent)}; it has {quote(names)}."
@@ -126,7 +126,7 @@ def _find_reasons(
             reasons[name] = f"{meaning}, for --id"
         if choice.columns is not None and name not in choice.columns:
             reasons[name] = "not among those asked for"
-    return reasons | excluded
+    return reasons | exclusions
 
 
 def _leave_out(
@@ -233,8 +233,8 @@ def _decide_text(
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
-    settled = isinstance(decision.column, Column) and not decision.column.other
-    if column is None or share < FEWEST_READ or settled:
+    has_few = isinstance(decision.column, Column) and not decision.column.other
+    if column is None or share < FEWEST_READ or has_few:
         return decision
     if choice.begin is not None and is_id(name):
         becomes = f"left out: {IDS}, for --id"
@@ -382,8 +382,8 @@ def _decide_numbers(
 def _may_name_kinds(different: Array) -> bool:
     """Return whether the numbers of a column are 1, 2, 3 and a few more."""
     n = len(different)
-    counted = np.arange(1, n + 1)
-    return FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(different, counted)
+    first_numbers = np.arange(1, n + 1)
+    return FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(different, first_numbers)
 
 
 def _describe_sentinel(
@@ -516,8 +516,8 @@ def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     if not isinstance(value, str | int | float | bool):
         value = str(value)
     is_date = types.is_date(present.type)
-    restored = Restoration(fact.name, value=value, is_date=is_date)
-    return Decision(fact, restored)
+    restoration = Restoration(fact.name, value=value, is_date=is_date)
+    return Decision(fact, restoration)
 
 
 def _leave_out_copies(
@@ -571,7 +571,7 @@ def _describe_features(column: Column) -> str:
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
     some = values.slice(0, 100).drop_null()
-    shown: dict[str, None] = {}
+    examples: dict[str, None] = {}
     for row in range(len(some)):
-        shown[format_value(get_value(some, row))] = None
-    return tuple(shown)[:EXAMPLES]
+        examples[format_value(get_value(some, row))] = None
+    return tuple(examples)[:EXAMPLES]

@@ -26,8 +26,8 @@ def find_oddest(
     It holds one batch and the rows that it finds in memory.
     """
     fitted = transform.fitted
-    kept: list[pa.RecordBatch] = []
-    # of the rows that are kept: scores, errors, places, numbers
+    best: list[pa.RecordBatch] = []
+    # of the best rows: scores, errors, places, numbers
     arrays: list[Array] = []
     first = 1
     for rows, numbers in batches:
@@ -39,24 +39,24 @@ def find_oddest(
             new = [np.concatenate(pair) for pair in pairs]
         order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
-        kept.append(rows.take(pa.array(some)))
-        table = pa.Table.from_batches(kept).take(pa.array(order))
-        kept = table.combine_chunks().to_batches()
+        best.append(rows.take(pa.array(some)))
+        table = pa.Table.from_batches(best).take(pa.array(order))
+        best = table.combine_chunks().to_batches()
         first += rows.num_rows
     scores, errors, places, numbers = arrays
-    (rows,) = kept
+    (rows,) = best
     explanation = fitted.explain(numbers)
     causes = transform.find_causes(Batch(rows, numbers), explanation)
     # The score of each row with its oddest column as the others make likely, (n,).
     oddest = explanation.shares.argmax(axis=1)
-    mended = explanation.scores[np.arange(len(oddest)), oddest]
-    is_ordinary = fitted.find_rarity(mended) < ORDINARY
+    scores_without = explanation.scores[np.arange(len(oddest)), oddest]
+    is_ordinary = fitted.find_rarity(scores_without) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
-    described: dict[str, Any] = {"row": places, "score": scores}
-    described["rank"] = np.arange(1, len(places) + 1, dtype=np.int32)
-    described |= transform.describe_scores(scores, errors)
-    described |= transform.describe_causes(causes)
-    return prepend_id(transform.id, rows, described), reasons
+    columns: dict[str, Any] = {"row": places, "score": scores}
+    columns["rank"] = np.arange(1, len(places) + 1, dtype=np.int32)
+    columns |= transform.describe_scores(scores, errors)
+    columns |= transform.describe_causes(causes)
+    return prepend_id(transform.id, rows, columns), reasons
 
 
 def _find_largest(scores: Array, n: int) -> Array:

@@ -53,21 +53,21 @@ def transform_table(
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)
     done = resume(folder, facts)
-    left = [index for index, name in enumerate(names) if name not in done]
+    missing = [index for index, name in enumerate(names) if name not in done]
     part_ranks: Sequence[Array | None] = [None] * len(parts)
-    if transform.output == "scores" and left:
+    if transform.output == "scores" and missing:
         part_ranks = _rank(workers, parts, transform)
     rows.advance(sum(done.values()))
 
     def note(place: int, n_rows: int) -> None:
-        index = left[place]
+        index = missing[place]
         done[names[index]] = n_rows
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
         rows.advance(n_rows)
 
     items = []
-    for index in left:
+    for index in missing:
         item = (parts[index], part_ranks[index], transform, folder, names[index])
         items.append(item)
     _, doubts = fold_parts(workers, _write_part, items, note)
@@ -106,8 +106,8 @@ def measure_table(
     moments, chosen = zip(*results, strict=True)
     present = [part_moments for part_moments in moments if part_moments is not None]
     random = np.random.default_rng(seed)
-    shuffled = random.permutation(np.concatenate(chosen))
-    return reduce(Moments.merge, present), shuffled, doubts
+    sample = random.permutation(np.concatenate(chosen))
+    return reduce(Moments.merge, present), sample, doubts
 
 
 def _write_part(
@@ -154,8 +154,8 @@ def _measure_part(
         begin = end
         if len(numbers):
             within = numbers if ends is None else ends.trim(numbers)
-            measured = measure_moments(within)
-            moments = measured if moments is None else moments.merge(measured)
+            more = measure_moments(within)
+            moments = more if moments is None else moments.merge(more)
     return moments, np.concatenate(chosen)
 
 

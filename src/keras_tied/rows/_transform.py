@@ -111,22 +111,22 @@ class BatchTransform:
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        described: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         for place in range(min(MOST_COLUMNS, len(self.columns.names))):
             some = [row[place] if place < len(row) else None for row in causes]
             names = [cause and cause.column for cause in some]
             shares = [cause.share if cause else 0.0 for cause in some]
             expected = [cause and cause.expected for cause in some]
             number = place + 1
-            described[f"column{number}"] = pa.array(names, pa.string())
-            described[f"share{number}"] = pa.array(shares, pa.float32())
-            described[f"expected{number}"] = pa.array(expected, pa.string())
-        return described
+            columns[f"column{number}"] = pa.array(names, pa.string())
+            columns[f"share{number}"] = pa.array(shares, pa.float32())
+            columns[f"expected{number}"] = pa.array(expected, pa.string())
+        return columns
 
     def find_causes(
         self, batch: Batch, explanation: Explanation | None = None
     ) -> list[list[Cause]]:
-        """Return the columns that make each row odd, the oddest first, at most three."""
+        """Return the columns that make each row odd, the oddest first."""
         explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
         expected = self.columns.decode(explanation.expected)
@@ -217,13 +217,13 @@ def measure_rows(
     look: Callable[[Array], object] | None = None,
 ) -> Array:
     """Return scores and errors of all rows, `(2, n)`; give `look` each batch."""
-    measured = []
+    pairs = []
     for _, numbers in batches:
         scores_and_errors = fitted.measure_rows(numbers)
-        measured.append(np.array(scores_and_errors, np.float32))  # (2, rows)
+        pairs.append(np.array(scores_and_errors, np.float32))  # (2, rows)
         if look is not None:
             look(numbers)
-    return np.concatenate(measured, axis=1)
+    return np.concatenate(pairs, axis=1)
 
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:

@@ -26,9 +26,9 @@ def report_read_errors(
         raise
     except Exception as error:  # a reader may raise anything at a file that lies
         with report_read_errors(name, what):  # it may read the file again
-            explained = explain(name, error)
-        if explained is not error:
-            raise explained from error
+            better = explain(name, error)
+        if better is not error:
+            raise better from error
         if isinstance(error, OSError) and error.errno:
             reason = os.strerror(error.errno)
             raise TableError(

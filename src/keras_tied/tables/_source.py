@@ -177,17 +177,18 @@ class Source:
         """Yield the rows of pieces of files, as many as these had when opened."""
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
-            awaited, read = sum(file.rows[index] for index in indices), 0
+            n_expected = sum(file.rows[index] for index in indices)
+            n_read = 0
             for batch in file.read(Request(indices, names, n_rows)):
-                read += batch.num_rows
-                if read > awaited:
+                n_read += batch.num_rows
+                if n_read > n_expected:
                     break
                 yield batch.select(names).cast(schema)
-            if read != awaited:
+            if n_read != n_expected:
+                now = "more" if n_read > n_expected else f"{n_read:,}"
                 raise TableError(
-                    f"{file.name!r} had {awaited:,} rows when it was opened, and has"
-                    f" {'more' if read > awaited else f'{read:,}'} now; run the command"
-                    " again when nobody writes to it."
+                    f"{file.name!r} had {n_expected:,} rows when it was opened, and has"
+                    f" {now} now; run the command again when nobody writes to it."
                 )
 
 
