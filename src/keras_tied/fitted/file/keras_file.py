@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
 CONFIG, MEMBER = "config.json", "estimator.safetensors"
-PARTS = (
-    CONFIG,
-    "metadata.json",
-    "model.weights.h5",
-)  # that Keras writes, and its folder:
+PARTS = CONFIG, "metadata.json", "model.weights.h5"
 ASSETS = "assets/"
+"""What Keras writes: parts, and a folder."""
 SPARE_BYTES = 2**28  # of a part that is packed
 
 
