@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitting.plan import FEW_ROWS
+from keras_tied.fitting.plan import FEW_ROWS, Parameters
 from keras_tied.fitting.prepare import canonicalize_few_rows, take_rows
 
 
@@ -19,7 +19,7 @@ def make_rows(seed: int, n: int = 60) -> np.ndarray:
 
 
 def canonicalize(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = canonicalize_few_rows(take_rows(X, weights, trim=False))
+    rows = canonicalize_few_rows(take_rows(Parameters(trim=False), X, weights))
     return rows.X, rows.weights
 
 

@@ -373,7 +373,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         parameters, facts = self._read_parameters(columns)
         outcome = fit_batch(parameters, X, weights, before, **facts)
         self._keep(outcome)
-        if outcome.empty:
+        if before is None and outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
         if outcome.interrupted:
             raise KeyboardInterrupt

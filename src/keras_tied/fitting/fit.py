@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,17 +58,15 @@ def fit(
         moments: those of all rows without absurd values, if `X` is a sample.
         validation: rows to hold out, instead of some of `X`.
     """
-    weights = np.ones(len(X)) if weights is None else weights
-    empty = prepare.find_empty_columns(X, parameters.feature_names)
+    given = prepare.take_rows(parameters, X, weights)
     parameters = resolve_width(parameters, X, layout, fit)
     random, seed = make_generator(parameters.random_state)
-    given = prepare.take_rows(X, weights, parameters.trim)
     given = prepare.canonicalize_few_rows(given)
     rows, principal = prepare.prepare_rows(
         given, layout, parameters.scaler, random, moments
     )
     if validation is not None:
-        others = prepare.take_rows(validation, np.ones(len(validation)), trim=False)
+        others = prepare.take_rows(replace(parameters, trim=False), validation)
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
     n_components = choose_n_components(parameters, given.X.shape, principal)
@@ -86,7 +83,7 @@ def fit(
     )
     if solution.checkpoint is not None:
         shutil.rmtree(solution.checkpoint, ignore_errors=True)
-    return outcome._replace(empty=empty)
+    return outcome
 
 
 def fit_batch(
@@ -99,12 +96,10 @@ def fit_batch(
     columns_json: bytes | None = None,
 ) -> Outcome:
     """Train on some rows once, further than the batches before, if there were any."""
-    empty: Sequence[str | int] = ()
+    given = prepare.take_rows(parameters, X, weights)
     if before is None:
-        empty = prepare.find_empty_columns(X, parameters.feature_names)
         parameters = resolve_width(parameters, X, layout, fit)
     random, seed = make_generator(parameters.random_state)
-    given = prepare.take_rows(X, weights, parameters.trim)
     if before is None:
         rows, principal = prepare.prepare_rows(
             given, layout, parameters.scaler, random, None
@@ -134,11 +129,7 @@ def fit_batch(
         feature_names=parameters.feature_names,
         columns_json=columns_json,
     )
-    outcome = outcome._replace(
-        empty=empty,
-        nadam=state,
-        interrupted=is_interrupted(),
-    )
+    outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
     if before is None:
         return outcome
     return outcome._replace(

@@ -129,6 +129,7 @@ def judge(
         r2=explained_share(sums),
         feature_r2=explained_shares(sums),
         n_trimmed=given.n_trimmed,
+        empty=given.empty,
         validation_errors=solution.validation_errors,
         held_out_errors=solution.held_out_errors,
         interrupted=solution.interrupted,

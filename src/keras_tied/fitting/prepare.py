@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,18 +15,23 @@ from keras_tied.fitted.link import Link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
 from keras_tied.fitted.scaling import Scaler, fit_scaling
-from keras_tied.fitting.plan import FEW_ROWS, Plan
+from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
 from keras_tied.fitting.rows import GivenRows, PreparedRows, TrainingRows
 
 DIGITS = 6  # decimal digits that single precision keeps
 SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
 
 
-def find_empty_columns(X: Array, names: Sequence[str] | None) -> list[str | int]:
-    """The columns without values; refuses those whose range overflows."""
+def take_rows(
+    parameters: Parameters,
+    X: Array,
+    weights: Array | None = None,
+) -> GivenRows:
+    """Find fences, and replace absurd values by the medians of their columns."""
+    n, d = X.shape
+    columns = np.asarray(parameters.feature_names or range(d))
     low = np.fmin.reduce(X, axis=0)
     high = np.fmax.reduce(X, axis=0)
-    columns = np.arange(X.shape[1]) if names is None else np.asarray(names)
     with np.errstate(over="ignore"):
         too_wide = columns[np.isinf(high - low)].tolist()
     if too_wide:
@@ -35,26 +39,17 @@ def find_empty_columns(X: Array, names: Sequence[str] | None) -> list[str | int]
             f"The values in the columns {too_wide} of X differ by more than {X.dtype}"
             " can hold: divide them by a constant."
         )
-    empty: list[str | int] = columns[np.isnan(low)].tolist()
-    return empty
-
-
-def take_rows(
-    X: Array,
-    weights: Array,
-    trim: bool,
-) -> GivenRows:
-    """Find fences, and replace absurd values by the medians of their columns."""
-    ends = fences = keep_all(X.shape[1])
-    if trim:
+    ends = fences = keep_all(d)
+    if parameters.trim:
         ends = fit_ends(X)
         fences = fit_fences(X, ends)
     return GivenRows(
         X=ends.trim(X),
-        weights=weights,
+        weights=np.ones(n) if weights is None else weights,
         fences=fences,
         distances=fences.sum_distances(X),
         n_trimmed=int(np.count_nonzero(ends.find(X))),
+        empty=columns[np.isnan(low)].tolist(),
     )
 
 

@@ -25,6 +25,7 @@ class GivenRows:
         distances: of the values beyond the fences, as they were given, added up in each
             row, `(n,)`.
         n_trimmed: the number of absurd values.
+        empty: the columns without values, by their names or places.
     """
 
     X: Array
@@ -32,6 +33,7 @@ class GivenRows:
     fences: Fences
     distances: Array
     n_trimmed: int
+    empty: list[str | int]
 
 
 @dataclass(frozen=True, eq=False)
