@@ -183,7 +183,9 @@ class Source:
                 n_read += batch.num_rows
                 if n_read > n_expected:
                     break
-                yield batch.select(names).cast(schema)
+                if not batch.schema.equals(schema):
+                    batch = batch.select(names).cast(schema)
+                yield batch
             if n_read != n_expected:
                 now = "more" if n_read > n_expected else f"{n_read:,}"
                 raise TableError(
@@ -216,41 +218,51 @@ def _check_schema(file: TableFile) -> None:
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:
     """Return the columns that are of several kinds in some files."""
-    types: dict[str, pa.DataType] = {}
+    dtypes: dict[str, pa.DataType] = {}
     clashes = []
     for file in files:
         for field in file.schema:
-            before = types.get(field.name, pa.null())
+            before = dtypes.get(field.name, pa.null())
             merged = merge_types(before, field.type)
             if merged is None:
                 clashes.append(field.name)
-            types[field.name] = merged or before
+            dtypes[field.name] = merged or before
     return clashes
 
 
 def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     """Return the columns of all files, in the order of the first."""
     first, *others = files
-    types = _list_types(first)
+    dtypes = _list_types(first)
     for file in others:
-        given = _list_types(file)
-        fault = ""
-        if absent := [name for name in types if name not in given]:
-            fault = f"has no column {quote(absent)}, which {first.name!r} has"
-        elif extra := [name for name in given if name not in types]:
-            fault = f"has the column {quote(extra)}, which {first.name!r} has not"
-        for name in {} if fault else given:
-            kinds = find_kind(given[name]), find_kind(types[name])
-            types[name] = merge_types(types[name], given[name])
-            if types[name] is None:
-                fault = f"has {kinds[0]} in column {name!r}, where {first.name!r} has"
-                fault += f" {kinds[1]}"
-                break
-        if fault:
+        own_dtypes = _list_types(file)
+        mismatch = _find_mismatch(dtypes, own_dtypes, first.name)
+        if mismatch:
             raise TableError(
-                f"{file.name!r} {fault}; give files with the same columns."
+                f"{file.name!r} {mismatch}; give files with the same columns."
             )
-    return pa.schema(list(types.items()))
+        for name, dtype in own_dtypes.items():
+            dtypes[name] = merge_types(dtypes[name], dtype)
+    return pa.schema(list(dtypes.items()))
+
+
+def _find_mismatch(
+    dtypes: dict[str, pa.DataType],
+    own_dtypes: dict[str, pa.DataType],
+    other: str,
+) -> str:
+    """Return how the types of a file differ from those of another, or ""."""
+    if absent := [name for name in dtypes if name not in own_dtypes]:
+        return f"has no column {quote(absent)}, which {other!r} has"
+    if extra := [name for name in own_dtypes if name not in dtypes]:
+        return f"has the column {quote(extra)}, which {other!r} has not"
+    for name, dtype in own_dtypes.items():
+        if merge_types(dtypes[name], dtype) is None:
+            kind = find_kind(dtypes[name])
+            return (
+                f"has {find_kind(dtype)} in column {name!r}, where {other!r} has {kind}"
+            )
+    return ""
 
 
 def _list_types(file: TableFile) -> dict[str, pa.DataType]:
