@@ -225,9 +225,10 @@ class TiedConv(TiedLayer):
                 raise ValueError(
                     f"{self.label} is to reconstruct the input of '{settings.name}',"
                     f" which was built for inputs of size {partner_sizes} and has"
-                    f" strides {settings.strides}, so that several sizes of input have the same"
-                    " size of output: pass the one to reconstruct as `output_size`, or"
-                    f" build '{settings.name}' for inputs of a fixed size."
+                    f" strides {settings.strides}, so that several sizes of input have"
+                    " the same size of output: pass the one to reconstruct as"
+                    f" `output_size`, or build '{settings.name}' for inputs of a"
+                    " fixed size."
                 )
         return tuple(sizes_to_restore)
 
@@ -276,8 +277,8 @@ class TiedConv(TiedLayer):
                 f"{self.label} takes outputs of '{self.tied_settings().name}', which"
                 f" have size {tuple(expected)} for the inputs of size {tuple(sizes)}"
                 " that are to be reconstructed; received an input of size"
-                f" {input_sizes}: feed it outputs of that size, or pass the size to reconstruct as"
-                " `output_size`."
+                f" {input_sizes}: feed it outputs of that size, or pass the size to"
+                " reconstruct as `output_size`."
             )
         return tuple(sizes)
 

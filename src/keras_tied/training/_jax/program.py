@@ -152,9 +152,8 @@ class Pass:
         for size in {self.rows.batch_size if self.rows.full else 0, self.rows.last}:
             if size:
                 example = _make_example(self.rows.data, size)
-                self.steps[size] = TracedFunction(
-                    step_flat, state, example, widen=widen
-                )
+                trace = TracedFunction(step_flat, state, example, widen=widen)
+                self.steps[size] = trace
         logs, _ = next(iter(self.steps.values())).outputs
         self.empty_logs = _make_zeros(logs)
 
@@ -296,9 +295,8 @@ class Program:
             trainable, non_trainable, optimizer, _ = state
             inner = trainable, non_trainable, self.fresh
             batch = each.part.select(arrays, None)
-            inner, logs = each.run_full(
-                inner, each.empty_logs, 0, each.rows.full, batch
-            )
+            logs, full = each.empty_logs, each.rows.full
+            inner, logs = each.run_full(inner, logs, 0, full, batch)
             inner, logs = each.run_last(inner, logs, batch)
             trainable, non_trainable, metrics = inner
             state = trainable, non_trainable, optimizer, metrics
