@@ -92,8 +92,9 @@ def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     """Return columns in the form in which a table is written."""
     from keras_tied.columns import Kind
 
-    kinds = Kind.text, Kind.integer
-    names = [name for name in columns.names if source.kinds[name] in kinds]
+    kinds = source.kinds
+    texts = Kind.text, Kind.integer
+    names = [name for name in columns.names if kinds[name] in texts]
     if not names:
         return columns
     return columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
