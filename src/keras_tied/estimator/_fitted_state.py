@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -185,7 +184,9 @@ class FittedState(BaseEstimator):
             >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
             True
         """
-        self._save(path, None)
+        check_is_fitted(self)
+        params = self.get_params(deep=False)
+        write_outcome(path, self._outcome, params, make_model=self._make_model)
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
@@ -206,7 +207,18 @@ class FittedState(BaseEstimator):
         """
         contents = _files.read(path)
         with _files.name_file(path):
-            return cls._from_contents(contents)
+            estimator = cls(**_files.deserialize_params(contents.settings.params))
+            estimator._validate_params()
+            estimator._keep(make_outcome(contents))
+            del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them
+            estimator.n_features_in_ = contents.fitted.n_features
+            names = contents.fitted.feature_names
+            columns = estimator._columns
+            if columns is not None:
+                estimator._keep_names(columns)
+            elif names is not None:
+                estimator.feature_names_in_ = np.array(names, dtype=object)
+        return estimator
 
     def export(
         self,
@@ -254,24 +266,3 @@ class FittedState(BaseEstimator):
 
         check_is_fitted(self)
         write_onnx(self._fitted, path, part, dtype, type(self).__name__)
-
-    def _save(self, path: StrPath, notes: Mapping[str, Any] | None) -> None:
-        """Write the estimator and some notes, a JSON object."""
-        check_is_fitted(self)
-        params = self.get_params(deep=False)
-        write_outcome(path, self._outcome, params, notes, self._make_model)
-
-    @classmethod
-    def _from_contents(cls, contents: _files.Contents) -> Self:
-        estimator = cls(**_files.deserialize_params(contents.settings.params))
-        estimator._validate_params()
-        estimator._keep(make_outcome(contents))
-        del estimator.feature_r2_, estimator.n_trimmed_values_  # which no file holds
-        estimator.n_features_in_ = contents.fitted.n_features
-        names = contents.fitted.feature_names
-        columns = estimator._columns
-        if columns is not None:
-            estimator._keep_names(columns)
-        elif names is not None:
-            estimator.feature_names_in_ = np.array(names, dtype=object)
-        return estimator
