@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting import members
-from keras_tied.fitting.held_out import is_clearly_less_in_folds
+from keras_tied.fitting.held_out import is_clearly_less
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
@@ -53,7 +53,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
     for _ in range(50):
         of_pca = random.uniform(0.5, 1.5, 5)
         errors = of_pca * (1 - shift) + random.normal(scale=0.1, size=5)
-        better = is_clearly_less_in_folds(errors, of_pca, np.inf)
+        better = is_clearly_less(errors, of_pca, np.ones(5), 2, 4, np.inf)
         gains = of_pca - errors
         statistic = ttest_1samp(gains, 0.0).statistic
         assert better == (statistic > 2 and gains.sum() > 0.01 * of_pca.sum())

@@ -8,9 +8,6 @@ from keras_tied._types import Array
 from keras_tied.fitting.plan import Plan
 
 FOLDS = 5
-STANDARD_ERRORS, STANDARD_ERRORS_OF_ROWS = 2, 1
-"""By which the network's error has to be below PCA's, over the folds, or over the rows.
-Chosen on other splits of the benchmark's small tables than those that it reports."""
 MARGIN, MARGIN_OF_ROWS = 0.01, 5
 """The share of PCA's error by which it has to be below, and what n rows add, over n."""
 
@@ -35,28 +32,7 @@ def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
     return places[n_held_out:], places[:n_held_out]
 
 
-def is_clearly_less_in_folds(
-    errors: Array,
-    others: Array,
-    n_rows: float,
-) -> bool:
-    """Whether the errors of folds of some rows, `(folds,)`, are less than others."""
-    freedom = len(errors) - 1
-    weights = np.ones(len(errors))
-    return _is_less(errors, others, weights, STANDARD_ERRORS, freedom, n_rows)
-
-
 def is_clearly_less(
-    errors: Array,
-    others: Array,
-    weights: Array,
-    n_rows: int,
-) -> bool:
-    """Whether the errors of rows, `(n,)`, n_rows different ones, are less."""
-    return _is_less(errors, others, weights, STANDARD_ERRORS_OF_ROWS, n_rows, n_rows)
-
-
-def _is_less(
     errors: Array,
     others: Array,
     weights: Array,
@@ -64,13 +40,15 @@ def _is_less(
     freedom: float,
     n_rows: float,
 ) -> bool:
-    """Whether errors are less by a margin, and by standard errors of the mean."""
+    """Whether errors, `(n,)`, are less by a margin, and by standard errors of the mean.
+
+    `freedom` is the number of errors that the standard error is estimated from, and
+    `n_rows` that of the rows, by which the margin is chosen.
+    """
     gains = others - errors
     mean = np.average(gains, weights=weights)
     variance = np.average((gains - mean) ** 2, weights=weights)
+    chance = standard_errors * np.sqrt(variance / freedom)
     margin = MARGIN + MARGIN_OF_ROWS / n_rows
-    least = max(
-        margin * np.average(others, weights=weights),
-        standard_errors * np.sqrt(variance / freedom),
-    )
-    return bool(mean > least)
+    least = margin * np.average(others, weights=weights)
+    return bool(mean > chance and mean > least)

@@ -12,7 +12,6 @@ from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitting.held_out import (
     is_clearly_less,
-    is_clearly_less_in_folds,
     make_folds,
     split_rows,
 )
@@ -20,6 +19,9 @@ from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.start import pca_network, start_network
 
+STANDARD_ERRORS, STANDARD_ERRORS_OF_ROWS = 2, 1
+"""By which the network's error has to be below PCA's, over the folds, or over the rows.
+Chosen on other splits of the benchmark's small tables than those that it reports."""
 MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
 
 
@@ -128,11 +130,23 @@ def is_better(
     """Whether networks have clearly smaller errors than PCA on held-out rows."""
     if len(members) == 1:
         rows = members[0].held_out
-        errors = network.errors[0]
-        pca_errors = pca.errors[0]
-        return is_clearly_less(errors, pca_errors, rows.weights, rows.count)
-    n_rows = members[0].rows.count
-    return is_clearly_less_in_folds(network.sums, pca.sums, n_rows)
+        return is_clearly_less(
+            network.errors[0],
+            pca.errors[0],
+            rows.weights,
+            STANDARD_ERRORS_OF_ROWS,
+            freedom=rows.count,
+            n_rows=rows.count,
+        )
+    n_folds = len(members)
+    return is_clearly_less(
+        network.sums,
+        pca.sums,
+        np.ones(n_folds),
+        STANDARD_ERRORS,
+        freedom=n_folds - 1,
+        n_rows=members[0].rows.count,
+    )
 
 
 def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
