@@ -90,7 +90,11 @@ class Gaussian(NamedTuple):
         complete[missing] = means[:, :d][missing[some]]
         return complete
 
-    def condition(self, deviations: Array, patterns: Iterable[Patterns]) -> Array:
+    def condition(
+        self,
+        deviations: Array,
+        patterns: Iterable[Patterns],
+    ) -> Array:
         """Impute rows less their mean, 0 where one is missing, `(n, D)`, in place.
 
         The result is the sum of the conditional covariances, `(D, D)`. The missing part
@@ -200,7 +204,10 @@ def find_ridge(covariance: Array) -> float:
     return float(RIDGE * (variance or 1.0))
 
 
-def add_pieces(rows: Array, layout: Layout | None) -> tuple[Array, Pieces | None]:
+def add_pieces(
+    rows: Array,
+    layout: Layout | None,
+) -> tuple[Array, Pieces | None]:
     """Scaled rows with their pieces beside them, and these; None if there are none."""
     pieces = None if layout is None else fit_pieces(rows, layout)
     if pieces is None:

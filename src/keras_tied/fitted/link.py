@@ -88,7 +88,11 @@ class Link:
         reconstruction[:, indicators.classes] = scaled[indicators.last].T
         return reconstruction
 
-    def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
+    def find_errors(
+        self,
+        scaled: Array,
+        reconstruction: Array,
+    ) -> Array:
         """Costs relative to the best constant's, `(n, d)` float64, NaN where missing.
 
         The mean over the features is that over the columns; those of a category share
@@ -105,7 +109,11 @@ class Link:
         errors[:, indicators.classes] = deviances[columns].T
         return errors * self.weights
 
-    def compare(self, outputs: Array, scaled: Array) -> tuple[Array, Array]:
+    def compare(
+        self,
+        outputs: Array,
+        scaled: Array,
+    ) -> tuple[Array, Array]:
         """The mean over the features of `find_errors`, and its gradient in the outputs.
 
         Features are rows here: outputs of networks side by side are `(networks, d, n)`,

@@ -319,7 +319,12 @@ class OutlierScore:
         residuals *= np.sqrt(1 + growth * relative)[:, None]
         return self._add_up(z, block, factors)
 
-    def _add_up(self, z: Array, block: Block, factors: Array | float = 1.0) -> Array:
+    def _add_up(
+        self,
+        z: Array,
+        block: Block,
+        factors: Array | float = 1.0,
+    ) -> Array:
         """The scores of rows whose standardised coordinates these are, `(n,)`."""
         scores = add_up_huber(z)
         if self.surprise is None or not self.layout.has_classes:

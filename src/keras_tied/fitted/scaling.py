@@ -45,7 +45,10 @@ class Scaling(NamedTuple):
         return rows
 
 
-def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
+def split(
+    shift: Array,
+    dtype: np.dtype[Any],
+) -> tuple[Array, Array | None]:
     """A number in a dtype, and what its rounding leaves over; None for float64."""
     first = shift.astype(dtype, copy=False)
     if dtype == np.float64:

@@ -148,7 +148,11 @@ class Fitted:
         filled = complete + weights.astype(np.float32) * steps
         return np.where(np.isnan(block.scaled), filled, block.reconstruction)
 
-    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
+    def reconstruction_error(
+        self,
+        X: Any,
+        per_feature: bool = False,
+    ) -> Array:
         """The squared errors of scaled rows, `(n, d)` with NaN, or means, `(n,)`."""
         if per_feature:
             errors = np.empty(X.shape)
@@ -233,7 +237,11 @@ class Fitted:
         reconstruction = decode(self.network, codes, self.link)
         return Block(scaled, complete, codes, reconstruction)
 
-    def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
+    def fold(
+        self,
+        X: Any,
+        use: Callable[[slice, Block], Result],
+    ) -> list[Result]:
         """The results of `use(part, block)` for all blocks, in order.
 
         Several threads call it at a time; `part` is the slice of the rows.
@@ -259,7 +267,11 @@ class Fitted:
         self.fold(X, write)
         return results
 
-    def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
+    def _map(
+        self,
+        function: Callable[[slice], Result],
+        n_rows: int,
+    ) -> list[Result]:
         if n_rows <= FEW_ROWS:
             return [function(slice(0, n_rows))]
         network = self.network

@@ -223,7 +223,12 @@ def _build_model(
         encoder.add(activation)
     encoder.add(keras.layers.Dense(n_components, kernel_regularizer=decay, name="code"))
     decoder = mirror(encoder, gain=True, name="decoder")
-    model = Autoencoder(encoder, decoder, name="autoencoder", **penalties)
+    model = Autoencoder(
+        encoder,
+        decoder,
+        name="autoencoder",
+        **penalties,
+    )
     weights: list[Array] = []
     for pair in zip(network.kernels, network.biases, strict=True):
         weights += pair

@@ -80,7 +80,10 @@ def prepare_rows(
     return PreparedRows(rows, preprocessing, scaled, complete), principal
 
 
-def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows:
+def prepare_batch(
+    rows: GivenRows,
+    preprocessing: Preprocessing,
+) -> PreparedRows:
     """Scale and fill in rows with what was fitted to others."""
     scaled = preprocessing.scaling.forward_in_double(rows.X)
     return PreparedRows(rows, preprocessing, scaled, preprocessing.impute(scaled))

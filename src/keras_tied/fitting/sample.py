@@ -23,7 +23,12 @@ def choose_places(
     """Choose n rows at random from parts: their places in each part, ascending."""
     ends = np.cumsum(lengths)
     random = np.random.default_rng(seed)
-    places = random.choice(ends[-1], n, replace=False, shuffle=False)
+    places = random.choice(
+        ends[-1],
+        n,
+        replace=False,
+        shuffle=False,
+    )
     places.sort()
     parts = np.split(places, np.searchsorted(places, ends[:-1]))
     begins = ends - lengths

@@ -41,7 +41,11 @@ class Objective:
     link: Link | None = None
     axes: Components | None = None
 
-    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
+    def compare(
+        self,
+        outputs: Array,
+        targets: Array,
+    ) -> tuple[Array, Array]:
         """The mean error of each row, and its gradient in the outputs.
 
         Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN
@@ -86,7 +90,11 @@ class Stack:
         self.gradients = self._split(self.gradient)
         self.n_in_kernels = sum(kernel.size for kernel in self.like.kernels)
 
-    def make_network(self, place: int, numbers: Array | None = None) -> DenseNetwork:
+    def make_network(
+        self,
+        place: int,
+        numbers: Array | None = None,
+    ) -> DenseNetwork:
         """A network as it is now, or as these numbers of it, `(numbers,)`, say."""
         numbers = self.numbers[place] if numbers is None else numbers
         return self._split(numbers.astype(np.float32))

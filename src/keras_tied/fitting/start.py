@@ -83,7 +83,10 @@ def start_network(
     )
 
 
-def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
+def undo_projection(
+    network: DenseNetwork,
+    principal: Components,
+) -> DenseNetwork:
     """The network of rows, `(n, d)`, for one of their scores, `(n, m)`."""
     vectors = principal.vectors
     mean = principal.mean
