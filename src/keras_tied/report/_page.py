@@ -87,29 +87,26 @@ def render(report: Report) -> str:
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     ours = [(FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
     scripts = [*bokeh, *ours]
-    return (
-        _make_environment()
-        .get_template("page.html")
-        .render(
-            report=report,
-            whole=report.whole,
-            policy=_make_policy(scripts),
-            style=Markup((FOLDER / "page.css").read_text("utf-8")),
-            scripts=[Markup(script) for script in scripts],
-            figures=_embed_json(figures),
-            rows=_embed_json(json.dumps(data)),
-            histograms=draw_histograms(report),
-            sentences=summarize(report, bars, int(places[worst[0]])),
-            shift=describe_shift(report),
-            n_drawn=len(places),
-            n_worst=len(worst),
-            curves=_select_curves(report),
-            best_width=min(widths, key=lambda width: width[3], default=None),
-            bars=bars,
-            has_decoder=data["decoder"] is not None,
-            most_weights=MOST_WEIGHTS,
-            n_bars=N_BARS,
-        )
+    template = _make_environment().get_template("page.html")
+    return template.render(
+        report=report,
+        whole=report.whole,
+        policy=_make_policy(scripts),
+        style=Markup((FOLDER / "page.css").read_text("utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        figures=_embed_json(figures),
+        rows=_embed_json(json.dumps(data)),
+        histograms=draw_histograms(report),
+        sentences=summarize(report, bars, int(places[worst[0]])),
+        shift=describe_shift(report),
+        n_drawn=len(places),
+        n_worst=len(worst),
+        curves=_select_curves(report),
+        best_width=min(widths, key=lambda width: width[3], default=None),
+        bars=bars,
+        has_decoder=data["decoder"] is not None,
+        most_weights=MOST_WEIGHTS,
+        n_bars=N_BARS,
     )
 
 

@@ -191,21 +191,21 @@ class Report:
             >>> report.rows.code.shape
             (150, 2)
         """
-        fitted, columns = getattr(estimator, "_fitted", None), None
-        names = getattr(estimator, "feature_names_in_", feature_names)
-        scores = None
-        if hasattr(estimator, "score_samples"):
-            scores = np.negative(estimator.score_samples(X))
+        model, columns = estimator, None
+        fitted = getattr(estimator, "_fitted", None)
         if fitted is not None:
+            model, X = fitted, estimator.to_numbers(X)
             facts.setdefault("training", Training.of(fitted, estimator))
-            X = estimator.to_numbers(X)
             if fitted.columns_json is not None:
                 from keras_tied.columns import Columns
 
                 used = Columns.from_json(fitted.columns_json).used
                 columns = [PageColumn.from_table(column) for column in used]
+        scores = None
+        if hasattr(model, "score_samples"):
+            scores = np.negative(model.score_samples(X))
         rows = Rows.compute(
-            estimator if fitted is None else fitted,
+            model,
             X,
             outlier_scores=scores,
             ids=ids,
@@ -213,6 +213,9 @@ class Report:
             label_name=label_name,
         )
         if columns is None:
+            names = feature_names
+            if names is None:
+                names = getattr(estimator, "feature_names_in_", None)
             if names is None:
                 names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
             columns = [PageColumn(str(name)) for name in names]
