@@ -284,7 +284,7 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[Layer]:
     crops, pads = [], []
     axes = zip(sizes, pooled_sizes, layer.pool_size, layer.strides, strict=True)
     for size, pooled_size, pool, stride in axes:
-        # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden`
+        # Window i covers places `i * stride - margin + (0 .. pool - 1)`, where `margin`
         # is the padding before; its value fills the `stride` places in the middle of
         # these.
         reach = (pooled_size - 1) * stride + pool

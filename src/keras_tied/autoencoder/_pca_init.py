@@ -15,6 +15,7 @@ from keras_tied._types import Array, Shape
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
+Pairs = tuple[slice, slice]  # the first and the second units of the pairs of a layer
 
 # The largest excess of the error at the start over PCA's, relative to PCA's, and to the
 # variance of the data: single precision's accuracy.
@@ -336,29 +337,43 @@ def _assign(
     outwards = range(len(links) - 1, 0, -1)
     backward = lines.between[len(links) - 1 :]
     for index, link, line in zip(outwards, back, backward, strict=False):
-        before, after = kernels[index - 1], kernels[index]
-        n_units = len(after)
         can_train = link.layer.gain is not None and not links[index - 1].random
-        n_pairs = (n_units - n_components) // 2 if can_train else 0
-        one, other = locate_pairs(n_components, n_pairs)
-        # The pairs, and the unit that may remain, contribute 0 to the code.
-        before[:, other] = before[:, one]
-        biases[index - 1][other] = biases[index - 1][one]
-        after[other, carriers] = -after[one, carriers]
-        after[other.stop :, carriers] = 0
-
-        gain = line.slope / np.diag(after[carriers, carriers])
-        bias = np.zeros(n_units)
-        bias[carriers] = line.intercept
-        if n_pairs:
-            inputs = (line.values * gain) @ after[one, carriers].T
-            bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
-        _assign_decoder(link.layer, gain, bias)
+        n_others = len(kernels[index]) - n_components
+        pairs = locate_pairs(n_components, n_others // 2 if can_train else 0)
+        kernel = kernels[index]
+        _cancel_pairs(kernels[index - 1], biases[index - 1], kernel[:, carriers], pairs)
+        _assign_hidden(link, line, kernel[:, carriers], pairs)
     bias = scores.mean + scores.components @ lines.last.intercept
     _assign_decoder(back[-1].layer, lines.last.slope / lines.scale, bias)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         link.layer.kernel.assign(kernel)
         link.layer.bias.assign(bias)
+
+
+def _cancel_pairs(before: Array, bias: Array, after: Array, pairs: Pairs) -> None:
+    """Make the pairs of a hidden layer, and the unit that may remain, give the code 0.
+
+    `before` is the kernel into the layer, and `after`, `(units, components)`, the part
+    of the next one that leads to the scores.
+    """
+    one, other = pairs
+    before[:, other] = before[:, one]
+    bias[other] = bias[one]
+    after[other] = -after[one]
+    after[other.stop :] = 0
+
+
+def _assign_hidden(link: _Link, line: _Line, kernel: Array, pairs: Pairs) -> None:
+    """Set the decoder's layer that leads from the scores to a hidden layer."""
+    n_units, n_components = kernel.shape
+    one, other = pairs
+    gain = line.slope / np.diag(kernel)
+    bias = np.zeros(n_units)
+    bias[:n_components] = line.intercept
+    if one.start < one.stop:
+        inputs = (line.values * gain) @ kernel[one].T  # (n, pairs)
+        bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
+    _assign_decoder(link.layer, gain, bias)
 
 
 def _choose_pair_biases(

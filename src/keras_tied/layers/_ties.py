@@ -172,7 +172,7 @@ def _list_ties(
     paths: Paths,
     models: list[Layer],
 ) -> list[Tie]:
-    """The ties of the layers `held`, to those in `paths` or looked for in models."""
+    """The ties of some layers, to those in `paths` or looked for in models."""
     listing = []
     for layer, path in layers.values():
         if not isinstance(layer, TiedLayer):

@@ -12,9 +12,6 @@ from keras_tied import _keras_internals as internals
 NAMES = ("kernel", "embeddings", "depthwise_kernel")
 """The attributes of Keras's layers that hold a kernel, or the first of its factors."""
 
-CALIBRATED = ("gptq", "awq")
-"""The ways to quantise that look at data first; until then nothing changes."""
-
 
 def kernel_name(layer: Layer) -> str | None:
     """The attribute that holds the kernel; None also where `build` is to set it."""
@@ -84,9 +81,12 @@ def _multiply_factors(layer: Any) -> Any:
 
 
 def _is_calibrated(layer: Layer) -> bool:
-    """Whether the kernel is as GPTQ or AWQ leave it behind: a matrix, transposed."""
+    """Whether the kernel is as GPTQ or AWQ leave it behind: a matrix, transposed.
+
+    They look at data first, and until then nothing changes.
+    """
     mode = getattr(layer, "quantization_mode", None)
-    return mode in CALIBRATED and bool(getattr(layer, f"is_{mode}_calibrated", False))
+    return bool(getattr(layer, f"is_{mode}_calibrated", False))
 
 
 def _undo_calibration(layer: Any, values: Any) -> Any:
@@ -107,7 +107,7 @@ def _undo_groups(
     zero: Any,
     axis: int,
 ) -> Any:
-    """`(stored - zero) * scale`, where the lines along an axis share them in groups."""
+    """`(values - zero) * scale`, where the lines along an axis share them in groups."""
     groups = ops.cast(layer.g_idx, "int32")
     scale = ops.cast(ops.take(scale, groups, axis=axis), layer.compute_dtype)
     zero = ops.cast(ops.take(zero, groups, axis=axis), layer.compute_dtype)
@@ -136,7 +136,7 @@ def _undo_integers(layer: Any, name: str, values: Any) -> Any:
 
 
 def _dequantize(layer: Any, name: str, values: Any) -> Any:
-    """`stored / scale`, or the groups undone where lines share scales."""
+    """`values / scale`, or the groups undone where lines share scales."""
     shape = values.shape
     scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
     is_einsum = isinstance(layer, keras.layers.EinsumDense)
