@@ -29,7 +29,8 @@ def _are_whole(values: pa.Array) -> bool:
     is_missing = values.is_null(nan_is_null=True)
     present = values.filter(pc.invert(is_missing))
     is_whole = pc.equal(present, pc.round(present))
-    return bool(pc.all(is_whole, min_count=1).as_py())
+    are_whole = pc.all(is_whole, min_count=1)
+    return bool(are_whole.as_py())
 
 
 def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
@@ -64,8 +65,8 @@ def _cast_to_integers(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     if high >= 2.0**53:
         high *= 1 - 2**-52  # a double that does not round beyond
     numbers = to_floats(values)
-    whole = np.rint(np.clip(numbers, low, high))
-    whole = pa.array(whole, from_pandas=True)
+    numbers = np.clip(numbers, low, high)
+    whole = pa.array(np.rint(numbers), from_pandas=True)
     return whole.cast(dtype, safe=False)
 
 
@@ -85,7 +86,8 @@ def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
     """Times that nanoseconds hold, of those that may be any, in a time zone."""
     if not types.is_timestamp(values.type):
         return values
-    ticks = values.cast(pa.timestamp("us", values.type.tz))
+    own = pa.timestamp("us", values.type.tz)
+    ticks = values.cast(own)
     ticks = ticks.cast(pa.int64())
     high = MOST_MICROSECONDS
     ticks = pc.max_element_wise(ticks, -high, skip_nulls=False)

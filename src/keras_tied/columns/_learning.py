@@ -119,13 +119,14 @@ def _find_reasons(
         raise TableError(
             f"the table has no column {quote(absent)}; it has {quote(names)}."
         )
+    allowed = set(names if choice.columns is None else choice.columns)
     reasons = {}
     for name in names:
         meaning = meanings.get(name)
-        if meaning in (ROW_NUMBERS, IDS) and name not in chosen:
-            reasons[name] = f"{meaning}, for --id"
-        if choice.columns is not None and name not in choice.columns:
+        if name not in allowed:
             reasons[name] = "not among those asked for"
+        elif meaning in (ROW_NUMBERS, IDS) and name not in chosen:
+            reasons[name] = f"{meaning}, for --id"
     return reasons | exclusions
 
 
@@ -298,7 +299,7 @@ def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
     In a column with the name of a time, they may be such as 1430.
     """
     different = values.drop_null().unique()
-    numbers = np.array(different.to_pylist())
+    numbers = different.to_numpy(zero_copy_only=False)
     n_hundreds = np.count_nonzero(numbers >= 100)
     if numbers.min() >= FIRST_DATE and numbers.max() <= LAST_DATE:
         times = Times("%Y%m%d")
