@@ -64,7 +64,7 @@ class Scan:
     advance: Callable[[int], object] = ignore
 
     def read(self, doubts: Doubts) -> Iterator[Batch]:
-        """Yield the rows in batches, and note in a doubts what is doubtful in them."""
+        """Yield the rows in batches, and add to the doubts what is doubtful in them."""
         columns = self.columns
         most_rows = max(1, BATCH_BYTES // max(1, columns.row_bytes))
         batches = self.source.batches(names=self._list_names(), most_rows=most_rows)
@@ -82,23 +82,25 @@ class Scan:
             yield Batch(rows, numbers)
             self.advance(rows.num_rows)
         # A column without a value has none in any of its numbers.
-        for place in np.unique(columns.column_numbers[~has_value]):
-            name = columns.names[place]
+        blank = np.unique(columns.column_numbers[~has_value])
+        for name in np.array(columns.names, object)[blank]:
             if name not in unseen.counts:
                 doubts.empty.append(name)
 
     def _list_names(self) -> list[str]:
         """List the columns that are read."""
-        given = self.source.schema.names
+        table_names = dict.fromkeys(self.source.schema.names)
         if self.reads == "all":
-            return list(given)
-        beside = (self.id, self.label)
-        names = [name for name in beside if name is not None]
-        names = [*self.columns.names, *names]
+            return list(table_names)
+        names = dict.fromkeys(self.columns.names)
+        for name in (self.id, self.label):
+            if name is not None:
+                names[name] = None
         if self.reads == "restored":
-            restored = [column.name for column in self.columns.restored]
-            names += [name for name in restored if name in given]
-        return list(dict.fromkeys(names))
+            for restoration in self.columns.restored:
+                if restoration.name in table_names:
+                    names[restoration.name] = None
+        return list(names)
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table, for another process."""
