@@ -107,8 +107,8 @@ class TiedEinsumDense(TiedLayer):
         equation = Equation.parse(partner.equation)
         if not self.transpose:
             return equation
-        other_axes = equation.kernel + equation.outputs
-        missing_axes = sorted(set(equation.inputs) - set(other_axes))
+        axes_after = equation.kernel + equation.outputs
+        missing_axes = sorted(set(equation.inputs) - set(axes_after))
         if missing_axes:
             raise ValueError(
                 f"{self.label} cannot reconstruct the inputs of '{partner.name}', whose"

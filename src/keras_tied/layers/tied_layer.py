@@ -1,4 +1,4 @@
-"""What being tied means: whose kernel a layer uses, for how long. See README.md."""
+"""What being tied means: whose kernel a layer uses. See README.md here."""
 
 import math
 import weakref

@@ -70,12 +70,16 @@ class Loop:
 
     def _train(self, begin: int, end: int) -> EpochLogs:
         model = self.model
-        self.noted = [each for each in self.hooks.callbacks if not _is_bar(each)]
-        start = self.checkpoint.restore(self.noted) if self.checkpoint else None
-        if start is not None:
-            self.trainer.pull()
+        hooks = self.hooks.callbacks
+        self.checkpoint_callbacks = [each for each in hooks if not _is_bar(each)]
+        start = begin
+        if self.checkpoint is not None:
+            epochs = self.checkpoint.restore(self.checkpoint_callbacks)
+            if epochs is not None:
+                start = epochs
+                self.trainer.pull()
         try:
-            return self._run_bunches(begin if start is None else start, end)
+            return self._run_bunches(start, end)
         finally:
             if self.only_read:
                 self.trainer.push()
@@ -119,7 +123,7 @@ class Loop:
             count = min(bunch, end - epoch) if self.only_read else 1
             epochs = self._run_bunch(epoch, count)
             epoch += len(epochs)
-            logs = epochs[-1]
+            logs = epochs[-1] if epochs else logs
             pace = SECONDS_BETWEEN_VISITS / max(self.bar.seconds, 1e-9)
             bunch = max(1, min(8 * count, int(pace)))
             self.was_interrupted = self.is_interrupted()
@@ -162,7 +166,7 @@ class Loop:
         if self.checkpoint.file.is_due or self.was_interrupted:
             if self.only_read:
                 self.trainer.push()
-            self.checkpoint.save(epoch, self.noted)
+            self.checkpoint.save(epoch, self.checkpoint_callbacks)
 
     def _report(
         self,
