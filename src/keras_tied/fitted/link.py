@@ -124,7 +124,7 @@ class Link:
         weights = self.weights / len(self.weights)
         weights = weights.astype(dtype)[:, None]
         differences = outputs - scaled
-        differences[:, np.isnan(scaled)] = 0
+        np.copyto(differences, 0, where=np.isnan(scaled))
         differences[:, indicators.classes] = 0
         gradient = weights * differences
         costs = gradient * differences

@@ -80,7 +80,9 @@ class Block(NamedTuple):
     @property
     def known_residuals(self) -> Array:
         """Reconstruction less input, 0 where a value is missing."""
-        return np.where(np.isnan(self.scaled), 0, self.residuals)
+        residuals = self.reconstruction - self.complete
+        residuals[np.isnan(self.scaled)] = 0
+        return residuals
 
     @property
     def squares(self) -> Array:
