@@ -9,7 +9,7 @@ import pytest
 
 from keras_tied.cli import _model, _report, _rows
 from keras_tied.columns import Columns
-from keras_tied.report import Report
+from keras_tied.report import PageColumn, Report, Rows
 
 from .conftest import table_options
 
@@ -96,7 +96,10 @@ def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_p
     rows = np.repeat(numbers, 17, axis=0)[:1000]
     rows += 0.3 * rows.std(axis=0) * rng.normal(size=rows.shape).astype(np.float32)
     report = Report(
-        rows, rows[:, :2], rows, rows * 0 + 1, columns=columns, most_points=1000
+        None,
+        Rows(rows, rows[:, :2], rows, rows * 0 + 1),
+        [PageColumn.from_table(column) for column in columns.used],
+        most_points=1000,
     )
     path = tmp_path / "messy.html"
     path.write_text(report.to_html(), encoding="utf-8")
