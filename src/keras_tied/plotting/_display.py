@@ -187,20 +187,19 @@ class AutoencoderDisplay:
 
     def _draw_rows(self, labels: Labels | None) -> NDArray[np.bool_]:
         """Draw input and reconstruction alike; return which rows lie outside."""
-        panels = {
-            "Incoming data": (self.axes_[0, 0], self.X),
-            "Decoded data": (self.axes_[1, 0], self.reconstruction),
-        }
-        self.axes_[1, 0].sharex(self.axes_[0, 0])
-        self.axes_[1, 0].sharey(self.axes_[0, 0])
+        (upper, _), (lower, _) = self.axes_
+        lower.sharex(upper)
+        lower.sharey(upper)
         names = [format_value(name, _LONGEST) for name in self.feature_names]
         plane = fit_plane(self.X, names, self.plane == "principal")
-        points = [plane.project(rows) for _, rows in panels.values()]
-        view = choose_view(np.concatenate(points))
-        is_outside = np.zeros(len(self.X), bool)
-        for (title, (axes, rows)), places in zip(panels.items(), points, strict=True):
-            is_outside |= scatter(axes, places, labels, view)
-            label_axes(axes, f"{title}, {rows.shape[1]}-D", *plane.names)
+        points = plane.project(self.X)
+        reconstructions = plane.project(self.reconstruction)
+        view = choose_view(np.concatenate([points, reconstructions]))
+        is_outside = scatter(upper, points, labels, view)
+        is_outside |= scatter(lower, reconstructions, labels, view)
+        n_features = self.X.shape[1]
+        label_axes(upper, f"Incoming data, {n_features}-D", *plane.names)
+        label_axes(lower, f"Decoded data, {n_features}-D", *plane.names)
         return is_outside
 
     def _draw_code(self, labels: Labels | None) -> NDArray[np.bool_]:

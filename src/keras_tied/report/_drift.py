@@ -50,9 +50,14 @@ def find_drift(
     loudly", NeurIPS 2019.
     """
     moved, p = _compare_numbers(old_scores, new_scores)
-    before = format_number(float(np.nanmedian(old_scores)))
-    now = format_number(float(np.nanmedian(new_scores)))
-    tests = [Drift("outlier score", moved, p, before=before, now=now)]
+    score = Drift(
+        "outlier score",
+        moved,
+        p,
+        before=format_number(float(np.nanmedian(old_scores))),
+        now=format_number(float(np.nanmedian(new_scores))),
+    )
+    tests = [score]
     for column, part in zip(columns, slice_columns(columns), strict=True):
         tests += _compare_column(column, old[:, part], new[:, part])
     p_values = _correct([test.p for test in tests])
@@ -102,8 +107,8 @@ def _compare_numbers(old: Array, new: Array) -> tuple[float, float]:
         return 0.0, 1.0
     from scipy.stats import ks_2samp
 
-    result = ks_2samp(old, new, method="asymp")
-    return float(result.statistic), float(result.pvalue)
+    test = ks_2samp(old, new, method="asymp")
+    return float(test.statistic), float(test.pvalue)
 
 
 def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, float]:
@@ -116,16 +121,18 @@ def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, f
     from scipy.stats import chi2_contingency
 
     before, now = table / n
-    moved = float(np.abs(before - now).sum() / 2)
+    difference = np.abs(before - now)
+    moved = float(difference.sum() / 2)
     share = n.min() / n.sum()  # of the smaller table
     is_rare = table.sum(axis=0) * share < FEWEST_EXPECTED
     rest = table[:, is_rare].sum(axis=1)
     table = np.column_stack([table[:, ~is_rare], rest])
     table = table[:, table.sum(axis=0) > 0]
-    n_columns, smallest = table.shape[1], table.sum(axis=0).min()
-    if n_columns < 2 or smallest * share < 1:
+    fewest = table.sum(axis=0).min() * share  # that are expected
+    if table.shape[1] < 2 or fewest < 1:
         return moved, 1.0
-    return moved, float(chi2_contingency(table, correction=False).pvalue)
+    test = chi2_contingency(table, correction=False)
+    return moved, float(test.pvalue)
 
 
 def _correct(p_values: Sequence[float]) -> list[float]:

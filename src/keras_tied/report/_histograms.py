@@ -37,7 +37,8 @@ def draw_histograms(report: Report) -> list[Histogram]:
         report.columns, parts, report.missing.tolist(), strict=True
     ):
         features = X[:, part]
-        features = features[~np.isnan(features).any(axis=1)]
+        is_missing = np.isnan(features).any(axis=1)
+        features = features[~is_missing]
         bars, ends = [], ("-", "-")
         if len(features):
             is_class = column.kind in ("category", "truth")

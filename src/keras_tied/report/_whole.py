@@ -96,8 +96,8 @@ class Planes:
         for pair in itertools.combinations(range(n_units), 2):
             view = choose_view(code[:, pair])
             self.pairs[pair] = Hexagons(view)
-        both = np.concatenate([points["input"], points["reconstruction"]])
-        view = choose_view(both)
+        parts = points["input"], points["reconstruction"]
+        view = choose_view(np.concatenate(parts))
         self.hexagons = {
             "input": Hexagons(view),
             "code": self.pairs[0, 1],
