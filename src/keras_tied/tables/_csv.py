@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from io import BufferedReader, BytesIO, StringIO, TextIOWrapper
@@ -217,8 +217,6 @@ class _CsvFile:
                 if not rows:
                     self._skip = reader.line_num
         if not rows:
-            self._skip = reader.line_num
-        if not rows:
             raise TableError(
                 f"{self._name!r} is empty; give a file with names and rows."
             )
@@ -248,7 +246,7 @@ class _CsvFile:
         texts = {name for name in names if known is None or name in known}
         with self._report_errors():
             reader = self._open(texts)
-            more, decimal = self._find_text(reader.schema)
+            more, decimal = self._find_text(reader.schema, texts)
             if not more <= texts:
                 reader = self._open(texts | more)
             schema = reader.schema
@@ -268,8 +266,10 @@ class _CsvFile:
                     dtypes[place] = _widen_type(dtypes[place], values)
         return pa.schema(list(zip(names, dtypes, strict=True))), n_rows, decimal
 
-    def _find_text(self, schema: pa.Schema) -> tuple[set[str], str | None]:
-        """Find more columns to read as text, and the decimal mark.
+    def _find_text(
+        self, schema: pa.Schema, known: Collection[str]
+    ) -> tuple[set[str], str | None]:
+        """Find more columns to read as text than known ones, and the decimal mark.
 
         These are dates, truth values but "true" and "false", digits that name
         something, and numbers with a point where other columns have a decimal comma.
@@ -278,17 +278,16 @@ class _CsvFile:
         batch = next(self._open(schema.names), None)
         if batch is None:
             return set(), decimal
+        columns = list(zip(schema, batch.columns, strict=True))
         if decimal is None:
-            read_as_text = self._options.text
-            decimal = find_decimal(
-                batch.column(field.name)
-                for field in schema
-                if types.is_string(field.type)
-                and (read_as_text is not None and field.name not in read_as_text)
-            )
+            strings = []
+            for field, cells in columns:
+                if types.is_string(field.type) and field.name not in known:
+                    strings.append(cells)
+            decimal = find_decimal(strings)
         texts = set()
         has_floats = any(map(types.is_floating, schema.types))
-        for field, cells in zip(schema, batch.columns, strict=True):
+        for field, cells in columns:
             if types.is_boolean(field.type):
                 plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
                 is_text = not pc.all(plain).as_py()
@@ -395,12 +394,10 @@ class _CsvFile:
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message or isinstance(error, csv.Error):
-            limit = (
-                f"{LARGEST_BLOCK:,} bytes, which are the most; shorten it, or use"
-                " Parquet."
+            return self._find_open_quote() or _LengthError(
+                f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes,"
+                " which are the most; shorten it, or use Parquet."
             )
-            fault = f"{name!r} has a cell or line of more than {limit}"
-            return self._find_open_quote() or _LengthError(fault)
         invalid = re.search(
             r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message
         )
