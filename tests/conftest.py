@@ -72,7 +72,9 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, where the test is: messages then hold the bare names of files."""
+    """An empty folder, where the test is: messages then hold the bare
+    names of files.
+    """
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -91,7 +93,8 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def default_sigint() -> Iterator[None]:
-    """Python's own handler of SIGINT, and the system's in processes that the test starts.
+    """Python's own handler of SIGINT, and the system's in processes that the test
+    starts.
 
     A shell's background jobs and some of CI begin with SIGINT ignored.
     """
@@ -131,7 +134,9 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The file system of an object store with a bucket, which the environment leads to."""
+    """The file system of an object store with a bucket, which the
+    environment leads to.
+    """
     from pyarrow import fs
 
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):

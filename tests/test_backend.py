@@ -1,4 +1,6 @@
-"""What `import keras_tied` does before and after Keras is imported; each fact in a new process."""
+"""What `import keras_tied` does before and after Keras is imported; each fact in a new
+process.
+"""
 
 import json
 import os
@@ -28,7 +30,9 @@ def run(code, *, paths=(), **environment):
 
 
 def named(folder, backend):
-    """A home of Keras whose user has chosen a backend, and another epsilon than Keras writes."""
+    """A home of Keras whose user has chosen a backend, and another epsilon than Keras
+    writes.
+    """
     settings = _backend.KERAS_DEFAULTS | {"backend": backend, "epsilon": 1e-6}
     (folder / "keras.json").write_text(json.dumps(settings))
     return {"KERAS_HOME": str(folder)}
@@ -36,7 +40,9 @@ def named(folder, backend):
 
 @pytest.fixture
 def fakes(tmp_path):
-    """A folder with modules that are found as TensorFlow and PyTorch, and end who imports them."""
+    """A folder with modules that are found as TensorFlow and PyTorch, and end who
+    imports them.
+    """
     folder = tmp_path / "fakes"
     for name in ("tensorflow", "torch"):
         (folder / name).mkdir(parents=True)

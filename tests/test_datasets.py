@@ -53,7 +53,9 @@ def test_the_two_factors_are_independent():
 
 @pytest.fixture(scope="module")
 def many():
-    """So many rows that only the chance in the article's 9000 remains in a comparison."""
+    """So many rows that only the chance in the article's 9000 remains
+    in a comparison.
+    """
     return make_correlated_donuts(500_000, random_state=0)
 
 

@@ -36,11 +36,15 @@ def test_no_package_imports_a_private_module_of_another(file):
 INTERNALS = "_keras_internals.py"
 NOT_OF_KERAS = {"_asdict", "_exit", "_fields", "_meta", "_replace", "_run_exitfuncs"}
 NOT_OF_KERAS |= {"_init_callback_context"}
-"""Private names of the standard library, of Dask and of scikit-learn that some files use."""
+"""Private names of the standard library, of Dask and of scikit-learn that some files
+use.
+"""
 
 
 def find_own_names(tree: ast.Module) -> set[str]:
-    """The names that a file defines itself: functions, classes, variables, attributes of `self`."""
+    """The names that a file defines itself: functions, classes, variables, attributes
+    of `self`.
+    """
     names = set()
     for node in ast.walk(tree):
         match node:
@@ -62,7 +66,9 @@ OWN = {
 
 
 def find_private_parts(source: str) -> set[str]:
-    """The private modules and attributes of other packages that a file's source uses."""
+    """The private modules and attributes of other packages that a
+    file's source uses.
+    """
     parts = set()
     for node in ast.walk(ast.parse(source)):
         match node:

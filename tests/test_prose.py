@@ -1,4 +1,6 @@
-"""Prose that a reader whose third language is English gets at once: docstrings, errors, pages."""
+"""Prose that a reader whose third language is English gets at once: docstrings, errors,
+pages.
+"""
 
 import ast
 import re

@@ -1,4 +1,5 @@
-"""A plugin of pytest: Keras's tests train by `keras_tied.training.fit`, and tie what they call.
+"""A plugin of pytest: Keras's tests train by `keras_tied.training.fit`, and tie what
+they call.
 
 It replaces `fit` of Keras's trainer. After every eager call of a layer that can be tied
 to, it checks the adjoint of the layer's linear part A: <A x, y> = <x, A' y>, A x by the

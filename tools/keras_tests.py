@@ -1,4 +1,5 @@
-"""Run Keras's own tests with `fit` and tied layers of ours: `keras_tests.py [FILES...]`.
+"""Run Keras's own tests with `fit` and tied layers of ours: `keras_tests.py
+[FILES...]`.
 
 `keras_door.py` is what stands between. The tests are those of the installed Keras, and
 stay where they are. What fails is run once more with the stock `fit`, alone, to tell
@@ -42,7 +43,9 @@ NOT_APPLICABLE = {  # reasons, and patterns of a test's source and error
 
 
 def find_tests(scratch):
-    """The folder `keras/src` with Keras's test files, of the version that is installed."""
+    """The folder `keras/src` with Keras's test files, of the version
+    that is installed.
+    """
     installed = Path(util.find_spec("keras").submodule_search_locations[0], "src")
     if (installed / FILES[0]).exists():
         return installed
@@ -96,7 +99,9 @@ def run(tests, backend, door, scratch):
 
 
 def judge(records, backend, scratch):
-    """The verdict of each test: passed, skipped, failed, stock, or why it is not applicable."""
+    """The verdict of each test: passed, skipped, failed, stock, or why it is not
+    applicable.
+    """
     verdicts = {record["test"]: record["outcome"] for record in records}
     failed = {
         record["test"]: record["text"]

@@ -16,7 +16,9 @@ NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
 def translate_inline(match: re.Match[str]) -> str:
-    """A name becomes a link where the reference has it, other code a literal, math math."""
+    """A name becomes a link where the reference has it, other code a literal, math
+    math.
+    """
     text, formula = match[1], match[2]
     if formula is not None:
         return rf":math:`{' '.join(formula.split())}`\ "
@@ -52,7 +54,8 @@ def on_docstring(
 def skip_member(
     app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Leave out what a class has from Keras or scikit-learn, and what "Attributes" lists already.
+    """Leave out what a class has from Keras or scikit-learn, and what "Attributes"
+    lists already.
 
     Those are the fields of named tuples, and what a fit leaves behind, whose names end with "_".
     """

@@ -1,4 +1,5 @@
-"""The pages of other projects' references that ours links to, also where there is no network.
+"""The pages of other projects' references that ours links to, also where there is no
+network.
 
 Intersphinx reads a project's whole inventory from the net, and this part of it where it cannot.
 Keras publishes none, so its part is all that there is.

@@ -1,4 +1,5 @@
-"""The directive `live-report`: the report of the sample table, in a frame that loads lazily.
+"""The directive `live-report`: the report of the sample table, in a frame that loads
+lazily.
 
 The report is what the commands of the start page write. It is made once, before the site is built.
 """

@@ -1,4 +1,6 @@
-"""The directive `mirror-rules`: the table of the layers that `mirror` knows, from the code."""
+"""The directive `mirror-rules`: the table of the layers that `mirror` knows, from the
+code.
+"""
 
 from typing import Any
 
@@ -10,7 +12,9 @@ from keras_tied.autoencoder._mirror_rules import RULES
 
 
 def rules_table() -> str:
-    """One row for each rule, in the order of their definition: encoder layers, and the mirror."""
+    """One row for each rule, in the order of their definition: encoder layers, and the
+    mirror.
+    """
     classes: dict[Any, list[str]] = {}
     for layer, entry in RULES.items():
         classes.setdefault(entry.rule, []).append(f"`{layer.__name__}`")

@@ -18,7 +18,9 @@ X = StandardScaler().fit_transform(load_wine().data).astype("float32")
 
 
 def train(name):
-    """Train 13-2-13 with a tanh code, and return its losses and its number of weights."""
+    """Train 13-2-13 with a tanh code, and return its losses and its
+    number of weights.
+    """
     keras.utils.set_random_seed(0)
     encoder, inputs = Dense(2, "tanh"), keras.Input((13,))
     decoder = (

@@ -17,7 +17,9 @@ X = (load_digits().data / 16).astype("float32")
 
 
 class Sampling(keras.layers.Layer):
-    """A draw from the normal distribution of a code; its divergence is added to the loss."""
+    """A draw from the normal distribution of a code; its divergence is added to the
+    loss.
+    """
 
     def build(self, input_shapes):
         """Make the generator of the draws."""

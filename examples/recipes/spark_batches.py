@@ -1,4 +1,5 @@
-"""Encode a folder of Parquet files with Spark: python spark_batches.py MODEL DATA OUTPUT [MASTER].
+"""Encode a folder of Parquet files with Spark: python spark_batches.py MODEL DATA
+OUTPUT [MASTER].
 
 Each worker unpickles the function once, and is given Arrow batches. Needs `pyspark` 4
 and Java.

@@ -37,7 +37,9 @@ def write_clients(name, n, seed, with_odd=False, raise_income=1.0):
 
 
 def run(command):
-    """Run a command in the folder, print it and what it prints, and return its exit code."""
+    """Run a command in the folder, print it and what it prints, and return its exit
+    code.
+    """
     print("$", command)
     done = subprocess.run(
         command, cwd=folder, shell=True, text=True, capture_output=True

@@ -108,7 +108,9 @@ assert kept > 0.8
 
 
 def score_units(values, is_true, n_thresholds=9):
-    """The best F1 of each column of values, over some thresholds, as a test of what is true."""
+    """The best F1 of each column of values, over some thresholds, as a test of what is
+    true.
+    """
     best = np.zeros(values.shape[1])
     for share in np.linspace(0, 0.97, n_thresholds):
         says = values > np.quantile(values, share, axis=0)

@@ -28,7 +28,7 @@ class BlasLimit:
 
     @contextmanager
     def limit_to_one(self) -> Iterator[Lock]:
-        """Hold BLAS to one thread, where Ctrl-C does not raise: it could come in between.
+        """Hold BLAS to one thread; Ctrl-C, which could come in between, does not raise.
 
         Yields a lock: while a thread has it, no other thread forks.
         """

@@ -25,7 +25,9 @@ def encoder(
 
 
 def by_hand(autoencoder: Autoencoder, rate: float = 0.1) -> keras.Model:
-    """The same network with the same weights as a Functional model that knows of no targets."""
+    """The same network with the same weights as a Functional model that knows of no
+    targets.
+    """
     half = encoder(3)
     inputs = keras.Input((5,))
     model = keras.Model(inputs, mirror(half)(half(inputs)))

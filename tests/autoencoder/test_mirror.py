@@ -725,7 +725,9 @@ ENCODERS = [
 
 
 def smooth(shape: tuple[int, ...], rows: int = 64) -> np.ndarray:
-    """Rows of three degrees of freedom: sums of slow waves over space, different by channel."""
+    """Rows of three degrees of freedom: sums of slow waves over space, different by
+    channel.
+    """
     rng = np.random.default_rng(0)
     *sizes, channels = shape if len(shape) > 1 else (*shape, 1)
     places = np.stack(
@@ -757,7 +759,9 @@ def kernels_are_tied_within(model: keras.Model) -> bool:
     ids=lambda make: make.__name__,
 )
 def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]:
-    """An encoder, its mirror, both joined, and the rows that they were trained on for 200 steps."""
+    """An encoder, its mirror, both joined, and the rows that they were trained on for
+    200 steps.
+    """
     keras.utils.set_random_seed(0)
     encoder = request.param()
     decoder = mirror(encoder)
@@ -816,7 +820,9 @@ class TestEncoders:
 
 
 def fitting(draw: Callable[[Any], Any], shape: tuple[int, ...]) -> list[layers.Layer]:
-    """Layers of every kind that may come after a tensor of this shape, their settings drawn."""
+    """Layers of every kind that may come after a tensor of this shape, their settings
+    drawn.
+    """
     rank = len(shape) - 1
     found = [
         *(layers.Dropout(0.1), layers.LayerNormalization(), layers.Rescaling(2.0)),

@@ -41,13 +41,17 @@ def run(model: Any, array: Any) -> np.ndarray:
 def there_and_back(
     layer: Any, shape: tuple[int | None, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random inputs of an encoder of one layer, and what its mirror gives back for their code."""
+    """Random inputs of an encoder of one layer, and what its mirror gives back for
+    their code.
+    """
     encoder, x = encoder_of(layer, shape=shape), arrays_of(shape)
     return x, run(mirror(encoder), run(encoder, x))
 
 
 def back_and_there(layer: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """A random code of an encoder of one layer, and the code of what its mirror makes of it."""
+    """A random code of an encoder of one layer, and the code of what its mirror makes
+    of it.
+    """
     encoder = encoder_of(layer, shape=shape)
     code = arrays_of(encoder.output_shape[1:])
     return code, run(encoder, run(mirror(encoder), code))
@@ -58,7 +62,9 @@ def of_rank(kind: str, rank: int) -> Any:
 
 
 def matrix(model: Any) -> np.ndarray:
-    """The matrix of a linear model, `(inputs, outputs)`, from its outputs for unit vectors."""
+    """The matrix of a linear model, `(inputs, outputs)`, from its outputs for unit
+    vectors.
+    """
     shape = model.input_shape[1:]
     units = np.eye(int(np.prod(shape)), dtype="float32").reshape(-1, *shape)
     return run(model, units).reshape(len(units), -1)

@@ -8,7 +8,9 @@ from benchmarks._results import Result
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., Result]:
-    """Results of the case `tables`, whose one task has these seconds and errors in each turn."""
+    """Results of the case `tables`, whose one task has these seconds and errors in each
+    turn.
+    """
 
     def make(**systems: list[dict[str, float | str]]) -> Result:
         runs = {

@@ -1,4 +1,6 @@
-"""The page of the committed results, and the figures that other pages quote from them."""
+"""The page of the committed results, and the figures that other pages
+quote from them.
+"""
 
 import re
 

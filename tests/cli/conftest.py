@@ -73,13 +73,17 @@ def no_progress(monkeypatch):
 
 @pytest.fixture
 def keras_tied(tmp_path, monkeypatch, capfd):
-    """The command in this process, for what needs no process of its own, in an empty folder."""
+    """The command in this process, for what needs no process of its own, in an empty
+    folder.
+    """
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(monkeypatch, capfd, *arguments)
 
 
 def fruit(n=300):
-    """CSV with an id of digits, text, missing values, whole numbers, truth values and dates."""
+    """CSV with an id of digits, text, missing values, whole numbers, truth values and
+    dates.
+    """
     rng = np.random.default_rng(0)
     lines = ["name,kind,weight,length,count,ripe,day,taste"]
     for row, size in enumerate(rng.normal(size=n)):

@@ -16,7 +16,9 @@ from keras_tied.fitting import sample
 
 @pytest.fixture
 def start(tmp_path):
-    """Start Python in a home folder of its own, beside a TensorFlow that ends who imports it."""
+    """Start Python in a home folder of its own, beside a TensorFlow that ends who
+    imports it.
+    """
     fake = tmp_path / "fake" / "tensorflow"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("raise SystemExit('tensorflow was imported')")
@@ -44,7 +46,9 @@ def start(tmp_path):
 
 
 def settings(tmp_path, **changes):
-    """A home of Keras with a `keras.json`, different or not from what Keras writes by itself."""
+    """A home of Keras with a `keras.json`, different or not from what Keras writes by
+    itself.
+    """
     (tmp_path / "keras.json").write_text(json.dumps(_backend.KERAS_DEFAULTS | changes))
     return {"KERAS_HOME": str(tmp_path)}
 

@@ -1,4 +1,6 @@
-"""What is wrong is told in one sentence, with the right exit code, and leaves no file behind."""
+"""What is wrong is told in one sentence, with the right exit code, and leaves no file
+behind.
+"""
 
 import errno
 import os

@@ -210,7 +210,9 @@ def test_a_share_of_variance_chooses_the_width(keras_tied, fruit_csv):
 
 
 def write_three(path, n=60):
-    """A table of three components and some noise, and a category that has no part in them."""
+    """A table of three components and some noise, and a category that has no part in
+    them.
+    """
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(
         size=(n, 10)

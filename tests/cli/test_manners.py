@@ -1,4 +1,6 @@
-"""What a command does beside its work: wrong order, odd names, progress, and one way of quoting."""
+"""What a command does beside its work: wrong order, odd names, progress, and one way of
+quoting.
+"""
 
 import csv
 import io

@@ -48,7 +48,9 @@ def read(path):
 
 
 def assert_in_form(text, column, locale):
-    """The text is one that a person of the country could have written in this column."""
+    """The text is one that a person of the country could have written
+    in this column.
+    """
     match column.kind:
         case "number":
             shape = set(text) - set("-()0123456789")

@@ -1,4 +1,6 @@
-"""Absurd values through the real command: they are listed, move nothing, and come first."""
+"""Absurd values through the real command: they are listed, move nothing, and come
+first.
+"""
 
 import csv
 import json

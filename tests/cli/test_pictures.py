@@ -137,7 +137,9 @@ def test_text_that_is_all_numbers_is_shades_where_it_is_much(model, fruit_csv):
 
 @pytest.fixture
 def opened(chromium):
-    """Opens a page without a network; gives it with what it says and what it asks for."""
+    """Opens a page without a network; gives it with what it says and what
+    it asks for.
+    """
     contexts = []
 
     def open_page(path):

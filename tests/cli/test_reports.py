@@ -1,4 +1,6 @@
-"""`keras-tied report`: all rows, an older table, and values in the form of the table."""
+"""`keras-tied report`: all rows, an older table, and values in the form
+of the table.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its own."""
+"""Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its
+own.
+"""
 
 import contextlib
 import errno
@@ -41,7 +43,9 @@ FREED = 0.5
 
 @contextmanager
 def inherit(handler):
-    """Let processes begin with this handler of SIGINT, which a shell's background jobs lack."""
+    """Let processes begin with this handler of SIGINT, which a shell's background jobs
+    lack.
+    """
     before = signal.signal(signal.SIGINT, handler)
     try:
         yield

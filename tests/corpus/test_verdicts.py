@@ -1,4 +1,5 @@
-"""What `keras-tied check` says of the columns of other people's tables, beside what a person says.
+"""What `keras-tied check` says of the columns of other people's tables, beside what a
+person says.
 
 README.md has the person's rule, and `verdicts1.csv` and `verdicts2.csv` the verdicts.
 """
@@ -54,7 +55,9 @@ def read_verdict(fact: dict) -> str:
 
 
 def agrees(said: str, verdict: str) -> bool:
-    """Whether a person accepts what is said: of columns that are not used, whatever the reason."""
+    """Whether a person accepts what is said: of columns that are not used, whatever the
+    reason.
+    """
     allowed = set(verdict.split("|"))
     return said in allowed or (said in NAMES and bool(allowed & {"id", "text"}))
 

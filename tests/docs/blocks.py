@@ -1,4 +1,5 @@
-"""The blocks of code in the README and the documentation, and what their pages say of them.
+"""The blocks of code in the README and the documentation, and what their pages say of
+them.
 
 A comment of Markdown above a block says what the block needs:
 
@@ -62,7 +63,9 @@ class Block(NamedTuple):
 
 
 def runnable(language: str, source: str) -> str:
-    """The source without the prompts and output of a console, and without installations."""
+    """The source without the prompts and output of a console, and without
+    installations.
+    """
     if language == "console":
         source = "\n".join(
             re.findall(r"^\$ ((?:[^\n]*\\\n(?:> )?)*[^\n]*)$", source, re.MULTILINE)

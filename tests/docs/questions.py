@@ -1,4 +1,6 @@
-"""What people ask: the page that answers it, and the words that somebody would search with."""
+"""What people ask: the page that answers it, and the words that somebody would search
+with.
+"""
 
 from typing import NamedTuple
 

@@ -38,7 +38,9 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, clients: Path):
-    """Runs blocks in an empty folder but for the table, by a user who has set no backend."""
+    """Runs blocks in an empty folder but for the table, by a user who has set no
+    backend.
+    """
     environment = {
         name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"
     }

@@ -11,7 +11,9 @@ from keras_tied.fitted.dense_network import DenseNetwork
 def draw_network(
     sizes: Sequence[int], activation: str = "tanh", seed: int = 0
 ) -> DenseNetwork:
-    """A network of these sizes; as many units of a hidden layer as of the code are linear."""
+    """A network of these sizes; as many units of a hidden layer as of the code are
+    linear.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(*shape: int, mean: float = 0.0) -> np.ndarray:

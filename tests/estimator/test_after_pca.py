@@ -22,7 +22,9 @@ def test_r2_of_each_feature_is_that_of_scikit_learn(fitted, iris):
 
 
 def test_r2_counts_weights_and_what_is_there(iris, rng):
-    """Near to that of what is there: deviations are from the mean of rows that are filled in."""
+    """Near to that of what is there: deviations are from the mean of rows that are
+    filled in.
+    """
     X = np.where(rng.uniform(size=iris.shape) < 0.05, np.nan, iris)[::4]
     weights = rng.uniform(0.5, 2, len(X))
     estimator = TiedAutoencoder(1, random_state=0).fit(X, sample_weight=weights)

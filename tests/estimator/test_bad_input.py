@@ -1,4 +1,6 @@
-"""What the estimator says of input it cannot use; each message is scikit-learn's or like it."""
+"""What the estimator says of input it cannot use; each message is scikit-learn's or
+like it.
+"""
 
 import copy
 import datetime

@@ -1,4 +1,6 @@
-"""A fit that dies and is run again ends in bitwise the same model as one that does not."""
+"""A fit that dies and is run again ends in bitwise the same model as one
+that does not.
+"""
 
 import keras
 import numpy as np

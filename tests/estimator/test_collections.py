@@ -1,4 +1,6 @@
-"""Rows of Dask: lazily transformed as NumPy's are, and fitted with the statistics of all."""
+"""Rows of Dask: lazily transformed as NumPy's are, and fitted with the statistics of
+all.
+"""
 
 import numpy as np
 import pandas as pd
@@ -41,7 +43,9 @@ def rounds_alike() -> bool:
 
 
 def assert_same(actual, expected):
-    """Bitwise the same, or where BLAS rounds otherwise, to its rounding of the largest numbers."""
+    """Bitwise the same, or where BLAS rounds otherwise, to its rounding of the largest
+    numbers.
+    """
     tolerance = 0 if rounds_alike() else 2e-5
     size = np.abs(
         expected

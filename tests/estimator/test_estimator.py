@@ -1,4 +1,6 @@
-"""What the estimator gives, against NumPy, its own Keras models, and itself on other input."""
+"""What the estimator gives, against NumPy, its own Keras models, and itself on other
+input.
+"""
 
 import copy
 import functools

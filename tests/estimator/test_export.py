@@ -226,7 +226,9 @@ def test_more_columns_than_covariances_are_kept_of_are_filled_with_means(rng, tm
 
 
 def test_classes_and_pieces_of_numbers_are_imputed(rng, tmp_path):
-    """A number, two categories of three and of two classes, a boolean and another number."""
+    """A number, two categories of three and of two classes, a boolean and another
+    number.
+    """
     n, size = 900, rng.normal(size=900)
     kind = np.digitize(size + 0.5 * rng.normal(size=n), [-0.5, 0.5])
     X = np.column_stack(

@@ -1,4 +1,6 @@
-"""What other packages are told of a fitted estimator: its errors beside PCA's, and ranks."""
+"""What other packages are told of a fitted estimator: its errors beside PCA's, and
+ranks.
+"""
 
 import numpy as np
 import pytest

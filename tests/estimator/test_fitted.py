@@ -1,4 +1,6 @@
-"""The fitted value: NumPy, compiled functions and Keras's own forward pass give the same."""
+"""The fitted value: NumPy, compiled functions and Keras's own forward pass give the
+same.
+"""
 
 import pickle
 import subprocess
@@ -39,7 +41,9 @@ def assert_computes(
 
 
 def assert_near(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal to 1e-5 of the largest number: sums of float32 that cancel are no more exact."""
+    """Equal to 1e-5 of the largest number: sums of float32 that cancel are no more
+    exact.
+    """
     scale = max(1.0, np.abs(expected).max(initial=0.0))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * scale)
 

@@ -1,4 +1,6 @@
-"""Cross-validation of the number of iterations, beside scikit-learn's PCA of each fold."""
+"""Cross-validation of the number of iterations, beside scikit-learn's PCA
+of each fold.
+"""
 
 import numpy as np
 import pytest

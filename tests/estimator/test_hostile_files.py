@@ -510,7 +510,9 @@ def members() -> dict[str, bytes]:
 
 
 def archive(method: int = zipfile.ZIP_STORED, **changes: bytes | None) -> bytes:
-    """A file with other members, whose names have `__` for a dot; None leaves one out."""
+    """A file with other members, whose names have `__` for a dot; None
+    leaves one out.
+    """
     file = io.BytesIO()
     contents = members() | {name.replace("__", "."): it for name, it in changes.items()}
     with zipfile.ZipFile(file, "w", method) as opened:
@@ -532,7 +534,9 @@ KERNEL = "decoder/layers/tied_conv/kernel_layer/vars/0"
 
 
 def put(make: Callable[[Any, Any], Any]) -> Callable[[Any], None]:
-    """A change of the first kernel for what `make` makes of the file and of the kernel before."""
+    """A change of the first kernel for what `make` makes of the file and of the kernel
+    before.
+    """
 
     def change(file: Any) -> None:
         old = file[KERNEL][()]
@@ -728,7 +732,9 @@ PLACES: dict[str, Callable[[dict[str, Any], Any], None]] = {
 
 @pytest.fixture(autouse=True)
 def nothing_is_imported(monkeypatch):
-    """No module that is named there is imported with `importlib`, but for some of Keras itself."""
+    """No module that is named there is imported with `importlib`, but for some of Keras
+    itself.
+    """
     modules = {it.get("module") for it in REFUSED.values()}
     import_module = importlib.import_module
 
@@ -826,7 +832,9 @@ def with_weights(what: str) -> Callable[[Path], Path]:
 
 
 def write_legacy(folder: Path) -> Path:
-    """A model in Keras's former file, which knows no `safe_mode`, with the code of a lambda."""
+    """A model in Keras's former file, which knows no `safe_mode`, with the code of a
+    lambda.
+    """
     import keras
 
     layers = [keras.Input((2,)), keras.layers.Lambda(lambda x: x)]

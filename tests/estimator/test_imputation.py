@@ -287,7 +287,9 @@ SHARES = {"much": 0.2, "little": 0.05}
     scope="module", params=[(a, b) for a in ROWS for b in SHARES], ids="-".join
 )
 def imputed(request):
-    """The rows, these with holes, the estimator, and what the normal distribution makes of them."""
+    """The rows, these with holes, the estimator, and what the normal distribution makes
+    of them.
+    """
     kind, amount = request.param
     X = ROWS[kind]()
     holes = with_holes(X, SHARES[amount])
@@ -318,7 +320,9 @@ def test_better_than_conditional_means_where_columns_depend_without_correlation(
 
 
 def test_near_the_best_of_all_predictions_of_normal_rows(imputed):
-    """Which are the conditional means by the covariance that the rows were drawn with."""
+    """Which are the conditional means by the covariance that the rows
+    were drawn with.
+    """
     kind, X, holes, estimator, _ = imputed
     if kind == "normal":
         covariance, best = MIXING.T @ MIXING, holes.copy()

@@ -1,4 +1,6 @@
-"""Booleans and categories: their probabilities and their loss, against formulas by hand."""
+"""Booleans and categories: their probabilities and their loss, against formulas by
+hand.
+"""
 
 import pickle
 import warnings
@@ -31,7 +33,9 @@ QUICK = {"hidden_layer_sizes": 6, "max_iter": 20, "random_state": 0}
 
 
 def make_rows(n: int, seed: int = 0, missing: float = 0.0) -> np.ndarray:
-    """Rows of two numbers, a boolean and two categories that follow them, with noise."""
+    """Rows of two numbers, a boolean and two categories that follow
+    them, with noise.
+    """
     rng = np.random.default_rng(seed)
     z, noise = rng.normal(size=(2, n))
     level = np.digitize(z + 0.3 * noise, [-0.5, 0.8])

@@ -1,4 +1,6 @@
-"""Statistics of rows that are merged from parts, against NumPy's of all rows at once."""
+"""Statistics of rows that are merged from parts, against NumPy's of all
+rows at once.
+"""
 
 from functools import reduce
 

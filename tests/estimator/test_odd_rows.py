@@ -372,7 +372,9 @@ def without_gaps(layout: Layout) -> Preprocessing:
 
 
 def test_surprises_are_those_of_linear_regression(rng):
-    """In a normal distribution a conditional mean is that of regression on the other columns."""
+    """In a normal distribution a conditional mean is that of regression on the other
+    columns.
+    """
     X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     columns = np.array([0, 0, 1, 2, 2, 2])
     layout = Layout(columns, np.zeros(6, int))

@@ -1,4 +1,6 @@
-"""Never worse than PCA, on training rows always, on rows held out within one per cent."""
+"""Never worse than PCA, on training rows always, on rows held out within
+one per cent.
+"""
 
 import warnings
 
@@ -84,7 +86,8 @@ def test_is_pca_where_there_is_nothing_else_to_find(seed, width, scale):
 
 
 def make_rare_levels(seed: int, n: int = 120) -> np.ndarray:
-    """Rows of numbers, of heavy tails, and of levels, of which a rare one is far from the others.
+    """Rows of numbers, of heavy tails, and of levels, of which a rare one is far from
+    the others.
 
     Levels so far apart are those of an inverse document frequency, log(n / count).
     """

@@ -17,7 +17,9 @@ FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
 
 @pytest.fixture(scope="module")
 def few() -> np.ndarray:
-    """Rows of decimals of which only PCA is fitted, with some missing, at different scales."""
+    """Rows of decimals of which only PCA is fitted, with some missing, at different
+    scales.
+    """
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5)) * [1, 10, 0.1, 1, 3] + [
         5,
@@ -101,7 +103,9 @@ def test_codes_of_small_dtypes_are_those_of_doubles(dtype, scaler, few):
 
 
 def test_two_standardized_columns_have_a_sign_whatever_the_rounding():
-    """Their components are (1, 1) and (1, -1): which of two equal numbers is larger is chance."""
+    """Their components are (1, 1) and (1, -1): which of two equal numbers is larger is
+    chance.
+    """
     for seed in range(20):
         rng = np.random.default_rng(seed)
         Z = rng.normal(size=(30, 2)) @ [[1, 0.5], [0, 1]]

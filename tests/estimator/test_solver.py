@@ -1,4 +1,6 @@
-"""The solver of the estimator's own networks, against JAX's gradients and formulas by hand."""
+"""The solver of the estimator's own networks, against JAX's gradients and formulas by
+hand.
+"""
 
 import subprocess
 import sys
@@ -211,7 +213,9 @@ def test_numbers_are_those_of_the_network():
 
 
 def test_lbfgs_ends_where_the_gradient_is_0(rng):
-    """Blocks of rows add up, and the gradient at the end is small beside that at the start."""
+    """Blocks of rows add up, and the gradient at the end is small beside that at the
+    start.
+    """
     n = lbfgs.BLOCK_ROWS + 5
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
     rows, network = TrainingRows(inputs, inputs, np.ones(n)), make_network()
@@ -351,7 +355,9 @@ def test_a_loss_that_is_not_finite_says_so(rows):
 
 
 def test_copies_of_rows_are_no_more_evidence():
-    """The standard error is that of the different rows, each of which is held out in 10 copies."""
+    """The standard error is that of the different rows, each of which is held out in 10
+    copies.
+    """
     X = np.zeros((2000, 5), np.float32)
     rows = TrainingRows(
         np.tile(X, (10, 1)), np.tile(X, (10, 1)), np.ones(20_000), copies=10

@@ -1,4 +1,6 @@
-"""One estimator in many threads and processes; the numbers are those of a single thread."""
+"""One estimator in many threads and processes; the numbers are those of a single
+thread.
+"""
 
 import os
 import pickle
@@ -40,7 +42,9 @@ def network(digits) -> TiedAutoencoder:
 
 @pytest.fixture(autouse=True)
 def quick_switches():
-    """Let threads wait less than 5 ms for the lock each time that NumPy gives it back."""
+    """Let threads wait less than 5 ms for the lock each time that NumPy
+    gives it back.
+    """
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -70,7 +74,9 @@ def wait_for_blas_threads(expected: list[int]) -> None:
 
 @contextmanager
 def calling(function: Callable[[], np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Call a function again and again in another thread meanwhile; what it has given."""
+    """Call a function again and again in another thread meanwhile; what
+    it has given.
+    """
     done, found = threading.Event(), []
 
     def call() -> None:

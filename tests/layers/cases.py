@@ -1,4 +1,5 @@
-"""The models that the tie contract is tested on: every family of tied layers in many topologies.
+"""The models that the tie contract is tested on: every family of tied layers in many
+topologies.
 
 A family that comes later adds itself with one `Family` in `FAMILIES`.
 """
@@ -27,9 +28,13 @@ class Family:
     name: str
     tied: type[layers.Layer]
     layer: Callable[..., layers.Layer]
-    """Makes a layer with the given number of units or channels; keywords go to its constructor."""
+    """Makes a layer with the given number of units or channels; keywords go to its
+    constructor.
+    """
     shape: tuple[int, ...]
-    """The shape of one input. Its last axis is the width, except where inputs are integers."""
+    """The shape of one input. Its last axis is the width, except where inputs are
+    integers.
+    """
     topologies: tuple[str, ...]
     plain: tuple[str, ...] = ()
     """The topologies that are tested without a gain as well."""
@@ -63,7 +68,9 @@ class Case:
 
     @property
     def quick(self) -> bool:
-        """Whether it is the case of its family, or of its topology, that the quick tests have."""
+        """Whether it is the case of its family, or of its topology, that the quick
+        tests have.
+        """
         return self.gain and (
             self.family.name == "Dense" or self.topology.name == "functional"
         )
@@ -525,7 +532,9 @@ CASES = tuple(_cases())
 
 
 def select(*topologies: str, family: str | None = None) -> list[Case]:
-    """The cases with a gain that have one of these topologies, for what need not run on all."""
+    """The cases with a gain that have one of these topologies, for what need not run on
+    all.
+    """
     return [
         case
         for case in CASES

@@ -1,4 +1,5 @@
-"""Trains tied models on eight devices, in a process of its own, and prints what came of it as JSON.
+"""Trains tied models on eight devices, in a process of its own, and prints what came of
+it as JSON.
 
 Usage: XLA_FLAGS=--xla_force_host_platform_device_count=8 python distributed.py CASE...
 """

@@ -1,4 +1,5 @@
-"""Loads the models of a folder, in a process of its own, and writes what they compute there.
+"""Loads the models of a folder, in a process of its own, and writes what they compute
+there.
 
 Usage: python load_elsewhere.py FOLDER. Each model NAME.keras has its inputs in
     NAME.npz; outputs go

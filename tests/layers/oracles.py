@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Passage:
-    """A random input mapped by a linear layer, and a random output taken back through it.
+    """A random input mapped by a linear layer, and a random output taken back through
+    it.
 
     Taken back by the layer under test, and by the backend's automatic differentiation:
     the gradient of ⟨layer(x), y⟩ by x is the adjoint of `layer`, applied to y.
@@ -38,7 +39,9 @@ class Passage:
 def passage(
     layer: Any, tied: Any, shape: tuple[int, ...], rng: np.random.Generator
 ) -> Passage:
-    """The passage through `layer`, for inputs of that shape, and back through `tied`."""
+    """The passage through `layer`, for inputs of that shape, and
+    back through `tied`.
+    """
     x = rng.normal(size=shape).astype("float32")
     y = rng.normal(size=layer.compute_output_shape(shape)).astype("float32")
     function = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
@@ -85,7 +88,9 @@ def _with_torch(layer: Any, tied: Any, x: Any, y: Any) -> Any:
 
 
 def gradient(function: Any, x: np.ndarray) -> np.ndarray:
-    """The gradient of a function with one number as its value, by automatic differentiation."""
+    """The gradient of a function with one number as its value, by automatic
+    differentiation.
+    """
     if keras.backend.backend() == "jax":
         import jax
 

@@ -1,4 +1,5 @@
-"""Trains a tied model as one of several processes, and prints its losses and weights as JSON.
+"""Trains a tied model as one of several processes, and prints its losses and weights as
+JSON.
 
 Usage: python process.py PROCESSES PROCESS PORT
 """

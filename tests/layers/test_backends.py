@@ -1,4 +1,6 @@
-"""A model saved here loads in another process, under every backend that is installed."""
+"""A model saved here loads in another process, under every backend
+that is installed.
+"""
 
 import json
 import os
@@ -30,7 +32,9 @@ for case in SAVED:
 
 @pytest.fixture(scope="module")
 def saved(request, tmp_path_factory) -> tuple[Path, dict[str, list[np.ndarray]]]:
-    """A folder of the models that tests ask for, their inputs, and what they compute here."""
+    """A folder of the models that tests ask for, their inputs, and what they compute
+    here.
+    """
     params = [
         item.callspec.params
         for item in request.session.items
@@ -63,7 +67,9 @@ def saved(request, tmp_path_factory) -> tuple[Path, dict[str, list[np.ndarray]]]
 
 @pytest.fixture(scope="module")
 def processes(saved) -> dict[str, subprocess.Popen[str]]:
-    """One process under each backend that is installed, all at work at once, and now done."""
+    """One process under each backend that is installed, all at work at once, and now
+    done.
+    """
     source = str(Path(keras_tied.__file__).parents[1])
     started = {
         backend: subprocess.Popen(

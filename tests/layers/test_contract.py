@@ -1,4 +1,6 @@
-"""The tie contract: what holds for every tied layer, whatever is done with its model."""
+"""The tie contract: what holds for every tied layer, whatever is done
+with its model.
+"""
 
 import copy
 import pickle
@@ -123,7 +125,9 @@ def test_trained_copy_still_reads_the_kernel_of_its_own_layer(
 
 
 def responds(tied: Any) -> bool:
-    """Whether the output of a tied layer depends on its input, as it does not without a kernel."""
+    """Whether the output of a tied layer depends on its input, as it does not without a
+    kernel.
+    """
     shape = (3, *tied.get_build_config()["input_shape"][1:])
     noise = np.random.default_rng(3).normal(size=shape).astype("float32")
     (varied,), (still,) = outputs(tied, noise), outputs(tied, np.zeros_like(noise))
@@ -239,7 +243,9 @@ def untied(case: Case) -> list[str]:
 
 
 def slope(model: Any, kernel: Any, direction: Any, inputs: Any, targets: Any) -> float:
-    """The derivative of the mean squared error along a direction, by central differences."""
+    """The derivative of the mean squared error along a direction, by central
+    differences.
+    """
     value, step = kernel.numpy(), 5e-3
     losses = []
     for sign in (1, -1):

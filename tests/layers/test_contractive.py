@@ -90,7 +90,9 @@ def norms(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
 
 
 def by_jax(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
-    """The squared norm of each row's Jacobian, of one Dense layer or a Sequential of some."""
+    """The squared norm of each row's Jacobian, of one Dense layer or a Sequential of
+    some.
+    """
     stack = [
         (
             np.array(layer.kernel),
@@ -403,7 +405,9 @@ class TestContractive:
         gradient: np.ndarray,
         run_eagerly: bool,
     ) -> None:
-        """One step of gradient descent on the penalty alone moves the kernel by the gradient."""
+        """One step of gradient descent on the penalty alone moves the kernel by the
+        gradient.
+        """
         model = keras.Sequential(
             [keras.Input((FEATURES,)), Contractive(encoder, factor=1.0)]
         )
@@ -424,7 +428,9 @@ class TestContractive:
 
 
 class TestAside:
-    """The look at the encoder leaves no trace in it, nor in the call that it is part of."""
+    """The look at the encoder leaves no trace in it, nor in the call that it is part
+    of.
+    """
 
     def encoder(self) -> keras.Model:
         stack = [

@@ -1,4 +1,6 @@
-"""Tied models on eight devices, and on two processes, by `keras.distribution` on JAX."""
+"""Tied models on eight devices, and on two processes, by
+`keras.distribution` on JAX.
+"""
 
 import json
 import os

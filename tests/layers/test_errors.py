@@ -201,7 +201,9 @@ def test_nearer_namesake_when_a_configuration_is_made():
 
 
 def test_copy_is_not_tied_to_the_original_that_is_at_work_around_it():
-    """A function that has the whole model as its argument must not lend it to a loose copy."""
+    """A function that has the whole model as its argument must not lend it to a loose
+    copy.
+    """
 
     def copy_and_call(model: keras.Model) -> None:
         keras.models.clone_model(find(model, "decoder"))(ROWS)

@@ -259,7 +259,9 @@ def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(
 def test_halves_that_carry_other_numbers_work_side_by_side(
     case, model, tmp_path, kind, method
 ):
-    """Keras's JAX trainer takes the numbers away while it runs, and they cannot be compared."""
+    """Keras's JAX trainer takes the numbers away while it runs, and they cannot be
+    compared.
+    """
     encoder = loaded(half(model, "encoder"), tmp_path)
     kernel = kernel_variable(find(model, "code"))
     kernel.assign(2 * kernel.value)

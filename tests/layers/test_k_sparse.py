@@ -15,7 +15,9 @@ from .oracles import gradient
 
 
 def largest(x: np.ndarray, k: int) -> np.ndarray:
-    """Each row with all but its k largest numbers set to 0, the first of equal ones kept."""
+    """Each row with all but its k largest numbers set to 0, the first of equal ones
+    kept.
+    """
     kept = np.zeros_like(x)
     for row, out in zip(
         x.reshape(-1, x.shape[-1]), kept.reshape(-1, x.shape[-1]), strict=True

@@ -1,4 +1,6 @@
-"""A tied head on language models of KerasHub's, beside the head that KerasHub gives them."""
+"""A tied head on language models of KerasHub's, beside the head that KerasHub gives
+them.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +47,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def build(kind: str, head: str, **kwargs: Any) -> keras.Model:
-    """A language model with the head of KerasHub's, "stock", or ours, "tied", one seed for all."""
+    """A language model with the head of KerasHub's, "stock", or ours, "tied", one seed
+    for all.
+    """
     keras.utils.set_random_seed(0)
     backbone = BACKBONES[kind](**kwargs)
     hidden = backbone.output

@@ -1,4 +1,6 @@
-"""The kernel that a tied layer reads, where the layer tied to stores it in another form."""
+"""The kernel that a tied layer reads, where the layer tied to stores it in another
+form.
+"""
 
 import copy
 from typing import Any
@@ -30,7 +32,9 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 NAMES = {"Dense": "kernel", "EinsumDense": "kernel", "Embedding": "embeddings"}
-"""The families of layers that Keras quantises, and the attributes that hold their kernels."""
+"""The families of layers that Keras quantises, and the attributes that hold their
+kernels.
+"""
 # Not in a TimeDistributed: it calls a layer's `call` instead of its `quantized_call`,
 # so that a quantised Dense in it computes with integers as if they were the kernel,
 # tied or not.
@@ -198,7 +202,9 @@ def code(rows: int = 3) -> np.ndarray:
 
 
 def kernel_seen(tied: Any) -> np.ndarray:
-    """The kernel, `(features, units)`, that a tied layer computes with, from its outputs."""
+    """The kernel, `(features, units)`, that a tied layer computes with, from its
+    outputs.
+    """
     rows = np.concatenate([np.eye(6), np.zeros((1, 6))]).astype("float32")
     (found,) = outputs(tied, rows)
     return (found[:-1] - found[-1]).T
@@ -346,7 +352,9 @@ def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
 def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_training(
     case,
 ):
-    """An optimiser's step must not see gradients left over from variables it did not know of."""
+    """An optimiser's step must not see gradients left over from variables it did not
+    know of.
+    """
     decoders = []
     for earlier in (False, True):
         model = case.build()
@@ -393,7 +401,9 @@ def test_copy_of_an_adapted_model_gives_the_same_outputs_and_is_tied(case, model
     "case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK)
 )
 def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, model):
-    """Keras merges the adapter into the integers when it saves, which rounds once more."""
+    """Keras merges the adapter into the integers when it saves, which
+    rounds once more.
+    """
     model.quantize("int8")
     layer = find(model, "code")
     layer.enable_lora(2)
@@ -413,7 +423,9 @@ class Tokens:
 
 
 def calibrated(mode: str, code: keras.Layer, inside: bool) -> keras.Model:
-    """A language model of one block, whose `code` is tied to in or behind it, quantised."""
+    """A language model of one block, whose `code` is tied to in or behind it,
+    quantised.
+    """
     tokens = np.random.default_rng(0).integers(0, 20, size=(16, 1, 6))
     inputs, hidden = keras.Input((6,), dtype="int32"), keras.Input((6, 8))
     embedding = keras.layers.Embedding(20, 8, "glorot_normal")

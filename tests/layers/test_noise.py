@@ -1,4 +1,6 @@
-"""The corruptions: what they draw, against the binomial distribution, and when they draw."""
+"""The corruptions: what they draw, against the binomial distribution, and when they
+draw.
+"""
 
 import keras
 import numpy as np

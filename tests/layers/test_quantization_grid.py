@@ -1,4 +1,5 @@
-"""Every way of quantising a kernel, with and without an adapter: the tied layer reads that kernel.
+"""Every way of quantising a kernel, with and without an adapter: the tied layer reads
+that kernel.
 
 What the layer itself makes of unit rows says which kernel it computes with.
 """
@@ -63,7 +64,9 @@ def build(family):
 
 
 def kernel_computed_with(code):
-    """The kernel, `(features, units)`, from the outputs for unit rows, one at a time."""
+    """The kernel, `(features, units)`, from the outputs for unit rows, one
+    at a time.
+    """
     if isinstance(code, layers.Embedding):
         return arrays(code(np.arange(FEATURES)[None]))[0].reshape(FEATURES, -1)
     lead = (1,) if isinstance(code, layers.Dense) else (1, 1)

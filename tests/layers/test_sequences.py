@@ -1,4 +1,5 @@
-"""Random models with ties, random operations on them, and NumPy to say what they compute.
+"""Random models with ties, random operations on them, and NumPy to say what they
+compute.
 
 All widths are equal, so that every kernel has one shape, and names come from two
 letters, so that only a layer's place tells which kernel is its own.
@@ -62,7 +63,8 @@ class Chain(keras.Model):
 
 @dataclass(frozen=True)
 class Plan:
-    """A random model: how many layers, in which models they are, and what is tied to what.
+    """A random model: how many layers, in which models they are, and what is tied to
+    what.
 
     Attributes:
         kind: the kind of the whole: "functional", "sequential" or "chain".
@@ -279,7 +281,9 @@ def through_file(model: keras.Model, folder: Any) -> keras.Model:
 
 
 def half_alone(tied: Tied, model: keras.Model, folder: Any) -> None:
-    """A decoder that is saved or cloned with its encoder, and then used alone, or saved alone."""
+    """A decoder that is saved or cloned with its encoder, and then used alone, or saved
+    alone.
+    """
     for name in (DECODER, OTHER):
         halves = [layer for layer in getattr(model, "layers", []) if layer.name == name]
         for half in halves:

@@ -27,13 +27,17 @@ CONVOLUTIONS = (
 )
 
 DRAWN = (4, 64)
-"""How many configurations that Keras accepts are drawn of each class: quickly, and 512 in all."""
+"""How many configurations that Keras accepts are drawn of each class: quickly, and 512
+in all.
+"""
 
 
 def drawn(
     rng: np.random.Generator, cls: type
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """Settings and an input shape, of any kind at all, whether Keras accepts them or not."""
+    """Settings and an input shape, of any kind at all, whether Keras accepts them or
+    not.
+    """
     name, rank = cls.__name__, int(cls.__name__.removesuffix("Transpose")[-2])
 
     def each(low: int, high: int) -> tuple[int, ...]:
@@ -71,7 +75,9 @@ def drawn(
 
 
 def refused(layer: Any, shape: tuple[int, ...]) -> bool:
-    """Whether Keras or its backend cannot compute the layer, for inputs of this shape."""
+    """Whether Keras or its backend cannot compute the layer, for inputs
+    of this shape.
+    """
     try:
         layer.build(shape)
         if keras.backend.backend() == "jax":
@@ -258,7 +264,9 @@ def along_channels(vector: Any, layer: Any) -> np.ndarray:
 
 
 def skip_where_keras_cannot(layer, shape):
-    """TensorFlow has no convolution of channels first on a CPU without oneDNN; ours runs there."""
+    """TensorFlow has no convolution of channels first on a CPU without oneDNN; ours
+    runs there.
+    """
     try:
         outputs(layer, normal(shape))
     except Exception as error:

@@ -1,4 +1,6 @@
-"""TiedDense against its formula, against Keras's untied layers, and its gradient by hand."""
+"""TiedDense against its formula, against Keras's untied layers, and its gradient by
+hand.
+"""
 
 import keras
 import numpy as np

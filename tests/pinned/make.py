@@ -40,11 +40,15 @@ COMMANDS = {
 }
 LEARNED = ("n_iter_", "is_pca_", "reconstruction_r2_", "offset_", "loss_curve_")
 MARGIN = 0.05
-"""So far the scores are from the threshold: rounding must not make an outlier an inlier."""
+"""So far the scores are from the threshold: rounding must not make an outlier an
+inlier.
+"""
 
 
 def text_table() -> str:
-    """CSV with an id of digits, text, a missing number, whole numbers, dates and a label."""
+    """CSV with an id of digits, text, a missing number, whole numbers, dates and a
+    label.
+    """
     rng = np.random.default_rng(0)
     lines = ["name,kind,weight,length,count,ripe,day,taste"]
     for row, size in enumerate(rng.normal(size=60)):
@@ -59,7 +63,9 @@ def text_table() -> str:
 
 
 def bent_rows(n: int) -> np.ndarray:
-    """Rows of 5 numbers on a bent surface, with noise, that a network restores better than PCA."""
+    """Rows of 5 numbers on a bent surface, with noise, that a network restores better
+    than PCA.
+    """
     rng = np.random.default_rng(1)
     z = rng.normal(size=(n, 2))
     return np.column_stack([z, z**2, z.prod(axis=1)]) + 0.05 * rng.normal(size=(n, 5))
@@ -88,7 +94,9 @@ def imputation() -> tuple[TiedAutoencoder, Any]:
 
 
 def pca() -> tuple[TiedAutoencoder, Any]:
-    """There are too few rows for anything but PCA, whose width is a share of variance."""
+    """There are too few rows for anything but PCA, whose width is a
+    share of variance.
+    """
     X = bent_rows(30)
     return TiedAutoencoder(0.7, scaler=None, random_state=0).fit(X), X
 

@@ -20,7 +20,9 @@ FILES = {kind: FOLDER / f"{kind}.safetensors" for kind in KINDS} | {
 }
 RESULTS = "transform inverse_transform reconstruct reconstruction_error score_samples score".split()
 TOLERANCES = {"reconstruct": 3e-5, "inverse_transform": 3e-5, "score_samples": 1e-3}
-"""Relative and absolute, where they are not 1e-5: a score divides by spreads that may be tiny."""
+"""Relative and absolute, where they are not 1e-5: a score divides by spreads that may
+be tiny.
+"""
 LEARNED = "n_iter_ is_pca_ reconstruction_r2_ offset_ loss_curve_".split()
 NAMES: dict[str, list[str] | None] = dict.fromkeys(KINDS) | {
     "text": ["kind", "weight", "length", "count", "ripe"],

@@ -26,7 +26,9 @@ from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
-"""The arrays of each layer, and the widths that are their shapes: before and after the layer."""
+"""The arrays of each layer, and the widths that are their shapes: before and after the
+layer.
+"""
 ARRAYS = """
     preprocessing.scaling.shift preprocessing.scaling.scale preprocessing.mean
     preprocessing.layout.columns preprocessing.layout.kinds
@@ -72,7 +74,9 @@ QUICK: dict[str, Any] = {
 
 
 def bent_rows() -> np.ndarray:
-    """60 rows of 5 numbers, which a network restores better than PCA after one iteration."""
+    """60 rows of 5 numbers, which a network restores better than PCA after one
+    iteration.
+    """
     z = np.random.default_rng(0).normal(size=(60, 2))
     return np.column_stack([z, z**2, z.prod(axis=1)])
 

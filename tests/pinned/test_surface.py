@@ -1,4 +1,6 @@
-"""What users' code, files and scripts name stays: more may come, and nothing of this may go."""
+"""What users' code, files and scripts name stays: more may come, and nothing of this
+may go.
+"""
 
 import importlib
 import inspect
@@ -204,7 +206,9 @@ POSITIONAL = {
     "export": "model",
     "inspect": "model",
 }
-"""What each command is given by place, in order; the first is the command without a name."""
+"""What each command is given by place, in order; the first is the command without a
+name.
+"""
 
 READING = "--delimiter --encoding --array --sheet --skip --comment --max-columns"
 COMMON = "--json --quiet -q --debug"
@@ -233,7 +237,8 @@ OPTIONS = {
 }
 """The options of each command, short forms too."""
 WITH_NEEDED_OUTPUT = "fit encode reconstruct decode plot report export".split()
-"""The commands that refuse to run without --output; no other option is needed anywhere."""
+"""The commands that refuse to run without --output; no other option is needed anywhere.
+"""
 
 
 def found(path: str) -> Any:

@@ -124,7 +124,9 @@ def test_twenty_labels_differ_in_colour_or_marker_as_the_legend_says(tables):
 
 @pytest.fixture(scope="module")
 def many():
-    """More rows than can be told apart, with one that lies far out, and one not as far."""
+    """More rows than can be told apart, with one that lies far out, and one
+    not as far.
+    """
     X = np.random.default_rng(0).normal(size=(10_001, 2))
     X[:2] = [[900.0, 0.0], [0.0, 4.5]]
     return X

@@ -34,7 +34,9 @@ def engine(request):
 
 @pytest.fixture(scope="module")
 def rows():
-    """Five features in [0, 1] of which two numbers and some noise explain everything."""
+    """Five features in [0, 1] of which two numbers and some
+    noise explain everything.
+    """
     rng = np.random.default_rng(0)
     rows = rng.uniform(size=(300, 2)) @ rng.uniform(size=(2, 5)) + rng.normal(
         0, 0.02, (300, 5)
@@ -63,7 +65,9 @@ def learned(autoencoder):
 
 
 def stock_keras_history(rows, held_out, start, momentum, decay):
-    """Train by Keras's own fit a model whose kernel is used twice, without any tied layer."""
+    """Train by Keras's own fit a model whose kernel is used twice, without any tied
+    layer.
+    """
     import keras
 
     class Stock(keras.Model):

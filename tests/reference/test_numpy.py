@@ -24,7 +24,9 @@ def mse(X, kernel, code_bias, output_bias):
 
 
 def central_differences(X, weights, which):
-    """The derivative of the loss in each entry of weights[which], by two evaluations each."""
+    """The derivative of the loss in each entry of weights[which], by two evaluations
+    each.
+    """
     gradient = np.empty_like(weights[which])
     for index in np.ndindex(gradient.shape):
         losses = []

@@ -82,7 +82,9 @@ class Opened:
         return self.page.locator(f"#table tbody td.{kind}").all_inner_texts()
 
     def place(self, figure: str, x: float, y: float) -> tuple[float, float]:
-        """Where on the screen a share of a figure's width and height is, inside its axes."""
+        """Where on the screen a share of a figure's width and height is, inside its
+        axes.
+        """
         self.page.locator(f"#{figure}").scroll_into_view_if_needed()
         self.page.evaluate(SETTLE)
         return self.page.evaluate(
@@ -98,7 +100,9 @@ class Opened:
     def drag(
         self, figure: str, start: tuple[float, float], end: tuple[float, float]
     ) -> None:
-        """Drag across a figure, between two places given as shares of its width and height."""
+        """Drag across a figure, between two places given as shares of its width and
+        height.
+        """
         first, last = self.place(figure, *start), self.place(figure, *end)
         self.page.mouse.move(*first)
         self.page.mouse.down()  # for a short time: a longer one is no drag for Bokeh

@@ -330,7 +330,8 @@ def test_all_is_reached_by_the_keyboard(everything, opened):
     page = opened(everything).page
     page.locator("#oddest").click()
     all_of_them = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, a, [tabindex='0']")]
+        """() => [...document.querySelectorAll("button, input, select, a,
+        [tabindex='0']")]
             .filter((e) => e.checkVisibility() && !e.disabled).length"""
     )
     page.evaluate("document.activeElement.blur()")
@@ -438,7 +439,9 @@ def test_other_units_and_other_colours_are_chosen(rng, opened):
 
 @pytest.mark.parametrize(("across", "upwards"), [(0, 1), (1, 0), (0, 2), (2, 1)])
 def test_grey_shows_how_many_rows_have_which_of_two_units(rng, opened, across, upwards):
-    """The rows are counted here by the nearest hexagon, on a plane where these are regular."""
+    """The rows are counted here by the nearest hexagon, on a plane where these are
+    regular.
+    """
     code = rng.normal(size=(3000, 3)) * [1, 20, 0.3] + [5, 0, -1]
     X = rng.normal(size=(3000, 4))
     page = opened(make_report(X, code, X, X**2, most_points=200)).page

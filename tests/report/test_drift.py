@@ -1,4 +1,6 @@
-"""What is said to have drifted, against tables that have drifted by construction, or have not."""
+"""What is said to have drifted, against tables that have drifted by construction, or
+have not.
+"""
 
 import numpy as np
 import pytest

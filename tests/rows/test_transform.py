@@ -1,4 +1,6 @@
-"""The fitted value as a function of Arrow batches, against `TiedAutoencoder` on arrays."""
+"""The fitted value as a function of Arrow batches, against
+`TiedAutoencoder` on arrays.
+"""
 
 import pickle
 import subprocess

@@ -17,7 +17,9 @@ NUMBER = Columns((Column("x", Kind.number),))
 
 @pytest.fixture
 def parts(tmp_path):
-    """A table of three files, with a word where a number was expected in two of them."""
+    """A table of three files, with a word where a number was expected in
+    two of them.
+    """
     for part in range(3):
         values = [str(value) for value in range(40)]
         values[part] = "word" if part else "0"

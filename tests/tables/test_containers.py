@@ -1,4 +1,6 @@
-"""Containers of one host name, in which processes have the same numbers, write to one folder."""
+"""Containers of one host name, in which processes have the same numbers, write to one
+folder.
+"""
 
 import os
 import shutil

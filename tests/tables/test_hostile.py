@@ -1,4 +1,6 @@
-"""Small tables that would take much memory or time, in a process with little of both."""
+"""Small tables that would take much memory or time, in a process with
+little of both.
+"""
 
 import bz2
 import gzip

@@ -1,4 +1,6 @@
-"""The memory of a whole process that goes through a table does not grow with its rows."""
+"""The memory of a whole process that goes through a table does not grow
+with its rows.
+"""
 
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from pyarrow import csv, ipc
 
 FEW, COLUMNS = 800_000, 8
 MEGABYTES = 60
-"""How much more many rows may take than few; whole, they would take 102 to 128 MB more."""
+"""How much more many rows may take than few; whole, they would take 102 to 128 MB more.
+"""
 
 pytestmark = pytest.mark.slow
 

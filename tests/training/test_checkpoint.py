@@ -1,4 +1,6 @@
-"""A training that dies and is run again ends in bitwise the same model as one that does not."""
+"""A training that dies and is run again ends in bitwise the same model as one that does
+not.
+"""
 
 import errno
 import os
@@ -96,7 +98,9 @@ def at_every_chance(monkeypatch):
 
 
 def die_after(monkeypatch, n, before=False):
-    """The n-th checkpoint from now on is the last thing that is done, or was about to be."""
+    """The n-th checkpoint from now on is the last thing that is done, or was about to
+    be.
+    """
     save, left = _checkpoint.Checkpoint.save, [n]
 
     def save_or_die(self, *args):

@@ -1,4 +1,5 @@
-"""Write files while the n-th call that writes fails, for every n; a process with the shim first.
+"""Write files while the n-th call that writes fails, for every n; a process with the
+shim first.
 
     LD_PRELOAD=failing_io.so python tools/fuzz/failing_io.py
 

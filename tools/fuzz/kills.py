@@ -1,4 +1,5 @@
-"""Kill commands and trainings at random moments, run them again, and compare with undisturbed runs.
+"""Kill commands and trainings at random moments, run them again, and compare with
+undisturbed runs.
 
     python tools/fuzz/kills.py fit encode score report --rows 2000000 --kills 100 python
     tools/fuzz/kills.py train --kills 100 --images FOLDER python tools/fuzz/kills.py

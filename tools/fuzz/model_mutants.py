@@ -86,7 +86,9 @@ def mutate_settings(content: bytes, chance: random.Random) -> bytes:
 
 
 def mutate_json(text: str, chance: random.Random) -> str:
-    """Change some letters, or a value for one of those that do harm, or for another value."""
+    """Change some letters, or a value for one of those that do harm, or for another
+    value.
+    """
     if chance.random() < 0.5:
         place, n = chance.randrange(len(text)), chance.choice([1, 1, 2, 4, 8])
         other = "".join(chance.choices('0123456789.-+eE{}[]",: truefalsn', k=n))

@@ -1,4 +1,5 @@
-"""Read files that were changed at random; a process of its own, for it may be killed by them.
+"""Read files that were changed at random; a process of its own, for it may be killed by
+them.
 
     python tools/fuzz/mutants.py KIND FIRST COUNT
 
@@ -68,7 +69,9 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
 def mutate_member(
     content: bytes, chance: random.Random, changes: Mapping[str, Mutate] | None = None
 ) -> bytes:
-    """Change a part of a zip archive under a right checksum, maybe as its ending asks for."""
+    """Change a part of a zip archive under a right checksum, maybe as its ending asks
+    for.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     name = chance.choice([*parts])
@@ -82,7 +85,9 @@ def mutate_member(
 
 
 class Watch:
-    """An audit of what a process does while it reads: nothing that no file may bring about."""
+    """An audit of what a process does while it reads: nothing that no file may bring
+    about.
+    """
 
     def __init__(self, folder: str) -> None:
         self.folder, self.is_on = folder, False

@@ -1,4 +1,5 @@
-"""Run commands where the disk is full, the quota used up, the folder read-only, or memory short.
+"""Run commands where the disk is full, the quota used up, the folder read-only, or
+memory short.
 
     python tools/fuzz/shortages.py fit encode score report
 

@@ -1,4 +1,5 @@
-"""Mutants of tables, which may be refused in a `TableError`, and else give the rows they promise.
+"""Mutants of tables, which may be refused in a `TableError`, and else give the rows
+they promise.
 
 Of what is packed, half are changed inside, under a right checksum.
 """

@@ -348,9 +348,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         The first batch decides on scale and start, as `fit` does: let it be large, and
         in random order. Training is Nadam's, at a third of its largest learning rate;
         `offset_`, `reconstruction_r2_` and what `score_samples` compares with are those
-        of the last batch. Ctrl-C raises `KeyboardInterrupt` when the batch is learned. After a
-        fit with probabilities of classes, training goes on with squared errors, and
-        classes are numbers again.
+        of the last batch. Ctrl-C raises `KeyboardInterrupt` when the batch is learned.
+        After a fit with probabilities of classes, training goes on with squared errors,
+        and classes are numbers again.
 
         Args:
             X: the rows, `(n_samples, n_features)`, as in `fit`.

@@ -78,7 +78,7 @@ class CompiledNetwork:
         rows: Array,
         shape: tuple[int, ...],
     ) -> Array:
-        """Compute rows in the shape of the model, padded with zeros to one of two sizes."""
+        """Compute rows in the shape of the model, padded to one of two sizes."""
         _require_no_fork()
         n = len(rows)
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows

@@ -85,7 +85,7 @@ class Fences(NamedTuple):
         return distances
 
     def sum_distances(self, X: Array) -> Array:
-        """The sum of the distances of the values beyond in each row, `(n,)`: mostly 0."""
+        """The summed distances of the values beyond, of each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
         distances = self.distances(X[rows].astype(np.float64))

@@ -113,8 +113,8 @@ class TiedEinsumDense(TiedLayer):
             raise ValueError(
                 f"{self.label} cannot reconstruct the inputs of '{partner.name}', whose"
                 f" equation '{partner.equation}' sums over the axes {missing_axes} and"
-                " keeps nothing of them: keep them in its output, and sum over them in a"
-                " layer of its own."
+                " keeps nothing of them: keep them in its output, and sum over them in"
+                " a layer of its own."
             )
         return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
 
