@@ -49,10 +49,10 @@ class Graph:
 
     def __init__(self, root: Layer) -> None:
         self.root = root
-        self.held = flatten_layers(root)  # the root first
+        self.layers = flatten_layers(root)  # the root first
         # A layer may have its kernel only once it is built.
-        n_built = sum(layer.built for layer in self.held)
-        self.state = n_built, *map(id, self.held)
+        n_built = sum(layer.built for layer in self.layers)
+        self.state = n_built, *map(id, self.layers)
         self.notes: dict[Any, Any] = {}  # what is derived from the snapshot
         self._parents: dict[Any, list[Any]] = {}
 
@@ -60,10 +60,10 @@ class Graph:
     def parts(self) -> list[tuple[Layer, list[Layer]]]:
         """The root and all that hold layers, with what they hold; inner ones first."""
         parts = []
-        for layer in reversed(self.held):
-            held = flatten_layers(layer)
-            if len(held) > 1 or layer is self.root:
-                parts.append((layer, held))
+        for layer in reversed(self.layers):
+            layers = flatten_layers(layer)
+            if len(layers) > 1 or layer is self.root:
+                parts.append((layer, layers))
         return parts
 
     def calls(self, layer: Layer) -> list[Any]:

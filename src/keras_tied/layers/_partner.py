@@ -166,12 +166,12 @@ class Survey:
     nowhere else.
     """
 
-    def __init__(self, graph: Graph, saved: bool) -> None:
+    def __init__(self, graph: Graph, is_saved: bool) -> None:
         self.graph = graph
-        self.saved = saved
-        self.brings = _find_lone(graph.held, saved)
+        self.is_saved = is_saved
+        self.brings = _find_lone(graph.layers, is_saved)
         self.scopes = [
-            Scope(layer, self.with_kernel(held)) for layer, held in graph.parts
+            Scope(layer, self.with_kernel(layers)) for layer, layers in graph.parts
         ]
         self.scopes.sort(key=lambda scope: len(scope.kernels))
         self.whole = self.scopes[-1]
@@ -199,30 +199,30 @@ class Survey:
         """Whether a copy of a tied layer has to bring its partner with it."""
         if id(tied) in self.whole.numbers:
             return id(tied) in self.brings
-        return self.saved and id(partner) not in self.whole.numbers
+        return self.is_saved and id(partner) not in self.whole.numbers
 
 
-def _find_lone(held: list[Layer], saved: bool) -> set[int]:
+def _find_lone(layers: list[Layer], is_saved: bool) -> set[int]:
     """The layers that bring a partner: in a file, the first tied to one not in it."""
     alone = set()
     first: dict[int, int] = {}
-    for layer in held:
+    for layer in layers:
         link = link_of(layer)
         if link is None:
             continue
         if link.alone:
             alone.add(id(layer))
-        if link.layer is not None and link.layer not in held:
+        if link.layer is not None and link.layer not in layers:
             first.setdefault(id(link.layer), id(layer))
-    return set(first.values()) if saved else alone
+    return set(first.values()) if is_saved else alone
 
 
-def survey(root: Layer, saved: bool = False) -> Survey:
+def survey(root: Layer, is_saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
     graph = take_snapshot(root)
-    key = saved, Link.changes
+    key = is_saved, Link.changes
     if key not in graph.notes:
-        graph.notes = {key: Survey(graph, saved)}
+        graph.notes = {key: Survey(graph, is_saved)}
     surveys: dict[Any, Survey] = graph.notes
     return surveys[key]
 
@@ -230,7 +230,7 @@ def survey(root: Layer, saved: bool = False) -> Survey:
 def survey_original(tied: Layer) -> Survey:
     """The survey of the largest model being saved or copied that holds a tied layer."""
     if (root := internals.model_of_file()) is not None:
-        return survey(root, saved=True)
+        return survey(root, is_saved=True)
     for model in internals.models_being_copied():
         original = survey(model)
         if id(tied) in original.whole.numbers:
@@ -365,7 +365,7 @@ def _circles(
         graph = take_snapshot(scope)
         layers = list(graph.before(graph.calls(scope)))
         if scope is not tied and not hasattr(scope, "operations"):
-            layers += graph.held  # without a graph, all count
+            layers += graph.layers  # without a graph, all count
         yield [layer for layer in layers if layer is not tied]
 
 

@@ -308,7 +308,7 @@ class TiedLayer(internals.CallObserver):
                 self.tied_kernel_shape()
             original = partners.survey_original(self)
             place = partners.locate(self, partner, original)
-            if place is None and not original.saved:
+            if place is None and not original.is_saved:
                 self._refuse_namesakes(partner, original)
             alone = original.brings_partner(self, partner)
             serialized = keras.saving.serialize_keras_object(partner)
