@@ -22,7 +22,8 @@ def to_text(values: pa.Array) -> pa.Array:
 def count_values(texts: pa.Array) -> dict[str, int]:
     """Return how often each text is there."""
     counts = {}
-    for pair in pc.value_counts(texts).to_pylist():
+    pairs = pc.value_counts(texts)
+    for pair in pairs.to_pylist():
         counts[pair["values"]] = pair["counts"]
     return counts
 
@@ -30,9 +31,11 @@ def count_values(texts: pa.Array) -> dict[str, int]:
 def measure_matches(texts: pa.Array, pattern: str) -> float:
     """Return the share of texts, none of which is missing, that match a pattern."""
     is_match = pc.match_substring_regex(texts, pattern)
-    return pc.mean(is_match).as_py() or 0.0
+    share = pc.mean(is_match).as_py()
+    return share or 0.0
 
 
 def set_null(values: pa.Array, is_missing: Array) -> pa.Array:
     """Return values, with a null where they are missing."""
-    return pc.if_else(pa.array(is_missing), None, values)
+    mask = pa.array(is_missing)
+    return pc.if_else(mask, None, values)
