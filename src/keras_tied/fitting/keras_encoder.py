@@ -90,7 +90,7 @@ def _fit_model(
         train_places, places = split_rows(rows.count, plan)
         train = rows.select(train_places)
         validation = rows.select(places)
-    n = train.count
+    n = len(train.inputs)
     size = min(plan.batch_size, n)
     steps = -(-n // size)
     if plan.max_iter is None:
@@ -98,9 +98,9 @@ def _fit_model(
     epochs = plan.max_iter or -(-STEPS // steps)
     # Full batches only, since a smaller one would be compiled too: some rows are
     # repeated.
-    n_repeated = steps * size
-    repeated = np.resize(np.arange(n), n_repeated)
-    inputs, targets, weights = _shape(model, train, repeated)
+    n_rows = steps * size
+    order = np.resize(np.arange(n), n_rows)
+    inputs, targets, weights = _shape(model, train, order)
     error = keras.metrics.MeanMetricWrapper(
         NanMeanSquaredError(reduction=None), name="error"
     )
@@ -138,7 +138,7 @@ def _fit_model(
         network=CompiledNetwork(model),
         losses=losses,
         validation_errors=history.get("val_error", []),
-        n_iter=round(n_repeated / n * len(losses)),
+        n_iter=round(n_rows / train.count * len(losses)),
         held_out=places,
     )
 

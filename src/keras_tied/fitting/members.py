@@ -51,7 +51,8 @@ class Member:
         """The sum of the errors of a network on the rows that are held out."""
         if self.held_out.count == 0:
             return 0.0
-        return float(self.held_out.weights @ self.held_out.measure(network))
+        errors = self.held_out.measure(network)
+        return float(np.sum(self.held_out.weights * errors))
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,16 @@ def measure_held_out(
     pairs = list(zip(members, networks, strict=True))
     link = members[0].held_out.link
     if link is not None:
-        parts = []
-        for member, network in pairs:
-            rows = member.held_out
-            parts.append((rows.reconstruct(network), rows.targets, rows.weights))
-        link = link.calibrate(*map(np.concatenate, zip(*parts, strict=True)))
+        outputs = [member.held_out.reconstruct(network) for member, network in pairs]
+        link = link.calibrate(
+            np.concatenate(outputs),
+            np.concatenate([member.held_out.targets for member in members]),
+            np.concatenate([member.held_out.weights for member in members]),
+        )
     errors = [member.held_out.measure(network, link) for member, network in pairs]
     sums = []
-    for member, each in zip(members, errors, strict=True):
-        sums.append(member.held_out.weights @ each)
+    for member, row_errors in zip(members, errors, strict=True):
+        sums.append(np.sum(member.held_out.weights * row_errors))
     mean = sum(sums) / sum_weights(members)
     if plain is not None:
         [(member, network)] = pairs
@@ -158,17 +160,17 @@ def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
         nothing = rows.select(np.arange(0))
         return [_make_member(plan, seed, rows, nothing)]
     if not plan.few_rows:
-        learned, places = split_rows(rows.count, plan)
-        learned = np.concatenate([learned, places[MOST_HELD_OUT:]])
+        train_places, places = split_rows(rows.count, plan)
+        train_places = np.concatenate([train_places, places[MOST_HELD_OUT:]])
         places = places[:MOST_HELD_OUT]
-        train = rows.select(learned)
+        train = rows.select(train_places)
         return [_make_member(plan, seed, train, rows.select(places), places)]
     members = []
     folds = make_folds(rows.count, plan)
     for places in [*folds, np.arange(0)]:
-        learned = np.delete(np.arange(rows.count), places)
-        held_out = rows.select(places)
-        member = _make_member(plan, seed, rows.select(learned), held_out, places)
+        train_places = np.delete(np.arange(rows.count), places)
+        train = rows.select(train_places)
+        member = _make_member(plan, seed, train, rows.select(places), places)
         weights = rows.weights.copy()
         weights[places] = 0.0
         weights /= weights.mean()

@@ -93,14 +93,14 @@ def fit(
     )
     if not plan.early_stopping:
         return solution
-    tested = [member for member in members if member.held_out.count]
-    networks = training.networks[: len(tested)]
+    with_rows = [member for member in members if member.held_out.count]
+    networks = training.networks[: len(with_rows)]
     plain = (rows.validation or rows).plain
-    held_out = measure_held_out(tested, networks, plain)
-    pca = measure_held_out(tested, [member.pca for member in tested], plain)
+    held_out = measure_held_out(with_rows, networks, plain)
+    pca = measure_held_out(with_rows, [member.pca for member in with_rows], plain)
     return replace(
         solution,
-        better=is_better(tested, held_out, pca),
+        better=is_better(with_rows, held_out, pca),
         held_out=members[0].places if len(members) == 1 else None,
         held_out_errors=(held_out.mean, pca.mean),
         link=held_out.link,
