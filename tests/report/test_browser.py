@@ -330,9 +330,9 @@ def test_all_is_reached_by_the_keyboard(everything, opened):
     page = opened(everything).page
     page.locator("#oddest").click()
     all_of_them = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, a,
-        [tabindex='0']")]
-            .filter((e) => e.checkVisibility() && !e.disabled).length"""
+        """() => [...document.querySelectorAll(
+                "button, input, select, a, [tabindex='0']"
+            )].filter((e) => e.checkVisibility() && !e.disabled).length"""
     )
     page.evaluate("document.activeElement.blur()")
     seen = set()

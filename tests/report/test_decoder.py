@@ -7,15 +7,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from keras_tied import TiedAutoencoder
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.scaling import Scaling
-from keras_tied.fitted.value import Fitted
-from keras_tied.report import Report
+from keras_tied.report import PageColumn, Report, Rows
 
 pytestmark = pytest.mark.slow
+
+COLUMNS = [PageColumn(name) for name in "abcde"]
 
 
 def make_fitted(rng, hidden=(7, 6)):
@@ -32,12 +34,13 @@ def make_fitted(rng, hidden=(7, 6)):
     )
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
     preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
-    return Fitted(preprocessing, network, None)
+    some = TiedAutoencoder(3, max_iter=1, random_state=0).fit(rng.normal(size=(50, 5)))
+    return replace(some._fitted, preprocessing=preprocessing, network=network)
 
 
 def decode_on_page(opened, fitted, codes, rng):
     X = rng.normal(size=(4, 5))
-    page = opened(Report(X, np.ones((4, 3)), X, X**2, fitted=fitted)).page
+    page = opened(Report(fitted, Rows(X, np.ones((4, 3)), X, X**2), COLUMNS)).page
     return np.array(
         json.loads(
             page.evaluate(
@@ -92,7 +95,7 @@ def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     fitted = make_fitted(rng)
     X = rng.normal(size=(50, 5))
     code = fitted.transform(X)
-    page = opened(Report(X, code, X, X**2, fitted=fitted)).page
+    page = opened(Report(fitted, Rows(X, code, X, X**2), COLUMNS)).page
     slider = page.get_by_role("slider", name="Unit 2")
     slider.focus()
     page.keyboard.press("End")

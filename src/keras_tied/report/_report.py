@@ -115,17 +115,17 @@ class Report:
         n_worst: rows that the table begins with, the oddest ones.
 
     Raises:
-            ValueError: where the columns or the older table do not fit the rows.
+        ValueError: where the columns or the older table do not fit the rows.
 
     Examples:
-            >>> import numpy as np
-            >>> from keras_tied.report import About, PageColumn, Report, Rows
-            >>> X = np.random.default_rng(0).normal(size=(30, 2))
-            >>> rows = Rows(X, X, 0.9 * X, (0.1 * X) ** 2)
-            >>> columns = [PageColumn("width"), PageColumn("height")]
-            >>> report = Report(None, rows, columns, about=About("rows.csv"))
-            >>> "<h1>rows.csv</h1>" in report.to_html()
-            True
+        >>> import numpy as np
+        >>> from keras_tied.report import About, PageColumn, Report, Rows
+        >>> X = np.random.default_rng(0).normal(size=(30, 2))
+        >>> rows = Rows(X, X, 0.9 * X, (0.1 * X) ** 2)
+        >>> columns = [PageColumn("width"), PageColumn("height")]
+        >>> report = Report(None, rows, columns, about=About("rows.csv"))
+        >>> "<h1>rows.csv</h1>" in report.to_html()
+        True
     """
 
     fitted: Fitted | None
