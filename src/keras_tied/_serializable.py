@@ -2,4 +2,6 @@
 
 import keras
 
-serializable = keras.saving.register_keras_serializable(package="keras_tied")
+serializable = keras.saving.register_keras_serializable(
+    package="keras_tied",
+)
