@@ -1,8 +1,7 @@
-"""Autoencoders of Keras's own examples, once with the decoder written out, once with
-`mirror`.
+"""Autoencoders of Keras's own examples, once with the decoder written out, once with `mirror`.
 
-Each encoder is that of the example, narrower, for scikit-learn's digits (8 x 8) or a
-made series. Prints parameters and the squared error on rows held out.
+Each encoder is that of the example, narrower, for scikit-learn's digits (8 x 8) or a made series.
+Prints parameters and the squared error on rows held out.
 """
 
 import keras_tied  # settles the backend before Keras is imported
@@ -27,9 +26,7 @@ windows = np.stack([series[i : i + 64] for i in range(0, 3936, 4)])[..., None].a
 
 
 class Sampling(layers.Layer):
-    """A draw from the normal distribution of a code; its divergence is added to the
-    loss.
-    """
+    """A draw from the normal distribution of a code; its divergence is added to the loss."""
 
     def call(self, inputs):
         """A draw from the distribution of each code."""

@@ -2,8 +2,8 @@
 A map of a table
 ================
 
-Each point is a wine, placed by the code of eleven of its measurements and coloured by
-two that the code was not given.
+Each point is a wine, placed by the code of eleven of its measurements and coloured by two that the
+code was not given.
 """
 
 from keras_tied import TiedAutoencoder

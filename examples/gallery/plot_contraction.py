@@ -2,8 +2,8 @@
 Contraction
 ===========
 
-The price of a code that does not follow small changes of a row: the stronger the
-penalty, the smaller the slope of the code, and the larger the error.
+The price of a code that does not follow small changes of a row: the stronger the penalty, the
+smaller the slope of the code, and the larger the error.
 """
 
 import keras_tied

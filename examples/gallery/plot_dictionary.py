@@ -2,8 +2,8 @@
 A dictionary of pictures
 ========================
 
-The strokes that add up to digits, six at a time: the directions of a sparse
-autoencoder's units that are active most, where red is ink and blue takes ink away.
+The strokes that add up to digits, six at a time: the directions of a sparse autoencoder's units
+that are active most, where red is ink and blue takes ink away.
 """
 
 import keras_tied
@@ -43,8 +43,8 @@ for axis, unit in zip(axes.flat, most, strict=True):
     axis.imshow(directions[unit].reshape(8, 8), cmap="RdBu_r", vmin=-0.6, vmax=0.6)
     axis.set_axis_off()
 figure.suptitle(
-    f"{(codes > 0).sum(axis=1).mean():.1f} of {UNITS} units add up to a digit: error"
-    f" {error:.4f}; PCA with {ACTIVE} components {pca_error:.4f}",
+    f"{(codes > 0).sum(axis=1).mean():.1f} of {UNITS} units add up to a digit: error {error:.4f}; "
+    f"PCA with {ACTIVE} components {pca_error:.4f}",
     fontsize=11,
 )
 plt.show()

@@ -2,8 +2,8 @@
 Digits along two units
 ======================
 
-The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the curved code
-keeps the kinds of digits further apart.
+The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the curved code keeps the
+kinds of digits further apart.
 """
 
 from keras_tied import TiedAutoencoder
@@ -26,8 +26,8 @@ for axis, (name, model) in zip(axes, models.items(), strict=True):
     right = neighbours.score(code[test], y[test])
     for digit in range(10):
         rows = y == digit
-        marker = (  # the digit itself: ten colours alone are hard to tell apart
-            f"${digit}$"
+        marker = (
+            f"${digit}$"  # the digit itself: ten colours alone are hard to tell apart
         )
         axis.scatter(
             *code[rows].T,

@@ -2,8 +2,7 @@
 Two rings, seen through two numbers
 ===================================
 
-Four columns that nearly repeat each other, their code of two units, and what the code
-gives back.
+Four columns that nearly repeat each other, their code of two units, and what the code gives back.
 """
 
 from keras_tied import datasets, experiment, plotting

@@ -2,8 +2,8 @@
 What has drifted
 ================
 
-How far the columns of a new table lie from those of an old one: one of them was moved,
-one was made narrower, and one lost some of its values.
+How far the columns of a new table lie from those of an old one: one of them was moved, one was made
+narrower, and one lost some of its values.
 """
 
 from keras_tied import TiedAutoencoder

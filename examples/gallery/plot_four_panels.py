@@ -2,8 +2,7 @@
 Rows, code, reconstruction and loss
 ===================================
 
-Four panels of a fitted estimator in one call, coloured by a label that it was not
-trained on.
+Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
 """
 
 from keras_tied import TiedAutoencoder

@@ -2,8 +2,8 @@
 What a gain is worth
 ====================
 
-The error while training, of an untied network, of a tied one, and of a tied one with a
-gain for each unit: one number a unit makes up for the kernel that is missing.
+The error while training, of an untied network, of a tied one, and of a tied one with a gain for
+each unit: one number a unit makes up for the kernel that is missing.
 """
 
 import keras_tied
@@ -18,9 +18,7 @@ X = StandardScaler().fit_transform(load_wine().data).astype("float32")
 
 
 def train(name):
-    """Train 13-2-13 with a tanh code, and return its losses and its
-    number of weights.
-    """
+    """Train 13-2-13 with a tanh code, and return its losses and its number of weights."""
     keras.utils.set_random_seed(0)
     encoder, inputs = Dense(2, "tanh"), keras.Input((13,))
     decoder = (

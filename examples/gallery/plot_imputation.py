@@ -2,8 +2,8 @@
 Filling in
 ==========
 
-The error of what is filled in, by the share of values that are missing, beside
-scikit-learn's imputers.
+The error of what is filled in, by the share of values that are missing, beside scikit-learn's
+imputers.
 """
 
 import warnings

@@ -2,8 +2,8 @@
 A k-sparse code
 ===============
 
-What each unit draws when only k of 64 may be active: few of them make parts of digits,
-many make fine grain.
+What each unit draws when only k of 64 may be active: few of them make parts of digits, many make
+fine grain.
 """
 
 import keras_tied

@@ -2,8 +2,8 @@
 Sparsity by the mean activation
 ===============================
 
-How often the units of a code are active: the penalty of Kullback and Leibler pulls
-their means to its target.
+How often the units of a code are active: the penalty of Kullback and Leibler pulls their means to
+its target.
 """
 
 import keras_tied

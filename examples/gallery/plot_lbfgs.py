@@ -2,8 +2,8 @@
 L-BFGS against gradient descent
 ===============================
 
-The article's network of 14 weights, by gradient descent with momentum and by L-BFGS,
-from the same start.
+The article's network of 14 weights, by gradient descent with momentum and by L-BFGS, from the same
+start.
 """
 
 import keras_tied

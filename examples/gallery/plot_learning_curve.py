@@ -2,8 +2,8 @@
 How many rows it takes
 ======================
 
-The error on rows held out by the number of rows to learn from: below 50 rows the
-autoencoder is PCA, and from there on it gets ahead.
+The error on rows held out by the number of rows to learn from: below 50 rows the autoencoder is
+PCA, and from there on it gets ahead.
 """
 
 from keras_tied import TiedAutoencoder

@@ -2,8 +2,8 @@
 One adapter for both halves
 ===========================
 
-LoRA on the encoder's kernel adapts the decoder, too: the change of the kernel has rank
-2 in each of them, and is the same.
+LoRA on the encoder's kernel adapts the decoder, too: the change of the kernel has rank 2 in each of
+them, and is the same.
 """
 
 import keras_tied

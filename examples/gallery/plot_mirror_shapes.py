@@ -2,8 +2,8 @@
 The shapes of a mirror
 ======================
 
-The numbers in a picture on its way through an encoder, and back through the decoder
-that ``mirror`` has made of it.
+The numbers in a picture on its way through an encoder, and back through the decoder that ``mirror``
+has made of it.
 """
 
 import keras_tied

@@ -2,8 +2,8 @@
 Why a row is odd
 ================
 
-A row whose values are ordinary one by one: what it holds, what its other columns make
-likely, and the share of each column in its oddness.
+A row whose values are ordinary one by one: what it holds, what its other columns make likely, and
+the share of each column in its oddness.
 """
 
 from keras_tied import TiedAutoencoder

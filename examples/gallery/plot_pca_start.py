@@ -2,8 +2,8 @@
 Start from PCA
 ==============
 
-The error while training, from random weights and from PCA's solution: the second begins
-where the first takes many epochs to get.
+The error while training, from random weights and from PCA's solution: the second begins where the
+first takes many epochs to get.
 """
 
 import keras_tied

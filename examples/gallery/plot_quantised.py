@@ -2,8 +2,8 @@
 Eight bits for both halves
 ==========================
 
-Reconstructed pixels before and after ``quantize("int8")``: the decoder reads the
-quantised kernel of the encoder, and the file is smaller.
+Reconstructed pixels before and after ``quantize("int8")``: the decoder reads the quantised kernel
+of the encoder, and the file is smaller.
 """
 
 import os

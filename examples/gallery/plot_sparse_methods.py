@@ -2,8 +2,8 @@
 JumpReLU, BatchTopK and KSparse
 ===============================
 
-How many units of a dictionary are active for a row, with three kinds of sparse code: as
-many for each, as many on average, or as many as the row is worth.
+How many units of a dictionary are active for a row, with three kinds of sparse code: as many for
+each, as many on average, or as many as the row is worth.
 """
 
 import keras_tied

@@ -2,8 +2,8 @@
 UMAP beside it
 ==============
 
-Maps of the digits by methods that keep neighbours, and by two that can also go back
-from the map to the pictures.
+Maps of the digits by methods that keep neighbours, and by two that can also go back from the map to
+the pictures.
 """
 
 from importlib.util import find_spec

@@ -2,8 +2,8 @@
 A variational autoencoder with a tied decoder
 =============================================
 
-Digits that are drawn from a grid of codes, by a decoder that ``mirror`` made of the
-encoder's means.
+Digits that are drawn from a grid of codes, by a decoder that ``mirror`` made of the encoder's
+means.
 """
 
 import keras_tied
@@ -17,9 +17,7 @@ X = (load_digits().data / 16).astype("float32")
 
 
 class Sampling(keras.layers.Layer):
-    """A draw from the normal distribution of a code; its divergence is added to the
-    loss.
-    """
+    """A draw from the normal distribution of a code; its divergence is added to the loss."""
 
     def build(self, input_shapes):
         """Make the generator of the draws."""

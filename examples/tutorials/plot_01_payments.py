@@ -2,17 +2,16 @@
 Which of these payments are wrong, and why?
 ===========================================
 
-You have a table of payments, and nobody has marked the wrong ones. This tutorial trains
-a model on the whole table, lists the oddest rows, and reads off why they are odd. The
-table is made up here, and six errors are planted in it, so that the answer can be
-checked.
+You have a table of payments, and nobody has marked the wrong ones. This tutorial trains a model on
+the whole table, lists the oddest rows, and reads off why they are odd. The table is made up here,
+and six errors are planted in it, so that the answer can be checked.
 """
 
 # %%
 # The table
 # ---------
-# A supplier sells one kind of goods, in one currency, at one rate of tax. Each payment
-# has a price and a quantity, from which the net amount, the tax and the total follow.
+# A supplier sells one kind of goods, in one currency, at one rate of tax. Each payment has a price
+# and a quantity, from which the net amount, the tax and the total follow.
 
 from keras_tied import TiedAutoencoder
 
@@ -43,9 +42,8 @@ payments["paid"] = payments["due"] + pd.to_timedelta(rng.integers(-9, 3, n), "D"
 payments.index = [f"P{number:04}" for number in range(1, n + 1)]
 
 # %%
-# Six errors, of the kinds that people and programs make. Only the first can be found by
-# a look at one column: in each of the others every value is ordinary, but not beside
-# the rest of its row.
+# Six errors, of the kinds that people and programs make. Only the first can be found by a look at
+# one column: in each of the others every value is ordinary, but not beside the rest of its row.
 
 errors = {
     "P0100": (
@@ -71,14 +69,14 @@ payments.loc[list(errors)]
 # %%
 # Train and score
 # ---------------
-# ``fit`` takes the frame as it is: numbers, text and dates. It asks for no labels. The
-# code has three numbers, too few to hold an error that only one row has.
+# ``fit`` takes the frame as it is: numbers, text and dates. It asks for no labels. The code has
+# three numbers, too few to hold an error that only one row has.
 
 autoencoder = TiedAutoencoder(3, max_iter=20, random_state=0).fit(payments)
 
 # %%
-# ``score_samples`` follows scikit-learn: the lower, the odder. ``rarity`` turns a score
-# into "one row in so many", at most as many as there were in training.
+# ``score_samples`` follows scikit-learn: the lower, the odder. ``rarity`` turns a score into "one
+# row in so many", at most as many as there were in training.
 
 ranking = pd.DataFrame(
     {
@@ -97,9 +95,9 @@ assert set(ranking.index[:6]) == set(errors)
 # %%
 # Why
 # ---
-# ``explain`` replaces one value of a row by what the other columns make likely, and
-# scores the row again. The share of a column is how much of the oddness goes away.
-# ``expected`` is the value that was put there.
+# ``explain`` replaces one value of a row by what the other columns make likely, and scores the row
+# again. The share of a column is how much of the oddness goes away. ``expected`` is the value that
+# was put there.
 
 oddest = payments.loc[ranking.index[:6]]
 reasons = autoencoder.explain(oddest)
@@ -122,18 +120,17 @@ pd.DataFrame(
 )
 
 # %%
-# It is the column that was changed, in each of the six. What the others suggest is a
-# conditional mean, and not a correction: it can be some way off where the other columns
-# say little.
+# It is the column that was changed, in each of the six. What the others suggest is a conditional
+# mean, and not a correction: it can be some way off where the other columns say little.
 
 assert dict(column_of) == {row: column for row, (column, _) in errors.items()}
 
 # %%
 # Where to put the line
 # ---------------------
-# Below the sixth row the scores fall to those of ordinary rows. ``contamination`` is
-# the share of rows that ``predict`` calls outliers, 10 % by default. Choose it by how
-# many rows somebody has time to look at, not by how many errors you hope there are.
+# Below the sixth row the scores fall to those of ordinary rows. ``contamination`` is the share of
+# rows that ``predict`` calls outliers, 10 % by default. Choose it by how many rows somebody has
+# time to look at, not by how many errors you hope there are.
 #
 # At the shell the same takes two lines, and the second one prints the reasons:
 #

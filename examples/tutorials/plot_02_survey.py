@@ -2,17 +2,16 @@
 How do I fill in the gaps of a survey, and write the file?
 ==========================================================
 
-People skip questions. This tutorial fills in what they skipped, from what they did
-answer, and writes the table back with every other cell as it was. The survey is made
-up, so that the answers that are hidden here can be compared with what is filled in.
+People skip questions. This tutorial fills in what they skipped, from what they did answer, and
+writes the table back with every other cell as it was. The survey is made up, so that the answers
+that are hidden here can be compared with what is filled in.
 """
 
 # %%
 # A survey with gaps
 # ------------------
-# Income depends on age and schooling, rent on income and town, and who lives in a
-# village has a car. Numbers and dates are written as a spreadsheet in Germany would
-# write them.
+# Income depends on age and schooling, rent on income and town, and who lives in a village has a
+# car. Numbers and dates are written as a spreadsheet in Germany would write them.
 
 import subprocess
 import tempfile
@@ -36,8 +35,8 @@ truth = pd.DataFrame(
         "person": [f"q{number:03}" for number in range(1, n + 1)],
         "place": place,
         "age": age,
-        "school": (
-            pd.Series(years).map({9: "basic", 12: "vocational", 16: "university"})
+        "school": pd.Series(years).map(
+            {9: "basic", 12: "vocational", 16: "university"}
         ),
         "income": income.round(),
         "rent": rent.round(2),
@@ -52,8 +51,8 @@ survey.head()
 # %%
 # In Python
 # ---------
-# ``impute`` fills in what is missing and changes nothing else. Column types stay as
-# they are. The column of names is no answer, so it is left out.
+# ``impute`` fills in what is missing and changes nothing else. Column types stay as they are. The
+# column of names is no answer, so it is left out.
 
 answers = survey.drop(columns="person")
 autoencoder = TiedAutoencoder(3, random_state=0).fit(answers)
@@ -61,8 +60,7 @@ filled = autoencoder.impute(answers)
 filled.head()
 
 # %%
-# How good is that? The usual way out is the median of a column, or its most frequent
-# answer.
+# How good is that? The usual way out is the median of a column, or its most frequent answer.
 
 usual = answers.fillna(answers.median(numeric_only=True)).fillna(answers.mode().iloc[0])
 hidden = pd.DataFrame(is_gap, columns=truth.columns)
@@ -88,8 +86,8 @@ for column, (measure, ours, theirs) in comparison.iterrows():
 # %%
 # At the shell, with the file as it is written
 # --------------------------------------------
-# ``keras-tied fill`` copies the text of each cell that has a value. So ``1.234,50 €``
-# stays ``1.234,50 €``, and what is filled in is written in the same form.
+# ``keras-tied fill`` copies the text of each cell that has a value. So ``1.234,50 €`` stays
+# ``1.234,50 €``, and what is filled in is written in the same form.
 
 folder = Path(tempfile.mkdtemp())
 written = survey.copy()
@@ -134,13 +132,11 @@ assert (old == new)[old != ""].stack().dropna().all()
 # %%
 # What to keep in mind
 # --------------------
-# One likely value is filled in, and no more is known about a person than before.
-# Averages of the filled table are fine; its spread is too small, because a likely value
-# is never an extreme one. Do not compute standard errors from it as if all had
-# answered.
+# One likely value is filled in, and no more is known about a person than before. Averages of the
+# filled table are fine; its spread is too small, because a likely value is never an extreme one. Do
+# not compute standard errors from it as if all had answered.
 #
 # Read next
 # ---------
-# - :ref:`sphx_glr_gallery_plot_imputation.py` compares filling in with scikit-learn's
-# imputers. - :ref:`sphx_glr_tutorials_plot_01_payments.py` asks which answers
-# contradict each other.
+# - :ref:`sphx_glr_gallery_plot_imputation.py` compares filling in with scikit-learn's imputers.
+# - :ref:`sphx_glr_tutorials_plot_01_payments.py` asks which answers contradict each other.

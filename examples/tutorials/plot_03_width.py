@@ -2,17 +2,15 @@
 How many numbers describe this table?
 =====================================
 
-A code of one number for each column describes a table without loss, and says nothing
-about it. This tutorial finds the width at which a code holds what the columns have in
-common, and not what only one of them has. The table is made of three hidden numbers, so
-that the answer is known.
+A code of one number for each column describes a table without loss, and says nothing about it.
+This tutorial finds the width at which a code holds what the columns have in common, and not what
+only one of them has. The table is made of three hidden numbers, so that the answer is known.
 """
 
 # %%
 # Twelve columns that come from three
 # -----------------------------------
-# Each row is three hidden numbers, which act on all columns through a curve, and noise
-# on top.
+# Each row is three hidden numbers, which act on all columns through a curve, and noise on top.
 
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import choose_width, compare_widths
@@ -31,8 +29,8 @@ X += rng.normal(0, 0.2 * X.std(axis=0), X.shape)
 # %%
 # What PCA says
 # -------------
-# PCA counts the flat directions that a curved surface needs, and not its dimensions. A
-# usual rule takes as many as keep 90 % of the variance.
+# PCA counts the flat directions that a curved surface needs, and not its dimensions. A usual rule
+# takes as many as keep 90 % of the variance.
 
 shares = PCA().fit(StandardScaler().fit_transform(X)).explained_variance_ratio_.cumsum()
 print(shares.round(2))
@@ -41,16 +39,15 @@ print("components for 90 %:", int(np.searchsorted(shares, 0.9) + 1))
 # %%
 # Hide values, and reconstruct them
 # ---------------------------------
-# The error of rows that are held out falls with every component more, so it cannot
-# choose. The error of values that are *hidden* from the model can: they are
-# reconstructed from the other columns of their row, which helps as long as a component
-# holds something that columns share. ``compare_widths`` measures both.
+# The error of rows that are held out falls with every component more, so it cannot choose. The
+# error of values that are *hidden* from the model can: they are reconstructed from the other
+# columns of their row, which helps as long as a component holds something that columns share.
+# ``compare_widths`` measures both.
 
 curve = compare_widths(X, range(1, 6))
 for width in curve:
     print(
-        f"{width.n_components}  error {width.error:.3f}  hidden values"
-        f" {width.hidden_error:.3f}"
+        f"{width.n_components}  error {width.error:.3f}  hidden values {width.hidden_error:.3f}"
     )
 print("chosen:", choose_width(curve))
 
@@ -85,24 +82,21 @@ figure.show()
 # %%
 # In one step
 # -----------
-# ``n_components="auto"`` does the same and keeps the best, for the time of a fit for
-# each width from 1 to 16. ``keras-tied fit rows.csv --components 1..16`` does it at the
-# shell. On four measurements of flowers:
+# ``n_components="auto"`` does the same and keeps the best, for the time of a fit for each width
+# from 1 to 16. ``keras-tied fit rows.csv --components 1..16`` does it at the shell. On
+# four measurements of flowers:
 
 iris = load_iris().data
 autoencoder = TiedAutoencoder("auto", random_state=0).fit(iris)
 print(
-    f"{autoencoder.n_components_} of 4 numbers keep"
-    f" {autoencoder.reconstruction_r2_:.1%}"
+    f"{autoencoder.n_components_} of 4 numbers keep {autoencoder.reconstruction_r2_:.1%}"
 )
 
 # %%
-# In a grid search, do not choose the width by ``score``: it is R² of the rows held out,
-# which takes the widest code. Choose other parameters so, at a width that you have
-# found like this.
+# In a grid search, do not choose the width by ``score``: it is R² of the rows held out, which takes
+# the widest code. Choose other parameters so, at a width that you have found like this.
 #
 # Read next
 # ---------
-# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve in one call.
-# - :ref:`sphx_glr_gallery_plot_pca_and_code.py` shows what a curved code gains over
-# PCA.
+# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve with several seeds.
+# - :ref:`sphx_glr_gallery_plot_pca_and_code.py` shows what a curved code gains over PCA.

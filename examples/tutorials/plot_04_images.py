@@ -2,17 +2,15 @@
 How do I compress images, and what does the code mean?
 ======================================================
 
-This tutorial trains a convolutional encoder of small pictures, lets ``mirror`` make its
-decoder, and walks through the code from one picture to another. The pictures are
-scikit-learn's digits of 8 x 8 pixels, which need no download; larger ones only take
-longer.
+This tutorial trains a convolutional encoder of small pictures, lets ``mirror`` make its decoder,
+and walks through the code from one picture to another. The pictures are scikit-learn's digits of
+8 x 8 pixels, which need no download; larger ones only take longer.
 """
 
 # %%
 # The encoder
 # -----------
-# Any Keras model will do. This one halves the picture twice, and ends in a code of
-# eight numbers.
+# Any Keras model will do. This one halves the picture twice, and ends in a code of eight numbers.
 
 import keras_tied
 
@@ -43,9 +41,9 @@ encoder = keras.Sequential(
 # %%
 # The decoder
 # -----------
-# ``mirror`` goes through the encoder backwards: each kernel is the encoder's own,
-# transposed. What is new are biases and one gain for each unit. The output is a picture
-# in [0, 1], so it goes through a sigmoid.
+# ``mirror`` goes through the encoder backwards: each kernel is the encoder's own, transposed. What
+# is new are biases and one gain for each unit. The output is a picture in [0, 1], so it goes
+# through a sigmoid.
 
 decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
 for layer in decoder.layers[1:]:
@@ -56,8 +54,7 @@ for layer in decoder.layers[1:]:
 
 autoencoder = keras_tied.Autoencoder(encoder, decoder)
 print(
-    f"encoder {encoder.count_params():,}, autoencoder {autoencoder.count_params():,}"
-    " weights"
+    f"encoder {encoder.count_params():,}, autoencoder {autoencoder.count_params():,} weights"
 )
 keras_tied.assert_tied(autoencoder)
 
@@ -75,8 +72,7 @@ pca = PCA(8).fit(train.reshape(-1, 64))
 by_pca = pca.inverse_transform(pca.transform(test.reshape(-1, 64))).reshape(test.shape)
 pca_error = np.mean((by_pca - test) ** 2)
 print(
-    f"squared error of pictures held out: {error:.4f}; of PCA with 8 components"
-    f" {pca_error:.4f}"
+    f"squared error of pictures held out: {error:.4f}; of PCA with 8 components {pca_error:.4f}"
 )
 
 assert error < 0.8 * pca_error
@@ -98,9 +94,9 @@ figure.show()
 # %%
 # Walk through the code
 # ---------------------
-# Between the codes of two pictures lie other codes. Decoded, they are pictures on the
-# way from one to the other. Between the *pixels* of two pictures there are only two
-# pictures on top of each other.
+# Between the codes of two pictures lie other codes. Decoded, they are pictures on the way from one
+# to the other. Between the *pixels* of two pictures there are only two pictures on top of each
+# other.
 
 ends = test[[np.argmax(digits.target[1400:] == digit) for digit in (1, 0)]]
 share = np.linspace(0, 1, 9, dtype="float32")[:, None]
@@ -119,8 +115,7 @@ for line, (name, pictures) in zip(
 figure.show()
 
 # %%
-# Is the middle of the walk nearer to a real picture than the middle of the mix? Over
-# 200 pairs:
+# Is the middle of the walk nearer to a real picture than the middle of the mix? Over 200 pairs:
 
 flat = train.reshape(-1, 64)
 first, last = test[:200], np.roll(test, 1, axis=0)[:200]
@@ -131,17 +126,14 @@ middles = {
     "pixels": (first + last) / 2,
 }
 distances = {
-    name: (
-        np.linalg.norm(np.reshape(pictures, (-1, 1, 64)) - flat, axis=2)
-        .min(axis=1)
-        .mean()
-    )
+    name: np.linalg.norm(np.reshape(pictures, (-1, 1, 64)) - flat, axis=2)
+    .min(axis=1)
+    .mean()
     for name, pictures in middles.items()
 }
 for name, distance in distances.items():
     print(
-        f"halfway between {name}: {distance:.2f} from the nearest real picture, on"
-        " average"
+        f"halfway between {name}: {distance:.2f} from the nearest real picture, on average"
     )
 assert distances["codes"] < distances["pixels"]
 
@@ -162,6 +154,5 @@ assert np.allclose(loaded.predict(test, verbose=0), restored, atol=1e-6)
 # Read next
 # ---------
 # - :ref:`sphx_glr_gallery_plot_tied_filters.py` looks at the kernels themselves.
-# - :ref:`sphx_glr_gallery_plot_mirror_shapes.py` draws the shapes on the way down and
-# up. - :ref:`sphx_glr_tutorials_plot_05_untied_to_tied.py` does the same by hand, layer
-# by layer.
+# - :ref:`sphx_glr_gallery_plot_mirror_shapes.py` draws the shapes on the way down and up.
+# - :ref:`sphx_glr_tutorials_plot_05_untied_to_tied.py` does the same by hand, layer by layer.

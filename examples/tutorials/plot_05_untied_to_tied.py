@@ -2,10 +2,10 @@
 How do I tie the autoencoder that I have?
 =========================================
 
-You have an autoencoder in Keras, of the kind that every introduction shows: an encoder,
-and a decoder written out beside it. This tutorial changes it line by line into a tied
-one, and says after each line what has changed. Where you would load weights that you
-have trained, it trains a small model on scikit-learn's digits.
+You have an autoencoder in Keras, of the kind that every introduction shows: an encoder, and a
+decoder written out beside it. This tutorial changes it line by line into a tied one, and says after
+each line what has changed. Where you would load weights that you have trained, it trains a small
+model on scikit-learn's digits.
 """
 
 # %%
@@ -30,8 +30,7 @@ def train_and_report(model):
     keras_tied.training.fit(model, train, train, batch_size=128, epochs=20, verbose=0)
     error = model.evaluate(test, test, verbose=0)
     print(
-        f"{model.count_params():,} weights, squared error of pictures held out"
-        f" {error:.4f}"
+        f"{model.count_params():,} weights, squared error of pictures held out {error:.4f}"
     )
     return error
 
@@ -48,14 +47,13 @@ error_untied = train_and_report(untied)
 # %%
 # Line one: give the layers names
 # -------------------------------
-# A tied layer is told *which layer* it is tied to, so the encoder's layers need a
-# variable of their own: ``code`` was the layer's output above, and is the layer below.
+# A tied layer is told *which layer* it is tied to, so the encoder's layers need a variable of their
+# own: ``code`` was the layer's output above, and is the layer below.
 #
 # Lines two and three: ``tie`` in place of ``Dense``
 # --------------------------------------------------
-# ``tie(layer)`` is the layer's reverse. It computes ``x @ W.T + b`` with the kernel
-# ``W`` of that layer. The units need not be given: they are the number of inputs of the
-# layer.
+# ``tie(layer)`` is the layer's reverse. It computes ``x @ W.T + b`` with the kernel ``W`` of that
+# layer. The units need not be given: they are the number of inputs of the layer.
 
 keras.utils.set_random_seed(0)
 hidden = Dense(48, activation="relu", name="hidden")
@@ -68,8 +66,7 @@ tied = keras.Model(pixels, picture)
 error_tied = train_and_report(tied)
 
 # %%
-# Nearly half of the weights are gone; the decoder has kept its biases. What is tied to
-# what?
+# Nearly half of the weights are gone; the decoder has kept its biases. What is tied to what?
 
 for each in keras_tied.ties(tied):
     print(
@@ -77,8 +74,7 @@ for each in keras_tied.ties(tied):
     )
 
 # %%
-# It is one variable, not two equal ones: what the encoder's kernel becomes, the
-# decoder's is.
+# It is one variable, not two equal ones: what the encoder's kernel becomes, the decoder's is.
 
 kernel = keras.ops.convert_to_numpy(hidden.kernel)
 hidden.kernel.assign(2 * kernel)
@@ -88,9 +84,9 @@ assert np.array_equal(of_decoder, 2 * kernel.T)
 # %%
 # Line four: a gain
 # -----------------
-# With one kernel, the encoder's scale is the decoder's: where the encoder makes a code
-# small, the decoder cannot make it large again. ``gain=True`` learns one factor for
-# each unit. It costs 56 numbers here.
+# With one kernel, the encoder's scale is the decoder's: where the encoder makes a code small, the
+# decoder cannot make it large again. ``gain=True`` learns one factor for each unit. It costs 56
+# numbers here.
 
 keras.utils.set_random_seed(0)
 hidden, code = Dense(48, activation="relu", name="hidden"), Dense(8, name="code")
@@ -102,8 +98,8 @@ with_gain = keras.Model(pixels, picture)
 error_gain = train_and_report(with_gain)
 
 # %%
-# The tied model has a little over half the weights of the untied one, and is not worse
-# by more than a tenth.
+# The tied model has a little over half the weights of the untied one, and is not worse by more than
+# a tenth.
 
 assert min(error_tied, error_gain) < 1.1 * error_untied
 assert with_gain.count_params() < 0.56 * untied.count_params()
@@ -111,8 +107,8 @@ assert with_gain.count_params() < 0.56 * untied.count_params()
 # %%
 # Or have it written
 # ------------------
-# ``mirror`` writes the two lines of the decoder from the encoder, gains included.
-# ``Autoencoder`` is the model around both.
+# ``mirror`` writes the two lines of the decoder from the encoder, gains included. ``Autoencoder``
+# is the model around both.
 
 keras.utils.set_random_seed(0)
 encoder = keras.Sequential([keras.Input((64,)), Dense(48, activation="relu"), Dense(8)])
@@ -124,9 +120,8 @@ assert autoencoder.count_params() == with_gain.count_params()
 # %%
 # Keep the weights that you have
 # ------------------------------
-# A trained untied model is a good start for a tied one: copy the encoder and the
-# decoder's biases, and train on. The two kernels of each pair become one, so the error
-# jumps first, and then falls.
+# A trained untied model is a good start for a tied one: copy the encoder and the decoder's biases,
+# and train on. The two kernels of each pair become one, so the error jumps first, and then falls.
 
 for ours, theirs in {"hidden": "hidden", "code": "code"}.items():
     with_gain.get_layer(ours).set_weights(untied.get_layer(theirs).get_weights())
@@ -139,8 +134,7 @@ assert error_moved < error_untied
 # %%
 # What else changes
 # -----------------
-# Nothing. The model is saved, loaded, cloned, frozen and exported as before, and stays
-# tied:
+# Nothing. The model is saved, loaded, cloned, frozen and exported as before, and stays tied:
 
 clone = keras.models.clone_model(with_gain)
 keras_tied.assert_tied(clone)

@@ -2,11 +2,10 @@
 How do I tie a language model's embedding to its output?
 ========================================================
 
-A language model has a table of vectors at each end: one turns a token into a vector,
-the other a vector into a score for each token. Most models use one table for both
-(Press and Wolf, 2017). This tutorial trains a whole model of letters that does, and
-lets it write. It reads the descriptions of scikit-learn's datasets, because these are
-there; a real model reads more.
+A language model has a table of vectors at each end: one turns a token into a vector, the other a
+vector into a score for each token. Most models use one table for both (Press and Wolf, 2017). This
+tutorial trains a whole model of letters that does, and lets it write. It reads the descriptions of
+scikit-learn's datasets, because these are there; a real model reads more.
 """
 
 # %%
@@ -36,9 +35,8 @@ print(f"{len(text):,} letters, {len(letters)} different ones")
 # %%
 # The model
 # ---------
-# ``tie(embedding)`` is a layer from vectors to scores: ``h @ E.T``, with the table
-# ``E`` of the embedding. It is used like any other layer, and the model is an ordinary
-# Keras model.
+# ``tie(embedding)`` is a layer from vectors to scores: ``h @ E.T``, with the table ``E`` of the
+# embedding. It is used like any other layer, and the model is an ordinary Keras model.
 
 width = 64
 
@@ -71,8 +69,8 @@ for each in keras_tied.ties(model):
     )
 
 # %%
-# The gradient of the table is the sum of both ends: each step moves the vectors of the
-# letters that were read, and of all letters that were guessed.
+# The gradient of the table is the sum of both ends: each step moves the vectors of the letters that
+# were read, and of all letters that were guessed.
 #
 # Train
 # -----
@@ -90,8 +88,8 @@ print(f"by frequency: {-(shares * np.log(shares)).sum():.2f}")
 # %%
 # Let it write
 # ------------
-# The model gets the last letters, and its scores at the last place are the odds of the
-# next one. A temperature below 1 makes it less daring.
+# The model gets the last letters, and its scores at the last place are the odds of the next one. A
+# temperature below 1 makes it less daring.
 
 
 def write(beginning, n_letters=160, temperature=0.5):
@@ -130,10 +128,10 @@ assert np.allclose(
 )
 
 # %%
-# ``keras.layers.ReversibleEmbedding`` of Keras does the same inside of one layer, which
-# is called twice. Take it where you write both calls yourself. ``tie`` is for an
-# ``Embedding`` that is there already, for a ``Sequential`` or a functional model, for a
-# half that is saved alone, and with LoRA or quantisation on the table.
+# ``keras.layers.ReversibleEmbedding`` of Keras does the same inside of one layer, which is called
+# twice. Take it where you write both calls yourself. ``tie`` is for an ``Embedding`` that is there
+# already, for a ``Sequential`` or a functional model, for a half that is saved alone, and with LoRA
+# or quantisation on the table.
 #
 # Read next
 # ---------

@@ -2,17 +2,16 @@
 How do I score new rows every night, and hear of the odd ones?
 ==============================================================
 
-A table arrives every night. This tutorial trains a model once, chooses a threshold, and
-then scores a quiet night, a night with an odd row and a night on which a column has
-drifted. All it takes is the command ``keras-tied`` and its exit code; the end has lines
-for cron and for GitHub Actions.
+A table arrives every night. This tutorial trains a model once, chooses a threshold, and then scores
+a quiet night, a night with an odd row and a night on which a column has drifted. All it takes is
+the command ``keras-tied`` and its exit code; the end has lines for cron and for GitHub Actions.
 """
 
 # %%
 # Train once
 # ----------
-# The tables are clients of a made-up shop. ``make_clients`` plants two odd rows in each
-# table. They are taken out of history, which is to be quiet.
+# The tables are clients of a made-up shop. ``make_clients`` plants two odd rows in each table. They
+# are taken out of history, which is to be quiet.
 
 import json
 import subprocess
@@ -37,9 +36,7 @@ def write_clients(name, n, seed, with_odd=False, raise_income=1.0):
 
 
 def run(command):
-    """Run a command in the folder, print it and what it prints, and return its exit
-    code.
-    """
+    """Run a command in the folder, print it and what it prints, and return its exit code."""
     print("$", command)
     done = subprocess.run(
         command, cwd=folder, shell=True, text=True, capture_output=True
@@ -56,18 +53,15 @@ write_clients("monday.csv", 200, seed=1)
 write_clients("tuesday.csv", 200, seed=2, with_odd=True)
 write_clients("wednesday.csv", 200, seed=3, raise_income=1.25)
 
-command = (
-    "keras-tied fit history.csv -o clients.safetensors --components 3 --id client"
-    " --quiet"
-)
+command = "keras-tied fit history.csv -o clients.safetensors --components 3 --id client --quiet"
 assert run(command) == 0
 
 # %%
 # Choose a threshold
 # ------------------
-# Rows that a model was trained on are easy for it. So score rows that it was not
-# trained on, such as those of last week, and look at the oddest. If they are in order,
-# a row tonight should be odder than they are to wake anybody.
+# Rows that a model was trained on are easy for it. So score rows that it was not trained on, such
+# as those of last week, and look at the oddest. If they are in order, a row tonight should be odder
+# than they are to wake anybody.
 
 run(
     "keras-tied score clients.safetensors last-week.csv -o last-week-scores.csv --quiet"
@@ -80,13 +74,11 @@ print("threshold:", threshold)
 # %%
 # A quiet night
 # -------------
-# ``--threshold`` makes the exit code 3 where a row has this score or a higher one. Else
-# it is 0.
+# ``--threshold`` makes the exit code 3 where a row has this score or a higher one. Else it is 0.
 
 assert (
     run(
-        "keras-tied score clients.safetensors monday.csv --top 1 --threshold"
-        f" {threshold}"
+        f"keras-tied score clients.safetensors monday.csv --top 1 --threshold {threshold}"
     )
     == 0
 )
@@ -94,13 +86,12 @@ assert (
 # %%
 # A night with odd rows
 # ---------------------
-# The exit code is 3, and the lines say which rows, and why. An error, such as a file
-# that is not there, exits with 1 or 2, so that the two can be told apart.
+# The exit code is 3, and the lines say which rows, and why. An error, such as a file that is not
+# there, exits with 1 or 2, so that the two can be told apart.
 
 assert (
     run(
-        "keras-tied score clients.safetensors tuesday.csv --top 2 --threshold"
-        f" {threshold}"
+        f"keras-tied score clients.safetensors tuesday.csv --top 2 --threshold {threshold}"
     )
     == 3
 )
@@ -108,9 +99,9 @@ assert (
 # %%
 # A night on which a column has drifted
 # -------------------------------------
-# Incomes are a quarter higher, and no row is odd by itself. ``report --against``
-# compares the columns of two tables. ``--json`` prints what it has found for a program
-# to read, and the page is there for people.
+# Incomes are a quarter higher, and no row is odd by itself. ``report --against`` compares the
+# columns of two tables. ``--json`` prints what it has found for a program to read, and the page is
+# there for people.
 
 command = "keras-tied report clients.safetensors wednesday.csv --against history.csv"
 done = subprocess.run(
@@ -124,13 +115,12 @@ print(facts)
 assert "income" in facts["drifted"]
 
 # %%
-# A single night of 200 rows shows a drift of this size. A small drift needs more rows:
-# compare a week, or a month.
+# A single night of 200 rows shows a drift of this size. A small drift needs more rows: compare a
+# week, or a month.
 #
 # With cron
 # ---------
-# Cron mails what a job prints. So the script prints where something is odd, and is
-# silent else.
+# Cron mails what a job prints. So the script prints where something is odd, and is silent else.
 #
 # .. code-block:: sh
 #
@@ -138,13 +128,12 @@ assert "income" in facts["drifted"]
 #     # score-tonight: called by cron with "15 2 * * * /srv/clients/score-tonight"
 #     cd /srv/clients
 #     table=$(date +%F).csv
-#     keras-tied score clients.safetensors "$table" --top 10 --threshold 60 > odd.txt
-# 2>&1     [ $? = 0 ] || cat odd.txt
+#     keras-tied score clients.safetensors "$table" --top 10 --threshold 60 > odd.txt 2>&1
+#     [ $? = 0 ] || cat odd.txt
 #
 # With GitHub Actions
 # -------------------
-# The exit code fails the job, and GitHub mails whoever watches it. The page is kept
-# either way.
+# The exit code fails the job, and GitHub mails whoever watches it. The page is kept either way.
 #
 # .. code-block:: yaml
 #
@@ -160,8 +149,8 @@ assert "income" in facts["drifted"]
 #           - run: >-
 #               keras-tied report clients.safetensors tonight.csv
 #               --against history.csv -o tonight.html
-#           - run: keras-tied score clients.safetensors tonight.csv --top 10 --threshold
-# 60           - if: always()
+#           - run: keras-tied score clients.safetensors tonight.csv --top 10 --threshold 60
+#           - if: always()
 #             uses: actions/upload-artifact@v7
 #             with: {name: tonight, path: tonight.html}
 #

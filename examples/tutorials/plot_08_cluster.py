@@ -2,18 +2,17 @@
 How do I go from a million rows to a cluster?
 =============================================
 
-A model is a few kilobytes, and each row is encoded by itself. So one machine goes
-through a million rows in seconds, and many machines through many millions. This
-tutorial trains on a folder of files that is read in batches, encodes it on one machine
-and then on workers of Dask, and checks that the codes are the same. It takes 200,000
-rows, to be quick.
+A model is a few kilobytes, and each row is encoded by itself. So one machine goes through a
+million rows in seconds, and many machines through many millions. This tutorial trains on a folder
+of files that is read in batches, encodes it on one machine and then on workers of Dask, and checks
+that the codes are the same. It takes 200,000 rows, to be quick.
 """
 
 # %%
 # A folder of Parquet files
 # -------------------------
-# Four files of 50,000 rows. They are twelve readings of a machine, which follow from
-# three hidden numbers.
+# Four files of 50,000 rows. They are twelve readings of a machine, which follow from three hidden
+# numbers.
 
 import subprocess
 import tempfile
@@ -51,9 +50,9 @@ def run(command):
 # %%
 # Train on one machine
 # --------------------
-# The command goes through all rows for their scale and for PCA, and trains the network
-# on batches. Above 200,000 rows it trains on a random sample: more steps on a sample
-# are better than fewer on all rows. ``--epochs 1`` is for this page; leave it out.
+# The command goes through all rows for their scale and for PCA, and trains the network on batches.
+# Above 200,000 rows it trains on a random sample: more steps on a sample are better than fewer on
+# all rows. ``--epochs 1`` is for this page; leave it out.
 
 run("keras-tied fit rows/ -o model.safetensors --components 3 --id reading --epochs 1")
 
@@ -66,15 +65,15 @@ run("keras-tied encode model.safetensors rows/ -o codes.parquet")
 # %%
 # Encode on workers
 # -----------------
-# ``--cluster local`` starts workers on this machine. Each writes files of its own, so
-# the output is a folder. A worker that dies costs its part, which another one does
-# again. If the command dies, the same command goes on where it was.
+# ``--cluster local`` starts workers on this machine. Each writes files of its own, so the output is
+# a folder. A worker that dies costs its part, which another one does again. If the command dies,
+# the same command goes on where it was.
 
 run("keras-tied encode model.safetensors rows/ -o codes/ --cluster local --workers 2")
 
 # %%
-# They are the same rows in the same order, and the same codes but for rounding: a
-# worker multiplies other batches, with fewer threads.
+# They are the same rows in the same order, and the same codes but for rounding: a worker multiplies
+# other batches, with fewer threads.
 
 alone = parquet.read_table(folder / "codes.parquet")
 files = sorted((folder / "codes").rglob("*.parquet"))
@@ -87,8 +86,8 @@ for unit in ("code0", "code1", "code2"):
 # %%
 # On other machines
 # -----------------
-# Give the address of a scheduler instead of ``local``, and addresses that all workers
-# can read and write. Nothing else changes.
+# Give the address of a scheduler instead of ``local``, and addresses that all workers can read and
+# write. Nothing else changes.
 #
 # .. code-block:: sh
 #
@@ -99,8 +98,8 @@ for unit in ("code0", "code1", "code2"):
 #
 # In Python
 # ---------
-# The methods take arrays and frames of Dask, and give lazy ones back: nothing is read
-# before a result is asked for.
+# The methods take arrays and frames of Dask, and give lazy ones back: nothing is read before a
+# result is asked for.
 
 from keras_tied import TiedAutoencoder
 
@@ -112,8 +111,8 @@ print(codes)
 print("spread of the code:", codes.std(axis=0).compute().round(2))
 
 # %%
-# An engine that is neither needs no more than a function of arrays: ``keras_tied.load``
-# imports no Keras, and what it gives can be pickled and sent to any worker.
+# An engine that is neither needs no more than a function of arrays: ``keras_tied.load`` imports
+# no Keras, and what it gives can be pickled and sent to any worker.
 
 fitted = load(folder / "model.safetensors")
 given = np.column_stack(

@@ -2,9 +2,9 @@
 How do I ship a model to where Keras is not?
 ============================================
 
-A fitted estimator is a file of arrays. This tutorial takes one model to three places: a
-Python process with NumPy alone, any program that runs ONNX, and a page in the browser.
-It checks that all of them give the same codes.
+A fitted estimator is a file of arrays. This tutorial takes one model to three places: a Python
+process with NumPy alone, any program that runs ONNX, and a page in the browser. It checks that all
+of them give the same codes.
 """
 
 # %%
@@ -32,9 +32,8 @@ codes = autoencoder.transform(wine.data)
 # %%
 # A file of arrays
 # ----------------
-# ``save`` writes one file of safetensors: arrays under their names, and the settings as
-# JSON. It holds no code and no pickle, so it is safe to load from others, and any
-# language can read it.
+# ``save`` writes one file of safetensors: arrays under their names, and the settings as JSON. It
+# holds no code and no pickle, so it is safe to load from others, and any language can read it.
 
 path = folder / "wine.safetensors"
 autoencoder.save(path)
@@ -48,8 +47,8 @@ print(f"... and {len(names) - 8} more")
 # %%
 # Python without Keras
 # --------------------
-# ``keras_tied.load`` gives the fitted value: it encodes, decodes, fills in and scores
-# with NumPy alone. A new process shows which modules it needs.
+# ``keras_tied.load`` gives the fitted value: it encodes, decodes, fills in and scores with NumPy
+# alone. A new process shows which modules it needs.
 
 np.save(folder / "rows.npy", wine.data)
 program = """
@@ -77,9 +76,8 @@ assert np.allclose(np.load(folder / "codes.npy"), codes, atol=1e-6)
 # %%
 # ONNX
 # ----
-# ``export`` writes the whole way from a row to its code as one graph: missing values
-# are filled in and columns are scaled inside of it. So the program that runs it needs
-# no preparation of its own.
+# ``export`` writes the whole way from a row to its code as one graph: missing values are filled in
+# and columns are scaled inside of it. So the program that runs it needs no preparation of its own.
 
 autoencoder.export(folder / "wine.onnx")
 session = onnxruntime.InferenceSession(folder / "wine.onnx")
@@ -91,13 +89,12 @@ rows[0, 3] = np.nan  # a gap
 assert np.allclose(from_onnx, autoencoder.transform(rows), atol=1e-4)
 
 # %%
-# ``part="decoder"`` and ``part="reconstruction"`` write the other ways. The command
-# does the same: ``keras-tied export wine.safetensors -o wine.onnx``.
+# ``part="decoder"`` and ``part="reconstruction"`` write the other ways. The command does the same:
+# ``keras-tied export wine.safetensors -o wine.onnx``.
 #
 # In the browser
 # --------------
-# ONNX Runtime Web runs the same file in a page, on the reader's machine: no row leaves
-# it.
+# ONNX Runtime Web runs the same file in a page, on the reader's machine: no row leaves it.
 
 page = """<!doctype html>
 <title>Which wine is this?</title>
@@ -115,8 +112,7 @@ page = """<!doctype html>
 print(f"the page has to show {codes[0].round(3).tolist()}")
 
 # %%
-# Serve the folder and look at it. A page that is opened as a file may not fetch the
-# model.
+# Serve the folder and look at it. A page that is opened as a file may not fetch the model.
 #
 # .. code-block:: sh
 #
@@ -125,15 +121,14 @@ print(f"the page has to show {codes[0].round(3).tolist()}")
 # Which one to take
 # -----------------
 #
-# ============================
-# ============================================================== where
-#       what ============================
-# ============================================================== Python, all methods
-#       ``TiedAutoencoder.load`` Python, small and fast start  ``keras_tied.load``:
-# encodes, decodes, fills in, scores C++, C#, Java, JavaScript     ONNX: encodes,
-# decodes or reconstructs another language, no runtime  the arrays in the file of
-# safetensors ============================
-# ==============================================================
+# ============================  ==============================================================
+# where                         what
+# ============================  ==============================================================
+# Python, all methods           ``TiedAutoencoder.load``
+# Python, small and fast start  ``keras_tied.load``: encodes, decodes, fills in, scores
+# C++, C#, Java, JavaScript     ONNX: encodes, decodes or reconstructs
+# another language, no runtime  the arrays in the file of safetensors
+# ============================  ==============================================================
 #
 # Read next
 # ---------

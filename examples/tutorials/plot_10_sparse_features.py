@@ -2,17 +2,17 @@
 What have the units of my network learned?
 ==========================================
 
-One unit of a network seldom means one thing. A sparse autoencoder of its activations
-finds directions that do: a few of many are active at a time. This tutorial trains a
-small model of letters, makes a dictionary of what goes on inside of it, measures how
-much of the network's work the dictionary keeps, and finds its entries for numerals.
+One unit of a network seldom means one thing. A sparse autoencoder of its activations finds
+directions that do: a few of many are active at a time. This tutorial trains a small model of
+letters, makes a dictionary of what goes on inside of it, measures how much of the network's work
+the dictionary keeps, and finds its entries for numerals.
 """
 
 # %%
 # A network to look into
 # ----------------------
-# It guesses the next letter of scikit-learn's descriptions of datasets. In its place
-# take the model that you have, and the layer that you want to know about.
+# It guesses the next letter of scikit-learn's descriptions of datasets. In its place take the model
+# that you have, and the layer that you want to know about.
 
 import keras_tied
 
@@ -57,10 +57,9 @@ print(f"{rows.shape[0]:,} rows of {rows.shape[1]} numbers")
 # %%
 # The dictionary
 # --------------
-# Four times as many units as the layer has, of which eight are active for a row on
-# average. The decoder begins as the encoder's transpose and is free then
-# (``untie=True``); its directions have norm 1, so that the size of a code is the
-# strength of a direction.
+# Four times as many units as the layer has, of which eight are active for a row on average. The
+# decoder begins as the encoder's transpose and is free then (``untie=True``); its directions have
+# norm 1, so that the size of a code is the strength of a direction.
 
 units, active = 256, 8
 given = keras.Input((width,))
@@ -84,8 +83,8 @@ print(f"{lost:.0%} of the variance is lost")
 # %%
 # Does it keep what matters?
 # --------------------------
-# A small error may still lose what the network needs. Put the reconstruction in the
-# place of the layer: 1 is the network's own loss, 0 that of a layer that says nothing.
+# A small error may still lose what the network needs. Put the reconstruction in the place of the
+# layer: 1 is the network's own loss, 0 that of a layer that says nothing.
 
 tail = network.layers[-1]  # what follows the layer
 restored = dictionary.predict(rows, batch_size=1000, verbose=0).reshape(
@@ -102,15 +101,13 @@ assert kept > 0.8
 # %%
 # Find a meaning
 # --------------
-# Look for a unit that is active where the letter is a numeral, and nowhere else. F1 is
-# 1 for a unit that does just that. The units of the network itself are the comparison,
-# each with its own best threshold and sign.
+# Look for a unit that is active where the letter is a numeral, and nowhere else. F1 is 1 for a unit
+# that does just that. The units of the network itself are the comparison, each with its own best
+# threshold and sign.
 
 
 def score_units(values, is_true, n_thresholds=9):
-    """The best F1 of each column of values, over some thresholds, as a test of what is
-    true.
-    """
+    """The best F1 of each column of values, over some thresholds, as a test of what is true."""
     best = np.zeros(values.shape[1])
     for share in np.linspace(0, 0.97, n_thresholds):
         says = values > np.quantile(values, share, axis=0)
@@ -123,17 +120,16 @@ is_numeral = np.isin(letters, list("0123456789"))[x.ravel()]
 of_code = score_units(codes, is_numeral)
 of_network = np.maximum(score_units(rows, is_numeral), score_units(-rows, is_numeral))
 print(
-    f"best unit of the dictionary: F1 {of_code.max():.2f}, of the network"
-    f" {of_network.max():.2f}"
+    f"best unit of the dictionary: F1 {of_code.max():.2f}, of the network {of_network.max():.2f}"
 )
 assert of_code.max() > of_network.max()
 
 # %%
 # See it at work
 # --------------
-# Where in a window the eight strongest units are active, the best for numerals first.
-# The dictionary has more than one entry for numerals, and is finer than the question:
-# one for the first numeral of a number, others for those behind the point.
+# Where in a window the eight strongest units are active, the best for numerals first. The
+# dictionary has more than one entry for numerals, and is finer than the question: one for the first
+# numeral of a number, others for those behind the point.
 
 n_numerals = is_numeral.reshape(x.shape).sum(axis=1)
 window = np.abs(n_numerals - 12).argmin()  # a window with about twelve numerals
@@ -156,5 +152,4 @@ figure.show()
 # ---------
 # - :ref:`sphx_glr_gallery_plot_dictionary.py` draws a dictionary of pictures.
 # - :ref:`sphx_glr_gallery_plot_sparse_methods.py` compares kinds of sparse codes.
-# - :ref:`sphx_glr_tutorials_plot_06_language_model.py` builds the model, and lets it
-# write.
+# - :ref:`sphx_glr_tutorials_plot_06_language_model.py` builds the model, and lets it write.
