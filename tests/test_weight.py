@@ -9,14 +9,12 @@ import io
 import tokenize
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).parents[1] / "src" / "keras_tied"
 FILES = sorted(file for file in SOURCE.rglob("*.py") if file.name != "_tag.py")
 
-MOST_TOKENS = 172_000
-MOST_A_LINE = 9.0
-MOST_A_LINE_OF_A_FILE = 13.4
+MOST_TOKENS = 161_500
+MOST_A_LINE = 8.4
+MOST_A_LINE_OF_A_FILE = 10.5
 
 FEWEST_LINES = 40  # of a file whose density is bound
 
@@ -69,7 +67,10 @@ def test_the_density_is_within_its_bound():
     assert tokens / lines <= MOST_A_LINE
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
-def test_no_file_is_dense(file):
-    tokens, lines = WEIGHTS[file]
-    assert lines < FEWEST_LINES or tokens <= MOST_A_LINE_OF_A_FILE * lines
+def test_no_file_is_dense():
+    dense = {
+        str(file.relative_to(SOURCE)): tokens / lines
+        for file, (tokens, lines) in WEIGHTS.items()
+        if lines >= FEWEST_LINES and tokens > MOST_A_LINE_OF_A_FILE * lines
+    }
+    assert not dense

@@ -80,11 +80,10 @@ class Orthonormal(keras.regularizers.Regularizer):
     for a kernel $W$ with at least as many rows as columns, and $W W^\top$ for one with
     fewer: it is the shorter side that can be orthonormal. A kernel of more than two
     axes is taken as a matrix with its last axis as columns. It is the soft
-    orthogonality of Bansal, Chen & Wang, "Can we gain more from
-    orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a
-    linear encoder with orthonormal columns, the tied decoder is the pseudo-inverse: the
-    two project rows to a subspace, as PCA does. Keras's `OrthogonalRegularizer` leaves
-    the lengths free.
+    orthogonality of Bansal, Chen & Wang, "Can we gain more from orthogonality
+    regularizations in training deep networks?" (NeurIPS 2018). Of a linear encoder with
+    orthonormal columns, the tied decoder is the pseudo-inverse: the two project rows to
+    a subspace, as PCA does. Keras's `OrthogonalRegularizer` leaves the lengths free.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.

@@ -143,9 +143,8 @@ class OutlierScore:
 
     It takes the scaled features, the code and the residuals along their principal axes,
     and the surprise of each number, which is its distance from what the other columns
-    make likely: in a
-    normal distribution with the precision P, of the features b of a column, with their
-    pieces,
+    make likely: in a normal distribution with the precision P, of the features b of a
+    column, with their pieces,
 
     $$P_{bb}^{-1} (P (x - \mu))_b$$
 

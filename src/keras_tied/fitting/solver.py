@@ -36,8 +36,8 @@ class Solution:
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
         better: whether the network is better than PCA on held-out rows, if there are
             such rows.
-        held_out: the places of rows that the network has not learned from; None
-            without such rows.
+        held_out: the places of rows that the network has not learned from; None without
+            such rows.
         held_out_errors: the mean errors of the network and of PCA on rows that neither
             has learned from.
         is_pca: whether the network is PCA.

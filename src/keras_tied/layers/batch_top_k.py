@@ -17,12 +17,11 @@ class BatchTopK(CodeLayer):
     positive, and the others become 0 (Bussmann et al., "BatchTopK sparse autoencoders",
     2024, arXiv 2412.06410): a row that is hard to describe may use more units than
     another. In inference, a row does not depend on others: numbers above `threshold`
-    are kept, the running mean of the least
-    number that was kept in each batch of training, and before training those above 0.
+    are kept, the running mean of the least number that was kept in each batch of
+    training, and before training those above 0.
 
     Input and output shape: `(batch, ..., units)`, in the layer's compute dtype. Of more
-    axes, each
-    place counts as a row.
+    axes, each place counts as a row.
 
     Args:
         k: how many numbers are kept for each row, on average, from 1 to `units`.

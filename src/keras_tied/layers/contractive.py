@@ -87,10 +87,9 @@ class Contractive(keras.layers.Wrapper):
     It gives what the encoder gives, of its input and output shapes. In training it adds
     `factor` times the mean of `squared_jacobian_norm` over the batch to the loss, which
     makes an autoencoder of it a contractive one. In inference it adds nothing: a
-    `val_loss` is the reconstruction error
-    alone, and a `loss` is not. A decoder is tied to the encoder, or to a layer of it,
-    and not to this wrapper. Masks reach the encoder, but not its Jacobian, in which
-    masked steps count.
+    `val_loss` is the reconstruction error alone, and a `loss` is not. A decoder is tied
+    to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
+    encoder, but not its Jacobian, in which masked steps count.
 
     Args:
         encoder: a layer or model with one input and one output, which maps each row by

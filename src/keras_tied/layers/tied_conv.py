@@ -49,8 +49,7 @@ class TiedConv(TiedLayer):
     `"channels_first"`, and gives the shape of its input; the other way round if not
     transposed. The size is that of the inputs that the layer was built for. With a
     stride, several sizes of input give the same size of output: where that layer's axes
-    were
-    `None`, `output_size` has to say which.
+    were `None`, `output_size` has to say which.
 
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its

@@ -16,9 +16,8 @@ def report_read_errors(
 ) -> Iterator[None]:
     """Turn any error while a file is read into a `TableError`.
 
-    `what` is such as "a CSV file".
-    `explain` returns, for an error of one format, what to raise instead; any other as
-    it is.
+    `what` is such as "a CSV file". `explain` returns, for an error of one format, what
+    to raise instead; any other as it is.
     """
     try:
         yield
