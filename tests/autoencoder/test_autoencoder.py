@@ -73,6 +73,7 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """What `Autoencoder.fit` is given, and what `keras.Model.fit` is for the same."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "spelt_out"),
     [

@@ -79,6 +79,7 @@ def test_error_is_that_of_pca(activation):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(5,), (5, 5), (12, 7, 5), (7, 12, 9, 5)], ids=str)
 @pytest.mark.parametrize("activation", [pytest.param("tanh", marks=slow), "relu"])
 def test_error_is_that_of_pca_at_any_depth_and_width(widths, activation):

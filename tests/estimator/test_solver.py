@@ -301,6 +301,7 @@ assert not {{'jax', 'keras'}} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_nothing_that_an_estimator_does_imports_a_framework(tmp_path):
     file = str(tmp_path / "m.safetensors")
     code = ALL_OF_A_LIFE.format(file=file, folder=str(tmp_path / "checkpoint"))

@@ -97,6 +97,7 @@ def many(rows: np.ndarray) -> np.ndarray:
     return np.resize(rows, (30_000, rows.shape[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_eight_threads_get_the_answers_of_one(method, network, digits):
     call, before = getattr(network, method), blas_threads()

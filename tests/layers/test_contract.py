@@ -102,6 +102,7 @@ def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pytest.param(through_pickle, marks=slow), cloned])
 def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path):
     copied = make(model, tmp_path)

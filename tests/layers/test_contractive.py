@@ -142,6 +142,7 @@ def test_norm_of_one_layer(activation):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     widths=st.sampled_from([(4, 3), (2, 5, 3), (5, 3, 2), (3, 2, 4), (1, 4, 4, 1)]),
@@ -195,6 +196,7 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stack", "shape"),
     [
@@ -460,6 +462,7 @@ class TestAside:
         for one, other in zip(before, after, strict=True):
             np.testing.assert_array_equal(one, other)
 
+    @pytest.mark.slow
     def test_layers_called_afterwards_are_still_in_training(self):
         class Model(keras.Model):
             def __init__(self, encoder: layers.Layer) -> None:

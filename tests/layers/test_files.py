@@ -160,6 +160,7 @@ STOPS += [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "optimizer"),
     [

@@ -329,6 +329,7 @@ def test_adapter_counts_once(case, model):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(ADAPTABLE, QUICK))
 def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
     layer = find(model, "code")

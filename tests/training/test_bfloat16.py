@@ -95,6 +95,7 @@ def network():
     return model
 
 
+@pytest.mark.slow
 def test_each_product_of_a_step_takes_its_first_factor_row_by_row(rng):
     x = rng.normal(size=(64, 300)).astype("float32")
     model = network()

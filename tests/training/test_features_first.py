@@ -48,6 +48,7 @@ def parameters(rng):
     return [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", [network, pytest.param(center, marks=pytest.mark.slow), between_rows]
 )

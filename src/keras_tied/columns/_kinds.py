@@ -71,11 +71,13 @@ def make_distinct(names: Sequence[str]) -> list[str]:
     distinct: dict[str, None] = {}
     numbers: dict[str, int] = {}  # the last number that a name was given
     for index, name in enumerate(names):
-        new = name = name or f"column{index + 1}"
+        name = name or f"column{index + 1}"
         number = numbers.get(name, 1)
-        while new in distinct or (number > 1 and new in given):
+        candidate = name
+        # A name with a number must not be one that another column has been given.
+        while candidate in distinct or (number > 1 and candidate in given):
             number += 1
-            new = f"{name}_{number}"
-        distinct[new] = None
+            candidate = f"{name}_{number}"
+        distinct[candidate] = None
         numbers[name] = number
     return list(distinct)

@@ -44,17 +44,18 @@ def rank_columns(report: Report) -> list[Bar]:
 def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
     """Say why a row is the oddest, what is kept and lost, and how many stand out."""
     whole, n_units = report.whole, report.rows.code.shape[1]
-    s = "s" if n_units == 1 else ""
-    verb = f"stand{s} for"
+    ending = "s" if n_units == 1 else ""  # of a verb
+    verb = f"stand{ending} for"
     if whole.kept is not None:
-        verb = f"keep{s} {format_share(whole.kept)} of"
+        verb = f"keep{ending} {format_share(whole.kept)} of"
     n_columns = format_quantity(len(report.columns), "column")
     parts = [f"{format_quantity(n_units, 'number')} {verb} {n_columns}"]
     if len(bars) > 1 and bars[0][1] > 0:
         parts.append(f"{bars[0][0]} is hardest to reconstruct")
     if n := whole.n_outstanding:
-        s = "s" if n == 1 else ""
-        parts.append(f"{n:,} of {format_quantity(whole.n_rows, 'row')} stand{s} out")
+        ending = "s" if n == 1 else ""
+        n_rows = format_quantity(whole.n_rows, "row")
+        parts.append(f"{n:,} of {n_rows} stand{ending} out")
     sentences = [f"{'; '.join(parts)}."]
     if not np.isnan(report.rows.scores[oddest]):
         sentences.insert(0, _describe_oddest(report, oddest))

@@ -116,13 +116,13 @@ def _deserialize_encoder(config: Any) -> Any:
 
 def require_plain(config: Any) -> None:
     """Refuse arrays of text, which Keras does not: one element may take all memory."""
-    values = config
-    if isinstance(config, dict):
+    if isinstance(config, list):
+        for value in config:
+            require_plain(value)
+    elif isinstance(config, dict):
         if config.get("class_name") in ARRAYS:
             dtype = np.dtype(config["config"].get("dtype", "float32"))
-            require(dtype.kind in "biuf", f"it has an array of {dtype}")
-        values = config.values()
-    elif not isinstance(config, list):
-        return
-    for value in values:
-        require_plain(value)
+            is_plain = dtype.kind in "biuf"  # truth values, integers or floats
+            require(is_plain, f"it has an array of {dtype}")
+        for value in config.values():
+            require_plain(value)

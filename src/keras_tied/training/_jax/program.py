@@ -196,10 +196,10 @@ class Program:
         model: Model,
         parts: Sequence[DeviceRows],
         state: Any,
-        capacity: int,
+        most_epochs: int,
         widen: bool,
     ) -> None:
-        self.capacity = capacity
+        self.most_epochs = most_epochs
         trainable, non_trainable, _, metrics = state
         self.fresh = [np.zeros(value.shape, value.dtype) for value in metrics]
         train, *validation = parts
@@ -235,9 +235,9 @@ class Program:
     ) -> Any:
         """The state after so many epochs, of the full batches from `begin` to `end`.
 
-        With it comes a table of logs, `(capacity, names, ...)`, for each shape of them.
-        The smaller last batch and the validation follow if `end` is the number of full
-        batches.
+        With it comes a table of logs, `(most_epochs, names, ...)`, for each shape of
+        them. The smaller last batch and the validation follow if `end` is the number of
+        full batches.
         """
 
         def epoch(index: Any, carry: Any) -> Any:
@@ -255,7 +255,7 @@ class Program:
         tables = []
         for names in self.log_names:
             value = self.empty_logs[names[0]]
-            shape = (self.capacity, len(names), *value.shape)
+            shape = (self.most_epochs, len(names), *value.shape)
             tables.append(jnp.zeros(shape, value.dtype))
         return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
 

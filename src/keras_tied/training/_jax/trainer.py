@@ -26,7 +26,7 @@ from keras_tied.training._epochs import (
 from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
 
-CAPACITY = 4096  # epochs that one call can train, and log
+MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
 SECONDS_PER_CALL = (
@@ -51,11 +51,11 @@ class JaxEpochs(Epochs):
         self.rows = rows
         # In one batch the order only matters to layers that draw random numbers for
         # each row.
-        matters = rows.steps > 1 or any(map(is_seed, model.variables))
-        self.shuffle = shuffle if matters else False
-        self.capacity = CAPACITY
+        order_matters = rows.steps > 1 or any(map(is_seed, model.variables))
+        self.shuffle = shuffle if order_matters else False
+        self.most_epochs = MOST_EPOCHS
         if self.shuffle:
-            self.capacity = max(1, min(CAPACITY, PLACES // rows.count))
+            self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
         self.is_short = epochs * self._count_multiplications() < SHORT
@@ -90,7 +90,7 @@ class JaxEpochs(Epochs):
                 variable.assign(value)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
-        epochs = min(epochs, self.capacity)
+        epochs = min(epochs, self.most_epochs)
         run = Run(self.state, self._draw_orders(epochs), epochs)
         self.runs.append(run)
         if epochs == 1 and self.rows.full:
@@ -143,11 +143,11 @@ class JaxEpochs(Epochs):
             begin = end
 
     def _draw_orders(self, epochs: int) -> Any:
-        """The orders of the rows, `(capacity, rows)`, drawn as Keras draws them."""
+        """The orders of the rows, `(most_epochs, rows)`, drawn as Keras draws them."""
         if not self.shuffle:
             return None
         count, size = self.rows.count, self.rows.batch_size
-        orders = np.zeros((self.capacity, count), np.int32)
+        orders = np.zeros((self.most_epochs, count), np.int32)
         for order in orders[:epochs]:
             length = size if self.shuffle == "batch" else count
             for begin in range(0, count, length):
@@ -193,7 +193,7 @@ class JaxEpochs(Epochs):
         return programs[key]
 
     def program(self, widen: bool = True) -> Program:
-        return Program(self.model, self.parts, self.state, self.capacity, widen)
+        return Program(self.model, self.parts, self.state, self.most_epochs, widen)
 
     def compile(
         self,
