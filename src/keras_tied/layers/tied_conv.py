@@ -119,14 +119,17 @@ class TiedConv(TiedLayer):
         return gain
 
     def call(self, inputs: Any) -> Any:
-        axis = self._channels_axis()
+        are_channels_first = self._channels_axis() == 1
         if self.transpose:
             self._output_sizes(self._sizes(inputs.shape))
-        inputs = ops.moveaxis(inputs, axis, -1)
+        if are_channels_first:
+            inputs = ops.moveaxis(inputs, 1, -1)
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
-        return self.activation(ops.moveaxis(outputs, -1, axis))
+        if are_channels_first:
+            outputs = ops.moveaxis(outputs, -1, 1)
+        return self.activation(outputs)
 
     def _adjoint(self, inputs: Any) -> Any:
         settings, windows = self.tied_settings(), self._windows()
