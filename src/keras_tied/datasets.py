@@ -199,10 +199,7 @@ def prepare(
     return unit_rows.astype(np.float32), labels
 
 
-def _check_rows(
-    rows: NDArray[Any],
-    name: str,
-) -> NDArray[np.float64]:
+def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
     """The rows as float64, if they are a table of finite real numbers."""
     if rows.dtype.kind not in "biuf":
         raise ValueError(

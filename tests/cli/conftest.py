@@ -42,7 +42,7 @@ def interrupted(tmp_path, default_sigint):
     def run(*arguments, after):
         ours, theirs = pty.openpty()
         with subprocess.Popen(
-            [sys.executable, "-m", "keras_tied.cli", *map(str, arguments)],
+            [sys.executable, "-m", "keras_tied", *map(str, arguments)],
             cwd=tmp_path,
             stderr=theirs,
         ) as process:

@@ -7,7 +7,7 @@ import pytest
 
 from keras_tied import datasets
 
-RUN = (sys.executable, "-m", "keras_tied.cli")
+RUN = (sys.executable, "-m", "keras_tied")
 
 
 def run_process(*arguments, cwd, start=RUN, **environment):

@@ -35,7 +35,7 @@ def cases(tmp_path_factory):
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "keras_tied.cli", *map(str, arguments)],
+        [sys.executable, "-m", "keras_tied", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=True,
@@ -251,7 +251,7 @@ def test_rows_come_from_a_pipe(cases, tmp_path):
         ["fit", "-", "-o", "m.safetensors", "--epochs", "2", "-q"],
     ):
         subprocess.run(
-            [sys.executable, "-m", "keras_tied.cli", *arguments],
+            [sys.executable, "-m", "keras_tied", *arguments],
             input=content,
             check=True,
             capture_output=True,

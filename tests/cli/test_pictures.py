@@ -308,7 +308,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
     keras_tied = (
         sys.executable,
         "-m",
-        "keras_tied.cli",
+        "keras_tied",
         command,
         model,
         fruit_csv,

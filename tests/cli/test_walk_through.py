@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def keras_tied(*arguments, cwd):
     done = subprocess.run(
-        [sys.executable, "-m", "keras_tied.cli", *arguments],
+        [sys.executable, "-m", "keras_tied", *arguments],
         cwd=cwd,
         env=os.environ,
         stdin=subprocess.DEVNULL,

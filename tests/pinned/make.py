@@ -195,7 +195,7 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
 def run(folder: Path, command: str) -> None:
     """Run the command in a folder, so that the file notes no path of this machine."""
     subprocess.run(
-        [sys.executable, "-m", "keras_tied.cli", *command.split()],
+        [sys.executable, "-m", "keras_tied", *command.split()],
         cwd=folder,
         check=True,
     )

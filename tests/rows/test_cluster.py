@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 pytest.importorskip("distributed")
 slow = pytest.mark.slow
-COMMAND = [sys.executable, "-m", "keras_tied.cli"]
+COMMAND = [sys.executable, "-m", "keras_tied"]
 
 
 def run(*arguments):

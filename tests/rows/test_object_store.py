@@ -14,7 +14,7 @@ from keras_tied.rows import Here, OutputFolder, load_transform, transform_table
 from keras_tied.tables import open_table
 
 pytestmark = pytest.mark.slow
-COMMAND = [sys.executable, "-m", "keras_tied.cli"]
+COMMAND = [sys.executable, "-m", "keras_tied"]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_an_engine_gives_the_codes_of_the_command(
         [
             sys.executable,
             "-m",
-            "keras_tied.cli",
+            "keras_tied",
             "encode",
             model,
             folder,

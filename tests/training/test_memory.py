@@ -1,5 +1,8 @@
 """Arrays that are large beside the memory."""
 
+import os
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +34,27 @@ def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(
 def test_an_array_that_is_input_and_target_counts_once():
     rows = _data.batch_rows(X, X, None, 32)
     assert _data.count_bytes(rows, None) == X.nbytes
+
+
+def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(_data, "MEMORY_INFORMATION", tmp_path / "meminfo")
+    monkeypatch.setattr(_data, "CONTROL_GROUP", tmp_path)
+    find_free = _data.find_host_memory
+    assert find_free() is None  # as on another system
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2048 kB\n")
+    assert find_free() == 2048 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert find_free() == 2048 * 1024
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert find_free() == 4000
+
+
+def test_the_memory_of_this_machine_is_known():
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells")
+    free, pages = _data.free_memory(), os.sysconf("SC_PHYS_PAGES")
+    assert 0 < free <= pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_training_leaves_the_rows_as_they_were():

@@ -141,11 +141,7 @@ def _find_code(encoder: Any, code: str | None) -> Any:
     return outputs[code]
 
 
-def _visit(
-    tensor: Any,
-    places: dict[int, int],
-    steps: list[_Step],
-) -> int:
+def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     """The index of the step that gives a tensor, added with those before it."""
     if id(tensor) in places:
         return places[id(tensor)]
@@ -244,11 +240,7 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
     step.activation = output_activation
 
 
-def _reverse(
-    steps: list[_Step],
-    code: Any,
-    gain: bool,
-) -> Any:
+def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
     """The decoder's output for the code: each step undone, the last one first."""
     counts: Counter[str] = Counter()
 
@@ -280,11 +272,7 @@ def _reverse(
     return tensor
 
 
-def _split(
-    step: _Step,
-    steps: list[_Step],
-    tensor: Any,
-) -> list[Any]:
+def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     """What each source of a step gets: the tensor, or its part of a concatenation."""
     if step.entry is None or step.entry.rule is not rules.split_branches:
         return [tensor] * len(step.sources)

@@ -53,10 +53,7 @@ class Entry:
 RULES: dict[type, Entry] = {}
 
 
-def register(
-    *classes: type,
-    kernel: bool = False,
-) -> Callable[[Rule], Rule]:
+def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
     It decorates the rule: a function of the encoder layer and a `LayerContext` that

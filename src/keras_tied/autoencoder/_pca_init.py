@@ -172,11 +172,7 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     return n_components
 
 
-def _propagate(
-    front: list[Layer],
-    x: Any,
-    encoder: Model,
-) -> Array:
+def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
     """The inputs of the encoder's first dense layer, `(n, d)`."""
     rows = np.asarray(x)
     shape = encoder.input_shape[1:]

@@ -84,7 +84,7 @@ def check(
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
     if json:
-        be_quiet()
+        be_quiet(True)
     table = survey(data, options, columns, seed)
     show_survey(table, json, None if every else MOST_SHOWN)
     if strict:

@@ -32,7 +32,7 @@ class FailedError(Exception):
     """The command failed though used rightly; the message is one sentence."""
 
 
-def be_quiet(is_quiet: bool = True) -> None:
+def be_quiet(is_quiet: bool) -> None:
     """Let the command print no progress and no remarks, or print them again."""
     global _is_quiet
     _is_quiet = is_quiet

@@ -144,11 +144,7 @@ def _leave_out(
     return Decision(fact)
 
 
-def _decide(
-    name: str,
-    values: pa.Array,
-    choice: ColumnChoice,
-) -> Decision:
+def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide on a column by the type of its values."""
     kind = find_kind(values.type)
     if kind is Kind.other:

@@ -71,11 +71,7 @@ def map_collections(method: Method) -> Method:
     return cast(Method, apply)
 
 
-def _call_or_none(
-    call: Callable[[Any], Any],
-    empty: Any,
-    block: Any,
-) -> Any:
+def _call_or_none(call: Callable[[Any], Any], empty: Any, block: Any) -> Any:
     """Call a function with a block; one without rows, as a filter leaves, is none."""
     return call(block) if len(block) else empty
 

@@ -53,11 +53,6 @@ class Link:
     layout: Layout
     scaling: Scaling
 
-    @property
-    def parts(self) -> list[slice]:
-        """The features of each column of booleans or categories."""
-        return self.layout.classes
-
     @cached_property
     def weights(self) -> Array:
         """Of errors, so that their mean is that of the columns, `(d,)`."""
@@ -88,11 +83,7 @@ class Link:
         reconstruction[:, indicators.classes] = scaled[indicators.last].T
         return reconstruction
 
-    def find_errors(
-        self,
-        scaled: Array,
-        reconstruction: Array,
-    ) -> Array:
+    def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
         """Costs relative to the best constant's, `(n, d)` float64, NaN where missing.
 
         The mean over the features is that over the columns; those of a category share
@@ -109,11 +100,7 @@ class Link:
         errors[:, indicators.classes] = deviances[columns].T
         return errors * self.weights
 
-    def compare(
-        self,
-        outputs: Array,
-        scaled: Array,
-    ) -> tuple[Array, Array]:
+    def compare(self, outputs: Array, scaled: Array) -> tuple[Array, Array]:
         """The mean over the features of `find_errors`, and its gradient in the outputs.
 
         Features are rows here: outputs of networks side by side are `(networks, d, n)`,
@@ -169,7 +156,7 @@ class Link:
         row_weights = weights[some] * targets
         outputs = outputs[some].T.astype(np.float64)
         add_up = self.layout.indicators.add_up
-        shape = len(FACTORS), len(MIXTURES), len(self.parts)
+        shape = len(FACTORS), len(MIXTURES), len(self.layout.classes)
         losses = np.empty(shape)
         for i, factor in enumerate(FACTORS):
             link = replace(self, temperatures=factor * self.temperatures)
@@ -182,7 +169,7 @@ class Link:
         losses -= PRIOR * np.log(MIXTURES)[:, None]
         temperatures = self.temperatures.copy()
         mixtures = self.mixtures.copy()
-        for column, part in enumerate(self.parts):
+        for column, part in enumerate(self.layout.classes):
             table = losses[..., column]
             factor, mixture = divmod(int(table.argmin()), len(MIXTURES))
             temperatures[part] *= FACTORS[factor]
@@ -264,7 +251,7 @@ def fit_link(
     costs = weights @ deviations**2 / present
     columns = layout.indicators.columns
     all_counts = np.nan_to_num(link._indicate(scaled.T)) @ weights
-    for column, part in enumerate(link.parts):
+    for column, part in enumerate(link.layout.classes):
         counts = all_counts[columns == column]
         total = counts.sum()
         smooth = (counts + 0.5) / (total + 0.5 * len(counts))

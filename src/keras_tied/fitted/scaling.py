@@ -45,10 +45,7 @@ class Scaling(NamedTuple):
         return rows
 
 
-def split(
-    shift: Array,
-    dtype: np.dtype[Any],
-) -> tuple[Array, Array | None]:
+def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
     """A number in a dtype, and what its rounding leaves over; None for float64."""
     first = shift.astype(dtype, copy=False)
     if dtype == np.float64:
@@ -57,11 +54,7 @@ def split(
     return first, rest.astype(dtype)
 
 
-def fit_scaling(
-    X: Array,
-    scaler: Scaler,
-    weights: Array,
-) -> Scaling:
+def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     """Measure the columns of rows, `(n, d)` with NaN, in double precision.
 
     The scaler None is for mean 0 and one factor for all columns, which makes their mean

@@ -295,11 +295,7 @@ def compute_block(
     return Block(scaled, complete, codes, reconstructions)
 
 
-def decode(
-    network: Network,
-    codes: Array,
-    link: Link | None,
-) -> Array:
+def decode(network: Network, codes: Array, link: Link | None) -> Array:
     """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
     outputs = network.decode(codes)
     return outputs if link is None else link.apply(outputs)

@@ -220,11 +220,7 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     return own
 
 
-def _beats_pca(
-    solution: Solution,
-    pca: Network,
-    rows: TrainingRows,
-) -> bool:
+def _beats_pca(solution: Solution, pca: Network, rows: TrainingRows) -> bool:
     """Whether a network is better on rows held out, and not worse on all rows."""
     if not solution.better:
         return False

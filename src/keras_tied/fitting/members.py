@@ -124,11 +124,7 @@ def measure_held_out(
     return HeldOut(errors, np.array(sums), float(mean), link)
 
 
-def is_better(
-    members: list[Member],
-    network: HeldOut,
-    pca: HeldOut,
-) -> bool:
+def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
     """Whether networks have clearly smaller errors than PCA on held-out rows."""
     if len(members) == 1:
         rows = members[0].held_out

@@ -269,11 +269,7 @@ def _choose_weight_decay(
     return min(decay, MOST_WEIGHT_DECAY / divisor)
 
 
-def _choose_hidden(
-    sizes: Any,
-    n: int,
-    n_features: int,
-) -> list[int]:
+def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
     """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)

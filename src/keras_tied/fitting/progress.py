@@ -24,11 +24,7 @@ def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
         _on_epoch.reset(token)
 
 
-def call_back(
-    epoch: int,
-    epochs: int,
-    logs: Mapping[str, float],
-) -> bool:
+def call_back(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
     """Call the function that is registered; whether training shall end."""
     on_epoch = get_epoch_callback()
     return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))

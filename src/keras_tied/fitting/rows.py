@@ -133,11 +133,7 @@ class TrainingRows:
             return outputs
         return outputs @ self.axes.vectors.T + self.axes.mean
 
-    def measure(
-        self,
-        network: Network,
-        link: Link | None = None,
-    ) -> Array:
+    def measure(self, network: Network, link: Link | None = None) -> Array:
         """The mean error of each row, `(n,)`; the link is by default that of these."""
         link = link or self.link
         outputs = self.reconstruct(network)

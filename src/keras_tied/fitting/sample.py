@@ -15,11 +15,7 @@ def choose_sample_size(n_features: int) -> int:
     return max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, n_features)))
 
 
-def choose_places(
-    lengths: Sequence[int],
-    n: int,
-    seed: int,
-) -> list[Array]:
+def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
     """Choose n rows at random from parts: their places in each part, ascending."""
     ends = np.cumsum(lengths)
     random = np.random.default_rng(seed)

@@ -86,11 +86,7 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
     return Schedule(batches, rate, rates, steps, steps_per_pass)
 
 
-def make_rates(
-    rate: float,
-    steps: int,
-    part_steps: int,
-) -> Array:
+def make_rates(rate: float, steps: int, part_steps: int) -> Array:
     """Learning rates that rise linearly at first, and then fall along a cosine to 0."""
     step = np.arange(steps)
     warmup = max(1, int(steps * WARMUP))

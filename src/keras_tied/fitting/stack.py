@@ -41,11 +41,7 @@ class Objective:
     link: Link | None = None
     axes: Components | None = None
 
-    def compare(
-        self,
-        outputs: Array,
-        targets: Array,
-    ) -> tuple[Array, Array]:
+    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """The mean error of each row, and its gradient in the outputs.
 
         Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN

@@ -232,10 +232,7 @@ def _interleave(phases: Any, windows: Windows) -> Any:
     return pad(image, widths)
 
 
-def pad(
-    image: Any,
-    widths: Sequence[tuple[int, int]],
-) -> Any:
+def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
     """The image with zeros around it along each axis, or cut where negative."""
     zeros = [(0, 0)]
     parts = [slice(None)]

@@ -291,10 +291,7 @@ def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
     return None
 
 
-def _at_places(
-    tied: Any,
-    roots: Iterable[Layer],
-) -> list[tuple[Any, Layer]]:
+def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
     """The partners of a tied layer, and of all that wait for theirs beside it."""
     for root in [*roots, tied]:
         model = survey(root)
@@ -356,10 +353,7 @@ def _find_by_name(
             return
 
 
-def _circles(
-    tied: Layer,
-    around: Iterable[Layer],
-) -> Iterator[list[Layer]]:
+def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
     """The layers that a tied one may take inputs from, in ever wider circles."""
     for scope in (tied, *around):
         graph = take_snapshot(scope)

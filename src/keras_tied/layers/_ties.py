@@ -33,12 +33,7 @@ INSTEAD: dict[type[Layer], str] = {
 }
 
 
-def tie(
-    layer: Layer,
-    *,
-    untie: bool = False,
-    **kwargs: Any,
-) -> Any:
+def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
     """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that ties to a layer.
 
     Args:
@@ -285,11 +280,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     return _list_ties(own_paths, _paths(encoder) | paths, [])
 
 
-def _choose(
-    tied: TiedLayer,
-    kernels: list[Layer],
-    encoder: str,
-) -> Layer:
+def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
     matches = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     namesakes = [layer for layer in matches if layer.name == tied._link.partner.name]
     candidates = namesakes if len(namesakes) == 1 else matches
@@ -350,10 +341,7 @@ def variables(*models: Layer) -> list[Variable]:
     return _list_once(models, "variables")
 
 
-def _list_once(
-    models: tuple[Layer, ...],
-    kind: str,
-) -> list[Variable]:
+def _list_once(models: tuple[Layer, ...], kind: str) -> list[Variable]:
     once = {}
     for model in models:
         for variable in getattr(_require_layer(model, kind), kind):

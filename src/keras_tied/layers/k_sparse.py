@@ -44,12 +44,7 @@ class KSparse(CodeLayer):
 
     SETTINGS = ("k", "alpha")
 
-    def __init__(
-        self,
-        k: int,
-        alpha: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, k: int, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_count(self, "k", k)
         if not round(alpha * k) >= 1:

@@ -234,10 +234,7 @@ class TiedConv(TiedLayer):
                 )
         return tuple(sizes_to_restore)
 
-    def _check_sizes(
-        self,
-        sizes: int | Sequence[int],
-    ) -> tuple[int, ...]:
+    def _check_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
         settings = self.tied_settings()
         if not self.transpose or isinstance(settings, TRANSPOSED):
             raise ValueError(

@@ -21,11 +21,7 @@ class UnitCounter:
         units: int | None,
         window: int,
     ) -> None:
-        def add(
-            name: str,
-            dtype: str,
-            shape: Shape = (),
-        ) -> Variable:
+        def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
             return layer.add_weight(shape, "zeros", dtype, trainable=False, name=name)
 
         self.window = window

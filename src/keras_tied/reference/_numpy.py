@@ -356,11 +356,7 @@ def _check_weights(
     return Weights(*arrays)
 
 
-def _check_finite(
-    array: NDArray[Any],
-    name: str,
-    dtype: DTypeLike,
-) -> Array:
+def _check_finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
     with np.errstate(over="ignore"):
         copy = array.astype(dtype)
     n_bad = copy.size - np.count_nonzero(np.isfinite(copy))

@@ -312,7 +312,8 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
     }
     if link is not None:
         arrays = *link.logits, link.mixtures, link.frequencies
-        decoder["parts"] = [[int(part.start), int(part.stop)] for part in link.parts]
+        classes = link.layout.classes
+        decoder["parts"] = [[int(part.start), int(part.stop)] for part in classes]
         decoder["link"] = [array.tolist() for array in arrays]
     return decoder
 

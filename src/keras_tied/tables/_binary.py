@@ -67,11 +67,7 @@ def _open_columns(source: pa.OSFile, places: Sequence[int]) -> Any:
     return ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=places))
 
 
-def _read_arrow(
-    name: str,
-    schema: pa.Schema,
-    request: Request,
-) -> Batches:
+def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
     places = sorted(map(schema.get_field_index, request.names))
     with _open(name, ARROW) as source:
         file = _open_columns(source, places)
@@ -96,11 +92,7 @@ def open_parquet(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
-def _read_parquet(
-    name: str,
-    metadata: Any,
-    request: Request,
-) -> Batches:
+def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
     import pyarrow.parquet as pq
 
     with _open(name, PARQUET) as source:

@@ -93,11 +93,7 @@ class ReadOptions:
             )
 
 
-def check_width(
-    name: str,
-    n_columns: int,
-    options: ReadOptions,
-) -> None:
+def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
     """Raise if a file has more columns than may be read."""
     if n_columns > options.max_columns:
         raise TableError(

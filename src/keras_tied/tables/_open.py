@@ -153,11 +153,7 @@ def _read_copy(
             yield from file.read(request)
 
 
-def _open(
-    name: str,
-    options: ReadOptions,
-    copies: ExitStack,
-) -> TableFile:
+def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
     """Open a file by its format."""
     format = _file.find_format(name, options.format)
     if format in SELF_DESCRIBING:

@@ -226,11 +226,7 @@ def _run_query(name: str, query: str) -> Iterator[Row]:
             yield dict(zip(names, row, strict=True))
 
 
-def select_all(
-    name: str,
-    tables: Sequence[str],
-    views: Sequence[str],
-) -> str:
+def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
     """Return the query for the only table of a database; no view runs unasked."""
     if len(tables) != 1:
         held = []

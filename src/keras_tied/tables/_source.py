@@ -194,11 +194,7 @@ class Source:
                 )
 
 
-def _read_part(
-    file: TableFile,
-    begin: int,
-    request: Request,
-) -> Batches:
+def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
     pieces = [begin + piece for piece in request.pieces]
     return file.read(replace(request, pieces=pieces))
 

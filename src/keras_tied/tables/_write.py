@@ -272,11 +272,7 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
 
 
-def _write_parquet(
-    part: Path,
-    schema: pa.Schema,
-    batches: Batches,
-) -> None:
+def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
     """Write Parquet, in row groups of many batches."""
     import pyarrow.parquet as pq  # takes long to import
 

@@ -1,8 +1,10 @@
 """Rows in memory, as Keras's steps take a batch of them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +13,8 @@ import numpy as np
 from keras_tied._keras_internals import class_weight_to_sample_weights
 
 BATCH_SIZE = 32
+MEMORY_INFORMATION = Path("/proc/meminfo")
+CONTROL_GROUP = Path("/sys/fs/cgroup")  # of a container
 
 
 class LeftToKerasError(Exception):
@@ -46,10 +50,7 @@ class BatchedRows:
 Parts = tuple[BatchedRows, BatchedRows | None]
 
 
-def pack_parts(
-    data: tuple[Any, ...],
-    held_out: tuple[Any, ...],
-) -> Parts:
+def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
     x, y, sample_weight, class_weight, batch_size = data
     share, validation_data, validation_batch_size = held_out
     if validation_data is None and share:
@@ -121,10 +122,7 @@ def spread_weights(y: Any, sample_weight: Any) -> Any:
     return sample_weight
 
 
-def map_once(
-    function: Callable[[Any], Any],
-    structure: Any,
-) -> Any:
+def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
     """Map the leaves; one that occurs twice, as input and target, is mapped once."""
     values: dict[int, Any] = {id(None): None}
 
@@ -167,12 +165,27 @@ def count_bytes(*parts: BatchedRows | None) -> int:
 
 
 def free_memory() -> int | None:
-    """That of the device, if it tells; a CPU reads the rows where they are."""
-    if keras.backend.backend() != "jax":
-        return None
-    import jax
+    """That of JAX's device, if it tells, or else of the machine."""
+    if keras.backend.backend() == "jax":
+        import jax
 
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" not in statistics:
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        if "bytes_limit" in statistics:
+            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    return find_host_memory()
+
+
+def find_host_memory() -> int | None:
+    """What Linux calls available, and no more than a container has left."""
+    try:
+        lines = MEMORY_INFORMATION.read_text()
+    except OSError:  # of another system
         return None
-    return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", lines)
+    free = 1024 * int(kilobytes)
+    try:
+        limit = int((CONTROL_GROUP / "memory.max").read_text())
+        used = int((CONTROL_GROUP / "memory.current").read_text())
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return min(free, limit - used)

@@ -51,11 +51,7 @@ class Evaluation:
     ) -> list[Any]:
         return self.bind(eqn, inputs)
 
-    def bind(
-        self,
-        eqn: JaxprEqn,
-        inputs: list[Any],
-    ) -> list[Any]:
+    def bind(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         """The outputs of one equation, as it stands, for arrays."""
         inputs = [self.to_array(value) for value in inputs]
         params = eqn.primitive.get_bind_params(eqn.params)

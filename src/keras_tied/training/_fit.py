@@ -54,10 +54,9 @@ def fit(
     compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
     (in one graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
     `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of the
-    free memory of JAX's device, `steps_per_epoch`, `validation_freq`, models that run
-    eagerly, and callbacks that work at single steps. Ctrl-C stops training at the end
-    of the epoch and returns the history so far; a second one raises
-    `KeyboardInterrupt`.
+    free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and
+    callbacks that work at single steps. Ctrl-C stops training at the end of the epoch
+    and returns the history so far; a second one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.

@@ -122,7 +122,7 @@ def require_plain(config: Any) -> None:
     elif isinstance(config, dict):
         if config.get("class_name") in ARRAYS:
             dtype = np.dtype(config["config"].get("dtype", "float32"))
-            is_plain = dtype.kind in "biuf"  # truth values, integers or floats
-            require(is_plain, f"it has an array of {dtype}")
+            # Truth values, integers or floats.
+            require(dtype.kind in "biuf", f"it has an array of {dtype}")
         for value in config.values():
             require_plain(value)

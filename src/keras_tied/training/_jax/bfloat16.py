@@ -35,11 +35,7 @@ def multiplies_bfloat16() -> bool:
 class Wide:
     """A float32 array in place of a bfloat16 one; `base` is it, or its transpose."""
 
-    def __init__(
-        self,
-        base: jax.Array,
-        is_transpose: bool = False,
-    ) -> None:
+    def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
         self.base = base
         self.is_transpose = is_transpose
 

@@ -1,6 +1,6 @@
 """The function that XLA compiles: many steps and epochs, and the rows they take."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -155,7 +155,9 @@ class Pass:
                 trace = TracedFunction(step_flat, state, example, widen=widen)
                 self.steps[size] = trace
         logs, _ = next(iter(self.steps.values())).outputs
-        self.empty_logs = _make_zeros(logs)
+        self.empty_logs = {
+            name: np.zeros(value.shape, value.dtype) for name, value in logs.items()
+        }
 
     def run_full(
         self,
@@ -311,7 +313,3 @@ def _make_example(data: Any, size: int) -> Any:
         return jax.ShapeDtypeStruct((size, *array.shape[1:]), dtype)
 
     return jax.tree.map(describe, data)
-
-
-def _make_zeros(logs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: np.zeros(value.shape, value.dtype) for name, value in logs.items()}
