@@ -1,0 +1,384 @@
+"""Do the tests bite? Plants faults in the code, and runs the tests that reach each.
+
+A fault is a comparison turned, a condition negated, a constant moved, an operator or
+two arguments swapped, a statement or a result left out. The seed and the sources decide
+which are taken: the same on each run.
+
+    python tools/faults.py map                        # which test reaches which line
+    python tools/faults.py run --count 300 --seed 42 --out faults.json
+
+Works on a copy of the checkout, which it makes under --scratch.
+"""
+
+import argparse
+import ast
+import collections
+import copy
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TURNED: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Pow: ast.Mult,
+}
+RCFILE = """\
+[run]
+branch = true
+parallel = true
+data_file = {scratch}/coverage/data
+source = {tree}/src/keras_tied
+context = ${{PYTEST_CURRENT_TEST-}}
+patch = subprocess
+"""
+
+
+class Fault(NamedTuple):
+    """One place of the code and what stands there instead."""
+
+    path: str
+    line: int
+    kind: str
+    before: str
+    after: str
+    source: str
+    "The whole file, with the fault."
+
+
+def find_faults(path: Path, root: Path) -> Iterator[Callable[[], Fault]]:
+    """The faults that one file can have; each is made when it is called."""
+    text = path.read_text()
+    tree = ast.parse(text)
+    ignored = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign | ast.FunctionDef):
+            annotation = getattr(node, "annotation", None) or getattr(
+                node, "returns", None
+            )
+            if annotation is not None:
+                ignored.update(map(id, ast.walk(annotation)))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            ignored.update(map(id, ast.walk(node)))
+    for node in ast.walk(tree):
+        if id(node) in ignored or not hasattr(node, "lineno"):
+            continue
+        for kind, changed in _change(node):
+
+            def make(node=node, kind=kind, changed=changed) -> Fault:
+                lines = text.encode().splitlines(keepends=True)
+                before = ast.get_source_segment(text, node)
+                start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
+                end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
+                after = ast.unparse(changed)
+                if isinstance(node, ast.expr):
+                    after = f"({after})"
+                whole = text.encode()
+                mended = (whole[:start] + after.encode() + whole[end:]).decode()
+                return Fault(
+                    str(path.relative_to(root)),
+                    node.lineno,
+                    kind,
+                    before,
+                    after,
+                    mended,
+                )
+
+            yield make
+
+
+def _change(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What a node can be changed to, by kind of fault."""
+    new = copy.deepcopy(node)
+    match new:
+        case ast.Compare(ops=[operator, *_]) if type(operator) in TURNED:
+            new.ops[0] = TURNED[type(operator)]()
+            yield "comparison turned", new
+        case ast.BoolOp() | ast.BinOp() if type(new.op) in TURNED:
+            new.op = TURNED[type(new.op)]()
+            yield "operator swapped", new
+        case ast.UnaryOp(op=ast.Not() | ast.USub()):
+            yield "sign left out", new.operand
+        case ast.IfExp():
+            new.test = ast.UnaryOp(ast.Not(), new.test)
+            yield "condition negated", new
+        case ast.Constant(value=bool()):
+            new.value = not new.value
+            yield "constant moved", new
+        case ast.Constant(value=int() | float()):
+            new.value = new.value + 1 if isinstance(new.value, int) else new.value * 2
+            yield "constant moved", new
+        case ast.Call(args=[ast.expr() as first, ast.expr() as second, *_]) if not (
+            isinstance(first, ast.Starred) or isinstance(second, ast.Starred)
+        ):
+            new.args[:2] = [second, first]
+            yield "arguments swapped", new
+        case ast.Return(value=ast.expr()) if not isinstance(new.value, ast.Constant):
+            yield "result left out", ast.Return(None)
+        case ast.Raise() | ast.Continue() | ast.Break() | ast.AugAssign():
+            yield "statement left out", ast.Pass()
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield "statement left out", ast.Pass()
+        case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom() | ast.Await()):
+            yield "statement left out", ast.Pass()
+
+
+def choose(root: Path, count: int, seed: int, under: str) -> list[Fault]:
+    files = sorted((root / "src" / "keras_tied").rglob("*.py"))
+    makers = [
+        make
+        for path in files
+        if path.name != "_tag.py" and under in str(path.relative_to(root))
+        for make in find_faults(path, root)
+    ]
+    chosen = random.Random(seed).sample(makers, min(count, len(makers)))
+    return [make() for make in chosen]
+
+
+def copy_tree(scratch: Path, name: str) -> Path:
+    """A copy of the checkout, beside the folder of data `shared` if there is one."""
+    tree = scratch / name
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for file in [*listed.stdout.split("\0")[:-1], "src/keras_tied/_tag.py"]:
+        if (ROOT / file).exists():
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, tree / file)
+    shared = ROOT.parent / "shared"
+    if shared.exists() and not (scratch / "shared").exists():
+        (scratch / "shared").symlink_to(shared)
+    return tree
+
+
+def environment(tree: Path) -> dict[str, str]:
+    return os.environ | {
+        "PYTHONPATH": str(tree / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(tree.parent / "jax"),
+    }
+
+
+def map_tests(scratch: Path, tests: list[str]) -> None:
+    """Run the quick tests once, and note the lines that each of them reaches."""
+    tree = copy_tree(scratch, "mapped")
+    shutil.rmtree(scratch / "coverage", ignore_errors=True)
+    (scratch / "coverage").mkdir()
+    rcfile = scratch / "rc"
+    rcfile.write_text(RCFILE.format(scratch=scratch, tree=tree))
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-vv", "--cov"]
+    command += [f"--cov-config={rcfile}", "--cov-context=test", "--cov-report="]
+    command += ["--durations=0", "--durations-min=0.005", *tests]
+    with (scratch / "map.log").open("w") as log:
+        subprocess.run(
+            command, cwd=tree, env=environment(tree), stdout=log, check=False
+        )
+    subprocess.run(
+        [sys.executable, "-m", "coverage", "combine", f"--rcfile={rcfile}", "-q"],
+        cwd=scratch / "coverage",
+        check=False,
+    )
+
+
+def read_map(scratch: Path) -> tuple[dict[tuple[str, int], set[str]], dict[str, float]]:
+    """The tests that reach each line, and the seconds of each test."""
+    import sqlite3
+
+    from coverage.numbits import numbits_to_nums
+
+    seconds: dict[str, float] = collections.defaultdict(float)
+    outcome = re.compile(r"^ *([\d.]+)s (?:call|setup) +(tests/.*)$")
+    for line in (scratch / "map.log").read_text().splitlines():
+        if found := outcome.match(line):
+            seconds[found[2].strip()] += float(found[1])
+    reached: dict[tuple[str, int], set[str]] = collections.defaultdict(set)
+    for data in (scratch / "coverage").glob("data*"):
+        with sqlite3.connect(data) as base:
+            tables = {
+                name for (name,) in base.execute("select name from sqlite_master")
+            }
+            if "arc" not in tables:
+                continue
+            contexts = dict(base.execute("select id, context from context"))
+            files = dict(base.execute("select id, path from file"))
+            rows: list[tuple[int, int, int]] = []
+            for file, context, start, end in base.execute(
+                "select file_id, context_id, fromno, tono from arc"
+            ):
+                rows += [(file, context, abs(start)), (file, context, abs(end))]
+            for file, context, bits in base.execute("select * from line_bits"):
+                rows += [(file, context, number) for number in numbits_to_nums(bits)]
+            for file, context, number in set(rows):
+                name = contexts[context]
+                name = re.sub(r" \((call|setup|teardown)\)$", "", name).split("|")[0]
+                if name.startswith("tests/"):
+                    where = files[file].partition("/src/")[2]
+                    reached[f"src/{where}", number].add(name)
+    return reached, seconds
+
+
+def order(
+    tests: set[str], seconds: dict[str, float], path: str, budget: float
+) -> list[str]:
+    """Tests by module, those of the same folder first and then the shortest, as many as
+    fit the seconds.
+    """
+    folder = Path(path).parts[2]
+    modules: dict[str, list[str]] = collections.defaultdict(list)
+    for test in sorted(tests):
+        modules[test.partition("::")[0]].append(test)
+    taken: list[str] = []
+    spent = 0.0
+    near = lambda item: (  # noqa: E731
+        folder.removesuffix(".py").lstrip("_") not in item[0],
+        sum(seconds.get(test, 0.003) for test in item[1]),
+    )
+    for _, names in sorted(modules.items(), key=near):
+        for test in names:
+            cost = seconds.get(test, 0.003)
+            if spent + cost <= budget:
+                spent += cost
+                taken.append(test)
+    return taken
+
+
+def run_faults(args: argparse.Namespace) -> None:
+    scratch = args.scratch
+    tree = copy_tree(scratch, f"planted-{args.part[0]}")
+    os.environ.update(environment(tree))
+    os.chdir(tree)
+    sys.path.insert(0, str(tree / "src"))
+    reached, seconds = read_map(scratch)
+    faults = choose(tree, args.count, args.seed, args.under)
+    part, parts = args.part
+    warm_up()
+    results: list[dict[str, Any]] = []
+    for number, fault in enumerate(faults):
+        if number % parts != part:
+            continue
+        began = time.perf_counter()
+        tests = order(reached[fault.path, fault.line], seconds, fault.path, args.budget)
+        file = tree / fault.path
+        sound = file.read_text()
+        try:
+            file.write_text(fault.source)
+            found, by = "no test reaches it", ""
+            if tests:
+                found, by = run_tests(tests, args.budget, scratch)
+        finally:
+            file.write_text(sound)
+        took = time.perf_counter() - began
+        print(f"{number:3} {found:18} {took:5.1f} s  {len(tests):4} tests  ", end="")
+        print(f"{fault.path}:{fault.line}  {fault.kind}", flush=True)
+        results.append(
+            {
+                "number": number,
+                "found": found,
+                "by": by,
+                **fault._asdict(),
+                "tests": len(tests),
+            }
+        )
+        results[-1].pop("source")
+        args.out.write_text(json.dumps(results, indent=1))
+    caught = sum(result["found"].startswith("caught") for result in results)
+    print(f"{caught} of {len(results)} caught")
+
+
+def warm_up() -> None:
+    """Import once what every test imports: each fault has a fork of this process."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    for name in ("keras", "pandas", "polars", "sklearn.pipeline", "hypothesis"):
+        __import__(name)
+
+
+def run_tests(tests: list[str], budget: float, scratch: Path) -> tuple[str, str]:
+    """What a fork of this process finds with these tests, and the test that fails."""
+    printed = scratch / f"printed-{os.getpid()}.txt"
+    child = os.fork()
+    if not child:
+        os.setsid()
+        seconds = int(2 * budget + 30)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        output = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+        os._exit(int(pytest.main([*options, *tests])))
+    limit = time.monotonic() + 10 * budget + 60
+    while time.monotonic() < limit:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            named = re.search(r"^(?:FAILED|ERROR) (.*)$", printed.read_text(), re.M)
+            return "survived" if code == 0 else f"caught ({code})", named[
+                1
+            ] if named else ""
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "caught (endless)", ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=["map", "run", "list"])
+    parser.add_argument("--scratch", type=Path, default=ROOT / ".faults")
+    parser.add_argument("--tests", nargs="*", default=[], help="of map; all by default")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--under", default="", help="a part of the path of the sources")
+    parser.add_argument("--budget", type=float, default=60, help="seconds a fault")
+    parser.add_argument("--part", type=lambda text: [*map(int, text.split("/"))])
+    parser.add_argument("--out", type=Path, default=Path("faults.json"))
+    args = parser.parse_args()
+    args.scratch = args.scratch.absolute()
+    args.out = args.out.absolute()
+    args.part = args.part or [0, 1]
+    if args.verb == "map":
+        map_tests(args.scratch, args.tests)
+    elif args.verb == "run":
+        run_faults(args)
+    else:
+        for fault in choose(ROOT, args.count, args.seed, args.under):
+            print(f"{fault.path}:{fault.line}: {fault.kind}: {fault.before[:60]!r}")
+
+
+if __name__ == "__main__":
+    main()
