@@ -67,6 +67,10 @@ class Fault(NamedTuple):
 
     path: str
     line: int
+    places: list[tuple[int, int]]
+    """The first and last line of its statement, its function, its class and the file:
+    a default or a constant of a module has no test of its own.
+    """
     kind: str
     before: str
     after: str
@@ -113,6 +117,40 @@ def find_faults(path: Path, root: Path) -> Iterator[Callable[[], Fault]]:
                 )
 
             yield make
+
+
+def find_places(tree: ast.Module, node: ast.AST) -> list[tuple[int, int]]:
+    """Lines of the statements around a node, from the innermost to the file."""
+    around = [
+        statement
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.stmt)
+        and statement.lineno <= node.lineno
+        and node.end_lineno <= statement.end_lineno
+    ]
+    around.sort(key=lambda statement: statement.end_lineno - statement.lineno)
+    places = []
+    for statement in around:
+        # Of a statement that holds others, its own head.
+        blocks = getattr(statement, "body", [])
+        last = statement.end_lineno
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            places.append((statement.lineno, last))
+        elif not blocks or node.lineno < blocks[0].lineno:
+            places.append((statement.lineno, blocks[0].lineno - 1 if blocks else last))
+    return [*places, (1, 10**6)]
+
+
+def find_tests(fault: Fault, reached: dict[tuple[str, int], set[str]]) -> set[str]:
+    """The tests that reach its statement, or else what is around it."""
+    for first, last in fault.places:
+        tests: set[str] = set()
+        for (path, line), names in reached.items():
+            if path == fault.path and first <= line <= last:
+                tests |= names
+        if tests:
+            return tests
+    return set()
 
 
 def _change(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -291,7 +329,7 @@ def run_faults(args: argparse.Namespace) -> None:
         if number % parts != part:
             continue
         began = time.perf_counter()
-        tests = order(reached[fault.path, fault.line], seconds, fault.path, args.budget)
+        tests = order(find_tests(fault, reached), seconds, fault.path, args.budget)
         file = tree / fault.path
         sound = file.read_text()
         try:
@@ -313,7 +351,7 @@ def run_faults(args: argparse.Namespace) -> None:
                 "tests": len(tests),
             }
         )
-        results[-1].pop("source")
+        del results[-1]["source"], results[-1]["places"]
         args.out.write_text(json.dumps(results, indent=1))
     caught = sum(result["found"].startswith("caught") for result in results)
     print(f"{caught} of {len(results)} caught")
