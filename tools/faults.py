@@ -110,6 +110,7 @@ def find_faults(path: Path, root: Path) -> Iterator[Callable[[], Fault]]:
                 return Fault(
                     str(path.relative_to(root)),
                     node.lineno,
+                    find_places(tree, node),
                     kind,
                     before,
                     after,
