@@ -12,7 +12,6 @@ the folder gets a model file and `KIND.npz`, the rows and the results; for `text
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,9 @@ COMMANDS = {
     ),
     "score": "score text.safetensors text.csv -o text.score.csv --quiet",
 }
+METHODS = (
+    "transform reconstruct reconstruction_error score_samples predict score".split()
+)
 LEARNED = ("n_iter_", "is_pca_", "reconstruction_r2_", "offset_", "loss_curve_")
 MARGIN = 0.05
 """So far the scores are from the threshold: rounding must not make an outlier an
@@ -54,11 +56,12 @@ def text_table() -> str:
     for row, size in enumerate(rng.normal(size=60)):
         kind = ("apple", "pear", "plum")[int(size > -0.4) + int(size > 0.4)]
         weight = "" if row == 7 else f"{100 + 20 * size + rng.normal():.2f}"
-        length, count = f"{size**2 + 0.1 * rng.normal():.3f}", round(10 * size)
-        ripe, taste = ("true", "false")[int(size > 0)], ("good", "bad")[rng.integers(2)]
-        lines.append(
-            f"{row:04},{kind},{weight},{length},{count},{ripe},2026-01-{1 + row % 28:02},{taste}"
-        )
+        length = f"{size**2 + 0.1 * rng.normal():.3f}"
+        ripe = ("true", "false")[int(size > 0)]
+        taste = ("good", "bad")[rng.integers(2)]
+        day = f"2026-01-{1 + row % 28:02}"
+        count = round(10 * size)
+        lines.append(f"{row:04},{kind},{weight},{length},{count},{ripe},{day},{taste}")
     return "\n".join(lines) + "\n"
 
 
@@ -68,44 +71,36 @@ def bent_rows(n: int) -> np.ndarray:
     """
     rng = np.random.default_rng(1)
     z = rng.normal(size=(n, 2))
-    return np.column_stack([z, z**2, z.prod(axis=1)]) + 0.05 * rng.normal(size=(n, 5))
+    surface = np.column_stack([z, z**2, z.prod(axis=1)])
+    return surface + 0.05 * rng.normal(size=(n, 5))
 
 
-def missing() -> tuple[TiedAutoencoder, Any]:
-    """A fifth of the numbers is missing, so a normal distribution fills them in."""
-    frame = pandas.DataFrame(bent_rows(60), columns=list("abcde"))
-    frame = frame.mask(np.random.default_rng(2).uniform(size=frame.shape) < 0.2)
-    estimator = TiedAutoencoder(
-        hidden_layer_sizes=6,
-        max_iter=20,
-        early_stopping=False,
-        trim=False,
-        random_state=0,
-    )
-    return estimator.fit(frame), frame
-
-
-def imputation() -> tuple[TiedAutoencoder, Any]:
-    """A network takes part in filling in, and numbers have pieces."""
-    X = bent_rows(900)
+def rows_with_gaps(n: int) -> np.ndarray:
+    """Such rows, of which a fifth of the numbers is missing."""
+    X = bent_rows(n)
     X[np.random.default_rng(2).uniform(size=X.shape) < 0.2] = np.nan
-    estimator = TiedAutoencoder(hidden_layer_sizes=(16, 16), random_state=0).fit(X)
-    return estimator, X[:40]
+    return X
 
 
-def pca() -> tuple[TiedAutoencoder, Any]:
-    """There are too few rows for anything but PCA, whose width is a
-    share of variance.
-    """
-    X = bent_rows(30)
-    return TiedAutoencoder(0.7, scaler=None, random_state=0).fit(X), X
+def frame_with_gaps() -> pandas.DataFrame:
+    return pandas.DataFrame(rows_with_gaps(60), columns=list("abcde"))
 
 
-def encoder() -> tuple[TiedAutoencoder, Any]:
-    """The encoder is the user's own, of images."""
-    rng = np.random.default_rng(3)
-    X = np.einsum("ni,nj->nij", *rng.uniform(size=(2, 30, 5))).reshape(30, -1)
-    given = keras.Sequential(
+def rows_with_classes() -> np.ndarray:
+    """Rows of which the first column is one of three classes."""
+    X = bent_rows(60)
+    X[:, 0] = np.digitize(X[:, 0], [-0.4, 0.4])
+    return X
+
+
+def images() -> np.ndarray:
+    uniform = np.random.default_rng(3).uniform(size=(2, 30, 5))
+    return np.einsum("ni,nj->nij", *uniform).reshape(30, -1)
+
+
+def make_encoder() -> keras.Model:
+    """An encoder of the user's own, of images."""
+    return keras.Sequential(
         [
             keras.Input((5, 5, 1), name="pixels"),
             layers.Conv2D(
@@ -116,115 +111,127 @@ def encoder() -> tuple[TiedAutoencoder, Any]:
         ],
         name="images",
     )
-    return TiedAutoencoder(encoder=given, max_iter=9, random_state=0).fit(X), X
 
 
-def deep() -> tuple[TiedAutoencoder, Any]:
-    """There are two hidden layers, and rows in single precision."""
-    X = bent_rows(80).astype(np.float32)
-    estimator = TiedAutoencoder(
-        hidden_layer_sizes=(8, 4),
-        activation="silu",
-        scaler="minmax",
-        weight_decay=1e-4,
-        max_iter=40,
-        early_stopping=False,
-        trim=False,
-        random_state=0,
-    )
-    return estimator.fit(X), X
-
-
-def partial() -> tuple[TiedAutoencoder, Any]:
-    """Training may go on, so the file keeps the state of Nadam."""
-    X = bent_rows(120)
-    estimator = TiedAutoencoder(hidden_layer_sizes=6, batch_size=15, random_state=0)
-    for batch in np.split(X, 2):
-        estimator.partial_fit(batch)
-    return estimator, X
-
-
-def objectives() -> tuple[TiedAutoencoder, Any]:
-    """The network minimises more than its error."""
-    X = bent_rows(60)
-    estimator = TiedAutoencoder(
-        hidden_layer_sizes=6,
-        activation="elu",
-        noise=0.1,
-        sparsity=1e-3,
-        weight_decay=1e-4,
-        max_iter=5,
-        trim=False,
-        random_state=0,
-    )
-    return estimator.fit(X), X
-
-
-FITTED: dict[str, Callable[[], tuple[TiedAutoencoder, Any]]] = {
-    "missing": missing,
-    "imputation": imputation,
-    "pca": pca,
-    "encoder": encoder,
-    "deep": deep,
-    "partial": partial,
-    "objectives": objectives,
+ALL_ROWS = {"early_stopping": False, "trim": False}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "text": {
+        "hidden_layer_sizes": (6,),
+        "max_iter": 30,
+        "early_stopping": False,
+    },
+    # A normal distribution fills the gaps in.
+    "missing": {"hidden_layer_sizes": 6, "max_iter": 20, **ALL_ROWS},
+    # A network takes part in filling in, and numbers have pieces.
+    "imputation": {"hidden_layer_sizes": (16, 16)},
+    # There are too few rows for anything else.
+    "pca": {"n_components": 0.7, "scaler": None},
+    "encoder": {"max_iter": 9},
+    "deep": {
+        "hidden_layer_sizes": (8, 4),
+        "activation": "silu",
+        "scaler": "minmax",
+        "weight_decay": 1e-4,
+        "max_iter": 40,
+        **ALL_ROWS,
+    },
+    # Training may go on, so the file keeps the state of Nadam.
+    "partial": {"hidden_layer_sizes": 6, "batch_size": 15},
+    # The network minimises more than its error.
+    "objectives": {
+        "hidden_layer_sizes": 6,
+        "activation": "elu",
+        "noise": 0.1,
+        "sparsity": 1e-3,
+        "weight_decay": 1e-4,
+        "max_iter": 5,
+        "trim": False,
+    },
+    # Classes have probabilities.
+    "classes": {
+        "hidden_layer_sizes": 6,
+        "categorical_features": (0,),
+        "sparsity": 1e-6,
+        "max_iter": 20,
+        "trim": False,
+    },
 }
-"""By kind: an estimator that has been trained, and its rows."""
+"""By kind: the parameters, but for the seed and the encoder."""
+ROWS = {
+    "missing": frame_with_gaps,
+    "imputation": lambda: rows_with_gaps(900),
+    "pca": lambda: bent_rows(30),
+    "encoder": images,
+    "deep": lambda: bent_rows(80).astype(np.float32),
+    "partial": lambda: bent_rows(120),
+    "objectives": lambda: bent_rows(60),
+    "classes": rows_with_classes,
+}
+"""By kind: a function that makes the rows; those of `text` are in a table."""
+
+
+def name_file(kind: str) -> str:
+    return f"{kind}.keras" if kind == "encoder" else f"{kind}.safetensors"
+
+
+def fit(kind: str) -> TiedAutoencoder:
+    """An estimator that has been trained."""
+    estimator = TiedAutoencoder(random_state=0, **SETTINGS[kind])
+    X = ROWS[kind]()
+    if kind == "partial":
+        for batch in np.split(X, 2):
+            estimator.partial_fit(batch)
+        return estimator
+    if kind == "encoder":
+        estimator.set_params(encoder=make_encoder())
+    return estimator.fit(X)
 
 
 def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
     """What an estimator gives for some rows, and what it has learned."""
-    codes = estimator.transform(X)
-    assert np.abs(estimator.decision_function(X)).min() > MARGIN
+    of_rows = {name: getattr(estimator, name)(X) for name in METHODS}
+    codes = of_rows["transform"]
     return {
-        "rows": np.asarray(X),
-        "transform": codes,
+        **of_rows,
         "inverse_transform": estimator.inverse_transform(codes),
-        "reconstruct": estimator.reconstruct(X),
-        "reconstruction_error": estimator.reconstruction_error(X),
         "reconstruction_error_per_feature": estimator.reconstruction_error(
             X, per_feature=True
         ),
-        "score_samples": estimator.score_samples(X),
-        "predict": estimator.predict(X),
-        "score": estimator.score(X),
         **{name: getattr(estimator, name) for name in LEARNED},
     }
 
 
-def run(folder: Path, command: str) -> None:
-    """Run the command in a folder, so that the file notes no path of this machine."""
-    subprocess.run(
-        [sys.executable, "-m", "keras_tied", *command.split()],
-        cwd=folder,
-        check=True,
+def write_results(folder: Path, kind: str, estimator: TiedAutoencoder, X: Any) -> None:
+    assert np.abs(estimator.decision_function(X)).min() > MARGIN
+    np.savez_compressed(
+        folder / f"{kind}.npz", rows=np.asarray(X), **results(estimator, X)
     )
 
 
 def write_text(folder: Path) -> None:
-    """Write what the command makes of a table."""
+    """Write what the command makes of a table, in the folder itself: so the file notes
+    no path of this machine.
+    """
     (folder / "text.csv").write_text(text_table())
     for command in (FIT, *COMMANDS.values()):
-        run(folder, command)
-    columns = Columns.from_json(read(folder / "text.safetensors").fitted.columns_json)
+        arguments = [sys.executable, "-m", "keras_tied", *command.split()]
+        subprocess.run(arguments, cwd=folder, check=True)
+    file = folder / name_file("text")
+    columns = Columns.from_json(read(file).fitted.columns_json)
     (batch,) = open_table(str(folder / "text.csv"), text=columns.text).batches()
     X = columns.encode(batch)
-    np.savez_compressed(
-        folder / "text.npz",
-        **results(TiedAutoencoder.load(folder / "text.safetensors"), X),
-    )
+    write_results(folder, "text", TiedAutoencoder.load(file), X)
 
 
 def write(folder: Path) -> None:
     """Write the files of all kinds."""
     folder.mkdir(parents=True)
     write_text(folder)
-    for kind, fit in FITTED.items():
-        estimator, X = fit()
-        estimator.save(
-            folder / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}"
-        )
-        np.savez_compressed(folder / f"{kind}.npz", **results(estimator, X))
+    for kind, make_rows in ROWS.items():
+        estimator = fit(kind)
+        estimator.save(folder / name_file(kind))
+        rows = make_rows()
+        write_results(folder, kind, estimator, rows[:40] if len(rows) > 120 else rows)
 
 
 if __name__ == "__main__":
