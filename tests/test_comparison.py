@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -20,94 +19,80 @@ def wine():
     return load_wine(return_X_y=True)[0]
 
 
-def test_errors_are_those_of_scikit_learns_pca_and_of_the_estimator_on_rows_held_out(
-    wine,
-):
-    train, held_out = train_test_split(wine, test_size=0.3, random_state=SEED)
-    scaler = StandardScaler().fit(train)
-    train, held_out = scaler.transform(train), scaler.transform(held_out)
+def test_errors_are_those_of_pca_and_of_the_estimator_on_rows_held_out(wine):
+    parts = train_test_split(wine, test_size=0.3, random_state=SEED)
+    scaler = StandardScaler().fit(parts[0])
+    train, held_out = map(scaler.transform, parts)
     [width] = compare_widths(wine, [WIDTH], random_state=SEED)
     axes = PCA(WIDTH).fit(train).components_
-    of_pca = np.mean((held_out - held_out @ axes.T @ axes) ** 2)
-    assert width.pca_error == pytest.approx(of_pca, rel=1e-6)
+    left = held_out - held_out @ axes.T @ axes
+    assert width.pca_error == pytest.approx(np.mean(left**2), rel=1e-6)
     estimator = TiedAutoencoder(WIDTH, random_state=SEED).fit(train)
     # Its own scale is that of the columns already.
-    expected = estimator.reconstruction_error(held_out).mean()
-    assert width.error == pytest.approx(expected, rel=1e-4)
+    errors = estimator.reconstruction_error(held_out)
+    assert width.error == pytest.approx(errors.mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("missing", [0, 0.05])
 def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):
-    weights = rng.uniform(0.5, 1.5, size=(rank, 12)) * rng.choice(
-        [-1, 1], size=(rank, 12)
-    )
+    shape = rank, 12
+    weights = rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape)
     X = rng.normal(size=(66, rank)) @ weights + 0.1 * rng.normal(size=(66, 12))
-    if missing:
-        X[rng.uniform(size=X.shape) < 0.05] = np.nan
-    curve = compare_widths(X, range(1, 7))
-    assert choose_width(curve) == rank
+    X[rng.uniform(size=X.shape) < missing] = np.nan
+    assert choose_width(compare_widths(X, range(1, 7))) == rank
 
 
-def test_hidden_values_of_columns_without_anything_in_common_are_not_reconstructed(rng):
-    X = np.array(list(itertools.product([-1.0, 1.0], repeat=6)))  # each value with each
-    curve = compare_widths(X, [1, 2, 3])
-    assert min(width.hidden_error for width in curve) > 1
+def test_hidden_values_of_columns_without_anything_in_common_are_not_reconstructed():
+    combinations = itertools.product([-1.0, 1.0], repeat=6)  # each value with each
+    X = np.array(list(combinations))
+    for width in compare_widths(X, [1, 2, 3]):
+        assert width.hidden_error > 1
 
 
 def test_features_of_one_column_are_hidden_together(rng):
     """Each level of a category follows from the others, but not from another column."""
     levels = np.eye(4)[rng.integers(0, 4, 66)]
     X = np.column_stack([levels, rng.normal(size=66)])
-    alone = compare_widths(X, [4])[0]
-    together = compare_widths(X, [4], column_of=["kind"] * 4 + ["x"])[0]
+    [alone] = compare_widths(X, [4])
+    [together] = compare_widths(X, [4], column_of=["kind"] * 4 + ["x"])
     assert alone.hidden_error < 0.5
     assert together.hidden_error > 0.9
-    with pytest.raises(
-        ValueError, match=r"column_of has the shape \(2,\); .* each feature, 5"
-    ):
-        compare_widths(X, [1], column_of=[0, 1])
 
 
 def test_a_column_without_values_among_the_rows_to_learn_from_has_no_part(rng):
     X = rng.normal(size=(60, 5))
-    without, with_one = np.delete(X, 1, axis=1), X.copy()
+    [expected] = compare_widths(np.delete(X, 1, axis=1), [2])
     _, held_out = train_test_split(np.arange(60), test_size=0.3, random_state=0)
-    with_one[np.arange(60) != held_out[0], 1] = np.nan
-    (expected,), (found,) = compare_widths(without, [2]), compare_widths(with_one, [2])
+    X[np.arange(60) != held_out[0], 1] = np.nan
+    [found] = compare_widths(X, [2])
     assert found[:3] == pytest.approx(expected[:3], rel=1e-5)
 
 
 def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
     levels = np.eye(4)[rng.integers(0, 4, 66)]
     curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)
-    assert all(math.isnan(width.hidden_error) for width in curve)
-    with pytest.raises(
-        ValueError, match="no value could be hidden: there is one column"
-    ):
+    with pytest.raises(ValueError, match="no value could be hidden: there is one"):
         choose_width(curve)
 
 
 @pytest.mark.parametrize(
-    ("X", "width", "said"),
+    ("shape", "value", "width", "said"),
     [
-        (np.ones((9, 4)), 2, "minimum of 10"),
-        (np.ones((20, 1)), 1, "minimum of 2"),
-        (np.ones((20, 4)), 4, "n_components=4 must be between 1 and 3"),
-        (np.ones((20, 4)), 0, "n_components=0 must be between 1 and 3"),
-        (np.ones((10, 90)), 8, "n_components=8 must be between 1 and 7"),
-        (np.full((20, 4), np.inf), 2, "infinity"),
-        (np.full((20, 4), "a"), 2, "string|numeric|dtype"),
+        ((9, 4), 1, 2, "minimum of 10"),
+        ((20, 1), 1, 1, "minimum of 2"),
+        ((20, 4), 1, 4, "n_components=4 must be between 1 and 3"),
+        ((20, 4), 1, 0, "n_components=0 must be between 1 and 3"),
+        ((10, 90), 1, 8, "n_components=8 must be between 1 and 7"),
+        ((20, 4), np.inf, 2, "infinity"),
+        ((20, 4), "a", 2, "string|numeric|dtype"),
+        ((20, 4), 1, 2, r"column_of has the shape \(3,\); .* each feature, 4"),
     ],
 )
-def test_a_table_or_width_that_does_not_fit_is_refused(X, width, said):
+def test_a_table_or_width_that_does_not_fit_is_refused(shape, value, width, said):
+    column_of = [0, 0, 1] if "column_of" in said else None
     with pytest.raises(ValueError, match=said):
-        compare_widths(X, [width])
-
-
-def test_a_table_without_any_variance_is_compared():
-    [width] = compare_widths(np.ones((40, 3)), [1])
-    assert width.error == width.pca_error == 0
+        compare_widths(np.full(shape, value), [width], column_of=column_of)
 
 
 def test_ctrl_c_ends_the_comparison(wine, ctrl_c):
