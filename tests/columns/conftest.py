@@ -1,3 +1,16 @@
+from typing import Any
+
+import pyarrow as pa
 import pytest
 
 pytest.importorskip("pyarrow")
+
+
+def learn(values: Any, **choice: Any):
+    """Learn the columns of a table, or of one column x, and refuse unusable ones."""
+    from keras_tied.columns import Columns
+
+    sample = values if isinstance(values, pa.RecordBatch) else pa.record_batch(values)
+    columns, facts = Columns.survey(sample, **choice)
+    columns.require_usable(facts)
+    return columns

@@ -1,103 +1,90 @@
 """A table in another form than the one that was learned from gives the same numbers."""
 
 import datetime
-import random
+import re
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
-from keras_tied.columns import Columns
 from keras_tied.tables import TableError
+
+from .conftest import learn
 
 N = 60
 AMOUNTS = [round(1234.5 * i - 20_000, 2) for i in range(N)]
 DAYS = [datetime.date(2025, 1, 1) + datetime.timedelta(days=7 * i) for i in range(N)]
+TRUTHS = [i % 3 == 0 for i in range(N)]
+GERMAN = str.maketrans(",.", ".,")
 
 
-def german(value, places=2):
-    return f"{value:,.{places}f}".translate(str.maketrans(",.", ".,"))
+def german(value, form="{}"):
+    return form.format(f"{value:,.2f}".translate(GERMAN))
 
 
+def write_days(form):
+    return [day.strftime(form) for day in DAYS]
+
+
+def write_truths(true, false):
+    return [true if truth else false for truth in TRUTHS]
+
+
+FORMATS = (
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d %b %Y",
+    "%Y%m%d",
+)
 AMOUNT_FORMS = {
     "numbers": AMOUNTS,
     "text": [f"{a:.2f}" for a in AMOUNTS],
     "thousands": [f"{a:,.2f}" for a in AMOUNTS],
     "unit": [f"{a:,.2f} g" for a in AMOUNTS],
     "decimal comma": [german(a) for a in AMOUNTS],
-    "decimal comma and unit": [f"{german(a)} g" for a in AMOUNTS],
+    "decimal comma and unit": [german(a, "{} g") for a in AMOUNTS],
     "accounts": [f"({-a:,.2f})" if a < 0 else f"{a:,.2f}" for a in AMOUNTS],
 }
 DAY_FORMS = {
     "dates": DAYS,
     "timestamps": [datetime.datetime(d.year, d.month, d.day) for d in DAYS],
-    **{
-        form: [d.strftime(form) for d in DAYS]
-        for form in (
-            "%Y-%m-%d",
-            "%d.%m.%Y",
-            "%d/%m/%Y",
-            "%m/%d/%Y",
-            "%d %b %Y",
-            "%Y%m%d",
-        )
-    },
-    "digits": [int(d.strftime("%Y%m%d")) for d in DAYS],
+    "digits": [int(text) for text in write_days("%Y%m%d")],
+    **{form: write_days(form) for form in FORMATS},
 }
-TRUTHS = [i % 3 == 0 for i in range(N)]
 TRUTH_FORMS = {
     "booleans": TRUTHS,
-    "0 and 1": list(map(int, TRUTHS)),
-    **{
-        true: [true if t else false for t in TRUTHS]
-        for true, false in (("yes", "no"), ("ja", "nein"), ("T", "F"), ("+", "-"))
-    },
+    "yes": write_truths("yes", "no"),
+    "ja": write_truths("ja", "nein"),
+    "letters": write_truths("T", "F"),
+    "signs": write_truths("+", "-"),
+    "0 and 1": write_truths(1, 0),
 }
+LEARNED = ["booleans", "yes", "ja", "letters", "signs"]
 
 
-def batch(*columns):
-    return pa.record_batch(
-        [pa.array(c) for c in columns], names=["amount", "day", "is_new"]
-    )
+@st.composite
+def tables(draw, truths=tuple(TRUTH_FORMS)):
+    amounts = AMOUNT_FORMS[draw(st.sampled_from(sorted(AMOUNT_FORMS)))]
+    days = DAY_FORMS[draw(st.sampled_from(sorted(DAY_FORMS)))]
+    is_new = TRUTH_FORMS[draw(st.sampled_from(truths))]
+    return pa.record_batch({"amount": amounts, "day": days, "is_new": is_new})
 
 
-def survey(rows):
-    columns, facts = Columns.survey(rows)
-    columns.require_usable(facts)
-    return columns
-
-
-@given(
-    *[st.sampled_from(sorted(f)) for f in (AMOUNT_FORMS, DAY_FORMS, TRUTH_FORMS)] * 2
-)
-def test_numbers_are_those_of_the_first_form(
-    amount, day, is_new, amount2, day2, is_new2
-):
-    if is_new == "0 and 1":
-        is_new = "yes"  # numbers are learned of it, which no words stand for
-    first = batch(AMOUNT_FORMS[amount], DAY_FORMS[day], TRUTH_FORMS[is_new])
-    other = batch(AMOUNT_FORMS[amount2], DAY_FORMS[day2], TRUTH_FORMS[is_new2])
-    columns = survey(first)
+@given(tables(LEARNED), tables())
+def test_numbers_are_those_of_the_first_form(first, other):
+    columns = learn(first)
     adapted = columns.adapt(other)
-    np.testing.assert_array_equal(adapted.encode(other), columns.encode(first))
-    assert adapted.features == columns.features
-    assert adapted.decode(adapted.encode(other)).schema.names == first.schema.names
-
-
-@pytest.mark.parametrize("amount", AMOUNT_FORMS)
-@pytest.mark.parametrize("day", ["dates", "%d/%m/%Y"])
-def test_what_reads_as_learned_stays(amount, day):
-    first = batch(AMOUNT_FORMS[amount], DAY_FORMS[day], TRUTH_FORMS["yes"])
-    columns = survey(first)
     assert columns.adapt(first) == columns
     assert columns.adapt(first.slice(3, 1)) == columns
     assert columns.adapt(first.slice(0, 0)) == columns
-
-
-def learn(values):
-    return survey(pa.record_batch({"x": values}))
+    assert_array_equal(adapted.encode(other), columns.encode(first))
+    assert adapted.features == columns.features
+    assert adapted.decode(adapted.encode(other)).schema.names == first.schema.names
 
 
 @pytest.mark.parametrize(
@@ -105,76 +92,74 @@ def learn(values):
     [("{} kg", "{} g"), ("€{}", "${}"), ("{} %", "{} kg"), ("{} Mb", "{} MB")],
 )
 def test_another_unit_is_refused_with_both(learned, given):
-    columns = learn([learned.format(i) for i in range(N)])
-    with pytest.raises(TableError) as error:
-        columns.adapt(pa.record_batch({"x": [given.format(i) for i in range(N)]}))
-    for unit in (learned, given):
-        assert f"in {unit.replace('{}', '').strip()}" in str(error.value)
+    columns = learn({"x": [learned.format(i) for i in range(N)]})
+    rows = pa.record_batch({"x": [given.format(i) for i in range(N)]})
+    ours, theirs = (form.replace("{}", "").strip() for form in (learned, given))
+    said = re.escape(f"in {theirs}, where the model learned numbers in {ours};")
+    with pytest.raises(TableError, match=said):
+        columns.adapt(rows)
 
 
-def test_a_currency_may_stand_on_the_other_side():
-    columns = learn([f"{i} €" for i in range(N)])
-    rows = pa.record_batch({"x": [f"€{german(i / 4)}" for i in range(N)]})
-    np.testing.assert_array_equal(
-        columns.adapt(rows).encode(rows)[:, 0], np.arange(N) / 4
-    )
+THOUSANDS = {"x": [f"{1 + i % 9}.{i:03}" for i in range(N)]}
+QUARTERS = [german(i / 4) for i in range(N)]
+POINT = {"x": np.arange(N) + 0.5}
+COMMA = {"x": QUARTERS}
 
 
-def test_the_mark_of_other_columns_and_the_one_learned_decide_where_a_column_does_not():
-    thousands = [f"{1 + i % 9}.{i:03}" for i in range(N)]
-    rows = {"x": thousands, "y": [german(i / 4) for i in range(N)]}
-    columns = survey(
-        pa.record_batch({"x": np.arange(N) + 0.5, "y": np.arange(N) + 0.5})
-    )
-    whole = [float(text.replace(".", "")) for text in thousands]
-    both, alone = pa.record_batch(rows), pa.record_batch({"x": thousands})
-    np.testing.assert_array_equal(columns.adapt(both).encode(both)[:, 0], whole)
-    assert columns.adapt(alone) == columns
-    np.testing.assert_array_equal(
-        learn(rows["y"]).adapt(alone).encode(alone)[:, 0], whole
-    )
-    point = learn(np.arange(N) + 0.5)
-    np.testing.assert_array_equal(point.adapt(alone, ",").encode(alone)[:, 0], whole)
+@pytest.mark.parametrize(
+    ("learned", "given", "decimal", "is_whole"),
+    [
+        (POINT | {"y": POINT["x"]}, THOUSANDS | {"y": QUARTERS}, None, True),
+        (POINT, THOUSANDS, None, False),
+        (COMMA, THOUSANDS, None, True),
+        (POINT, THOUSANDS, ",", True),
+    ],
+)
+def test_other_columns_and_what_was_learned_decide_on_the_decimal_mark(
+    learned, given, decimal, is_whole
+):
+    columns, rows = learn(learned), pa.record_batch(given)
+    factor = 1000 if is_whole else 1
+    expected = factor * np.array(given["x"], np.float32)
+    found = columns.adapt(rows, decimal).encode(rows)[:, 0]
+    assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_dates_that_do_not_tell_have_the_order_learned():
+@pytest.mark.parametrize("order", ["%d/%m/%Y", "%m/%d/%Y"])
+def test_dates_that_do_not_tell_have_the_order_learned(order):
+    columns = learn({"x": write_days(order)})
+    days = [datetime.date(2026, 3, 4), datetime.date(2026, 5, 6)]
+    for form in (order, order.replace("/", ".")):
+        rows = pa.record_batch({"x": [day.strftime(form) for day in days]})
+        found = columns.adapt(rows).encode(rows)[:, 0]
+        assert found.tolist() == [(day - DAYS[0]).days for day in days]
     unclear = pa.record_batch({"x": ["03/04/2026", "05/06/2026"]})
-    for order in ("%d/%m/%Y", "%m/%d/%Y"):
-        columns = learn([d.strftime(order) for d in DAYS])
-        assert columns.adapt(unclear) == columns
-        dotted = pa.record_batch({"x": ["03.04.2026", "05.06.2026"]})
-        days = [
-            datetime.datetime.strptime(t, order.replace("/", "."))
-            for t in dotted["x"].to_pylist()
-        ]
-        found = columns.adapt(dotted).encode(dotted)[:, 0]
-        assert found.tolist() == [(d.date() - DAYS[0]).days for d in days]
-    columns = learn(DAYS)
-    assert columns.adapt(unclear) == columns
+    by_type = learn({"x": DAYS})
+    assert by_type.adapt(unclear) == by_type
 
 
 @pytest.mark.parametrize(
     ("learned", "given"),
     [
-        (AMOUNTS, [d.isoformat() for d in DAYS]),
+        (AMOUNTS, write_days("%Y-%m-%d")),
         (DAYS, [f"{i % 24}:30" for i in range(N)]),
-        ([datetime.time(i % 24) for i in range(N)], [d.isoformat() for d in DAYS]),
-        (AMOUNTS, [f"{i} g" if i % 2 else f"{i} kg" for i in range(N)]),
+        ([datetime.time(i % 24) for i in range(N)], write_days("%Y-%m-%d")),
+        (AMOUNTS, ["1 g", "2 kg"] * 30),
         (TRUTHS, ["maybe", "never"] * 30),
         (AMOUNTS, ["red", "green"] * 30),
     ],
 )
-def test_another_kind_is_refused_as_ever(learned, given):
-    columns, rows = learn(learned), pa.record_batch({"x": given})
+def test_another_kind_is_refused(learned, given):
+    columns, rows = learn({"x": learned}), pa.record_batch({"x": given})
     assert columns.adapt(rows) == columns
     with pytest.raises(TableError, match="was expected"):
         columns.encode(rows)
 
 
-def test_marks_of_missing_values_tell_nothing():
-    columns, _ = Columns.survey(pa.record_batch({"x": AMOUNTS}), na=["n. b."])
-    texts = [german(a) for a in AMOUNTS] + ["n. b."] * N + ["-"] * N
-    random.Random(0).shuffle(texts)
-    rows = pa.record_batch({"x": texts})
+def test_a_currency_may_stand_elsewhere_among_marks_of_missing_values():
+    columns = learn({"x": [german(a, "{} €") for a in AMOUNTS]}, na=["n. b."])
+    texts = [german(a, "€{}") for a in AMOUNTS]
+    rows = pa.record_batch({"x": ["n. b.", "-"] * N + texts})
     found = columns.adapt(rows).encode(rows)[:, 0]
-    np.testing.assert_array_equal(np.sort(found[~np.isnan(found)]), np.float32(AMOUNTS))
+    assert np.isnan(found[: 2 * N]).all()
+    assert_array_equal(found[2 * N :], np.float32(AMOUNTS))

@@ -3,112 +3,77 @@
 import pyarrow as pa
 import pytest
 
-from keras_tied.columns import Columns, Kind
+from keras_tied.columns import Columns
+
+COUNTED = range(1, 41)
+SORTED = [*range(20, 40), *range(20)]
+MANY = [1000 + i * i % 31 for i in range(40)]
+KINDS = [1 + i % 3 for i in range(40)]
+CLOCKS = [100 * (i % 24) + 7 * i % 60 for i in range(40)]
+MIXED = [f"{'' if i % 6 else 'abcdefg'[i % 7]}{i}" for i in range(100, 160)] * 2
+
+ROW_NUMBERS = "left out: row numbers, for --id"
+LEFT_OUT = "left out: ids, for --id"
+NUMBER = "1 number"
+CATEGORIES = "3 numbers: 1, 2, 3"
+
+# Values, what they become, and the names of such columns.
+COLUMNS = [
+    (COUNTED, ROW_NUMBERS, "column1|rownames|obs|Case|record"),
+    (range(40), ROW_NUMBERS, "Unnamed: 0|obs"),
+    (SORTED, ROW_NUMBERS, "Unnamed: 0"),
+    (SORTED, NUMBER, "position of team"),
+    ([i + i % 3 / 10 for i in range(40)], ROW_NUMBERS, "column1"),
+    ([1.5, 2.5] * 20, NUMBER, "column1"),
+    (COUNTED, NUMBER, "time|t|day_of_year|Year|rank|n56|Trial"),
+    (MANY, LEFT_OUT, "id|ID|patient_id|caseid|HorseID|Subject|uuid"),
+    (MANY, NUMBER, "acid|covid|Android|fluid|grid|paid|kid"),
+    ([*range(5, 55)] * 2, LEFT_OUT, "race|treatment_group"),
+    (range(40, 80), NUMBER, "dep_time"),
+    (MIXED, LEFT_OUT, "subject"),
+    (MIXED, "refused", "weight of it"),
+    (KINDS, CATEGORIES, "race|treatment_group|Postal Code|sex|bloodType"),
+    ([0, 1] * 20, NUMBER, "sex"),
+    (CLOCKS, NUMBER, "price"),
+]
 
 
-def read(name, values, n=40, **choices):
-    """The fact about a column, and how it is used, beside a column of numbers."""
+def survey(name, values, **choice):
+    n = len(values)
     batch = pa.record_batch({name: values, "weight": [i % 7 + 0.5 for i in range(n)]})
-    columns, facts = Columns.survey(batch, begin=batch, **choices)
-    return facts[0], columns
+    columns, facts = Columns.survey(batch, **{"begin": batch} | choice)
+    return columns, facts[0]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "rownames", "Unnamed: 0", "obs", "Case", "record"]
-)
-@pytest.mark.parametrize("first", [0, 1])
-def test_columns_that_count_the_rows_are_their_numbers(name, first):
-    fact, columns = read(name or "column1", range(first, first + 40))
-    assert (fact.reads_as, fact.becomes) == (
-        "row numbers",
-        "left out: row numbers, for --id",
-    )
-    assert columns.names == ["weight"]
-
-
-def test_an_unnamed_column_of_different_numbers_names_the_rows():
-    assert (
-        read("column1", [i + i % 3 / 10 for i in range(40)])[0].reads_as
-        == "row numbers"
-    )
-    assert read("column1", [1.5] * 20 + [2.5] * 20)[0].reads_as == "numbers"
-
-
-def test_ids_of_digits_and_a_few_letters_are_not_refused():
-    ids = [f"{'abcdefg'[i % 7]}{i}" if i % 6 == 0 else str(i) for i in range(100, 160)]
-    assert read("subject", ids * 2, 120)[0].becomes == "left out: ids, for --id"
-    assert read("weight of it", ids * 2, 120)[0].becomes == "refused"
-
-
-@pytest.mark.parametrize(
-    "name", ["time", "t", "day_of_year", "Year", "rank", "n56", "Trial"]
-)
-def test_what_grows_by_one_by_its_nature_is_a_number(name):
-    assert read(name, range(1, 41))[0].reads_as == "integers"
-
-
-def test_a_column_that_counts_in_another_order_is_a_number():
-    values = [*range(20, 40), *range(20)]
-    assert read("position of team", values)[0].reads_as == "integers"
-    assert (
-        read("Unnamed: 0", values)[0].reads_as == "row numbers"
-    )  # of a table that was sorted
-
-
-@pytest.mark.parametrize(
-    "name", ["id", "ID", "patient_id", "caseid", "HorseID", "Subject", "uuid"]
-)
-def test_whole_numbers_of_ids_are_left_out(name):
-    fact, columns = read(name, [1_000 + i * i % 31 for i in range(40)])
-    assert (fact.reads_as, fact.becomes) == ("ids", "left out: ids, for --id")
-    assert columns.names == ["weight"]
-
-
-@pytest.mark.parametrize(
-    "name", ["acid", "covid", "Android", "fluid", "grid", "paid", "kid"]
-)
-def test_words_that_end_like_ids_are_none(name):
-    assert read(name, [i * i % 31 for i in range(40)])[0].reads_as == "integers"
-
-
-@pytest.mark.parametrize(
-    "name", ["race", "treatment_group", "Postal Code", "bloodType", "sex"]
-)
-def test_few_whole_numbers_of_kinds_are_categories_and_many_are_ids(name):
-    fact, columns = read(name, [1 + i % 3 for i in range(40)])
-    assert fact.becomes == "3 numbers: 1, 2, 3"
-    assert columns.used[0].kind is Kind.text
-    assert read(name, [i % 50 for i in range(100)], 100)[0].reads_as == "ids"
-
-
-def test_zero_and_one_stay_one_number():
-    assert read("sex", [i % 2 for i in range(40)])[0].becomes == "1 number"
-
-
-def test_what_the_user_says_comes_first():
-    ids = range(1, 41)
-    for choices in ({"columns": ["id"]}, {"numeric": ["id"]}):
-        assert read("id", ids, **choices)[0].becomes == "1 number"
-    assert read("id", ids, categorical=["id"])[0].reads_as == "names"
-    assert (
-        read("race", [1 + i % 3 for i in range(40)], numeric=["race"])[0].becomes
-        == "1 number"
-    )
-    assert read("id", ids, exclude=["id"])[0].becomes == "left out: excluded"
-
-
-def test_without_the_order_types_alone_tell():
-    batch = pa.record_batch({"id": range(40), "race": [1 + i % 3 for i in range(40)]})
-    facts = Columns.survey(batch)[1]
-    assert [fact.becomes for fact in facts] == ["1 number", "1 number"]
+@pytest.mark.parametrize(("values", "expected", "names"), COLUMNS)
+def test_names_and_order_tell_what_whole_numbers_are(values, expected, names):
+    for name in names.split("|"):
+        columns, fact = survey(name, values)
+        assert fact.becomes == expected, name
+        assert (name in columns.names) == (
+            "number" in expected and "out" not in expected
+        )
 
 
 def test_digits_are_times_of_day_where_the_name_tells():
-    clocks = [100 * (i % 24) + 7 * i % 60 for i in range(40)]
-    fact, columns = read("dep_time", clocks)
+    columns, fact = survey("dep_time", CLOCKS)
     assert fact.reads_as == "times of day such as 0"
-    batch = pa.record_batch({"dep_time": clocks, "weight": [1.5] * 40})
-    again = columns.decode(columns.encode(batch)).column("dep_time").to_pylist()
-    assert list(map(int, again)) == clocks
-    assert read("dep_time", range(41, 81))[0].reads_as == "integers"
-    assert read("price", clocks)[0].reads_as == "integers"
+    batch = pa.record_batch({"dep_time": CLOCKS, "weight": [1.5] * 40})
+    again = columns.decode(columns.encode(batch))["dep_time"].to_pylist()
+    assert list(map(int, again)) == CLOCKS
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "choice", "becomes"),
+    [
+        ("id", COUNTED, {"columns": ["id"]}, "1 number"),
+        ("id", COUNTED, {"numeric": ["id"]}, "1 number"),
+        ("id", COUNTED, {"exclude": ["id"]}, "left out: excluded"),
+        ("race", KINDS, {"numeric": ["race"]}, "1 number"),
+        ("size", KINDS, {"categorical": ["size"]}, "3 numbers: 1, 2, 3"),
+        ("id", KINDS, {"begin": None}, "1 number"),
+        ("race", KINDS, {"begin": None}, "1 number"),
+    ],
+)
+def test_what_the_user_says_comes_first(name, values, choice, becomes):
+    assert survey(name, values, **choice)[1].becomes == becomes
