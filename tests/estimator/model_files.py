@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.numpy
 
 FOLDER = Path(__file__).parents[1] / "pinned" / "files"
@@ -16,9 +17,8 @@ KINDS = "text missing pca deep partial objectives imputation".split()
 
 @cache
 def whole(kind: str = "text") -> bytes:
-    return (
-        FOLDER / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}"
-    ).read_bytes()
+    suffix = ".keras" if kind == "encoder" else ".safetensors"
+    return (FOLDER / f"{kind}{suffix}").read_bytes()
 
 
 @cache
@@ -26,22 +26,38 @@ def read_arrays(kind: str = "text") -> dict[str, Any]:
     return safetensors.numpy.load(whole(kind))
 
 
+def read_header(content: bytes) -> dict[str, Any]:
+    """What JSON says of the arrays of a file, and its metadata."""
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length])
+
+
 @cache
-def read_text(kind: str = "text") -> str:
-    """The JSON of a file."""
-    (length,) = struct.unpack("<Q", whole(kind)[:8])
-    return json.loads(whole(kind)[8 : 8 + length])["__metadata__"]["keras_tied"]
+def read_document(kind: str = "text") -> dict[str, Any]:
+    """The JSON of a file of ours, in its metadata."""
+    return json.loads(read_header(whole(kind))["__metadata__"]["keras_tied"])
 
 
 def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 1) -> bytes:
     """A file with a right checksum; settings and notes may be text already."""
-    texts = [t if isinstance(t, str) else json.dumps(t) for t in (settings, notes)]
+    texts = []
+    for value in (settings, notes):
+        text = json.dumps(value, separators=(",", ":"))
+        texts.append(value if isinstance(value, str) else text)
     digest = hashlib.sha256("".join(texts).encode())
     for name, array in sorted(arrays.items()):
-        digest.update(
-            f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes()
-        )
-    text = f'{{"format":{json.dumps(format)},"sha256":"{digest.hexdigest()}","settings":{texts[0]}'
-    return safetensors.numpy.save(
-        arrays, {"keras_tied": f'{text},"notes":{texts[1]}}}'}
-    )
+        facts = f"{name} {array.dtype.str} {array.shape} "
+        digest.update(facts.encode() + array.tobytes())
+    start = f'"format":{json.dumps(format)},"sha256":"{digest.hexdigest()}"'
+    document = f'{{{start},"settings":{texts[0]},"notes":{texts[1]}}}'
+    return safetensors.numpy.save(arrays, {"keras_tied": document})
+
+
+def change(kind: str, arrays: dict[str, Any] | None = None, **settings: Any) -> bytes:
+    """A file with other arrays, of which None leaves one out, or other settings."""
+    changed = {}
+    for name, array in (read_arrays(kind) | (arrays or {})).items():
+        if array is not None:
+            changed[name] = np.asarray(array, order="C")
+    document = read_document(kind)
+    return pack(changed, document["settings"] | settings, document["notes"])
