@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.preprocessing import minmax_scale
 
@@ -96,8 +97,8 @@ def test_prepared_rows_are_scikit_learns_min_max_scaling_shuffled(donuts):
     rows = np.arange(1000)
     prepared, order = prepare(X, rows, random_state=0)
     assert (order != rows).any()
-    np.testing.assert_array_equal(np.sort(order), rows)
-    np.testing.assert_allclose(prepared, minmax_scale(X)[order], atol=1e-7)
+    assert_array_equal(np.sort(order), rows)
+    assert_allclose(prepared, minmax_scale(X)[order], atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,8 @@ def test_a_file_gives_back_its_rows_and_labels(path, rng, has_labels):
     X, y = rng.normal(size=(6, 4)), rng.integers(0, 3, 6)
     np.save(path, np.column_stack([X, y]) if has_labels else X)
     rows, labels = load_donuts(path)
-    np.testing.assert_array_equal(rows, X)
-    np.testing.assert_array_equal(labels, y if has_labels else None)
+    assert_array_equal(rows, X)
+    assert_array_equal(labels, y if has_labels else None)
 
 
 class Planted:

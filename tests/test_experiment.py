@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from keras_tied import datasets, experiment
@@ -27,8 +28,8 @@ def test_the_tied_network_is_that_of_the_formula(donuts, result):
         keras.ops.convert_to_numpy,
         [encoder.kernel, encoder.bias, decoder.bias],
     )
-    np.testing.assert_allclose(result.code, expit(donuts @ W + b), atol=1e-5)
-    np.testing.assert_allclose(result.reconstruction, result.code @ W.T + c, atol=1e-5)
+    assert_allclose(result.code, expit(donuts @ W + b), atol=1e-5)
+    assert_allclose(result.reconstruction, result.code @ W.T + c, atol=1e-5)
 
 
 def test_losses_are_those_of_keras_own_fit(donuts, result):
@@ -44,7 +45,7 @@ def test_losses_are_those_of_keras_own_fit(donuts, result):
         verbose=0,
     ).history
     for key in ("loss", "val_loss"):
-        np.testing.assert_allclose(result.history[key], history[key], rtol=1e-3)
+        assert_allclose(result.history[key], history[key], rtol=1e-3)
     assert result.train_mse < result.history["loss"][-1]
     assert result.validation_mse == pytest.approx(history["val_loss"][-1], rel=1e-3)
 
@@ -90,10 +91,10 @@ def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
     epochs, logs = zip(*seen, strict=True)
     assert epochs == tuple(range(30))
     for key, losses in result.history.items():
-        np.testing.assert_allclose(ours.history[key], losses, rtol=1e-3)
-        np.testing.assert_allclose([each[key] for each in logs], ours.history[key])
-    np.testing.assert_allclose(ours.code, result.code, atol=1e-3)
-    np.testing.assert_allclose(ours.reconstruction, result.reconstruction, atol=1e-3)
+        assert_allclose(ours.history[key], losses, rtol=1e-3)
+        assert_allclose([each[key] for each in logs], ours.history[key])
+    assert_allclose(ours.code, result.code, atol=1e-3)
+    assert_allclose(ours.reconstruction, result.reconstruction, atol=1e-3)
     assert (ours.parameters, ours.tie_error) == (14, 0.0)
 
 
@@ -103,8 +104,8 @@ def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
 def test_the_last_third_is_held_out(n_rows, n_train):
     X = np.arange(2 * n_rows).reshape(n_rows, 2)
     train, validation = experiment.split(X)
-    np.testing.assert_array_equal(train, X[:n_train])
-    np.testing.assert_array_equal(validation, X[n_train:])
+    assert_array_equal(train, X[:n_train])
+    assert_array_equal(validation, X[n_train:])
 
 
 @pytest.mark.parametrize(
