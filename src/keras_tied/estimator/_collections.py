@@ -120,7 +120,7 @@ def measure_collection(
 
 
 def _select(block: Any, places: Any) -> Any:
-    rows = block.iloc if hasattr(block, "iloc") else block
+    rows = getattr(block, "iloc", block)
     return rows[places]
 
 

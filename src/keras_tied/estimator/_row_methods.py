@@ -261,7 +261,8 @@ class RowMethods(
             >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
             (np.int64(2), 3)
         """
-        explanation = self._fitted.explain(validate_rows(self, X))
+        rows = validate_rows(self, X)
+        explanation = self._fitted.explain(rows)
         expected = _wrap_rows(self, explanation.expected, X)
         return explanation._replace(expected=expected)
 
