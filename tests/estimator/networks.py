@@ -1,10 +1,11 @@
-"""Networks of random weights."""
+"""Networks of random weights, rows for them, and what they compute, by hand."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import DenseNetwork
 
 
@@ -28,3 +29,36 @@ def draw_network(
         activation=activation,
         linear_units=sizes[-1] if len(sizes) > 2 else 0,
     )
+
+
+def compute_by_hand(
+    network: DenseNetwork, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The codes and the reconstruction of rows, in double precision."""
+    k = network.linear_units
+
+    def activate(units: np.ndarray) -> np.ndarray:
+        bent = units[:, k:].copy()
+        ACTIVATIONS[network.activation](bent, None)
+        return np.hstack([units[:, :k], bent])
+
+    last = len(network.kernels) - 1
+    units = rows.astype(np.float64)
+    for place, kernel in enumerate(network.kernels):
+        units = units @ kernel + network.biases[place]
+        units = activate(units) if place < last else units
+    codes = units
+    for place in range(last, -1, -1):
+        units = units * network.gains[place] @ network.kernels[place].T
+        units = units + network.decoder_biases[place]
+        units = activate(units) if place > 0 else units
+    return codes, units
+
+
+def draw_curve(n: int, seed: int = 0) -> np.ndarray:
+    """Rows of 6 numbers on a bent surface, with noise, that a network restores better
+    than PCA.
+    """
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 2))
+    return np.hstack([z, z**2, np.sin(2 * z)]) + 0.1 * rng.normal(size=(n, 6))

@@ -1,10 +1,11 @@
-"""The same network in NumPy, in ONNX and on the report's page, for each activation."""
+"""Each activation in NumPy, Keras, ONNX and on the report's page."""
 
 import json
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -30,6 +31,23 @@ console.log(JSON.stringify(codes.map((code) => [...Decoder.decode(code)])));
 """
 
 
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_values_are_those_of_keras_and_slopes_those_of_differences(activation):
+    function = ACTIVATIONS[activation]
+    large = np.linspace(-60, 60, 240, dtype=np.float32).reshape(3, -1)
+    expected = keras.activations.get(activation)(large)
+    function(large, None)
+    np.testing.assert_allclose(
+        large, keras.ops.convert_to_numpy(expected), rtol=1e-5, atol=1e-5
+    )
+    x = np.linspace(-7.3, 7.1, 1001)
+    low, high, slopes = x - 1e-6, x + 1e-6, np.empty_like(x)
+    function(low, None)
+    function(high, None)
+    function(x, slopes)
+    np.testing.assert_allclose(slopes, (high - low) / 2e-6, atol=1e-5)
+
+
 def run_onnx(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
     onnxruntime = pytest.importorskip("onnxruntime")
     write_onnx(fitted, folder / "decoder.onnx", "decoder")
@@ -44,12 +62,15 @@ def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
         pytest.skip("Playwright is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
     script = folder / "decode.js"
-    script.write_text(
-        DECODE % (PAGE / "decoder.js").read_text().replace('"use strict";', "")
-    )
-    data = json.dumps({"codes": codes.tolist(), "decoder": _describe_decoder(fitted)})
+    decoder = (PAGE / "decoder.js").read_text().replace('"use strict";', "")
+    script.write_text(DECODE % decoder)
+    data = {"codes": codes.tolist(), "decoder": _describe_decoder(fitted)}
     done = subprocess.run(
-        [node, script], input=data, capture_output=True, text=True, check=True
+        [node, script],
+        input=json.dumps(data),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return np.array(json.loads(done.stdout))
 

@@ -1,15 +1,21 @@
-"""Scale and start: in double precision whatever the dtype, and in any unit."""
+"""Scale and start: in double precision whatever the dtype, in any unit, and in parts."""
 
 import tracemalloc
+from functools import reduce
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
+from keras_tied.fitted.moments import Moments, measure_moments
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
+
+from .near import assert_near
 
 SCALERS = ("standard", "minmax", None)
 FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
@@ -21,13 +27,8 @@ def few() -> np.ndarray:
     scales.
     """
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5)) * [1, 10, 0.1, 1, 3] + [
-        5,
-        0,
-        2,
-        -4,
-        0,
-    ]
+    X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5))
+    X = X * [1, 10, 0.1, 1, 3] + [5, 0, 2, -4, 0]
     X[rng.uniform(size=X.shape) < 0.05] = np.nan
     return X.round(3)
 
@@ -41,21 +42,20 @@ def test_columns_are_measured_as_scikit_learn_measures_doubles(dtype, few, rng):
     X = few.astype(dtype)
     weights = rng.uniform(0.1, 2, len(X))
     standard = StandardScaler().fit(X.astype("float64"), sample_weight=weights)
-    found = fit_scaling(X, "standard", weights)
-    np.testing.assert_allclose(found.shift, standard.mean_, rtol=1e-13)
-    np.testing.assert_allclose(found.scale, standard.scale_, rtol=1e-13)
-    common = fit_scaling(X, None, weights)
-    np.testing.assert_allclose(common.shift, standard.mean_, rtol=1e-13)
-    np.testing.assert_allclose(common.scale, np.sqrt(standard.var_.mean()), rtol=1e-13)
     ranges = MinMaxScaler().fit(X.astype("float64"))
-    found = fit_scaling(X, "minmax", weights)
-    np.testing.assert_array_equal(found.shift, ranges.data_min_)
-    np.testing.assert_allclose(found.scale, ranges.data_range_, rtol=1e-13)
+    common = np.full(5, np.sqrt(standard.var_.mean()))
+    for scaler, shift, scale in (
+        ("standard", standard.mean_, standard.scale_),
+        (None, standard.mean_, common),
+        ("minmax", ranges.data_min_, ranges.data_range_),
+    ):
+        found = fit_scaling(X, scaler, weights)
+        assert_near(found.shift, shift, 1e-13)
+        assert_near(found.scale, scale, 1e-13)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_a_large_table_is_measured_without_a_copy_in_double_precision(dtype, rng):
-    X = rng.normal(size=(2**19, 16)).astype(dtype)
+def test_a_large_table_is_measured_without_a_copy_in_double_precision(rng):
+    X = rng.random((2**19, 16), "float32")
     tracemalloc.start()
     fit_scaling(X, "standard", np.ones(len(X)))
     peak = tracemalloc.get_traced_memory()[1]
@@ -63,78 +63,107 @@ def test_a_large_table_is_measured_without_a_copy_in_double_precision(dtype, rng
     assert peak < X.size * 8 / 1.5
 
 
-@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("factor", [*FACTORS, np.array(FACTORS)], ids=str)
 @pytest.mark.parametrize("scaler", SCALERS)
-def test_the_unit_does_not_matter(scaler, factor, few):
-    one, other = fit_few(few, scaler), fit_few(few * factor, scaler)
-    np.testing.assert_allclose(
-        other.transform(few * factor), one.transform(few), atol=1e-5
-    )
-    np.testing.assert_allclose(
-        other.reconstruct(few * factor) / factor,
-        one.reconstruct(few),
-        rtol=1e-5,
-        atol=1e-4,
-    )
-    np.testing.assert_allclose(
-        other.reconstruction_r2_, one.reconstruction_r2_, rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        other.score_samples(few * factor), one.score_samples(few), rtol=1e-4
-    )
+def test_units_do_not_matter(scaler, factor, few):
+    if scaler is None and np.ndim(factor):
+        factor = FACTORS[0]  # one scale for all columns
+    X = few * factor
+    one = fit_few(few, scaler)
+    other = fit_few(X, scaler)
+    assert_near(other.transform(X), one.transform(few))
+    assert_near(other.reconstruct(X) / factor, one.reconstruct(few), 1e-4)
+    assert_near(other.score_samples(X), one.score_samples(few), 1e-4)
+    assert_near(other.reconstruction_r2_, one.reconstruction_r2_)
 
 
-def test_the_unit_of_a_column_does_not_matter(few):
-    factors = np.array(FACTORS)
-    one, other = fit_few(few), fit_few(few * factors)
-    np.testing.assert_allclose(
-        other.transform(few * factors), one.transform(few), atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
 @pytest.mark.parametrize("scaler", SCALERS)
-def test_codes_of_small_dtypes_are_those_of_doubles(dtype, scaler, few):
-    X = few.astype(dtype)
-    one, other = fit_few(X, scaler), fit_few(X.astype("float64"), scaler)
-    codes = other.transform(X.astype("float64"))
-    np.testing.assert_allclose(one.transform(X), codes, atol=2e-5)
+@pytest.mark.parametrize("kind", ["float16", "float32", "1e7 and whole numbers"])
+def test_small_dtypes_give_what_doubles_give(kind, scaler, few):
+    X = few.astype("float16") if kind == "float16" else few.astype("float32")
+    if kind.startswith("1e7"):
+        X = X.round() + np.float32(1e7)
+    double = X.astype("float64")
+    one = fit_few(X, scaler)
+    other = fit_few(double, scaler)
     assert one.transform(X).dtype == "float32"
-
-
-def test_two_standardized_columns_have_a_sign_whatever_the_rounding():
-    """Their components are (1, 1) and (1, -1): which of two equal numbers is larger is
-    chance.
-    """
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        Z = rng.normal(size=(30, 2)) @ [[1, 0.5], [0, 1]]
-        Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
-        for order in ([0, 1], [1, 0]):
-            vectors = fit_pca(Z[:, order]).vectors
-            np.testing.assert_allclose(
-                vectors, np.sqrt(0.5) * np.array([[1, 1], [1, -1]])
-            )
+    for name in ("transform", "reconstruction_error", "score_samples"):
+        expected = getattr(other, name)(double)
+        assert_near(getattr(one, name)(X), expected, 1e-4)
+        assert_near(getattr(one, name)(double), expected, 1e-4)
 
 
 def test_components_are_those_of_scikit_learn(few):
+    """Each with the sign that makes its largest weight positive."""
     Z = np.nan_to_num(few)
-    components = PCA(svd_solver="full").fit(Z).components_
-    largest = np.take_along_axis(
-        components, np.abs(components).argmax(axis=1)[:, None], axis=1
-    )
-    np.testing.assert_allclose(
-        fit_pca(Z).vectors.T, components * np.sign(largest), atol=1e-9
-    )
+    for found, axis in zip(fit_pca(Z).vectors.T, PCA().fit(Z).components_, strict=True):
+        largest = axis[np.abs(axis).argmax()]
+        assert_near(found, axis * np.sign(largest), 1e-9)
 
 
-@pytest.mark.parametrize("offset", [1e4, 1e7])
-def test_a_large_mean_costs_single_precision_nothing_more(offset, rng):
-    """What single precision holds of a number is scaled as in double precision."""
-    X = (offset + rng.integers(-9, 9, (40, 3))).astype("float32")
-    estimator = TiedAutoencoder(2).fit(X)
-    for name in ("transform", "reconstruction_error", "score_samples"):
-        method = getattr(estimator, name)
-        np.testing.assert_allclose(
-            method(X), method(X.astype("float64")), rtol=1e-5, atol=1e-5
-        )
+@given(seed=st.integers(0, 99))
+def test_two_standardized_columns_have_a_sign_whatever_the_rounding(seed):
+    """Their components are (1, 1) and (1, -1): which of two equal numbers is larger is
+    chance.
+    """
+    rows = np.random.default_rng(seed).normal(size=(30, 2))
+    rows[:, 1] += rows[:, 0]
+    Z = StandardScaler().fit_transform(rows)
+    expected = np.sqrt(0.5) * np.array([[1, 1], [1, -1]])
+    assert_near(fit_pca(Z).vectors, expected)
+    assert_near(fit_pca(Z[:, ::-1]).vectors, expected)
+
+
+# Statistics of parts of the rows, merged.
+
+
+def merge_parts(X: np.ndarray, n: int) -> Moments:
+    """The moments of n parts of random lengths."""
+    places = np.arange(1, len(X))
+    ends = np.random.default_rng(n).choice(places, n - 1, replace=False)
+    parts = np.split(X, np.sort(ends))
+    return reduce(Moments.merge, map(measure_moments, parts))
+
+
+@pytest.mark.parametrize("n_parts", [2, 300])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_parts_give_the_statistics_of_all_rows(n_parts, offset, rng):
+    X = rng.normal(size=(5_000, 6)) @ rng.normal(size=(6, 6)) + offset
+    merged = merge_parts(X, n_parts)
+    assert merged.rows == len(X)
+    assert merged.is_complete
+    assert_near(merged.means, X.mean(axis=0), 1e-12)
+    assert_near(merged.products / len(X), np.cov(X.T, bias=True), 1e-9)
+    found = merged.find_components(merged.find_scaling("standard"))
+    expected = fit_pca(StandardScaler().fit_transform(X))
+    assert_near(found.variances, expected.variances, 1e-7)
+    assert_near(found.vectors, expected.vectors, 1e-7)
+    assert_near(found.mean, np.zeros(6), 1e-12)
+
+
+@pytest.mark.parametrize("scaler", SCALERS)
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_scaling_is_that_of_all_rows(scaler, missing, rng):
+    X = rng.normal([3, -5, 0, 2], [1, 10, 1e-3, 0], size=(3000, 4))
+    X[rng.random(X.shape) < missing] = np.nan
+    X[:1500, 2] = np.nan
+    found = merge_parts(X, 7).find_scaling(scaler)
+    expected = fit_scaling(X, scaler, np.ones(len(X)))
+    assert_near(found.shift / expected.scale, expected.shift / expected.scale, 1e-12)
+    assert_near(found.scale / expected.scale, np.ones(4), 1e-12)
+
+
+NUMBERS = st.floats(-1e3, 1e3) | st.just(np.nan)
+
+
+@given(st.lists(st.lists(NUMBERS, min_size=1), min_size=1))
+def test_any_parts_with_gaps_give_numpys_mean_and_variance(parts):
+    columns = [np.reshape(part, (-1, 1)) for part in parts]
+    merged = reduce(Moments.merge, map(measure_moments, columns))
+    values = np.concatenate(parts)
+    present = values[~np.isnan(values)]
+    assert (merged.rows, merged.counts[0]) == (len(values), len(present))
+    if len(present):
+        variance = merged.products[0, 0] / len(present)
+        assert_near(merged.means, present.mean(), 1e-9)
+        assert_near(variance, present.var(), 1e-6)
