@@ -60,15 +60,6 @@ def test_features_of_one_column_are_hidden_together(rng):
     assert together.hidden_error > 0.9
 
 
-def test_a_column_without_values_among_the_rows_to_learn_from_has_no_part(rng):
-    X = rng.normal(size=(60, 5))
-    [expected] = compare_widths(np.delete(X, 1, axis=1), [2])
-    _, held_out = train_test_split(np.arange(60), test_size=0.3, random_state=0)
-    X[np.arange(60) != held_out[0], 1] = np.nan
-    [found] = compare_widths(X, [2])
-    assert found[:3] == pytest.approx(expected[:3], rel=1e-5)
-
-
 def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
     levels = np.eye(4)[rng.integers(0, 4, 66)]
     curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from sklearn.preprocessing import minmax_scale
 
 from keras_tied.datasets import (
     load_donuts,
@@ -84,21 +83,15 @@ def test_rows_are_those_of_their_seed(make):
 @given(
     hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=FINITE)
 )
-def test_prepared_columns_span_zero_to_one_or_are_zero(X):
-    prepared, _ = prepare(X, random_state=0)
-    assert prepared.dtype == np.float32
-    assert (prepared.min(axis=0) == 0).all()
-    assert np.isin(prepared.max(axis=0), [0, 1]).all()
-
-
-def test_prepared_rows_are_scikit_learns_min_max_scaling_shuffled(donuts):
-    X = donuts[0][:1000]
-    X.flags.writeable = False
-    rows = np.arange(1000)
+def test_prepared_rows_are_the_given_ones_shuffled_and_scaled_to_0_and_1(X):
+    rows = np.arange(len(X))
     prepared, order = prepare(X, rows, random_state=0)
-    assert (order != rows).any()
+    assert prepared.dtype == np.float32
     assert_array_equal(np.sort(order), rows)
-    assert_allclose(prepared, minmax_scale(X)[order], atol=1e-7)
+    shifted = X.astype(np.longdouble) - X.min(axis=0)
+    largest = shifted.max(axis=0)
+    expected = shifted / np.where(largest > 0, largest, 1)
+    assert_allclose(prepared, expected[order], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +150,7 @@ def test_pickled_objects_are_refused_and_never_unpickled(path, is_array):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((3, 3)), "3 columns"),
         (np.ones((3, 6)), "6 columns"),
-        (np.ones(5), "shape"),
         (np.ones((0, 5)), "shape"),
         (np.full((3, 5), "text"), "real numbers"),
         (np.ones((3, 5), dtype=complex), "real numbers"),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy.special import expit
 
 from keras_tied import datasets, experiment
@@ -96,16 +96,6 @@ def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
     assert_allclose(ours.code, result.code, atol=1e-3)
     assert_allclose(ours.reconstruction, result.reconstruction, atol=1e-3)
     assert (ours.parameters, ours.tie_error) == (14, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "n_train"), [(3, 2), (4, 2), (101, 67), (9000, 6029)]
-)
-def test_the_last_third_is_held_out(n_rows, n_train):
-    X = np.arange(2 * n_rows).reshape(n_rows, 2)
-    train, validation = experiment.split(X)
-    assert_array_equal(train, X[:n_train])
-    assert_array_equal(validation, X[n_train:])
 
 
 @pytest.mark.parametrize(

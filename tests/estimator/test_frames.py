@@ -160,12 +160,12 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(fitted):
 @given(
     names=st.lists(st.sampled_from(list(make_frame())), min_size=1, unique=True),
     library=st.sampled_from(list(LIBRARIES)),
-    labels=st.sampled_from([None, "same", 7]),
+    labels=st.sampled_from(["same", 7, ("two", "levels")]),
 )
 def test_any_columns_come_back_in_their_dtypes_and_order(names, library, labels):
     frame = make_gaps(make_frame())[[*dict.fromkeys([*names, "category"])]]
-    if library == "pandas" and labels:
-        frame.columns = [labels] * len(frame.columns)
+    if library == "pandas":
+        frame.columns = pd.Index([labels] * len(frame.columns))
     frame = LIBRARIES[library](frame)
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         estimator = make().fit(frame)
@@ -210,26 +210,17 @@ def test_rare_dtypes_come_back_from_a_file(what, tmp_path):
         assert type(column.iloc[1]) is type(expected.iloc[1])
 
 
-def test_levels_of_names_come_back():
-    columns = pd.MultiIndex.from_tuples([("fruit", "word"), ("fruit", "size")])
-    frame = pd.DataFrame(make_frame()[["word", "number"]].to_numpy(), columns=columns)
-    rows = make().fit(frame.infer_objects()).reconstruct(frame.infer_objects())
-    assert rows.columns.equals(columns)
-
-
 @pytest.mark.parametrize("features", [["code"], [0], [True, False], [-2]])
-@pytest.mark.parametrize("is_frame", [True, False])
-def test_numbers_that_are_named_as_categories_are_so(features, is_frame):
+def test_numbers_that_are_named_as_categories_are_so(features):
     code = np.array([3.0, 50.0, 700.0])[KIND]
-    X = pd.DataFrame({"code": code, "size": np.log(code) + draw_noise()})
-    gaps = X.assign(code=X["code"].where(KIND > 0))
-    if not is_frame:
-        X, gaps = X.to_numpy(), gaps.to_numpy()
-        features = [0] if features == ["code"] else features
-    estimator = clone(make(2, categorical_features=features)).fit(X)
-    for rows in (estimator.reconstruct(X), estimator.impute(gaps)):
-        assert type(rows) is type(X)
-        assert set(np.asarray(rows)[:, 0]) <= set(code)
+    frame = pd.DataFrame({"code": code, "size": KIND + draw_noise()})
+    gaps = frame.assign(code=frame["code"].where(np.arange(ROWS) % 4 > 0))
+    estimator = clone(make(2, categorical_features=features)).fit(gaps)
+    rows, imputed = estimator.reconstruct(frame), estimator.impute(gaps)
+    assert set(rows["code"]) | set(imputed["code"]) <= set(code)
+    by_place = make(2, categorical_features=[0]).fit(gaps.to_numpy())
+    assert_array_equal(by_place.reconstruct(frame.to_numpy()), rows)
+    assert_array_equal(by_place.impute(gaps.to_numpy()), imputed)
 
 
 def test_values_of_no_category_are_missing_and_counted_once(fitted):
@@ -244,14 +235,13 @@ def test_values_of_no_category_are_missing_and_counted_once(fitted):
 
 
 def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imputed():
-    frame = make_frame()[["category", "number"]]
-    frame["name"] = [f"n{i}" for i in range(ROWS)]
-    frame.loc[frame.index[0], ["category", "name"]] = None
+    frame = make_gaps(make_frame())[["category", "number"]]
+    frame["name"] = [None, *(f"n{place}" for place in range(1, ROWS))]
     with pytest.warns(UserWarning, match="1 column of X was left out: 'name'"):
         estimator = make().fit(frame)
     assert list(estimator.reconstruct(frame)) == ["category", "number"]
-    gaps = estimator.impute(frame).isna().sum()
-    assert gaps.to_dict() == {"category": 0, "number": 0, "name": 1}
+    imputed = estimator.impute(frame)
+    assert imputed.isna().sum().tolist() == [0, 0, 1]
 
 
 def test_columns_are_found_by_name(fitted):
@@ -260,24 +250,11 @@ def test_columns_are_found_by_name(fitted):
     assert_array_equal(estimator.transform(turned), estimator.transform(frame))
 
 
-@pytest.mark.parametrize("is_frame", [True, False])
-def test_whole_numbers_with_gaps_are_filled_by_whole_ones_in_frames(is_frame):
-    frame = pd.DataFrame({"count": KIND * 1.0, "twice": 2 * KIND + draw_noise()})
+def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
+    frame = pd.DataFrame({"count": KIND * 1.0, "twice": KIND + draw_noise()})
     frame.loc[::4, "count"] = np.nan
-    X = frame if is_frame else frame.to_numpy()
-    imputed = np.asarray(make().fit(X).impute(X))
-    is_whole = imputed[:, 0] == imputed[:, 0].round()
-    assert is_whole.all() == is_frame
-
-
-def test_an_odd_word_is_explained_by_what_is_likely_instead():
-    frame = make_gaps(make_frame())[["category", "number", "word", "byte"]]
-    estimator = make(2).fit(frame)
-    odd = make_frame()[:1].assign(word="pear")
-    reasons = estimator.explain(odd)
-    assert reasons.shares.argmax() == 2
-    words = reasons.expected[["category", "word"]]
-    assert words.to_numpy().tolist() == [["plum", "plum"]]
+    imputed = make().fit(frame).impute(frame)["count"]
+    assert (imputed == imputed.round()).all()
 
 
 def test_categories_of_a_parquet_file_are_categories(tmp_path):
@@ -291,8 +268,7 @@ def test_categories_of_a_parquet_file_are_categories(tmp_path):
     [
         ("twin", "Jan", "kiwi"),
         ("always", "Jan", "Mar"),
-        ("always", 7, 8),
-        ("always", 1.5, 2.5),
+        ("always", 1.5, 8),
         ("always", True, False),
         ("always", DATES[0].item(), DATES[1].item()),
     ],

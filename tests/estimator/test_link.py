@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
@@ -138,40 +136,20 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     assert_allclose(after - before, expected, rtol=1e-4, atol=1e-10)
 
 
-@given(
-    seed=st.integers(0, 10**6),
-    size=st.integers(5, 200),
-    spread=st.floats(0.01, 10),
-)
-def test_calibration_makes_no_rows_that_it_is_fitted_to_worse(seed, size, spread):
-    X = make_rows(size, seed)
-    link, scaled = make_link(X)
-    rng = np.random.default_rng(seed)
-    outputs = spread * rng.normal(size=scaled.shape)
-    calibrated = link.calibrate(outputs, scaled, np.ones(size))
-    costs = []
-    for each in (link, calibrated):
-        rows = each.scaling.backward(each.apply(outputs), X.dtype)
-        costs.append(find_costs(X, rows).sum(axis=0))
-    # Half a row that the frequencies alone explain is among them.
-    mixtures = calibrated.mixtures[LAYOUT.starts]
-    allowed = 0.5 * np.log(np.maximum(mixtures / 0.001, 1.0))
-    assert (costs[1] <= costs[0] * (1 + 1e-6) + allowed).all()
-
-
 def test_calibration_finds_the_temperature_and_the_mixture(rng):
     n = 10_000
-    layout = Layout(np.zeros(3, int), np.full(3, CATEGORY))
-    X = np.eye(3)[rng.choice(3, n, p=[0.5, 0.3, 0.2])]
-    link, _ = make_link(X, layout=layout)
-    truth, _ = make_link(X, layout=layout, temperature=2**0.5, mixture=0.2)
-    outputs = rng.normal(size=(n, 3))
-    q = link.scaling.backward(truth.apply(outputs), X.dtype)
-    below = q.cumsum(axis=1) < rng.uniform(size=(n, 1))
-    drawn = np.eye(3)[below.sum(axis=1)]
-    found = link.calibrate(outputs, link.scaling.forward(drawn), np.ones(n))
-    assert_allclose(found.temperatures, 2**0.5, rtol=0.2)
-    assert_array_equal(found.mixtures, 0.2)
+    link, _ = make_link(make_rows(n))
+    truth, _ = make_link(make_rows(n), temperature=2**0.5, mixture=0.2)
+    outputs = rng.normal(size=(n, 8))
+    q = link.scaling.backward(truth.apply(outputs), outputs.dtype)
+    for part in LAYOUT.classes:
+        p = both(q[:, part])
+        below = p.cumsum(axis=1) < rng.uniform(size=(n, 1))
+        drawn = np.eye(p.shape[1])[below.sum(axis=1)]
+        q[:, part] = drawn[:, part.start - part.stop :]
+    found = link.calibrate(outputs, link.scaling.forward(q), np.ones(n))
+    assert_allclose(found.temperatures, truth.temperatures, rtol=0.2)
+    assert_array_equal(found.mixtures, truth.mixtures)
 
 
 # Whole fits.
@@ -219,18 +197,18 @@ def test_numbers_and_fits_without_held_out_rows_have_no_link():
 
 @pytest.mark.parametrize("n", [40, 1000])
 def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
-    X = make_rows(n, missing=0.05)
-    for feature, value in ((1, 1.0), (3, 0.0), (6, 0.0), (7, 1.0)):
-        present = ~np.isnan(X[:, feature])
-        X[present, feature] = value
-    X[:, 2] = 1 - X[:, 4]
+    X = make_rows(n)
+    X[:, [1, 6, 7]] = 1, 0, 1
+    X[:, 2] += X[:, 3]
+    X[:, 3] = 0
+    X[::9, LAYOUT.columns == 2] = np.nan
     outcome = quick_fit(X)
     rows = outcome.fitted.reconstruct(X)
     assert_allclose(rows[:, [1, 6, 7]], [[1, 0, 1]] * n, atol=1 / n)
     assert (rows[:, 3] < 0.1).all()
-    assert np.isfinite(outcome.fitted.score_samples(X)).all()
     assert outcome.r2 > 0
     X[:, 2:5] = 0  # a level that no row had
+    assert np.isfinite(outcome.fitted.score_samples(X)).all()
     assert np.isfinite(outcome.fitted.score(X))
 
 
@@ -239,7 +217,7 @@ def test_more_features_than_axes_train_on_their_scores(rng):
     level = np.digitize(numbers, [-1, 0, 1])
     X = np.eye(4)[level].reshape(300, 160)
     layout = Layout(np.repeat(np.arange(40), 4), np.full(160, CATEGORY))
-    fitted = quick_fit(X, layout, max_iter=10).fitted
+    fitted = quick_fit(X, layout, max_iter=3).fitted
     assert fitted.link is not None
     assert fitted.score(X) > 0
 

@@ -68,30 +68,13 @@ def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
     assert fences.find_rows(X).sum() <= 5
 
 
-@given(
-    seed=st.integers(0, 999),
-    value=st.sampled_from([999.0, -40.0, 1e7, 1e300]),
-    times=st.integers(1, 10),
-)
-def test_a_few_absurd_values_are_beyond_the_fences_and_no_others(seed, value, times):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(45, 14, size=(1000, 6)).clip(18, 90)
-    X[:times, 2] = value
-    rows, columns = np.nonzero(fit_fences(X).find(X))
-    assert set(columns) == {2}
-    assert_array_equal(rows, np.arange(times))
-
-
-FEW = np.append(np.linspace(-1, 1, 48), 1e9)
-GROUP = np.append(stats.norm.ppf(np.linspace(0.001, 0.999, 2000)), np.full(40, 1000.0))
+MIDDLE = np.linspace(-1, 1, 2000)
 ORDINARY = {
-    "always the same": np.full(500, 3.0),
-    "never there": np.full(500, np.nan),
     "seldom true": np.repeat([0.0, 1.0], [490, 10]),
-    "a group of its own": GROUP,
-    "levels, one of them rare": np.repeat([0.7, 1.0, 2.1, 90.0], [150, 110, 37, 3]),
-    "seldom anything but 0": np.append(np.zeros(2000), np.linspace(1, 250, 20)),
-    "of few rows": FEW,
+    "of levels, one of them rare": np.repeat([0.7, 1, 2.1, 90], [150, 110, 37, 3]),
+    "seldom anything but 0": np.append(np.zeros(2000), MIDDLE[:20]),
+    "of two groups": np.append(MIDDLE, np.full(41, 1000.0)),
+    "of few rows": np.append(MIDDLE[:48], 1e9),
 }
 
 
@@ -203,20 +186,17 @@ def test_a_mended_row_has_the_score_that_was_said():
     assert_allclose(scores, reasons.scores[:, 3], rtol=1e-4)
 
 
-def test_a_category_that_contradicts_a_number_is_odd_and_the_likeliest_is_expected(rng):
-    size = rng.normal(size=900)
-    kind = np.array(["small", "middle", "large"])[np.digitize(size, [-0.5, 0.5])]
-    table = pd.DataFrame({"size": size + 0.1 * rng.normal(size=900), "kind": kind})
-    estimator = make().fit(table)
-    odd = pd.DataFrame({"size": [2.0, 0.55], "kind": ["small", "large"]})
+def test_the_likeliest_category_is_expected_where_it_is_clearly_likelier(rng):
+    size, noise = rng.normal(size=(2, 900))
+    kind = np.where(size + 0.3 * noise > 0, "large", "small")
+    estimator = make().fit(pd.DataFrame({"size": size, "kind": kind}))
+    odd = pd.DataFrame({"size": [2.0, 0.1], "kind": ["small", "small"]})
     reasons = estimator.explain(odd)
-    assert reasons.shares.shape == (2, 2)
-    assert reasons.expected["kind"].tolist() == ["large", "large"]
-    assert reasons.ratios[:, 0].tolist() == [1, 1]  # a number
-    assert reasons.ratios[0, 1] > 10
-    assert 1 <= reasons.ratios[1, 1] < 3  # so both stay as they are
-    contradicts, fits = estimator.score_samples(odd.assign(size=2.0))
-    assert contradicts < 2 * fits
+    assert reasons.expected["kind"].tolist() == ["large", "small"]
+    numbers, classes = reasons.ratios.T
+    assert numbers.tolist() == [1, 1]
+    assert classes[0] > 10
+    assert 1 <= classes[1] < 3
 
 
 # The score against its formula.
@@ -344,13 +324,13 @@ def test_the_tail_is_that_of_the_law(law, trimmed):
     assert tail.find_rarity(np.array([1e9])) == 20_000
 
 
-@given(n=st.integers(1, 60), equal=st.booleans())
-def test_any_scores_have_a_tail_whose_shares_fall(n, equal):
-    scores = np.full(n, 2.0) if equal else np.arange(n, dtype=float)
+@given(n=st.integers(1, 60), step=st.sampled_from([0.0, 1.0]))
+def test_any_scores_have_a_tail_whose_shares_fall(n, step):
+    scores = 2 + step * np.arange(n)
     tail = fit_tail(scores, 0.0, scores.max(), n)
     Tail.from_numbers(tail.numbers)  # which refuses what is none
-    shares = tail.find_shares(np.array([-1.0, *scores, 1e9]))
-    assert ((shares >= 0) & (shares <= 1)).all()
+    shares = tail.find_shares(np.append(scores, 1e9))
+    assert 0 <= shares[-1] <= shares[0] <= 1
     assert (np.diff(shares) <= 1e-12).all()
 
 
