@@ -3,15 +3,12 @@
 import datetime
 import decimal
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
@@ -156,21 +153,13 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(fitted):
     assert_array_equal(probabilities["yes"] >= 0.5, rows["yes"])
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(
-    names=st.lists(st.sampled_from(list(make_frame())), min_size=1, unique=True),
-    library=st.sampled_from(list(LIBRARIES)),
-    labels=st.sampled_from(["same", 7, ("two", "levels")]),
-)
-def test_any_columns_come_back_in_their_dtypes_and_order(names, library, labels):
-    frame = make_gaps(make_frame())[[*dict.fromkeys([*names, "category"])]]
-    if library == "pandas":
-        frame.columns = pd.Index([labels] * len(frame.columns))
-    frame = LIBRARIES[library](frame)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):
-        estimator = make().fit(frame)
-        found = estimator.reconstruct(frame), estimator.impute(frame)
-    for rows in found:
+@pytest.mark.filterwarnings("ignore:1 column of X was left out")
+@pytest.mark.parametrize("label", ["same", 7, ("two", "levels")])
+def test_columns_of_any_label_come_back(label):
+    frame = make_gaps(make_frame())
+    frame.columns = pd.Index([label] * 12)
+    estimator = make().fit(frame)
+    for rows in (estimator.reconstruct(frame), estimator.impute(frame)):
         assert schema_of(rows) == schema_of(frame)
 
 
