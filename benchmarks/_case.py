@@ -2,41 +2,46 @@
 
 A module of `benchmarks/cases` has `TITLE`, `TEXT` (what is compared, and where that
 comes from), `CHOSEN_ON` (the data that a setting of ours was chosen on), `MEASURES`,
-`SYSTEMS` (ours first), and
+`PICTURE` (which of them are drawn), `SYSTEMS` (ours first), and
 
-- `prepare(options)`: names of tasks, each with a function that loads the task's input;
-- `measure(task, output, seconds)`: numbers of what a system returned, the same for all
-  systems. It raises `AssertionError` where the system did not do the work;
-- optionally `setup(options)`: write into `options.folder` what the systems read, once.
+- `prepare(options: Options) -> Loaders`: names of tasks, each with a function that
+  loads the task's input;
+- `measure(task, output, seconds: Numbers) -> Numbers` of what a system returned, the
+  same for all systems. It raises `AssertionError` where the system did not do the work;
+- optionally `setup(options: Options)`: write what the systems read, once, into the
+  folder that all of them run in;
+- optionally `describe(result: Result) -> str`, Markdown in place of the table of tasks,
+  and `draw_result(result: Result, column: Column, axis)`, a picture in place of bars.
 
-`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = False`
-leaves the second call out, `ISOLATED` gives each task a process of its own, `LONG` runs
-the case only where it is named, `REPEATS` sets another number of turns and `LIMIT`
-another limit for a process, in seconds; `PICTURE` names the measures that are drawn.
+`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = True` has
+each task done twice, and `ISOLATED = True` gives each a process of its own.
 """
 
 import importlib
-import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-CASES = Path(__file__).parent / "cases"
-Loaders = Mapping[str, Callable[[], Any]]
+CASES = """
+    article mnist tables limits mixed odd_rows anomalies missing widths encode start growth
+    engines ties dictionary external
+    """.split()
+"Their names, as they stand on the page."
+Array = np.ndarray
+Loaders = dict[str, Callable[[], Any]]
+Numbers = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Fewer rows if `quick`; the folder of data; the seed, which is the turn; where files are."""
+    """Few tasks if `quick`; the folder of data, if it is there; the seed, which is the turn."""
 
     quick: bool = False
-    data: Path | None = None
+    data: str = "data"
     seed: int = 0
-    folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -55,19 +60,20 @@ class Measure:
 class System:
     """A way to do the work.
 
-    `make` imports what it needs and returns the function of a task's input that is
-    timed; one that raises `NotImplementedError` for a task cannot do it. `needs` are
-    modules, without which it is not measured. `beside` is the system that it is
-    compared with, by default the first.
+    `run` is a function of a task's input, and is timed. It raises `NotImplementedError`
+    for a task that it cannot do. `imports` are modules, with spaces between, that are
+    imported before, and `needs` those that are not; where one is not installed, the
+    system is not measured. `beside` is the system that it is compared with, by default
+    the first.
     """
 
-    make: Callable[[], Callable[[Any], Any]]
-    needs: tuple[str, ...] = ()
+    run: Callable[[Any], Any]
+    imports: str = ""
     backend: str = "jax"
     ours: bool = False
     beside: str | None = None
     repeats: int | None = None
-    hot: bool = True
+    needs: str = ""
 
 
 SECONDS = Measure("seconds")
@@ -80,15 +86,12 @@ def load_case(name: str) -> ModuleType:
     return importlib.import_module(f"benchmarks.cases.{name}")
 
 
-def list_cases() -> list[str]:
-    names = [module.name for module in pkgutil.iter_modules([str(CASES)])]
-    return [name for name in names if not name.startswith("_")]
+def list_tasks(case: ModuleType, options: Options) -> Loaders:
+    """All of a case, or with `--quick` three at most."""
+    tasks = case.prepare(options)
+    every = -(-len(tasks) // 3) if options.quick else 1
+    return dict(list(tasks.items())[::every])
 
 
-def find_base(systems: Mapping[str, Any], name: str) -> str:
-    """The name of the system that one is compared with."""
-    return systems[name].beside or next(iter(systems))
-
-
-def mean_square(differences: np.ndarray) -> float:
-    return float(np.mean(np.square(differences, dtype=np.float64)))
+def mean_square(differences: Array) -> np.float64:
+    return np.mean(np.square(differences, dtype=np.float64))

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks._case import find_base
+from benchmarks._case import CASES
 from benchmarks._pictures import draw_pictures
 from benchmarks._results import (
     EVEN,
-    Result,
     format_number,
+    format_rows,
     format_table,
     read_figure,
     read_results,
@@ -19,15 +19,9 @@ from benchmarks._results import (
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-QUOTING = [
-    p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if p != PAGE
-]
+QUOTING = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {PAGE})]
 QUOTE = re.compile(r"([\d.,]*\d)([^\d<>]{0,40}<!--\s*bench\s+(.+?)\s*-->)", re.DOTALL)
 PICTURES = "images/benchmarks"
-ORDER = """
-    article mnist images tables limits mixed odd_rows anomalies missing widths encode start growth
-    large engines ties dictionary external
-    """.split()
 INTRODUCTION = """
 `python -m benchmarks` measures all of this again, `python -m benchmarks CASE` one case, and
 `--quick` a small part of each in minutes. `pip install -e ".[bench]"` brings the peers; one that is
@@ -50,7 +44,7 @@ RULES = """
 """
 
 
-def write_page(folder: Path, page: Path) -> None:
+def write_page(folder, page):
     results = read_results(folder)
     page.write_text(make_page(results, read_results(folder / "again")))
     for path in QUOTING if page == PAGE else []:
@@ -58,63 +52,61 @@ def write_page(folder: Path, page: Path) -> None:
     draw_pictures(results, page.parent / PICTURES)
 
 
-def quote_anew(text: str, results: dict[str, Result]) -> str:
+def quote_anew(text, results):
     """A text with its quoted figures as they are in the results, with as many digits."""
     return QUOTE.sub(partial(format_quote, results), text)
 
 
-def format_quote(results: dict[str, Result], quote: re.Match[str]) -> str:
+def format_quote(results, quote):
     number, rest, key = quote.groups()
     value = read_figure(results, " ".join(key.split()))
     decimals = len(number.partition(".")[2])
     if not decimals and number[0] != "0":  # 16, or 1,500: rounded where zeros stand
-        zeros = len(number.replace(",", "")) - len(number.replace(",", "").rstrip("0"))
+        digits = number.replace(",", "")
+        zeros = len(digits) - len(digits.rstrip("0"))
         value = round(value, -zeros) or value
     return f"{value:,.{decimals}f}{rest}"
 
 
-def make_page(results: dict[str, Result], again: dict[str, Result]) -> str:
-    ordered = [results[name] for name in ORDER if name in results]
-    parts = ["# Benchmarks", *tell_leads(ordered), wrap(INTRODUCTION), RULES.strip()]
+def make_page(results, again):
+    ordered = [results[name] for name in CASES if name in results]
+    parts = [
+        "# Benchmarks",
+        *tell_leads(ordered),
+        wrap(INTRODUCTION),
+        RULES.strip(),
+    ]
     parts.append(wrap(tell_machine(ordered[0])))
-    if lacking := [f"`{name}`" for name in ORDER if name not in results]:
-        parts.append(wrap(f"These cases have no results here: {', '.join(lacking)}."))
     for result in ordered:
         parts += make_section(result, again.get(result.name))
     return "\n\n".join(parts) + "\n"
 
 
-def wrap(text: str, indent: str = "") -> str:
-    fill = {"width": 100, "break_long_words": False, "break_on_hyphens": False}
-    return textwrap.fill(" ".join(text.split()), **fill, subsequent_indent=indent)
-
-
-def make_slug(title: str) -> str:
-    return "".join(
-        c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-"
+def wrap(text, indent=""):
+    return textwrap.fill(
+        " ".join(text.split()),
+        width=100,
+        break_long_words=False,
+        break_on_hyphens=False,
+        subsequent_indent=indent,
     )
 
 
-def tell_leads(results: list[Result]) -> list[str]:
+def make_slug(title):
+    return re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+
+
+def tell_leads(results):
     """The first paragraph, and the list below it: where peers are ahead."""
     lines = []
     for result in results:
-        by_measure: dict[str, list[str]] = {}
-        for title, system, factor in result.list_leads():
-            by_measure.setdefault(title, []).append(
-                f"*{system}* {format_number(factor, 2)} times"
-            )
-        if by_measure:
-            told = "; ".join(
-                f"{title}: {', '.join(names)}" for title, names in by_measure.items()
-            )
-            lines.append(
-                f"- [{result.case.TITLE}](#{make_slug(result.case.TITLE)}): {told}"
-            )
-    if not lines:
-        return [
-            f"No peer is ahead of ours by more than {EVEN - 1:.0%} in any case below."
-        ]
+        leads = []
+        for title, factors in result.list_leads().items():
+            told = [f"*{s}* {format_number(n, 2)} times" for s, n in factors.items()]
+            leads.append(f"{title}: {', '.join(told)}")
+        if leads:
+            title = result.case.TITLE
+            lines.append(f"- [{title}](#{make_slug(title)}): {'; '.join(leads)}")
     text = (
         f"**Peers are ahead of ours** in {len(lines)} of the {len(results)} cases"
         " below, by so much; in all else that is measured, ours is ahead, or even"
@@ -123,8 +115,9 @@ def tell_leads(results: list[Result]) -> list[str]:
     return [wrap(text), "\n".join(wrap(line, "  ") for line in lines)]
 
 
-def tell_machine(result: Result) -> str:
-    machine, versions = result.json["machine"], result.json["versions"]
+def tell_machine(result):
+    machine = result.json["machine"]
+    versions = result.json["versions"]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"The machine: {machine['cores']} cores of {machine['processor']}, "
@@ -132,18 +125,23 @@ def tell_machine(result: Result) -> str:
     )
 
 
-def make_section(result: Result, again: Result | None) -> list[str]:
-    case, name = result.case, result.name
-    parts = [f"## {case.TITLE}", wrap(case.TEXT)]
-    told = f"{case.TITLE}: {', '.join(result.measures[n].title for n in case.PICTURE)}"
-    parts.append(
-        "\n".join(
-            f'<img class="only-{mode}" src="{PICTURES}/{name}-{mode}.svg" alt="{told}">'
-            for mode in ("light", "dark")
-        )
-    )
-    command = f"<!-- not run: takes minutes -->\n\n```sh\n{result.json['command']}\n```"
-    parts += [command, format_table(result)]
+def make_section(result, again):
+    case = result.case
+    name = result.name
+    drawn = ", ".join(result.measures[n].title for n in case.PICTURE)
+    pictures = [
+        f'<img class="only-{mode}" src="{PICTURES}/{name}-{mode}.svg"'
+        f' alt="{case.TITLE}: {drawn}">'
+        for mode in ("light", "dark")
+    ]
+    parts = [
+        f"## {case.TITLE}",
+        wrap(case.TEXT),
+        "\n".join(pictures),
+        "<!-- not run: takes minutes -->",
+        f"```sh\n{result.json['command']}\n```",
+        format_table(result),
+    ]
     if hasattr(case, "describe"):
         parts.append(case.describe(result))
     elif len(result.tasks) > 1 and not getattr(case, "BY_TASK", False):
@@ -151,65 +149,56 @@ def make_section(result: Result, again: Result | None) -> list[str]:
     return [*parts, wrap(tell_notes(result, again))]
 
 
-def tell_notes(result: Result, again: Result | None) -> str:
+def tell_notes(result, again):
     """How often, when and on what it was measured, and what failed."""
-    turns = max(len(runs) for runs in result.runs.values())
-    few = [
-        f"{system} {len(runs)}"
-        for system, runs in result.runs.items()
-        if len(runs) < turns
-    ]
-    notes = (
-        f"{turns} turn{'s' * (turns > 1)}"
-        + (f" ({', '.join(few)})" if few else "")
-        + ", "
-    )
-    notes += f"{result.json['date']}, commit {result.json['commit']}."
-    load, cores = result.json["load"], result.json["machine"]["cores"]
+    about = result.json
+    case = result.case
+    counts = {system: len(runs) for system, runs in result.runs.items()}
+    turns = max(counts.values())
+    few = [f"{system} {n}" for system, n in counts.items() if n < turns]
+    note = f"{turns} turn{'s' * (turns > 1)}"
+    note += f" ({', '.join(few)})" if few else ""
+    notes = [f"{note}, {about['date']}, commit {about['commit']}."]
+    load = about["load"]
+    cores = about["machine"]["cores"]
     if load > 1.5 * cores:  # the case before was a load, too
-        notes += (
-            f" **Other programs ran beside, a load of {load:.0f} on {cores} cores**:"
-            " seconds "
+        notes.append(
+            f"**Other programs ran beside, a load of {load:.0f} on {cores} cores**:"
+            " seconds are longer than on a quiet machine, and ratios less certain."
         )
-        notes += "are longer than on a quiet machine, and ratios less certain."
-    notes += f" {result.case.CHOSEN_ON}"
-    missing = ", ".join(
-        f"{s} ({why})" for s, why in result.json["not_measured"].items()
-    )
-    notes += f" Not measured: {missing}." if missing else ""
-    for system in result.runs:
-        for task, why in result.find_failures(system).items():
-            notes += f" Failed: {system}{', ' + task if task else ''}: {why}."
-    return notes + (" " + compare_runs(result, again) if again else "")
+    notes.append(case.CHOSEN_ON)
+    missing = [f"{system} ({why})" for system, why in about["not_measured"].items()]
+    if missing:
+        notes.append(f"Not measured: {', '.join(missing)}.")
+    for system, task, why in result.list_failures():
+        place = f"{system}, {task}" if task else system
+        notes.append(f"Failed: {place}: {why}.")
+    if again:
+        notes.append(compare_runs(result, again))
+    return " ".join(notes)
 
 
-def format_tasks(result: Result, measure: str) -> str:
+def format_tasks(result, measure):
     """The medians of each task, in a part that opens."""
-    systems = [s for s in result.runs if result.list_values(s, measure)]
-    title = result.measures[measure].title
-    lines = [
-        f"| {title} | " + " | ".join(systems) + " |",
-        "| --- |" + " ---: |" * len(systems),
+    values = [result.compute_values(system, measure) for system in result.runs]
+    rows = [
+        [task, *(format_number(each.get(task)) for each in values)]
+        for task in result.tasks
     ]
-    values = {s: result.compute_values(s, measure) for s in systems}
-    for task in result.tasks:
-        cells = [format_number(values[s].get(task)) for s in systems]
-        lines.append(f"| {task} | " + " | ".join(cells) + " |")
-    summary = "<details>\n<summary>Each task</summary>\n\n"
-    return summary + "\n".join(lines) + "\n\n</details>"
+    table = format_rows([result.measures[measure].title, *result.runs], rows)
+    return f"<details>\n<summary>Each task</summary>\n\n{table}\n\n</details>"
 
 
-def compare_runs(first: Result, second: Result) -> str:
+def compare_runs(first, second):
     """By how much the ratios of another run differ."""
     changes = {}
+    peers = [s for s in first.runs if s in second.runs and not first.is_base(s)]
     for measure in first.shown:
-        for system in first.runs.keys() & second.runs.keys():
-            ratios = (
-                first.compute_ratio(system, measure),
-                second.compute_ratio(system, measure),
-            )
-            if find_base(first.case.SYSTEMS, system) != system and None not in ratios:
-                changes[system, measure] = max(ratios) / min(ratios) - 1
+        for system in peers:
+            one = first.compute_ratio(system, measure)
+            other = second.compute_ratio(system, measure)
+            if one is not None and other is not None:
+                changes[system, measure] = max(one, other) / min(one, other) - 1
     worst = max(changes, key=lambda key: changes[key])
     title = first.measures[worst[1]].title
     return (

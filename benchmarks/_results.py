@@ -7,11 +7,11 @@ is compared on the others.
 """
 
 import json
-from collections.abc import Iterator
-from functools import cached_property
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean, geometric_mean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks._case import (
     CPU_SECONDS,
@@ -19,35 +19,62 @@ from benchmarks._case import (
     MEMORY,
     SECONDS,
     Measure,
-    find_base,
+    Numbers,
     load_case,
 )
 
 EVEN = 1.05  # who is ahead by less counts as even
 GENERAL = {"seconds": SECONDS, "hot_seconds": HOT_SECONDS, "memory": MEMORY}
-GENERAL |= {"cpu_seconds": CPU_SECONDS, "hot_cpu_seconds": CPU_SECONDS}
+GENERAL |= {"cpu_seconds": CPU_SECONDS}
+Turns = dict[int, float]
+
+
+class Cell(NamedTuple):
+    """One turn of a system at a task, or at "" where its process failed."""
+
+    system: str
+    task: str
+    turn: int
+    numbers: dict[str, Any]
+
+
+class Column(NamedTuple):
+    """A measure in a table: of one task, or "" for all of them."""
+
+    title: str
+    measure: str
+    task: str = ""
 
 
 class Result:
     """The results of one case."""
 
     def __init__(self, result: dict[str, Any]) -> None:
-        self.json, self.name = result, result["case"]
+        self.json = result
+        self.name = result["case"]
         self.case = load_case(self.name)
-        self.runs = {
-            n: each["runs"] for n, each in result["systems"].items() if each["runs"]
-        }
-        self.measures: dict[str, Measure] = GENERAL | self.case.MEASURES
+        self.measures = defaultdict(lambda: Measure("", None), GENERAL)
+        self.measures |= self.case.MEASURES
+        systems = result["systems"].items()
+        self.runs = {name: each["runs"] for name, each in systems if each["runs"]}
+        self.cells = [
+            Cell(system, task, run["turn"], numbers)
+            for system, runs in self.runs.items()
+            for run in runs
+            for task, numbers in run["tasks"].items()
+        ]
+        tasks = dict.fromkeys(cell.task for cell in self.cells)
+        self.tasks = [task for task in tasks if task]
 
-    def get_measure(self, name: str) -> Measure:
-        return self.measures.get(name, Measure(name, None))
+    def is_ours(self, system: str) -> bool:
+        return self.case.SYSTEMS[system].ours
 
-    @cached_property
-    def tasks(self) -> list[str]:
-        runs = (run for runs in self.runs.values() for run in runs)
-        return list(
-            dict.fromkeys(task for run in runs for task in run.get("tasks", {}))
-        )
+    def find_base(self, system: str) -> str:
+        """The system that one is compared with."""
+        return self.case.SYSTEMS[system].beside or next(iter(self.case.SYSTEMS))
+
+    def is_base(self, system: str) -> bool:
+        return self.find_base(system) == system
 
     @property
     def shown(self) -> list[str]:
@@ -55,132 +82,96 @@ class Result:
         names = []
         for name in self.case.MEASURES:
             names += [name, "cpu_seconds"] if name == "seconds" else [name]
-        return [n for n in names if any(self.list_values(s, n) for s in self.runs)]
+        measured = {name for cell in self.cells for name in cell.numbers}
+        return [name for name in names if name in measured]
 
     @property
-    def columns(self) -> list[tuple[str, str, str]]:
-        """Of the table: heading, measure, and task; all tasks together, unless they differ in kind.
+    def columns(self) -> list[Column]:
+        """Of the table: all tasks together, unless they differ in kind.
 
         Then each measure that is drawn has a column for each.
         """
         columns = []
+        by_task = getattr(self.case, "BY_TASK", False)
         for name in self.shown:
-            title, is_split = self.measures[name].title, name in self.case.PICTURE
-            if is_split and getattr(self.case, "BY_TASK", False):
-                columns += [(f"{title}, {task}", name, task) for task in self.tasks]
+            title = self.measures[name].title
+            if by_task and name in self.case.PICTURE:
+                columns += [Column(f"{title}, {t}", name, t) for t in self.tasks]
             else:
-                columns.append((title, name, ""))
+                columns.append(Column(title, name))
         return columns
 
-    def is_ours(self, system: str) -> bool:
-        return system in self.case.SYSTEMS and self.case.SYSTEMS[system].ours
+    def list_failures(self) -> list[tuple[str, str, str]]:
+        """Each once: system, task, and why."""
+        failures = [
+            (cell.system, cell.task, cell.numbers["failure"])
+            for cell in self.cells
+            if "failure" in cell.numbers
+        ]
+        return list(dict.fromkeys(failures))
 
-    def list_values(
-        self, system: str, measure: str, task: str | None = None
-    ) -> list[float]:
-        return [v for name, _, v in self._walk(system, measure) if task in (None, name)]
+    def tabulate(self, measure: str) -> dict[str, dict[str, Turns]]:
+        """Values by task, system and turn, with the penalty where a system failed."""
+        about = self.measures[measure]
+        table = defaultdict(lambda: defaultdict(dict))
+        for system, task, turn, numbers in self.cells:
+            if measure in numbers:
+                table[task][system][turn] = max(float(numbers[measure]), about.floor)
+        failed = [cell for cell in self.cells if "failure" in cell.numbers]
+        for task, systems in table.items():
+            medians = [median(turns.values()) for turns in systems.values()]
+            is_more = about.better == "more"
+            penalty = min(medians) / 2 if is_more else 2 * max(medians)
+            for cell in failed:
+                if cell.task in ("", task):
+                    systems[cell.system][cell.turn] = penalty
+        return table
 
-    def _walk(self, system: str, measure: str) -> Iterator[tuple[str, int, float]]:
-        floor = self.get_measure(measure).floor
-        for run in self.runs[system]:
-            for task, numbers in run.get("tasks", {}).items():
-                if isinstance(numbers.get(measure), int | float):
-                    yield task, run["turn"], max(float(numbers[measure]), floor)
-
-    def find_failures(self, system: str) -> dict[str, str]:
-        """Why a system failed, by task; "" is the process."""
-        failures = {}
-        for run in self.runs[system]:
-            for task, numbers in {"": run, **run.get("tasks", {})}.items():
-                if "failure" in numbers:
-                    failures[task] = numbers["failure"]
-        return failures
-
-    def _fill_in(self, system: str, measure: str) -> dict[str, dict[int, float]]:
-        """Values by task and turn, with the penalty where the system failed."""
-        values: dict[str, dict[int, float]] = {}
-        for task, turn, value in self._walk(system, measure):
-            values.setdefault(task, {})[turn] = value
-        for run in self.runs[system]:
-            for task in self.tasks:
-                failed = "failure" in run or "failure" in run["tasks"].get(task, {})
-                penalty = self._compute_penalty(task, measure) if failed else None
-                if penalty is not None:
-                    values.setdefault(task, {})[run["turn"]] = penalty
-        return values
-
-    def _compute_penalty(self, task: str, measure: str) -> float | None:
-        every = [self.list_values(system, measure, task) for system in self.runs]
-        medians = [median(values) for values in every if values]
-        if not medians:
-            return None
-        return (
-            min(medians) / 2
-            if self.get_measure(measure).better == "more"
-            else 2 * max(medians)
-        )
-
-    def compute_values(self, system: str, measure: str) -> dict[str, float]:
+    def compute_values(self, system: str, measure: str) -> Numbers:
         """The median over the turns of each task."""
-        filled = self._fill_in(system, measure)
-        return {task: median(turns.values()) for task, turns in filled.items()}
+        tasks = self.tabulate(measure).items()
+        return {t: median(each[system].values()) for t, each in tasks if system in each}
 
     def compute_value(self, system: str, measure: str, task: str = "") -> float | None:
         """The median of a task, or the mean over all, geometric where less is better."""
-        values = self.compute_values(system, measure)
-        if task:
-            return values.get(task)
-        mean = fmean if self.get_measure(measure).better == "more" else geometric_mean
-        return mean(values.values()) if values else None
+        is_more = self.measures[measure].better == "more"
+        mean = fmean if is_more else geometric_mean
+        return average(self.compute_values(system, measure), task, mean)
 
-    def compute_ratios(self, system: str, measure: str) -> dict[str, float]:
+    def compute_ratios(self, system: str, measure: str) -> Numbers:
         """For each task how many times as good as a system the one beside it is."""
-        base = find_base(self.case.SYSTEMS, system)
-        if base not in self.runs or self.get_measure(measure).better is None:
-            return {}
-        theirs, ours = self._fill_in(system, measure), self._fill_in(base, measure)
+        base = self.find_base(system)
+        better = self.measures[measure].better
         ratios = {}
-        for task in theirs.keys() & ours.keys():
-            turns = theirs[task].keys() & ours[task].keys()
-            pairs = [(theirs[task][turn], ours[task][turn]) for turn in turns]
-            if self.get_measure(measure).better == "more":
-                pairs = [(b, a) for a, b in pairs]
-            if pairs:
-                ratios[task] = median(a / b for a, b in pairs)
+        for task, systems in self.tabulate(measure).items():
+            worse = systems.get(system, {})
+            good = systems.get(base, {})
+            if better == "more":
+                worse, good = good, worse
+            turns = [worse[turn] / good[turn] for turn in worse.keys() & good.keys()]
+            if better and turns:
+                ratios[task] = median(turns)
         return ratios
 
     def compute_ratio(self, system: str, measure: str, task: str = "") -> float | None:
-        ratios = self.compute_ratios(system, measure)
-        if task:
-            return ratios.get(task)
-        return geometric_mean(ratios.values()) if ratios else None
+        return average(self.compute_ratios(system, measure), task, geometric_mean)
 
-    def compute_range(self, system: str, measure: str) -> tuple[float, float] | None:
-        """The smallest and the largest value of all turns, of the mean over the tasks."""
-        filled = self._fill_in(system, measure)
-        turns: dict[int, list[float]] = {}
-        for values in filled.values():
-            for turn, value in values.items():
-                turns.setdefault(turn, []).append(value)
-        mean = fmean if self.get_measure(measure).better == "more" else geometric_mean
-        means = [
-            mean(values) for values in turns.values() if len(values) == len(filled)
-        ]
-        return (min(means), max(means)) if means else None
-
-    def list_leads(self) -> list[tuple[str, str, float]]:
-        """Peers that are ahead: heading, system, and by which factor."""
-        leads = []
+    def list_leads(self) -> dict[str, Numbers]:
+        """Peers that are ahead, by heading, and by which factor."""
+        leads = defaultdict(dict)
+        peers = [system for system in self.runs if not self.is_ours(system)]
         for title, measure, task in self.columns:
-            for system in self.runs:
-                ratio = (
-                    None
-                    if self.is_ours(system)
-                    else self.compute_ratio(system, measure, task)
-                )
+            for system in peers:
+                ratio = self.compute_ratio(system, measure, task)
                 if ratio is not None and ratio < 1 / EVEN:
-                    leads.append((title, system, 1 / ratio))
+                    leads[title][system] = 1 / ratio
         return leads
+
+
+def average(values: Numbers, task: str, mean: Callable) -> float | None:
+    if task or not values:
+        return values.get(task)
+    return mean(values.values())
 
 
 def read_results(folder: Path) -> dict[str, Result]:
@@ -192,20 +183,13 @@ def read_figure(results: dict[str, Result], key: str) -> float:
     """The number behind a key, `CASE/SYSTEM/MEASURE/WHAT` or `.../WHAT/TASK`.
 
     WHAT is "value", or "ratio", how many times as good as this system ours is, or
-    "share", its inverse; "median_ratio" and "median_share" are medians over the tasks,
-    not geometric means.
+    "share", its inverse.
     """
     case, system, measure, what, *task = key.split("/")
     result = results[case]
-    if what == "value":
-        number = result.compute_value(system, measure, *task)
-    elif what.startswith("median"):
-        number = median(result.compute_ratios(system, measure).values())
-    else:
-        number = result.compute_ratio(system, measure, *task)
-    if number is None:
-        raise KeyError(key)
-    return 1 / number if what.endswith("share") else number
+    compute = result.compute_value if what == "value" else result.compute_ratio
+    number = compute(system, measure, *task)
+    return 1 / number if what == "share" else number
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
@@ -219,24 +203,23 @@ def format_number(value: float | None, digits: int = 3) -> str:
     return f"{value:#.{digits}g}" if value >= 1e-4 else f"{value:.2e}"
 
 
+def format_rows(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown, in which all columns but the first are numbers."""
+    heads = list(heads)
+    marks = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, marks, *rows))
+
+
 def format_table(result: Result) -> str:
-    """A table of Markdown: a row for each system, a value and a ratio for each column."""
-    titles = [title for title, *_ in result.columns]
-    lines = [
-        "| system | " + " | ".join(titles) + " |",
-        "| --- |" + " ---: |" * len(titles),
-    ]
+    """A row for each system, a value and a ratio for each column."""
+    rows = []
     for system in result.runs:
-        cells = []
-        for _, *column in result.columns:
-            value = format_number(result.compute_value(system, *column))
-            ratio = result.compute_ratio(system, *column)
-            is_base = find_base(result.case.SYSTEMS, system) == system
-            cells.append(
-                value
-                if ratio is None or is_base
-                else f"{value} ({format_number(ratio)})"
-            )
-        name = f"**{system}**" if result.is_ours(system) else system
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        row = [f"**{system}**" if result.is_ours(system) else system]
+        for _, measure, task in result.columns:
+            cell = format_number(result.compute_value(system, measure, task))
+            ratio = result.compute_ratio(system, measure, task)
+            if ratio is not None and not result.is_base(system):
+                cell += f" ({format_number(ratio)})"
+            row.append(cell)
+        rows.append(row)
+    return format_rows(["system", *(title for title, *_ in result.columns)], rows)

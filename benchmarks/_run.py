@@ -8,19 +8,21 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from benchmarks._case import Options, System, load_case
-from benchmarks._worker import is_installed
+import joblib
+
+from benchmarks._case import Options, System, list_tasks, load_case
+from benchmarks._worker import describe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-LIMIT = 300  # seconds that a process may take
+LIMIT = 1200  # seconds that a process may take
 PACKAGES = """
     keras-tied keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
     optax
@@ -33,13 +35,11 @@ def describe_machine() -> dict[str, Any]:
     """Processor, cores and memory; nothing that names the machine."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = re.search(r"model name\s*: (.*)", text)
-    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    n_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": model[1] if model else platform.processor(),
-        "cores": (
-            len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-        ),
-        "memory_gib": round(gibibytes),
+        "cores": joblib.cpu_count(),
+        "memory_gib": round(n_bytes / 2**30),
         "system": platform.system(),
     }
 
@@ -54,155 +54,120 @@ def list_versions() -> dict[str, str]:
     return versions
 
 
+def read_git(*arguments: str) -> str:
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        *arguments,
+    ]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
 def read_commit() -> str:
     """The commit, with a + where files have changed since."""
-    try:
-        run = ["git", "-C", str(ROOT)]
-        commit = subprocess.check_output(
-            [*run, "rev-parse", "--short=10", "HEAD"], text=True
-        )
-        changes = subprocess.check_output(
-            [*run, "status", "--porcelain", "src"], text=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.strip() + "+" * bool(changes.strip())
+    commit = read_git("rev-parse", "--short=10", "HEAD") or "unknown"
+    return commit + "+" * bool(read_git("status", "--porcelain", "src"))
 
 
-def shorten(value: Any) -> Any:
-    """Numbers with five digits."""
-    if isinstance(value, dict):
-        return {key: shorten(each) for key, each in value.items()}
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def run_process(
-    arguments: list[str], system: System | None, folder: str, limit: float
-) -> dict:
-    """The numbers of a worker, or why it failed."""
-    output = Path(folder, "output.json")
-    output.unlink(missing_ok=True)
-    environment = {**os.environ, "KERAS_BACKEND": system.backend if system else "jax"}
-    # Threads that wait shall not spin: other programs may run.
-    environment |= {"OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["CUDA_VISIBLE_DEVICES"] = ""
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    )
+def make_environment(backend: str) -> dict[str, str]:
+    paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        # Threads that wait shall not spin: other programs may run.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # each process compiles
+    return environment
+
+
+def run_worker(folder: str, backend: str, **request: Any) -> dict[str, Any]:
+    """The numbers of a worker by task, with five digits, or why it failed."""
+    output = Path(folder, "output.json")
+    output.write_text("{}")
     command = [
         sys.executable,
         "-m",
         "benchmarks._worker",
-        *arguments,
-        "--folder",
-        folder,
+        json.dumps(request),
     ]
-    begin = time.perf_counter()
-    with open(Path(folder, "log.txt"), "w+") as log:
-        try:
-            subprocess.run(
-                command,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                timeout=limit,
-                check=True,
-            )
-        except subprocess.TimeoutExpired:
-            return {"failure": f"more than {limit:.0f} seconds"}
-        except subprocess.CalledProcessError as error:
-            log.seek(0)
-            print(log.read()[-2000:], file=sys.stderr)
-            return {"failure": f"exit status {error.returncode}"}
-    whole = {"process_seconds": time.perf_counter() - begin}
-    return {**whole, **json.loads(output.read_text())} if output.exists() else whole
+    try:
+        subprocess.run(
+            command,
+            cwd=folder,
+            env=make_environment(backend),
+            capture_output=True,
+            timeout=LIMIT,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        print(error, error.stderr, file=sys.stderr)
+        return {request.get("task"): {"failure": describe(error)}}
+    return json.loads(output.read_text(), parse_float=shorten)
+
+
+def shorten(digits: str) -> float:
+    return float(f"{float(digits):.5g}")
+
+
+def find_missing(system: System) -> str:
+    """What a system needs and is not installed."""
+    modules = f"{system.imports} {system.needs}".split()
+    packages = {module.partition(".")[0] for module in modules}
+    missing = sorted(name for name in packages if find_spec(name) is None)
+    return f"{', '.join(missing)} not installed" if missing else ""
 
 
 def run_case(
-    name: str,
-    *,
-    quick: bool,
-    data: Path | None,
-    repeats: int,
-    peers: str,
-    systems: list[str],
+    name: str, options: Options, repeats: int, only: list[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Measure a case, and yield its results after each turn.
-
-    With `peers="all"` a peer that is not installed is an error.
-    """
+    """Measure a case, and yield its results after each turn."""
     case = load_case(name)
-    repeats = min(repeats, getattr(case, "REPEATS", repeats))
-    chosen = {n: s for n, s in case.SYSTEMS.items() if not systems or n in systems}
-    missing = {
-        n: [m for m in s.needs if not is_installed(m)] for n, s in chosen.items()
-    }
-    missing = {
-        n: f"{', '.join(modules)} not installed"
-        for n, modules in missing.items()
-        if modules
-    }
-    if missing and peers == "all":
-        sys.exit(f"{name}: {missing}; install them, or leave --peers all out.")
-    runs: dict[str, list[dict]] = {n: [] for n in chosen if n not in missing}
+    systems = {n: s for n, s in case.SYSTEMS.items() if not only or n in only}
+    missing = {n: why for n, s in systems.items() if (why := find_missing(s))}
+    runs = {n: [] for n in systems if n not in missing}
+    has_data = Path(options.data).exists()
     result = {
         "case": name,
-        "command": f"python -m benchmarks {name}" + " --quick" * quick,
+        "command": f"python -m benchmarks {name}" + " --quick" * options.quick,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": read_commit(),
         "machine": describe_machine(),
         "versions": list_versions(),
         "load": round(os.getloadavg()[0], 1),  # of other programs
-        "data": "--data" if data else "what scikit-learn brings, and made data",
-        "chosen_on": case.CHOSEN_ON,
+        "data": "--data" if has_data else "what scikit-learn brings, and made data",
         "not_measured": missing,
         "systems": {n: {"runs": each} for n, each in runs.items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--quick"] * quick + (
-            ["--data", str(data.resolve())] if data else []
-        )
         if hasattr(case, "setup"):
-            limit = getattr(case, "LIMIT", LIMIT)
-            setup = run_process([name, "setup", "", "", *options], None, folder, limit)
-            if "failure" in setup:
-                sys.exit(f"{name}: {setup['failure']} in setup")
+            request = {"case": name, "system": "", "options": asdict(options)}
+            failed = run_worker(folder, "jax", **request)
+            assert not failed, f"{name}: {failed}"
         for turn in range(repeats):
+            options = replace(options, seed=turn)
             for system in list(runs)[:: (-1) ** turn]:
-                if turn < (chosen[system].repeats or repeats):
-                    run = run_turn(case, name, system, turn, options, folder)
-                    runs[system].append({"turn": turn, **shorten(run)})
-                    print(
-                        f"{name:<12} {turn + 1}/{repeats} {system:<40} {tell(run)}",
-                        flush=True,
-                    )
+                if turn < (systems[system].repeats or repeats):
+                    tasks = run_turn(folder, name, system, options)
+                    runs[system].append({"turn": turn, "tasks": tasks})
+                    print(f"{name} {turn + 1}/{repeats} {system}: {tasks}", flush=True)
             yield result
 
 
-def run_turn(
-    case: ModuleType, name: str, system: str, turn: int, options: list[str], folder: str
-) -> dict[str, Any]:
+def run_turn(folder: str, name: str, system: str, options: Options) -> dict[str, Any]:
     """A system's numbers of all tasks: of one process, or of one for each task."""
-    limit, result = getattr(case, "LIMIT", LIMIT), {}
+    case = load_case(name)
     is_isolated = getattr(case, "ISOLATED", False)
-    for task in (
-        case.prepare(Options(quick="--quick" in options)) if is_isolated else [""]
-    ):
-        arguments = [name, system, task, str(Path(folder, "output.json"))]
-        arguments += ["--seed", str(turn), *options]
-        run = run_process(arguments, case.SYSTEMS[system], folder, limit)
-        if task and "failure" in run:
-            run = {"tasks": {task: {"failure": run["failure"]}}}
-        result = {**run, "tasks": {**result.get("tasks", {}), **run.get("tasks", {})}}
-    return result
-
-
-def tell(run: dict[str, Any]) -> str:
-    if "failure" in run:
-        return run["failure"]
-    failures = [
-        f"{n}: {t['failure']}" for n, t in run["tasks"].items() if "failure" in t
-    ]
-    seconds = sum(task.get("seconds", 0) for task in run["tasks"].values())
-    return f"{seconds:8.3f} s  " + "; ".join(failures)
+    numbers = {}
+    for task in list_tasks(case, options) if is_isolated else [""]:
+        numbers |= run_worker(
+            folder,
+            case.SYSTEMS[system].backend,
+            case=name,
+            system=system,
+            options=asdict(options),
+            task=task,
+        )
+    return numbers

@@ -1,9 +1,11 @@
-"""One system of a case, in a process of its own: its numbers as JSON, in the file that is named."""
+"""One system of a case, in a process of its own.
 
-import argparse
-import importlib.util
+The argument is a request as JSON, and the numbers are written to `output.json`, in the
+folder that the process runs in.
+"""
+
+import importlib
 import json
-import os
 import re
 import resource
 import sys
@@ -11,9 +13,10 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from benchmarks._case import Options, load_case
+from benchmarks._case import Options, System, list_tasks, load_case
 
 
 def reset_peak_memory() -> None:
@@ -25,9 +28,9 @@ def reset_peak_memory() -> None:
 def read_peak_memory() -> float:
     """MiB that this process, or a child of it that has ended, held at most."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        own = int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        own = int(re.findall(r"VmHWM:\s*(\d+)", status)[0])
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return max(own, children) / (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -38,17 +41,20 @@ def read_cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def run_task(case: Any, call: Any, load: Any, hot: bool) -> dict[str, Any]:
-    task, seconds = load(), {}
+def run_task(case: ModuleType, system: System, task: Any) -> dict[str, Any]:
+    """Numbers of the first call and, where it is of interest, of a second one."""
+    prefixes = ["", "hot_"] if getattr(case, "HOT", False) else [""]
+    numbers = {}
     reset_peak_memory()
     try:
-        for prefix in ("", "hot_")[: 1 + hot]:
-            begin, of_cpu = time.perf_counter(), read_cpu_seconds()
-            output = call(task)
-            seconds[f"{prefix}seconds"] = time.perf_counter() - begin
-            seconds[f"{prefix}cpu_seconds"] = read_cpu_seconds() - of_cpu
-        memory = read_peak_memory()
-        return {**seconds, "memory": memory, **case.measure(task, output, seconds)}
+        for prefix in prefixes:
+            begin = time.perf_counter()
+            cpu_begin = read_cpu_seconds()
+            output = system.run(task)
+            numbers[f"{prefix}seconds"] = time.perf_counter() - begin
+            numbers[f"{prefix}cpu_seconds"] = read_cpu_seconds() - cpu_begin
+        numbers["memory"] = read_peak_memory()
+        return numbers | case.measure(task, output, numbers)
     except NotImplementedError as error:
         return {"not_applicable": str(error)}
     except Exception as error:  # other libraries raise errors of any type
@@ -63,35 +69,21 @@ def describe(error: Exception) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("case", "system", "task", "output"):
-        parser.add_argument(name)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path)
-    given = parser.parse_args()
-    if given.system != "setup":
-        warnings.simplefilter("ignore")  # of others, on their own defaults
-    case = load_case(given.case)
-    options = Options(given.quick, given.data, given.seed, given.folder)
-    if given.system == "setup":
+    request = json.loads(sys.argv[1])
+    case = load_case(request["case"])
+    options = Options(**request["options"])
+    if not request["system"]:
         case.setup(options)
         return
-    system = case.SYSTEMS[given.system]
-    os.chdir(given.folder)  # some libraries write logs where they run
-    begin = time.perf_counter()
-    call = system.make()
-    result: dict[str, Any] = {"imports": time.perf_counter() - begin, "tasks": {}}
-    hot = system.hot and getattr(case, "HOT", True)
-    for name, load in case.prepare(options).items():
-        if given.task in ("", name):
-            result["tasks"][name] = run_task(case, call, load, hot)
-    Path(given.output).write_text(json.dumps(result))
-
-
-def is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    warnings.simplefilter("ignore")  # of others, on their own defaults
+    system = case.SYSTEMS[request["system"]]
+    for module in system.imports.split():
+        importlib.import_module(module)
+    tasks = {}
+    for name, load in list_tasks(case, options).items():
+        if request["task"] in ("", name):
+            tasks[name] = run_task(case, system, load())
+    Path("output.json").write_text(json.dumps(tasks, default=float))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Anomalies of ADBench's tables: who ranks them first."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from benchmarks._case import SECONDS, Measure, Options, System
-from benchmarks.cases._tables import find_adbench, make_detectors, sample
+from benchmarks._case import SECONDS, System
+from benchmarks.cases._arrays import change_each, list_paths, read_labelled, sample
+from benchmarks.cases._detectors import AREA, PRECISION, list_detectors, measure_ranking
 
 TITLE = "Anomalies"
 TEXT = """
@@ -19,60 +19,53 @@ CHOSEN_ON = """
 The form of the score was chosen by its mean on these same tables and on planted rows, so a part of
 its lead is that choice.
 """
-MEASURES = {
-    "area": Measure("area under ROC", "more"),
-    "precision": Measure("average precision", "more"),
-    "seconds": SECONDS,
-}
+MEASURES = {"area": AREA, "precision": PRECISION, "seconds": SECONDS}
 PICTURE = ["area", "seconds"]
-HOT = False
-Task = tuple[np.ndarray, np.ndarray]
+CLASSES = ("digits", "breast_cancer", "wine", "iris")
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
-    tables = find_adbench(options)
-    names = list(tables)[:: 8 if options.quick else 1]
-    return {name: partial(load_sample, tables[name], options) for name in names}
+def prepare(options):
+    paths = list_paths(options)
+    tables = {name: partial(read_labelled, path) for name, path in paths.items()}
+    tables = tables or {name: partial(make_anomalies, name) for name in CLASSES}
+    return change_each(load_sample, tables, options.seed)
 
 
-def load_sample(load: Callable[[], Task], options: Options) -> Task:
+def make_anomalies(name):
+    """A table of scikit-learn's, with a twentieth of its last class as anomalies."""
+    from sklearn import datasets
+
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    is_rare = y == y.max()
+    rare = np.flatnonzero(is_rare)[: max(2, len(X) // 20)]
+    rows = np.append(np.flatnonzero(~is_rare), rare)
+    return X[rows], is_rare[rows].astype(int)
+
+
+def load_sample(load, seed):
     X, y = load()
-    most = 300 if options.quick else 1000
-    rows = sample(X, most, options.seed)
-    if (
-        not 0 < y[rows].sum() < len(rows)
-    ):  # of the rarest anomalies none may be in the sample
-        rows = np.append(np.flatnonzero(y)[:10], rows[: most - 10])
+    rows = sample(X, 1000, seed)
+    if not 0 < y[rows].sum() < len(rows):  # the sample has none of the rarest
+        rows = np.append(np.flatnonzero(y)[:10], rows[:990])
     return X[rows], y[rows]
 
 
-def measure(
-    task: Task, scores: np.ndarray, seconds: dict[str, float]
-) -> dict[str, float]:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    labels = task[1]
-    area, precision = (
-        roc_auc_score(labels, scores),
-        average_precision_score(labels, scores),
-    )
-    return {"area": float(area), "precision": float(precision)}
+def measure(task, scores, seconds):
+    _, labels = task
+    return measure_ranking(labels, scores)
 
 
-def make_ours() -> Callable[[Task], np.ndarray]:
+def run_ours(task):
     from keras_tied import TiedAutoencoder
 
-    return lambda task: (
-        -TiedAutoencoder(0.9, random_state=0).fit(task[0]).score_samples(task[0])
-    )
+    X, _ = task
+    return -TiedAutoencoder(0.9, random_state=0).fit(X).score_samples(X)
 
 
-def make_peer(make: Callable[[], Callable]) -> Callable[[Task], np.ndarray]:
-    score = make()
-    return lambda task: score(task[0])
+def run_peer(detect, task):
+    X, _ = task
+    return detect(X)
 
 
-SYSTEMS = {"TiedAutoencoder": System(make_ours, ours=True)} | {
-    name: System(partial(make_peer, make), needs)
-    for name, (make, needs) in make_detectors().items()
-}
+OURS = System(run_ours, "keras_tied.estimator", ours=True)
+SYSTEMS = {"TiedAutoencoder": OURS, **list_detectors(run_peer)}

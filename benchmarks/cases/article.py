@@ -1,12 +1,21 @@
 """The 3,000 epochs of the article "Autoencoder in Keras": 4-2-4, tied, all rows in one batch."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import HOT_SECONDS, SECONDS, Measure, Options, System
+from benchmarks._case import (
+    HOT_SECONDS,
+    SECONDS,
+    Array,
+    Measure,
+    System,
+)
+from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
 
 TITLE = "The article's experiment"
 TEXT = """
@@ -27,316 +36,275 @@ MEASURES = {
     "loss": Measure("last error", None),
 }
 PICTURE = ["seconds", "hot_seconds"]
-LIMIT = 1200
+HOT = True
 TARGET = 1.4e-4
 KERNEL = np.random.default_rng(0).uniform(-1, 1, (4, 2)).astype("float32")
+START = KERNEL, np.zeros(2, "float32"), np.zeros(4, "float32")
+RATES = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "decay": DECAY}
 
 
 class Task(NamedTuple):
-    train: np.ndarray
-    validation: np.ndarray
+    train: Array
+    validation: Array
     epochs: int
 
 
 class History(NamedTuple):
-    loss: np.ndarray
+    loss: Sequence[float]
     is_same: bool = True  # the same steps as the formulas
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
+def prepare(options):
     return {"donuts": partial(load, options)}
 
 
-def load(options: Options) -> Task:
-    from keras_tied.datasets import load_donuts, make_correlated_donuts
-    from keras_tied.datasets import prepare as scale
+def load(options):
+    from keras_tied import datasets
     from keras_tied.experiment import split
 
-    path = options.data / "donut_corr2.npy" if options.data else None
-    rows = (
-        load_donuts(path)
-        if path and path.exists()
-        else make_correlated_donuts(random_state=0)
-    )
-    return Task(*split(scale(*rows, random_state=0)[0]), 300 if options.quick else 3000)
+    path = Path(options.data, "donut_corr2.npy")
+    if path.exists():
+        donuts = datasets.load_donuts(path)
+    else:
+        donuts = datasets.make_correlated_donuts(random_state=0)
+    rows, _ = datasets.prepare(*donuts, random_state=0)
+    return Task(*split(rows), 300 if options.quick else 3000)
 
 
-def measure(
-    task: Task, history: History, seconds: dict[str, float]
-) -> dict[str, float]:
-    from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
-    from keras_tied.reference import NumpyAutoencoder
-
+def measure(task, history, seconds):
     loss = np.asarray(history.loss, dtype=float)
+    numbers = {"loss": loss[-1]}
     if history.is_same:
         assert len(loss) == task.epochs, f"{len(loss)} epochs"
-        n, rates = (
-            min(500, task.epochs),
-            {"learning_rate": LEARNING_RATE, "decay": DECAY},
-        )
-        oracle = NumpyAutoencoder(
-            2, momentum=MOMENTUM, epochs=n, dtype="float64", **rates
-        )
-        oracle.fit(task.train, initial_weights=(KERNEL, np.zeros(2), np.zeros(4)))
-        apart = float(np.abs(loss[:n] / oracle.history_["loss"] - 1).max())
-        assert apart < 1e-3, f"{apart} from the formulas"
-    numbers = {"loss": float(loss[-1]), "epochs": len(loss)}
-    numbers |= {"apart": apart} if history.is_same else {}
-    if (loss <= TARGET).any():
-        share = (int(np.argmax(loss <= TARGET)) + 1) / len(loss)
-        hot = seconds.get("hot_seconds", seconds["seconds"])
+        numbers["apart"] = compare_with_formulas(task, loss)
+        assert numbers["apart"] < 1e-3, f"{numbers['apart']} from the formulas"
+    (reached,) = np.nonzero(loss <= TARGET)
+    if reached.size:
+        hot = seconds["hot_seconds"]
         compiling = max(seconds["seconds"] - hot, 0.0)
+        share = (reached[0] + 1) / len(loss)
         numbers["target_seconds"] = compiling + share * hot
     return numbers
 
 
-def make_options(task: Task) -> dict[str, Any]:
-    sizes = {
-        "batch_size": len(task.train),
-        "validation_batch_size": len(task.validation),
-    }
-    data = {"x": task.train, "y": task.train, "validation_data": (task.validation,) * 2}
-    return {**data, **sizes, "epochs": task.epochs, "shuffle": False, "verbose": 0}
+def compare_with_formulas(task, loss):
+    """How far the first losses are from those in double precision, in proportion."""
+    from keras_tied.reference import NumpyAutoencoder
 
-
-def make_ours(compile_anew: bool = False) -> Callable[[Task], History]:
-    from keras_tied.experiment import build_model
-    from keras_tied.training import fit
-
-    def train(task: Task) -> History:
-        if compile_anew:
-            from keras_tied.training._jax import compile_cache
-
-            compile_cache.programs.clear()
-        return History(fit(build_model(KERNEL), **make_options(task)).history["loss"])
-
-    return train
-
-
-def make_lbfgs() -> Callable[[Task], History]:
-    from keras_tied.experiment import build_model
-    from keras_tied.training import fit
-
-    def train(task: Task) -> History:
-        model = build_model(KERNEL)
-        model.compile("lbfgs", loss="mse")
-        return History(fit(model, **make_options(task)).history["loss"], False)
-
-    return train
-
-
-def make_keras() -> Callable[[Task], History]:
-    from keras_tied.experiment import build_model
-
-    return lambda task: History(
-        build_model(KERNEL).fit(**make_options(task)).history["loss"]
+    n = min(500, task.epochs)
+    oracle = NumpyAutoencoder(
+        2,
+        epochs=n,
+        dtype="float64",
+        **RATES,
     )
+    oracle.fit(task.train, initial_weights=START)
+    return np.abs(loss[:n] / oracle.history_["loss"] - 1).max()
 
 
-def make_formulas() -> Callable[[Task], History]:
+def run_keras(fit, task, optimizer=None):
+    """Train with a `fit`, which is named by its path."""
+    from keras_tied.experiment import build_model
+
+    model = build_model(KERNEL)
+    if optimizer:
+        model.compile(optimizer, loss="mse")
+    history = resolve_name(fit)(
+        model,
+        task.train,
+        task.train,
+        batch_size=len(task.train),
+        validation_data=(task.validation, task.validation),
+        validation_batch_size=len(task.validation),
+        epochs=task.epochs,
+        shuffle=False,
+        verbose=0,
+    )
+    return History(history.history["loss"], is_same=not optimizer)
+
+
+def run_ours_anew(task):
+    from keras_tied.training._jax import compile_cache
+
+    compile_cache.programs.clear()
+    return run_ours(task)
+
+
+run_ours = partial(run_keras, "keras_tied.training.fit")
+run_stock = partial(run_keras, "keras.Model.fit")
+
+
+def run_formulas(task):
     """As it is written down from the formulas, rows first."""
-    from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
+    kernel, bias, output_bias = weights = [array.copy() for array in START]
+    velocities = [np.zeros_like(weight) for weight in weights]
 
-    def train(task: Task) -> History:
-        weights = kernel, bias, output_bias = (
-            KERNEL.copy(),
-            np.zeros(2, "f"),
-            np.zeros(4, "f"),
-        )
-        velocities, losses = [np.zeros_like(weight) for weight in weights], []
-        for epoch in range(task.epochs):
-            code = 1 / (1 + np.exp(-(task.train @ kernel + bias)))
-            residual = code @ kernel.T + output_bias - task.train
-            losses.append(np.mean(residual**2))
-            outward = 2 * residual / residual.size
-            inward = outward @ kernel * code * (1 - code)
-            slopes = (
-                outward.T @ code + task.train.T @ inward,
-                inward.sum(0),
-                outward.sum(0),
-            )
-            rate = np.float32(LEARNING_RATE / (1 + DECAY * epoch))
-            for weight, velocity, slope in zip(
-                weights, velocities, slopes, strict=True
-            ):
-                velocity *= np.float32(MOMENTUM)
-                velocity -= rate * slope
-                weight += velocity
-            code = 1 / (1 + np.exp(-(task.validation @ kernel + bias)))
-            np.mean((code @ kernel.T + output_bias - task.validation) ** 2)
-        return History(losses)
+    def encode(rows):
+        return 1 / (1 + np.exp(-(rows @ kernel + bias)))
 
-    return train
+    losses = []
+    for epoch in range(task.epochs):
+        code = encode(task.train)
+        residual = code @ kernel.T + output_bias - task.train
+        losses.append(np.mean(residual**2))
+        outward = 2 * residual / residual.size
+        inward = outward @ kernel * code * (1 - code)
+        slopes = [
+            outward.T @ code + task.train.T @ inward,
+            inward.sum(axis=0),
+            outward.sum(axis=0),
+        ]
+        rate = np.float32(LEARNING_RATE / (1 + DECAY * epoch))
+        for weight, velocity, slope in zip(weights, velocities, slopes, strict=True):
+            velocity *= np.float32(MOMENTUM)
+            velocity -= rate * slope
+            weight += velocity
+        decoded = encode(task.validation) @ kernel.T + output_bias
+        np.mean((decoded - task.validation) ** 2)
+    return History(losses)
 
 
-def make_reference(name: str) -> Callable[[Task], History]:
+def run_reference(name, task):
     """Features first, in arrays that are written over; or PyTensor."""
     from keras_tied import reference
-    from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
 
-    def train(task: Task) -> History:
-        rates = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "decay": DECAY}
-        autoencoder = getattr(reference, name)(2, epochs=task.epochs, **rates)
-        start = KERNEL, np.zeros(2, "f"), np.zeros(4, "f")
-        fitted = autoencoder.fit(task.train, task.validation, initial_weights=start)
-        return History(fitted.history_["loss"])
-
-    return train
+    autoencoder = getattr(reference, name)(2, epochs=task.epochs, **RATES)
+    autoencoder.fit(task.train, task.validation, initial_weights=START)
+    return History(autoencoder.history_["loss"])
 
 
-def make_torch(compile: bool) -> Callable[[Task], History]:
+def run_torch(is_compiled, task):
     import torch
-    import torch._dynamo  # or the first optimizer imports it
 
-    from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
+    rows = torch.tensor(task.train)
+    validation = torch.tensor(task.validation)
+    weights = [torch.tensor(array, requires_grad=True) for array in START]
+    optimizer = torch.optim.SGD(weights, LEARNING_RATE, MOMENTUM)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 1 / (1 + DECAY * step)
+    )
 
-    def train(task: Task) -> History:
-        rows, validation = (
-            torch.from_numpy(task.train),
-            torch.from_numpy(task.validation),
-        )
-        kernel, bias = (
-            torch.tensor(KERNEL, requires_grad=True),
-            torch.zeros(2, requires_grad=True),
-        )
-        output_bias = torch.zeros(4, requires_grad=True)
-        optimizer = torch.optim.SGD(
-            [kernel, bias, output_bias], LEARNING_RATE, MOMENTUM
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 1 / (1 + DECAY * step)
-        )
+    def compute_loss(rows):
+        kernel, bias, output_bias = weights
+        code = torch.sigmoid(rows @ kernel + bias)
+        return torch.nn.functional.mse_loss(code @ kernel.T + output_bias, rows)
 
-        def compute_loss(rows: torch.Tensor) -> torch.Tensor:
-            code = torch.sigmoid(rows @ kernel + bias)
-            return torch.nn.functional.mse_loss(code @ kernel.T + output_bias, rows)
-
-        compute, losses = torch.compile(compute_loss) if compile else compute_loss, []
-        for _ in range(task.epochs):
-            optimizer.zero_grad()
-            loss = compute(rows)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                compute(validation).item()
-            losses.append(loss.item())
-        return History(losses)
-
-    return train
+    if is_compiled:
+        compute_loss = torch.compile(compute_loss)
+    losses = []
+    for _ in range(task.epochs):
+        optimizer.zero_grad()
+        loss = compute_loss(rows)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            compute_loss(validation).item()
+        losses.append(loss.item())
+    return History(losses)
 
 
-def make_equinox(scan: bool) -> Callable[[Task], History]:
+def run_equinox(scans, task):
     """A step that is compiled, in a loop of Python, as in Equinox's examples; or `lax.scan`."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
     import optax
 
-    from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
-
     class Autoencoder(eqx.Module):
         kernel: jax.Array
         bias: jax.Array
         output_bias: jax.Array
 
-        def __call__(self, row: jax.Array) -> jax.Array:
-            return (
-                self.kernel @ jax.nn.sigmoid(row @ self.kernel + self.bias)
-                + self.output_bias
-            )
+        def __call__(self, row):
+            code = jax.nn.sigmoid(row @ self.kernel + self.bias)
+            return self.kernel @ code + self.output_bias
 
+    model = Autoencoder(*map(jnp.asarray, START))
     optimizer = optax.sgd(lambda step: LEARNING_RATE / (1 + DECAY * step), MOMENTUM)
+    state = optimizer.init(eqx.filter(model, eqx.is_array))
+    rows = jnp.asarray(task.train)
+    validation = jnp.asarray(task.validation)
 
-    def compute_loss(model: Autoencoder, rows: jax.Array) -> jax.Array:
+    def compute_loss(model, rows):
         return jnp.mean((jax.vmap(model)(rows) - rows) ** 2)
 
-    def step(
-        model: Autoencoder, state: Any, rows: jax.Array, validation: jax.Array
-    ) -> Any:
+    def step(carry, data):
+        (model, state), (rows, validation) = carry, data
         loss, gradient = eqx.filter_value_and_grad(compute_loss)(model, rows)
         updates, state = optimizer.update(gradient, state)
         model = eqx.apply_updates(model, updates)
-        return model, state, loss, compute_loss(model, validation)
+        return (model, state), (loss, compute_loss(model, validation))
 
-    def train(task: Task) -> History:
-        model, losses = Autoencoder(jnp.asarray(KERNEL), jnp.zeros(2), jnp.zeros(4)), []
-        state = optimizer.init(eqx.filter(model, eqx.is_array))
-        data = jnp.asarray(task.train), jnp.asarray(task.validation)
-        if scan:
+    @jax.jit
+    def scan(carry, data):
+        return jax.lax.scan(
+            lambda carry, _: step(carry, data), carry, length=task.epochs
+        )
 
-            @jax.jit
-            def run(carry: Any, rows: jax.Array, validation: jax.Array) -> Any:
-                def body(carry: Any, _: None) -> Any:
-                    *carry, loss, val_loss = step(*carry, rows, validation)
-                    return tuple(carry), (loss, val_loss)
-
-                return jax.lax.scan(body, carry, length=task.epochs)
-
-            return History(np.asarray(run((model, state), *data)[1][0]))
-        compiled = eqx.filter_jit(step)
-        for _ in range(task.epochs):
-            model, state, loss, _ = compiled(model, state, *data)
-            losses.append(loss)
-        return History([float(loss) for loss in losses])
-
-    return train
+    carry = (model, state)
+    data = (rows, validation)
+    if scans:
+        _, (losses, _) = scan(carry, data)
+        return History(np.asarray(losses))
+    compiled = eqx.filter_jit(step)
+    losses = []
+    for _ in range(task.epochs):
+        carry, (loss, _) = compiled(carry, data)
+        losses.append(loss)
+    return History(np.asarray(losses))
 
 
-def make_mlp() -> Callable[[Task], History]:
+def run_mlp(task):
     from sklearn.neural_network import MLPRegressor
 
-    def train(task: Task) -> History:
-        epochs = {"max_iter": task.epochs, "n_iter_no_change": task.epochs, "tol": 0}
-        steps = {
-            "solver": "sgd",
-            "learning_rate_init": 0.1,
-            "momentum": 0.95,
-            "alpha": 0,
-        }
-        kind = {"activation": "logistic", "nesterovs_momentum": False, "shuffle": False}
-        network = MLPRegressor(
-            hidden_layer_sizes=(2,),
-            batch_size=len(task.train),
-            **epochs,
-            **steps,
-            **kind,
-        )
-        network.fit(task.train, task.train)
-        return History(
-            2 * np.array(network.loss_curve_), False
-        )  # scikit-learn's is half of it
-
-    return train
+    network = MLPRegressor(
+        hidden_layer_sizes=(2,),
+        activation="logistic",
+        solver="sgd",
+        alpha=0,
+        batch_size=len(task.train),
+        learning_rate_init=LEARNING_RATE,
+        momentum=MOMENTUM,
+        nesterovs_momentum=False,
+        shuffle=False,
+        max_iter=task.epochs,
+        n_iter_no_change=task.epochs,
+        tol=0,
+    )
+    network.fit(task.train, task.train)
+    halves = np.array(network.loss_curve_)  # scikit-learn's loss is half of ours
+    return History(2 * halves, is_same=False)
 
 
-TF, TORCH = ("tensorflow",), ("torch",)
+OURS = "keras_tied.experiment keras_tied.training keras"
+TF = f"{OURS} tensorflow"
+TORCH = f"{OURS} torch"
+EQUINOX = "equinox optax"
+# torch._dynamo is named, or the first optimizer imports it.
 SYSTEMS = {
-    "keras_tied.training.fit": System(partial(make_ours, True), ours=True),
-    "keras_tied, the next model": System(make_ours, ours=True),
-    "keras_tied, L-BFGS": System(make_lbfgs, ours=True),
-    "keras_tied on TensorFlow": System(make_ours, TF, "tensorflow", True, repeats=2),
-    "keras_tied on PyTorch": System(make_ours, TORCH, "torch", True),
-    "keras.Model.fit": System(make_keras),
+    "keras_tied.training.fit": System(run_ours_anew, OURS, ours=True),
+    "keras_tied, the next model": System(run_ours, OURS, ours=True),
+    "keras_tied, L-BFGS": System(partial(run_ours, optimizer="lbfgs"), OURS, ours=True),
+    "keras_tied on TensorFlow": System(run_ours, TF, "tensorflow", True, repeats=2),
+    "keras_tied on PyTorch": System(run_ours, TORCH, "torch", True),
+    "keras.Model.fit": System(run_stock, OURS),
     "keras.Model.fit on TensorFlow": System(
-        make_keras,
-        TF,
-        "tensorflow",
-        beside="keras_tied on TensorFlow",
-        repeats=1,
-        hot=False,
+        run_stock, TF, "tensorflow", beside="keras_tied on TensorFlow", repeats=1
     ),
     "keras.Model.fit on PyTorch": System(
-        make_keras, TORCH, "torch", beside="keras_tied on PyTorch", repeats=2, hot=False
+        run_stock, TORCH, "torch", beside="keras_tied on PyTorch", repeats=2
     ),
-    "NumPy, from the formulas": System(make_formulas),
-    "NumPy, keras_tied.reference": System(partial(make_reference, "NumpyAutoencoder")),
-    "PyTensor": System(partial(make_reference, "PyTensorAutoencoder"), ("pytensor",)),
-    "PyTorch, a loop": System(partial(make_torch, False), TORCH),
-    "PyTorch, torch.compile": System(partial(make_torch, True), TORCH),
-    "Equinox and Optax": System(partial(make_equinox, False), ("equinox", "optax")),
-    "Equinox and Optax, lax.scan": System(
-        partial(make_equinox, True), ("equinox", "optax")
+    "NumPy, from the formulas": System(run_formulas),
+    "NumPy, keras_tied.reference": System(
+        partial(run_reference, "NumpyAutoencoder"), "keras_tied.reference"
     ),
-    "MLPRegressor, untied": System(make_mlp),
+    "PyTensor": System(
+        partial(run_reference, "PyTensorAutoencoder"), "pytensor keras_tied.reference"
+    ),
+    "PyTorch, a loop": System(partial(run_torch, False), "torch torch._dynamo"),
+    "PyTorch, torch.compile": System(partial(run_torch, True), "torch torch._dynamo"),
+    "Equinox and Optax": System(partial(run_equinox, False), EQUINOX),
+    "Equinox and Optax, lax.scan": System(partial(run_equinox, True), EQUINOX),
+    "MLPRegressor, untied": System(run_mlp, "sklearn.neural_network"),
 }

@@ -1,11 +1,11 @@
 """A dictionary of features beside SAELens's, on the same made activations."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import HOT_SECONDS, Measure, Options, System
+from benchmarks._case import HOT_SECONDS, Array, Measure, System
 
 TITLE = "Dictionaries of features"
 TEXT = """
@@ -23,117 +23,124 @@ MEASURES = {
     "dead": Measure("dead units", None),
 }
 PICTURE = ["hot_seconds", "left"]
-FEATURES, ACTIVE, BATCH, WINDOW, RATE = 512, 32, 256, 20, 3e-4
+HOT = True
+N_FEATURES = 512
+N_DIRECTIONS = 2048
+N_ACTIVE = 32
+N_UNITS = 4096
+BATCH = 256
+WINDOW = 20
+RATE = 3e-4
 
 
 class Task(NamedTuple):
-    rows: np.ndarray
-    held_out: np.ndarray
-    units: int
+    rows: Array
+    held_out: Array
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
-    n, units = (4, 1024) if options.quick else (30, 4096)
-    return {f"{units} units": lambda: Task(draw(n * BATCH, 1), draw(2048, 2), units)}
+Output = tuple[Array, int]  # rows held out, reconstructed, and dead units
 
 
-def draw(n: int, seed: int) -> np.ndarray:
-    directions = np.random.default_rng(0).normal(size=(2048, FEATURES)).astype("f")
+def prepare(options):
+    return {"4096 units": lambda: Task(draw(30 * BATCH, 1), draw(2048, 2))}
+
+
+def draw(n, seed):
+    """Sums of 20 directions each, of which the first are drawn most often."""
+    random = np.random.default_rng(0)
+    directions = random.normal(size=(N_DIRECTIONS, N_FEATURES)).astype("f")
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    random, shares = np.random.default_rng(seed), 1 / (np.arange(2048) + 20)
-    chosen = random.choice(2048, (n, 20), p=shares / shares.sum())
-    sizes, rows = (
-        random.exponential(1, (n, 20)).astype("f"),
-        np.zeros((n, FEATURES), "f"),
-    )
-    for place in range(20):
-        rows += sizes[:, place, None] * directions[chosen[:, place]]
-    return rows * np.float32(
-        np.sqrt(FEATURES) / np.linalg.norm(rows[:2000], axis=1).mean()
-    )
+    random = np.random.default_rng(seed)
+    shares = 1 / (np.arange(N_DIRECTIONS) + 20)
+    chosen = random.choice(N_DIRECTIONS, (n, 20), p=shares / shares.sum())
+    sizes = random.exponential(1, (n, 20)).astype("f")
+    rows = sum(sizes[:, [i]] * directions[chosen[:, i]] for i in range(20))
+    norm = np.linalg.norm(rows[:2000], axis=1).mean()
+    return rows * np.float32(np.sqrt(N_FEATURES) / norm)
 
 
-def measure(
-    task: Task, output: tuple[np.ndarray, int], seconds: dict[str, float]
-) -> dict:
+def measure(task, output, seconds):
     reconstruction, dead = output
     variance = np.sum((task.held_out - task.held_out.mean(axis=0)) ** 2)
-    return {
-        "left": float(np.sum((reconstruction - task.held_out) ** 2) / variance),
-        "dead": dead,
-    }
+    left = np.sum((reconstruction - task.held_out) ** 2)
+    return {"left": left / variance, "dead": dead}
 
 
-def make_ours() -> Callable[[Task], Any]:
+@cache
+def make_ours():
+    """A model and its decoder, with which the second call goes on."""
     import keras
 
     from keras_tied.layers import AuxK, KSparse, tie
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((N_FEATURES,))
+    start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    encoder = keras.layers.Dense(N_UNITS, kernel_initializer=start)
+    decoder = AuxK(tie(encoder, untie=True), window=WINDOW)
+    scores = encoder(inputs)
+    outputs = decoder(KSparse(N_ACTIVE)(scores), rows=inputs, scores=scores)
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.Adam(RATE), "mse")
+    return model, decoder
+
+
+def run_ours(task):
     from keras_tied.training import fit
 
-    models: list[Any] = []
-
-    def run(task: Task) -> Any:
-        if not models:  # the second call goes on with the same model
-            keras.utils.set_random_seed(0)
-            inputs = keras.Input((FEATURES,))
-            start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-            encoder = keras.layers.Dense(task.units, kernel_initializer=start)
-            scores, decoder = (
-                encoder(inputs),
-                AuxK(tie(encoder, untie=True), window=WINDOW),
-            )
-            outputs = decoder(KSparse(ACTIVE)(scores), rows=inputs, scores=scores)
-            models.extend([keras.Model(inputs, outputs), decoder])
-            models[0].compile(keras.optimizers.Adam(RATE), "mse")
-        model, decoder = models
-        fit(model, task.rows, task.rows, batch_size=BATCH, shuffle=False, verbose=0)
-        return model.predict(task.held_out, verbose=0), int(decoder.counter.dead_units)
-
-    return run
+    model, decoder = make_ours()
+    fit(
+        model,
+        task.rows,
+        task.rows,
+        batch_size=BATCH,
+        shuffle=False,
+        verbose=0,
+    )
+    dead = int(decoder.counter.dead_units)
+    return model.predict(task.held_out, verbose=0), dead
 
 
-def make_saelens() -> Callable[[Task], Any]:
+@cache
+def make_saelens():
+    """A model, its optimizer, and for how many steps each unit has been idle."""
     import torch
-    from sae_lens.saes.sae import TrainStepInput
     from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
 
-    states: list[Any] = []
+    torch.manual_seed(0)
+    config = TopKTrainingSAEConfig(
+        d_in=N_FEATURES, d_sae=N_UNITS, k=N_ACTIVE, dtype="float32", device="cpu"
+    )
+    sae = TopKTrainingSAE(config)
+    return sae, torch.optim.Adam(sae.parameters(), RATE), torch.zeros(N_UNITS)
 
-    def run(task: Task) -> Any:
-        if not states:
-            torch.manual_seed(0)
-            sizes = {"d_in": FEATURES, "d_sae": task.units, "k": ACTIVE}
-            sae = TopKTrainingSAE(
-                TopKTrainingSAEConfig(**sizes, dtype="float32", device="cpu")
-            )
-            states.extend(
-                [sae, torch.optim.Adam(sae.parameters(), RATE), torch.zeros(task.units)]
-            )
-        sae, optimizer, idle = states
-        for step, begin in enumerate(range(0, len(task.rows), BATCH)):
-            output = sae.training_forward_pass(
-                TrainStepInput(
-                    sae_in=torch.from_numpy(task.rows[begin : begin + BATCH]),
-                    coefficients={},
-                    dead_neuron_mask=idle >= WINDOW,
-                    n_training_steps=step,
-                    is_logging_step=False,
-                )
-            )
-            optimizer.zero_grad()
-            output.loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                idle += 1
-                idle[(output.feature_acts > 0).any(0)] = 0
-        with torch.no_grad():
-            rows = sae.decode(sae.encode(torch.from_numpy(task.held_out))).numpy()
-        return rows, int((idle >= WINDOW).sum())
 
-    return run
+def run_saelens(task):
+    import torch
+    from sae_lens.saes.sae import TrainStepInput
+
+    sae, optimizer, idle = make_saelens()
+    for step, batch in enumerate(torch.tensor(task.rows).split(BATCH)):
+        output = sae.training_forward_pass(
+            TrainStepInput(
+                sae_in=batch,
+                coefficients={},
+                dead_neuron_mask=idle >= WINDOW,
+                n_training_steps=step,
+                is_logging_step=False,
+            )
+        )
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+        idle += 1
+        idle[(output.feature_acts > 0).any(0)] = 0
+    with torch.no_grad():
+        rows = sae.decode(sae.encode(torch.tensor(task.held_out))).numpy()
+    return rows, int((idle >= WINDOW).sum())
 
 
 SYSTEMS = {
-    "keras_tied": System(make_ours, ours=True),
-    "SAELens": System(make_saelens, ("sae_lens", "torch")),
+    "keras_tied": System(run_ours, "keras_tied.layers keras_tied.training", ours=True),
+    "SAELens": System(run_saelens, "torch sae_lens.saes.topk_sae"),
 }

@@ -1,12 +1,11 @@
 """Codes of rows: a million at a time, and one row."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import cache, partial
 
 import numpy as np
 
-from benchmarks._case import MEMORY, Measure, Options, System
+from benchmarks._case import MEMORY, Measure, System
+from benchmarks.cases._arrays import draw_curved
 
 TITLE = "Encoding"
 TEXT = """
@@ -22,123 +21,113 @@ MEASURES = {
     "memory": MEMORY,
 }
 PICTURE = ["hot_seconds"]
+HOT = True
 BY_TASK = True
 ISOLATED = True
 
 
-def setup(options: Options) -> None:
+def setup(options):
     from keras_tied import TiedAutoencoder
 
-    random = np.random.default_rng(0)
-    mixing = random.normal(size=(8, 32)).astype("float32")
-    X = np.tanh(random.normal(size=(5000, 8)).astype("float32") @ mixing)
+    X = draw_curved(np.random.default_rng(0), 5000, 8, 32)
     model = TiedAutoencoder(8, activation="tanh", random_state=0).fit(X)
     assert not model.is_pca_
-    model.save(options.folder / "model.safetensors")
-    model.export(options.folder / "model.onnx")
-    model.encoder_.save(options.folder / "encoder.keras")
-    network = model._fitted.network
-    arrays = {f"kernel{i}": kernel for i, kernel in enumerate(network.kernels)}
-    arrays |= {f"bias{i}": bias for i, bias in enumerate(network.biases)}
-    arrays |= {"X": X, "mean": X.mean(axis=0), "spread": X.std(axis=0)}
-    linear = np.array(network.linear_units)
-    np.savez(
-        options.folder / "rows.npz", **arrays, linear=linear, codes=model.transform(X)
-    )
+    model.save("model.safetensors")
+    model.export("model.onnx")
+    model.encoder_.save("encoder.keras")
+    np.savez("rows.npz", X=X, codes=model.transform(X))
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Any]]:
-    def load(n: int) -> list[np.ndarray]:
-        with np.load(options.folder / "rows.npz") as file:
-            X = file["X"]
-        if n == 1:
-            return list(X[:1000, None])
-        return [np.resize(X, (n, 32))]
-
-    n = 50_000 if options.quick else 200_000
-    return {"many rows": partial(load, n), "one row": partial(load, 1)}
+def read(name):
+    with np.load("rows.npz") as file:
+        return file[name]
 
 
-def measure(
-    task: list[np.ndarray],
-    output: tuple[list[np.ndarray], bool],
-    seconds: dict[str, float],
-) -> dict[str, float]:
-    codes, is_same = output
-    with np.load("rows.npz") as file:  # in the folder that the worker runs in
-        expected = file["codes"][:1000]
-    rows = np.concatenate(codes)
-    assert rows.shape == (len(task) * len(task[0]), 8)
-    apart = float(np.abs(rows[:1000] - expected).max())
+def read_scale():
+    X = read("X")
+    return X.mean(axis=0), X.std(axis=0)
+
+
+def prepare(options):
+    return {
+        "many rows": lambda: [np.resize(read("X"), (200_000, 32))],
+        "one row": lambda: list(read("X")[:1000, None]),
+    }
+
+
+def measure(task, output, seconds):
+    blocks, is_same = output
+    codes = np.concatenate(blocks)
+    assert codes.shape == (len(task) * len(task[0]), 8)
+    apart = np.abs(codes[:1000] - read("codes")[:1000]).max()
     assert not is_same or apart < 1e-3, f"codes are apart by {apart}"
     each = seconds["hot_seconds"] / len(task)
     return {"hot_seconds": each, "rows_per_second": len(task[0]) / each}
 
 
-def encode_with(
-    encode: Callable[[np.ndarray], np.ndarray], is_same: bool = True
-) -> Callable:
-    return lambda task: ([np.asarray(encode(rows)) for rows in task], is_same)
+def run(open_encoder, task):
+    encode = open_encoder()
+    return [np.asarray(encode(rows)) for rows in task], open_encoder is not open_pca
 
 
-def make_ours() -> Callable:
+@cache
+def open_ours():
     import keras_tied
 
-    return encode_with(keras_tied.load("model.safetensors").transform)
+    return keras_tied.load("model.safetensors").transform
 
 
-def make_onnx() -> Callable:
+@cache
+def open_onnx():
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(
-        "model.onnx", providers=["CPUExecutionProvider"]
-    )
-    return encode_with(lambda rows: session.run(None, {"X": rows})[0])
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession("model.onnx", providers=providers)
+    return lambda rows: session.run(None, {"X": rows})[0]
 
 
-def make_keras() -> Callable:
-    import keras_tied  # noqa: F401  its layers are in the file
-
-    # isort: split
+@cache
+def open_keras():
     import keras
 
-    encoder, file = keras.models.load_model("encoder.keras"), np.load("rows.npz")
-    mean, spread = file["mean"], file["spread"]
-    return encode_with(lambda rows: encoder.predict((rows - mean) / spread, verbose=0))
+    encoder = keras.models.load_model("encoder.keras")
+    mean, spread = read_scale()
+    return lambda rows: encoder.predict((rows - mean) / spread, verbose=0)
 
 
-def make_numpy() -> Callable:
-    with np.load("rows.npz") as file:
-        arrays = dict(file)
-    layers = [
-        (arrays[f"kernel{i}"], arrays[f"bias{i}"])
-        for i in range(9)
-        if f"bias{i}" in arrays
-    ]
+@cache
+def open_numpy():
+    import keras_tied
 
-    def encode(rows: np.ndarray) -> np.ndarray:
-        units = (rows - arrays["mean"]) / arrays["spread"]
-        for kernel, bias in layers[:-1]:
+    network = keras_tied.load("model.safetensors").network
+    mean, spread = read_scale()
+    *hidden, last = zip(network.kernels, network.biases, strict=True)
+
+    def encode(rows):
+        units = (rows - mean) / spread
+        for kernel, bias in hidden:
             units = units @ kernel + bias
-            curved = units[:, arrays["linear"] :]
+            curved = units[:, network.linear_units :]
             np.tanh(curved, out=curved)
-        kernel, bias = layers[-1]
+        kernel, bias = last
         return units @ kernel + bias
 
-    return encode_with(encode)
+    return encode
 
 
-def make_pca() -> Callable:
+@cache
+def open_pca():
     from sklearn.decomposition import PCA
 
-    with np.load("rows.npz") as file:
-        return encode_with(PCA(8).fit(file["X"]).transform, False)
+    return PCA(8).fit(read("X")).transform
 
 
 SYSTEMS = {
-    "TiedAutoencoder.transform": System(make_ours, ours=True),
-    "ONNX Runtime": System(make_onnx, ("onnxruntime",)),
-    "keras.Model.predict": System(make_keras),
-    "NumPy, by hand": System(make_numpy),
-    "PCA": System(make_pca),
+    "TiedAutoencoder.transform": System(
+        partial(run, open_ours), "keras_tied", ours=True
+    ),
+    "ONNX Runtime": System(partial(run, open_onnx), "onnxruntime"),
+    "keras.Model.predict": System(partial(run, open_keras), "keras_tied keras"),
+    "NumPy, by hand": System(partial(run, open_numpy), "keras_tied"),
+    "PCA": System(partial(run, open_pca), "sklearn.decomposition"),
 }

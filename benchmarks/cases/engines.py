@@ -3,13 +3,13 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks._case import MEMORY, SECONDS, Measure, Options, System
+from benchmarks._case import MEMORY, SECONDS, Measure, System
+from benchmarks.cases._arrays import draw_curved
 
 TITLE = "Engines"
 TEXT = """
@@ -25,95 +25,72 @@ MEASURES = {
     "memory": MEMORY,
 }
 PICTURE = ["seconds"]
-HOT = False
-FILES = 8
+N_FILES = 8
+N_ROWS = 1_000_000
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
 
 
-def setup(options: Options) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
+MODEL = "m.safetensors"
+
+
+def setup(options):
+    from pandas import DataFrame
 
     from keras_tied import TiedAutoencoder
 
     random = np.random.default_rng(0)
-    mixing, n = random.standard_normal((4, 16), dtype="f"), count_rows(options) // FILES
-    (options.folder / "rows").mkdir()
-    for index in range(FILES):
-        rows = np.tanh(random.standard_normal((n, 4), dtype="f")) @ mixing
-        rows += np.float32(0.1) * random.standard_normal(rows.shape, dtype="f")
-        table = pa.table({f"c{i}": column for i, column in enumerate(rows.T.copy())})
-        parquet.write_table(table, options.folder / f"rows/{index}.parquet")
-    frame = table.slice(0, 5000).to_pandas()
-    TiedAutoencoder(2, random_state=0).fit(frame).save(options.folder / "m.safetensors")
+    X = draw_curved(random, N_ROWS, 4, 16)
+    frame = DataFrame(X).add_prefix("c")
+    TiedAutoencoder(2, random_state=0).fit(frame[:5000]).save(MODEL)
+    Path("rows").mkdir()
+    for index, places in enumerate(np.split(frame.index, N_FILES)):
+        frame.loc[places].to_parquet(f"rows/{index}.parquet")
 
 
-def count_rows(options: Options) -> int:
-    return 80_000 if options.quick else 1_000_000
+def prepare(options):
+    return {"rows": lambda: N_ROWS}
 
 
-def prepare(options: Options) -> dict[str, Callable[[], int]]:
-    return {"rows": lambda: count_rows(options)}
-
-
-def measure(n: int, output: str, seconds: dict[str, float]) -> dict[str, float]:
+def measure(n, output, seconds):
     import pyarrow.dataset as ds
 
-    table = ds.dataset(output, format="parquet").to_table()
-    shutil.rmtree(output, ignore_errors=True)  # or Ray adds the files of the next turn
-    assert table.num_rows == n, f"{table.num_rows} rows of {n}"
     from keras_tied.rows import load_transform
 
-    expected, encode = np.zeros(2), load_transform("m.safetensors")
-    for batch in ds.dataset("rows", format="parquet").to_batches():
-        codes = encode(batch)
-        expected += [np.asarray(codes[i], dtype=float).sum() for i in range(2)]
-    sums = [np.asarray(table[f"code{i}"], dtype=float).sum() for i in range(2)]
-    assert np.allclose(sums, expected, rtol=1e-4, atol=1e-3 * n), "codes are others"
+    codes = ds.dataset(output, format="parquet").to_table()
+    shutil.rmtree(output, ignore_errors=True)  # or Ray adds the files of the next turn
+    assert codes.num_rows == n, f"{codes.num_rows} rows of {n}"
+    expected = load_transform(MODEL)(ds.dataset("rows", format="parquet").to_table())
+    for name in ("code0", "code1"):
+        apart = np.sum(np.asarray(codes[name])) - np.sum(np.asarray(expected[name]))
+        assert abs(apart) < 1e-3 * n, "codes are others"
     return {"rows_per_second": n / seconds["seconds"]}
 
 
-def make_command(*options: str) -> Callable[[int], str]:
-    output = "codes" if options else "codes.parquet"
+def run_command(output, options, n):
+    command = f"-m keras_tied encode {MODEL} rows -o {output} --quiet {options}"
+    subprocess.run([sys.executable, *command.split()], check=True)
+    return output
+
+
+def run_recipe(name, options, n):
+    paths = [str(Path(path).resolve()) for path in (MODEL, "rows", name)]
+    script = str(RECIPES / f"{name}_batches.py")
     command = [
         sys.executable,
-        "-m",
-        "keras_tied",
-        "encode",
-        "m.safetensors",
-        "rows",
-        "-o",
-        output,
+        script,
+        *paths,
+        *options.split(),
     ]
-
-    def run(n: int) -> str:
-        subprocess.run([*command, "--quiet", *options], check=True)
-        return output
-
-    return run
+    subprocess.run(command, check=True)
+    return name
 
 
-def make_recipe(name: str, *options: str) -> Callable[[int], str]:
-    script = RECIPES / f"{name}_batches.py"
-
-    def run(n: int) -> str:
-        folder = str(Path(f"codes_{name}").resolve())
-        data = [str(Path(path).resolve()) for path in ("m.safetensors", "rows")]
-        subprocess.run(
-            [sys.executable, str(script), *data, folder, *options], check=True
-        )
-        return folder
-
-    return run
-
-
+ALONE = partial(run_command, "codes.parquet", "")
+DASK = partial(run_command, "codes", "--cluster local --workers 2")
+SPARK = partial(run_recipe, "spark", "local[2]")
 SYSTEMS = {
-    "keras-tied encode": System(make_command, ours=True),
-    "keras-tied encode, Dask": System(
-        partial(make_command, "--cluster", "local", "--workers", "2"),
-        ("distributed",),
-        ours=True,
-    ),
-    "Ray": System(partial(make_recipe, "ray"), ("ray",), ours=True),
-    "Spark": System(partial(make_recipe, "spark", "local[2]"), ("pyspark",), ours=True),
+    "keras-tied encode": System(ALONE, ours=True),
+    "keras-tied encode, Dask": System(DASK, needs="distributed", ours=True),
+    "Ray": System(partial(run_recipe, "ray", ""), needs="ray", ours=True),
+    "Spark": System(SPARK, needs="pyspark", ours=True),
 }

@@ -1,13 +1,20 @@
 """Examples that we did not choose: SimpleChains.jl's small network, UMAP's, PyOD's and ENCDR's."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pkgutil import resolve_name
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import SECONDS, Measure, Options, System, mean_square
-from benchmarks.cases._networks import load_images
+from benchmarks._case import (
+    SECONDS,
+    Array,
+    Measure,
+    System,
+    mean_square,
+)
+from benchmarks.cases._arrays import load_images
+from benchmarks.cases.tables import QUIET
 
 TITLE = "Examples of others"
 TEXT = """
@@ -24,243 +31,199 @@ CHOSEN_ON = "Nothing was chosen on these."
 MEASURES = {"seconds": SECONDS, "error": Measure("error", floor=1e-3)}
 PICTURE = ["seconds", "error"]
 BY_TASK = True
-HOT = False
-LIMIT = 600
+SIZES = [(4, 32), (32, 16), (16, 4)]
+STEPS = 500
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Any]]:
-    loaders = {"SimpleChains": load_exponentials, "UMAP": load_umap}
-    loaders |= {"PyOD": load_pyod, "ENCDR": load_encdr}
-    return {name: partial(load, options) for name, load in loaders.items()}
+class Task(NamedTuple):
+    name: str
+    train: Array
+    train_target: Array
+    test: Array
+    test_target: Array
 
 
-def load_exponentials(options: Options) -> Any:
+def prepare(options):
+    return {
+        "SimpleChains": draw_exponentials,
+        "UMAP": partial(load_umap, options),
+        "PyOD": draw_anomalies,
+        "ENCDR": draw_classes,
+    }
+
+
+def draw_exponentials():
     from scipy.linalg import expm
 
     X = np.random.default_rng(0).standard_normal((20_000, 4)).astype("f")
-    Y = (
-        expm(X.reshape(-1, 2, 2).transpose(0, 2, 1))
-        .transpose(0, 2, 1)
-        .reshape(-1, 4)
-        .astype("f")
-    )
-    n = 1000 if options.quick else 10_000
-    return (
-        "SimpleChains",
-        X[:n],
-        Y[:n],
-        X[10_000:],
-        Y[10_000:],
-        50 if options.quick else 500,
-    )
+    Y = expm(X.reshape(-1, 2, 2)).reshape(X.shape).astype("f")
+    n = 10_000
+    return Task("SimpleChains", X[:n], Y[:n], X[n:], Y[n:])
 
 
-def load_umap(options: Options) -> Any:
-    train, test = load_images(options, 500 if options.quick else 3000, 50)
-    return "UMAP", train, test[:50]
+def load_umap(options):
+    train, test = load_images(options, 3000, 50)
+    return Task("UMAP", train, train, test[:50], test[:50])
 
 
-def load_pyod(options: Options) -> Any:
+def draw_anomalies():
     """PyOD's `generate_data`: normal inliers about (offset, ...), uniform outliers."""
     random = np.random.default_rng(42)
     parts = []
-    for n in (400 if options.quick else 4000, 2000):
-        y = (np.arange(n) >= n - n // 10).astype(int)
+    for n in (4000, 2000):
+        y = np.arange(n) >= n - n // 10
         X = 0.3 * random.standard_normal((n, 300)) + 2
-        X[y == 1] = random.uniform(-10, 10, (n // 10, 300))
+        X[y] = random.uniform(-10, 10, (n // 10, 300))
         parts += [X, y]
-    return "PyOD", *parts
+    return Task("PyOD", *parts)
 
 
-def load_encdr(options: Options) -> Any:
+def draw_classes():
     from sklearn.datasets import make_classification
 
-    X, _ = make_classification(1000, 50, n_informative=30, random_state=42)
-    return "ENCDR", X
+    X, _ = make_classification(
+        1000,
+        50,
+        n_informative=30,
+        random_state=42,
+    )
+    return Task("ENCDR", X, X, X, X)
 
 
-def measure(task: Any, output: Any, seconds: dict[str, float]) -> dict[str, float]:
+def measure(task, output, seconds):
     from sklearn.metrics import roc_auc_score
 
-    if task[0] == "SimpleChains":
-        return {"error": mean_square(output(task[3]) - task[4])}
-    if task[0] == "PyOD":
-        return {"error": 1 - float(roc_auc_score(task[4], output))}
-    return {"error": mean_square(output - task[-1])}
+    result = output(task.test) if callable(output) else output
+    if task.name == "PyOD":
+        return {"error": 1 - roc_auc_score(task.test_target, result)}
+    return {"error": mean_square(result - task.test_target)}
 
 
-def make_ours() -> Callable[[Any], Any]:
-    import keras_tied
+def run_ours(task):
+    from keras_tied import TiedAutoencoder
 
-    # isort: split
-    import keras  # noqa: F401
-
-    def run(task: Any) -> Any:
-        match task:
-            case "SimpleChains", *data:
-                return fit_keras(keras_tied.training.fit, *data)
-            case "UMAP", train, test:
-                return (
-                    keras_tied.TiedAutoencoder(2, random_state=0)
-                    .fit(train)
-                    .reconstruct(test)
-                )
-            case "PyOD", train, _, test, _:
-                return (
-                    -keras_tied.TiedAutoencoder(random_state=0)
-                    .fit(train)
-                    .score_samples(test)
-                )
-            case "ENCDR", X:
-                return (
-                    keras_tied.TiedAutoencoder(8, random_state=0).fit(X).reconstruct(X)
-                )
-
-    return run
+    if task.name == "SimpleChains":
+        return run_keras("keras_tied.training.fit", task)
+    widths = {"UMAP": 2, "ENCDR": 8, "PyOD": "auto"}
+    model = TiedAutoencoder(widths[task.name], random_state=0).fit(task.train)
+    if task.name == "PyOD":
+        return -model.score_samples(task.test)
+    return model.reconstruct(task.test)
 
 
-def fit_keras(
-    fit: Callable, X: np.ndarray, Y: np.ndarray, _: Any, __: Any, steps: int
-) -> Callable:
+def run_only(name, run, task):
+    """Run the example of a name, and no other."""
+    if task.name != name:
+        raise NotImplementedError(f"another library's example: {task.name}")
+    return run(task)
+
+
+def run_keras(fit, task):
     import keras
+    from keras import layers
 
     keras.utils.set_random_seed(0)
-    stack = [
-        keras.layers.Dense(32, "tanh"),
-        keras.layers.Dense(16, "tanh"),
-        keras.layers.Dense(4),
-    ]
+    stack = [layers.Dense(32, "tanh"), layers.Dense(16, "tanh"), layers.Dense(4)]
     model = keras.Sequential([keras.Input((4,)), *stack])
     model.compile(keras.optimizers.Adam(1e-3), "mse")
-    fit(model, X, Y, batch_size=len(X), epochs=steps, shuffle=False, verbose=0)
+    resolve_name(fit)(
+        model,
+        task.train,
+        task.train_target,
+        batch_size=len(task.train),
+        epochs=STEPS,
+        shuffle=False,
+        verbose=0,
+    )
     return partial(model.predict, verbose=0)
 
 
-def take(name: str, task: Any) -> Any:
-    """The data of an example, for a system that does only this one."""
-    if task[0] != name:
-        raise NotImplementedError(f"another library's example: {task[0]}")
-    return task[1:]
-
-
-def make_keras() -> Callable[[Any], Any]:
-    import keras_tied  # noqa: F401  settles the backend before Keras is imported
-
-    # isort: split
-    import keras
-
-    return lambda task: fit_keras(keras.Model.fit, *take("SimpleChains", task))
-
-
-def make_torch() -> Callable[[Any], Any]:
+def run_torch(task):
     import torch
+    from torch import nn
 
-    def run(task: Any) -> Any:
-        X, Y, _, _, steps = take("SimpleChains", task)
-        torch.manual_seed(0)
-        rows, targets, nn = torch.from_numpy(X), torch.from_numpy(Y), torch.nn
-        stack = (
-            nn.Linear(4, 32),
-            nn.Tanh(),
-            nn.Linear(32, 16),
-            nn.Tanh(),
-            nn.Linear(16, 4),
-        )
-        network = nn.Sequential(*stack)
-        optimizer = torch.optim.Adam(network.parameters())
-        for _ in range(steps):
-            optimizer.zero_grad()
-            nn.functional.mse_loss(network(rows), targets).backward()
-            optimizer.step()
-        return lambda X: network(torch.from_numpy(X)).detach().numpy()
-
-    return run
+    torch.manual_seed(0)
+    first, second, third = (nn.Linear(*size) for size in SIZES)
+    network = nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), third)
+    rows = torch.tensor(task.train)
+    targets = torch.tensor(task.train_target)
+    optimizer = torch.optim.Adam(network.parameters())
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(network(rows), targets).backward()
+        optimizer.step()
+    return lambda X: network(torch.tensor(X)).detach().numpy()
 
 
-def make_equinox() -> Callable[[Any], Any]:
+def run_equinox(task):
     import equinox as eqx
     import jax
     import jax.numpy as jnp
     import optax
 
-    def run(task: Any) -> Any:
-        X, Y, _, _, steps = take("SimpleChains", task)
-        keys = jax.random.split(jax.random.key(0), 3)
-        sizes = [(4, 32), (32, 16), (16, 4)]
-        one, two, three = (
-            eqx.nn.Linear(*s, key=k) for s, k in zip(sizes, keys, strict=True)
-        )
-        tanh = eqx.nn.Lambda(jnp.tanh)
-        network, adam = (
-            eqx.nn.Sequential([one, tanh, two, tanh, three]),
-            optax.adam(1e-3),
-        )
-        state = adam.init(eqx.filter(network, eqx.is_array))
+    keys = jax.random.split(jax.random.key(0), 3)
+    first, second, third = (
+        eqx.nn.Linear(*size, key=key) for size, key in zip(SIZES, keys, strict=True)
+    )
+    tanh = eqx.nn.Lambda(jnp.tanh)
+    network = eqx.nn.Sequential([first, tanh, second, tanh, third])
+    adam = optax.adam(1e-3)
+    state = adam.init(eqx.filter(network, eqx.is_array))
 
-        @eqx.filter_jit
-        def step(network: Any, state: Any, X: Any, Y: Any) -> Any:
-            def compute_loss(network: Any) -> Any:
-                return jnp.mean((jax.vmap(network)(X) - Y) ** 2)
+    def compute_loss(network, X, Y):
+        return jnp.mean((jax.vmap(network)(X) - Y) ** 2)
 
-            gradient = eqx.filter_grad(compute_loss)(network)
-            updates, state = adam.update(gradient, state)
-            return eqx.apply_updates(network, updates), state
+    @eqx.filter_jit
+    def step(network, state, X, Y):
+        gradient = eqx.filter_grad(compute_loss)(network, X, Y)
+        updates, state = adam.update(gradient, state)
+        return eqx.apply_updates(network, updates), state
 
-        rows, targets = jnp.asarray(X), jnp.asarray(Y)
-        for _ in range(steps):
-            network, state = step(network, state, rows, targets)
-        jax.block_until_ready(network.layers[0].weight)
-        return lambda X: np.asarray(jax.vmap(network)(jnp.asarray(X)))
-
-    return run
+    rows = jnp.asarray(task.train)
+    targets = jnp.asarray(task.train_target)
+    for _ in range(STEPS):
+        network, state = step(network, state, rows, targets)
+    jax.block_until_ready(network.layers[0].weight)
+    return lambda X: np.asarray(jax.vmap(network)(jnp.asarray(X)))
 
 
-def make_umap() -> Callable[[Any], Any]:
+def run_umap(task):
     from umap import UMAP
 
-    def run(task: Any) -> Any:
-        train, test = take("UMAP", task)
-        model = UMAP(random_state=42, n_jobs=1).fit(train)
-        return model.inverse_transform(model.transform(test))
-
-    return run
+    model = UMAP(random_state=42, n_jobs=1).fit(task.train)
+    return model.inverse_transform(model.transform(task.test))
 
 
-def make_pyod() -> Callable[[Any], Any]:
+def run_pyod(task):
     from pyod.models.auto_encoder import AutoEncoder
 
-    def run(task: Any) -> Any:
-        train, _, test, _ = take("PyOD", task)
-        detector = AutoEncoder(epoch_num=30, contamination=0.1, verbose=0)
-        return detector.fit(train).decision_function(test)
-
-    return run
+    detector = AutoEncoder(epoch_num=30, contamination=0.1, verbose=0)
+    return detector.fit(task.train).decision_function(task.test)
 
 
-def make_encdr() -> Callable[[Any], Any]:
+def run_encdr(task):
     from encdr import ENCDR
 
-    quiet = {
-        "enable_progress_bar": False,
-        "logger": False,
-        "enable_checkpointing": False,
-    }
-
-    def run(task: Any) -> Any:
-        (X,) = take("ENCDR", task)
-        layers = {"hidden_dims": [64, 32, 16], "latent_dim": 8}
-        model = ENCDR(**layers, max_epochs=50, random_state=42, trainer_kwargs=quiet)
-        return model.fit(X).predict(X)
-
-    return run
+    model = ENCDR(
+        hidden_dims=[64, 32, 16],
+        latent_dim=8,
+        max_epochs=50,
+        random_state=42,
+        trainer_kwargs=QUIET,
+    )
+    return model.fit(task.train).predict(task.test)
 
 
+run_stock = partial(run_keras, "keras.Model.fit")
+run_chain = partial(run_only, "SimpleChains")
+KERAS = "keras_tied.estimator keras_tied.training keras"
+PYOD = "pyod.models.auto_encoder"
 SYSTEMS = {
-    "keras-tied": System(make_ours, ours=True),
-    "keras.Model.fit": System(make_keras),
-    "PyTorch, a loop": System(make_torch, ("torch",)),
-    "Equinox and Optax": System(make_equinox, ("equinox", "optax")),
-    "UMAP": System(make_umap, ("umap",), repeats=2),
-    "PyOD AutoEncoder": System(make_pyod, ("pyod", "torch"), repeats=3),
-    "ENCDR": System(make_encdr, ("encdr",), repeats=3),
+    "keras-tied": System(run_ours, KERAS, ours=True),
+    "keras.Model.fit": System(partial(run_chain, run_stock), KERAS),
+    "PyTorch, a loop": System(partial(run_chain, run_torch), "torch"),
+    "Equinox and Optax": System(partial(run_chain, run_equinox), "equinox optax"),
+    "UMAP": System(partial(run_only, "UMAP", run_umap), "umap", repeats=2),
+    "PyOD AutoEncoder": System(partial(run_only, "PyOD", run_pyod), PYOD, repeats=3),
+    "ENCDR": System(partial(run_only, "ENCDR", run_encdr), "encdr", repeats=3),
 }

@@ -1,12 +1,12 @@
 """Seconds and memory against rows, columns, units, depth and ties."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import MEMORY, SECONDS, Options, System
+from benchmarks._case import MEMORY, SECONDS, Array, System
+from benchmarks._results import format_rows
 
 TITLE = "Growth"
 TEXT = """
@@ -19,7 +19,7 @@ so its time stops to grow with the rows; PCA's is beside it.
 CHOSEN_ON = "Nothing was chosen on these rows."
 MEASURES = {"seconds": SECONDS, "memory": MEMORY}
 PICTURE = ["seconds", "memory"]
-HOT, ISOLATED, REPEATS = False, True, 5
+ISOLATED = True
 SIZES = {
     "rows": (1000, 10_000, 100_000),
     "columns": (10, 100, 1000),
@@ -27,119 +27,133 @@ SIZES = {
     "depth": (1, 4, 16),
     "ties": (1, 8, 64),
 }
-Task = tuple[str, int, Any]
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
+class Task(NamedTuple):
+    kind: str
+    size: int
+    rows: Array
+
+
+def prepare(options):
     return {
         f"{size} {kind}": partial(load, kind, size)
         for kind, sizes in SIZES.items()
-        for size in sizes[: 1 if options.quick else None]
+        for size in sizes
     }
 
 
-def load(kind: str, size: int) -> Task:
+def load(kind, size):
     if kind == "ties":
         import keras_tied  # noqa: F401  settles the backend before Keras is imported
 
         # isort: split
-        import keras  # noqa: F401
-    n, d = size if kind == "rows" else 1000, size if kind == "columns" else 16
+        import keras  # noqa: F401  takes memory, too
+    n = size if kind == "rows" else 1000
+    n_columns = size if kind == "columns" else 16
     random = np.random.default_rng(0)
     hidden = random.standard_normal((n, 4), dtype="float32")
-    X = np.tanh(hidden) @ random.standard_normal((4, d), dtype="float32")
-    return kind, size, X + 0.1 * random.standard_normal((n, d), dtype="float32")
+    X = np.tanh(hidden) @ random.standard_normal((4, n_columns), dtype="float32")
+    X += 0.1 * random.standard_normal(X.shape, dtype="float32")
+    return Task(kind, size, X)
 
 
-def measure(task: Task, output: float, seconds: dict[str, float]) -> dict[str, float]:
-    assert np.isfinite(output)
-    return {"output": float(output)}
+def measure(task, error, seconds):
+    assert np.isfinite(error)
+    return {"error": error}
 
 
-def make_ours() -> Callable[[Task], float]:
+def run_ours(task):
     from keras_tied import TiedAutoencoder
 
-    def run(task: Task) -> float:
-        kind, size, X = task
-        if kind == "ties":
-            return fit_ties(size, X)
-        hidden = {"units": (size,), "depth": (16,) * size}
-        layers = {"hidden_layer_sizes": hidden[kind]} if kind in hidden else {}
-        model = TiedAutoencoder(2, random_state=0, **layers).fit(X)
-        return float(np.mean(model.reconstruction_error(X[:1000])))
+    if task.kind == "ties":
+        return fit_ties(task)
+    model = TiedAutoencoder(2, random_state=0)
+    if task.kind == "units":
+        model.set_params(hidden_layer_sizes=(task.size,))
+    if task.kind == "depth":
+        model.set_params(hidden_layer_sizes=(16,) * task.size)
+    errors = model.fit(task.rows).reconstruction_error(task.rows[:1000])
+    return errors.mean()
 
-    return run
 
-
-def fit_ties(n: int, X: np.ndarray) -> float:
-    import keras_tied
-
-    # isort: split
+def fit_ties(task):
     import keras
 
-    encoder = keras.Sequential(
-        [keras.Input((16,)), *(keras.layers.Dense(16) for _ in range(n))]
-    )
+    import keras_tied
+
+    stack = [keras.layers.Dense(16) for _ in range(task.size)]
+    encoder = keras.Sequential([keras.Input((16,)), *stack])
     model = keras_tied.Autoencoder(encoder)
     model.compile("adam")
-    return model.fit(X, batch_size=50, epochs=1, verbose=0).history["loss"][-1]
+    history = model.fit(task.rows, batch_size=50, epochs=1, verbose=0).history
+    return history["loss"][-1]
 
 
-def make_pca() -> Callable[[Task], float]:
+def run_pca(task):
     from sklearn.decomposition import PCA
 
-    def run(task: Task) -> float:
-        kind, _, X = task
-        if kind not in ("rows", "columns"):
-            raise NotImplementedError("it has no layers")
-        return PCA(2).fit(X).noise_variance_
-
-    return run
+    if task.kind not in ("rows", "columns"):
+        raise NotImplementedError("it has no layers")
+    return PCA(2).fit(task.rows).noise_variance_
 
 
-SYSTEMS = {"keras-tied": System(make_ours, ours=True), "PCA": System(make_pca)}
+SYSTEMS = {
+    "keras-tied": System(run_ours, "keras_tied.estimator", ours=True),
+    "PCA": System(run_pca, "sklearn.decomposition"),
+}
 
 
-def fit_exponent(result: Any, system: str, measure: str, kind: str) -> float | None:
-    """The slope of the line through the logarithms of sizes and medians."""
+def list_growths(result, system, measure):
+    """What grows, its sizes, their values, and the slope through the logarithms."""
     values = result.compute_values(system, measure)
-    pairs = [(n, values[f"{n} {kind}"]) for n in SIZES[kind] if f"{n} {kind}" in values]
-    return float(np.polyfit(*np.log(pairs).T, 1)[0]) if len(pairs) > 1 else None
+    for kind, sizes in SIZES.items():
+        heights = [values[name] for n in sizes if (name := f"{n} {kind}") in values]
+        if len(heights) == len(sizes):
+            slope, _ = np.polyfit(np.log(sizes), np.log(heights), 1)
+            yield kind, sizes, heights, slope
 
 
-def describe(result: Any) -> str:
-    heads = "what grows", "sizes", "seconds", "exponent", "MiB", "exponent"
-    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * 5]
+def describe(result):
+    rows = []
     for system in result.runs:
-        for kind, sizes in SIZES.items():
-            cells = [", ".join(f"{size:,}" for size in sizes)]
-            for measure, digits in (("seconds", 2), ("memory", 3)):
-                values = result.compute_values(system, measure)
-                known = [
-                    values[f"{n} {kind}"] for n in sizes if f"{n} {kind}" in values
-                ]
-                cells.append(", ".join(f"{value:.{digits}g}" for value in known))
-                exponent = fit_exponent(result, system, measure, kind)
-                cells.append("" if exponent is None else f"{exponent:.2f}")
-            if cells[1]:
-                lines.append(f"| {system}, {kind} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        seconds = list_growths(result, system, "seconds")
+        memory = list_growths(result, system, "memory")
+        for one, other in zip(seconds, memory, strict=True):
+            kind, sizes, times, slope = one
+            _, _, peaks, slope_of_memory = other
+            row = [
+                f"{system}, {kind}",
+                ", ".join(f"{size:,}" for size in sizes),
+                ", ".join(f"{value:.2g}" for value in times),
+                f"{slope:.2f}",
+                ", ".join(f"{value:.3g}" for value in peaks),
+                f"{slope_of_memory:.2f}",
+            ]
+            rows.append(row)
+    heads = "what grows", "sizes", "seconds", "exponent", "MiB", "exponent"
+    return format_rows(heads, rows)
 
 
-def draw_result(result: Any, measure: str, axis: Any) -> None:
-    for system, style in zip(result.runs, ("-", ":"), strict=False):
-        values = result.compute_values(system, measure)
-        for index, (kind, sizes) in enumerate(SIZES.items()):
-            known = [n for n in sizes if f"{n} {kind}" in values]
-            if len(known) > 1:
-                exponent = fit_exponent(result, system, measure, kind)
-                name = (
-                    f"{kind}: {exponent:.2f}"
-                    if style == "-"
-                    else f"PCA, {kind}: {exponent:.2f}"
-                )
-                heights = [values[f"{n} {kind}"] for n in known]
-                axis.loglog(known, heights, f"o{style}", color=f"C{index}", label=name)
-    axis.set_title(result.measures[measure].title)
+def draw_result(result, column, axis):
+    styles = {"keras-tied": ("-", ""), "PCA": (":", "PCA, ")}
+    for system in result.runs:
+        style, prefix = styles[system]
+        growths = list_growths(result, system, column.measure)
+        for index, (kind, sizes, heights, slope) in enumerate(growths):
+            name = f"{prefix}{kind}: {slope:.2f}"
+            axis.loglog(
+                sizes,
+                heights,
+                f"o{style}",
+                color=f"C{index}",
+                label=name,
+            )
+    axis.set_title(column.title)
     axis.set_xlabel("rows, columns, units, layers, tied layers")
-    axis.legend(title="exponents", fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
+    axis.legend(
+        title="exponents",
+        fontsize=7,
+        bbox_to_anchor=(1, 1),
+        loc="upper left",
+    )

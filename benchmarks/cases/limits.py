@@ -1,13 +1,13 @@
 """Small, linear and heavy-tailed tables, where little or nothing is gained over PCA."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from benchmarks._case import SECONDS, Measure, Options
+from benchmarks._case import SECONDS, Measure
 from benchmarks.cases import tables
-from benchmarks.cases._tables import read_bundled
+from benchmarks.cases._arrays import change_each, read_bundled
+from benchmarks.cases.tables import measure, split  # noqa: F401  measure is the case's
 
 TITLE = "Where nothing is gained"
 TEXT = """
@@ -23,45 +23,36 @@ MEASURES = {
     "seconds": SECONDS,
 }
 PICTURE = ["error"]
-HOT = False
 
 
-def draw_linear(random: np.random.Generator) -> np.ndarray:
-    factors = random.normal(size=(1000, 4)) @ random.normal(size=(4, 16))
-    return factors + 0.3 * random.normal(size=(1000, 16))
-
-
-def draw_curved(tail: float, n: int, random: np.random.Generator) -> np.ndarray:
-    surface = np.tanh(random.normal(size=(n, 4)) @ random.normal(size=(4, 16)))
-    return surface + 0.1 * random.standard_t(tail, size=(n, 16))
-
-
-TABLES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
-    "wine, 178 rows": lambda _: read_bundled("wine"),
-    "diabetes, 442 rows": lambda _: read_bundled("diabetes"),
-    "curved, 100 rows": partial(draw_curved, 1e6, 100),
-    "curved, 300 rows": partial(draw_curved, 1e6, 300),
-    "curved, 1,000 rows": partial(draw_curved, 1e6, 1000),
-    "linear, 1,000 rows": draw_linear,
-    "curved, tails of t(3)": partial(draw_curved, 3.0, 1000),
-    "curved, tails of t(1.5)": partial(draw_curved, 1.5, 1000),
+MADE = {
+    # name: number of rows, and degrees of freedom of the noise
+    "curved, 100 rows": (100, 1e6),
+    "curved, 300 rows": (300, 1e6),
+    "curved, 1,000 rows": (1000, 1e6),
+    "linear, 1,000 rows": (1000, None),
+    "curved, tails of t(3)": (1000, 3.0),
+    "curved, tails of t(1.5)": (1000, 1.5),
 }
 
 
-def prepare(options: Options) -> dict[str, Callable[[], tables.Task]]:
-    def draw(name: str) -> np.ndarray:
-        return TABLES[name](np.random.default_rng(options.seed))
+def draw(n, freedom, seed):
+    """Linear rows where no degrees of freedom are named."""
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(n, 4)) @ random.normal(size=(4, 16))
+    if freedom is None:
+        return factors + 0.3 * random.normal(size=(n, 16))
+    return np.tanh(factors) + 0.1 * random.standard_t(freedom, size=(n, 16))
 
-    names = list(TABLES)[:: 3 if options.quick else 1]
-    return {name: partial(tables.split, partial(draw, name), options) for name in names}
 
-
-def measure(
-    task: tables.Task, reconstruction: np.ndarray, seconds: dict[str, float]
-) -> dict[str, float]:
-    assert np.isfinite(reconstruction).all()
-    of_rows = np.mean((reconstruction - task.test) ** 2, axis=1)
-    return {"error": float(of_rows.mean()), "median": float(np.median(of_rows))}
+def prepare(options):
+    loaders = {
+        "wine, 178 rows": partial(read_bundled, "wine"),
+        "diabetes, 442 rows": partial(read_bundled, "diabetes"),
+    }
+    for name, about in MADE.items():
+        loaders[name] = partial(draw, *about, options.seed)
+    return change_each(split, loaders, options.seed)
 
 
 SYSTEMS = {name: tables.SYSTEMS[name] for name in ("TiedAutoencoder", "PCA")}

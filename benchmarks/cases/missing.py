@@ -1,13 +1,19 @@
 """Missing numbers, filled in."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import SECONDS, Measure, Options, System, mean_square
-from benchmarks.cases._tables import find_adbench, read_bundled, sample
+from benchmarks._case import (
+    SECONDS,
+    Array,
+    Measure,
+    System,
+    mean_square,
+)
+from benchmarks.cases._arrays import change_each, find_rows, read_bundled, sample
+from benchmarks.cases._imputers import IMPORTS, make_imputer
 
 TITLE = "Missing values"
 TEXT = """
@@ -20,89 +26,63 @@ CHOSEN_ON = (
 )
 MEASURES = {"error": Measure("error"), "seconds": SECONDS}
 PICTURE = ["error", "seconds"]
-HOT = False
-LIMIT = 900
-NAMES = "breastw fault letter pendigits shuttle thyroid WBC WPBC"
+ADBENCH = "breastw fault letter pendigits shuttle thyroid WBC WPBC"
+BUNDLED = ("breast_cancer", "diabetes", "digits")
 
 
 class Task(NamedTuple):
-    truth: np.ndarray
-    holes: np.ndarray
+    truth: Array
+    holes: Array
     seed: int
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
-    adbench = find_adbench(options, NAMES) if options.data else {}
-    tables = {name: lambda load=load: load()[0] for name, load in adbench.items()}
-    tables |= {
-        name: partial(read_bundled, name) for name in ("breast_cancer", "diabetes")
-    }
-    tables |= {"digits": partial(read_bundled, "digits")}
-    names = list(tables)[:: 5 if options.quick else 1]
-    return {name: partial(hide, tables[name], options) for name in names}
+def prepare(options):
+    tables = find_rows(options, ADBENCH)
+    tables |= {name: partial(read_bundled, name) for name in BUNDLED}
+    return change_each(hide, tables, options.seed)
 
 
-def hide(load: Callable[[], np.ndarray], options: Options) -> Task:
+def hide(load, seed):
     X = load()
-    X = X[sample(X, 200 if options.quick else 500)]
+    X = X[sample(X, 500)]
     X = X[:, X.std(axis=0) > 0]
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    missing = np.random.default_rng(options.seed).uniform(size=X.shape) < 0.2
-    return Task(X, np.where(missing, np.nan, X), options.seed)
+    missing = np.random.default_rng(seed).uniform(size=X.shape) < 0.2
+    return Task(X, np.where(missing, np.nan, X), seed)
 
 
-def measure(
-    task: Task, filled: np.ndarray, seconds: dict[str, float]
-) -> dict[str, float]:
+def measure(task, filled, seconds):
     missing = np.isnan(task.holes)
+    difference = filled - task.truth
     assert np.isfinite(filled).all()
-    assert np.allclose(filled[~missing], task.truth[~missing], atol=1e-4), (
-        "values were changed"
-    )
-    return {"error": mean_square((filled - task.truth)[missing])}
+    assert np.abs(difference[~missing]).max() < 1e-4, "values were changed"
+    return {"error": mean_square(difference[missing])}
 
 
-def make_ours(what: str) -> Callable[[Task], np.ndarray]:
+def run_ours(task):
     from keras_tied import TiedAutoencoder
 
-    def run(task: Task) -> np.ndarray:
-        width = max(1, task.holes.shape[1] // 4)
-        model = TiedAutoencoder(width, random_state=task.seed).fit(task.holes)
-        return np.where(
-            np.isnan(task.holes), getattr(model, what)(task.holes), task.holes
-        )
-
-    return run
+    width = max(1, task.holes.shape[1] // 4)
+    model = TiedAutoencoder(width, random_state=task.seed).fit(task.holes)
+    return np.where(np.isnan(task.holes), model.impute(task.holes), task.holes)
 
 
-def make_imputer(
-    name: str, trees: bool = False, **settings: Any
-) -> Callable[[Task], np.ndarray]:
-    from sklearn import impute
+def run_imputer(name, task):
+    return make_imputer(name).fit_transform(task.holes)
+
+
+def run_trees(task):
     from sklearn.ensemble import ExtraTreesRegressor
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 
-    def run(task: Task) -> np.ndarray:
-        seed = (
-            {}
-            if name in ("KNNImputer", "SimpleImputer")
-            else {"random_state": task.seed}
-        )
-        estimator = {"estimator": ExtraTreesRegressor(10, **seed)} if trees else {}
-        imputer = getattr(impute, name)(
-            keep_empty_features=True, **seed, **estimator, **settings
-        )
-        return imputer.fit_transform(task.holes)
-
-    return run
+    trees = ExtraTreesRegressor(10, random_state=task.seed)
+    imputer = make_imputer("IterativeImputer", estimator=trees, random_state=task.seed)
+    return imputer.fit_transform(task.holes)
 
 
 SYSTEMS = {
-    "TiedAutoencoder": System(partial(make_ours, "impute"), ours=True),
-    "mean of the column": System(partial(make_imputer, "SimpleImputer")),
-    "KNNImputer": System(partial(make_imputer, "KNNImputer")),
-    "IterativeImputer": System(partial(make_imputer, "IterativeImputer")),
-    "IterativeImputer, ExtraTrees": System(
-        partial(make_imputer, "IterativeImputer", True), repeats=1
-    ),
+    "TiedAutoencoder": System(run_ours, "keras_tied.estimator", ours=True),
+    "mean of the column": System(partial(run_imputer, "SimpleImputer"), IMPORTS),
+    "KNNImputer": System(partial(run_imputer, "KNNImputer"), IMPORTS),
+    "IterativeImputer": System(partial(run_imputer, "IterativeImputer"), IMPORTS),
+    "IterativeImputer, ExtraTrees": System(run_trees, IMPORTS, repeats=1),
 }

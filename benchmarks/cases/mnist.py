@@ -3,12 +3,21 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import pairwise
+from pkgutil import resolve_name
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._case import MEMORY, SECONDS, Measure, Options, System, mean_square
-from benchmarks.cases._networks import load_images, make_network, make_torch_network
+from benchmarks._case import (
+    MEMORY,
+    SECONDS,
+    Array,
+    Measure,
+    System,
+    mean_square,
+)
+from benchmarks.cases._arrays import load_images
 
 TITLE = "MNIST, deep"
 TEXT = """
@@ -25,131 +34,162 @@ MEASURES = {
     "memory": MEMORY,
 }
 PICTURE = ["error"]
-HOT = False
 BATCH = 256
+EPOCHS = 4
 
 
 class Task(NamedTuple):
-    train: np.ndarray
-    test: np.ndarray
-    epochs: int
+    train: Array
+    test: Array
     seed: int
+
+    @property
+    def widths(self):
+        """Of the layers: smaller ones for scikit-learn's digits."""
+        n_pixels = self.train.shape[1]
+        hidden = (1000, 500, 250, 30) if n_pixels == 784 else (100, 50, 10)
+        return (n_pixels, *hidden)
 
 
 class Curve(NamedTuple):
     seconds: list[float]  # at the end of each epoch
     errors: list[float]
-    reconstruct: Callable[[np.ndarray], np.ndarray]
+    reconstruct: Callable[[Array], Array]
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
-    n, epochs = (2000, 3) if options.quick else (10_000, 4)
-    return {
-        "images": lambda: Task(*load_images(options, n, 2000), epochs, options.seed)
-    }
+def prepare(options):
+    return {"images": partial(load, options)}
 
 
-def measure(task: Task, curve: Curve, seconds: dict[str, float]) -> dict[str, float]:
-    error = task.test.shape[1] * mean_square(curve.reconstruct(task.test) - task.test)
-    assert len(curve.errors) == task.epochs
-    assert abs(error / curve.errors[-1] - 1) < 0.02, (
-        f"{error}, and {curve.errors[-1]} was said"
-    )
-    numbers = {
-        "error": error,
-        "epoch_seconds": float(np.median(np.diff(curve.seconds))),
-    }
-    for epoch, (at, value) in enumerate(
-        zip(curve.seconds, curve.errors, strict=True), 1
-    ):
-        numbers |= {f"seconds_{epoch}": at, f"error_{epoch}": value}
+def load(options):
+    return Task(*load_images(options, 10_000, 2000), options.seed)
+
+
+def measure(task, curve, seconds):
+    assert len(curve.errors) == EPOCHS
+    last = mean_square(curve.reconstruct(task.test) - task.test)
+    assert abs(last / curve.errors[-1] - 1) < 0.02, f"{last}, not {curve.errors[-1]}"
+    errors = np.multiply(curve.errors, task.test.shape[1])
+    numbers = {"error": errors[-1], "epoch_seconds": np.median(np.diff(curve.seconds))}
+    for epoch, error in enumerate(errors):
+        numbers[f"error_{epoch + 1}"] = error
+        numbers[f"seconds_{epoch + 1}"] = curve.seconds[epoch]
     return numbers
 
 
-def make_keras(policy: str = "float32", stock: bool = False) -> Callable[[Task], Curve]:
-    import keras_tied  # settles the backend before Keras is imported
+def run_keras(fit, policy, task):
+    from keras_tied.training import Watcher
 
-    # isort: split
+    begin = time.perf_counter()
+    times = []
+
+    class KeepTime(Watcher):
+        def on_epoch_end(self, epoch, logs):
+            times.append(time.perf_counter() - begin)
+
+    model = make_network(task, policy)
+    history = resolve_name(fit)(
+        model,
+        task.train,
+        validation_data=(task.test,),
+        callbacks=[KeepTime()],
+        batch_size=BATCH,
+        validation_batch_size=1000,
+        epochs=EPOCHS,
+        verbose=0,
+    )
+
+    def reconstruct(X):
+        return np.asarray(model.predict(X, verbose=0), dtype="float32")
+
+    return Curve(times, history.history["val_loss"], reconstruct)
+
+
+def make_network(task, policy):
+    """The tied network, SiLU and gains, as `keras_tied.Autoencoder`."""
     import keras
 
-    def run(task: Task) -> Curve:
-        begin, curve = time.perf_counter(), ([], [])
-        features = task.train.shape[1]
+    import keras_tied
 
-        class KeepErrors(
-            keras.callbacks.Callback if stock else keras_tied.training.Watcher
-        ):
-            def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-                curve[0].append(time.perf_counter() - begin)
-                curve[1].append(features * logs["val_loss"])
-
-        model = make_network(features, policy, task.seed)
-        model.compile(keras.optimizers.Adam(1e-3))
-        sizes = {
-            "batch_size": BATCH,
-            "validation_batch_size": 1000,
-            "epochs": task.epochs,
-        }
-        fit = partial(keras.Model.fit, model) if stock else model.fit
-        fit(
-            task.train,
-            validation_data=(task.test,),
-            callbacks=[KeepErrors()],
-            verbose=0,
-            **sizes,
-        )
-        return Curve(
-            *curve, lambda X: np.asarray(model.predict(X, verbose=0), dtype="float32")
-        )
-
-    return run
+    keras.utils.set_random_seed(task.seed)
+    keras.config.set_dtype_policy(policy)
+    n_pixels, *hidden, width = task.widths
+    stack = [keras.layers.Dense(units, "silu") for units in hidden]
+    encoder = keras.Sequential(
+        [keras.Input((n_pixels,)), *stack, keras.layers.Dense(width)]
+    )
+    decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
+    model = keras_tied.Autoencoder(encoder, decoder)
+    model.compile(keras.optimizers.Adam(1e-3))
+    return model
 
 
-def make_torch() -> Callable[[Task], Curve]:
+def run_torch(task):
+    """The same network in a loop."""
     import torch
+    from torch import nn
+    from torch.nn.functional import mse_loss, silu
 
-    def run(task: Task) -> Curve:
-        begin, curve = time.perf_counter(), ([], [])
-        weights, reconstruct = make_torch_network(task.train.shape[1], task.seed)
-        optimizer = torch.optim.Adam(weights, 1e-3)
-        rows, test = torch.from_numpy(task.train), torch.from_numpy(task.test)
-        for _ in range(task.epochs):
-            for places in torch.randperm(len(rows)).split(BATCH):
-                batch = rows[places]
-                optimizer.zero_grad()
-                torch.nn.functional.mse_loss(reconstruct(batch), batch).backward()
-                optimizer.step()
-            with torch.no_grad():
-                error = torch.nn.functional.mse_loss(reconstruct(test), test).item()
-            curve[0].append(time.perf_counter() - begin)
-            curve[1].append(rows.shape[1] * error)
-        return Curve(
-            *curve, lambda X: reconstruct(torch.from_numpy(X)).detach().numpy()
-        )
+    begin = time.perf_counter()
+    times = []
+    errors = []
+    torch.manual_seed(task.seed)
+    layers = [nn.Linear(*widths) for widths in pairwise(task.widths)]
+    gains = [nn.Parameter(torch.ones(layer.out_features)) for layer in layers]
+    biases = [nn.Parameter(torch.zeros(layer.in_features)) for layer in layers]
+    weights = [*gains, *biases]
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        weights += layer.parameters()
 
-    return run
+    def reconstruct(x):
+        *hidden, last = layers
+        for layer in hidden:
+            x = silu(layer(x))
+        x = last(x)
+        for level in reversed(range(len(layers))):
+            x = (x * gains[level]) @ layers[level].weight + biases[level]
+            x = silu(x) if level else torch.sigmoid(x)
+        return x
+
+    optimizer = torch.optim.Adam(weights, 1e-3)
+    rows = torch.tensor(task.train)
+    test = torch.tensor(task.test)
+    for _ in range(EPOCHS):
+        for places in torch.randperm(len(rows)).split(BATCH):
+            batch = rows[places]
+            optimizer.zero_grad()
+            mse_loss(reconstruct(batch), batch).backward()
+            optimizer.step()
+        with torch.no_grad():
+            errors.append(mse_loss(reconstruct(test), test).item())
+        times.append(time.perf_counter() - begin)
+    return Curve(times, errors, lambda X: reconstruct(torch.tensor(X)).detach().numpy())
 
 
+KERAS = "keras_tied.training keras_tied.autoencoder keras"
+run_ours = partial(run_keras, "keras_tied.Autoencoder.fit")
+run_stock = partial(run_keras, "keras.Model.fit")
 SYSTEMS = {
-    "Autoencoder.fit": System(make_keras, ours=True),
+    "Autoencoder.fit": System(partial(run_ours, "float32"), KERAS, ours=True),
     "Autoencoder.fit, mixed_bfloat16": System(
-        partial(make_keras, "mixed_bfloat16"), ours=True
+        partial(run_ours, "mixed_bfloat16"), KERAS, ours=True
     ),
-    "keras.Model.fit": System(partial(make_keras, stock=True)),
-    "PyTorch, a loop": System(make_torch, ("torch",)),
+    "keras.Model.fit": System(partial(run_stock, "float32"), KERAS),
+    "PyTorch, a loop": System(run_torch, "torch"),
 }
 
 
-def draw_result(result: Any, measure: str, axis: Any) -> None:
+def draw_result(result, column, axis):
     """The error after each epoch against the seconds until then."""
     for system in result.runs:
-        epochs = [n for n in range(1, 100) if result.list_values(system, f"error_{n}")]
-        points = [
-            [result.compute_value(system, f"{what}_{n}") for n in epochs]
-            for what in ("seconds", "error")
-        ]
-        axis.plot(*points, "o-", label=system)
-    axis.set_title(result.measures[measure].title)
+        points = []
+        for epoch in range(1, EPOCHS + 1):
+            names = f"seconds_{epoch}", f"error_{epoch}"
+            points.append([result.compute_value(system, name) for name in names])
+        axis.plot(*zip(*points, strict=True), "o-", label=system)
+    axis.set_title(column.title)
     axis.set_xlabel("seconds")
     axis.set_yscale("log")
     axis.legend(fontsize=8)

@@ -1,14 +1,14 @@
 """Planted rows in tables with columns of any kind: who finds them, and who names the column."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+from pandas import DataFrame
 
-from benchmarks._case import SECONDS, Measure, Options, System
-from benchmarks.cases._tables import encode, find_mixed, make_detectors
+from benchmarks._case import SECONDS, Measure, System
+from benchmarks.cases._detectors import AREA, list_detectors, measure_ranking
+from benchmarks.cases._tables import encode, find_mixed
 
 TITLE = "Odd rows"
 TEXT = """
@@ -23,126 +23,137 @@ CHOSEN_ON = (
     "The form of the score was chosen on twenty other tables of these two kinds."
 )
 MEASURES = {
-    "area": Measure("area under ROC", "more"),
+    "area": AREA,
     "top": Measure("in the ten oddest", "more", 0.01),
     "named": Measure("column named", "more"),
     "seconds": SECONDS,
 }
 PICTURE = ["area", "top"]
-HOT = False
-PLANTED = 3
+N_PLANTED = 3
 
 
 class Task(NamedTuple):
-    table: pd.DataFrame
+    table: DataFrame
     rows: list[int]
-    names: list[tuple[str, ...]]
+    columns: list[list[str]]
+    "Of each of the rows, those that may be named."
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Task]]:
+def prepare(options):
     tasks = {}
-    for name, load in find_mixed(options.quick, 300 if options.quick else 500).items():
-        for kind in ("marginal", "joint", "swapped"):
-            if plant(load(), kind, options.seed).rows:
-                tasks[f"{kind}, {name}"] = partial(
-                    load_planted, load, kind, options.seed
-                )
+    for name, load in find_mixed(500).items():
+        for kind, plant_value in KINDS.items():
+            try_task = partial(plant, load(), plant_value, options.seed)
+            if try_task().rows:
+                tasks[f"{kind}, {name}"] = try_task
     return tasks
 
 
-def load_planted(load: Callable[[], pd.DataFrame], kind: str, seed: int) -> Task:
-    return plant(load(), kind, seed)
+def plant(table, plant_value, seed):
+    """A table with planted values; none where the kind cannot be."""
+    rng = np.random.default_rng(seed)
+    task = Task(table.copy(), [], [])
+    numbers = list_numbers(table)
+    task.table[numbers] = table[numbers].astype(float)
+    for row in rng.choice(len(table), N_PLANTED, replace=False):
+        planted = plant_value(table, row, rng)
+        if planted:
+            row, columns, value = planted
+            task.table.loc[row, columns[0]] = value
+            task.rows.append(row)
+            task.columns.append(columns)
+    return task
 
 
-def plant(table: pd.DataFrame, kind: str, seed: int) -> Task:
-    """A table with planted values, their rows and columns; no rows where the kind cannot be."""
-    rng, new, rows, names = np.random.default_rng(seed), table.copy(), [], []
-    numbers = [n for n in table.select_dtypes("number") if table[n].nunique() > 15]
-    new[numbers] = new[numbers].astype(float)
+def list_numbers(table):
+    counts = table.select_dtypes("number").nunique()
+    return list(counts.index[counts > 15])
+
+
+def pick(items, rng):
+    return items[rng.integers(len(items))]
+
+
+def plant_marginal(table, row, rng):
+    """A number 5 to 10,000 spreads from the median.
+
+    The row, the columns that may be named, and the value of the first of them, or None.
+    """
+    numbers = list_numbers(table)
+    if not numbers:
+        return None
+    name = pick(numbers, rng)
+    median = table[name].median()
+    farthest = (table[name] - median).abs().max()
+    spread = max(table[name].std(), farthest / 3)
+    sign = rng.choice([-1, 1])
+    spreads = 10 ** rng.uniform(np.log10(5), 4)
+    return row, [name], median + sign * spreads * spread
+
+
+def plant_joint(table, row, rng):
+    """A high number where a correlated one is low, or the other way round."""
+    numbers = list_numbers(table)
+    correlations = table[numbers].corr("spearman").stack()
+    strong = correlations.index[correlations.abs() >= 0.7]
+    pairs = [pair for pair in strong if len({*pair}) == 2]
+    if not pairs:
+        return None
+    one, other = pick(pairs, rng)
     ranks = table[numbers].rank(pct=True)
-    correlations = table[numbers].corr("spearman").to_numpy()
-    pairs = [(a, b) for a, b in np.argwhere(np.abs(correlations) >= 0.7) if a != b]
-    words = [
-        n
-        for n in table.select_dtypes(exclude="number")
-        if 2 <= table[n].nunique() <= 12
-    ]
-    if not {"marginal": numbers, "joint": pairs, "swapped": words}[kind]:
-        return Task(new, [], [])
-    for row in rng.choice(len(table), PLANTED, replace=False):
-        if kind == "marginal":
-            name = numbers[rng.integers(len(numbers))]
-            deviations = table[name] - table[name].median()
-            spread = max(table[name].std(), deviations.abs().max() / 3)
-            sign, spreads = rng.choice([-1, 1]), 10 ** rng.uniform(np.log10(5), 4)
-            value, of = table[name].median() + sign * spreads * spread, (name,)
-        elif kind == "joint":
-            a, b = pairs[rng.integers(len(pairs))]
-            name, of = numbers[a], (numbers[a], numbers[b])
-            high, low = (
-                ranks.iloc[:, b].between(0.8, 0.95),
-                ranks.iloc[:, b].between(0.05, 0.2),
-            )
-            row = rng.choice(np.flatnonzero(high | low))
-            belongs_high = bool(high[row]) == (correlations[a, b] > 0)
-            range_ = (0.05, 0.2) if belongs_high else (0.8, 0.95)
-            value = rng.choice(table[name][ranks.iloc[:, a].between(*range_)])
-        else:
-            name = words[rng.integers(len(words))]
-            shares = table[name].value_counts(normalize=True)
-            others = [
-                word
-                for word in shares[shares >= 0.05].index
-                if word != table.at[row, name]
-            ]
-            if not others:
-                continue
-            value, of = others[rng.integers(len(others))], (name,)
-        new.loc[row, name] = value
-        rows.append(int(row))
-        names.append(of)
-    return Task(new, rows, names)
+    is_high = (ranks >= 0.8) & (ranks <= 0.95)
+    is_low = (ranks >= 0.05) & (ranks <= 0.2)
+    row = rng.choice(np.flatnonzero(is_high[other] | is_low[other]))
+    belongs_high = is_high[other][row] == (correlations[one, other] > 0)
+    is_contrary = (is_low if belongs_high else is_high)[one]
+    return row, [one, other], rng.choice(table[one][is_contrary])
 
 
-def measure(
-    task: Task, output: tuple[np.ndarray, list[str]], seconds: dict[str, float]
-) -> dict[str, float]:
-    from sklearn.metrics import roc_auc_score
+def plant_swapped(table, row, rng):
+    """Another category that is not rare."""
+    counts = table.select_dtypes(exclude="number").nunique()
+    words = counts.index[counts.between(2, 12)]
+    if words.empty:
+        return None
+    name = pick(words, rng)
+    shares = table[name].value_counts(normalize=True)
+    frequent = shares[shares >= 0.05].index
+    others = [word for word in frequent if word != table.at[row, name]]
+    return (row, [name], pick(others, rng)) if others else None
 
+
+KINDS = {
+    "marginal": plant_marginal,
+    "joint": plant_joint,
+    "swapped": plant_swapped,
+}
+
+
+def measure(task, output, seconds):
     scores, named = output
+    is_odd = np.isin(np.arange(len(scores)), task.rows)
     top = np.argsort(-scores, kind="stable")[:10]
-    area = roc_auc_score(np.isin(np.arange(len(scores)), task.rows), scores)
-    numbers = {"area": float(area), "top": float(np.isin(task.rows, top).mean())}
-    hits = [name in names for name, names in zip(named, task.names, strict=False)]
-    return numbers | ({"named": float(np.mean(hits))} if hits else {})
+    numbers = measure_ranking(is_odd, scores)
+    numbers["top"] = np.isin(task.rows, top).mean()
+    if named:
+        hits = [one in of for one, of in zip(named, task.columns, strict=True)]
+        numbers["named"] = np.mean(hits)
+    return numbers
 
 
-def make_ours() -> Callable[[Task], tuple[np.ndarray, list[str]]]:
+def run_ours(task):
     from keras_tied import TiedAutoencoder
 
-    def run(task: Task) -> tuple[np.ndarray, list[str]]:
-        model = TiedAutoencoder(random_state=0).fit(task.table)
-        shares = np.asarray(model.explain(task.table.iloc[task.rows]).shares)
-        return -model.score_samples(task.table), list(
-            task.table.columns[shares.argmax(axis=1)]
-        )
-
-    return run
+    model = TiedAutoencoder(random_state=0).fit(task.table)
+    shares = np.asarray(model.explain(task.table.iloc[task.rows]).shares)
+    named = task.table.columns[shares.argmax(axis=1)]
+    return -model.score_samples(task.table), list(named)
 
 
-def make_peer(
-    make: Callable[[], Callable],
-) -> Callable[[Task], tuple[np.ndarray, list[str]]]:
-    score = make()
-
-    def run(task: Task) -> tuple[np.ndarray, list[str]]:
-        features = encode(task.table)
-        return score(features.fillna(features.mean()).to_numpy()), []
-
-    return run
+def run_peer(detect, task):
+    features = encode(task.table)
+    return detect(features.fillna(features.mean()).to_numpy()), []
 
 
-SYSTEMS = {"TiedAutoencoder": System(make_ours, ours=True)} | {
-    name: System(partial(make_peer, make), needs)
-    for name, (make, needs) in make_detectors().items()
-}
+OURS = System(run_ours, "keras_tied.estimator", ours=True)
+SYSTEMS = {"TiedAutoencoder": OURS, **list_detectors(run_peer)}

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from benchmarks._case import MEMORY, SECONDS, Options, System
+from benchmarks._case import MEMORY, SECONDS, System
+from benchmarks.cases._arrays import draw_curved
 
 TITLE = "Start"
 TEXT = """
@@ -19,7 +19,6 @@ CHOSEN_ON = "Nothing was chosen on these rows."
 MEASURES = {"seconds": SECONDS, "memory": MEMORY}
 PICTURE = ["seconds"]
 BY_TASK = True
-HOT = False
 READ = "import numpy as np; X = np.load('rows.npy'); "
 QUIET = "trainer_kwargs={'enable_progress_bar': False, 'logger': False}"
 SCRIPTS = {
@@ -73,59 +72,47 @@ SCRIPTS = {
         ),
     },
 }
-NEEDS = {
-    "ONNX Runtime": ("onnxruntime",),
-    "UMAP": ("umap",),
-    "PyOD AutoEncoder": ("pyod", "torch"),
-    "ENCDR": ("encdr",),
-}
 
 
-def setup(options: Options) -> None:
+def setup(options):
     import keras
     from sklearn.decomposition import PCA
 
     from keras_tied import TiedAutoencoder
 
-    random = np.random.default_rng(0)
-    X = np.tanh(random.normal(size=(1000, 2)) @ random.normal(size=(2, 10))).astype(
-        "float32"
-    )
-    np.save(options.folder / "rows.npy", X)
+    X = draw_curved(np.random.default_rng(0), 1000, 2, 10)
+    np.save("rows.npy", X)
     model = TiedAutoencoder(2, random_state=0).fit(X)
-    model.save(options.folder / "m.safetensors")
-    model.export(options.folder / "m.onnx")
+    model.save("m.safetensors")
+    model.export("m.onnx")
     pca = PCA(2).fit(X)
-    np.save(options.folder / "pca.npy", np.vstack([pca.mean_, pca.components_]))
-    inputs = keras.Input((10,))
-    code = keras.layers.Dense(2)(keras.layers.Dense(32, "tanh")(inputs))
-    keras.Model(inputs, code).save(options.folder / "m.keras")
+    np.save("pca.npy", np.vstack([pca.mean_, pca.components_]))
+    stack = [keras.Input((10,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(2)]
+    keras.Sequential(stack).save("m.keras")
 
 
-def prepare(options: Options) -> dict[str, Callable[[], str]]:
-    names = ("import", "first encode") if options.quick else SCRIPTS["keras-tied"]
-    return {name: lambda name=name: name for name in names}
+def prepare(options):
+    return {name: partial(str, name) for name in SCRIPTS["keras-tied"]}
 
 
-def measure(task: str, status: int, seconds: dict[str, float]) -> dict[str, float]:
-    assert status == 0, f"exit status {status}"
+def measure(task, output, seconds):
     return {}
 
 
-def make(system: str) -> Callable[[str], int]:
-    def run(task: str) -> int:
-        if task not in SCRIPTS[system]:
-            raise NotImplementedError(f"no {task}")
-        script = SCRIPTS[system][task]
-        arguments = script.split() if script.startswith("-") else ["-c", script]
-        return subprocess.run(
-            [sys.executable, *arguments], stdout=subprocess.DEVNULL
-        ).returncode
-
-    return run
+def run(system, task):
+    script = SCRIPTS[system].get(task)
+    if not script:
+        raise NotImplementedError(f"no {task}")
+    arguments = script.split() if script.startswith("-") else ["-c", script]
+    command = [sys.executable, *arguments]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 
 
 SYSTEMS = {
-    name: System(partial(make, name), NEEDS.get(name, ()), ours=name == "keras-tied")
-    for name in SCRIPTS
+    name: System(
+        partial(run, name),
+        ours=name == "keras-tied",
+        needs=scripts["import"].split()[1],
+    )
+    for name, scripts in SCRIPTS.items()
 }

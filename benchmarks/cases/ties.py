@@ -1,19 +1,18 @@
 """A tied model and the untied one of its architecture, on three backends."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import NamedTuple
 
 from benchmarks._case import (
     HOT_SECONDS,
     MEMORY,
     SECONDS,
+    Array,
     Measure,
-    Options,
     System,
     mean_square,
 )
-from benchmarks.cases._networks import load_images
+from benchmarks.cases._arrays import load_images
 
 TITLE = "Tied and untied"
 TEXT = """
@@ -31,80 +30,110 @@ MEASURES = {
     "error": Measure("test error"),
 }
 PICTURE = ["hot_seconds", "parameters"]
+HOT = True
 BATCH = 128
 
 
-def prepare(options: Options) -> dict[str, Callable[[], Any]]:
-    steps = 3 if options.quick else 12
-
-    def load(kind: str) -> Any:
-        train, test = load_images(options, steps * BATCH, 500)
-        side = round(train.shape[1] ** 0.5)
-        shape = (-1, side, side, 1) if kind == "convolutional" else train.shape
-        return kind, train.reshape(shape), test.reshape(-1, *shape[1:]), options.seed
-
-    return {kind: partial(load, kind) for kind in ("dense", "convolutional")}
+class Task(NamedTuple):
+    kind: str
+    train: Array
+    test: Array
+    seed: int
 
 
-def measure(
-    task: Any, output: tuple[int, Callable], seconds: dict[str, float]
-) -> dict[str, float]:
+def prepare(options):
+    kinds = ("dense", "convolutional")
+    return {kind: partial(load, kind, options) for kind in kinds}
+
+
+def load(kind, options):
+    train, test = load_images(options, 12 * BATCH, 500)
+    side = round(train.shape[1] ** 0.5)
+    shape = (-1, side, side, 1) if kind == "convolutional" else (-1, side * side)
+    return Task(kind, train.reshape(shape), test.reshape(shape), options.seed)
+
+
+def measure(task, output, seconds):
     parameters, predict = output
-    return {"parameters": parameters, "error": mean_square(predict(task[2]) - task[2])}
+    error = mean_square(predict(task.test) - task.test)
+    return {"parameters": parameters, "error": error}
 
 
-def make(is_tied: bool) -> Callable[[Any], tuple[int, Callable]]:
-    import keras_tied  # settles the backend before Keras is imported
-
-    # isort: split
-    import keras
+def make_dense(n_pixels):
+    """The layers of the encoder, and those of the untied decoder."""
     from keras import layers
 
-    def make_encoder(kind: str, shape: tuple[int, ...]) -> keras.Model:
-        if kind == "dense":
-            stack = [layers.Dense(256, "relu"), layers.Dense(32)]
-        else:
-            strides = {"strides": 2, "padding": "same", "activation": "relu"}
-            stack = [layers.Conv2D(16, 3, **strides), layers.Conv2D(32, 3, **strides)]
-            stack += [layers.Flatten(), layers.Dense(32)]
-        return keras.Sequential([keras.Input(shape), *stack])
-
-    def make_decoder(kind: str, shape: tuple[int, ...]) -> keras.Model:
-        if kind == "dense":
-            stack = [layers.Dense(256, "relu"), layers.Dense(shape[0], "sigmoid")]
-        else:
-            side = shape[0] // 4
-            strides = {"strides": 2, "padding": "same"}
-            stack = [layers.Dense(side * side * 32), layers.Reshape((side, side, 32))]
-            stack += [
-                layers.ReLU(),
-                layers.Conv2DTranspose(16, 3, activation="relu", **strides),
-            ]
-            stack += [layers.Conv2DTranspose(1, 3, activation="sigmoid", **strides)]
-        return keras.Sequential([keras.Input((32,)), *stack])
-
-    def run(task: Any) -> tuple[int, Callable]:
-        kind, train, _, seed = task
-        if not hasattr(run, kind):  # the second call trains the same model
-            keras.utils.set_random_seed(seed)
-            encoder, shape = make_encoder(kind, train.shape[1:]), train.shape[1:]
-            mirrored = keras_tied.mirror(encoder, output_activation="sigmoid")
-            model = keras.Sequential(
-                [encoder, mirrored if is_tied else make_decoder(kind, shape)]
-            )
-            model.compile(keras.optimizers.Adam(0.002), "mse")
-            setattr(run, kind, model)
-        model = getattr(run, kind)
-        model.fit(train, train, batch_size=BATCH, verbose=0)
-        return model.count_params(), partial(model.predict, verbose=0)
-
-    return run
+    encoder = [layers.Dense(256, "relu"), layers.Dense(32)]
+    decoder = [layers.Dense(256, "relu"), layers.Dense(n_pixels, "sigmoid")]
+    return encoder, decoder
 
 
-NEEDS = {"jax": (), "torch": ("torch",), "tensorflow": ("tensorflow",)}
+def make_convolutional(side, *_):
+    from keras import layers
+
+    halves = {"strides": 2, "padding": "same"}
+    encoder = [
+        layers.Conv2D(16, 3, activation="relu", **halves),
+        layers.Conv2D(32, 3, activation="relu", **halves),
+        layers.Flatten(),
+        layers.Dense(32),
+    ]
+    quarter = side // 4
+    decoder = [
+        layers.Dense(quarter * quarter * 32),
+        layers.Reshape((quarter, quarter, 32)),
+        layers.ReLU(),
+        layers.Conv2DTranspose(16, 3, activation="relu", **halves),
+        layers.Conv2DTranspose(1, 3, activation="sigmoid", **halves),
+    ]
+    return encoder, decoder
+
+
+@cache
+def make_model(is_tied, kind, shape, seed):
+    """The model, which the second call trains on."""
+    import keras
+
+    import keras_tied
+
+    keras.utils.set_random_seed(seed)
+    make_layers = make_dense if kind == "dense" else make_convolutional
+    stack, untied = make_layers(*shape)
+    encoder = keras.Sequential([keras.Input(shape), *stack])
+    if is_tied:
+        decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
+    else:
+        decoder = keras.Sequential([keras.Input((32,)), *untied])
+    model = keras.Sequential([encoder, decoder])
+    model.compile(keras.optimizers.Adam(0.002), "mse")
+    return model
+
+
+def run(is_tied, task):
+    model = make_model(is_tied, task.kind, task.train.shape[1:], task.seed)
+    model.fit(
+        task.train,
+        task.train,
+        batch_size=BATCH,
+        verbose=0,
+    )
+    return model.count_params(), partial(model.predict, verbose=0)
+
+
 SYSTEMS = {}
-for backend, needs in NEEDS.items():
-    SYSTEMS[f"tied, {backend}"] = System(partial(make, True), needs, backend, ours=True)
-    SYSTEMS[f"untied, {backend}"] = System(
-        partial(make, False), needs, backend, beside=f"tied, {backend}"
+for backend in ("jax", "torch", "tensorflow"):
+    imports = f"keras_tied.autoencoder keras {backend}"
+    tied = f"tied, {backend}"
+    untied = f"untied, {backend}"
+    SYSTEMS[tied] = System(
+        partial(run, True),
+        imports,
+        backend,
+        ours=True,
+    )
+    SYSTEMS[untied] = System(
+        partial(run, False),
+        imports,
+        backend,
+        beside=tied,
     )

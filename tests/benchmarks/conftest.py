@@ -1,35 +1,31 @@
 """Made results."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from benchmarks._results import Result
 
+ABOUT = {
+    "command": "c",
+    "date": "d",
+    "commit": "e",
+    "versions": {},
+    "not_measured": {},
+    "load": 0.1,
+    "machine": {"processor": "P", "cores": 2, "memory_gib": 8, "system": "Linux"},
+}
+
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., Result]:
-    """Results of the case `tables`, whose one task has these seconds and errors in each
-    turn.
-    """
+    """Results of a case: for each system the numbers of its tasks, by turn."""
 
-    def make(**systems: list[dict[str, float | str]]) -> Result:
+    def make(case: str, systems: dict[str, list[dict[str, Any]]]) -> Result:
         runs = {
-            name: {
-                "runs": [
-                    {"turn": n, "tasks": {"wine": each}} for n, each in enumerate(turns)
-                ]
-            }
+            name: {"runs": [{"turn": n, "tasks": t} for n, t in enumerate(turns)]}
             for name, turns in systems.items()
         }
-        machine = {"processor": "P", "cores": 2, "memory_gib": 8, "system": "Linux"}
-        about = {
-            "command": "c",
-            "date": "d",
-            "commit": "e",
-            "versions": {},
-            "not_measured": {},
-        }
-        about |= {"load": 0.1, "machine": machine}
-        return Result({"case": "tables", "systems": runs, **about})
+        return Result({"case": case, "systems": runs, **ABOUT})
 
     return make

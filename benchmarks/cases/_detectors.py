@@ -1,0 +1,42 @@
+"""Peers that score the rows they learn from, and how well scores rank the odd ones."""
+
+from functools import partial
+from pkgutil import resolve_name
+
+from benchmarks._case import Measure, System
+
+AREA = Measure("area under ROC", "more")
+PRECISION = Measure("average precision", "more")
+DETECTORS = {
+    "isolation forest": ("sklearn.ensemble.IsolationForest", {"random_state": 0}),
+    "PyOD COPOD": ("pyod.models.copod.COPOD", {}),
+    "PyOD ECOD": ("pyod.models.ecod.ECOD", {}),
+    "PyOD AutoEncoder": ("pyod.models.auto_encoder.AutoEncoder", {"verbose": 0}),
+}
+
+
+def list_detectors(run):
+    """The systems of a case, whose `run` takes a function of rows to scores, and a task."""
+    systems = {}
+    for name, (path, settings) in DETECTORS.items():
+        module, _, _ = path.rpartition(".")
+        detect = partial(score_rows, path, settings)
+        systems[name] = System(partial(run, detect), module)
+    return systems
+
+
+def score_rows(path, settings, X):
+    """The higher, the odder."""
+    detector = resolve_name(path)(**settings).fit(X)
+    if hasattr(detector, "decision_scores_"):
+        return detector.decision_scores_
+    return -detector.score_samples(X)
+
+
+def measure_ranking(is_odd, scores):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    return {
+        "area": roc_auc_score(is_odd, scores),
+        "precision": average_precision_score(is_odd, scores),
+    }
