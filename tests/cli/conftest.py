@@ -1,51 +1,162 @@
+import csv
+import io
+import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_tied import cli
-from keras_tied.cli import _messages, _progress
-from keras_tied.cli._table import TableOptions
+from keras_tied.cli import _progress
+
+COMMAND = "import runpy; runpy.run_module('keras_tied', run_name='__main__')"
+"""The program that is `python -m keras_tied`."""
 
 
 class Done(NamedTuple):
+    """The exit code of a command, and what it has printed."""
+
     code: int
     out: str
     err: str
 
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
 
-def table_options():
-    """How a table is read if no option is given."""
-    return TableOptions(
-        **{each.name: each.default.default for each in fields(TableOptions)}
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out, newline="")))
+
+    @property
+    def words(self) -> str:
+        """All that was said, whatever its layout."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+def make_fruit(n=300):
+    """A table with an id of digits, text, gaps, whole numbers, truth values, dates and
+    a constant.
+    """
+    rng = np.random.default_rng(0)
+    size, row = rng.normal(size=n), np.arange(n)
+    weights = 100 + 20 * size + rng.normal(size=n)
+    return pd.DataFrame(
+        {
+            "name": [f"{place:04}" for place in row],
+            "kind": rng.choice(["apple", "pear", "plum"], n),
+            "weight": np.where(row % 20 == 7, "", weights.round(2).astype(str)),
+            "length": (size**2 + 0.1 * rng.normal(size=n)).round(3).astype(str),
+            "count": (10 * size).round().astype(int).astype(str),
+            "ripe": np.where(size > 0, "true", "false"),
+            "day": [f"2026-01-{1 + place % 28:02}" for place in row],
+            "farm": "north",
+            "taste": rng.choice(["good", "bad"], n),
+        }
     )
 
 
-def run(monkeypatch, capfd, *arguments):
-    monkeypatch.setattr(sys, "argv", ["keras-tied", *map(str, arguments)])
-    capfd.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return Done(ended.value.code or 0, *capfd.readouterr())
+@pytest.fixture
+def fruit():
+    return make_fruit()
+
+
+@pytest.fixture(scope="session")
+def fruit_folder(tmp_path_factory):
+    """A folder with the table, and a model of it that the command has written."""
+    folder = tmp_path_factory.mktemp("fruit")
+    line = "fit fruit.csv -o m.safetensors --id name --label taste --dates off -q"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_fruit().to_csv("fruit.csv", index=False)
+        patch.setattr(sys, "argv", ["keras-tied", *line.split(), "--epochs", "9"])
+        assert cli.run() == 0
+    return folder
 
 
 @pytest.fixture
-def interrupted(tmp_path, default_sigint):
-    """The command on a terminal, stopped by Ctrl-C when it has shown something."""
+def folder(folder, fruit_folder):
+    """The folder in which the test is: with a copy of the table and its model."""
+    shutil.copytree(fruit_folder, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def keras_tied(folder, monkeypatch, capfd):
+    """Runs a command line in this process, which ends with an exit code."""
+    # What is said of work that takes long depends on the machine.
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
+
+    def run(line, code=0):
+        monkeypatch.setattr(sys, "argv", ["keras-tied", *shlex.split(line)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        done = Done(ended.value.code or 0, *capfd.readouterr())
+        assert done.code == code, done.err
+        return done
+
+    return run
+
+
+def read_folder(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} | {
+        path: path.stat().st_mode for path in folder.rglob("*") if path.is_dir()
+    }
+
+
+@pytest.fixture
+def refused(keras_tied, folder):
+    """Runs a command that says in one sentence what is wrong, and changes no file."""
+
+    def run(line, code=2):
+        before = read_folder(folder)
+        done = keras_tied(line, code)
+        assert done.out == ""
+        assert done.err.startswith("keras-tied: ")
+        assert done.err.endswith(".\n")
+        assert done.err.count("\n") == 1
+        assert read_folder(folder) == before
+        return done.err
+
+    return run
+
+
+@pytest.fixture
+def process(folder):
+    """Runs a command line as a process of its own, with nobody at a terminal."""
+
+    def run(line, program=COMMAND, **environment):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *shlex.split(line)],
+            cwd=folder,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def interrupted(folder, default_sigint):
+    """Runs a command on a terminal, and presses Ctrl-C when it has shown something."""
     pty = pytest.importorskip("pty")
 
-    def run(*arguments, after):
+    def run(line, after):
         ours, theirs = pty.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-m", "keras_tied", *map(str, arguments)],
-            cwd=tmp_path,
-            stderr=theirs,
-        ) as process:
+        command = [sys.executable, "-m", "keras_tied", *line.split()]
+        with subprocess.Popen(command, cwd=folder, stderr=theirs) as process:
             os.close(theirs)
             try:
                 shown = b""
@@ -62,67 +173,3 @@ def interrupted(tmp_path, default_sigint):
         return Done(process.returncode, "", said.decode())
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def no_progress(monkeypatch):
-    """What is said of work that takes long depends on the machine."""
-    monkeypatch.setattr(_messages, "_is_quiet", False)
-    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
-
-
-@pytest.fixture
-def keras_tied(tmp_path, monkeypatch, capfd):
-    """The command in this process, for what needs no process of its own, in an empty
-    folder.
-    """
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: run(monkeypatch, capfd, *arguments)
-
-
-def fruit(n=300):
-    """CSV with an id of digits, text, missing values, whole numbers, truth values and
-    dates.
-    """
-    rng = np.random.default_rng(0)
-    lines = ["name,kind,weight,length,count,ripe,day,taste"]
-    for row, size in enumerate(rng.normal(size=n)):
-        kind = ("apple", "pear", "plum")[rng.integers(3)]
-        weight = "" if row % 20 == 7 else f"{100 + 20 * size + rng.normal():.2f}"
-        length, count = f"{size**2 + 0.1 * rng.normal():.3f}", round(10 * size)
-        ripe, taste = ("true", "false")[int(size > 0)], ("good", "bad")[rng.integers(2)]
-        day = f"2026-01-{1 + row % 28:02}"
-        lines.append(f"{row:04},{kind},{weight},{length},{count},{ripe},{day},{taste}")
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="session")
-def fruit_csv(tmp_path_factory):
-    path = tmp_path_factory.mktemp("table") / "fruit.csv"
-    path.write_text(fruit())
-    return path
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory, fruit_csv):
-    """A model file that the command has written."""
-    path = tmp_path_factory.mktemp("model") / "fruit.safetensors"
-    arguments = [
-        "fit",
-        fruit_csv,
-        "-o",
-        path,
-        "--id",
-        "name",
-        "--label",
-        "taste",
-        "--epochs",
-        "9",
-    ]
-    arguments += ["--dates", "off"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["keras-tied", *map(str, arguments), "--quiet"])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert not ended.value.code
-    return path

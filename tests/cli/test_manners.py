@@ -1,114 +1,267 @@
-"""What a command does beside its work: wrong order, odd names, progress, and one way of
-quoting.
-"""
+"""What a command says beside its work: help, progress, and what streams get."""
 
-import csv
-import io
 import json
+import os
+import re
+import time
 
-import numpy as np
-import pyarrow as pa
+import pandas as pd
 import pytest
-from pyarrow import parquet
 
+from keras_tied import __version__, cli, datasets
 from keras_tied.cli import _progress
 from keras_tied.columns import Columns
-from keras_tied.rows import Scan
 from keras_tied.tables import open_table
 
+from .conftest import COMMAND
 
-@pytest.fixture
-def model(keras_tied, fruit_csv):
-    assert (
-        keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2).code == 0
-    )
-    return "model.safetensors"
+SAID = {
+    "fit fruit.csv -o new.safetensors --epochs 1": r"rows +300 .* new\.safetensors *\n",
+    "encode m.safetensors fruit.csv -o codes.csv": r"encoded 300 rows to codes\.csv in"
+    r" \d+\.\d s, [\d,]+ a second\n",
+    "reconstruct m.safetensors fruit.csv -o a.csv": r"reconstructed 300 rows to a\.csv .*",
+    "decode m.safetensors codes.npy -o a.csv": r"decoded 300 rows to a\.csv in .*\n",
+    "score m.safetensors fruit.csv -o a.csv": r"scored 300 rows, none of which .*\n",
+    "export m.safetensors -o m.onnx": r"exported the encoder to m\.onnx\n",
+    "plot m.safetensors fruit.csv -o a.svg": r"drew 300 of 300 rows to a\.svg\n",
+    "report m.safetensors fruit.csv -o a.html": r"reported on 300 rows to a\.html\n",
+}
 
 
-def test_swapped_arguments_are_recognised(keras_tied, model, fruit_csv):
-    done = keras_tied("encode", fruit_csv, model, "-o", "codes.csv")
-    assert done.code == 2
-    swapped = f"write 'model.safetensors' {str(fruit_csv)!r}"
-    assert f"'model.safetensors' is a model, which comes first; {swapped}" in done.err
+@pytest.mark.parametrize("line", SAID)
+def test_a_command_says_what_it_did_to_people_machines_or_nobody(keras_tied, line):
+    keras_tied("encode m.safetensors fruit.csv -o codes.npy")
+    before = set(os.listdir())
+    done = keras_tied(line)
+    assert re.fullmatch(SAID[line], done.out, re.DOTALL)
+    [written] = {*os.listdir()} - before or {"codes.csv"}
+    if "plot" not in line and "report" not in line:  # which take long
+        assert keras_tied(f"{line} --json").json["output"] == written
+        assert keras_tied(f"{line} --quiet") == (0, "", "")
 
 
-def test_a_file_whose_name_begins_with_a_dash_is_recognised(
-    keras_tied, model, tmp_path, monkeypatch
+def test_version_is_the_packages(keras_tied):
+    assert keras_tied("--version").out == f"keras-tied {__version__}\n"
+
+
+def test_without_a_command_the_help_lists_all_in_the_order_of_their_use(keras_tied):
+    done = keras_tied("", 2)
+    assert "Usage: keras-tied" in done.out
+    listed = re.findall(r"^│ (\w+) ", done.out, re.MULTILINE)
+    assert listed == cli.COMMANDS
+    assert keras_tied("--help").out == done.out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_the_help_of_each_command_has_an_example(keras_tied, command):
+    done = keras_tied(f"{command} --help")
+    assert f"keras-tied {command} " in done.out.split("Example:")[1]
+    assert ("--no-clobber" in done.out) == (command not in ("check", "inspect"))
+
+
+@pytest.mark.parametrize(
+    ("command", "headings", "of_id"),
+    [
+        ("fit", ["Options", "Columns", "How the table is read"], "Columns"),
+        ("encode", ["Options", "How the table is read"], "Options"),
+    ],
+)
+def test_the_help_lists_options_of_columns_and_of_reading_apart(
+    keras_tied, command, headings, of_id
 ):
-    (tmp_path / "-rows.csv").write_text("a\n1\n")
-    monkeypatch.setattr(
-        "sys.argv", ["keras-tied", "encode", model, "-rows.csv", "-o", "c.csv"]
-    )
-    done = keras_tied("encode", model, "-rows.csv", "-o", "c.csv")
-    assert done.code == 2
-    assert "for the file, write './-rows.csv'" in done.err
+    said = keras_tied(f"{command} --help").out
+    parts = dict(re.findall(r"╭─ (.+?) ─+╮(.*?)╰", said, re.DOTALL))
+    assert list(parts) == ["Arguments", *headings]
+    for option, heading in (
+        ("--output", "Options"),
+        ("--delimiter", headings[-1]),
+        ("--id", of_id),
+    ):
+        assert [name for name in headings if option in parts[name]] == [heading]
 
 
-@pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "fit"])
-def test_no_clobber_leaves_what_is_there(
-    command, keras_tied, model, fruit_csv, tmp_path
-):
-    (tmp_path / "there.csv").write_text("mine")
-    (tmp_path / "there.safetensors").write_text("mine")
-    output = "there.safetensors" if command == "fit" else "there.csv"
-    arguments = [fruit_csv] if command == "fit" else [model, fruit_csv]
-    done = keras_tied(command, *arguments, "-o", output, "--no-clobber")
-    assert done.code == 2
-    assert f"{output!r} is there already" in done.err
-    assert (tmp_path / output).read_text() == "mine"
+def test_completion_is_there_for_a_shell(keras_tied, monkeypatch):
+    monkeypatch.setenv("_KERAS_TIED_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "keras-tied enc")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert keras_tied("").out.split() == ["encode"]
 
 
-def test_the_oddest_rows_are_those_of_all_scores(
-    keras_tied, model, fruit_csv, tmp_path
-):
-    keras_tied("score", model, fruit_csv, "-o", "all.csv", "--explain")
-    done = keras_tied("score", model, fruit_csv, "--top", 7, "--json")
-    worst = json.loads(done.out)["oddest"]
-    table = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
-    ranked = sorted(range(len(table)), key=lambda row: int(table[row]["rank"]))[:7]
-    assert [row["row"] - 1 for row in worst] == ranked
-    assert [row["rank"] for row in worst] == list(range(1, 8))
-    for row, place in zip(worst, ranked, strict=True):
-        assert (row["column1"] or "") == table[place]["column1"]
-        assert np.float32(row["score"]) == np.float32(table[place]["score"])
-        np.testing.assert_allclose(
-            row["error"], float(table[place]["error"]), rtol=1e-6
-        )
+def test_a_pipe_gets_a_row_in_a_line(keras_tied, fruit):
+    name = "a long name of a column that is not cut " * 3
+    fruit.rename(columns={"weight": name}).to_csv("rows.csv", index=False)
+    out = keras_tied("check rows.csv").out
+    assert name in out
+    lines = filter(str.strip, out.splitlines())
+    assert len(list(lines)) == 3 + len(fruit.columns)
 
 
-def test_cells_are_quoted_where_they_need_it_in_every_batch(
-    keras_tied, tmp_path, monkeypatch
-):
-    from keras_tied.tables import _source
-
-    monkeypatch.setattr(_source, "LARGEST_BATCH", 128)
-    monkeypatch.setattr(_source, "BATCH_CELLS", 256)
-    names = [f"n{index}" for index in range(1000)]
-    names[500] = 'a "b", c'
-    numbers = np.random.default_rng(0).normal(size=1000)
-    table = pa.table({"who": names, "x": numbers, "y": numbers**2})
-    parquet.write_table(table, tmp_path / "rows.parquet")
-    keras_tied(
-        "fit", "rows.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 1
-    )
-    lines = keras_tied(
-        "encode", "m.safetensors", "rows.parquet", "-o", "-"
-    ).out.splitlines()
-    assert [line for line in lines if '"' in line] == [lines[501]]
-    assert [row[0] for row in csv.reader(io.StringIO("\n".join(lines)))][1:] == names
+def test_lines_that_are_no_rows_are_passed_over(keras_tied):
+    rows = [f"{i};{i * i}\n" for i in range(30)]
+    with open("rows.csv", "w") as file:
+        file.writelines(["Report; of 2026\n", "# by hand\n", "x;y\n", *rows, "# end\n"])
+    found = keras_tied("check rows.csv --skip 1 --comment # --json").json
+    assert found["rows"] == 30
+    assert [fact["name"] for fact in found["columns"]] == ["x", "y"]
 
 
-def test_progress_in_a_pipe_is_a_line_now_and_then(
-    keras_tied, model, fruit_csv, monkeypatch, capfd
+@pytest.mark.parametrize(("name", "mark"), [("tab", "\t"), (r"'\t'", "\t"), ("!", "!")])
+def test_delimiters_that_are_hard_to_type_have_names(keras_tied, fruit, name, mark):
+    fruit.to_csv("rows.csv", sep=mark, index=False)
+    found = keras_tied(f"check rows.csv --delimiter {name} --json").json
+    assert [fact["name"] for fact in found["columns"]] == list(fruit)
+
+
+def test_a_table_without_names_has_numbered_columns(keras_tied, fruit):
+    fruit.to_csv("rows.csv", header=False, index=False)
+    found = keras_tied("check rows.csv --no-header --json").json
+    assert found["rows"] == 300
+
+
+def test_the_sheet_that_is_read_is_named(keras_tied, fruit):
+    with pd.ExcelWriter("rows.xlsx") as book:
+        for name in ("first", "other"):
+            fruit[:5].to_excel(book, sheet_name=name, index=False)
+    done = keras_tied("check rows.xlsx")
+    assert "note: reads the sheet 'first'; --sheet names another: 'other'" in done.out
+    assert "reads the sheet" not in keras_tied("check rows.xlsx --sheet other").out
+
+
+@pytest.mark.parametrize("name", ["clients.csv", "clients.parquet", "clients.tsv.gz"])
+def test_sample_writes_the_clients_of_its_seed(keras_tied, name):
+    done = keras_tied(f"sample {name} --seed 1")
+    next_line = f"wrote 300 rows to {name}; next, keras-tied check {name}."
+    assert done[1:] == ("", f"keras-tied: {next_line}\n")
+    columns, _ = Columns.survey(open_table(name).sample(300, seed=0))
+    clients = datasets.make_clients(random_state=1)
+    assert columns.names == [column for column in clients if column != "client"]
+    first = keras_tied("sample - --quiet --seed 1")
+    assert first.rows[7]["town"] == clients["town"][7]
+    assert keras_tied("sample - --quiet").out != first.out
+
+
+def test_work_is_said_to_go_on_however_long_a_step_takes(
+    keras_tied, monkeypatch, capfd
 ):
     for name in ("SECONDS_BETWEEN_LINES", "SHORTEST_STAGE"):
         monkeypatch.setattr(_progress, name, 0.001)
-    source = open_table(fruit_csv)
-    with _progress.show_rows("encoded", Scan(source, Columns(()))) as rows:
-        rows.advance(7)
-        said = ""
-        while "keras-tied: encoded: 7 of 300 rows\n" not in said:
+
+    said = ""
+
+    def write(output, batches, **_):
+        nonlocal said
+        n_rows = sum(batch.num_rows for batch in batches)
+        for _ in range(1000):
             said += capfd.readouterr().err
-    assert (
-        keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "--quiet").err == ""
+            if said.count("encoded: 300 of 300 rows") > 1:
+                break
+            time.sleep(0.01)
+        return n_rows
+
+    monkeypatch.setattr("keras_tied.tables.write_table", write)
+    keras_tied("encode m.safetensors fruit.csv -o codes.csv")
+    assert said.count("keras-tied: encoded: 300 of 300 rows\n") > 1
+
+
+HEAVY = {"keras", "jax", "sklearn", "scipy", "h5py", "pandas", "torch", "tensorflow"}
+IMPORTS = {
+    "encode m.safetensors fruit.csv -o codes.csv": HEAVY - {"pandas"},
+    "fit fruit.csv -o new.safetensors --epochs 2": HEAVY,
+}
+SLOW_IMPORTS = {
+    "check fruit.csv": HEAVY | {"bokeh", "matplotlib"},
+    "--help": HEAVY | {"numpy", "pyarrow", "bokeh", "matplotlib"},
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [*IMPORTS, *(pytest.param(line, marks=pytest.mark.slow) for line in SLOW_IMPORTS)],
+)
+def test_a_command_imports_nothing_that_it_does_not_need(process, line):
+    program = "import sys; from keras_tied import cli; cli.run(); print(*sys.modules)"
+    done = process(line, program)
+    assert done.code == 0
+    imported = done.out.splitlines()[-1].split()
+    assert not (IMPORTS | SLOW_IMPORTS)[line].intersection(imported)
+
+
+def test_the_package_run_as_a_module_is_the_command(process):
+    assert process("--version") == (0, f"keras-tied {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "line", "code", "said"),
+    [
+        ("typer", "demo", 1, "keras-tied[cli]"),
+        ("matplotlib", "demo", 2, "keras-tied[plot]"),
+        ("torch", "demo --backend torch", 2, "torch is not installed; run 'python"),
+        ("pytensor", "demo --engine pytensor", 2, "keras-tied[pytensor]"),
+        ("bokeh", "report m.safetensors fruit.csv -o r.html", 2, "keras-tied[report]"),
+        ("onnx", "export m.safetensors -o m.onnx", 2, "keras-tied[onnx]"),
+    ],
+)
+@pytest.mark.slow
+def test_what_is_not_installed_is_named(process, missing, line, code, said):
+    hide = f"import sys; sys.modules[{missing!r}] = None; {COMMAND}"
+    done = process(line, hide)
+    assert (done.code, done.err.count("\n")) == (code, 1)
+    assert said in done.err
+
+
+CHOICE = """
+import os, sys
+for name in sys.argv.pop().split(","):
+    sys.modules[name] = None
+from keras_tied import cli
+cli.run()
+print(os.environ.get("KERAS_BACKEND"))
+"""
+NO_BACKEND = "no Keras backend is installed; run 'python -m pip install jax'"
+
+
+@pytest.mark.parametrize(
+    ("missing", "setting", "backend", "chosen", "said"),
+    [
+        ("none", "tensorflow", "", "jax", "none.npy"),
+        ("none", "jax", "tensorflow", "tensorflow", "none.npy"),
+        ("jax", "jax", "", "tensorflow", "none.npy"),
+        ("jax,torch,tensorflow", "jax", "", "", NO_BACKEND),
+        ("none", "jax", "abacus", "abacus", "Keras is set to run on 'abacus'; run"),
+    ],
+)
+@pytest.mark.slow
+def test_the_command_trains_on_what_the_environment_names_or_is_installed(
+    process, folder, missing, setting, backend, chosen, said
+):
+    (folder / "keras.json").write_text(json.dumps({"backend": setting}))
+    environment = {"KERAS_HOME": str(folder), "KERAS_BACKEND": backend}
+    done = process(f"demo --data none.npy {missing}", CHOICE, **environment)
+    assert done.out.strip() == chosen
+    assert said in done.err
+
+
+@pytest.mark.slow
+def test_a_fit_in_a_new_home_leaves_no_settings_of_keras(process, folder):
+    environment = {"HOME": str(folder / "home"), "KERAS_HOME": ""}
+    done = process("fit fruit.csv -o new.safetensors --json", **environment)
+    versions = done.json["versions"]
+    assert list(versions) == ["python", "keras-tied", "numpy", "scipy"]
+    assert not (folder / "home").exists()
+
+
+@pytest.mark.slow
+def test_a_file_name_beyond_the_encoding_of_a_stream_is_printed_escaped(process):
+    line = "encode m.safetensors fruit.csv -o Δ.csv"
+    done = process(line, PYTHONIOENCODING="ascii")
+    assert r"\u0394.csv" in done.out
+    assert os.path.exists("Δ.csv")
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(process):
+    closed = "import os; reader, writer = os.pipe(); os.close(reader); "
+    done = process(
+        "encode m.safetensors fruit.csv -o -", f"{closed}os.dup2(writer, 1); {COMMAND}"
     )
+    assert (done.code, done.err) == (1, "")

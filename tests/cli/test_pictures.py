@@ -1,21 +1,24 @@
-"""Figures and pages of the command, and what a browser makes of them."""
+"""`plot`, `report` and `demo`: what figures and pages show of tables and models."""
 
+import base64
 import json
-import subprocess
-import sys
+import os
+import shlex
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from keras_tied import TiedAutoencoder
+from keras_tied import TiedAutoencoder, datasets
 from keras_tied.cli import _rows
-from keras_tied.cli._model import load
 
-from .conftest import table_options
-
+MODEL = "m.safetensors"
+REPORT = f"report {MODEL} fruit.csv -o r.html"
+SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
     "</script><script>window.ran=1</script>",
@@ -24,345 +27,261 @@ HOSTILE = [
 ]
 
 
-def one_sentence(done):
-    assert done.err.startswith("keras-tied: ")
-    assert done.err.count("\n") == 1
-    assert "Traceback" not in done.err
-    return done.err
+def read_page():
+    return Path("r.html").read_text("utf-8")
 
 
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+def read_data(page):
+    """What the page knows of its rows."""
+    return json.loads(page.split('id="rows-data">')[1].split("</script>")[0])
 
 
-@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_plot_writes_a_figure(keras_tied, model, fruit_csv, tmp_path, ending, start):
-    done = keras_tied("plot", model, fruit_csv, "-o", f"fruit.{ending}")
-    assert done == (0, f"drew 300 of 300 rows to fruit.{ending}\n", "")
-    assert (tmp_path / f"fruit.{ending}").read_bytes().startswith(start)
-
-
-def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(
-    keras_tied, tmp_path
-):
-    X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
-    np.save(tmp_path / "rows.npy", X)
-    estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
-    estimator.save(tmp_path / "model.safetensors")
-    done = keras_tied(
-        "plot", "model.safetensors", "rows.npy", "-o", "rows.pdf", "--json"
-    )
-    found = json.loads(done.out)
-    Z = StandardScaler().fit_transform(X)
-    pca = PCA(2).fit(Z)
-    reconstruction = pca.inverse_transform(pca.transform(Z))
-    assert found["pca_error"] == pytest.approx(
-        np.square(reconstruction - Z).mean(), rel=1e-4
-    )
-    assert found["error"] == pytest.approx(
-        estimator.reconstruction_error(X).mean(), rel=1e-4
-    )
-    assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
-
-
-def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_path):
-    lines = [f"{i % 7},{i % 5},{'漢字' if i % 2 else '𓂀'}" for i in range(60)]
-    (tmp_path / "rows.csv").write_text("\n".join(["a,b,語", *lines]), encoding="utf-8")
-    options = "--components", 1, "--epochs", 2, "--quiet"
-    assert (
-        keras_tied(
-            "fit", "rows.csv", "-o", "m.safetensors", "--label", "語", *options
-        ).code
-        == 0
-    )
-    done = keras_tied("plot", "m.safetensors", "rows.csv", "-o", "rows.png", "--quiet")
-    assert done == (0, "", "")
-
-
-def open_rows(model, path, label=None):
-    return _rows.open_with_label(load(model), str(path), table_options(), None, label)
-
-
-def sample_of(*arguments):
-    return _rows.take(open_rows(*arguments))[0]
-
-
-def test_a_long_table_is_sampled_in_order_with_its_own_ids(
-    model, fruit_csv, monkeypatch
-):
-    whole = sample_of(model, fruit_csv)
-    monkeypatch.setattr(_rows, "MOST_ROWS", 120)
-    part = sample_of(model, fruit_csv)
-    places = [int(name) for name in part.ids]
-    assert len(set(places)) == 120
-    assert places == sorted(places)
-    np.testing.assert_array_equal(part.numbers, whole.numbers[places])
-    np.testing.assert_array_equal(part.labels, whole.labels[places])
-
-
-def test_a_sample_of_rows_without_an_id_tells_their_places(
-    keras_tied, tmp_path, monkeypatch
-):
-    X = np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
-    np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(
-        tmp_path / "m.safetensors"
-    )
-    monkeypatch.setattr(_rows, "MOST_ROWS", 300)
-    part = sample_of(tmp_path / "m.safetensors", tmp_path / "rows.npy")
-    assert part.ids is None
-    assert len(part.places) == 300
-    np.testing.assert_array_equal(part.numbers, X[part.places])
-
-
-@pytest.mark.parametrize(
-    ("label", "kind", "first"),
-    [(None, "U", "good"), ("weight", "f", None), ("ripe", "b", None)],
-)
-def test_the_label_of_fit_or_any_column_tells_rows_apart(
-    model, fruit_csv, label, kind, first
-):
-    rows = open_rows(model, fruit_csv, label)
-    assert rows.label == (label or "taste")
-    sample, _ = _rows.take(rows)
-    assert sample.labels.dtype.kind == kind
-    assert first is None or first in sample.labels
-
-
-def test_text_that_is_all_numbers_is_shades_where_it_is_much(model, fruit_csv):
-    # The id was read as text: it is of digits.
-    sample = sample_of(model, fruit_csv, "name")
-    np.testing.assert_array_equal(sample.labels, np.arange(300.0))
+def read_errors(page):
+    """The table of errors by column."""
+    return page.split("Error by column")[1].split("</table>")[0]
 
 
 @pytest.fixture
-def opened(chromium):
-    """Opens a page without a network; gives it with what it says and what
-    it asks for.
-    """
-    contexts = []
+def most_rows(monkeypatch):
+    """Lets samples of tables have a number of rows."""
 
-    def open_page(path):
-        contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}))
-        contexts[-1].set_offline(True)
-        page, said, asked_for = contexts[-1].new_page(), [], []
-        page.on(
-            "console",
-            lambda message: said.append(message.text) if message.type != "log" else 0,
-        )
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda request: asked_for.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("#table tbody tr")
-        return page, said, asked_for
+    def let(n):
+        monkeypatch.setattr(_rows, "MOST_ROWS", n)
+        monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return let
 
 
-def test_report_writes_a_page(keras_tied, model, fruit_csv, tmp_path):
-    done = keras_tied("report", model, fruit_csv, "-o", "fruit.html")
-    assert done == (0, "reported on 300 rows to fruit.html\n", "")
-    assert "keras-tied fit" in (tmp_path / "fruit.html").read_text(encoding="utf-8")
+def test_a_page_of_a_sample_tells_of_all_rows(keras_tied, fruit, most_rows):
+    whole = keras_tied(f"{REPORT} --json").json
+    errors = read_errors(read_page())
+    scored = keras_tied(f"score {MODEL} fruit.csv -o -").rows
+    most_rows(40)
+    facts = keras_tied(f"{REPORT} --json").json
+    page = read_page()
+    data = read_data(page)
+    assert 40 <= facts["shown"] < 61
+    assert whole["shown"] == facts["rows"] == 300
+    assert facts["pca_error"] is None
+    for name in ("error", "kept", "standing_out"):
+        assert facts[name] == pytest.approx(whole[name], rel=1e-5)
+    assert read_errors(page) == errors
+    places = np.array(data["places"]) - 1
+    assert data["ids"] == fruit["name"][places].tolist()
+    assert data["labels"] == fruit["taste"][places].tolist()
+    assert data["ranks"] == [int(scored[place]["rank"]) for place in places]
+    for name, rel in (("score", 1e-6), ("error", 1e-4)):
+        expected = [float(scored[place][name]) for place in places]
+        assert data[f"{name}s"] == pytest.approx(expected, rel=rel)
+    assert [data["ranks"][row] for row in data["worst"]] == list(range(1, 21))
+    X = np.frombuffer(base64.b64decode(data["X"]), np.float32)
+    counts = X.reshape(len(places), -1)[:, 5]
+    np.testing.assert_array_equal(counts, fruit["count"][places].astype(float))
 
 
-@pytest.mark.slow
-def test_report_is_a_page_whose_panels_are_linked(
-    keras_tied, model, fruit_csv, tmp_path, opened
-):
-    done = keras_tied("report", model, fruit_csv, "-o", "fruit.html")
-    assert done == (0, "reported on 300 rows to fruit.html\n", "")
-    page, said, asked_for = opened(tmp_path / "fruit.html")
-    page.locator("#input").scroll_into_view_if_needed()
-    box = page.locator("#input").bounding_box()
-    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
-    page.mouse.down()
-    page.mouse.move(
-        box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"], steps=5
-    )
-    page.mouse.up()
-    page.wait_for_selector("#table input:checked")
-    marked = "Bokeh.documents[0].get_model_by_name('rows').selected.indices.length"
-    assert f"{page.evaluate(marked)} of 300 rows" in page.inner_text("#status")
-    assert said == []
-    assert len(asked_for) == 1
-
-
-@pytest.mark.slow
-def test_report_tells_ids_labels_commands_and_what_was_left_out(
-    keras_tied, model, fruit_csv, tmp_path, opened
-):
-    keras_tied("report", model, fruit_csv, "-o", "fruit.html")
-    page, _, _ = opened(tmp_path / "fruit.html")
-    worst = keras_tied("score", model, fruit_csv, "--json", "--top", 5)
-    ids = page.locator("#table tbody td.id").all_inner_texts()
-    assert ids[:5] == [row["name"] for row in json.loads(worst.out)["oddest"]]
-    text = page.inner_text("body")
-    assert "keras-tied fit" in text
-    assert f"keras-tied report {model} {fruit_csv} -o fruit.html" in text
-    assert "day (a date or time" in text
-    for name in ("keras-tied", "numpy", "scipy", "bokeh"):
-        assert name in page.locator(".versions dt").all_inner_texts()
-
-
-@pytest.fixture
-def hostile(keras_tied, tmp_path):
-    """A table and a model whose names and labels try to be more than text."""
-    rng = np.random.default_rng(0)
-    quoted = ['"' + text.replace('"', '""') + '"' for text in HOSTILE]
-    lines = [
-        f"{a:.3f},{b:.3f},{quoted[i % 4]},{quoted[-i % 4]}{i}"
-        for i, (a, b) in rows(rng)
-    ]
-    data = "<b>&'it'$x$.csv"
-    (tmp_path / data).write_text("\n".join([",".join(quoted), *lines]))
-    named = "--label", HOSTILE[2], "--id", HOSTILE[3]
-    options = "--components", 1, "--epochs", 2, "--quiet"
-    assert keras_tied("fit", data, "-o", "<i>m.safetensors", *named, *options).code == 0
-    return "<i>m.safetensors", data
-
-
-def rows(rng):
-    return enumerate(rng.normal(size=(60, 2)))
-
-
-@pytest.mark.slow
-def test_hostile_names_and_labels_are_text_in_the_page(
-    keras_tied, hostile, tmp_path, opened
-):
-    assert keras_tied("report", *hostile, "-o", "<u>r.html").code == 0
-    page, said, asked_for = opened(tmp_path / "<u>r.html")
-    text = page.inner_text("body")
-    assert all(name in text for name in HOSTILE)
-    assert page.title() == hostile[1]
-    assert page.locator("main img").count() == 0
-    assert page.evaluate("window.ran") is None
-    assert said == []
-    assert len(asked_for) == 1
-
-
-def test_hostile_names_and_labels_are_text_in_the_figure(keras_tied, hostile, tmp_path):
-    assert keras_tied("plot", *hostile, "-o", "plot.svg").code == 0
-    tags = {
-        part.tag.split("}")[-1]
-        for part in ElementTree.parse(tmp_path / "plot.svg").iter()
-    }
-    assert not tags & {"script", "img", "b"}
+def test_a_page_names_columns_commands_versions_and_what_was_left_out(keras_tied):
+    keras_tied(f"{REPORT} --quiet")
+    page = read_page()
+    for said in (
+        f"keras-tied fit fruit.csv -o {MODEL} --id name --label taste --dates off",
+        f"keras-tied {REPORT}",
+        "name (the id), day (a date or time, with --dates off), farm (always",
+        "left out: the label",
+        "bokeh",
+        "The model is a network of 7 → 34 → 34 → 2 units",
+    ):
+        assert said in page
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("label", "labels"),
     [
-        (["plot", "MODEL", "DATA", "-o", "a.txt"], ".png, .svg, .pdf"),
-        (["report", "MODEL", "DATA", "-o", "a.pdf"], ".html"),
-        (
-            ["plot", "MODEL", "DATA", "-o", "nowhere/a.png"],
-            "folder that does not exist",
-        ),
-        (
-            ["report", "none.safetensors", "DATA", "-o", "a.html"],
-            "no file 'none.safetensors'",
-        ),
-        (["report", "DATA", "DATA", "-o", "a.html"], "is not a file that"),
-        (["plot", "MODEL", "none.csv", "-o", "a.png"], "none.csv"),
-        (["plot", "MODEL", "short.csv", "-o", "a.png"], "no column 'weight', 'length'"),
-        (
-            ["report", "MODEL", "infinite.csv", "-o", "a.html"],
-            "'weight' holds inf in row 2",
-        ),
-        (
-            ["plot", "MODEL", "DATA", "-o", "a.png", "--label", "colour"],
-            "no column 'colour'",
-        ),
-        (
-            ["report", "MODEL", "DATA", "-o", "a.html", "--id", "colour"],
-            "no column 'colour'",
-        ),
+        ("taste", lambda fruit: fruit["taste"]),
+        ("weight", lambda fruit: fruit["weight"]),
+        ("ripe", lambda fruit: fruit["ripe"].str.title()),
+        ("name", lambda fruit: fruit["name"].astype(int).astype(str)),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_one_sentence_and_leaves_nothing(
-    keras_tied, model, fruit_csv, tmp_path, arguments, said
+def test_any_column_tells_rows_apart(keras_tied, fruit, most_rows, label, labels):
+    most_rows(20)
+    keras_tied(f"{REPORT} --label {label}")
+    data = read_data(read_page())
+    places = np.array(data["places"]) - 1
+    assert data["labels"] == labels(fruit)[places].tolist()
+    assert data["colour_by"]["name"] == label
+
+
+CHANGES = {
+    "nothing": (lambda fruit: fruit, [], "Nothing has drifted since fruit.csv."),
+    "a constant": (
+        lambda fruit: fruit.assign(farm="south"),
+        ["farm"],
+        "1 of 6 columns has drifted since fruit.csv: farm",
+    ),
+    "two columns": (
+        lambda fruit: fruit.assign(kind="plum", weight="200"),
+        ["weight", "kind"],
+        "2 of 5 columns have drifted since fruit.csv: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_has_drifted_since_an_older_table_is_said(keras_tied, fruit, what):
+    change, drifted, said = CHANGES[what]
+    change(fruit).to_csv("new.csv", index=False)
+    options = "-o r.html --against fruit.csv --json"
+    facts = keras_tied(f"report {MODEL} new.csv {options}").json
+    assert set(facts["drifted"]) == set(drifted)
+    assert facts["score_drifted"] == (what == "two columns")
+    assert said in read_page()
+
+
+@pytest.mark.parametrize("value", ["3e38", ""])
+def test_a_row_that_is_huge_or_missing_is_no_failure(keras_tied, fruit, value):
+    fruit.loc[0, ["weight", "length", "count"]] = value
+    fruit.to_csv("rows.csv", index=False)
+    done = keras_tied(f"report {MODEL} rows.csv -o r.html --against rows.csv")
+    assert done.err == ""
+
+
+def test_no_network_is_shown_where_pca_is_as_good(keras_tied, rng):
+    np.save("noise.npy", rng.normal(size=(60, 4)))
+    said = "no network was found that is better, so the model is PCA"
+    assert said in keras_tied(f"fit noise.npy -o {MODEL}").words
+    assert ", PCA" in keras_tied(f"inspect {MODEL}").out
+    keras_tied(f"report {MODEL} noise.npy -o r.html")
+    assert "The model is PCA with 2 components." in read_page()
+    assert "There is no loss curve" in read_page()
+    keras_tied(f"plot {MODEL} noise.npy -o a.svg")
+    assert "not trained" in Path("a.svg").read_text("utf-8")
+
+
+def test_a_plot_tells_the_errors_of_its_rows_and_of_their_pca(
+    keras_tied, rng, most_rows
 ):
-    header, first, second = fruit_csv.read_text().splitlines()[:3]
-    (tmp_path / "short.csv").write_text("name,kind\n1,apple\n")
-    cells = second.split(",")
-    infinite = ",".join([*cells[:2], "inf", *cells[3:]])
-    (tmp_path / "infinite.csv").write_text("\n".join([header, first, infinite]))
-    before = names(tmp_path)
-    given = {"MODEL": model, "DATA": fruit_csv}
-    done = keras_tied(*[given.get(argument, argument) for argument in arguments])
-    assert done.code == 2
-    assert said in one_sentence(done)
-    assert names(tmp_path) == before
+    X = rng.normal(size=(80, 4)).astype(np.float32)
+    np.save("rows.npy", X)
+    estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
+    estimator.save(MODEL)
+    line = f"plot {MODEL} rows.npy -o rows.pdf --json"
+    found = keras_tied(line).json
+    Z = StandardScaler().fit_transform(X)
+    pca = PCA(2).fit(Z)
+    lost = pca.inverse_transform(pca.transform(Z)) - Z
+    errors = estimator.reconstruction_error(X)
+    assert found["pca_error"] == pytest.approx(np.square(lost).mean(), rel=1e-4)
+    assert found["error"] == pytest.approx(errors.mean(), rel=1e-4)
+    assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
+    most_rows(50)
+    found = keras_tied(line).json
+    assert (found["rows"], found["drawn"]) == (80, 50)
+
+
+def test_the_figure_and_the_page_hold_hostile_names_as_text(keras_tied, rng):
+    names, data, model = HOSTILE, "<b>&'it'$x$.csv", "<i>m.safetensors"
+    kinds = np.resize(HOSTILE, 60)
+    rows = pd.DataFrame(rng.normal(size=(60, 2)), columns=names[:2])
+    rows[names[2]], rows[names[3]] = kinds, kinds + np.arange(60).astype(str)
+    rows.to_csv(data, index=False)
+    options = f"--label {shlex.quote(names[2])} --id {shlex.quote(names[3])} --epochs 2"
+    files = f"{model} {shlex.quote(data)}"
+    keras_tied(f"fit {shlex.quote(data)} -o {model} {options} --components 1")
+    keras_tied(f"plot {files} -o plot.svg")
+    tags = {part.tag.split("}")[-1] for part in ElementTree.parse("plot.svg").iter()}
+    assert not tags & {"script", "img", "b"}
+    keras_tied(f"report {files} -o r.html")
+    assert "window.ran=1>" not in read_page().replace("&quot;", "")
+    assert read_data(read_page())["labels"] == kinds.tolist()
+
+
+def test_characters_that_no_font_has_are_named_once(keras_tied, fruit):
+    signs = [chr(0x12000 + place) for place in range(9)]
+    fruit.assign(taste=np.resize(signs, 300)).to_csv("rows.csv", index=False)
+    line = f"plot {MODEL} rows.csv -o a.png"
+    some = "".join(signs[:8])
+    said = f"no font here has {some} and others, drawn as boxes; install one"
+    assert keras_tied(line).err.count(said) == 1
+    assert keras_tied(f"{line} --quiet")[1:] == ("", "")
+
+
+FORMS = {
+    "price": [f"CHF {place * 371.5:,.2f}".replace(",", "'") for place in range(60)],
+    "share": [f"{place / 7:.1f}%".replace(".", ",") for place in range(60)],
+    "paid": ["yes", "no", "no", "yes", "no"] * 12,
+    "kind": ["apple", "<b>", "plum"] * 20,
+    "due": [f"{place % 28 + 1:02}.03.2024" for place in range(60)],
+    "seen": [f"2024-01-{place % 30 + 1:02} {place % 24:02}:30" for place in range(60)],
+}
+
+
+@pytest.mark.slow
+def test_a_browser_shows_values_as_the_table_has_them(keras_tied, folder, chromium):
+    pd.DataFrame(FORMS).to_csv("rows.csv", index=False)
+    keras_tied(f"fit rows.csv -o {MODEL} --epochs 2")
+    keras_tied(f"report {MODEL} rows.csv -o r.html")
+    page = chromium.new_page()
+    page.goto((folder / "r.html").as_uri())
+    page.wait_for_selector("#table tbody tr")
+    found = page.evaluate(
+        """() => Data.ids.map((_, row) =>
+            Data.columns.map((column) => Format.value(column, Data.given(row))))"""
+    )
+    page.close()
+    names = [column["name"] for column in read_data(read_page())["columns"]]
+    assert pd.DataFrame(found, columns=names)[list(FORMS)].equals(pd.DataFrame(FORMS))
+
+
+@pytest.fixture
+def demo(folder):
+    """A demo that takes a moment, as far as training goes."""
+    X, y = datasets.make_correlated_donuts(300, random_state=0)
+    np.save("donuts.npy", np.column_stack([X, y]))
+    return "demo --data donuts.npy --epochs 5"
+
+
+def test_demo_prints_errors_parameters_tie_and_figure_unless_quiet(keras_tied, demo):
+    done = keras_tied(f"{demo} --engine numpy")
+    assert done.err == ""
+    for said in (
+        "the article's network",
+        "PCA, same components",
+        "engine numpy epochs 5, in",
+        "parameters 14, against 22 untied",
+        "max |W_dec - W_enc^T| = 0",
+        "figure keras-tied-demo.png",
+    ):
+        assert said in done.words
+    assert "with gains" not in done.words
+    quiet = keras_tied(f"{demo} --engine numpy --quiet -o quiet.png")
+    assert quiet == (0, "", "")
+    figures = [Path(name).read_bytes() for name in ("keras-tied-demo.png", "quiet.png")]
+    assert figures[0] == figures[1]
+    assert figures[0].startswith(SIGNATURES["png"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "output"), [("plot", "a.png"), ("report", "a.html")]
+    ("engine", "ending"), [("keras", "svg"), ("numpy", "svg"), ("pytensor", "PDF")]
 )
-def test_a_file_that_cannot_be_written_whole_is_not_there(
-    model, fruit_csv, tmp_path, command, output
-):
-    keras_tied = (
-        sys.executable,
-        "-m",
-        "keras_tied",
-        command,
-        model,
-        fruit_csv,
-        "-o",
-        output,
-    )
-    keras_tied += ("--quiet",)  # else a slow machine says that it is at work
-    done = subprocess.run(
-        ["sh", "-c", 'ulimit -f 200; exec "$@"', "-", *keras_tied],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"keras-tied: cannot write '{output}': File too large; "
-    )
-    assert done.stderr.count("\n") == 1
-    assert names(tmp_path) == []
+def test_demo_draws_what_each_engine_has_trained(keras_tied, demo, engine, ending):
+    if engine == "pytensor":
+        pytest.importorskip("pytensor")
+    output = f"donuts.{ending}"
+    done = keras_tied(f"{demo} --engine {engine} -o {output}")
+    assert ("times PCA's error, and with gains" in done.words) == (engine == "keras")
+    assert f"engine {engine}" in done.words
+    assert Path(output).read_bytes().startswith(SIGNATURES[ending.lower()])
 
 
 @pytest.mark.slow
-def test_characters_that_no_font_has_are_named_once(
-    keras_tied, model, fruit_csv, tmp_path
-):
-    text = fruit_csv.read_text().replace(",good", ",𒀀𒀁").replace(",bad", ",𒀀")
-    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
-    done = keras_tied("plot", model, "rows.csv", "-o", "a.png")
-    assert done.code == 0
-    assert done.err.count("no font here has 𒀀𒀁, drawn as boxes") == 1
-    assert keras_tied("plot", model, "rows.csv", "-o", "a.png", "--quiet").err == ""
-
-
-@pytest.mark.slow
-def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
-    X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
-    np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(
-        tmp_path / "m.safetensors"
+def test_demo_shows_the_figure_in_a_window_and_saves_it_too(process, demo):
+    Path("windows.py").write_text(
+        "from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas\n"
+        "def show(*args, **kwargs): print('a window opens')\n"
     )
-    done = keras_tied("plot", "m.safetensors", "rows.npy", "-o", "a.svg")
-    assert done.out == "drew 10,400 of 10,400 rows to a.svg\n"
-    assert "1,500 of 10,400 rows as points" in (tmp_path / "a.svg").read_text(
-        encoding="utf-8"
-    )
-
-
-def test_the_curve_of_a_network_that_was_rejected_is_not_drawn(keras_tied, tmp_path):
-    rng = np.random.default_rng(0)
-    rows = "\n".join(
-        ",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4))
-    )
-    (tmp_path / "noise.csv").write_text(f"a,b,c,d\n{rows}\n")
-    assert keras_tied("fit", "noise.csv", "-o", "m.safetensors", "--quiet").code == 0
-    assert keras_tied("plot", "m.safetensors", "noise.csv", "-o", "a.svg").code == 0
-    assert "not trained" in (tmp_path / "a.svg").read_text()
+    paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    environment = {"MPLBACKEND": "module://windows", "PYTHONPATH": paths}
+    done = process(f"{demo} --engine numpy --show", **environment)
+    assert (done.code, "a window opens" in done.out) == (0, True)
+    assert os.path.exists("keras-tied-demo.png")

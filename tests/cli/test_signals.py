@@ -1,39 +1,40 @@
-"""Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its
-own.
-"""
+"""Ctrl-C, SIGTERM and kills at any moment, of commands that are processes."""
 
-import contextlib
 import errno
 import os
 import random
+import shlex
 import signal
 import stat
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
+from safetensors.numpy import load_file
 
-from keras_tied import _files
+from keras_tied import TiedAutoencoder, _checkpoint_file
 
-COMMANDS = {
-    "fit": "fit big.parquet -o out.safetensors --id id",
-    "encode": "encode m.safetensors big.csv -o out.csv",
-    "score": "score m.safetensors big.csv -o out.parquet",
-    "report": "report m.safetensors big.parquet -o out.html",
-    "export": "export m.safetensors -o out.onnx",
-    "demo": "demo -o out.png",
-    "check": "check big.csv",
-}
+from .conftest import COMMAND
+
+SAMPLE = "sample clients.csv --quiet"
 CODES = {
     # Before the command begins, Python itself ends by the signal.
     signal.SIGINT: (130, -signal.SIGINT),
     signal.SIGTERM: (143, -signal.SIGTERM),
+}
+LINES = {
+    "fit": "fit big.parquet -o out.safetensors --id id",
+    "encode": "encode big.safetensors big.csv -o out.csv",
+    "score": "score big.safetensors big.csv -o out.parquet",
+    "report": "report big.safetensors big.parquet -o out.html",
+    "export": "export big.safetensors -o out.onnx",
+    "demo": "demo -o out.png",
+    "check": "check big.csv",
 }
 SECONDS = 6
 """To end in: 2 on an idle machine."""
@@ -53,43 +54,50 @@ def inherit(handler):
         signal.signal(signal.SIGINT, before)
 
 
-def start(arguments, folder):
+def start(line, folder, program=COMMAND):
     with inherit(signal.default_int_handler):
         return subprocess.Popen(
-            [sys.executable, "-m", "keras_tied", *arguments.split()],
+            [sys.executable, "-c", program, *shlex.split(line)],
             cwd=folder,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
 
+def finish(process):
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def big_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signals")
     X = np.random.default_rng(0).normal(size=(40_000, 12)).astype(np.float32)
     X[:, 6:] = X[:, :6] ** 2
-    ids = [f"r{index}" for index in range(len(X))]
-    table = pa.table({"id": ids} | {f"x{index}": x for index, x in enumerate(X.T)})
+    table = pa.table({f"x{index}": x for index, x in enumerate(X.T)})
+    table = table.append_column("id", pa.array(map("r{}".format, range(len(X)))))
     parquet.write_table(table, folder / "big.parquet")
     csv.write_csv(table, folder / "big.csv")
-    process = start("fit big.parquet -o m.safetensors --id id --epochs 2", folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    finish(start("fit big.parquet -o big.safetensors --id id --epochs 2", folder))
     return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
+@pytest.mark.parametrize("name", LINES)
+def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, big_folder):
     for _ in range(2):  # the second time as fast as those that the signals end
         begin = time.monotonic()
-        process = start(COMMANDS[name], folder)
-        process.communicate()
-        assert process.returncode == 0
+        finish(start(LINES[name], big_folder))
         seconds = time.monotonic() - begin
     for kind in CODES:
-        process = start(COMMANDS[name], folder)
+        process = start(LINES[name], big_folder)
         time.sleep(random.Random(f"{name} {kind}").uniform(0, 0.9 * seconds))
         process.send_signal(kind)
         begin = time.monotonic()
@@ -101,136 +109,126 @@ def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
         # Python itself says where it was, if it had not begun with the command.
         assert "Traceback" not in errors or process.returncode == -kind
         assert time.monotonic() - begin < SECONDS
-        assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+        assert not [name for name in names(big_folder) if name.startswith(".")]
 
 
-def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
-    code = (
-        "import os, signal, time\n"
-        "from keras_tied._signals import run\n"
-        "class Held:\n"
-        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(0)\n"
-        "def command():\n"
-        "    Held(); time.sleep(60)\n"
-        "    return 0\n"
-        "run(command)"
-    )
-    with inherit(signal.default_int_handler):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
+@pytest.mark.slow
+def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, folder, rng):
+    np.save("rows.npy", rng.normal(size=(5_000, 8)))
+    done = interrupted("fit rows.npy -o new.safetensors --epochs 100000", b"epoch 2")
+    assert done.code == 130
+    assert "interrupted; 'new.safetensors' is the best model so far" in done.err
+    assert "Traceback" not in done.err
+    assert "Warning" not in done.err
+    assert not [name for name in names(folder) if name.startswith(".")]
+    assert 2 <= TiedAutoencoder.load("new.safetensors").n_iter_ < 100_000
 
 
-def test_a_job_in_the_background_stays_deaf_to_ctrl_c():
-    code = (
-        "import os, signal\n"
-        "from keras_tied._signals import run\n"
-        "run(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)"
-    )
-    with inherit(signal.SIG_IGN):
-        done = subprocess.run([sys.executable, "-c", code], check=False)
-    assert done.returncode == 0
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("fit rows.npy -o new.safetensors", b"measuring"),
+        ("demo --engine numpy --epochs 100000000", b"loss"),
+    ],
+)
+def test_ctrl_c_at_other_work_leaves_nothing(interrupted, folder, rng, line, after):
+    np.save("rows.npy", rng.normal(size=(3_000_000, 4)))
+    before = names(folder)
+    done = interrupted(line, after)
+    assert (done.code, "Traceback" in done.err) == (130, False)
+    assert names(folder) == before
 
 
-def test_what_a_killed_process_has_left_is_deleted_by_the_next(tmp_path):
-    target = tmp_path / "codes.csv"
-    code = (
-        "import os, pathlib; from keras_tied._files import replace_atomically\n"
-        f"with replace_atomically(pathlib.Path({str(target)!r})) as part:\n"
-        "    part.write_text('half'); os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=False)
-    [left] = tmp_path.iterdir()
-    other = tmp_path / "other.csv"
-    with _files.replace_atomically(other) as part:
-        part.write_text("whole")
-        with _files.replace_atomically(target) as another:
-            another.write_text("whole")
-            assert part.exists()
-            assert not left.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "codes.csv",
-        "other.csv",
-    ]
-
-
-def test_the_part_of_a_running_process_stays(tmp_path):
-    target = tmp_path / "codes.csv"
-    with _files.replace_atomically(target) as first:
-        first.write_text("one")
-        with _files.replace_atomically(target) as second:
-            second.write_text("two")
-        assert first.exists()
-    assert target.read_text() == "one"
-    assert os.listdir(tmp_path) == ["codes.csv"]
-
-
-def test_the_part_of_another_process_stays_whatever_its_number(tmp_path):
-    target = tmp_path / "codes.csv"
-    code = (
-        "import pathlib; from keras_tied._files import replace_atomically\n"
-        f"with replace_atomically(pathlib.Path({str(target)!r})) as part:\n"
-        "    part.write_text('slow'); print(part, flush=True); input()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
-        part = Path(other.stdout.readline().strip())
-        with _files.replace_atomically(target) as own:
-            own.write_text("fast")
-        assert part.exists()
-        other.communicate("\n")
-    assert target.read_text() == "slow"
-    assert os.listdir(tmp_path) == ["codes.csv"]
-
-
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(
-    tmp_path, monkeypatch
-):
-    target, calls = tmp_path / "codes.csv", []
-    fsync, replace = os.fsync, os.replace
-
-    def note_fsync(descriptor):
-        calls.append(os.path.samestat(os.fstat(descriptor), os.stat(tmp_path)))
-        fsync(descriptor)
-
-    def note_replace(*names):
-        calls.append("replace")
-        replace(*names)
-
-    monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(os, "replace", note_replace)
-    with _files.replace_atomically(target) as part:
-        part.write_text("whole")
-    assert calls == [False, "replace", True]
-
-
-def test_what_the_disk_refuses_leaves_the_file_as_it_was(tmp_path, monkeypatch):
-    target = tmp_path / "codes.csv"
-    target.write_text("old")
-
-    def refuse(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with (
-        pytest.raises(OSError, match="No space left"),
-        _files.replace_atomically(target) as part,
-    ):
-        part.write_text("new")
-    assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["codes.csv"]
+WORK = "import keras_tied.tables as tables; tables.write_table = work"
+DESTRUCTOR = f"""
+import os, signal, time
+class Held:
+    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(0)
+def work(*_, **__): Held(); time.sleep(60)
+{WORK}; {COMMAND}
+"""
+HIMSELF = f"""
+import os, signal
+def work(*_, **__): os.kill(os.getpid(), signal.SIGINT)
+{WORK}; {COMMAND}
+"""
 
 
 @pytest.mark.parametrize(
-    ("number", "is_said"), [(errno.EIO, True), (errno.EINVAL, False)]
+    ("program", "handler", "code", "said"),
+    [
+        (DESTRUCTOR, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
+        pytest.param(
+            *(HIMSELF, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
+            marks=pytest.mark.slow,
+        ),
+        (HIMSELF, signal.SIG_IGN, 0, ""),  # as in the background of a shell
+    ],
 )
+def test_ctrl_c_ends_a_command_unless_it_begins_deaf(
+    process, program, handler, code, said
+):
+    with inherit(handler):
+        done = process(SAMPLE, program)
+    assert (done.code, done.err) == (code, said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+class TestKilled:
+    """What a process leaves that is killed, and who deletes it."""
+
+    DIES = f"import os; os.fsync = lambda _: os.kill(os.getpid(), 9); {COMMAND}"
+    WAITS = f"import os; os.fsync = lambda _: input(print('at it')); {COMMAND}"
+
+    def test_a_half_written_file_is_deleted_by_the_next_command(
+        self, keras_tied, process, folder
+    ):
+        before = names(folder)
+        process(SAMPLE, self.DIES)
+        [half] = names(folder) - before
+        keras_tied("sample other.csv --quiet")
+        assert half in names(folder)
+        keras_tied(SAMPLE)
+        assert names(folder) - before == {"clients.csv", "other.csv"}
+
+    def test_the_file_of_a_process_that_still_writes_stays(self, keras_tied, folder):
+        before = names(folder)
+        other = start(f"{SAMPLE} --seed 1", folder, self.WAITS)
+        assert other.stdout.readline() == "at it\n"
+        [half] = names(folder) - before
+        keras_tied(SAMPLE)
+        fast = (folder / "clients.csv").read_bytes()
+        assert half in names(folder)
+        other.communicate("\n\n")
+        assert (folder / "clients.csv").read_bytes() != fast
+        assert names(folder) - before == {"clients.csv"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(
+    keras_tied, folder, monkeypatch
+):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        calls.append("folder" if is_folder else "file")
+        fsync(descriptor)
+
+    def note_replace(*paths):
+        calls.append("replace")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    keras_tied(SAMPLE)
+    assert calls == ["file", "replace", "folder"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EIO, 1), (errno.EINVAL, 0)])
 def test_a_name_that_may_not_be_on_the_disk_is_said(
-    number, is_said, tmp_path, monkeypatch
+    keras_tied, folder, monkeypatch, number, code
 ):
     """After a disk that fails, and not where a file system cannot flush folders."""
     fsync = os.fsync
@@ -241,29 +239,71 @@ def test_a_name_that_may_not_be_on_the_disk_is_said(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    target = tmp_path / "codes.csv"
-    with pytest.raises(OSError, match="error") if is_said else contextlib.nullcontext():  # noqa: SIM117
-        with _files.replace_atomically(target) as part:
-            part.write_text("new")
-    assert target.read_text() == "new"
-    assert os.listdir(tmp_path) == ["codes.csv"]
+    assert bool(keras_tied(SAMPLE, code).err) == bool(code)
+    assert (folder / "clients.csv").exists()
 
 
-def test_permissions_of_the_file_before_are_kept(tmp_path):
-    target = tmp_path / "codes.csv"
+def test_permissions_of_the_file_before_are_kept(keras_tied, folder):
+    target = folder / "clients.csv"
     target.write_text("old")
     target.chmod(0o600)
-    with _files.replace_atomically(target) as part:
-        part.write_text("new")
+    keras_tied(SAMPLE)
     assert target.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "mkfifo"), reason="there are no pipes with names here"
-)
-def test_a_pipe_is_not_replaced(tmp_path):
-    os.mkfifo(tmp_path / "codes.csv")
-    with pytest.raises(
-        ValueError, match=r"codes\.csv' is a pipe or a device, .* name a file"
-    ):
-        _files.check_writable(tmp_path / "codes.csv", ["csv"])
+PARTS = f"""
+from keras_tied import _checkpoint_file
+from keras_tied.fitting import schedule
+_checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.0
+schedule.PART_STEPS = 40
+{COMMAND}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
+    rows = rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 6))
+    np.save("rows.npy", np.column_stack([rows, rows[:, 0] ** 2]))
+    before = names(folder)
+    checkpoint = folder / "new.safetensors.checkpoint"
+
+    def fit(output, epochs):
+        line = f"fit rows.npy -o {output}.safetensors --hidden 16 --epochs {epochs}"
+        return start(line, folder, PARTS)
+
+    def kill(process):
+        while not list(checkpoint.glob("*/*.npz")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert not (folder / "new.safetensors").exists()
+
+    finish(fit("whole", 80))
+    kill(fit("new", 80))
+    kill(fit("new", 80))
+    assert "anew" not in finish(fit("new", 80))
+    assert names(folder) - before == {"whole.safetensors", "new.safetensors"}
+    whole, resumed = load_file("whole.safetensors"), load_file("new.safetensors")
+    assert whole.keys() == resumed.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array)
+    os.remove("new.safetensors")
+    kill(fit("new", 80))
+    other = "of a fit to other rows or with other settings, and this fit begins anew."
+    assert other in finish(fit("new", 20))
+    assert not checkpoint.exists()
+
+
+def test_a_full_disk_stops_checkpoints_and_not_the_training(keras_tied, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = set(os.listdir())
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
+    done = keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1)
+    assert "cannot be written (No space left on device): training goes on" in done.err
+    assert done.err.splitlines()[-1].startswith("keras-tied: cannot write 'new.safete")
+    assert set(os.listdir()) == before

@@ -1,0 +1,366 @@
+"""What is wrong is told in one sentence, with its exit code, and changes no file."""
+
+import errno
+import os
+import shutil
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from keras_tied import TiedAutoencoder
+from keras_tied.fitting import sample
+
+HEAD = "a,b,c\n"
+ROWS = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(40))
+TABLE = HEAD + ROWS
+FILES = {
+    "rows.csv": TABLE,
+    "empty.csv": "",
+    "head.csv": HEAD,
+    "ragged.csv": TABLE + "1,2\n",
+    "words.csv": TABLE + "x1,2,3\n" * 5,
+    "gaps.csv": HEAD + ",,\n" * 9,
+    "infinite.csv": TABLE + "1,inf,3\n",
+    "one.csv": HEAD + "1,2,3\n",
+    "few.csv": HEAD + "1,2,3\n2,3,1\n4,1,1\n",
+    "names.csv": "a\n" + "\n".join("abcdefgh"),
+    "kinds.csv": "kind\n" + "pear\nplum\nfig\nlime\n" * 10,
+    "towns.csv": "x,y,z\n"
+    + "".join(f"{i * 7 % 13},town {i},same\n" for i in range(80)),
+    "titled.csv": "Rows of 2026;;\n" + TABLE.replace(",", ";"),
+    "text.npy": "text",
+    "text.parquet": "text",
+    "text.safetensors": "text",
+    "rows.xyz": TABLE,
+    "-rows.csv": TABLE,
+    "parts/a.csv": TABLE,
+    "parts/b.csv": TABLE,
+}
+FIT = {
+    "none.csv": "'none.csv'",
+    "empty.csv": "'empty.csv'",
+    "head.csv": "no rows",
+    "ragged.csv": "'ragged.csv' has 2 cells in line 42, where its first line has 3",
+    "latin.csv": "encoding",
+    "words.csv": "column 'a' holds integers in 89%",
+    "gaps.csv": "no value",
+    "infinite.csv": "row 41",
+    "one.csv": "'one.csv' has one row, and training needs 2 at least; add rows.",
+    "names.csv": "differs",
+    "pickled.npy": "'pickled.npy'",
+    "text.npy": "'text.npy'",
+    "text.parquet": "'text.parquet'",
+    "infinite.parquet": "row 2",
+    "rows.xyz": ".csv",
+    "titled.csv": "has 3 columns, of which its first line names one, as a title does",
+    "titled.xlsx": "its first line names one, as a title does",
+    "rows.csv --components 9": "--components 9 is more than there are numbers in a row, 3"
+    "; ask for fewer.",
+    "few.csv --components 4": "--components 4 is more than there are numbers in a row",
+    "few.csv --components 1..2": "a comparison needs 10 rows, and the table has 3; add",
+    "towns.csv": "numbers in a row, 1; ask for fewer, or use columns that were left out:"
+    " y (text of which nearly every value differs, 80 in 80 rows), z (always 'same').",
+    "rows.csv --components 0": "--components '0' is neither a whole number from 1 on",
+    "rows.csv --components 1.0": "--components '1.0' is neither a whole number from 1 on",
+    "rows.csv --components many": "nor several such as 1..16 or 1,2,4, at most 64",
+    "rows.csv --components 3..1": "--components '3..1' is neither",
+    "rows.csv --components 2,6..4": "--components '2,6..4' is neither",
+    "rows.csv --components 1..": "--components '1..' is neither",
+    "rows.csv --components 1..65": "--components '1..65' is neither",
+    "rows.csv --components 0.5,2": "nor a share between 0 and 1",
+    "rows.csv --components 999999": "--components '999999' is neither",
+    "rows.csv --components 1..3": "--components 3 is too many for 40 rows of 3 numbers; "
+    "ask for at most 2.",
+    "kinds.csv --components 1..2": "no value could be hidden: there is one column",
+    "rows.csv --columns a --components 1,2": "a comparison needs two columns of numbers",
+    "rows.csv --hidden wide": "--hidden 'wide' is neither auto nor numbers of units",
+    "rows.csv --hidden 4,0": "--hidden '4,0' is neither auto",
+    "rows.csv --validation 1": "--validation 1 leaves no row to train on",
+    "rows.csv --columns a,z": "'z'",
+    "rows.csv --exclude z": "'z'",
+    "rows.csv --label z": "'z'",
+    "rows.csv --id z": "'z'",
+    "rows.csv --exclude a,b,c": "no column can be used",
+    "rows.csv --solver steam": "steam",
+    "rows.csv --encoding klingon": "klingon",
+    "rows.csv --delimiter ;;": ";;",
+    "rows.csv --seed -1": "--seed",
+    "rows.csv --epochs 0": "--epochs",
+    "rows.csv --workers 2": "--workers is for --cluster local; give that too.",
+    "rows.csv -o m.h5": "--output 'm.h5' has not one of the endings .safetensors",
+    "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' is there already",
+    "rows.csv -o none/m.safetensors": "folder that does not exist; create 'none'",
+}
+WRONG = {
+    **{f"fit {line}": said for line, said in FIT.items()},
+    "encode fruit.csv m.safetensors -o c.csv": "'m.safetensors' is a model, which comes"
+    " first; write 'm.safetensors' 'fruit.csv'.",
+    "encode m.safetensors -rows.csv -o c.csv": "for the file, write './-rows.csv'",
+    "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
+    " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
+    "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
+    " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
+    "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",
+    "encode m.safetensors parts/*.csv -o parts/b.csv": "is a table that is read",
+    "encode m.safetensors fruit.csv -o rows.csv --no-clobber": "'rows.csv' is there",
+    "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z'; name another as --id",
+    "score m.safetensors fruit.csv --threshold nan": "--threshold nan is no score",
+    "score m.safetensors fruit.csv --top 0": "--top",
+    "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows: give",
+    "plot m.safetensors fruit.csv -o a.txt": ".png, .svg, .pdf",
+    "plot m.safetensors fruit.csv -o none/a.png": "folder that does not exist",
+    "plot m.safetensors fruit.csv -o a.png --label z": "no column 'z'",
+    "report m.safetensors fruit.csv -o a.pdf": ".html",
+    "report m.safetensors fruit.csv -o a.html --id z": "no column 'z'; name another as --id",
+    "report m.safetensors fruit.csv -o a.html --against rows.csv": "--against rows.csv: the"
+    " table has no column 'kind'",
+    "export m.safetensors -o a.txt": ".onnx",
+    "export m.safetensors -o a.onnx --part tail": "tail",
+    "sample clients.xlsx": "clients.xlsx",
+    "sample clients.npy": "an array holds nothing else; use .csv or .parquet",
+    "sample rows.csv --no-clobber": "'rows.csv' is there already",
+    "demo --data none.npy": "cannot use 'none.npy': No such file or directory; name another",
+    "demo --data parts": "Is a directory",
+    "demo --data text.npy": "not a whole .npy file",
+    "demo --data pickled.npy": "pickled.npy",
+    "demo --data two.npy": "two.npy",
+    "demo --data short.npy": "rows",
+    "demo --output none/donuts.png": "folder that does not exist",
+    "demo --output rows.csv/donuts.png": "folder that does not exist",
+    "demo --output parts": ".png, .svg, .pdf",
+    "demo --output folder.png": "is a folder; name a file in it",
+    "demo --output donuts.jpg": ".png, .svg, .pdf",
+    f"demo --output {'a' * 300}.png": "File name too long",
+    "demo --epochs 0": "--epochs",
+    "demo --epochs many": "--epochs",
+    "demo --backend abacus": "abacus",
+    "demo --engine steam": "steam",
+    "demo --engine numpy --backend jax": "--backend jax is for Keras, and --engine numpy"
+    " does without it; leave one of them out.",
+    "demo --sede 1": "--sede",
+    "demo donuts.npy": "donuts.npy",
+    "demo --show": "opens no window",
+    "steam": "steam",
+}
+
+
+@pytest.fixture(scope="session")
+def bad_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    for name in ("parts", "folder.csv", "folder.png"):
+        (folder / name).mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    (folder / "latin.csv").write_bytes(TABLE.encode() + b"\x81,1,2\n")
+    np.save(folder / "pickled.npy", np.array([[{}]]), allow_pickle=True)
+    np.save(folder / "two.npy", np.eye(9)[:, :2])
+    np.save(folder / "short.npy", np.eye(4)[:2])
+    rows = pd.DataFrame({"a": [1.0, np.inf, 2.0], "b": [1, 2, 3]})
+    rows.to_parquet(folder / "infinite.parquet")
+    sheet = pd.DataFrame([["Rows of 2026", "", ""], ["a", "b", "c"], [1, 2, 3]])
+    sheet.to_excel(folder / "titled.xlsx", index=False, header=False)
+    estimator = TiedAutoencoder(random_state=0, max_iter=1).fit(np.eye(9)[:, :3])
+    estimator.save(folder / "plain.safetensors")  # which knows no names
+    return folder
+
+
+@pytest.fixture
+def files(folder, bad_folder):
+    """Files of which most are bad, beside the table and its model."""
+    shutil.copytree(bad_folder, folder, dirs_exist_ok=True)
+    (folder / "link.csv").symlink_to("fruit.csv")
+    os.mkfifo(folder / "pipe.csv")
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_use_is_refused(refused, files, line):
+    words = line.split()
+    if words[0] == "fit" and "-o" not in words:
+        line += " -o new.safetensors"
+    assert WRONG[line.removesuffix(" -o new.safetensors")] in refused(line)
+
+
+COMMANDS = {
+    "encode": "out.csv",
+    "reconstruct": "out.csv",
+    "fill": "out.csv",
+    "score": "out.csv",
+    "plot": "out.png",
+    "report": "out.html",
+}
+TABLES = {
+    "none.csv": "none.csv",
+    "rows.csv": "no column 'kind', 'weight', 'length', 'count', 'ripe'",
+    "absent.csv": "no column 'weight', which the model uses; add it, or have it imputed",
+    "heavy.csv": "'heavy' in row 301",
+    "huge.csv": "row 301",
+    "nothing.csv": "no rows",
+}
+
+
+@pytest.mark.parametrize(("command", "table"), list(product(COMMANDS, TABLES)))
+def test_rows_that_do_not_fit_the_model_are_refused(
+    refused, files, fruit, command, table
+):
+    fruit.drop(columns="weight").to_csv("absent.csv", index=False)
+    fruit[:0].to_csv("nothing.csv", index=False)
+    row = fruit.iloc[[0]]
+    heavy = [fruit, *30 * [row.assign(weight="heavy")]]
+    pd.concat(heavy).to_csv("heavy.csv", index=False)
+    huge = [fruit, row.assign(weight="inf")]
+    pd.concat(huge).to_csv("huge.csv", index=False)
+    line = f"{command} m.safetensors {table} -o {COMMANDS[command]}"
+    assert TABLES[table] in refused(line)
+
+
+OUTPUTS = {
+    "folder.csv": "is a folder",
+    "none/out.csv": "is in a folder that does not exist; create 'none'",
+    "out.xyz": ".csv",
+    "pipe.csv": "is a pipe or a device, and would be replaced; name a file",
+    "fruit.csv": "'fruit.csv' is a table that is read; name another file with -o",
+    "./fruit.csv": "'./fruit.csv' is a table that is read",
+    "link.csv": "'link.csv' is a table that is read",
+    "- --json": "--json and --output - both write to the standard output",
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    "command", ["encode", "decode", "reconstruct", "fill", "score"]
+)
+def test_an_output_that_cannot_be_written_is_refused(refused, files, command, output):
+    line = f"{command} m.safetensors fruit.csv -o {output}"
+    assert OUTPUTS[output] in refused(line)
+
+
+@pytest.mark.parametrize("model", ["text.safetensors", "none.safetensors", "rows.csv"])
+@pytest.mark.parametrize(
+    "line", [*(f"{name} fruit.csv -o {COMMANDS[name]}" for name in COMMANDS), "inspect"]
+)
+def test_a_model_file_that_is_none_is_refused(refused, files, line, model):
+    command, *rest = line.split()
+    assert repr(model) in refused(" ".join([command, model, *rest]))
+
+
+WRITING = {
+    "fit fruit.csv -o out.safetensors --epochs 2": "out.safetensors",
+    "encode m.safetensors fruit.csv -o out.csv": "out.csv",
+    "score m.safetensors fruit.csv -o out.csv": "out.csv",
+    "export m.safetensors -o out.onnx": "out.onnx",
+    "plot m.safetensors fruit.csv -o out.svg": "out.svg",
+    "report m.safetensors fruit.csv -o out.html": "out.html",
+    "sample out.csv": "out.csv",
+}
+
+
+@pytest.mark.parametrize("line", WRITING)
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        pytest.param(errno.EROFS, "name another file", marks=pytest.mark.slow),
+    ],
+)
+def test_a_disk_that_refuses_leaves_the_old_file(
+    refused, folder, monkeypatch, line, number, remedy
+):
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    output = WRITING[line]
+    (folder / output).write_text("what was there before")
+    monkeypatch.setattr(os, "fsync", refuse)
+    reason = f"cannot write {output!r}: {os.strerror(number)}; {remedy}.\n"
+    assert refused(f"{line} --quiet", 1) == f"keras-tied: {reason}"
+
+
+@pytest.mark.parametrize("line", [*WRITING, "demo -o out.png"])
+def test_a_folder_that_may_not_be_written_to_is_refused(refused, folder, line):
+    folder.chmod(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may write anywhere")
+    refused(line)
+
+
+def missing(library):
+    """The error of an import that fails, as NumPy words it, and why."""
+    error = ImportError("Please read on.\nThe error was that.")
+    error.__cause__ = ImportError(f"{library}: failed to map segment")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "lack"),
+    [
+        (MemoryError("Unable to allocate 8. MiB"), "Unable to allocate 8. MiB"),
+        (MemoryError(), "none is left"),
+        (pa.ArrowMemoryError("malloc of size 64"), "malloc of size 64"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+        (missing("openblas.so"), "openblas.so: failed to map segment"),
+    ],
+)
+def test_memory_at_its_limit_is_one_sentence(refused, monkeypatch, error, lack):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("keras_tied.tables.write_table", fail)
+    said = refused("encode m.safetensors fruit.csv -o codes.csv", 1)
+    reason = f"there is too little memory ({lack})"
+    assert reason in said
+    assert said.endswith("; free some, or use fewer columns or rows.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (ValueError("what?"), "failed with ValueError: what?; --debug shows where.", 1),
+        (KeyError(), "failed with KeyError; --debug shows where.", 1),
+        (ImportError("run pip install x."), "run pip install x.", 2),
+        (ImportError("no x"), "failed with ImportError: no x; --debug shows where.", 1),
+        (
+            ModuleNotFoundError("no", name="pyarrow"),
+            'pyarrow is missing; run pip install "keras-tied[cli]".',
+            2,
+        ),
+        (KeyboardInterrupt(), "interrupted.", 130),
+    ],
+)
+def test_any_other_failure_is_one_sentence(refused, monkeypatch, error, said, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("keras_tied.tables.write_table", fail)
+    line = "encode m.safetensors fruit.csv -o codes.csv"
+    assert refused(line, code) == f"keras-tied: {said}\n"
+
+
+def test_a_table_that_memory_does_not_hold_is_not_said_to_be_damaged(
+    refused, monkeypatch
+):
+    def fail(*_, **__):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr("pyarrow.csv.open_csv", fail)
+    said = refused("encode m.safetensors fruit.csv -o codes.csv")
+    assert "malloc of size 64 failed, as there is too little memory" in said
+
+
+def test_a_bad_row_outside_the_sample_is_found_before_training(
+    refused, monkeypatch, rng
+):
+    monkeypatch.setattr(sample, "MOST_ROWS", 2_000)
+    rows = rng.normal(size=(9_000, 4))
+    rows[8_999, 2] = np.inf
+    np.save("rows.npy", rows)
+    assert "row 9000" in refused("fit rows.npy -o new.safetensors --quiet")
+
+
+def test_debug_shows_the_traceback_before_the_sentence(keras_tied):
+    done = keras_tied("demo --data none.npy --debug", 2)
+    *lines, last = done.err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert last.startswith("keras-tied: cannot use 'none.npy'")

@@ -1,0 +1,465 @@
+"""What the commands write: beside the estimator, and in all its forms."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_tied import TiedAutoencoder
+from keras_tied.fitted import file, value
+from keras_tied.fitting import sample
+from keras_tied.tables import open_table
+
+MODEL = "m.safetensors"
+
+
+@pytest.fixture
+def estimator(folder):
+    return TiedAutoencoder.load(MODEL)
+
+
+@pytest.fixture
+def rows(folder, estimator):
+    return pd.read_csv("fruit.csv")[list(estimator.feature_names_in_)]
+
+
+def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
+    keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
+    codes = np.load("codes.npy")
+    np.testing.assert_allclose(codes, estimator.transform(rows), rtol=1e-5)
+    scored = keras_tied(f"score {MODEL} fruit.csv -o scores.csv").out
+    table = pd.read_csv("scores.csv", dtype={"name": str})
+    assert list(table) == ["name", "score", "rank", "one_in", "error"]
+    assert table["name"].equals(fruit["name"])
+    for name, expected in (
+        ("score", -estimator.score_samples(rows)),
+        ("one_in", estimator.rarity(rows)),
+        ("error", estimator.reconstruction_error(rows)),
+    ):
+        np.testing.assert_allclose(table[name], expected, rtol=1e-4)
+    assert scored == "scored 300 rows, none of which stands out, to scores.csv\n"
+
+
+def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_to(
+    keras_tied, fruit, estimator, rows
+):
+    keras_tied(f"reconstruct {MODEL} fruit.csv -o restored.csv")
+    keras_tied(f"encode {MODEL} fruit.csv -o codes.parquet")
+    keras_tied(f"decode {MODEL} codes.parquet -o decoded.csv")
+    restored, decoded = (
+        pd.read_csv(f"{name}.csv", dtype={"name": str})
+        for name in ("restored", "decoded")
+    )
+    assert restored["name"].equals(fruit["name"])
+    assert (restored["farm"] == "north").all()
+    expected = estimator.reconstruct(rows)
+    for name in rows:
+        if rows[name].dtype == float:
+            np.testing.assert_allclose(restored[name], expected[name], rtol=1e-4)
+        else:
+            assert restored[name].equals(expected[name])
+    whole = fruit["weight"] != ""  # a code does not say what was missing
+    pd.testing.assert_frame_equal(decoded[whole], restored[whole], rtol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "feather"])
+def test_every_format_holds_the_same_codes(keras_tied, ending):
+    keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
+    keras_tied(f"encode {MODEL} fruit.csv -o codes.{ending}")
+    [batch] = open_table(f"codes.{ending}", text=["name"]).batches()
+    assert batch.schema.names == ["name", "code0", "code1"]
+    codes = batch.to_pandas()[["code0", "code1"]]
+    np.testing.assert_allclose(codes, np.load("codes.npy"), rtol=1e-6)
+
+
+def test_standard_output_is_csv_and_nothing_else(keras_tied):
+    for command in ("encode", "reconstruct", "score"):
+        done = keras_tied(f"{command} {MODEL} fruit.csv -o -")
+        assert done.err == ""
+        assert [row["name"] for row in done.rows] == [f"{i:04}" for i in range(300)]
+    other = keras_tied(f"encode {MODEL} fruit.csv -o - --id day")
+    assert other.out.startswith("day,code0,code1\n2026-01-01,")
+
+
+def with_commas(frame):
+    return frame.apply(lambda column: column.str.replace(".", ","))
+
+
+GUISES = {
+    "in another order": (lambda frame: frame[frame.columns[::-1]], ",", ""),
+    "without what is not used": (
+        lambda frame: frame[["kind", "weight", "length", "count", "ripe"]],
+        ",",
+        "",
+    ),
+    "another case": (lambda frame: frame.replace({"plum": "PLUM"}), ",", ""),
+    "another delimiter": (lambda frame: frame, "|", "delimiter is a vertical bar"),
+    "a column beside": (
+        lambda frame: frame.assign(price="1"),
+        ",",
+        "ignored the column 'price' of 'rows.csv', which the model has never seen.",
+    ),
+    "a unit": (
+        lambda frame: frame.assign(length=frame["length"] + " cm"),
+        ",",
+        "column 'length' holds numbers in cm in 'rows.csv', beside numbers in training,"
+        " and is read in the form of the file.",
+    ),
+    "decimal commas": (
+        with_commas,
+        ";",
+        "'length' holds numbers with a decimal comma in 'rows.csv'",
+    ),
+}
+
+
+@pytest.mark.parametrize("guise", GUISES)
+def test_rows_have_the_same_codes_in_any_guise(keras_tied, fruit, guise):
+    change, delimiter, said = GUISES[guise]
+    keras_tied(f"encode {MODEL} fruit.csv -o expected.npy")
+    change(fruit).to_csv("rows.csv", sep=delimiter, index=False)
+    done = keras_tied(f"encode {MODEL} rows.csv -o codes.npy")
+    np.testing.assert_array_equal(np.load("codes.npy"), np.load("expected.npy"))
+    assert said in done.err
+    assert bool(said) == bool(done.err)
+
+
+def test_what_is_written_has_the_form_of_its_file(keras_tied, fruit):
+    with_commas(fruit).to_csv("rows.csv", sep=";", index=False)
+    done = keras_tied(f"reconstruct {MODEL} rows.csv -o -")
+    assert all("," in row["weight"] for row in done.rows)
+
+
+def test_the_decimal_mark_is_given_where_a_file_does_not_tell(keras_tied, fruit):
+    fruit = fruit.assign(weight="1050", length=[f"3.{i:03}" for i in range(300)])
+    fruit.to_csv("unclear.csv", index=False)
+    fruit["length"] = fruit["length"].str.replace(".", "")
+    fruit.to_csv("whole.csv", index=False)
+    unclear = keras_tied(f"encode {MODEL} unclear.csv -o - --decimal ,")
+    assert unclear.out == keras_tied(f"encode {MODEL} whole.csv -o -").out
+
+
+DOUBTS = [
+    "column 'kind' holds 2 values of rare or new categories, which count as one or as"
+    " missing: 'quince' 2 times, first in row 4",
+    "column 'count' has no value in any row, and is imputed.",
+    "column 'weight' holds 1 value that counts as missing: 'heavy' in row 6",
+    "column 'farm' holds 300 values beside what it was in training, always 'north',"
+    " which are kept: 'south' 300 times",
+]
+
+
+def save_doubtful(fruit):
+    fruit.loc[3:4, "kind"] = "quince"
+    fruit.loc[5, "weight"] = "heavy"
+    doubtful = fruit.assign(farm="south", count="")
+    doubtful.to_csv("new.csv", index=False)
+    doubtful.drop(columns="count").to_csv("absent.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "n_doubts"),
+    [
+        ("encode MODEL new.csv -o codes.csv", 3),
+        ("reconstruct MODEL new.csv -o rows.csv", 4),
+        ("score MODEL new.csv -o scores.csv", 3),
+        ("score MODEL new.csv --top 3", 3),
+        ("encode MODEL absent.csv -o codes.csv --impute-absent", 3),
+        ("plot MODEL new.csv -o rows.png", 3),
+        ("report MODEL new.csv -o rows.html", 4),
+        ("report MODEL fruit.csv -o rows.html --against new.csv", 3),
+    ],
+)
+def test_what_is_doubtful_is_said(keras_tied, fruit, command, n_doubts):
+    save_doubtful(fruit)
+    said = keras_tied(command.replace("MODEL", MODEL)).err
+    assert [doubt in said for doubt in DOUBTS] == [True] * n_doubts + [False] * (
+        4 - n_doubts
+    )
+
+
+def test_an_absent_column_counts_as_an_empty_one(keras_tied, fruit):
+    save_doubtful(fruit)
+    empty = keras_tied(f"encode {MODEL} new.csv -o - --quiet")
+    assert empty.err == ""
+    absent = keras_tied(f"encode {MODEL} absent.csv -o - --impute-absent")
+    assert absent.out == empty.out
+    assert "'absent.csv': has no column 'count', which is imputed." in absent.err
+
+
+def test_the_oddest_rows_are_the_same_however_they_are_asked_for(keras_tied):
+    score = f"score {MODEL} fruit.csv"
+    every = keras_tied(f"{score} -o - --explain").rows
+    order = sorted(range(300), key=lambda row: -float(every[row]["score"]))
+    assert [int(every[row]["rank"]) for row in order] == list(range(1, 301))
+    table = keras_tied(f"{score} -o - --top 7").rows
+    assert table == [{**every[row], "row": str(row + 1)} for row in order[:7]]
+    oddest = keras_tied(f"{score} --json").json["oddest"]
+    assert [row["row"] - 1 for row in oddest] == order[:10]
+    for row, expected in zip(oddest, table, strict=False):
+        shares = [row[f"share{place}"] for place in (1, 2, 3)]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 + 1e-6
+        assert row["column1"] == expected["column1"]
+        assert np.float32(row["score"]) == np.float32(expected["score"])
+    shown = keras_tied(f"{score} --top 3").out
+    assert re.findall(r"^ (\d{4}) ", shown, re.MULTILINE) == [
+        row["name"] for row in oddest[:3]
+    ]
+    assert all(row["why"] in shown for row in oddest[:3])
+
+
+def test_a_threshold_has_an_exit_code(keras_tied):
+    score = f"score {MODEL} fruit.csv"
+    scores = [float(row["score"]) for row in keras_tied(f"{score} -o -").rows]
+    least, some, top = min(scores), sorted(scores)[-30], max(scores)
+    keras_tied(f"{score} -o scores.csv --threshold {2 * top}")
+    for output in ("-o scores.csv", "-o scores.csv --top 40"):
+        done = keras_tied(f"{score} {output} --threshold {some}", 3)
+        assert "keras-tied: 30 rows reached the threshold" in done.err
+    done = keras_tied(f"{score} --top 2 --threshold {least}", 3)
+    assert "at least 2 rows reached" in done.err
+    assert "1 row reached" in keras_tied(f"{score} --threshold {top}", 3).err
+
+
+OPTIONS = {
+    "--components 3 --hidden 8,6 --solver nadam --epochs 4 --validation 0.2 --seed 7": {
+        "n_components": 3,
+        "hidden_layer_sizes": (8, 6),
+        "solver": "nadam",
+        "max_iter": 4,
+        "early_stopping": True,
+        "validation_fraction": 0.2,
+        "scaler": "standard",
+        "random_state": 7,
+    },
+    "--components 0.9 --epochs 3 --validation 0 --scaler minmax --hidden auto": {
+        "n_components": 0.9,
+        "hidden_layer_sizes": "auto",
+        "solver": "auto",
+        "max_iter": 3,
+        "early_stopping": False,
+        "scaler": "minmax",
+        "random_state": 0,
+    },
+    "--scaler none --epochs 2 --solver lbfgs": {
+        "n_components": 2,
+        "solver": "lbfgs",
+        "max_iter": 2,
+        "validation_fraction": 0.1,
+        "scaler": None,
+    },
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_reach_the_estimator(keras_tied, options):
+    keras_tied(f"fit fruit.csv -o new.safetensors {options}")
+    params = TiedAutoencoder.load("new.safetensors").get_params()
+    expected = OPTIONS[options]
+    assert {name: params[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--columns weight,length,count",
+        "--exclude name,kind --exclude ripe,day --label taste",
+    ],
+)
+def test_columns_and_exclude_choose_what_is_used(keras_tied, options):
+    fit = f"fit fruit.csv -o new.safetensors --epochs 1 --json {options}"
+    assert keras_tied(fit).json["columns"] == ["weight", "length", "count"]
+
+
+def test_fit_and_inspect_tell_of_rows_columns_and_errors(keras_tied, estimator):
+    fit = "fit fruit.csv -o new.safetensors --epochs 9 --id name --label taste"
+    said = keras_tied(f"{fit} --dates off").words
+    inspected, told = (
+        keras_tied(f"inspect {MODEL}"),
+        keras_tied(f"inspect {MODEL} --json"),
+    )
+    notes = told.json["notes"]
+    error, pca_error = notes["held_out"]
+    for fact in (
+        "rows 300 columns used kind, weight, length, count, ripe: 7 numbers",
+        "left out name (the id), day (a date or time",
+        "components 2",
+        f"error {error:.4g}, mean deviance of columns",
+        f"on rows held out; {notes['error']:.4g} on all rows",
+        f"PCA's error {pca_error:.4g}; the model's is {error / pca_error:.2f} times",
+        "model new.safetensors",
+    ):
+        assert fact in said
+    for fact in (
+        "network 7 → 34 → 34 → 2",
+        "parameters 1,677",
+        f"error {notes['error']:.4g}, and PCA's {notes['pca_error']:.4g}",
+        "rows 300",
+        "command keras-tied fit fruit.csv -o m.safetensors --id name",
+        "kind categories 0 3",
+        "made by python 3",
+    ):
+        assert fact in inspected.words
+    assert told.json["features"] == 7
+    assert told.json["components"] == 2
+    assert told.json["iterations"] == estimator.n_iter_
+    assert told.json["settings"]["max_iter"] == 9
+
+
+def save_three(n=60):
+    """A table of three components and some noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10))
+    np.save("three.npy", X + 0.1 * rng.normal(size=(n, 10)))
+
+
+def test_of_several_numbers_of_components_one_is_chosen(keras_tied):
+    save_three()
+    choice = "components 3, of 1 to 5 the one that reconstructs hidden values best"
+    done = keras_tied(f"fit three.npy -o {MODEL} --components 1,3,5 --epochs 2")
+    assert choice in done.words
+    assert choice in keras_tied(f"inspect {MODEL}").words
+    told = keras_tied(f"inspect {MODEL} --json").json
+    assert told["components"] == 3
+    assert [width["n_components"] for width in told["notes"]["widths"]] == [1, 3, 5]
+    keras_tied(f"report {MODEL} three.npy -o r.html")
+    page = Path("r.html").read_text("utf-8")
+    assert "Why 3" in page
+    for width in told["notes"]["widths"]:
+        assert f'<td class="value">{width["error"]:.3g}</td>' in page
+
+
+def test_columns_with_nothing_in_common_are_told_of(keras_tied):
+    signs = np.meshgrid(*6 * [[-1.0, 1.0]])
+    np.save("noise.npy", np.reshape(signs, (6, -1)).T)
+    done = keras_tied(f"fit noise.npy -o {MODEL} --components 1..3")
+    assert "not better than by their mean: the columns have little in" in done.words
+
+
+WHOLE = {"n_components": 1, "error": 0.5, "pca_error": 0.6, "hidden_error": 0.7}
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        [WHOLE, 3],
+        {"n_components": 1},
+        [WHOLE, WHOLE | {"error": 1e308}],
+        [WHOLE, WHOLE | {"error": "<b>"}],
+        [WHOLE, WHOLE | {"error": -1}],
+        [WHOLE, WHOLE | {"error": True}],
+    ],
+)
+def test_inspect_shows_strange_notes_and_tells_the_terminal_nothing(keras_tied, widths):
+    strange = {"rows": ["many"], "error": "small", "command": "\x1b]0;x\x07"}
+    contents = file.read(MODEL)
+    file.write(MODEL, contents._replace(notes=strange | {"widths": widths}))
+    shown = keras_tied(f"inspect {MODEL}").out
+    assert "['many']" in shown
+    assert "]0;x" in shown
+    assert "\x1b" not in shown
+    assert "components" not in shown
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
+    X = rng.normal(size=(60, 4)).astype(np.float32)
+    rows = pd.DataFrame(X, columns=list("abcd")) if named else X
+    estimator = TiedAutoencoder(random_state=0, max_iter=3).fit(rows)
+    estimator.save(MODEL)
+    pd.DataFrame(X, columns=list("abcd")).to_parquet("x.parquet")
+    keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
+    codes = np.load("codes.npy")
+    np.testing.assert_allclose(codes, estimator.transform(rows), atol=1e-5)
+    keras_tied(f"decode {MODEL} codes.npy -o x.csv")
+    names = list("abcd") if named else ["x0", "x1", "x2", "x3"]
+    assert list(pd.read_csv("x.csv")) == names
+    keras_tied(f"score {MODEL} x.parquet")
+    assert "not noted; it takes 4 numbers" in keras_tied(f"inspect {MODEL}").out
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "expected"),
+    [
+        ("encoder", "X", "encode"),
+        pytest.param("reconstruction", "X", "reconstruct", marks=pytest.mark.slow),
+    ],
+)
+def test_onnxruntime_gives_what_the_command_gives(
+    keras_tied, rows, part, given, expected
+):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    keras_tied(f"export {MODEL} -o m.onnx --part {part}")
+    session = onnxruntime.InferenceSession("m.onnx")
+    features = json.loads(session.get_modelmeta().custom_metadata_map["features"])
+    numbers = pd.get_dummies(rows, prefix_sep="=")[features].astype(np.float32)
+    [found] = session.run(None, {given: numbers.to_numpy()})
+    keras_tied(f"{expected} {MODEL} fruit.csv -o expected.npy")
+    np.testing.assert_allclose(found, np.load("expected.npy"), atol=1e-4)
+
+
+@pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "score --top 3"])
+def test_safe_csv_begins_no_formula(keras_tied, fruit, command):
+    fruit["name"] = "=cmd|' /C calc'!A0 " + fruit["name"]
+    fruit.to_csv("rows.csv", index=False)
+    name, *options = command.split()
+    line = f"{name} {MODEL} rows.csv -o - {' '.join(options)}"
+    assert "\n=cmd" in keras_tied(line).out
+    safe = keras_tied(f"{line} --safe-csv").rows
+    assert all(row["name"].startswith("'=cmd") for row in safe)
+
+
+@pytest.mark.parametrize("most_rows", [10_000, 200])
+def test_absurd_values_move_no_code_of_others(
+    keras_tied, fruit, monkeypatch, most_rows
+):
+    for name in ("MOST_ROWS", "SMALLEST_SAMPLE"):
+        monkeypatch.setattr(sample, name, most_rows)
+    codes = []
+    for weight, count in (("98", "1"), ("9999999", "-500000")):
+        fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count
+        fruit.to_csv("rows.csv", index=False)
+        line = f"fit rows.csv -o {MODEL} --epochs 2 --hidden 8 --json"
+        facts = keras_tied(line).json
+        assert bool(facts["streamed"]) == (most_rows < 300)
+        assert facts["rows"] == 300
+        keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
+        codes.append(np.abs(np.load("codes.npy")))
+    difference = np.abs(codes[1] - codes[0]) / codes[0].std(axis=0)
+    assert np.median(difference) < 0.1
+
+
+def test_a_model_that_cannot_be_compared_with_pca_is_there(keras_tied, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("too many rows.")
+
+    monkeypatch.setattr(value, "baseline_errors", fail)
+    said = keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1).err
+    reason = "failed after training with ValueError: too many rows; 'new.safetensors'"
+    assert f"{reason} holds the model so far" in said
+    assert TiedAutoencoder.load("new.safetensors").n_iter_ == 2
+    assert "error" not in keras_tied("inspect new.safetensors --json").json["notes"]
+
+
+def test_as_many_components_as_numbers_are_warned_of(keras_tied):
+    fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
+    warning = "the 3 components hold all 3 numbers of a row"
+    assert warning in keras_tied(f"{fit} --components 3").err
+    assert keras_tied(f"{fit} --components 2").err == ""
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_warned_of(keras_tied, rng):
+    np.save("noise.npy", rng.normal(size=(60, 50)))
+    fit = f"fit noise.npy -o {MODEL} --epochs 1 --json --components"
+    done = keras_tied(f"{fit} 40")
+    error, [held_out, _] = done.json["error"], done.json["held_out"]
+    worse = (
+        f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
+    )
+    assert worse in done.err
+    assert "the model knows these by heart" in done.err
+    assert keras_tied(f"{fit} 2").err == ""

@@ -1,0 +1,231 @@
+"""What the commands say of a corpus of columns: `check`, `fit`, `score` and `fill`."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+N = 60
+
+
+class Column(NamedTuple):
+    """The values of a column, again and again, and what is said of it."""
+
+    values: Iterable[object]
+    becomes: str
+    warning: str = ""
+    options: str = ""
+
+
+ROW_NUMBERS = range(1, N + 1)
+TOWNS = [f"town {i % 300}" if i % 3 else "Paris" for i in range(10 * N)]
+AGES = [*range(18, 18 + N - 1), 999]
+DAYS = ["1/2/2025", "3/4/2025", "11/12/2025"]
+NEARLY_NUMBERS = [f"about {i}" if i % 5 == 0 else i * 7 for i in range(N)]
+COLUMNS = {
+    "row numbers": Column(ROW_NUMBERS, "left out: row numbers, for --id"),
+    "numbers of rows": Column(ROW_NUMBERS, "1 number", "", "--numeric odd"),
+    "an id": Column(ROW_NUMBERS, "left out: the id", "", "--id odd"),
+    "a label": Column(["a", "b"], "left out: the label", "", "--label odd"),
+    "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
+    "steps": Column(["1. No", "2. Yes"], "2 numbers: 1. No, 2. Yes"),
+    "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
+    "staff": Column(["1-10", "101-1000"], "2 numbers: 1-10, 101-1000"),
+    "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, say --categorical"),
+    "kinds": Column([1, 2, 3], "3 numbers: 1, 2, 3", "", "--categorical odd"),
+    "postcodes": Column(
+        [f"{10_000 + 7 * i}-{1000 + i}" for i in range(N)],
+        "left out: text of which nearly every value differs",
+    ),
+    "towns": Column(
+        TOWNS,
+        "2 numbers: Paris, (other); (other) holds 67% of the values",
+        "the others, 67% of the values, count as one",
+    ),
+    "one value": Column(["Jan"], "left out: always 'Jan'"),
+    "no value": Column([""], f"left out: no value in {N} rows"),
+    "a column twice": Column([3, 1, 4, 1, 5, 9, 2], "left out: the same as 'x'"),
+    "dates": Column(["31.01.2026", "15.02.2026"], "5 numbers: days, weekday sin"),
+    "either day or month": Column(DAYS, "", "day and month are not clear"),
+    "days first": Column(DAYS, "", "", "--dates dmy"),
+    "no dates": Column(
+        ["2025-01-31", "2025-02-28"], "left out: a date or time", "", "--dates off"
+    ),
+    "typing errors": Column(
+        ["12.x", *range(2, N), "none yet"],
+        "1 number",
+        "holds 2 values that count as missing: '12.x' in row 1, 'none yet' in row 60",
+    ),
+    "nearly numbers": Column(
+        NEARLY_NUMBERS, "refused", "holds integers in 80% of its values, and 12 others"
+    ),
+    "named numbers": Column(NEARLY_NUMBERS, "left out: ", "", "--exclude odd"),
+    "an absurd age": Column(
+        AGES, "1 number", "holds '999' in row 60, far outside its other values"
+    ),
+    "a missing age": Column(AGES, "1 number", "", "--na 999"),
+    "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "say --na -999"),
+    "ordinary nines": Column([10, 99, 50, 99, 98, 1], "1 number"),
+    "only nines and less": Column([0, 1, 1, 0, 9, 5, 3, 9], "1 number"),
+}
+
+
+def write_rows(column):
+    n = max(N, len(column.values))
+    values = itertools.islice(itertools.cycle(column.values), n)
+    place = np.arange(n)
+    x, y = np.resize([3, 1, 4, 1, 5, 9, 2], n), place * 7 % 13
+    frame = pd.DataFrame({"x": x, "odd": list(values), "y": y, "z": place * 5 % 11})
+    frame.to_csv("rows.csv", index=False)
+    return f"rows.csv {column.options}"
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_check_tells_what_becomes_of_a_column_and_fails_if_strict(keras_tied, name):
+    column = COLUMNS[name]
+    table = write_rows(column)
+    found = keras_tied(f"check {table} --json").json
+    [fact] = [fact for fact in found["columns"] if fact["name"] == "odd"]
+    warnings = [f"warning: {text.rstrip('.')}" for text in found["warnings"]]
+    assert fact["becomes"].startswith(column.becomes)
+    assert column.warning in " ".join(warnings)
+    assert bool(warnings) == bool(column.warning)
+    shown = keras_tied(f"check {table}").out
+    assert shown.splitlines()[: len(warnings)] == warnings
+    assert re.search(rf"\n *odd .* {re.escape(fact['becomes'])} *\n", shown)
+    code = 2 if fact["refused"] else bool(warnings)
+    keras_tied(f"check {table} --strict", code)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_fit_and_inspect_tell_what_check_tells(keras_tied, name):
+    column = COLUMNS[name]
+    table = write_rows(column)
+    checked = keras_tied(f"check {table} --json").json
+    fit = f"fit {table} -o new.safetensors --epochs 1 --hidden 4"
+    assert keras_tied(f"{fit} --dry-run --json").json == checked
+    assert not os.path.exists("new.safetensors")
+    if column.becomes == "refused":
+        assert column.warning in keras_tied(fit, 2).err
+        return
+    done = keras_tied(fit)
+    assert column.warning in done.words
+    inspected = keras_tied("inspect new.safetensors")
+    assert column.becomes in inspected.words
+    noted = keras_tied("inspect new.safetensors --json").json["notes"]["table"]
+    assert noted["columns"] == checked["columns"]
+    if reason := column.becomes.partition("left out: ")[2]:
+        assert f"odd ({reason}" in done.words
+        assert f"odd ({reason}" in inspected.words
+
+
+def test_the_unnamed_index_of_pandas_is_row_numbers(keras_tied, fruit):
+    fruit.to_csv("rows.csv")
+    first = keras_tied("check rows.csv --json").json["columns"][0]
+    assert first["becomes"] == "left out: row numbers, for --id"
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "says"),
+    [("Total", 1, "says 'Total'"), ("west", 1, "holds the sums"), ("west", 2, "")],
+)
+def test_a_last_row_of_totals_is_warned_of(keras_tied, name, times, says):
+    place = np.arange(N)
+    frame = pd.DataFrame({"x": place * 7 % 13, "y": place * 5 % 11 + 1})
+    frame.insert(0, "region", np.resize(["a", "b", "c"], N))
+    frame.loc[N] = [name, frame["x"].sum(), times * frame["y"].sum()]
+    frame.to_csv("rows.csv", index=False)
+    shown = keras_tied("check rows.csv").out
+    assert ("row 61, the last, " in shown) == bool(says)
+    assert says in shown
+
+
+PLANTED = {
+    "a weight": (40, "weight", "9999999"),
+    "a debt": (299, "count", "-500000"),
+    "a date": (0, "day", "1900-01-01"),
+}
+FIT = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_an_absurd_value_is_listed_and_comes_first_with_why(keras_tied, fruit, what):
+    row, column, text = PLANTED[what]
+    fruit.loc[row, column] = text
+    fruit.to_csv("rows.csv", index=False)
+    where = f"column {column!r} holds {text!r} in row {row + 1}, far outside"
+    assert where in keras_tied("check rows.csv").out
+    fitted = keras_tied(FIT).words
+    assert where in fitted
+    assert "1 absurd value; model and PCA have the medians" in fitted
+    [odd] = keras_tied("score m.safetensors rows.csv --top 1 --json").json["oddest"]
+    assert (odd["row"], odd["name"], odd["column1"]) == (row + 1, f"{row:04}", column)
+    assert odd["why"].endswith("with that the row would be ordinary")
+    assert odd["one_in"] == 300
+    keras_tied("report m.safetensors rows.csv -o r.html")
+    page = Path("r.html").read_text("utf-8")
+    assert f"The oddest row is {row + 1} (id {row:04}): {column} " in page
+
+
+def test_of_many_columns_check_shows_some_or_all(keras_tied):
+    names = [f"c{place}" for place in range(503)]
+    numbers = np.arange(4 * 503).reshape(4, 503) ** 2 % 7
+    pd.DataFrame(numbers, columns=names).to_csv("rows.csv", index=False)
+    some = keras_tied("check rows.csv").out
+    assert some.endswith("and 3 more columns; check --all and --json show all\n")
+    assert "c499 " in some
+    assert "c500 " not in some
+    every = keras_tied("check rows.csv --all").out
+    assert "c502 " in every
+    assert "more columns" not in every
+
+
+@pytest.mark.parametrize(
+    ("data", "delimiter", "output", "written"),
+    [
+        ("gaps.csv", ";", "filled.csv", ";"),
+        ("gaps.tsv", "\t", "filled.csv", ","),
+        ("gaps.tsv", "\t", "filled.tsv", "\t"),
+    ],
+)
+def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
+    keras_tied, fruit, rng, data, delimiter, output, written
+):
+    rows = fruit.mask(rng.random(fruit.shape) < 0.1, "NA")
+    rows.loc[:2, ["weight", "count"]] = ("0097.50", " 12 "), ("", "ten"), ("1.", "NA")
+    rows.to_csv(data, sep=delimiter, index=False)
+    done = keras_tied(f"fill m.safetensors {data} -o {output}")
+    assert done.out.startswith("filled 300 rows to ")
+    said = "holds 1 value that counts as missing, and not as a gap to fill: 'ten'"
+    assert f"column 'count' {said} in row 2" in done.err
+    filled = pd.read_csv(output, sep=written, dtype=str, keep_default_na=False)
+    is_gap = rows.isin(["", "NA"])
+    pd.testing.assert_frame_equal(filled.mask(is_gap), rows.mask(is_gap))
+    for name in ("name", "day", "farm", "taste"):  # of which the model knows nothing
+        assert (filled[name][is_gap[name]] == "").all()
+    assert set(filled["kind"]) == set(fruit["kind"])
+    assert set(filled["ripe"]) == {"true", "false"}
+    assert filled["count"][is_gap["count"]].str.fullmatch(r"-?\d+").all()
+    weights = filled["weight"][is_gap["weight"]]
+    assert weights.str.fullmatch(r"\d+\.\d\d?").all()
+    known = pd.to_numeric(fruit["weight"])
+    assert (weights.astype(float) - known).std() < known.std() / 2
+
+
+def test_fill_keeps_the_types_of_a_file_that_has_some(keras_tied, rng):
+    whole = pd.read_csv("fruit.csv")[["kind", "weight", "length", "count", "ripe"]]
+    is_gap = rng.random(whole.shape) < 0.1
+    whole.convert_dtypes().mask(is_gap).to_parquet("gaps.parquet")
+    keras_tied("fill m.safetensors gaps.parquet -o filled.parquet")
+    filled = pd.read_parquet("filled.parquet")
+    assert not filled.isna().any(axis=None)
+    is_kept = ~is_gap & whole.notna()
+    assert (filled == whole).where(is_kept, True).all(axis=None)
+    assert filled["count"].dtype == whole["count"].dtype
+    assert filled["ripe"].dtype == whole["ripe"].dtype
