@@ -23,19 +23,16 @@ def whole(kind: str = "text") -> bytes:
 
 @cache
 def read_arrays(kind: str = "text") -> dict[str, Any]:
-    return safetensors.numpy.load(whole(kind))
-
-
-def read_header(content: bytes) -> dict[str, Any]:
-    """What JSON says of the arrays of a file, and its metadata."""
-    (length,) = struct.unpack("<Q", content[:8])
-    return json.loads(content[8 : 8 + length])
+    """The arrays of a file, in the order of their names."""
+    return dict(sorted(safetensors.numpy.load(whole(kind)).items()))
 
 
 @cache
 def read_document(kind: str = "text") -> dict[str, Any]:
     """The JSON of a file of ours, in its metadata."""
-    return json.loads(read_header(whole(kind))["__metadata__"]["keras_tied"])
+    (length,) = struct.unpack("<Q", whole(kind)[:8])
+    header = json.loads(whole(kind)[8 : 8 + length])
+    return json.loads(header["__metadata__"]["keras_tied"])
 
 
 def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 1) -> bytes:

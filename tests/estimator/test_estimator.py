@@ -29,17 +29,6 @@ def quick(**parameters) -> TiedAutoencoder:
 # What fit gives.
 
 
-@pytest.mark.parametrize("scaler", ["standard", "minmax", None])
-def test_inverse_transform_undoes_the_scaling(scaler, rng):
-    """Rows on a plane, in units that differ by a factor of a million, come back."""
-    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 4))
-    X = X * [1e-3, 1.0, 1e3, 10.0] + 5.0
-    estimator = TiedAutoencoder(2, scaler=scaler, random_state=0).fit(X)
-    codes = estimator.transform(X)
-    unit = X.std() if scaler is None else X.std(axis=0)
-    assert_near(estimator.inverse_transform(codes) / unit, X / unit, 1e-4)
-
-
 def test_predict_calls_the_lowest_scores_outliers(iris):
     estimator = quick(contamination=0.2).fit(iris)
     scores = estimator.score_samples(iris)
@@ -91,33 +80,21 @@ def test_row_of_weight_two_counts_as_two(solver, iris, rng):
     assert_near(found, expected, 1e-4)
 
 
-@pytest.mark.parametrize("objective", ["noise", "sparsity"])
+@pytest.mark.parametrize("objective", ["noise", "sparsity", "weight_decay"])
 def test_objectives_change_what_is_learned_and_keep_the_network(objective, iris):
-    plain, other = (
-        quick(solver="nadam", max_iter=1, **settings).fit(iris)
-        for settings in ({}, {objective: 0.1})
-    )
+    settings = {"early_stopping": False, "max_iter": 20}
+    plain = quick(**settings, weight_decay=0.0).fit(iris)
+    other = quick(**settings | {"weight_decay": 0.0, objective: 0.1}).fit(iris)
     assert not other.is_pca_
+    assert other.loss_curve_[-1] > plain.loss_curve_[-1]
     assert np.abs(other.transform(iris) - plain.transform(iris)).max() > 1e-4
-
-
-def test_sparsity_makes_codes_and_weight_decay_kernels_smaller(iris):
-    settings = {"early_stopping": False, "max_iter": 60}
-    sizes = []
-    for name, factor in (("sparsity", 1e-3), ("sparsity", 1.0), ("weight_decay", 0.1)):
-        estimator = quick(**settings, **{name: factor}).fit(iris)
-        kernels = [np.square(each).sum() for each in estimator._fitted.network.kernels]
-        sizes.append((np.abs(estimator.transform(iris)).mean(), sum(kernels)))
-    (codes, kernels), (small_codes, _), (_, small_kernels) = sizes
-    assert small_codes < 0.2 * codes
-    assert small_kernels < kernels
 
 
 @pytest.mark.parametrize("sizes", [6, (6,), [6, 4], np.array([6, 4, 3])], ids=repr)
 def test_hidden_layers_are_as_wide_as_told(sizes, iris):
-    network = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris)._fitted.network
-    hidden = [size + 1 for size in np.atleast_1d(sizes)]
-    assert list(network.layer_sizes) == [4, *hidden, 1]
+    estimator = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris)
+    found = estimator._fitted.network.layer_sizes[1:-1]
+    assert list(found) == [size + 1 for size in np.atleast_1d(sizes)]
 
 
 def test_early_stopping_off_uses_every_row(iris):
@@ -140,26 +117,20 @@ def test_the_keras_model_is_a_copy(iris):
     model = estimator.model_
     model.set_weights([0 * weight for weight in model.get_weights()])
     np.testing.assert_array_equal(estimator.transform(iris), codes)
-    np.testing.assert_array_equal(estimator.fit(iris).transform(iris), codes)
 
 
 @slow
 def test_encoder_of_images_is_mirrored(digits):
-    encoder = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
-            layers.Flatten(),
-            layers.Dense(5),
-        ]
-    )
+    convolution = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")
+    kinds = [convolution, layers.Flatten(), layers.Dense(5)]
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), *kinds])
     before = encoder.get_weights()
-    images = digits[:256].reshape(-1, 8, 8, 1)
+    X = digits[:256]
     estimator = TiedAutoencoder(encoder=encoder, max_iter=10, random_state=0)
-    codes = estimator.fit_transform(images)
-    assert codes.shape == (256, estimator.n_components_) == (256, 5)
-    np.testing.assert_array_equal(estimator.transform(digits[:256]), codes)
-    assert estimator.inverse_transform(codes).shape == (256, 64)
+    codes = estimator.fit_transform(X.reshape(-1, 8, 8, 1))
+    assert codes.shape == (256, 5)
+    np.testing.assert_array_equal(estimator.transform(X), codes)
+    assert estimator.inverse_transform(codes).shape == X.shape
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
     for weight, now in zip(before, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, now)  # a copy is trained
@@ -216,12 +187,13 @@ def test_the_score_falls_with_the_deviation_from_a_constant(scaler, value, iris)
     estimator = quick(scaler=scaler).fit(X)
     assert_near(estimator.reconstruct(X)[:, 4], np.full(38, value))
     assert estimator.reconstruction_r2_ > 0.7
-    unit = X[:, :4].std() if scaler is None else max(1, 1e-5 * abs(value))
-    first = np.tile(iris[:1], (len(STEPS), 1))
-    for sign in (-1, 1):
-        rows = with_column(first, value + sign * unit * STEPS)
+    unit = max(1, 1e-5 * abs(value))
+    if scaler is None:
+        unit = X[:, :4].std()
+    for deviations in (unit * STEPS, -unit * STEPS):
+        rows = with_column(np.tile(iris[0], (5, 1)), value + deviations)
         scores = estimator.score_samples(rows)
-        assert_near(scores[0], estimator.score_samples(X[:1])[0], 1e-7)
+        assert_near(scores[0], estimator.score_samples(X)[0], 1e-7)
         assert scores[0] - scores[1] > 1
         slopes = np.diff(scores[1:]) / np.diff(STEPS[1:])
         assert_near(slopes / slopes[0], np.ones(3), 1e-3)

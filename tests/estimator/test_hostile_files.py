@@ -27,7 +27,6 @@ from .model_files import (
     pack,
     read_arrays,
     read_document,
-    read_header,
     whole,
 )
 
@@ -70,9 +69,9 @@ def test_the_checksum_is_that_of_settings_notes_and_arrays(kind, tmp_path):
 # Bytes.
 
 
-def with_header(text: bytes, length: int | None = None, data: bytes = b"") -> bytes:
+def with_header(text: bytes, length: int | None = None) -> bytes:
     """A file of any header."""
-    return struct.pack("<Q", len(text) if length is None else length) + text + data
+    return struct.pack("<Q", length or len(text)) + text
 
 
 BYTES: dict[str, tuple[bytes, str]] = {
@@ -100,24 +99,6 @@ for end in (1, 7, 8, 9, 100, -1):
 @pytest.mark.parametrize("name", BYTES)
 def test_what_is_no_whole_file_is_refused(name, refuse):
     refuse(*BYTES[name])
-
-
-ENTRIES: list[dict[str, Any]] = [
-    {"shape": [2**40]},
-    {"shape": [2**62, 4]},
-    {"data_offsets": [8, 16]},
-    {"dtype": "BF16"},
-    {"dtype": "U64"},
-]
-
-
-@pytest.mark.parametrize("entry", ENTRIES, ids=str)
-def test_an_array_that_is_not_what_the_header_says_is_refused(entry, refuse):
-    header = read_header(TEXT)
-    first = next(name for name in header if name != "__metadata__")
-    header[first] |= entry
-    (length,) = struct.unpack("<Q", TEXT[:8])
-    refuse(with_header(json.dumps(header).encode(), data=TEXT[8 + length :]))
 
 
 # JSON, and what takes much memory.
@@ -255,66 +236,65 @@ def put(number: float, place: int = 0) -> Callable[[Any], Any]:
     return change
 
 
-CHANGES: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda array: np.concatenate([array, array[:1]]), "has the shape|lacks|not fit"),
-    (lambda array: array[None], "has the shape"),
-    (lambda array: array.flat[0], "has the shape"),
-    (lambda array: array[:0], "has the shape|its layers are of"),
-    (lambda array: array.astype("f2"), "has the dtype float16"),
-    (lambda array: array.astype("c8"), "has the dtype complex64"),
-    (lambda array: None, "it lacks the array|has no array|its layers|the shape"),
-    (put(np.nan), "not finite|not in order|is above|not positive"),
-    (put(-np.inf), "not finite|not in order|is above|not positive|cannot be inverted"),
-]
-OPTIONAL = ("gaussian.precision", "imputation_weights", "smallest", "largest")
-"""Ends of names of arrays without which a file may be sound."""
-INFINITE = ("smallest", ".fences.low", ".fences.high")
-"""Ends of names of arrays that may have infinite numbers."""
+ORDER = "not finite|not in order|is above|not positive|cannot be inverted"
+CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "longer": (lambda array: np.concatenate([array, array[:1]]), "the shape|lacks"),
+    "one axis more": (lambda array: array[None], "has the shape"),
+    "one number": (lambda array: array.flat[0], "has the shape"),
+    "empty": (lambda array: array[:0], "has the shape|its layers are of"),
+    "half": (lambda array: array.astype("f2"), "has the dtype float16"),
+    "complex": (lambda array: array.astype("c8"), "has the dtype complex64"),
+    "nothing": (lambda array: None, "lacks the array|has no array|layers|the shape"),
+    "with a gap": (put(np.nan), ORDER),
+    "infinite": (put(-np.inf), ORDER),
+}
+WHOLE = ".columns", ".kinds", ".features"
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "nothing": ("gaussian.precision", "imputation_weights", "smallest", "largest"),
+    "with a gap": WHOLE,
+    "infinite": (*WHOLE, "smallest", ".fences.low", ".fences.high"),
+}
+"""By change, the ends of the names of arrays that it leaves sound, or cannot be of."""
 STORED = [(kind, name) for kind in ("text", "classes") for name in read_arrays(kind)]
 STORED += [("imputation", name) for name in read_arrays("imputation") if "pie" in name]
-STORED += [("partial", name) for name in ("nadam.averages", "nadam.squares")]
+STORED += [("partial", "nadam.averages"), ("partial", "nadam.squares")]
 
 
 @pytest.mark.parametrize(("kind", "name"), STORED)
 def test_an_array_of_another_shape_dtype_or_with_gaps_is_refused(kind, name, refuse):
     array = read_arrays(kind)[name]
-    for make, message in CHANGES:
-        if make is CHANGES[-3][0] and name.endswith(OPTIONAL):
-            continue
-        if "finite" in message and array.dtype.kind == "i":
-            continue
-        if make is CHANGES[-1][0] and name.endswith(INFINITE):
-            continue
-        refuse(change(kind, {name: make(array)}), message)
+    for what, (make, message) in CHANGES.items():
+        if not name.endswith(ALLOWED.get(what, ())):
+            refuse(change(kind, {name: make(array)}), message)
 
 
 LAYOUT = "preprocessing.layout"
 PIECES = "preprocessing.gaussian.pieces"
 SCORE = "outlier_score"
-MUTATIONS: list[tuple[str, str, Callable[[Any], Any], str]] = [
+MUTATIONS: list[tuple[str, str, Any, str]] = [
     ("text", f"{LAYOUT}.columns", lambda it: it + 1, "does not number columns"),
     ("text", f"{LAYOUT}.columns", lambda it: it[::-1], "does not number columns"),
     ("text", f"{LAYOUT}.kinds", lambda it: it + 3, "kinds' are none"),
-    ("text", f"{LAYOUT}.kinds", put(0), "kinds' are none"),
-    ("text", "preprocessing.scaling.scale", put(0.0), "not positive"),
-    ("text", f"{SCORE}.scale", put(-1.0), "not positive"),
+    ("text", f"{LAYOUT}.kinds", 0, "kinds' are none"),
+    ("text", "preprocessing.scaling.scale", 0.0, "not positive"),
+    ("text", f"{SCORE}.scale", -1.0, "not positive"),
     ("text", f"{SCORE}.fences.low", lambda it: it + 1e9, "not in order"),
     ("text", f"{SCORE}.gaussian.precision", np.negative, "is not positive"),
     ("text", f"{SCORE}.gaussian.precision", np.ones_like, "Singular matrix|inverted"),
-    ("imputation", f"{PIECES}.features", put(-1), "pieces are none"),
-    ("imputation", f"{PIECES}.features", put(5), "pieces are none"),
-    ("imputation", f"{PIECES}.high", put(-100.0), "pieces are none"),
-    ("imputation", f"{PIECES}.scale", put(0.0), "not positive"),
-    ("imputation", "imputation_weights", put(-0.1), "not from 0 to 1"),
-    ("imputation", "imputation_weights", put(1.1), "not from 0 to 1"),
-    ("imputation", "smallest", put(1e9), "'smallest' is above 'largest'"),
-    ("partial", "nadam.squares", put(-1.0), "has negative numbers"),
-    ("classes", "link.frequencies", put(0.0), "not positive"),
-    ("classes", "link.frequencies", put(1.1), "not from 0 to 1"),
-    ("classes", "link.temperatures", put(0.0), "not positive"),
-    ("classes", "link.mixtures", put(-0.1), "not from 0 to 1"),
-    ("classes", "link.mixtures", put(1.1), "not from 0 to 1"),
-    ("classes", "link.costs", put(-1.0), "not positive"),
+    ("imputation", f"{PIECES}.features", -1, "pieces are none"),
+    ("imputation", f"{PIECES}.features", 5, "pieces are none"),
+    ("imputation", f"{PIECES}.high", -100.0, "pieces are none"),
+    ("imputation", f"{PIECES}.scale", 0.0, "not positive"),
+    ("imputation", "imputation_weights", -0.1, "not from 0 to 1"),
+    ("imputation", "imputation_weights", 1.1, "not from 0 to 1"),
+    ("imputation", "smallest", 1e9, "'smallest' is above 'largest'"),
+    ("partial", "nadam.squares", -1.0, "has negative numbers"),
+    ("classes", "link.frequencies", 0.0, "not positive"),
+    ("classes", "link.frequencies", 1.1, "not from 0 to 1"),
+    ("classes", "link.temperatures", 0.0, "not positive"),
+    ("classes", "link.mixtures", -0.1, "not from 0 to 1"),
+    ("classes", "link.mixtures", 1.1, "not from 0 to 1"),
+    ("classes", "link.costs", -1.0, "not positive"),
 ]
 for place in (1, 2, 4, 5, 6):
     MUTATIONS.append(("text", f"{SCORE}.tail.numbers", put(-1, place), "tail"))
@@ -322,6 +302,7 @@ for place in (1, 2, 4, 5, 6):
 
 @pytest.mark.parametrize(("kind", "name", "make", "message"), MUTATIONS)
 def test_an_array_of_wrong_numbers_is_refused(kind, name, make, message, refuse):
+    make = make if callable(make) else put(make)
     refuse(change(kind, {name: make(read_arrays(kind)[name])}), message)
 
 
@@ -438,9 +419,7 @@ MEMBERS: dict[str, Callable[[], bytes]] = {
     "a network of its own": lambda: make_archive({NEEDED[2]: whole("pca")}),
     "400 MB of blanks beside": lambda: pack_blanks("x", 400),
     "an external link": lambda: with_kernel(h5py.ExternalLink("pipe", "/x")),
-    "links in a circle": lambda: with_kernel(h5py.SoftLink(f"/{KERNEL}")),
     "a NaN": lambda: with_kernel(np.full(SHAPE, np.nan, "f4")),
-    "an axis more": lambda: with_kernel(np.zeros((1, *SHAPE), "f4")),
     "no kernel": with_kernel,
     # 10 ** 11 zeros that are packed.
     "CVE-2026-0897": lambda: with_kernel(
@@ -505,16 +484,12 @@ REFUSED: dict[str, dict[str, Any]] = {
     "CVE-2025-12058": make_config(LAYERS, "StringLookup", TEXTS),
     "CVE-2025-49655": make_config(LAYERS, "TorchModuleWrapper", BYTES_OF_TORCH),
     "CVE-2026-1462": make_config(LAYERS, "TFSMLayer", {"filepath": "trap"}),
-    "Lambda under our name": make_config(LAYERS, "Lambda", CODE, OURS),
     "os.system": make_function("os.system"),
     "a module to import": make_config("trap", "Trap"),
     "a function under our name": make_function("trap.trap", OURS),
     "load_model under our name": make_function("keras.models.load_model", OURS),
     "a module of Keras to import": make_config("keras.src.trap", "__tuple__"),
-    "a private class": make_config("keras.src.trainers.trainer", "Trainer"),
     "text of 1 GB": make_config(None, "__numpy__", LONG_TEXT),
-    "a name that is no text": make_config(LAYERS, ["Dense"]),
-    "a class that is not registered": make_config("package", "Layer", {}, "package>L"),
     "an old name": {"class_name": "Dense", "config": {"units": 1}},
 }
 """By name: what must neither be imported nor called."""
@@ -538,10 +513,8 @@ def replace_last_layer(config: dict[str, Any], trap: Any) -> None:
 
 PLACES: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "activation": lambda it, trap: list_layers(it)[1]["config"].update(activation=trap),
-    "dtype": lambda it, trap: list_layers(it)[1]["config"].update(dtype=trap),
     "the last layer": replace_last_layer,
     "the encoder": lambda it, trap: it["config"].update(encoder=trap),
-    "the noise": lambda it, trap: it["config"].update(noise=trap),
     "a loss": lambda it, trap: it.update(compile_config={"loss": [trap]}),
     "the model": lambda it, trap: it.update(trap),
 }
