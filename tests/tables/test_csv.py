@@ -1,0 +1,183 @@
+"""What CSV holds, in whatever way people write it."""
+
+import csv
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from keras_tied.columns import MISSING, Kind
+from keras_tied.tables import ReadOptions, describe_total, open_table
+
+from .conftest import read, refused
+
+TEXT = "größe,b\n1,ä\n2,y\n"
+SEMICOLONS = TEXT.replace(",", ";")
+SEMICOLON = "its delimiter is a semicolon"
+WINDOWS = "it is not utf-8 text, and is read as cp1252"
+TITLE = "Report of 2026\n"
+COMMENTS = '# made by hand, "with" care; it\'s\n#\n' + TEXT.replace("\n", '\n#"\n')
+
+# The same table: its bytes, or its text in UTF-8; options; what is said.
+WAYS = {
+    "commas": (TEXT, {}, []),
+    "semicolons": (SEMICOLONS, {}, [SEMICOLON]),
+    "tabs": (TEXT.replace(",", "\t"), {}, ["its delimiter is a tab"]),
+    "bars": (TEXT.replace(",", "|"), {}, ["its delimiter is a vertical bar"]),
+    "Excel's delimiter": ("sep=;\n" + SEMICOLONS, {}, []),
+    "spaces around names": (TEXT.replace(",b", ", b"), {}, []),
+    "empty lines": ("\n\n" + TEXT.replace("\n", "\r\n\r\n"), {}, []),
+    "quotes": (TEXT.replace("ä", '"ä"'), {}, []),
+    "Windows": (TEXT.encode("cp1252"), {}, [WINDOWS]),
+    "UTF-16": (SEMICOLONS.encode("utf-16"), {}, [SEMICOLON]),
+    "a mark of UTF-8": (TEXT.encode("utf-8-sig"), {}, []),
+    "latin-1": (TEXT.encode("latin-1"), {"encoding": "latin-1"}, []),
+    "the delimiter named": (SEMICOLONS, {"delimiter": ";"}, []),
+    "a title": (TITLE + TEXT, {"skip": 1}, []),
+    "a quotation mark": ('5" pipes\n\n' + TEXT, {"skip": 2}, []),
+    "more cells": ("a,b,c,d,e\r\nf\r\n" + TEXT, {"skip": 2}, []),
+    "Excel behind a title": (TITLE + "sep=;\n" + SEMICOLONS, {"skip": 1}, []),
+    "comments": (COMMENTS, {"comment": "#"}, []),
+    "comments in UTF-16": (COMMENTS.encode("utf-16"), {"comment": "#"}, []),
+    "comments and a title": (TITLE + COMMENTS, {"skip": 1, "comment": "#"}, []),
+}
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(folder, what):
+    content, options, notes = WAYS[what]
+    if isinstance(content, str):
+        content = content.encode()
+    (folder / "rows.csv").write_bytes(content)
+    source = open_table("rows.csv", ReadOptions(**options))
+    assert source.notes == notes
+    assert read(source).to_pydict() == {"größe": [1, 2], "b": ["ä", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "columns"),
+    [
+        ("a,a\n1,2\n", {}, {"a": [1], "a_2": [2]}),
+        (",b\n1,2\n", {}, {"column1": [1], "b": [2]}),
+        ("0,1\n0.5,1.5\n", {}, {"0": [0.5], "1": [1.5]}),
+        ("a,b\nx; y,1\n", {}, {"a": ["x; y"], "b": [1]}),
+        ("x\n1\n\n3\n", {}, {"x": [1, None, 3]}),
+        ('a\n"one\n\ntwo"\n"x""y"\n', {}, {"a": ["one\n\ntwo", 'x"y']}),
+        ("zip\n00501\n", {"text": ["zip", "z"]}, {"zip": ["00501"]}),
+        ("0.5,a\n", {"header": False}, {"x0": [0.5], "x1": ["a"]}),
+        ("T\n1\n", {"skip": 1, "header": False}, {"x0": [1]}),
+        ('a\n"x\n# y"\n# no\nz # z\n', {"comment": "#"}, {"a": ["x\n# y", "z # z"]}),
+    ],
+)
+def test_csv_is_read_with_these_columns(folder, content, options, columns):
+    (folder / "rows.csv").write_text(content)
+    source = open_table("rows.csv", **options)
+    assert list(read(source).to_pydict().items()) == list(columns.items())
+    new = {"a_2", "column1"}.intersection(columns)
+    notes = [f"names that are empty or stand twice are now {name!r}" for name in new]
+    assert source.notes == notes
+
+
+@pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])
+def test_a_title_without_the_delimiter_of_the_table_is_said(folder, title):
+    (folder / "rows.csv").write_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n")
+    [note] = open_table("rows.csv").notes
+    assert "most lines hold a semicolon" in note
+    assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
+
+
+def test_a_name_with_a_comma_of_a_single_column_is_no_wrong_delimiter(folder):
+    (folder / "rows.tsv").write_text("length, in metres\n1\n2\n")
+    assert read("rows.tsv").to_pydict() == {"length, in metres": [1, 2]}
+
+
+def test_missing_values_are_null_in_every_kind_of_column(folder):
+    lines = [f'{missing},{missing},"{missing}",{missing}\n' for missing in MISSING]
+    kept = "number,whole,word,yes\n0.5,1,red,true\n"
+    (folder / "rows.csv").write_text(kept + "".join(lines))
+    first, *missing = read("rows.csv").to_pylist()
+    assert list(first.values()) == [0.5, 1, "red", True]
+    assert missing == [dict.fromkeys(first)] * len(MISSING)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "kind", "first"),
+    [
+        ("1", "x", Kind.text, "1"),
+        ("1", "2.5", Kind.number, 1.0),
+        ("true", "maybe", Kind.text, "true"),
+        ("2020-01-02", "x", Kind.text, "2020-01-02"),
+        ("", "7", Kind.integer, None),
+        ("NA", "7.5", Kind.number, None),
+        ("?", "x", Kind.text, None),
+        ("", " 7", Kind.integer, None),
+    ],
+)
+def test_a_column_is_of_the_kind_that_holds_what_comes_late(
+    folder, early, late, kind, first
+):
+    n = 200_000
+    text = "x,y\n" + f"{early},abcdefgh\n" * n + f"{late},z\n"
+    (folder / "rows.csv").write_text(text)
+    source = open_table("rows.csv")
+    found = read(source)["x"]
+    assert source.kinds == {"x": kind, "y": Kind.text}
+    assert (len(found), found[0].as_py()) == (n + 1, first)
+    assert str(found[n]) == late.strip()
+
+
+def test_comments_may_be_many_and_lines_keep_their_numbers(folder):
+    lines = ["# b" if i % 3 else f"{i},{-i}" for i in range(60_000)]
+    text = "\n".join(["# a", "x,y", *lines])
+    (folder / "rows.csv").write_text(text)
+    found = read(open_table("rows.csv", comment="#"))
+    assert found["x"].to_pylist() == list(range(0, 60_000, 3))
+    (folder / "rows.csv").write_text(f"{text}\n1,2,3")
+    with refused("3 cells in line 60003"):
+        open_table("rows.csv", comment="#")
+
+
+@pytest.mark.parametrize("n_before", [0, 1000])
+@pytest.mark.parametrize("n", [140_000, 1_400_000])
+def test_a_cell_may_be_long(folder, n, n_before):
+    text = 'a "" b\n' * (n // 7)
+    before = "1,z\n" * n_before
+    (folder / "rows.csv").write_text(f'x,y\n{before}2,"{text}"\n3,w\n')
+    assert read("rows.csv")[n_before:].to_pydict() == {
+        "x": [2, 3],
+        "y": [text.replace('""', '"'), "w"],
+    }
+
+
+words = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=6).filter(
+    lambda word: word not in MISSING
+)
+numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+whole = st.none() | st.integers(-(2**63), 2**63 - 1)
+
+
+@given(st.lists(st.tuples(words, numbers, whole), min_size=1))
+@example([("sep=", None, None)])
+@example([("0,", 0.0, None)])  # text that looks like a number with a decimal comma
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
+    with open("rows.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["word", "number", "whole"], *cells])
+    found = read(open_table("rows.csv", text=["word"]))
+    assert list(zip(*found.to_pydict().values(), strict=True)) == cells
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x,1,5\ny,2,7\nTotal,3,12", "row 3, the last, says 'Total' in column 'a'"),
+        ("x,1,5\ny,2,7\nz,3,12", "row 3, the last, holds the sums of the others"),
+        ("x,1,5\ny,2,7\nz,3,13", ""),
+        ("Total,1,5\ny,2,7\nTotal,3,1", ""),
+        ("x,-3,5\ny,6,-7\nz,3,-2", ""),
+    ],
+)
+def test_a_last_row_that_adds_up_the_others_is_said(folder, rows, said):
+    (folder / "rows.csv").write_text(f"a,b,c\n{rows}\n")
+    warning = describe_total(open_table("rows.csv"))
+    assert warning.partition(": if it adds up")[0] == said

@@ -1,0 +1,339 @@
+"""The same rows are read from every format, wherever people keep them."""
+
+import functools
+import http.server
+import io
+import json
+import os
+import pickle
+import sqlite3
+import sys
+import threading
+import types
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.testing import assert_array_equal
+
+from keras_tied.columns import Kind
+from keras_tied.tables import Source, open_table
+
+from .conftest import read, refused, save
+
+NAMES = [
+    "rows.csv",
+    "rows.CSV",
+    "rows.csv.gz",
+    "rows.csv.bz2",
+    "rows.tsv",
+    "rows.parquet",
+    "rows.feather",
+    "rows.arrow",
+    "rows.orc",
+    "rows.jsonl",
+    "rows.json",
+    "rows.json.gz",
+    "rows.xlsx",
+    "rows.sqlite",
+    "rows.db",
+    "rows.duckdb",
+]
+N = 1000
+WORDS = ["red", "green, dark", 'the "blue"', "Grün", None]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(5)
+    return pa.table(
+        {
+            "number": rng.normal(size=N).round(4),
+            "whole": [None if i % 11 == 3 else i * 3 for i in range(N)],
+            "word": [WORDS[i % 5] for i in range(N)],
+            "money": [f"${i * 1234.5:,.2f}" for i in range(N)],
+            "zip": [f"{i % 7:05}" for i in range(N)],
+        }
+    )
+
+
+@pytest.fixture(params=NAMES)
+def saved(request, rows, folder):
+    save(rows, request.param)
+    return request.param
+
+
+def test_a_file_is_read_as_it_was_saved(saved, rows):
+    source = open_table(saved)
+    assert read(source).to_pydict() == rows.to_pydict()
+    assert source.n_rows == N
+    kinds = [Kind.number, Kind.integer, Kind.text, Kind.text, Kind.text]
+    assert source.kinds == dict(zip(rows.column_names, kinds, strict=True))
+
+
+@pytest.mark.parametrize("n_rows", [37, 128, N, 5 * N])
+def test_batches_have_the_size_and_columns_asked_for(saved, rows, n_rows):
+    names = ["word", "number"]
+    batches = list(open_table(saved).batches(n_rows, names=names))
+    *full, last = [batch.num_rows for batch in batches]
+    assert set(full) <= {n_rows}
+    assert 0 < last <= n_rows
+    found = pa.Table.from_batches(batches)
+    assert found.to_pydict() == rows.select(names).to_pydict()
+
+
+def test_a_sample_is_of_distinct_rows_from_all_over_the_file(saved, rows):
+    sample = open_table(saved).sample(100, seed=0)
+    everywhere = rows["money"].to_pylist()
+    places = [everywhere.index(money) for money in sample["money"].to_pylist()]
+    assert len(places) == len(set(places)) == 100
+    # Of ten equal parts of the file each has its ten rows, give or take what rounding
+    # does.
+    assert np.bincount(np.array(places) // 100, minlength=10).min() > 0
+    assert places != sorted(places)
+
+
+def test_parts_may_be_pickled_and_read_elsewhere(saved, rows):
+    source = open_table(saved)
+    parts = pickle.loads(pickle.dumps(source.split(300)))
+    together = [batch for part in parts for batch in part.batches()]
+    assert pa.Table.from_batches(together).to_pydict() == rows.to_pydict()
+
+
+@pytest.mark.parametrize("part", [1, 7, 10_000])
+def test_json_is_read_in_parts(rows, folder, monkeypatch, part):
+    monkeypatch.setattr("keras_tied.tables._rows.PART", part)
+    for indent in (None, 2):
+        text = json.dumps(rows[:100].to_pylist(), indent=indent)
+        (folder / "rows.json").write_text(text)
+        assert read("rows.json").to_pydict() == rows[:100].to_pydict()
+
+
+def test_rows_of_json_may_lack_values_and_hold_several_types(folder):
+    (folder / "rows.jsonl").write_text(
+        '{"a": 1, "b": "x"}\n\n{"a": 2.5}\n{"b": 3, "c": [1]}\n'
+    )
+    assert read("rows.jsonl").to_pydict() == {
+        "a": [1.0, 2.5, None],
+        "b": ["x", None, "3"],
+        "c": [None, None, "[1]"],
+    }
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", ">f8", "i1", "u2", ">i4", "i8", "u8", "?"]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_is_read_with_columns_x0_x1(folder, rng, dtype, order):
+    array = np.asarray(rng.integers(0, 2, (50, 3)), dtype, order=order)
+    np.save("rows.npy", array)
+    np.savez("rows.npz", array)
+    np.savez_compressed("several.npz", other=array[:, :1], wanted=array)
+    several = open_table("several.npz", array="wanted")
+    for source in (open_table("rows.npy"), open_table("rows.npz"), several):
+        found = read(source)
+        assert found.column_names == ["x0", "x1", "x2"]
+        assert_array_equal(np.column_stack(found.columns), array)
+    with refused("'rows.npz'", "'third'"):
+        open_table("rows.npz", array="third")
+    with refused("2 arrays", "'other', 'wanted'"):
+        open_table("several.npz")
+
+
+def test_a_dictionary_of_arrow_is_read_as_text(folder):
+    words = pa.array(["a", "b", None, "a"])
+    pq.write_table(pa.table({"word": words.dictionary_encode()}), "rows.parquet")
+    assert read("rows.parquet")["word"].combine_chunks().equals(words)
+
+
+def test_a_sample_of_parquet_is_the_whole_or_of_some_row_groups(folder):
+    pq.write_table(pa.table({"x": range(10_000)}), "rows.parquet", row_group_size=10)
+    source = open_table("rows.parquet")
+    sample = source.sample(200, seed=0)["x"].to_numpy()
+    assert len(sample) == 200
+    assert len(set(sample // 10)) <= 64
+    assert_array_equal(np.sort(source.sample(20_000, seed=0)["x"]), range(10_000))
+    assert isinstance(source, Source)
+    for first, second in zip(source.batches(99), source.batches(99), strict=True):
+        assert first.equals(second)  # read at once
+
+
+@pytest.mark.parametrize("name", ["rows.sqlite", "rows.duckdb"])
+def test_a_query_chooses_rows(rows, folder, name):
+    save(rows, name)
+    found = read(open_table(name, query="SELECT whole, zip FROM t WHERE whole < 30"))
+    assert found.column_names == ["whole", "zip"]
+    assert found["whole"].to_pylist() == [3 * i for i in range(10) if i != 3]
+
+
+def test_a_database_with_a_log_is_read_whole_and_left_as_it_is(folder):
+    database = sqlite3.connect("rows.sqlite")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE t AS SELECT 1 AS a UNION SELECT 2")
+    database.commit()
+    for n_files in (3, 1):  # first, what is written is in the log alone
+        before = sorted(folder.iterdir())
+        assert len(before) == n_files
+        assert read("rows.sqlite").to_pydict() == {"a": [1, 2]}
+        assert sorted(folder.iterdir()) == before
+        database.close()
+
+
+def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
+    frame = rows.to_pandas()
+    with pd.ExcelWriter("rows.xlsx") as book:
+        frame.to_excel(book, sheet_name="first", index=False)
+        frame[:0].to_excel(book, sheet_name="other", index=False)
+    note = "reads the sheet 'first'; --sheet names another: 'other'"
+    assert open_table("rows.xlsx").notes == [note]
+    assert open_table("rows.xlsx", sheet="first").notes == []
+    found = read(open_table("rows.xlsx", skip=3, header=False))
+    assert found["x0"].to_pylist() == rows["number"].to_pylist()[2:]
+    with refused("no sheet 'third'; name one of 'first', 'other'"):
+        open_table("rows.xlsx", sheet="third")
+    with refused("no rows"):
+        open_table("rows.xlsx", sheet="other")
+
+
+def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
+    pq.write_table(rows, "rows.download")
+    assert read(open_table("rows.download", format="parquet")).equals(rows)
+    with refused("--format"):
+        open_table("rows.download")
+    with refused("no format 'excel'; name one of csv"):
+        open_table("rows.download", format="excel")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "arrow", "parquet"])
+def test_the_standard_input_is_read(rows, folder, monkeypatch, kind):
+    save(rows, f"rows.{kind}")
+    content = io.BytesIO((folder / f"rows.{kind}").read_bytes())
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=content))
+    assert read("-").to_pydict() == rows.to_pydict()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "nothing on the standard input"),
+        (b"a,b\n1\n", "'-' has 1 cells in line 2"),
+    ],
+)
+def test_messages_name_the_standard_input(monkeypatch, content, said):
+    stdin = types.SimpleNamespace(buffer=io.BytesIO(content))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with refused(said):
+        open_table("-")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such files")
+@pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
+def test_a_pipe_with_a_name_is_read_as_the_standard_input_is(name, folder):
+    os.mkfifo(name)
+    content = "a,b\n1,2\n3,4\n"
+    writer = threading.Thread(target=(folder / name).write_text, args=[content])
+    writer.start()
+    source = open_table(name)
+    writer.join()
+    for _ in range(2):
+        assert read(source).to_pydict() == {"a": [1, 3], "b": [2, 4]}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_page_is_read(rows, folder):
+    pytest.importorskip("fsspec")
+    pytest.importorskip("aiohttp")
+    save(rows, "rows.csv")
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert read(f"{address}/rows.csv").to_pydict() == rows.to_pydict()
+            with refused(f"{address}/none.csv"):
+                open_table(f"{address}/none.csv")
+        finally:
+            server.shutdown()
+
+
+def test_files_of_s3_are_read(rows, folder, s3):
+    for part in range(4):
+        path = f"bucket/parts/part-{part}.parquet"
+        pq.write_table(rows[250 * part :][:250], path, filesystem=s3)
+    pq.write_to_dataset(rows, "bucket/keys", partition_cols=["zip"], filesystem=s3)
+    for path in ("s3://bucket/parts", "s3://bucket/parts/part-*.parquet"):
+        assert read(path).to_pydict() == rows.to_pydict()
+    one = read("s3://bucket/parts/part-3.parquet")
+    assert one.to_pydict() == rows[750:].to_pydict()
+    assert open_table("s3://bucket/keys").schema.names[-1] == "zip"
+    with refused("s3://bucket/none.csv"):
+        open_table("s3://bucket/none.csv")
+
+
+def test_a_folder_and_a_pattern_are_read_in_the_order_of_names(folder):
+    for part in (2, 0, 1):
+        pq.write_table(pa.table({"x": [part, part]}), f"part-{part}.parquet")
+    for other in ("_SUCCESS", ".part-0.parquet.crc", "notes.txt"):
+        (folder / other).write_text("not a table")
+    for path in (str(folder), "part-*.parquet", "part-?.parquet", f"{folder}/*"):
+        assert read(path)["x"].to_pylist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "expected"),
+    [
+        (
+            {"a.csv": "x,y\n1,\n", "b.csv": "y,x\nred,2.5\n"},
+            "*.csv",
+            {"x": [1.0, 2.5], "y": [None, "red"]},
+        ),
+        (
+            {"a.csv": "x\n1.50\n1.50\n", "b.csv": "x\nnone yet\n"},
+            ".",
+            {"x": ["1.50", "1.50", "none yet"]},
+        ),
+        ({"a[1].csv": "x\n1\n", "a1.csv": "x\n2\n"}, "a[1].csv", {"x": [1]}),
+    ],
+)
+def test_files_are_one_table_whatever_the_order_and_types_of_columns(
+    folder, files, path, expected
+):
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    assert read(path).to_pydict() == expected
+
+
+def test_folders_that_are_called_by_a_value_are_columns(rows, folder):
+    pq.write_to_dataset(rows[:50], "parts", partition_cols=["zip", "word"])
+    source = open_table("parts", absent=["zip", "new"])
+    names = ["number", "whole", "money", "zip", "word", "new"]
+    assert source.schema.names == names
+    found = read(source).sort_by("money").to_pydict()
+    expected = rows[:50].sort_by("money").to_pydict()
+    assert found.pop("new") == [None] * 50
+    assert found == expected
+    assert read(source, names=["zip"]).column_names == ["zip"]
+
+
+def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
+    save(rows[:9], "a.csv")
+    save(rows[9:].drop_columns(["whole", "word"]), "b.csv")
+    with refused("no column 'whole', 'word'"):
+        open_table("*.csv")
+    source = open_table("*.csv", absent=["word", "number", "whole", "never"])
+    expected = rows.to_pydict() | {"never": [None] * N}
+    for name in ("word", "whole"):
+        expected[name][9:] = [None] * (N - 9)
+    assert read(source).to_pydict() == expected
+    assert source.notes == [
+        "has no column 'never', which is imputed",
+        "has no column 'word', 'whole', 'never', which is imputed",
+    ]
+    assert read(open_table("b.csv", absent=["word"]), names=["word"]).num_rows == N - 9
