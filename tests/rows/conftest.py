@@ -1,3 +1,8 @@
+import pickle
+import subprocess
+import sys
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,26 +10,41 @@ from pyarrow import parquet
 
 from keras_tied import TiedAutoencoder
 from keras_tied.columns import Column, Columns, Kind
+from keras_tied.rows import Here
 from keras_tied.tables import open_table
 
 NAMES = list("abcde")
 
 
-def make_table(n, seed=0):
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=(n, 2))
-    X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(n, 5))
-    columns = dict(zip(NAMES, X.astype(np.float32).T, strict=True))
-    return pa.table({"who": [f"r{i}" for i in range(n)]} | columns)
+class Reversed(Here):
+    """Workers that are this process, and have done the last part first."""
+
+    def map(self, function, items):
+        items = pickle.loads(pickle.dumps(list(items)))
+        done = list(super().map(function, items))
+        yield from reversed(done)
+
+
+def run(*arguments: Any) -> None:
+    command = [sys.executable, "-m", "keras_tied", *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def use_numbers(names: str) -> Columns:
+    return Columns(tuple(Column(name, Kind.number) for name in names))
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """4,000 rows in 4 files of two row groups."""
     path = tmp_path_factory.mktemp("rows")
-    table = make_table(4000)
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(4000, 2))
+    X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(4000, 5))
+    columns = dict(zip(NAMES, X.astype(np.float32).T, strict=True))
+    table = pa.table({"who": [f"r{i}" for i in range(4000)]} | columns)
     for index in range(4):
-        part = table.slice(1000 * index, 1000)
+        part = table[1000 * index :][:1000]
         parquet.write_table(part, path / f"part-{index}.parquet", row_group_size=600)
     return path
 
@@ -36,8 +56,3 @@ def model(folder):
     path = folder.parent / f"{folder.name}.safetensors"
     TiedAutoencoder(random_state=0).fit(frame[:49]).save(path)
     return path
-
-
-@pytest.fixture(scope="session")
-def columns():
-    return Columns(tuple(Column(name, Kind.number) for name in NAMES))

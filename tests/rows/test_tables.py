@@ -1,145 +1,179 @@
-"""Tables that go through part by part into a folder, in this process."""
+"""Passes over the rows of a table, in one piece or part by part into a folder."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from pyarrow import parquet
 
 from keras_tied.rows import (
+    Doubts,
     Here,
     OutputFolder,
     Scan,
+    fold,
     load_transform,
     measure_table,
     transform_table,
 )
 from keras_tied.tables import TableError, open_table
 
+from .conftest import NAMES, Reversed, use_numbers
+
+
+@pytest.fixture
+def output(tmp_path):
+    return OutputFolder(str(tmp_path / "out"))
+
 
 def write(workers, source, transform, output):
-    rows = transform.scan(source)
-    n_rows, _ = transform_table(workers, rows, transform, output)
-    return n_rows
+    return transform_table(workers, transform.scan(source), transform, output)
 
 
-def test_parts_hold_all_rows_in_order(folder):
+@pytest.mark.parametrize("kind", ["codes", "reconstructions", "scores"])
+@pytest.mark.parametrize("workers", [Here(), Reversed()])
+def test_a_folder_holds_what_the_function_gives_for_all_rows(
+    kind, workers, model, folder, output, tmp_path
+):
+    source, transform = open_table(folder), load_transform(model, kind, id="who")
+    n_rows, _ = write(workers, source, transform, output)
+    found = parquet.read_table(tmp_path / "out")
+    expected = transform(next(source.batches(4000)))
+    assert n_rows == 4000
+    whole = found.select(expected.schema.names).combine_chunks()
+    assert whole.to_batches() == [expected]
+    if kind == "scores":
+        order = np.argsort(-np.array(found["score"]), kind="stable")
+        assert_array_equal(np.array(found["rank"])[order], np.arange(1, 4001))
+    assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["complete"]
+
+
+def test_parts_that_are_there_are_not_made_again(model, folder, output, tmp_path):
+    source, transform = open_table(folder), load_transform(model, id="who")
+
+    class Failing(Here):
+        def map(self, function, items):
+            yield from super().map(function, items[:2])
+            raise OSError("lost")
+
+    with pytest.raises(OSError, match="lost"):
+        write(Failing(), source, transform, output)
+    paths = sorted((tmp_path / "out").glob("*.parquet"))
+    times = [path.stat().st_mtime_ns for path in paths]
+    assert len(paths) == 2
+    write(Here(), source, load_transform(model, id="who"), output)
+    assert times == [path.stat().st_mtime_ns for path in paths]
+    names = parquet.read_table(tmp_path / "out")["who"].to_pylist()
+    assert names == [f"r{i}" for i in range(4000)]
+
+
+@pytest.mark.parametrize(
+    ("is_ours", "message"),
+    [
+        (True, "parts of another model, table or command"),
+        (False, r"holds 'letter\.txt'"),
+    ],
+)
+def test_a_folder_of_something_else_is_left_alone(
+    is_ours, message, model, folder, output, tmp_path
+):
+    source = open_table(folder)
+    if is_ours:
+        write(Here(), source, load_transform(model), output)
+    else:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "letter.txt").write_text("dear")
+    before = sorted((tmp_path / "out").iterdir())
+    with pytest.raises(TableError, match=message):
+        write(Here(), source, load_transform(model, "scores"), output)
+    assert sorted((tmp_path / "out").iterdir()) == before
+
+
+def write_parts(path, values, changes):
+    """Two files of ones, with changed values in column b of the second."""
+    path.mkdir()
+    changed = list(values)
+    for place, value in changes.items():
+        changed[place] = value
+    for part, b in enumerate((values, changed)):
+        table = pa.table(dict.fromkeys(NAMES, np.ones(100)) | {"b": b})
+        parquet.write_table(table, path / f"{part}.parquet", row_group_size=30)
+    return open_table(path)
+
+
+def test_a_value_that_cannot_be_used_is_named_with_file_and_row(
+    model, output, tmp_path
+):
+    source = write_parts(tmp_path / "rows", [1.0] * 100, {42: np.inf})
+    message = r"1\.parquet'.*column 'b' holds inf in row 43"
+    with pytest.raises(TableError, match=message):
+        write(Here(), source, load_transform(model), output)
+
+
+@pytest.mark.parametrize("workers", [Here(), Reversed()])
+def test_values_that_count_as_missing_are_told_with_their_rows(
+    workers, model, output, tmp_path
+):
+    source = write_parts(tmp_path / "rows", ["1"] * 100, {42: "n/a?", 90: "x"})
+    _, of_written = write(workers, source, load_transform(model), output)
+    rows = Scan(source, use_numbers("b"))
+    moments, _, of_measured = measure_table(workers, rows, 10, seed=0)
+    lengths, of_pass = fold(rows, lambda batches: [len(x) for _, x in batches])
+    again, _ = fold(rows, lambda batches: [len(x) for _, x in batches])
+    assert sum(lengths) == sum(again) == 200
+    assert moments.counts.tolist() == [198]
+    for doubts, first in ((of_written, 0), (of_measured, 0), (of_pass, 100)):
+        said = f"'n/a?' in row {first + 43}, 'x' in row {first + 91}"
+        assert doubts.misread.counts == {"b": 2}
+        assert doubts.misread.describe("b") == said
+
+
+def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
+    source = open_table(folder)
+    rows = Scan(source, use_numbers("abcde"))
+    moments, chosen, _ = measure_table(Here(), rows, 500, seed=3)
+    X = np.column_stack(next(source.batches(4000)).select(NAMES).columns)
+    assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
+    places = [np.flatnonzero((row == X).all(axis=1)).item() for row in chosen]
+    assert len(set(places)) == 500
+    assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
+    assert places != sorted(places)
+    _, again, _ = measure_table(Reversed(), rows, 500, seed=3)
+    assert_array_equal(again, chosen)
+
+
+@pytest.fixture
+def counted(tmp_path):
+    (tmp_path / "rows.csv").write_text("who,x\nr,1\nr,2\nr,3\n")
+    return Scan(open_table(tmp_path / "rows.csv"), use_numbers("x"), id="who")
+
+
+def test_a_batch_has_the_rows_and_their_numbers_and_is_counted_when_used(counted):
+    counts = []
+    rows = replace(counted, advance=counts.append)
+    for batch in rows.read(Doubts()):
+        assert batch.rows.schema.names == ["x", "who"]
+        assert batch.numbers.dtype == np.float32
+        assert_array_equal(batch.numbers, [[1], [2], [3]])
+        assert counts == []
+    assert counts == [3]
+
+
+@pytest.mark.parametrize(
+    ("lines", "now"), [("r,1\n", "has 1 now"), ("r,1\n" * 4, "has more now")]
+)
+def test_a_table_that_breaks_its_promise_is_an_error(counted, lines, now, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"who,x\n{lines}")
+    with pytest.raises(TableError, match=f"had 3 rows when it was opened, and {now}"):
+        list(counted.read(Doubts()))
+
+
+def test_parts_have_the_size_of_row_groups_and_know_their_first_row(folder):
     source = open_table(folder)
     parts = source.split(700)
     assert [part.n_rows for part in parts] == [600, 400] * 4
     assert [part.first_row for part in parts] == [0, 600] * 4
-    whole = pa.Table.from_batches(source.batches())
-    assert pa.Table.from_batches([b for p in parts for b in p.batches()]).equals(whole)
     assert [part.n_rows for part in source.split()] == [1000] * 4
-
-
-@pytest.mark.parametrize("kind", ["codes", "reconstructions", "scores"])
-def test_a_folder_holds_what_the_function_gives_for_all_rows(
-    kind, model, folder, tmp_path
-):
-    source, transform = open_table(folder), load_transform(model, kind, id="who")
-    output = OutputFolder(str(tmp_path / "out"))
-    assert write(Here(), source, transform, output) == 4000
-    found = parquet.read_table(tmp_path / "out")
-    expected = transform(next(source.batches(4000)))
-    assert found.select(expected.schema.names).equals(pa.Table.from_batches([expected]))
-    if kind == "scores":
-        order = np.argsort(-np.array(found["score"]), kind="stable")
-        np.testing.assert_array_equal(
-            np.array(found["rank"])[order], np.arange(1, 4001)
-        )
-    assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["complete"]
-
-
-def test_parts_that_are_there_are_not_made_again(model, folder, tmp_path):
-    source, transform = open_table(folder), load_transform(model, id="who")
-    output = OutputFolder(str(tmp_path / "out"))
-
-    class Failing(Here):
-        def map(self, function, items):
-            for index, item in enumerate(items):
-                if index == 2:
-                    raise OSError("lost")
-                yield index, function(*item)
-
-    with pytest.raises(OSError, match="lost"):
-        write(Failing(), source, transform, output)
-    times = {
-        path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")
-    }
-    assert len(times) == 2
-    assert write(Here(), source, load_transform(model, id="who"), output) == 4000
-    assert times == {path: path.stat().st_mtime_ns for path in times}
-    assert parquet.read_table(tmp_path / "out")["who"].to_pylist() == [
-        f"r{i}" for i in range(4000)
-    ]
-
-
-def test_a_folder_of_something_else_is_left_alone(model, folder, tmp_path):
-    source = open_table(folder)
-    write(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "out")))
-    with pytest.raises(TableError, match="parts of another model, table or command"):
-        write(
-            Here(),
-            source,
-            load_transform(model, "scores"),
-            OutputFolder(str(tmp_path / "out")),
-        )
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(TableError, match=r"holds 'letter\.txt'"):
-        write(
-            Here(), source, load_transform(model), OutputFolder(str(tmp_path / "mine"))
-        )
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
-
-
-def test_a_value_that_cannot_be_used_is_named_with_file_and_row(
-    model, folder, tmp_path
-):
-    table = parquet.read_table(folder / "part-0.parquet")
-    column = table["b"].to_pylist()
-    column[42] = np.inf
-    broken = table.set_column(2, "b", pa.array(column, pa.float32()))
-    (tmp_path / "rows").mkdir()
-    parquet.write_table(table, tmp_path / "rows" / "0.parquet")
-    parquet.write_table(broken, tmp_path / "rows" / "1.parquet", row_group_size=10)
-    output = OutputFolder(str(tmp_path / "out"))
-    with pytest.raises(
-        TableError, match=r"1\.parquet'.*column 'b' holds inf in row 43"
-    ):
-        write(Here(), open_table(tmp_path / "rows"), load_transform(model), output)
-
-
-def test_values_that_count_as_missing_are_told_with_their_rows(model, folder, tmp_path):
-    table = parquet.read_table(folder / "part-0.parquet")
-    column = table["b"].cast(pa.string()).to_pylist()
-    column[42], column[900] = "n/a?", "x"
-    words = table.set_column(2, "b", pa.array(column))
-    parquet.write_table(words, tmp_path / "rows.parquet", row_group_size=100)
-    source, transform = open_table(tmp_path / "rows.parquet"), load_transform(model)
-    written, measured = transform.scan(source), transform.scan(source)
-    output = OutputFolder(str(tmp_path / "out"))
-    _, of_written = transform_table(Here(), written, transform, output)
-    moments, _, of_measured = measure_table(Here(), measured, 10, seed=0)
-    for doubts in (of_written, of_measured):
-        assert doubts.misread.counts == {"b": 2}
-        assert doubts.misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
-    assert moments.counts.tolist() == [1000, 998, 1000, 1000, 1000]
-
-
-def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, columns):
-    source = open_table(folder)
-    moments, chosen, _ = measure_table(Here(), Scan(source, columns), 500, seed=3)
-    X = np.column_stack(
-        [pa.Table.from_batches(source.batches())[name] for name in "abcde"]
-    )
-    np.testing.assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
-    rows = {row.tobytes(): place for place, row in enumerate(X)}
-    places = [rows[row.tobytes()] for row in chosen]
-    assert len(set(places)) == 500
-    np.testing.assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
-    assert places != sorted(places)
-    _, again, _ = measure_table(Here(), Scan(source, columns), 500, seed=3)
-    np.testing.assert_array_equal(again, chosen)

@@ -388,41 +388,36 @@ def test_fifty_thousand_columns_of_one_name_are_told_apart(folder, rng):
     assert_array_equal(np.column_stack(found.columns), expected)
 
 
-@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["terminal", "shell"])
-def check_pipe(folder, request):
-    """`keras-tied check` of a pipe, and waiting for rows, where the shell takes care
-    of Ctrl-C or ignores it.
-    """
+@slow
+@POSIX
+@pytest.mark.parametrize(
+    ("number", "of_shell"),
+    [
+        (signal.SIGINT, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGINT, signal.SIG_IGN),
+    ],
+)
+def test_waiting_for_a_pipe_obeys_signals_unless_the_shell_ignores_them(
+    number, of_shell, folder, default_sigint
+):
     os.mkfifo("pipe")
+    signal.signal(signal.SIGINT, of_shell)
     command = [sys.executable, "-m", "keras_tied", "check", "pipe"]
-    before = signal.signal(signal.SIGINT, request.param)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        signal.signal(signal.SIGINT, before)
         try:
-            for line in process.stderr:
-                if "reading" in line:
-                    break
-            yield process
+            while "reading" not in (line := process.stderr.readline()):
+                assert line
+            process.send_signal(number)
+            if of_shell == signal.SIG_IGN:
+                (folder / "pipe").write_text("a,b\n1,2\n3,4\n")
+            output, errors = process.communicate(timeout=20)
         finally:
             process.kill()
-
-
-@slow
-@POSIX
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_waiting_for_a_pipe_obeys_signals_unless_the_shell_ignores_them(
-    number, folder, check_pipe, request
-):
-    is_ignored = number == signal.SIGINT and "shell" in request.node.name
-    check_pipe.send_signal(number)
-    if is_ignored:
-        (folder / "pipe").write_text("a,b\n1,2\n3,4\n")
-    output, errors = check_pipe.communicate(timeout=20)
-    if is_ignored:
-        assert check_pipe.returncode == 0, errors
+    if of_shell == signal.SIG_IGN:
         assert "2 rows" in output
     else:
-        assert check_pipe.returncode == 128 + number
+        assert process.returncode == 128 + number
         assert errors == "keras-tied: interrupted.\n"

@@ -1,0 +1,250 @@
+"""The command on real workers and object stores, some of which are killed."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from pyarrow import fs, parquet
+
+from keras_tied import TiedAutoencoder, cli
+
+from .conftest import run
+
+pytest.importorskip("distributed")
+slow = pytest.mark.slow
+COMMAND = [sys.executable, "-m", "keras_tied"]
+LOCAL = ["--cluster", "local", "--workers", "2"]
+RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
+
+
+@contextmanager
+def dask(*arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dask", *map(str, arguments), "--no-dashboard"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_worker(address):
+    return dask("worker", address, "--nthreads", 1, "--no-nanny")
+
+
+@contextmanager
+def start_cluster():
+    """The address of a scheduler, its process, and two worker processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        start = stack.enter_context
+        scheduler = start(dask("scheduler", "--host", "127.0.0.1", "--port", port))
+        workers = [start(start_worker(address)) for _ in range(2)]
+        yield address, scheduler, workers
+
+
+@pytest.fixture
+def store(s3, folder):
+    """The file system of a store, with the rows in `s3://bucket/rows`."""
+    for path in folder.glob("*.parquet"):
+        table = parquet.read_table(path)
+        parquet.write_table(table, f"bucket/rows/{path.name}", filesystem=s3)
+    return s3
+
+
+@pytest.fixture
+def alone(model, folder, tmp_path):
+    """What a command gives for all rows in one process."""
+
+    def read(kind):
+        output = tmp_path / "alone.parquet"
+        run(kind, model, folder, "--id", "who", "-o", output)
+        return parquet.read_table(output)
+
+    return read
+
+
+@slow
+@pytest.mark.parametrize("kind", ["encode", "reconstruct", "score"])
+def test_workers_give_what_the_command_gives_alone(
+    kind, alone, store, model, folder, tmp_path
+):
+    expected = alone(kind)
+    run(kind, model, folder, "--id", "who", "-o", tmp_path / "out", *LOCAL)
+    assert parquet.read_table(tmp_path / "out").equals(expected)
+    run(kind, model, "s3://bucket/rows", "--id", "who", "-o", "s3://bucket/out", *LOCAL)
+    assert parquet.read_table("bucket/out", filesystem=store).equals(expected)
+
+
+@slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_killed_worker_loses_no_row(seed, alone, model, folder, tmp_path):
+    output = tmp_path / "out"
+    with start_cluster() as (address, _, workers), start_worker(address):
+        command = [*COMMAND, "encode", model, folder, "--id", "who", "-o", output]
+        process = subprocess.Popen([*command, "--cluster", address])
+        time.sleep(random.Random(seed).uniform(1, 4))
+        workers[0].kill()
+        assert process.wait(120) == 0
+    assert parquet.read_table(output).equals(alone("encode"))
+
+
+@slow
+def test_the_command_goes_on_after_the_scheduler_was_killed(
+    alone, model, folder, tmp_path
+):
+    output = tmp_path / "out"
+    command = ["encode", model, folder, "--id", "who", "-o", output, "--cluster"]
+    with start_cluster() as (address, scheduler, _):
+        process = subprocess.Popen(
+            [*COMMAND, *command, address], stderr=subprocess.PIPE, text=True
+        )
+        while not output.exists() and process.poll() is None:
+            time.sleep(0.01)
+        scheduler.kill()
+        _, message = process.communicate(timeout=120)
+    if process.returncode:  # it may have been done already
+        assert process.returncode == 1
+        assert "run the command again" in message.splitlines()[-1]
+    with start_cluster() as (address, *_):
+        run(*command, address)
+    assert parquet.read_table(output).equals(alone("encode"))
+
+
+@slow
+def test_a_killed_writer_leaves_no_object_that_looks_whole(store, model, alone):
+    selector = fs.FileSelector("bucket/out", allow_not_found=True)
+    expected = alone("encode").drop_columns("who")
+    command = ["encode", model, "s3://bucket/rows", "-o", "s3://bucket/out", *LOCAL]
+    process = subprocess.Popen([*COMMAND, *command], start_new_session=True)
+    while len(store.get_file_info(selector)) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for info in store.get_file_info(selector):
+        if info.extension == "parquet":
+            codes = parquet.read_table(info.path, filesystem=store)
+            assert codes.num_rows == 1000
+    run(*command)
+    assert parquet.read_table("bucket/out", filesystem=store).equals(expected)
+
+
+FIT = """
+import sys
+from keras_tied.cli import main
+from keras_tied.fitting import sample
+
+sample.MOST_ROWS = 2000
+main()
+"""
+
+
+@slow
+def test_a_fit_on_workers_or_by_address_is_that_of_the_files(store, folder, tmp_path):
+    weights = []
+    for data, options in ((folder, []), (folder, LOCAL), ("s3://bucket/rows", [])):
+        path = tmp_path / "m.safetensors"
+        arguments = ["fit", data, "-o", path, "--id", "who", "--epochs", "2"]
+        command = [sys.executable, "-c", FIT, *arguments, *options]
+        subprocess.run(command, check=True)
+        weights.append(TiedAutoencoder.load(path).model_.get_weights())
+        path.unlink()
+    for others in weights[1:]:
+        for one, other in zip(weights[0], others, strict=True):
+            assert (one == other).all()
+
+
+@slow
+@pytest.mark.parametrize(
+    ("engine", "options"), [("ray", []), ("pyspark", ["local-cluster[2,1,1024]"])]
+)
+def test_a_recipe_for_an_engine_gives_the_codes_of_the_command(
+    engine, options, model, folder, alone, tmp_path
+):
+    pytest.importorskip(engine)
+    script = RECIPES / f"{engine.removeprefix('py')}_batches.py"
+    output = tmp_path / "codes"
+    command = [sys.executable, script, model, folder, output, *options]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    names = ["code0", "code1"]
+    found, expected = (
+        np.sort(table.select(names).to_pandas(), axis=0)  # engines keep no order
+        for table in (parquet.read_table(output), alone("encode"))
+    )
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cluster", "127.0.0.1"], "no address such as tcp://"),
+        (["--workers", "2", "-o", "c.npy"], "--workers is for --cluster local"),
+        (["--cluster", "local", "-o", "x.csv"], "name a folder"),
+        pytest.param(
+            ["--cluster", "tcp://127.0.0.1:1"],
+            "no scheduler of Dask answers",
+            marks=slow,
+        ),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    options, message, model, folder, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    monkeypatch.chdir(tmp_path)
+    command = ["keras-tied", "encode", str(model), str(folder), "-o", "out"]
+    monkeypatch.setattr(sys, "argv", [*command, *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    errors = capfd.readouterr().err
+    assert ended.value.code in (1, 2)
+    assert message in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert os.listdir() == []
+
+
+STOPPED = """
+import os, signal, sys, threading, time
+import distributed
+from keras_tied._signals import run
+from keras_tied.rows import connect
+
+def command():
+    seconds = float(sys.argv[1])
+    threading.Timer(seconds, os.killpg, (0, signal.SIGINT)).start()
+    with connect("local", 2):
+        time.sleep(60)
+
+run(command)
+"""
+
+
+@slow
+@pytest.mark.usefixtures("default_sigint")
+@pytest.mark.parametrize("seconds", ["0.2", "0.6", "1.0"])
+def test_ctrl_c_while_workers_start_is_one_line(seconds):
+    command = [sys.executable, "-c", STOPPED, seconds]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, errors) == (130, "keras-tied: interrupted.\n")
