@@ -54,7 +54,6 @@ def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
         ((9, 4), 1, 2, "minimum of 10"),
         ((20, 1), 1, 1, "minimum of 2"),
         ((20, 4), 1, 4, "n_components=4 must be between 1 and 3"),
-        ((20, 4), 1, 0, "n_components=0 must be between 1 and 3"),
         ((10, 90), 1, 8, "n_components=8 must be between 1 and 7"),
         ((20, 4), np.inf, 2, "infinity"),
         ((20, 4), "a", 2, "string|numeric|dtype"),
