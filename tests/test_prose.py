@@ -25,29 +25,32 @@ SAY_INSTEAD = {
 PARTICIPLES = {"found", "seen", "compared", "noticed"}
 
 
-def read_prose(module):
-    """Docstrings and texts of more than three words, with their lines."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = " ".join(node.value.split())
-            if text.count(" ") > 2:
-                yield node.lineno, text
+@pytest.fixture(scope="module")
+def trees():
+    """The syntax of each module."""
+    return {module: ast.parse(module.read_text()) for module in MODULES}
+
+
+@pytest.fixture(scope="module")
+def prose(trees):
+    """The texts of modules, with their places, and the lines of pages."""
+    texts = []
+    for module, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = " ".join(node.value.split())
+                if text.count(" ") > 1:  # not a word of some program
+                    texts.append((f"{module}:{node.lineno}", text))
+    for page in PAGES:
+        for line, text in enumerate(page.read_text().splitlines(), 1):
+            texts.append((f"{page}:{line}", text))
+    return texts
 
 
 @pytest.mark.parametrize("pattern", SAY_INSTEAD)
-def test_words_that_few_readers_get_are_not_used(pattern):
-    places = [
-        f"{module.relative_to(ROOT)}:{line}: {text[:80]}"
-        for module in MODULES
-        for line, text in read_prose(module)
-        if re.search(pattern, text, re.IGNORECASE)
-    ]
-    places += [
-        f"{page.relative_to(ROOT)}:{line}"
-        for page in PAGES
-        for line, text in enumerate(page.read_text().splitlines(), 1)
-        if re.search(pattern, text, re.IGNORECASE)
-    ]
+def test_words_that_few_readers_get_are_not_used(pattern, prose):
+    search = re.compile(pattern, re.IGNORECASE).search
+    places = [place for place, text in prose if search(text)]
     assert not places, f"say {SAY_INSTEAD[pattern]} instead"
 
 
@@ -68,11 +71,11 @@ def test_prose_wraps(page):
     assert not long
 
 
-def test_no_participles_are_names():
+def test_no_participles_are_names(trees):
     names = {
         f"{module.name}: {node.id}"
-        for module in MODULES
-        for node in ast.walk(ast.parse(module.read_text()))
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         if node.id.lower().strip("_") in PARTICIPLES
     }
