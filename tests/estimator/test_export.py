@@ -199,8 +199,13 @@ def test_an_encoder_of_your_own_is_left_to_keras(iris, folder):
     ("name", "options", "error", "message"),
     [
         ("m.keras", {}, ValueError, r"m\.keras' must end in '\.onnx'"),
-        ("m.onnx", {"part": "middle"}, ValueError, "part='middle' is none of 'enc"),
-        ("m.onnx", {"dtype": "int8"}, ValueError, "dtype='int8' is none of 'float32'"),
+        ("m.onnx", {"part": "middle"}, ValueError, "part='middle' is not one of 'enc"),
+        (
+            "m.onnx",
+            {"dtype": "int8"},
+            ValueError,
+            "dtype='int8' is not one of 'float32'",
+        ),
         ("nowhere/m.onnx", {}, FileNotFoundError, "no such folder"),
         ("folder.onnx", {}, IsADirectoryError, "name a file"),
     ],

@@ -35,7 +35,7 @@ def write_onnx(
         if value not in choices:
             names = ", ".join(map(repr, choices))
             raise ValueError(
-                f"{what}={value!r} is none of {names}; choose one of them."
+                f"{what}={value!r} is not one of {names}; choose one of them."
             )
     if not isinstance(network, DenseNetwork):
         raise ValueError(
