@@ -1,12 +1,10 @@
-"""The models that the tie contract is tested on: every family of tied layers in many
-topologies.
+"""The models that the tie contract is tested on: families of layers, and topologies.
 
-A family that comes later adds itself with one `Family` in `FAMILIES`.
+A family that comes later adds itself with one line in `FAMILIES`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,558 +12,378 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_tied import Autoencoder
-from keras_tied.layers import TiedConv, TiedDense, TiedEinsumDense
+from keras_tied import Autoencoder, tie
+from keras_tied.layers import TiedDense
 
 ROWS = 5
 VOCABULARY = 7
+register = keras.saving.register_keras_serializable(package="keras_tied_tests")
 
 
-@dataclass(frozen=True)
-class Family:
-    """A class of tied layers, and how to make and feed a layer that it is tied to."""
+@register
+class Projection(layers.Layer):
+    """A class of the user's own, which has its kernel once it is built."""
 
-    name: str
-    tied: type[layers.Layer]
-    layer: Callable[..., layers.Layer]
-    """Makes a layer with the given number of units or channels; keywords go to its
-    constructor.
-    """
-    shape: tuple[int, ...]
-    """The shape of one input. Its last axis is the width, except where inputs are
-    integers.
-    """
-    topologies: tuple[str, ...]
-    plain: tuple[str, ...] = ()
-    """The topologies that are tested without a gain as well."""
-    integers: bool = False
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
 
+    def build(self, input_shape):
+        shape = (input_shape[-1], self.units)
+        self.kernel = self.add_weight(shape, name="kernel")
 
-@dataclass(frozen=True)
-class Topology:
-    """A way of putting a layer and those tied to it together in one model."""
+    def call(self, inputs):
+        return keras.ops.matmul(inputs, self.kernel)
 
-    name: str
-    build: Callable[[Family, bool], keras.Model]
-    ties: tuple[tuple[str, str], ...]
-    """The names of each tied layer and of the layer that it is tied to."""
-    halves: bool
-    """Whether the model is made of two others, called encoder and decoder."""
-    wrapped: bool
-    """Whether inputs have one more axis, along which layers are applied."""
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
 
 
-@dataclass(frozen=True)
-class Case:
-    """A family in a topology."""
+FAMILIES = {
+    "Dense": partial(layers.Dense, activation="tanh"),
+    "Projection": Projection,
+    "Embedding": partial(layers.Embedding, VOCABULARY),
+    "EinsumDense": lambda n, name: layers.EinsumDense(
+        "abc,cd->abd", (2, n), bias_axes="d", name=name
+    ),
+    "Conv": partial(layers.Conv2D, kernel_size=3, strides=2, padding="same"),
+    "ConvTranspose": partial(layers.Conv1DTranspose, kernel_size=3, strides=2),
+    "DepthwiseConv": lambda n, name: layers.DepthwiseConv1D(
+        3, depth_multiplier=n, name=name
+    ),
+    "SeparableConv": partial(
+        layers.SeparableConv1D, kernel_size=3, strides=2, depth_multiplier=2
+    ),
+}
+"""What makes a layer of a number of units or channels, and a name."""
 
-    family: Family
-    topology: Topology
-    gain: bool
-
-    def __str__(self) -> str:
-        return f"{self.family.name}-{self.topology.name}{'-gain' if self.gain else ''}"
-
-    @property
-    def quick(self) -> bool:
-        """Whether it is the case of its family, or of its topology, that the quick
-        tests have.
-        """
-        return self.gain and (
-            self.family.name == "Dense" or self.topology.name == "functional"
-        )
-
-    def build(self, seed: int = 0) -> keras.Model:
-        """A new model, all of whose weights, gain and bias included, are random."""
-        model = self.topology.build(self.family, self.gain)
-        if not model.built:
-            model(self.inputs())
-        randomize(model, seed)
-        return model
-
-    def inputs(self, seed: int = 1) -> Any:
-        """Inputs for the model, one array or several."""
-        rng = np.random.default_rng(seed)
-        shape = (
-            (ROWS, 2, *self.family.shape)
-            if self.topology.wrapped
-            else (ROWS, *self.family.shape)
-        )
-        count = 2 if "siamese" in self.topology.name else 1
-        if self.family.integers:
-            arrays = [
-                rng.integers(1, VOCABULARY, shape).astype("int32") for _ in range(count)
-            ]
-        else:
-            arrays = [rng.normal(size=shape).astype("float32") for _ in range(count)]
-        return arrays if count > 1 else arrays[0]
-
-    @lru_cache  # noqa: B019  a case lives as long as the tests do
-    def targets(self) -> Any:
-        """Targets to train the model on, of the same structure as its outputs."""
-        rng = np.random.default_rng(2)
-        found = outputs(self.build(), self.inputs())
-        arrays = [rng.normal(size=output.shape).astype("float32") for output in found]
-        return arrays if len(arrays) > 1 else arrays[0]
+SHAPES = {
+    "Dense": (4,),
+    "Projection": (4,),
+    "Embedding": (2,),
+    "EinsumDense": (2, 4),
+    "Conv": (5, 4, 4),
+    "ConvTranspose": (3, 4),
+    "DepthwiseConv": (5, 4),
+    "SeparableConv": (5, 4),
+}
+"""The shapes of one input."""
 
 
-TOPOLOGIES: dict[str, Topology] = {}
+class Parts:
+    """Makes the layers and models that a topology of one family is made of."""
+
+    def __init__(self, family):
+        self.family = family
+
+    def input(self, *axes):
+        dtype = "int32" if self.family == "Embedding" else "float32"
+        return keras.Input((*axes, *SHAPES[self.family]), dtype=dtype)
+
+    def code(self, units=3, name="code"):
+        return FAMILIES[self.family](units, name=name)
+
+    def tie(self, layer, name="out", gain=True, **kwargs):
+        # `tie` wants to see the kernel of a class that it does not know.
+        make = TiedDense if self.family == "Projection" else tie
+        return make(layer, name=name, gain=gain, **kwargs)
+
+    def model(self, *parts, behind=None, name=None):
+        """A model of layers in a row, for data or for what another model puts out."""
+        inputs = keras.Input(behind.output_shape[1:]) if behind else self.input()
+        outputs = inputs
+        for part in parts:
+            outputs = part(outputs)
+        return keras.Model(inputs, outputs, name=name)
+
+    def halves(self):
+        """An encoder of one layer, and its decoder."""
+        code = self.code()
+        encoder = self.model(code, name="encoder")
+        return encoder, self.model(self.tie(code), behind=encoder, name="decoder")
 
 
-def topology(
-    *ties: tuple[str, str], halves: bool = False, wrapped: bool = False
-) -> Callable[
-    [Callable[[Family, bool], keras.Model]], Callable[[Family, bool], keras.Model]
-]:
+TOPOLOGIES = {}
+TIES = {}
+"""For each topology, the names of each tied layer and of the one that it is tied to."""
+
+
+def topology(*ties):
     """Register a function that builds a model as a topology of the function's name."""
 
-    def register(
-        build: Callable[[Family, bool], keras.Model],
-    ) -> Callable[..., keras.Model]:
-        name = build.__name__
-        TOPOLOGIES[name] = Topology(
-            name, build, ties or (("out", "code"),), halves, wrapped
-        )
+    def add(build):
+        TOPOLOGIES[build.__name__] = build
+        TIES[build.__name__] = ties or (("out", "code"),)
         return build
 
-    return register
-
-
-def source(family: Family, shape: tuple[int, ...] | None = None, **kwargs: Any) -> Any:
-    dtype = "int32" if family.integers else None
-    return keras.Input(family.shape if shape is None else shape, dtype=dtype, **kwargs)
-
-
-def model_of(
-    *parts: layers.Layer, shape: tuple[int, ...], name: str, dtype: Any = None
-) -> Any:
-    inputs = outputs = keras.Input(shape, dtype=dtype)
-    for part in parts:
-        outputs = part(outputs)
-    return keras.Model(inputs, outputs, name=name)
-
-
-def halves(family: Family, gain: bool) -> tuple[keras.Model, keras.Model]:
-    """An encoder of one layer, and its decoder."""
-    code = family.layer(3, name="code")
-    dtype = "int32" if family.integers else None
-    encoder = model_of(code, shape=family.shape, dtype=dtype, name="encoder")
-    out = family.tied(code, gain=gain, name="out")
-    return encoder, model_of(out, shape=encoder.output_shape[1:], name="decoder")
+    return add
 
 
 @topology()
-def functional(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family), family.layer(3, name="code")
-    return keras.Model(inputs, family.tied(code, gain=gain, name="out")(code(inputs)))
+def functional(parts):
+    code = parts.code()
+    return parts.model(code, parts.tie(code))
 
 
 @topology()
-def sequential(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    return keras.Sequential(
-        [source(family), code, family.tied(code, gain=gain, name="out")]
-    )
+def sequential_built_by_data(parts):
+    code = parts.code()
+    return keras.Sequential([code, parts.tie(code)])
 
 
 @topology()
-def sequential_built_by_data(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    return keras.Sequential([code, family.tied(code, gain=gain, name="out")])
+def nested(parts):
+    return parts.model(*parts.halves())
 
 
-@topology(halves=True)
-def nested(family: Family, gain: bool) -> keras.Model:
-    inputs, (encoder, decoder) = source(family), halves(family, gain)
-    return keras.Model(inputs, decoder(encoder(inputs)))
+@topology()
+def nested_sequentials(parts):
+    code = parts.code()
+    encoder = keras.Sequential([parts.input(), code], name="encoder")
+    codes = keras.Input(encoder.output_shape[1:])
+    decoder = keras.Sequential([codes, parts.tie(code)], name="decoder")
+    return keras.Sequential([parts.input(), encoder, decoder])
 
 
-@topology(halves=True)
-def nested_sequentials(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    encoder = keras.Sequential([source(family), code], name="encoder")
-    out = family.tied(code, gain=gain, name="out")
-    inner = keras.Input(encoder.output_shape[1:])
-    decoder = keras.Sequential([inner, out], name="decoder")
-    return keras.Sequential([source(family), encoder, decoder])
+@topology()
+def autoencoder(parts):
+    return Autoencoder(*parts.halves())
 
 
-@keras.saving.register_keras_serializable(package="keras_tied_tests")
-class MadeOfParts(keras.Model):
+@register
+class MadeOfLayers(keras.Model):
     """Is given an encoder and a decoder, and writes both into its configuration."""
 
-    def __init__(self, encoder: Any, decoder: Any, **kwargs: Any) -> None:
+    def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs):
         return self.decoder(self.encoder(inputs))
 
-    def get_config(self) -> dict[str, Any]:
-        parts = {"encoder": self.encoder, "decoder": self.decoder}
-        serialized = {
-            k: keras.saving.serialize_keras_object(part) for k, part in parts.items()
-        }
-        return {**super().get_config(), **serialized}
+    def get_config(self):
+        encoder = keras.saving.serialize_keras_object(self.encoder)
+        decoder = keras.saving.serialize_keras_object(self.decoder)
+        return {**super().get_config(), "encoder": encoder, "decoder": decoder}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "MadeOfParts":
-        config = dict(config)
-        for part in ("encoder", "decoder"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
-
-
-@topology(halves=True)
-def made_of_models(family: Family, gain: bool) -> keras.Model:
-    return MadeOfParts(*halves(family, gain))
-
-
-@topology(halves=True)
-def made_of_layers(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    return MadeOfParts(code, family.tied(code, gain=gain, name="out"))
-
-
-@keras.saving.register_keras_serializable(package="keras_tied_tests")
-class MadeInInit(keras.Model):
-    """Makes its layers itself, from the family's name."""
-
-    def __init__(self, family: str, gain: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.family = family
-        self.gain = gain
-        self.encoder = FAMILIES[family].layer(3, name="code")
-        self.decoder = FAMILIES[family].tied(self.encoder, gain=gain, name="out")
-
-    def call(self, inputs: Any) -> Any:
-        return self.decoder(self.encoder(inputs))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "family": self.family, "gain": self.gain}
-
-
-@topology(halves=True)
-def autoencoder(family: Family, gain: bool) -> keras.Model:
-    return Autoencoder(*halves(family, gain))
+    def from_config(cls, config):
+        encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
+        decoder = keras.saving.deserialize_keras_object(config.pop("decoder"))
+        return cls(encoder, decoder, **config)
 
 
 @topology()
-def made_in_init(family: Family, gain: bool) -> keras.Model:
-    return MadeInInit(family.name, gain)
+def made_of_layers(parts):
+    code = parts.code()
+    return MadeOfLayers(code, parts.tie(code))
 
 
-@keras.saving.register_keras_serializable(package="keras_tied_tests")
-class Block(layers.Layer):
-    """A layer that holds both layers."""
+class Pair(layers.Layer):
+    """Makes both layers itself, from the family's name."""
 
-    def __init__(self, family: str, gain: bool, **kwargs: Any) -> None:
+    def __init__(self, family, **kwargs):
         super().__init__(**kwargs)
+        parts = Parts(family)
         self.family = family
-        self.gain = gain
-        self.code = FAMILIES[family].layer(3, name="code")
-        self.back = FAMILIES[family].tied(self.code, gain=gain, name="out")
+        self.code = parts.code()
+        self.back = parts.tie(self.code)  # before the other in the alphabet
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape):
         self.code.build(input_shape)
         self.back.build(self.code.compute_output_shape(input_shape))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs):
         return self.back(self.code(inputs))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "family": self.family, "gain": self.gain}
+    def get_config(self):
+        return {**super().get_config(), "family": self.family}
+
+
+@register
+class Block(Pair):
+    """A layer that holds both layers."""
+
+
+@register
+class MadeInInit(Pair, keras.Model):
+    """A model that holds both layers."""
 
 
 @topology()
-def block(family: Family, gain: bool) -> keras.Model:
-    inputs = source(family)
-    return keras.Model(inputs, Block(family.name, gain)(inputs))
-
-
-@topology(("out_3", "code_3"), ("out_2", "code_2"), ("out_1", "code_1"), halves=True)
-def deep(family: Family, gain: bool) -> keras.Model:
-    codes = [
-        family.layer(width, name=f"code_{n}") for n, width in ((1, 4), (2, 3), (3, 2))
-    ]
-    encoder = model_of(*codes, shape=family.shape, name="encoder")
-    outs = [family.tied(codes[n - 1], gain=gain, name=f"out_{n}") for n in (3, 2, 1)]
-    decoder = model_of(*outs, shape=encoder.output_shape[1:], name="decoder")
-    inputs = source(family)
-    return keras.Model(inputs, decoder(encoder(inputs)))
+def block(parts):
+    return parts.model(Block(parts.family))
 
 
 @topology()
-def in_a_row(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family), family.layer(family.shape[-1], name="code")
-    out = family.tied(code, transpose=False, gain=gain, name="out")
-    return keras.Model(inputs, out(code(inputs)))
+def made_in_init(parts):
+    return MadeInInit(parts.family)
+
+
+@topology(("out_2", "code_2"), ("out_3", "code_3"))
+def deep(parts):
+    first, second = parts.code(3, "code_3"), parts.code(2, "code_2")
+    encoder = parts.model(first, second, name="encoder")
+    outs = parts.tie(second, "out_2"), parts.tie(first, "out_3")
+    return parts.model(encoder, parts.model(*outs, behind=encoder, name="decoder"))
 
 
 @topology()
-def siamese(family: Family, gain: bool) -> keras.Model:
-    inputs, code = [source(family), source(family)], family.layer(3, name="code")
-    first = code(inputs[0])
-    out = family.tied(code, transpose=False, gain=gain, name="out")
-    return keras.Model(inputs, layers.add([first, out(inputs[1])]))
+def siamese(parts):
+    inputs, code = [parts.input(), parts.input()], parts.code()
+    left = code(inputs[0])
+    right = parts.tie(code, transpose=False)(inputs[1])
+    return keras.Model(inputs, layers.add([left, right]))
 
 
 @topology()
-def siamese_tied_first(family: Family, gain: bool) -> keras.Model:
-    inputs, code = [source(family), source(family)], family.layer(3, name="code")
-    code.build((None, *family.shape))
-    out = family.tied(code, transpose=False, gain=gain, name="out")
-    first = out(inputs[0])
-    return keras.Model(inputs, layers.add([first, code(inputs[1])]))
-
-
-@topology()
-def siamese_never_met(family: Family, gain: bool) -> keras.Model:
-    inputs, code = [source(family), source(family)], family.layer(3, name="code")
-    code.build((None, *family.shape))
-    out = family.tied(code, transpose=False, gain=gain, name="out")
-    return keras.Model(inputs, [out(inputs[0]), code(inputs[1])])
+def siamese_never_met(parts):
+    inputs, code = [parts.input(), parts.input()], parts.code()
+    right = code(inputs[1])
+    left = parts.tie(code, transpose=False)(inputs[0])
+    return keras.Model(inputs, [left, right])
 
 
 @topology(("out_1", "code"), ("out_2", "code"))
-def two_on_one(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family), family.layer(3, name="code")
-    hidden = code(inputs)
-    outs = [family.tied(code, gain=gain, name=f"out_{n}")(hidden) for n in (1, 2)]
-    return keras.Model(inputs, layers.multiply(outs))
-
-
-@topology(("out_1", "code"), ("out_2", "code"), halves=True)
-def two_on_one_nested(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    dtype = "int32" if family.integers else None
-    encoder = model_of(code, shape=family.shape, dtype=dtype, name="encoder")
-    hidden = keras.Input(encoder.output_shape[1:])
-    outs = [family.tied(code, gain=gain, name=f"out_{n}")(hidden) for n in (2, 1)]
-    decoder = keras.Model(hidden, layers.multiply(outs), name="decoder")
-    inputs = source(family)
-    return keras.Model(inputs, decoder(encoder(inputs)))
+def two_on_one(parts):
+    code = parts.code()
+    encoder = parts.model(code, name="encoder")
+    codes = keras.Input(encoder.output_shape[1:])
+    outs = [parts.tie(code, name)(codes) for name in ("out_2", "out_1")]
+    decoder = keras.Model(codes, layers.multiply(outs), name="decoder")
+    return parts.model(encoder, decoder)
 
 
 @topology(("out_1", "code"), ("out_2", "code"))
-def two_decoders(family: Family, gain: bool) -> keras.Model:
-    inputs, (encoder, _) = source(family), halves(family, gain)
-    shape = encoder.output_shape[1:]
-    outs = [
-        family.tied(find(encoder, "code"), gain=gain, name=f"out_{n}") for n in (1, 2)
-    ]
-    decoders = [
-        model_of(out, shape=shape, name=f"decoder_of_{out.name}") for out in outs
-    ]
-    code = encoder(inputs)
-    return keras.Model(inputs, [decoder(code) for decoder in decoders])
+def two_decoders(parts):
+    code = parts.code()
+    encoder = parts.model(code, name="encoder")
+    codes = encoder(encoder.input)
+    outputs = []
+    for name in ("out_1", "out_2"):
+        decoder = parts.model(parts.tie(code, name), behind=encoder)
+        outputs.append(decoder(codes))
+    return keras.Model(encoder.input, outputs)
 
 
-@topology(wrapped=True)
-def in_wrappers(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family, (2, *family.shape)), family.layer(3, name="code")
-    hidden = layers.TimeDistributed(code)(inputs)
-    out = layers.TimeDistributed(family.tied(code, gain=gain, name="out"))
-    return keras.Model(inputs, out(hidden))
-
-
-@topology(wrapped=True)
-def partner_in_wrapper(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family, (2, *family.shape)), family.layer(3, name="code")
-    hidden = layers.TimeDistributed(code)(inputs)
-    return keras.Model(inputs, family.tied(code, gain=gain, name="out")(hidden))
+@topology()
+def in_wrappers(parts):
+    inputs, code = parts.input(2), parts.code()
+    codes = layers.TimeDistributed(code)(inputs)
+    outputs = layers.TimeDistributed(parts.tie(code))(codes)
+    return keras.Model(inputs, outputs)
 
 
 @topology(("out_1", "code"), ("out_2", "out_1"))
-def chain(family: Family, gain: bool) -> keras.Model:
-    inputs, code = source(family), family.layer(3, name="code")
-    first = family.tied(code, gain=gain, name="out_1")
-    hidden = first(code(inputs))
-    return keras.Model(inputs, family.tied(first, name="out_2")(hidden))
+def chain(parts):
+    code = parts.code()
+    encoder = parts.model(code, name="encoder")
+    first = parts.tie(code, "out_1")
+    second = parts.tie(first, "out_2", gain=False)
+    decoder = parts.model(first, second, behind=encoder, name="decoder")
+    return parts.model(encoder, decoder)
 
 
-@topology(("out_1", "code"), ("out_2", "out_1"), halves=True)
-def chain_nested(family: Family, gain: bool) -> keras.Model:
-    code = family.layer(3, name="code")
-    encoder = model_of(code, shape=family.shape, name="encoder")
-    first = family.tied(code, gain=gain, name="out_1")
-    second = family.tied(first, name="out_2")
-    decoder = model_of(first, second, shape=encoder.output_shape[1:], name="decoder")
-    inputs = source(family)
-    return keras.Model(inputs, decoder(encoder(inputs)))
+@dataclass(frozen=True)
+class Case:
+    """A family in a topology, or the decoder of that."""
+
+    family: str
+    topology: str
+    is_half: bool = False
+
+    def __str__(self):
+        return f"{self.family}-{self.topology}{'-decoder' * self.is_half}"
+
+    @property
+    def ties(self):
+        return TIES[self.topology]
+
+    @property
+    def partners(self):
+        """The names of the layers that have a kernel of their own."""
+        ties = dict(self.ties)
+        return sorted(set(ties.values()) - set(ties))
+
+    def whole(self, seed=0):
+        """A new model, all of whose weights, gain and bias included, are random."""
+        model = TOPOLOGIES[self.topology](Parts(self.family))
+        if not model.built:
+            model(self.rows())
+        randomize(model, seed)
+        return model
+
+    def part(self, model):
+        """What the case is of: a whole model, or the decoder in it."""
+        return find(model, "decoder") if self.is_half else model
+
+    def build(self, seed=0):
+        return self.part(self.whole(seed))
+
+    def rows(self):
+        """Inputs of the whole model, one array or several."""
+        axes = (ROWS, 2) if self.topology == "in_wrappers" else (ROWS,)
+        rows = normal((*axes, *SHAPES[self.family]), 1)
+        if self.family == "Embedding":
+            rows = np.argsort(rows, axis=0).astype("int32")
+        return [rows, rows[::-1]] if "siamese" in self.topology else rows
+
+    def inputs(self):
+        """Inputs of what the case is of."""
+        if self.is_half:
+            return normal((ROWS, *self.build().input_shape[1:]), 1)
+        return self.rows()
+
+    def data(self):
+        """Inputs, and targets of the same structure as the outputs."""
+        inputs = self.inputs()
+        targets = [normal(each.shape, 2) for each in outputs(self.build(), inputs)]
+        return inputs, targets if len(targets) > 1 else targets[0]
 
 
-def dense(units: int, **kwargs: Any) -> layers.Layer:
-    return layers.Dense(units, activation="tanh", **kwargs)
+CASES = [Case("Dense", name) for name in TOPOLOGIES]
+for name in [*FAMILIES][1:]:
+    CASES += [Case(name, each) for each in ("functional", "nested", "made_in_init")]
+HALVED = ("nested", "nested_sequentials", "autoencoder", "deep", "two_on_one", "chain")
+HALVES = []
+for case in CASES:
+    if case.topology in HALVED:
+        HALVES.append(Case(case.family, case.topology, is_half=True))
 
 
-def embedding(units: int, **kwargs: Any) -> layers.Layer:
-    return layers.Embedding(VOCABULARY, units, **kwargs)
+def select(*topologies, among=CASES, family=None):
+    """The cases of these topologies, of all families or of one."""
+    found = [case for case in among if case.topology in topologies]
+    return [case for case in found if family in (None, case.family)]
 
 
-def convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.Conv2D(
-        channels, 3, strides=2, padding="same", activation="tanh", **kwargs
-    )
-
-
-def transposed_convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.Conv1DTranspose(channels, 3, strides=2, activation="tanh", **kwargs)
-
-
-def depthwise_convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.DepthwiseConv1D(
-        3, depth_multiplier=channels, activation="tanh", **kwargs
-    )
-
-
-def separable_convolution(channels: int, **kwargs: Any) -> layers.Layer:
-    return layers.SeparableConv1D(
-        channels, 3, strides=2, depth_multiplier=2, activation="tanh", **kwargs
-    )
-
-
-def einsum_dense(units: int, **kwargs: Any) -> layers.Layer:
-    return layers.EinsumDense("abc,cd->abd", (2, units), "tanh", "d", **kwargs)
-
-
-FAMILIES = {
-    family.name: family
-    for family in (
-        Family(
-            "Dense",
-            TiedDense,
-            dense,
-            shape=(4,),
-            topologies=tuple(TOPOLOGIES),
-            plain=(
-                "functional",
-                "sequential",
-                "nested",
-                "made_of_models",
-                "made_in_init",
-                "deep",
-            ),
-        ),
-        Family(
-            "Embedding",
-            TiedDense,
-            embedding,
-            shape=(2,),
-            topologies=(
-                "functional",
-                "sequential",
-                "nested",
-                "made_of_models",
-                "made_in_init",
-                "two_on_one_nested",
-            ),
-            integers=True,
-        ),
-        Family(
-            "Conv",
-            TiedConv,
-            convolution,
-            shape=(5, 4, 4),
-            topologies=(
-                "functional",
-                "sequential",
-                "nested",
-                "made_of_models",
-                "made_in_init",
-                "deep",
-                "siamese",
-                "in_wrappers",
-            ),
-        ),
-        Family(
-            "ConvTranspose",
-            TiedConv,
-            transposed_convolution,
-            shape=(3, 4),
-            topologies=("functional", "nested"),
-        ),
-        Family(
-            "DepthwiseConv",
-            TiedConv,
-            depthwise_convolution,
-            shape=(5, 4),
-            topologies=("functional", "nested"),
-        ),
-        Family(
-            "SeparableConv",
-            TiedConv,
-            separable_convolution,
-            shape=(5, 4),
-            topologies=("functional", "nested"),
-        ),
-        Family(
-            "EinsumDense",
-            TiedEinsumDense,
-            einsum_dense,
-            shape=(2, 4),
-            topologies=(
-                "functional",
-                "sequential",
-                "nested",
-                "made_of_models",
-                "made_in_init",
-                "deep",
-                "siamese",
-                "in_wrappers",
-            ),
-        ),
-    )
-}
-
-
-def _cases() -> Iterator[Case]:
-    for family in FAMILIES.values():
-        for name in family.topologies:
-            yield Case(family, TOPOLOGIES[name], gain=True)
-        for name in family.plain:
-            yield Case(family, TOPOLOGIES[name], gain=False)
-
-
-CASES = tuple(_cases())
-
-
-def select(*topologies: str, family: str | None = None) -> list[Case]:
-    """The cases with a gain that have one of these topologies, for what need not run on
-    all.
-    """
-    return [
-        case
-        for case in CASES
-        if case.gain
-        and case.topology.name in topologies
-        and family in (None, case.family.name)
-    ]
-
-
-def parameters(
-    cases: Iterable[Case], quick: Collection[Case] | None = None
-) -> list[Any]:
+def parameters(cases, quick=None):
     """Make parameters of tests of the cases, and leave to the night those not quick.
 
-    By default all cases of Dense are quick, and of the other families the functional
-    model.
+    Quick are all topologies of Dense, and the functional one of the other families.
     """
-    return [
-        pytest.param(case, id=str(case), marks=() if is_quick else pytest.mark.night)
-        for case in cases
-        for is_quick in [case.quick if quick is None else case in quick]
-    ]
+    made = []
+    for case in cases:
+        is_quick = case.family == "Dense" or case.topology == "functional"
+        if quick is not None:
+            is_quick = case in quick
+        marks = () if is_quick else pytest.mark.night
+        made.append(pytest.param(case, id=str(case), marks=marks))
+    return made
 
 
-def find(model: layers.Layer, name: str) -> Any:
+def normal(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def find(model, name):
     """The layer of that name anywhere in the model."""
     (found,) = (layer for layer in model._flatten_layers() if layer.name == name)
     return found
 
 
-def randomize(model: layers.Layer, seed: int) -> None:
+def randomize(model, seed):
     rng = np.random.default_rng(seed)
     for variable in model.weights:
         variable.assign(rng.normal(0.0, 0.7, variable.shape))
@@ -575,28 +393,40 @@ def arrays(values: Any) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(values)]
 
 
-def outputs(model: layers.Layer, inputs: Any) -> list[np.ndarray]:
+def outputs(model, inputs):
     """What the model makes of the inputs, called eagerly."""
     return arrays(model(inputs))
 
 
-def weights(model: layers.Layer) -> list[np.ndarray]:
+def weights(model):
     return [np.array(value) for value in model.get_weights()]
 
 
-def kernel_variable(layer: layers.Layer) -> Any:
+def assert_close(found, expected, atol=1e-6):
+    """Both are an array, or several, and hold the same numbers."""
+    for one, other in zip(arrays(found), arrays(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=atol)
+
+
+def assert_alike(model, other, case, atol=1e-6):
+    """Both compute the same."""
+    inputs = case.inputs()
+    assert_close(outputs(model, inputs), outputs(other, inputs), atol)
+
+
+def kernel_variable(layer):
     """The variable that holds the kernel of a layer, which is not a tied one."""
     names = ("kernel", "embeddings", "depthwise_kernel")
     return next(getattr(layer, name) for name in names if hasattr(layer, name))
 
 
-def train(model: keras.Model, inputs: Any, targets: Any, rate: float = 0.1) -> None:
+def reload(model, path, **kwargs):
+    """The model, saved and loaded again."""
+    model.save(path, **kwargs)
+    return keras.saving.load_model(path)
+
+
+def train(model, inputs, targets, rate=0.1):
     """One step of gradient descent on the mean squared error."""
     model.compile(keras.optimizers.SGD(rate), "mse", run_eagerly=True)
     model.train_on_batch(inputs, targets)
-
-
-def steps(model: keras.Model, data: tuple[Any, Any]) -> None:
-    """Three steps of the training that the model was compiled for."""
-    for _ in range(3):
-        model.train_on_batch(*data)

@@ -1,222 +1,167 @@
-"""What a tied layer says where it cannot be tied. Each message names both layers."""
+"""What a tied layer, and what lists and mends ties, says where it cannot be tied."""
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
-from keras_tied.layers import TiedDense
+import keras_tied
+from keras_tied import assert_tied, retie, tie, ties
+from keras_tied.layers import TiedConv, TiedDense
 
-from .cases import find, outputs
+from .cases import Case, Parts, assert_close, find, normal
 
-ROWS = np.ones((2, 3), "float32")
+CODES = normal((2, 3))
+ROWS = normal((2, 4))
 
 
-def dense(name: str = "code", features: int = 4, units: int = 3) -> layers.Dense:
-    layer = layers.Dense(units, name=name)
+def dense(name="code", features=4):
+    layer = layers.Dense(3, name=name)
     layer.build((None, features))
     return layer
 
 
-@pytest.mark.parametrize(
-    "given", ["code", None, 3, ROWS], ids=lambda given: type(given).__name__
-)
-def test_tied_to_something_else_than_a_layer(given):
-    with pytest.raises(
-        ValueError, match="TiedDense 'out' can be tied to a Keras layer; received"
-    ):
-        TiedDense(given, name="out")
+def out(layer, **kwargs):
+    return TiedDense(layer, name="out", **kwargs)
 
 
-def test_tied_to_a_layer_without_a_kernel():
-    with pytest.raises(
-        ValueError, match=r"'out' cannot be tied to 'drop' .Dropout., which has no"
-    ):
-        TiedDense(layers.Dropout(0.5, name="drop"), name="out")
+def rebuilt(layer, **config):
+    return TiedDense.from_config({**out(layer).get_config(), **config})
 
 
-def test_tied_to_a_model():
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="encoder")
-    with pytest.raises(
-        ValueError, match=r"'out' cannot be tied to 'encoder' .Sequential., which"
-    ):
-        TiedDense(model, name="out")
+def built(layer, *shape):
+    layer.build((None, *shape))
+    return layer
 
 
-def test_tied_to_a_wrapper_instead_of_the_layer_in_it():
-    wrapper = layers.TimeDistributed(layers.Dense(3), name="wrapper")
-    wrapper.build((None, 2, 4))
-    with pytest.raises(
-        ValueError, match=r"'out' cannot be tied to 'wrapper' .TimeDistributed."
-    ):
-        TiedDense(wrapper, name="out")
+class Ternary(layers.Layer):
+    """Is quantised in a way that nobody knows."""
+
+    quantization_mode = "ternary"
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((4, 3))
 
 
-def test_built_before_the_layer_tied_to():
-    tied = TiedDense(layers.Dense(3, name="code"), name="out")
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to 'code' .*build or call 'code' before"
-    ):
-        tied(ROWS)
+def copied_by_attributes():
+    copied = object.__new__(TiedDense)  # as nnx.clone does
+    vars(copied).update(vars(out(dense())))
+    return copied.tied_to
 
 
-def test_works_once_the_layer_tied_to_is_built():
-    code = layers.Dense(3)
-    tied = TiedDense(code)
-    code.build((None, 4))
-    (found,) = outputs(tied, ROWS)
-    np.testing.assert_allclose(found, ROWS @ code.kernel.numpy().T, atol=1e-6)
-
-
-def test_works_once_both_are_built_after_a_failed_try():
-    code = layers.Dense(3, name="code")
-    tied = TiedDense(code, name="out")
-    with pytest.raises(ValueError, match="has no kernel yet"):
-        tied(ROWS)
-    code.build((None, 4))
-    (found,) = outputs(tied, ROWS)
-    np.testing.assert_allclose(found, ROWS @ code.kernel.numpy().T, atol=1e-6)
-
-
-def test_tied_to_an_unbuilt_layer_that_never_has_a_kernel():
+def tied_before_it_was_built():
     norm = layers.BatchNormalization(name="norm")
-    tied = TiedDense(norm, name="out")
+    tied = out(norm)
     norm.build((None, 3))
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to 'norm' .BatchNormalization."
-    ):
-        tied(ROWS)
+    tied(CODES)
 
 
-def test_tied_to_a_kernel_of_three_axes():
-    conv = layers.Conv1D(3, 2, name="conv")
-    conv.build((None, 5, 4))
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to 'conv', whose kernel has shape .2, 4"
-    ):
-        TiedDense(conv, name="out")(ROWS)
+LAYERS = {
+    "'out' can be tied to a Keras layer; received tied_to='code'": lambda: out("code"),
+    r"'out' cannot be tied to 'drop' .Dropout., which has no kernel": lambda: out(
+        layers.Dropout(0.5, name="drop")
+    ),
+    "'out' is tied to 'code' .* build or call 'code' before": lambda: out(
+        layers.Dense(3, name="code")
+    )(CODES),
+    "'out' is tied to 'norm' .* which has no kernel yet": tied_before_it_was_built,
+    r"'conv', whose kernel has shape \(2, 4, 3\); it needs .* two axes": lambda: out(
+        built(layers.Conv1D(3, 2, name="conv"), 5, 4)
+    )(CODES),
+    r"'out' is tied to 'code', .* last axis is 3, transposed; .*\(2, 4\)": lambda: out(
+        dense()
+    )(ROWS),
+    r"'out' is tied to 'code', .* last axis is 4; .*\(2, 3\)": lambda: out(
+        dense(), transpose=False
+    )(CODES),
+    "layer 'out'": lambda: built(out(dense()), 3)(ROWS),
+    "'code' was quantized as 'ternary', whose kernel": lambda: tie(
+        built(Ternary(name="code"), 4)
+    )(CODES),
+    "'out' was copied attribute by attribute, .*clone_model": copied_by_attributes,
+    "by a positive number; received logit_soft_cap=0": lambda: tie(
+        dense(), logit_soft_cap=0
+    ),
+    "`tie` takes the layer to tie to; received 'code'": lambda: tie("code"),
+    "has a second kernel .* make it with tie_weights=True": lambda: tie(
+        layers.ReversibleEmbedding(7, 4, tie_weights=False)
+    ),
+    r"\(MultiHeadAttention\), .* its projections, which are EinsumDense": lambda: tie(
+        layers.MultiHeadAttention(2, 3)
+    ),
+    r"\(TimeDistributed\), .* tie to the layer inside it": lambda: tie(
+        layers.TimeDistributed(layers.Dense(3))
+    ),
+    r"\(Sequential\), .* tie to its layers one by one": lambda: tie(keras.Sequential()),
+    r"\(TiedConv\), .* that it is tied to itself, its `tied_to`": lambda: tie(
+        TiedConv(layers.Conv1D(3, 3))
+    ),
+    r"\(LSTM\), .* tie to a layer of the classes Dense, Embedding, ": lambda: tie(
+        layers.LSTM(3)
+    ),
+}
 
 
-@pytest.mark.parametrize(("transpose", "width"), [(True, 3), (False, 4)])
-def test_inputs_that_do_not_fit(transpose, width):
-    tied = TiedDense(dense(), transpose=transpose, name="out")
-    with pytest.raises(
-        ValueError,
-        match=(
-            rf"'out' is tied to 'code', .* inputs whose last axis is {width}.*\(2, 5\)"
-        ),
-    ):
-        tied(np.ones((2, 5), "float32"))
+@pytest.mark.parametrize("message", LAYERS)
+def test_layer_that_cannot_be_tied_says_why(message):
+    with pytest.raises(ValueError, match=message):
+        LAYERS[message]()
 
 
-def test_inputs_that_do_not_fit_after_the_layer_was_built():
-    tied = TiedDense(dense(), name="out")
-    tied(ROWS)
-    with pytest.raises(ValueError, match="layer 'out'"):
-        tied(np.ones((2, 5), "float32"))
-
-
-def test_rebuilt_layer_whose_partner_is_not_in_the_model():
-    inputs = keras.Input((3,))
-    tied = TiedDense(dense("elsewhere"), name="out")
-    model = keras.Model(inputs, tied(inputs), name="decoder")
-    cloned = keras.models.clone_model(model)
-    with pytest.raises(
-        ValueError,
-        match=r"'out' is tied to layer 'elsewhere' .* no such layer was found in 'dec",
-    ):
-        cloned(ROWS)
-
-
-def test_rebuilt_layer_called_on_its_own():
-    tied = TiedDense(dense(), name="out")
-    rebuilt = TiedDense.from_config(tied.get_config())
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to layer 'code' .* in the graph around"
-    ):
-        rebuilt(ROWS)
-
-
-def test_configuration_that_ties_a_layer_to_itself():
-    config = TiedDense(dense("out"), name="out").get_config()
-    inputs = keras.Input((3,))
-    rebuilt = TiedDense.from_config(config)
-    model = keras.Model(inputs, rebuilt(inputs))
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to layer 'out' .* no such layer was found"
-    ):
-        model(ROWS)
-
-
-def test_namesake_with_a_kernel_of_another_shape_is_not_taken():
-    tied = TiedDense(dense(), name="out")
-    rebuilt = TiedDense.from_config(tied.get_config())
-    other = layers.Dense(3, name="code")
-    inputs = keras.Input((9,))
-    model = keras.Model(inputs, rebuilt(other(inputs)))
-    with pytest.raises(
-        ValueError, match=r"kernel of shape \(4, 3\), and no such layer was found"
-    ):
-        model(np.ones((2, 9), "float32"))
-
-
-def test_two_namesakes_around_a_rebuilt_layer():
-    rebuilt = TiedDense.from_config(TiedDense(dense(), name="out").get_config())
+def join(layer, *encoders):
+    """A model of encoders side by side, with a layer behind them."""
     inputs = keras.Input((4,))
-    branches = [
-        keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)
-    ]
-    code = layers.add([branch(inputs) for branch in branches])
-    with pytest.raises(
-        ValueError,
-        match=r"'out' was copied without 'code'.*, and 2 layers of that name",
-    ):
-        keras.Model(inputs, rebuilt(code))(np.ones((2, 4), "float32"))
+    codes = [keras.Model(inputs, each(inputs))(inputs) for each in encoders]
+    return keras.Model(inputs, layer(layers.average([*codes, *codes])), name="whole")
 
 
-def test_failed_call_leaves_nothing_of_it_to_later_calls():
-    rebuilt = TiedDense.from_config(TiedDense(dense(), name="out").get_config())
-    inputs = keras.Input((4,))
-    branches = [
-        keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)
-    ]
-    code = rebuilt(layers.add([branch(inputs) for branch in branches]))
-    # PyTorch's models ask for their weights as soon as they are made.
-    with pytest.raises(ValueError, match="2 layers of that name"):
-        keras.Model(inputs, code)(np.ones((2, 4), "float32"), training=True)
-    layers.Dropout(0.5)(ROWS, training=True)
-    np.testing.assert_array_equal(*outputs(layers.Dropout(0.5), ROWS), ROWS)
+def placed(place):
+    config = join(out(code := dense()), code).get_config()
+    config["layers"][-1]["config"]["place"] = place
+    return keras.Model.from_config(config)
 
 
-def test_nearer_namesake_when_a_configuration_is_made():
-    far = dense()
-    inputs = keras.Input((4,))
-    near = layers.Dense(3, name="code")
-    model = keras.Model(inputs, TiedDense(far, name="out")(near(inputs)))
-    with pytest.raises(
-        ValueError,
-        match=r"'out' is tied to layer 'code', and .* holds another layer of that name",
-    ):
-        model.get_config()
+def clone_of_other_widths():
+    model = Case("Dense", "functional").whole()
+    return keras.models.clone_model(model, input_tensors=keras.Input((9,)))
 
 
-def test_copy_is_not_tied_to_the_original_that_is_at_work_around_it():
-    """A function that has the whole model as its argument must not lend it to a loose
-    copy.
-    """
+def decoder_cloned_by(model):
+    """Has the whole model at work around the clone, as its argument."""
+    keras.models.clone_model(find(model, "decoder"))(CODES)
 
-    def copy_and_call(model: keras.Model) -> None:
-        keras.models.clone_model(find(model, "decoder"))(ROWS)
 
-    code, inputs, hidden = (
-        layers.Dense(3, name="code"),
-        keras.Input((4,)),
-        keras.Input((3,)),
-    )
-    encoded = code(inputs)
-    decoder = keras.Model(hidden, TiedDense(code, name="out")(hidden), name="decoder")
-    with pytest.raises(ValueError, match="no such layer was found"):
-        copy_and_call(keras.Model(inputs, decoder(encoded)))
+LOST = {
+    "'out' is tied to layer 'code' .* found in the graph around": lambda: rebuilt(
+        dense()
+    )(CODES),
+    "'out' is tied to layer 'out' .* no such layer was found": lambda: join(
+        rebuilt(dense("out")), layers.Dense(3)
+    )(ROWS),
+    r"kernel of shape \(9, 3\), and no such layer was found": lambda: join(
+        rebuilt(dense(features=9)), layers.Dense(3, name="code")
+    )(ROWS),
+    "'out' was copied without 'code'.*, and 2 layers of that name": lambda: join(
+        rebuilt(dense()), layers.Dense(3, name="code"), layers.Dense(3, name="code")
+    )(ROWS),
+    "'out' is tied to layer 'code', and .* another layer of that name": lambda: join(
+        out(dense()), layers.Dense(3, name="code")
+    ).get_config(),
+    "and no such layer was found in 'whole'": lambda: placed(
+        {"inside": [10**30] * 4, "upstream": [1, 0, 10**12, 0]}
+    )(ROWS),
+    r"'out' was made for a kernel of shape \(4, 3\), .* \(9, 3\)": lambda: (
+        clone_of_other_widths()(normal((2, 9)))
+    ),
+    "no such layer was found in 'decoder'": lambda: decoder_cloned_by(
+        Case("Dense", "nested").whole()
+    ),
+}
+
+
+@pytest.mark.parametrize("message", LOST)
+def test_copy_that_does_not_find_its_partner_says_so(message):
+    with pytest.raises(ValueError, match=message):
+        LOST[message]()
 
 
 @pytest.mark.parametrize(
@@ -230,42 +175,79 @@ def test_copy_is_not_tied_to_the_original_that_is_at_work_around_it():
     ],
     ids=str,
 )
-def test_place_that_is_no_place(place):
-    config = {**TiedDense(dense(), name="out").get_config(), "place": place}
+def test_place_that_is_no_place_is_refused(place):
     with pytest.raises(ValueError, match="two lists of four counts; received"):
-        TiedDense.from_config(config)
+        rebuilt(dense(), place=place)
 
 
-def test_place_beyond_the_model_is_no_place_in_it():
-    inputs = keras.Input((4,))
-    code = layers.Dense(3, name="code")
-    model = keras.Model(inputs, TiedDense(code, name="out")(code(inputs)))
-    config = model.get_config()
-    place = {"inside": [10**30] * 4, "upstream": [1, 0, 10**12, 0]}
-    config["layers"][-1]["config"]["place"] = place
-    with pytest.raises(
-        ValueError, match=r"'out' is tied to .* and no such layer was found"
-    ):
-        keras.Model.from_config(config)(np.ones((2, 4), "float32"))
+def test_failed_call_leaves_nothing_of_it_to_later_calls():
+    namesakes = layers.Dense(3, name="code"), layers.Dense(3, name="code")
+    with pytest.raises(ValueError, match="2 layers of that name"):
+        join(rebuilt(dense()), *namesakes)(ROWS, training=True)
+    assert_close(layers.Dropout(0.5)(ROWS), ROWS)
 
 
-def test_a_copy_of_other_widths_names_both_kernels():
-    inputs, code = keras.Input((6,)), keras.layers.Dense(4, name="code")
-    out = TiedDense(code, name="out")
-    model = keras.Model(inputs, keras.layers.Dense(1)(out(code(inputs))), name="whole")
-    other = keras.models.clone_model(model, input_tensors=keras.Input((9,)))
-    message = (
-        r"'out' was made for a kernel of shape \(6, 4\), and 'code', .* \(9, 4\) in"
-        r" 'whole': .*tie"
-    )
+def test_layer_works_after_a_first_call_that_failed():
+    code = layers.Dense(3)
+    tied = out(code)
+    with pytest.raises(ValueError, match="has no kernel yet"):
+        tied(CODES)
+    code.build((None, 4))
+    assert_close(tied(CODES), CODES @ code.kernel.numpy().T)
+
+
+def halves(units=3, depth=1):
+    """An encoder of layers `code_0`, `code_1`..., and its decoder."""
+    parts = Parts("Dense")
+    codes = [parts.code(units, f"code_{number}") for number in range(depth)]
+    encoder = parts.model(*codes, name="encoder")
+    outs = [parts.tie(code, code.name.replace("code", "out")) for code in codes[::-1]]
+    return encoder, parts.model(*outs, behind=encoder, name="decoder")
+
+
+clone = keras.models.clone_model
+
+
+def named_alike():
+    encoder, _ = halves(4, 2)
+    for layer in encoder.layers[1:]:
+        layer.name += "_renamed"
+    return encoder
+
+
+UNTIED = {
+    "'encoder' holds no tied layer": lambda: assert_tied(halves()[0]),
+    "'out_0' is tied to 'code_0', which is not in 'decoder'": lambda: assert_tied(
+        halves()[1]
+    ),
+    "'out_0' has not met 'code_0', which it is tied to": lambda: assert_tied(
+        clone(halves()[1])
+    ),
+    r"shape \(4, 3\), which no layer.*'code_0' \(4, 2\)": lambda: retie(
+        halves()[1], halves(2)[0]
+    ),
+    "which 2 layers of 'encoder' have": lambda: retie(
+        clone(halves(4, 2)[1]), named_alike()
+    ),
+    "'encoder' holds no layer that is tied to one outside": lambda: retie(*halves()),
+    "no layers of 'decoder' have; its kernels are: none": lambda: retie(
+        *[clone(halves(4, 2)[1])] * 2
+    ),
+    "TiedConv 'out' uses a kernel of shape": lambda: retie(
+        Parts("Conv").halves()[1], halves()[0]
+    ),
+    "ties` takes Keras models or layers; received 3": lambda: ties(3),
+    "retie` takes Keras models or layers; received 3": lambda: retie(halves()[1], 3),
+    "_variables` takes Keras models or layers; received 3": lambda: (
+        keras_tied.trainable_variables(3)
+    ),
+    "tied.variables` takes Keras models or layers; received 3": lambda: (
+        keras_tied.variables(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("message", UNTIED)
+def test_what_is_not_tied_or_cannot_be_tied_again_says_why(message):
     with pytest.raises(ValueError, match=message):
-        other(np.zeros((2, 9), "float32"))
-
-
-def test_a_layer_that_was_copied_attribute_by_attribute_is_an_error():
-    out = object.__new__(TiedDense)  # as nnx.clone does
-    vars(out).update(vars(TiedDense(keras.layers.Dense(4), name="out")))
-    with pytest.raises(
-        ValueError, match=r"'out' was copied attribute by attribute, .*clone_model"
-    ):
-        out.tied_to  # noqa: B018
+        UNTIED[message]()

@@ -1,0 +1,89 @@
+"""Tied models in other processes: on another backend, on several devices, in two."""
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_tied
+
+from .cases import CASES, HALVES, outputs, select
+
+pytestmark = pytest.mark.slow
+on_jax = pytest.mark.skipif(
+    keras.backend.backend() != "jax",
+    reason="Keras distributes over devices on JAX only",
+)
+
+
+def run(*arguments, backend="jax"):
+    """What `elsewhere.py` prints."""
+    program = Path(__file__).with_name("elsewhere.py")
+    source = str(Path(keras_tied.__file__).parents[1])
+    settings = {"KERAS_BACKEND": backend, "PYTHONPATH": source, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", program, *map(str, arguments)],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+OWN_CLASSES = ("Projection", "block", "made_of_layers", "made_in_init")
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_model_file_loads_under_every_backend_with_the_same_outputs(backend, tmp_path):
+    if not find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    saved = []
+    for case in CASES + HALVES:
+        if case.family in OWN_CLASSES or case.topology in OWN_CLASSES:
+            continue
+        model, inputs = case.build(), case.inputs()
+        model.save(tmp_path / f"{case}.keras")
+        expected = pickle.dumps((inputs, outputs(model, inputs)))
+        (tmp_path / f"{case}.pickle").write_bytes(expected)
+        saved.append(str(case))
+    differences = run("load", tmp_path, backend=backend)
+    assert sorted(differences) == sorted(saved)
+    assert max(differences.values()) < 1e-5
+
+
+@on_jax
+def test_training_on_eight_devices_gives_the_weights_of_one():
+    cases = select("functional", "nested", family="Dense")
+    cases += select("functional", family="Embedding")
+    found = run("devices", *cases)
+    assert len(found) == 2 * len(cases)
+    for name, facts in found.items():
+        assert facts["difference"] < 1e-5, name
+        assert facts["devices"] == 8
+        assert facts["layout of the tied"] == facts["layout"]
+    assert found["Dense-nested-model"]["layout"] == ["model", None]
+
+
+@on_jax
+def test_two_processes_train_a_model_as_one_does():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = [(2, 0, port), (2, 1, port), (1, 0, 0)]
+    with ThreadPoolExecutor() as pool:
+        *found, expected = pool.map(lambda numbers: run("process", *numbers), started)
+    for each in found:
+        for one, other in zip(each, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
