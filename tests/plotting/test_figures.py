@@ -1,0 +1,435 @@
+"""What the figures show, beside the arrays that they are drawn from."""
+
+import subprocess
+import sys
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import font_manager
+from matplotlib.colors import to_hex
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from keras_tied import plotting
+from keras_tied.plotting import AutoencoderDisplay, four_panels, width_curve
+
+N = 60
+ROW = np.arange(N)
+
+
+@pytest.fixture
+def tables(rng):
+    X = rng.normal(size=(N, 5)) @ rng.normal(size=(5, 5)) + 3
+    return {"X": X, "code": rng.normal(size=(N, 2)), "reconstruction": X + 0.1}
+
+
+@pytest.fixture
+def draw(tables):
+    """Draws the tables with some changes; the axes are those of input, code,
+    reconstruction and cost.
+    """
+
+    def draw(**changes):
+        display = AutoencoderDisplay(**tables | changes).plot()
+        return display.figure_, *display.axes_.flat
+
+    return draw
+
+
+def points(axes):
+    return np.asarray(axes.collections[0].get_offsets())
+
+
+def legend_of(figure):
+    return figure.axes[0].get_legend() or figure.legends[0]
+
+
+def names_in(figure):
+    return [text.get_text() for text in legend_of(figure).get_texts()]
+
+
+def project(X):
+    return PCA(2).fit_transform(StandardScaler().fit_transform(X))
+
+
+VIEWS = {
+    "five features": (5, "principal", project),
+    "two of five features": (5, "features", lambda X: X[:, :2]),
+    "two features": (2, "principal", lambda X: X),
+    "one feature": (1, "principal", lambda X: np.column_stack([ROW + 1, X])),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_input_and_reconstruction_are_drawn_in_one_plane_and_scale(draw, tables, name):
+    n, plane, view = VIEWS[name]
+    X = tables["X"][:, :n]
+    _, given, _, restored, _ = draw(X=X, reconstruction=X, plane=plane)
+    np.testing.assert_allclose(points(given), view(X), atol=1e-9)
+    np.testing.assert_array_equal(points(restored), points(given))
+    assert given.get_title("left") == f"Incoming data, {n}-D"
+    assert restored.get_title("left") == f"Decoded data, {n}-D"
+    _, given, _, restored, _ = draw(X=X, reconstruction=3 * X, plane=plane)
+    assert given.get_xlim() == restored.get_xlim()
+    low, high = given.get_ylim()
+    assert low < points(restored)[:, 1].min() < points(restored)[:, 1].max() < high
+
+
+def test_two_features_have_their_names(draw, tables):
+    X = tables["X"][:, :2]
+    _, given, _, restored, _ = draw(X=X, reconstruction=X, feature_names=["w", "h"])
+    for axes in (given, restored):
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("w", "h")
+
+
+def test_a_missing_value_is_drawn_at_the_mean_of_its_column(draw, tables):
+    tables["X"][0] = np.nan
+    drawn = points(draw()[1])
+    np.testing.assert_allclose(drawn[0], 0, atol=1e-12)
+    assert np.isfinite(drawn).all()
+
+
+def test_columns_that_are_all_constant_can_be_drawn(draw):
+    np.testing.assert_allclose(points(draw(X=np.ones((N, 5)))[1]), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 7])
+def test_each_pair_of_three_to_six_units_is_drawn_once(draw, rng, n):
+    code = rng.normal(size=(N, n))
+    axes = draw(code=code)[2]
+    assert axes.get_title("left") == f"Encoded data, {n}-D"
+    if n == 1:
+        drawn = points(axes)
+        np.testing.assert_array_equal(drawn[:, 0], code[:, 0])
+        np.testing.assert_allclose(drawn[:, 1], 0.01)
+        assert axes.get_ylabel() == "error"
+    elif n in (2, 7):
+        np.testing.assert_array_equal(points(axes), code[:, :2])
+        assert axes.get_ylabel() == "unit 2"
+    else:
+        pairs = sorted(combinations(range(n), 2), key=lambda pair: pair[1])
+        for pair, inset in zip(pairs, axes.child_axes, strict=True):
+            np.testing.assert_array_equal(points(inset), code[:, pair])
+        boxes = [inset.get_position() for inset in axes.child_axes]
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+        last = axes.child_axes[-1]
+        assert last.get_xlabel() == f"unit {n - 1}"
+        assert axes.child_axes[0].get_ylabel() == "unit 2"
+
+
+def looks_of(axes, places):
+    """The marker and the colour of each of the points at some places."""
+    found = {}
+    for drawn in axes.collections:
+        is_square = len(drawn.get_paths()[0].vertices) < 9
+        for point, colour in zip(
+            drawn.get_offsets().tolist(), drawn.get_facecolors(), strict=True
+        ):
+            found[tuple(point)] = "s" if is_square else "o", to_hex(colour)
+    return [found[tuple(place)] for place in places.tolist()]
+
+
+@pytest.mark.parametrize("n_labels", [2, 10, 20])
+def test_labels_differ_in_colour_or_marker_as_the_legend_says(draw, tables, n_labels):
+    y = (ROW % n_labels).astype(str)
+    figure, *panels, _ = draw(y=y, label_name="species", plane="features")
+    legend = legend_of(figure)
+    assert legend.get_title().get_text() == "species"
+    looks = {
+        name: (handle.get_marker(), to_hex(handle.get_color()))
+        for name, handle in zip(names_in(figure), legend.legend_handles, strict=True)
+    }
+    assert len(set(looks.values())) == n_labels
+    expected = [looks[label] for label in y]
+    for axes, table in zip(panels, tables.values(), strict=True):
+        assert looks_of(axes, table[:, :2]) == expected
+
+
+def test_without_labels_there_is_one_colour_and_no_legend(draw):
+    figure, given, *_ = draw()
+    assert len(np.unique(given.collections[0].get_facecolors(), axis=0)) == 1
+    assert not figure.legends
+    assert given.get_legend() is None
+
+
+def test_the_most_frequent_of_many_labels_are_told_apart_from_the_others(draw):
+    labels = [f"kind {i % 30:02d}" for i in range(40)] + ["kind 29"] * 19 + [None]
+    names = names_in(draw(y=labels)[0])
+    assert len(names) == 22
+    assert names[-3:] == ["kind 29", "10 others", "missing"]
+
+
+def test_many_numbers_as_labels_are_shades_with_a_colour_bar(draw):
+    figure, given, *_ = draw(y=ROW)
+    figure.draw_without_rendering()
+    shades = given.collections[0].get_facecolors()
+    assert len(np.unique(shades, axis=0)) == N
+    assert not figure.legends
+    assert figure.axes[-1].get_xlabel() == "label"
+
+
+def test_labels_that_differ_by_more_than_a_double_holds_are_shades(draw):
+    figure, *_ = draw(y=np.linspace(-1, 1, N) * np.finfo(float).max)
+    figure.draw_without_rendering()
+    assert np.isfinite(figure.axes[-1].get_xlim()).all()
+
+
+def test_names_and_labels_are_not_taken_for_formulas(draw, tables, tmp_path):
+    names = [r"$\alsobroken{$", "_b"]
+    y = np.repeat(["_hidden", r"$\broken{$"], 30)
+    X = tables["X"][:, :2]
+    figure, *_ = draw(X=X, reconstruction=X, y=y, feature_names=names, label_name="$x$")
+    figure.savefig(tmp_path / "figure.svg")
+    assert names_in(figure) == [r"$\broken{$", "_hidden"]
+    svg = (tmp_path / "figure.svg").read_text("utf-8")
+    assert svg.count("<image") == 3  # of points, which would be slow as vectors
+
+
+@pytest.mark.parametrize("fonts", [["Malgun Gothic"], []])
+def test_letters_that_a_font_lacks_are_taken_from_an_installed_one(
+    draw, monkeypatch, fonts
+):
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: ["DejaVu Sans", *fonts])
+    figure, *_ = draw(y=np.repeat(["한국", "b"], 30))
+    for text in legend_of(figure).get_texts():
+        assert text.get_fontfamily()[1:] == fonts
+
+
+@pytest.mark.parametrize("corner", [True, False])
+def test_a_legend_covers_no_point(corner):
+    x, y = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
+    rows = np.column_stack([x.ravel(), y.ravel()])
+    rows = rows if corner else rows[rows.sum(axis=1) <= 1]
+    rows[0] = np.nan
+    labels = np.arange(len(rows)) % 3
+    figure = AutoencoderDisplay(rows, rows, rows, y=labels).plot().figure_
+    figure.draw_without_rendering()
+    given, box = figure.axes[0], legend_of(figure).get_window_extent()
+    assert not box.count_contains(given.transData.transform(rows))
+    assert (given.get_legend() is None) == corner
+
+
+@pytest.mark.parametrize("name", ["a name of twenty-four", "a name of sixty" * 4])
+def test_a_legend_of_long_names_is_inside_the_figure_and_off_the_points(draw, name):
+    figure, *panels = draw(y=[f"{name} {i % 6}" for i in ROW])
+    figure.draw_without_rendering()
+    box = legend_of(figure).get_window_extent()
+    assert figure.bbox.containsx(box.x0)
+    assert figure.bbox.containsx(box.x1)
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in panels)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """More rows than can be told apart, with one that lies far out, and one not as
+    far.
+    """
+    X = np.random.default_rng(0).normal(size=(10_001, 2))
+    X[:2] = [[900.0, 0.0], [0.0, 4.5]]
+    return X
+
+
+def test_of_many_rows_some_are_points_and_all_but_those_far_out_are_counted(many):
+    y = np.where(many[:, 1] > 0, "up", "down")
+    display = AutoencoderDisplay(many, many[:, ::-1], many, y=y).plot()
+    figure, (given, code, restored, _) = display.figure_, display.axes_.flat
+    expected = given.collections[1].get_offsets()
+    is_up = np.asarray(expected)[:, 1] > 0
+    for axes in (given, code, restored):
+        density, drawn = axes.collections
+        assert density.get_array().sum() == 10_000
+        assert len(drawn.get_offsets()) == 1_500
+        colours = drawn.get_facecolors()
+        assert len(np.unique(colours[is_up], axis=0)) == 1
+        assert len(np.unique(colours, axis=0)) == 2
+    np.testing.assert_array_equal(code.collections[1].get_offsets(), expected[:, ::-1])
+    assert given.get_xlim()[1] < 10
+    assert given.get_ylim()[1] > 4.5
+    note = "1,500 of 10,001 rows as points; grey: how many lie where; 1 row far outside"
+    assert figure.get_supxlabel() == note
+
+
+def test_each_pair_of_many_codes_has_its_density(many):
+    code = np.column_stack([many, many[:, 0]])
+    panel = AutoencoderDisplay(many, code, many).plot().axes_[0, 1]
+    found = [pair.collections[0].get_array().sum() for pair in panel.child_axes]
+    assert found == [10_000, 10_000, 10_000]
+
+
+def test_ten_thousand_rows_are_points(many):
+    few = many[1:]
+    figure = AutoencoderDisplay(few, few, few).plot().figure_
+    assert figure.get_supxlabel() == ""
+    assert len(points(figure.axes[0])) == 10_000
+
+
+LOSS, VALIDATION = [0.5, 0.05, 0.005], [0.6, 0.06, 0.006]
+HISTORIES = {
+    "both": ({"loss": LOSS, "val_loss": VALIDATION}, "log"),
+    "training": ({"loss": LOSS}, "log"),
+    "one epoch": ({"loss": [0.3]}, "log"),
+    "nothing lost": ({"loss": [0.0, 0.0]}, "linear"),
+    "not finite": ({"loss": [np.nan, np.nan]}, "log"),
+    "empty": ({"loss": []}, "log"),
+    "none": (None, "log"),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_the_cost_is_drawn_by_epoch_beside_the_error_of_pca(draw, name):
+    history, scale = HISTORIES[name]
+    pca_error = 0.0 if scale == "linear" else 0.002
+    *_, cost = draw(history=history, pca_error=pca_error)
+    lines = {line.get_label(): line for line in cost.get_lines()}
+    pca = lines.pop("PCA, 2 components")
+    assert set(pca.get_ydata()) == {pca_error}
+    assert cost.get_yscale() == scale
+    low, high = cost.get_ylim()
+    assert low <= pca_error < high
+    texts = [text.get_text() for text in cost.texts]
+    if name in ("not finite", "empty", "none"):
+        assert (lines, texts) == ({}, ["not trained"])
+        return
+    assert texts == []
+    curves = {"train": history["loss"], "validation": history.get("val_loss")}
+    assert set(lines) == {label for label, curve in curves.items() if curve}
+    for label, line in lines.items():
+        n_epochs = len(curves[label])
+        np.testing.assert_array_equal(line.get_ydata(), curves[label])
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(n_epochs) + 1)
+        assert low <= min(curves[label]) <= max(curves[label]) < high
+        assert (line.get_marker() == "o") == (n_epochs == 1)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 9])
+def test_few_epochs_are_numbered_one_by_one(draw, n_epochs):
+    figure, *_, cost = draw(history={"loss": [0.1] * n_epochs})
+    figure.draw_without_rendering()
+    ticks = [tick.label1.get_text() for tick in cost.xaxis.get_major_ticks()]
+    assert ticks == [str(epoch + 1) for epoch in range(n_epochs)]
+    assert len(cost.xaxis.get_minorticklocs()) == 0
+
+
+def test_without_history_and_pca_there_is_no_cost(draw):
+    *_, cost = draw()
+    assert len(cost.get_lines()) == len(cost.get_yticks()) == 0
+
+
+class Halves(BaseEstimator):
+    """What a fitted estimator has."""
+
+    is_pca_ = False
+    loss_curve_ = [0.3, 0.2]
+    validation_curve_ = [0.4, 0.3]
+    feature_names_in_ = list("abcde")
+
+    def transform(self, X):
+        return X[:, :1]
+
+    def reconstruct(self, X):
+        return X / 2
+
+    def reconstruction_error(self, X):
+        return np.square(X / 2).mean(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "curves"),
+    [
+        ({}, [[0.3, 0.2], [0.4, 0.3]]),
+        ({"validation_curve_": None}, [[0.3, 0.2]]),
+        ({"is_pca_": True}, []),
+    ],
+)
+def test_the_curves_of_an_estimator_are_those_of_its_network(tables, changes, curves):
+    estimator = Halves()
+    vars(estimator).update(changes)
+    X = tables["X"]
+    display = AutoencoderDisplay.from_estimator(estimator, X, plane="features")
+    given, code, _, cost = display.axes_.flat
+    assert given.get_xlabel() == "a"
+    assert [list(line.get_ydata()) for line in cost.get_lines()] == curves
+    expected = np.column_stack([X[:, 0], estimator.reconstruction_error(X)])
+    np.testing.assert_allclose(points(code), expected)
+
+
+def test_four_panels_are_a_display_of_the_first_two_columns(tables):
+    own, before = plotting.new_figure(), mpl.rcParams.copy()
+    history = {"loss": LOSS}
+    figure = four_panels(**tables, history=history, y=ROW % 2, pca_mse=0.1, figure=own)
+    assert figure is own
+    assert mpl.rcParams == before
+    np.testing.assert_array_equal(points(figure.axes[0])[0], tables["X"][0, :2])
+    assert names_in(figure) == ["0", "1"]
+    labels = [line.get_label() for line in figure.axes[3].get_lines()]
+    assert labels == ["train", "PCA, 2 components"]
+
+
+@pytest.mark.slow
+def test_drawing_does_not_import_pyplot():
+    program = (
+        "import sys, numpy as np; from keras_tied.plotting import four_panels; x ="
+        " np.eye(3);four_panels(x, x, x, {'loss': [1.0]}); assert 'matplotlib.pyplot'"
+        " not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("hidden_errors", [None, [0.7, 0.5, 0.6]])
+def test_errors_are_drawn_by_number_of_components_from_zero(hidden_errors):
+    widths = [1, 2, 4]
+    errors = {"tied autoencoder": [0.4, 0.2, 0.1], "PCA": [0.6, 0.4, 0.2]}
+    own = plotting.new_figure()
+    figure = width_curve(
+        widths, *errors.values(), hidden_errors=hidden_errors, figure=own
+    )
+    assert figure is own
+    if hidden_errors:
+        errors["hidden values"] = hidden_errors
+    [axes] = figure.axes
+    found = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert found == errors
+    assert all(list(line.get_xdata()) == widths for line in axes.lines)
+    assert axes.get_ylim()[0] == 0
+    figure.draw_without_rendering()
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+REFUSED = {
+    "code has the shape": {"code": np.ones(N)},
+    "reconstruction has the shape": {"reconstruction": np.ones((N - 1, 5))},
+    "X has the shape": {"X": np.ones(N)},
+    "give one row per row of X, and at least one": {"code": np.ones((N, 0))},
+    "y has the shape": {"y": [0, 1]},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_tables_that_do_not_fit_are_refused(tables, message):
+    with pytest.raises(ValueError, match=message):
+        four_panels(**tables | REFUSED[message], history={})
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [([1, 2], "2 widths and 1 errors of tied"), ([], "0 widths and 1 errors")],
+)
+def test_as_many_errors_as_widths_are_asked_for(widths, message):
+    with pytest.raises(ValueError, match=message):
+        width_curve(widths, [0.4], [0.6, 0.4])
+
+
+@pytest.mark.parametrize("make", [plotting.new_figure, plotting.new_window])
+def test_without_matplotlib_the_error_says_how_to_install_it(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"keras-tied\[plot\]"):
+        make()
+
+
+def test_a_window_is_refused_where_there_is_none():
+    mpl.use("agg")
+    with pytest.raises(RuntimeError, match="'agg', which opens no window"):
+        plotting.new_window()
