@@ -322,9 +322,9 @@ class Halves(BaseEstimator):
     """What a fitted estimator has."""
 
     is_pca_ = False
-    loss_curve_ = [0.3, 0.2]
-    validation_curve_ = [0.4, 0.3]
-    feature_names_in_ = list("abcde")
+    loss_curve_ = 0.3, 0.2
+    validation_curve_ = 0.4, 0.3
+    feature_names_in_ = tuple("abcde")
 
     def transform(self, X):
         return X[:, :1]

@@ -41,17 +41,11 @@ SEEDS = {
 
 def download(folder: Path) -> None:
     """Download the packages, without those that they need."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-    ]
+    command = "-m pip download --quiet --no-deps --dest".split()
     subprocess.run(
-        [*command, str(folder), *PACKAGES.split()], check=True, capture_output=True
+        [sys.executable, *command, str(folder), *PACKAGES.split()],
+        check=True,
+        capture_output=True,
     )
 
 
