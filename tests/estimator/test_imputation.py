@@ -105,18 +105,6 @@ def test_columns_of_one_or_two_values_have_no_pieces():
     assert fit_pieces(rows, Layout.of_numbers(2)) is None
 
 
-def test_pieces_impute_along_a_bent_line(rng):
-    x = rng.uniform(-2, 2, 1500)
-    X = np.column_stack([x, np.abs(x)])
-    hidden = X.copy()
-    hidden[::5, 1] = np.nan
-    errors = []
-    for layout in (None, Layout.of_numbers(2)):
-        imputed = fit_normal(hidden, layout).impute(hidden)
-        errors.append(np.mean((imputed - X) ** 2))
-    assert errors[1] < 0.05 * errors[0]
-
-
 # Classes.
 
 
