@@ -24,7 +24,10 @@ def test_errors_are_those_of_pca_and_of_the_estimator_on_rows_held_out(wine):
     [width] = compare_widths(wine, [WIDTH], random_state=SEED)
     axes = PCA(WIDTH).fit(train).components_
     left = held_out - held_out @ axes.T @ axes
-    assert width.pca_error == pytest.approx(np.mean(left**2), rel=1e-6)
+    assert width.pca_error == pytest.approx(
+        np.mean(left**2),
+        rel=1e-6,
+    )
     estimator = TiedAutoencoder(WIDTH, random_state=SEED).fit(train)
     # Its own scale is that of the columns already.
     errors = estimator.reconstruction_error(held_out)
@@ -43,7 +46,11 @@ def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):
 
 def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
     levels = np.eye(4)[rng.integers(0, 4, 66)]
-    curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)
+    curve = compare_widths(
+        levels,
+        [1, 2],
+        column_of=["kind"] * 4,
+    )
     with pytest.raises(ValueError, match="no value could be hidden: there is one"):
         choose_width(curve)
 
@@ -55,17 +62,34 @@ def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
         ((20, 1), 1, 1, "minimum of 2"),
         ((20, 4), 1, 4, "n_components=4 must be between 1 and 3"),
         ((10, 90), 1, 8, "n_components=8 must be between 1 and 7"),
-        ((20, 4), np.inf, 2, "infinity"),
+        (
+            (20, 4),
+            np.inf,
+            2,
+            "infinity",
+        ),
         ((20, 4), "a", 2, "string|numeric|dtype"),
-        ((20, 4), 1, 2, r"column_of has the shape \(3,\); .* each feature, 4"),
+        (
+            (20, 4),
+            1,
+            2,
+            r"column_of has the shape \(3,\); .* each feature, 4",
+        ),
     ],
 )
 def test_a_table_or_width_that_does_not_fit_is_refused(shape, value, width, said):
     column_of = [0, 0, 1] if "column_of" in said else None
     with pytest.raises(ValueError, match=said):
-        compare_widths(np.full(shape, value), [width], column_of=column_of)
+        compare_widths(
+            np.full(shape, value),
+            [width],
+            column_of=column_of,
+        )
 
 
 def test_ctrl_c_ends_the_comparison(wine, ctrl_c):
     with epoch_callback(ctrl_c), pytest.raises(KeyboardInterrupt):
-        compare_widths(np.tile(wine, (9, 1)), [WIDTH])
+        compare_widths(
+            np.tile(wine, (9, 1)),
+            [WIDTH],
+        )

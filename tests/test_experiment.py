@@ -47,7 +47,10 @@ def test_losses_are_those_of_keras_own_fit(donuts, result):
     for key in ("loss", "val_loss"):
         assert_allclose(result.history[key], history[key], rtol=1e-3)
     assert result.train_mse < result.history["loss"][-1]
-    assert result.validation_mse == pytest.approx(history["val_loss"][-1], rel=1e-3)
+    assert result.validation_mse == pytest.approx(
+        history["val_loss"][-1],
+        rel=1e-3,
+    )
 
 
 def test_momentum_and_the_decay_of_the_learning_rate_are_the_articles():
@@ -113,7 +116,11 @@ def test_what_cannot_be_trained_is_refused(shape, engine, message):
 
 
 @pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+    "seed",
+    [
+        0,
+        *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10)),
+    ],
 )
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
     X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)

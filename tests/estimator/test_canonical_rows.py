@@ -43,12 +43,18 @@ def test_a_fit_is_the_same_in_single_precision_and_in_another_order(seed):
     weights = rng.integers(1, 4, 60)
     order = rng.permutation(60)
     one = fit(X, weights)
-    other = fit(X[order].astype("float32"), weights[order])
+    other = fit(
+        X[order].astype("float32"),
+        weights[order],
+    )
     assert_array_equal(other.transform(X), one.transform(X))
     assert_array_equal(other.rarity(X), one.rarity(X))
 
 
-@given(seed=SEEDS, factor=st.sampled_from([10, 3, 1e-3, 2.5]))
+@given(
+    seed=SEEDS,
+    factor=st.sampled_from([10, 3, 1e-3, 2.5]),
+)
 def test_rows_stay_what_they_are_to_single_precision_in_any_unit(seed, factor):
     X = make_rows(seed) * factor
     found, weights = canonicalize(X, np.arange(60.0))
@@ -56,8 +62,14 @@ def test_rows_stay_what_they_are_to_single_precision_in_any_unit(seed, factor):
 
 
 def test_what_single_precision_cannot_hold_stays(rng):
-    X = np.sort(1e12 + rng.normal(size=(50, 1)), axis=0)
-    found, _ = canonicalize(X[::-1], np.ones(50))
+    X = np.sort(
+        1e12 + rng.normal(size=(50, 1)),
+        axis=0,
+    )
+    found, _ = canonicalize(
+        X[::-1],
+        np.ones(50),
+    )
     assert_array_equal(found, X)
 
 

@@ -33,7 +33,13 @@ def rows():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(3000, 2))
     z = z[z[:, 0].argsort()]
-    X = np.column_stack([z, z**2, z.prod(axis=1)])
+    X = np.column_stack(
+        [
+            z,
+            z**2,
+            z.prod(axis=1),
+        ]
+    )
     X[:, 1:] += 0.1 * rng.normal(size=(3000, 4))
     return X
 
@@ -64,7 +70,10 @@ def test_rows_of_dask_give_lazily_what_numpys_give(method, kind, fitted, rows):
     X = KINDS[kind](rows)
     assert_same(call(X), call(rows))
     first = X[:, 0] if kind == "array" else X[0]
-    assert_same(call(X[first > 1]), call(rows[rows[:, 0] > 1]))
+    assert_same(
+        call(X[first > 1]),
+        call(rows[rows[:, 0] > 1]),
+    )
 
 
 def test_codes_are_decoded_lazily(fitted, rows):
@@ -94,12 +103,23 @@ def test_a_larger_table_has_the_scale_of_all_rows_and_a_network_of_some(
 
 def test_frames_with_categories_are_encoded_block_by_block(rng, monkeypatch):
     word = rng.choice(["a", "b", "c"], 600)
-    frame = pd.DataFrame({"word": word, "number": rng.normal(size=600)})
+    frame = pd.DataFrame(
+        {
+            "word": word,
+            "number": rng.normal(size=600),
+        }
+    )
     parts = dd.from_pandas(frame, npartitions=3, sort=False)
     estimator = make(max_iter=1).fit(frame)
     ours = make(max_iter=1).fit(parts)
-    assert_array_equal(ours.transform(frame), estimator.transform(frame))
-    assert_same(estimator.transform(parts), estimator.transform(frame))
+    assert_array_equal(
+        ours.transform(frame),
+        estimator.transform(frame),
+    )
+    assert_same(
+        estimator.transform(parts),
+        estimator.transform(frame),
+    )
     assert_frame_equal(
         estimator.reconstruct(parts).compute(), estimator.reconstruct(frame)
     )
@@ -130,4 +150,7 @@ def test_what_dask_cannot_do_is_said(message, rows, monkeypatch):
     if "set_output" in message:
         fitted.set_output(transform="pandas")
     with pytest.raises(ValueError, match=message):
-        REFUSED[message](fitted, da.from_array(X, chunks=(1000, 5)))
+        REFUSED[message](
+            fitted,
+            da.from_array(X, chunks=(1000, 5)),
+        )

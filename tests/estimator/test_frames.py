@@ -37,8 +37,15 @@ def make_frame():
     words = np.array(["plum", "fig", "pear"])[KIND]
     day = pd.Timestamp("2026-01-31") + pd.to_timedelta(9 * KIND, unit="D")
     columns = {
-        "category": pd.Categorical(words, ["pear", "fig", "none", "plum"]),
-        "ordered": pd.Categorical(words, ["fig", "plum", "pear"], ordered=True),
+        "category": pd.Categorical(
+            words,
+            ["pear", "fig", "none", "plum"],
+        ),
+        "ordered": pd.Categorical(
+            words,
+            ["fig", "plum", "pear"],
+            ordered=True,
+        ),
         "word": words,
         "number": KIND + draw_noise(),
         "single": (KIND - draw_noise()).astype("float32"),
@@ -50,7 +57,10 @@ def make_frame():
         "moment": (day + pd.Timedelta("6h")).tz_localize("Europe/Berlin"),
         "always": "here",
     }
-    return pd.DataFrame(columns, index=ROWS - np.arange(ROWS))
+    return pd.DataFrame(
+        columns,
+        index=ROWS - np.arange(ROWS),
+    )
 
 
 def make_gaps(frame):
@@ -128,7 +138,10 @@ def test_a_loaded_estimator_gives_the_same(fitted, tmp_path):
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     assert_array_equal(loaded.feature_names_in_, estimator.feature_names_in_)
     assert loaded.n_features_in_ == 12
-    assert_array_equal(loaded.rarity(frame), estimator.rarity(frame))
+    assert_array_equal(
+        loaded.rarity(frame),
+        estimator.rarity(frame),
+    )
     found, expected = loaded.explain(frame), estimator.explain(frame)
     assert_array_equal(found.shares, expected.shares)
     assert to_pandas(found.expected).equals(to_pandas(expected.expected))
@@ -151,12 +164,18 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(fitted):
 
 
 @pytest.mark.filterwarnings("ignore:1 column of X was left out")
-@pytest.mark.parametrize("label", ["same", 7, ("two", "levels")])
+@pytest.mark.parametrize(
+    "label",
+    ["same", 7, ("two", "levels")],
+)
 def test_columns_of_any_label_come_back(label):
     frame = make_gaps(make_frame())
     frame.columns = pd.Index([label] * 12)
     estimator = make().fit(frame)
-    for rows in (estimator.reconstruct(frame), estimator.impute(frame)):
+    for rows in (
+        estimator.reconstruct(frame),
+        estimator.impute(frame),
+    ):
         assert schema_of(rows) == schema_of(frame)
 
 
@@ -168,7 +187,10 @@ COLUMNS = {
     "levels that are days": pd.Categorical(DATES),
     "no level": pd.Categorical([None] * ROWS),
     "whole numbers as objects": pd.Series(KIND.tolist(), dtype=object),
-    "truth values with gaps": [None, *(KIND > 0)[1:].tolist()],
+    "truth values with gaps": [
+        None,
+        *(KIND > 0)[1:].tolist(),
+    ],
     "decimals": [decimal.Decimal(int(of)) / 4 for of in KIND],
     "times": [datetime.time(6 + int(of)) for of in KIND],
     "always one time": [datetime.time(6, 30)] * ROWS,
@@ -186,7 +208,10 @@ def test_rare_dtypes_come_back_from_a_file(what, tmp_path):
     gaps = frame.assign(what=frame["what"].where(np.arange(ROWS) % 3 > 0))
     make().fit(frame).save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
-    for rows in (loaded.reconstruct(frame), loaded.impute(gaps)):
+    for rows in (
+        loaded.reconstruct(frame),
+        loaded.impute(gaps),
+    ):
         column, before = rows["what"], gaps["what"]
         if column.dtype != before.dtype:  # pandas makes floats of integers with gaps
             before = frame["what"]
@@ -194,17 +219,36 @@ def test_rare_dtypes_come_back_from_a_file(what, tmp_path):
         assert type(column.iloc[1]) is type(before.iloc[1])
 
 
-@pytest.mark.parametrize("features", [["code"], [0], [True, False], [-2]])
+@pytest.mark.parametrize(
+    "features",
+    [
+        ["code"],
+        [0],
+        [True, False],
+        [-2],
+    ],
+)
 def test_numbers_that_are_named_as_categories_are_so(features):
     code = np.array([3.0, 50.0, 700.0])[KIND]
-    frame = pd.DataFrame({"code": code, "size": KIND + draw_noise()})
+    frame = pd.DataFrame(
+        {
+            "code": code,
+            "size": KIND + draw_noise(),
+        }
+    )
     gaps = frame.assign(code=frame["code"].where(np.arange(ROWS) % 4 > 0))
     estimator = clone(make(2, categorical_features=features)).fit(gaps)
     rows, imputed = estimator.reconstruct(frame), estimator.impute(gaps)
     assert set(rows["code"]) | set(imputed["code"]) <= set(code)
     by_place = make(2, categorical_features=[0]).fit(gaps.to_numpy())
-    assert_array_equal(by_place.reconstruct(frame.to_numpy()), rows)
-    assert_array_equal(by_place.impute(gaps.to_numpy()), imputed)
+    assert_array_equal(
+        by_place.reconstruct(frame.to_numpy()),
+        rows,
+    )
+    assert_array_equal(
+        by_place.impute(gaps.to_numpy()),
+        imputed,
+    )
 
 
 def test_values_of_no_category_are_missing_and_counted_once(fitted):
@@ -220,7 +264,10 @@ def test_values_of_no_category_are_missing_and_counted_once(fitted):
 
 def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imputed():
     frame = make_gaps(make_frame())[["category", "number"]]
-    frame["name"] = [None, *(f"n{place}" for place in range(1, ROWS))]
+    frame["name"] = [
+        None,
+        *(f"n{place}" for place in range(1, ROWS)),
+    ]
     with pytest.warns(UserWarning, match="1 column of X was left out: 'name'"):
         estimator = make().fit(frame)
     assert list(estimator.reconstruct(frame)) == ["category", "number"]
@@ -231,11 +278,19 @@ def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imput
 def test_columns_are_found_by_name(fitted):
     estimator, frame = fitted
     turned = to_pandas(frame).iloc[:, ::-1].assign(other=1)
-    assert_array_equal(estimator.transform(turned), estimator.transform(frame))
+    assert_array_equal(
+        estimator.transform(turned),
+        estimator.transform(frame),
+    )
 
 
 def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
-    frame = pd.DataFrame({"count": KIND * 1.0, "twice": KIND + draw_noise()})
+    frame = pd.DataFrame(
+        {
+            "count": KIND * 1.0,
+            "twice": KIND + draw_noise(),
+        }
+    )
     frame.loc[::4, "count"] = np.nan
     imputed = make().fit(frame).impute(frame)["count"]
     assert (imputed == imputed.round()).all()
@@ -243,7 +298,12 @@ def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
 
 def test_categories_of_a_parquet_file_are_categories(tmp_path):
     path = str(tmp_path / "rows.parquet")
-    pd.DataFrame({"code": pd.Categorical(KIND), "n": KIND}).to_parquet(path)
+    pd.DataFrame(
+        {
+            "code": pd.Categorical(KIND),
+            "n": KIND,
+        }
+    ).to_parquet(path)
     assert open_table(path).categorical == ["code"]
 
 
@@ -254,7 +314,11 @@ def test_categories_of_a_parquet_file_are_categories(tmp_path):
         ("always", "Jan", "Mar"),
         ("always", 1.5, 8),
         ("always", True, False),
-        ("always", DATES[0].item(), DATES[1].item()),
+        (
+            "always",
+            DATES[0].item(),
+            DATES[1].item(),
+        ),
     ],
 )
 def test_a_reconstruction_contradicts_no_constant_without_a_warning(name, value, other):

@@ -45,7 +45,10 @@ def condition(X, mean, covariance):
     for row in complete:
         gone = np.isnan(row)
         known = covariance[~gone]
-        slope = np.linalg.solve(known[:, ~gone], known[:, gone])
+        slope = np.linalg.solve(
+            known[:, ~gone],
+            known[:, gone],
+        )
         row[gone] = row[~gone] @ slope
         explained = covariance[gone][:, ~gone] @ slope
         total[np.ix_(gone, gone)] += covariance[gone][:, gone] - explained
@@ -55,7 +58,10 @@ def condition(X, mean, covariance):
 # The normal distribution.
 
 
-@given(seed=st.integers(0, 50), patterns=st.sampled_from([1, 3, 40]))
+@given(
+    seed=st.integers(0, 50),
+    patterns=st.sampled_from([1, 3, 40]),
+)
 def test_rows_have_the_conditional_means_and_covariances_of_the_formula(seed, patterns):
     rng = np.random.default_rng(seed)
     n, d = 40, 5
@@ -63,7 +69,11 @@ def test_rows_have_the_conditional_means_and_covariances_of_the_formula(seed, pa
     mean, covariance = rng.normal(size=d), mixing @ mixing.T + np.eye(d)
     of_patterns = rng.uniform(size=(patterns, d)) < 0.5
     missing = of_patterns[rng.integers(patterns, size=n)]
-    X = np.where(missing, np.nan, rng.normal(size=(n, d)))
+    X = np.where(
+        missing,
+        np.nan,
+        rng.normal(size=(n, d)),
+    )
     gaussian = Gaussian(mean, np.linalg.inv(covariance))
     means, total = condition(X, mean, covariance)
     assert_allclose(gaussian.impute(X), means, atol=1e-9)
@@ -84,7 +94,12 @@ def test_the_covariance_is_that_of_the_rows_and_near_it_where_some_are_missing(r
 
 
 @pytest.mark.parametrize(
-    ("n", "d", "count"), [(600, 2, 2), (3000, 2, 4), (1200, 80, 2)]
+    ("n", "d", "count"),
+    [
+        (600, 2, 2),
+        (3000, 2, 4),
+        (1200, 80, 2),
+    ],
 )
 def test_many_rows_have_pieces_between_quantiles(rng, n, d, count):
     rows = rng.normal(size=(n, d))
@@ -95,20 +110,33 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, d, count):
     number = rows[:, 0]
     for place in range(count):
         ends = place / count, (place + 1) / count
-        piece = np.clip(number, *np.quantile(number, ends))
+        piece = np.clip(
+            number,
+            *np.quantile(number, ends),
+        )
         expected = (piece - piece.mean()) / piece.std() * number.std()
         assert_allclose(added[:, d + place], expected, atol=1e-9)
 
 
 def test_columns_of_one_or_two_values_have_no_pieces():
-    rows = np.tile([[0.0, 1.0], [0.0, 1.0], [0.0, 2.0]], (400, 1))
+    rows = np.tile(
+        [
+            [0.0, 1.0],
+            [0.0, 1.0],
+            [0.0, 2.0],
+        ],
+        (400, 1),
+    )
     assert fit_pieces(rows, Layout.of_numbers(2)) is None
 
 
 # Classes.
 
 
-MIXED = Layout(np.array([0, 1, 1, 1, 2, 3]), np.array([0, 2, 2, 2, 1, 0]))
+MIXED = Layout(
+    np.array([0, 1, 1, 1, 2, 3]),
+    np.array([0, 2, 2, 2, 1, 0]),
+)
 """A number, a category, a boolean and a number."""
 
 
@@ -116,14 +144,29 @@ MIXED = Layout(np.array([0, 1, 1, 1, 2, 3]), np.array([0, 2, 2, 2, 1, 0]))
 def mixed(rng):
     """Scaled rows with gaps, and what is done to them before the network."""
     size, noise, other = rng.normal(size=(3, 700))
-    kind = np.digitize(size + 0.5 * noise, [-0.3, 1.0])
-    X = np.column_stack([size, np.eye(3)[kind], size > 0.5, other])
+    kind = np.digitize(
+        size + 0.5 * noise,
+        [-0.3, 1.0],
+    )
+    X = np.column_stack(
+        [
+            size,
+            np.eye(3)[kind],
+            size > 0.5,
+            other,
+        ]
+    )
     hidden = rng.uniform(size=(700, 4)) < 0.2
     X[hidden[:, MIXED.columns]] = np.nan
     mean, scale = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     Z = (X - mean) / scale
     gaussian = fit_normal(Z, MIXED)
-    return Z, Preprocessing(Scaling(mean, scale), np.zeros(6), MIXED, gaussian)
+    return Z, Preprocessing(
+        Scaling(mean, scale),
+        np.zeros(6),
+        MIXED,
+        gaussian,
+    )
 
 
 def test_the_class_is_the_one_whose_indicator_has_the_largest_conditional_mean(mixed):
@@ -135,17 +178,28 @@ def test_the_class_is_the_one_whose_indicator_has_the_largest_conditional_mean(m
     expected[:, 4] = means[:, 4] > 0.5
     found = preprocessing.impute(Z)
     missing = np.isnan(Z)
-    assert_allclose((found * scale + mean)[missing], expected[missing], atol=1e-6)
+    assert_allclose(
+        (found * scale + mean)[missing],
+        expected[missing],
+        atol=1e-6,
+    )
     assert_array_equal(found[~missing], Z[~missing])
 
 
 def test_a_fifth_of_the_values_is_hidden_in_whole_columns(mixed):
     Z, preprocessing = mixed
-    _, hidden = preprocessing.hide(Z, 3, np.random.RandomState(0))
+    _, hidden = preprocessing.hide(
+        Z,
+        3,
+        np.random.RandomState(0),
+    )
     is_hidden = ~np.isnan(hidden)
     rows = np.tile(Z, (3, 1))
     assert_array_equal(hidden[is_hidden], rows[is_hidden])
-    assert_array_equal(is_hidden[:, 1], is_hidden[:, 3])
+    assert_array_equal(
+        is_hidden[:, 1],
+        is_hidden[:, 3],
+    )
     share = is_hidden[~np.isnan(rows)].mean()
     assert share == pytest.approx(0.2, abs=0.02)
 
@@ -165,7 +219,12 @@ def make_rows(kind):
         return rng.normal(size=(400, 4)) @ MIXING
     angle = rng.uniform(0, 2 * np.pi, (400, 1))
     angles = np.hstack([angle, 2 * angle])
-    X = np.hstack([np.cos(angles), np.sin(angles)])
+    X = np.hstack(
+        [
+            np.cos(angles),
+            np.sin(angles),
+        ]
+    )
     return X + 0.02 * rng.normal(size=X.shape)
 
 
@@ -177,7 +236,10 @@ def imputed(request):
     kind, share = request.param
     X = make_rows(kind)
     holes = with_holes(X, share)
-    estimator = TiedAutoencoder(1 if kind == "normal" else 2, random_state=0).fit(holes)
+    estimator = TiedAutoencoder(
+        1 if kind == "normal" else 2,
+        random_state=0,
+    ).fit(holes)
     return kind, X, holes, estimator
 
 
@@ -191,7 +253,11 @@ def test_imputation_is_never_worse_than_conditional_means(imputed):
         assert ours < 0.9 * means
         return
     assert ours <= 1.01 * means
-    best, _ = condition(holes, np.zeros(4), MIXING.T @ MIXING)
+    best, _ = condition(
+        holes,
+        np.zeros(4),
+        MIXING.T @ MIXING,
+    )
     assert ours <= 1.1 * np.mean((best - X)[np.isnan(holes)] ** 2)
 
 
@@ -224,14 +290,23 @@ def test_after_a_fit_to_complete_rows_gaps_count_as_means_and_are_predicted(rng)
 
 
 def test_tables_too_small_for_hidden_numbers_have_conditional_means():
-    X = np.array([[np.nan, 1.0], [1.0, 2.0], [2.0, 4.0]])
+    X = np.array(
+        [
+            [np.nan, 1.0],
+            [1.0, 2.0],
+            [2.0, 4.0],
+        ]
+    )
     expected = impute_by_normal(X)[0, 0]
     for seed in range(9):  # for some, no number is hidden
         estimator = TiedAutoencoder(1, random_state=seed).fit(X)
         assert estimator.reconstruct(X)[0, 0] == pytest.approx(expected, abs=1e-5)
 
 
-@given(seed=st.integers(0, 50), slope=st.floats(-1, 2))
+@given(
+    seed=st.integers(0, 50),
+    slope=st.floats(-1, 2),
+)
 def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope):
     """Of the errors of the conditional means on the way to the network's values."""
     rng = np.random.default_rng(seed)
@@ -239,14 +314,23 @@ def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope)
     errors += slope * steps
     weights = rng.uniform(0.5, 2, 30)
     some = slice(20)
-    alpha = np.average(errors[some, 0] ** 2, weights=weights[some]) / 0.3**2
+    variance = np.average(errors[some, 0] ** 2, weights=weights[some])
+    alpha = variance / 0.3**2
     ridge = Ridge(alpha, fit_intercept=False)
-    ridge.fit(steps[some], errors[some], sample_weight=weights[some])
+    ridge.fit(
+        steps[some],
+        errors[some],
+        sample_weight=weights[some],
+    )
     left = errors[:, 0] - ridge.predict(steps).ravel()
     noise = weights * (steps[:, 0] * left) ** 2
     size = weights * steps[:, 0] ** 2
     standard_error = np.sqrt(noise[some].sum()) / (size[some].sum() + alpha)
-    expected = np.clip(ridge.coef_[0] - standard_error, 0, 1)
+    expected = np.clip(
+        ridge.coef_[0] - standard_error,
+        0,
+        1,
+    )
     errors[20:] = np.nan  # not known
     found = fit_network_weights(errors, np.zeros((30, 1)), steps, weights)
     assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
@@ -288,7 +372,8 @@ def test_what_is_filled_in_or_expected_is_within_the_values_of_its_column(
 
 def test_batches_widen_the_values_that_are_filled_in(rng):
     estimator = TiedAutoencoder(1, random_state=0, trim=False)
-    batches = [rng.uniform(low, low + 1, (40, 3)) for low in (0, 5)]
+    batches = rng.uniform(size=(2, 40, 3))
+    batches[1] += 5
     for batch in batches:
         batch[::4, 2] = np.nan
         estimator.partial_fit(batch)

@@ -22,7 +22,12 @@ def test_scikit_learn_check(estimator, check):
 
 
 def quick(**parameters):
-    return TiedAutoencoder(2, max_iter=3, random_state=0, **parameters)
+    return TiedAutoencoder(
+        2,
+        max_iter=3,
+        random_state=0,
+        **parameters,
+    )
 
 
 def test_a_pipeline_encodes_columns_before_it(rng):
@@ -58,7 +63,11 @@ def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
     for frame in frames:
         assert isinstance(frame, library.DataFrame)
         assert list(frame.columns) == names
-        assert_allclose(frame.to_numpy(), rows, rtol=1e-5)
+        assert_allclose(
+            frame.to_numpy(),
+            rows,
+            rtol=1e-5,
+        )
         if kind == "pandas" and is_named:
             assert frame.index.equals(X.index)
 

@@ -31,13 +31,26 @@ def make_rows(n, seed=0, missing=0.0):
     """Numbers, a boolean and categories that follow them, with noise."""
     rng = np.random.default_rng(seed)
     z, noise, other = rng.normal(size=(3, n))
-    level = np.digitize(z + 0.3 * noise, [-0.5, 0.8])
+    level = np.digitize(
+        z + 0.3 * noise,
+        [-0.5, 0.8],
+    )
     two = (z + other > 0).astype(int)
     X = np.column_stack(
-        [z, noise > 0.5, np.eye(3)[level], z**2 + noise, np.eye(2)[two]]
+        [
+            z,
+            noise > 0.5,
+            np.eye(3)[level],
+            z**2 + noise,
+            np.eye(2)[two],
+        ]
     )
     gaps = rng.uniform(size=(n, N_COLUMNS)) < missing
-    return np.where(gaps[:, LAYOUT.columns], np.nan, X)
+    return np.where(
+        gaps[:, LAYOUT.columns],
+        np.nan,
+        X,
+    )
 
 
 def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.001):
@@ -57,7 +70,12 @@ def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.00
 
 def quick_fit(X, layout=LAYOUT, **parameters):
     quick = {"hidden_layer_sizes": 6, "max_iter": 20, "random_state": 0}
-    return fit(Parameters(**(quick | parameters)), X, np.ones(len(X)), layout=layout)
+    return fit(
+        Parameters(**(quick | parameters)),
+        X,
+        np.ones(len(X)),
+        layout=layout,
+    )
 
 
 def both(shares):
@@ -71,7 +89,10 @@ def find_costs(X, rows):
     """By hand, the deviances of classes and the squared errors of numbers."""
     costs = (rows - X)[:, LAYOUT.starts] ** 2
     for part in LAYOUT.classes:
-        likelihood = np.sum(both(X[:, part]) * both(rows[:, part]), axis=1)
+        likelihood = np.sum(
+            both(X[:, part]) * both(rows[:, part]),
+            axis=1,
+        )
         costs[:, LAYOUT.columns[part.start]] = -np.log(likelihood)
     return costs
 
@@ -95,7 +116,8 @@ def test_frequencies_are_those_of_training_with_half_a_row_more_of_each():
     X = make_rows(200, missing=0.2)
     link, _ = make_link(X)
     for part in LAYOUT.classes:
-        counts = np.nansum(both(X[:, part]), axis=0) + 0.5
+        counts = np.nansum(both(X[:, part]), axis=0)
+        counts += 0.5
         expected = counts / counts.sum()
         assert_allclose(both(link.frequencies[part]), expected)
     assert_array_equal(link.frequencies[~IS_CLASS], 1)
@@ -108,8 +130,18 @@ def test_errors_are_relative_to_the_best_constant_and_each_column_weighs_1(rng):
     errors = link.find_errors(scaled, reconstruction)
     backward = link.scaling.backward
     costs = find_costs(X, backward(reconstruction, errors.dtype))
-    mean = np.where(IS_CLASS, link.frequencies, np.nanmean(X, axis=0))
-    least = np.nanmean(find_costs(X, np.tile(mean, (300, 1))), axis=0)
+    mean = np.where(
+        IS_CLASS,
+        link.frequencies,
+        np.nanmean(X, axis=0),
+    )
+    least = np.nanmean(
+        find_costs(
+            X,
+            np.tile(mean, (300, 1)),
+        ),
+        axis=0,
+    )
     found = np.add.reduceat(errors, LAYOUT.starts, axis=1) / 8
     assert_allclose(found, costs / least / N_COLUMNS, rtol=1e-5, atol=1e-6)
 
@@ -128,7 +160,11 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     errors = link.find_errors(scaled, link.apply(features))
     objective = Objective(link=link, axes=axes)
     found, gradient = objective.compare(outputs, scaled.T)
-    assert_allclose(found[0], np.nansum(errors, axis=1) / 8, rtol=1e-9)
+    assert_allclose(
+        found[0],
+        np.nansum(errors, axis=1) / 8,
+        rtol=1e-9,
+    )
     step = 1e-6 * rng.normal(size=outputs.shape)
     after, _ = objective.compare(outputs + step, scaled.T)
     before, _ = objective.compare(outputs - step, scaled.T)
@@ -139,7 +175,11 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
 def test_calibration_finds_the_temperature_and_the_mixture(rng):
     n = 10_000
     link, _ = make_link(make_rows(n))
-    truth, _ = make_link(make_rows(n), temperature=2**0.5, mixture=0.2)
+    truth, _ = make_link(
+        make_rows(n),
+        temperature=2**0.5,
+        mixture=0.2,
+    )
     outputs = rng.normal(size=(n, 8))
     q = link.scaling.backward(truth.apply(outputs), outputs.dtype)
     for part in LAYOUT.classes:
@@ -147,7 +187,11 @@ def test_calibration_finds_the_temperature_and_the_mixture(rng):
         below = p.cumsum(axis=1) < rng.uniform(size=(n, 1))
         drawn = np.eye(p.shape[1])[below.sum(axis=1)]
         q[:, part] = drawn[:, part.start - part.stop :]
-    found = link.calibrate(outputs, link.scaling.forward(q), np.ones(n))
+    found = link.calibrate(
+        outputs,
+        link.scaling.forward(q),
+        np.ones(n),
+    )
     assert_allclose(found.temperatures, truth.temperatures, rtol=0.2)
     assert_array_equal(found.mixtures, truth.mixtures)
 
@@ -167,7 +211,10 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     preprocessing = fitted.preprocessing
     mean = preprocessing.scaling.backward(preprocessing.mean, X.dtype)
     costs = find_costs(X, fitted.reconstruct(X)).sum(axis=0)
-    of_mean = find_costs(X, np.tile(mean, (1000, 1))).sum(axis=0)
+    of_mean = find_costs(
+        X,
+        np.tile(mean, (1000, 1)),
+    ).sum(axis=0)
     shares = 1 - costs / of_mean
     assert_allclose(outcome.feature_r2, shares[LAYOUT.columns], rtol=1e-3)
     assert outcome.r2 == fitted.score(X)
@@ -175,14 +222,24 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"solver": "lbfgs"}, {"noise": 0.1}, {"sparsity": 0.01}]
+    "params",
+    [
+        {},
+        {"solver": "lbfgs"},
+        {"noise": 0.1},
+        {"sparsity": 0.01},
+    ],
 )
 def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
     X = make_rows(200)
     fitted = quick_fit(X, **params).fitted
     rows = fitted.reconstruct(make_rows(50, seed=1, missing=0.2))[:, IS_CLASS]
     assert ((rows > 0) & (rows < 1)).all()
-    assert_allclose(rows[:, 1:4].sum(axis=1), 1.0, rtol=1e-5)
+    assert_allclose(
+        rows[:, 1:4].sum(axis=1),
+        1.0,
+        rtol=1e-5,
+    )
     assert fitted.score(X) > 0
 
 
@@ -192,7 +249,10 @@ def test_numbers_and_fits_without_held_out_rows_have_no_link():
     one = quick_fit(X, layout=None).fitted
     other = quick_fit(X, layout=Layout.of_numbers(8)).fitted
     assert one.link is None is other.link
-    assert_array_equal(one.reconstruct(X), other.reconstruct(X))
+    assert_array_equal(
+        one.reconstruct(X),
+        other.reconstruct(X),
+    )
 
 
 @pytest.mark.parametrize("n", [40, 1000])
@@ -204,7 +264,11 @@ def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
     X[::9, LAYOUT.columns == 2] = np.nan
     outcome = quick_fit(X)
     rows = outcome.fitted.reconstruct(X)
-    assert_allclose(rows[:, [1, 6, 7]], [[1, 0, 1]] * n, atol=1 / n)
+    assert_allclose(
+        rows[:, [1, 6, 7]],
+        [[1, 0, 1]] * n,
+        atol=1 / n,
+    )
     assert (rows[:, 3] < 0.1).all()
     assert outcome.r2 > 0
     X[:, 2:5] = 0  # a level that no row had
@@ -216,7 +280,10 @@ def test_more_features_than_axes_train_on_their_scores(rng):
     numbers = rng.normal(size=(300, 40)) + rng.normal(size=40)
     level = np.digitize(numbers, [-1, 0, 1])
     X = np.eye(4)[level].reshape(300, 160)
-    layout = Layout(np.repeat(np.arange(40), 4), np.full(160, CATEGORY))
+    layout = Layout(
+        np.repeat(np.arange(40), 4),
+        np.full(160, CATEGORY),
+    )
     fitted = quick_fit(X, layout, max_iter=3).fitted
     assert fitted.link is not None
     assert fitted.score(X) > 0

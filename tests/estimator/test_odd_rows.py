@@ -49,7 +49,8 @@ def test_fences_of_exponential_tails_are_their_quantiles():
     shares = (np.arange(n) + 0.5) / n
     half = stats.expon.ppf(shares)
     column = np.concatenate([-half, half])
-    fences = fit_fences(np.tile(column[:, None], (1, d)))
+    X = np.tile(column[:, None], (1, d))
+    fences = fit_fences(X)
     expected = stats.expon.isf(0.1 / (n * d))
     assert_allclose(fences.high, expected, rtol=0.02)
     assert_allclose(fences.low, -fences.high, rtol=1e-6)
@@ -64,15 +65,29 @@ def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
     rng = np.random.default_rng(seed)
     X = getattr(rng, tail)(size=(500, 4))
     fences, moved = fit_fences(X), fit_fences(3 - scale * X)
-    assert_allclose(moved.low, 3 - scale * fences.high, rtol=1e-6, atol=1e-6 * scale)
+    assert_allclose(
+        moved.low,
+        3 - scale * fences.high,
+        rtol=1e-6,
+        atol=1e-6 * scale,
+    )
     assert fences.find_rows(X).sum() <= 5
 
 
 MIDDLE = np.linspace(-1, 1, 2000)
 ORDINARY = {
-    "seldom true": np.repeat([0.0, 1.0], [490, 10]),
-    "of levels, one of them rare": np.repeat([0.7, 1, 2.1, 90], [150, 110, 37, 3]),
-    "seldom anything but 0": np.append(np.zeros(2000), MIDDLE[:20]),
+    "seldom true": np.repeat(
+        [0.0, 1.0],
+        [490, 10],
+    ),
+    "of levels, one of them rare": np.repeat(
+        [0.7, 1, 2.1, 90],
+        [150, 110, 37, 3],
+    ),
+    "seldom anything but 0": np.append(
+        np.zeros(2000),
+        MIDDLE[:20],
+    ),
     "of two groups": np.append(MIDDLE, np.full(41, 1000.0)),
     "of few rows": np.append(MIDDLE[:48], 1e9),
 }
@@ -87,7 +102,12 @@ def test_no_value_is_absurd_in_a_column_that_is(name):
 
 @pytest.mark.parametrize(
     ("value", "times", "count"),
-    [(7 + 90, 4, 0), (7 + 110, 4, 4), (1e6, 8, 8), (1e6, 9, 0)],
+    [
+        (7 + 90, 4, 0),
+        (7 + 110, 4, 4),
+        (1e6, 8, 8),
+        (1e6, 9, 0),
+    ],
 )
 def test_few_values_beyond_a_gap_of_ten_ranges_are_absurd(value, times, count):
     X = np.linspace(-3, 7, 400)[:, None]
@@ -111,7 +131,10 @@ def test_absurd_values_stand_out_and_count_as_medians(solver, n):
         other = make(solver=solver).fit(absurd)
     assert other.n_trimmed_values_ == 3
     for name in ("transform", "reconstruct", "score_samples"):
-        assert_array_equal(getattr(other, name)(X), getattr(clean, name)(X))
+        assert_array_equal(
+            getattr(other, name)(X),
+            getattr(clean, name)(X),
+        )
     rarest = other.rarity(absurd) == n
     assert_array_equal(np.flatnonzero(rarest), rows)
 
@@ -162,9 +185,15 @@ def test_the_planted_row_comes_first_and_its_column_is_named(
         X[row, column] = middle
     scaler = StandardScaler().fit(X)
     others = np.delete(scaler.transform(X), column, axis=1)
-    ridge = Ridge(RIDGE * 400).fit(others, scaler.transform(X)[:, column])
+    ridge = Ridge(RIDGE * 400).fit(
+        others,
+        scaler.transform(X)[:, column],
+    )
     found = scaler.transform(reasons.expected)[0, column]
-    assert found == pytest.approx(ridge.predict(others[[row]])[0], abs=1e-3)
+    assert found == pytest.approx(
+        ridge.predict(others[[row]])[0],
+        abs=1e-3,
+    )
 
 
 def test_two_values_that_contradict_each_other_are_both_named(rng):
@@ -183,7 +212,12 @@ def test_the_likeliest_category_is_expected_where_it_is_clearly_likelier(rng):
     size, noise = rng.normal(size=(2, 900))
     kind = np.where(size + 0.3 * noise > 0, "large", "small")
     estimator = make().fit(pd.DataFrame({"size": size, "kind": kind}))
-    odd = pd.DataFrame({"size": [2.0, 0.1], "kind": ["small", "small"]})
+    odd = pd.DataFrame(
+        {
+            "size": [2.0, 0.1],
+            "kind": ["small", "small"],
+        }
+    )
     reasons = estimator.explain(odd)
     assert reasons.expected["kind"].tolist() == ["large", "small"]
     numbers, classes = reasons.ratios.T
@@ -197,9 +231,18 @@ def test_the_likeliest_category_is_expected_where_it_is_clearly_likelier(rng):
 
 LAYOUTS = {
     "numbers": Layout.of_numbers(4),
-    "pairs": Layout(np.array([0, 0, 1, 1]), np.zeros(4, int)),
-    "boolean": Layout(np.arange(3), np.array([0, 0, 1])),
-    "category": Layout(np.array([0, 1, 2, 2, 2]), np.array([0, 0, 2, 2, 2])),
+    "pairs": Layout(
+        np.array([0, 0, 1, 1]),
+        np.zeros(4, int),
+    ),
+    "boolean": Layout(
+        np.arange(3),
+        np.array([0, 0, 1]),
+    ),
+    "category": Layout(
+        np.array([0, 1, 2, 2, 2]),
+        np.array([0, 0, 2, 2, 2]),
+    ),
 }
 
 
@@ -210,9 +253,22 @@ def make_block(kind, n=60):
     numbers = rng.normal(size=(n, 4))
     numbers[:, 0] += level
     numbers[:, 3] += level
-    others = {"boolean": level[:, None] > 0, "category": np.eye(3)[level]}
-    X = np.hstack([numbers[:, :2], others.get(kind, numbers[:, 2:])])
-    return Block(X, X, codes=X[:, :2], reconstruction=1.01 * X)
+    others = {
+        "boolean": level[:, None] > 0,
+        "category": np.eye(3)[level],
+    }
+    X = np.hstack(
+        [
+            numbers[:, :2],
+            others.get(kind, numbers[:, 2:]),
+        ]
+    )
+    return Block(
+        X,
+        X,
+        codes=X[:, :2],
+        reconstruction=1.01 * X,
+    )
 
 
 def standardize(values, least=0.0):
@@ -238,14 +294,20 @@ def predict(X, own, without=None):
     products += RIDGE * np.trace(products) / len(mean) * np.eye(len(mean))
     if without is not None:
         products -= np.outer(deviations[without], deviations[without])
-    slope = np.linalg.solve(products[~own][:, ~own], products[~own][:, own])
+    slope = np.linalg.solve(
+        products[~own][:, ~own],
+        products[~own][:, own],
+    )
     return mean[own] + deviations[:, ~own] @ slope
 
 
 def find_chances(p, classes):
     if p.shape[1] == 1:
         p, classes = np.hstack([1 - p, p]), np.hstack([1 - classes, classes])
-    p = np.maximum(p, 0.05 * classes.mean(axis=0))
+    p = np.maximum(
+        p,
+        0.05 * classes.mean(axis=0),
+    )
     return np.sum(p * classes, axis=1) / p.sum(axis=1)
 
 
@@ -263,15 +325,24 @@ def score_by_formula(block, layout, optimism):
             continue
         surprise = X[:, own] - (of_all if optimism else means)
         least = 0.5 if own.sum() == 1 else 1.0
-        z = standardize(surprise, least * surprise.std(axis=0))
+        z = standardize(
+            surprise,
+            least * surprise.std(axis=0),
+        )
         if optimism:
             z *= (X[:, own] - means) / surprise
         surprises.append(z)
     of_surprises = huber(2, np.hstack(surprises)).sum(axis=1)
     features = huber(2, standardize(X)).sum(axis=1)
-    codes = huber(2, standardize(rotate(block.codes))).sum(axis=1)
+    codes = huber(
+        2,
+        standardize(rotate(block.codes)),
+    ).sum(axis=1)
     others = features + codes + of_surprises
-    residuals = standardize(rotate(block.residuals), 0.05 * layout.has_classes)
+    residuals = standardize(
+        rotate(block.residuals),
+        0.05 * layout.has_classes,
+    )
     if optimism:
         growth = (optimism - 1) * others / others.mean()
         residuals *= np.sqrt(1 + growth)[:, None]
@@ -288,7 +359,10 @@ def test_the_score_is_that_of_its_formula(kind, optimism):
     """Of rows, and of each if it had not been trained on."""
     block, layout = make_block(kind), LAYOUTS[kind]
     d = len(layout.columns)
-    scaling = Scaling(np.zeros(d), np.ones(d))
+    scaling = Scaling(
+        np.zeros(d),
+        np.ones(d),
+    )
     score = fit_outlier_score(
         block,
         np.ones(len(block.scaled)),
@@ -303,7 +377,14 @@ def test_the_score_is_that_of_its_formula(kind, optimism):
 # How rare a score is.
 
 
-@pytest.mark.parametrize("law", [stats.expon(), stats.genpareto(0.4), stats.gamma(5)])
+@pytest.mark.parametrize(
+    "law",
+    [
+        stats.expon(),
+        stats.genpareto(0.4),
+        stats.gamma(5),
+    ],
+)
 @pytest.mark.parametrize("trimmed", [0.0, 0.01])
 def test_the_tail_is_that_of_the_law(law, trimmed):
     """Beyond a share of rows that had absurd values, which come first."""
@@ -317,7 +398,10 @@ def test_the_tail_is_that_of_the_law(law, trimmed):
     assert tail.find_rarity(np.array([1e9])) == 20_000
 
 
-@given(n=st.integers(1, 60), step=st.sampled_from([0.0, 1.0]))
+@given(
+    n=st.integers(1, 60),
+    step=st.sampled_from([0.0, 1.0]),
+)
 def test_any_scores_have_a_tail_whose_shares_fall(n, step):
     scores = 2 + step * np.arange(n)
     tail = fit_tail(scores, 0.0, scores.max(), n)
@@ -336,7 +420,13 @@ def test_rarities_are_those_of_rows_held_out(n):
     found = []
     for _ in range(12):
         z = rng.normal(size=(n + n_new, 2))
-        X = np.column_stack([z, z**2, z.prod(axis=1)])
+        X = np.column_stack(
+            [
+                z,
+                z**2,
+                z.prod(axis=1),
+            ]
+        )
         X += 0.3 * rng.normal(size=X.shape)
         rarity = make(max_iter=10, trim=False).fit(X[:n]).rarity(X[n:])
         for one_in in (20, 100):
