@@ -228,18 +228,21 @@ def make_rows(kind):
     return X + 0.02 * rng.normal(size=X.shape)
 
 
-@pytest.fixture(
-    scope="module", params=[(a, b) for a in ("normal", "curve") for b in (0.2, 0.05)]
-)
-def imputed(request):
+def make(k):
+    return TiedAutoencoder(k, hidden_layer_sizes=16, random_state=0, trim=False)
+
+
+@pytest.fixture(scope="module", params=["normal", "curve"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=[0.2, 0.05])
+def imputed(request, kind):
     """The kind of rows, these, with holes, and the estimator."""
-    kind, share = request.param
     X = make_rows(kind)
-    holes = with_holes(X, share)
-    estimator = TiedAutoencoder(
-        1 if kind == "normal" else 2,
-        random_state=0,
-    ).fit(holes)
+    holes = with_holes(X, request.param)
+    estimator = make(1 if kind == "normal" else 2).fit(holes)
     return kind, X, holes, estimator
 
 
@@ -354,7 +357,7 @@ def test_what_is_filled_in_or_expected_is_within_the_values_of_its_column(
     rng, tmp_path
 ):
     X = make_skewed(rng)
-    estimator = TiedAutoencoder(1, random_state=0, trim=False).fit(X)
+    estimator = make(1).fit(X)
     smallest, largest = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
     assert (estimator.reconstruct(X) < smallest).any()  # else nothing is tested
     estimator.save(tmp_path / "model.safetensors")
@@ -371,7 +374,7 @@ def test_what_is_filled_in_or_expected_is_within_the_values_of_its_column(
 
 
 def test_batches_widen_the_values_that_are_filled_in(rng):
-    estimator = TiedAutoencoder(1, random_state=0, trim=False)
+    estimator = make(1)
     batches = rng.uniform(size=(2, 40, 3))
     batches[1] += 5
     for batch in batches:
