@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from keras_tied import _backend
+import keras_tied
 
+slow = pytest.mark.slow
 HERE = Path(__file__).parents[1]
+CHOICE = "import keras_tied, os; print(os.environ.get('KERAS_BACKEND'))"
+DEFAULTS = {
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+}
+"""What Keras writes to its keras.json."""
 
 
 def run(code, *, paths=(), **environment):
@@ -29,98 +38,76 @@ def run(code, *, paths=(), **environment):
     return done.stdout.split()
 
 
-def named(folder, backend):
-    """A home of Keras whose user has chosen a backend, and another epsilon than Keras
-    writes.
-    """
-    settings = _backend.KERAS_DEFAULTS | {"backend": backend, "epsilon": 1e-6}
-    (folder / "keras.json").write_text(json.dumps(settings))
-    return {"KERAS_HOME": str(folder)}
-
-
 @pytest.fixture
 def fakes(tmp_path):
     """A folder with modules that are found as TensorFlow and PyTorch, and end who
-    imports them.
+    imports them; and with a folder that is no module.
     """
     folder = tmp_path / "fakes"
     for name in ("tensorflow", "torch"):
         (folder / name).mkdir(parents=True)
-        (folder / name / "__init__.py").write_text(
-            f"raise SystemExit('{name} was imported')"
-        )
+        end = f"raise SystemExit('{name} was imported')"
+        (folder / name / "__init__.py").write_text(end)
+    (folder / "no_module").mkdir()
     return folder
 
 
-CHOICE = "import keras_tied, os; print(os.environ.get('KERAS_BACKEND'))"
-WITHOUT_JAX = f"import sys; sys.modules['jax'] = None; {CHOICE}"
+def name_backend(backend):
+    """The text of a user who has chosen a backend, and another epsilon than Keras."""
+    return json.dumps(DEFAULTS | {"backend": backend, "epsilon": 1e-6})
 
 
-def test_the_environment_decides_first(tmp_path):
-    home = named(tmp_path, "jax")
-    assert run(CHOICE, KERAS_BACKEND="torch", **home) == ["torch"]
+CHOICES = {
+    "jax": (name_backend("jax"), "jax"),
+    "tensorflow": (name_backend("tensorflow"), "tensorflow"),
+    "torch": (name_backend("torch"), "torch"),
+    "nothing but the backend": (json.dumps(DEFAULTS | {"backend": "torch"}), "torch"),
+    "Keras's own": (json.dumps(DEFAULTS, indent=4), "jax"),
+    "not installed": (name_backend("not_installed_anywhere"), "jax"),
+    "no module": (name_backend("no_module"), "jax"),
+    "no module's name": (name_backend("jax.numpy"), "jax"),
+    "no parent": (name_backend("not_installed.backend"), "jax"),
+    "empty": ("", "jax"),
+    "broken": ("{", "jax"),
+    "no dict": ("[]", "jax"),
+    "no text": ('{"backend": 3}', "jax"),
+    "no file": (None, "jax"),
+}
 
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+@pytest.mark.parametrize(("text", "backend"), CHOICES.values(), ids=CHOICES)
 def test_an_installed_backend_that_the_users_keras_json_names_is_used(
-    backend, tmp_path, fakes
+    text, backend, tmp_path, fakes
 ):
-    assert run(CHOICE, paths=[fakes], **named(tmp_path, backend)) == [backend]
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_than_tensorflow_in_a_keras_json_is_always_the_users(
-    backend, tmp_path, fakes
-):
-    settings = _backend.KERAS_DEFAULTS | {"backend": backend}
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    if text is not None:
+        (tmp_path / "keras.json").write_text(text)
     assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == [backend]
 
 
-@pytest.mark.slow
-def test_the_keras_json_that_keras_writes_is_known(tmp_path):
-    run("import keras_tied, keras", KERAS_HOME=str(tmp_path))
-    assert json.loads((tmp_path / "keras.json").read_text()) == _backend.KERAS_DEFAULTS
+def test_the_environment_decides_first(tmp_path):
+    (tmp_path / "keras.json").write_text(name_backend("jax"))
+    found = run(CHOICE, KERAS_BACKEND="torch", KERAS_HOME=str(tmp_path))
+    assert found == ["torch"]
 
 
-def test_the_keras_json_that_keras_writes_is_nobodys_choice(tmp_path, fakes):
-    (tmp_path / "keras.json").write_text(json.dumps(_backend.KERAS_DEFAULTS, indent=4))
-    assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["jax"]
+@pytest.mark.parametrize(
+    ("missing", "backend"),
+    [(["jax"], "tensorflow"), (["jax", "tensorflow"], "torch")],
+)
+def test_the_first_installed_backend_is_used(missing, backend, tmp_path, fakes):
+    hide = f"import sys; sys.modules.update(dict.fromkeys({missing}))"
+    code = f"{hide}; {CHOICE}"
+    assert run(code, paths=[fakes], KERAS_HOME=str(tmp_path)) == [backend]
 
 
-@pytest.mark.slow
+@slow
 def test_a_later_process_chooses_as_the_first_one_in_a_new_home(tmp_path, fakes):
     code = f"{CHOICE}; import keras; print(keras.backend.backend())"
     home = {"HOME": str(tmp_path), "KERAS_HOME": None}
     first = run(code, paths=[fakes], **home)
-    assert (tmp_path / ".keras" / "keras.json").exists()
+    written = (tmp_path / ".keras" / "keras.json").read_text()
+    assert json.loads(written) == DEFAULTS
     assert first == run(code, paths=[fakes], **home) == ["jax", "jax"]
-
-
-def test_without_jax_it_is_tensorflow(tmp_path, fakes):
-    assert run(WITHOUT_JAX, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["tensorflow"]
-
-
-def test_without_jax_and_tensorflow_it_is_torch(tmp_path, fakes):
-    code = f"import sys; sys.modules['tensorflow'] = None; {WITHOUT_JAX}"
-    assert run(code, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["torch"]
-
-
-def test_a_backend_that_is_not_installed_is_passed_over(tmp_path):
-    assert run(CHOICE, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
-
-
-def test_a_folder_without_a_module_in_it_is_no_installed_backend(tmp_path):
-    (tmp_path / "a_backend").mkdir()
-    assert run(CHOICE, paths=[tmp_path], **named(tmp_path, "a_backend")) == ["jax"]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"backend": 3}', '{"backend": "../jax"}']
-)
-def test_a_broken_keras_json_is_passed_over(text, tmp_path):
-    (tmp_path / "keras.json").write_text(text)
-    assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
 
 
 WITHOUT_BACKENDS = """
@@ -142,7 +129,7 @@ fitted = keras_tied.TiedAutoencoder(1).fit([[i, i * i] for i in range(9)])
 """
 
 
-@pytest.mark.slow
+@slow
 def test_without_a_backend_what_needs_one_names_the_command_that_installs_it(tmp_path):
     code = WITHOUT_BACKENDS
     for needed in ("fitted.model_", "keras_tied.tie", "keras_tied.training"):
@@ -166,17 +153,7 @@ def test_a_backend_that_cannot_be_imported_for_another_reason_says_which(tmp_pat
     assert " ".join(said) == "No module named 'nothing_of_that_name'"
 
 
-def test_no_keras_json_gives_jax(tmp_path):
-    assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
-
-
-@pytest.mark.slow
-def test_keras_runs_on_what_was_chosen(tmp_path):
-    code = "import keras_tied, keras; print(keras.backend.backend())"
-    assert run(code, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
-
-
-@pytest.mark.slow
+@slow
 def test_the_examples_of_the_readme_run_in_a_new_home_without_tensorflow(tmp_path):
     code = (
         "import doctest, sys; sys.modules['tensorflow'] ="
@@ -186,14 +163,12 @@ def test_the_examples_of_the_readme_run_in_a_new_home_without_tensorflow(tmp_pat
     assert run(code, HOME=str(tmp_path), KERAS_HOME=None) == ["0"]
 
 
-def test_importing_the_package_imports_neither_keras_nor_numpy(tmp_path):
-    code = (
-        "import keras_tied, sys; print('keras' in sys.modules, 'numpy' in sys.modules)"
-    )
-    assert run(code) == ["False", "False"]
+def test_importing_the_package_imports_neither_keras_nor_numpy():
+    code = "import keras_tied, sys; print({'keras', 'numpy'} & sys.modules.keys())"
+    assert run(code) == ["set()"]
 
 
-@pytest.mark.slow
+@slow
 def test_importing_the_layers_imports_msgspec_alone_besides_keras():
     code = (
         "import keras, sys; before = set(sys.modules); import keras_tied.layers;"
@@ -203,88 +178,61 @@ def test_importing_the_layers_imports_msgspec_alone_besides_keras():
 
 
 NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
-FOUND = (
-    "print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in"
-    f" {NAMES}])"
-)
+FOUND = f"""
+import keras_tied
+assert keras_tied.tie
+for name in {NAMES}:
+    print(keras.saving.get_registered_object('keras_tied>' + name).__name__)
+"""
+IMPORTS = {
+    "Keras first": "import keras, keras_tied",
+    "ours first": "import keras_tied, keras",
+    "a module first": "import keras_tied._version, keras_tied, keras",
+    "layers": "import keras_tied.layers, keras",
+    "mirror": "import keras_tied.autoencoder._mirror, keras",
+    "training": "import keras_tied.training, keras",
+    "after a module was looked up": """
+import keras_tied
+from importlib.util import find_spec
+find_spec('keras_tied.tables')
+import keras
+""",
+    "after an import that failed": """
+import sys, keras_tied
+sys.modules['jax'] = None
+try: import keras
+except ImportError: failed = True
+for name in [n for n in sys.modules if n.split('.')[0] in ('keras', 'jax')]:
+    del sys.modules[name]
+import keras
+assert failed
+""",
+    # As the finders of editable installs and of frozen applications do.
+    "by another finder": """
+import sys, importlib.machinery as m
+class Finder(m.PathFinder):
+    pass
+sys.meta_path.insert(0, Finder)
+find = m.PathFinder.find_spec
+Finder.find_spec = classmethod(lambda cls, n, p=None, t=None: find(n, p, t))
+m.PathFinder.find_spec = classmethod(lambda cls, n, p=None, t=None: None)
+import keras_tied, keras
+""",
+    "twice": """
+import sys, keras_tied
+for name in [each for each in sys.modules if 'keras_tied' in each]:
+    del sys.modules[name]
+import keras_tied, keras
+""",
+}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "keras, keras_tied",
-        "keras_tied, keras",
-        "keras_tied._version, keras_tied, keras",
-        "keras_tied.layers, keras",
-        "keras_tied.autoencoder._mirror, keras",
-        "keras_tied.training, keras",
-    ],
-)
-def test_keras_knows_our_classes_whichever_is_imported_first(imports):
-    assert run(f"import {imports}; {FOUND}", KERAS_BACKEND="jax") == NAMES
-
-
-@pytest.mark.slow
-def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left_it():
-    lookup = (
-        "import keras_tied; from importlib.util import find_spec;"
-        " find_spec('keras_tied.tables')"
-    )
-    assert run(f"{lookup}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
-
-
-@pytest.mark.slow
-def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
-    failed = (
-        "import sys, keras_tied; sys.modules['jax'] = None\n"
-        "try: import keras\n"
-        "except ImportError: print('failed')\n"
-        "for name in [n for n in sys.modules if n.split('.')[0] in ('keras', 'jax')]:\n"
-        "    del sys.modules[name]\n"
-    )
-    assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == [
-        "failed",
-        *NAMES,
-    ]
-
-
-@pytest.mark.slow
-def test_keras_knows_our_classes_if_another_finder_brings_it():
-    """As the finders of editable installs and of frozen applications do."""
-    finder = (
-        "import sys, importlib.machinery as m\n"
-        "class Finder(m.PathFinder):\n"
-        "    pass\n"
-        "sys.meta_path.insert(0, Finder)\n"
-        "find = m.PathFinder.find_spec\n"
-        "Finder.find_spec = classmethod(lambda cls, n, p=None, t=None: find(n, p, t))\n"
-        "m.PathFinder.find_spec = classmethod(lambda cls, n, p=None, t=None: None)\n"
-    )
-    assert (
-        run(f"{finder}import keras_tied, keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
-    )
+@slow
+@pytest.mark.parametrize("code", IMPORTS.values(), ids=IMPORTS)
+def test_keras_knows_our_classes_however_it_is_imported(code):
+    assert run(f"{code}\n{FOUND}", KERAS_BACKEND="jax") == NAMES
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
-    import keras_tied
-
     with pytest.raises(AttributeError, match="no attribute 'autoencoders'"):
         keras_tied.autoencoders  # noqa: B018
-
-
-def test_nothing_is_installed_under_a_name_that_is_no_module_name():
-    assert not _backend.is_installed("a.b")
-
-
-@pytest.mark.slow
-def test_keras_can_be_imported_after_the_package_was_imported_twice():
-    forget = (
-        "for name in [each for each in sys.modules if 'keras_tied' in each]: del"
-        " sys.modules[name]"
-    )
-    code = (
-        f"import sys, keras_tied\n{forget}\nimport keras_tied, keras;"
-        " print(keras_tied.tie)"
-    )
-    assert "tie" in run(code)[1]

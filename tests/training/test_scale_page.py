@@ -20,7 +20,7 @@ BLOCKS = re.findall(
 )
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language):
     return [text for name, text in BLOCKS if name == language]
 
 

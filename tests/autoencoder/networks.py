@@ -1,0 +1,37 @@
+"""Encoders and their inputs, and what models compute, in NumPy."""
+
+import keras
+import numpy as np
+
+
+def chain(*parts, shape=(6,), **settings):
+    inputs = keras.Input(shape, **settings)
+    return keras.Sequential([inputs, *parts], name="chain")
+
+
+def graph(wire, shape=(6,)):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, wire(inputs), name="graph")
+
+
+def join(encoder, decoder):
+    return graph(lambda x: decoder(encoder(x)), encoder.input_shape[1:])
+
+
+def draw(shape, seed=0):
+    """Four random rows; an axis of unknown length has four places."""
+    lengths = [length or 4 for length in (None, *shape)]
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=lengths).astype("float32")
+
+
+def read(tensor):
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def run(model, array):
+    return read(model(keras.ops.convert_to_tensor(array)))
+
+
+def assert_close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,510 @@
+"""`fit` against Keras's own: the same history and the same weights."""
+
+import os
+import sys
+from contextlib import suppress
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import callbacks, layers, metrics, optimizers, regularizers
+
+from keras_tied.layers import BatchTopK, TiedDense
+from keras_tied.training import Watcher, _data, fit
+
+slow = pytest.mark.slow
+EPOCHS = 20
+ROWS = 60
+ON_JAX = keras.backend.backend() == "jax"
+BATCH = 16 if ON_JAX else ROWS  # only JAX takes epochs of several steps together
+X = np.random.default_rng(1).normal(size=(ROWS, 6)).astype("float32")
+LABELS = np.arange(ROWS) % 3
+ONE_HOT = keras.utils.to_categorical(LABELS)
+COMPILED = {"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"}
+
+
+def build_tied(*between, **settings):
+    """6-4-6, with more layers around the code."""
+    inputs = keras.Input((6,))
+    encoder = layers.Dense(4, "tanh", **settings)
+    code = encoder(inputs)
+    for layer in between:
+        code = layer(code)
+    return keras.Model(inputs, TiedDense(encoder)(code))
+
+
+def train(method, case):
+    """The model and the history of a case; its settings are of `compile` or `fit`."""
+    keras.utils.set_random_seed(3)
+    settings = {
+        "optimizer": optimizers.SGD(0.05, 0.9),
+        "loss": "mse",
+        "x": X,
+        "y": X,
+        "validation_data": (X[:20], X[:20]),
+        "batch_size": BATCH,
+        "epochs": EPOCHS,
+        "verbose": 0,
+        **case(),
+    }
+    model = settings.pop("model", None) or build_tied()
+    compiled = {name: settings.pop(name) for name in COMPILED & settings.keys()}
+    model.compile(**compiled)
+    return model, method(model, **settings)
+
+
+def was_in_the_loop(model):
+    return hasattr(model.train_function, "keras_tied_programs")
+
+
+def assert_same(results, rtol=1e-4, atol=1e-4):
+    (ours, history), (theirs, expected) = results
+    assert list(history.history) == list(expected.history)
+    assert history.epoch == expected.epoch
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history.history[name], values, rtol=rtol)
+    for variable, other in zip(ours.variables, theirs.variables, strict=True):
+        found = keras.ops.convert_to_numpy(variable)
+        wanted = keras.ops.convert_to_numpy(other)
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=atol)
+
+
+class Drawn(layers.Layer):
+    """Adds a loss of its own, larger while training."""
+
+    def call(self, inputs, training=False):
+        factor = 0.1 if training else 0.05
+        self.add_loss(factor * keras.ops.mean(keras.ops.square(inputs)))
+        return inputs
+
+
+class Slope(layers.Layer):
+    """`y = a x`, whose only variable is a number."""
+
+    def build(self, shape):
+        self.slope = self.add_weight(name="slope", shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return self.slope * inputs
+
+
+class AddWhereGiven(layers.Layer):
+    def call(self, first, second=None):
+        return first if second is None else first + second
+
+
+class Stack(keras.Model):
+    """A model that is built when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = layers.Dense(4, "tanh")
+        self.decoder = TiedDense(self.encoder)
+
+    def call(self, inputs):
+        return self.decoder(self.encoder(inputs))
+
+
+class Halved(keras.Model):
+    """Trains towards half of what it is told to, with a step of its own."""
+
+    if ON_JAX:
+
+        def train_step(self, state, data):
+            x, y = data
+            logs, state = super().train_step(state, (x, y / 2))
+            return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
+
+
+class Moments(metrics.Metric):
+    """A metric whose result is a dict, as some of Keras's users write them."""
+
+    def __init__(self):
+        super().__init__(name="moments")
+        self.total = self.add_weight(name="total", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(keras.ops.sum(y_pred))
+
+    def result(self):
+        return {"total": self.total * 1, "square": keras.ops.square(self.total)}
+
+
+class Shrinks(callbacks.Callback):
+    """Halves the weights after every fifth epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % 5 == 4:
+            self.model.set_weights([weight / 2 for weight in self.model.get_weights()])
+
+
+class Adds(Watcher):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["added"] = 2.0 * epoch
+
+
+class Stops(Watcher):
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def on_train_begin(self, logs=None):
+        self.model.stop_training = self.at == -1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training |= epoch == self.at
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        batch = X[15 * index : 15 * index + 15]
+        return batch, batch
+
+
+def of_one_number():
+    model = keras.Sequential([keras.Input((1,)), Slope()])
+    x = X[:, :1]
+    return {"model": model, "x": x, "y": 2 * x, "validation_data": None}
+
+
+def with_an_optional_input():
+    first = keras.Input((6,), name="first")
+    second = keras.Input((6,), name="second", optional=True)
+    outputs = layers.Dense(6)(AddWhereGiven()(first, second))
+    model = keras.Model({"first": first, "second": second}, outputs)
+    x = {"first": X, "second": None}
+    return {"model": model, "x": x, "validation_data": None}
+
+
+def in_half():
+    keras.config.set_dtype_policy("float16")
+    try:
+        return {"model": build_tied(), "epochs": 5}
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def with_a_step_of_its_own():
+    base = build_tied()
+    return {"model": Halved(base.inputs, base.outputs)}
+
+
+def in_a_callback_list():
+    model = build_tied()
+    hooks = callbacks.CallbackList([Adds()], add_history=True, model=model)
+    return {"model": model, "callbacks": hooks}
+
+
+def generate():
+    return {
+        "x": ((X[:16], X[:16]) for _ in range(80)),
+        "y": None,
+        "batch_size": None,
+        "steps_per_epoch": 4,
+        "shuffle": False,
+    }
+
+
+QUICK = {
+    "rows in a new order": lambda: {},
+    "rows in order": lambda: {"shuffle": False},
+    "order within batches": lambda: {"shuffle": "batch"},
+    "accumulation": lambda: {
+        "optimizer": optimizers.Adam(0.01, gradient_accumulation_steps=3),
+        "metrics": ["mae"],
+    },
+    "unbuilt": lambda: {
+        "model": keras.Sequential([layers.Dense(4, "tanh"), layers.Dense(6)])
+    },
+    "subclassed": lambda: {"model": Stack()},
+    "one number": of_one_number,
+    "optional input": with_an_optional_input,
+    "half precision": in_half,
+    "step of its own": with_a_step_of_its_own,
+    "split": lambda: {
+        "validation_data": None,
+        "validation_split": 0.3,
+        "validation_batch_size": 7,
+    },
+    "later epochs": lambda: {"initial_epoch": 15},
+    "no epochs": lambda: {"epochs": 0},
+    "best weights": lambda: {
+        "callbacks": [
+            callbacks.EarlyStopping("val_loss", 0.05, 2, restore_best_weights=True)
+        ]
+    },
+    "scheduler": lambda: {
+        "callbacks": [
+            callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch)),
+            Adds(),
+        ]
+    },
+    "changed weights": lambda: {"callbacks": [Shrinks()]},
+    "stopped": lambda: {"callbacks": [Stops(12)]},
+    "stopped before": lambda: {"callbacks": [Stops(-1)], "batch_size": ROWS},
+    "callback list": in_a_callback_list,
+    "frame": lambda: {"x": pd.DataFrame(X), "y": pd.DataFrame(X)},
+}
+LEFT_TO_KERAS = {
+    "callback at steps": lambda: {"callbacks": [callbacks.TerminateOnNaN()]},
+    "callback in evaluation": lambda: {
+        "optimizer": optimizers.SGD(0.1, use_ema=True),
+        "callbacks": [callbacks.SwapEMAWeights(swap_on_epoch=True)],
+    },
+    "generator": generate,
+    "data set": lambda: {"x": Batches(), "y": None, "batch_size": None},
+}
+
+
+def with_several_inputs():
+    first = keras.Input((6,), name="first")
+    second = keras.Input((6,), name="second")
+    encoder = layers.Dense(4, "tanh")
+    one = TiedDense(encoder, name="one")(encoder(first))
+    two = layers.Dense(1, name="two")(encoder(second))
+    inputs = {"first": first, "second": second}
+    return {
+        "model": keras.Model(inputs, {"one": one, "two": two}),
+        "x": {"first": X, "second": X[::-1].copy()},
+        "y": {"one": X, "two": X[:, :1].copy()},
+        "validation_data": None,
+        "loss": {"one": "mse", "two": "mae"},
+        "loss_weights": {"one": 1.0, "two": 0.3},
+        "metrics": {"two": ["mse"]},
+    }
+
+
+def of_classes(y, loss, **settings):
+    units = 1 if y.shape[1:] == (1,) else 3
+    activation = "sigmoid" if units == 1 else "softmax"
+    dense = layers.Dense(units, activation)
+    return {
+        "model": keras.Sequential([keras.Input((6,)), dense]),
+        "y": y,
+        "loss": loss,
+        "validation_data": None,
+        **settings,
+    }
+
+
+WEIGHTED = {"class_weight": {0: 1.0, 1: 4.0}, "metrics": ["accuracy"]}
+RARER = {
+    "regularised": lambda: {
+        "model": build_tied(
+            kernel_regularizer=regularizers.L2(0.01),
+            activity_regularizer=regularizers.L1(0.01),
+        )
+    },
+    "constraint": lambda: {
+        "model": build_tied(kernel_constraint=keras.constraints.UnitNorm())
+    },
+    "add_loss": lambda: {"model": build_tied(Drawn())},
+    "batch normalisation": lambda: {"model": build_tied(layers.BatchNormalization())},
+    "dropout": lambda: {"model": build_tied(layers.Dropout(0.2))},
+    "batch top k": lambda: {"model": build_tied(BatchTopK(1))},
+    "schedule": lambda: {
+        "optimizer": optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 50), 0.9)
+    },
+    "averages": lambda: {
+        "optimizer": optimizers.SGD(
+            0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3
+        )
+    },
+    "loss scaling": lambda: {
+        "optimizer": optimizers.LossScaleOptimizer(
+            optimizers.SGD(0.1), initial_scale=64.0, dynamic_growth_steps=10
+        )
+    },
+    "clipped weight decay": lambda: {
+        "optimizer": optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.01)
+    },
+    "weights of rows": lambda: {
+        "weighted_metrics": ["mae"],
+        "metrics": [metrics.R2Score()],
+        "sample_weight": np.linspace(0, 2, ROWS),
+        "validation_data": (X[:10], X[:10], np.linspace(0, 2, 10)),
+    },
+    "weights of classes": lambda: of_classes(
+        LABELS, "sparse_categorical_crossentropy", **WEIGHTED
+    ),
+    "weights of columns": lambda: of_classes(
+        ONE_HOT, "categorical_crossentropy", **WEIGHTED
+    ),
+    "several inputs": with_several_inputs,
+    "a weight for both": lambda: {
+        **with_several_inputs(),
+        "sample_weight": np.linspace(0, 2, ROWS),
+    },
+    "a weight for each": lambda: {
+        **with_several_inputs(),
+        "sample_weight": {
+            "one": np.linspace(0, 2, ROWS),
+            "two": np.linspace(1, 0, ROWS),
+        },
+    },
+    "dict of metrics": lambda: {"metrics": ["mae", Moments()]},
+    "vector of metrics": lambda: of_classes(
+        ONE_HOT, "mse", metrics=[metrics.F1Score()]
+    ),
+    "vector of one number": lambda: of_classes(
+        ONE_HOT[:, :1],
+        "mse",
+        metrics=[metrics.F1Score(threshold=0.5)],
+        callbacks=[callbacks.EarlyStopping("f1_score", patience=1, mode="max")],
+    ),
+    "early stopping": lambda: {
+        "callbacks": [callbacks.EarlyStopping("val_loss", 0.05, 2)]
+    },
+    "plateau": lambda: {
+        "callbacks": [
+            callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=0.1)
+        ]
+    },
+    "whole batches": lambda: {"batch_size": 20},
+    "single rows": lambda: {"batch_size": 1, "epochs": 2},
+    "one batch": lambda: {"batch_size": 1000},
+    "default batches": lambda: {"batch_size": None},
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*QUICK, *LEFT_TO_KERAS, *(pytest.param(name, marks=slow) for name in RARER)],
+)
+def test_history_and_weights_are_those_of_keras(name):
+    case = {**QUICK, **LEFT_TO_KERAS, **RARER}[name]
+    before = X.copy()
+    results = [train(method, case) for method in (fit, keras.Model.fit)]
+    tolerance = {"rtol": 2e-2, "atol": 1e-2} if name == "half precision" else {}
+    assert_same(results, **tolerance)
+    np.testing.assert_array_equal(X, before)
+    if ON_JAX:
+        ours, _ = results[0]
+        expected = name not in LEFT_TO_KERAS and name != "no epochs"
+        assert was_in_the_loop(ours) == expected
+
+
+class Records(callbacks.Callback):
+    """Keeps the weights after each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights += self.model.get_weights()
+
+
+def test_callbacks_see_the_model_as_after_each_epoch(tmp_path):
+    path = tmp_path / "{epoch}.weights.h5"
+    seen = []
+    for method in (fit, keras.Model.fit):
+        records = Records()
+        keeper = callbacks.ModelCheckpoint(path, save_weights_only=True)
+        hooks = [records, keeper, callbacks.CSVLogger(tmp_path / "log.csv")]
+        train(method, lambda hooks=hooks: {"callbacks": hooks, "epochs": 4})
+        model = build_tied()
+        model.load_weights(tmp_path / "3.weights.h5")
+        logs = np.genfromtxt(tmp_path / "log.csv", delimiter=",", skip_header=1)
+        seen.append([*records.weights, *model.get_weights(), logs])
+    for found, expected in zip(*seen, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+class Fails(callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 4:
+            raise RuntimeError("the process dies")
+
+
+def test_backup_and_restore_goes_on_in_the_epoch_after(tmp_path):
+    results = []
+    for method in (fit, keras.Model.fit):
+        backup = callbacks.BackupAndRestore(tmp_path / method.__module__)
+        with suppress(RuntimeError):
+            train(method, lambda backup=backup: {"callbacks": [backup, Fails()]})
+        results.append(train(method, lambda backup=backup: {"callbacks": [backup]}))
+    assert_same(results)
+    _, history = results[0]
+    assert history.epoch == list(range(5, EPOCHS))
+
+
+CAUSES = {
+    "steps_per_epoch or validation_steps is given": {"steps_per_epoch": 2},
+    "validation_freq is not 1": {"validation_freq": 2},
+    "TerminateOnNaN works at single steps": {"callbacks": [callbacks.TerminateOnNaN()]},
+    "Batches is no array in memory": {"x": Batches(), "y": None},
+    "the model runs eagerly": {"run_eagerly": True},
+}
+
+
+@pytest.mark.parametrize(("cause", "settings"), CAUSES.items())
+def test_it_is_logged_why_keras_trains(cause, settings, caplog):
+    model = build_tied()
+    settings = {"x": X, "y": X, "verbose": 0, **settings}
+    model.compile("sgd", "mse", run_eagerly=settings.pop("run_eagerly", False))
+    with caplog.at_level("DEBUG", logger="keras_tied.training"):
+        fit(model, **settings)
+    assert caplog.messages == [f"Left to Keras's own fit: {cause}"]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "y", "message"),
+    [
+        ("sgd", X[1:], "same number of samples"),
+        (None, X, r"'functional.*compile\(\) first"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(optimizer, y, message):
+    model = build_tied()
+    if optimizer:
+        model.compile(optimizer, "mse")
+    with pytest.raises(ValueError, match=message):
+        fit(model, X, y, verbose=0)
+
+
+def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(
+    monkeypatch,
+):
+    # An array that is input and target counts once.
+    monkeypatch.setattr(_data, "free_memory", lambda: 1.25 * X.nbytes)
+    settings = {"validation_data": None}
+    train(fit, lambda: settings)
+    monkeypatch.setattr(_data, "free_memory", lambda: X.nbytes)
+    with pytest.warns(UserWarning, match=r"rows take .* GiB.* streams them"):
+        streamed = train(fit, lambda: settings)
+    assert_same([streamed, train(keras.Model.fit, lambda: settings)])
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    monkeypatch.setattr(_data, "MEMORY_INFORMATION", tmp_path / "meminfo")
+    monkeypatch.setattr(_data, "CONTROL_GROUP", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, None),
+        ({"meminfo": "MemTotal: 9 kB\nMemAvailable:  2 kB\n"}, 2048),
+        ({"memory.max": "max\n", "memory.current": "1000\n"}, 2048),
+        ({"memory.max": "1500\n", "memory.current": "1000\n"}, 500),
+    ],
+    ids=["another system", "machine", "no limit", "container"],
+)
+def test_a_container_may_have_less_than_the_machine(files, free, system):
+    if "memory.max" in files:
+        (system / "meminfo").write_text("MemAvailable:  2 kB\n")
+    for name, text in files.items():
+        (system / name).write_text(text)
+    assert _data.find_host_memory() == free
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_memory_of_this_machine_is_known():
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < _data.free_memory() <= total

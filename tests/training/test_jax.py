@@ -1,0 +1,258 @@
+"""What is compiled on JAX: how often, with which products, and what it computes."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+if keras.backend.backend() != "jax":
+    pytest.skip("programs are of the JAX backend", allow_module_level=True)
+
+import jax
+import jax.numpy as jnp
+
+from keras_tied.layers import TiedDense
+from keras_tied.training import fit
+from keras_tied.training._jax import bfloat16, program, trainer
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def rows(rng):
+    return rng.uniform(size=(60, 4)).astype("float32")
+
+
+def normalise(data):
+    """A model whose program has numbers of the data in it."""
+    keras.utils.set_random_seed(0)
+    layer = keras.layers.Normalization()
+    layer.adapt(data)
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(4, "tanh")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+def train(model, rows, method=fit, **settings):
+    settings = {"batch_size": 16, "epochs": 3, "verbose": 0, **settings}
+    return method(model, rows, rows, **settings).history["loss"]
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """The options of each compilation."""
+    found = []
+    original = jax.stages.Lowered.compile
+
+    def count(lowered, **options):
+        found.append(options)
+        return original(lowered, **options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", count)
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [pytest.param(60, marks=slow), 16])
+def test_only_a_program_with_other_numbers_is_compiled_again(
+    rows, batch_size, compilations
+):
+    model = normalise(rows)
+    train(model, rows, batch_size=batch_size)
+    compilations.clear()
+    train(model, 2 * rows, batch_size=batch_size, epochs=7)
+    train(normalise(rows), rows, batch_size=batch_size)
+    assert not compilations
+
+    moved = 5 * rows - 1
+    losses = train(normalise(moved), rows, batch_size=batch_size)
+    assert compilations
+    expected = train(normalise(moved), rows, keras.Model.fit, batch_size=batch_size)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkeypatch):
+    expected = train(normalise(rows), rows, keras.Model.fit)
+    original = jax.stages.Lowered.compile
+    refused = []
+
+    def refuse(lowered, compiler_options=None):
+        if compiler_options:
+            refused.append(compiler_options)
+            raise jax.errors.JaxRuntimeError("no such option")
+        return original(lowered)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
+    losses = train(normalise(rows[::-1]), rows)
+    assert refused
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_a_long_run_compiles_with_the_options_of_xla(rows, compilations, monkeypatch):
+    monkeypatch.setattr(trainer, "SHORT", 0)
+    losses = train(normalise(rows), rows)
+    assert not compilations[0]["compiler_options"]
+    expected = train(normalise(rows), rows, keras.Model.fit)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def with_activations(parameters, x):
+    first, bias, second, scale = parameters
+    hidden = jax.nn.gelu(x @ first + bias) * scale + jax.nn.relu(x @ first)
+    output = jnp.where(hidden @ second > 0, jax.nn.softplus(hidden @ second), x)
+    largest = jnp.max(jnp.abs(hidden), axis=0)
+    return jnp.mean((output - x) ** 2) + 0.1 * largest.sum()
+
+
+def between_rows(parameters, x):
+    code = x @ parameters[0]
+    squares = (code @ code.T) ** 2
+    return (jnp.sum(squares) + jnp.sum(jax.lax.cumsum(code, axis=0))) / len(x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(with_activations, marks=slow),
+        between_rows,
+    ],
+)
+def test_with_features_first_value_and_gradient_are_those_of_the_function(
+    function, rng
+):
+    shapes = ((5, 3), (3,), (3, 5), (3,))
+    parameters = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    x = rng.normal(size=(64, 5)).astype("float32")
+    both = jax.value_and_grad(function)
+    traced = program.TracedFunction(both, parameters, x)
+
+    def flipped(parameters, transposed):
+        return traced(parameters, program.FlippedMatrix(transposed))
+
+    value, gradient = jax.jit(flipped)(parameters, x.T)
+    expected_value, expected_gradient = jax.jit(both)(parameters, x)
+    np.testing.assert_allclose(value, expected_value, rtol=2e-5)
+    for found, expected in zip(gradient, expected_gradient, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-5)
+
+    equations = jax.make_jaxpr(flipped)(parameters, x.T).eqns
+    products = [eqn for eqn in equations if eqn.primitive.name == "dot_general"]
+    assert products
+    lengths = {eqn.outvars[0].aval.shape[0] for eqn in products}
+    assert 64 not in lengths or function is between_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "shape", "units", "expected"),
+    [
+        (32, (4,), [2, 4], True),
+        (31, (4,), [2, 4], False),
+        (9000, (257,), [30], False),
+        (9000, (4,), [1000, 4], False),
+        (9000, (8, 8), [4], False),
+    ],
+)
+def test_features_come_first_in_many_narrow_rows(rows, shape, units, expected):
+    assert program.is_worthwhile(rows, shape, units) is expected
+
+
+@pytest.fixture
+def set_flags(tmp_path, monkeypatch):
+    """Make the processor one with these flags."""
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(bfloat16, "CPU_INFORMATION", path)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    return lambda flags: path.write_text(f"processor : 0\nflags : {flags}\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fma avx512_bf16", True),
+        ("amx_bf16 amx_tile", True),
+        ("avx512f", False),
+        (None, False),
+    ],
+)
+def test_the_processor_says_whether_it_multiplies_bfloat16(flags, expected, set_flags):
+    if flags:
+        set_flags(flags)
+    assert bfloat16.multiplies_bfloat16() is expected
+
+
+FORMS = ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ji,kj->ik", "ij,jk->ki"]
+
+
+@pytest.fixture(scope="module")
+def processor(tmp_path_factory):
+    """A processor that multiplies bfloat16."""
+    path = tmp_path_factory.mktemp("processor") / "cpuinfo"
+    path.write_text("flags : avx512_bf16\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bfloat16, "CPU_INFORMATION", path)
+        yield
+
+
+@pytest.mark.usefixtures("processor")
+@given(
+    form=st.sampled_from(FORMS),
+    sizes=st.tuples(*[st.integers(1, 70)] * 3),
+    is_turned=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_products_are_those_of_the_rounded_matrices(form, sizes, is_turned, seed):
+    rng = np.random.default_rng(seed)
+    lengths = dict(zip("ijk", sizes, strict=True))
+    factors = []
+    for letters in (form[:2], form[3:5]):
+        values = rng.normal(size=[lengths[letter] for letter in letters])
+        factors.append(jnp.asarray(values, jnp.bfloat16))
+    left, right = factors
+
+    def multiply(left, right):
+        left = left.T if is_turned else left
+        return jnp.einsum(form, left, right).astype("float32")
+
+    given_left = jnp.array(left.T) if is_turned else left
+    traced = program.TracedFunction(multiply, given_left, right)
+    assert traced.widen
+    found = jax.jit(traced)(given_left, right)
+    exact = [np.asarray(factor, np.float64) for factor in factors]
+    scale = np.einsum(form, *map(np.abs, exact))
+    assert (np.abs(found - np.einsum(form, *exact)) <= 2**-7 * scale + 1e-6).all()
+
+
+def build_mixed():
+    keras.utils.set_random_seed(0)
+    dtype = "mixed_bfloat16"
+    inputs = keras.Input((300,))
+    wide = keras.layers.Dense(80, "silu", dtype=dtype)
+    narrow = keras.layers.Dense(7, "tanh", dtype=dtype)
+    inner = TiedDense(narrow, gain=True, activation="silu", dtype=dtype)
+    outer = TiedDense(wide, dtype=dtype)
+    model = keras.Model(inputs, outer(inner(narrow(wide(inputs)))))
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    return model
+
+
+@pytest.fixture
+def wide_rows(rng):
+    return rng.normal(size=(64, 300)).astype("float32")
+
+
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("known", [True, pytest.param(False, marks=slow)])
+def test_training_is_as_exact_as_in_bfloat16(known, wide_rows, monkeypatch):
+    if not known:  # as with a release of XLA that knows no such products
+        real = jax.block_until_ready
+
+        def refuse(values):
+            monkeypatch.setattr(jax, "block_until_ready", real)
+            raise jax.errors.JaxRuntimeError("UNIMPLEMENTED")
+
+        monkeypatch.setattr(jax, "block_until_ready", refuse)
+    losses = []
+    for method in (fit, keras.Model.fit):
+        settings = {"batch_size": 32, "epochs": 10}
+        losses.append(train(build_mixed(), wide_rows, method, **settings))
+    np.testing.assert_allclose(*losses, rtol=5e-3)
