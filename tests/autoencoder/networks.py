@@ -15,7 +15,10 @@ def graph(wire, shape=(6,)):
 
 
 def join(encoder, decoder):
-    return graph(lambda x: decoder(encoder(x)), encoder.input_shape[1:])
+    return graph(
+        lambda x: decoder(encoder(x)),
+        encoder.input_shape[1:],
+    )
 
 
 def draw(shape, seed=0):

@@ -90,15 +90,6 @@ def test_loss_and_gradient_are_the_formula_and_its_central_differences(problem):
         np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_float32_gradient_is_near_the_float64_one():
-    problem = [ROWS, *START]
-    _, exact = loss_and_gradient(*problem)
-    _, gradient = loss_and_gradient(*(array.astype("float32") for array in problem))
-    for slope, expected in zip(gradient, exact, strict=True):
-        assert slope.dtype == np.float32
-        np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("momentum", "decay"), [(0.95, 1e-5), (0.5, 0.1)])
 def test_training_is_descent_with_momentum_by_central_differences(
@@ -133,7 +124,11 @@ def test_training_is_descent_with_momentum_by_central_differences(
     code = autoencoder.transform(OTHERS)
     decoded = autoencoder.inverse_transform(code)
     found = [*learned(autoencoder), code, decoded]
-    wanted = [*weights, encode(OTHERS, *weights), reconstruct(OTHERS, *weights)]
+    wanted = [
+        *weights,
+        encode(OTHERS, *weights),
+        reconstruct(OTHERS, *weights),
+    ]
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == dtype
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
@@ -173,7 +168,10 @@ def fit(X, *rows, **settings):
 
 
 def start_from(kernel, *biases):
-    return fit(np.zeros((4, 5)), initial_weights=(kernel, *biases))
+    return fit(
+        np.zeros((4, 5)),
+        initial_weights=(kernel, *biases),
+    )
 
 
 def apply(method, width):
@@ -246,19 +244,21 @@ def test_an_error_tells_what_was_given_and_what_to_give(engine, call, message):
 
 
 @pytest.mark.parametrize(
-    ("position", "value", "message"),
+    ("kernel", "message"),
     [
-        (0, [1.0], r"X has the shape \(1,\)"),
-        (1, [[0.0]], r"kernel has the shape \(1, 1\).*\(2, 1\)"),
-        (1, 0.0, r"kernel has the shape \(\).*\(2, 1\)"),
-        (3, [np.nan, 0.0], "output_bias has 1 values that are not finite in float64"),
+        ([[0.0]], r"kernel has the shape \(1, 1\).*\(2, 1\)"),
+        (0.0, r"kernel has the shape \(\).*\(2, 1\)"),
+        ([[np.nan], [0.0]], "kernel has 1 values that are not finite in float64"),
     ],
 )
-def test_a_gradient_of_arguments_that_do_not_fit_is_an_error(position, value, message):
-    arguments = [[[1.0, 2.0]], [[0.0], [0.0]], [0.0], [0.0, 0.0]]
-    arguments[position] = value
+def test_a_gradient_of_arguments_that_do_not_fit_is_an_error(kernel, message):
     with pytest.raises(ValueError, match=message):
-        loss_and_gradient(*arguments)
+        loss_and_gradient(
+            [[1.0, 2.0]],
+            kernel,
+            [0.0],
+            [0.0, 0.0],
+        )
 
 
 def test_training_that_diverges_is_an_error(engine):

@@ -1,14 +1,28 @@
 """`fit` against Keras's own: the same history and the same weights."""
 
-import os
-import sys
 from contextlib import suppress
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from keras import callbacks, layers, metrics, optimizers, regularizers
+from keras import optimizers
+from keras.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CallbackList,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    SwapEMAWeights,
+    TerminateOnNaN,
+)
+from keras.constraints import UnitNorm
+from keras.layers import BatchNormalization, Dense, Dropout, Layer
+from keras.metrics import F1Score, Metric, R2Score
+from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
+from keras.regularizers import L1, L2
 
 from keras_tied.layers import BatchTopK, TiedDense
 from keras_tied.training import Watcher, _data, fit
@@ -27,7 +41,7 @@ COMPILED = {"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"}
 def build_tied(*between, **settings):
     """6-4-6, with more layers around the code."""
     inputs = keras.Input((6,))
-    encoder = layers.Dense(4, "tanh", **settings)
+    encoder = Dense(4, "tanh", **settings)
     code = encoder(inputs)
     for layer in between:
         code = layer(code)
@@ -38,7 +52,7 @@ def train(method, case):
     """The model and the history of a case; its settings are of `compile` or `fit`."""
     keras.utils.set_random_seed(3)
     settings = {
-        "optimizer": optimizers.SGD(0.05, 0.9),
+        "optimizer": SGD(0.05, 0.9),
         "loss": "mse",
         "x": X,
         "y": X,
@@ -64,13 +78,18 @@ def assert_same(results, rtol=1e-4, atol=1e-4):
     assert history.epoch == expected.epoch
     for name, values in expected.history.items():
         np.testing.assert_allclose(history.history[name], values, rtol=rtol)
-    for variable, other in zip(ours.variables, theirs.variables, strict=True):
+    pairs = zip(
+        [*ours.variables, *ours.optimizer.variables],
+        [*theirs.variables, *theirs.optimizer.variables],
+        strict=True,
+    )
+    for variable, other in pairs:
         found = keras.ops.convert_to_numpy(variable)
         wanted = keras.ops.convert_to_numpy(other)
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=atol)
 
 
-class Drawn(layers.Layer):
+class Drawn(Layer):
     """Adds a loss of its own, larger while training."""
 
     def call(self, inputs, training=False):
@@ -79,7 +98,7 @@ class Drawn(layers.Layer):
         return inputs
 
 
-class Slope(layers.Layer):
+class Slope(Layer):
     """`y = a x`, whose only variable is a number."""
 
     def build(self, shape):
@@ -89,7 +108,7 @@ class Slope(layers.Layer):
         return self.slope * inputs
 
 
-class AddWhereGiven(layers.Layer):
+class AddWhereGiven(Layer):
     def call(self, first, second=None):
         return first if second is None else first + second
 
@@ -99,7 +118,7 @@ class Stack(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.encoder = layers.Dense(4, "tanh")
+        self.encoder = Dense(4, "tanh")
         self.decoder = TiedDense(self.encoder)
 
     def call(self, inputs):
@@ -117,7 +136,7 @@ class Halved(keras.Model):
             return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
 
 
-class Moments(metrics.Metric):
+class Moments(Metric):
     """A metric whose result is a dict, as some of Keras's users write them."""
 
     def __init__(self):
@@ -131,7 +150,7 @@ class Moments(metrics.Metric):
         return {"total": self.total * 1, "square": keras.ops.square(self.total)}
 
 
-class Shrinks(callbacks.Callback):
+class Shrinks(Callback):
     """Halves the weights after every fifth epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
@@ -174,7 +193,7 @@ def of_one_number():
 def with_an_optional_input():
     first = keras.Input((6,), name="first")
     second = keras.Input((6,), name="second", optional=True)
-    outputs = layers.Dense(6)(AddWhereGiven()(first, second))
+    outputs = Dense(6)(AddWhereGiven()(first, second))
     model = keras.Model({"first": first, "second": second}, outputs)
     x = {"first": X, "second": None}
     return {"model": model, "x": x, "validation_data": None}
@@ -195,7 +214,7 @@ def with_a_step_of_its_own():
 
 def in_a_callback_list():
     model = build_tied()
-    hooks = callbacks.CallbackList([Adds()], add_history=True, model=model)
+    hooks = CallbackList([Adds()], add_history=True, model=model)
     return {"model": model, "callbacks": hooks}
 
 
@@ -214,12 +233,10 @@ QUICK = {
     "rows in order": lambda: {"shuffle": False},
     "order within batches": lambda: {"shuffle": "batch"},
     "accumulation": lambda: {
-        "optimizer": optimizers.Adam(0.01, gradient_accumulation_steps=3),
+        "optimizer": Adam(0.01, gradient_accumulation_steps=3),
         "metrics": ["mae"],
     },
-    "unbuilt": lambda: {
-        "model": keras.Sequential([layers.Dense(4, "tanh"), layers.Dense(6)])
-    },
+    "unbuilt": lambda: {"model": keras.Sequential([Dense(4, "tanh"), Dense(6)])},
     "subclassed": lambda: {"model": Stack()},
     "one number": of_one_number,
     "optional input": with_an_optional_input,
@@ -233,13 +250,11 @@ QUICK = {
     "later epochs": lambda: {"initial_epoch": 15},
     "no epochs": lambda: {"epochs": 0},
     "best weights": lambda: {
-        "callbacks": [
-            callbacks.EarlyStopping("val_loss", 0.05, 2, restore_best_weights=True)
-        ]
+        "callbacks": [EarlyStopping("val_loss", 0.05, 2, restore_best_weights=True)]
     },
     "scheduler": lambda: {
         "callbacks": [
-            callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch)),
+            LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch)),
             Adds(),
         ]
     },
@@ -250,10 +265,10 @@ QUICK = {
     "frame": lambda: {"x": pd.DataFrame(X), "y": pd.DataFrame(X)},
 }
 LEFT_TO_KERAS = {
-    "callback at steps": lambda: {"callbacks": [callbacks.TerminateOnNaN()]},
+    "callback at steps": lambda: {"callbacks": [TerminateOnNaN()]},
     "callback in evaluation": lambda: {
-        "optimizer": optimizers.SGD(0.1, use_ema=True),
-        "callbacks": [callbacks.SwapEMAWeights(swap_on_epoch=True)],
+        "optimizer": SGD(0.1, use_ema=True),
+        "callbacks": [SwapEMAWeights(swap_on_epoch=True)],
     },
     "generator": generate,
     "data set": lambda: {"x": Batches(), "y": None, "batch_size": None},
@@ -263,9 +278,9 @@ LEFT_TO_KERAS = {
 def with_several_inputs():
     first = keras.Input((6,), name="first")
     second = keras.Input((6,), name="second")
-    encoder = layers.Dense(4, "tanh")
+    encoder = Dense(4, "tanh")
     one = TiedDense(encoder, name="one")(encoder(first))
-    two = layers.Dense(1, name="two")(encoder(second))
+    two = Dense(1, name="two")(encoder(second))
     inputs = {"first": first, "second": second}
     return {
         "model": keras.Model(inputs, {"one": one, "two": two}),
@@ -281,7 +296,7 @@ def with_several_inputs():
 def of_classes(y, loss, **settings):
     units = 1 if y.shape[1:] == (1,) else 3
     activation = "sigmoid" if units == 1 else "softmax"
-    dense = layers.Dense(units, activation)
+    dense = Dense(units, activation)
     return {
         "model": keras.Sequential([keras.Input((6,)), dense]),
         "y": y,
@@ -295,36 +310,32 @@ WEIGHTED = {"class_weight": {0: 1.0, 1: 4.0}, "metrics": ["accuracy"]}
 RARER = {
     "regularised": lambda: {
         "model": build_tied(
-            kernel_regularizer=regularizers.L2(0.01),
-            activity_regularizer=regularizers.L1(0.01),
+            kernel_regularizer=L2(0.01),
+            activity_regularizer=L1(0.01),
         )
     },
-    "constraint": lambda: {
-        "model": build_tied(kernel_constraint=keras.constraints.UnitNorm())
-    },
+    "constraint": lambda: {"model": build_tied(kernel_constraint=UnitNorm())},
     "add_loss": lambda: {"model": build_tied(Drawn())},
-    "batch normalisation": lambda: {"model": build_tied(layers.BatchNormalization())},
-    "dropout": lambda: {"model": build_tied(layers.Dropout(0.2))},
+    "batch normalisation": lambda: {"model": build_tied(BatchNormalization())},
+    "dropout": lambda: {"model": build_tied(Dropout(0.2))},
     "batch top k": lambda: {"model": build_tied(BatchTopK(1))},
     "schedule": lambda: {
-        "optimizer": optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 50), 0.9)
+        "optimizer": SGD(optimizers.schedules.CosineDecay(0.1, 50), 0.9)
     },
     "averages": lambda: {
-        "optimizer": optimizers.SGD(
-            0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3
-        )
+        "optimizer": SGD(0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3)
     },
     "loss scaling": lambda: {
-        "optimizer": optimizers.LossScaleOptimizer(
-            optimizers.SGD(0.1), initial_scale=64.0, dynamic_growth_steps=10
+        "optimizer": LossScaleOptimizer(
+            SGD(0.1), initial_scale=64.0, dynamic_growth_steps=10
         )
     },
     "clipped weight decay": lambda: {
-        "optimizer": optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.01)
+        "optimizer": AdamW(0.01, weight_decay=0.1, global_clipnorm=0.01)
     },
     "weights of rows": lambda: {
         "weighted_metrics": ["mae"],
-        "metrics": [metrics.R2Score()],
+        "metrics": [R2Score()],
         "sample_weight": np.linspace(0, 2, ROWS),
         "validation_data": (X[:10], X[:10], np.linspace(0, 2, 10)),
     },
@@ -347,25 +358,15 @@ RARER = {
         },
     },
     "dict of metrics": lambda: {"metrics": ["mae", Moments()]},
-    "vector of metrics": lambda: of_classes(
-        ONE_HOT, "mse", metrics=[metrics.F1Score()]
-    ),
+    "vector of metrics": lambda: of_classes(ONE_HOT, "mse", metrics=[F1Score()]),
     "vector of one number": lambda: of_classes(
         ONE_HOT[:, :1],
         "mse",
-        metrics=[metrics.F1Score(threshold=0.5)],
-        callbacks=[callbacks.EarlyStopping("f1_score", patience=1, mode="max")],
+        metrics=[F1Score(threshold=0.5)],
+        callbacks=[EarlyStopping("f1_score", patience=1, mode="max")],
     ),
-    "early stopping": lambda: {
-        "callbacks": [callbacks.EarlyStopping("val_loss", 0.05, 2)]
-    },
-    "plateau": lambda: {
-        "callbacks": [
-            callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=0.1)
-        ]
-    },
+    "early stopping": lambda: {"callbacks": [EarlyStopping("val_loss", 0.05, 2)]},
     "whole batches": lambda: {"batch_size": 20},
-    "single rows": lambda: {"batch_size": 1, "epochs": 2},
     "one batch": lambda: {"batch_size": 1000},
     "default batches": lambda: {"batch_size": None},
 }
@@ -388,7 +389,7 @@ def test_history_and_weights_are_those_of_keras(name):
         assert was_in_the_loop(ours) == expected
 
 
-class Records(callbacks.Callback):
+class Records(Callback):
     """Keeps the weights after each epoch."""
 
     def on_train_begin(self, logs=None):
@@ -403,8 +404,8 @@ def test_callbacks_see_the_model_as_after_each_epoch(tmp_path):
     seen = []
     for method in (fit, keras.Model.fit):
         records = Records()
-        keeper = callbacks.ModelCheckpoint(path, save_weights_only=True)
-        hooks = [records, keeper, callbacks.CSVLogger(tmp_path / "log.csv")]
+        keeper = ModelCheckpoint(path, save_weights_only=True)
+        hooks = [records, keeper, CSVLogger(tmp_path / "log.csv")]
         train(method, lambda hooks=hooks: {"callbacks": hooks, "epochs": 4})
         model = build_tied()
         model.load_weights(tmp_path / "3.weights.h5")
@@ -414,7 +415,7 @@ def test_callbacks_see_the_model_as_after_each_epoch(tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-class Fails(callbacks.Callback):
+class Fails(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 4:
             raise RuntimeError("the process dies")
@@ -423,7 +424,7 @@ class Fails(callbacks.Callback):
 def test_backup_and_restore_goes_on_in_the_epoch_after(tmp_path):
     results = []
     for method in (fit, keras.Model.fit):
-        backup = callbacks.BackupAndRestore(tmp_path / method.__module__)
+        backup = BackupAndRestore(tmp_path / method.__module__)
         with suppress(RuntimeError):
             train(method, lambda backup=backup: {"callbacks": [backup, Fails()]})
         results.append(train(method, lambda backup=backup: {"callbacks": [backup]}))
@@ -435,7 +436,7 @@ def test_backup_and_restore_goes_on_in_the_epoch_after(tmp_path):
 CAUSES = {
     "steps_per_epoch or validation_steps is given": {"steps_per_epoch": 2},
     "validation_freq is not 1": {"validation_freq": 2},
-    "TerminateOnNaN works at single steps": {"callbacks": [callbacks.TerminateOnNaN()]},
+    "TerminateOnNaN works at single steps": {"callbacks": [TerminateOnNaN()]},
     "Batches is no array in memory": {"x": Batches(), "y": None},
     "the model runs eagerly": {"run_eagerly": True},
 }
@@ -479,32 +480,13 @@ def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(
     assert_same([streamed, train(keras.Model.fit, lambda: settings)])
 
 
-@pytest.fixture
-def system(tmp_path, monkeypatch):
+def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(_data, "MEMORY_INFORMATION", tmp_path / "meminfo")
     monkeypatch.setattr(_data, "CONTROL_GROUP", tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("files", "free"),
-    [
-        ({}, None),
-        ({"meminfo": "MemTotal: 9 kB\nMemAvailable:  2 kB\n"}, 2048),
-        ({"memory.max": "max\n", "memory.current": "1000\n"}, 2048),
-        ({"memory.max": "1500\n", "memory.current": "1000\n"}, 500),
-    ],
-    ids=["another system", "machine", "no limit", "container"],
-)
-def test_a_container_may_have_less_than_the_machine(files, free, system):
-    if "memory.max" in files:
-        (system / "meminfo").write_text("MemAvailable:  2 kB\n")
-    for name, text in files.items():
-        (system / name).write_text(text)
-    assert _data.find_host_memory() == free
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_the_memory_of_this_machine_is_known():
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert 0 < _data.free_memory() <= total
+    assert _data.find_host_memory() is None  # as on another system
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2 kB\n")
+    assert _data.find_host_memory() == 2048
+    (tmp_path / "memory.current").write_text("1000\n")
+    for limit, free in [("max", 2048), ("1500", 500), ("9999", 2048)]:
+        (tmp_path / "memory.max").write_text(limit)
+        assert _data.find_host_memory() == free

@@ -70,8 +70,9 @@ def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_
         "PROCESSES": "2",
         "JAX_COORDINATOR_ADDRESS": address,
     }
-    processes = [
-        subprocess.Popen(
+    processes = []
+    for index in range(2):
+        process = subprocess.Popen(
             [sys.executable, "train.py"],
             cwd=tmp_path,
             env={**environment, "JOB_COMPLETION_INDEX": str(index)},
@@ -79,8 +80,7 @@ def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for index in range(2)
-    ]
+        processes.append(process)
     printed = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], printed
     model = keras.saving.load_model(tmp_path / "autoencoder.keras")
