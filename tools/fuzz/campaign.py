@@ -1,15 +1,15 @@
 """Read many mutants of all kinds, and count what came of them.
 
-    python tools/fuzz/campaign.py tables --count 100000 --first 0 python
-    tools/fuzz/campaign.py models --count 100000 python tools/fuzz/campaign.py csv keras
-    --count 2000
+    python tools/fuzz/campaign.py tables --count 100000 --first 0
+    python tools/fuzz/campaign.py models --count 100000
+    python tools/fuzz/campaign.py csv keras --count 2000
 
 The count is shared among the formats of tables; models are so many of each kind. Prints
 a line for each kind, with how many were refused, the growth of memory over that of
 reading a sound file, in MiB, and the seeds of those that ended otherwise: with a crash,
 no end, too much memory, another exception, something run, written or imported, or
-another content than was promised. A
-seed that fails is read again by itself: a machine that stood still is no finding.
+another content than was promised. A seed that fails is read again by itself: a machine
+that stood still is no finding.
 """
 
 import argparse

@@ -1,20 +1,18 @@
 """Kill commands and trainings at random moments, run them again, and compare with
 undisturbed runs.
 
-    python tools/fuzz/kills.py fit encode score report --rows 2000000 --kills 100 python
-    tools/fuzz/kills.py train --kills 100 --images FOLDER python tools/fuzz/kills.py
-    cost --images FOLDER
+    python tools/fuzz/kills.py fit encode score report --rows 2000000 --kills 100
+    python tools/fuzz/kills.py train --kills 100 --images FOLDER
+    python tools/fuzz/kills.py cost --images FOLDER
 
 A command is killed by SIGKILL at a moment drawn from the time that it takes; its output
 is then the one before it, or the new one, whole. It is run again to its end after each
-kill, or each `--again`
-kills: the output is that of an undisturbed run, and nothing is left beside it or in
-    TMPDIR. What
-`fit` writes when it has trained, and not measured the errors yet, is a model with fewer
-notes. `train` kills a deep autoencoder's training with checkpoints, and resumes it
-after each kill: it ends in bitwise the same weights, optimizer and history. `cost`
-prints what checkpoints take of a training. `--images` names the folder of MNIST's
-files; without it, images are drawn at random.
+kill, or each `--again` kills: the output is that of an undisturbed run, and nothing is
+left beside it or in TMPDIR. What `fit` writes when it has trained, and not measured the
+errors yet, is a model with fewer notes. `train` kills a deep autoencoder's training
+with checkpoints, and resumes it after each kill: it ends in bitwise the same weights,
+optimizer and history. `cost` prints what checkpoints take of a training. `--images`
+names the folder of MNIST's files; without it, images are drawn at random.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 Some have bytes changed anywhere: they are refused, or give what the sound file gives.
 In others the checksums are right, as whoever means harm would have them, and parts are
-changed below
-them: the JSON, or the file of weights of a Keras archive. They may give anything.
+changed below them: the JSON, or the file of weights of a Keras archive. They may give
+anything.
 """
 
 import json

@@ -5,10 +5,9 @@
 Each time an old file is written and flushed, a writer of `failing_io.py` replaces it,
 and the file system is shut down as a power cut does it: what is not on the device is
 lost. That happens at a random moment, or, every fourth time, right after the writer has
-ended. Then it is
-mounted again, and the file is whole: the old one or the new one, or the new one alone
-if the writer had ended. The last line has what a plain write without `fsync` leaves,
-which shows that the cut is one.
+ended. Then it is mounted again, and the file is whole: the old one or the new one, or
+the new one alone if the writer had ended. The last line has what a plain write without
+`fsync` leaves, which shows that the cut is one.
 """
 
 import contextlib

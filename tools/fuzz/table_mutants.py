@@ -20,22 +20,6 @@ from pyarrow import feather, ipc
 from keras_tied.columns import Columns
 from keras_tied.tables import TableError, open_table
 
-FORMATS = (
-    *(
-        "csv",
-        "csv.gz",
-        "parquet",
-        "arrow",
-        "feather",
-        "npy",
-        "npz",
-        "jsonl",
-        "json",
-        "orc",
-    ),
-    *("sqlite", "xlsx"),
-)
-
 
 def make_table(n: int = 200) -> pa.Table:
     rng = np.random.default_rng(0)
