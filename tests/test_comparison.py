@@ -69,12 +69,7 @@ def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
             "infinity",
         ),
         ((20, 4), "a", 2, "string|numeric|dtype"),
-        (
-            (20, 4),
-            1,
-            2,
-            r"column_of has the shape \(3,\); .* each feature, 4",
-        ),
+        ((20, 4), 1, 2, r"column_of has the shape \(3,\); .* each feature, 4"),
     ],
 )
 def test_a_table_or_width_that_does_not_fit_is_refused(shape, value, width, said):

@@ -50,13 +50,9 @@ def test_donuts_are_drawn_from_their_laws(name, label, request):
 
 @pytest.mark.parametrize("make", [make_correlated_donuts, make_clients])
 def test_rows_are_those_of_their_seed(make):
-    first = str(make(9, random_state=3))
-    assert first == str(
-        make(
-            9,
-            random_state=np.random.RandomState(3),
-        )
-    )
+    generator = np.random.RandomState(3)
+    first = str(make(9, random_state=generator))
+    assert first == str(make(9, random_state=3))
     assert first != str(make(9, random_state=4))
 
 
@@ -88,7 +84,11 @@ def test_prepared_rows_are_the_given_ones_shuffled_and_scaled_to_0_and_1(X):
         (prepare, [[["a"], ["b"]]], "real numbers"),
         (prepare, [[1.0, 2.0]], "shape"),
         (prepare, [np.empty((0, 4))], "shape"),
-        (prepare, [[[1.0], [2.0]], [0]], "2 rows and y has 1"),
+        (
+            prepare,
+            [[[1.0], [2.0]], [0]],
+            "2 rows and y has 1",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_or_prepared_is_refused(function, arguments, message):
@@ -173,7 +173,10 @@ def test_a_file_that_holds_something_else_is_refused(path, array, message):
 )
 def test_a_file_cut_short_or_damaged_is_refused(tmp_path_factory, length, noise):
     path = tmp_path_factory.getbasetemp() / "damaged.npy"
-    np.save(path, np.ones((9, 5)))
+    np.save(
+        path,
+        np.ones((9, 5)),
+    )
     whole = path.read_bytes()
     path.write_bytes(whole[:length] + noise)
     with pytest.raises((ValueError, MemoryError), match=r"not a whole|allocate"):

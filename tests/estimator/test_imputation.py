@@ -217,7 +217,11 @@ def make_rows(kind):
     rng = np.random.default_rng(1)
     if kind == "normal":
         return rng.normal(size=(400, 4)) @ MIXING
-    angle = rng.uniform(0, 2 * np.pi, (400, 1))
+    angle = rng.uniform(
+        0,
+        2 * np.pi,
+        (400, 1),
+    )
     angles = np.hstack([angle, 2 * angle])
     X = np.hstack(
         [
@@ -232,12 +236,18 @@ def make(k):
     return TiedAutoencoder(k, hidden_layer_sizes=16, random_state=0, trim=False)
 
 
-@pytest.fixture(scope="module", params=["normal", "curve"])
+@pytest.fixture(
+    scope="module",
+    params=["normal", "curve"],
+)
 def kind(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=[0.2, 0.05])
+@pytest.fixture(
+    scope="module",
+    params=[0.2, 0.05],
+)
 def imputed(request, kind):
     """The kind of rows, these, with holes, and the estimator."""
     X = make_rows(kind)
@@ -317,7 +327,10 @@ def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope)
     errors += slope * steps
     weights = rng.uniform(0.5, 2, 30)
     some = slice(20)
-    variance = np.average(errors[some, 0] ** 2, weights=weights[some])
+    variance = np.average(
+        errors[some, 0] ** 2,
+        weights=weights[some],
+    )
     alpha = variance / 0.3**2
     ridge = Ridge(alpha, fit_intercept=False)
     ridge.fit(
