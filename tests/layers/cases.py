@@ -5,12 +5,11 @@ A family that comes later adds itself with one line in `FAMILIES`.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from keras_tied import Autoencoder, tie
 from keras_tied.layers import TiedDense
@@ -33,26 +32,49 @@ class Projection(layers.Layer):
         self.kernel = self.add_weight(shape, name="kernel")
 
     def call(self, inputs):
-        return keras.ops.matmul(inputs, self.kernel)
+        return ops.matmul(inputs, self.kernel)
 
     def get_config(self):
-        return {**super().get_config(), "units": self.units}
+        config = super().get_config()
+        config["units"] = self.units
+        return config
+
+
+def einsum_dense(units, name):
+    return layers.EinsumDense(
+        "abc,cd->abd",
+        (2, units),
+        bias_axes="d",
+        name=name,
+    )
+
+
+def depthwise_convolution(channels, name):
+    return layers.DepthwiseConv1D(3, depth_multiplier=channels, name=name)
 
 
 FAMILIES = {
     "Dense": partial(layers.Dense, activation="tanh"),
     "Projection": Projection,
     "Embedding": partial(layers.Embedding, VOCABULARY),
-    "EinsumDense": lambda n, name: layers.EinsumDense(
-        "abc,cd->abd", (2, n), bias_axes="d", name=name
+    "EinsumDense": einsum_dense,
+    "Conv": partial(
+        layers.Conv2D,
+        kernel_size=3,
+        strides=2,
+        padding="same",
     ),
-    "Conv": partial(layers.Conv2D, kernel_size=3, strides=2, padding="same"),
-    "ConvTranspose": partial(layers.Conv1DTranspose, kernel_size=3, strides=2),
-    "DepthwiseConv": lambda n, name: layers.DepthwiseConv1D(
-        3, depth_multiplier=n, name=name
+    "ConvTranspose": partial(
+        layers.Conv1DTranspose,
+        kernel_size=3,
+        strides=2,
     ),
+    "DepthwiseConv": depthwise_convolution,
     "SeparableConv": partial(
-        layers.SeparableConv1D, kernel_size=3, strides=2, depth_multiplier=2
+        layers.SeparableConv1D,
+        kernel_size=3,
+        strides=2,
+        depth_multiplier=2,
     ),
 }
 """What makes a layer of a number of units or channels, and a name."""
@@ -78,10 +100,15 @@ class Parts:
 
     def input(self, *axes):
         dtype = "int32" if self.family == "Embedding" else "float32"
-        return keras.Input((*axes, *SHAPES[self.family]), dtype=dtype)
+        shape = axes + SHAPES[self.family]
+        return keras.Input(shape, dtype=dtype)
 
     def code(self, units=3, name="code"):
         return FAMILIES[self.family](units, name=name)
+
+    def codes(self, encoder):
+        """Inputs of what stands behind an encoder."""
+        return keras.Input(encoder.output_shape[1:])
 
     def tie(self, layer, name="out", gain=True, **kwargs):
         # `tie` wants to see the kernel of a class that it does not know.
@@ -90,17 +117,23 @@ class Parts:
 
     def model(self, *parts, behind=None, name=None):
         """A model of layers in a row, for data or for what another model puts out."""
-        inputs = keras.Input(behind.output_shape[1:]) if behind else self.input()
+        inputs = self.codes(behind) if behind else self.input()
         outputs = inputs
         for part in parts:
             outputs = part(outputs)
         return keras.Model(inputs, outputs, name=name)
 
+    def encoder(self, *codes):
+        return self.model(*codes, name="encoder")
+
+    def decoder(self, encoder, *outs, name="decoder"):
+        return self.model(*outs, behind=encoder, name=name)
+
     def halves(self):
         """An encoder of one layer, and its decoder."""
         code = self.code()
-        encoder = self.model(code, name="encoder")
-        return encoder, self.model(self.tie(code), behind=encoder, name="decoder")
+        encoder = self.encoder(code)
+        return encoder, self.decoder(encoder, self.tie(code))
 
 
 TOPOLOGIES = {}
@@ -139,9 +172,10 @@ def nested(parts):
 @topology()
 def nested_sequentials(parts):
     code = parts.code()
+    out = parts.tie(code)
     encoder = keras.Sequential([parts.input(), code], name="encoder")
-    codes = keras.Input(encoder.output_shape[1:])
-    decoder = keras.Sequential([codes, parts.tie(code)], name="decoder")
+    codes = parts.codes(encoder)
+    decoder = keras.Sequential([codes, out], name="decoder")
     return keras.Sequential([parts.input(), encoder, decoder])
 
 
@@ -163,15 +197,17 @@ class MadeOfLayers(keras.Model):
         return self.decoder(self.encoder(inputs))
 
     def get_config(self):
-        encoder = keras.saving.serialize_keras_object(self.encoder)
-        decoder = keras.saving.serialize_keras_object(self.decoder)
-        return {**super().get_config(), "encoder": encoder, "decoder": decoder}
+        config = super().get_config()
+        for name in ("encoder", "decoder"):
+            half = getattr(self, name)
+            config[name] = keras.saving.serialize_keras_object(half)
+        return config
 
     @classmethod
     def from_config(cls, config):
-        encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
-        decoder = keras.saving.deserialize_keras_object(config.pop("decoder"))
-        return cls(encoder, decoder, **config)
+        for name in ("encoder", "decoder"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
 
 
 @topology()
@@ -192,13 +228,16 @@ class Pair(layers.Layer):
 
     def build(self, input_shape):
         self.code.build(input_shape)
-        self.back.build(self.code.compute_output_shape(input_shape))
+        code_shape = self.code.compute_output_shape(input_shape)
+        self.back.build(code_shape)
 
     def call(self, inputs):
         return self.back(self.code(inputs))
 
     def get_config(self):
-        return {**super().get_config(), "family": self.family}
+        config = super().get_config()
+        config["family"] = self.family
+        return config
 
 
 @register
@@ -223,65 +262,78 @@ def made_in_init(parts):
 
 @topology(("out_2", "code_2"), ("out_3", "code_3"))
 def deep(parts):
-    first, second = parts.code(3, "code_3"), parts.code(2, "code_2")
-    encoder = parts.model(first, second, name="encoder")
-    outs = parts.tie(second, "out_2"), parts.tie(first, "out_3")
-    return parts.model(encoder, parts.model(*outs, behind=encoder, name="decoder"))
+    first = parts.code(3, "code_3")
+    second = parts.code(2, "code_2")
+    encoder = parts.encoder(first, second)
+    decoder = parts.decoder(
+        encoder,
+        parts.tie(second, "out_2"),
+        parts.tie(first, "out_3"),
+    )
+    return parts.model(encoder, decoder)
 
 
 @topology()
 def siamese(parts):
-    inputs, code = [parts.input(), parts.input()], parts.code()
-    left = code(inputs[0])
-    right = parts.tie(code, transpose=False)(inputs[1])
-    return keras.Model(inputs, layers.add([left, right]))
+    code = parts.code()
+    first, second = parts.input(), parts.input()
+    left = code(first)
+    tied = parts.tie(code, transpose=False)
+    outputs = layers.add([left, tied(second)])
+    return keras.Model([first, second], outputs)
 
 
 @topology()
 def siamese_never_met(parts):
-    inputs, code = [parts.input(), parts.input()], parts.code()
-    right = code(inputs[1])
-    left = parts.tie(code, transpose=False)(inputs[0])
-    return keras.Model(inputs, [left, right])
+    code = parts.code()
+    first, second = parts.input(), parts.input()
+    right = code(second)
+    tied = parts.tie(code, transpose=False)
+    left = tied(first)
+    return keras.Model([first, second], [left, right])
 
 
 @topology(("out_1", "code"), ("out_2", "code"))
 def two_on_one(parts):
     code = parts.code()
-    encoder = parts.model(code, name="encoder")
-    codes = keras.Input(encoder.output_shape[1:])
-    outs = [parts.tie(code, name)(codes) for name in ("out_2", "out_1")]
-    decoder = keras.Model(codes, layers.multiply(outs), name="decoder")
+    encoder = parts.encoder(code)
+    codes = parts.codes(encoder)
+    second = parts.tie(code, "out_2")
+    first = parts.tie(code, "out_1")
+    product = layers.multiply([second(codes), first(codes)])
+    decoder = keras.Model(codes, product, name="decoder")
     return parts.model(encoder, decoder)
 
 
 @topology(("out_1", "code"), ("out_2", "code"))
 def two_decoders(parts):
     code = parts.code()
-    encoder = parts.model(code, name="encoder")
+    encoder = parts.encoder(code)
     codes = encoder(encoder.input)
     outputs = []
     for name in ("out_1", "out_2"):
-        decoder = parts.model(parts.tie(code, name), behind=encoder)
+        out = parts.tie(code, name)
+        decoder = parts.decoder(encoder, out, name=None)
         outputs.append(decoder(codes))
     return keras.Model(encoder.input, outputs)
 
 
 @topology()
 def in_wrappers(parts):
-    inputs, code = parts.input(2), parts.code()
-    codes = layers.TimeDistributed(code)(inputs)
-    outputs = layers.TimeDistributed(parts.tie(code))(codes)
-    return keras.Model(inputs, outputs)
+    code = parts.code()
+    encode = layers.TimeDistributed(code)
+    decode = layers.TimeDistributed(parts.tie(code))
+    inputs = parts.input(2)
+    return keras.Model(inputs, decode(encode(inputs)))
 
 
 @topology(("out_1", "code"), ("out_2", "out_1"))
 def chain(parts):
     code = parts.code()
-    encoder = parts.model(code, name="encoder")
+    encoder = parts.encoder(code)
     first = parts.tie(code, "out_1")
     second = parts.tie(first, "out_2", gain=False)
-    decoder = parts.model(first, second, behind=encoder, name="decoder")
+    decoder = parts.decoder(encoder, first, second)
     return parts.model(encoder, decoder)
 
 
@@ -308,7 +360,8 @@ class Case:
 
     def whole(self, seed=0):
         """A new model, all of whose weights, gain and bias included, are random."""
-        model = TOPOLOGIES[self.topology](Parts(self.family))
+        build = TOPOLOGIES[self.topology]
+        model = build(Parts(self.family))
         if not model.built:
             model(self.rows())
         randomize(model, seed)
@@ -324,73 +377,100 @@ class Case:
     def rows(self):
         """Inputs of the whole model, one array or several."""
         axes = (ROWS, 2) if self.topology == "in_wrappers" else (ROWS,)
-        rows = normal((*axes, *SHAPES[self.family]), 1)
+        shape = axes + SHAPES[self.family]
+        rows = normal(shape, 1)
         if self.family == "Embedding":
-            rows = np.argsort(rows, axis=0).astype("int32")
-        return [rows, rows[::-1]] if "siamese" in self.topology else rows
+            rows = np.argsort(rows, axis=0)
+        if "siamese" in self.topology:
+            return [rows, rows[::-1]]
+        return rows
 
     def inputs(self):
         """Inputs of what the case is of."""
-        if self.is_half:
-            return normal((ROWS, *self.build().input_shape[1:]), 1)
-        return self.rows()
+        if not self.is_half:
+            return self.rows()
+        _, *shape = self.build().input_shape
+        return normal((ROWS, *shape), 1)
 
     def data(self):
         """Inputs, and targets of the same structure as the outputs."""
         inputs = self.inputs()
-        targets = [normal(each.shape, 2) for each in outputs(self.build(), inputs)]
-        return inputs, targets if len(targets) > 1 else targets[0]
+        found = outputs(self.build(), inputs)
+        targets = [normal(each.shape, 2) for each in found]
+        if len(targets) == 1:
+            (targets,) = targets
+        return inputs, targets
 
 
 CASES = [Case("Dense", name) for name in TOPOLOGIES]
-for name in [*FAMILIES][1:]:
-    CASES += [Case(name, each) for each in ("functional", "nested", "made_in_init")]
-HALVED = ("nested", "nested_sequentials", "autoencoder", "deep", "two_on_one", "chain")
+for name in ("functional", "nested", "made_in_init"):
+    CASES += [Case(family, name) for family in FAMILIES if family != "Dense"]
+HALVED = {
+    "nested",
+    "nested_sequentials",
+    "autoencoder",
+    "deep",
+    "two_on_one",
+    "chain",
+}
 HALVES = []
 for case in CASES:
     if case.topology in HALVED:
-        HALVES.append(Case(case.family, case.topology, is_half=True))
+        half = Case(case.family, case.topology, is_half=True)
+        HALVES.append(half)
 
 
 def select(*topologies, among=CASES, family=None):
     """The cases of these topologies, of all families or of one."""
-    found = [case for case in among if case.topology in topologies]
-    return [case for case in found if family in (None, case.family)]
+    found = []
+    for case in among:
+        is_of_family = family in (None, case.family)
+        if is_of_family and case.topology in topologies:
+            found.append(case)
+    return found
 
 
-def parameters(cases, quick=None):
-    """Make parameters of tests of the cases, and leave to the night those not quick.
+def each_of(*cases):
+    """Run a test on each of the cases, and leave to the night those that are not quick.
 
     Quick are all topologies of Dense, and the functional one of the other families.
     """
+    return pytest.mark.parametrize("case", parameters(cases))
+
+
+def parameters(cases):
     made = []
     for case in cases:
         is_quick = case.family == "Dense" or case.topology == "functional"
-        if quick is not None:
-            is_quick = case in quick
         marks = () if is_quick else pytest.mark.night
-        made.append(pytest.param(case, id=str(case), marks=marks))
+        parameter = pytest.param(case, id=str(case), marks=marks)
+        made.append(parameter)
     return made
 
 
 def normal(shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+    random = np.random.default_rng(seed)
+    return random.normal(size=shape).astype("float32")
 
 
 def find(model, name):
     """The layer of that name anywhere in the model."""
-    (found,) = (layer for layer in model._flatten_layers() if layer.name == name)
+    layers = model._flatten_layers()
+    (found,) = (layer for layer in layers if layer.name == name)
     return found
 
 
 def randomize(model, seed):
-    rng = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     for variable in model.weights:
-        variable.assign(rng.normal(0.0, 0.7, variable.shape))
+        value = random.normal(0.0, 0.7, variable.shape)
+        variable.assign(value)
 
 
-def arrays(values: Any) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(values)]
+def arrays(values):
+    """The arrays in a tensor, or in several."""
+    flat = keras.tree.flatten(values)
+    return [ops.convert_to_numpy(value) for value in flat]
 
 
 def outputs(model, inputs):
@@ -404,20 +484,31 @@ def weights(model):
 
 def assert_close(found, expected, atol=1e-6):
     """Both are an array, or several, and hold the same numbers."""
-    for one, other in zip(arrays(found), arrays(expected), strict=True):
+    pairs = zip(arrays(found), arrays(expected), strict=True)
+    for one, other in pairs:
         np.testing.assert_allclose(one, other, atol=atol)
 
 
 def assert_alike(model, other, case, atol=1e-6):
     """Both compute the same."""
     inputs = case.inputs()
-    assert_close(outputs(model, inputs), outputs(other, inputs), atol)
+    found = outputs(model, inputs)
+    assert_close(found, outputs(other, inputs), atol)
 
 
 def kernel_variable(layer):
     """The variable that holds the kernel of a layer, which is not a tied one."""
-    names = ("kernel", "embeddings", "depthwise_kernel")
-    return next(getattr(layer, name) for name in names if hasattr(layer, name))
+    for name in ("kernel", "embeddings", "depthwise_kernel"):
+        if hasattr(layer, name):
+            return getattr(layer, name)
+    raise AttributeError(layer.name)
+
+
+def clone(model):
+    """The model, cloned, with its weights."""
+    cloned = keras.models.clone_model(model)
+    cloned.set_weights(model.get_weights())
+    return cloned
 
 
 def reload(model, path, **kwargs):
@@ -428,5 +519,6 @@ def reload(model, path, **kwargs):
 
 def train(model, inputs, targets, rate=0.1):
     """One step of gradient descent on the mean squared error."""
-    model.compile(keras.optimizers.SGD(rate), "mse", run_eagerly=True)
+    optimizer = keras.optimizers.SGD(rate)
+    model.compile(optimizer, "mse", run_eagerly=True)
     model.train_on_batch(inputs, targets)

@@ -24,13 +24,14 @@ def load(folder):
     differences = {}
     for path in Path(folder).glob("*.keras"):
         model = keras.saving.load_model(path)
-        inputs, expected = pickle.loads(path.with_suffix(".pickle").read_bytes())
+        written = path.with_suffix(".pickle").read_bytes()
+        inputs, expected = pickle.loads(written)
         found = keras.tree.flatten(model(inputs))
-        worst = 0.0
+        gaps = [0.0]
         for one, other in zip(found, expected, strict=True):
             gap = np.abs(keras.ops.convert_to_numpy(one) - other)
-            worst = max(worst, float(gap.max()))
-        differences[path.stem] = worst
+            gaps.append(float(gap.max()))
+        differences[path.stem] = max(gaps)
         if "decoder" not in path.stem:
             keras_tied.assert_tied(model)
     return differences
@@ -43,20 +44,28 @@ def devices(*names):
 
     from cases import Case, find, kernel_variable, weights
 
-    axes = ("batch", "model")
-    mesh = distribution.DeviceMesh((4, 2), axes, distribution.list_devices())
+    mesh = distribution.DeviceMesh(
+        (4, 2),
+        ("batch", "model"),
+        distribution.list_devices(),
+    )
     layouts = distribution.LayoutMap(mesh)
     layouts["code/kernel"] = ("model", None)
     by = {
         "data": distribution.DataParallel(),
-        "model": distribution.ModelParallel(layout_map=layouts, batch_dim_name="batch"),
+        "model": distribution.ModelParallel(
+            layout_map=layouts,
+            batch_dim_name="batch",
+        ),
     }
 
     def trained(case):
         model = case.whole()
-        data = [np.tile(each, (8, *[1] * (each.ndim - 1))) for each in case.data()]
+        inputs, targets = case.data()
+        rows = np.repeat(inputs, 8, axis=0)
+        wanted = np.repeat(targets, 8, axis=0)
         model.compile("sgd", "mse")
-        model.fit(*data, batch_size=len(data[0]), epochs=3, shuffle=False, verbose=0)
+        model.fit(rows, wanted, batch_size=len(rows), epochs=3, verbose=0)
         return model
 
     found = {}
@@ -66,14 +75,16 @@ def devices(*names):
         for kind, layout in by.items():
             with layout.scope():
                 model = trained(case)
-                tied = find(model, "out")
-                kernel = kernel_variable(find(model, "code")).value
+                code = find(model, "code")
+                used = find(model, "out").tied_kernel()
+                layout = kernel_variable(code).value.sharding
                 gaps = map(np.subtract, weights(model), weights(alone))
+                worst = [float(np.abs(gap).max()) for gap in gaps]
                 found[f"{name}-{kind}"] = {
-                    "difference": max(float(np.abs(gap).max()) for gap in gaps),
-                    "devices": len(kernel.sharding.device_set),
-                    "layout": list(kernel.sharding.spec),
-                    "layout of the tied": list(tied.tied_kernel().sharding.spec),
+                    "difference": max(worst),
+                    "devices": len(layout.device_set),
+                    "layout": list(layout.spec),
+                    "layout of the tied": list(used.sharding.spec),
                 }
     return found
 
@@ -93,11 +104,14 @@ def process(*numbers):
     if processes > 1:
         parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(parallel)
-    rows = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
-    rows = rows[number::processes]
-    inputs, code = keras.Input((6,)), keras.layers.Dense(3)
-    model = keras.Model(inputs, keras_tied.tie(code)(code(inputs)))
-    model.compile(keras.optimizers.SGD(0.1), "mse")
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(64, 6))[number::processes]
+    inputs = keras.Input((6,))
+    code = keras.layers.Dense(3)
+    tied = keras_tied.tie(code)
+    codes = code(inputs)
+    model = keras.Model(inputs, tied(codes))
+    model.compile("sgd", "mse")
     history = keras_tied.training.fit(
         model,
         rows,
@@ -113,4 +127,5 @@ def process(*numbers):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    print(json.dumps(globals()[command](*arguments)))
+    function = globals()[command]
+    print(json.dumps(function(*arguments)))

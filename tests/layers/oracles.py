@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from keras import ops
+from numpy.linalg import norm
 
 BACKEND = keras.backend.backend()
 
@@ -25,29 +27,33 @@ class Passage:
     @property
     def adjoint_error(self):
         """|⟨A x, y⟩ - ⟨x, Aᵀ y⟩| / (‖A x‖ ‖y‖)."""
-        gap = abs(_inner(self.mapped, self.y) - _inner(self.x, self.returned))
-        norms = np.linalg.norm(self.mapped) * np.linalg.norm(self.y)
+        left = _inner(self.mapped, self.y)
+        right = _inner(self.x, self.returned)
+        gap = abs(left - right)
+        norms = norm(self.mapped) * norm(self.y)
         return gap / norms if norms else gap
 
     @property
     def gradient_error(self):
         """‖Aᵀ y - gradient‖ / ‖gradient‖."""
-        gap = np.linalg.norm(self.returned - self.differentiated)
-        return float(gap / (np.linalg.norm(self.differentiated) or 1))
+        gap = norm(self.returned - self.differentiated)
+        return gap / (norm(self.differentiated) or 1)
 
 
 def _inner(left, right):
-    return float(np.vdot(left.astype("float64"), right.astype("float64")))
+    left = left.astype("float64")
+    return np.vdot(left, right)
 
 
 def passage(layer, tied, shape, rng):
     """The passage through `layer`, for inputs of a shape, and back through `tied`."""
     x = rng.normal(size=shape).astype("float32")
-    y = rng.normal(size=layer.compute_output_shape(shape)).astype("float32")
+    output_shape = layer.compute_output_shape(shape)
+    y = rng.normal(size=output_shape).astype("float32")
 
     def there_and_back(x, y):
         def product(x):
-            return keras.ops.sum(keras.ops.multiply(layer(x), y))
+            return ops.sum(layer(x) * y)
 
         return layer(x), tied(y), _differentiate(product, x)
 
@@ -57,13 +63,14 @@ def passage(layer, tied, shape, rng):
         # Each is compiled for a single run.
         options = {"xla_backend_optimization_level": 0}
         there_and_back = jax.jit(there_and_back, compiler_options=options)
-    found = map(keras.ops.convert_to_numpy, there_and_back(x, y))
-    return Passage(x, y, *found)
+    found = there_and_back(x, y)
+    return Passage(x, y, *map(ops.convert_to_numpy, found))
 
 
 def gradient(function, x):
     """The gradient of a function with one number as its value, by differentiation."""
-    return np.array(keras.ops.convert_to_numpy(_differentiate(function, x)))
+    found = _differentiate(function, x)
+    return np.array(ops.convert_to_numpy(found))
 
 
 def _differentiate(function, x):
@@ -81,8 +88,9 @@ def _differentiate(function, x):
         return tape.gradient(value, x)
     import torch
 
-    x = keras.ops.convert_to_tensor(x).requires_grad_()
-    return torch.autograd.grad(function(x), x)[0]
+    x = ops.convert_to_tensor(x).requires_grad_()
+    value = function(x)
+    return torch.autograd.grad(value, x)[0]
 
 
 def slopes(function, x, step=1e-6):
@@ -91,5 +99,6 @@ def slopes(function, x, step=1e-6):
     for index in np.ndindex(x.shape):
         moved = np.zeros_like(x)
         moved[index] = step
-        found[index] = (function(x + moved) - function(x - moved)) / (2 * step)
+        rise = function(x + moved) - function(x - moved)
+        found[index] = rise / (2 * step)
     return found

@@ -11,12 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 import keras_tied
 
-from .cases import CASES, HALVES, outputs, select
+from .cases import CASES, HALVES, assert_close, outputs, select
 
 pytestmark = pytest.mark.slow
 on_jax = pytest.mark.skipif(
@@ -29,9 +28,14 @@ def run(*arguments, backend="jax"):
     """What `elsewhere.py` prints."""
     program = Path(__file__).with_name("elsewhere.py")
     source = str(Path(keras_tied.__file__).parents[1])
-    settings = {"KERAS_BACKEND": backend, "PYTHONPATH": source, "JAX_PLATFORMS": "cpu"}
+    settings = {
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": source,
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, "-W", "ignore", program]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", program, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
@@ -39,7 +43,8 @@ def run(*arguments, backend="jax"):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    *_, last = done.stdout.splitlines()
+    return json.loads(last)
 
 
 OWN_CLASSES = ("Projection", "block", "made_of_layers", "made_in_init")
@@ -53,10 +58,12 @@ def test_model_file_loads_under_every_backend_with_the_same_outputs(backend, tmp
     for case in CASES + HALVES:
         if case.family in OWN_CLASSES or case.topology in OWN_CLASSES:
             continue
-        model, inputs = case.build(), case.inputs()
+        model = case.build()
         model.save(tmp_path / f"{case}.keras")
-        expected = pickle.dumps((inputs, outputs(model, inputs)))
-        (tmp_path / f"{case}.pickle").write_bytes(expected)
+        inputs = case.inputs()
+        expected = outputs(model, inputs)
+        path = tmp_path / f"{case}.pickle"
+        path.write_bytes(pickle.dumps((inputs, expected)))
         saved.append(str(case))
     differences = run("load", tmp_path, backend=backend)
     assert sorted(differences) == sorted(saved)
@@ -81,9 +88,9 @@ def test_two_processes_train_a_model_as_one_does():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = [(2, 0, port), (2, 1, port), (1, 0, 0)]
     with ThreadPoolExecutor() as pool:
-        *found, expected = pool.map(lambda numbers: run("process", *numbers), started)
-    for each in found:
-        for one, other in zip(each, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        first = pool.submit(run, "process", 2, 0, port)
+        second = pool.submit(run, "process", 2, 1, port)
+        alone = pool.submit(run, "process", 1, 0, port)
+    for found in (first.result(), second.result()):
+        assert_close(found, alone.result(), 1e-5)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import HALVES, Case, assert_close, outputs, parameters, reload, select
+from .cases import HALVES, Case, assert_close, each_of, outputs, reload, select
 
 BACKEND = keras.backend.backend()
 # TensorFlow's protocol buffers, where they are loaded first, and NumPy through tf2onnx.
@@ -37,13 +37,18 @@ def as_saved_model(model, rows, folder):
 
 
 def as_onnx(model, rows, folder):
-    needed = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnx"}
+    needed = {
+        "jax": "jax2onnx",
+        "tensorflow": "tf2onnx",
+        "torch": "onnx",
+    }
     require("onnxruntime", needed[BACKEND])
     import onnxruntime
 
     export(model, folder / "exported.onnx", "onnx")
     session = onnxruntime.InferenceSession(folder / "exported.onnx")
-    (found,) = session.run(None, {session.get_inputs()[0].name: rows})
+    (tensor,) = session.get_inputs()
+    (found,) = session.run(None, {tensor.name: rows})
     return found
 
 
@@ -53,8 +58,12 @@ def as_torch(model, rows, folder):
     export(model, folder / "exported.pt2", "torch")
     program = torch.export.load(folder / "exported.pt2").module()
     # Keras exports any batch as a batch of one.
-    found = [program(torch.tensor(row[None])).detach().numpy() for row in rows]
-    return np.concatenate(found)
+    found = []
+    for row in rows:
+        batch = torch.tensor(row[None])
+        (output,) = program(batch).detach().numpy()
+        found.append(output)
+    return np.stack(found)
 
 
 def export(model, path, form):
@@ -67,24 +76,27 @@ def export(model, path, form):
 FORMATS = [as_saved_model, as_onnx]
 if BACKEND == "torch":
     FORMATS.append(as_torch)
-CASES = [
-    *select("functional"),
-    *select("autoencoder"),
-    *select("nested", "chain", "two_on_one", among=HALVES, family="Dense"),
-]
+exports = pytest.mark.parametrize("export_to", FORMATS)
 
 
-@pytest.mark.parametrize("exported", FORMATS)
-@pytest.mark.parametrize("case", parameters(CASES))
-def test_exported_model_computes_the_same(case, exported, tmp_path):
-    model, rows = case.build(), case.inputs()
-    (expected,) = outputs(model, rows)
-    assert_close(exported(model, rows, tmp_path), expected, 1e-5)
+@exports
+@each_of(
+    *select("functional", "autoencoder"),
+    *select("nested", "chain", "two_on_one", among=HALVES),
+)
+def test_exported_model_computes_the_same(case, export_to, tmp_path):
+    model = case.build()
+    rows = case.inputs()
+    expected = outputs(model, rows)
+    found = export_to(model, rows, tmp_path)
+    assert_close(found, expected, 1e-5)
 
 
-@pytest.mark.parametrize("exported", FORMATS)
-def test_exported_loaded_decoder_computes_the_same(exported, tmp_path):
+@exports
+def test_exported_loaded_decoder_computes_the_same(export_to, tmp_path):
     case = Case("Dense", "deep", is_half=True)
     decoder = reload(case.build(), tmp_path / "decoder.keras")
-    (expected,) = outputs(decoder, case.inputs())  # ONNX needs a first call
-    assert_close(exported(decoder, case.inputs(), tmp_path), expected, 1e-5)
+    rows = case.inputs()
+    expected = outputs(decoder, rows)  # ONNX needs a first call
+    found = export_to(decoder, rows, tmp_path)
+    assert_close(found, expected, 1e-5)
