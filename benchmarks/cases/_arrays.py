@@ -56,7 +56,8 @@ def draw_curved(random, n_rows, n_hidden, n_columns):
 
 def read_images(path):
     """The images of a file of MNIST in [0, 1], `(rows, 784)`."""
-    pixels = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=16)
+    content = gzip.decompress(path.read_bytes())
+    pixels = np.frombuffer(content, np.uint8, offset=16)
     return pixels.reshape(-1, 784).astype("float32") / 255
 
 

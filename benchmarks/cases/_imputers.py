@@ -66,4 +66,5 @@ def measure_changes(old, new):
     words = new.columns.difference(numbers)
     squares = ((new[numbers] - old[numbers]) ** 2).sum().sum()
     squares /= (new[numbers] ** 2).sum().sum()
-    return np.array([squares, (new[words] != old[words]).sum().sum()])
+    flips = (new[words] != old[words]).sum().sum()
+    return np.array([squares, flips])

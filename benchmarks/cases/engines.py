@@ -28,8 +28,6 @@ PICTURE = ["seconds"]
 N_FILES = 8
 N_ROWS = 1_000_000
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
-
-
 MODEL = "m.safetensors"
 
 

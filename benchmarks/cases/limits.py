@@ -23,8 +23,6 @@ MEASURES = {
     "seconds": SECONDS,
 }
 PICTURE = ["error"]
-
-
 MADE = {
     # name: number of rows, and degrees of freedom of the noise
     "curved, 100 rows": (100, 1e6),
