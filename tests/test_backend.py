@@ -70,7 +70,6 @@ CHOICES = {
     "empty": ("", "jax"),
     "broken": ("{", "jax"),
     "no dict": ("[]", "jax"),
-    "no text": ('{"backend": 3}', "jax"),
     "no file": (None, "jax"),
 }
 
