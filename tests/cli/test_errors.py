@@ -278,14 +278,6 @@ def test_a_disk_that_refuses_leaves_the_old_file(
     assert refused(f"{line} --quiet", 1) == f"keras-tied: {reason}"
 
 
-@pytest.mark.parametrize("line", [*WRITING, "demo -o out.png"])
-def test_a_folder_that_may_not_be_written_to_is_refused(refused, folder, line):
-    folder.chmod(0o500)
-    if os.access(folder, os.W_OK):
-        pytest.skip("this user may write anywhere")
-    refused(line)
-
-
 def missing(library):
     """The error of an import that fails, as NumPy words it, and why."""
     error = ImportError("Please read on.\nThe error was that.")

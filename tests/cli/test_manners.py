@@ -163,6 +163,24 @@ def test_work_is_said_to_go_on_however_long_a_step_takes(
     assert said.count("keras-tied: encoded: 300 of 300 rows\n") > 1
 
 
+@pytest.mark.parametrize(
+    ("options", "is_said"), [("", True), ("--json", False), ("--quiet", False)]
+)
+def test_work_is_said_to_go_on_to_people_alone(
+    keras_tied, monkeypatch, options, is_said
+):
+    for name in ("SECONDS_BETWEEN_LINES", "SHORTEST_STAGE"):
+        monkeypatch.setattr(_progress, name, 0.001)
+
+    def open_slowly(*args, **settings):
+        time.sleep(0.1)
+        return open_table(*args, **settings)
+
+    monkeypatch.setattr("keras_tied.tables.open_table", open_slowly)
+    said = keras_tied(f"check fruit.csv {options}").err
+    assert ("keras-tied: reading\n" in said) == is_said
+
+
 HEAVY = {"keras", "jax", "sklearn", "scipy", "h5py", "pandas", "torch", "tensorflow"}
 IMPORTS = {
     "encode m.safetensors fruit.csv -o codes.csv": HEAVY - {"pandas"},
@@ -184,10 +202,6 @@ def test_a_command_imports_nothing_that_it_does_not_need(process, line):
     assert done.code == 0
     imported = done.out.splitlines()[-1].split()
     assert not (IMPORTS | SLOW_IMPORTS)[line].intersection(imported)
-
-
-def test_the_package_run_as_a_module_is_the_command(process):
-    assert process("--version") == (0, f"keras-tied {__version__}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ def test_a_page_of_a_sample_tells_of_all_rows(keras_tied, fruit, most_rows):
     errors = read_errors(read_page())
     scored = keras_tied(f"score {MODEL} fruit.csv -o -").rows
     most_rows(40)
-    facts = keras_tied(f"{REPORT} --json").json
+    os.mkdir("parts")
+    fruit[:150].to_csv("parts/a.csv", index=False)
+    fruit[150:].to_csv("parts/b.csv", index=False)
+    facts = keras_tied(f"report {MODEL} parts -o r.html --json").json
     page = read_page()
     data = read_data(page)
     assert 40 <= facts["shown"] < 61
@@ -272,6 +275,16 @@ def test_demo_draws_what_each_engine_has_trained(keras_tied, demo, engine, endin
     assert ("times PCA's error, and with gains" in done.words) == (engine == "keras")
     assert f"engine {engine}" in done.words
     assert Path(output).read_bytes().startswith(SIGNATURES[ending.lower()])
+
+
+@pytest.mark.slow
+def test_demo_runs_on_the_backend_that_is_named_and_hides_what_keras_says(
+    process, demo
+):
+    done = process(f"{demo} --backend jax", KERAS_BACKEND="torch")
+    assert "engine keras on jax" in done.words
+    said = [line for line in done.err.splitlines() if "keras-tied: " not in line]
+    assert said == []
 
 
 @pytest.mark.slow

@@ -419,6 +419,10 @@ def test_absurd_values_move_no_code_of_others(
 ):
     for name in ("MOST_ROWS", "SMALLEST_SAMPLE"):
         monkeypatch.setattr(sample, name, most_rows)
+    monkeypatch.setattr("keras_tied.columns.ROWS_TO_COUNT", 150)
+    shown = keras_tied("check fruit.csv").out
+    some = ", of which 200 were looked at" if most_rows == 200 else ""
+    assert f"300 rows{some}, 150 of these for distinct numbers, " in shown
     codes = []
     for weight, count in (("98", "1"), ("9999999", "-500000")):
         fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count
@@ -443,6 +447,15 @@ def test_a_model_that_cannot_be_compared_with_pca_is_there(keras_tied, monkeypat
     assert f"{reason} holds the model so far" in said
     assert TiedAutoencoder.load("new.safetensors").n_iter_ == 2
     assert "error" not in keras_tied("inspect new.safetensors --json").json["notes"]
+
+
+def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, rng):
+    np.save("wide.npy", rng.normal(size=(12, 1100)))
+    keras_tied(f"fit wide.npy -o {MODEL} --epochs 1")
+    notes = keras_tied(f"inspect {MODEL} --json").json["notes"]
+    assert len(notes["table"]["columns"]) == 1000
+    keras_tied(f"encode {MODEL} wide.npy -o codes.npy")
+    assert np.load("codes.npy").shape == (12, 2)
 
 
 def test_as_many_components_as_numbers_are_warned_of(keras_tied):
