@@ -107,9 +107,7 @@ def keras_tied(folder, monkeypatch, capfd):
 
 
 def read_folder(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} | {
-        path: path.stat().st_mode for path in folder.rglob("*") if path.is_dir()
-    }
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
 @pytest.fixture

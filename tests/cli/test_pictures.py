@@ -181,21 +181,16 @@ def test_a_plot_tells_the_errors_of_its_rows_and_of_their_pca(
     assert (found["rows"], found["drawn"]) == (80, 50)
 
 
-def test_the_figure_and_the_page_hold_hostile_names_as_text(keras_tied, rng):
-    names, data, model = HOSTILE, "<b>&'it'$x$.csv", "<i>m.safetensors"
-    kinds = np.resize(HOSTILE, 60)
-    rows = pd.DataFrame(rng.normal(size=(60, 2)), columns=names[:2])
-    rows[names[2]], rows[names[3]] = kinds, kinds + np.arange(60).astype(str)
-    rows.to_csv(data, index=False)
-    options = f"--label {shlex.quote(names[2])} --id {shlex.quote(names[3])} --epochs 2"
-    files = f"{model} {shlex.quote(data)}"
-    keras_tied(f"fit {shlex.quote(data)} -o {model} {options} --components 1")
-    keras_tied(f"plot {files} -o plot.svg")
-    tags = {part.tag.split("}")[-1] for part in ElementTree.parse("plot.svg").iter()}
+def test_the_figure_holds_hostile_names_as_text(keras_tied, fruit):
+    data = "<b>&'it'$x$.csv"
+    fruit["taste"] = np.resize(HOSTILE, 300)
+    names = dict(zip(["weight", "length", "taste"], HOSTILE, strict=False))
+    fruit.rename(columns=names).to_csv(data, index=False)
+    label = shlex.join(["--label", names["taste"], "--exclude", "name"])
+    keras_tied(f"fit {shlex.quote(data)} -o {MODEL} --epochs 2 {label}")
+    keras_tied(f"plot {MODEL} {shlex.quote(data)} -o a.svg")
+    tags = {part.tag.split("}")[-1] for part in ElementTree.parse("a.svg").iter()}
     assert not tags & {"script", "img", "b"}
-    keras_tied(f"report {files} -o r.html")
-    assert "window.ran=1>" not in read_page().replace("&quot;", "")
-    assert read_data(read_page())["labels"] == kinds.tolist()
 
 
 def test_characters_that_no_font_has_are_named_once(keras_tied, fruit):
@@ -264,9 +259,7 @@ def test_demo_prints_errors_parameters_tie_and_figure_unless_quiet(keras_tied, d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("engine", "ending"), [("keras", "svg"), ("numpy", "svg"), ("pytensor", "PDF")]
-)
+@pytest.mark.parametrize(("engine", "ending"), [("keras", "svg"), ("pytensor", "PDF")])
 def test_demo_draws_what_each_engine_has_trained(keras_tied, demo, engine, ending):
     if engine == "pytensor":
         pytest.importorskip("pytensor")

@@ -34,9 +34,7 @@ COLUMNS = {
     "an id": Column(ROW_NUMBERS, "left out: the id", "", "--id odd"),
     "a label": Column(["a", "b"], "left out: the label", "", "--label odd"),
     "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
-    "steps": Column(["1. No", "2. Yes"], "2 numbers: 1. No, 2. Yes"),
     "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
-    "staff": Column(["1-10", "101-1000"], "2 numbers: 1-10, 101-1000"),
     "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, say --categorical"),
     "kinds": Column([1, 2, 3], "3 numbers: 1, 2, 3", "", "--categorical odd"),
     "postcodes": Column(
@@ -72,7 +70,6 @@ COLUMNS = {
     "a missing age": Column(AGES, "1 number", "", "--na 999"),
     "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "say --na -999"),
     "ordinary nines": Column([10, 99, 50, 99, 98, 1], "1 number"),
-    "only nines and less": Column([0, 1, 1, 0, 9, 5, 3, 9], "1 number"),
 }
 
 
@@ -148,7 +145,6 @@ def test_a_last_row_of_totals_is_warned_of(keras_tied, name, times, says):
 
 PLANTED = {
     "a weight": (40, "weight", "9999999"),
-    "a debt": (299, "count", "-500000"),
     "a date": (0, "day", "1900-01-01"),
 }
 FIT = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
