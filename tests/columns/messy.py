@@ -7,24 +7,14 @@ is known before any code of ours has seen it.
 
 import csv
 import datetime
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 N = 240
 MARKS = ("", "-", "--", ".", "#N/A", "n/a")
-OTHER_FORMATS = {
-    "us money as jsonl": ("us money", "jsonl"),
-    "de gaps as parquet": ("de gaps", "parquet"),
-    "fr dates as tsv": ("fr dates", "tsv"),
-    "de categories as jsonl": ("de categories", "jsonl"),
-    "us idle as parquet": ("us idle", "parquet"),
-}
 DAY = datetime.datetime(2024, 2, 27)
 
 
@@ -123,7 +113,6 @@ class Writer:
 def of_country(country: str, seed: int) -> dict[str, dict[str, Column]]:
     w = Writer(country, seed)
     locale = w.locale
-    amount = w.numbers()
     return {
         "money": {
             "price": w.numbers(locale.money),
@@ -161,14 +150,6 @@ def of_country(country: str, seed: int) -> dict[str, dict[str, Column]]:
             "level": w.words("1", "2", "3+"),
             "street": Column([f"{i * 7**9:x} street" for i in range(N)]),
             "x": w.numbers("{}", 3, 10),
-        },
-        "idle": {
-            "x": amount,
-            "again": Column(amount.texts),
-            "country": Column(["X"] * N),
-            "zero": Column(["0"] * N),
-            "empty": Column([""] * N),
-            "y": w.numbers("{}", 3, 10),
         },
     }
 
@@ -214,34 +195,15 @@ def build() -> dict[str, tuple[str, dict[str, Column]]]:
 
 
 def make(folder: Path) -> list[Case]:
-    """Write the tables as CSV, and some of them as JSON lines, Parquet and TSV too."""
-    tables, cases = build(), []
-    for name, (country, columns) in tables.items():
+    """Write the tables as CSV."""
+    cases = []
+    for name, (country, columns) in build().items():
         path = folder / f"{name}.csv"
         locale = LOCALES[country]
-        write_csv(path, columns, locale.delimiter, locale.encoding)
+        rows = zip(*(column.texts for column in columns.values()), strict=True)
+        with path.open("w", newline="", encoding=locale.encoding) as file:
+            writer = csv.writer(file, delimiter=locale.delimiter)
+            writer.writerow(columns)
+            writer.writerows(rows)
         cases.append(Case(name, path, columns))
-    for title, (name, ending) in OTHER_FORMATS.items():
-        _, columns = tables[name]
-        path = folder / f"{name}.{ending}"
-        table = pa.table({column: list(of.texts) for column, of in columns.items()})
-        match ending:
-            case "parquet":
-                pq.write_table(table, path)
-            case "tsv":
-                write_csv(path, columns, "\t", "utf-16")
-            case "jsonl":
-                lines = map(json.dumps, table.to_pylist())
-                path.write_text("\n".join(lines), encoding="utf-8")
-        cases.append(Case(title, path, columns))
     return cases
-
-
-def write_csv(
-    path: Path, columns: dict[str, Column], delimiter: str, encoding: str
-) -> None:
-    rows = zip(*(column.texts for column in columns.values()), strict=True)
-    with path.open("w", newline="", encoding=encoding) as file:
-        writer = csv.writer(file, delimiter=delimiter)
-        writer.writerow(columns)
-        writer.writerows(rows)

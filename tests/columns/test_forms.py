@@ -50,19 +50,6 @@ def test_amounts_are_read_and_written_as_python_writes_them(cents, marks, unit):
         assert_array_equal(np.float32(again), np.float32(values))
 
 
-@pytest.mark.parametrize(
-    ("texts", "expected"),
-    [
-        (["\u221212.5", "3.0", "\u22121.25"], [-12.5, 3, -1.25]),
-        (["12.5-", "3.0", "1.25-"], [-12.5, 3, -1.25]),
-        (["1.5e-7", "-2E-7", "3e-7"], [1.5e-7, -2e-7, 3e-7]),
-        (["1'234.5", "-5'678.0", "2.0"], [1234.5, -5678, 2]),
-    ],
-)
-def test_signs_and_exponents_are_read(texts, expected):
-    assert_allclose(read(texts)[1], expected, rtol=1e-6)
-
-
 FORMATS = (
     "%Y-%m-%d",
     "%d.%m.%Y",
@@ -134,52 +121,11 @@ def test_durations_are_seconds_and_written_as_they_were(seconds):
     assert again == texts
 
 
-@pytest.mark.parametrize(
-    ("texts", "seconds"),
-    [
-        (["2:10:30", "3:05:00", "9:59:59"], [7830, 11_100, 35_999]),
-        (["31:13", "44:37", "9:02"], [1873, 2677, 542]),
-    ],
-)
-def test_clocks_without_a_leading_zero_or_beyond_a_day_are_durations(texts, seconds):
-    reads_as, numbers, again = read(texts)
-    assert reads_as == "durations"
-    assert (numbers.tolist(), again) == (seconds, texts)
-
-
 def test_durations_of_arrow_come_back_as_durations():
     values = [datetime.timedelta(hours=2, minutes=i) for i in range(30)]
     _, numbers, again = read(values)
     assert_array_equal(numbers, [value.total_seconds() for value in values])
     assert again == values
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["02:10:30", "03:05:00", "13:13:13"],
-        ["9:30", "17:45", "13:13"],
-        ["12:00:00", "1:00:00", "13:13:13"],
-    ],
-)
-def test_times_of_day_stay_times_of_day(texts):
-    assert read(texts)[0].startswith("times of day such as")
-
-
-@pytest.mark.parametrize(
-    ("choice", "texts", "expected"),
-    [
-        ({}, ["1,234", "5,678"], [1234, 5678]),
-        ({"decimal": ","}, ["1,234", "5,678"], [1.234, 5.678]),
-        ({"dates": "dmy"}, ["01/02/2024", "03/02/2024"], [0, 2]),
-        ({"dates": "mdy"}, ["01/02/2024", "03/02/2024"], [0, 60]),
-    ],
-)
-def test_what_the_text_does_not_tell_is_what_is_said(choice, texts, expected):
-    _, numbers, again = read(texts, **choice)
-    assert_allclose(numbers, expected)
-    if "dates" in choice:
-        assert again == texts
 
 
 @pytest.mark.parametrize(
@@ -197,22 +143,46 @@ def test_the_decimal_mark_is_that_of_clear_columns_or_of_the_delimiter(
     (folder / "rows.csv").write_text(content)
     source = open_table("rows.csv")
     [batch] = source.batches()
-    columns, _ = Columns.survey(batch, decimal=source.decimal)
-    assert_allclose(columns.encode(batch)[:, 0], expected)
+    _, numbers, _ = read(batch["a"], decimal=source.decimal)
+    assert_allclose(numbers, expected)
+
+
+# Texts, what they read as, and their numbers; those of names are not told.
+READS = [
+    ("1,234|5,678", "numbers", "1234|5678"),
+    ("\u221212.5|3.0|\u22121.25", "numbers", "-12.5|3|-1.25"),
+    ("12.5-|3.0|1.25-", "numbers", "-12.5|3|-1.25"),
+    ("1.5e-7|-2E-7|3e-7", "numbers", "1.5e-7|-2e-7|3e-7"),
+    ("1'234.5|-5'678.0|2.0", "numbers", "1234.5|-5678|2"),
+    ("2:10:30|3:05:00|9:59:59", "durations", "7830|11100|35999"),
+    ("31:13|44:37|9:02", "durations", "1873|2677|542"),
+    ("02:10:30|03:05:00|13:13:13", "times of day", ""),
+    ("9:30|17:45|13:13", "times of day", ""),
+    ("12:00:00|1:00:00|13:13:13", "times of day", ""),
+    ("1.2.3|1.2.4|2.0.1|1.10.3", "categories", ""),
+    ("192.168.0.1|10.0.0.7|172.16.254.3", "categories", ""),
+    ("+49 151 2345678|+49 30 123456|+1 555 0100", "categories", ""),
+    ("12 kg|300 g|1 t", "categories", ""),
+    ("10-20|20-30|30+", "categories", ""),
+    ("01069|80331|04109", "codes of digits", ""),
+]
+
+
+@pytest.mark.parametrize(("texts", "expected", "numbers"), READS)
+def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
+    texts = texts.split("|") * 9
+    reads_as, found, again = read(texts)
+    assert reads_as.startswith(expected)
+    if numbers:
+        assert_allclose(found, [*map(float, numbers.split("|"))] * 9, rtol=1e-6)
+    if expected != "numbers":
+        assert again == texts
 
 
 @pytest.mark.parametrize(
-    "texts",
-    [
-        ["1.2.3", "1.2.4", "2.0.1", "1.10.3"],
-        ["192.168.0.1", "10.0.0.7", "172.16.254.3"],
-        ["+49 151 2345678", "+49 30 123456", "+1 555 0100"],
-        ["12 kg", "300 g", "1 t"],
-        ["10-20", "20-30", "30+"],
-        ["01069", "80331", "04109"],
-    ],
+    ("choice", "numbers"), [({"dates": "dmy"}, [0, 2]), ({"dates": "mdy"}, [0, 60])]
 )
-def test_names_that_hold_digits_are_categories(texts):
-    reads_as, _, again = read(texts * 9)
-    assert reads_as in ("categories", "codes of digits")
-    assert again == texts * 9
+def test_the_order_of_day_and_month_is_what_is_said(choice, numbers):
+    texts = ["01/02/2024", "03/02/2024"]
+    _, found, again = read(texts, **choice)
+    assert (found.tolist(), again) == (numbers, texts)

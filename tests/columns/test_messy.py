@@ -27,7 +27,7 @@ def cases(tmp_path_factory):
     return {case.name: case for case in messy.make(tmp_path_factory.mktemp("messy"))}
 
 
-@pytest.fixture(params=[*messy.build(), *messy.OTHER_FORMATS])
+@pytest.fixture(params=messy.build())
 def case(cases, request):
     return cases[request.param]
 

@@ -1,5 +1,7 @@
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -9,28 +11,26 @@ from keras_tied.report import About, PageColumn, Report, Rows, Training
 
 
 def make_report(
-    X: Any,
-    code: Any,
-    reconstruction: Any,
-    feature_errors: Any,
-    *,
-    feature_names: Any = None,
-    columns: Any = None,
-    **facts: Any,
+    X: Any, code: Any = None, made: Any = None, errors: Any = None, **facts: Any
 ) -> Report:
-    """A report on arrays, of no model of ours; `facts` are those of each part of it."""
+    """A report on arrays, of no model of ours; `facts` are those of each part of it.
+
+    By default a code is the first two columns, reconstructions are the rows, and errors
+    their squares.
+    """
 
     def take(kind: Any) -> dict[str, Any]:
         names = [each.name for each in fields(kind)]
         return {name: facts.pop(name) for name in names if name in facts}
 
-    arrays = X, code, reconstruction, feature_errors
-    rows = Rows(*arrays, **take(Rows))
-    if columns is None:
-        names = feature_names or [f"column {i + 1}" for i in range(rows.X.shape[1])]
-        columns = [PageColumn(name) for name in names]
+    code = X[:, :2] if code is None else code
+    made = X if made is None else made
+    rows = Rows(X, code, made, X**2 if errors is None else errors, **take(Rows))
+    names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
+    columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
+    facts.setdefault("columns", columns)
     parts = {"training": Training(**take(Training)), "about": About(**take(About))}
-    return Report(None, rows, columns, **parts, **facts)
+    return Report(None, rows, **parts, **facts)
 
 
 @pytest.fixture
@@ -41,15 +41,53 @@ def arrays(rng) -> dict[str, Any]:
     X = np.column_stack([side + rng.uniform(-0.5, 0.5, n), rng.uniform(-1, 1, n)])
     code = np.column_stack([rng.uniform(-1, 1, n), -side + rng.uniform(-0.5, 0.5, n)])
     errors = rng.uniform(0.01, 1, size=(n, 2))
-    return {"X": X, "code": code, "reconstruction": X + 0.05, "feature_errors": errors}
+    return {"X": X, "code": code, "made": X + 0.05, "errors": errors}
+
+
+class Elements(HTMLParser):
+    """The elements of a page, their attributes, its data, and its other texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.titles: list[str] = []  # of bars
+        self._tag, texts = "", []
+        self._texts = texts
+        self.feed(page)
+        self.text = " ".join(" ".join(texts).split())
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+        self._tag = dict(attrs).get("id", tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._tag == "rows-data":
+            self.rows = json.loads(data)
+        elif self._tag == "title":
+            self.titles.append(data)
+        elif self._tag not in ("script", "style", "figures-data"):
+            self._texts.append(data)
+
+
+def parse(report: Report) -> Elements:
+    return Elements(report.to_html())
 
 
 SETTLE = (
     "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 )
 """Bokeh lays figures out, and the page is filled, by the next frame but one."""
-
-
+PLACE = """([name, x, y]) => {
+    const plot = Bokeh.documents[0].roots().find((root) => root.name === name);
+    const { left, top, width, height } = Bokeh.index.get_by_id(plot.id).frame.bbox;
+    const box = document.getElementById(name).getBoundingClientRect();
+    return [box.x + left + x * width, box.y + top + y * height];
+}"""
 class Opened:
     """A report in the browser, and what it said, asked for or opened since."""
 
@@ -57,29 +95,36 @@ class Opened:
         self.page = page
         self.said: list[str] = []
         self.asked_for: list[str] = []
-        page.on(
-            "console", lambda m: self.said.append(m.text) if m.type != "log" else None
-        )
+        page.on("console", self.note)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: self.said.append(dialog.message))
         page.on("request", lambda request: self.asked_for.append(request.url))
+
+    def note(self, message: Any) -> None:
+        if message.type != "log":
+            self.said.append(message.text)
+
+    def press(self, selector: str, *keys: str) -> None:
+        """Press keys on an element."""
+        self.page.locator(selector).first.focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def texts(self, selector: str) -> list[str]:
+        return self.page.locator(selector).all_inner_texts()
+
+    def each(self, selector: str, script: str) -> list[Any]:
+        """What a script tells of each element `e`."""
+        return self.page.locator(selector).evaluate_all(f"a => a.map(e => {script})")
+
+    def listed(self) -> list[int]:
+        """The rows of the table, from top to bottom."""
+        return self.each("#table tbody tr", "+e.dataset.row")
 
     def marked(self) -> list[int]:
         """The rows that Bokeh has selected, in order."""
         found = "Bokeh.documents[0].get_model_by_name('rows').selected.indices"
         return sorted(self.page.evaluate(found))
-
-    def ticked(self) -> set[int]:
-        """The rows that are ticked in the table."""
-        boxes = self.page.locator("#table tbody tr:has(input:checked)")
-        return {
-            int(row)
-            for row in boxes.evaluate_all("all => all.map(row => row.dataset.row)")
-        }
-
-    def column(self, kind: str) -> list[str]:
-        """A column of the table, from top to bottom."""
-        return self.page.locator(f"#table tbody td.{kind}").all_inner_texts()
 
     def place(self, figure: str, x: float, y: float) -> tuple[float, float]:
         """Where on the screen a share of a figure's width and height is, inside its
@@ -87,15 +132,7 @@ class Opened:
         """
         self.page.locator(f"#{figure}").scroll_into_view_if_needed()
         self.page.evaluate(SETTLE)
-        return self.page.evaluate(
-            """([name, x, y]) => {
-                const plot = Bokeh.documents[0].roots().find((root) => root.name === name);
-                const { left, top, width, height } = Bokeh.index.get_by_id(plot.id).frame.bbox;
-                const box = document.getElementById(name).getBoundingClientRect();
-                return [box.x + left + x * width, box.y + top + y * height];
-            }""",
-            [figure, x, y],
-        )
+        return self.page.evaluate(PLACE, [figure, x, y])
 
     def drag(
         self, figure: str, start: tuple[float, float], end: tuple[float, float]
@@ -116,7 +153,7 @@ def opened(chromium, tmp_path) -> Iterator[Callable[..., Opened]]:
 
     def open_report(
         report: Report, width: int = 1440, scheme: str = "light", **kwargs: Any
-    ):
+    ) -> Opened:
         path = tmp_path / "report.html"
         path.write_text(report.to_html(), encoding="utf-8")
         viewport = {"width": width, "height": 900}

@@ -87,8 +87,9 @@ def test_workers_give_what_the_command_gives_alone(
     expected = alone(kind)
     run(kind, model, folder, "--id", "who", "-o", tmp_path / "out", *LOCAL)
     assert parquet.read_table(tmp_path / "out").equals(expected)
-    run(kind, model, "s3://bucket/rows", "--id", "who", "-o", "s3://bucket/out", *LOCAL)
-    assert parquet.read_table("bucket/out", filesystem=store).equals(expected)
+    output = f"s3://bucket/{kind}"
+    run(kind, model, "s3://bucket/rows", "--id", "who", "-o", output, *LOCAL)
+    assert parquet.read_table(f"bucket/{kind}", filesystem=store).equals(expected)
 
 
 @slow
@@ -128,9 +129,9 @@ def test_the_command_goes_on_after_the_scheduler_was_killed(
 
 @slow
 def test_a_killed_writer_leaves_no_object_that_looks_whole(store, model, alone):
-    selector = fs.FileSelector("bucket/out", allow_not_found=True)
+    selector = fs.FileSelector("bucket/killed", allow_not_found=True)
     expected = alone("encode").drop_columns("who")
-    command = ["encode", model, "s3://bucket/rows", "-o", "s3://bucket/out", *LOCAL]
+    command = ["encode", model, "s3://bucket/rows", "-o", "s3://bucket/killed", *LOCAL]
     process = subprocess.Popen([*COMMAND, *command], start_new_session=True)
     while len(store.get_file_info(selector)) < 2 and process.poll() is None:
         time.sleep(0.01)
@@ -141,7 +142,7 @@ def test_a_killed_writer_leaves_no_object_that_looks_whole(store, model, alone):
             codes = parquet.read_table(info.path, filesystem=store)
             assert codes.num_rows == 1000
     run(*command)
-    assert parquet.read_table("bucket/out", filesystem=store).equals(expected)
+    assert parquet.read_table("bucket/killed", filesystem=store).equals(expected)
 
 
 FIT = """
