@@ -88,6 +88,8 @@ PLACE = """([name, x, y]) => {
     const box = document.getElementById(name).getBoundingClientRect();
     return [box.x + left + x * width, box.y + top + y * height];
 }"""
+
+
 class Opened:
     """A report in the browser, and what it said, asked for or opened since."""
 

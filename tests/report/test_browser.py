@@ -202,7 +202,7 @@ def test_a_row_under_the_pointer_is_told_and_a_click_explains_it(opened):
     assert page.inner_text("#hover") == "Row <b>\nkind y\nscore 0.6"
     page.mouse.click(*report.place("code", 0.5, 0.5))
     page.wait_for_selector("#row:not([hidden])")
-    assert page.inner_text("#row-heading") == "Row <b>"
+    assert page.inner_text("#row-heading") == "Row <b>, kind y"
     assert report.marked() == [1]
     page.keyboard.press("Escape")
     assert page.locator("#row").is_hidden()
@@ -345,7 +345,7 @@ def test_grey_shows_how_many_rows_have_which_of_two_units(
     q, r, scale = (np.array(view[name]) for name in ("q", "r", "aspect_scale"))
     size, orientation = view["size"], view["orientation"]
     stretch = [scale, 1] if orientation == "pointytop" else [1, 1 / scale]
-    centres = np.column_stack(axial_to_cartesian(q, r, size, orientation, scale))
+    centres = np.column_stack(axial_to_cartesian(q, r, size, orientation))
     distances, nearest = cKDTree(centres).query(code[:, [across, upwards]] * stretch)
     inside = distances < size
     assert inside.mean() > 0.99
