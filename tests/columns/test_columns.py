@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import OneHotEncoder
 
-from keras_tied.columns import OTHER, Columns, MisreadValues
+from keras_tied.columns import OTHER, Columns, FrameSchema, MisreadValues
 from keras_tied.tables import TableError, open_table
 
 from .conftest import learn
@@ -238,6 +238,14 @@ def test_of_twenty_values_one_may_be_misread():
     assert misread.describe("x") == "'red' in row 20"
     with pytest.raises(TableError, match="column 'x' holds 'red' in row 19"):
         columns.encode(batch[1:])
+
+
+def test_nan_of_a_frame_is_filled_as_null_is():
+    rows = pa.table({"x": [1.0, NAN, None], "y": ["a", None, "b"]})
+    schema, _ = FrameSchema.learn(rows)
+    others = pa.record_batch({"x": [7.0, 8.0, 9.0], "y": ["c", "d", "e"]})
+    filled = schema.fill(rows, others)
+    assert filled.to_pydict() == {"x": [1.0, 8.0, 9.0], "y": ["a", "d", "b"]}
 
 
 def test_columns_that_are_not_there_are_named_at_once(mixed):

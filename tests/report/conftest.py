@@ -68,9 +68,11 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._tag == "rows-data":
             self.rows = json.loads(data)
+        elif self._tag == "figures-data":
+            self.figures = json.loads(data)
         elif self._tag == "title":
             self.titles.append(data)
-        elif self._tag not in ("script", "style", "figures-data"):
+        elif self._tag not in ("script", "style"):
             self._texts.append(data)
 
 
