@@ -91,6 +91,15 @@ def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng)
     assert report.whole.n_outstanding == 0
 
 
+def test_the_page_holds_labels_that_may_be_missing_and_levels():
+    levels = {"levels": ["D1", "D2"]}
+    columns = [PageColumn("kind", "category", 2, levels), PageColumn("size")]
+    X = np.array([[1.0, 0, 4], [0, 1, 5], [1, 0, 6]])
+    rows = parse(make_report(X, columns=columns, labels=["x", None, np.nan])).rows
+    assert rows["labels"] == ["x", "", ""]
+    assert [column["form"] for column in rows["columns"]] == [levels, {}]
+
+
 def test_a_figure_of_errors_has_a_margin_of_five_per_cent_around_them(arrays):
     report = make_report(**arrays)
     plots = [each["attributes"] for each in parse(report).figures["document"]["roots"]]
