@@ -1,4 +1,4 @@
-"""Each activation in NumPy, Keras, ONNX and on the report's page."""
+"""Each activation in NumPy, in Keras and on the report's page."""
 
 import json
 import subprocess
@@ -13,11 +13,11 @@ import keras_tied
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import Layout
-from keras_tied.fitted.onnx import write_onnx
 from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._page import _describe_decoder
 
+from .near import assert_near
 from .networks import draw_network
 
 PAGE = Path(keras_tied.__file__).parent / "report" / "page"
@@ -37,26 +37,17 @@ def test_values_are_those_of_keras_and_slopes_those_of_differences(activation):
     large = np.linspace(-60, 60, 240, dtype=np.float32).reshape(3, -1)
     expected = keras.activations.get(activation)(large)
     function(large, None)
-    np.testing.assert_allclose(
-        large, keras.ops.convert_to_numpy(expected), rtol=1e-5, atol=1e-5
-    )
+    assert_near(large, keras.ops.convert_to_numpy(expected))
     x = np.linspace(-7.3, 7.1, 1001)
     low, high, slopes = x - 1e-6, x + 1e-6, np.empty_like(x)
     function(low, None)
     function(high, None)
     function(x, slopes)
-    np.testing.assert_allclose(slopes, (high - low) / 2e-6, atol=1e-5)
+    assert_near(slopes, (high - low) / 2e-6)
 
 
-def run_onnx(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    write_onnx(fitted, folder / "decoder.onnx", "decoder")
-    session = onnxruntime.InferenceSession(folder / "decoder.onnx")
-    return session.run(None, {"code": codes})[0]
-
-
-def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
-    """In the Node that Playwright brings."""
+def decode_on_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
+    """By the script, in the Node that Playwright brings."""
     playwright = find_spec("playwright")
     if playwright is None:
         pytest.skip("Playwright is not installed")
@@ -75,14 +66,13 @@ def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
     return np.array(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("run", [run_onnx, run_page])
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_codes_are_decoded_as_by_the_fitted_value(activation, run, rng, tmp_path):
+def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(
+    activation, rng, tmp_path
+):
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
     preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
     fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation), None)
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
-    expected = fitted.inverse_transform(codes)
-    np.testing.assert_allclose(
-        run(fitted, codes, tmp_path), expected, rtol=1e-4, atol=1e-4
-    )
+    found = decode_on_page(fitted, codes, tmp_path)
+    assert_near(found, fitted.inverse_transform(codes), 1e-4)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from keras import layers
 from scipy import sparse
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
 from keras_tied import TiedAutoencoder
@@ -103,14 +102,6 @@ def test_early_stopping_off_uses_every_row(iris):
     assert estimator.validation_curve_ == []
 
 
-@pytest.mark.parametrize(("batch_size", "n"), [(7, 60), (5000, 1200), (500, 1200)])
-def test_there_is_a_validation_error_for_each_loss(batch_size, n, rng):
-    X = rng.normal(size=(n, 4))
-    estimator = quick(batch_size=batch_size, solver="nadam").fit(X)
-    assert len(estimator.validation_curve_) == len(estimator.loss_curve_)
-    assert np.isfinite(estimator.validation_curve_).all()
-
-
 def test_the_keras_model_is_a_copy(iris):
     estimator = quick(sparsity=1e-6).fit(iris)
     codes = estimator.transform(iris)
@@ -137,20 +128,6 @@ def test_encoder_of_images_is_mirrored(digits):
 
 
 # Batches.
-
-
-@slow
-def test_partial_fit_learns_from_batches(digits, rng):
-    X = rng.permutation(digits)
-    estimator = TiedAutoencoder(8, random_state=0)
-    scores = []
-    for _ in range(3):
-        for batch in np.array_split(X, 4):
-            estimator.partial_fit(batch)
-        scores.append(estimator.score(X))
-    assert scores == sorted(scores)
-    assert estimator.n_iter_ == 12
-    assert not estimator.is_pca_
 
 
 def test_partial_fit_goes_on_after_fit_and_a_copy_by_itself(iris):
@@ -288,9 +265,6 @@ def test_other_attributes_are_missed_as_ever(fitted):
     for estimator, name in ((fitted, "depth_"), (TiedAutoencoder(), "components_")):
         with pytest.raises(AttributeError, match=f"object has no attribute '{name}'"):
             getattr(estimator, name)
-    for name in ("model_", "encoder_", "offset_"):
-        with pytest.raises(NotFittedError):
-            getattr(TiedAutoencoder(), name)
 
 
 @pytest.mark.parametrize("n_components", [None, "mle"])
@@ -355,11 +329,3 @@ def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, monkeypatch, iris):
     monkeypatch.undo()
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 1
     assert estimator.partial_fit(iris).n_iter_ == 2
-
-
-def test_after_a_failed_first_fit_nothing_is_fitted(digits):
-    estimator = TiedAutoencoder(100)
-    with pytest.raises(ValueError, match="n_components=100"):
-        estimator.fit(digits[:20])
-    with pytest.raises(NotFittedError):
-        estimator.transform(digits[:2])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from keras_tied import TiedAutoencoder, load
+from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.onnx import write_onnx
 from keras_tied.fitted.value import Fitted
@@ -40,9 +42,9 @@ def hide(X: np.ndarray, share: float = 0.2) -> np.ndarray:
     return np.where(is_hidden, np.nan, X)
 
 
-def make_network() -> Case:
+def make_network(activation: str) -> Case:
     X = draw_curve(45)
-    network = draw_network((6, 11, 8, 2))
+    network = draw_network((6, 11, 8, 2), activation)
     return replace(fit_to(X), network=network), hide(X)
 
 
@@ -93,7 +95,6 @@ CASES: dict[str, Callable[[], Case]] = {
     "minmax": lambda: (fit_to(draw_curve(45), scaler="minmax"), draw_curve(9)),
     "centred": lambda: (fit_to(draw_curve(45), scaler=None), draw_curve(9)),
     "large mean": lambda: (fit_to(draw_curve(45) + 1e6), draw_curve(9) + 1e6),
-    "network": make_network,
     "constant column": make_constant_column,
     "gaps": lambda: (fit_to(hide(draw_curve(45))), hide(draw_curve(45), 0.5)),
     "strong correlations": make_correlated,
@@ -102,6 +103,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "classes": lambda: make_classes(45, gaps=0.0),
     "classes and pieces": lambda: make_classes(900, gaps=0.3),
 }
+for activation in ACTIVATIONS:
+    CASES[activation] = partial(make_network, activation)
 
 
 def run(path: Path, **inputs: np.ndarray) -> np.ndarray:

@@ -243,6 +243,8 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift
         {"max_iter": 80},
         {"max_iter": 20, "solver": "lbfgs"},
         {"max_iter": 20, "noise": 0.1},
+        {"max_iter": 3, "noise": 0.1, "batch_size": 5000},
+        {"max_iter": 2, "noise": 0.1, "batch_size": 7},
     ],
     ids=str,
 )

@@ -16,6 +16,7 @@ from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Objective, Stack, flatten
 
+from .near import assert_near
 from .networks import compute_by_hand, draw_network
 
 SIZES = (5, 8, 7, 2)
@@ -31,10 +32,14 @@ def make_rows(n: int, missing: float = 0.0) -> TrainingRows:
 
 
 def find_losses(stack: Stack, rows: TrainingRows, objective: Objective) -> np.ndarray:
-    """The losses, in double precision; the gradient is that of the stack."""
+    """The losses, in double precision; the gradient is that of the stack.
+
+    To the second network each row counts twice, and so on.
+    """
     inputs = rows.inputs.astype(np.float64)
     targets = rows.targets.astype(np.float64)
-    weights = np.tile(rows.weights / len(inputs), (len(stack.numbers), 1))
+    factors = np.arange(1, len(stack.numbers) + 1)[:, None]
+    weights = factors * rows.weights / len(inputs)
     return stack.find_gradient(inputs, targets, weights, objective)
 
 
@@ -45,13 +50,13 @@ def test_losses_are_those_of_the_formula(activation, missing):
     rows = make_rows(20, missing)
     stack = Stack(networks, np.float64)
     losses = find_losses(stack, rows, Objective(**PENALTIES, share=0.7))
-    for found, network in zip(losses, networks, strict=True):
+    for place, network in enumerate(networks):
         codes, reconstruction = compute_by_hand(network, rows.inputs)
         squares = np.nan_to_num((reconstruction - rows.targets) ** 2)
         errors = 0.7 * squares.mean(axis=1) + 0.1 * np.abs(codes).sum(axis=1)
         decay = sum(np.sum(kernel**2) for kernel in network.kernels)
-        expected = np.mean(errors * rows.weights) + 0.01 * decay
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        error = np.mean(errors * rows.weights)
+        assert_near(losses[place], (1 + place) * error + 0.01 * decay)
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -59,19 +64,19 @@ def test_losses_are_those_of_the_formula(activation, missing):
 def test_the_gradient_equals_central_differences(activation, noise):
     """With noise, too, which is the same for the same step."""
     objective = Objective(**PENALTIES, noise=noise, seed=3, share=0.7)
-    network = draw_network(SIZES, activation)
     rows = make_rows(6, 0.3)
-    stack = Stack([network], np.float64)
+    networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
+    stack = Stack(networks, np.float64)
 
     def find_loss(numbers):
-        stack.numbers[0] = numbers
-        return find_losses(stack, rows, objective)[0]
+        stack.numbers.flat = numbers
+        return find_losses(stack, rows, objective).sum()
 
     def find_gradient(numbers):
         find_loss(numbers)
-        return stack.gradient[0].copy()
+        return stack.gradient.flatten()
 
-    start = flatten(network).astype(float)
+    start = stack.numbers.flatten()
     error = check_grad(find_loss, find_gradient, start, epsilon=1e-7)
     assert error < 1e-5 * np.linalg.norm(find_gradient(start))
 
@@ -108,40 +113,28 @@ def test_steps_are_those_of_nadams_formula(rng):
         nesterov = 0.9 * average / (1 - 0.9 ** (step + 1))
         nesterov += 0.1 * gradient / (1 - 0.9**step)
         expected -= rate * nesterov / (np.sqrt(square / (1 - 0.99**step)) + 1e-7)
-    np.testing.assert_allclose(numbers, expected, rtol=1e-12)
+    assert_near(numbers, expected, 1e-12)
 
 
-def train(networks, rows, weights, batches) -> Stack:
-    """Networks after three steps of Nadam."""
-    stack = Stack(networks)
-    state = Nadam.begin(stack.numbers)
-    weights = np.asarray(weights, np.float32)
-    objective = Objective(weight_decay=0.01)
-    take_steps(stack, state, rows, weights, np.array(batches), [0.01] * 3, objective)
-    return stack
-
-
-def test_networks_of_a_stack_do_not_mix(rng):
-    """Each is that of its own weights, and of a stack of its own."""
+def test_steps_are_those_of_the_gradient_of_each_batch(rng):
+    """The weights are those of all rows, of mean 1."""
     networks = [draw_network(SIZES, seed=seed) for seed in (0, 1)]
     rows = make_rows(30)
-    weights = rng.uniform(0, 2, size=(2, 30))
+    weights = rng.uniform(0, 2, size=(2, 30)).astype(np.float32)
     batches = np.arange(30).reshape(3, 10)
-    both = train(networks, rows, weights, batches)
-    for place, network in enumerate(networks):
-        alone = train([network], rows, weights[[place]], batches)
-        found = flatten(both.make_network(place))
-        np.testing.assert_allclose(found, alone.numbers[0], atol=1e-6)
-
-
-def test_a_row_of_weight_2_counts_as_two_rows():
-    networks = [draw_network(SIZES)]
-    rows = make_rows(4)
-    twice = TrainingRows(*[rows.inputs[[0, 0, 1, 2, 3]]] * 2, np.ones(5))
-    weights = np.array([[2, 1, 1, 1]]) * 4 / 5
-    one = train(networks, rows, weights, [range(4)] * 3)
-    other = train(networks, twice, np.ones((1, 5)), [range(5)] * 3)
-    np.testing.assert_allclose(one.numbers, other.numbers, atol=1e-5)
+    rates = [0.01, 0.02, 0.005]
+    objective = Objective(weight_decay=0.01)
+    stack, expected = Stack(networks), Stack(networks)
+    state = Nadam.begin(stack.numbers)
+    take_steps(stack, state, rows, weights, batches, rates, objective)
+    state = Nadam.begin(expected.numbers)
+    for batch, rate in zip(batches, rates, strict=True):
+        inputs = rows.inputs[batch]
+        expected.find_gradient(inputs, inputs, weights[:, batch] / 10, objective)
+        state.move(expected.numbers, expected.gradient, rate)
+    assert_near(stack.numbers, expected.numbers)
+    found = flatten(stack.make_network(1))
+    np.testing.assert_array_equal(found, stack.numbers[1])
 
 
 def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
@@ -161,10 +154,13 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
 
     best = lbfgs.fit_member(member, objective, 150, note)
     assert (np.diff(losses) <= 0).all()
-    stack = Stack([network, best], np.float64)
-    [_, loss] = find_losses(stack, rows, objective)
-    np.testing.assert_allclose(losses[-1], loss, rtol=1e-6)
-    start, end = np.linalg.norm(stack.gradient, axis=1)
+    sizes = []
+    for each in (network, best):
+        stack = Stack([each], np.float64)
+        [loss] = find_losses(stack, rows, objective)
+        sizes.append(np.linalg.norm(stack.gradient))
+    assert_near(losses[-1], loss)
+    start, end = sizes
     assert end < 0.01 * start
 
 
@@ -172,9 +168,9 @@ def test_the_learning_rate_rises_and_falls():
     rates = schedule.make_rates(0.5, 100, 30)
     assert rates.shape == (4, 30)
     flat = rates.ravel()
-    np.testing.assert_allclose(flat[:5], [0.1, 0.2, 0.3, 0.4, 0.5], rtol=1e-6)
+    assert_near(flat[:5], [0.1, 0.2, 0.3, 0.4, 0.5])
     cosine = 0.25 * (1 + np.cos(np.pi * np.arange(95) / 95))
-    np.testing.assert_allclose(flat[5:100], cosine, rtol=1e-5, atol=1e-7)
+    assert_near(flat[5:100], cosine, 1e-6)
     assert not flat[100:].any()
 
 

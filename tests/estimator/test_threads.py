@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import joblib
 import keras
 import numpy as np
 import pytest
@@ -248,17 +247,6 @@ def test_a_fork_waits_until_no_thread_is_within_a_block(two_blas_threads):
     assert codes == [0] * 5
 
 
-@slow
-@pytest.mark.filterwarnings("ignore:.*fork:")  # of JAX and, from 3.12 on, of Python
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
-def test_joblib_computes_the_same(backend, network, digits):
-    transform = joblib.delayed(network.transform)
-    parts = np.array_split(digits, 4)
-    with joblib.parallel_config(backend=backend):
-        found = joblib.Parallel(n_jobs=2)(map(transform, parts))
-    assert_near(np.concatenate(found), network.transform(digits))
-
-
 # Blocks of rows.
 
 
@@ -274,18 +262,6 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
         list(pool.map(lambda _: map_blocks(block, 8, 1, threads=True), range(10)))
     assert within == {1}
     assert count_blas_threads() == {2}
-
-
-@pytest.mark.skipif(min(count_blas_threads()) < 2, reason="BLAS has one thread here")
-def test_other_threads_can_limit_blas_after_a_large_call():
-    map_blocks(lambda part: None, 8, 1, threads=True)
-
-    def limit(_) -> set[int]:
-        with threadpool_limits(1, user_api="blas"):
-            return count_blas_threads()
-
-    with ThreadPoolExecutor(1) as pool:
-        assert list(pool.map(limit, [0])) == [{1}]
 
 
 def test_a_limit_of_one_thread_is_kept():

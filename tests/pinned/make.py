@@ -1,13 +1,14 @@
 """Write one small model file of each kind, and what it gives for some rows.
 
 Run it only when the format of files changes on purpose, from the root of the
-repository, once the old files are removed:
+repository:
 
-    python tests/pinned/make.py tests/pinned/files
+    python tests/pinned/make.py
 
 `test_files.py` compares what the files give with the results beside them. For each kind
-the folder gets a model file and `KIND.npz`, the rows and the results; for `text`, which
-`keras-tied fit` writes, also the table and what the other commands make of it, as CSV.
+`files` has a model file and `KIND.npz`, the rows and the results; for `text`, which
+`keras-tied fit` writes, also a table, and what the other commands make of it, as CSV.
+The rows and the table are there already.
 """
 
 import subprocess
@@ -25,6 +26,7 @@ from keras_tied.columns import Columns
 from keras_tied.fitted.file import read
 from keras_tied.tables import open_table
 
+FOLDER = Path(__file__).parent / "files"
 FIT = (
     "fit text.csv -o text.safetensors --hidden 6 --epochs 30 --validation 0 --dates off"
     " --id name --label taste --quiet"
@@ -45,57 +47,6 @@ MARGIN = 0.05
 """So far the scores are from the threshold: rounding must not make an outlier an
 inlier.
 """
-
-
-def text_table() -> str:
-    """CSV with an id of digits, text, a missing number, whole numbers, dates and a
-    label.
-    """
-    rng = np.random.default_rng(0)
-    lines = ["name,kind,weight,length,count,ripe,day,taste"]
-    for row, size in enumerate(rng.normal(size=60)):
-        kind = ("apple", "pear", "plum")[int(size > -0.4) + int(size > 0.4)]
-        weight = "" if row == 7 else f"{100 + 20 * size + rng.normal():.2f}"
-        length = f"{size**2 + 0.1 * rng.normal():.3f}"
-        ripe = ("true", "false")[int(size > 0)]
-        taste = ("good", "bad")[rng.integers(2)]
-        day = f"2026-01-{1 + row % 28:02}"
-        count = round(10 * size)
-        lines.append(f"{row:04},{kind},{weight},{length},{count},{ripe},{day},{taste}")
-    return "\n".join(lines) + "\n"
-
-
-def bent_rows(n: int) -> np.ndarray:
-    """Rows of 5 numbers on a bent surface, with noise, that a network restores better
-    than PCA.
-    """
-    rng = np.random.default_rng(1)
-    z = rng.normal(size=(n, 2))
-    surface = np.column_stack([z, z**2, z.prod(axis=1)])
-    return surface + 0.05 * rng.normal(size=(n, 5))
-
-
-def rows_with_gaps(n: int) -> np.ndarray:
-    """Such rows, of which a fifth of the numbers is missing."""
-    X = bent_rows(n)
-    X[np.random.default_rng(2).uniform(size=X.shape) < 0.2] = np.nan
-    return X
-
-
-def frame_with_gaps() -> pandas.DataFrame:
-    return pandas.DataFrame(rows_with_gaps(60), columns=list("abcde"))
-
-
-def rows_with_classes() -> np.ndarray:
-    """Rows of which the first column is one of three classes."""
-    X = bent_rows(60)
-    X[:, 0] = np.digitize(X[:, 0], [-0.4, 0.4])
-    return X
-
-
-def images() -> np.ndarray:
-    uniform = np.random.default_rng(3).uniform(size=(2, 30, 5))
-    return np.einsum("ni,nj->nij", *uniform).reshape(30, -1)
 
 
 def make_encoder() -> keras.Model:
@@ -157,17 +108,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 """By kind: the parameters, but for the seed and the encoder."""
-ROWS = {
-    "missing": frame_with_gaps,
-    "imputation": lambda: rows_with_gaps(900),
-    "pca": lambda: bent_rows(30),
-    "encoder": images,
-    "deep": lambda: bent_rows(80).astype(np.float32),
-    "partial": lambda: bent_rows(120),
-    "objectives": lambda: bent_rows(60),
-    "classes": rows_with_classes,
-}
-"""By kind: a function that makes the rows; those of `text` are in a table."""
+
+
+def read_rows(kind: str) -> Any:
+    """The rows that a kind is fitted to, if they are not a table."""
+    file = FOLDER / f"{kind}.npy"
+    if file.exists():
+        return np.load(file)
+    with np.load(FOLDER / f"{kind}.npz") as stored:
+        X = stored["rows"]
+    return pandas.DataFrame(X, columns=list("abcde")) if kind == "missing" else X
 
 
 def name_file(kind: str) -> str:
@@ -177,7 +127,7 @@ def name_file(kind: str) -> str:
 def fit(kind: str) -> TiedAutoencoder:
     """An estimator that has been trained."""
     estimator = TiedAutoencoder(random_state=0, **SETTINGS[kind])
-    X = ROWS[kind]()
+    X = read_rows(kind)
     if kind == "partial":
         for batch in np.split(X, 2):
             estimator.partial_fit(batch)
@@ -201,38 +151,29 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
     }
 
 
-def write_results(folder: Path, kind: str, estimator: TiedAutoencoder, X: Any) -> None:
+def write_results(kind: str, estimator: TiedAutoencoder, X: Any) -> None:
     assert np.abs(estimator.decision_function(X)).min() > MARGIN
-    np.savez_compressed(
-        folder / f"{kind}.npz", rows=np.asarray(X), **results(estimator, X)
-    )
+    given = results(estimator, X)
+    np.savez_compressed(FOLDER / f"{kind}.npz", rows=np.asarray(X), **given)
 
 
-def write_text(folder: Path) -> None:
-    """Write what the command makes of a table, in the folder itself: so the file notes
-    no path of this machine.
+def write_text() -> None:
+    """Write what the command makes of the table, in its folder: so the file notes no
+    path of this machine.
     """
-    (folder / "text.csv").write_text(text_table())
     for command in (FIT, *COMMANDS.values()):
         arguments = [sys.executable, "-m", "keras_tied", *command.split()]
-        subprocess.run(arguments, cwd=folder, check=True)
-    file = folder / name_file("text")
+        subprocess.run(arguments, cwd=FOLDER, check=True)
+    file = FOLDER / name_file("text")
     columns = Columns.from_json(read(file).fitted.columns_json)
-    (batch,) = open_table(str(folder / "text.csv"), text=columns.text).batches()
-    X = columns.encode(batch)
-    write_results(folder, "text", TiedAutoencoder.load(file), X)
-
-
-def write(folder: Path) -> None:
-    """Write the files of all kinds."""
-    folder.mkdir(parents=True)
-    write_text(folder)
-    for kind, make_rows in ROWS.items():
-        estimator = fit(kind)
-        estimator.save(folder / name_file(kind))
-        rows = make_rows()
-        write_results(folder, kind, estimator, rows[:40] if len(rows) > 120 else rows)
+    table = open_table(str(FOLDER / "text.csv"), text=columns.text)
+    (batch,) = table.batches()
+    write_results("text", TiedAutoencoder.load(file), columns.encode(batch))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_text()
+    for kind in list(SETTINGS)[1:]:
+        estimator = fit(kind)
+        estimator.save(FOLDER / name_file(kind))
+        write_results(kind, estimator, read_rows(kind)[:120])

@@ -21,13 +21,22 @@ from typer.testing import CliRunner
 from keras_tied import Autoencoder, TiedAutoencoder, cli, load
 from keras_tied.fitted.file import Contents, read, write
 
-from .make import COMMANDS, FIT, SETTINGS, fit, make_encoder, name_file, results
+from .make import (
+    COMMANDS,
+    FIT,
+    FOLDER,
+    SETTINGS,
+    fit,
+    make_encoder,
+    name_file,
+    results,
+)
 
-FOLDER = Path(__file__).parent / "files"
 KINDS = list(SETTINGS)
 OWN = [kind for kind in KINDS if kind != "encoder"]
 """The kinds whose network is the estimator's own."""
 TOLERANCES = {
+    "factors": 1e-9,
     "reconstruct": 3e-5,
     "inverse_transform": 3e-5,
     "score_samples": 1e-3,
@@ -157,10 +166,9 @@ def test_a_model_has_the_objectives_of_the_parameters():
     model = pinned("objectives").estimator.model_
     assert isinstance(model.noise, keras.layers.GaussianNoise)
     assert isinstance(model.code_regularizer, keras.regularizers.L1)
-    factors = [model.noise.stddev, model.code_regularizer.l1]
     decays = [layer.kernel_regularizer.l2 for layer in model.encoder.layers[::2]]
-    np.testing.assert_allclose(factors, [0.1, 1e-3], rtol=1e-6)
-    np.testing.assert_allclose(decays, [1e-4, 1e-4], rtol=1e-6)
+    found = [model.noise.stddev, model.code_regularizer.l1, *decays]
+    assert_close(found, [0.1, 1e-3, 1e-4, 1e-4], "factors")
 
 
 @pytest.mark.parametrize("kind", choose_quick(KINDS[:-1], "deep"))
