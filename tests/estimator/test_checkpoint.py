@@ -48,16 +48,10 @@ def die_after(n, folder, **changes):
 
 
 def save(estimator, folder):
-    """What a file would have of it, without the encoder."""
     estimator.save(folder / "m.safetensors")
     content = (folder / "m.safetensors").read_bytes()
     (folder / "m.safetensors").unlink()
     return content
-
-
-def make_encoder():
-    kinds = keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)
-    return keras.Sequential([keras.Input((6,)), *kinds])
 
 
 KINDS = {
@@ -85,16 +79,6 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
     found = fit(folder, **KINDS[kind])
     assert list(folder.iterdir()) == []
     assert save(found, tmp_path) == save(fit(**KINDS[kind]), tmp_path)
-
-
-@pytest.mark.slow
-def test_an_encoder_of_ones_own_goes_on_too(tmp_path):
-    settings = {"encoder": make_encoder(), "max_iter": 8}
-    die_after(2, tmp_path, **settings)
-    found = fit(tmp_path, **settings)
-    expected = fit(**settings)
-    assert found.loss_curve_ == expected.loss_curve_
-    np.testing.assert_array_equal(found.transform(ROWS), expected.transform(ROWS))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +113,7 @@ def test_a_fit_without_a_seed_cannot_go_on(tmp_path):
 
 def test_a_digest_is_that_of_equal_values_alone():
     ones = np.ones(2)
-    values = [1, 1.0, "1", [1], [[1]], (1, 2), {"1": 2}, None, np.tanh, make_encoder]
+    values = [1, 1.0, "1", [1], [[1]], (1, 2), {"1": 2}, None, np.tanh]
     values += [ones, np.ones((2, 1)), ones.astype("float32")]
     values += [np.random.RandomState(seed) for seed in (0, 1)]
     values += [keras.layers.Dropout(rate) for rate in (0.1, 0.2)]

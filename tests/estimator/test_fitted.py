@@ -94,20 +94,6 @@ def test_any_kind_of_rows_gives_what_arrays_give(kind, n_rows, fitted, iris, tmp
             assert found.dtype == ("float32" if is_single else "float64")
 
 
-def test_whole_numbers_are_taken(fitted):
-    rows = [[5, 3, 1, 0], [6, 3, 5, 2]]
-    expected = fitted.transform(np.array(rows, float))
-    np.testing.assert_array_equal(fitted.transform(rows), expected)
-
-
-def test_no_rows_have_no_codes(fitted):
-    value = fitted._fitted
-    nothing = np.empty((0, 4), np.float32)
-    assert value.transform(nothing).shape == (0, 1)
-    assert value.reconstruct(nothing).shape == (0, 4)
-    assert value.explain(nothing).shares.shape == (0, 4)
-
-
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_errors_and_score_are_those_of_scaled_values_that_are_there(
     missing, fitted, iris, rng

@@ -76,20 +76,15 @@ def with_header(text: bytes, length: int | None = None) -> bytes:
 
 BYTES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", PART),
-    "zeros": (bytes(1000), PART),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(1000), PART),
     "an archive of nothing": (b"PK\x05\x06" + bytes(18), "try keras.models.load_model"),
     "an end of an archive alone": (b"PK\x05\x06" + b"\xff" * 18, ""),
     "a byte more": (TEXT + b"\0", PART),
     "another byte at the end": (TEXT[:-1] + b"\xab", "its checksum is not that of"),
-    "a list": (with_header(b"[]"), PART),
     "an object that ends early": (with_header(b'{"a":'), PART),
     "bytes that are not UTF-8": (with_header(b'{"\xff":1}'), ""),
     "no metadata": (with_header(b"{}"), "holds no TiedAutoencoder"),
-    "metadata of numbers": (with_header(b'{"__metadata__":{"keras_tied":1}}'), PART),
     "an array without a shape": (with_header(b'{"a":{"dtype":"F32"}}'), ""),
     "a short header": (with_header(TEXT[8:], 2), PART),
-    "a header of all": (with_header(TEXT[8:], 2**24), PART),
     "a long header": (with_header(TEXT[8:], 2**24 + 1), "16,777,217 bytes, more than"),
 }
 for end in (1, 7, 8, 9, 100, -1):
@@ -105,13 +100,10 @@ def test_what_is_no_whole_file_is_refused(name, refuse):
 
 JSON: dict[str, str] = {
     "100,000 brackets": "[" * 100_000 + "]" * 100_000,
-    "100,000 braces": '{"a":' * 100_000 + "1" + "}" * 100_000,
     "an int of 5,000 digits": "9" * 5_000,
     "NaN": "NaN",
-    "infinity": "-Infinity",
     "a number that is too large": "1e999",
     "nothing": "",
-    "a comment": "1 // x",
     "2 million lists": "[" + "[]," * 2_000_000 + "1]",
     "3 million values": "[" + "1," * 3_000_000 + "1]",
     "1.2 million objects": "[" + '{"a":1},' * 1_200_000 + "1]",

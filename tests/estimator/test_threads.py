@@ -222,31 +222,6 @@ def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
     assert run(FORKED_ENCODER) == ["0", "0"]
 
 
-@slow
-@needs_fork
-@pytest.mark.filterwarnings("ignore:.*fork:")  # of JAX and, from 3.12 on, of Python
-def test_a_fork_waits_until_no_thread_is_within_a_block(two_blas_threads):
-    """Where a thread is within OpenBLAS, the child can wait for its lock forever."""
-    within, codes = [0], []
-
-    def block(part: slice) -> None:
-        within[0] += 1
-        if len(codes) < 5:
-            time.sleep(0.005)
-        within[0] -= 1
-
-    reader = threading.Thread(target=map_blocks, args=(block, 10_000, 1, True))
-    reader.start()
-    for _ in range(5):
-        time.sleep(0.002)
-        child = os.fork()
-        if child == 0:
-            os._exit(within[0])
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    reader.join()
-    assert codes == [0] * 5
-
-
 # Blocks of rows.
 
 
@@ -283,9 +258,9 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
 
     def block(part: slice) -> None:
         begun.append(part.start)
-        if part.start == 0 and error is KeyboardInterrupt:
+        if part.start == 20 and error is KeyboardInterrupt:
             ctrl_c()
-        elif part.start == 0:
+        elif part.start == 20:
             raise error
         time.sleep(0.001)
 

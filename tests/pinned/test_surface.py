@@ -10,7 +10,7 @@ import keras
 import pytest
 import typer
 
-from keras_tied import cli, mirror
+from keras_tied import cli
 
 SURFACE = tomllib.loads(Path(__file__).with_name("surface.toml").read_text())
 MODULES = SURFACE["listed"] | SURFACE["unlisted"]
@@ -56,28 +56,6 @@ def test_arguments_keep_their_names_and_order(path):
     expected = SURFACE["arguments"][path].split()
     names = inspect.signature(find(path)).parameters
     assert [name for name in names if name in expected] == expected
-
-
-def test_a_rule_of_mirror_is_told_these_facts():
-    told = []
-
-    class Own(keras.layers.Layer):
-        def call(self, inputs):
-            return inputs
-
-    @mirror.register(Own)
-    def rule(layer, context):
-        told.append(context)
-        return keras.layers.Identity(name=context.name)
-
-    mirror(keras.Sequential([keras.Input((3,)), Own(name="own")]), gain=False)
-    (context,) = told
-    assert (context.input_shape, context.output_shape) == ((3,), (3,))
-    assert (context.name, context.gain, context.activation) == (
-        "own_mirror",
-        False,
-        None,
-    )
 
 
 @pytest.mark.parametrize("command", SURFACE["options"])
