@@ -96,7 +96,6 @@ CASES: dict[str, Callable[[], Case]] = {
     "centred": lambda: (fit_to(draw_curve(45), scaler=None), draw_curve(9)),
     "large mean": lambda: (fit_to(draw_curve(45) + 1e6), draw_curve(9) + 1e6),
     "constant column": make_constant_column,
-    "gaps": lambda: (fit_to(hide(draw_curve(45))), hide(draw_curve(45), 0.5)),
     "strong correlations": make_correlated,
     "many columns": make_wide,
     "a network and means": read_pinned,

@@ -553,14 +553,11 @@ def test_a_legacy_file_is_refused(refuse, tmp_path):
     refuse((tmp_path / "m.h5").read_bytes(), PART)
 
 
-def test_names_that_lead_out_of_an_archive_are_not_written(tmp_path):
+def test_names_that_lead_out_of_an_archive_are_not_written(refuse, tmp_path):
     """Nor is what they link to read."""
     link = zipfile.ZipInfo("assets/link")
     link.external_attr = 0o120777 << 16
-    names = "../outside", "assets/../../outside", str(tmp_path / "outside")
-    content = make_archive({link: b"/etc/passwd", **dict.fromkeys(names, b"x")})
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "m.keras").write_bytes(content)
-    with pytest.raises(ValueError, match="cannot be loaded"):
-        TiedAutoencoder.load(tmp_path / "inner" / "m.keras")
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["inner", "m.keras"]
+    outside = str(tmp_path / "outside")
+    names = f"../{tmp_path.name}/outside", "assets/../../outside", outside
+    refuse(make_archive({link: b"/etc/passwd", **dict.fromkeys(names, b"x")}))
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
