@@ -228,7 +228,6 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift
         {"max_iter": 80},
         {"max_iter": 20, "solver": "lbfgs"},
         {"max_iter": 20, "noise": 0.1},
-        {"max_iter": 3, "noise": 0.1, "batch_size": 5000},
         {"max_iter": 2, "noise": 0.1, "batch_size": 7},
     ],
     ids=str,
@@ -250,6 +249,14 @@ def test_a_network_is_judged_by_the_rows_held_out(rng):
     estimator = TiedAutoencoder(2, max_iter=10, random_state=0)
     assert estimator.fit(X, X_val=line).is_pca_
     assert not estimator.fit(X, X_val=draw_curve(300, seed=1)).is_pca_
+
+
+def test_rarity_is_that_among_the_rows_held_out():
+    others = 3 * draw_curve(200, seed=1)
+    estimator = TiedAutoencoder(2, max_iter=2, random_state=0, trim=False)
+    estimator.fit(draw_curve(300), X_val=others)
+    shares = 1 / estimator.rarity(others)
+    assert shares.mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_frames_with_categories_are_held_out():
