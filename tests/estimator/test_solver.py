@@ -6,18 +6,21 @@ import sys
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
+from sklearn.decomposition import PCA
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitting import lbfgs, schedule
 from keras_tied.fitting.members import HeldOut, Member, is_better
 from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Objective, Stack, flatten
+from keras_tied.fitting.start import start_network
 
 from .near import assert_near
-from .networks import compute_by_hand, draw_network
+from .networks import compute_by_hand, draw_curve, draw_network
 
 SIZES = (5, 8, 7, 2)
 PENALTIES = {"weight_decay": 0.01, "sparsity": 0.1}
@@ -41,6 +44,16 @@ def find_losses(stack: Stack, rows: TrainingRows, objective: Objective) -> np.nd
     factors = np.arange(1, len(stack.numbers) + 1)[:, None]
     weights = factors * rows.weights / len(inputs)
     return stack.find_gradient(inputs, targets, weights, objective)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 6)], ids=str)
+def test_a_network_computes_pca_at_its_start(hidden, rng):
+    X = draw_curve(60)
+    principal = fit_pca(X).truncate(2)
+    network = start_network(principal, hidden, "silu", rng)
+    pca = PCA(2).fit(X)
+    expected = pca.inverse_transform(pca.transform(X))
+    assert_near(compute_by_hand(network, X)[1], expected)
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

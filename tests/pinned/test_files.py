@@ -120,7 +120,7 @@ def test_a_file_is_written_today_as_it_was(kind, tmp_path):
 
 
 def describe(file: Path) -> dict[str, Any]:
-    """The names of all that a file holds, with the dtypes and axes of the arrays."""
+    """The names of all that a file holds, and facts that do not depend on rounding."""
     arrays = load_file(file)
     contents: Contents = read(file)
     columns = json.decode(contents.settings.columns)
@@ -131,6 +131,7 @@ def describe(file: Path) -> dict[str, Any]:
         "columns": columns,
         "notes": contents.notes and set(contents.notes),
         "names": contents.settings.feature_names,
+        "has weight decay": contents.settings.weight_decay > 0,
     }
 
 
