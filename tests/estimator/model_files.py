@@ -57,4 +57,8 @@ def change(kind: str, arrays: dict[str, Any] | None = None, **settings: Any) -> 
         if array is not None:
             changed[name] = np.asarray(array, order="C")
     document = read_document(kind)
-    return pack(changed, document["settings"] | settings, document["notes"])
+    return pack(
+        changed,
+        document["settings"] | settings,
+        document["notes"],
+    )

@@ -71,8 +71,16 @@ def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(
     activation, rng, tmp_path
 ):
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
-    preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
-    fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation), None)
+    preprocessing = Preprocessing(
+        scaling,
+        np.zeros(5),
+        Layout.of_numbers(5),
+    )
+    fitted = Fitted(
+        preprocessing,
+        draw_network((5, 9, 8, 2), activation),
+        None,
+    )
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
     found = decode_on_page(fitted, codes, tmp_path)
     assert_near(found, fitted.inverse_transform(codes), 1e-4)

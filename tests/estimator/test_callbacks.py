@@ -44,14 +44,25 @@ def test_a_callback_stops_training_with_the_best_so_far():
     estimator = TiedAutoencoder(2, random_state=0).set_callbacks(recorder).fit(CURVE)
     epochs = ["begin epoch", "end epoch"] * 2
     begin = ["setup", "begin fit", "begin train"]
-    assert recorder.calls == [*begin, *epochs, "end train", "end fit", "teardown"]
+    assert recorder.calls == [
+        *begin,
+        *epochs,
+        "end train",
+        "end fit",
+        "teardown",
+    ]
     least = min(logs["val_error"] for logs in recorder.logs)
     assert estimator.validation_curve_[-1] == pytest.approx(least, rel=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 def test_fits_are_the_same_with_and_without_a_callback(solver):
-    alone = TiedAutoencoder(2, solver=solver, max_iter=3, random_state=0)
+    alone = TiedAutoencoder(
+        2,
+        solver=solver,
+        max_iter=3,
+        random_state=0,
+    )
     recorder = Recorder()
     watched = clone(alone).set_callbacks(recorder).fit(CURVE)
     assert recorder.logs

@@ -89,7 +89,11 @@ def test_objectives_change_what_is_learned_and_keep_the_network(objective, iris)
     assert np.abs(other.transform(iris) - plain.transform(iris)).max() > 1e-4
 
 
-@pytest.mark.parametrize("sizes", [6, (), [6, 4], np.array([6, 4, 3])], ids=repr)
+@pytest.mark.parametrize(
+    "sizes",
+    [6, (), [6, 4], np.array([6, 4, 3])],
+    ids=repr,
+)
 def test_hidden_layers_are_as_wide_as_told(sizes, iris):
     estimator = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris)
     found = estimator._fitted.network.layer_sizes[1:-1]
@@ -116,7 +120,11 @@ def test_encoder_of_images_is_mirrored(digits):
     encoder = keras.Sequential([keras.Input((8, 8, 1)), *kinds])
     before = encoder.get_weights()
     X = digits[:256]
-    estimator = TiedAutoencoder(encoder=encoder, max_iter=10, random_state=0)
+    estimator = TiedAutoencoder(
+        encoder=encoder,
+        max_iter=10,
+        random_state=0,
+    )
     codes = estimator.fit_transform(X.reshape(-1, 8, 8, 1))
     assert codes.shape == (256, 5)
     np.testing.assert_array_equal(estimator.transform(X), codes)
@@ -169,10 +177,18 @@ def test_the_score_falls_with_the_deviation_from_a_constant(scaler, value, iris)
     for deviations in (unit * STEPS, -unit * STEPS):
         rows = with_column(np.tile(iris[0], (5, 1)), value + deviations)
         scores = estimator.score_samples(rows)
-        assert_near(scores[0], estimator.score_samples(X)[0], 1e-7)
+        assert_near(
+            scores[0],
+            estimator.score_samples(X)[0],
+            1e-7,
+        )
         assert scores[0] - scores[1] > 1
         slopes = np.diff(scores[1:]) / np.diff(STEPS[1:])
-        assert_near(slopes / slopes[0], np.ones(3), 1e-3)
+        assert_near(
+            slopes / slopes[0],
+            np.ones(3),
+            1e-3,
+        )
 
 
 def test_a_deviation_from_a_constant_is_in_error_and_score_alone(of_seven, iris):
@@ -212,7 +228,11 @@ def test_r2_of_each_feature_is_that_of_scikit_learn(missing, iris, rng):
     """Near to that of what is there, where deviations are from the mean of rows that
     are filled in.
     """
-    X = np.where(rng.uniform(size=iris.shape) < missing, np.nan, iris)
+    X = np.where(
+        rng.uniform(size=iris.shape) < missing,
+        np.nan,
+        iris,
+    )
     weights = rng.uniform(0.5, 2, len(X))
     estimator = quick().fit(X, sample_weight=weights)
     rows = estimator.reconstruct(X)

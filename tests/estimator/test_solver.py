@@ -30,8 +30,16 @@ def make_rows(n: int, missing: float = 0.0) -> TrainingRows:
     rng = np.random.default_rng(1)
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
     is_hidden = rng.uniform(size=inputs.shape) < missing
-    targets = np.where(is_hidden, np.float32(np.nan), inputs)
-    return TrainingRows(inputs, targets, rng.uniform(0.5, 2, n))
+    targets = np.where(
+        is_hidden,
+        np.float32(np.nan),
+        inputs,
+    )
+    return TrainingRows(
+        inputs,
+        targets,
+        rng.uniform(0.5, 2, n),
+    )
 
 
 def find_losses(stack: Stack, rows: TrainingRows, objective: Objective) -> np.ndarray:
@@ -43,14 +51,28 @@ def find_losses(stack: Stack, rows: TrainingRows, objective: Objective) -> np.nd
     targets = rows.targets.astype(np.float64)
     factors = np.arange(1, len(stack.numbers) + 1)[:, None]
     weights = factors * rows.weights / len(inputs)
-    return stack.find_gradient(inputs, targets, weights, objective)
+    return stack.find_gradient(
+        inputs,
+        targets,
+        weights,
+        objective,
+    )
 
 
-@pytest.mark.parametrize("hidden", [(), (8,), (8, 6)], ids=str)
+@pytest.mark.parametrize(
+    "hidden",
+    [(), (8,), (8, 6)],
+    ids=str,
+)
 def test_a_network_computes_pca_at_its_start(hidden, rng):
     X = draw_curve(60)
     principal = fit_pca(X).truncate(2)
-    network = start_network(principal, hidden, "silu", rng)
+    network = start_network(
+        principal,
+        hidden,
+        "silu",
+        rng,
+    )
     pca = PCA(2).fit(X)
     expected = pca.inverse_transform(pca.transform(X))
     assert_near(compute_by_hand(network, X)[1], expected)
@@ -62,7 +84,11 @@ def test_losses_are_those_of_the_formula(activation, missing):
     networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
     rows = make_rows(20, missing)
     stack = Stack(networks, np.float64)
-    losses = find_losses(stack, rows, Objective(**PENALTIES, share=0.7))
+    losses = find_losses(
+        stack,
+        rows,
+        Objective(**PENALTIES, share=0.7),
+    )
     for place, network in enumerate(networks):
         codes, reconstruction = compute_by_hand(network, rows.inputs)
         squares = np.nan_to_num((reconstruction - rows.targets) ** 2)
@@ -76,7 +102,12 @@ def test_losses_are_those_of_the_formula(activation, missing):
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_the_gradient_equals_central_differences(activation, noise):
     """With noise, too, which is the same for the same step."""
-    objective = Objective(**PENALTIES, noise=noise, seed=3, share=0.7)
+    objective = Objective(
+        **PENALTIES,
+        noise=noise,
+        seed=3,
+        share=0.7,
+    )
     rows = make_rows(6, 0.3)
     networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
     stack = Stack(networks, np.float64)
@@ -90,7 +121,12 @@ def test_the_gradient_equals_central_differences(activation, noise):
         return stack.gradient.flatten()
 
     start = stack.numbers.flatten()
-    error = check_grad(find_loss, find_gradient, start, epsilon=1e-7)
+    error = check_grad(
+        find_loss,
+        find_gradient,
+        start,
+        epsilon=1e-7,
+    )
     assert error < 1e-5 * np.linalg.norm(find_gradient(start))
 
 
@@ -101,13 +137,27 @@ def test_noise_has_its_standard_deviation_and_is_another_in_each_step():
     identity = DenseNetwork(
         (np.eye(2, dtype=np.float32),), zeros, zeros, (rows[0] + 1,), "linear", 0
     )
-    weights = np.full((1, 20_000), 1 / 20_000, np.float32)
+    weights = np.full(
+        (1, 20_000),
+        1 / 20_000,
+        np.float32,
+    )
     objective = Objective(noise=0.5, seed=1)
     losses = [
-        Stack([identity]).find_gradient(rows, rows, weights, objective, step)[0]
+        Stack([identity]).find_gradient(
+            rows,
+            rows,
+            weights,
+            objective,
+            step,
+        )[0]
         for step in (0, 1, 0)
     ]
-    np.testing.assert_allclose(losses, 0.25, rtol=0.03)
+    np.testing.assert_allclose(
+        losses,
+        0.25,
+        rtol=0.03,
+    )
     assert losses[0] == losses[2] != losses[1]
 
 
@@ -120,7 +170,11 @@ def test_steps_are_those_of_nadams_formula(rng):
     for place, rate in enumerate((0.01, 0.02, 0.005)):
         gradient = gradients[place]
         step = place + 1
-        nadam.move(numbers, gradient.copy(), rate)
+        nadam.move(
+            numbers,
+            gradient.copy(),
+            rate,
+        )
         average = 0.9 * average + 0.1 * gradient
         square = 0.99 * square + 0.01 * gradient**2
         nesterov = 0.9 * average / (1 - 0.9 ** (step + 1))
@@ -139,12 +193,29 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
     objective = Objective(weight_decay=0.01)
     stack, expected = Stack(networks), Stack(networks)
     state = Nadam.begin(stack.numbers)
-    take_steps(stack, state, rows, weights, batches, rates, objective)
+    take_steps(
+        stack,
+        state,
+        rows,
+        weights,
+        batches,
+        rates,
+        objective,
+    )
     state = Nadam.begin(expected.numbers)
     for batch, rate in zip(batches, rates, strict=True):
         inputs = rows.inputs[batch]
-        expected.find_gradient(inputs, inputs, weights[:, batch] / 10, objective)
-        state.move(expected.numbers, expected.gradient, rate)
+        expected.find_gradient(
+            inputs,
+            inputs,
+            weights[:, batch] / 10,
+            objective,
+        )
+        state.move(
+            expected.numbers,
+            expected.gradient,
+            rate,
+        )
     assert_near(stack.numbers, expected.numbers)
     found = flatten(stack.make_network(1))
     np.testing.assert_array_equal(found, stack.numbers[1])
@@ -157,7 +228,13 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
     monkeypatch.setattr(lbfgs, "BLOCK_ROWS", 16)
     rows = make_rows(37)
     network = draw_network(SIZES, "silu", seed=3)
-    member = Member(network, network, rows, rows.weights, rows.select(np.arange(0)))
+    member = Member(
+        network,
+        network,
+        rows,
+        rows.weights,
+        rows.select(np.arange(0)),
+    )
     objective = Objective(weight_decay=1e-2)
     losses = []
 
@@ -165,7 +242,12 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
         losses.append(loss)
         return False
 
-    best = lbfgs.fit_member(member, objective, 150, note)
+    best = lbfgs.fit_member(
+        member,
+        objective,
+        150,
+        note,
+    )
     assert (np.diff(losses) <= 0).all()
     sizes = []
     for each in (network, best):
@@ -188,7 +270,11 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_batches_go_through_all_rows_before_any_comes_again():
-    batches = schedule.draw_batches(10, 4, np.random.RandomState(0))
+    batches = schedule.draw_batches(
+        10,
+        4,
+        np.random.RandomState(0),
+    )
     places = np.concatenate([next(batches) for _ in range(5)])
     np.testing.assert_array_equal(
         np.sort(places.reshape(2, 10)), np.tile(range(10), (2, 1))
@@ -199,7 +285,12 @@ def test_batches_go_through_all_rows_before_any_comes_again():
 def test_a_loss_that_is_not_finite_says_so(rows):
     X = np.random.default_rng(0).normal(size=(rows, 3))
     with pytest.raises(FloatingPointError, match=r"learning_rate=1e\+20: try 1e\+19"):
-        TiedAutoencoder(1, learning_rate=1e20, max_iter=2, random_state=0).fit(X)
+        TiedAutoencoder(
+            1,
+            learning_rate=1e20,
+            max_iter=2,
+            random_state=0,
+        ).fit(X)
 
 
 @pytest.mark.parametrize(("count", "better"), [(2000, True), (500, False)])
@@ -208,14 +299,30 @@ def test_copies_of_rows_are_no_more_evidence(count, better):
     copies: of gains of mean 0.03 and standard deviation 0.85 it is 0.019 or 0.038.
     """
     X = np.zeros((10 * count, 5), np.float32)
-    rows = TrainingRows(X, X, np.ones(10 * count), copies=10)
+    rows = TrainingRows(
+        X,
+        X,
+        np.ones(10 * count),
+        copies=10,
+    )
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 10 * count)
     network, pca = (
-        HeldOut([errors], np.array([errors.sum()]), errors.mean(), None)
+        HeldOut(
+            [errors],
+            np.array([errors.sum()]),
+            errors.mean(),
+            None,
+        )
         for errors in (1.0 - gains, rows.weights)
     )
     start = draw_network(SIZES)
-    member = Member(start, start, rows, rows.weights, rows)
+    member = Member(
+        start,
+        start,
+        rows,
+        rows.weights,
+        rows,
+    )
     assert is_better([member], network, pca) == better
 
 
@@ -243,5 +350,16 @@ assert not {"jax", "keras"} & set(sys.modules)
 
 @pytest.mark.slow
 def test_no_framework_is_imported_and_a_forked_child_fits_as_its_parent(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", ALL_OF_A_LIFE]
-    subprocess.run(command, check=True, timeout=120, cwd=tmp_path)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        ALL_OF_A_LIFE,
+    ]
+    subprocess.run(
+        command,
+        check=True,
+        timeout=120,
+        cwd=tmp_path,
+    )

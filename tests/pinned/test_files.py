@@ -136,7 +136,14 @@ def describe(file: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "kind", choose_quick(OWN[1:], "missing", "pca", "partial", "classes")
+    "kind",
+    choose_quick(
+        OWN[1:],
+        "missing",
+        "pca",
+        "partial",
+        "classes",
+    ),
 )
 def test_what_is_fitted_today_has_a_file_of_the_same_names(kind, tmp_path):
     """Else the format is another, of another number."""
@@ -165,7 +172,11 @@ def test_a_model_has_the_objectives_of_the_parameters():
     assert isinstance(model.code_regularizer, keras.regularizers.L1)
     decays = [layer.kernel_regularizer.l2 for layer in model.encoder.layers[::2]]
     found = [model.noise.stddev, model.code_regularizer.l1, *decays]
-    assert_close(found, [0.1, 1e-3, 1e-4, 1e-4], "factors")
+    assert_close(
+        found,
+        [0.1, 1e-3, 1e-4, 1e-4],
+        "factors",
+    )
 
 
 @pytest.mark.parametrize("kind", choose_quick(KINDS[:-1], "deep"))
@@ -183,7 +194,11 @@ def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_
     scaled = ((X - scaling.shift) / scaling.scale)[complete].astype(np.float32)
     images = scaled.reshape(-1, *model.encoder.input_shape[1:])
     codes = keras.ops.convert_to_numpy(model.encoder(images))
-    assert_close(codes, case.results["transform"][complete], "transform")
+    assert_close(
+        codes,
+        case.results["transform"][complete],
+        "transform",
+    )
     decoded = keras.ops.convert_to_numpy(model.decoder(codes))
     rows = decoded.reshape(scaled.shape) * scaling.scale + scaling.shift
     expected = case.results["inverse_transform"][complete]
@@ -200,4 +215,9 @@ def test_the_command_makes_of_a_file_what_it_made(name, folder):
         for each in (folder, FOLDER)
     )
     tolerance = 1e-3 if name == "score" else 3e-5
-    pandas.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
+    pandas.testing.assert_frame_equal(
+        found,
+        expected,
+        rtol=tolerance,
+        atol=tolerance,
+    )
