@@ -118,16 +118,16 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, d, count):
         assert_allclose(added[:, d + place], expected, atol=1e-9)
 
 
-def test_columns_of_one_or_two_values_have_no_pieces():
+def test_columns_of_two_values_or_fewer_have_no_pieces():
     rows = np.tile(
         [
-            [0.0, 1.0],
-            [0.0, 1.0],
-            [0.0, 2.0],
+            [0.0, 1.0, np.nan],
+            [0.0, 1.0, np.nan],
+            [0.0, 2.0, np.nan],
         ],
         (400, 1),
     )
-    assert fit_pieces(rows, Layout.of_numbers(2)) is None
+    assert fit_pieces(rows, Layout.of_numbers(3)) is None
 
 
 # Classes.
