@@ -1,104 +1,69 @@
-"""What the adjoint of a layer is, told without the code under test."""
+"""Random numbers, and what becomes of them, told without the code under test."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
-from numpy.linalg import norm
 
-BACKEND = keras.backend.backend()
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A random input mapped by a linear layer, a random output taken back through it.
-
-    Taken back by the layer under test, and by the backend's automatic differentiation:
-    the gradient of ⟨layer(x), y⟩ by x is the adjoint of `layer`, applied to y.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    mapped: np.ndarray
-    returned: np.ndarray
-    differentiated: np.ndarray
-
-    @property
-    def adjoint_error(self):
-        """|⟨A x, y⟩ - ⟨x, Aᵀ y⟩| / (‖A x‖ ‖y‖)."""
-        left = _inner(self.mapped, self.y)
-        right = _inner(self.x, self.returned)
-        gap = abs(left - right)
-        norms = norm(self.mapped) * norm(self.y)
-        return gap / norms if norms else gap
-
-    @property
-    def gradient_error(self):
-        """‖Aᵀ y - gradient‖ / ‖gradient‖."""
-        gap = norm(self.returned - self.differentiated)
-        return gap / (norm(self.differentiated) or 1)
+Function = Callable[[Any], Any]
 
 
-def _inner(left, right):
-    left = left.astype("float64")
-    return np.vdot(left, right)
+def normal(*shape, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def passage(layer, tied, shape, rng):
-    """The passage through `layer`, for inputs of a shape, and back through `tied`."""
-    x = rng.normal(size=shape).astype("float32")
-    output_shape = layer.compute_output_shape(shape)
-    y = rng.normal(size=output_shape).astype("float32")
+def compiled(function):
+    """The function, which JAX compiles at once, and quickly, instead of step by step."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
 
-    def there_and_back(x, y):
-        def product(x):
-            return ops.sum(layer(x) * y)
-
-        return layer(x), tied(y), _differentiate(product, x)
-
-    if BACKEND == "jax":
-        import jax
-
-        # Each is compiled for a single run.
-        options = {"xla_backend_optimization_level": 0}
-        there_and_back = jax.jit(there_and_back, compiler_options=options)
-    found = there_and_back(x, y)
-    return Passage(x, y, *map(ops.convert_to_numpy, found))
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def gradient(function, x):
-    """The gradient of a function with one number as its value, by differentiation."""
-    found = _differentiate(function, x)
-    return np.array(ops.convert_to_numpy(found))
-
-
-def _differentiate(function, x):
-    if BACKEND == "jax":
+    """The gradient of a function with one number as its value, by automatic
+    differentiation.
+    """
+    if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(function)(x)
-    if BACKEND == "tensorflow":
+        return np.array(compiled(jax.grad(function))(x))
+    tensor = ops.convert_to_tensor(x)
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        x = tf.constant(x)
         with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = function(x)
-        return tape.gradient(value, x)
-    import torch
+            tape.watch(tensor)
+            value = function(tensor)
+        return ops.convert_to_numpy(tape.gradient(value, tensor))
+    function(tensor.requires_grad_()).backward()
+    return ops.convert_to_numpy(tensor.grad)
 
-    x = ops.convert_to_tensor(x).requires_grad_()
-    value = function(x)
-    return torch.autograd.grad(value, x)[0]
+
+def pull_back(layer, y, shape):
+    """The adjoint of a linear layer, applied to y: the gradient of ⟨layer(x), y⟩ by
+    an x of that shape.
+    """
+    inner = lambda x: ops.sum(ops.multiply(layer(x), y))  # noqa: E731
+    return gradient(inner, np.zeros(shape, "float32"))
 
 
 def slopes(function, x, step=1e-6):
     """The gradient of a function of a float64 array, by central differences."""
-    found = np.zeros_like(x)
+    found = np.zeros(x.shape)
     for index in np.ndindex(x.shape):
-        moved = np.zeros_like(x)
+        moved = np.zeros(x.shape)
         moved[index] = step
-        rise = function(x + moved) - function(x - moved)
-        found[index] = rise / (2 * step)
+        up = function(x + moved)
+        down = function(x - moved)
+        found[index] = (up - down) / (2 * step)
     return found
+
+
+def assert_close(found, expected, tolerance=1e-4):
+    """Two arrays, of any backend, have one shape and nearly the same numbers."""
+    pair = map(ops.convert_to_numpy, (found, expected))
+    np.testing.assert_allclose(*pair, rtol=tolerance, atol=tolerance)
