@@ -21,7 +21,7 @@ def divergence(x, target):
 def assert_precise(found, expected, tolerance=1e-4):
     assert keras.backend.standardize_dtype(found.dtype) == "float32"
     np.testing.assert_allclose(
-        float(found),
+        ops.convert_to_numpy(found),
         expected,
         tolerance,
         1e-5,

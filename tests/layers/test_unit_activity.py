@@ -37,14 +37,13 @@ def expected_loss(layer, k, scores=SCORES):
 
 def loss_of(layer, code, scores):
     """What a batch of training adds to the loss; the counts stay."""
+    inputs = [ops.convert_to_tensor(each) for each in (code, ROWS, scores)]
     groups = layer.trainable_variables, layer.non_trainable_variables
     values = [[variable.value for variable in group] for group in groups]
     options = {"training": True, "return_losses": True}
     *_, losses = layer.stateless_call(
         *values,
-        code,
-        ROWS,
-        scores,
+        *inputs,
         **options,
     )
     return losses[0]
