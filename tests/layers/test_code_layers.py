@@ -208,22 +208,30 @@ def test_in_inference_batch_top_k_keeps_what_is_above_the_running_mean():
     assert_close(layer(second), above(threshold)(second), 1e-6)
 
 
-@pytest.mark.parametrize("coefficient", [0.0, 0.3])
-def test_a_step_moves_the_thresholds_of_jump_relu_by_what_is_near_them(coefficient):
-    threshold, width = 0.4, 0.5
+@pytest.mark.parametrize(
+    ("threshold", "coefficient"),
+    [
+        (0.4, 0.0),
+        (0.4, 0.3),
+        (1.0, 0.3),  # which some inputs are equal to, or half a bandwidth off
+    ],
+)
+def test_a_step_moves_the_thresholds_by_what_is_near(threshold, coefficient):
+    width = 0.5
+    x = np.round(4 * ROWS) / 4
     layer = JumpReLU(threshold, width, coefficient)
     target = normal(6, 5, seed=2)
     model = stack(layer)
     model.compile(keras.optimizers.SGD(1.0), "mse")
-    loss = model.train_on_batch(ROWS, target)
+    loss = model.train_on_batch(x, target)
 
-    outputs = above(threshold)(ROWS)
+    outputs = above(threshold)(x)
     counts = np.count_nonzero(outputs, axis=1)
     errors = outputs - target
     assert_close(loss, np.mean(errors**2) + coefficient * counts.mean())
-    near = np.abs(ROWS - threshold) < width / 2
-    of_error = 2 * errors / ROWS.size * -threshold / width
-    of_count = -coefficient / len(ROWS) / width
+    near = np.abs(x - threshold) < width / 2
+    of_error = 2 * errors / x.size * -threshold / width
+    of_count = -coefficient / len(x) / width
     slope = np.sum((of_error + of_count) * near, axis=0)
     moved = np.log(threshold) - threshold * slope  # the weight is the logarithm
     assert_close(layer.log_threshold, moved)
