@@ -262,6 +262,9 @@ QUICK = {
     "stopped": lambda: {"callbacks": [Stops(12)]},
     "stopped before": lambda: {"callbacks": [Stops(-1)], "batch_size": ROWS},
     "callback list": in_a_callback_list,
+    "weights of columns": lambda: of_classes(
+        ONE_HOT, "categorical_crossentropy", **WEIGHTED
+    ),
     "frame": lambda: {"x": pd.DataFrame(X), "y": pd.DataFrame(X)},
 }
 LEFT_TO_KERAS = {
@@ -341,9 +344,6 @@ RARER = {
     },
     "weights of classes": lambda: of_classes(
         LABELS, "sparse_categorical_crossentropy", **WEIGHTED
-    ),
-    "weights of columns": lambda: of_classes(
-        ONE_HOT, "categorical_crossentropy", **WEIGHTED
     ),
     "several inputs": with_several_inputs,
     "a weight for both": lambda: {
