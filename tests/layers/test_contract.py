@@ -7,6 +7,7 @@ import copy
 import io
 import math
 import pickle
+import tempfile
 import zipfile
 
 import h5py
@@ -68,7 +69,8 @@ def through_file(model, folder):
 
 
 def through_folder(model, folder):
-    return reload(model, folder / "folder", zipped=False)
+    path = tempfile.mkdtemp(dir=folder)
+    return reload(model, path, zipped=False)
 
 
 def through_pickle(model, folder):
@@ -474,11 +476,11 @@ def test_every_weight_counts_once(case, whole, model, is_adapted):
     assert sum(counts) == size(expected)
     for name in case.partners:
         layer = find(whole, name)
-        bias = layer.bias if case.is_half else None
+        bias = getattr(layer, "bias", None) if case.is_half else None
         expected += [each for each in layer.weights if each is not bias]
     assert in_any_order(model.weights) == in_any_order(expected)
     assert in_any_order(model.variables) == in_any_order(expected)
-    if BACKEND == "torch":
+    if BACKEND == "torch" and not is_adapted:
         values = [each.value for each in expected]
         assert in_any_order(model.parameters()) == in_any_order(values)
     printed = []
