@@ -34,6 +34,9 @@ class Projection(layers.Layer):
     def call(self, inputs):
         return ops.matmul(inputs, self.kernel)
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
     def get_config(self):
         config = super().get_config()
         config["units"] = self.units
