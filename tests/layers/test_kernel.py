@@ -269,3 +269,20 @@ def test_adapter_trains_in_a_decoder_as_if_nothing_had_trained_before():
         train(decoder, CODES, TARGETS)
         trained.append(weights(decoder))
     assert_close(*trained)
+
+
+@calibrations
+def test_calibrated_kernel_of_any_numbers_is_read(calibration):
+    """The layer is only told to be calibrated: that takes long."""
+    model = build("Dense")
+    code = find(model, "code")
+    config = calibration(dataset=["-"], tokenizer=None, group_size=4)
+    code.quantize(config=config)
+    random = np.random.default_rng(0)
+    for variable in code.weights:
+        if variable is not code.bias:
+            numbers = random.integers(1, 8, variable.shape)
+            variable.assign(numbers)
+    code.g_idx.assign(np.arange(FEATURES) // 4)
+    code.is_gptq_calibrated = code.is_awq_calibrated = True
+    assert_reads(find(model, "out"), code)
