@@ -383,7 +383,8 @@ class Case:
         shape = axes + SHAPES[self.family]
         rows = normal(shape, 1)
         if self.family == "Embedding":
-            rows = np.argsort(rows, axis=0)
+            tokens = np.argsort(rows, axis=0)
+            rows = tokens.astype("int32")
         if "siamese" in self.topology:
             return [rows, rows[::-1]]
         return rows
