@@ -142,6 +142,20 @@ def find_places(tree: ast.Module, node: ast.AST) -> list[tuple[int, int]]:
     return [*places, (1, 10**6)]
 
 
+def collect_tests(tree: Path) -> set[str]:
+    """The names of all tests that pytest finds without a fault."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+    listed = subprocess.run(
+        command,
+        cwd=tree,
+        env=environment(tree),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(listed.stdout.splitlines())
+
+
 def find_tests(fault: Fault, reached: dict[tuple[str, int], set[str]]) -> set[str]:
     """The tests that reach its statement, or else what is around it."""
     for first, last in fault.places:
@@ -283,7 +297,8 @@ def read_map(scratch: Path) -> tuple[dict[tuple[str, int], set[str]], dict[str, 
                 rows += [(file, context, number) for number in numbits_to_nums(bits)]
             for file, context, number in set(rows):
                 name = contexts[context]
-                name = re.sub(r" \((call|setup|teardown)\)$", "", name).split("|")[0]
+                name = re.sub(r" \((call|setup|teardown)\)$", "", name)
+                name = re.sub(r"\|(run|setup|teardown)$", "", name)
                 if name.startswith("tests/"):
                     where = files[file].partition("/src/")[2]
                     reached[f"src/{where}", number].add(name)
@@ -322,6 +337,7 @@ def run_faults(args: argparse.Namespace) -> None:
     os.chdir(tree)
     sys.path.insert(0, str(tree / "src"))
     reached, seconds = read_map(scratch)
+    known = collect_tests(tree)
     faults = choose(tree, args.count, args.seed, args.under)
     part, parts = args.part
     warm_up()
@@ -329,11 +345,15 @@ def run_faults(args: argparse.Namespace) -> None:
     if sound != "survived":
         raise RuntimeError(f"a test fails without a fault: {by or sound}")
     results: list[dict[str, Any]] = []
+    if args.out.exists():  # go on
+        results = json.loads(args.out.read_text())
+    done = {result["number"] for result in results}
     for number, fault in enumerate(faults):
-        if number % parts != part:
+        if number % parts != part or number in done:
             continue
         began = time.perf_counter()
-        tests = order(find_tests(fault, reached), seconds, fault.path, args.budget)
+        reaching = find_tests(fault, reached) & known
+        tests = order(reaching, seconds, fault.path, args.budget)
         file = tree / fault.path
         sound = file.read_text()
         try:
