@@ -37,6 +37,9 @@ CLASS_WEIGHT = 4.0
 """Of the surprise of a class beside that of a number, chosen on the same."""
 RAREST = 1e-6  # the least frequency of a class
 RARER = 0.05  # no class is less likely than its frequency times this
+CORE_SHARE = 0.75
+"""Of the rows, those with the lowest scores: anomalies do not bend what judges them."""
+CORE_RIDGE = 0.003  # added to the variances of the core, relative to their mean
 OPTIMISM = 1.0, 4.0
 """The least and largest factor of squared errors, from trained rows to others."""
 
@@ -160,6 +163,11 @@ class OutlierScore:
 
     $$12 \left(\sum_{j \text{ surprise}} \rho(z_j) - 4 \sum \log p\right)$$
 
+    In a table of numbers alone, the sum is multiplied by the distance of the row from
+    the core of the table, relative to the median distance, where that is above 1. It is
+    the Mahalanobis distance of the signed roots of $2 \rho(z_j)$ of the features, with
+    the mean and the covariance of the rows of the `CORE_SHARE` lowest sums.
+
     A value beyond the fences of its column adds `tail.limit`, the largest score of a
     row without such values, times its distance from the median relative to that of the
     fence.
@@ -168,11 +176,15 @@ class OutlierScore:
     anomaly detection scheme based on principal component classifier", ICDM workshop
     2003; the surprises are those of Rousseeuw and Van den Bossche, "Detecting deviating
     data cells", Technometrics 60, 2018, in one normal distribution; the function is
-    that of Huber, "Robust estimation of a location parameter", 1964. The features
-    detect extreme rows that are reconstructed well.
+    that of Huber, "Robust estimation of a location parameter", 1964; the core is a step
+    of Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance
+    determinant estimator", Technometrics 41, 1999. The features detect extreme rows
+    that are reconstructed well.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
+        core_axes: those of the core, divided by its spreads along them and the median
+            distance; none in a table with classes, or without surprises.
         gaussian: the normal distribution of the scaled rows; without precision for more
             than `MOST_FEATURES` features, and there are no surprises then.
         layout, scaling: the columns of the features, and their scaling.
@@ -186,6 +198,7 @@ class OutlierScore:
 
     code_axes: Axes
     residual_axes: Axes
+    core_axes: Axes
     gaussian: Gaussian
     layout: Layout
     scaling: Scaling
@@ -328,12 +341,19 @@ class OutlierScore:
     ) -> Array:
         """The scores of rows whose standardised coordinates these are, `(n,)`."""
         scores = add_up_huber(z)
+        scores *= np.maximum(self._find_distances(z), 1.0)
         if self.surprise is None or not self.layout.has_classes:
             return scores
         given = self.compare_classes(block.scaled, block.complete, factors).given
         classes = np.log(given).sum(axis=1)
         numbers = add_up_huber(z[:, self._ends[2] :])
         return scores + SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
+
+    def _find_distances(self, z: Array) -> Array:
+        """The distances from the core, `(n,)`; 0 where there is none."""
+        features = z[:, : len(self.layout.columns)]
+        coordinates = self.core_axes.project(compress(features))
+        return np.sqrt(np.einsum("ij,ij->i", coordinates, coordinates))
 
     @property
     def _ends(self) -> tuple[int, int, int]:
@@ -369,6 +389,15 @@ def add_up_huber(z: Array) -> Array:
     return np.einsum("ij,ij->i", size, slope)
 
 
+def compress(z: Array) -> Array:
+    """Numbers whose squares are twice Huber's function, with their signs, `(n, d)`."""
+    size = np.abs(z)
+    excess = np.maximum(size - HUBER_DELTA / 2, 0.0)
+    beyond = np.sqrt(2 * HUBER_DELTA * excess)
+    roots = np.where(size < HUBER_DELTA, size, beyond)
+    return np.copysign(roots, z)
+
+
 def fit_outlier_score(
     block: Block,
     weights: Array,
@@ -381,10 +410,12 @@ def fit_outlier_score(
     imputation.
     """
     layout = preprocessing.layout
+    d = len(layout.columns)
     none = np.zeros(0)
     score = OutlierScore(
         code_axes=_fit_axes(block.codes, weights),
         residual_axes=_fit_axes(block.known_residuals, weights),
+        core_axes=Axes(np.zeros(d), np.zeros((d, 0))),
         gaussian=_choose_gaussian(block, weights, preprocessing),
         layout=layout,
         scaling=preprocessing.scaling,
@@ -412,7 +443,27 @@ def fit_outlier_score(
     scale[is_constant] = np.inf
     known = ~np.isnan(block.scaled).all(axis=0)
     features[is_constant[: len(features)] & known] = SMALLEST_SCALE
-    return replace(score, median=median, scale=scale)
+    score = replace(score, median=median, scale=scale)
+    if layout.has_classes or score.surprise is None:
+        return score
+    return _add_core(score, block, weights)
+
+
+def _add_core(score: OutlierScore, block: Block, weights: Array) -> OutlierScore:
+    """The score with the axes of the core of its rows."""
+    z = score._standardize(block)
+    sums = add_up_huber(z)
+    largest = find_weighted_quantile(sums, weights, CORE_SHARE)
+    core = sums <= largest
+    n_features = len(score.layout.columns)
+    features = compress(z[:, :n_features])
+    mean, vectors = _fit_axes(features[core], weights[core], CORE_RIDGE)
+    score = replace(score, core_axes=Axes(mean, vectors))
+    distances = score._find_distances(z)
+    median = find_weighted_quantile(distances, weights, 0.5)
+    if median > 0:
+        vectors = vectors / median
+    return replace(score, core_axes=Axes(mean, vectors))
 
 
 def find_weighted_quantile(
@@ -443,10 +494,14 @@ def _find_medians(values: Array, weights: Array) -> Array:
     return np.array(medians)
 
 
-def _fit_axes(rows: Array, weights: Array) -> Axes:
-    principal = fit_pca(rows, weights)
-    varying = principal.variances > 1e-6 * principal.variances[0]
-    return Axes(principal.mean, principal.vectors[:, varying])
+def _fit_axes(rows: Array, weights: Array, ridge: float | None = None) -> Axes:
+    """The principal axes of rows; with a ridge, divided by the spreads along them."""
+    mean, vectors, variances, _ = fit_pca(rows, weights)
+    if ridge is not None:
+        ridge *= variances.mean()
+        vectors = vectors / np.sqrt(variances + ridge)
+    varying = variances > 1e-6 * variances[0]
+    return Axes(mean, vectors[:, varying])
 
 
 def _choose_gaussian(

@@ -184,11 +184,12 @@ class Reader:
         distribution = self.make_gaussian(f"{place}gaussian.", layout, most)
         n = d  # of the numbers that are standardised
         axes = {}
-        for name, width in (("code_axes", k), ("residual_axes", d)):
+        for name, width in (("code_axes", k), ("residual_axes", d), ("core_axes", d)):
             mean = self.take(f"{place}{name}.mean", width)
             vectors = self.take(f"{place}{name}.vectors", width, None)
             axes[name] = Axes(mean, vectors)
-            n += vectors.shape[1]
+        for name in ("code_axes", "residual_axes"):
+            n += axes[name].vectors.shape[1]
         if distribution.precision is not None:
             n += int(np.count_nonzero(layout.kinds == NUMBER))
         fences = self.make(Fences, f"{place}fences.", d, finite=False)
