@@ -68,6 +68,11 @@ def test_a_rarity_has_two_significant_digits(one_in, text):
             [Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")],
             "a 1 and b 9 seldom go together; the other columns suggest a 9 or b 2",
         ),
+        (
+            [Cause("a", 0.6, "1", None), Cause("b", 0.4, "9", None)],
+            "a 1 and b 9 seldom go together",
+        ),
+        ([Cause("a", 1.0, "1", None)], "a 1 is seldom beside the others"),
     ],
 )
 def test_a_reason_names_a_column_or_two_that_contradict_each_other(causes, reason):

@@ -16,13 +16,14 @@ ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 class Cause(NamedTuple):
     """A column that makes a row odd: its share, its value, and what is likely.
 
-    `ratio` is how many times as likely as the value that is, if they are categories.
+    `expected` is None where that is the value that is there, and `ratio` is how many
+    times as likely as the value that is, if they are categories.
     """
 
     column: str
     share: float
     given: str
-    expected: str
+    expected: str | None
     ratio: float = 1.0
 
 
@@ -35,6 +36,10 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     if not causes:
         return "no column alone makes it odd"
     first, *others = causes
+    if first.expected is None:
+        values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
+        ending = "seldom go together" if others else "is seldom beside the others"
+        return f"{' and '.join(values)} {ending}"
     if first.share >= MAIN_SHARE or not others:
         suggestion = f"suggest {first.expected}"
         if first.ratio > 1:

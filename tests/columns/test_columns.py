@@ -54,6 +54,19 @@ def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
     assert np.isnan(again.encode(pa.record_batch(empty))).all()
 
 
+@given(
+    step=st.sampled_from([0.01, 0.25, 0.5, 1, 5, 12, 1000]),
+    multiples=st.sets(st.integers(-999, 999), min_size=6),
+    off=st.floats(-0.49, 0.49),
+)
+def test_gaps_are_filled_with_multiples_of_what_all_values_are(step, multiples, off):
+    values = np.array(sorted(multiples | {0, 1})) * step
+    batch = pa.record_batch({"price": pa.array([*values.tolist(), None])})
+    numbers = (1 + off) * np.full((len(batch), 1), step)
+    filled = learn(batch).fill(batch, numbers).column("price")
+    assert filled.to_pylist() == [*values.tolist(), step]
+
+
 def test_decode_takes_the_largest_category_rounds_whole_numbers_and_halves_booleans(
     mixed,
 ):

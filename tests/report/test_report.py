@@ -13,7 +13,7 @@ from scipy import stats
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import compare_widths
 from keras_tied.report import PageColumn, Report, Tally
-from keras_tied.report._columns import format_features, format_pair
+from keras_tied.report._columns import drop_same, format_features
 
 from .conftest import Elements, make_report, parse
 
@@ -324,10 +324,11 @@ def test_features_are_shown_as_the_value_that_they_stand_for(
     assert format_features(column, np.array(features)) == text
 
 
-@pytest.mark.parametrize(("expected", "text"), [(0.737, "0.737"), (3.7, "4")])
-def test_what_is_expected_has_decimals_where_it_rounds_to_the_value(expected, text):
-    pair = format_pair(PageColumn("n", "whole"), np.array([1.0]), np.array([expected]))
-    assert pair == ("1", text)
+def test_a_value_that_stands_there_already_has_no_share():
+    columns = [PageColumn("n", "whole"), PageColumn("x")]
+    given, expected = np.array([[1.0, 0.5]]), np.array([[1.4, 0.7]])
+    shares = drop_same(columns, np.array([[0.6, 0.4]]), given, expected)
+    assert shares.tolist() == [[0.0, 0.4]]
 
 
 cells = st.sampled_from([0.0, -0.0, 1.0, np.nan])

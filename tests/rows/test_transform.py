@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -105,3 +107,31 @@ def test_a_pickled_function_is_small_and_needs_no_keras(model, batch, folder, tm
     command = [sys.executable, "-c", PROGRAM]
     printed = subprocess.check_output(command, cwd=tmp_path, text=True)
     assert printed == f"{transform(batch)['code0'][0]}\nset()\n"
+
+
+def test_no_suggestion_is_the_value_that_stands_there(tmp_path, rng):
+    """It is a multiple of 5 of weights that are, and a level of 1 to 5 of ratings."""
+    size = rng.normal(size=300)
+    frame = pd.DataFrame(
+        {
+            "weight": 5.0 * np.rint(14 + 4 * size + rng.normal(size=300)),
+            "rating": np.clip(np.rint(3 + size), 1, 5).astype(int),
+            "kind": np.where(size > 0, "large", "small"),
+        }
+    )
+    path = tmp_path / "model.safetensors"
+    TiedAutoencoder(1, max_iter=5, random_state=0).fit(frame).save(path)
+    given = pa.RecordBatch.from_pandas(frame)
+    found = load_transform(path, "scores", explain=True)(given).to_pylist()
+    suggestions = []
+    for row, reasons in enumerate(found):
+        for place in "123":
+            name, likely = reasons[f"column{place}"], reasons[f"expected{place}"]
+            if likely is not None:
+                suggestions.append((name, likely))
+                assert likely != str(frame[name][row])
+    weights = [float(likely) for name, likely in suggestions if name == "weight"]
+    assert len(weights) > 100
+    assert not np.remainder(weights, 5).any()
+    ratings = {likely for name, likely in suggestions if name == "rating"}
+    assert ratings <= set("12345")

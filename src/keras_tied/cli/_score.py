@@ -175,5 +175,8 @@ def _print_oddest(
         "error": format_number,
         "one_in": partial(format_rarity, most=largest_rarity),
     }
-    cells = [[formats.get(name, str)(row[name]) for name in names] for row in rows]
+    cells = []
+    for row in rows:
+        texts = [formats.get(name, str)(row[name]) for name in names]
+        cells.append(texts)
     print_table([name.replace("_", " ") for name in names], cells)

@@ -16,12 +16,13 @@ from keras_tied._types import Array
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
-from keras_tied.columns._number_text import NumberText, write_integers
+from keras_tied.columns._number_text import MOST_PLACES, NumberText, write_integers
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
 from keras_tied.columns._truth_text import TruthText
 
 # The name of all categories that were too rare to have a number of their own.
 OTHER = "(other)"
+FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 WHOLE = re.compile(r"-?\d{1,18}")
@@ -51,6 +52,7 @@ class Column:
         form: how numbers, truth values and times are written; None if they are plain.
         whole: whether the categories are whole numbers in the table, or all numbers
             whole, or all times without hours.
+        step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing.
         origin: of times, the days from 1970 to the first.
         cycles: of times, the parts that vary.
     """
@@ -61,6 +63,7 @@ class Column:
     other: bool = False
     form: AnyForm | None = None
     whole: bool = False
+    step: float = 0.0
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
 
@@ -116,6 +119,7 @@ class Column:
             "other categories and none": is_text or not self.other,
             "categories that are not whole numbers": are_whole or not self.whole,
             "a form of another kind": are_times == (self.kind is Kind.time),
+            "an invalid step": 0 <= self.step < 2**31,
             "an invalid first time": abs(self.origin) < 2**31,
             "text that is too long": self.longest_text <= LONGEST_TEXT,
         }
@@ -211,6 +215,13 @@ class Column:
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)
 
+    def snap(self, numbers: Array) -> Array:
+        """Numbers, (n,), as the nearest that the column can hold."""
+        if not self.step:
+            return numbers
+        multiples = np.rint(numbers.astype(np.float64) / self.step)
+        return np.round(multiples * self.step, MOST_PLACES) + 0.0  # without -0
+
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
 
@@ -244,6 +255,28 @@ class Column:
         if self.whole and OTHER not in labels:
             values = values.cast(pa.int64())
         return values.take(places)
+
+
+def find_step(numbers: Array) -> float:
+    """The largest number that different float32 ones are multiples of, 0 for none.
+
+    It is a power of ten where they are few.
+    """
+    doubles = numbers.astype(np.float64)
+    for places in range(MOST_PLACES + 1):
+        power = 10**places
+        multiples = np.rint(doubles * power)
+        if np.abs(multiples).max() >= 2**31:
+            break
+        rounded = (multiples / power).astype(np.float32)
+        if not np.array_equal(rounded, numbers):
+            continue
+        unit = 1
+        if len(numbers) >= FEWEST_MULTIPLES:
+            whole = multiples.astype(np.int64)
+            unit = int(np.gcd.reduce(whole))
+        return unit / power
+    return 0.0
 
 
 def fold_case(texts: pa.Array) -> pa.Array:

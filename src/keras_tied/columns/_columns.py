@@ -378,13 +378,21 @@ class Columns:
             {name: arrays[name] for name in self.order or self.names}
         )
 
+    def snap(self, numbers: Array) -> Array:
+        """Numbers, (rows, features), as the nearest that their columns can hold."""
+        snapped = numbers.astype(np.float64)
+        columns = zip(self.used, self.layout.starts, strict=True)
+        for column, place in columns:
+            snapped[:, place] = column.snap(snapped[:, place])
+        return snapped
+
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
         """Fill the gaps of rows in the columns that are used, and leave all else.
 
         What takes their place is what `decode` gives for the numbers, in the types of
         the rows: in text, it is written as the values of the column are.
         """
-        reconstruction = self.decode(numbers, named=True)
+        reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
         given = _drop_marks(rows, self.na)
         columns = {name: rows.column(name) for name in rows.schema.names}
         for column in self.used:

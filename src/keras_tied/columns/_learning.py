@@ -19,6 +19,7 @@ from keras_tied.columns._column import (
     AnyForm,
     Column,
     MisfitError,
+    find_step,
     format_cell,
     get_value,
 )
@@ -336,6 +337,9 @@ def _decide_numbers(
     if kind in (Kind.number, Kind.time) and types.is_primitive(values.type):
         is_whole = present == np.rint(present)
         column = replace(column, whole=bool(is_whole.all()))
+    different = np.unique(present[:ROWS_TO_COUNT])
+    if kind in (Kind.integer, Kind.number) and len(different):
+        column = replace(column, step=find_step(different))
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
     some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
     examples = _show(some)
@@ -351,7 +355,6 @@ def _decide_numbers(
         warning = _join(warning, _describe_sentinel(column, values, numbers))
     n_misread = len(column.find_misread(values, numbers))
     n_missing = int(is_missing.sum()) - n_misread
-    different = np.unique(present[:ROWS_TO_COUNT])
     fact = Fact(
         column.name,
         reads_as,

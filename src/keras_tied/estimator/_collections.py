@@ -61,7 +61,8 @@ def map_collections(method: Method) -> Method:
             call_or_none = functools.partial(_call_or_none, call, empty)
             return X.map_partitions(call_or_none, meta=empty)
         X = X.rechunk({1: -1})
-        empty = call(np.ones((1, X.shape[1]), X.dtype))[:0]
+        one_row = np.ones((1, X.shape[1]), X.dtype)
+        empty = call(one_row)[:0]
         call_or_none = functools.partial(_call_or_none, call, empty)
         if empty.ndim == 1:
             return X.map_blocks(call_or_none, drop_axis=1, meta=empty)

@@ -200,7 +200,8 @@ def _explain(X: Any, error: Exception) -> str | None:
     """A message that names a column of a frame; None if scikit-learn's is better."""
     culprit = "X"
     for index, (place, _) in enumerate(_list_dtypes(X) if is_frame(X) else ()):
-        column = X.iloc[:, [index]] if hasattr(X, "iloc") else X[:, [index]]
+        places = X.iloc if hasattr(X, "iloc") else X
+        column = places[:, [index]]
         try:
             check_array(
                 column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0

@@ -118,9 +118,13 @@ class PageColumn:
 
 def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
     """Return the place of the features of each column."""
-    sizes = [column.n_features for column in columns]
-    ends = np.cumsum(sizes).tolist()
-    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    places = []
+    begin = 0
+    for column in columns:
+        end = begin + column.n_features
+        places.append(slice(begin, end))
+        begin = end
+    return places
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
@@ -149,8 +153,10 @@ def format_features(column: PageColumn, features: Array) -> str:
     text = _ungroup(format_number(number))
     if (places := form.get("places")) is not None:
         text = f"{number:,.{places}f}"
-    marks = {",": form.get("separator", ","), ".": form.get("decimal", ".")}
-    text = text.translate(str.maketrans(marks))
+    separator = form.get("separator", ",")
+    decimal = form.get("decimal", ".")
+    marks = str.maketrans({",": separator, ".": decimal})
+    text = text.translate(marks)
     return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
 
 
@@ -160,12 +166,17 @@ def _ungroup(number: str) -> str:
     return number.replace(",", "") if is_like_year else number
 
 
-def format_pair(column: PageColumn, given: Array, expected: Array) -> tuple[str, str]:
-    """Format a value and what is expected, with decimals where both look the same."""
-    texts = format_features(column, given), format_features(column, expected)
-    if column.kind == "whole" and texts[0] == texts[1]:
-        return texts[0], _ungroup(format_number(float(expected[0])))
-    return texts
+def drop_same(
+    columns: Sequence[PageColumn], shares: Array, given: Array, expected: Array
+) -> Array:
+    """Shares of oddness, (n, columns), 0 where what is expected is what is there."""
+    shares, parts = shares.copy(), slice_columns(columns)
+    for row, place in np.argwhere(shares > 0):
+        column, part = columns[place], parts[place]
+        text = format_features(column, given[row, part])
+        if text == format_features(column, expected[row, part]):
+            shares[row, place] = 0.0
+    return shares
 
 
 def format_typical(column: PageColumn, rows: Array) -> str:

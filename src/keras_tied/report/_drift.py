@@ -65,7 +65,10 @@ def find_drift(
     score, *drifts = tests
     # Of each column there are two tests: what is missing, and what is there.
     pairs = zip(drifts[::2], drifts[1::2], strict=True)
-    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
+    strongest = []
+    for pair in pairs:
+        stronger = min(pair, key=lambda drift: (drift.p, -drift.moved))
+        strongest.append(stronger)
     strongest.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
     return strongest, score
 

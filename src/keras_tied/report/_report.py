@@ -15,7 +15,7 @@ from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import PageColumn, slice_columns, sum_columns
+from keras_tied.report._columns import PageColumn, drop_same, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._rows import Rows, check_table, check_vector
 from keras_tied.report._whole import Whole
@@ -257,13 +257,15 @@ class Report:
             shares = shares / np.where(total > 0, total, 1.0)
             return shares, rows.reconstruction, np.full(len(places), np.nan)
         reasons = self.fitted.explain(rows.X)
-        shares = reasons.shares
+        shares, expected = reasons.shares, reasons.expected
+        if shares.shape[1] == len(self.columns):
+            shares = drop_same(self.columns, shares, rows.X, expected)
         largest = shares.argmax(axis=1)
         scores = reasons.scores[np.arange(len(places)), largest]
         rarity = self.fitted.find_rarity(scores)
         if shares.shape[1] != len(self.columns):  # the estimator knows features alone
             shares = sum_columns(self.columns, shares)
-        return shares, reasons.expected, rarity
+        return shares, expected, rarity
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted."""

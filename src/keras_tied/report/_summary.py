@@ -17,7 +17,12 @@ from keras_tied._text import (
     format_value,
     list_some,
 )
-from keras_tied.report._columns import LONGEST, format_pair, slice_columns, sum_columns
+from keras_tied.report._columns import (
+    LONGEST,
+    format_features,
+    slice_columns,
+    sum_columns,
+)
 from keras_tied.report._drift import ALARM, Drift
 
 if TYPE_CHECKING:
@@ -69,7 +74,8 @@ def _describe_oddest(report: Report, oddest: int) -> str:
     causes, parts = [], slice_columns(report.columns)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
         column, part = report.columns[place], parts[place]
-        given, likely = format_pair(column, rows.X[oddest, part], expected[part])
+        given = format_features(column, rows.X[oddest, part])
+        likely = format_features(column, expected[part])
         if shares[place] > 0:
             causes.append(Cause(column.title, shares[place], given, likely))
     name = f"{whole.places[oddest] + 1:,}"

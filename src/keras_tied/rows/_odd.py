@@ -47,9 +47,11 @@ def find_oddest(
     (rows,) = best
     explanation = fitted.explain(numbers)
     causes = transform.find_causes(Batch(rows, numbers), explanation)
-    # The score of each row with its oddest column as the others make likely, (n,).
-    oddest = explanation.shares.argmax(axis=1)
-    scores_without = explanation.scores[np.arange(len(oddest)), oddest]
+    # The score of each row with its first cause as the other columns make likely, (n,).
+    names = transform.columns.names
+    firsts = [names.index(some[0].column) if some else 0 for some in causes]
+    every_row = np.arange(len(causes))
+    scores_without = explanation.scores[every_row, firsts]
     is_ordinary = fitted.find_rarity(scores_without) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
     columns: dict[str, Any] = {"row": places, "score": scores}

@@ -129,27 +129,30 @@ class BatchTransform:
         """Return the columns that make each row odd, the oddest first."""
         explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
-        expected = self.columns.decode(explanation.expected)
+        expected = self.columns.decode(self.columns.snap(explanation.expected))
         causes = []
         names = self.columns.names
         for row in range(len(order)):
             row_causes = []
-            for column in order[row, :MOST_COLUMNS]:
+            for column in order[row]:
                 name = names[column]
                 share = float(explanation.shares[row, column])
                 if share <= 0:
-                    continue
+                    break
                 value = get_value(batch.rows.column(name), row)
-                suggestion = get_value(expected.column(name), row)
+                likely = format_suggestion(get_value(expected.column(name), row))
+                is_same = likely == format_suggestion(value)
                 cause = Cause(
                     name,
                     share,
                     format_given(value),
-                    format_suggestion(suggestion),
+                    None if is_same else likely,
                     float(explanation.ratios[row, column]),
                 )
                 row_causes.append(cause)
-            causes.append(row_causes)
+            # A value that would stay is no reason, unless there is no other.
+            others = [cause for cause in row_causes if cause.expected is not None]
+            causes.append((others or row_causes)[:MOST_COLUMNS])
         return causes
 
 

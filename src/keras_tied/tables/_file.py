@@ -113,7 +113,9 @@ def check_names(
     first, second = (
         [str("" if c is None else c).strip() for c in line] for line in lines[:2]
     )
-    if first[0] and not any(first[1:]) and len(first) == len(second) and all(second):
+    has_title = bool(first[0]) and not any(first[1:])
+    is_full = len(first) == len(second) and all(second)
+    if has_title and is_full:
         raise TableError(
             f"{name!r} has {len(first)} columns, of which its first line names one, as"
             " a title does; pass over that line with --skip 1 (skip=1), or name the"
