@@ -50,6 +50,12 @@ def test_amounts_are_read_and_written_as_python_writes_them(cents, marks, unit):
         assert_array_equal(np.float32(again), np.float32(values))
 
 
+def test_a_unit_that_not_all_numbers_have_is_told_with_its_share():
+    texts = ["12 kg", "14 kg", "9 kg", "10"] * 10
+    _, [fact] = Columns.survey(pa.record_batch({"x": texts}))
+    assert "kg beside 75% of its numbers" in fact.warning
+
+
 FORMATS = (
     "%Y-%m-%d",
     "%d.%m.%Y",

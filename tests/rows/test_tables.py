@@ -1,6 +1,8 @@
 """Passes over the rows of a table, in one piece or part by part into a folder."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +70,18 @@ def test_parts_that_are_there_are_not_made_again(model, folder, output, tmp_path
     assert times == [path.stat().st_mtime_ns for path in paths]
     names = parquet.read_table(tmp_path / "out")["who"].to_pylist()
     assert names == [f"r{i}" for i in range(4000)]
+
+
+def test_parts_of_a_table_that_has_changed_are_those_of_another(
+    model, folder, output, tmp_path
+):
+    table = tmp_path / "table"
+    shutil.copytree(folder, table)
+    transform = load_transform(model)
+    write(Here(), open_table(table), transform, output)
+    os.utime(table / "part-2.parquet", ns=(0, 0))
+    with pytest.raises(TableError, match="parts of another model, table or command"):
+        write(Here(), open_table(table), transform, output)
 
 
 @pytest.mark.parametrize(
