@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TREES = [
     # tree, most tokens, most tokens a line
-    ("src", 162_400, 8.4),
+    ("src", 162_500, 8.4),
     ("tests", 255_000, 10.1),
     ("benchmarks", 19_500, 9.0),
 ]

@@ -496,12 +496,13 @@ def _find_medians(values: Array, weights: Array) -> Array:
 
 def _fit_axes(rows: Array, weights: Array, ridge: float | None = None) -> Axes:
     """The principal axes of rows; with a ridge, divided by the spreads along them."""
-    mean, vectors, variances, _ = fit_pca(rows, weights)
-    if ridge is not None:
-        ridge *= variances.mean()
-        vectors = vectors / np.sqrt(variances + ridge)
+    mean, vectors, variances, spreads = fit_pca(rows, weights)
     varying = variances > 1e-6 * variances[0]
-    return Axes(mean, vectors[:, varying])
+    vectors = vectors[:, varying]
+    if ridge is not None:
+        ridge *= spreads.mean()
+        vectors = vectors / np.sqrt(variances[varying] + ridge)
+    return Axes(mean, vectors)
 
 
 def _choose_gaussian(

@@ -187,6 +187,8 @@ class Reader:
         for name, width in (("code_axes", k), ("residual_axes", d), ("core_axes", d)):
             mean = self.take(f"{place}{name}.mean", width)
             vectors = self.take(f"{place}{name}.vectors", width, None)
+            n_axes = vectors.shape[1]
+            require(n_axes <= width, f"the shape of {name!r} has {n_axes} axes")
             axes[name] = Axes(mean, vectors)
         for name in ("code_axes", "residual_axes"):
             n += axes[name].vectors.shape[1]
