@@ -157,7 +157,10 @@ def test_another_kind_is_refused(learned, given):
 
 
 def test_a_currency_may_stand_elsewhere_among_marks_of_missing_values():
-    columns = learn({"x": [german(a, "{} €") for a in AMOUNTS]}, na=["n. b."])
+    columns = learn(
+        {"x": [german(a, "{} €") for a in AMOUNTS]},
+        na=["n. b."],
+    )
     texts = [german(a, "€{}") for a in AMOUNTS]
     rows = pa.record_batch({"x": ["n. b.", "-"] * N + texts})
     found = columns.adapt(rows).encode(rows)[:, 0]

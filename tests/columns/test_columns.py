@@ -109,7 +109,10 @@ def test_times_of_any_type_are_days_or_seconds_and_come_back():
 )
 def test_numbers_of_any_type_are_encoded(dtype):
     batch = pa.record_batch({"x": pa.array([1, 0, None]).cast(dtype)})
-    assert_array_equal(learn(batch).encode(batch), [[1], [0], [NAN]])
+    assert_array_equal(
+        learn(batch).encode(batch),
+        [[1], [0], [NAN]],
+    )
 
 
 words = st.sampled_from(["red", "green", "blue", "Ölgrün", "Rot", "a=b"])
@@ -130,7 +133,10 @@ def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
     # No two as frequent, so that which are the forty most frequent is not a matter of
     # ties.
     names = [f"c{i:02}" for i in range(50)]
-    values = np.repeat([*names, "rare"], [*range(300, 650, 7), 3])
+    values = np.repeat(
+        [*names, "rare"],
+        [*range(300, 650, 7), 3],
+    )
     rng.shuffle(values)
     columns = learn({"word": values})
     oracle = OneHotEncoder(
@@ -150,7 +156,10 @@ def test_a_category_never_seen_is_missing_and_counted(mixed):
     unseen = MisreadValues()
     batch = pa.record_batch({"word": ["green", "red", "green", None]})
     numbers = columns.encode(batch, unseen=unseen)
-    assert_array_equal(numbers, [[NAN, NAN], [0, 1], *[[NAN, NAN]] * 2])
+    assert_array_equal(
+        numbers,
+        [[NAN, NAN], [0, 1], *[[NAN, NAN]] * 2],
+    )
     assert unseen.counts == {"word": 2}
     assert unseen.describe("word") == "'green' 2 times, first in row 1"
 
@@ -279,7 +288,10 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
     assert columns.text == ["zip"]
     parts = open_table("b.csv", text=columns.text).batches(1)
     found = np.concatenate([columns.encode(batch) for batch in parts])
-    assert_array_equal(found[:, :3], [[1, 0, 0], [0, 1, 0]])
+    assert_array_equal(
+        found[:, :3],
+        [[1, 0, 0], [0, 1, 0]],
+    )
 
 
 def test_whole_numbers_that_name_things_come_back_whole():
@@ -293,7 +305,10 @@ def test_marks_of_a_missing_value_are_so_in_later_tables():
     batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
     columns = learn(batch, na=["-9", "none yet"])
     found = Columns.from_json(columns.to_json()).encode(batch)
-    assert_array_equal(np.isnan(found), [[True] * 3, *[[False] * 3] * 2])
+    assert_array_equal(
+        np.isnan(found),
+        [[True] * 3, *[[False] * 3] * 2],
+    )
 
 
 SOUND = """{

@@ -35,7 +35,12 @@ def write_amount(value, marks, unit):
 
 
 @given(
-    st.lists(st.integers(-(10**6), 10**6), min_size=5, max_size=30, unique=True),
+    st.lists(
+        st.integers(-(10**6), 10**6),
+        min_size=5,
+        max_size=30,
+        unique=True,
+    ),
     st.sampled_from([",.", ".,", "\u00a0,", "\u2019.", ".", ","]),
     st.sampled_from(["{}", "${}", "{} €", "CHF {}", "{}%", "{} km/h", "£{}"]),
 )
@@ -117,7 +122,14 @@ def test_quarters_are_the_days_on_which_they_begin(form):
     assert again == texts
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=30, unique=True))
+@given(
+    st.lists(
+        st.integers(0, 10**6),
+        min_size=2,
+        max_size=30,
+        unique=True,
+    )
+)
 def test_durations_are_seconds_and_written_as_they_were(seconds):
     seconds = [*seconds, 90_000]  # more than a day
     texts = [f"{s // 3600}:{s // 60 % 60:02}:{s % 60:02}" for s in seconds]

@@ -70,7 +70,10 @@ def decode_on_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarra
 def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(
     activation, rng, tmp_path
 ):
-    scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
+    scaling = Scaling(
+        rng.normal(size=5),
+        rng.uniform(0.5, 2, size=5),
+    )
     preprocessing = Preprocessing(
         scaling,
         np.zeros(5),

@@ -312,7 +312,10 @@ def press(ctrl_c):
     return press
 
 
-@pytest.mark.parametrize(("name", "number"), [("nadam", 1), ("lbfgs", 6)])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("nadam", 1), ("lbfgs", 6)],
+)
 def test_ctrl_c_ends_training_with_the_best_so_far(name, number, press, iris):
     """That of L-BFGS in the fit after those of five folds."""
     estimator = quick(solver=name, max_iter=20 if name == "lbfgs" else 1000)

@@ -79,7 +79,10 @@ def make_classes(n: int, gaps: float) -> Case:
     """
     rng = np.random.default_rng(0)
     size = rng.normal(size=n)
-    kind = np.digitize(size + 0.5 * rng.normal(size=n), [-0.5, 0.5])
+    kind = np.digitize(
+        size + 0.5 * rng.normal(size=n),
+        [-0.5, 0.5],
+    )
     other = rng.integers(2, size=n)
     X = np.column_stack(
         [
@@ -177,7 +180,10 @@ def test_whatever_is_missing_is_filled_in(missing, with_gaps, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def estimator() -> TiedAutoencoder:
-    frame = pd.DataFrame(draw_curve(60), columns=["a", "b", 'c "c"', "d", "e", "f"])
+    frame = pd.DataFrame(
+        draw_curve(60),
+        columns=["a", "b", 'c "c"', "d", "e", "f"],
+    )
     settings = {"hidden_layer_sizes": 4, "noise": 0.1, "max_iter": 1}
     return TiedAutoencoder(2, random_state=0, **settings).fit(frame)
 

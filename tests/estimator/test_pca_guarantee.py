@@ -65,7 +65,10 @@ def test_not_worse_on_scikit_learns_tables(name):
         assert own_error(estimator, rows) <= factor * expected
 
 
-@given(seed=st.integers(0, 99), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+@given(
+    seed=st.integers(0, 99),
+    scale=st.sampled_from([1e-3, 1.0, 1e4]),
+)
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 @pytest.mark.parametrize("n", [40, 150])
 def test_not_worse_where_there_is_nothing_but_pca_to_find(solver, n, seed, scale):
@@ -234,7 +237,10 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
         )
 
 
-@given(seed=st.integers(0, 999), shift=st.floats(-0.1, 0.4))
+@given(
+    seed=st.integers(0, 999),
+    shift=st.floats(-0.1, 0.4),
+)
 def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift):
     rng = np.random.default_rng(seed)
     of_pca = rng.uniform(0.5, 1.5, 5)

@@ -192,7 +192,11 @@ def test_parts_give_the_statistics_of_all_rows(n_parts, offset, rng):
 @pytest.mark.parametrize("scaler", SCALERS)
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_the_scaling_is_that_of_all_rows(scaler, missing, rng):
-    X = rng.normal([3, -5, 0, 2], [1, 10, 0.1, 0], size=(3000, 4))
+    X = rng.normal(
+        [3, -5, 0, 2],
+        [1, 10, 0.1, 0],
+        size=(3000, 4),
+    )
     X[rng.random(X.shape) < missing] = np.nan
     X[:1500, 2] = np.nan
     found = merge_parts(X, 7).find_scaling(scaler)

@@ -277,7 +277,11 @@ def test_batches_go_through_all_rows_before_any_comes_again():
     )
     places = np.concatenate([next(batches) for _ in range(5)])
     np.testing.assert_array_equal(
-        np.sort(places.reshape(2, 10)), np.tile(range(10), (2, 1))
+        np.sort(places.reshape(2, 10)),
+        np.tile(
+            range(10),
+            (2, 1),
+        ),
     )
 
 
@@ -293,7 +297,10 @@ def test_a_loss_that_is_not_finite_says_so(rows):
         ).fit(X)
 
 
-@pytest.mark.parametrize(("count", "better"), [(2000, True), (500, False)])
+@pytest.mark.parametrize(
+    ("count", "better"),
+    [(2000, True), (500, False)],
+)
 def test_copies_of_rows_are_no_more_evidence(count, better):
     """The standard error is that of the different rows, each of which is held out in 10
     copies: of gains of mean 0.03 and standard deviation 0.85 it is 0.019 or 0.038.

@@ -232,7 +232,10 @@ def test_letters_that_a_font_lacks_are_taken_from_an_installed_one(
 
 @pytest.mark.parametrize("corner", [True, False])
 def test_a_legend_covers_no_point(corner):
-    x, y = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
+    x, y = np.meshgrid(
+        np.linspace(0, 1, 21),
+        np.linspace(0, 1, 21),
+    )
     rows = np.column_stack([x.ravel(), y.ravel()])
     rows = rows if corner else rows[rows.sum(axis=1) <= 1]
     rows[0] = np.nan

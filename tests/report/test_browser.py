@@ -320,8 +320,14 @@ VIEW = """(() => {
 ROWS = "Bokeh.documents[0].get_model_by_name('rows').data"
 
 
-@pytest.mark.parametrize(("across", "upwards"), [(0, 1), (1, 0), (0, 2), (2, 1)])
-@pytest.mark.parametrize("scales", [[1, 20, 0.3], [1, 1e-20, 1e20]])
+@pytest.mark.parametrize(
+    ("across", "upwards"),
+    [(0, 1), (1, 0), (0, 2), (2, 1)],
+)
+@pytest.mark.parametrize(
+    "scales",
+    [[1, 20, 0.3], [1, 1e-20, 1e20]],
+)
 def test_grey_shows_how_many_rows_have_which_of_two_units(
     rng, opened, across, upwards, scales
 ):
@@ -432,7 +438,17 @@ def test_histograms_are_drawn_without_a_script(kinds, chromium, tmp_path):
     charts = page.locator(".columns svg").all()
     assert len(charts) == 4
     for chart in charts:
-        assert 0.02 < (np.ptp(pixels(chart), axis=2) > 40).mean() < 1
+        assert (
+            0.02
+            < (
+                np.ptp(
+                    pixels(chart),
+                    axis=2,
+                )
+                > 40
+            ).mean()
+            < 1
+        )
     assert "1.7 % missing" in page.locator(".columns li").first.inner_text()
     context.close()
 
@@ -475,7 +491,10 @@ def test_nothing_is_wider_than_the_screen(rng, opened, width):
 def test_names_and_what_units_follow_are_in_full_on_a_telephone(rng, opened):
     X = rng.normal(size=(50, 3))
     names = ["verification_status_of_loan", "totalHighCreditLimit", "mean.of.fractal"]
-    report = opened(make_report(X, X * [1, -1, 1], feature_names=names), width=390)
+    report = opened(
+        make_report(X, X * [1, -1, 1], feature_names=names),
+        width=390,
+    )
     assert not any(report.each(".bars th bdi, .columns bdi", BROKEN))
     assert report.texts("#axes div") == [
         f"\N{RIGHTWARDS ARROW} Unit 1 rises with {names[0]}",
@@ -512,7 +531,10 @@ def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part
 
 def decode_image(source):
     content = base64.b64decode(source.partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), dtype=float)
+    return np.asarray(
+        Image.open(io.BytesIO(content)).convert("RGB"),
+        dtype=float,
+    )
 
 
 def test_figures_are_printed_as_pictures_in_the_colours_of_a_light_page(
@@ -552,7 +574,10 @@ def test_nothing_moves_for_who_wants_less_motion(odd, opened, motion):
     assert (name == "none") == (motion == "reduce")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("light", 1440), ("dark", 390)],
+)
 def test_axe_finds_nothing_that_keeps_people_out(everything, opened, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = opened(everything, width=width, scheme=scheme).page

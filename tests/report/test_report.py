@@ -95,7 +95,13 @@ def test_the_page_holds_labels_that_may_be_missing_and_levels():
     levels = {"levels": ["D1", "D2"]}
     columns = [PageColumn("kind", "category", 2, levels), PageColumn("size")]
     X = np.array([[1.0, 0, 4], [0, 1, 5], [1, 0, 6]])
-    rows = parse(make_report(X, columns=columns, labels=["x", None, np.nan])).rows
+    rows = parse(
+        make_report(
+            X,
+            columns=columns,
+            labels=["x", None, np.nan],
+        )
+    ).rows
     assert rows["labels"] == ["x", "", ""]
     assert [column["form"] for column in rows["columns"]] == [levels, {}]
 
@@ -112,7 +118,12 @@ def test_a_figure_of_errors_has_a_margin_of_five_per_cent_around_them(arrays):
 
 def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
     X = rng.normal(size=(40, 30))
-    text = parse(make_report(X, errors=np.tile(np.arange(30.0), (40, 1)))).text
+    text = parse(
+        make_report(
+            X,
+            errors=np.tile(np.arange(30.0), (40, 1)),
+        )
+    ).text
     names = [f"column {i}" for i in range(1, 31)]
     places = [text.index(f" {name} ", text.index("Mean error")) for name in names]
     assert places == sorted(places, reverse=True)
@@ -248,7 +259,14 @@ def test_units_follow_the_columns_that_they_correlate_with(rng):
     code = np.column_stack([2 * grade + 0.7 * rate, size - rate, rng.random(300)])
     grades = PageColumn("grade", "category", 2, {"levels": ["D1", "D2"]})
     columns = [PageColumn("rate"), PageColumn("size"), grades]
-    rows = parse(make_report(X, code, errors=np.ones(X.shape), columns=columns)).rows
+    rows = parse(
+        make_report(
+            X,
+            code,
+            errors=np.ones(X.shape),
+            columns=columns,
+        )
+    ).rows
     assert rows["axes"] == [
         "Unit 1 rises where grade is D1 and with rate",
         "Unit 2 falls with rate and rises with size",
@@ -338,7 +356,10 @@ cells = st.sampled_from([0.0, -0.0, 1.0, np.nan])
 def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
     X = np.array(rows)
     tally = Tally()
-    for batch in np.array_split(X, [len(X) // 3, len(X) // 2]):
+    for batch in np.array_split(
+        X,
+        [len(X) // 3, len(X) // 2],
+    ):
         tally.add(batch)
     assert tally.n_duplicates == pd.DataFrame(X).duplicated().sum()
     assert_array_equal(tally.missing, np.isnan(X).sum(axis=0))
@@ -349,7 +370,14 @@ LEVELS = ["plum", "pear", "fig"]
 
 def count_bars(X, *columns):
     """What the bars of the histograms count, and how many rows."""
-    page = parse(make_report(X, X, errors=np.ones(X.shape), columns=columns))
+    page = parse(
+        make_report(
+            X,
+            X,
+            errors=np.ones(X.shape),
+            columns=columns,
+        )
+    )
     _, *titles = page.titles
     bars = [title.rsplit(": ", 1) for title in titles]
     return [(name, int(count.split()[0])) for name, count in bars]
@@ -413,7 +441,16 @@ def compare(old, new):
 
 
 def test_three_columns_that_are_shifted_come_first(rng):
-    old, new = make_table(rng), make_table(rng, 1000, 0.5, (0.3, 0.3, 0.4), 0.3)
+    old, new = (
+        make_table(rng),
+        make_table(
+            rng,
+            1000,
+            0.5,
+            (0.3, 0.3, 0.4),
+            0.3,
+        ),
+    )
     drifts, score = compare(old, new).find_drift()
     assert {drift.name for drift in drifts[:3]} == {"number 2", "kind", "holed"}
     assert [drift.has_drifted for drift in drifts] == [True] * 3 + [False] * 8
@@ -461,7 +498,10 @@ def test_nothing_is_said_to_have_drifted_in_100_halves_of_the_same_table(rng):
     alarms = 0
     for _ in range(100):
         old, new = np.split(rng.permutation(1000), 2)
-        report = compare((X[old], scores[old]), (X[new], scores[new]))
+        report = compare(
+            (X[old], scores[old]),
+            (X[new], scores[new]),
+        )
         drifts, score = report.find_drift()
         alarms += any(drift.has_drifted for drift in [*drifts, score])
     assert alarms <= 5

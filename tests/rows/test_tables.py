@@ -113,7 +113,13 @@ def write_parts(path, values, changes):
     for place, value in changes.items():
         changed[place] = value
     for part, b in enumerate((values, changed)):
-        table = pa.table(dict.fromkeys(NAMES, np.ones(100)) | {"b": b})
+        table = pa.table(
+            dict.fromkeys(
+                NAMES,
+                np.ones(100),
+            )
+            | {"b": b}
+        )
         parquet.write_table(table, path / f"{part}.parquet", row_group_size=30)
     return open_table(path)
 
@@ -153,7 +159,15 @@ def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
     assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
     places = [np.flatnonzero((row == X).all(axis=1)).item() for row in chosen]
     assert len(set(places)) == 500
-    assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
+    assert_allclose(
+        np.histogram(
+            places,
+            4,
+            (0, 4000),
+        )[0],
+        125,
+        atol=40,
+    )
     assert places != sorted(places)
     _, again, _ = measure_table(Reversed(), rows, 500, seed=3)
     assert_array_equal(again, chosen)

@@ -149,9 +149,10 @@ def test_a_cell_may_be_long(folder, n, n_before):
     }
 
 
-words = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=6).filter(
-    lambda word: word not in MISSING
-)
+words = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc"]),
+    max_size=6,
+).filter(lambda word: word not in MISSING)
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 whole = st.none() | st.integers(-(2**63), 2**63 - 1)
 
