@@ -370,3 +370,9 @@ def test_no_framework_is_imported_and_a_forked_child_fits_as_its_parent(tmp_path
         timeout=120,
         cwd=tmp_path,
     )
+
+
+def test_a_curve_is_learned_with_hidden_layers():
+    model = TiedAutoencoder(2, random_state=0).fit(draw_curve(400))
+    assert model.reconstruction_r2_ > 0.95
+    assert len(model.loss_curve_) == len(model.validation_curve_) == model.n_iter_
