@@ -55,6 +55,18 @@ def test_amounts_are_read_and_written_as_python_writes_them(cents, marks, unit):
         assert_array_equal(np.float32(again), np.float32(values))
 
 
+@pytest.mark.parametrize("zone", ["Z", "+05:30", "-08:00"])
+@pytest.mark.parametrize("fraction", ["", ".250"])
+def test_moments_of_a_zone_are_days_of_utc_and_come_back(zone, fraction):
+    texts = [f"2024-0{i}-01T0{i}:15:30{fraction}{zone}" for i in range(1, 9)]
+    moments = [datetime.datetime.fromisoformat(text) for text in texts]
+    batch = pa.record_batch({"x": texts})
+    columns, _ = Columns.survey(batch)
+    days = columns.used[0].parse(batch["x"])
+    assert_allclose(days, [each.timestamp() / 86_400 for each in moments], rtol=1e-12)
+    assert columns.decode(columns.encode(batch))["x"].to_pylist() == texts
+
+
 def test_a_unit_that_not_all_numbers_have_is_told_with_its_share():
     texts = ["12 kg", "14 kg", "9 kg", "10"] * 10
     _, [fact] = Columns.survey(pa.record_batch({"x": texts}))
