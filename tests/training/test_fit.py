@@ -33,7 +33,7 @@ ROWS = 60
 ON_JAX = keras.backend.backend() == "jax"
 BATCH = 16 if ON_JAX else ROWS  # only JAX takes epochs of several steps together
 X = np.random.default_rng(1).normal(size=(ROWS, 6)).astype("float32")
-LABELS = np.arange(ROWS) % 3
+LABELS = np.arange(ROWS, dtype="int32") % 3
 ONE_HOT = keras.utils.to_categorical(LABELS)
 COMPILED = {"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"}
 
