@@ -35,7 +35,7 @@ def read_document(kind: str = "text") -> dict[str, Any]:
     return json.loads(header["__metadata__"]["keras_tied"])
 
 
-def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 1) -> bytes:
+def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 2) -> bytes:
     """A file with a right checksum; settings and notes may be text already."""
     texts = []
     for value in (settings, notes):

@@ -222,12 +222,12 @@ def test_a_setting_has_values_of_its_type_alone(setting, refuse, tmp_path):
     "format",
     [
         0,
-        2,
-        "1",
+        1,
+        "2",
         None,
-        [1],
+        [2],
         True,
-        1.5,
+        2.5,
     ],
     ids=repr,
 )

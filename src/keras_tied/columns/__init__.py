@@ -9,7 +9,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from keras_tied.columns._column import OTHER, Column, get_value
+from keras_tied.columns._column import OTHER, Column, get_value, snap
 from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
@@ -55,4 +55,5 @@ __all__ = [
     "merge_types",
     "read_rows",
     "simplify_type",
+    "snap",
 ]

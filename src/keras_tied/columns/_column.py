@@ -215,13 +215,6 @@ class Column:
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)
 
-    def snap(self, numbers: Array) -> Array:
-        """Numbers, (n,), as the nearest that the column can hold."""
-        if not self.step:
-            return numbers
-        multiples = np.rint(numbers.astype(np.float64) / self.step)
-        return np.round(multiples * self.step, MOST_PLACES) + 0.0  # without -0
-
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
 
@@ -257,6 +250,14 @@ class Column:
         return values.take(places)
 
 
+def snap(numbers: Array, step: float) -> Array:
+    """The nearest multiples of a step, and the numbers themselves if it is 0."""
+    if not step:
+        return numbers
+    multiples = np.rint(numbers.astype(np.float64) / step)
+    return np.round(multiples * step, MOST_PLACES) + 0.0  # without -0
+
+
 def find_step(numbers: Array) -> float:
     """The largest number that different float32 ones are multiples of, 0 for none.
 
@@ -271,11 +272,10 @@ def find_step(numbers: Array) -> float:
         rounded = (multiples / power).astype(np.float32)
         if not np.array_equal(rounded, numbers):
             continue
-        unit = 1
-        if len(numbers) >= FEWEST_MULTIPLES:
-            whole = multiples.astype(np.int64)
-            unit = int(np.gcd.reduce(whole))
-        return unit / power
+        if len(numbers) < FEWEST_MULTIPLES:
+            return 1 / power
+        divisor = np.gcd.reduce(multiples.astype(np.int64))
+        return float(divisor) / power
     return 0.0
 
 

@@ -17,7 +17,7 @@ from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
 from keras_tied.columns._arrow import to_text
 from keras_tied.columns._casting import make_alike
-from keras_tied.columns._column import Column, MisfitError, get_value
+from keras_tied.columns._column import Column, MisfitError, get_value, snap
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
 from keras_tied.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
@@ -383,7 +383,7 @@ class Columns:
         snapped = numbers.astype(np.float64)
         columns = zip(self.used, self.layout.starts, strict=True)
         for column, place in columns:
-            snapped[:, place] = column.snap(snapped[:, place])
+            snapped[:, place] = snap(snapped[:, place], column.step)
         return snapped
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:

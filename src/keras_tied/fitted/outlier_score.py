@@ -54,6 +54,11 @@ class Axes(NamedTuple):
         """The coordinates of rows along the axes."""
         return (rows - self.mean) @ self.vectors
 
+    def find_distances(self, rows: Array) -> Array:
+        """The distances of rows from the mean along the axes, `(n,)`."""
+        coordinates = self.project(rows)
+        return np.sqrt(np.einsum("ij,ij->i", coordinates, coordinates))
+
 
 class Comparison(NamedTuple):
     """How likely the other columns make the classes of rows."""
@@ -341,19 +346,18 @@ class OutlierScore:
     ) -> Array:
         """The scores of rows whose standardised coordinates these are, `(n,)`."""
         scores = add_up_huber(z)
-        scores *= np.maximum(self._find_distances(z), 1.0)
         if self.surprise is None or not self.layout.has_classes:
-            return scores
+            distances = self.core_axes.find_distances(self._compress_features(z))
+            return scores * np.maximum(distances, 1.0)
         given = self.compare_classes(block.scaled, block.complete, factors).given
         classes = np.log(given).sum(axis=1)
         numbers = add_up_huber(z[:, self._ends[2] :])
         return scores + SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
 
-    def _find_distances(self, z: Array) -> Array:
-        """The distances from the core, `(n,)`; 0 where there is none."""
-        features = z[:, : len(self.layout.columns)]
-        coordinates = self.core_axes.project(compress(features))
-        return np.sqrt(np.einsum("ij,ij->i", coordinates, coordinates))
+    def _compress_features(self, z: Array) -> Array:
+        """What the distance from the core is measured in, `(n, d)`."""
+        n_features = len(self.layout.columns)
+        return compress(z[:, :n_features])
 
     @property
     def _ends(self) -> tuple[int, int, int]:
@@ -455,15 +459,13 @@ def _add_core(score: OutlierScore, block: Block, weights: Array) -> OutlierScore
     sums = add_up_huber(z)
     largest = find_weighted_quantile(sums, weights, CORE_SHARE)
     core = sums <= largest
-    n_features = len(score.layout.columns)
-    features = compress(z[:, :n_features])
-    mean, vectors = _fit_axes(features[core], weights[core], CORE_RIDGE)
-    score = replace(score, core_axes=Axes(mean, vectors))
-    distances = score._find_distances(z)
+    features = score._compress_features(z)
+    axes = _fit_axes(features[core], weights[core], CORE_RIDGE)
+    distances = axes.find_distances(features)
     median = find_weighted_quantile(distances, weights, 0.5)
     if median > 0:
-        vectors = vectors / median
-    return replace(score, core_axes=Axes(mean, vectors))
+        axes = axes._replace(vectors=axes.vectors / median)
+    return replace(score, core_axes=axes)
 
 
 def find_weighted_quantile(

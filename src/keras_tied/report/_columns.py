@@ -48,6 +48,7 @@ class PageColumn:
     # `origin` and `offset` in days since 1970, `hour`, the feature with the sine of the
     # hour, `zone`, `places` of the seconds, `padded`
     form: Mapping[str, Any] = field(default_factory=dict)
+    step: float = 0.0  # what all numbers are multiples of; 0 for nothing
 
     @classmethod
     def from_table(cls, column: Column) -> Self:
@@ -77,11 +78,11 @@ class PageColumn:
             return cls(name, "truth", n_features, truth)
         if isinstance(form, NumberText) and not form.is_whole:
             number = {part: getattr(form, part) for part in NUMBER_FORM}
-            return cls(name, "number", n_features, number)
+            return cls(name, "number", n_features, number, column.step)
         if column.kind is Kind.boolean:
             return cls(name, "truth")
         is_whole = column.kind is Kind.integer or form is not None
-        return cls(name, "whole" if is_whole else "number")
+        return cls(name, "whole" if is_whole else "number", step=column.step)
 
     @property
     def title(self) -> str:
@@ -166,11 +167,24 @@ def _ungroup(number: str) -> str:
     return number.replace(",", "") if is_like_year else number
 
 
+def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
+    """What is expected, (n, features), as the nearest that the columns can hold."""
+    if not any(column.step for column in columns):
+        return rows
+    from keras_tied.columns import snap
+
+    snapped = rows.astype(np.float64)
+    for column, part in zip(columns, slice_columns(columns), strict=True):
+        snapped[:, part] = snap(snapped[:, part], column.step)
+    return snapped
+
+
 def drop_same(
     columns: Sequence[PageColumn], shares: Array, given: Array, expected: Array
 ) -> Array:
     """Shares of oddness, (n, columns), 0 where what is expected is what is there."""
-    shares, parts = shares.copy(), slice_columns(columns)
+    shares = shares.copy()
+    parts = slice_columns(columns)
     for row, place in np.argwhere(shares > 0):
         column, part = columns[place], parts[place]
         text = format_features(column, given[row, part])

@@ -15,7 +15,13 @@ from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import PageColumn, drop_same, slice_columns, sum_columns
+from keras_tied.report._columns import (
+    PageColumn,
+    drop_same,
+    slice_columns,
+    snap_features,
+    sum_columns,
+)
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._rows import Rows, check_table, check_vector
 from keras_tied.report._whole import Whole
@@ -259,6 +265,7 @@ class Report:
         reasons = self.fitted.explain(rows.X)
         shares, expected = reasons.shares, reasons.expected
         if shares.shape[1] == len(self.columns):
+            expected = snap_features(self.columns, expected)
             shares = drop_same(self.columns, shares, rows.X, expected)
         largest = shares.argmax(axis=1)
         scores = reasons.scores[np.arange(len(places)), largest]

@@ -19,7 +19,7 @@ from keras_tied.fitted.file.reader import Reader
 from keras_tied.fitted.tail import Tail
 from keras_tied.fitted.value import Network
 
-FORMAT = 1  # the version of the format
+FORMAT = 2  # the version of the format
 KEY = "keras_tied"  # the entry of the header's metadata that holds all JSON
 MOST_BYTES = 2**24  # of a header
 MOST_MARKS = {"{[": 2**20, ":,": 2**21}

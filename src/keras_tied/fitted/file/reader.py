@@ -190,8 +190,8 @@ class Reader:
             n_axes = vectors.shape[1]
             require(n_axes <= width, f"the shape of {name!r} has {n_axes} axes")
             axes[name] = Axes(mean, vectors)
-        for name in ("code_axes", "residual_axes"):
-            n += axes[name].vectors.shape[1]
+            if name != "core_axes":
+                n += n_axes
         if distribution.precision is not None:
             n += int(np.count_nonzero(layout.kinds == NUMBER))
         fences = self.make(Fences, f"{place}fences.", d, finite=False)
