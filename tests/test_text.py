@@ -18,6 +18,7 @@ YEAR = 1998.6
         ("format_number", 12345.6, "12,346"),
         ("format_number", math.nan, "-"),
         ("format_share", 0.8962, "90 %"),
+        ("format_share", 0.99, "99 %"),
         ("format_share", 0.9996, "99.9 %"),
         ("format_share", 1.0, "100 %"),
         ("format_share", 0.0123, "1.2 %"),
@@ -43,6 +44,7 @@ def test_values_are_visible_and_have_the_digits_that_say_something(
 
 def test_a_long_value_is_cut_in_its_middle():
     assert _text.format_value("abcdefghij", longest=5) == "ab…ij"
+    assert _text.format_value("abcde", longest=5) == "abcde"
 
 
 @pytest.mark.parametrize(

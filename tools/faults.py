@@ -21,14 +21,17 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from coverage.numbits import numbits_to_nums
 
 ROOT = Path(__file__).parents[1]
 TURNED: dict[type[ast.AST], type[ast.AST]] = {
@@ -51,6 +54,7 @@ TURNED: dict[type[ast.AST], type[ast.AST]] = {
     ast.FloorDiv: ast.Mult,
     ast.Pow: ast.Mult,
 }
+SHORT = 0.003  # seconds of a test that the list of durations leaves out
 RCFILE = """\
 [run]
 branch = true
@@ -67,57 +71,70 @@ class Fault(NamedTuple):
 
     path: str
     line: int
+    kind: str
+    before: str
+    after: str
     places: list[tuple[int, int]]
     """The first and last line of its statement, its function, its class and the file:
     a default or a constant of a module has no test of its own.
     """
-    kind: str
-    before: str
-    after: str
     source: str
-    "The whole file, with the fault."
+    """The whole file, with the fault."""
+
+
+def find_nodes(tree: ast.Module) -> Iterator[ast.stmt | ast.expr]:
+    """The statements and expressions that run, which annotations do not."""
+    ignored: set[int] = set()
+    for node in ast.walk(tree):
+        left_out = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            left_out = [node]
+        for part in filter(None, left_out):
+            ignored.update(map(id, ast.walk(part)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt | ast.expr) and id(node) not in ignored:
+            yield node
 
 
 def find_faults(path: Path, root: Path) -> Iterator[Callable[[], Fault]]:
     """The faults that one file can have; each is made when it is called."""
     text = path.read_text()
     tree = ast.parse(text)
-    ignored = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg | ast.AnnAssign | ast.FunctionDef):
-            annotation = getattr(node, "annotation", None) or getattr(
-                node, "returns", None
-            )
-            if annotation is not None:
-                ignored.update(map(id, ast.walk(annotation)))
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            ignored.update(map(id, ast.walk(node)))
-    for node in ast.walk(tree):
-        if id(node) in ignored or not hasattr(node, "lineno"):
-            continue
+    name = str(path.relative_to(root))
+    for node in find_nodes(tree):
         for kind, changed in _change(node):
+            yield partial(make_fault, name, text, tree, node, kind, changed)
 
-            def make(node=node, kind=kind, changed=changed) -> Fault:
-                lines = text.encode().splitlines(keepends=True)
-                before = ast.get_source_segment(text, node)
-                start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
-                end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
-                after = ast.unparse(changed)
-                if isinstance(node, ast.expr):
-                    after = f"({after})"
-                whole = text.encode()
-                mended = (whole[:start] + after.encode() + whole[end:]).decode()
-                return Fault(
-                    str(path.relative_to(root)),
-                    node.lineno,
-                    find_places(tree, node),
-                    kind,
-                    before,
-                    after,
-                    mended,
-                )
 
-            yield make
+def make_fault(
+    name: str,
+    text: str,
+    tree: ast.Module,
+    node: ast.stmt | ast.expr,
+    kind: str,
+    changed: ast.AST,
+) -> Fault:
+    """A file with one node changed."""
+    after = ast.unparse(changed)
+    if isinstance(node, ast.expr):
+        after = f"({after})"
+    # Columns are counted in bytes.
+    source = text.encode()
+    lines = source.splitlines(keepends=True)
+    before_start = sum(map(len, lines[: node.lineno - 1]))
+    before_end = sum(map(len, lines[: node.end_lineno - 1]))
+    start = before_start + node.col_offset
+    end = before_end + node.end_col_offset
+    planted = source[:start] + after.encode() + source[end:]
+    return Fault(
+        name,
+        node.lineno,
+        kind,
+        source[start:end].decode(),
+        after,
+        find_places(tree, node),
+        planted.decode(),
+    )
 
 
 def find_places(tree: ast.Module, node: ast.AST) -> list[tuple[int, int]]:
@@ -178,8 +195,11 @@ def _change(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         case ast.Constant(value=bool()):
             new.value = not new.value
             yield "constant moved", new
-        case ast.Constant(value=int() | float()):
-            new.value = new.value + 1 if isinstance(new.value, int) else new.value * 2
+        case ast.Constant(value=int()):
+            new.value += 1
+            yield "constant moved", new
+        case ast.Constant(value=float()):
+            new.value = 2 * new.value or 1.0
             yield "constant moved", new
         case ast.Call(args=[ast.expr() as first, ast.expr() as second, *_]) if not (
             isinstance(first, ast.Starred) or isinstance(second, ast.Starred)
@@ -252,19 +272,10 @@ def map_tests(scratch: Path, tests: list[str]) -> None:
         subprocess.run(
             command, cwd=tree, env=environment(tree), stdout=log, check=False
         )
-    subprocess.run(
-        [sys.executable, "-m", "coverage", "combine", f"--rcfile={rcfile}", "-q"],
-        cwd=scratch / "coverage",
-        check=False,
-    )
 
 
 def read_map(scratch: Path) -> tuple[dict[tuple[str, int], set[str]], dict[str, float]]:
     """The tests that reach each line, and the seconds of each test."""
-    import sqlite3
-
-    from coverage.numbits import numbits_to_nums
-
     seconds: dict[str, float] = collections.defaultdict(float)
     outcome = re.compile(r"^ *([\d.]+)s (?:call|setup) +(tests/.*)$")
     for line in (scratch / "map.log").read_text().splitlines():
@@ -272,29 +283,30 @@ def read_map(scratch: Path) -> tuple[dict[tuple[str, int], set[str]], dict[str, 
             seconds[found[2].strip()] += float(found[1])
     reached: dict[tuple[str, int], set[str]] = collections.defaultdict(set)
     for data in (scratch / "coverage").glob("data*"):
-        with sqlite3.connect(data) as base:
-            tables = {
-                name for (name,) in base.execute("select name from sqlite_master")
-            }
-            if "arc" not in tables:
-                continue
-            contexts = dict(base.execute("select id, context from context"))
-            files = dict(base.execute("select id, path from file"))
-            rows: list[tuple[int, int, int]] = []
-            for file, context, start, end in base.execute(
-                "select file_id, context_id, fromno, tono from arc"
-            ):
-                rows += [(file, context, abs(start)), (file, context, abs(end))]
-            for file, context, bits in base.execute("select * from line_bits"):
-                rows += [(file, context, number) for number in numbits_to_nums(bits)]
-            for file, context, number in set(rows):
-                name = contexts[context]
-                name = re.sub(r" \((call|setup|teardown)\)$", "", name)
-                name = re.sub(r"\|(run|setup|teardown)$", "", name)
-                if name.startswith("tests/"):
-                    where = files[file].partition("/src/")[2]
-                    reached[f"src/{where}", number].add(name)
+        for path, number, context in read_lines(data):
+            # Of pytest's own variable, and of pytest-cov.
+            name = re.sub(r" \((call|setup|teardown)\)$", "", context)
+            name = re.sub(r"\|(run|setup|teardown)$", "", name)
+            if name.startswith("tests/"):
+                reached[path, number].add(name)
     return reached, seconds
+
+
+def read_lines(data: Path) -> Iterator[tuple[str, int, str]]:
+    """The lines of a file of coverage's: path, number and context."""
+    with sqlite3.connect(data) as base:
+        contexts = dict(base.execute("select id, context from context"))
+        files = dict(base.execute("select id, path from file"))
+        lines = set()
+        for file, context, *ends in base.execute(
+            "select file_id, context_id, fromno, tono from arc"
+        ):
+            lines |= {(file, context, abs(end)) for end in ends}
+        for file, context, bits in base.execute("select * from line_bits"):
+            lines |= {(file, context, number) for number in numbits_to_nums(bits)}
+    for file, context, number in lines:
+        path = files[file].partition("/src/")[2]
+        yield f"src/{path}", number, contexts[context]
 
 
 def order(
@@ -303,19 +315,20 @@ def order(
     """Tests by module, those of the same folder first and then the shortest, as many as
     fit the seconds.
     """
-    folder = Path(path).parts[2]
+    folder = Path(path).parts[2].removesuffix(".py").lstrip("_")
     modules: dict[str, list[str]] = collections.defaultdict(list)
     for test in sorted(tests):
         modules[test.partition("::")[0]].append(test)
     taken: list[str] = []
     spent = 0.0
-    near = lambda item: (  # noqa: E731
-        folder.removesuffix(".py").lstrip("_") not in item[0],
-        sum(seconds.get(test, 0.003) for test in item[1]),
-    )
-    for _, names in sorted(modules.items(), key=near):
+
+    def measure_distance(item: tuple[str, list[str]]) -> tuple[bool, float]:
+        module, names = item
+        return folder not in module, sum(seconds.get(name, SHORT) for name in names)
+
+    for _, names in sorted(modules.items(), key=measure_distance):
         for test in names:
-            cost = seconds.get(test, 0.003)
+            cost = seconds.get(test, SHORT)
             if spent + cost <= budget:
                 spent += cost
                 taken.append(test)
@@ -333,9 +346,9 @@ def run_faults(args: argparse.Namespace) -> None:
     faults = choose(tree, args.count, args.seed, args.under)
     part, parts = args.part
     warm_up()
-    sound, by = run_tests(["tests/test_backend.py"], args.budget, scratch)
-    if sound != "survived":
-        raise RuntimeError(f"a test fails without a fault: {by or sound}")
+    found, by = run_tests(["tests/test_backend.py"], args.budget, scratch)
+    if found != "survived":
+        raise RuntimeError(f"a test fails without a fault: {by or found}")
     results: list[dict[str, Any]] = []
     if args.out.exists():  # go on
         results = json.loads(args.out.read_text())
@@ -400,10 +413,10 @@ def run_tests(tests: list[str], budget: float, scratch: Path) -> tuple[str, str]
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
+            if code == 0:
+                return "survived", ""
             named = re.search(r"^(?:FAILED|ERROR) (.*)$", printed.read_text(), re.M)
-            return "survived" if code == 0 else f"caught ({code})", named[
-                1
-            ] if named else ""
+            return f"caught ({code})", named[1] if named else ""
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -381,7 +381,7 @@ class Case:
         """Inputs of the whole model, one array or several."""
         axes = (ROWS, 2) if self.topology == "in_wrappers" else (ROWS,)
         shape = axes + SHAPES[self.family]
-        rows = normal(shape, 1)
+        rows = normal(*shape, seed=1)
         if self.family == "Embedding":
             tokens = np.argsort(rows, axis=0)
             rows = tokens.astype("int32")
@@ -394,13 +394,13 @@ class Case:
         if not self.is_half:
             return self.rows()
         _, *shape = self.build().input_shape
-        return normal((ROWS, *shape), 1)
+        return normal(ROWS, *shape, seed=1)
 
     def data(self):
         """Inputs, and targets of the same structure as the outputs."""
         inputs = self.inputs()
         found = outputs(self.build(), inputs)
-        targets = [normal(each.shape, 2) for each in found]
+        targets = [normal(*each.shape, seed=2) for each in found]
         if len(targets) == 1:
             (targets,) = targets
         return inputs, targets
@@ -452,7 +452,7 @@ def parameters(cases):
     return made
 
 
-def normal(shape, seed=0):
+def normal(*shape, seed=0):
     random = np.random.default_rng(seed)
     return random.normal(size=shape).astype("float32")
 

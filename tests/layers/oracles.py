@@ -1,4 +1,4 @@
-"""Random numbers, and what becomes of them, told without the code under test."""
+"""What becomes of numbers, told without the code under test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,6 @@ import numpy as np
 from keras import ops
 
 Function = Callable[[Any], Any]
-
-
-def normal(*shape, seed=1):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def compiled(function):

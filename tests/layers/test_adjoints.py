@@ -14,8 +14,8 @@ from keras import layers
 
 from keras_tied.layers import tie
 
-from .cases import arrays, outputs, randomize, train
-from .oracles import assert_close, compiled, normal, pull_back
+from .cases import arrays, normal, outputs, randomize, train
+from .oracles import assert_close, compiled, pull_back
 
 BACKEND = keras.backend.backend()
 CHANNELS_LAST = "...a,a->...a"

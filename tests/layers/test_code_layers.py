@@ -18,8 +18,8 @@ from keras_tied.layers import (
     UnitActivity,
 )
 
-from .cases import arrays, randomize
-from .oracles import assert_close, gradient, normal, slopes
+from .cases import arrays, normal, randomize
+from .oracles import assert_close, gradient, slopes
 
 Formula = Callable[[np.ndarray], np.ndarray]
 ROWS = normal(6, 5)

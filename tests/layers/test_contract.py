@@ -258,7 +258,7 @@ def lora(case, whole):
         layer.enable_lora(2)
         for variable in layer.weights:
             if "lora" in variable.name:
-                variable.assign(normal(variable.shape, 3))
+                variable.assign(normal(*variable.shape, seed=3))
     return frozen
 
 
@@ -354,7 +354,7 @@ def test_gradient_is_the_sum_of_all_paths(case, whole, model):
     paths = []
     for name in case.partners:
         kernel = kernel_variable(find(whole, name))
-        paths.append((kernel, kernel.numpy().copy(), normal(kernel.shape, 4)))
+        paths.append((kernel, kernel.numpy().copy(), normal(*kernel.shape, seed=4)))
 
     def loss_at(distance):
         for kernel, start, direction in paths:
@@ -545,5 +545,5 @@ def test_tied_layer_computes_in_a_dtype_of_its_own(dtype, policy):
     dense = keras.layers.Dense(3, dtype=policy)
     dense.build((None, 4))
     tied = tie(dense, gain=True, dtype=dtype)
-    found = tied(normal((5, 3)))
+    found = tied(normal(5, 3))
     assert name_of(found.dtype) == dtype

@@ -9,8 +9,8 @@ from keras_tied import mirror
 from keras_tied.layers import Contractive, TiedDense, squared_jacobian_norm
 from keras_tied.layers.contractive import jacobians
 
-from .cases import arrays, find, kernel_variable, outputs, randomize
-from .oracles import assert_close, compiled, normal
+from .cases import arrays, find, kernel_variable, normal, outputs, randomize
+from .oracles import assert_close, compiled
 
 slow = pytest.mark.slow
 ROWS = normal(6, 4)

@@ -10,8 +10,8 @@ from keras_tied.layers import TiedConv, TiedDense
 
 from .cases import Case, Parts, assert_close, find, normal
 
-CODES = normal((2, 3))
-ROWS = normal((2, 4))
+CODES = normal(2, 3)
+ROWS = normal(2, 4)
 
 
 def dense(name="code", features=4):
@@ -150,7 +150,7 @@ LOST = {
         {"inside": [10**30] * 4, "upstream": [1, 0, 10**12, 0]}
     )(ROWS),
     r"'out' was made for a kernel of shape \(4, 3\), .* \(9, 3\)": lambda: (
-        clone_of_other_widths()(normal((2, 9)))
+        clone_of_other_widths()(normal(2, 9))
     ),
     "no such layer was found in 'decoder'": lambda: decoder_cloned_by(
         Case("Dense", "nested").whole()

@@ -29,7 +29,7 @@ from .cases import (
     weights,
 )
 
-X = normal((5, 4), 1)
+X = normal(5, 4, seed=1)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_copies_of_namesakes_are_tied_each_to_its_own(build, tmp_path):
     model = build()
     randomize(model, 0)
     _, *shape = model.input_shape
-    rows = normal((5, *shape))
+    rows = normal(5, *shape)
     loaded = reload(model, tmp_path / "model.keras")
     for copied in (clone(model), loaded):
         found = outputs(copied, rows)
@@ -247,7 +247,7 @@ def test_a_tie_to_an_unregistered_class_is_cloned():
     codes = layer(inputs)
     model = keras.Model(inputs, tied(codes))
     cloned = clone(model)
-    rows = normal((2, 8, 8, 2))
+    rows = normal(2, 8, 8, 2)
     found = outputs(cloned, rows)
     assert_close(found, outputs(model, rows))
     assert_tied(cloned)

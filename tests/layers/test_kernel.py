@@ -83,7 +83,7 @@ def adapt(code):
     code.enable_lora(2, lora_alpha=3)
     for variable in code.weights:
         if "lora" in variable.name:
-            value = 0.3 * normal(variable.shape, 1)
+            value = 0.3 * normal(*variable.shape, seed=1)
             variable.assign(value)
 
 
@@ -104,7 +104,7 @@ def kernel_computed_with(code):
 def assert_reads(out, code):
     """A tied layer gives the products of codes with the kernel of its partner."""
     kernel = kernel_computed_with(code)
-    codes = normal((3, UNITS), 2)
+    codes = normal(3, UNITS, seed=2)
     expected = codes @ kernel.T
     _, *axes = out.tied_kernel_shape()
     (found,) = outputs(out, codes.reshape(1, 3, *axes))
@@ -239,8 +239,8 @@ def test_float8_kernel_in_mixed_precision_is_read():
     np.testing.assert_allclose(found, expected, rtol=2**-3, atol=2**-9)
 
 
-CODES = normal((5, 5, UNITS))
-TARGETS = normal((5, 5, FEATURES), 1)
+CODES = normal(5, 5, UNITS)
+TARGETS = normal(5, 5, FEATURES, seed=1)
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of the scales

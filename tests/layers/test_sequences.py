@@ -20,8 +20,8 @@ from keras import layers
 from keras_tied import assert_tied
 from keras_tied.layers import TiedDense
 
-from .cases import outputs, randomize
-from .oracles import assert_close, normal
+from .cases import normal, outputs, randomize
+from .oracles import assert_close
 
 WIDTH = 3
 X = normal(4, WIDTH)

@@ -72,7 +72,7 @@ def test_tie_takes_any_layer_with_a_kernel_of_two_axes_once_it_is_built():
     layer = Projection(3)
     layer.build((None, 4))
     tied = tie(layer)
-    codes = normal((5, 3))
+    codes = normal(5, 3)
     kernel = layer.kernel.numpy()
     assert_close(tied(codes), codes @ kernel.T)
 
@@ -190,7 +190,7 @@ def test_a_kernel_that_a_file_brought_is_dropped(encoder, decoder, tmp_path):
     randomize(encoder, 1)
     made = retie(loaded, encoder)
     assert partners(made) == partners(ties(decoder))
-    codes = normal((5, 2))
+    codes = normal(5, 2)
     assert_close(loaded(codes), decoder(codes))
     assert len(trainable_variables(encoder, loaded)) == 8
 

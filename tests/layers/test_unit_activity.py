@@ -8,8 +8,8 @@ from keras import layers, ops
 from keras_tied.layers import AuxK, BatchTopK, KSparse, UnitActivity, tie
 from keras_tied.training import CountUnits, fit
 
-from .cases import arrays
-from .oracles import assert_close, gradient, normal, slopes
+from .cases import arrays, normal
+from .oracles import assert_close, gradient, slopes
 
 ROWS = normal(20, 6)
 SCORES = normal(20, 9)
