@@ -206,7 +206,8 @@ class RowMethods(
         The score is the sum of how far a row's values, code, reconstruction and what
         each column holds beside what the others make likely are from those of most
         training rows. In a table of numbers it grows with the distance of the row from
-        the three quarters of them that are the most ordinary. Rows with a value far outside the rest of its column come first.
+        the three quarters of them that are the most ordinary. Rows with a value far
+        outside the rest of its column come first.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
