@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
@@ -66,6 +67,12 @@ def list_some(names: Sequence[str], most: int = 8) -> str:
 def quote(names: Sequence[str]) -> str:
     """List the first names in quotes."""
     return list_some(list(map(repr, names)))
+
+
+def propose(name: str, names: Sequence[str]) -> str:
+    """Say which of some names is meant by one that is not there, or list them."""
+    near = get_close_matches(name, names, 1)
+    return f"write {near[0]!r}" if near else f"it has {quote(names)}"
 
 
 def format_quantity(n: int, thing: str) -> str:

@@ -95,8 +95,6 @@ FIT = {
 }
 WRONG = {
     **{f"fit {line}": said for line, said in FIT.items()},
-    "encode fruit.csv m.safetensors -o c.csv": "'m.safetensors' is a model, which comes"
-    " first; write 'm.safetensors' 'fruit.csv'.",
     "encode m.safetensors -rows.csv -o c.csv": "for the file, write './-rows.csv'",
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
@@ -105,15 +103,33 @@ WRONG = {
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",
     "encode m.safetensors parts/*.csv -o parts/b.csv": "is a table that is read",
     "encode m.safetensors fruit.csv -o rows.csv --no-clobber": "'rows.csv' is there",
-    "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z'; name another as --id",
-    "score m.safetensors fruit.csv --threshold nan": "--threshold nan is no score",
+    "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z' for --id; it has",
+    "score m.safetensors fruit.csv --threshold nan": "'nan' is neither a score such as 100",
+    "score m.safetensors fruit.csv --threshold 1/1000": "rarer than a model of 300 rows can"
+    " tell; give 1/300, or a score.",
+    "score m.safetensors fruit.csv --na x": "--na is for fitting, and there is a model",
+    "score m.safetensors fruit.csv --model m.safetensors": "both name a model",
+    "score -": "a pipe can be read once, and a model is fitted first: name a file, or",
+    "score fruit.csv --id nmae": "the table has no column 'nmae'; write 'name'.",
+    "score": "a table is missing; write it as in keras-tied score",
+    "score m.safetensors": "a table is missing",
+    "report fruit.csv a.html": "'fruit.csv' is no model, which ends in .safetensors or",
+    "fill fruit.csv a.csv": "Missing option '--output' / '-o'; give one file, or a pattern",
+    "encode fruit.csv": "write keras-tied encode fruit.csv -o codes.csv.",
+    "check": "write it as in keras-tied check rows.csv, or see keras-tied check --help.",
+    "check rows.csv few.csv": "give one file, or a pattern in quotes such as '*.csv'",
+    "check fruti.csv": "there is no file 'fruti.csv'; write 'fruit.csv'.",
+    "check fruit.csv --sep=;": "No such option: --sep; write keras-tied check fruit.csv"
+    " '--delimiter=;'.",
+    "inspect n.safetensors": "there is no model 'n.safetensors'; write 'm.safetensors'.",
+    "inspect old.h5": "keras-tied fit rows.csv -o model.safetensors writes one.",
     "score m.safetensors fruit.csv --top 0": "--top",
     "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows: give",
     "plot m.safetensors fruit.csv -o a.txt": ".png, .svg, .pdf",
     "plot m.safetensors fruit.csv -o none/a.png": "folder that does not exist",
     "plot m.safetensors fruit.csv -o a.png --label z": "no column 'z'",
     "report m.safetensors fruit.csv -o a.pdf": ".html",
-    "report m.safetensors fruit.csv -o a.html --id z": "no column 'z'; name another as --id",
+    "report m.safetensors fruit.csv -o a.html --id z": "no column 'z' for --id; it has",
     "report m.safetensors fruit.csv -o a.html --against rows.csv": "--against rows.csv: the"
     " table has no column 'kind'",
     "export m.safetensors -o a.txt": ".onnx",
@@ -139,7 +155,12 @@ WRONG = {
     "demo --sede 1": "--sede",
     "demo donuts.npy": "donuts.npy",
     "demo --show": "opens no window",
-    "steam": "steam",
+    "demo --epochs": "requires an argument; write it as in keras-tied demo",
+    "chek rows.csv --all": "'chek'; write keras-tied check rows.csv --all.",
+    "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
+    "rows.csv score": "write keras-tied score rows.csv.",
+    "-v": "No such option: -v; write keras-tied --version.",
+    "steam": "there is no command 'steam'; keras-tied --help lists all.",
 }
 
 

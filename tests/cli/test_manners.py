@@ -50,7 +50,18 @@ def test_without_a_command_the_help_lists_all_in_the_order_of_their_use(keras_ti
     assert "Usage: keras-tied" in done.out
     listed = re.findall(r"^│ (\w+) ", done.out, re.MULTILINE)
     assert listed == cli.COMMANDS
-    assert keras_tied("--help").out == done.out
+    for words in ("--help", "-h", "help"):
+        assert keras_tied(words).out == done.out
+    assert keras_tied("help fit").out == keras_tied("fit -h").out
+
+
+@pytest.mark.slow
+def test_what_can_be_done_with_a_file_can_be_pasted(keras_tied):
+    for name, n_lines in (("fruit.csv", 8), ("m.safetensors", 9)):
+        lines = re.findall(r"\$ keras-tied (.*)", keras_tied(name, 2).out)
+        assert len(lines) == n_lines
+        for line in lines:
+            keras_tied(line.replace("rows.csv", "fruit.csv"))
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -64,7 +75,8 @@ def test_the_help_of_each_command_has_an_example(keras_tied, command):
     ("command", "headings", "of_id"),
     [
         ("fit", ["Options", "Columns", "How the table is read"], "Columns"),
-        ("encode", ["Options", "How the table is read"], "Options"),
+        ("encode", ["Options", "Columns", "How the table is read"], "Columns"),
+        ("decode", ["Options", "How the table is read"], "Options"),
     ],
 )
 def test_the_help_lists_options_of_columns_and_of_reading_apart(

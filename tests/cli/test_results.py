@@ -221,8 +221,34 @@ def test_a_threshold_has_an_exit_code(keras_tied):
         done = keras_tied(f"{score} {output} --threshold {some}", 3)
         assert "keras-tied: 30 rows reached the threshold" in done.err
     done = keras_tied(f"{score} --top 2 --threshold {least}", 3)
-    assert "at least 2 rows reached" in done.err
+    assert "300 rows reached" in done.err
     assert "1 row reached" in keras_tied(f"{score} --threshold {top}", 3).err
+
+
+def test_a_rarity_and_drift_have_exit_codes(keras_tied, fruit, estimator, rows):
+    score = f"score {MODEL} fruit.csv --fail-on-drift"
+    n_rare = int((estimator.rarity(rows) >= 20).sum())
+    found = keras_tied(f"{score} --threshold 1/20 --json", 3).json
+    assert (found["reached"], found["drifted"]) == (n_rare, False)
+    keras_tied(f"{score} -o scores.csv")
+    fruit.assign(weight=fruit["length"], length=fruit["count"]).to_csv(
+        "new.csv", index=False
+    )
+    new = score.replace("fruit.csv", "new.csv")
+    done = keras_tied(f"{new} --json", 4)
+    assert done.json["drifted"]
+    assert "'new.csv' has drifted" in done.err
+
+
+@pytest.mark.slow
+def test_a_table_alone_has_a_model_fitted_first(keras_tied):
+    keras_tied("fit fruit.csv --id name")
+    expected = keras_tied("score fruit.csv fruit.safetensors")
+    line = "score fruit.csv --id name --model kept.safetensors"
+    first, again = keras_tied(line), keras_tied("score kept.safetensors fruit.csv")
+    assert expected.out == first.out == again.out
+    assert "fitted a model to 'fruit.csv' first" in first.err
+    assert "fitted" not in again.err
 
 
 OPTIONS = {

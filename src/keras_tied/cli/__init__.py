@@ -44,7 +44,7 @@ def load(commands: Iterable[str]) -> None:
 def run() -> int:
     """Run the command line; returns the exit code."""
     load([name for name in COMMANDS if [name] == sys.argv[1:2]] or COMMANDS)
-    return _app.run()
+    return _app.run(COMMANDS)
 
 
 def main() -> None:

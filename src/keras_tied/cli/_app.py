@@ -3,10 +3,12 @@
 import functools
 import inspect
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -14,16 +16,26 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, be_quiet, report_errors, say
 from keras_tied.cli._options import option
+from keras_tied.cli._proposals import (
+    MODEL_ENDINGS,
+    describe_files,
+    list_uses,
+    propose_command,
+    propose_words,
+)
 
 # The base class of Typer's errors on a bad command line; some versions have no public
 # name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
+EXAMPLE = "keras-tied score rows.csv"
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
-    epilog="Example:  keras-tied fit rows.csv -o model.safetensors",
+    epilog=f"Example:  {EXAMPLE}",
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
 )
+_examples: dict[str, str] = {}  # of each command
 
 
 @dataclass(frozen=True)
@@ -54,21 +66,28 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
         @functools.wraps(function)
         def run(**options: Any) -> None:
-            common = _fill(CommonOptions, {"no_clobber": False} | options)
+            common = fill_options(CommonOptions, options)
             be_quiet(common.quiet)
             with report_errors(common.debug):
+                if "model" in options and "data" in options:
+                    _sort_files(options, example)
                 output = str(options.get("output") or "")
+                if "*" in output:
+                    named = options.get("data") or options["model"]
+                    output = output.replace("*", _find_stem(str(named)))
+                    options["output"] = Path(output)
                 if common.no_clobber and os.path.lexists(output):
                     raise UsageError(
                         f"{output!r} is there already; name another, or leave out "
                         "--no-clobber."
                     )
-                _require_order(options)
-                _fill(function, options)
+                fill_options(function, options)
 
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return app.command(function.__name__, epilog=f"Example:  {example}")(run)
+        name = function.__name__
+        _examples[name] = example
+        return app.command(name, epilog=f"Example:  {example}")(run)
 
     return register
 
@@ -82,12 +101,19 @@ def _list_options(function: Any) -> Iterator[inspect.Parameter]:
             yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
-def _fill(function: Any, options: Mapping[str, Any]) -> Any:
-    """Call a function with its own options, and those of its dataclasses."""
+def fill_options(function: Any, options: Mapping[str, Any]) -> Any:
+    """Call a function with its own options, and those of its dataclasses.
+
+    An option that is not there has its default.
+    """
     arguments = {}
     for parameter in _list_parameters(function):
         name, kind = parameter.name, parameter.annotation
-        arguments[name] = _fill(kind, options) if is_dataclass(kind) else options[name]
+        if is_dataclass(kind):
+            arguments[name] = fill_options(kind, options)
+        else:
+            default = getattr(parameter.default, "default", parameter.default)
+            arguments[name] = options.get(name, default)
     return function(**arguments)
 
 
@@ -96,26 +122,58 @@ def _list_parameters(function: Any) -> list[inspect.Parameter]:
     return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
-def _require_order(arguments: Mapping[str, Any]) -> None:
-    """Raise if model and table were swapped."""
-    model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
-    endings = (".safetensors", ".keras")
-    if data.endswith(endings) and model and not model.endswith(endings):
+def _sort_files(options: dict[str, Any], example: str) -> None:
+    """Tell the model and the table apart, whichever comes first; a model may lack."""
+    files = [options[name] for name in ("model", "data") if options[name]]
+    files.sort(key=lambda name: not str(name).endswith(MODEL_ENDINGS))
+    models = [name for name in files if str(name).endswith(MODEL_ENDINGS)]
+    if len(files) == len(models):
+        raise UsageError(f"a table is missing; write it as in {example}.")
+    if len(files) > 1 and not models:
         raise UsageError(
-            f"{data!r} is a model, which comes first; write {data!r} {model!r}."
+            f"{files[0]!r} is no model, which ends in {' or '.join(MODEL_ENDINGS)};"
+            f" {describe_files(example)}."
         )
+    *model, options["data"] = files
+    options["model"] = model[0] if model else None
 
 
-def run() -> int:
-    """Run the command line; returns the exit code."""
+def _find_stem(name: str) -> str:
+    """Return the name of a table or a model without folders and endings."""
+    name = re.sub(r"\.(gz|bz2|zst)$", "", os.path.basename(name))
+    return Path(name).stem.strip("*?-") or "rows"
+
+
+def run(names: Collection[str]) -> int:
+    """Run the command line of one of some commands; returns the exit code."""
     if isinstance(sys.stdout, TextIOWrapper):
         # File names may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        return int(app(prog_name="keras-tied", standalone_mode=False) or 0)
-    except _ParserError as error:
-        say(f"{_format_error(error)}; see keras-tied --help.")
+    words = sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    first = words[0] if words else "--help"
+    if first not in names and not first.startswith("-"):
+        if len(words) > 1 or not os.path.lexists(first):
+            say(propose_command(words, names))
+        else:
+            _print_uses(first)
         return 2
+    try:
+        return int(app(words, prog_name="keras-tied", standalone_mode=False) or 0)
+    except _ParserError as error:
+        what = propose_words(error, words, _examples.get(first, EXAMPLE))
+        say(f"{_format_error(error)}; {what}.")
+        return 2
+
+
+def _print_uses(file: str) -> None:
+    """Print what can be done with a file."""
+    print(f"What can be done with {file}:")
+    callbacks = {each.name: each.callback for each in app.registered_commands}
+    for name, line in list_uses(file, _examples):
+        what = inspect.getdoc(callbacks[name]) or ""
+        print(f"\n  {what.splitlines()[0]}\n  $ {line}")
 
 
 def _format_error(error: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
+from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
@@ -23,7 +24,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._rows import RowOptions, choose_id, open_rows
+from keras_tied.cli._rows import choose_id
 from keras_tied.cli._table import (
     STANDARD_OUTPUT,
     TableOptions,
@@ -40,13 +41,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is transformed, and where the result is written."""
+    """Where the result is written."""
 
-    model: ModelFile
-    data: Data
     output: str = output_option("The file to write, its format by ending; - for CSV.")
-    id: Id = None
-    options: TableOptions
     safe_csv: SafeCsv = False
 
     def write(
@@ -73,9 +70,19 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class RowTask(Task):
-    """What is encoded, with the options of rows."""
+    """What is transformed."""
 
-    options: RowOptions
+    inputs: Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeTask(Task):
+    """What is decoded."""
+
+    model: ModelFile
+    data: Data
+    id: Id = None
+    options: TableOptions
 
 
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
@@ -96,8 +103,8 @@ def fill(task: RowTask, cluster: ClusterOptions, json: Json = False) -> None:
     _transform("filled", "filled", task, cluster, json)
 
 
-@command("keras-tied decode model.safetensors codes.csv -o rows.csv")
-def decode(task: Task, json: Json = False) -> None:
+@command("keras-tied decode model.safetensors codes.csv -o decoded.csv")
+def decode(task: CodeTask, json: Json = False) -> None:
     """Decode codes, such as those that encode writes, into rows."""
     from keras_tied.columns import Columns
     from keras_tied.rows import prepend_id, to_dict
@@ -120,18 +127,16 @@ def decode(task: Task, json: Json = False) -> None:
 def _transform(
     verb: str,
     output: Output,
-    task: Task,
+    task: RowTask,
     cluster: ClusterOptions,
     json: bool,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     from keras_tied.rows import BatchTransform
 
-    cluster.require_output(task.output, json, task.data)
-    model = load(task.model)
+    cluster.require_output(task.output, json, task.inputs.data)
     is_fill = output == "filled"  # which writes what it does not fill as it stands
-    id = None if is_fill else task.id
-    rows = open_rows(model, task.data, task.options, id, task.output, as_text=is_fill)
+    model, rows = task.inputs.open(task.output, as_text=is_fill)
     transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     rows = transform.scan(rows.source)
     with cluster.connect_writer(transform, task.output) as write:
@@ -158,7 +163,7 @@ def write_rows(verb: str, rows: Scan, write: Write, output: str, json: bool) -> 
     print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
 
 
-def _open_codes(model: Model, task: Task) -> Scan:
+def _open_codes(model: Model, task: CodeTask) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
     from keras_tied.columns import Columns, Kind
     from keras_tied.rows import Scan, code_names

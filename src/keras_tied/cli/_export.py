@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_write_errors, report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Json, ModelFile, option, output_option
+from keras_tied.cli._options import STAR, Json, ModelFile, option, output_option
 from keras_tied.cli._output import check_output, print_result
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
@@ -16,7 +16,9 @@ Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 @command("keras-tied export model.safetensors -o model.onnx")
 def export(
     model: ModelFile,
-    output: Path = output_option("The .onnx file to write."),
+    output: Path = output_option(
+        f"The .onnx file to write. {STAR}", default=Path("*.onnx")
+    ),
     part: Part = option(
         "Computes codes, rows from codes, or reconstructed rows.", default=Part.encoder
     ),

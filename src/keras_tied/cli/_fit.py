@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from keras_tied._files import temporary_folder
 from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
-from keras_tied.cli._app import command
+from keras_tied.cli._app import command, fill_options
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions
@@ -31,11 +32,17 @@ from keras_tied.cli._messages import (
     report_write_errors,
     say,
 )
-from keras_tied.cli._options import Data, Json, Seed, option, output_option
+from keras_tied.cli._model import Model, load
+from keras_tied.cli._options import STAR, Data, Json, Seed, option, output_option
 from keras_tied.cli._output import check_output, print_result
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
-from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
+from keras_tied.cli._table import (
+    STANDARD_INPUT,
+    ColumnOptions,
+    TableOptions,
+    explain_left_out,
+)
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
     explain_choice,
@@ -79,13 +86,14 @@ class TrainingOptions:
     seed: Seed = 0
 
     def to_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `TiedAutoencoder`, but for `n_components`."""
+        """Return the arguments of `TiedAutoencoder`; several numbers of components."""
         hidden_layer_sizes = _parse_hidden_sizes(self.hidden)
         if self.validation >= 1:
             raise UsageError(
                 "--validation 1 leaves no row to train on; give a share such as 0.1."
             )
         return {
+            "n_components": _parse_components(self.components),
             "hidden_layer_sizes": hidden_layer_sizes,
             "solver": self.solver.value,
             "max_iter": self.epochs,
@@ -97,10 +105,12 @@ class TrainingOptions:
         }
 
 
-@command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
+@command("keras-tied fit rows.csv")
 def fit(
     data: Data,
-    output: Path = output_option("The .safetensors file.", "MODEL"),
+    output: Path = output_option(
+        f"The .safetensors file. {STAR}", "MODEL", Path("*.safetensors")
+    ),
     *,
     training: TrainingOptions,
     columns: ColumnOptions,
@@ -113,25 +123,73 @@ def fit(
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     check_output(output, ["safetensors"])
-    components = _parse_components(training.components)
-    settings, seed = training.to_arguments(), training.seed
+    settings = training.to_arguments()
     start = time.perf_counter()
-    table_survey = survey(data, options, columns, seed)
+    table_survey = survey(data, options, columns, training.seed)
     if dry_run:
         show_survey(table_survey, json)
         return
     with cluster.connect() as workers:
-        table = learn(table_survey, seed, workers)
+        table = learn(table_survey, training.seed, workers)
+    notes, checkpoint = _train(table, settings, output, start)
+    facts = {"output": str(output), "columns": table_survey.columns.names} | notes
+    print_result(json, facts, _summarize(table, notes, output))
+    if checkpoint is not None:
+        text = f"interrupted; {str(output)!r} is the best model so far"
+        if checkpoint.exists():
+            text += "; the same command goes on with the training"
+        say(f"{text}.")
+        raise typer.Exit(INTERRUPT_CODE)
+
+
+def fit_first(
+    data: str, output: Path | None, columns: ColumnOptions, options: TableOptions
+) -> Model:
+    """Fit a model to a table that another command was given without one."""
+    if data == STANDARD_INPUT or Path(data).is_fifo():
+        raise UsageError(
+            "a pipe can be read once, and a model is fitted first: name a file, or a"
+            " model, which keras-tied fit - writes to rows.safetensors."
+        )
+    if output is not None:
+        check_output(output, ["safetensors"])
+    start = time.perf_counter()
+    training = fill_options(TrainingOptions, {})
+    table = learn(survey(data, options, columns, training.seed), training.seed)
+    with temporary_folder() as folder:
+        path = output or Path(folder, "model.safetensors")
+        notes, checkpoint = _train(table, training.to_arguments(), path, start)
+        model = load(path)
+        if checkpoint is not None:
+            path.unlink()  # else the next command would take it for a whole one
+            raise KeyboardInterrupt
+    seconds = notes["seconds"]
+    fitted = f"fitted a model to {data!r} first, in {seconds:.1f} s"
+    where = "keep it with --model, as in --model model.safetensors"
+    if output is not None:
+        where = f"it is kept in {str(output)!r}"
+    remark(f"{fitted}; {where}.")
+    return model
+
+
+def _train(
+    table: Table, settings: dict[str, Any], output: Path, start: float
+) -> tuple[dict[str, Any], Path | None]:
+    """Train a model and write it to a file; return its notes.
+
+    After Ctrl-C it is the best so far, and the folder of its checkpoint is returned.
+    """
+    seed, source = settings["random_state"], table.survey.source
     widths: list[dict[str, float]] = []
-    if isinstance(components, list):
-        components, widths = _choose_components(components, table, seed)
-    settings["n_components"] = components
+    if isinstance(settings["n_components"], list):
+        some = settings["n_components"]
+        settings["n_components"], widths = _choose_components(some, table, seed)
     with show_stages("starting"):
         notes: dict[str, Any] = {
             "command": shlex.join(["keras-tied", *sys.argv[1:]]),
-            "data": table_survey.source.name,
-            "rows": table_survey.source.n_rows,
-            "table": table_survey.to_json(MOST_FACTS),
+            "data": source.name,
+            "rows": source.n_rows,
+            "table": table.survey.to_json(MOST_FACTS),
             "versions": collect_versions(),
         }
     if widths:
@@ -146,15 +204,10 @@ def fit(
         with suppress(OSError):  # it is not there, or holds a training to go on with
             checkpoint.rmdir()
     remark(*_find_doubts(table, notes))
-    facts = {"output": str(output), "columns": table_survey.columns.names} | notes
-    print_result(json, facts, _summarize(table, notes, output))
     if is_interrupted():
-        text = f"interrupted; {str(output)!r} is the best model so far"
-        if checkpoint.exists():
-            text += "; the same command goes on with the training"
-        say(f"{text}.")
-        raise typer.Exit(INTERRUPT_CODE)
+        return notes, checkpoint
     shutil.rmtree(checkpoint, ignore_errors=True)
+    return notes, None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ LACKS_OF_MEMORY = (
     "RESOURCE_EXHAUSTED",
 )
 _is_quiet = False
+_remarks: set[str] = set()  # those that were made
 
 
 class UsageError(Exception):
@@ -36,6 +37,7 @@ def be_quiet(is_quiet: bool) -> None:
     """Let the command print no progress and no remarks, or print them again."""
     global _is_quiet
     _is_quiet = is_quiet
+    _remarks.clear()
 
 
 def is_quiet() -> bool:
@@ -51,9 +53,10 @@ def say(*messages: str) -> None:
 
 
 def remark(*messages: str) -> None:
-    """Print messages, unless the command is quiet."""
+    """Print messages once, unless the command is quiet."""
     if not _is_quiet:
-        say(*messages)
+        say(*(message for message in messages if message not in _remarks))
+        _remarks.update(messages)
 
 
 @contextmanager

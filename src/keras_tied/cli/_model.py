@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
+from keras_tied.cli._proposals import find_file
 from keras_tied.cli._widths import WIDTH
 
 if TYPE_CHECKING:
@@ -86,14 +87,16 @@ def _is_width(note: Any) -> bool:
     )
 
 
-def load(path: Path) -> Model:
+def load(name: str | Path) -> Model:
     """Read a model file, and import Keras only for an encoder of the user's own."""
     from keras_tied.columns import Columns
 
+    path = Path(name)
     if not path.is_file():
-        raise UsageError(
-            f"there is no file {str(path)!r}; name one that keras-tied fit has written."
-        )
+        todo = "keras-tied fit rows.csv -o model.safetensors writes one"
+        if near := find_file(name):
+            todo = f"write {near!r}"
+        raise UsageError(f"there is no model {str(path)!r}; {todo}.")
 
     from keras_tied.fitted.file import read
 

@@ -1,6 +1,5 @@
 """Options that several commands have."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,22 +17,18 @@ def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) ->
     return option(help, "--output", "-o", metavar=metavar, default=default)
 
 
+STAR = "In its name, * stands for that of DATA."
 FIGURE = "The figure to write: .png, .svg or .pdf."
 ModelFile = Annotated[
-    Path,
+    str,
     typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written."),
 ]
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help=(
-            "CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a"
-            " database, by ending; a folder of such files, a pattern in quotes,"
-            " s3://... or https://..., or - for the standard input."
-        ),
-    ),
-]
+DATA = (
+    "CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a database,"
+    " by ending; a folder of such files, a pattern in quotes, s3://... or https://...,"
+    " or - for the standard input."
+)
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 ID = "The column that names the rows; kept, never trained on."
 Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help=ID)]
 SafeCsv = Annotated[
@@ -46,6 +41,14 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DRIFT_CODE = 4  # the exit code where rows have drifted
+FailOnDrift = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-drift",
+        help=f"Exit with the code {DRIFT_CODE} if the rows have drifted.",
+    ),
+]
 OnBackend = Annotated[
     Backend | None,
     typer.Option(

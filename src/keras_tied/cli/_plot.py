@@ -3,23 +3,20 @@
 from pathlib import Path
 
 from keras_tied.cli._app import command
+from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import remark, report_wrong_use
-from keras_tied.cli._model import load
-from keras_tied.cli._options import FIGURE, Data, Json, ModelFile, output_option
+from keras_tied.cli._options import FIGURE, STAR, Json, output_option
 from keras_tied.cli._output import check_output, print_result, save_figure
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._rows import Label, RowOptions, open_with_label, take
+from keras_tied.cli._rows import take
 from keras_tied.cli._table import describe_doubtful
 
 
-@command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
+@command("keras-tied plot model.safetensors rows.csv -o rows.png")
 def plot(
-    model: ModelFile,
-    data: Data,
-    output: Path = output_option(FIGURE, None),
-    label: Label = None,
+    inputs: Inputs,
+    output: Path = output_option(f"{FIGURE} {STAR}", None, Path("*-plot.png")),
     *,
-    options: RowOptions,
     json: Json = False,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
@@ -31,8 +28,7 @@ def plot(
         figure = new_figure()
     from keras_tied.fitted.value import baseline_errors
 
-    fitted_model = load(model)
-    rows = open_with_label(fitted_model, data, options, None, label)
+    fitted_model, rows = inputs.open_with_label()
     sample, doubts = take(rows)
     remark(*describe_doubtful(rows, doubts))
     with show_stages("drawing"):

@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._text import format_quantity
+import typer
+
+from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import UsageError, remark
-from keras_tied.cli._model import Model, load
+from keras_tied.cli._inputs import Inputs
+from keras_tied.cli._messages import UsageError, remark, say
+from keras_tied.cli._model import Model
 from keras_tied.cli._options import (
-    Data,
-    Id,
+    DRIFT_CODE,
+    STAR,
+    FailOnDrift,
     Json,
-    ModelFile,
     SafeCsv,
     option,
     output_option,
@@ -25,11 +28,8 @@ from keras_tied.cli._options import (
 from keras_tied.cli._output import check_output, print_result, replace_output
 from keras_tied.cli._progress import fold_rows, show_stages
 from keras_tied.cli._rows import (
-    Label,
-    RowOptions,
     Sample,
     open_rows,
-    open_with_label,
     take,
 )
 from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
@@ -51,16 +51,15 @@ N_WORST = 20  # the oddest rows, which a report always holds
 
 @command("keras-tied report model.safetensors rows.csv -o report.html")
 def report(
-    model: ModelFile,
-    data: Data,
-    output: Path = output_option("The .html file to write."),
-    label: Label = None,
+    inputs: Inputs,
+    output: Path = output_option(
+        f"The .html file to write. {STAR}", default=Path("*-report.html")
+    ),
     against: str | None = option(
         "An older table, to tell what has drifted since.", metavar="OLD"
     ),
     *,
-    id: Id = None,
-    options: RowOptions,
+    fail_on_drift: FailOnDrift = False,
     safe_csv: SafeCsv = False,
     json: Json = False,
 ) -> None:
@@ -73,14 +72,13 @@ def report(
 
     check_output(output, ["html"])
     require_libraries()
-    fitted_model = load(model)
-    rows = open_with_label(fitted_model, data, options, id, label)
+    fitted_model, rows = inputs.open_with_label()
     rows = replace(rows, reads="restored")
     sample, whole, doubts = survey_rows(fitted_model, rows)
     remark(*describe_doubtful(rows, doubts))
     warnings, old = _describe_doubtful(rows, doubts), None
     if against is not None:
-        old, old_warnings = _read_old(fitted_model, against, options)
+        old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
     warnings += map(str, fitted_model.find_note([], "table", "warnings"))
     with show_stages("writing the page"):
@@ -105,11 +103,16 @@ def report(
         )
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
+    drifted = _name_drifted(page)
     facts = {"output": str(output)}
     if json:
-        facts |= _describe(page)
+        facts |= _describe(page) | {"drifted": drifted}
     done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
     print_result(json, facts, done)
+    if fail_on_drift and drifted:
+        names = list_some(drifted)
+        say(f"{inputs.data!r} has drifted: {names}.")
+        raise typer.Exit(DRIFT_CODE)
 
 
 def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
@@ -185,7 +188,7 @@ def _describe_table(
 
     left_out = ", ".join(explain_left_out(rows.columns))
     command = shlex.join(["keras-tied", *sys.argv[1:]])
-    commands = [model.find_note("", "command"), command]
+    commands = dict.fromkeys([model.find_note("", "command"), command])
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
         title=_name_table(rows),
@@ -235,8 +238,15 @@ def _describe(page: Report) -> dict[str, Any]:
         "kept": page.whole.kept,
         "standing_out": page.whole.n_outstanding,
     }
-    if page.old is not None:
-        drifts, score = page.find_drift()
-        facts["drifted"] = [drift.name for drift in drifts if drift.has_drifted]
-        facts["score_drifted"] = score.has_drifted
     return facts
+
+
+def _name_drifted(page: Report) -> list[str]:
+    """Return what has drifted: columns and scores, or without an older table scores."""
+    if page.old is None:
+        is_odder = page.fitted is not None and page.fitted.has_drifted(
+            page.whole.scores
+        )
+        return ["outlier score"] * is_odder
+    drifts, score = page.find_drift()
+    return [drift.name for drift in [*drifts, score] if drift.has_drifted]

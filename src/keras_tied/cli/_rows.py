@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import quote
 from keras_tied.cli._messages import remark
@@ -30,15 +28,6 @@ if TYPE_CHECKING:
 # fewest rows.
 MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
 ROWS_TO_ADAPT = 1_000  # which tell the form in which a later table is written
-
-Label = Annotated[
-    str | None,
-    typer.Option(
-        "--label",
-        metavar="COLUMN",
-        help="The column to colour by, instead of that given to fit.",
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -119,21 +108,6 @@ class Sample:
     places: Array  # (n,) in the table, counted from 0
     ids: Array | None  # (n,) text
     labels: Array | None  # (n,)
-
-
-def open_with_label(
-    model: Model,
-    data: str,
-    options: TableOptions,
-    id: str | None,
-    label: str | None,
-) -> Scan:
-    """Open a table of rows to show, with a column of labels."""
-    rows = open_rows(model, data, options, id, label=label)
-    require_column(rows.source, label, "--label")
-    if label is None and rows.columns.label in rows.source.schema.names:
-        label = rows.columns.label
-    return replace(rows, label=label)
 
 
 def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:

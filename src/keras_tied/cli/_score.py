@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,18 @@ from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
+from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark, say
-from keras_tied.cli._model import load
 from keras_tied.cli._options import (
-    Data,
-    Id,
+    DRIFT_CODE,
+    FailOnDrift,
     Json,
-    ModelFile,
     SafeCsv,
     option,
     output_option,
 )
 from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows, show_rows
-from keras_tied.cli._rows import RowOptions, open_rows
 from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ if TYPE_CHECKING:
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
 ALARM_CODE = 3  # the exit code where rows reach the threshold
+RARITY = "1/"  # what a threshold begins with that is no score
 
 
 @command("keras-tied score model.safetensors rows.csv --top 20")
 def score(
-    model: ModelFile,
-    data: Data,
+    inputs: Inputs,
     output: str | None = output_option(
         "The file to write, its format by ending; - for CSV. Without it, the oddest"
         " rows are printed.",
@@ -55,12 +54,12 @@ def score(
         "--explain",
         default=False,
     ),
-    threshold: float | None = option(
-        f"Exit with the code {ALARM_CODE} if a row has this score, or a higher one."
+    threshold: str | None = option(
+        f"Exit with the code {ALARM_CODE} if a row has this score, such as 100, or a"
+        " higher one, or is as rare as 1/1000.",
     ),
+    fail_on_drift: FailOnDrift = False,
     *,
-    id: Id = None,
-    options: RowOptions,
     safe_csv: SafeCsv = False,
     cluster: ClusterOptions,
     json: Json = False,
@@ -69,19 +68,25 @@ def score(
     from keras_tied.rows import BatchTransform, find_oddest, measure_rows
     from keras_tied.tables import write_table
 
-    is_whole = output is not None and top is None and threshold is None
+    has_alarm = threshold is not None or fail_on_drift
+    is_whole = output is not None and top is None and not has_alarm
     if cluster.cluster is not None and not is_whole:
         raise UsageError(
-            "--cluster writes all rows: give --output, and leave out --top and"
-            " --threshold."
+            "--cluster writes all rows: give --output, and leave out --top,"
+            " --threshold and --fail-on-drift."
         )
-    if threshold is not None and math.isnan(threshold):
-        raise UsageError("--threshold nan is no score; give a number.")
+    least = _parse_threshold(threshold)
+    is_rarity = str(threshold).startswith(RARITY)
     if output is not None:
-        cluster.require_output(output, json, data)
-    fitted_model = load(model)
+        cluster.require_output(output, json, inputs.data)
+    fitted_model, rows = inputs.open()
     fitted = fitted_model.fitted_value
-    rows = open_rows(fitted_model, data, options, id)
+    most = int(fitted.largest_rarity)
+    if is_rarity and least > most:
+        raise UsageError(
+            f"--threshold {threshold} is rarer than a model of {most} rows can tell;"
+            f" give {RARITY}{most}, or a score."
+        )
     n_rows = rows.source.n_rows
     transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect_writer(transform, output or "") as write:
@@ -97,11 +102,24 @@ def score(
         scores_and_errors, doubts = fold_rows("scoring", rows, measure)
         scores = scores_and_errors[0]
         batches = _describe_all(transform, rows, scores_and_errors)
+    facts: dict[str, Any] = {}
+    if has_alarm:
+        if len(scores) < n_rows:
+            measure = partial(measure_rows, fitted=fitted)
+            scores_and_errors, _ = fold_rows("measuring", rows, measure)
+            scores = scores_and_errors[0]
+        sizes = fitted.find_rarity(scores) if is_rarity else scores
+        facts["reached"] = int((sizes >= least).sum())
+        facts["drifted"] = fitted.has_drifted(scores)
     if output is not None:
         n_written = write_table(output, batches, safe_csv=safe_csv)
     remark(*describe_doubtful(rows, doubts))
     if output is None:
-        _print_oddest(table, reasons, fitted.largest_rarity, json)
+        facts["oddest"] = _list_oddest(table, reasons)
+        if json:
+            print_json(facts)
+        else:
+            _print_oddest(table, facts["oddest"], most)
     else:
         n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
         s = "s" if n_outstanding == 1 else ""
@@ -109,22 +127,38 @@ def score(
         if n_outstanding == 0:
             some = "none of which stands out"
         text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
-        facts = {"scored": n_rows, "written": n_written, "output": output}
+        facts |= {"scored": n_rows, "written": n_written, "output": output}
         print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
-    if threshold is not None:
-        _raise_alarm(threshold, scores, n_rows)
+    if n_reached := facts.get("reached"):
+        s = format_quantity(n_reached, "row")
+        say(f"{s} reached the threshold of {threshold}.")
+        raise typer.Exit(ALARM_CODE)
+    if fail_on_drift and facts["drifted"]:
+        say(
+            f"{inputs.data!r} has drifted: far more rows are odd than were in training."
+        )
+        raise typer.Exit(DRIFT_CODE)
 
 
-def _raise_alarm(threshold: float, scores: Array, n_rows: int) -> None:
-    """End with an exit code of its own if some of the scores reach a threshold."""
-    n = int((scores >= threshold).sum())
-    if n == 0:
-        return
-    text = f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}."
-    if n == len(scores) < n_rows:  # of those that are shown
-        text = f"at least {text}"
-    say(text)
-    raise typer.Exit(ALARM_CODE)
+def _parse_threshold(text: str | None) -> float:
+    """Read a score such as 100, or N of a rarity such as 1/N; of none, infinity."""
+    if text is None:
+        return math.inf
+    with suppress(ValueError):
+        least = float(text.removeprefix(RARITY))
+        if not math.isnan(least):
+            return least
+    raise UsageError(
+        f"--threshold {text!r} is neither a score such as 100 nor a rarity such as"
+        " 1/1000; give one of these."
+    )
+
+
+def _list_oddest(table: pa.RecordBatch, reasons: list[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for row, reason in zip(rows, reasons, strict=True):
+        row["why"] = reason
+    return rows
 
 
 def _describe_all(
@@ -159,21 +193,13 @@ def _describe_all(
             first = last
 
 
-def _print_oddest(
-    table: pa.RecordBatch, reasons: list[str], largest_rarity: float, json: bool
-) -> None:
-    rows = table.to_pylist()
-    for row, reason in zip(rows, reasons, strict=True):
-        row["why"] = reason
-    if json:
-        print_json({"oddest": rows})
-        return
+def _print_oddest(table: pa.RecordBatch, rows: list[dict[str, Any]], most: int) -> None:
     names = table.schema.names
     names = [*names[: names.index("error") + 1], "why"]
     formats: dict[str, Callable[[Any], str]] = {
         "score": format_number,
         "error": format_number,
-        "one_in": partial(format_rarity, most=largest_rarity),
+        "one_in": partial(format_rarity, most=most),
     }
     cells = []
     for row in rows:

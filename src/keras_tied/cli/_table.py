@@ -10,10 +10,11 @@ from enum import StrEnum
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._text import format_quantity
+from keras_tied._text import format_quantity, propose
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._options import ID, option
+from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from keras_tied.rows import Doubts, Scan
     from keras_tied.tables import Source
 
-STANDARD_OUTPUT = "-"
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
@@ -83,7 +84,7 @@ class TableOptions:
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
     ) -> Source:
         """Open a table; the absent columns are missing only if this is asked for."""
-        from keras_tied.tables import open_table
+        from keras_tied.tables import TableError, open_table
 
         with hide_modules("pandas"):
             import pyarrow as pa
@@ -93,7 +94,14 @@ class TableOptions:
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        return open_table(path, text=text, header=header, **options)
+        try:
+            return open_table(path, text=text, header=header, **options)
+        except TableError as error:
+            if not os.path.lexists(path) and (near := find_file(path)):
+                raise UsageError(
+                    f"there is no file {path!r}; write {near!r}."
+                ) from error
+            raise
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,13 @@ class ColumnOptions:
             begin=next(iter(source.batches(ROWS_TO_COUNT)), None),
         )
 
+    def find_choices(self) -> list[str]:
+        """The options that are given and tell how to fit a model."""
+        beside = "id", "label", "dates"
+        names = [name for name, given in vars(self).items() if given]
+        chosen = [f"--{name}" for name in names if name not in beside]
+        return chosen + ["--dates"] * (self.dates is not DateOrder.auto)
+
     @property
     def names_of_text(self) -> list[str]:
         """The columns whose values are names, also where they look like numbers."""
@@ -180,9 +195,11 @@ def require_output(output: str, json: bool, data: str) -> None:
 
 def require_column(source: Source, name: str | None, option: str) -> None:
     """Raise if a table lacks the column that an option names."""
-    if name is not None and name not in source.schema.names:
+    names = source.schema.names
+    if name is not None and name not in names:
         raise UsageError(
-            f"{source.name!r} has no column {name!r}; name another as {option}."
+            f"{source.name!r} has no column {name!r} for {option}; "
+            f"{propose(name, names)}."
         )
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import format_value, list_some, quote
+from keras_tied._text import format_value, list_some, propose, quote
 from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, measure_matches
 from keras_tied.columns._column import (
@@ -118,7 +118,7 @@ def _find_reasons(
     named = dict.fromkeys([*chosen, *exclusions])
     if absent := [name for name in named if name not in names]:
         raise TableError(
-            f"the table has no column {quote(absent)}; it has {quote(names)}."
+            f"the table has no column {quote(absent)}; {propose(absent[0], names)}."
         )
     allowed = set(names if choice.columns is None else choice.columns)
     reasons = {}

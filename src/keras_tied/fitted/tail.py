@@ -15,6 +15,9 @@ SHAPES = -0.5, 0.9  # the shapes of a tail are within these
 BODY = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """The shares of scores above, for which scores below the tail are kept."""
 N_NUMBERS = 7 + len(BODY)
+DRIFT, DEVIATIONS = 2.0, 5.0
+"""Rows have drifted if so many times the usual share of them is beyond the threshold,
+and by so many standard deviations: a model fits unseen rows a little worse."""
 BITS = 32  # of a row's number, which is below the score in a key
 
 
@@ -84,6 +87,14 @@ class Tail(NamedTuple):
         beyond = self.trimmed / np.maximum(multiple, 1.0)
         shares = (1 - self.trimmed) * kept + beyond
         return np.minimum(shares, 1.0)
+
+    def has_drifted(self, scores: Array) -> bool:
+        """Whether far more rows are odd than were in training, by scores `(n,)`."""
+        usual = self.trimmed + (1 - self.trimmed) * self.share
+        share = float(np.mean(scores > self.threshold))
+        variance = usual * (1 - usual) * (1 / len(scores) + 1 / self.n_rows)
+        is_clear = share - usual > DEVIATIONS * np.sqrt(variance)
+        return bool(is_clear and share > DRIFT * usual)
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many is at least as odd, at most `n_rows`, `(n,)` float64."""

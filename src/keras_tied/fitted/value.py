@@ -211,6 +211,10 @@ class Fitted:
         """One row in how many has at least these scores, `(n,)` float64."""
         return self.outlier_score.tail.find_rarity(scores)
 
+    def has_drifted(self, scores: Array) -> bool:
+        """Whether far more rows are odd than were in training, by scores `(n,)`."""
+        return self.outlier_score.tail.has_drifted(scores)
+
     @property
     def largest_rarity(self) -> float:
         """The number of training rows: no row is rarer than one in so many."""

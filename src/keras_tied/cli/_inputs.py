@@ -1,0 +1,73 @@
+"""A model and a table, or a table alone, to which a model is fitted first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keras_tied.cli._messages import UsageError
+from keras_tied.cli._model import Model, load
+from keras_tied.cli._options import DATA, option
+from keras_tied.cli._rows import RowOptions, open_rows
+from keras_tied.cli._table import ColumnOptions, require_column
+
+if TYPE_CHECKING:
+    from keras_tied.rows import Scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """A model, the rows that it is used on, and how these are read."""
+
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A file that keras-tied fit has written; without it, a model is"
+            " fitted to DATA first.",
+        ),
+    ] = None
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)] = ""
+    kept_model: Path | None = option(
+        "A model that is fitted to DATA and kept there, if it is not there yet.",
+        "--model",
+        metavar="MODEL",
+    )
+    columns: ColumnOptions
+    options: RowOptions
+
+    def open(self, output: str = "", *, as_text: bool = False) -> tuple[Model, Scan]:
+        """Load the model, or fit one, and open the rows for it."""
+        model = self._load()
+        id, label = self.columns.id, self.columns.label
+        options = self.options
+        rows = open_rows(model, self.data, options, id, output, label, as_text)
+        return model, rows
+
+    def open_with_label(self) -> tuple[Model, Scan]:
+        """The same, with a column of labels to show."""
+        model, rows = self.open()
+        label = self.columns.label
+        require_column(rows.source, label, "--label")
+        if label is None and rows.columns.label in rows.source.schema.names:
+            label = rows.columns.label
+        return model, replace(rows, label=label)
+
+    def _load(self) -> Model:
+        if self.model and self.kept_model:
+            raise UsageError(
+                f"{self.model!r} and --model both name a model; leave one of them out."
+            )
+        if self.model is None and not (self.kept_model and self.kept_model.exists()):
+            from keras_tied.cli._fit import fit_first
+
+            return fit_first(self.data, self.kept_model, self.columns, self.options)
+        if chosen := self.columns.find_choices():
+            raise UsageError(
+                f"{', '.join(chosen)} is for fitting, and there is a model already;"
+                f" leave it out, or write keras-tied fit {self.data} {chosen[0]} ..."
+            )
+        return load(self.model or self.kept_model or "")
