@@ -16,8 +16,9 @@ ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 class Cause(NamedTuple):
     """A column that makes a row odd: its share, its value, and what is likely.
 
-    `expected` is None where that is the value that is there, and `ratio` is how many
-    times as likely as the value that is, if they are categories.
+    `expected` is None where that is the value that is there, `ratio` is how many times
+    as likely as the value that is, if they are categories, and `is_misspelt` whether
+    the value is a misspelling of what is expected.
     """
 
     column: str
@@ -25,6 +26,7 @@ class Cause(NamedTuple):
     given: str
     expected: str | None
     ratio: float = 1.0
+    is_misspelt: bool = False
 
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
@@ -36,6 +38,8 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     if not causes:
         return "no column alone makes it odd"
     first, *others = causes
+    if first.is_misspelt:
+        return f"{first.column} {first.given} is maybe {first.expected}, misspelt"
     if first.expected is None:
         values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
         ending = "seldom go together" if others else "is seldom beside the others"

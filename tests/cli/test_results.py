@@ -212,6 +212,26 @@ def test_the_oddest_rows_are_the_same_however_they_are_asked_for(keras_tied):
     assert all(row["why"] in shown for row in oddest[:3])
 
 
+def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
+    n = 400
+    ordered = rng.integers(20_000, 20_400, n).astype("datetime64[D]")
+    shipped = ordered + rng.integers(1, 9, n)
+    shipped[7] = ordered[7] - 30
+    city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
+    city[[11, 12]] = "Loyn", "Kielo"
+    amount = rng.lognormal(3, 1, n).round(2)
+    orders = {"ordered": ordered, "shipped": shipped, "city": city, "amount": amount}
+    pd.DataFrame(orders).to_csv("orders.csv", index=False)
+    checked = keras_tied("check orders.csv").words
+    assert re.search(r"'Loyn' 1 and 'Lyon' 1\d\d times", checked)
+    keras_tied("fit orders.csv -o orders.safetensors")
+    oddest = keras_tied("score orders.safetensors orders.csv --json").json["oddest"]
+    reasons = {row["row"]: row["why"] for row in oddest[:3]}
+    assert reasons[12] == "city Loyn is maybe Lyon, misspelt"
+    assert reasons[13] == "city Kielo is maybe Kiel, misspelt"
+    assert reasons[8].startswith(f"shipped {shipped[7]}; the other columns suggest")
+
+
 def test_a_threshold_has_an_exit_code(keras_tied):
     score = f"score {MODEL} fruit.csv"
     scores = [float(row["score"]) for row in keras_tied(f"{score} -o -").rows]

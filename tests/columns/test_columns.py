@@ -371,6 +371,7 @@ DAMAGES = {
     "a format that is none": ("%Y-%m-%d", "%s%n" * 99),
     "a zone that is none": ('"format"', '"zone": "+xx", "format"'),
     "a cycle that is none": ("weekday", "moon"),
+    "days since times, of numbers": ('"number"', '"number", "since": "day"'),
     "no beginning": ("20000.0", "NaN"),
 }
 
@@ -399,3 +400,59 @@ def test_the_sound_description_is_accepted():
     [row] = columns.decode(np.ones((1, 8))).to_pylist()
     assert list(row) == ["x", "same", "word", "day", "again", "price"]
     assert list(row.values()) == [1.0, 1.5, "a", "2024-10-05", 1.0, "$1,00"]
+
+
+WORDS = ["military", "Lyon", "north-east", "high school", "Bergamo"]
+
+
+@given(data=st.data())
+def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
+    word = data.draw(st.sampled_from(WORDS))
+    place = data.draw(st.sampled_from([i for i, x in enumerate(word) if x.isalpha()]))
+    letters = list(word)
+    match data.draw(st.sampled_from(["wrong", "missing", "twice"])):
+        case "wrong":
+            letters[place] = "z"
+        case "missing":
+            del letters[place]
+        case "twice":
+            letters.insert(place, letters[place])
+    misspelt = "".join(letters)
+    rows = pa.record_batch({"word": [*WORDS * 20, misspelt]})
+    columns, [fact] = Columns.survey(rows)
+    assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warning
+    assert columns.used[0].categories == tuple(sorted(WORDS))
+    last = columns.encode(rows)[-1]
+    assert_array_equal(last, [0.5 * (x == word) for x in sorted(WORDS)])
+    assert columns.decode([last])["word"].to_pylist() == [word]
+    later = pa.record_batch({"word": [misspelt]})
+    assert_array_equal(columns.encode(later), [last])
+
+
+@pytest.mark.parametrize(
+    "pair", ["a12 a13", "A-1 B-1", "low now", "class1 class2", "x y", "no-1 no 1"]
+)
+def test_digits_and_short_words_tell_kinds_apart(pair):
+    one, other = pair.split(" ", 1)
+    rows = pa.record_batch({"word": [*[one] * 60, *["else"] * 60, other]})
+    columns, [fact] = Columns.survey(rows)
+    assert fact.warning == ""
+    assert len(columns.features) == 3
+
+
+def test_times_that_follow_others_are_the_days_since_these_too(rng):
+    ordered = rng.integers(0, 900, 200).astype("datetime64[D]")
+    days = rng.integers(1, 9, 200)
+    born = rng.integers(-9000, 0, 200).astype("datetime64[D]")
+    arrays = {"born": born, "ordered": ordered, "shipped": ordered + days}
+    rows = pa.record_batch({name: pa.array(x) for name, x in arrays.items()})
+    columns = learn(rows)
+    numbers = columns.encode(rows)
+    assert [name for name in columns.features if "since" in name] == [
+        "shipped:days since ordered"
+    ]
+    assert_array_equal(numbers[:, -1], days)
+    again = Columns.from_json(columns.to_json())
+    assert again.decode(numbers).equals(rows)
+    gaps = pa.record_batch({**arrays, "ordered": pa.nulls(200, pa.date32())})
+    assert np.isnan(again.encode(gaps)[:, -1]).all()

@@ -28,6 +28,7 @@ from keras_tied.columns._number_text import (
     find_decimal,
     is_number,
 )
+from keras_tied.columns._spelling import is_misspelt
 from keras_tied.columns._times import Times
 from keras_tied.columns._truth_text import TruthText
 
@@ -50,6 +51,7 @@ __all__ = [
     "find_kind",
     "get_value",
     "has_kinds",
+    "is_misspelt",
     "is_number",
     "make_distinct",
     "merge_types",

@@ -1,7 +1,7 @@
 """One column of a table, as numbers and back."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,8 +17,10 @@ from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
 from keras_tied.columns._number_text import MOST_PLACES, NumberText, write_integers
+from keras_tied.columns._spelling import find_similar, fold_case
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
 from keras_tied.columns._truth_text import TruthText
+from keras_tied.fitted.layout import MISSPELT
 
 # The name of all categories that were too rare to have a number of their own.
 OTHER = "(other)"
@@ -55,6 +57,8 @@ class Column:
         step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing.
         origin: of times, the days from 1970 to the first.
         cycles: of times, the parts that vary.
+        since: of times, another column of times; the days from its times to these are
+            one number more.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Column:
     step: float = 0.0
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
+    since: str = ""
 
     @property
     def features(self) -> list[str]:
@@ -77,6 +82,8 @@ class Column:
         parts = ["days"]
         for cycle in self.cycles:
             parts += [f"{cycle} sin", f"{cycle} cos"]
+        if self.since:
+            parts.append(f"days since {self.since}")
         return [f"{self.name}:{part}" for part in parts]
 
     @property
@@ -121,14 +128,23 @@ class Column:
             "a form of another kind": are_times == (self.kind is Kind.time),
             "an invalid step": 0 <= self.step < 2**31,
             "an invalid first time": abs(self.origin) < 2**31,
+            "days since another and no times": are_times or not self.since,
             "text that is too long": self.longest_text <= LONGEST_TEXT,
         }
         for fault, is_so in is_fit.items():
             if not is_so:
                 raise ValueError(f"column {self.name!r} has {fault}")
 
-    def encode(self, values: pa.Array) -> tuple[Array, Array]:
-        """Return its numbers, (n, features), and the rows without a known category."""
+    def encode(
+        self,
+        values: pa.Array,
+        others: Mapping[str, Array],
+    ) -> tuple[Array, Array]:
+        """Return its numbers, (n, features), and the rows without a known category.
+
+        `others` are the days of other columns of times, by name; the numbers that need
+        one that is not there are NaN.
+        """
         if self.kind is Kind.text:
             return self._encode_categories(values)
         numbers = self.parse(values)
@@ -136,6 +152,9 @@ class Column:
         if self.kind is Kind.time:
             waves = encode_cycles(numbers, self.cycles)
             columns = [numbers - self.origin, *waves]
+        if self.since:
+            begin = others.get(self.since, np.full(len(values), np.nan))
+            columns.append(numbers - begin)
         block = np.column_stack(columns)  # (n, features)
         return block.astype(np.float32, copy=False), NO_ROWS
 
@@ -155,9 +174,15 @@ class Column:
         codes[missing] = np.nan
         if not self.other:
             codes[unseen] = np.nan
-        places = places.take(dictionary.indices)
-        rows = np.asarray(places.fill_null(missing))
-        return codes[rows], np.flatnonzero(rows == unseen)
+        places = np.append(places, missing)  # of a cell without a text
+        block = codes[places]  # (texts + 1, labels)
+        new = np.flatnonzero(places == unseen)
+        names = texts.take(pa.array(new)).to_pylist()
+        for place, known_place in find_similar(names, self.categories):
+            block[new[place]] = 0.0
+            block[new[place], known_place] = MISSPELT
+        rows = np.asarray(dictionary.indices.fill_null(len(texts)))
+        return block[rows], np.flatnonzero(places[rows] == unseen)
 
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,), NaN for what is missing or not of its kind.
@@ -277,12 +302,6 @@ def find_step(numbers: Array) -> float:
         divisor = np.gcd.reduce(multiples.astype(np.int64))
         return float(divisor) / power
     return 0.0
-
-
-def fold_case(texts: pa.Array) -> pa.Array:
-    """Return text in which categories are the same whatever their case."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.utf8_lower(trimmed)
 
 
 def get_value(values: pa.Array, row: int) -> object:

@@ -40,7 +40,9 @@ class Columns:
     written. A time becomes the days since the first, and the sine and cosine of the
     hour, weekday and month that vary. Text becomes a number for each category, 1 for
     the one that it is and 0 for the others. A missing value is NaN in all of the
-    numbers of its column.
+    numbers of its column, and a text that is maybe a misspelling of a category is half
+    of that one. Times that follow those of another column, as a delivery follows an
+    order, become the days since these, too.
 
     Attributes:
         used: the columns that are used, in the order of their numbers.
@@ -263,12 +265,16 @@ class Columns:
         self.match(batch.schema.names)
         batch = _drop_marks(batch, self.na)
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
+        earlier = {column.since for column in self.used}
+        days: dict[str, Array] = {}
         begin = 0
         for column in self.used if batch.num_rows else ():
             values = batch.column(column.name)
             n_present = len(values) - values.null_count
             try:
-                block, new = column.encode(values)
+                block, new = column.encode(values, days)
+                if column.name in earlier:
+                    days[column.name] = column.parse(values)
                 rows = column.find_misread(values, block[:, 0])
                 if len(rows) > MOST_MISREAD * max(n_present, first_row):
                     row = int(rows[0])

@@ -43,6 +43,7 @@ from keras_tied.columns._number_text import (
     find_decimal,
     measure_numeric,
 )
+from keras_tied.columns._spelling import find_similar
 from keras_tied.columns._times import Times, decide_times, find_cycles
 from keras_tied.columns._truth_text import decide_truth_text
 
@@ -57,6 +58,9 @@ FEWEST_READ = 0.75
 FEWEST_LOOKS = 0.5
 # Text that looks like numbers in more values has no rest of other categories.
 MOST_NUMERIC = 0.25
+# A misspelling is so many times rarer than what it is a misspelling of.
+RARER = 20
+MOST_FREQUENT = 500  # texts that others may be misspellings of
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
 FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
 FEWEST_HUNDREDS = 12  # times such as 1430 have so many of three digits
@@ -70,6 +74,7 @@ SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31"
     " 9999-12-31".split()
 )
+MOST_SPREAD = 0.5  # of times since others, relative to that of either
 EXAMPLES = 3
 
 
@@ -102,7 +107,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         else:
             decision = _decide(name, values, choice)
         decisions.append(decision)
-    return _leave_out_copies(decisions, sample)
+    decisions = _leave_out_copies(decisions, sample)
+    return _relate_times(decisions, sample)
 
 
 def _find_reasons(
@@ -438,6 +444,9 @@ def _decide_words(
             f"has {len(spellings)} spellings of {n} categories, merged whatever their"
             " case"
         )
+    misspelt, similar = _find_misspelt(counts)
+    if misspelt:
+        warning = _join(warning, _describe_misspelt(misspelt, counts))
     fact = Fact(
         column.name,
         reads_as or "categories",
@@ -453,7 +462,11 @@ def _decide_words(
     common = [text for text in counts if counts[text] >= least]
     common.sort(key=lambda text: (-counts[text], text))
     common = common[:MOST_CATEGORIES]
-    has_other = len(common) < n
+    if n - len(misspelt) > 1:
+        common = [text for text in common if text not in misspelt]
+    # What is similar to a category, and none that is misspelt, is one, too.
+    common += [text for text in similar if similar[text] in common]
+    has_other = len({*common, *misspelt}) < n
     looks = 0.0
     if not reads_as:
         looks = measure_numeric(present.slice(0, ROWS_TO_DECIDE))
@@ -506,6 +519,32 @@ def _merge_cases(words: dict[str, int]) -> dict[str, int]:
     return counts
 
 
+def _find_misspelt(counts: dict[str, int]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return rare texts with the frequent ones that they are misspellings of.
+
+    The second are others that are similar to a more frequent one.
+    """
+    texts = sorted(counts, key=lambda text: -counts[text])
+    frequent = [text for text in texts if counts[text] >= RARER]
+    frequent = frequent[:MOST_FREQUENT]
+    misspelt: dict[str, str] = {}
+    similar: dict[str, str] = {}
+    for place, name_place in find_similar(texts, frequent):
+        text, name = texts[place], frequent[name_place]
+        if counts[text] * RARER <= counts[name]:
+            misspelt.setdefault(text, name)
+        elif counts[text] < counts[name]:
+            similar.setdefault(text, name)
+    return misspelt, similar
+
+
+def _describe_misspelt(misspelt: dict[str, str], counts: dict[str, int]) -> str:
+    pairs = []
+    for text, name in misspelt.items():
+        pairs.append(f"{text!r} {counts[text]:,} and {name!r} {counts[name]:,} times")
+    return f"holds {list_some(pairs, 3)}: correct what is misspelt"
+
+
 def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     value: Any = get_value(present, 0)
     shown = repr(format_value(value))
@@ -553,6 +592,40 @@ def _find_copy(
         if sample.column(name).equals(values):
             return name
     return None
+
+
+def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Decision]:
+    """Let a column of times count the days since an earlier one that it follows.
+
+    It follows the one from which its distance varies least, if that is much less than
+    either column varies.
+    """
+    earlier: dict[str, Array] = {}
+    related = []
+    for decision in decisions:
+        fact, column = decision
+        if isinstance(column, Column) and column.kind is Kind.time:
+            days = column.parse(sample.column(column.name))
+            least = np.inf
+            for name, others in earlier.items():
+                spread = _find_spread(days - others)
+                most = MOST_SPREAD * min(_find_spread(days), _find_spread(others))
+                if spread < min(least, most):
+                    least = spread
+                    column = replace(column, since=name)
+            earlier[column.name] = days
+            fact = replace(fact, becomes=_describe_features(column))
+        related.append(Decision(fact, column))
+    return related
+
+
+def _find_spread(days: Array) -> float:
+    """Return the distance between the quartiles of days, NaN where there are none."""
+    present = days[~np.isnan(days)]
+    if not len(present):
+        return np.nan
+    low, high = np.quantile(present, (0.25, 0.75))
+    return float(high - low)
 
 
 def _join(*warnings: str) -> str:

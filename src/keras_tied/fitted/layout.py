@@ -12,6 +12,7 @@ from keras_tied._types import Array
 
 NUMBER, BOOLEAN, CATEGORY = 0, 1, 2
 """A boolean is 0 or 1; of the features of a category one is 1."""
+MISSPELT = 0.5  # what this one is where the category is misspelt
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from keras_tied._types import Array
 from keras_tied.fitted.fences import Fences
 from keras_tied.fitted.gaussian import Gaussian, add_pieces, make_gaussian
 from keras_tied.fitted.imputation import Preprocessing
-from keras_tied.fitted.layout import NUMBER, Layout
+from keras_tied.fitted.layout import MISSPELT, NUMBER, Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import Scaling
@@ -257,6 +257,8 @@ class OutlierScore:
         The probabilities of its classes are the conditional means of their indicators,
         at least `RARER` times the frequency each, divided by their sum. A row without a
         class has one that is as unlikely as can be, and a missing value is no surprise.
+        A misspelt class is less likely than any, and the likeliest is then what it
+        means.
         Distances from conditional means are multiplied by `factors`, `(n, d)`.
         """
         n, d = scaled.shape
@@ -267,7 +269,9 @@ class OutlierScore:
         frequencies = np.clip(frequencies, RAREST, 1 - RAREST)
         means = complete - self.find_surprises(complete) * factors
         means = backward(means, units)
-        is_on = backward(scaled, units) > 0.5
+        indicators = backward(scaled, units)
+        is_on = indicators > (1 + MISSPELT) / 2
+        is_half = (indicators > MISSPELT / 2) & ~is_on
         shape = n, len(layout.starts)
         given = np.ones(shape)
         most = np.ones(shape)
@@ -284,11 +288,14 @@ class OutlierScore:
             p = np.maximum(p, RARER * frequency)
             p /= p.sum(axis=1, keepdims=True)
             place = p.argmax(axis=1)
+            half = is_half[:, part]
+            is_misspelt = half.any(axis=1)
+            place = np.where(is_misspelt, half.argmax(axis=1), place)
             is_likeliest = place[:, None] == np.arange(p.shape[1])
             likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
             most[:, column] = p.max(axis=1)
             chance = (p * on).sum(axis=1)
-            least = RARER * frequency.min()
+            least = np.where(is_misspelt, RAREST, RARER * frequency.min())
             given[:, column] = np.where(on.any(axis=1), chance, least)
         missing = np.isnan(scaled)[:, layout.starts]
         given[missing] = most[missing] = 1.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_tied._text import format_number, format_share, format_value
 from keras_tied._types import Array
+from keras_tied.fitted.layout import MISSPELT
 
 if TYPE_CHECKING:
     from keras_tied.columns import Column
@@ -141,7 +142,9 @@ def format_features(column: PageColumn, features: Array) -> str:
     form, number = column.form, float(features[0])
     match column.kind:
         case "category":
-            return format_value(column.levels[int(features.argmax())], 40)
+            level = format_value(column.levels[int(features.argmax())], 40)
+            is_misspelt = features.max() == MISSPELT
+            return f"{level}, misspelt" if is_misspelt else level
         case "truth":
             name = "true" if number >= 0.5 else "false"
             return format_value(form.get(name, name))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, MisreadValues, get_value
+from keras_tied.columns import Columns, MisreadValues, get_value, is_misspelt
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.value import Fitted
@@ -148,6 +148,7 @@ class BatchTransform:
                     format_given(value),
                     None if is_same else likely,
                     float(explanation.ratios[row, column]),
+                    isinstance(value, str) and is_misspelt(value, likely),
                 )
                 row_causes.append(cause)
             # A value that would stay is no reason, unless there is no other.

@@ -1,0 +1,58 @@
+"""Misspellings: texts that differ from a category by one letter of a word."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SHORTEST = 4  # letters of a word in which one of them may be wrong
+WORD = re.compile(r"[^\W\d_]+|\S")
+
+
+def fold_case(texts: pa.Array) -> pa.Array:
+    """Return text in which categories are the same whatever their case."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.utf8_lower(trimmed)
+
+
+def find_similar(
+    texts: Sequence[str],
+    names: Sequence[str],
+) -> list[tuple[int, int]]:
+    """Return the places of texts, and of names of which they may be misspellings.
+
+    In a misspelling a letter of a word of four letters or more is wrong, missing or one
+    too many, or two beside each other are swapped: the optimal string alignment
+    distance is 1. Digits and short words are no misspellings: they tell kinds apart.
+    """
+    if not texts or not names:
+        return []
+    from rapidfuzz.distance import OSA  # takes long to import
+    from rapidfuzz.process import cdist
+
+    texts = [text.strip().lower() for text in texts]
+    names = [name.strip().lower() for name in names]
+    distances = cdist(texts, names, scorer=OSA.distance, score_cutoff=1, dtype=np.uint8)
+    pairs = []
+    for place, name_place in np.argwhere(distances == 1).tolist():
+        if _differ_in_long_word(texts[place], names[name_place]):
+            pairs.append((place, name_place))
+    return pairs
+
+
+def is_misspelt(text: str, name: str) -> bool:
+    """Whether a text may be a misspelling of a name."""
+    return find_similar([text], [name]) != []
+
+
+def _differ_in_long_word(text: str, name: str) -> bool:
+    """Whether two texts differ in a long word, and in nothing else."""
+    words, others = WORD.findall(text), WORD.findall(name)
+    if len(words) != len(others):
+        return False
+    for word, other in zip(words, others, strict=True):
+        if word != other:
+            return max(len(word), len(other)) >= SHORTEST
+    return False  # they differ in spaces
