@@ -147,7 +147,13 @@ def _leave_out(
     reads_as = reads_as or str(find_kind(values.type))
     becomes = f"left out: {reason}"
     missing = values.null_count
-    fact = Fact(name, reads_as, becomes, missing, examples=_show(values))
+    fact = Fact(
+        name,
+        reads_as,
+        becomes,
+        missing,
+        examples=_show(values),
+    )
     return Decision(fact)
 
 
@@ -167,12 +173,20 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         values = _require_whole(name, values)
         kind = Kind.integer
     if is_categorical and kind in (Kind.integer, Kind.text):
-        words = Column(name, Kind.text, whole=kind is Kind.integer)
+        words = Column(
+            name,
+            Kind.text,
+            whole=kind is Kind.integer,
+        )
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
     kind, form = _find_form(name, values, choice)
-    return _decide_numbers(Column(name, kind, form=form), values, choice)
+    return _decide_numbers(
+        Column(name, kind, form=form),
+        values,
+        choice,
+    )
 
 
 def _find_form(
@@ -333,7 +347,10 @@ def _decide_numbers(
         numbers = column.parse(values)
     except MisfitError:
         # an infinite number, which `Columns.encode` reports with its row
-        return Decision(Fact(column.name, column.description, "1 number"), column)
+        return Decision(
+            Fact(column.name, column.description, "1 number"),
+            column,
+        )
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     kind = column.kind
@@ -503,7 +520,10 @@ def _decide_words(
                 f" their own; the others, {share:.0%} of the values, count as one"
             )
             warning = _join(warning, rare)
-    return Decision(replace(fact, becomes=becomes, warning=warning), column)
+    return Decision(
+        replace(fact, becomes=becomes, warning=warning),
+        column,
+    )
 
 
 def _merge_cases(words: dict[str, int]) -> dict[str, int]:

@@ -71,7 +71,13 @@ def _count_numbers(
     names = []
     for first, last in zip(firsts, lasts, strict=True):
         names.append(first if first == last else f"{first} to {last}")
-    ends = firsts[0], format_features(column, np.array([high]))
+    ends = (
+        firsts[0],
+        format_features(
+            column,
+            np.array([high]),
+        ),
+    )
     return names, counts.tolist(), ends
 
 
