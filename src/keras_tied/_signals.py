@@ -1,15 +1,19 @@
-"""Signals that end the command: Ctrl-C, and SIGTERM of `timeout`, Docker and Slurm."""
+"""Signals that end the command: Ctrl-C, a closed terminal, limits, `timeout`, Slurm."""
 
-import atexit
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
 FIRST_CODE = 128  # the exit code after a signal is this and its number, as in a shell
+# What ends no process, cannot be caught, or tells of a fault of the process itself.
+_NAMES = (
+    "CHLD CONT URG WINCH INFO STOP TSTP TTIN TTOU KILL ABRT BUS EMT FPE ILL SEGV SYS"
+    " TRAP"
+)
+OTHERS = {getattr(signal, f"SIG{name}", None) for name in _NAMES.split()}
 _clean_ups: list[Callable[[], object]] = []
 
 
@@ -32,6 +36,11 @@ class EndingSignals:
 
     received: int | None = None  # the first signal
 
+    @property
+    def code(self) -> int:
+        """The exit code after the signal."""
+        return FIRST_CODE + (self.received or 0)
+
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
         """Handle a signal as Ctrl-C is handled at this moment."""
         self.received = self.received or number
@@ -47,34 +56,21 @@ class EndingSignals:
         for clean_up in reversed(_clean_ups):
             with suppress(OSError):
                 clean_up()
-        os._exit(FIRST_CODE + (self.received or 0))
+        os._exit(self.code)
 
 
-def _handle(handler: EndingSignals | signal.Handlers) -> None:
-    """Handle the signals that the parent, such as a shell, has not ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+@contextmanager
+def handle_signals() -> Iterator[EndingSignals]:
+    """Within, let all signals that end a process end the command.
 
-
-def run(command: Callable[[], int]) -> None:
-    """Run a command as a process, and exit with its code, or that of a signal."""
+    Those that the parent, such as a shell, has ignored stay ignored.
+    """
     signals = EndingSignals()
-    _handle(signals)
-    code = command()
-    if signals.received is not None:
-        if code == 0:
-            print(
-                "keras-tied: interrupted; this is the result so far.", file=sys.stderr
-            )
-        code = FIRST_CODE + signals.received
-    _handle(signal.SIG_DFL)
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except OSError:  # Python reports it: a pipe without a reader, or a full disk
-        sys.exit(code)
-    # Not Python's own exit, which takes a fifth of the time of a short command to free
-    # what the system frees anyway.
-    atexit._run_exitfuncs()
-    os._exit(code)
+    numbers = []
+    for number in signal.valid_signals() - OTHERS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, signals)
+            numbers.append(number)
+    yield signals
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL)

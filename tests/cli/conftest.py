@@ -147,6 +147,18 @@ def process(folder):
 
 
 @pytest.fixture
+def shell(folder):
+    """Runs a command line with redirections of a shell, below another command."""
+
+    def run(line, below=""):
+        program = f"{below} {sys.executable} -m keras_tied {line}"
+        done = subprocess.run(program, shell=True, capture_output=True, text=True)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
 def interrupted(folder, default_sigint):
     """Runs a command on a terminal, and presses Ctrl-C when it has shown something."""
     pty = pytest.importorskip("pty")

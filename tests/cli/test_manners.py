@@ -289,6 +289,63 @@ def test_a_file_name_beyond_the_encoding_of_a_stream_is_printed_escaped(process)
     assert os.path.exists("Δ.csv")
 
 
+UNTOLD = "keras-tied: done, but cannot write to the standard output: {}.\n"
+REMARK = (
+    "keras-tied: ignored the column 'more' of 'more.csv', which the model has never "
+)
+REMARK += "seen.\n"
+CLOSED, FULL = "Bad file descriptor", "No space left on device"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        (">&-", 5, UNTOLD.format(CLOSED)),
+        (">/dev/full", 5, UNTOLD.format(FULL)),
+        ("2>&-", 5, ""),
+        ("2>/dev/full", 5, ""),
+        ("<&- >&- 2>&-", 5, ""),
+        ("-q 2>&-", 0, ""),
+        ("-q >&-", 0, ""),
+    ],
+)
+def test_work_is_done_though_nothing_can_be_said(fruit, shell, streams, code, said):
+    fruit.assign(more=1).to_csv("more.csv", index=False)  # which is remarked on
+    done = shell(f"encode m.safetensors more.csv -o codes.csv {streams}")
+    assert (done.code, done.err.removeprefix(REMARK)) == (code, said)
+    assert open_table("codes.csv").n_rows == 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("encode m.safetensors fruit.csv -o - >/dev/full", 1, f"'-': {FULL}; free"),
+        ("encode m.safetensors fruit.csv -o - >&-", 1, f"'-': {CLOSED}"),
+        ("check - <&-", 2, f"'-': {CLOSED}"),
+        ("--help >/dev/full", 5, FULL),
+        ("--version >&-", 5, CLOSED),
+        ("check none.csv 2>&-", 2, ""),
+    ],
+)
+def test_what_cannot_be_told_is_an_exit_code_and_no_traceback(shell, line, code, said):
+    done = shell(line)
+    assert (done.code, done.err.count("\n")) == (code, bool(said))
+    assert said in done.err
+
+
+@pytest.mark.slow
+def test_a_user_without_a_home_and_a_name_has_all_commands(shell, folder):
+    stranger = "unshare --user --map-user=54321"
+    if shell("--version", f"{stranger} env -u HOME").code:
+        pytest.skip("there are no namespaces of users here")
+    for command, output in (("report", "a.html"), ("plot", "a.png")):
+        line = f"{command} m.safetensors fruit.csv -o {output} -q"
+        assert shell(line, f"{stranger} env -u HOME") == (0, "", "")
+
+
 @pytest.mark.slow
 def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(process):
     closed = "import os; reader, writer = os.pipe(); os.close(reader); "

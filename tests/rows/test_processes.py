@@ -222,7 +222,7 @@ def test_wrong_use_is_one_sentence(
 STOPPED = """
 import os, signal, sys, threading, time
 import distributed
-from keras_tied._signals import run
+from keras_tied.__main__ import run
 from keras_tied.rows import connect
 
 def command():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied._signals import clean_up_at_signal
-from keras_tied.cli._messages import is_quiet, say
+from keras_tied.cli._messages import is_quiet
 
 if TYPE_CHECKING:
     from keras_tied.rows import Batch, Doubts, Scan
@@ -38,7 +39,9 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
         global _last_line
         while not is_over.wait(find_pause()):
             _last_line = time.monotonic()
-            say(f"{what}: {state}" if what else state)
+            text = f"{what}: {state}" if what else state
+            with suppress(OSError):  # nobody misses this line
+                os.write(2, f"keras-tied: {text}\n".encode())
 
     def note(now: str) -> None:
         nonlocal state
