@@ -57,7 +57,7 @@ class CheckpointFile:
         checksum = np.array(digest(content))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replace_atomically(self.path.resolve()) as part:
+            with replace_atomically(self.path) as part:
                 np.savez(part, **content, digest=checksum)
         except OSError as error:  # a full disk shall not cost the training
             warnings.warn(

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from keras_tied._signals import clean_up_at_signal
+from keras_tied._table_errors import TableError, WriteError
 
 # Not on Windows, where a file that is open cannot be replaced.
 CANNOT_FLUSH_FOLDERS = {
@@ -24,42 +26,60 @@ CANNOT_FLUSH_FOLDERS = {
 """What systems answer that cannot flush folders; others could, and have not."""
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
+_new_file: ContextVar[Path | None] = ContextVar("new_file", default=None)
 
 
-def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
-    """Return the absolute path of a file to write, links followed, or raise.
+def check_writable(output: Path, endings: Collection[str]) -> None:
+    """Raise a `TableError` if a file could not be written.
 
-    It has one of the endings, such as `"csv.gz"`; messages call it by the user's
-    option.
+    It has one of the endings, such as `"csv.gz"`.
     """
-    name = f"{option} {str(output)!r}".lstrip()
-    file_name = output.name.lower()[1:]
+    name, file_name = repr(str(output)), output.name.lower()[1:]
     if not file_name.endswith(tuple(f".{ending}" for ending in endings)):
         endings_text = ", ".join(f".{ending}" for ending in endings)
-        raise ValueError(
+        raise TableError(
             f"{name} has not one of the endings {endings_text}; choose one."
         )
-    if output.is_dir():
-        raise ValueError(f"{name} is a folder; name a file in it.")
-    if output.exists() and not output.is_file():
-        raise ValueError(
+    try:
+        target = follow(output)
+    except OSError as error:
+        raise TableError(
+            f"{name} cannot be written: {error.strerror}; name another."
+        ) from error
+    if target.is_dir():
+        raise TableError(f"{name} is a folder; name a file in it.")
+    if target.exists() and not target.is_file():
+        raise TableError(
             f"{name} is a pipe or a device, and would be replaced; name a file."
         )
-    target = output.resolve()
     if not target.parent.is_dir():
         folder = repr(str(output.parent))
-        raise ValueError(f"{name} is in a folder that does not exist; create {folder}.")
+        raise TableError(f"{name} is in a folder that does not exist; create {folder}.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise ValueError(
+        raise TableError(
             f"{name} is in a folder that you may not write to; name another."
         )
-    return target
 
 
-def suggest_after(error: OSError) -> str:
-    """What to do where a file cannot be written."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "free some space" if is_full else "name another file"
+def follow(path: Path) -> Path:
+    """Return the absolute path of a file, there or not, with links followed."""
+    with suppress(FileNotFoundError):
+        path.stat()  # raises if links lead in a loop, which is else taken for a file
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def report_write_errors(name: str) -> Iterator[None]:
+    """Turn an `OSError` while a file is written into a `WriteError`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        todo = "free some space" if is_full else "name another file"
+        raise WriteError(f"cannot write {name!r}: {reason}; {todo}.") from error
 
 
 @contextmanager
@@ -82,12 +102,23 @@ def temporary_folder() -> Iterator[str]:
 
 
 @contextmanager
-def replace_atomically(target: Path) -> Iterator[Path]:
+def require_new(path: Path) -> Iterator[None]:
+    """Within, the first write of a file fails if it is there by then."""
+    before = _new_file.set(follow(path))
+    try:
+        yield
+    finally:
+        _new_file.reset(before)
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
     """A new file beside the target, which becomes it once it is whole, and on the disk.
 
-    Errors and interruptions leave nothing of it; what a killed process left, the next
-    one deletes.
+    The target is the path, or what it links to. Errors and interruptions leave nothing
+    of the new file; what a killed process left, the next one deletes.
     """
+    target = follow(path)
     if target.is_dir():
         reason = "this is a folder; name a file in it"
         raise IsADirectoryError(errno.EISDIR, reason, str(target))
@@ -106,12 +137,27 @@ def replace_atomically(target: Path) -> Iterator[Path]:
             yield part
             with open(part, "r+b") as file:
                 os.fsync(file.fileno())
-            with suppress(FileNotFoundError):  # there is no target yet
-                shutil.copymode(target, part)
-            os.replace(part, target)
+            if target == _new_file.get():
+                _create(part, target)
+                _new_file.set(None)
+            else:
+                with suppress(FileNotFoundError):  # there is no target yet
+                    shutil.copymode(target, part)
+                os.replace(part, target)
             _flush_folder(target.parent)
         finally:
             remove()
+
+
+def _create(part: Path, target: Path) -> None:
+    """Give a file its name, or raise if another has it."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no links
+        target.touch(exist_ok=False)
+        os.replace(part, target)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from typing import Any
 
 LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
 
-_INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
+# Characters that JSON leaves as they are, though a terminal would obey them.
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(127, 160)}
+_INVISIBLE = dict.fromkeys((*range(32), *_ESCAPES), "�")
 
 
 def format_value(value: Any, longest: int = LONGEST) -> str:
@@ -24,6 +26,11 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
 def replace_controls(text: str) -> str:
     """Replace control characters, which a terminal would obey."""
     return text.translate(_INVISIBLE)
+
+
+def escape_controls(json: str) -> str:
+    """Escape control characters in JSON, which a terminal would obey."""
+    return json.translate(_ESCAPES)
 
 
 def format_number(value: float | None) -> str:

@@ -89,7 +89,7 @@ FIT = {
     "rows.csv --seed -1": "--seed",
     "rows.csv --epochs 0": "--epochs",
     "rows.csv --workers 2": "--workers is for --cluster local; give that too.",
-    "rows.csv -o m.h5": "--output 'm.h5' has not one of the endings .safetensors",
+    "rows.csv -o m.h5": "'m.h5' has not one of the endings .safetensors",
     "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' is there already",
     "rows.csv -o none/m.safetensors": "folder that does not exist; create 'none'",
 }
@@ -143,7 +143,7 @@ WRONG = {
     "demo --data pickled.npy": "pickled.npy",
     "demo --data short.npy": "rows",
     "demo --output none/donuts.png": "folder that does not exist",
-    "demo --output rows.csv/donuts.png": "folder that does not exist",
+    "demo --output rows.csv/donuts.png": "Not a directory",
     "demo --output folder.png": "is a folder; name a file in it",
     "demo --output donuts.jpg": ".png, .svg, .pdf",
     f"demo --output {'a' * 300}.png": "File name too long",
@@ -189,6 +189,7 @@ def files(folder, bad_folder):
     """Files of which most are bad, beside the table and its model."""
     shutil.copytree(bad_folder, folder, dirs_exist_ok=True)
     (folder / "link.csv").symlink_to("fruit.csv")
+    (folder / "loop.csv").symlink_to("loop.csv")
     os.mkfifo(folder / "pipe.csv")
 
 
@@ -198,6 +199,14 @@ def test_wrong_use_is_refused(refused, files, line):
     if words[0] == "fit" and "-o" not in words:
         line += " -o new.safetensors"
     assert WRONG[line.removesuffix(" -o new.safetensors")] in refused(line)
+
+
+@pytest.mark.parametrize("line", ["check rows.csv", "sample a.csv", "demo"])
+def test_a_deleted_working_folder_is_named(refused, folder, monkeypatch, line):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    assert "the folder that this runs in was deleted; change to an" in refused(line)
 
 
 COMMANDS = {
@@ -235,6 +244,7 @@ def test_rows_that_do_not_fit_the_model_are_refused(
 
 OUTPUTS = {
     "folder.csv": "is a folder",
+    "loop.csv": "'loop.csv' cannot be written: Too many levels of symbolic links",
     "none/out.csv": "is in a folder that does not exist; create 'none'",
     "out.xyz": ".csv",
     "pipe.csv": "is a pipe or a device, and would be replaced; name a file",

@@ -1,6 +1,7 @@
 """What the commands write: beside the estimator, and in all its forms."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -402,6 +403,24 @@ def test_inspect_shows_strange_notes_and_tells_the_terminal_nothing(keras_tied, 
     assert "]0;x" in shown
     assert "\x1b" not in shown
     assert "components" not in shown
+
+
+@pytest.mark.parametrize("name", ["a" * 243, os.fsdecode(b"\xff")])
+def test_a_model_has_a_name_of_any_bytes_and_of_as_many_as_fit(keras_tied, name):
+    path = f"{name}.safetensors"
+    keras_tied(f"fit fruit.csv -o {path} --epochs 1 -q")
+    assert keras_tied(f"inspect {path} --json").json["notes"]["rows"] == 300
+    keras_tied(f"report {path} fruit.csv -o {name}.html -q")
+    assert {path, f"{name}.html"} < set(os.listdir())
+
+
+def test_json_holds_no_character_that_a_terminal_obeys(keras_tied, fruit):
+    names = {"weight": "\x9b2J", "length": "\x7f\x90"}
+    fruit.rename(columns=names).to_csv("rows.csv", index=False)
+    done = keras_tied("check rows.csv --json")
+    assert not set(done.out) & set(map(chr, range(127, 160)))
+    found = [column["name"] for column in done.json["columns"]]
+    assert set(names.values()) < set(found)
 
 
 @pytest.mark.parametrize("named", [True, False])

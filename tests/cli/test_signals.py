@@ -169,12 +169,47 @@ def test_ctrl_c_ends_a_command_unless_it_begins_deaf(
     assert (done.code, done.err) == (code, said)
 
 
+# Stops at the part file, before it gets its name.
+WAITS = f"import os; os.fsync = lambda _: input(print('at it')); {COMMAND}"
+WITHOUT_LINKS = f"import os; os.link = lambda *_: open('/'); {WAITS}"
+SIGNALS = ("SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGALRM", "SIGPROF")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [SIGNALS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in SIGNALS[1:])],
+)
+@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+def test_a_signal_that_can_be_caught_leaves_no_part_file(folder, name):
+    before, number = names(folder), getattr(signal, name)
+    process = start(SAMPLE, folder, WAITS)
+    assert process.stdout.readline() == "at it\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + number, "keras-tied: interrupted.\n")
+    assert names(folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [WAITS, WITHOUT_LINKS])
+def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program):
+    before = names(folder)
+    both = [start(f"{SAMPLE} --no-clobber", folder, program) for _ in range(2)]
+    for process in both:
+        assert process.stdout.readline() == "at it\n"
+    said = [process.communicate("\n\n", timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 1]
+    text = "keras-tied: cannot write 'clients.csv': File exists; name another file.\n"
+    assert said == ["", text]
+    assert names(folder) - before == {"clients.csv"}
+    assert (folder / "clients.csv").read_text().count("\n") == 301
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no such signal")
 class TestKilled:
     """What a process leaves that is killed, and who deletes it."""
 
     DIES = f"import os; os.fsync = lambda _: os.kill(os.getpid(), 9); {COMMAND}"
-    WAITS = f"import os; os.fsync = lambda _: input(print('at it')); {COMMAND}"
 
     def test_a_half_written_file_is_deleted_by_the_next_command(
         self, keras_tied, process, folder
@@ -189,7 +224,7 @@ class TestKilled:
 
     def test_the_file_of_a_process_that_still_writes_stays(self, keras_tied, folder):
         before = names(folder)
-        other = start(f"{SAMPLE} --seed 1", folder, self.WAITS)
+        other = start(f"{SAMPLE} --seed 1", folder, WAITS)
         assert other.stdout.readline() == "at it\n"
         [half] = names(folder) - before
         keras_tied(SAMPLE)
@@ -261,7 +296,7 @@ def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
     rows = rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 6))
     np.save("rows.npy", np.column_stack([rows, rows[:, 0] ** 2]))
     before = names(folder)
-    checkpoint = folder / "new.safetensors.checkpoint"
+    checkpoint = folder / "new.unfinished"
 
     def fit(output, epochs):
         line = f"fit rows.npy -o {output}.safetensors --hidden 16 --epochs {epochs}"

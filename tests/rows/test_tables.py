@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +23,7 @@ from keras_tied.rows import (
     measure_table,
     transform_table,
 )
+from keras_tied.rows._folder import resume
 from keras_tied.tables import TableError, open_table
 
 from .conftest import NAMES, Reversed, use_numbers
@@ -68,8 +71,29 @@ def test_parts_that_are_there_are_not_made_again(model, folder, output, tmp_path
     assert len(paths) == 2
     write(Here(), source, load_transform(model, id="who"), output)
     assert times == [path.stat().st_mtime_ns for path in paths]
-    names = parquet.read_table(tmp_path / "out")["who"].to_pylist()
-    assert names == [f"r{i}" for i in range(4000)]
+    whole = parquet.read_table(tmp_path / "out")
+    assert whole["who"].to_pylist() == [f"r{i}" for i in range(4000)]
+    paths[0].write_bytes(b"PAR1" + bytes(99))
+    paths[1].unlink()
+    write(Here(), source, load_transform(model, id="who"), output)
+    assert parquet.read_table(tmp_path / "out").equals(whole)
+
+
+def test_of_commands_that_begin_a_folder_at_once_one_writes(output):
+    begin = threading.Barrier(8)
+
+    def begin_with(place):
+        begin.wait()
+        try:
+            return resume(output, {"place": place})
+        except TableError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(begin_with, range(8)))
+    assert found.count({}) == 1
+    [first] = {place for place in range(8) if found[place] == {}}
+    assert output.read_manifest()["of"] == {"place": first}
 
 
 def test_parts_of_a_table_that_has_changed_are_those_of_another(

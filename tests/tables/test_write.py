@@ -94,6 +94,26 @@ def test_parquet_has_row_groups_of_a_hundred_thousand_rows_however_small_the_bat
     assert sizes == [132_000, 132_000, 36_000]
 
 
+def name_bytes(folder, name):
+    """A path that is no UTF-8, if the system has such."""
+    path = folder / os.fsdecode(name)
+    try:
+        path.mkdir()
+    except OSError:
+        pytest.skip("names are text here")
+    return path
+
+
+@pytest.mark.parametrize("ending", OUTPUT_ENDINGS)
+def test_a_file_whose_name_is_no_text_is_written_and_refused_by_name(folder, ending):
+    path = name_bytes(folder, b"\xff") / f"rows.{ending}"
+    write_table(path, [ROWS.select(["x"])])
+    with refused(repr(str(path)), "its name is not in UTF-8; rename it"):
+        open_table(path)
+    os.rename(path, f"rows.{ending}")
+    assert open_table(f"rows.{ending}").n_rows == 1000
+
+
 @slow
 def test_a_dash_writes_csv_to_the_standard_output(folder):
     program = (

@@ -76,7 +76,7 @@ def run(
     if (
         most
     ):  # A fit that ends by itself leaves a checkpoint to go on from, and else nothing
-        shutil.rmtree(f"{out}.checkpoint", ignore_errors=True)
+        shutil.rmtree(out.with_suffix(".unfinished"), ignore_errors=True)
     assert [each.name for each in out.parent.iterdir()] == [out.name] * is_writable, (
         place
     )

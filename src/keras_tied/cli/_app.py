@@ -6,13 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from keras_tied._files import require_new
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, be_quiet, report_errors, say
 from keras_tied.cli._options import option
@@ -69,6 +70,7 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
             common = fill_options(CommonOptions, options)
             be_quiet(common.quiet)
             with report_errors(common.debug):
+                _require_folder()
                 if "model" in options and "data" in options:
                     _sort_files(options, example)
                 output = str(options.get("output") or "")
@@ -81,7 +83,9 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
                         f"{output!r} is there already; name another, or leave out "
                         "--no-clobber."
                     )
-                fill_options(function, options)
+                is_new = output and common.no_clobber
+                with require_new(Path(output)) if is_new else nullcontext():
+                    fill_options(function, options)
 
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -138,6 +142,16 @@ def _sort_files(options: dict[str, Any], example: str) -> None:
     options["model"] = model[0] if model else None
 
 
+def _require_folder() -> None:
+    """Raise if the working folder is not there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the folder that this runs in was deleted; change to another."
+        ) from error
+
+
 def _find_stem(name: str) -> str:
     """Return the name of a table or a model without folders and endings."""
     name = re.sub(r"\.(gz|bz2|zst)$", "", os.path.basename(name))
@@ -146,9 +160,6 @@ def _find_stem(name: str) -> str:
 
 def run(names: Collection[str]) -> int:
     """Run the command line of one of some commands; returns the exit code."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # File names may hold characters that the terminal's encoding lacks.
-        sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:]
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]

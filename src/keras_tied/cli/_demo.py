@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_tied import _backend
+from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, is_quiet, report_wrong_use
 from keras_tied.cli._options import FIGURE, OnBackend, option, output_option
-from keras_tied.cli._output import check_output, print_facts, print_table, save_figure
+from keras_tied.cli._output import print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def demo(
     from keras_tied.plotting import FORMATS, four_panels, new_figure, new_window
 
     with report_wrong_use():
-        check_output(output, FORMATS)
+        check_writable(output, FORMATS)
         _require_engine(engine, backend)
         from keras_tied import datasets, experiment
 

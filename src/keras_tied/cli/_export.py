@@ -4,11 +4,12 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
+from keras_tied._files import check_writable, report_write_errors
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import report_write_errors, report_wrong_use
+from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import STAR, Json, ModelFile, option, output_option
-from keras_tied.cli._output import check_output, print_result
+from keras_tied.cli._output import print_result
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
@@ -26,14 +27,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a model as ONNX, with the names of the numbers that it takes."""
-    check_output(output, ["onnx"])
+    check_writable(output, ["onnx"])
     fitted_model = load(model)
     value = fitted_model.fitted_value
     if fitted_model.columns is not None:
         value = replace(value, feature_names=tuple(fitted_model.columns.features))
-    with report_wrong_use(), report_write_errors(output):
+    with report_wrong_use(), report_write_errors(str(output)):
         from keras_tied.fitted.onnx import write_onnx
 
-        write_onnx(value, output.resolve(), part.value)
+        write_onnx(value, output, part.value)
     facts = {"output": str(output), "part": part.value}
     print_result(json, facts, f"exported the {part.value} to {output}")

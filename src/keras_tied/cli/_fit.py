@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from keras_tied._files import temporary_folder
+from keras_tied._files import check_writable, report_write_errors, temporary_folder
 from keras_tied._interrupts import interrupts
+from keras_tied._table_errors import WriteError
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command, fill_options
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
@@ -27,14 +26,14 @@ from keras_tied.cli._messages import (
     INTERRUPT_CODE,
     FailedError,
     UsageError,
+    describe_command,
     remark,
     remark_warnings,
-    report_write_errors,
     say,
 )
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import STAR, Data, Json, Seed, option, output_option
-from keras_tied.cli._output import check_output, print_result
+from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import (
@@ -122,7 +121,7 @@ def fit(
     json: Json = False,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
-    check_output(output, ["safetensors"])
+    check_writable(output, ["safetensors"])
     settings = training.to_arguments()
     start = time.perf_counter()
     table_survey = survey(data, options, columns, training.seed)
@@ -152,7 +151,7 @@ def fit_first(
             " model, which keras-tied fit - writes to rows.safetensors."
         )
     if output is not None:
-        check_output(output, ["safetensors"])
+        check_writable(output, ["safetensors"])
     start = time.perf_counter()
     training = fill_options(TrainingOptions, {})
     table = learn(survey(data, options, columns, training.seed), training.seed)
@@ -186,7 +185,7 @@ def _train(
         settings["n_components"], widths = _choose_components(some, table, seed)
     with show_stages("starting"):
         notes: dict[str, Any] = {
-            "command": shlex.join(["keras-tied", *sys.argv[1:]]),
+            "command": describe_command(),
             "data": source.name,
             "rows": source.n_rows,
             "table": table.survey.to_json(MOST_FACTS),
@@ -194,7 +193,7 @@ def _train(
         }
     if widths:
         notes["widths"] = widths
-    checkpoint = output.resolve().with_name(f"{output.name}.checkpoint")
+    checkpoint = output.resolve().with_suffix(".unfinished")
     settings["checkpoint"] = checkpoint
     try:
         with interrupts() as is_interrupted:
@@ -231,9 +230,9 @@ class OutputFile:
         }
         from keras_tied.fitting.file import write_outcome
 
-        with report_write_errors(self.path):
+        with report_write_errors(str(self.path)):
             params = parameters.to_dict()
-            write_outcome(self.path.resolve(), outcome, params, notes)
+            write_outcome(self.path, outcome, params, notes)
         return notes
 
 
@@ -289,7 +288,7 @@ def _train_and_measure(
             results["measured_on"] = f"{len(test_rows):,} rows not trained on"
             results["held_out"] = None
         return file.save(outcome, parameters, results)
-    except FailedError:
+    except WriteError:
         raise
     except Exception as failure:
         reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")

@@ -1,16 +1,14 @@
 """Messages for the user, and exit codes."""
 
-import os
+import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
-from keras_tied._files import suggest_after
 from keras_tied._table_errors import TableError, WriteError
 from keras_tied._text import replace_controls
 
@@ -68,6 +66,12 @@ def remark_warnings() -> Iterator[None]:
         yield
 
 
+def describe_command() -> str:
+    """Return the command line as text, also where file names are none."""
+    line = shlex.join(["keras-tied", *sys.argv[1:]])
+    return line.encode(errors="backslashreplace").decode()
+
+
 @contextmanager
 def report_errors(debug: bool) -> Iterator[None]:
     """Turn an exception into one sentence and an exit code."""
@@ -78,9 +82,7 @@ def report_errors(debug: bool) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
-        if isinstance(error, BrokenPipeError):
-            # The reader has closed the pipe: Python would print an error when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough
             raise typer.Exit(1) from error
         message, code = _explain(error)
         say(message)
@@ -124,6 +126,8 @@ def report_wrong_use() -> Iterator[None]:
     """Turn an exception of a check before the work into a `UsageError`."""
     try:
         yield
+    except TableError:  # which has its own exit code
+        raise
     except OSError as error:
         reason = str(error)
         if error.strerror:
@@ -131,13 +135,3 @@ def report_wrong_use() -> Iterator[None]:
         raise UsageError(f"cannot use {reason}; name another file.") from error
     except (ImportError, RuntimeError, ValueError) as error:
         raise UsageError(str(error)) from error
-
-
-@contextmanager
-def report_write_errors(output: Path) -> Iterator[None]:
-    """Turn an `OSError` into the message that the output could not be written."""
-    try:
-        yield
-    except OSError as error:
-        reason = f"cannot write {str(output)!r}: {error.strerror or error}"
-        raise FailedError(f"{reason}; {suggest_after(error)}.") from error

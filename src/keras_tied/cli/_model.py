@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def load(name: str | Path) -> Model:
     from keras_tied.columns import Columns
 
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         todo = "keras-tied fit rows.csv -o model.safetensors writes one"
         if near := find_file(name):
             todo = f"write {near!r}"

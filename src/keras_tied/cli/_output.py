@@ -6,19 +6,14 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._files import check_writable, replace_atomically
-from keras_tied._text import replace_controls
-from keras_tied.cli._messages import (
-    is_quiet,
-    remark,
-    report_write_errors,
-    report_wrong_use,
-)
+from keras_tied._files import replace_atomically, report_write_errors
+from keras_tied._text import escape_controls, replace_controls
+from keras_tied.cli._messages import is_quiet, remark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +37,8 @@ def print_result(
 
 def print_json(facts: Mapping[str, Any]) -> None:
     """Print facts as one JSON object."""
-    print(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
+    print(escape_controls(text))
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
@@ -72,16 +68,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(highlight=False, width=width).print(table)
 
 
-def check_output(output: Path, endings: Collection[str]) -> None:
-    """Raise if a file could not be written, before any work is done."""
-    with report_wrong_use():
-        check_writable(output, endings, "--output")
-
-
 @contextmanager
 def replace_output(output: Path) -> Iterator[Path]:
     """Yield a temporary file, which replaces the output, or what it links to."""
-    with report_write_errors(output), replace_atomically(output.resolve()) as part:
+    with report_write_errors(str(output)), replace_atomically(output) as part:
         yield part
 
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import remark, report_wrong_use
 from keras_tied.cli._options import FIGURE, STAR, Json, output_option
-from keras_tied.cli._output import check_output, print_result, save_figure
+from keras_tied.cli._output import print_result, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import take
 from keras_tied.cli._table import describe_doubtful
@@ -24,7 +25,7 @@ def plot(
     from keras_tied.plotting import FORMATS, AutoencoderDisplay, new_figure
 
     with report_wrong_use():
-        check_output(output, FORMATS)
+        check_writable(output, FORMATS)
         figure = new_figure()
     from keras_tied.fitted.value import baseline_errors
 

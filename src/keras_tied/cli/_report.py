@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from keras_tied._files import check_writable
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._inputs import Inputs
-from keras_tied.cli._messages import UsageError, remark, say
+from keras_tied.cli._messages import UsageError, describe_command, remark, say
 from keras_tied.cli._model import Model
 from keras_tied.cli._options import (
     DRIFT_CODE,
@@ -25,7 +24,7 @@ from keras_tied.cli._options import (
     option,
     output_option,
 )
-from keras_tied.cli._output import check_output, print_result, replace_output
+from keras_tied.cli._output import print_result, replace_output
 from keras_tied.cli._progress import fold_rows, show_stages
 from keras_tied.cli._rows import (
     Sample,
@@ -70,7 +69,7 @@ def report(
     """
     from keras_tied.report import Report, Rows, require_libraries
 
-    check_output(output, ["html"])
+    check_writable(output, ["html"])
     require_libraries()
     fitted_model, rows = inputs.open_with_label()
     rows = replace(rows, reads="restored")
@@ -187,8 +186,7 @@ def _describe_table(
     from keras_tied.report import About
 
     left_out = ", ".join(explain_left_out(rows.columns))
-    command = shlex.join(["keras-tied", *sys.argv[1:]])
-    commands = dict.fromkeys([model.find_note("", "command"), command])
+    commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
         title=_name_table(rows),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from keras_tied._files import temporary_folder
+from keras_tied._files import replace_atomically, require_new, temporary_folder
 from keras_tied.tables import TableError, WriteError, write_table
 
 if TYPE_CHECKING:
@@ -44,51 +46,71 @@ class OutputFolder:
                 system, folder = fs.LocalFileSystem(), os.path.abspath(self.uri)
         return system, folder, isinstance(system, fs.LocalFileSystem)
 
-    def write_table(self, name: str, batches: Iterable[pa.RecordBatch]) -> int:
-        """Write a part, and return its number of rows."""
+    def write_table(self, name: str, batches: Iterable[pa.RecordBatch]) -> str:
+        """Write a part, and return its checksum."""
         from pyarrow import fs
 
         system, folder, is_local = self._locate()
         if is_local:
-            return write_table(os.path.join(folder, name), batches)
+            return _write(os.path.join(folder, name), batches)
         # An object appears when it was sent in full; until then the rows are on this
         # disk.
         with temporary_folder() as scratch:
-            part = os.path.join(scratch, name)
-            n_rows = write_table(part, batches)
+            path = os.path.join(scratch, name)
+            checksum = _write(path, batches)
             with _report_errors(f"{self.uri}/{name}"):
-                fs.copy_files(part, f"{folder}/{name}", destination_filesystem=system)
-        return n_rows
+                fs.copy_files(path, f"{folder}/{name}", destination_filesystem=system)
+        return checksum
 
-    def names(self) -> list[str]:
-        """Return the files in the folder, which is made if it is not there."""
+    def is_whole(self, name: str, checksum: str) -> bool:
+        """Whether a part is there as it was written."""
+        system, folder, _ = self._locate()
+        with suppress(OSError), system.open_input_stream(f"{folder}/{name}") as file:
+            return _digest(file) == checksum
+        return False
+
+    def read_manifest(self) -> Any:
+        """Return the JSON of the manifest, or None in a new folder, which is made."""
         from pyarrow import fs
 
         system, folder, _ = self._locate()
         with _report_errors(self.uri):
             system.create_dir(folder)
             infos = system.get_file_info(fs.FileSelector(folder))
-            return [info.base_name for info in infos]
-
-    def read_manifest(self) -> Any:
-        """Return the JSON of the manifest, which is there."""
-        system, folder, _ = self._locate()
-        with (
-            _report_errors(f"{self.uri}/{MANIFEST}"),
-            system.open_input_stream(f"{folder}/{MANIFEST}") as file,
-        ):
-            return json.loads(file.read(2**24))
+            names = sorted(info.base_name for info in infos)
+            if MANIFEST in names:
+                with system.open_input_stream(f"{folder}/{MANIFEST}") as file:
+                    return json.loads(file.read(2**24))
+        if others := [name for name in names if not name.startswith(".")]:
+            raise TableError(
+                f"{self.uri!r} holds {others[0]!r} and no {MANIFEST}; name a new"
+                " folder."
+            )
+        return None
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
+        content = json.dumps(manifest, indent=1).encode()
         system, folder, is_local = self._locate()
         path = f"{folder}/{MANIFEST}"
-        part = f"{folder}/.{MANIFEST}" if is_local else path
         with _report_errors(f"{self.uri}/{MANIFEST}"):
-            with system.open_output_stream(part) as file:
-                file.write(json.dumps(manifest, indent=1).encode())
-            if part != path:
-                system.move(part, path)
+            if is_local:
+                with replace_atomically(Path(path)) as part:
+                    part.write_bytes(content)
+            else:
+                with system.open_output_stream(path) as file:
+                    file.write(content)
+
+
+def _write(path: str, batches: Iterable[pa.RecordBatch]) -> str:
+    """Write a table to a file, and return the checksum of that."""
+    write_table(path, batches)
+    with open(path, "rb") as file:
+        return _digest(file)
+
+
+def _digest(file: Any) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -97,27 +119,27 @@ def _report_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+        # Of an error of the system, what it is; the path is the user's.
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, UnicodeEncodeError):
+            reason = "its name is not in UTF-8"
+        reason = " ".join(reason.split()).rstrip(".")
         raise WriteError(
             f"cannot use {path!r}: {reason}; check it, and that you may write to it."
         ) from error
 
 
-def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, int]:
-    """Return the rows of the parts that an earlier run has finished, if any."""
-    names = folder.names()
-    if MANIFEST not in names:
-        if others := sorted(name for name in names if not name.startswith(".")):
-            raise TableError(
-                f"{folder.uri!r} holds {others[0]!r} and no {MANIFEST}; name a new"
-                " folder."
-            )
-        folder.write_manifest({"of": facts, "parts": {}, "complete": False})
-        return {}
+def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, str]:
+    """Return the checksums of the parts that an earlier run has written, if any."""
     manifest = folder.read_manifest()
+    if manifest is None:
+        # Another command may begin at this moment.
+        with require_new(Path(folder.uri, MANIFEST)):
+            folder.write_manifest({"of": facts, "parts": {}, "complete": False})
+        return {}
     if not isinstance(manifest, dict) or manifest.get("of") != facts:
         raise TableError(
             f"{folder.uri!r} holds the parts of another model, table or command; name a"
             " new folder, or delete this one."
         )
-    return {name: int(n) for name, n in manifest["parts"].items() if name in names}
+    return dict(manifest["parts"])

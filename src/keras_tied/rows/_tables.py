@@ -52,26 +52,40 @@ def transform_table(
     parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)
-    done = resume(folder, facts)
+    done = _find_whole(workers, folder, resume(folder, facts))
     missing = [index for index, name in enumerate(names) if name not in done]
     part_ranks: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and missing:
         part_ranks = _rank(workers, parts, transform)
-    rows.advance(sum(done.values()))
+    sizes = [part.source.n_rows for part in parts]
+    rows.advance(sum(sizes) - sum(sizes[index] for index in missing))
 
-    def note(place: int, n_rows: int) -> None:
+    def note(place: int, checksum: str) -> None:
         index = missing[place]
-        done[names[index]] = n_rows
+        done[names[index]] = checksum
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
-        rows.advance(n_rows)
+        rows.advance(sizes[index])
 
     items = []
     for index in missing:
         item = (parts[index], part_ranks[index], transform, folder, names[index])
         items.append(item)
     _, doubts = fold_parts(workers, _write_part, items, note)
-    return sum(done.values()), doubts
+    return sum(sizes), doubts
+
+
+def _find_whole(
+    workers: Workers, folder: OutputFolder, checksums: dict[str, str]
+) -> dict[str, str]:
+    """Return the checksums of the parts that are as they were written."""
+    whole = {}
+    items = list(checksums.items())
+    for index, is_whole in workers.map(folder.is_whole, items) if items else ():
+        name, checksum = items[index]
+        if is_whole:
+            whole[name] = checksum
+    return whole
 
 
 def measure_table(
@@ -116,8 +130,8 @@ def _write_part(
     transform: BatchTransform,
     folder: OutputFolder,
     name: str,
-) -> int:
-    """Write the results of a part to a file of the folder, with the ranks of scores."""
+) -> str:
+    """Write the results of a part, with the ranks of scores; return its checksum."""
     results = map(transform.apply, batches)
     if ranks is None:
         return folder.write_table(name, results)

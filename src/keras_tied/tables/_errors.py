@@ -40,6 +40,8 @@ def report_read_errors(
             " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
         )
         reason = format_value(reason, 300)
+        if isinstance(error, UnicodeEncodeError):  # only a name is encoded
+            reason = "its name is not in UTF-8; rename it"
         if isinstance(error, MemoryError):
             reason += ", as there is too little memory or it is damaged"
         raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from io import StringIO
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 from zipfile import ZipFile
 
@@ -53,19 +53,14 @@ SINGLE = (
 )
 
 
-def check_output(path: StrPath) -> Path | None:
-    """Return the absolute path of an output, or None for the standard output.
+def check_output(path: StrPath) -> None:
+    """Raise unless a path is `"-"` or that of a table that could be written.
 
     Raises:
         TableError: if `write_table` could not write to it.
     """
-    if (name := os.fspath(path)) == STANDARD_OUTPUT:
-        return None
-    with _report_errors(name):
-        try:
-            return _files.check_writable(Path(name), OUTPUT_ENDINGS)
-        except ValueError as error:
-            raise TableError(str(error)) from error
+    if (name := os.fspath(path)) != STANDARD_OUTPUT:
+        _files.check_writable(Path(name), OUTPUT_ENDINGS)
 
 
 def write_table(
@@ -107,8 +102,8 @@ def write_table(
         ...     n_rows, path.read_text()
         (1, 'name,weight\nplum,31.5\n')
     """
-    name, target, n_rows = os.fspath(path), check_output(path), 0
-    rest = iter(batches)
+    check_output(path)
+    name, rest, n_rows = os.fspath(path), iter(batches), 0
     if (first := next(rest, None)) is None:
         raise TableError("there are no rows to write.")
 
@@ -118,25 +113,15 @@ def write_table(
             n_rows += batch.num_rows
             yield batch
 
-    if target is None:
-        sys.stdout.flush()
-        _write_text(
-            sys.stdout.buffer,
-            first.schema,
-            count_rows(),
-            delimiter or ",",
-            safe_csv,
-        )
-        return n_rows
-    with _report_errors(name), _files.replace_atomically(target) as part:
-        _write_rows(
-            name,
-            part,
-            first.schema,
-            count_rows(),
-            safe_csv,
-            delimiter,
-        )
+    schema, rows = first.schema, count_rows()
+    with _report_errors(name):
+        if name == STANDARD_OUTPUT:
+            sys.stdout.flush()
+            file = sys.stdout.buffer
+            _write_text(file, schema, rows, delimiter or ",", safe_csv)
+            return n_rows
+        with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
+            _write_rows(name, file, schema, rows, safe_csv, delimiter)
     return n_rows
 
 
@@ -144,15 +129,10 @@ def write_table(
 def _report_errors(name: str) -> Iterator[None]:
     """Turn an error while a file is written into a `WriteError`."""
     try:
-        yield
+        with _files.report_write_errors(name):
+            yield
     except MemoryError:  # Arrow's is an `ArrowException`
         raise
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        todo = _files.suggest_after(error)
-        raise WriteError(f"cannot write {name!r}: {reason}; {todo}.") from error
     except pa.ArrowException as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
@@ -160,45 +140,34 @@ def _report_errors(name: str) -> Iterator[None]:
 
 def _write_rows(
     name: str,
-    part: Path,
+    file: IO[bytes],
     schema: pa.Schema,
     batches: Batches,
     safe_csv: bool,
     delimiter: str | None,
 ) -> None:
-    """Write rows to `part`, in the format of `name`."""
+    """Write rows to an open file, in the format of `name`."""
     format, ending = find_format(name), Path(name).suffix[1:].lower()
     if format in TEXTS:
-        with pa.output_stream(
-            str(part), compression=COMPRESSIONS.get(ending)
-        ) as stream:
-            between = delimiter if delimiter and format == "csv" else TEXTS[format]
-            _write_text(
-                stream,
-                schema,
-                batches,
-                between,
-                safe_csv,
-            )
+        between = delimiter if delimiter and format == "csv" else TEXTS[format]
+        compression = COMPRESSIONS.get(ending)
+        with pa.output_stream(file, compression=compression) as stream:
+            _write_text(stream, schema, batches, between, safe_csv)
     elif format == "parquet":
-        _write_parquet(part, schema, batches)
+        _write_parquet(file, schema, batches)
     elif format == "npy":
-        with part.open("wb") as file:
-            _write_array(file, schema, batches)
+        _write_array(file, schema, batches)
     elif format == "npz":
-        with tempfile.TemporaryFile(dir=part.parent) as file:
-            _write_array(file, schema, batches)
-            file.seek(0)
-            with (
-                ZipFile(part, "w") as whole,
-                whole.open("rows.npy", "w", force_zip64=True) as f,
-            ):
-                shutil.copyfileobj(file, f, 2**20)
-    else:
         with (
-            pa.OSFile(str(part), "wb") as stream,
-            ipc.new_file(stream, schema) as writer,
+            tempfile.TemporaryFile(dir=Path(file.name).parent) as array,
+            ZipFile(file, "w") as whole,
+            whole.open("rows.npy", "w", force_zip64=True) as member,
         ):
+            _write_array(array, schema, batches)
+            array.seek(0)
+            shutil.copyfileobj(array, member, 2**20)
+    else:
+        with ipc.new_file(file, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
 
@@ -218,12 +187,10 @@ def _write_text(
             f"column {quote(others)} holds values that CSV cannot; use .parquet, or"
             " leave it out."
         )
-    names = StringIO(newline="")
-    writer = csv.writer(names, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(
-        _escape_formulas(pa.array(schema.names)).to_pylist() if safe else schema.names
-    )
-    file.write(names.getvalue().encode())
+    names = pa.array(schema.names)
+    if safe:
+        names = _escape_formulas(names)
+    file.write(_quote_cells([names.to_pylist()], delimiter))
     for batch in batches:
         if safe:
             columns = [_escape_formulas(column) for column in batch.columns]
@@ -232,8 +199,8 @@ def _write_text(
     file.flush()
 
 
-def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
-    """Format rows as text, with quotes around the cells that need them."""
+def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer | bytes:
+    """Format rows as text."""
     options = arrow.WriteOptions(
         include_header=False, delimiter=delimiter, quoting_style="none"
     )
@@ -242,26 +209,18 @@ def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
         arrow.write_csv(batch, lines, options)
     except pa.ArrowInvalid:
         # Some cell needs quotes, and Arrow would put them around all text.
-        return _join_cells(batch, delimiter)
+        cells = [column.cast(pa.large_string()).to_pylist() for column in batch.columns]
+        return _quote_cells(zip(*cells, strict=True), delimiter)
     return lines.getvalue()
 
 
-def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
-    """Format rows as text, some cells of which need quotes."""
-    text = pa.large_string()
-    cells = [column.cast(text) for column in batch.columns]
-    nothing, mark, between = (pa.scalar(x, text) for x in ("", '"', delimiter))
-    special = f'[{re.escape(delimiter)}"\r\n]'
-    for index, column in enumerate(cells):
-        doubled = pc.replace_substring(column, '"', '""')
-        quoted = pc.binary_join_element_wise(mark, doubled, mark, nothing)
-        is_special = pc.match_substring_regex(column, special)
-        cells[index] = pc.if_else(is_special, quoted, column)
-    rows = pc.binary_join_element_wise(
-        *cells, between, null_handling="replace", null_replacement=""
-    )
-    lines = "".join(f"{row}\n" for row in rows.to_pylist())
-    return pa.py_buffer(lines.encode())
+def _quote_cells(rows: Iterable[Iterable[str | None]], delimiter: str) -> bytes:
+    """Format rows of cells as text, with quotes around those that need them."""
+    text = StringIO(newline="\n")
+    end = "\r\n"  # both of which are quoted in cells then; each row is one write
+    lines = SimpleNamespace(write=lambda row: text.write(row.removesuffix(end) + "\n"))
+    csv.writer(lines, delimiter=delimiter, lineterminator=end).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _escape_formulas(values: pa.Array) -> pa.Array:
@@ -272,7 +231,7 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
 
 
-def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
+def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
     """Write Parquet, in row groups of many batches."""
     import pyarrow.parquet as pq  # takes long to import
 
@@ -281,10 +240,7 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
         field.name for field in schema if find_kind(field.type) is Kind.text
     ] or False
     group: list[pa.RecordBatch] = []
-    with (
-        pa.OSFile(str(part), "wb") as file,
-        pq.ParquetWriter(file, schema, use_dictionary=texts) as writer,
-    ):
+    with pq.ParquetWriter(file, schema, use_dictionary=texts) as writer:
         for batch in batches:
             group.append(batch)
             if sum(rows.num_rows for rows in group) >= ROWS_IN_GROUP:

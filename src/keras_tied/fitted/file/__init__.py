@@ -111,7 +111,7 @@ def write(
     if target.suffix != suffix:
         raise ValueError(f"path={os.fspath(path)!r} must end in '{suffix}': {why}.")
     content = to_bytes(contents)
-    with replace_atomically(target.resolve()) as part:
+    with replace_atomically(target) as part:
         if make_model is None or is_dense:
             part.write_bytes(content)
         else:

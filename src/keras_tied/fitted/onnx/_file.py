@@ -65,5 +65,5 @@ def write_onnx(
         names = json.dumps(fitted.feature_names)
         helper.set_model_props(model, {"features": names})
     onnx.checker.check_model(model, full_check=True)
-    with replace_atomically(target.resolve()) as beside:
+    with replace_atomically(target) as beside:
         onnx.save(model, beside)
