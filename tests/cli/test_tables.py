@@ -61,7 +61,12 @@ COLUMNS = {
         "holds 2 values that count as missing: '12.x' in row 1, 'none yet' in row 60",
     ),
     "nearly numbers": Column(
-        NEARLY_NUMBERS, "refused", "holds integers in 80% of its values, and 12 others"
+        NEARLY_NUMBERS, "refused", ", --categorical odd or --exclude odd"
+    ),
+    "unknown numbers": Column(
+        ["unknown", *range(12)],
+        "1 number",
+        "holds 'unknown' in 8% of its values, beside integers: they count as missing",
     ),
     "named numbers": Column(NEARLY_NUMBERS, "left out: ", "", "--exclude odd"),
     "an absurd age": Column(

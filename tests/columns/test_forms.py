@@ -177,6 +177,7 @@ def test_the_decimal_mark_is_that_of_clear_columns_or_of_the_delimiter(
     assert_allclose(numbers, expected)
 
 
+TENS = "|".join(f"{i / 10}" for i in range(11, 23))
 # Texts, what they read as, and their numbers; those of names are not told.
 READS = [
     ("1,234|5,678", "numbers", "1234|5678"),
@@ -184,6 +185,17 @@ READS = [
     ("12.5-|3.0|1.25-", "numbers", "-12.5|3|-1.25"),
     ("1.5e-7|-2E-7|3e-7", "numbers", "1.5e-7|-2e-7|3e-7"),
     ("1'234.5|-5'678.0|2.0", "numbers", "1234.5|-5678|2"),
+    ("38.7M|52.7K|1.5k|12", "numbers", "38.7e6|52.7e3|1500|12"),
+    (f"<0.5|~3|{TENS}", "numbers", f"0.5|3|{TENS}"),
+    (f"unknown|TBD|{TENS}", "numbers", f"nan|nan|{TENS}"),
+    ("unknown|1.5|2.5|3.5", "categories", ""),
+    ("<18|18|>18", "categories", ""),
+    ("2023-W37|2023-W38|2024-W01", "dates such as 2023-W37", "0|7|112"),
+    ("Q3/23|Q4/23|Q1/24", "dates", "0|92|184"),
+    ("13. September 2023|1. Oktober 2023|2. März 2024", "dates", "0|18|171"),
+    ("13 septembre 2023|1 octobre 2023|2 mars 2024", "dates", "0|18|171"),
+    ("13 de septiembre de 2023|1 de octubre de 2023", "dates", "0|18"),
+    ("Wednesday, September 13, 2023|Sunday, October 01, 2023", "dates", "0|18"),
     ("2:10:30|3:05:00|9:59:59", "durations", "7830|11100|35999"),
     ("31:13|44:37|9:02", "durations", "1873|2677|542"),
     ("02:10:30|03:05:00|13:13:13", "times of day", ""),

@@ -275,6 +275,14 @@ def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imput
     assert imputed.isna().sum().tolist() == [0, 0, 1]
 
 
+def test_a_text_that_comes_again_among_numbers_is_missing_with_a_warning():
+    ages = ["unknown" if place % 9 == 0 else str(20 + place) for place in range(99)]
+    frame = pd.DataFrame({"age": ages, "y": np.arange(99.0)})
+    with pytest.warns(UserWarning, match="count as missing: 'unknown' in 'age'"):
+        reconstruction = make().fit(frame).reconstruct(frame)
+    assert reconstruction["age"].str.isdecimal().all()
+
+
 def test_columns_are_found_by_name(fitted):
     estimator, frame = fitted
     turned = to_pandas(frame).iloc[:, ::-1].assign(other=1)

@@ -28,8 +28,7 @@ ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 REMEDY = (
-    "correct them, name them with --na, or choose --categorical or --exclude for the"
-    " column"
+    "correct them, or say --na {value}, --categorical {column} or --exclude {column}"
 )
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 

@@ -59,6 +59,7 @@ class Column:
         cycles: of times, the parts that vary.
         since: of times, another column of times; the days from its times to these are
             one number more.
+        marks: texts of a missing value, beside those that always are.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Column:
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
     since: str = ""
+    marks: tuple[str, ...] = ()
 
     @property
     def features(self) -> list[str]:
@@ -193,7 +195,7 @@ class Column:
         kind = find_kind(values.type)
         form = self.form or NumberText()
         if isinstance(form, Times):
-            if form.format and kind in (Kind.text, Kind.integer):
+            if form.format and kind in (Kind.text, Kind.integer, Kind.number):
                 return form.parse(self.clean(values))
             kinds = (Kind.time,)
             times = _require_kind(values, kinds, self.expectation, pa.date32())
@@ -215,9 +217,8 @@ class Column:
         return numbers
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
-        """Return the rows of text that is no missing value, and was parsed as NaN."""
-        is_text = find_kind(values.type) is Kind.text
-        if self.kind is Kind.text or not is_text:
+        """Return the rows of what is no missing value, and was parsed as NaN."""
+        if self.kind is Kind.text or find_kind(values.type) not in PLAIN:
             return NO_ROWS
         is_misread = np.isnan(numbers)
         if is_misread.any():
@@ -238,7 +239,7 @@ class Column:
             values = pc.if_else(values, "true", "false")
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
         marks = MISSING if has_signs else MARKS
-        return drop_missing(values, marks)
+        return drop_missing(values, (*marks, *self.marks))
 
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.

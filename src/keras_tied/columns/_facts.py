@@ -33,7 +33,7 @@ class ColumnChoice:
             tell which whole numbers are row numbers, ids or categories. By default,
             types do.
         remedy: what to do about values that are not of the kind of most of their
-            column, for the message.
+            column, for the message, with {column} and {value} for its name and one.
     """
 
     columns: Sequence[str] | None = None
@@ -47,6 +47,10 @@ class ColumnChoice:
     numeric: Collection[str] = ()
     begin: pa.RecordBatch | None = None
     remedy: str = "correct them"
+
+    def by_name(self, name: str) -> bool:
+        """Whether the name of a column tells what its whole numbers are."""
+        return self.begin is not None and name not in self.numeric
 
     @property
     def day_first(self) -> bool | None:

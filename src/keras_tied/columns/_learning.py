@@ -1,7 +1,9 @@
 """Decide how each column of a table reads, and whether it is used."""
 
 import re
+import shlex
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from pyarrow import types
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, propose, quote
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, measure_matches
+from keras_tied.columns._arrow import count_values, measure_matches, to_floats, to_text
 from keras_tied.columns._column import (
     OTHER,
     AnyForm,
@@ -34,8 +36,16 @@ from keras_tied.columns._facts import (
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._misread import MOST_MISREAD
 from keras_tied.columns._missing import drop_missing
-from keras_tied.columns._names import IDS, ROW_NUMBERS, find_names, is_clock, is_id
+from keras_tied.columns._names import (
+    CATEGORIES,
+    IDS,
+    describe_doubt,
+    find_meaning,
+    has_word,
+    judge_name,
+)
 from keras_tied.columns._number_text import (
+    BOUND,
     LONG_NUMERAL,
     ROWS_TO_DECIDE,
     NumberText,
@@ -54,6 +64,9 @@ RAREST = 0.01
 ALL_DIFFERENT = 0.8
 # From this share of numbers on, a column is text only if someone says so.
 FEWEST_READ = 0.75
+FEWEST_AMOUNTS = 10  # of fewer different values, <5 or "unknown" may be a kind
+MOST_MARKS = 3  # so few texts stand for missing values beside numbers
+DIGITS = r"^\d{1,8}(?:\.\d+)?$"
 # Text of which less than this share looks like numbers or times is neither.
 FEWEST_LOOKS = 0.5
 # Text that looks like numbers in more values has no rest of other categories.
@@ -62,11 +75,17 @@ MOST_NUMERIC = 0.25
 RARER = 20
 MOST_FREQUENT = 500  # texts that others may be misspellings of
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
-FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
-FEWEST_HUNDREDS = 12  # times such as 1430 have so many of three digits
-FIRST_DATE, LAST_DATE = 19_000_101, 21_001_231
+DATE_WORDS = "date datum dob dt fecha"
+# Numbers that are times: the form; between which numbers at least how many differ; and
+# the words of which one is in the name, if it has to tell.
+DIGIT_TIMES = (
+    ("%Y%m%d", 19_000_101, 21_001_231, 5, ""),
+    ("%H%M", 100, 1700, 12, "heure hora time uhrzeit"),
+    ("%Y%m", 190_001, 210_012, 5, f"{DATE_WORDS} month monat yearmonth ym"),
+    ("%y%m%d", 10_101, 991_231, 5, DATE_WORDS),
+    ("%E", 20_000, 75_000, 5, DATE_WORDS),  # days of a spreadsheet
+)
 MOST_DIGITS = 10**15  # whole numbers from here on may be names
-FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
 FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
@@ -81,13 +100,15 @@ EXAMPLES = 3
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
     names = sample.schema.names
-    meanings: dict[str, str] = {}
+    meanings: dict[str, str | None] = {}
     if choice.begin is not None:
-        meanings = find_names(sample, choice.begin, MOST_CATEGORIES)
+        columns = zip(names, sample.columns, choice.begin.columns, strict=True)
+        for name, values, begin in columns:
+            meanings[name] = find_meaning(name, values, begin)
     reasons = _find_reasons(names, meanings, choice)
     categorical = {*choice.categorical}
     for name, meaning in meanings.items():
-        if meaning not in (ROW_NUMBERS, IDS):
+        if meaning == CATEGORIES:
             categorical.add(name)
     # The columns of text that tell the decimal mark decide for those that do not.
     texts = []
@@ -113,7 +134,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
 
 def _find_reasons(
     names: list[str],
-    meanings: dict[str, str],
+    meanings: dict[str, str | None],
     choice: ColumnChoice,
 ) -> dict[str, str]:
     """Return why columns are not looked at; raise if one that is named is not there."""
@@ -132,7 +153,7 @@ def _find_reasons(
         meaning = meanings.get(name)
         if name not in allowed:
             reasons[name] = "not among those asked for"
-        elif meaning in (ROW_NUMBERS, IDS) and name not in chosen:
+        elif meaning not in (None, CATEGORIES) and name not in chosen:
             reasons[name] = f"{meaning}, for --id"
     return reasons | exclusions
 
@@ -203,11 +224,13 @@ def _find_form(
         return kind, Times(dtype="timestamp", zone=dtype.tz or "")
     if kind is Kind.time:
         return kind, Times(dtype="date" if types.is_date(dtype) else "time")
-    if kind is Kind.integer:
-        dates = _find_numeric_dates(values, "" if choice.begin is None else name)
-        if dates is not None:
-            return Kind.time, dates
-        if choice.decimal == ",":  # in another file, 1.234 is a whole number
+    if kind in (Kind.integer, Kind.number):
+        times = _find_digit_times(name, values, choice)
+        if times is not None:
+            return Kind.time, times
+        if (
+            kind is Kind.integer and choice.decimal == ","
+        ):  # in another file, 1.234 is a whole number
             return kind, NumberText(",", places=0)
     return kind, None
 
@@ -244,21 +267,38 @@ def _decide_text(
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    share_of_digits = measure_matches(cells, r"^\d+$")
-    if share_of_digits > 1 - MOST_MISREAD and measure_matches(cells, LONG_NUMERAL):
-        return _decide_words(values, words, "codes of digits")
     column, share, warning = read_text(name, cells, choice)
+    are_times = column is not None and column.kind is Kind.time
+    if not are_times and _are_codes(cells):
+        return _decide_words(values, words, "codes of digits")
+    if share < 1 - MOST_MISREAD and (marks := _find_marks(cells)):
+        is_mark = pc.is_in(cells, pa.array(marks))
+        others = cells.filter(pc.invert(is_mark))
+        new, new_share, _ = read_text(name, others, choice)
+        if new is not None and new_share >= 1 - MOST_MISREAD:
+            column, share = replace(new, marks=marks), new_share
+            warning = (
+                f"holds {quote(marks)} in {1 - len(others) / len(cells):.0%} of its"
+                f" values, beside {column.description}: they count as missing; say"
+                f" --categorical {shlex.quote(name)} if they name kinds"
+            )
+    if column is not None and column.kind is Kind.integer and choice.by_name(name):
+        numbers = pa.array(column.parse(cells), from_pandas=True).drop_null()
+        meaning = judge_name(name, numbers) if share >= FEWEST_READ else None
+        if meaning == IDS and name not in (choice.columns or ()):
+            return _leave_out(name, values, f"{IDS}, for --id", IDS)
+        if meaning == CATEGORIES:
+            return _decide_words(values, words, "names")
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
     has_few = isinstance(decision.column, Column) and not decision.column.other
     if column is None or share < FEWEST_READ or has_few:
         return decision
-    if choice.begin is not None and is_id(name):
-        becomes = f"left out: {IDS}, for --id"
-        return Decision(replace(decision.fact, reads_as=IDS, becomes=becomes))
     is_odd = np.isnan(column.parse(cells))
     odd = cells.filter(pa.array(is_odd))
+    example = _show(odd)[0]
+    remedy = choice.remedy.format(column=shlex.quote(name), value=shlex.quote(example))
     fact = replace(
         decision.fact,
         reads_as=f"mostly {column.description}",
@@ -266,11 +306,26 @@ def _decide_text(
         misread=len(odd),
         warning=(
             f"holds {column.description} in {share:.0%} of its values, and"
-            f" {len(odd):,} others such as {_show(odd)[0]!r}: {choice.remedy}"
+            f" {len(odd):,} others such as {example!r}: {remedy}"
         ),
         refused=True,
     )
     return Decision(fact)
+
+
+def _are_codes(texts: pa.Array) -> bool:
+    """Return whether texts are digits that name something, such as 007."""
+    share = measure_matches(texts, r"^\d+$")
+    return share > 1 - MOST_MISREAD and measure_matches(texts, LONG_NUMERAL) > 0
+
+
+def _find_marks(texts: pa.Array) -> tuple[str, ...]:
+    """Return the few texts without a digit beside many with one, if there are any."""
+    has_digit = pc.match_substring_regex(texts, r"\d")
+    marks = texts.filter(pc.invert(has_digit)).unique()
+    others = texts.filter(has_digit).unique()
+    are_few = len(marks) <= MOST_MARKS and len(others) >= FEWEST_AMOUNTS
+    return tuple(marks.to_pylist()) if are_few else ()
 
 
 def read_text(
@@ -279,29 +334,39 @@ def read_text(
     choice: ColumnChoice,
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
+    best, most, doubt = None, FEWEST_LOOKS, ""
     some = texts.slice(0, ROWS_TO_DECIDE)
-    if measure_matches(texts, r"^\d{8}$") == 1:
-        dates = _find_numeric_dates(texts.cast(pa.int64()))
-        if dates is not None:
-            return Column(name, Kind.time, form=dates), 1.0, ""
-    durations = decide_durations(some)
-    if durations is not None:
-        share = _measure_read(durations, texts)
-        return Column(name, Kind.number, form=durations), share, ""
-    column, most, doubt = None, 0.0, ""
-    if measure_numeric(some) >= FEWEST_LOOKS:
-        numbers, doubt = decide_number_text(some, choice.decimal)
-        most = _measure_read(numbers, texts)
-        is_plain = numbers == NumberText(places=numbers.places)
-        kind = Kind.integer if numbers.places == 0 else Kind.number
-        column = Column(name, kind, form=None if is_plain else numbers)
-    if most >= 1 - MOST_MISREAD:
-        return column, most, doubt
-    times, share, doubt_of_times = decide_times(some, choice.day_first)
-    if times is None or share <= max(most, FEWEST_LOOKS):
-        return column, most, doubt
-    share = _measure_read(times, texts)
-    return Column(name, Kind.time, form=times), share, doubt_of_times
+    for form, own_doubt in _find_forms(name, some, choice):
+        share = 0.0 if form is None else _measure_read(form, texts)
+        if share > most:
+            best, most, doubt = form, share, own_doubt
+        if most >= 1 - MOST_MISREAD:
+            break
+    if best is None:
+        return None, 0.0, ""
+    if isinstance(best, Times):
+        return Column(name, Kind.time, form=best), most, doubt
+    if not isinstance(best, NumberText):
+        return Column(name, Kind.number, form=best), most, doubt
+    kind = Kind.integer if best.places == 0 else Kind.number
+    is_plain = best == NumberText(places=best.places)
+    return Column(name, kind, form=None if is_plain else best), most, doubt
+
+
+def _find_forms(
+    name: str,
+    texts: pa.Array,
+    choice: ColumnChoice,
+) -> Iterator[tuple[AnyForm | None, str]]:
+    """Yield the forms that texts may be of, with a doubt about each."""
+    if measure_matches(texts, DIGITS) == 1:
+        yield _find_digit_times(name, texts, choice), ""
+    yield decide_durations(texts), ""
+    has_bounds = measure_matches(texts, f"^{BOUND}") > 0
+    are_ranges = has_bounds and len(texts.unique()) < FEWEST_AMOUNTS
+    if measure_numeric(texts) >= FEWEST_LOOKS and not are_ranges:
+        yield decide_number_text(texts, choice.decimal)
+    yield decide_times(texts, choice.day_first)
 
 
 def _measure_read(form: AnyForm, texts: pa.Array) -> float:
@@ -310,24 +375,26 @@ def _measure_read(form: AnyForm, texts: pa.Array) -> float:
     return float(np.mean(is_read))
 
 
-def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
-    """Return the form of dates such as 20260131 if all whole numbers are such.
+def _find_digit_times(
+    name: str,
+    values: pa.Array,
+    choice: ColumnChoice,
+) -> Times | None:
+    """Return the form of numbers that are times, such as 20260131, or None.
 
-    In a column with the name of a time, they may be such as 1430.
+    The name of their column tells the times that may be other numbers, such as 1430.
     """
     different = values.drop_null().unique()
-    numbers = different.to_numpy(zero_copy_only=False)
-    n_hundreds = np.count_nonzero(numbers >= 100)
-    if numbers.min() >= FIRST_DATE and numbers.max() <= LAST_DATE:
-        times = Times("%Y%m%d")
-    elif numbers.min() >= 0 and n_hundreds >= FEWEST_HUNDREDS and is_clock(name):
-        times = Times("%H%M")
-    else:
-        return None
-    days = times.parse(different.cast(pa.string()))
-    if len(days) < FEWEST_DATES or np.isnan(days).any():
-        return None
-    return times
+    numbers = to_floats(different)
+    for form, least, most, n_least, words in DIGIT_TIMES:
+        is_usual = (least <= numbers) & (numbers <= most)
+        has_usual = np.count_nonzero(is_usual) >= n_least
+        tells = not words or (choice.by_name(name) and has_word(name, words))
+        if has_usual and tells:
+            times = Times(form)
+            if _measure_read(times, to_text(different)) >= 1 - MOST_MISREAD:
+                return times
+    return None
 
 
 def _decide_empty(name: str, values: pa.Array) -> Decision:
@@ -395,18 +462,10 @@ def _decide_numbers(
     if kind is Kind.time and choice.dates == "off":
         becomes = "left out: a date or time, with --dates off"
         return Decision(replace(fact, becomes=becomes))
-    by_name = choice.begin is not None and column.name not in choice.numeric
-    if by_name and kind is Kind.integer and _may_name_kinds(different):
-        hint = f"1 number; if 1 to {len(different)} name kinds, say --categorical"
-        fact = replace(fact, becomes=hint)
+    if choice.by_name(column.name) and kind is Kind.integer:
+        doubt = describe_doubt(column.name, different)
+        fact = replace(fact, becomes=_join(fact.becomes, doubt))
     return Decision(fact, column)
-
-
-def _may_name_kinds(different: Array) -> bool:
-    """Return whether the numbers of a column are 1, 2, 3 and a few more."""
-    n = len(different)
-    first_numbers = np.arange(1, n + 1)
-    return FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(different, first_numbers)
 
 
 def _describe_sentinel(

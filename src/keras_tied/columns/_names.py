@@ -1,36 +1,68 @@
 """What names and order tell of columns of whole numbers that are no quantities."""
 
 import re
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from keras_tied._types import Array
 from keras_tied.columns._kinds import Kind, find_kind
 
-ROW_NUMBERS, IDS = "row numbers", "ids"
+ROW_NUMBERS, IDS, CATEGORIES = "row numbers", "ids", "categories"
 FEWEST_ROWS = 8  # fewer can be counted by chance
+FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-ID_WORDS = frozenset(
-    "gid id identifier ids pid uid uuid household participant patient patnr person"
-    " respondent subj subject".split()
+
+
+class Rule(NamedTuple):
+    """What the last word of a column's name tells of its whole numbers.
+
+    `words` are its patterns. The numbers are categories if each is in `n_rows` or more
+    on average, and the `most` most frequent are in a `share` of the rows, unless
+    `repeated` says that they are quantities then. Else they are ids.
+    """
+
+    words: str
+    most: int
+    share: float
+    n_rows: float
+    repeated: str | None = CATEGORIES
+
+
+# Words on "id" that are no ids, by what is before it.
+NOT_IDS = (
+    "(?:[a-z]*(?:ac|cov|dro|flu|gr|k|lip|liqu|pa|ro|sol)"
+    "|l?w|[abdhlmt]|hum|hybr|ra|rap|sa|val|vo)id"
 )
-THINGS = (
-    "acc account case child choice city class client county cust customer dist district"
-    " emp fam family firm game hh horse house household item mov movie obs order part"
-    " participant pat patient person plot prod product rec record resp respondent row"
-    " sch school sid store student study subj subject teacher town trans transaction"
-    " unit user"
+OF_IDS = Rule(
+    "account acct barcode cusip ean fax gvkey household ids identifier idcase idno idnr"
+    " idnum isbn key npi participant patient patnr permno person phone respondent seqn"
+    rf" serial sku ssn subj subject telephone upc vin (?!{NOT_IDS}$)[a-z]*id",
+    most=12,
+    share=1.0,
+    n_rows=5,
 )
-ID = re.compile(
-    rf"(?i)(?:.*[^a-z])?(?:{'|'.join(THINGS.split())})ids?|id(?:case|code|no|nr|num)"
+OF_KINDS = Rule(
+    "batch block brand breed category cell cent(?:er|re) class clinic cluster"
+    " [a-z]*code colou?r country county [a-z]*countyfp department dept distcod district"
+    " ethnic ethnicity farm [a-z]*fips? firm gender genotype group herd hospital icd"
+    " industry kind language machine marital naics nation nationality nr occupation"
+    " operator party plot plz postal precinct province race region religion sector sex"
+    " ship sic site species state [a-z]*statefp station status strain strata stratum"
+    " style tract treat treatment trt type variety ward zip zone",
+    most=40,
+    share=0.5,
+    n_rows=1.25,
 )
-KINDS = frozenset(
-    "batch block brand breed category cell centre center class clinic cluster code"
-    " color colour country county department dept distcod district ethnic ethnicity"
-    " farm firm gender genotype group herd hospital industry kind language machine"
-    " marital nation nationality nr occupation operator party plot postal postcode"
-    " province race region religion sector sex ship site species state station status"
-    " strain strata stratum style tract treat treatment trt type variety zip zipcode"
-    " zone".split()
+# Behind another word; they may also be quantities.
+OF_NUMBERS = Rule(
+    "[a-z]+_?(?:nr|num|number) [a-z]+_?no",
+    most=2**62,
+    share=1.0,
+    n_rows=2,
+    repeated=None,
 )
 ROW_NAME = re.compile(
     r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index)"
@@ -44,60 +76,67 @@ GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
 )
 
 
-def find_names(
-    sample: pa.RecordBatch,
-    begin: pa.RecordBatch,
-    most: int,
-) -> dict[str, str]:
-    """What columns are whose numbers are row numbers, ids or categories, by name.
+RULES = (OF_IDS, OF_KINDS, OF_NUMBERS)
+
+
+def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
+    """What the numbers of a column are, or None if they are quantities.
 
     Row numbers count from 0 or 1 in the first rows of a table, or are all different
-    where their name is one of row names, such as pandas gives. Others are told by the
-    words of their names; categories have at most so many values.
+    where their name is one of row names, such as pandas gives. Ids and categories are
+    told by their name, and how often they are there.
     """
-    names = {}
-    for name, values in zip(sample.schema.names, sample.columns, strict=True):
-        meaning = _find_meaning(name, values, begin.column(name), most)
-        if meaning is not None:
-            names[name] = meaning
-    return names
-
-
-def _find_meaning(
-    name: str,
-    values: pa.Array,
-    begin: pa.Array,
-    most: int,
-) -> str | None:
-    """What the numbers of a column are, or None if they are quantities."""
-    kind = find_kind(values.type)
-    if kind not in (Kind.integer, Kind.number):
+    if find_kind(values.type) not in (Kind.integer, Kind.number):
         return None
-    if ROW_NAME.fullmatch(name) and len(values.drop_null().unique()) == len(values):
+    present = values.drop_null()
+    if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
         return ROW_NUMBERS
-    if kind is Kind.number:
+    is_whole = pc.equal(present, pc.round(present))
+    if not pc.all(is_whole, min_count=1).as_py():
         return None
-    words = _split(name)
-    if GROWING.isdisjoint(words) and _counts_rows(begin):
+    if GROWING.isdisjoint(_split(name)) and _counts_rows(begin):
         return ROW_NUMBERS
-    if is_id(name):
-        return IDS
-    if words[-1] not in KINDS:
+    return judge_name(name, present)
+
+
+def judge_name(name: str, numbers: pa.Array) -> str | None:
+    """What the name of whole numbers tells: ids, categories, or None for quantities."""
+    rule = _find_rule(name)
+    if rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS:
         return None
-    different = values.drop_null().unique().to_pylist()
-    if len(different) > most:
-        return IDS
-    return None if sorted(different) == [0, 1] else "categories"
+    pairs = numbers.value_counts()
+    if rule is None or sorted(pairs.field("values").to_pylist()) == [0, 1]:
+        return None
+    counts = np.sort(pairs.field("counts"))[::-1]
+    n_common = counts[: rule.most].sum()
+    is_common = n_common >= rule.share * len(numbers)
+    if is_common and len(numbers) >= rule.n_rows * len(counts):
+        return rule.repeated
+    return IDS
 
 
-def is_id(name: str) -> bool:
-    """Whether a name is one of ids."""
-    return _split(name)[-1] in ID_WORDS or ID.fullmatch(name) is not None
+def has_word(name: str, words: str) -> bool:
+    """Whether the name of a column holds one of some words."""
+    return not set(words.split()).isdisjoint(_split(name))
 
 
-def is_clock(name: str) -> bool:
-    """Whether the name of a column tells of numbers such as 1430, half past two."""
-    return "time" in _split(name)
+def describe_doubt(name: str, numbers: Array) -> str:
+    """What to say if different whole numbers are names after all; "" for quantities."""
+    n = len(numbers)
+    if FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(numbers, range(1, n + 1)):
+        return f"if 1 to {n} name kinds, say --categorical"
+    is_doubtful = n > MOST_KINDS and _find_rule(name) is OF_NUMBERS
+    return "if they are names, say --exclude" if is_doubtful else ""
+
+
+def _find_rule(name: str) -> Rule | None:
+    """The rule for the last word of a name."""
+    words = "_".join(_split(name))
+    for rule in RULES:
+        patterns = "|".join(rule.words.split())
+        if re.fullmatch(f"(?:.*_)?(?:{patterns})", words):
+            return rule
+    return None
 
 
 def _split(name: str) -> list[str]:
@@ -110,5 +149,5 @@ def _counts_rows(values: pa.Array) -> bool:
     first = values[0].as_py() if len(values) >= FEWEST_ROWS else None
     if first not in (0, 1):
         return False
-    counted = pa.array(range(first, first + len(values)))
+    counted = pa.array(range(int(first), int(first) + len(values)))
     return bool(values.cast(pa.int64(), safe=False).equals(counted))

@@ -38,8 +38,11 @@ MINUS = "\u2212\ufe63\uff0d"  # a minus sign, a small and a wide hyphen
 SPACES = "\u00a0\u2007\u2009\u202f"
 APOSTROPHES = "\u2019`\u00b4"
 SIGN = f"[-+{MINUS}]"
+# What may stand before a number that is only about, or bounds, a value.
+BOUND = r"(?:[<>≤≥~≈]=?|ca\.)\s*"
+SCALES = {"": "", "k": "e3", "K": "e3", "M": "e6", "B": "e9", "T": "e12"}
 LOOK = re.compile(  # what looks like a number, with any unit
-    rf"\(?\s*{SIGN}?\s*(?P<prefix>(?:{PREFIX})\s*)?(?:{SIGN}|\()?\s*"
+    rf"(?P<bound>{BOUND})?\(?\s*{SIGN}?\s*(?P<prefix>(?:{PREFIX})\s*)?(?:{SIGN}|\()?\s*"
     rf"(?P<number>\d(?:[\d.,'{APOSTROPHES} {SPACES}_]*\d)?[.,]?{EXPONENT}"
     rf"|[.,]\d+{EXPONENT})"
     rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{SUFFIX}))?\s*[-)]?"  # noqa: RUF001
@@ -56,6 +59,8 @@ class NumberText(Form, frozen=True, tag="number"):
     # how many decimals are written; as many as there are, if it is None
     places: int | None = None
     parentheses: bool = False  # whether these are written around negative numbers
+    scales: bool = False  # whether K or M behind some is a thousand or a million
+    bounds: bool = False  # whether some stand behind a sign such as < or ~
 
     def __post_init__(self) -> None:
         if self.decimal not in GROUPING or not 0 <= (self.places or 0) <= MOST_PLACES:
@@ -88,8 +93,9 @@ class NumberText(Form, frozen=True, tag="number"):
         prefix = re.escape(self.prefix.strip())
         suffix = re.escape(self.suffix.strip())
         group, mark = f"[{GROUPING[self.decimal]}]", f"[{self.decimal}]"
+        bound = f"(?:{BOUND})?" if self.bounds else ""
         return (
-            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
+            rf"^{bound}(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
             rf"(?P<number>[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{mark}\d*)?"
             rf"|\d+(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
             r"|(?i:inf(?:inity)?))\s*"
@@ -98,6 +104,10 @@ class NumberText(Form, frozen=True, tag="number"):
 
     def parse(self, texts: pa.Array) -> Array:
         """Return the numbers, (n,) float64, with NaN where there is none."""
+        for letter, power in SCALES.items() if self.scales else ():
+            texts = pc.replace_substring_regex(
+                texts, rf"(\d)\s*{letter}$", rf"\1{power}"
+            )
         parts = pc.extract_regex(_to_plain(texts), self._pattern)
         digits = pc.struct_field(parts, "number")
         digits = pc.replace_substring_regex(digits, f"[{GROUPING[self.decimal]}]", "")
@@ -187,6 +197,11 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
         has_exponents |= "e" in number.lower()
     is_free = has_exponents or places > MOST_PLACES
     prefix, suffix = _find_units(matches)
+    bounds = [match for match in matches if match["bound"]]
+    suffixes = {(match["suffix"] or "").strip() for match in matches}
+    has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
+    if has_scales:
+        suffix, places = "", 0
     form = NumberText(
         decimal=mark,
         separator=_find_most(separators),
@@ -194,6 +209,8 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
         suffix=suffix,
         places=None if is_free else places,
         parentheses=any(match[0].startswith("(") for match in matches),
+        scales=has_scales,
+        bounds=bool(bounds),
     )
     warning = ""
     commas = texts.filter(pc.match_substring(texts, ","))
@@ -209,6 +226,12 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
         warning = (
             f"has {unit} beside {share:.0%} of its numbers, and is read as if all had"
             " it"
+        )
+    if bounds:
+        share = len(bounds) / len(matches)
+        warning = (
+            f"holds {bounds[0][0]!r} and others such, {share:.0%} of its values, which"
+            f" are read as {bounds[0]['number']}; say --exclude if that is wrong"
         )
     return form, warning
 
@@ -250,7 +273,7 @@ def _decide_decimal(texts: pa.Array) -> str | None:
     prefix, suffix = _find_units(numbers)
     n_read = {}
     for mark in GROUPING:
-        form = NumberText(mark, prefix=prefix, suffix=suffix)
+        form = NumberText(mark, prefix=prefix, suffix=suffix, bounds=True)
         is_read = ~np.isnan(form.parse(texts))
         n_read[mark] = is_read.sum()
     if n_read["."] == n_read[","]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, measure_matches, to_floats
+from keras_tied.columns._arrow import count_values, measure_matches, set_null, to_floats
 from keras_tied.columns._form import Form
 
 SECONDS = 86_400
@@ -23,6 +23,8 @@ YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
+# How months are named: in another language than English, or by their quarter.
+Months: TypeAlias = Literal["", "de", "es", "fr", "it", "quarter"]
 Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part that comes again
 
 DAY_FIRST = "%d/%m/%Y,%d-%m-%Y,%d.%m.%Y,%d/%m/%y,%d-%m-%y,%d.%m.%y".split(",")
@@ -30,7 +32,15 @@ MONTH_FIRST = "%m/%d/%Y,%m-%d-%Y,%m.%d.%Y,%m/%d/%y,%m-%d-%y,%m.%d.%y".split(",")
 OTHER_DATES = (
     "%Y-%m-%d",
     "%Y/%m/%d",
+    "%Y.%m.%d",
     "%d %b %Y",
+    "%d. %b %Y",
+    "%d %b, %Y",
+    "%d. %b. %Y",
+    "%d de %b de %Y",
+    "%d%b%Y",
+    "%a %d %b %Y",
+    "%A, %b %d, %Y",
     "%d-%b-%Y",
     "%d-%b-%y",
     "%b %d, %Y",
@@ -47,26 +57,49 @@ MONTHS = (
     "%b-%y",
     "%Y %b",
     "%m/%y",
-    "%Y Q%q",
-    "%YQ%q",
+    "%Y Q%m",
+    "%YQ%m",
+    "%Y-Q%m",
+    "Q%m %Y",
+    "Q%m-%Y",
+    "Q%m/%Y",
+    "Q%m/%y",
+    "Q%m'%y",
+    "%G-W%V",
+    "%GW%V",
 )
-QUARTERS = {"Q1": "Q01", "Q2": "Q04", "Q3": "Q07", "Q4": "Q10"}  # their first months
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 DIGIT_CLOCK = "%H%M"
 JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
-FORMAT = r"^(?:%[YmdybBHMSIpq]|[-/.:, TQ]){0,32}\Z"
-LOOK = "|".join(  # what looks like a time
-    (
-        r"^\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T :].*)?$",
-        r"^\d{8}$",
-        r"^\d{4}[-/]\d\d?$",
-        r"^\d{1,2}/(?:\d\d){1,2}$",
-        r"^\w{3,9}[- ]\d{2,4}$",
-        r"^\d{4} \w{3,9}$",
-        r"^\d{4} ?Q[1-4]$",
-        r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$",
-    )
-)
+SERIAL = "%E"  # the days of a spreadsheet
+FIRST_SERIAL = 25_569  # that of 1970
+SERIAL_PLACES = 5  # about a second
+FORMAT = r"^(?:%[YmdybBHMSIpGVEaA]|[-/.:, 'TQWde]){0,32}\Z"
+MONTH_NAMES: dict[Months, str] = {
+    "": (
+        "January February March April May June July August September October November"
+        " December"
+    ),
+    "de": (
+        "Januar Februar März April Mai Juni Juli August September Oktober November"
+        " Dezember"
+    ),
+    "es": (
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
+        " diciembre"
+    ),
+    "fr": (
+        "janvier février mars avril mai juin juillet août septembre octobre novembre"
+        " décembre"
+    ),
+    "it": (
+        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre"
+        " novembre dicembre"
+    ),
+    "quarter": "Q1 Q1 Q1 Q2 Q2 Q2 Q3 Q3 Q3 Q4 Q4 Q4",
+}
+QUARTER_MONTHS = " ".join(f"Q{month:02}" for month in range(1, 13))
+LOOK = r"\d\d"  # what a time has
 TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
@@ -77,8 +110,7 @@ OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 class Times(Form, frozen=True, tag="times"):
     """Dates and times of one form."""
 
-    # how the text is written, as for `strftime`, with `%q` for a quarter; empty if they
-    # are not text
+    # how the text is written, as for `strftime`; empty if they are not text
     format: Annotated[str, msgspec.Meta(pattern=FORMAT)] = ""
     # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
     dtype: Literal["", "date", "timestamp", "time"] = ""
@@ -88,6 +120,7 @@ class Times(Form, frozen=True, tag="times"):
     padded: bool = True  # whether numbers below 10 are written with a zero
     # from this day on, since 1970, two digits are of a century before
     latest: float = NEVER
+    months: Months = ""  # the language of their names, "quarter" for Q1; else English
 
     def __post_init__(self) -> None:
         self.write(np.zeros(1))  # raises for a zone that is none
@@ -125,12 +158,14 @@ class Times(Form, frozen=True, tag="times"):
                 unit = pa.time64("us")
             ticks = values.cast(unit, safe=False)
             return to_floats(ticks.cast(pa.int64())) / (SECONDS * 1e6)
-        if re.fullmatch("(?:%.)+", self.format):  # digits, as 905 for 0905
+        if re.fullmatch("(?:%[YmdyHM])+", self.format):  # digits, as 905 for 0905
+            values = pc.replace_substring_regex(values, r"\.0+$", "")
             values = pc.utf8_lpad(values, len(self.format), "0")
         extra = np.zeros(1)
         if self.zone or self.places:
             extra = _parse_tail(values)
             values = _drop_tail(values)
+        values = _translate(values, self.months)
         days = _parse_text(values, self.format) + extra
         return np.where(days >= self.latest, days - CENTURY, days)
 
@@ -155,6 +190,10 @@ class Times(Form, frozen=True, tag="times"):
 
     def _write_text(self, seconds: Array, is_missing: Array) -> pa.Array:
         """Return seconds since 1970, in the zone of the text, as text."""
+        if self.format == SERIAL:
+            serials = np.round(seconds / SECONDS + FIRST_SERIAL, SERIAL_PLACES)
+            digits = pa.array(serials).cast(pa.string())
+            return set_null(digits, is_missing)
         shortest: float = SECONDS  # what the text tells apart
         if "%M" in self.format:
             shortest = 60
@@ -164,9 +203,8 @@ class Times(Form, frozen=True, tag="times"):
         ticks = np.rint(rounded * 10**self.places).astype(np.int64)
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
         times = pa.array(ticks, pa.timestamp(unit), mask=is_missing)
-        texts = pc.strftime(times, format=self.format.replace("%q", "%m"))
-        for quarter, month in QUARTERS.items() if "%q" in self.format else ():
-            texts = pc.replace_substring(texts, month, quarter)
+        texts = pc.strftime(times, format=self.format)
+        texts = _translate(texts, self.months, back=True)
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -218,16 +256,16 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
     return np.rint(days - time) + time
 
 
-def decide_times(
-    texts: pa.Array, day_first: bool | None
-) -> tuple[Times | None, float, str]:
-    """Return the form of times among texts, the share that it reads, and a doubt.
+def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, str]:
+    """Return the form of times among texts, and a doubt about it.
 
     `day_first` is the order of day and month where they do not tell.
     """
-    if measure_matches(texts, LOOK) < 0.5:
-        return None, 0.0, ""
-    some = _drop_tail(texts.slice(0, TEXTS_TO_TRY))
+    some = texts.slice(0, TEXTS_TO_TRY)
+    if measure_matches(some, LOOK) < 0.5:
+        return None, ""
+    months = _find_months(some)
+    some = _drop_tail(_translate(some, months))
     has_clock = measure_matches(some, ":") > 0
     first = day_first
     if first is None:
@@ -241,9 +279,9 @@ def decide_times(
         if dates is OTHER_DATES:
             formats += [*CLOCKS, *MONTHS] if has_clock else MONTHS
         candidates.append(_find_format(formats, some))
-    best, most = max(candidates, key=lambda pair: pair[1])
+    best, _ = max(candidates, key=lambda pair: pair[1])
     if not best:
-        return None, 0.0, ""
+        return None, ""
     shares = [share for _, share in candidates]
     example = repr(texts[0].as_py())
     doubt = ""
@@ -258,8 +296,28 @@ def decide_times(
         best = best.replace("%b", "%B")
     is_padded = measure_matches(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
-    times = limit_century(Times(best, "", zone, places, is_padded))
-    return times, most, doubt
+    times = Times(best, "", zone, places, is_padded, months=months)
+    times = limit_century(times)
+    return times, doubt
+
+
+def _find_months(texts: pa.Array) -> Months:
+    """Return how most months in texts are named."""
+    shares: dict[Months, float] = {}
+    for language, names in MONTH_NAMES.items():
+        shares[language] = measure_matches(texts, f"(?i){names.replace(' ', '|')}")
+    return max(shares, key=shares.__getitem__)
+
+
+def _translate(texts: pa.Array, months: Months, back: bool = False) -> pa.Array:
+    """Return texts with the names of months in English, or back again."""
+    if not months:
+        return texts
+    english = QUARTER_MONTHS if months == "quarter" else MONTH_NAMES[""]
+    for name, word in zip(MONTH_NAMES[months].split(), english.split(), strict=True):
+        old, new = (word, name) if back else (name, word)
+        texts = pc.replace_substring_regex(texts, f"(?i){old}", new)
+    return texts
 
 
 def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
@@ -302,13 +360,18 @@ def limit_century(times: Times) -> Times:
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of times of day the part that is over."""
-    for quarter, month in QUARTERS.items() if "%q" in form else ():
-        texts = pc.replace_substring(texts, quarter, month)
-    form = form.replace("%q", "%m")
+    if form == SERIAL:
+        is_number = pc.match_substring_regex(texts, r"^\d+(?:\.\d+)?$")
+        return to_floats(pc.if_else(is_number, texts, None)) - FIRST_SERIAL
+    if form in (*CLOCKS, DIGIT_CLOCK):  # the end of a day is the begin of the next
+        texts = pc.replace_substring_regex(texts, r"^24(:?00)", r"00\1")
     if "%d" not in form and re.search("%[mbB]", form):
         texts = pc.binary_join_element_wise("01", texts, " ")
         form = f"%d {form}"
-    times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
+    if "%V" in form:
+        times = _parse_weeks(texts)
+    else:
+        times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
     days = to_floats(times.cast(pa.int64())) / SECONDS
     is_sound = days > YEAR_1000  # 26 is no year of four digits
     if not re.search("%[pbB]", form):
@@ -321,6 +384,17 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
         is_sound &= np.asarray(has_year.fill_null(False))
     days = np.where(is_sound, days, np.nan)
     return days % 1.0 if form in (*CLOCKS, DIGIT_CLOCK) else days
+
+
+def _parse_weeks(texts: pa.Array) -> pa.Array:
+    """Return the Mondays of weeks such as 2023-W37, which are those of ISO 8601."""
+    parts = pc.extract_regex(texts, r"^(?P<year>\d{4})\D{1,2}(?P<week>\d\d)$")
+    fourths = pc.binary_join_element_wise(pc.struct_field(parts, "year"), "01-04", "-")
+    days = _parse_text(fourths, "%Y-%m-%d")
+    weeks = to_floats(pc.struct_field(parts, "week"))
+    mondays = days - (days + 3) % 7 + 7 * (weeks - 1)
+    ticks = pa.array(mondays * SECONDS, from_pandas=True)
+    return ticks.cast(pa.int64()).cast(pa.timestamp("s"))
 
 
 def _drop_zeros(texts: pa.Array) -> pa.Array:
