@@ -47,6 +47,8 @@ def format_share(share: float) -> str:
     percent = 100 * share
     if 99 < percent < 100:
         return f"{math.floor(10 * percent) / 10:.1f} %"
+    if 0 < percent < 0.05:
+        return "< 0.1 %"
     return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
 
 

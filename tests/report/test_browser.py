@@ -72,9 +72,7 @@ def everything(rng):
         ids=hostile(n),
         labels=(hostile(14) * n)[:n],
         label_name=first,
-        history={"loss": [1.0, 0.5, 0.4], "val_loss": [1.1, 0.7, 0.6]},
         pca_error=1.3,
-        widths=[(1, 0.9, 1.0, 1.1), (2, 0.8, 0.9, 1.05), (3, 0.7, 0.8, 1.2)],
         model=first,
         old=(first, X + 1, np.ones(n)),
         facts=[Fact(text, text, text, (text, text)) for text in HOSTILE],
@@ -520,7 +518,7 @@ def test_no_row_of_the_table_has_an_empty_line_on_a_telephone(kinds, opened, by)
         assert all(content for _, _, content in row)
 
 
-@pytest.mark.parametrize("part", ["#input", "#losses", ".bars"])
+@pytest.mark.parametrize("part", ["#input", "#errors", ".bars"])
 def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part):
     page = opened(everything).page
     assert np.median(pixels(page.locator(part))) > 240
@@ -552,7 +550,7 @@ def test_figures_are_printed_as_pictures_in_the_colours_of_a_light_page(
             assert colours[0] not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
         report.page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert report.page.locator(".printed").count() == 0
-    assert len(pictures[0]) == 6
+    assert len(pictures[0]) == 4
     for light, dark in zip(*pictures, strict=True):
         assert (np.abs(light - dark).max(axis=2) > 60).mean() < 1e-3
 
@@ -608,8 +606,6 @@ STRANGE = {
     "huge": {"X": HUGE, "errors": HUGE**2},
     "numbers as labels": {"labels": np.linspace(0, 1, 80)},
     "no labels": {"labels": [None] * 80},
-    "one epoch": {"history": {"loss": [0.3]}},
-    "negative losses": {"history": {"loss": [0.3, -0.1, float("nan")]}},
 }
 
 

@@ -75,11 +75,11 @@ def report(
     rows = replace(rows, reads="restored")
     sample, whole, doubts = survey_rows(fitted_model, rows)
     remark(*describe_doubtful(rows, doubts))
-    warnings, old = _describe_doubtful(rows, doubts), None
+    warnings, old = describe_doubtful(rows, doubts), None
     if against is not None:
         old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
-    warnings += map(str, fitted_model.find_note([], "table", "warnings"))
+    warnings += _list_warnings(fitted_model, rows)
     with show_stages("writing the page"):
         sample_rows = Rows.compute(
             fitted_model.fitted_value,
@@ -131,7 +131,8 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     measure = partial(measure_rows, fitted=fitted, look=tally.add)
     scores_and_errors, _ = fold_rows("scoring", rows, measure)
     scores, errors = scores_and_errors
-    ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
+    is_far = fitted.find_far_values(sample.numbers).any(axis=1)
+    ordinary = sample.numbers[~is_far]
     ordinary_rows = Rows.compute(fitted, ordinary)
     planes = Planes(ordinary_rows, _list_columns(rows))
 
@@ -164,6 +165,14 @@ def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
     return changes
 
 
+def _list_warnings(model: Model, rows: Scan) -> list[str]:
+    """Return what was said of the table of training, named if it is another one."""
+    trained = model.find_note("", "data")
+    beginning = "" if trained == rows.source.name else f"{trained}: "
+    warnings: list[Any] = model.find_note([], "table", "warnings")
+    return [f"{beginning}{warning}" for warning in warnings]
+
+
 def _describe_training(model: Model, sample: Sample) -> Training:
     from keras_tied.report import Training
 
@@ -173,9 +182,7 @@ def _describe_training(model: Model, sample: Sample) -> Training:
         from keras_tied.fitted.value import baseline_errors
 
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    widths = [tuple(width.values()) for width in model.find_widths()]
-    settings = model.contents.settings
-    return Training.of(fitted, settings, pca_error=pca_error, widths=widths)
+    return Training.of(fitted, model.contents.settings, pca_error)
 
 
 def _describe_table(
@@ -185,14 +192,24 @@ def _describe_table(
 
     from keras_tied.report import About
 
-    left_out = ", ".join(explain_left_out(rows.columns))
+    facts = model.find_facts()
+    columns = rows.columns
+    if rows.id is not None:
+        names_rows = "names the rows"
+        left_out = {**columns.left_out, rows.id: names_rows}
+        columns = replace(columns, left_out=left_out)
+        facts = [
+            replace(fact, becomes=names_rows) if fact.name == rows.id else fact
+            for fact in facts
+        ]
+    text = ", ".join(explain_left_out(columns))
     commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
         title=_name_table(rows),
         warnings=list(dict.fromkeys(warnings)),
-        facts=model.find_facts(),
-        notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
+        facts=facts,
+        notes=[f"Columns that the model does not use: {text}."] if text else [],
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(number) for name, number in versions.items()},
         safe_csv=safe_csv,
@@ -215,15 +232,10 @@ def _read_old(
     except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(sample.numbers)
-    warnings = _describe_doubtful(rows, doubts)
+    sentences = describe_doubtful(rows, doubts)
+    warnings = [f"{rows.source.name}: {sentence}" for sentence in sentences]
     remark(*warnings)
     return (_name_table(rows), sample.numbers, scores), warnings
-
-
-def _describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
-    """Return which values of a table were doubtful, as sentences that name it."""
-    sentences = describe_doubtful(rows, doubts)
-    return [f"{rows.source.name}: {sentence}" for sentence in sentences]
 
 
 def _describe(page: Report) -> dict[str, Any]:
@@ -242,9 +254,6 @@ def _describe(page: Report) -> dict[str, Any]:
 def _name_drifted(page: Report) -> list[str]:
     """Return what has drifted: columns and scores, or without an older table scores."""
     if page.old is None:
-        is_odder = page.fitted is not None and page.fitted.has_drifted(
-            page.whole.scores
-        )
-        return ["outlier score"] * is_odder
+        return ["outlier score"] * page.whole.has_drifted
     drifts, score = page.find_drift()
     return [drift.name for drift in [*drifts, score] if drift.has_drifted]

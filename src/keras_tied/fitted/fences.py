@@ -62,10 +62,6 @@ class Fences(NamedTuple):
             beyond |= np.greater(X, high)
         return beyond
 
-    def find_rows(self, X: Array) -> Array:
-        """Which rows have such a value, `(n,)`."""
-        return np.asarray(self.find(X).any(axis=1))
-
     def trim(self, X: Array) -> Array:
         """The rows with the median of its column in place of each such value."""
         beyond = self.find(X)

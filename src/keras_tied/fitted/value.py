@@ -226,10 +226,10 @@ class Fitted:
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
 
-    def find_far_rows(self, X: Any) -> Array:
-        """Which rows hold a value far outside of its column, `(n,)`."""
+    def find_far_values(self, X: Any) -> Array:
+        """Which values lie far outside of their columns, `(n, d)`."""
         scaled = self.preprocessing.scaling.forward(X)
-        return self.outlier_score.fences.find_rows(scaled)
+        return self.outlier_score.fences.find(scaled)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""

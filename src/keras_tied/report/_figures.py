@@ -3,18 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.models import (
-    BasicTicker,
     BasicTickFormatter,
     BoxSelectTool,
     CDSView,
     ColumnDataSource,
-    FixedTicker,
     HexTile,
     HoverTool,
     IndexFilter,
@@ -43,7 +41,6 @@ _MIRROR: dict[Orientation, Orientation] = {
     "pointytop": "flattop",
     "flattop": "pointytop",
 }
-_DASHES = {"error": "solid", "pca": "dashed", "hidden": "dotted"}
 
 
 def draw_panels(
@@ -107,52 +104,7 @@ def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
         nonselection_glyph=bar(),
         name="bars",
     )
-    _add_lines(plot, lines, "height")
-    return plot
-
-
-def draw_losses(
-    curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
-) -> Any:
-    """Return the losses by epoch, with lines across at some losses, by name."""
-    n_epochs = max(map(len, curves.values()))
-    losses = np.concatenate([*curves.values(), list(lines.values())])
-    finite = losses[np.isfinite(losses)]
-    log = bool((finite > 0).all())
-    x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
-    y_range = _fit_range(losses, log)
-    plot = _make_plot("losses", ("epoch", "loss"), x_range, y_range, "y" * log)
-    plot.yaxis.formatter = BasicTickFormatter()
-    if n_epochs == 1:
-        plot.xaxis.ticker = FixedTicker(ticks=[1])
-    for name, curve in curves.items():
-        epochs = np.arange(1.0, len(curve) + 1)
-        source = ColumnDataSource({"epoch": epochs, "loss": np.asarray(curve, float)})
-        look: dict[str, Any] = {"source": source, "name": name}
-        plot.line("epoch", "loss", line_width=2, **look)
-        if len(curve) == 1:
-            plot.scatter("epoch", "loss", size=7, line_color=None, **look)
-    _add_lines(plot, lines, "width")
-    return plot
-
-
-def draw_widths(widths: Sequence[Sequence[float]], n_components: int) -> Any:
-    """Return the errors by the number of components, with a line at one."""
-    components, *curves = np.asarray(widths, float).T
-    highest = float(np.nanmax(curves, initial=1e-9))
-    plot = _make_plot(
-        "widths",
-        ("components", "error on rows held out"),
-        _fit_range(components),
-        Range1d(start=0, end=highest * 1.05),
-    )
-    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=8)
-    for (name, dash), errors in zip(_DASHES.items(), curves, strict=True):
-        source = ColumnDataSource({"components": components, "error": errors})
-        look: dict[str, Any] = {"source": source, "name": name}
-        plot.line("components", "error", line_width=2, line_dash=dash, **look)
-        plot.scatter("components", "error", size=6, line_color=None, **look)
-    _add_lines(plot, {"chosen": n_components}, "height")
+    _add_lines(plot, lines)
     return plot
 
 
@@ -282,16 +234,14 @@ def _add_hexagons(
         plot.add_glyph(source, glyph, name=name, level="underlay", visible=is_shown)
 
 
-def _add_lines(
-    plot: Any, lines: Mapping[str, float], along: Literal["width", "height"]
-) -> None:
+def _add_lines(plot: Any, lines: Mapping[str, float]) -> None:
     for name, location in lines.items():
         line = Span(
             name=name,
             location=location,
-            dimension=along,
+            dimension="height",
             line_width=1.5,
-            line_dash=_DASHES["pca"] if name == "pca" else "solid",
+            line_dash="dashed" if name == "pca" else "solid",
         )
         plot.add_layout(line)
 

@@ -29,8 +29,8 @@ class Histogram(NamedTuple):
 
 
 def draw_histograms(report: Report) -> list[Histogram]:
-    """Count the values of each column, without rows that hold a value far outside."""
-    X = report.rows.X[~report.is_far]
+    """Count the values of each column; those far outside it are in bars at its ends."""
+    X = report.rows.X
     parts = slice_columns(report.columns)
     histograms = []
     for column, part, missing in zip(
@@ -41,9 +41,11 @@ def draw_histograms(report: Report) -> list[Histogram]:
         features = features[~is_missing]
         bars, ends = [], ("-", "-")
         if len(features):
-            is_class = column.kind in ("category", "truth")
-            count = _count_classes if is_class else _count_numbers
-            names, counts, ends = count(column, features)
+            if column.kind in ("category", "truth"):
+                names, counts, ends = _count_classes(column, features)
+            else:
+                is_far = report.far_values[~is_missing, part.start]
+                names, counts, ends = _count_numbers(column, features[:, 0], is_far)
             highest = max(counts)
             for name, n in zip(names, counts, strict=True):
                 bars.append((f"{name}: {format_quantity(n, 'row')}", n / highest))
@@ -52,11 +54,11 @@ def draw_histograms(report: Report) -> list[Histogram]:
 
 
 def _count_numbers(
-    column: PageColumn, features: Array
+    column: PageColumn, values: Array, is_far: Array
 ) -> tuple[list[str], list[int], tuple[str, str]]:
     """Count numbers or days in bins of equal width, of whole ones if they are whole."""
-    values = np.clip(features[:, 0], -LARGEST, LARGEST)
-    low, high = float(values.min()), float(values.max())
+    ordinary = np.clip(values if is_far.all() else values[~is_far], -LARGEST, LARGEST)
+    low, high = float(ordinary.min()), float(ordinary.max())
     step = int(column.kind == "whole")  # from the last number of a bin to the next bin
     width = (high - low + step) / MOST_BINS or 1.0
     if step:
@@ -64,21 +66,20 @@ def _count_numbers(
     n_widths = int((high - low) // width)
     n_bins = min(MOST_BINS, n_widths + 1)
     edges = low + width * np.arange(n_bins + 1)
-    inside = np.minimum(values, edges[-1])
+    inside = np.clip(values, low, edges[-1])
     counts, _ = np.histogram(inside, edges)
     firsts = [format_features(column, edge) for edge in edges[:-1, None]]
     lasts = [format_features(column, edge) for edge in edges[1:, None] - step]
     names = []
     for first, last in zip(firsts, lasts, strict=True):
         names.append(first if first == last else f"{first} to {last}")
-    ends = (
-        firsts[0],
-        format_features(
-            column,
-            np.array([high]),
-        ),
-    )
-    return names, counts.tolist(), ends
+    last = format_features(column, np.array([high]))
+    first = firsts[0]
+    if values.min() < low:
+        names[0], first = f"{names[0]} or less", f"{first} or less"
+    if values.max() > high:
+        names[-1], last = f"{names[-1]} or more", f"{last} or more"
+    return names, counts.tolist(), (first, last)
 
 
 def _count_classes(

@@ -30,9 +30,7 @@ from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
 from keras_tied.report._figures import (
     draw_errors,
-    draw_losses,
     draw_panels,
-    draw_widths,
     to_json,
 )
 from keras_tied.report._histograms import draw_histograms
@@ -83,7 +81,6 @@ def render(report: Report) -> str:
     data = _describe_rows(report, places, worst) | _describe_units(report)
     data["views"] = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
     bars = rank_columns(report)
-    widths = [width for width in report.training.widths if not np.isnan(width[3])]
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     ours = [(FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
     scripts = [*bokeh, *ours]
@@ -101,8 +98,6 @@ def render(report: Report) -> str:
         shift=describe_shift(report),
         n_drawn=len(places),
         n_worst=len(worst),
-        curves=_select_curves(report),
-        best_width=min(widths, key=lambda width: width[3], default=None),
         bars=bars,
         has_decoder=data["decoder"] is not None,
         most_weights=MOST_WEIGHTS,
@@ -192,22 +187,7 @@ def _draw(report: Report, planes: Planes, places: Array, worst: Array) -> str:
         mean_line["mean"] = whole.mean_error
     errors = np.asarray(whole.errors, np.float64)
     plots.append(draw_errors(errors, mean_line | pca_line))
-    if curves := _select_curves(report):
-        plots.append(draw_losses(curves, pca_line))
-    if training.widths:
-        widths = [width[:4] for width in training.widths]
-        plots.append(draw_widths(widths, n_units))
     return to_json(plots)
-
-
-def _select_curves(report: Report) -> dict[str, list[float]]:
-    """Return the losses of each epoch that are finite, by the name of the curve."""
-    curves = {}
-    for name, key in {"training": "loss", "validation": "val_loss"}.items():
-        losses = list(map(float, report.training.history.get(key, ())))
-        if np.isfinite(losses).any():
-            curves[name] = losses
-    return curves
 
 
 def _describe_units(report: Report) -> dict[str, Any]:

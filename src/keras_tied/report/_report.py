@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
-from keras_tied.drawing import collect_history
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import (
     PageColumn,
@@ -29,41 +28,26 @@ from keras_tied.report._whole import Whole
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """How a model was trained, and what its errors are compared with.
+    """What a model is, and what its errors are compared with.
 
     Args:
         model: what it is, such as "PCA".
-        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch.
         pca_error: the mean error of PCA with as many components. Defaults to none.
-        widths: what `keras_tied.comparison.compare_widths` has measured.
-
-    Raises:
-        ValueError: where `widths` is incomplete.
     """
 
     model: str = "an autoencoder"
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     pca_error: float | None = None
-    widths: Sequence[Sequence[Any]] = ()
-
-    def __post_init__(self) -> None:
-        if any(len(width) < 4 for width in self.widths):
-            raise ValueError(
-                "widths has an entry of fewer than 4 numbers; give a number of"
-                " components and three errors in each, as"
-                " keras_tied.comparison.compare_widths does."
-            )
 
     @classmethod
-    def of(cls, fitted: Fitted, estimator: Any, **facts: Any) -> Self:
-        """Describe a fitted value; `estimator` tells its losses, and if it is PCA."""
+    def of(cls, fitted: Fitted, estimator: Any, pca_error: float | None = None) -> Self:
+        """Describe a fitted value; `estimator` tells if it is PCA."""
         sizes = fitted.network.layer_sizes
         if getattr(estimator, "is_pca_", False):
             model = f"PCA with {format_quantity(sizes[-1], 'component')}"
         else:
             units = " → ".join(f"{size:,}" for size in sizes)
             model = f"a network of {units} units with tied weights"
-        return cls(model, collect_history(estimator), **facts)
+        return cls(model, pca_error)
 
 
 @dataclass(frozen=True)
@@ -114,7 +98,7 @@ class Report:
             has drifted. Defaults to none.
         changed: columns that had one value in training, and have others now: they have
             drifted.
-        training: how the model was trained.
+        training: what the model is.
         about: the title of the page, and what it tells of the table.
         most_points: rows that are drawn at most; fewer of many columns, or with a
             density.
@@ -240,11 +224,16 @@ class Report:
         return np.asarray(self.whole.tally.missing)[starts] / self.whole.n_rows
 
     @cached_property
+    def far_values(self) -> Array:
+        """(n, features) which values lie far outside of their columns."""
+        if self.fitted is None:
+            return np.zeros(self.rows.X.shape, bool)
+        return np.asarray(self.fitted.find_far_values(self.rows.X))
+
+    @property
     def is_far(self) -> Array:
         """(n,) which rows hold a value far outside its column, unless all do."""
-        is_far = np.zeros(len(self.rows.X), bool)
-        if self.fitted is not None:
-            is_far = self.fitted.find_far_rows(self.rows.X)
+        is_far = np.asarray(self.far_values.any(axis=1))
         return is_far & ~is_far.all()
 
     def explain(self, places: Array) -> tuple[Array, Array, Array]:

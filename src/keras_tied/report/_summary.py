@@ -28,21 +28,20 @@ from keras_tied.report._drift import ALARM, Drift
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
 
-# A column: its name, mean squared error, and share of the variance that is lost.
-Bar = tuple[str, float, float]
+# A column: its name, and the share of its variance that is lost, or its mean error.
+Bar = tuple[str, float]
 
 
 def rank_columns(report: Report) -> list[Bar]:
-    """Return the columns that have values, the largest error first."""
+    """Return the columns by what is lost of them, or by error, the largest first."""
     columns, whole = report.columns, report.whole
+    features = whole.feature_errors if whole.kept is None else whole.lost
     sizes = np.array([column.n_features for column in columns])
-    errors = sum_columns(columns, whole.feature_errors) / sizes
-    lost = sum_columns(columns, whole.lost) / sizes
+    sums = sum_columns(columns, features) / sizes
     bars = []
-    for place in np.argsort(-errors, kind="stable").tolist():
-        if np.isfinite(errors[place]):
-            title = columns[place].title
-            bars.append((title, float(errors[place]), float(lost[place])))
+    for place in np.argsort(-sums, kind="stable").tolist():
+        if np.isfinite(sums[place]):
+            bars.append((columns[place].title, float(sums[place])))
     return bars
 
 
@@ -62,6 +61,11 @@ def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
         n_rows = format_quantity(whole.n_rows, "row")
         parts.append(f"{n:,} of {n_rows} stand{ending} out")
     sentences = [f"{'; '.join(parts)}."]
+    if whole.has_drifted:
+        sentences.append(
+            "Far more rows are odd than in training: fit a model to this table to find"
+            " what is odd in it."
+        )
     if not np.isnan(report.rows.scores[oddest]):
         sentences.insert(0, _describe_oddest(report, oddest))
     return sentences
@@ -96,6 +100,8 @@ def _describe_oddest(report: Report, oddest: int) -> str:
         return f"Even the oddest row, {name}, is {usual}: {reason}. {size}."
     [one_in] = fitted.find_rarity(rows.scores[[oddest]])
     rare = describe_rarity(format_rarity(one_in, fitted.largest_rarity))
+    if whole.has_drifted:
+        rare += " in training"
     return f"The oddest row is {name}: {reason}. {size}; {rare}."
 
 

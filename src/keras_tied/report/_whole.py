@@ -149,7 +149,8 @@ class Tally:
     def add(self, X: Array) -> None:
         """Count some more rows, (n, features)."""
         if self.fitted:
-            ordinary = X[~self.fitted.find_far_rows(X)]
+            is_far = self.fitted.find_far_values(X).any(axis=1)
+            ordinary = X[~is_far]
             weights = np.ones(len(ordinary))
             self.sums += self.fitted.sums_of_squares(ordinary, weights)
         missing = np.isnan(X)
@@ -206,6 +207,12 @@ class Whole:
         if fitted is None:
             return 0
         return int(fitted.stand_out(self.scores, self.n_rows).sum())
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether far more rows are odd than were in training."""
+        fitted = self.tally.fitted
+        return fitted is not None and fitted.has_drifted(self.scores)
 
     @property
     def n_rows(self) -> int:

@@ -51,10 +51,7 @@ const Plots = (() => {
     models.get_model_by_name("colours").setv({ palette, nan_color: of("muted"), low, high });
     // There is none where all rows are drawn.
     models.get_model_by_name("densities")?.setv({ palette: Data.palettes.density[Number(isDark)] });
-    const lines = {
-      mean: of("ink"), pca: of("pca"), training: of("pale"), validation: of("ink"),
-      error: of("accent"), hidden: of("ink"), chosen: of("edge"),
-    };
+    const lines = { mean: of("ink"), pca: of("pca") };
     for (const plot of roots) {
       for (const { name, glyph, selection_glyph, nonselection_glyph, hover_glyph } of plot.renderers) {
         if (name === "points") {
@@ -66,10 +63,6 @@ const Plots = (() => {
           glyph.fill_color = { value: of("pale") };
           selection_glyph.fill_color = { value: of("accent") };
           nonselection_glyph.fill_color = { value: of("pale") };
-        } else if (glyph.type === "Scatter") {
-          glyph.fill_color = { value: lines[name] };
-        } else if (glyph.type === "Line") {
-          glyph.line_color = lines[name];
         }
       }
       for (const span of plot.center.filter(({ type }) => type === "Span")) {
