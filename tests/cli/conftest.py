@@ -93,6 +93,7 @@ def keras_tied(folder, monkeypatch, capfd):
     """Runs a command line in this process, which ends with an exit code."""
     # What is said of work that takes long depends on the machine.
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
+    monkeypatch.setenv("COLUMNS", "1000")  # a row in a line
 
     def run(line, code=0):
         monkeypatch.setattr(sys, "argv", ["keras-tied", *shlex.split(line)])

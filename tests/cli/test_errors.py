@@ -35,7 +35,6 @@ FILES = {
     "text.parquet": "text",
     "text.safetensors": "text",
     "rows.xyz": TABLE,
-    "-rows.csv": TABLE,
     "parts/a.csv": TABLE,
     "parts/b.csv": TABLE,
 }
@@ -95,7 +94,6 @@ FIT = {
 }
 WRONG = {
     **{f"fit {line}": said for line, said in FIT.items()},
-    "encode m.safetensors -rows.csv -o c.csv": "for the file, write './-rows.csv'",
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
@@ -154,11 +152,9 @@ WRONG = {
     " does without it; leave one of them out.",
     "demo --sede 1": "--sede",
     "demo donuts.npy": "donuts.npy",
-    "demo --show": "opens no window",
     "demo --epochs": "requires an argument; write it as in keras-tied demo",
     "chek rows.csv --all": "'chek'; write keras-tied check rows.csv --all.",
     "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
-    "rows.csv score": "write keras-tied score rows.csv.",
     "-v": "No such option: -v; write keras-tied --version.",
     "steam": "there is no command 'steam'; keras-tied --help lists all.",
 }

@@ -14,7 +14,7 @@ from keras_tied import cli
 
 SURFACE = tomllib.loads(Path(__file__).with_name("surface.toml").read_text())
 MODULES = SURFACE["listed"] | SURFACE["unlisted"]
-WITH_NEEDED_OUTPUT = "fit encode reconstruct decode plot report export".split()
+WITH_NEEDED_OUTPUT = "encode reconstruct decode".split()
 """The commands that refuse to run without --output; no other option is needed anywhere.
 """
 

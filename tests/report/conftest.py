@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_tied.report import About, PageColumn, Report, Rows, Training
+from keras_tied.report import About, PageColumn, Report, Rows
 
 
 def make_report(
@@ -29,8 +29,7 @@ def make_report(
     names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
     columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
     facts.setdefault("columns", columns)
-    parts = {"training": Training(**take(Training)), "about": About(**take(About))}
-    return Report(None, rows, **parts, **facts)
+    return Report(None, rows, about=About(**take(About)), **facts)
 
 
 @pytest.fixture

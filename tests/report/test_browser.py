@@ -155,8 +155,6 @@ def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(
 WAYS = {
     "button": lambda report: report.press("#mark-worst", "Enter"),
     "box": lambda report: report.press("#table tbody input", "Space"),
-    "bar": lambda report: report.press("#errors", "ArrowRight"),
-    "stretch": lambda report: report.drag("errors", (0.7, 0.3), (0.99, 0.6)),
     "legend": lambda report: report.page.locator(".group", has_text="b").click(),
     "arrows": lambda report: report.press("#code", *["ArrowRight"] * 3, "Space"),
 }
@@ -518,7 +516,7 @@ def test_no_row_of_the_table_has_an_empty_line_on_a_telephone(kinds, opened, by)
         assert all(content for _, _, content in row)
 
 
-@pytest.mark.parametrize("part", ["#input", "#errors", ".bars"])
+@pytest.mark.parametrize("part", ["#input", ".bars"])
 def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part):
     page = opened(everything).page
     assert np.median(pixels(page.locator(part))) > 240
@@ -550,7 +548,7 @@ def test_figures_are_printed_as_pictures_in_the_colours_of_a_light_page(
             assert colours[0] not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
         report.page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert report.page.locator(".printed").count() == 0
-    assert len(pictures[0]) == 4
+    assert len(pictures[0]) == 3
     for light, dark in zip(*pictures, strict=True):
         assert (np.abs(light - dark).max(axis=2) > 60).mean() < 1e-3
 

@@ -103,16 +103,6 @@ def test_the_page_holds_labels_that_may_be_missing_and_levels():
     assert [column["form"] for column in rows["columns"]] == [levels, {}]
 
 
-def test_a_figure_of_errors_has_a_margin_of_five_per_cent_around_them(arrays):
-    report = make_report(**arrays)
-    plots = [each["attributes"] for each in parse(report).figures["document"]["roots"]]
-    [axis] = [plot["x_range"] for plot in plots if plot["name"] == "errors"]
-    ends = axis["attributes"]["start"], axis["attributes"]["end"]
-    low, high = np.log10([report.rows.errors.min(), report.rows.errors.max()])
-    room = 0.05 * (high - low)
-    assert_allclose(np.log10(ends), [low - room, high + room])
-
-
 def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
     X = rng.normal(size=(40, 30))
     text = parse(

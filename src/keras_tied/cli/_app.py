@@ -3,7 +3,6 @@
 import functools
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
@@ -154,8 +153,8 @@ def _require_folder() -> None:
 
 def _find_stem(name: str) -> str:
     """Return the name of a table or a model without folders and endings."""
-    name = re.sub(r"\.(gz|bz2|zst)$", "", os.path.basename(name))
-    return Path(name).stem.strip("*?-") or "rows"
+    stem, _, _ = os.path.basename(name).partition(".")
+    return stem.strip("*?-") or "rows"
 
 
 def run(names: Collection[str]) -> int:
@@ -165,10 +164,10 @@ def run(names: Collection[str]) -> int:
         words = [*words[1:2], "--help"]
     first = words[0] if words else "--help"
     if first not in names and not first.startswith("-"):
-        if len(words) > 1 or not os.path.lexists(first):
-            say(propose_command(words, names))
-        else:
+        if os.path.lexists(first):
             _print_uses(first)
+        else:
+            say(propose_command(words, names))
         return 2
     try:
         return int(app(words, prog_name="keras-tied", standalone_mode=False) or 0)
@@ -192,10 +191,6 @@ def _format_error(error: Any) -> str:
     message = (
         str(error.format_message()).rstrip(".").replace("Value error, ", "")
     )  # Pydantic's
-    name = getattr(error, "option_name", None)
-    words = [word for word in sys.argv[1:] if name and word.startswith(name)]
-    if files := list(filter(os.path.lexists, words)):
-        message += f"; for the file, write {f'./{files[0]}'!r}"
     return message
 
 

@@ -31,7 +31,6 @@ class Engine(StrEnum):
 @command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg")
 def demo(
     output: Path = output_option(FIGURE, None, Path("keras-tied-demo.png")),
-    show: bool = option("Open the figure in a window too.", "--show", default=False),
     data: Path | None = option(
         "An .npy file of 4 columns, or 5 with a label, instead of rows drawn by --seed."
     ),
@@ -45,14 +44,14 @@ def demo(
     ),
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
-    from keras_tied.plotting import FORMATS, four_panels, new_figure, new_window
+    from keras_tied.plotting import FORMATS, four_panels, new_figure
 
     with report_wrong_use():
         check_writable(output, FORMATS)
         _require_engine(engine, backend)
         from keras_tied import datasets, experiment
 
-        figure = new_window() if show else new_figure()
+        figure = new_figure()
         table = datasets.load_donuts(data) if data else None
         table = table or datasets.make_correlated_donuts(random_state=seed)
         rows, labels = datasets.prepare(*table, random_state=seed)
@@ -74,10 +73,6 @@ def demo(
     save_figure(figure, output)
     if not is_quiet():
         _print_result(result, best, engine, output)
-    if show:
-        from matplotlib import pyplot
-
-        pyplot.show()
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:

@@ -192,7 +192,7 @@ def _train(
             "versions": collect_versions(),
         }
     if widths:
-        notes["widths"] = widths
+        notes |= {"widths": widths, "choice": explain_choice(widths)}
     checkpoint = output.resolve().with_suffix(".unfinished")
     settings["checkpoint"] = checkpoint
     try:
@@ -350,7 +350,7 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))
-    choice = explain_choice(notes.get("widths", []))
+    choice = notes.get("choice", "")
     facts["components"] = f"{notes['components']}{choice}"
     facts |= _summarize_errors(notes)
     if notes["trimmed"]:

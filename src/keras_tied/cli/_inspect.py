@@ -9,7 +9,6 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._output import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
-from keras_tied.cli._widths import explain_choice
 
 
 @command("keras-tied inspect model.safetensors")
@@ -71,8 +70,8 @@ def _summarize(model: Model) -> dict[str, str]:
             "pca_error": int() | float() as pca_error,
         }:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
-    if curve := model.find_widths():
-        facts["components"] = f"{value.n_components}{explain_choice(curve)}"
+    if choice := model.find_note("", "choice"):
+        facts["components"] = f"{value.n_components}{choice}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
             note = notes[name]

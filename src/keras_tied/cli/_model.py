@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._proposals import find_file
-from keras_tied.cli._widths import WIDTH
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns, Fact
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from keras_tied.tables import Source
 
 Note = TypeVar("Note")
-LARGEST = 1e300  # a larger number that is noted is not taken for an error
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,6 @@ class Model:
 
         return list(map(Fact.from_json, self.find_note([], "table", "columns")))
 
-    def find_widths(self) -> list[dict[str, float]]:
-        """Return the errors by number of components, as `WIDTH` names them."""
-        widths: list[Any] = self.find_note([], "widths")
-        if not all(map(_is_width, widths)):
-            return []
-        return [{name: width[name] for name in WIDTH} for width in widths]
-
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
         from keras_tied.columns import Columns, Kind
@@ -77,15 +68,6 @@ class Model:
                     " give a table of these."
                 )
         return Columns.of_numbers(names)
-
-
-def _is_width(note: Any) -> bool:
-    if not isinstance(note, dict):
-        return False
-    numbers = [note.get(name, -1) for name in WIDTH]
-    return all(
-        type(number) in (int, float) and 0 <= number < LARGEST for number in numbers
-    )
 
 
 def load(name: str | Path) -> Model:

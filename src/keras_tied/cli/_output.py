@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line of a narrow table
-WIDEST = 10_000
 MOST_CHARACTERS = 8  # that are named
 # Matplotlib's warning of a character that no font has.
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
@@ -63,9 +61,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(title, overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
-    # What reads a pipe wants a row in a line.
-    width = None if sys.stdout.isatty() else WIDEST
-    Console(highlight=False, width=width).print(table)
+    Console(highlight=False).print(table)
 
 
 @contextmanager

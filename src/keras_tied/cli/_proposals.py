@@ -58,8 +58,6 @@ def propose_command(words: Sequence[str], names: Collection[str]) -> str:
     """Return the sentence for a first word that is no command."""
     first, *others = words
     near = find_near(first, [*names, "--version"])
-    if near is None and others and others[0] in names:  # the file came first
-        near, *others = others[0], first, *others[1:]
     what = f"write {join([near, *others])}" if near else "keras-tied --help lists all"
     return f"there is no command {first!r}; {what}."
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
         Drift,
         PageColumn,
         Report,
-        Training,
         Whole,
     )
     from keras_tied.rows import Doubts, Scan
@@ -96,8 +95,7 @@ def report(
             whole,
             old,
             _list_changes(rows, doubts),
-            _describe_training(fitted_model, sample),
-            _describe_table(fitted_model, rows, warnings, safe_csv),
+            _describe_table(fitted_model, rows, sample, warnings, safe_csv),
             n_worst=N_WORST,
         )
         with replace_output(output) as part:
@@ -173,8 +171,12 @@ def _list_warnings(model: Model, rows: Scan) -> list[str]:
     return [f"{beginning}{warning}" for warning in warnings]
 
 
-def _describe_training(model: Model, sample: Sample) -> Training:
-    from keras_tied.report import Training
+def _describe_table(
+    model: Model, rows: Scan, sample: Sample, warnings: list[str], safe_csv: bool
+) -> About:
+    from importlib.metadata import version
+
+    from keras_tied.report import About, describe_model
 
     fitted = model.fitted_value
     pca_error = None  # with classes it is not one of squares, as those of the page are
@@ -182,31 +184,19 @@ def _describe_training(model: Model, sample: Sample) -> Training:
         from keras_tied.fitted.value import baseline_errors
 
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    return Training.of(fitted, model.contents.settings, pca_error)
-
-
-def _describe_table(
-    model: Model, rows: Scan, warnings: list[str], safe_csv: bool
-) -> About:
-    from importlib.metadata import version
-
-    from keras_tied.report import About
-
-    facts = model.find_facts()
-    columns = rows.columns
+    facts, columns = model.find_facts(), rows.columns
     if rows.id is not None:
-        names_rows = "names the rows"
-        left_out = {**columns.left_out, rows.id: names_rows}
-        columns = replace(columns, left_out=left_out)
-        facts = [
-            replace(fact, becomes=names_rows) if fact.name == rows.id else fact
-            for fact in facts
-        ]
+        columns = replace(columns, left_out={**columns.left_out, rows.id: "the id"})
+        for place, fact in enumerate(facts):
+            if fact.name == rows.id:
+                facts[place] = replace(fact, becomes="left out: the id")
     text = ", ".join(explain_left_out(columns))
     commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
         title=_name_table(rows),
+        model=describe_model(fitted, model.contents.settings),
+        pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
         facts=facts,
         notes=[f"Columns that the model does not use: {text}."] if text else [],
@@ -244,7 +234,7 @@ def _describe(page: Report) -> dict[str, Any]:
         "rows": page.whole.n_rows,
         "shown": len(page.rows.X),
         "error": page.whole.mean_error,
-        "pca_error": page.training.pca_error,
+        "pca_error": page.about.pca_error,
         "kept": page.whole.kept,
         "standing_out": page.whole.n_outstanding,
     }

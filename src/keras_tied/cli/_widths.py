@@ -80,9 +80,7 @@ def _require_enough(numbers: Array, components: int) -> None:
 
 
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
-    """Return what to add to the width that was chosen of some; of none, ""."""
-    if not widths:
-        return ""
+    """Return what to add to the width that was chosen of some."""
     first, last = (widths[place]["n_components"] for place in (0, -1))
     choice = f", of {first} to {last} the one that reconstructs hidden values best"
     if min(width["hidden_error"] for width in widths) >= 1:

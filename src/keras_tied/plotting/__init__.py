@@ -1,7 +1,7 @@
 """Figures in Matplotlib: the input, the code, the reconstruction and the cost."""
 
 from keras_tied.plotting._display import AutoencoderDisplay, four_panels
-from keras_tied.plotting._figure import FORMATS, new_figure, new_window
+from keras_tied.plotting._figure import FORMATS, new_figure
 from keras_tied.plotting._width_curve import width_curve
 
 __all__ = [
@@ -9,6 +9,5 @@ __all__ = [
     "AutoencoderDisplay",
     "four_panels",
     "new_figure",
-    "new_window",
     "width_curve",
 ]

@@ -36,7 +36,7 @@ _FALLBACK_FONTS = (
     "Microsoft YaHei",
     "Malgun Gothic",
 )
-_WINDOWLESS = "agg cairo pdf pgf ps svg template".split()  # only write files
+
 MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
 _GAP = 0.04  # between the panels of pairs of units
@@ -65,26 +65,6 @@ def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
     figure = new_figure(size) if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     return figure
-
-
-def new_window() -> Figure:
-    """Make a figure in a window, which ``matplotlib.pyplot.show()`` opens.
-
-    Raises:
-        ImportError: If Matplotlib, or its library for windows, is not installed.
-        RuntimeError: If Matplotlib is set to a backend that has no windows, which it
-            chooses by itself where there is no display.
-    """
-    _require_matplotlib()
-    from matplotlib import pyplot
-
-    if pyplot.get_backend().lower() in _WINDOWLESS:
-        raise RuntimeError(
-            f"Matplotlib's backend here is {pyplot.get_backend()!r}, which opens no"
-            " window; save the figure to a file instead, or choose another backend"
-            " with MPLBACKEND."
-        )
-    return pyplot.figure(figsize=_SIZE)
 
 
 def remove_frame(axes: Axes) -> None:

@@ -2,7 +2,12 @@
 
 from keras_tied.report._columns import PageColumn
 from keras_tied.report._drift import Drift
-from keras_tied.report._report import About, Report, Training, require_libraries
+from keras_tied.report._report import (
+    About,
+    Report,
+    describe_model,
+    require_libraries,
+)
 from keras_tied.report._rows import Rows
 from keras_tied.report._whole import Planes, Tally, Whole
 
@@ -14,7 +19,7 @@ __all__ = [
     "Report",
     "Rows",
     "Tally",
-    "Training",
     "Whole",
+    "describe_model",
     "require_libraries",
 ]

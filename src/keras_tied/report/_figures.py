@@ -9,7 +9,6 @@ import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.models import (
-    BasicTickFormatter,
     BoxSelectTool,
     CDSView,
     ColumnDataSource,
@@ -18,23 +17,19 @@ from bokeh.models import (
     IndexFilter,
     LassoSelectTool,
     LinearColorMapper,
-    NumeralTickFormatter,
     PanTool,
     PlainText,
-    Quad,
     Range1d,
     ResetTool,
     Scatter,
     TapTool,
     WheelZoomTool,
 )
-from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from keras_tied._types import Array
 from keras_tied.report._whole import Hexagons, Orientation, Planes
 
-_FEWEST_BINS, _MOST_BINS = 10, 60
 _LONGEST_LABEL = 40  # characters of an axis
 _GREY = ["#808080"]  # until the script of the page sets the colours
 _MIRROR: dict[Orientation, Orientation] = {
@@ -82,32 +77,6 @@ def draw_panels(
     return plots
 
 
-def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
-    """Return a histogram of the errors of all rows, (N,), with lines at some errors."""
-    counts, edges, log = _bin_errors(errors)
-    y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
-    axes = "error of a row", "rows"
-    plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, "x" * log)
-    plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
-    plot.xaxis.ticker.desired_num_ticks = 4
-    if edges[-1] < 200 * edges[0]:  # a few ticks are written out
-        plot.xaxis.formatter = BasicTickFormatter()
-    plot.add_tools(BoxSelectTool(dimensions="width"))
-    data = {"left": edges[:-1], "right": edges[1:], "top": counts}
-    bar = partial(
-        Quad, left="left", right="right", top="top", bottom=0, line_color=None
-    )
-    plot.add_glyph(
-        ColumnDataSource(data, name="bins"),
-        bar(),
-        selection_glyph=bar(),
-        nonselection_glyph=bar(),
-        name="bars",
-    )
-    _add_lines(plot, lines)
-    return plot
-
-
 def to_json(plots: Sequence[Any]) -> str:
     """Return the document of BokehJS, and the element of each of its roots."""
     document = Document()
@@ -119,10 +88,9 @@ def to_json(plots: Sequence[Any]) -> str:
 
 
 def _make_plot(
-    name: str, axes: tuple[str, str], x_range: Range1d, y_range: Range1d, log: str = ""
+    name: str, axes: tuple[str, str], x_range: Range1d, y_range: Range1d
 ) -> Any:
-    """Make an empty plot, with logarithmic axes in some directions, such as "x"."""
-    scales: dict[str, Any] = {f"{direction}_axis_type": "log" for direction in log}
+    """Make an empty plot."""
     plot: Any = figure(
         tools=[],
         name=name,
@@ -133,7 +101,6 @@ def _make_plot(
         background_fill_color=None,
         outline_line_color=None,
         min_border=8,
-        **scales,
     )
     for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
         if len(text) > _LONGEST_LABEL:
@@ -232,53 +199,3 @@ def _add_hexagons(
         name = "density" if units is None else f"density {units[0]} {units[1]}"
         is_shown = units in (None, (0, 1))
         plot.add_glyph(source, glyph, name=name, level="underlay", visible=is_shown)
-
-
-def _add_lines(plot: Any, lines: Mapping[str, float]) -> None:
-    for name, location in lines.items():
-        line = Span(
-            name=name,
-            location=location,
-            dimension="height",
-            line_width=1.5,
-            line_dash="dashed" if name == "pca" else "solid",
-        )
-        plot.add_layout(line)
-
-
-def _fit_range(values: Array, log: bool = False) -> Range1d:
-    """Make a range from the smallest to the largest value, with a margin."""
-    finite = values[np.isfinite(values)].astype(np.float64)
-    if log:
-        finite = np.log10(finite[finite > 0])
-    low, high = _find_ends(finite)
-    room = 0.05 * (high - low) or 0.5
-    low, high = low - room, high + room
-    if log:
-        low, high = 10**low, 10**high
-    return Range1d(start=low, end=high)
-
-
-def _bin_errors(errors: Array) -> tuple[Array, Array, bool]:
-    """Return the counts, the edges, and whether the scale is logarithmic."""
-    values = errors[np.isfinite(errors)]
-    positive = values[values > 0]
-    smallest, largest = _find_ends(positive)
-    log = positive.size > 0 and largest > 3 * smallest
-    if log:
-        values = np.log10(np.maximum(values, smallest))
-    n_bins = round(2 * values.size ** (1 / 3))
-    n_bins = min(_MOST_BINS, max(_FEWEST_BINS, n_bins))
-    low, high = _find_ends(values)
-    if low == high:
-        room = 0.5 * abs(low) or 0.5
-        low, high = low - room, high + room
-    counts, edges = np.histogram(values, n_bins, (low, high))
-    return counts, 10**edges if log else edges, log
-
-
-def _find_ends(values: Array) -> tuple[float, float]:
-    """Return the smallest and the largest value; of none, 0 and 1."""
-    if not values.size:
-        return 0.0, 1.0
-    return float(values.min()), float(values.max())

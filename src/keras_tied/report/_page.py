@@ -29,7 +29,6 @@ from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, pale
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
 from keras_tied.report._figures import (
-    draw_errors,
     draw_panels,
     to_json,
 )
@@ -172,7 +171,7 @@ def _fit_planes(report: Report, n_drawn: int) -> Planes:
 
 def _draw(report: Report, planes: Planes, places: Array, worst: Array) -> str:
     """Return the figures as JSON."""
-    whole, training = report.whole, report.training
+    whole = report.whole
     n_units = report.rows.code.shape[1]
     points = planes.project(report.rows.take(places))
     axes = dict.fromkeys(points, planes.plane.names)
@@ -180,13 +179,6 @@ def _draw(report: Report, planes: Planes, places: Array, worst: Array) -> str:
     is_dense = whole.n_rows > len(places)
     outstanding = worst[: whole.n_outstanding].tolist()
     plots = draw_panels(planes, points, axes, is_dense, outstanding)
-    pca_line, mean_line = {}, {}
-    if training.pca_error is not None:
-        pca_line["pca"] = float(training.pca_error)
-    if whole.mean_error is not None:
-        mean_line["mean"] = whole.mean_error
-    errors = np.asarray(whole.errors, np.float64)
-    plots.append(draw_errors(errors, mean_line | pca_line))
     return to_json(plots)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -26,36 +26,14 @@ from keras_tied.report._rows import Rows, check_table, check_vector
 from keras_tied.report._whole import Whole
 
 
-@dataclass(frozen=True, eq=False)
-class Training:
-    """What a model is, and what its errors are compared with.
-
-    Args:
-        model: what it is, such as "PCA".
-        pca_error: the mean error of PCA with as many components. Defaults to none.
-    """
-
-    model: str = "an autoencoder"
-    pca_error: float | None = None
-
-    @classmethod
-    def of(cls, fitted: Fitted, estimator: Any, pca_error: float | None = None) -> Self:
-        """Describe a fitted value; `estimator` tells if it is PCA."""
-        sizes = fitted.network.layer_sizes
-        if getattr(estimator, "is_pca_", False):
-            model = f"PCA with {format_quantity(sizes[-1], 'component')}"
-        else:
-            units = " → ".join(f"{size:,}" for size in sizes)
-            model = f"a network of {units} units with tied weights"
-        return cls(model, pca_error)
-
-
 @dataclass(frozen=True)
 class About:
-    """What a page tells of the table, and of how it was made itself.
+    """What a page tells of the table and the model, and of how it was made itself.
 
     Args:
         title: the heading, such as the name of the file.
+        model: what the model is, such as "PCA".
+        pca_error: the mean error of PCA with as many components. Defaults to none.
         warnings: sentences on what to look at in the table.
         facts: of the columns that the model was fitted to, such as
             `keras_tied.columns.Fact`.
@@ -67,12 +45,23 @@ class About:
     """
 
     title: str = "Autoencoder"
+    model: str = "an autoencoder"
+    pca_error: float | None = None
     warnings: Sequence[str] = ()
     facts: Sequence[Any] = ()
     notes: Sequence[str] = ()
     command: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     safe_csv: bool = False
+
+
+def describe_model(fitted: Fitted, estimator: Any) -> str:
+    """Say what a fitted value is; `estimator` tells if it is PCA."""
+    sizes = fitted.network.layer_sizes
+    if getattr(estimator, "is_pca_", False):
+        return f"PCA with {format_quantity(sizes[-1], 'component')}"
+    units = " → ".join(f"{size:,}" for size in sizes)
+    return f"a network of {units} units with tied weights"
 
 
 @dataclass(eq=False)
@@ -98,7 +87,6 @@ class Report:
             has drifted. Defaults to none.
         changed: columns that had one value in training, and have others now: they have
             drifted.
-        training: what the model is.
         about: the title of the page, and what it tells of the table.
         most_points: rows that are drawn at most; fewer of many columns, or with a
             density.
@@ -124,7 +112,6 @@ class Report:
     all_rows: Whole | None = None
     old: tuple[str, Array, Array] | None = None
     changed: Sequence[Drift] = ()
-    training: Training = field(default_factory=Training)
     about: About = field(default_factory=About)
     most_points: int = 5000
     n_worst: int = 20
@@ -185,7 +172,6 @@ class Report:
         fitted = getattr(estimator, "_fitted", None)
         if fitted is not None:
             model, X = fitted, estimator.to_numbers(X)
-            facts.setdefault("training", Training.of(fitted, estimator))
             if fitted.columns_json is not None:
                 from keras_tied.columns import Columns
 
@@ -209,7 +195,10 @@ class Report:
             if names is None:
                 names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
             columns = [PageColumn(str(name)) for name in names]
-        facts.setdefault("about", About(title))
+        about = About(title)
+        if fitted is not None:
+            about = replace(about, model=describe_model(fitted, estimator))
+        facts.setdefault("about", about)
         return cls(fitted, rows, columns, **facts)
 
     @cached_property

@@ -5,7 +5,6 @@ const Plots = (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let roots = [];
   let source = null;
-  let bins = null;
   let models = null;
 
   const find = (name) => roots.find((plot) => plot.name === name);
@@ -20,9 +19,7 @@ const Plots = (() => {
     models = Bokeh.documents[Bokeh.documents.length - 1];
     roots = models.roots();
     source = models.get_model_by_name("rows");
-    bins = models.get_model_by_name("bins");
     Marks.connect(source);
-    watchHistogram();
     nameAxes(0, 1);
     Colours.start(showColours);
     dark.addEventListener("change", paint);
@@ -31,7 +28,6 @@ const Plots = (() => {
     // A finger that scrolls the page must not draw a selection; the tool can be tapped on.
     if (matchMedia("(pointer: coarse)").matches) for (const { toolbar } of roots) toolbar.active_drag = null;
     for (const name of ["input", "code", "reconstruction"]) listenToKeys(name);
-    document.getElementById("errors").addEventListener("keydown", moveBin);
   }
 
   function showColours() {
@@ -51,22 +47,14 @@ const Plots = (() => {
     models.get_model_by_name("colours").setv({ palette, nan_color: of("muted"), low, high });
     // There is none where all rows are drawn.
     models.get_model_by_name("densities")?.setv({ palette: Data.palettes.density[Number(isDark)] });
-    const lines = { mean: of("ink"), pca: of("pca") };
     for (const plot of roots) {
-      for (const { name, glyph, selection_glyph, nonselection_glyph, hover_glyph } of plot.renderers) {
+      for (const { name, glyph, selection_glyph, hover_glyph } of plot.renderers) {
         if (name === "points") {
           selection_glyph.line_color = { value: of("ink") };
           hover_glyph.line_color = { value: of("ink") };
         } else if (name === "rings") {
           glyph.line_color = { value: of("pca") };
-        } else if (name === "bars") {
-          glyph.fill_color = { value: of("pale") };
-          selection_glyph.fill_color = { value: of("accent") };
-          nonselection_glyph.fill_color = { value: of("pale") };
         }
-      }
-      for (const span of plot.center.filter(({ type }) => type === "Span")) {
-        span.line_color = lines[span.name];
       }
     }
   }
@@ -162,36 +150,6 @@ const Plots = (() => {
       else setRange(range, [...values]);
       range.setv({ reset_start: range.start, reset_end: range.end });
     }
-  }
-
-  // A stretch of the histogram marks the rows with these errors.
-  let binning = false;
-
-  function markErrors(low, high) {
-    binning = true;
-    Marks.set(Data.errors.flatMap((error, row) => (error !== null && error >= low && error <= high ? [row] : [])));
-  }
-
-  function watchHistogram() {
-    find("errors").on_event("selectiongeometry", ({ final, geometry }) => {
-      if (final && geometry.type === "rect") markErrors(geometry.x0, geometry.x1);
-    });
-    Marks.onChange(() => {
-      if (!binning) bins.selected.indices = [];
-      binning = false;
-    });
-  }
-
-  let bin = -1;
-
-  function moveBin(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    const { left, right } = bins.data;
-    bin = Math.min(Math.max(bin + step, 0), left.length - 1);
-    markErrors(left[bin] * (1 - 1e-6), right[bin] * (1 + 1e-6));  // errors are rounded
-    bins.selected.indices = [bin];
   }
 
   // Arrows go from row to row along an axis of the panel in focus; space marks the row.
