@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from keras_tied._files import require_new
+from keras_tied._text import replace_controls
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, be_quiet, report_errors, say
 from keras_tied.cli._options import option
@@ -179,19 +180,17 @@ def run(names: Collection[str]) -> int:
 
 def _print_uses(file: str) -> None:
     """Print what can be done with a file."""
-    print(f"What can be done with {file}:")
+    print(f"What can be done with {replace_controls(file)}:")
     callbacks = {each.name: each.callback for each in app.registered_commands}
     for name, line in list_uses(file, _examples):
         what = inspect.getdoc(callbacks[name]) or ""
-        print(f"\n  {what.splitlines()[0]}\n  $ {line}")
+        print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
 
 
 def _format_error(error: Any) -> str:
     """Return Typer's message on a bad command line, without its full stop."""
-    message = (
-        str(error.format_message()).rstrip(".").replace("Value error, ", "")
-    )  # Pydantic's
-    return message
+    message = str(error.format_message()).rstrip(".")
+    return message.replace("Value error, ", "")  # Pydantic's
 
 
 def _print_version(flag: bool) -> None:
