@@ -1,12 +1,22 @@
 """Format the user's texts and numbers for figures, pages and messages."""
 
 import math
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
 
+# Up to the last "@" of an address: a key may hold any other character. A number behind
+# a colon is a port.
+_SECRETS = re.compile(
+    r"""(\b[A-Za-z][\w+.-]*://)
+    (?:[^\s/?\#]*@ | [^\s/?\#:]*:(?!\d+(?:[/?\#]|$))\S*@)?
+    ([^\s?\#'"]*)
+    (?:[?\#][^\s'"]*)?""",
+    re.VERBOSE,
+)
 # Characters that JSON leaves as they are, though a terminal would obey them.
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(127, 160)}
 _INVISIBLE = dict.fromkeys((*range(32), *_ESCAPES), "�")
@@ -26,6 +36,13 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
 def replace_controls(text: str) -> str:
     """Replace control characters, which a terminal would obey."""
     return text.translate(_INVISIBLE)
+
+
+def hide_secrets(text: str) -> str:
+    """Cut users, passwords and queries out of the addresses in a text."""
+    if re.match(r"[A-Za-z][\w+.-]*://\S+ ", text):  # a name with a space
+        text = text.partition("?")[0]
+    return _SECRETS.sub(r"\1\2", text)
 
 
 def escape_controls(json: str) -> str:

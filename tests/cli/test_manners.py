@@ -1,8 +1,11 @@
 """What a command says beside its work: help, progress, and what streams get."""
 
+import functools
+import http.server
 import json
 import os
 import re
+import threading
 import time
 from importlib.util import find_spec
 
@@ -354,3 +357,33 @@ def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(proce
         "encode m.safetensors fruit.csv -o -", f"{closed}os.dup2(writer, 1); {COMMAND}"
     )
     assert (done.code, done.err) == (1, "")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.slow
+def test_secrets_of_an_address_are_neither_kept_nor_told(keras_tied, folder):
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://me:s3cret@127.0.0.1:{server.server_port}"
+        table = f"'{address}/fruit.csv?token=T0K3N'"
+        options = "--hidden 2 --epochs 1 --json"
+        done = [
+            keras_tied(f"fit {table} -o new.safetensors {options}"),
+            keras_tied(f"report new.safetensors {table} -o new.html --against {table}"),
+            keras_tied("inspect new.safetensors --json"),
+            keras_tied(f"check {table} --columns none", 2),
+            keras_tied(f"check '{address}/none.csv?token=T0K3N' --debug", 2),
+            keras_tied("check 's3://ME:s3cret@no_bucket!/x.csv?token=T0K3N'", 2),
+        ]
+        server.shutdown()
+    assert "127.0.0.1" in done[2].out
+    texts = [(folder / name).read_bytes() for name in ("new.safetensors", "new.html")]
+    texts += [(result.out + result.err).encode() for result in done]
+    for text in texts:
+        assert b"s3cret" not in text
+        assert b"T0K3N" not in text

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import typer
 
 from keras_tied._table_errors import TableError, WriteError
-from keras_tied._text import replace_controls
+from keras_tied._text import hide_secrets, replace_controls
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
 # What Python, the loader of libraries and XLA say where memory is at its limit.
@@ -46,7 +46,7 @@ def is_quiet() -> bool:
 def say(*messages: str) -> None:
     """Print messages to the standard error, a line each."""
     for message in messages:
-        line = replace_controls(" ".join(message.split()))
+        line = replace_controls(hide_secrets(" ".join(message.split())))
         print("keras-tied:", line, file=sys.stderr)
 
 
@@ -67,8 +67,8 @@ def remark_warnings() -> Iterator[None]:
 
 
 def describe_command() -> str:
-    """Return the command line as text, also where file names are none."""
-    line = shlex.join(["keras-tied", *sys.argv[1:]])
+    """Return the command line as text, without the secrets of addresses."""
+    line = shlex.join(["keras-tied", *map(hide_secrets, sys.argv[1:])])
     return line.encode(errors="backslashreplace").decode()
 
 
@@ -81,7 +81,7 @@ def report_errors(debug: bool) -> Iterator[None]:
         raise
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            traceback.print_exc()
+            print(hide_secrets(traceback.format_exc()), file=sys.stderr)
         if isinstance(error, BrokenPipeError):  # the reader has seen enough
             raise typer.Exit(1) from error
         message, code = _explain(error)

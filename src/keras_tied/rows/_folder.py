@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from keras_tied._files import replace_atomically, require_new, temporary_folder
+from keras_tied._text import hide_secrets
 from keras_tied.tables import TableError, WriteError, write_table
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def _report_errors(path: str) -> Iterator[None]:
         if isinstance(error, UnicodeEncodeError):
             reason = "its name is not in UTF-8"
         reason = " ".join(reason.split()).rstrip(".")
-        raise WriteError(
+        message = (
             f"cannot use {path!r}: {reason}; check it, and that you may write to it."
-        ) from error
+        )
+        raise WriteError(hide_secrets(message)) from None
 
 
 def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, str]:
