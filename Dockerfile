@@ -5,7 +5,7 @@ ARG VERSION=0.1.0.dev0
 COPY . /source
 RUN python -m venv /opt/keras-tied \
   && SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION \
-     /opt/keras-tied/bin/pip install --no-cache-dir "/source[cli,excel,onnx,remote,sql]"
+     /opt/keras-tied/bin/pip install --no-cache-dir "/source[cli,excel,onnx,sql]"
 
 FROM python:3.13-slim
 COPY --from=build /opt/keras-tied /opt/keras-tied

@@ -214,12 +214,10 @@ def test_a_batch_has_the_rows_and_their_numbers_and_is_counted_when_used(counted
     assert counts == [3]
 
 
-@pytest.mark.parametrize(
-    ("lines", "now"), [("r,1\n", "has 1 now"), ("r,1\n" * 4, "has more now")]
-)
-def test_a_table_that_breaks_its_promise_is_an_error(counted, lines, now, tmp_path):
+@pytest.mark.parametrize("lines", ["r,1\n", "r,1\n" * 4])
+def test_a_table_that_breaks_its_promise_is_an_error(counted, lines, tmp_path):
     (tmp_path / "rows.csv").write_text(f"who,x\n{lines}")
-    with pytest.raises(TableError, match=f"had 3 rows when it was opened, and {now}"):
+    with pytest.raises(TableError, match="was changed or replaced"):
         list(counted.read(Doubts()))
 
 

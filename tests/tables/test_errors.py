@@ -216,14 +216,6 @@ def test_a_cell_above_the_limit_is_no_open_quote(folder, monkeypatch, n, before,
         open_table("rows.csv")
 
 
-def test_csv_that_changes_while_it_is_read_is_one_sentence(folder):
-    (folder / "rows.csv").write_text("a,b\n1,2\n")
-    source = open_table("rows.csv")
-    (folder / "rows.csv").write_text("a,b\n1,2\n1,x\n")
-    with refused("column 'b' and row 2", "'x'"):
-        read(source)
-
-
 def read_and_cut(name, share):
     size = int(share * os.path.getsize(name))
     for _ in open_table(name).batches():
@@ -239,8 +231,7 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_an_error(name, share, fold
         pq.write_table(table, name, row_group_size=50_000, compression="none")
     else:
         feather.write_feather(table, name, "uncompressed", chunksize=50_000)
-    said = "had 300,000 rows when it was opened|cannot be read"
-    with pytest.raises(TableError, match=said):
+    with pytest.raises(TableError, match="was changed or replaced while it was read"):
         read_and_cut(name, share)
 
 

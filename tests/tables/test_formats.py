@@ -1,7 +1,5 @@
 """The same rows are read from every format, wherever people keep them."""
 
-import functools
-import http.server
 import io
 import json
 import os
@@ -239,28 +237,6 @@ def test_a_pipe_with_a_name_is_read_as_the_standard_input_is(name, folder):
     writer.join()
     for _ in range(2):
         assert read(source).to_pydict() == {"a": [1, 3], "b": [2, 4]}
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_page_is_read(rows, folder):
-    pytest.importorskip("fsspec")
-    pytest.importorskip("aiohttp")
-    save(rows, "rows.csv")
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        try:
-            assert read(f"{address}/rows.csv").to_pydict() == rows.to_pydict()
-            with refused(f"{address}/none.csv"):
-                open_table(f"{address}/none.csv")
-        finally:
-            server.shutdown()
 
 
 def test_files_of_s3_are_read(rows, folder, s3):

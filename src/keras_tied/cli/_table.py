@@ -78,6 +78,11 @@ class TableOptions:
     max_columns: int = read_option(
         "The most columns that are read.", default=50_000, min=1
     )
+    max_copy: int = read_option(
+        "The most bytes that are copied here of what is elsewhere, or in a database.",
+        default=2**34,
+        min=1,
+    )
 
     def open(
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()

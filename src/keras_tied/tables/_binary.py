@@ -1,21 +1,25 @@
 """Files of columns: Arrow, Feather, Parquet, ORC, and NumPy's, in pieces."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
-from zipfile import BadZipFile
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 from pyarrow import ipc
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
+from keras_tied.tables._copy import copy_bytes, name_copy, split_file
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
+    BATCH_BYTES,
+    BATCH_ROWS,
     Batches,
     ReadOptions,
     Request,
@@ -87,53 +91,62 @@ def open_parquet(name: str) -> TableFile:
 
     with _open(name, PARQUET) as source, pq.ParquetFile(source) as file:
         metadata, schema = file.metadata, file.schema_arrow
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    groups = list(map(metadata.row_group, range(metadata.num_row_groups)))
     rows = [group.num_rows for group in groups]
-    return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
+    row_bytes = [
+        1 + group.total_byte_size // max(1, group.num_rows) for group in groups
+    ]
+    most_rows = max(1, min(BATCH_ROWS, BATCH_BYTES // max(row_bytes, default=1)))
+    read = partial(_read_parquet, name, metadata, most_rows)
+    return TableFile(name, schema, rows, read)
 
 
-def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
+def _read_parquet(
+    name: str, metadata: Any, most_rows: int, request: Request
+) -> Batches:
     import pyarrow.parquet as pq
 
     with _open(name, PARQUET) as source:
         file = pq.ParquetFile(
             source, metadata=metadata, buffer_size=READ_AHEAD, pre_buffer=False
         )
+        size = min(request.n_rows, most_rows)
         pieces, names = list(request.pieces), list(request.names)
-        yield from map(_validate, file.iter_batches(request.n_rows, pieces, names))
+        yield from map(_validate, file.iter_batches(size, pieces, names))
 
 
 def open_orc(name: str) -> TableFile:
-    """Open an ORC file."""
+    """Open an ORC file, which is one piece."""
     from pyarrow import orc  # takes long to import
 
     with _open(name, ORC) as source:
         file = orc.ORCFile(source)
-        first = file.schema.names[:1]
-        stripes = range(file.nstripes)
-        rows = [file.read_stripe(stripe, columns=first).num_rows for stripe in stripes]
-    return TableFile(name, file.schema, rows, partial(_read_orc, name))
+        return TableFile(name, file.schema, [file.nrows], partial(_read_orc, name))
 
 
 def _read_orc(name: str, request: Request) -> Batches:
-    from pyarrow import orc
+    from pyarrow import dataset
 
-    with _open(name, ORC) as source:
-        file = orc.ORCFile(source)
-        for piece in request.pieces:
-            yield _validate(file.read_stripe(piece, columns=list(request.names)))
-
-
-def open_npz(name: str, options: ReadOptions) -> TableFile:
-    """Open an array of an `.npz` file, by name where there are several."""
-    array = options.array
-    with report_read_errors(name, "an .npz file", _explain), open(name, "rb") as file:
-        arrays = np.load(file, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise TableError(
-                f"{name!r} is not an .npz file; call it .npy if it is one array."
+    for _ in request.pieces:
+        with _open(name, ORC) as source:
+            fragment = dataset.OrcFileFormat().make_fragment(source)
+            batches = fragment.to_batches(
+                columns=list(request.names),
+                batch_size=BATCH_ROWS,
+                batch_readahead=1,
+                use_threads=False,
             )
-        names = arrays.files
+            yield from map(_validate, batches)
+
+
+def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:
+    """Open a copy of an array of an `.npz` file, by name where there are several."""
+    array = options.array
+    with report_read_errors(name, "an .npz file", _explain), ZipFile(name) as archive:
+        members = [Path(member) for member in archive.namelist()]
+        names = [
+            str(member.with_suffix("")) for member in members if member.suffix == ".npy"
+        ]
         if array is None and len(names) != 1:
             raise TableError(
                 f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to"
@@ -143,16 +156,16 @@ def open_npz(name: str, options: ReadOptions) -> TableFile:
             raise TableError(
                 f"{name!r} has no array {array!r}; name one of {quote(names)}."
             )
-        return open_npy(name, options, arrays[array or names[0]])
+        copy = name_copy(os.path.join(folder, "rows.npy"), name)
+        with archive.open(f"{array or names[0]}.npy") as member:
+            copy_bytes(split_file(member), copy, options)
+    return open_npy(copy, options)
 
 
-def open_npy(
-    name: str,
-    options: ReadOptions,
-    array: NDArray[Any] | None = None,
-) -> TableFile:
+def open_npy(name: str, options: ReadOptions) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on."""
-    rows = _map_rows(name) if array is None else array
+    with report_read_errors(name, "an .npy file", _explain):
+        rows = npy.open_memmap(name, mode="r")
     if rows.ndim != 2 or not rows.shape[1]:
         raise TableError(
             f"{name!r} holds an array of the shape {rows.shape}; save one of rows and"
@@ -169,30 +182,21 @@ def open_npy(
     schema = pa.schema([(f"x{index}", dtype) for index in range(n_columns)])
     size = max(1, CELLS // n_columns)
     sizes = [min(size, n_rows - start) for start in range(0, n_rows, size)]
-    return TableFile(name, schema, sizes, partial(_read_array, name, array, size))
+    return TableFile(name, schema, sizes, partial(_read_npy, name, size))
 
 
-def _read_array(
-    name: str,
-    array: NDArray[Any] | None,
-    size: int,
-    request: Request,
-) -> Batches:
+def _read_npy(name: str, size: int, request: Request) -> Batches:
     places = [int(column.removeprefix("x")) for column in request.names]
     for piece in request.pieces:
-        # A new map each time lets go of the memory of the rows read before.
-        whole = _map_rows(name) if array is None else array
-        begin = piece * size
-        rows = whole[begin : begin + size]
-        columns = rows.T[places].astype(_to_native(rows.dtype), order="C")
-        del whole, rows
+        with report_read_errors(name, "an .npy file", _explain):
+            # A new map each time lets go of the memory of the rows read before.
+            whole = npy.open_memmap(name, mode="r")
+            begin = piece * size
+            rows = whole[begin : begin + size]
+            columns = rows.T[places].astype(_to_native(rows.dtype), order="C")
+            del whole, rows
         arrays = [pa.array(column) for column in columns]
         yield pa.record_batch(arrays, names=list(request.names))
-
-
-def _map_rows(name: str) -> NDArray[Any]:
-    with report_read_errors(name, "an .npy file", _explain):
-        return cast("NDArray[Any]", npy.open_memmap(name, mode="r"))
 
 
 def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:

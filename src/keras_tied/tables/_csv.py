@@ -25,6 +25,7 @@ from keras_tied.columns import (
 )
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
+    LARGEST_CELL,
     Batches,
     ReadOptions,
     Request,
@@ -41,7 +42,7 @@ MOST_LINES = 0.9
 CHARACTERS_TO_LOOK_AT = 2**16
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
-BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
+BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
 COMMENTS = ("#", "%")
@@ -397,17 +398,6 @@ class _CsvFile:
             return self._find_open_quote() or _LengthError(
                 f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes,"
                 " which are the most; shorten it, or use Parquet."
-            )
-        invalid = re.search(
-            r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message
-        )
-        if invalid:
-            place, line, what = invalid.groups()
-            column = self._schema.names[int(place)]
-            return TableError(
-                f"{name!r} has, in column {column!r} and row {int(line or 1) - 1},"
-                f" an {what}; it was not there a moment ago: let nothing else write"
-                " to the file."
             )
         return error
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import format_value
+from keras_tied._text import format_value, hide_secrets
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def report_read_errors(
             better = explain(name, error)
         if better is not error:
             raise better from error
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and isinstance(error.errno, int):
             reason = os.strerror(error.errno)
             raise TableError(
                 f"cannot read {name!r}: {reason}; name another file."
@@ -39,7 +39,7 @@ def report_read_errors(
         reason = (
             " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
         )
-        reason = format_value(reason, 300)
+        reason = format_value(hide_secrets(reason), 300)
         if isinstance(error, UnicodeEncodeError):  # only a name is encoded
             reason = "its name is not in UTF-8; rename it"
         if isinstance(error, MemoryError):

@@ -4,7 +4,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,9 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.tables._errors import report_read_errors
 
+LARGEST_CELL = 2**24  # bytes of a value of a database, and of a line of text
+BATCH_BYTES = 2**26  # about the most of a batch
+BATCH_ROWS = 2**10  # where the bytes of a batch are known only once it is read
 TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and their delimiters
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}  # as Arrow calls them
 ARROWS = ("feather", "arrow")
@@ -62,6 +65,8 @@ class ReadOptions:
             to none.
         max_columns: how many columns a file may have, whatever it says: a small file
             can name more than memory holds. Defaults to 50,000.
+        max_copy: how many bytes may be copied to the temporary folder of what cannot be
+            read in place. Defaults to 16 GiB.
 
     Raises:
         TableError: if there is no such format or decimal mark.
@@ -80,6 +85,7 @@ class ReadOptions:
     comment: str | None = None
     absent: Collection[str] = ()
     max_columns: int = 50_000
+    max_copy: int = 2**34
 
     def __post_init__(self) -> None:
         if self.format not in (None, *FORMATS):
@@ -146,6 +152,39 @@ class TableFile:
     notes: Sequence[str] = ()  # what was detected, for the user
     decimal: str | None = None  # the decimal mark, if the file tells
     delimiter: str | None = None  # of CSV, if it is not the usual one of the format
+
+
+Stamp: TypeAlias = tuple[int, ...]
+
+
+def find_stamp(name: str) -> Stamp:
+    """Return what tells a file from another, and from itself before a change."""
+    with report_read_errors(name, "a table"):
+        status = os.stat(name)
+    # Not its device, whose number differs between the machines of a cluster.
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@contextmanager
+def stay_unchanged(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
+    """Raise at the end if a file has another stamp; yield what looks before.
+
+    An error while a changed file is read is due to that.
+    """
+
+    def check() -> None:
+        if find_stamp(name) != stamp:
+            raise TableError(
+                f"{name!r} was changed or replaced while it was read; run the command"
+                " again when nobody writes to it."
+            )
+
+    try:
+        yield check
+    except TableError:
+        check()
+        raise
+    check()
 
 
 def find_format(path: str, format: str | None = None) -> str | None:

@@ -14,12 +14,20 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from keras_tied._files import temporary_folder
-from keras_tied._text import quote
+from keras_tied._text import hide_secrets, quote
 from keras_tied._types import StrPath
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._csv import open_csv
-from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import TEXTS, Batches, ReadOptions, Request, TableFile
+from keras_tied.tables._file import (
+    TEXTS,
+    Batches,
+    ReadOptions,
+    Request,
+    Stamp,
+    TableFile,
+    find_stamp,
+    stay_unchanged,
+)
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
@@ -28,7 +36,6 @@ SELF_DESCRIBING = {  # files that need no options
     "orc": _binary.open_orc,
     **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
 }
-SQLITE_MAGIC = b"SQLite format 3\0"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
 
@@ -42,15 +49,16 @@ def open_table(
     compressed (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of
     rows and columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on,
     workbooks (`.xlsx`, `.xls`, `.ods`) and databases (`.duckdb`, `.sqlite`, `.db`).
-    Arrays of `.npz` and sheets are taken into memory; all else is read in batches. Text
-    is read once when it is opened.
+    Sheets are taken into memory; all else is read in batches. Text is read once when it
+    is opened. A file that changes from then on is an error.
 
     Args:
         path: a file; a folder, also with folders called `name=value`, which become
             columns; a pattern such as `"part-*.parquet"`; an address such as
             `s3://...`, `gs://...` or `https://...`; or `"-"` for the standard input.
-            What is no local file is copied to one. Several files have the same columns,
-            and are read in the order of their names.
+            What is no local file is copied to one, and so is what a database holds at
+            this moment. Several files have the same columns, and are read in the order
+            of their names.
         options: how the files are read. Defaults to what is detected.
         **changes: options of another value, by the names that `ReadOptions` has for
             them.
@@ -70,7 +78,7 @@ def open_table(
     """
     name, options = os.fspath(path), replace(options, **changes)
     with ExitStack() as copies:
-        source = Source(name, _open_files(name, options, copies))
+        source = Source(hide_secrets(name), _open_files(name, options, copies))
         weakref.finalize(source, copies.pop_all().close)
     return source
 
@@ -87,7 +95,7 @@ def _open_files(
         from keras_tied.tables._fetch import copy_here
 
         folder = copies.enter_context(temporary_folder())
-        place = copy_here(name, options.format, folder)
+        place = copy_here(name, options, folder)
     paths = _file.find_files(place, options.format)
     files: Sequence[TableFile] = [_open(path, options, copies) for path in paths]
     is_text = _file.find_format(paths[0], options.format) in TEXTS
@@ -133,7 +141,7 @@ def _name_copies(
             own,
             options,
         )
-        named.append(replace(file, name=own, read=read))
+        named.append(replace(file, name=hide_secrets(own), read=read))
     return named, root
 
 
@@ -154,8 +162,36 @@ def _read_copy(
 
 
 def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
-    """Open a file by its format."""
+    """Open a file by its format; rows are those that it has now, or an error."""
     format = _file.find_format(name, options.format)
+    if format in _file.DATABASES:
+        from keras_tied.tables._databases import open_database
+
+        folder = copies.enter_context(temporary_folder())
+        return open_database(name, options, folder)
+    stamp = find_stamp(name)
+    with stay_unchanged(name, stamp):
+        file = _open_format(name, format, options, copies)
+    return replace(file, read=partial(_read_unchanged, file, name, stamp))
+
+
+def _read_unchanged(
+    file: TableFile, name: str, stamp: Stamp, request: Request
+) -> Batches:
+    """Read a file of which each batch is as it was when it was opened."""
+    with stay_unchanged(name, stamp) as check:
+        check()
+        for batch in file.read(request):
+            check()
+            yield batch
+
+
+def _open_format(
+    name: str,
+    format: str | None,
+    options: ReadOptions,
+    copies: ExitStack,
+) -> TableFile:
     if format in SELF_DESCRIBING:
         file = SELF_DESCRIBING[format](name)
         _file.check_width(name, len(file.schema), options)
@@ -165,19 +201,12 @@ def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
     if format == "npy":
         return _binary.open_npy(name, options)
     if format == "npz":
-        return _binary.open_npz(name, options)
-    from keras_tied.tables import _fetch, _rows  # take long to import
+        folder = copies.enter_context(temporary_folder())
+        return _binary.open_npz(name, options, folder)
+    from keras_tied.tables import _rows  # takes long to import
 
-    if format in _file.JSON:
-        return _rows.open_json(name, options)
-    if format in _file.WORKBOOKS:
-        return _rows.open_workbook(name, options)
-    with report_read_errors(name, "a database"), open(name, "rb") as start:
-        is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    if is_sqlite:
-        return _rows.open_sqlite(name, options)
-    folder = copies.enter_context(temporary_folder())
-    return _binary.open_arrow(_fetch.copy_query(name, options, folder))
+    open_file = _rows.open_json if format in _file.JSON else _rows.open_workbook
+    return open_file(name, options)
 
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile]:

@@ -1,25 +1,24 @@
-"""Tables whose rows come as Python values: JSON, workbooks and SQLite databases."""
+"""Tables whose rows come as Python values: JSON, workbooks and others."""
 
 import json
 import re
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
 from io import TextIOWrapper
-from itertools import islice
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import format_quantity, quote
+from keras_tied._text import quote
 from keras_tied.columns import make_distinct
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
+    BATCH_BYTES,
+    LARGEST_CELL,
     Batches,
     ReadOptions,
     Request,
@@ -31,7 +30,6 @@ from keras_tied.tables._file import (
 Row: TypeAlias = dict[str, Any]
 
 PART = 2**18  # characters of JSON that are read at a time
-LONGEST = 2**26  # characters of an object of JSON, and bytes of a value of SQLite
 BETWEEN = re.compile(r"[\s,]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
@@ -47,7 +45,7 @@ TYPES = {  # of a column, by the types of its values; any others are text togeth
 }
 
 
-def _open(
+def open_rows(
     name: str,
     what: str,
     get_rows: Callable[[], Iterable[Row]],
@@ -89,13 +87,26 @@ def _read(
     schema = pa.schema([schema.field(column) for column in request.names])
     for _ in request.pieces:
         with report_read_errors(name, what):
-            rows = iter(get_rows())
-            while some := list(islice(rows, ROWS)):
+            for some in _group(get_rows()):
                 arrays = []
                 for field in schema:
                     values = [_convert(row.get(field.name), field.type) for row in some]
                     arrays.append(pa.array(values, field.type))
                 yield pa.record_batch(arrays, schema=schema)
+
+
+def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield some rows at a time, fewer where they take many bytes."""
+    some: list[Row] = []
+    n_bytes = 0
+    for row in rows:
+        some.append(row)
+        n_bytes += sum(map(sys.getsizeof, row.values()))
+        if len(some) == ROWS or n_bytes > BATCH_BYTES:
+            yield some
+            some, n_bytes = [], 0
+    if some:
+        yield some
 
 
 def _convert(value: Any, dtype: pa.DataType) -> Any:
@@ -104,12 +115,18 @@ def _convert(value: Any, dtype: pa.DataType) -> Any:
         return datetime(value.year, value.month, value.day)
     if value is None or isinstance(value, str) or not pa.types.is_string(dtype):
         return value
-    return json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _flatten(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def open_json(name: str, options: ReadOptions) -> TableFile:
     """Open a file of JSON objects, in lines or in one array, compressed or not."""
-    return _open(name, "a file of JSON objects", partial(_parse_objects, name), options)
+    return open_rows(
+        name, "a file of JSON objects", partial(_parse_objects, name), options
+    )
 
 
 def _parse_objects(name: str) -> Iterator[Row]:
@@ -128,11 +145,11 @@ def _parse_objects(name: str) -> Iterator[Row]:
             except ValueError as error:
                 reason = str(error).partition(": line")[0]
             if isinstance(row, dict):
-                yield row
+                yield {name: _flatten(value) for name, value in row.items()}
                 continue
             line += text.count("\n", 0, begin)
             text, place = text[begin:], 0
-            if len(text) < LONGEST and (more := file.read(max(PART, len(text)))):
+            if len(text) < LARGEST_CELL and (more := file.read(max(PART, len(text)))):
                 text += more
             elif text.rstrip() == "]" * is_array:
                 return
@@ -175,7 +192,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         cells = lines.pop(0)
         names = make_distinct(["" if cell is None else str(cell) for cell in cells])
     rows = [dict(zip(names, line, strict=True)) for line in lines]
-    file = _open(name, "a workbook", partial(iter, rows), options)
+    file = open_rows(name, "a workbook", partial(iter, rows), options)
     if not others:
         return file
     note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
@@ -187,55 +204,3 @@ def _simplify(cell: Any) -> Any:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return int(cell)
     return None if cell == "" else cell
-
-
-def open_sqlite(name: str, options: ReadOptions) -> TableFile:
-    """Open the result of a query of a SQLite database, or its only table."""
-    with (
-        report_read_errors(name, "a SQLite database"),
-        closing(_connect(name)) as database,
-    ):
-        kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
-    query = options.query
-    if query is None:
-        tables = [table for table, kind in kinds if kind == "table"]
-        views = [table for table, kind in kinds if kind == "view"]
-        query = select_all(name, tables, views)
-    get_rows = partial(_run_query, name, query)
-    return _open(name, "the result of the query", get_rows, options)
-
-
-def _connect(name: str) -> sqlite3.Connection:
-    with open(name, "rb") as file:
-        has_log = 2 in file.read(20)[18:]  # the versions of who writes and who reads
-    # A reader makes a write-ahead log where there is none, and nobody deletes it.
-    is_at_rest = has_log and not Path(f"{name}-wal").exists()
-    options = "?mode=ro" + "&immutable=1" * is_at_rest
-    database = sqlite3.connect(Path(name).absolute().as_uri() + options, uri=True)
-    # of a value, also a computed one
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-    database.execute("PRAGMA trusted_schema = OFF")
-    return database
-
-
-def _run_query(name: str, query: str) -> Iterator[Row]:
-    with closing(_connect(name)) as database:
-        cursor = database.execute(query)
-        names = make_distinct([column[0] for column in cursor.description or ()])
-        for row in cursor:
-            yield dict(zip(names, row, strict=True))
-
-
-def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
-    """Return the query for the only table of a database; no view runs unasked."""
-    if len(tables) != 1:
-        held = []
-        for kind, names in (("table", tables), ("view", views)):
-            if names:
-                quantity = format_quantity(len(names), kind)
-                held.append(f"{quantity} ({quote(sorted(names))})")
-        raise TableError(
-            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read"
-            ' with --query "SELECT ... FROM ..." (query=...).'
-        )
-    return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

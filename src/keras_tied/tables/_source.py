@@ -14,12 +14,13 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.columns import Kind, find_kind, merge_types, simplify_type
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, Request, TableFile
+from keras_tied.tables._file import BATCH_BYTES, Batches, Request, TableFile
 
 BATCH_CELLS = 2**20  # about how many numbers a batch has
 SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows
 SAMPLE_PIECES = 64
 PART_ROWS = 2**20
+SAMPLE_BYTES = 2**28
 
 
 class Source:
@@ -96,7 +97,7 @@ class Source:
         """Yield all rows in order, of named columns or all.
 
         A batch has `n_rows` rows, the last maybe fewer; by default about a million
-        numbers, and at most `most_rows`.
+        numbers, and at most `most_rows`. It has fewer rows if these take over 64 MiB.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
@@ -115,16 +116,19 @@ class Source:
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)
         n, names = min(n, available), self.schema.names
-        parts, end = [], 0
+        parts, end, n_bytes = [], 0, 0
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             share = n * end // available - n * begin // available
-            if share:
+            room = SAMPLE_BYTES * end // available - n_bytes
+            share = min(share, room * batch.num_rows // max(1, batch.nbytes))
+            if share > 0:
                 rows = random.choice(
                     batch.num_rows, share, replace=False, shuffle=False
                 )
                 parts.append(batch.take(np.sort(rows)))
+                n_bytes += parts[-1].nbytes
         if not parts:
             return self.schema.empty_table().to_batches()[0]
         whole = _concatenate(parts)
@@ -179,18 +183,18 @@ class Source:
         for file, indices in pieces:
             n_expected = sum(file.rows[index] for index in indices)
             n_read = 0
-            for batch in file.read(Request(indices, names, n_rows)):
-                n_read += batch.num_rows
+            for whole in file.read(Request(indices, names, n_rows)):
+                n_read += whole.num_rows
                 if n_read > n_expected:
                     break
-                if not batch.schema.equals(schema):
-                    batch = batch.select(names).cast(schema)
-                yield batch
+                for batch in _split_bytes(whole):
+                    if not batch.schema.equals(schema):
+                        batch = batch.select(names).cast(schema)
+                    yield batch
             if n_read != n_expected:
-                now = "more" if n_read > n_expected else f"{n_read:,}"
                 raise TableError(
-                    f"{file.name!r} had {n_expected:,} rows when it was opened, and has"
-                    f" {now} now; run the command again when nobody writes to it."
+                    f"{file.name!r} has not the {n_expected:,} rows that it names;"
+                    " write it anew."
                 )
 
 
@@ -269,19 +273,43 @@ def _choose_batch_size(names: Sequence[str]) -> int:
     return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
+def _split_bytes(batch: pa.RecordBatch) -> Batches:
+    """Yield the same rows in batches of about as many bytes as one may have."""
+    n_bytes = sum(map(_measure, batch.columns))
+    n_rows = batch.num_rows
+    size = max(1, n_rows * BATCH_BYTES // max(1, n_bytes))
+    for begin in range(0, n_rows, size):
+        yield batch.slice(begin, size)
+
+
+def _measure(column: pa.Array) -> int:
+    """Return about how many bytes a column takes, or may take as text."""
+    n_bytes = int(column.nbytes)
+    if types.is_dictionary(column.type):
+        longest = n_bytes // max(1, len(column.dictionary))
+        n_bytes = len(column) * longest
+    return n_bytes
+
+
 def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
-    """Yield the same rows in batches of one size; the last may have fewer."""
+    """Yield the same rows in batches of one size; the last may have fewer.
+
+    So may those that take many bytes.
+    """
     parts: list[pa.RecordBatch] = []
-    n_rows = 0
+    n_rows, n_bytes = 0, 0
     for batch in batches:
         parts.append(batch)
         n_rows += batch.num_rows
-        if n_rows >= size:
-            whole = _concatenate(parts)
-            rest = n_rows % size
-            for begin in range(0, n_rows - rest, size):
-                yield whole.slice(begin, size)
-            parts, n_rows = [whole.slice(n_rows - rest)], rest
+        n_bytes += batch.nbytes
+        if n_rows < size and n_bytes < BATCH_BYTES:
+            continue
+        whole = _concatenate(parts)
+        rest = n_rows % size if n_rows >= size else 0
+        for begin in range(0, n_rows - rest, size):
+            yield whole.slice(begin, min(size, n_rows - rest))
+        last = whole.slice(n_rows - rest)
+        parts, n_rows, n_bytes = [last], rest, last.nbytes
     if n_rows:
         yield _concatenate(parts)
 

@@ -1,0 +1,155 @@
+"""Databases: the result of a query at one moment, copied to a file of Arrow."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from keras_tied._table_errors import TableError
+from keras_tied._text import format_quantity, quote
+from keras_tied.columns import make_distinct
+from keras_tied.tables._binary import open_arrow
+from keras_tied.tables._copy import copy_rows
+from keras_tied.tables._errors import report_read_errors
+from keras_tied.tables._file import (
+    BATCH_ROWS,
+    LARGEST_CELL,
+    ReadOptions,
+    Request,
+    TableFile,
+    find_stamp,
+    stay_unchanged,
+)
+from keras_tied.tables._rows import Row, open_rows
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+LOG_VERSION = 2  # of the format of a database with a write-ahead log
+READS = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+)
+# Of DuckDB: a view must not read other files, nor a query change this.
+DUCKDB = {"enable_external_access": "false", "memory_limit": "2GiB"}
+REFUSALS = "not authorized", "VACUUM"  # of SQLite, of what does more than read
+
+
+def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
+    """Open the result of a query of a database, or its only table."""
+    with report_read_errors(name, "a database"), open(name, "rb") as start:
+        is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
+    what = "a SQLite database" if is_sqlite else "a DuckDB database"
+    with report_read_errors(name, what):
+        return open_arrow(copy_result(name, options, folder))
+
+
+def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
+    with closing(_connect(name, folder)) as database:
+        database.execute("BEGIN")  # all that follows reads one moment
+        database.set_authorizer(_authorize)
+        kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
+        query = options.query
+        if query is None:
+            tables = [table for table, kind in kinds if kind == "table"]
+            views = [table for table, kind in kinds if kind == "view"]
+            query = _select_all(name, tables, views)
+        get_rows = partial(_run, name, database, query)
+        file = open_rows(name, "the result of the query", get_rows, options)
+        rows = file.read(Request([0], file.schema.names, file.rows[0]))
+        return copy_rows(file.schema, rows, folder, name, options)
+
+
+def _connect(name: str, folder: str) -> sqlite3.Connection:
+    """Connect to a database; what is beside it is as before, once this is closed."""
+    path = Path(name).absolute()
+    with open(path, "rb") as file:
+        has_log = LOG_VERSION in file.read(20)[18:]  # of who writes, and who reads
+    log = Path(f"{path}-wal")
+    if has_log and not os.access(path.parent, os.W_OK):
+        # A reader has locks in a file beside, which it could not make there.
+        with stay_unchanged(name, find_stamp(name)):
+            for part in filter(os.path.exists, (path, log)):
+                shutil.copy(part, folder)
+        path = Path(folder, path.name)
+        log = Path(f"{path}-wal")
+    # One who may only read would leave the log that it makes.
+    mode = "rw" if has_log and not log.exists() else "ro"
+    database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)
+    # of a value, also a computed one
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
+    database.execute("PRAGMA trusted_schema = OFF")
+    return database
+
+
+def _authorize(action: int, *_: Any) -> int:
+    return sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY
+
+
+def _run(name: str, database: sqlite3.Connection, query: str) -> Iterator[Row]:
+    try:
+        cursor = database.execute(query)
+    except sqlite3.DatabaseError as error:
+        if any(words in str(error) for words in REFUSALS):
+            raise _refuse(name) from error
+        raise
+    if cursor.description is None:
+        raise _refuse(name)
+    names = make_distinct([column[0] for column in cursor.description])
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _copy_duckdb(name: str, options: ReadOptions, folder: str) -> str:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise TableError(
+            f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".'
+        ) from error
+    most = f"{options.max_copy}B"
+    config = DUCKDB | {"temp_directory": folder, "max_temp_directory_size": most}
+    with duckdb.connect(str(name), read_only=True, config=config) as database:
+        kinds = database.execute(
+            "SELECT table_name, table_type FROM information_schema.tables"
+        ).fetchall()
+        query = options.query
+        if query is None:
+            tables = [table for table, kind in kinds if kind != "VIEW"]
+            views = [table for table, kind in kinds if kind == "VIEW"]
+            query = _select_all(name, tables, views)
+        statements = database.extract_statements(query)
+        if [each.type.name for each in statements] not in (["SELECT"], ["MULTI"]):
+            raise _refuse(name)  # the other is PIVOT
+        result = database.sql(query)
+        # Older versions have another name for it.
+        to_arrow = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
+        reader = to_arrow(BATCH_ROWS)
+        return copy_rows(reader.schema, reader, folder, name, options)
+
+
+def _refuse(name: str) -> TableError:
+    return TableError(
+        f"{name!r} is only read, and the query does more, or nothing; give one SELECT"
+        " with --query (query=...)."
+    )
+
+
+def _select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
+    """Return the query for the only table of a database; no view runs unasked."""
+    if len(tables) != 1:
+        held = []
+        for kind, names in (("table", tables), ("view", views)):
+            if names:
+                quantity = format_quantity(len(names), kind)
+                held.append(f"{quantity} ({quote(sorted(names))})")
+        raise TableError(
+            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read"
+            ' with --query "SELECT ... FROM ..." (query=...).'
+        )
+    return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

@@ -1,0 +1,179 @@
+"""Rows are those of one moment, or an error, whoever writes to their file meanwhile."""
+
+import os
+import sqlite3
+import zipfile
+from contextlib import closing
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from keras_tied.tables import open_table
+
+from .conftest import read, refused, save
+
+N = 3000
+FORMATS = [
+    "csv",
+    "csv.gz",
+    "parquet",
+    "feather",
+    "arrow",
+    "orc",
+    "jsonl",
+    "npy",
+    "xlsx",
+]
+OLD = pa.table({"a": np.arange(N) + 0.5, "b": np.arange(N) - 0.5})
+NEW = pa.table({"a": np.arange(N) * 2.0, "b": np.arange(N) * 3.0})
+CHANGED = "was changed or replaced while it was read"
+SQL = "CREATE TABLE t (a)", "INSERT INTO t VALUES (1), (2)"
+
+
+def write(rows, name):
+    if name.endswith("npy"):
+        np.save(name, np.column_stack(rows.columns))
+    else:
+        save(rows, name)
+
+
+def replace(name):
+    write(NEW, f"new.{name.partition('.')[2]}")
+    os.replace(f"new.{name.partition('.')[2]}", name)
+
+
+def append(name):
+    with open(name, "ab") as file:
+        file.write(b"1,2\n")
+
+
+def cut(name):
+    os.truncate(name, os.path.getsize(name) // 2)
+
+
+def overwrite(name):
+    """Change some bytes, and hide it from who looks at size and time alone."""
+    before = os.stat(name)
+    with open(name, "r+b") as file:
+        file.seek(before.st_size // 2)
+        file.write(b"7777")
+    os.utime(name, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("change", [replace, append, cut, overwrite])
+def test_a_file_that_changes_after_it_was_opened_is_an_error(folder, ending, change):
+    name = f"rows.{ending}"
+    write(OLD, name)
+    source = open_table(name)
+    assert read(source).num_rows == N
+    batches = source.batches(100)
+    next(batches)
+    change(name)
+    with refused(repr(name), CHANGED):
+        list(batches)
+    with refused(repr(name), CHANGED):
+        read(source)
+    with refused(repr(name), CHANGED):
+        source.sample(10, seed=0)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_database_is_read_as_it_was_when_it_was_opened(folder, mode):
+    with closing(sqlite3.connect("rows.db")) as database:
+        database.execute(f"PRAGMA journal_mode = {mode}")
+        for statement in SQL:
+            database.execute(statement)
+        database.commit()
+        source = open_table("rows.db")
+        database.execute("UPDATE t SET a = a + 1000")
+        database.execute("INSERT INTO t VALUES (3)")
+        database.commit()
+        assert read(source).to_pydict() == {"a": [1, 2]}
+        assert read("rows.db").to_pydict() == {"a": [1001, 1002, 3]}
+    os.remove("rows.db")
+    assert read(source).to_pydict() == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize("has_log", [True, False])
+def test_a_database_is_read_in_a_folder_that_nobody_may_write_to(folder, has_log):
+    place = folder / "place"
+    place.mkdir()
+    database = sqlite3.connect(place / "rows.db")
+    database.execute("PRAGMA journal_mode = WAL")
+    for statement in SQL:
+        database.execute(statement)
+    database.commit()
+    if not has_log:
+        database.close()
+    before = sorted(place.iterdir())
+    place.chmod(0o555)
+    try:
+        assert read(str(place / "rows.db")).to_pydict() == {"a": [1, 2]}
+        assert sorted(place.iterdir()) == before
+    finally:
+        place.chmod(0o755)
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ATTACH 'new.db' AS new",
+        "VACUUM INTO 'new.db'",
+        "PRAGMA journal_mode = WAL",
+        "CREATE TABLE new (a)",
+        "DELETE FROM t",
+        "",
+    ],
+)
+def test_a_query_reads_and_does_no_more(folder, query):
+    with closing(sqlite3.connect("rows.db")) as database:
+        for statement in SQL:
+            database.execute(statement)
+        database.commit()
+    content = (folder / "rows.db").read_bytes()
+    with refused("'rows.db'", "give one SELECT"):
+        open_table("rows.db", query=query)
+    assert [path.name for path in folder.iterdir()] == ["rows.db"]
+    assert (folder / "rows.db").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ATTACH 'new.duckdb' AS new",
+        "SELECT 1; ATTACH 'new.duckdb' AS new",
+        "COPY t TO 'new.csv'",
+        "EXPORT DATABASE 'new'",
+        "SET memory_limit = '1TB'",
+        "DELETE FROM t",
+        "",
+    ],
+)
+def test_a_query_of_duckdb_makes_and_changes_nothing(folder, query):
+    save(OLD, "rows.duckdb")
+    with refused("'rows.duckdb'", "give one SELECT"):
+        open_table("rows.duckdb", query=query)
+    assert [path.name for path in folder.iterdir()] == ["rows.duckdb"]
+    assert read("rows.duckdb").equals(OLD)
+
+
+def test_a_member_of_an_npz_file_that_is_no_array_is_passed_over(folder):
+    with zipfile.ZipFile("rows.npz", "w") as archive:
+        archive.writestr("notes.txt", "by hand")
+    with refused("holds 0 arrays"):
+        open_table("rows.npz")
+    with zipfile.ZipFile("rows.npz", "a") as archive:
+        archive.writestr("rows.npy", "no array")
+    with refused("'rows.npz'", "not a whole file of NumPy's"):
+        open_table("rows.npz")
+
+
+def test_a_copy_takes_no_more_bytes_than_it_may(folder):
+    save(OLD, "rows.sqlite")
+    np.savez("rows.npz", np.zeros((N, 2)))
+    for name in ("rows.sqlite", "rows.npz"):
+        with refused(repr(name), "more than 4,000 bytes", "--max-copy"):
+            open_table(name, max_copy=4000)
