@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TREES = [
     # tree, most tokens, most tokens a line
-    ("src", 168_000, 8.4),
-    ("tests", 163_000, 9.0),
+    ("src", 172_000, 8.5),
+    ("tests", 166_000, 9.1),
     ("benchmarks", 20_000, 9.0),
 ]
 MOST_A_LINE_OF_A_FILE = 10.5  # of `src`

@@ -232,6 +232,33 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     assert reasons[8].startswith(f"shipped {shipped[7]}; the other columns suggest")
 
 
+def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
+    n = 400
+    height = rng.normal(170, 9, n).round(1)
+    weight = (0.9 * height - 80 + rng.normal(0, 2, n)).round(1)
+    city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
+    people = {"person_id": range(n), "height": height, "weight": weight, "city": city}
+    rows = pd.DataFrame(people).astype(object)
+    usual = rows.loc[9, "weight"]
+    rows.loc[9, "weight"] = 10 * usual
+    rows.loc[19, "height"] = "tall"
+    rows.loc[29, "city"] = "Bergmo"
+    rows.loc[39, "person_id"] = 7
+    rows.loc[n] = rows.loc[50]
+    rows.to_csv("people.csv", index=False)
+    keras_tied("corrections people.csv -o corrections.csv --model people.safetensors")
+    found = pd.read_csv("corrections.csv")
+    assert found["row"].tolist()[:5] == [20, 40, 401, 30, 10]
+    assert found["column"].tolist()[:2] == ["height", "person_id"]
+    assert found.loc[3, "suggestion"] == "Bergamo"
+    assert found.loc[4, "column"] == "weight"
+    assert abs(float(found.loc[4, "suggestion"]) - usual) < 10
+    assert found.loc[4, "one_in"] > 300 > 20 > found.loc[4, "one_in_corrected"]
+    assert len(found) < 9
+    asked = keras_tied("corrections people.safetensors people.csv --json").json
+    assert [each["row"] for each in asked["corrections"]] == found["row"].tolist()
+
+
 def test_a_threshold_has_an_exit_code(keras_tied):
     score = f"score {MODEL} fruit.csv"
     scores = [float(row["score"]) for row in keras_tied(f"{score} -o -").rows]

@@ -440,6 +440,15 @@ def test_digits_and_short_words_tell_kinds_apart(pair):
     assert len(columns.features) == 3
 
 
+def test_what_is_similar_to_a_category_and_not_rare_is_one_too():
+    """Texts of over 40 kinds, of which those of one in a hundred rows have a number."""
+    rest = [one + other for one in "abcdef" for other in "ghijklmnop"]
+    words = [*["Iran"] * 60, "Iraq", *rest, *["Peru"] * 40]
+    columns, [fact] = Columns.survey(pa.record_batch({"word": words * 20}))
+    assert "Iraq" not in fact.warning
+    assert columns.used[0].categories == ("Iran", "Iraq", "Peru")
+
+
 def test_times_that_follow_others_are_the_days_since_these_too(rng):
     ordered = rng.integers(0, 900, 200).astype("datetime64[D]")
     days = rng.integers(1, 9, 200)

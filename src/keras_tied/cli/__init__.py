@@ -18,8 +18,8 @@ from keras_tied.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "demo sample check fit encode reconstruct decode fill score plot report export"
-    " inspect"
+    "demo sample check fit encode reconstruct decode fill score corrections plot"
+    " report export inspect"
 ).split()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._text import format_quantity
+from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import Data, Json, Seed, option
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
 MOST_SHOWN = 500
+MOST_COMPARED = 100_000  # rows of which those that are there twice are found
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,17 @@ def check(
         if table.warnings:
             n_warnings = format_quantity(len(table.warnings), "warning")
             raise FailedError(f"{data!r} has {n_warnings}.")
+
+
+def _describe_repeats(source: Source, ids: Sequence[str]) -> list[str]:
+    """Tell which rows are there twice: the first few."""
+    from keras_tied.rows import RepeatFinder
+
+    finder = RepeatFinder(ids)
+    for batch in source.batches():
+        finder.add(batch)
+    sentences = [repeat.sentence for repeat in finder.find()]
+    return [f"{list_some(sentences, 3)}."] if sentences else []
 
 
 def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
@@ -161,6 +173,8 @@ def survey(
                 warnings.append(f"column {name!r} {text}.")
     if total:
         warnings.append(total)
+    if source.n_rows <= MOST_COMPARED:
+        warnings += _describe_repeats(source, used.ids)
     return Survey(source, sample, used, facts, warnings, ends)
 
 

@@ -95,7 +95,8 @@ def score(
             return
     if output is None or top is not None:
         find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
-        (table, reasons), doubts = fold_rows("scoring", rows, find)
+        oddest, doubts = fold_rows("scoring", rows, find)
+        table = oddest.table
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         measure = partial(measure_rows, fitted=fitted)
@@ -115,7 +116,7 @@ def score(
         n_written = write_table(output, batches, safe_csv=safe_csv)
     remark(*describe_doubtful(rows, doubts))
     if output is None:
-        facts["oddest"] = _list_oddest(table, reasons)
+        facts["oddest"] = _list_oddest(table, oddest.reasons)
         if json:
             print_json(facts)
         else:

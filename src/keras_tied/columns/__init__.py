@@ -9,7 +9,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from keras_tied.columns._column import OTHER, Column, get_value, snap
+from keras_tied.columns._column import OTHER, Column, format_cell, get_value, snap
 from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
@@ -49,6 +49,7 @@ __all__ = [
     "TruthText",
     "find_decimal",
     "find_kind",
+    "format_cell",
     "get_value",
     "has_kinds",
     "is_misspelt",

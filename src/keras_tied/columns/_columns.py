@@ -23,6 +23,7 @@ from keras_tied.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._learning import choose_columns
 from keras_tied.columns._misread import MOST_MISREAD, MisreadValues
+from keras_tied.columns._names import IDS, ROW_NUMBERS
 from keras_tied.columns._number_text import decide_number_text, find_decimal, is_number
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.pca import TINY
@@ -151,6 +152,15 @@ class Columns:
     def names(self) -> list[str]:
         """The names of the columns that are used."""
         return [column.name for column in self.used]
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns that name rows."""
+        names = [] if self.id is None else [self.id]
+        for name, reason in self.left_out.items():
+            if reason.startswith((IDS, ROW_NUMBERS)) and name not in names:
+                names.append(name)
+        return names
 
     @property
     def text(self) -> list[str]:

@@ -71,8 +71,8 @@ DIGITS = r"^\d{1,8}(?:\.\d+)?$"
 FEWEST_LOOKS = 0.5
 # Text that looks like numbers in more values has no rest of other categories.
 MOST_NUMERIC = 0.25
-# A misspelling is so many times rarer than what it is a misspelling of.
-RARER = 20
+# A misspelling that is there k times is one of what is there 10 k² times or more.
+RARER = 10
 MOST_FREQUENT = 500  # texts that others may be misspellings of
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
 DATE_WORDS = "date datum dob dt fecha"
@@ -541,7 +541,9 @@ def _decide_words(
     if n - len(misspelt) > 1:
         common = [text for text in common if text not in misspelt]
     # What is similar to a category, and none that is misspelt, is one, too.
-    common += [text for text in similar if similar[text] in common]
+    for text, name in similar.items():
+        if name in common and text not in common:
+            common.append(text)
     has_other = len({*common, *misspelt}) < n
     looks = 0.0
     if not reads_as:
@@ -610,7 +612,7 @@ def _find_misspelt(counts: dict[str, int]) -> tuple[dict[str, str], dict[str, st
     similar: dict[str, str] = {}
     for place, name_place in find_similar(texts, frequent):
         text, name = texts[place], frequent[name_place]
-        if counts[text] * RARER <= counts[name]:
+        if RARER * counts[text] ** 2 <= counts[name]:
             misspelt.setdefault(text, name)
         elif counts[text] < counts[name]:
             similar.setdefault(text, name)

@@ -438,7 +438,7 @@ def fit_outlier_score(
             np.zeros(d),
             np.zeros((d, 0)),
         ),
-        gaussian=_choose_gaussian(block, weights, preprocessing),
+        gaussian=_choose_gaussian(block, weights, preprocessing, fences),
         layout=layout,
         scaling=preprocessing.scaling,
         median=none,
@@ -532,14 +532,19 @@ def _choose_gaussian(
     block: Block,
     weights: Array,
     preprocessing: Preprocessing,
+    fences: Fences,
 ) -> Gaussian:
-    """The normal distribution of rows: that of the imputation, or one of its own."""
+    """The normal distribution of rows: that of the imputation, or one of its own.
+
+    Values beyond the fences are no part of it.
+    """
     layout = preprocessing.layout
     gaussian = preprocessing.gaussian
     d = len(layout.columns)
     if gaussian is None:
         with_pieces = layout if layout.has_classes else None
-        rows, pieces = add_pieces(block.complete, with_pieces)
+        ordinary = fences.trim(block.complete)
+        rows, pieces = add_pieces(ordinary, with_pieces)
         rows = rows.astype(np.float64)
         mean = np.average(rows, axis=0, weights=weights)
         if len(mean) > MOST_FEATURES:

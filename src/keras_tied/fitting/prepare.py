@@ -69,7 +69,9 @@ def prepare_rows(
     layout = layout or Layout.of_numbers(X.shape[1])
     gaussian = None
     if np.isnan(scaled).any():
-        gaussian = fit_gaussian(scaled, random, layout)
+        is_far = rows.fences.find(X)
+        ordinary = np.where(is_far, np.float32(np.nan), scaled)
+        gaussian = fit_gaussian(ordinary, random, layout)
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
     if moments is not None and moments.is_complete:

@@ -6,8 +6,10 @@ Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers.
 """
 
 from keras_tied.rows._cluster import ClusterError, connect
+from keras_tied.rows._corrections import Correction, find_corrections, list_misread
 from keras_tied.rows._folder import OutputFolder
 from keras_tied.rows._odd import find_far_values, find_oddest
+from keras_tied.rows._repeats import RepeatFinder
 from keras_tied.rows._scan import Batch, Doubts, Reads, Scan, fold
 from keras_tied.rows._tables import measure_table, transform_table
 from keras_tied.rows._transform import (
@@ -25,18 +27,22 @@ __all__ = [
     "Batch",
     "BatchTransform",
     "ClusterError",
+    "Correction",
     "Doubts",
     "Here",
     "Output",
     "OutputFolder",
     "Reads",
+    "RepeatFinder",
     "Scan",
     "Workers",
     "code_names",
     "connect",
+    "find_corrections",
     "find_far_values",
     "find_oddest",
     "fold",
+    "list_misread",
     "load_transform",
     "measure_rows",
     "measure_table",

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import ORDINARY, describe_reason, format_suggestion
+from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_suggestion
 from keras_tied._types import Array
 from keras_tied.columns import Columns, MisreadValues, get_value
 from keras_tied.fitted.fences import Fences, fit_ends, fit_fences, keep_all
@@ -16,11 +16,28 @@ from keras_tied.rows._transform import BatchTransform, prepend_id
 from keras_tied.tables import Source, TableError
 
 
+class Oddest(NamedTuple):
+    """The oddest rows of a table, the oddest first.
+
+    Attributes:
+        rows: as they stand in the table.
+        table: where they are, how odd they are, and the columns that make them so.
+        causes, reasons: why they are, as values and as sentences.
+        corrected: the scores with what is expected in the first column of the causes.
+    """
+
+    rows: pa.RecordBatch
+    table: pa.RecordBatch
+    causes: list[list[Cause]]
+    reasons: list[str]
+    corrected: Array
+
+
 def find_oddest(
     batches: Iterable[Batch],
     transform: BatchTransform,
     top: int,
-) -> tuple[pa.RecordBatch, list[str]]:
+) -> Oddest:
     """Find the oddest rows, the oddest first, and say why they are.
 
     It holds one batch and the rows that it finds in memory.
@@ -47,18 +64,18 @@ def find_oddest(
     (rows,) = best
     explanation = fitted.explain(numbers)
     causes = transform.find_causes(Batch(rows, numbers), explanation)
-    # The score of each row with its first cause as the other columns make likely, (n,).
     names = transform.columns.names
     firsts = [names.index(some[0].column) if some else 0 for some in causes]
     every_row = np.arange(len(causes))
-    scores_without = explanation.scores[every_row, firsts]
-    is_ordinary = fitted.find_rarity(scores_without) < ORDINARY
+    corrected = explanation.scores[every_row, firsts]
+    is_ordinary = fitted.find_rarity(corrected) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
     columns: dict[str, Any] = {"row": places, "score": scores}
     columns["rank"] = np.arange(1, len(places) + 1, dtype=np.int32)
     columns |= transform.describe_scores(scores, errors)
     columns |= transform.describe_causes(causes)
-    return prepend_id(transform.id, rows, columns), reasons
+    table = prepend_id(transform.id, rows, columns)
+    return Oddest(rows, table, causes, reasons, corrected)
 
 
 def _find_largest(scores: Array, n: int) -> Array:

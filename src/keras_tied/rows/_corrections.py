@@ -1,0 +1,89 @@
+"""A list of what to correct in a table, the most certain first."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from keras_tied._reasons import MAIN_SHARE, ORDINARY
+from keras_tied.columns import MisreadValues, format_cell
+from keras_tied.rows._odd import find_oddest
+from keras_tied.rows._repeats import RepeatFinder
+from keras_tied.rows._scan import Batch
+from keras_tied.rows._transform import BatchTransform
+
+MOST_ODD = 1_000  # rows that are listed since they are odd
+RARE_SHARE = 0.1  # a row is rare if about ten rows of a table are as odd
+
+
+class Correction(NamedTuple):
+    """A doubtful cell, or a row or a block that is there twice.
+
+    `one_in` is one row in how many is as odd as the row, and `one_in_corrected` the
+    same of the row with the suggestion.
+    """
+
+    row: int  # counted from 1
+    column: str | None = None
+    value: str | None = None
+    suggestion: str | None = None
+    why: str = ""
+    one_in: float | None = None
+    one_in_corrected: float | None = None
+
+
+def find_corrections(
+    batches: Iterable[Batch],
+    transform: BatchTransform,
+    ids: Sequence[str],
+    n_rows: int,
+) -> list[Correction]:
+    """List what to correct in all rows of a table, of which all columns are read.
+
+    First come blocks that repeat others, and ids and rows that do; then misspellings;
+    then the first reason of each row that stands out, or is rare and would be ordinary
+    without it, the oddest first. `ids` are the columns that name rows.
+    """
+    finder = RepeatFinder(ids)
+    oddest = find_oddest(finder.watch(batches), transform, MOST_ODD)
+    repeats = finder.find()
+    corrections = [
+        Correction(repeat.row, column=repeat.id or None, why=repeat.sentence)
+        for repeat in repeats
+    ]
+    fitted = transform.fitted
+    scores = oddest.table.column("score").to_numpy()
+    rarities = fitted.find_rarity(scores)
+    corrected = fitted.find_rarity(oddest.corrected)
+    stands_out = fitted.stand_out(scores, n_rows)
+    is_rare = rarities >= RARE_SHARE * min(n_rows, fitted.largest_rarity)
+    is_curable = is_rare & (corrected < ORDINARY)
+    misspelt, doubtful = [], []
+    for place, causes in enumerate(oddest.causes):
+        if not causes:
+            continue
+        first = causes[0]
+        is_clear = is_curable[place] and first.share >= MAIN_SHARE
+        correction = Correction(
+            row=oddest.table.column("row")[place].as_py(),
+            column=first.column,
+            value=format_cell(oddest.rows.column(first.column), place),
+            suggestion=first.expected,
+            why=oddest.reasons[place],
+            one_in=float(rarities[place]),
+            one_in_corrected=float(corrected[place]),
+        )
+        if first.is_misspelt:
+            misspelt.append(correction)
+        elif stands_out[place] or is_clear:
+            doubtful.append(correction)
+    return corrections + misspelt + doubtful
+
+
+def list_misread(misread: MisreadValues) -> list[Correction]:
+    """List the values that are not of the kind of their column."""
+    corrections = []
+    for column, texts in misread.texts.items():
+        for text, (row, times) in texts.items():
+            often = "" if times == 1 else f", {times:,} times"
+            why = f"{column} {text} is not like its other values{often}"
+            corrections.append(Correction(row, column, text, why=why))
+    return corrections

@@ -1,0 +1,153 @@
+"""Rows that are in a table twice: one by one, in blocks, or by their ids."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from keras_tied.columns import Kind, find_kind
+from keras_tied.rows._scan import Batch
+
+FEWEST_IN_BLOCK = 3
+"""So many rows in a row do not repeat others in their order by chance."""
+FEW, FEW_SHARE = 10, 0.01
+"""More single repeats, and a larger share of the rows, are part of the table."""
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+HALF = np.uint64(32)
+
+Hashes = NDArray[np.uint64]
+
+
+class Repeat(NamedTuple):
+    """Rows that repeat earlier ones, counted from 1; or an id that does."""
+
+    row: int
+    first: int
+    n_rows: int = 1
+    id: str = ""  # the column of ids, where that alone is repeated
+
+    @property
+    def sentence(self) -> str:
+        """What is repeated where."""
+        if self.id:
+            return f"row {self.row:,} has the {self.id} of row {self.first:,}"
+        if self.n_rows == 1:
+            return f"row {self.row:,} repeats row {self.first:,}"
+        last_row = self.row + self.n_rows - 1
+        last_first = self.first + self.n_rows - 1
+        return (
+            f"rows {self.row:,} to {last_row:,} repeat rows {self.first:,} to"
+            f" {last_first:,}"
+        )
+
+
+class RepeatFinder:
+    """Collects rows, and finds those that repeat others.
+
+    Args:
+        ids: the columns that name rows. A block of rows is the same whatever they are.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = ids
+        self._contents: list[Hashes] = []
+        self._keys: list[list[Hashes]] = [[] for _ in ids]
+
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches, and collect their rows."""
+        for batch in batches:
+            self.add(batch.rows)
+            yield batch
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Collect some more rows."""
+        contents = np.zeros(rows.num_rows, np.uint64)
+        for name, values in zip(rows.schema.names, rows.columns, strict=True):
+            if name not in self._ids:
+                contents = _mix(contents, values)
+        self._contents.append(contents)
+        for name, keys in zip(self._ids, self._keys, strict=True):
+            values = rows.column(name)
+            own = _mix(np.zeros(rows.num_rows, np.uint64), values)
+            # A row without an id is told by its content.
+            keys.append(np.where(values.is_null(), contents, own))
+
+    def find(self) -> list[Repeat]:
+        """The blocks, then the ids and the single rows that are there twice."""
+        contents = np.concatenate(self._contents)
+        blocks, is_in_block = _find_blocks(contents)
+        repeats = blocks
+        whole = contents
+        for name, parts in zip(self._ids, self._keys, strict=True):
+            keys = np.concatenate(parts)
+            whole = whole * FACTOR ^ keys
+            rows, firsts = _find_equal(keys)
+            is_other = (contents[rows] != contents[firsts]) & ~is_in_block[rows]
+            repeats += _list_few(rows[is_other], firsts[is_other], len(keys), name)
+        rows, firsts = _find_equal(whole)
+        is_single = ~is_in_block[rows]
+        return repeats + _list_few(rows[is_single], firsts[is_single], len(whole))
+
+
+def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
+    """Hashes of rows, `(n,)`, with another column of theirs."""
+    kind = find_kind(values.type)
+    if kind is Kind.other:
+        return hashes
+    if kind is Kind.text:
+        encoded = values.dictionary_encode()
+        texts = encoded.dictionary.cast(pa.string()).to_pylist()
+        own = np.array([hash(text) for text in [*texts, None]], np.int64)
+        places = encoded.indices.fill_null(len(texts))
+        cells = own[np.asarray(places)].view(np.uint64)
+    else:
+        if kind is Kind.time:
+            whole = pa.int32() if values.type.bit_width == 32 else pa.int64()
+            values = values.cast(whole)
+        numbers = values.cast(pa.float64(), safe=False)
+        numbers = np.asarray(pc.fill_null(numbers, np.nan)) + 0.0  # without -0
+        numbers[np.isnan(numbers)] = np.nan  # of one kind
+        cells = numbers.view(np.uint64)
+    mixed: Hashes = (hashes ^ cells) * FACTOR
+    return mixed ^ (mixed >> HALF)
+
+
+def _find_equal(hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places that repeat an earlier one, and the first place of each, `(m,)`."""
+    _, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    first_places = firsts[inverse]
+    rows = np.flatnonzero(first_places != np.arange(len(hashes)))
+    return rows, first_places[rows]
+
+
+def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
+    """The blocks of rows that repeat others in their order, and which rows they are."""
+    rows, firsts = _find_equal(hashes)
+    is_next = (np.diff(rows) == 1) & (np.diff(firsts) == 1)
+    begins = np.flatnonzero(np.append(True, ~is_next))
+    is_in_block = np.zeros(len(hashes), bool)
+    blocks = []
+    for part in np.split(np.arange(len(rows)), begins[1:]):
+        if len(part) >= FEWEST_IN_BLOCK:
+            own = rows[part]
+            is_in_block[own] = True
+            blocks.append(Repeat(int(own[0]) + 1, int(firsts[part[0]]) + 1, len(own)))
+    return blocks, is_in_block
+
+
+def _list_few(
+    rows: NDArray[np.intp],
+    firsts: NDArray[np.intp],
+    n: int,
+    id: str = "",
+) -> list[Repeat]:
+    """The repeats of single rows or of an id; none if they are part of the table."""
+    if len(rows) > max(FEW, FEW_SHARE * n):
+        return []
+    return [
+        Repeat(int(row) + 1, int(first) + 1, id=id)
+        for row, first in zip(rows, firsts, strict=True)
+    ]
