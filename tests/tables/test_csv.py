@@ -1,13 +1,14 @@
 """What CSV holds, in whatever way people write it."""
 
 import csv
+import re
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from keras_tied.columns import MISSING, Kind
-from keras_tied.tables import ReadOptions, describe_total, open_table
+from keras_tied.tables import ReadOptions, describe_stray_rows, open_table
 
 from .conftest import read, refused
 
@@ -172,13 +173,44 @@ def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
     ("rows", "said"),
     [
         ("x,1,5\ny,2,7\nTotal,3,12", "row 3, the last, says 'Total' in column 'a'"),
+        ("x,1,5\ny,2,7\nTotal,3,12\n,,\n,,", "empty from row 4 on|row 3, the last, s"),
         ("x,1,5\ny,2,7\nz,3,12", "row 3, the last, holds the sums of the others"),
         ("x,1,5\ny,2,7\nz,3,13", ""),
+        ("x,1,5\n,,\nz,3,13", ""),
         ("Total,1,5\ny,2,7\nTotal,3,1", ""),
         ("x,-3,5\ny,6,-7\nz,3,-2", ""),
+        ("x,1,5\na,b,c\ny,2,7\na,b,c", "names of the columns are also in 2 rows"),
+        ("x,1,5\na,b,7", ""),
+        (",kg,cm\nx,1,5\ny,2,7", "row 1 holds 'kg', 'cm' above numbers.*--skip 1"),
+        (",kg,1\nx,1,5\ny,2,7", ""),
+        ("x,y,z\nx,1,5\ny,z,7", ""),
     ],
 )
-def test_a_last_row_that_adds_up_the_others_is_said(folder, rows, said):
+def test_rows_that_are_no_data_are_said(folder, rows, said):
     (folder / "rows.csv").write_text(f"a,b,c\n{rows}\n")
-    warning = describe_total(open_table("rows.csv"))
-    assert warning.partition(": if it adds up")[0] == said
+    warnings = list(describe_stray_rows(open_table("rows.csv")))
+    parts = said.split("|") if said else []
+    assert len(warnings) == len(parts)
+    for warning, part in zip(warnings, parts, strict=True):
+        assert re.search(part, warning)
+
+
+@pytest.mark.parametrize(
+    ("names", "are_row"),
+    [
+        ("M,0.455,0.365,15", True),
+        ("6,148,72,35", True),
+        ("5,3,4,a", True),
+        ("1,1,2,3", True),
+        ("country,2019,2020,2021", False),
+        ("country,2021,2020,2019", False),
+        ("dose,0.1,0.5,1", False),
+        ("a,b,5,3", False),
+    ],
+)
+def test_most_names_may_be_numbers_in_order_alone(folder, names, are_row):
+    (folder / "rows.csv").write_text(f"{names}\n1,2,3,4\n5,6,7,8\n")
+    if are_row:
+        with refused("begins with a line of numbers", "--no-header"):
+            open_table("rows.csv")
+    assert read(open_table("rows.csv", header=not are_row))

@@ -152,7 +152,7 @@ def survey(
     from keras_tied.columns import ROWS_TO_COUNT
     from keras_tied.fitting.sample import choose_sample_size
     from keras_tied.rows import find_far_values
-    from keras_tied.tables import describe_total
+    from keras_tied.tables import describe_stray_rows
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
@@ -162,17 +162,14 @@ def survey(
         batches = source.batches(names=names)
         misread = describe_misread(used.find_misread(batches, names))
         ends, far = find_far_values(source, sample, used)
-        total = ""
+        warnings: list[str] = []
         if source.n_rows <= ROWS_TO_COUNT:
-            total = describe_total(source)
-    warnings = []
+            warnings += describe_stray_rows(source)
     for fact in facts:
         name = fact.name
         for text in (far.get(name), misread.get(name), fact.warning):
             if text:
                 warnings.append(f"column {name!r} {text}.")
-    if total:
-        warnings.append(total)
     if source.n_rows <= MOST_COMPARED:
         warnings += _describe_repeats(source, used.ids)
     return Survey(source, sample, used, facts, warnings, ends)

@@ -1,8 +1,11 @@
 """Durations, as text such as 2:10:30 or not, as seconds."""
 
+from typing import Annotated
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Meta
 from pyarrow import types
 
 from keras_tied._types import Array
@@ -22,11 +25,7 @@ class Durations(Form, frozen=True, tag="durations"):
 
     is_text: bool = True
     hours: bool = True
-    places: int = 0  # decimals of the seconds
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.places <= 6:
-            raise ValueError("not a form of durations")
+    places: Annotated[int, Meta(ge=0, le=6)] = 0  # decimals of the seconds
 
     @property
     def description(self) -> str:

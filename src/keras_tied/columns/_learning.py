@@ -267,23 +267,20 @@ def _decide_text(
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    column, share, warning = read_text(name, cells, choice)
+    marks, others = _split_marks(cells)
+    column, share, warning = read_text(name, others, choice)
     are_times = column is not None and column.kind is Kind.time
     if not are_times and _are_codes(cells):
         return _decide_words(values, words, "codes of digits")
-    if share < 1 - MOST_MISREAD and (marks := _find_marks(cells)):
-        is_mark = pc.is_in(cells, pa.array(marks))
-        others = cells.filter(pc.invert(is_mark))
-        new, new_share, _ = read_text(name, others, choice)
-        if new is not None and new_share >= 1 - MOST_MISREAD:
-            column, share = replace(new, marks=marks), new_share
-            warning = (
-                f"holds {quote(marks)} in {1 - len(others) / len(cells):.0%} of its"
-                f" values, beside {column.description}: they count as missing; say"
-                f" --categorical {shlex.quote(name)} if they name kinds"
-            )
+    if marks and column is not None:
+        column = replace(column, marks=marks)
+        warning = (
+            f"holds {quote(marks)} in {1 - len(others) / len(cells):.0%} of its values,"
+            f" beside {column.description}: they count as missing; say --categorical"
+            f" {shlex.quote(name)} if they name kinds"
+        )
     if column is not None and column.kind is Kind.integer and choice.by_name(name):
-        numbers = pa.array(column.parse(cells), from_pandas=True).drop_null()
+        numbers = pa.array(column.parse(others), from_pandas=True).drop_null()
         meaning = judge_name(name, numbers) if share >= FEWEST_READ else None
         if meaning == IDS and name not in (choice.columns or ()):
             return _leave_out(name, values, f"{IDS}, for --id", IDS)
@@ -295,8 +292,8 @@ def _decide_text(
     has_few = isinstance(decision.column, Column) and not decision.column.other
     if column is None or share < FEWEST_READ or has_few:
         return decision
-    is_odd = np.isnan(column.parse(cells))
-    odd = cells.filter(pa.array(is_odd))
+    is_odd = np.isnan(column.parse(others))
+    odd = others.filter(pa.array(is_odd))
     example = _show(odd)[0]
     remedy = choice.remedy.format(column=shlex.quote(name), value=shlex.quote(example))
     fact = replace(
@@ -319,13 +316,15 @@ def _are_codes(texts: pa.Array) -> bool:
     return share > 1 - MOST_MISREAD and measure_matches(texts, LONG_NUMERAL) > 0
 
 
-def _find_marks(texts: pa.Array) -> tuple[str, ...]:
-    """Return the few texts without a digit beside many with one, if there are any."""
+def _split_marks(texts: pa.Array) -> tuple[tuple[str, ...], pa.Array]:
+    """Return the few texts without a digit beside many with one, and the others."""
     has_digit = pc.match_substring_regex(texts, r"\d")
+    others = texts.filter(has_digit)
     marks = texts.filter(pc.invert(has_digit)).unique()
-    others = texts.filter(has_digit).unique()
-    are_few = len(marks) <= MOST_MARKS and len(others) >= FEWEST_AMOUNTS
-    return tuple(marks.to_pylist()) if are_few else ()
+    are_few = len(marks) <= MOST_MARKS and len(others.unique()) >= FEWEST_AMOUNTS
+    if are_few and len(others) < (1 - MOST_MISREAD) * len(texts):
+        return tuple(marks.to_pylist()), others
+    return (), texts
 
 
 def read_text(
@@ -344,13 +343,13 @@ def read_text(
             break
     if best is None:
         return None, 0.0, ""
-    if isinstance(best, Times):
-        return Column(name, Kind.time, form=best), most, doubt
-    if not isinstance(best, NumberText):
-        return Column(name, Kind.number, form=best), most, doubt
-    kind = Kind.integer if best.places == 0 else Kind.number
-    is_plain = best == NumberText(places=best.places)
-    return Column(name, kind, form=None if is_plain else best), most, doubt
+    kind = Kind.time if isinstance(best, Times) else Kind.number
+    if isinstance(best, NumberText):
+        if best.places == 0:
+            kind = Kind.integer
+        if best == NumberText(places=best.places):
+            best = None
+    return Column(name, kind, form=best), most, doubt
 
 
 def _find_forms(
@@ -646,33 +645,20 @@ def _leave_out_copies(
     """Leave out each column whose values are those of another."""
     if sample.num_rows < FEWEST_ROWS_OF_COPIES:
         return decisions
-    begin = sample.slice(0, FEWEST_ROWS_OF_COPIES)
     alike: dict[object, list[str]] = {}  # the columns that begin with the same values
     different = []
-    for index, decision in enumerate(decisions):
-        name, values = decision.fact.name, sample.column(index)
-        if isinstance(decision.column, Column):
-            start = values.type, str(begin.column(index))
+    for (fact, column), values in zip(decisions, sample.columns, strict=True):
+        if isinstance(column, Column):
+            start = values.type, str(values.slice(0, FEWEST_ROWS_OF_COPIES))
             others = alike.setdefault(start, [])
-            original = _find_copy(values, others, sample)
-            if original is None:
-                others.append(name)
+            same = [name for name in others if sample.column(name).equals(values)]
+            if same:
+                fact = replace(fact, becomes=f"left out: the same as {same[0]!r}")
+                column = Restoration(fact.name, copy_of=same[0])
             else:
-                becomes = f"left out: the same as {original!r}"
-                fact = replace(decision.fact, becomes=becomes)
-                decision = Decision(fact, Restoration(name, copy_of=original))
-        different.append(decision)
+                others.append(fact.name)
+        different.append(Decision(fact, column))
     return different
-
-
-def _find_copy(
-    values: pa.Array, names: list[str], sample: pa.RecordBatch
-) -> str | None:
-    """Return the first of some columns that has the same values."""
-    for name in names:
-        if sample.column(name).equals(values):
-            return name
-    return None
 
 
 def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Decision]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
+from keras_tied.columns._arrow import to_floats
 from keras_tied.columns._kinds import Kind, find_kind
 
 ROW_NUMBERS, IDS, CATEGORIES = "row numbers", "ids", "categories"
@@ -146,8 +147,6 @@ def _split(name: str) -> list[str]:
 
 def _counts_rows(values: pa.Array) -> bool:
     """Whether the first values of a column are the numbers of their rows."""
-    first = values[0].as_py() if len(values) >= FEWEST_ROWS else None
-    if first not in (0, 1):
-        return False
-    counted = pa.array(range(int(first), int(first) + len(values)))
-    return bool(values.cast(pa.int64(), safe=False).equals(counted))
+    begins = to_floats(values) - np.arange(len(values))
+    is_counted = len(values) >= FEWEST_ROWS and begins[0] in (0, 1)
+    return is_counted and bool(np.all(begins == begins[0]))

@@ -3,10 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Meta
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import set_null, to_floats
@@ -52,19 +54,16 @@ LOOK = re.compile(  # what looks like a number, with any unit
 class NumberText(Form, frozen=True, tag="number"):
     """Numbers as text of one form."""
 
-    decimal: str = "."  # what is written before the decimals
+    # what is written before the decimals
+    decimal: Annotated[str, Meta(pattern=r"^[.,]\Z")] = "."
     separator: str = ""  # and between thousands
     prefix: str = ""  # what may stand around the digits, such as `"$"` and `" kg"`
     suffix: str = ""
     # how many decimals are written; as many as there are, if it is None
-    places: int | None = None
+    places: Annotated[int, Meta(ge=0, le=MOST_PLACES)] | None = None
     parentheses: bool = False  # whether these are written around negative numbers
     scales: bool = False  # whether K or M behind some is a thousand or a million
     bounds: bool = False  # whether some stand behind a sign such as < or ~
-
-    def __post_init__(self) -> None:
-        if self.decimal not in GROUPING or not 0 <= (self.places or 0) <= MOST_PLACES:
-            raise ValueError("not a form of numbers")
 
     @property
     def description(self) -> str:

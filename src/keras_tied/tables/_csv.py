@@ -20,7 +20,6 @@ from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
     find_decimal,
-    is_number,
     make_distinct,
 )
 from keras_tied.tables._errors import report_read_errors
@@ -232,12 +231,6 @@ class _CsvFile:
         if len(rows) < 2 and self._options.header:
             raise TableError(
                 f"{self._name!r} has a line of names and no rows; give it rows."
-            )
-        are_whole = all(cell.strip().isdecimal() for cell in cells)
-        if self._options.header and not are_whole and all(map(is_number, cells)):
-            raise TableError(
-                f"{self._name!r} begins with a line of numbers; put a line with the"
-                " names of the columns before it, or say --no-header (header=False)."
             )
         return cells, longest
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
+from keras_tied.columns import is_number
 from keras_tied.tables._errors import report_read_errors
 
 LARGEST_CELL = 2**24  # bytes of a value of a database, and of a line of text
@@ -113,15 +114,30 @@ def check_names(
     lines: Sequence[Sequence[Any]],
     options: ReadOptions,
 ) -> None:
-    """Raise if a first line is a title: it has text in its first cell alone."""
-    if not options.header or options.skip or len(lines) < 2 or len(lines[0]) < 3:
+    """Raise if a first line is a row or a title.
+
+    Most cells of a row are numbers, but not in order, as years are. A title is text in
+    its first cell alone.
+    """
+    if not options.header:
         return
-    first, second = (
+    first, *others = (
         [str("" if c is None else c).strip() for c in line] for line in lines[:2]
     )
-    has_title = bool(first[0]) and not any(first[1:])
-    is_full = len(first) == len(second) and all(second)
-    if has_title and is_full:
+    numbers = [float(cell) for cell in first if is_number(cell)]
+    are_whole = all(map(float.is_integer, numbers))
+    in_order = sorted(set(numbers))
+    is_series = numbers in (in_order, in_order[::-1])
+    may_be_names = is_series and (are_whole or len(numbers) < len(first))
+    if len(numbers) > len(first) / 2 and not may_be_names:
+        raise TableError(
+            f"{name!r} begins with a line of numbers, {len(numbers)} in {len(first)}"
+            " cells; put a line with the names of the columns before it, or say"
+            " --no-header (header=False)."
+        )
+    has_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
+    is_full = len(first) == len(others[0]) and all(others[0]) if others else False
+    if has_title and is_full and not options.skip:
         raise TableError(
             f"{name!r} has {len(first)} columns, of which its first line names one, as"
             " a title does; pass over that line with --skip 1 (skip=1), or name the"

@@ -1,0 +1,93 @@
+"""Rows that are no data: a second line of names, names again, nothing, totals."""
+
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from keras_tied._text import format_quantity, quote
+from keras_tied.tables._source import Source
+
+WORD = re.compile(
+    r"(?i)(?:(?:grand|sub|overall)[- ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe"
+    "|totale|total général"
+)
+# Columns of which the last value is the sum of the others, about.
+FEWEST_SUMS = 2
+MOST_OFF = 1e-6
+# A second line of names stands above so many columns, of which so many have digits.
+FEWEST_HEADS, FEWEST_DIGITS = 2, 0.9
+
+
+def describe_stray_rows(source: Source) -> Iterator[str]:
+    """Warn of rows that are no data."""
+    batch = next(source.batches(source.n_rows))
+    if batch.num_rows < source.n_rows:  # as its rows are large
+        return
+    rows = pa.Table.from_batches([batch])
+    heads = _find_heads(rows)
+    if len(heads) >= FEWEST_HEADS:
+        yield (
+            f"row 1 holds {quote(heads[:3])} above numbers, as a second line of names"
+            " does: say --skip 1 to pass over the first, or take this one out of the"
+            " table."
+        )
+    if all(map(types.is_string, rows.schema.types)):
+        again = rows
+        for name in rows.column_names:
+            again = again.filter(pc.equal(again[name], name))
+        if len(again):
+            n_rows = format_quantity(len(again), "row")
+            yield f"the names of the columns are also in {n_rows}: take them out."
+    n = len(rows)
+    while n > 1 and all(values.null_count for values in rows.slice(n - 1, 1).columns):
+        n -= 1
+    if n < len(rows) and rows.num_columns > 1:
+        yield f"the table is empty from row {n + 1:,} on: take these rows out of it."
+    if says := _describe_total(rows.slice(0, n)):
+        yield (
+            f"row {n:,}, the last, {says}: if it adds up the others, take it out of the"
+            " table."
+        )
+
+
+def _find_heads(rows: pa.Table) -> list[str]:
+    """Return the first values of columns that hold numbers, and begin with text."""
+    heads = []
+    for values in rows.columns:
+        first = values[0].as_py()
+        if isinstance(first, str):
+            has_digit = pc.match_substring_regex(values, r"\d")
+            share = pc.mean(has_digit.slice(1)).as_py() or 0.0
+            if share >= FEWEST_DIGITS and not has_digit[0].as_py():
+                heads.append(first)
+        elif first is not None:
+            return []
+    return heads
+
+
+def _describe_total(rows: pa.Table) -> str:
+    """Tell that the last row adds up the others; or return ""."""
+    n = len(rows)
+    (last,) = rows.slice(n - 1).to_pylist()
+    others = rows.slice(0, n - 1)
+    n_sums = 0
+    for name, value in last.items():
+        column = others.column(name)
+        if isinstance(value, str) and WORD.fullmatch(value.strip()):
+            is_usual = pc.any(pc.equal(column, value)).as_py()
+            if not is_usual:
+                return f"says {value!r} in column {name!r}"
+        elif type(value) in (int, float) and value:
+            n_sums += _is_sum(value, column)
+    return "holds the sums of the others" if n_sums >= FEWEST_SUMS else ""
+
+
+def _is_sum(value: float, column: pa.ChunkedArray) -> bool:
+    """Whether a number is the sum of a column, about, and larger than each of it."""
+    numbers = column.cast(pa.float64(), safe=False)
+    total = pc.sum(numbers).as_py() or 0.0
+    most = pc.max(pc.abs(numbers)).as_py() or 0.0
+    return abs(total - value) <= MOST_OFF * abs(value) and abs(value) > most
