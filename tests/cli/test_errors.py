@@ -155,6 +155,7 @@ WRONG = {
     "demo --epochs": "requires an argument; write it as in keras-tied demo",
     "chek rows.csv --all": "'chek'; write keras-tied check rows.csv --all.",
     "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
+    "fruti.csv": "there is no command 'fruti.csv'; write keras-tied fruit.csv.",
     "-v": "No such option: -v; write keras-tied --version.",
     "steam": "there is no command 'steam'; keras-tied --help lists all.",
 }

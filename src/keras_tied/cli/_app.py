@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -154,7 +154,7 @@ def _require_folder() -> None:
 
 def _find_stem(name: str) -> str:
     """Return the name of a table or a model without folders and endings."""
-    stem, _, _ = os.path.basename(name).partition(".")
+    stem, _, _ = os.path.basename(name.rstrip("/")).partition(".")
     return stem.strip("*?-") or "rows"
 
 
@@ -166,7 +166,7 @@ def run(names: Collection[str]) -> int:
     first = words[0] if words else "--help"
     if first not in names and not first.startswith("-"):
         if os.path.lexists(first):
-            _print_uses(first)
+            _print_uses(first, names)
         else:
             say(propose_command(words, names))
         return 2
@@ -178,11 +178,12 @@ def run(names: Collection[str]) -> int:
         return 2
 
 
-def _print_uses(file: str) -> None:
+def _print_uses(file: str, names: Iterable[str]) -> None:
     """Print what can be done with a file."""
     print(f"What can be done with {replace_controls(file)}:")
     callbacks = {each.name: each.callback for each in app.registered_commands}
-    for name, line in list_uses(file, _examples):
+    examples = {name: _examples[name] for name in names}
+    for name, line in list_uses(file, examples):
         what = inspect.getdoc(callbacks[name]) or ""
         print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
 

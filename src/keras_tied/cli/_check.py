@@ -12,6 +12,7 @@ from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
+from keras_tied.cli._proposals import join
 from keras_tied.cli._table import (
     ColumnOptions,
     TableOptions,
@@ -88,6 +89,7 @@ def check(
         be_quiet(True)
     table = survey(data, options, columns, seed)
     show_survey(table, json, None if every else MOST_SHOWN)
+    remark(f"next, {join(['score', data])}.")
     if strict:
         table.columns.require_usable(table.facts)
         if table.warnings:

@@ -35,6 +35,7 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import STAR, Data, Json, Seed, option, output_option
 from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_stages, show_training
+from keras_tied.cli._proposals import join
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import (
     STANDARD_INPUT,
@@ -133,6 +134,7 @@ def fit(
     notes, checkpoint = _train(table, settings, output, start)
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
     print_result(json, facts, _summarize(table, notes, output))
+    remark(f"next, {join(['score', str(output), data])}.")
     if checkpoint is not None:
         text = f"interrupted; {str(output)!r} is the best model so far"
         if checkpoint.exists():
@@ -147,8 +149,8 @@ def fit_first(
     """Fit a model to a table that another command was given without one."""
     if data == STANDARD_INPUT or Path(data).is_fifo():
         raise UsageError(
-            "a pipe can be read once, and a model is fitted first: name a file, or a"
-            " model, which keras-tied fit - writes to rows.safetensors."
+            "a pipe can be read once, and a model is fitted first: name a file, or the"
+            " model that keras-tied fit - writes."
         )
     if output is not None:
         check_writable(output, ["safetensors"])

@@ -29,8 +29,8 @@ OTHER_NAMES = {
     "--delimiter": "--sep --separator",
     "--label": "--colour --color --target",
     "--components": "--latent-dim --dim -k",
-    "--threshold": "--cutoff --fail",
-    "--fail-on-drift": "--drift --strict",
+    "--threshold": "--cutoff",
+    "--fail-on-drift": "--drift --fail --strict",
     "--output": "--out --file --model",
 }
 
@@ -57,7 +57,7 @@ def find_file(path: str | Path) -> str | None:
 def propose_command(words: Sequence[str], names: Collection[str]) -> str:
     """Return the sentence for a first word that is no command."""
     first, *others = words
-    near = find_near(first, [*names, "--version"])
+    near = find_near(first, [*names, "--version"]) or find_file(first)
     what = f"write {join([near, *others])}" if near else "keras-tied --help lists all"
     return f"there is no command {first!r}; {what}."
 
@@ -69,7 +69,7 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
         error.possibilities = None  # which are spelt alike, and not meant
         options = [name for each in error.ctx.command.params for name in each.opts]
         if near := find_near(wrong, options):
-            name = re.compile(f"{re.escape(wrong)}(?![^=])")
+            name = re.compile(f"^{re.escape(wrong)}(?=$|=)")
             others = [name.sub(near, word) for word in words]
             return f"write {join(others)}"
     elif isinstance(error, typer.BadParameter):
@@ -94,15 +94,12 @@ def describe_files(example: str) -> str:
 
 def list_uses(file: str, examples: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the commands for a file, each with its line to type."""
-    name = shlex.quote(file)
+    is_model = file.endswith(MODEL_ENDINGS)
+    place = "model.safetensors" if is_model else "rows.csv"
     for command, example in examples.items():
-        if file.endswith(MODEL_ENDINGS):
-            line = example.replace("model.safetensors", name)
-        else:
-            alone = example.replace("model.safetensors ", "")
-            line = alone.replace("rows.csv", name)
-        if line != example and name in line:
-            yield command, line
+        if place in example:
+            line = example if is_model else example.replace("model.safetensors ", "")
+            yield command, line.replace(place, shlex.quote(file))
 
 
 def join(words: Sequence[str]) -> str:
