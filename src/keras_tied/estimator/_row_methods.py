@@ -220,11 +220,10 @@ class RowMethods(
 
     @map_collections
     def rarity(self, X: Any) -> Array:
-        """One row in how many is at least as odd, by scores of rows not trained on.
+        """One row in how many is at least as odd, by scores of the training rows.
 
-        The tail is that of the rows held out, where 1,000 and more were fitted to, and
-        else of all rows, corrected for having been trained on. The numbers of few rows
-        are rough.
+        They are corrected for having been trained on. The numbers of few rows are
+        rough, and so are those of the rarest rows of any table.
 
         Args:
             X: the rows, `(n_samples, n_features)`.

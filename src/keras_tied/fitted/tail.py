@@ -108,7 +108,7 @@ def fit_tail(
     limit: float,
     n_rows: int,
 ) -> Tail:
-    """Fit to the scores of rows not trained on, or as if they were not, `(n,)`."""
+    """Fit to the scores of training rows as if they were not trained on, `(n,)`."""
     ordered = np.sort(scores[np.isfinite(scores)])
     ordered = ordered[::-1]
     n = len(ordered)

@@ -160,7 +160,6 @@ def _solve(
         network=pca.network,
         link=solution.pca_link,
         is_pca=True,
-        held_out=None,
         held_out_errors=errors and (errors[1], errors[1]),
     )
 

@@ -12,7 +12,6 @@ from keras_tied._types import Array
 from keras_tied.fitted import imputation, outlier_score
 from keras_tied.fitted.blocks import split_rows
 from keras_tied.fitted.layout import NUMBER
-from keras_tied.fitted.outlier_score import Block
 from keras_tied.fitted.tail import fit_tail
 from keras_tied.fitted.value import (
     Fitted,
@@ -87,7 +86,6 @@ def judge(
         some = block.select(part)
         mean = preprocessing.mean
         sums += some.sums_of_squares(mean, weights[part], solution.link)
-    held_out = _choose_held_out(rows, solution, block)
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block = block.select(sample)
@@ -97,11 +95,8 @@ def judge(
     score = outlier_score.fit_outlier_score(block, weights, preprocessing, fences)
     scores = score.score(block)
     is_far = distances > 0
-    if held_out is None:
-        optimism = _find_optimism(solution, sums)
-        other_scores = score.score_held_out(block, optimism)[~is_far]
-    else:
-        other_scores = score.score(held_out)
+    optimism = _find_optimism(solution, sums)
+    other_scores = score.score_held_out(block, optimism)[~is_far]
     limit = float(scores[~is_far].max(initial=0.0))
     tail = fit_tail(other_scores, float(is_far.mean()), limit, n)
     scores += tail.limit * distances
@@ -164,23 +159,6 @@ def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
         return smallest, largest
     low, high = before.ends
     return np.minimum(smallest, low), np.maximum(largest, high)
-
-
-def _choose_held_out(
-    rows: PreparedRows,
-    solution: Solution,
-    block: Block,
-) -> Block | None:
-    """The rows that the network has not learned from, without far ones, if any."""
-    others = rows.validation
-    places = solution.held_out
-    if others is not None:
-        return compute_block(
-            solution.network, others.scaled, others.complete, solution.link
-        )
-    if places is None:
-        return None
-    return block.select(places[rows.given.distances[places] == 0])
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:

@@ -83,7 +83,6 @@ def _fit_model(
     model: Autoencoder,
     rows: TrainingRows,
 ) -> Solution:
-    places = None
     train = rows
     validation = rows.validation
     if plan.early_stopping and validation is None:
@@ -139,7 +138,6 @@ def _fit_model(
         losses=losses,
         validation_errors=history.get("val_error", []),
         n_iter=round(n_rows / train.count * len(losses)),
-        held_out=places,
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_tied._types import Array
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
@@ -36,8 +35,6 @@ class Solution:
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
         better: whether the network is better than PCA on held-out rows, if there are
             such rows.
-        held_out: the places of rows that the network has not learned from; None without
-            such rows.
         held_out_errors: the mean errors of the network and of PCA on rows that neither
             has learned from.
         is_pca: whether the network is PCA.
@@ -52,7 +49,6 @@ class Solution:
     validation_errors: list[float] = field(default_factory=list)
     n_iter: int = 1
     better: bool = True
-    held_out: Array | None = None
     held_out_errors: tuple[float, float] | None = None
     is_pca: bool = False
     link: Link | None = None
@@ -101,7 +97,6 @@ def fit(
     return replace(
         solution,
         better=is_better(with_rows, held_out, pca),
-        held_out=members[0].places if len(members) == 1 else None,
         held_out_errors=(held_out.mean, pca.mean),
         link=held_out.link,
         pca_link=pca.link,
