@@ -24,6 +24,7 @@ CANNOT_FLUSH_FOLDERS = {
     for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
 }
 """What systems answer that cannot flush folders; others could, and have not."""
+PART = ".keras-tied-"  # how the name of a part file begins
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 _new_file: ContextVar[Path | None] = ContextVar("new_file", default=None)
@@ -34,52 +35,52 @@ def check_writable(output: Path, endings: Collection[str]) -> None:
 
     It has one of the endings, such as `"csv.gz"`.
     """
-    name, file_name = repr(str(output)), output.name.lower()[1:]
+    file_name = output.name.lower()[1:]
     if not file_name.endswith(tuple(f".{ending}" for ending in endings)):
         endings_text = ", ".join(f".{ending}" for ending in endings)
         raise TableError(
-            f"{name} has not one of the endings {endings_text}; choose one."
+            f"{str(output)!r} has not one of the endings {endings_text}; choose one."
         )
-    try:
-        target = follow(output)
-    except OSError as error:
-        raise TableError(
-            f"{name} cannot be written: {error.strerror}; name another."
-        ) from error
-    if target.is_dir():
-        raise TableError(f"{name} is a folder; name a file in it.")
-    if target.exists() and not target.is_file():
-        raise TableError(
-            f"{name} is a pipe or a device, and would be replaced; name a file."
-        )
-    if not target.parent.is_dir():
-        folder = repr(str(output.parent))
-        raise TableError(f"{name} is in a folder that does not exist; create {folder}.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise TableError(
-            f"{name} is in a folder that you may not write to; name another."
-        )
+    with report_write_errors(str(output), TableError):
+        find_target(output)
 
 
-def follow(path: Path) -> Path:
-    """Return the absolute path of a file, there or not, with links followed."""
+def find_target(path: Path) -> Path:
+    """Return the absolute path of a file to write, with links followed.
+
+    An `OSError` says why it cannot be written.
+    """
     with suppress(FileNotFoundError):
-        path.stat()  # raises if links lead in a loop, which is else taken for a file
-    return Path(os.path.realpath(path))
+        path.stat()  # raises if links lead in a loop
+    target = Path(os.path.realpath(path))
+    number, reason = 0, ""
+    if target.is_dir():
+        number, reason = errno.EISDIR, "it is a folder"
+    elif target.exists() and not target.is_file():
+        number, reason = errno.EEXIST, "it is a pipe or a device, and would be replaced"
+    elif not target.parent.is_dir():
+        number, reason = errno.ENOENT, f"there is no folder {str(path.parent)!r}"
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        number, reason = errno.EACCES, "you may not write to its folder"
+    if number:
+        raise OSError(number, reason, str(path))
+    return target
 
 
 @contextmanager
-def report_write_errors(name: str) -> Iterator[None]:
-    """Turn an `OSError` while a file is written into a `WriteError`."""
+def report_write_errors(
+    name: str, kind: type[TableError] = WriteError
+) -> Iterator[None]:
+    """Turn an `OSError` while a file is written into an error of one sentence."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         todo = "free some space" if is_full else "name another file"
-        raise WriteError(f"cannot write {name!r}: {reason}; {todo}.") from error
+        raise kind(f"cannot write {name!r}: {reason}; {todo}.") from error
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def temporary_folder() -> Iterator[str]:
 @contextmanager
 def require_new(path: Path) -> Iterator[None]:
     """Within, the first write of a file fails if it is there by then."""
-    before = _new_file.set(follow(path))
+    before = _new_file.set(Path(os.path.realpath(path)))
     try:
         yield
     finally:
@@ -118,18 +119,11 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     The target is the path, or what it links to. Errors and interruptions leave nothing
     of the new file; what a killed process left, the next one deletes.
     """
-    target = follow(path)
-    if target.is_dir():
-        reason = "this is a folder; name a file in it"
-        raise IsADirectoryError(errno.EISDIR, reason, str(target))
-    if not target.parent.is_dir():
-        reason = "there is no such folder; create it first"
-        raise FileNotFoundError(errno.ENOENT, reason, str(target.parent))
+    target = find_target(path)
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
-    start = f".keras-tied-{digest}-"
-    for orphan in target.parent.glob(f"{start}*"):
-        _delete_orphan(orphan)
+    start = f"{PART}{digest}-"
+    _delete_orphans(target.parent, start)
     part = target.with_name(f"{start}{secrets.token_hex(8)}{target.suffix}")
     remove = partial(part.unlink, missing_ok=True)
     with clean_up_at_signal(remove), _hold(part):
@@ -147,6 +141,20 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             _flush_folder(target.parent)
         finally:
             remove()
+
+
+@contextmanager
+def keep_tidy(folder: Path) -> Iterator[None]:
+    """Delete what other processes leave in a folder, at the end or at a signal.
+
+    They may be ended while they write.
+    """
+    delete = partial(_delete_orphans, folder, PART)
+    with clean_up_at_signal(delete):
+        try:
+            yield
+        finally:
+            delete()
 
 
 def _create(part: Path, target: Path) -> None:
@@ -180,6 +188,11 @@ def _hold(part: Path) -> Iterator[None]:
         file.close()  # another has deleted it before it was locked
     with file:
         yield
+
+
+def _delete_orphans(folder: Path, start: str) -> None:
+    for orphan in folder.glob(f"{start}*"):
+        _delete_orphan(orphan)
 
 
 def _delete_orphan(part: Path) -> bool:

@@ -241,8 +241,8 @@ def test_an_encoder_of_your_own_is_left_to_keras(iris, folder):
             ValueError,
             "dtype='int8' is not one of 'float32'",
         ),
-        ("nowhere/m.onnx", {}, FileNotFoundError, "no such folder"),
-        ("folder.onnx", {}, IsADirectoryError, "name a file"),
+        ("nowhere/m.onnx", {}, FileNotFoundError, "no folder 'nowhere'"),
+        ("folder.onnx", {}, IsADirectoryError, "is a folder"),
     ],
 )
 def test_wrong_use_is_told_and_leaves_no_file(

@@ -108,8 +108,9 @@ def name_bytes(folder, name):
 def test_a_file_whose_name_is_no_text_is_written_and_refused_by_name(folder, ending):
     path = name_bytes(folder, b"\xff") / f"rows.{ending}"
     write_table(path, [ROWS.select(["x"])])
-    with refused(repr(str(path)), "its name is not in UTF-8; rename it"):
-        open_table(path)
+    if ending not in ARRAYS:  # which NumPy reads
+        with refused(repr(str(path)), "its name is not in UTF-8; rename it"):
+            open_table(path)
     os.rename(path, f"rows.{ending}")
     assert open_table(f"rows.{ending}").n_rows == 1000
 
@@ -188,8 +189,8 @@ BAD_PATHS = {
     "rows.txt": "'rows.txt' has not one of the endings .csv, .tsv, .parquet",
     "rows": "endings",
     ".csv": "endings",
-    "folder.csv": "'folder.csv' is a folder; name a file in it",
-    "none/rows.csv": "folder that does not exist; create 'none'",
+    "folder.csv": "cannot write 'folder.csv': it is a folder; name another file",
+    "none/rows.csv": "there is no folder 'none'; name another file",
     f"{'a' * 300}.csv": "File name too long",
     "locked/rows.csv": "may not write to",
 }

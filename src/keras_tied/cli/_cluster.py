@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_tied._files import keep_tidy
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
 from keras_tied.cli._table import STANDARD_OUTPUT, require_output
@@ -73,7 +75,7 @@ class ClusterOptions:
         """Connect to the workers; yield what writes a table there, or None."""
         from keras_tied.rows import OutputFolder, transform_table
 
-        with self.connect() as workers:
+        with keep_tidy(Path(output)), self.connect() as workers:
             if workers is None:
                 yield None
                 return

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from keras_tied._signals import clean_up_at_signal
 from keras_tied._version import __version__
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
                     n_workers=n_workers, threads_per_worker=1, **options
                 )
             stack.callback(cluster.close)
+            stack.enter_context(clean_up_at_signal(_kill_workers))
         try:
             client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -127,21 +129,35 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
         yield DaskWorkers(client)
 
 
+def _kill_workers() -> None:
+    """End the processes of workers here at once; what they hold is free then."""
+    from multiprocessing import active_children
+
+    for process in active_children():
+        process.kill()
+        process.join()
+
+
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Start processes that are deaf to Ctrl-C, at which each prints a traceback."""
+    """Start processes that are deaf to signals of the terminal, which end this one.
+
+    At Ctrl-C each would print a traceback.
+    """
     from multiprocessing import resource_tracker
 
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    signals = {signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     # Its start, by the first process, unblocks; and it warns of what is left after a
     # signal.
     warnings = os.environ.get("PYTHONWARNINGS", "")
     os.environ["PYTHONWARNINGS"] = f"{warnings},ignore:resource_tracker".lstrip(",")
     resource_tracker.ensure_running()
     os.environ["PYTHONWARNINGS"] = warnings
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

@@ -30,11 +30,9 @@ class OutputFolder:
     Attributes:
         uri: a path, or a URI of a file system that pyarrow knows, such as
             `s3://bucket/folder`.
-        format: the ending of the parts, `"parquet"` or `"arrow"`.
     """
 
     uri: str
-    format: str = "parquet"
 
     def _locate(self) -> tuple[fs.FileSystem, str, bool]:
         """Return the file system, the folder in it, and whether it is local."""

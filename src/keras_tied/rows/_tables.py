@@ -50,42 +50,28 @@ def transform_table(
         ClusterError: if workers are lost.
     """
     parts = rows.split()
-    names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)
-    done = _find_whole(workers, folder, resume(folder, facts))
-    missing = [index for index, name in enumerate(names) if name not in done]
+    checksums = resume(folder, facts)
     part_ranks: Sequence[Array | None] = [None] * len(parts)
-    if transform.output == "scores" and missing:
+    if transform.output == "scores":
         part_ranks = _rank(workers, parts, transform)
-    sizes = [part.source.n_rows for part in parts]
-    rows.advance(sum(sizes) - sum(sizes[index] for index in missing))
+    items, names, n_done = [], [], 0
+    for index, part in enumerate(parts):
+        name = f"part-{index:05}.parquet"
+        names.append(name)
+        checksum = checksums.get(name)
+        items.append((part, part_ranks[index], transform, folder, name, checksum))
 
-    def note(place: int, checksum: str) -> None:
-        index = missing[place]
-        done[names[index]] = checksum
-        complete = len(done) == len(parts)
-        folder.write_manifest({"of": facts, "parts": done, "complete": complete})
-        rows.advance(sizes[index])
+    def note(index: int, checksum: str) -> None:
+        nonlocal n_done
+        n_done += 1
+        checksums[names[index]] = checksum
+        complete = n_done == len(parts)
+        folder.write_manifest({"of": facts, "parts": checksums, "complete": complete})
+        rows.advance(parts[index].source.n_rows)
 
-    items = []
-    for index in missing:
-        item = (parts[index], part_ranks[index], transform, folder, names[index])
-        items.append(item)
     _, doubts = fold_parts(workers, _write_part, items, note)
-    return sum(sizes), doubts
-
-
-def _find_whole(
-    workers: Workers, folder: OutputFolder, checksums: dict[str, str]
-) -> dict[str, str]:
-    """Return the checksums of the parts that are as they were written."""
-    whole = {}
-    items = list(checksums.items())
-    for index, is_whole in workers.map(folder.is_whole, items) if items else ():
-        name, checksum = items[index]
-        if is_whole:
-            whole[name] = checksum
-    return whole
+    return rows.source.n_rows, doubts
 
 
 def measure_table(
@@ -130,8 +116,14 @@ def _write_part(
     transform: BatchTransform,
     folder: OutputFolder,
     name: str,
+    checksum: str | None,
 ) -> str:
-    """Write the results of a part, with the ranks of scores; return its checksum."""
+    """Write the results of a part, with the ranks of scores; return its checksum.
+
+    A part that has the checksum already is left as it is.
+    """
+    if checksum and folder.is_whole(name, checksum):
+        return checksum
     results = map(transform.apply, batches)
     if ranks is None:
         return folder.write_table(name, results)

@@ -41,16 +41,6 @@ ROWS_IN_GROUP = 2**17
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
 HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  # noqa: RUF001
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
-# The types whose values single precision holds.
-SINGLE = (
-    pa.bool_(),
-    pa.int8(),
-    pa.uint8(),
-    pa.int16(),
-    pa.uint16(),
-    pa.float16(),
-    pa.float32(),
-)
 
 
 def check_output(path: StrPath) -> None:
@@ -263,7 +253,8 @@ def _write_array(
             f"column {quote(texts)} does not hold numbers, and an array holds nothing"
             " else; use .csv or .parquet."
         )
-    is_single = all(column in SINGLE for column in schema.types)
+    types = [column.to_pandas_dtype() for column in schema.types]
+    is_single = np.result_type(np.float32, *types) == np.float32
     dtype = np.dtype(np.float32 if is_single else np.float64)
     header = {"descr": dtype.str, "fortran_order": False, "shape": (0, len(schema))}
     # The header is of the same length for any number of rows.
