@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keras_tied._text import format_quantity
+from keras_tied._text import format_quantity, hide_secrets
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._inputs import Inputs
@@ -152,13 +152,14 @@ def write_rows(verb: str, rows: Scan, write: Write, output: str, json: bool) -> 
     seconds = time.perf_counter() - start
     remark(*describe_doubtful(rows, doubts))
     rate = n_rows / max(seconds, 1e-9)
+    name = hide_secrets(output)
     facts = {
         verb: n_rows,
-        "output": output,
+        "output": name,
         "seconds": seconds,
         "unseen": doubts.unseen.counts,
     }
-    text = f"{verb} {format_quantity(n_rows, 'row')} to {output}"
+    text = f"{verb} {format_quantity(n_rows, 'row')} to {name}"
     text = f"{text} in {seconds:.1f} s, {rate:,.0f} a second"
     print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
 

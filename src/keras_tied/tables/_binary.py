@@ -79,10 +79,9 @@ def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
             yield _validate(file.get_batch(piece))
 
 
-def _read_stream(name: str, request: Request) -> Batches:
-    for _ in request.pieces:
-        with _open(name, ARROW) as source:
-            yield from map(_validate, ipc.open_stream(source))
+def _read_stream(name: str, _: Request) -> Batches:
+    with _open(name, ARROW) as source:
+        yield from map(_validate, ipc.open_stream(source))
 
 
 def open_parquet(name: str) -> TableFile:
@@ -127,16 +126,15 @@ def open_orc(name: str) -> TableFile:
 def _read_orc(name: str, request: Request) -> Batches:
     from pyarrow import dataset
 
-    for _ in request.pieces:
-        with _open(name, ORC) as source:
-            fragment = dataset.OrcFileFormat().make_fragment(source)
-            batches = fragment.to_batches(
-                columns=list(request.names),
-                batch_size=BATCH_ROWS,
-                batch_readahead=1,
-                use_threads=False,
-            )
-            yield from map(_validate, batches)
+    with _open(name, ORC) as source:
+        fragment = dataset.OrcFileFormat().make_fragment(source)
+        batches = fragment.to_batches(
+            columns=list(request.names),
+            batch_size=BATCH_ROWS,
+            batch_readahead=1,
+            use_threads=False,
+        )
+        yield from map(_validate, batches)
 
 
 def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:

@@ -166,9 +166,8 @@ class _CsvFile:
 
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
-        for _ in request.pieces:
-            with self._report_errors():
-                yield from self._open((), list(request.names))
+        with self._report_errors():
+            yield from self._open((), list(request.names))
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines hold as many."""

@@ -1,7 +1,6 @@
 """Databases: the result of a query at one moment, copied to a file of Arrow."""
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,7 +12,7 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, quote
 from keras_tied.columns import make_distinct
 from keras_tied.tables._binary import open_arrow
-from keras_tied.tables._copy import copy_rows
+from keras_tied.tables._copy import copy_bytes, copy_rows, name_copy, split_file
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_ROWS,
@@ -50,7 +49,7 @@ def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
 
 
 def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
-    with closing(_connect(name, folder)) as database:
+    with closing(_connect(name, options, folder)) as database:
         database.execute("BEGIN")  # all that follows reads one moment
         database.set_authorizer(_authorize)
         kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
@@ -65,7 +64,7 @@ def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
         return copy_rows(file.schema, rows, folder, name, options)
 
 
-def _connect(name: str, folder: str) -> sqlite3.Connection:
+def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection:
     """Connect to a database; what is beside it is as before, once this is closed."""
     path = Path(name).absolute()
     with open(path, "rb") as file:
@@ -74,8 +73,11 @@ def _connect(name: str, folder: str) -> sqlite3.Connection:
     if has_log and not os.access(path.parent, os.W_OK):
         # A reader has locks in a file beside, which it could not make there.
         with stay_unchanged(name, find_stamp(name)):
-            for part in filter(os.path.exists, (path, log)):
-                shutil.copy(part, folder)
+            n_bytes = 0
+            for part in filter(Path.exists, (path, log)):
+                copy = name_copy(os.path.join(folder, part.name), name)
+                with part.open("rb") as file:
+                    n_bytes = copy_bytes(split_file(file), copy, options, n_bytes)
         path = Path(folder, path.name)
         log = Path(f"{path}-wal")
     # One who may only read would leave the log that it makes.

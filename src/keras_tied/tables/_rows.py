@@ -85,14 +85,13 @@ def _read(
     request: Request,
 ) -> Batches:
     schema = pa.schema([schema.field(column) for column in request.names])
-    for _ in request.pieces:
-        with report_read_errors(name, what):
-            for some in _group(get_rows()):
-                arrays = []
-                for field in schema:
-                    values = [_convert(row.get(field.name), field.type) for row in some]
-                    arrays.append(pa.array(values, field.type))
-                yield pa.record_batch(arrays, schema=schema)
+    with report_read_errors(name, what):
+        for some in _group(get_rows()):
+            arrays = []
+            for field in schema:
+                values = [_convert(row.get(field.name), field.type) for row in some]
+                arrays.append(pa.array(values, field.type))
+            yield pa.record_batch(arrays, schema=schema)
 
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:

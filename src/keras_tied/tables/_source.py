@@ -20,7 +20,7 @@ BATCH_CELLS = 2**20  # about how many numbers a batch has
 SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows
 SAMPLE_PIECES = 64
 PART_ROWS = 2**20
-SAMPLE_BYTES = 2**28
+SAMPLE_BYTES = 2**27
 
 
 class Source:
@@ -302,14 +302,15 @@ def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
         parts.append(batch)
         n_rows += batch.num_rows
         n_bytes += batch.nbytes
-        if n_rows < size and n_bytes < BATCH_BYTES:
-            continue
-        whole = _concatenate(parts)
-        rest = n_rows % size if n_rows >= size else 0
-        for begin in range(0, n_rows - rest, size):
-            yield whole.slice(begin, min(size, n_rows - rest))
-        last = whole.slice(n_rows - rest)
-        parts, n_rows, n_bytes = [last], rest, last.nbytes
+        if n_rows >= size or n_bytes >= BATCH_BYTES:
+            whole = _concatenate(parts)
+            step = min(size, n_rows)
+            n_rows %= step
+            end = whole.num_rows - n_rows
+            for begin in range(0, end, step):
+                yield whole.slice(begin, step)
+            rest = whole.slice(end)
+            parts, n_bytes = [rest], rest.nbytes
     if n_rows:
         yield _concatenate(parts)
 
