@@ -38,6 +38,19 @@ def test_no_package_imports_a_private_module_of_another():
     assert not private
 
 
+WORKFLOWS = sorted((SOURCE.parents[1] / ".github" / "workflows").glob("*.yml"))
+PINNED_ACTION = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_names_actions_by_commit(workflow):
+    """A tag or a branch can be moved to other code."""
+    actions = re.findall(r"\buses:\s*(.*)", workflow.read_text())
+    assert actions
+    for action in actions:
+        assert action.startswith("./") or PINNED_ACTION.fullmatch(action)
+
+
 INTERNALS = "_keras_internals.py"
 NOT_OF_KERAS = {"_asdict", "_exit", "_fields", "_meta", "_replace", "_run_exitfuncs"}
 NOT_OF_KERAS |= {"_init_callback_context"}
