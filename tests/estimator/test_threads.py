@@ -179,6 +179,26 @@ for child in set(children) - set(codes):  # whose locks are those of threads tha
 reader.join()
 print(*[codes[child] for child in children])
 """
+FORKED_FITS = """
+import multiprocessing, os, signal
+import numpy as np
+from keras_tied import TiedAutoencoder
+rows = np.random.default_rng(0).normal(size=(1500, 64))
+rows[:, 32:] = rows[:, :32] ** 2
+estimator = TiedAutoencoder(4, hidden_layer_sizes=600, max_iter=1, random_state=0)
+expected = estimator.fit(rows).transform(rows)
+def fit_again():
+    signal.alarm(120)
+    os._exit(0 if np.array_equal(estimator.fit(rows).transform(rows), expected) else 1)
+child = os.fork()
+if child == 0:
+    fit_again()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+process = multiprocessing.get_context("fork").Process(target=fit_again)
+process.start()
+process.join()
+print(process.exitcode)
+"""
 FORKED_ENCODER = """
 import os, pickle, signal
 import keras
@@ -204,13 +224,7 @@ estimator.transform(rows)
 def run(program: str) -> list[str]:
     """What a program prints in a process of its own."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            program,
-        ],
+        [sys.executable, "-W", "ignore", "-c", program],
         capture_output=True,
         text=True,
         timeout=300,
@@ -223,6 +237,12 @@ def run(program: str) -> list[str]:
 @needs_fork
 def test_eight_forked_children_compute_as_their_parent():
     assert run(FORKS) == ["0"] * 8
+
+
+@slow
+@needs_fork
+def test_a_forked_child_fits_as_its_parent_did():
+    assert run(FORKED_FITS) == ["0", "0"]
 
 
 @slow
