@@ -41,6 +41,15 @@ def test_no_class_or_function_that_a_file_names_touches_anything():
     assert int(line.split()[1]) > 1000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("kind", "fits"),
+    [("estimator", 200), pytest.param("training", 200, marks=pytest.mark.night)],
+)
+def test_fits_of_ever_new_numbers_of_rows_take_no_more_memory(kind, fits):
+    assert len(run("shapes.py", kind, "--fits", fits, KERAS_BACKEND="jax")) == 2
+
+
 @needs_compiler
 def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
     shim = tmp_path / "failing_io.so"

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-CAPACITY = 64  # programs in the cache; the least recently used one is removed first
+CAPACITY = 16  # programs in the cache; the least recently used one is removed first
 
 FAST_OPTIONS: dict[
     str, Any

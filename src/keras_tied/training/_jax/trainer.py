@@ -153,7 +153,7 @@ class JaxEpochs(Epochs):
             for begin in range(0, count, length):
                 batch = order[begin : begin + length]
                 batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
-        return jnp.asarray(orders)
+        return jax.device_put(orders)
 
     def _call(
         self,
