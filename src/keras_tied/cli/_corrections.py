@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity, format_rarity
 from keras_tied.cli._app import command
@@ -12,10 +12,11 @@ from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._options import Json, SafeCsv, output_option
 from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows
+from keras_tied.cli._rows import take
 from keras_tied.cli._table import STANDARD_OUTPUT, require_output
 
 if TYPE_CHECKING:
-    from keras_tied.rows import Correction
+    from keras_tied.rows import Correction, Scan
 
 MOST_SHOWN = 20
 
@@ -47,29 +48,47 @@ def corrections(
         require_output(output, json, inputs.data)
     model, rows = inputs.open()
     rows = replace(rows, reads="all")
+    given = {rows.id, *rows.columns.ids}
     find = partial(
         find_corrections,
         transform=BatchTransform(model.fitted_value, rows.columns, "scores"),
-        ids=rows.columns.ids,
+        ids=[name for name in rows.source.schema.names if name in given],
         n_rows=rows.source.n_rows,
     )
     entries, doubts = fold_rows("looking", rows, find)
     entries = list_misread(doubts.misread) + entries
     text = format_quantity(len(entries), "correction")
+    records = _add_ids(entries, rows)
     if output is not None:
-        names = Correction._fields
-        columns = zip(*entries, strict=True) if entries else [[] for _ in names]
-        table = pa.record_batch(dict(zip(names, map(pa.array, columns), strict=True)))
+        names = list(records[0] if records else Correction._fields)
+        columns = {name: [record[name] for record in records] for name in names}
+        table = pa.record_batch(columns)
         write_table(output, iter([table]), safe_csv=safe_csv)
         facts = {"corrections": len(entries), "output": output}
         is_file = output != STANDARD_OUTPUT
         print_result(json, facts, f"listed {text} in {output}" if is_file else "")
     elif json:
-        print_json({"corrections": [each._asdict() for each in entries]})
+        print_json({"corrections": records})
     else:
         _print_corrections(entries[:MOST_SHOWN], model.fitted_value.largest_rarity)
         if len(entries) > MOST_SHOWN:
             print(f"the first {MOST_SHOWN} of {text}; -o FILE writes all")
+
+
+def _add_ids(entries: list[Correction], rows: Scan) -> list[dict[str, Any]]:
+    """The corrections by name, with the id of the row of each."""
+    import numpy as np
+
+    records = [each._asdict() for each in entries]
+    if rows.id is None or not records:
+        return records
+    places = sorted({each.row - 1 for each in entries})
+    sample, _ = take(rows, np.array(places))
+    ids = dict(zip(places, sample.ids, strict=True))
+    return [
+        {"row": each.row, rows.id: ids[each.row - 1]} | record
+        for each, record in zip(entries, records, strict=True)
+    ]
 
 
 def _print_corrections(some: list[Correction], most: float) -> None:

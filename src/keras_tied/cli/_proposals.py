@@ -16,11 +16,12 @@ import typer
 MODEL_ENDINGS = ".safetensors", ".keras"
 # What people call a command or an option who know other programs.
 OTHER_NAMES = {
-    "check": "describe summary summarize profile validate head columns duplicates",
+    "check": "describe summary summarize profile validate head columns",
     "fit": "train learn",
     "encode": "transform reduce embed pca",
     "fill": "impute clean repair",
-    "score": "predict detect find outliers anomalies errors corrections odd",
+    "score": "predict detect find outliers anomalies odd",
+    "corrections": "errors mistakes correct duplicates typos misspellings",
     "report": "html explore open view drift compare",
     "plot": "draw figure",
     "inspect": "show info",

@@ -423,7 +423,8 @@ def _decide_numbers(
     if kind is Kind.time:
         origin = float(np.floor(present.min()))
         column = replace(column, origin=origin, cycles=find_cycles(numbers))
-    if kind in (Kind.number, Kind.time) and types.is_primitive(values.type):
+    is_plain = kind is Kind.number and types.is_primitive(values.type)
+    if is_plain or kind is Kind.time:
         is_whole = present == np.rint(present)
         column = replace(column, whole=bool(is_whole.all()))
     different = np.unique(present[:ROWS_TO_COUNT])

@@ -61,21 +61,27 @@ def find_corrections(
         if not causes:
             continue
         first = causes[0]
-        is_clear = is_curable[place] and first.share >= MAIN_SHARE
+        share = sum(cause.share for cause in causes[:2])
+        is_clear = is_curable[place] and share >= MAIN_SHARE
         correction = Correction(
             row=oddest.table.column("row")[place].as_py(),
             column=first.column,
             value=format_cell(oddest.rows.column(first.column), place),
             suggestion=first.expected,
             why=oddest.reasons[place],
-            one_in=float(rarities[place]),
-            one_in_corrected=float(corrected[place]),
+            one_in=_round(rarities[place]),
+            one_in_corrected=_round(corrected[place]),
         )
         if first.is_misspelt:
             misspelt.append(correction)
         elif stands_out[place] or is_clear:
             doubtful.append(correction)
     return corrections + misspelt + doubtful
+
+
+def _round(rarity: float) -> float:
+    """One row in how many, to three digits."""
+    return float(f"{rarity:.3g}")
 
 
 def list_misread(misread: MisreadValues) -> list[Correction]:
