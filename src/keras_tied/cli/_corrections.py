@@ -84,6 +84,7 @@ def _add_ids(entries: list[Correction], rows: Scan) -> list[dict[str, Any]]:
         return records
     places = sorted({each.row - 1 for each in entries})
     sample, _ = take(rows, np.array(places))
+    assert sample.ids is not None
     ids = dict(zip(places, sample.ids, strict=True))
     return [
         {"row": each.row, rows.id: ids[each.row - 1]} | record
