@@ -20,7 +20,7 @@ from keras_tied.tables import open_table
 from .conftest import COMMAND
 
 SAID = {
-    "fit fruit.csv -o new.safetensors --epochs 1": r"rows +300 .* new\.safetensors *\n",
+    "fit fruit.csv -o new.safetensors --epochs 1": r"rows +300 .* score new\.safetensors fruit\.csv *\n",
     "encode m.safetensors fruit.csv -o codes.csv": r"encoded 300 rows to codes\.csv in"
     r" \d+\.\d s, [\d,]+ a second\n",
     "reconstruct m.safetensors fruit.csv -o a.csv": r"reconstructed 300 rows to a\.csv .*",

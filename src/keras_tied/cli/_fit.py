@@ -133,8 +133,9 @@ def fit(
         table = learn(table_survey, training.seed, workers)
     notes, checkpoint = _train(table, settings, output, start)
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
-    print_result(json, facts, _summarize(table, notes, output))
-    remark(f"next, {join(['score', str(output), data])}.")
+    summary = _summarize(table, notes, output)
+    summary["next"] = join(["score", str(output), data])
+    print_result(json, facts, summary)
     if checkpoint is not None:
         text = f"interrupted; {str(output)!r} is the best model so far"
         if checkpoint.exists():
