@@ -181,15 +181,15 @@ def test_the_planted_row_comes_first_and_its_column_is_named(
     mended[0, column] = reasons.expected[0, column]
     score = -estimator.score_samples(mended)
     assert_allclose(score, reasons.scores[:, column], rtol=1e-4)
-    # What is expected is what linear regression on the other columns predicts.
-    if estimator.n_trimmed_values_:
-        X[row, column] = middle
-    scaler = StandardScaler().fit(X)
-    others = np.delete(scaler.transform(X), column, axis=1)
-    ridge = Ridge(RIDGE * 400).fit(
-        others,
-        scaler.transform(X)[:, column],
-    )
+    # What is expected is what linear regression on the other columns predicts, of rows
+    # without the value.
+    without = X.copy()
+    without[row, column] = middle
+    scaler = StandardScaler().fit(without if estimator.n_trimmed_values_ else X)
+    scaled = scaler.transform(without)
+    others = np.delete(scaled, column, axis=1)
+    ridge = Ridge(RIDGE * 400 * scaled.var(axis=0).mean())
+    ridge.fit(others, scaled[:, column])
     found = scaler.transform(reasons.expected)[0, column]
     assert found == pytest.approx(
         ridge.predict(others[[row]])[0],
