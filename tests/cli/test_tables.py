@@ -63,6 +63,10 @@ COLUMNS = {
     "nearly numbers": Column(
         NEARLY_NUMBERS, "refused", ", --categorical odd or --exclude odd"
     ),
+    "grades": Column(
+        ["K", *range(1, 9)],
+        "9 numbers: 1, 2, 3, 4 and 5 more; if they are integers, say --na K",
+    ),
     "unknown numbers": Column(
         ["unknown", *range(12)],
         "1 number",

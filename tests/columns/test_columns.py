@@ -314,7 +314,7 @@ def test_marks_of_a_missing_value_are_so_in_later_tables():
 SOUND = """{
     "version": 1,
     "columns": [
-        {"name": "x", "kind": "number"},
+        {"name": "x", "kind": "number", "marks": ["-9"]},
         {"name": "word", "kind": "text", "categories": ["a", "b"], "other": true},
         {"name": "day", "kind": "time", "form": {"form": "times", "format": "%Y-%m-%d"},
          "origin": 20000.0, "cycles": ["weekday"]},
@@ -323,7 +323,6 @@ SOUND = """{
     ],
     "restored": [{"name": "same", "value": 1.5}, {"name": "again", "copy_of": "x"}],
     "order": ["x", "same", "word", "day", "again", "price"],
-    "na": ["-9"],
     "left_out": {"y": "the label"},
     "label": "y"
 }"""

@@ -192,6 +192,8 @@ READS = [
     ("<18|18|>18", "categories", ""),
     ("2023-W37|2023-W38|2024-W01", "dates such as 2023-W37", "0|7|112"),
     ("Q3/23|Q4/23|Q1/24", "dates", "0|92|184"),
+    ("Q3'23|Q4'23|Q1'24", "dates", "0|92|184"),
+    ("1,23,456|12,34,567|45,678", "numbers", "123456|1234567|45678"),
     ("13. September 2023|1. Oktober 2023|2. März 2024", "dates", "0|18|171"),
     ("13 septembre 2023|1 octobre 2023|2 mars 2024", "dates", "0|18|171"),
     ("13 de septiembre de 2023|1 de octubre de 2023", "dates", "0|18"),
@@ -200,6 +202,7 @@ READS = [
     ("31:13|44:37|9:02", "durations", "1873|2677|542"),
     ("02:10:30|03:05:00|13:13:13", "times of day", ""),
     ("9:30|17:45|13:13", "times of day", ""),
+    ("1.5M|2.5", "numbers", "1.5e6|2.5"),
     ("12:00:00|1:00:00|13:13:13", "times of day", ""),
     ("1.2.3|1.2.4|2.0.1|1.10.3", "categories", ""),
     ("192.168.0.1|10.0.0.7|172.16.254.3", "categories", ""),
@@ -219,6 +222,12 @@ def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
         assert_allclose(found, [*map(float, numbers.split("|"))] * 9, rtol=1e-6)
     if expected != "numbers":
         assert again == texts
+
+
+def test_the_end_of_a_day_is_its_begin():
+    reads_as, found, _ = read(["09:30", "24:00", "13:13"] * 9)
+    assert reads_as.startswith("times of day")
+    assert found[1] == 0
 
 
 @pytest.mark.parametrize(

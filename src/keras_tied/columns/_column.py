@@ -13,10 +13,16 @@ from pyarrow import types
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
+from keras_tied.columns._arrow import to_text
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
-from keras_tied.columns._number_text import MOST_PLACES, NumberText, write_integers
+from keras_tied.columns._number_text import (
+    MOST_PLACES,
+    NumberText,
+    is_number,
+    write_integers,
+)
 from keras_tied.columns._spelling import find_similar, fold_case
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
 from keras_tied.columns._truth_text import TruthText
@@ -206,6 +212,7 @@ class Column:
             parsed = form.parse(values)
         else:
             values = _require_kind(values, PLAIN, self.expectation)
+            values = drop_marks(values, self.marks)
             singles = values.cast(pa.float32(), safe=False)
             parsed = singles.to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore"):  # which is infinite then
@@ -231,7 +238,7 @@ class Column:
 
         Values that have no text are a `MisfitError`.
         """
-        values = _require_kind(values, PLAIN, "text")
+        values = drop_marks(_require_kind(values, PLAIN, "text"), self.marks)
         if self.whole and types.is_floating(values.type):
             # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
@@ -239,7 +246,7 @@ class Column:
             values = pc.if_else(values, "true", "false")
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
         marks = MISSING if has_signs else MARKS
-        return drop_missing(values, (*marks, *self.marks))
+        return drop_missing(values, marks)
 
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
@@ -274,6 +281,20 @@ class Column:
         if self.whole and OTHER not in labels:
             values = values.cast(pa.int64())
         return values.take(places)
+
+
+def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
+    """Return values with a null for each that is one of the marks."""
+    kind = find_kind(values.type)
+    if not marks or kind not in (Kind.integer, Kind.number, Kind.text):
+        return values
+    if kind is Kind.text:
+        is_mark = pc.is_in(to_text(values), pa.array(marks))
+    else:
+        numbers = [float(mark) for mark in marks if is_number(mark)]
+        cells = values.cast(pa.float64(), safe=False)
+        is_mark = pc.is_in(cells, pa.array(numbers, pa.float64()))
+    return pc.if_else(is_mark, None, values)
 
 
 def snap(numbers: Array, step: float) -> Array:

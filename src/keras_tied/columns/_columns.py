@@ -15,9 +15,8 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
-from keras_tied.columns._arrow import to_text
 from keras_tied.columns._casting import make_alike
-from keras_tied.columns._column import Column, MisfitError, get_value, snap
+from keras_tied.columns._column import Column, MisfitError, drop_marks, get_value, snap
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
 from keras_tied.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
@@ -53,7 +52,6 @@ class Columns:
         restored: the columns that are left out but decoded again: without a value,
             always of one, or the same as another.
         order: the columns that are decoded, in the table's order, if some are restored.
-        na: texts of a missing value, beside those that always are.
         frame: the frame or array that they are those of; None for those of a file.
 
     Examples:
@@ -78,7 +76,6 @@ class Columns:
     id: str | None = None
     restored: tuple[Restoration, ...] = ()
     order: tuple[str, ...] = ()
-    na: tuple[str, ...] = ()
     frame: FrameSchema | None = None
 
     @classmethod
@@ -112,7 +109,7 @@ class Columns:
             TableError: if a column that is named is not in the table.
         """
         choice = ColumnChoice(**choices)
-        decisions = choose_columns(_drop_marks(sample, choice.na), choice)
+        decisions = choose_columns(sample, choice)
         facts = [decision.fact for decision in decisions]
         used: list[Column] = []
         restored: list[Restoration] = []
@@ -132,7 +129,6 @@ class Columns:
             id=choice.id,
             restored=tuple(restored),
             order=tuple(order) if restored else (),
-            na=tuple(choice.na),
         )
         return columns, facts
 
@@ -236,7 +232,6 @@ class Columns:
             >>> columns.adapt(other).encode(other).tolist()
             [[31.5], [182.0]]
         """
-        sample = _drop_marks(sample, self.na)
         if decimal is None:
             arrays = sample.columns
             decimal = find_decimal(
@@ -273,7 +268,6 @@ class Columns:
                 of their kind.
         """
         self.match(batch.schema.names)
-        batch = _drop_marks(batch, self.na)
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
@@ -311,7 +305,6 @@ class Columns:
         misread, first_row = MisreadValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
-            batch = _drop_marks(batch, self.na)
             for column in columns:
                 values = batch.column(column.name)
                 rows = column.find_misread(values, column.parse(values))
@@ -409,14 +402,11 @@ class Columns:
         the rows: in text, it is written as the values of the column are.
         """
         reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
-        given = _drop_marks(rows, self.na)
         columns = {name: rows.column(name) for name in rows.schema.names}
         for column in self.used:
-            cells = given.column(column.name)
             own = rows.column(column.name)
-            is_text = find_kind(cells.type) is Kind.text
-            if is_text:
-                cells = column.clean(cells)
+            is_text = find_kind(own.type) is Kind.text
+            cells = column.clean(own) if is_text else drop_marks(own, column.marks)
             gaps = cells.is_null(nan_is_null=True)
             if not pc.any(gaps).as_py():
                 continue
@@ -525,25 +515,3 @@ def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
         if value or name in BASIC_KEYS:
             rest[name] = value
     return rest
-
-
-def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
-    """Return the rows with a null for each value that is one of the marks."""
-    if not na:
-        return batch
-    texts = pa.array(na)
-    digits = [mark for mark in na if is_number(mark)]
-    numbers = pa.array(map(float, digits), pa.float64())
-    columns = {}
-    for name in batch.schema.names:
-        values = batch.column(name)
-        kind = find_kind(values.type)
-        if kind is Kind.text:
-            is_mark = pc.is_in(to_text(values), texts)
-            values = pc.if_else(is_mark, None, values)
-        elif kind in (Kind.integer, Kind.number):
-            cells = values.cast(pa.float64(), safe=False)
-            is_mark = pc.is_in(cells, numbers)
-            values = pc.if_else(is_mark, None, values)
-        columns[name] = values
-    return pa.record_batch(columns)

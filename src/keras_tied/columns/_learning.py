@@ -21,6 +21,7 @@ from keras_tied.columns._column import (
     AnyForm,
     Column,
     MisfitError,
+    drop_marks,
     find_step,
     format_cell,
     get_value,
@@ -54,7 +55,7 @@ from keras_tied.columns._number_text import (
     measure_numeric,
 )
 from keras_tied.columns._spelling import find_similar
-from keras_tied.columns._times import Times, decide_times, find_cycles
+from keras_tied.columns._times import Times, decide_times, find_cycles, limit_century
 from keras_tied.columns._truth_text import decide_truth_text
 
 MOST_CATEGORIES = 40
@@ -83,6 +84,7 @@ DIGIT_TIMES = (
     ("%H%M", 100, 1700, 12, "heure hora time uhrzeit"),
     ("%Y%m", 190_001, 210_012, 5, f"{DATE_WORDS} month monat yearmonth ym"),
     ("%y%m%d", 10_101, 991_231, 5, DATE_WORDS),
+    ("%m%d%y", 10_100, 123_199, 5, DATE_WORDS),
     ("%E", 20_000, 75_000, 5, DATE_WORDS),  # days of a spreadsheet
 )
 MOST_DIGITS = 10**15  # whole numbers from here on may be names
@@ -100,6 +102,8 @@ EXAMPLES = 3
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
     names = sample.schema.names
+    arrays = [drop_marks(values, choice.na) for values in sample.columns]
+    sample = pa.record_batch(arrays, names=names)
     meanings: dict[str, str | None] = {}
     if choice.begin is not None:
         columns = zip(names, sample.columns, choice.begin.columns, strict=True)
@@ -111,10 +115,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         if meaning == CATEGORIES:
             categorical.add(name)
     # The columns of text that tell the decimal mark decide for those that do not.
-    texts = []
-    for values in sample.columns:
-        if find_kind(values.type) is Kind.text:
-            texts.append(values)
+    texts = [cells for cells in arrays if find_kind(cells.type) is Kind.text]
     choice = replace(
         choice,
         categorical=categorical - {*choice.numeric},
@@ -127,7 +128,10 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
             decision = _leave_out(name, values, reasons[name], reads_as)
         else:
             decision = _decide(name, values, choice)
-        decisions.append(decision)
+        fact, column = decision
+        if isinstance(column, Column):
+            column = replace(column, marks=(*column.marks, *choice.na))
+        decisions.append(Decision(fact, column))
     decisions = _leave_out_copies(decisions, sample)
     return _relate_times(decisions, sample)
 
@@ -280,7 +284,8 @@ def _decide_text(
             f" {shlex.quote(name)} if they name kinds"
         )
     if column is not None and column.kind is Kind.integer and choice.by_name(name):
-        numbers = pa.array(column.parse(others), from_pandas=True).drop_null()
+        form = column.form or NumberText()
+        numbers = pa.array(form.parse(others), from_pandas=True).drop_null()
         meaning = judge_name(name, numbers) if share >= FEWEST_READ else None
         if meaning == IDS and name not in (choice.columns or ()):
             return _leave_out(name, values, f"{IDS}, for --id", IDS)
@@ -289,15 +294,18 @@ def _decide_text(
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
-    has_few = isinstance(decision.column, Column) and not decision.column.other
-    if column is None or share < FEWEST_READ or has_few:
+    if column is None or share < FEWEST_READ:
         return decision
-    is_odd = np.isnan(column.parse(others))
+    is_odd = np.isnan((column.form or NumberText()).parse(others))
     odd = others.filter(pa.array(is_odd))
     example = _show(odd)[0]
+    fact, used = decision
+    if isinstance(used, Column) and not used.other:
+        doubt = f"if they are {column.description}, say --na {shlex.quote(example)}"
+        return Decision(replace(fact, becomes=_join(fact.becomes, doubt)), used)
     remedy = choice.remedy.format(column=shlex.quote(name), value=shlex.quote(example))
     fact = replace(
-        decision.fact,
+        fact,
         reads_as=f"mostly {column.description}",
         becomes="refused",
         misread=len(odd),
@@ -384,14 +392,15 @@ def _find_digit_times(
     The name of their column tells the times that may be other numbers, such as 1430.
     """
     different = values.drop_null().unique()
-    numbers = to_floats(different)
+    numbers, texts = to_floats(different), to_text(different)
+    shortest = pc.min(pc.utf8_length(texts)).as_py()
     for form, least, most, n_least, words in DIGIT_TIMES:
         is_usual = (least <= numbers) & (numbers <= most)
         has_usual = np.count_nonzero(is_usual) >= n_least
         tells = not words or (choice.by_name(name) and has_word(name, words))
         if has_usual and tells:
-            times = Times(form)
-            if _measure_read(times, to_text(different)) >= 1 - MOST_MISREAD:
+            times = limit_century(Times(form, padded=shortest >= len(form)))
+            if _measure_read(times, texts) >= 1 - MOST_MISREAD:
                 return times
     return None
 

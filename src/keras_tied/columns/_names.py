@@ -38,9 +38,10 @@ NOT_IDS = (
     "|l?w|[abdhlmt]|hum|hybr|ra|rap|sa|val|vo)id"
 )
 OF_IDS = Rule(
-    "account acct barcode cusip ean fax gvkey household ids identifier idcase idno idnr"
-    " idnum isbn key npi participant patient patnr permno person phone respondent seqn"
-    rf" serial sku ssn subj subject telephone upc vin (?!{NOT_IDS}$)[a-z]*id",
+    "account acct asin barcode cpf cusip ean fax gtin gvkey household ids identifier"
+    " idcase idno idnr idnum imei isbn isin issn key mrn npi participant patient patnr"
+    " permno person phone pidp respondent seqn serial siren siret sku ssn subj subject"
+    rf" telephone upc vin (?!{NOT_IDS}$)[a-z]*id",
     most=12,
     share=1.0,
     n_rows=5,
@@ -92,7 +93,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
         return ROW_NUMBERS
-    is_whole = pc.equal(present, pc.round(present))
+    is_whole = pc.equal(pc.subtract(present, pc.round(present)), 0)  # unlike infinity
     if not pc.all(is_whole, min_count=1).as_py():
         return None
     if GROWING.isdisjoint(_split(name)) and _counts_rows(begin):

@@ -95,7 +95,7 @@ class NumberText(Form, frozen=True, tag="number"):
         bound = f"(?:{BOUND})?" if self.bounds else ""
         return (
             rf"^{bound}(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
-            rf"(?P<number>[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{mark}\d*)?"
+            rf"(?P<number>[1-9]\d{{0,2}}(?:{group}\d\d)*(?:{group}\d{{3}})+(?:{mark}\d*)?"
             rf"|\d+(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
             r"|(?i:inf(?:inity)?))\s*"
             rf"(?P<close>[-)]?)\s*(?:{suffix})?\s*(?P<end>[-)]?)$"
@@ -188,25 +188,23 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     separators: Counter[str] = Counter()
     for number in numbers:
         separators.update(re.findall(rf"\d([^\d{mark}e])(?=\d)", number))
-    places = 0
-    has_exponents = False
-    for number in numbers:
-        _, _, decimals = number.partition(mark)
-        places = max(places, len(decimals))
-        has_exponents |= "e" in number.lower()
-    is_free = has_exponents or places > MOST_PLACES
-    prefix, suffix = _find_units(matches)
+    has_exponents = any("e" in number.lower() for number in numbers)
+    prefix, suffix = _find_unit(matches, "prefix"), _find_unit(matches, "suffix")
+    unit = prefix.strip() or suffix.strip()
     bounds = [match for match in matches if match["bound"]]
     suffixes = {(match["suffix"] or "").strip() for match in matches}
     has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
     if has_scales:
-        suffix, places = "", 0
+        suffix = ""
+        numbers = [match["number"] for match in matches if not match["suffix"]]
+    decimals = [number.partition(mark)[2] for number in numbers]
+    places = max(map(len, decimals), default=0)
     form = NumberText(
         decimal=mark,
-        separator=_find_most(separators),
+        separator=max(separators, key=separators.__getitem__, default=""),
         prefix=prefix,
         suffix=suffix,
-        places=None if is_free else places,
+        places=None if has_exponents or places > MOST_PLACES else places,
         parentheses=any(match[0].startswith("(") for match in matches),
         scales=has_scales,
         bounds=bool(bounds),
@@ -218,14 +216,11 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
             f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal ,"
             " if the comma stands before decimals"
         )
-    unit = prefix.strip() or suffix.strip()
     n_with_unit = sum(bool(match["prefix"] or match["suffix"]) for match in matches)
     if unit and n_with_unit < FEWEST_WITH_UNIT * len(matches):
         share = n_with_unit / len(matches)
-        warning = (
-            f"has {unit} beside {share:.0%} of its numbers, and is read as if all had"
-            " it"
-        )
+        reading = f"1{SCALES[unit]}" if has_scales else "if all had it"
+        warning = f"has {unit} beside {share:.0%} of its numbers, read as {reading}"
     if bounds:
         share = len(bounds) / len(matches)
         warning = (
@@ -249,19 +244,11 @@ def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     return [match for match in matches if match is not None]
 
 
-def _find_units(numbers: list[re.Match[str]]) -> tuple[str, str]:
-    """Return the most frequent prefix and suffix of numbers."""
-    units = []
-    for place in ("prefix", "suffix"):
-        counts = Counter(match[place] for match in numbers if match[place])
-        unit = _find_most(counts)
-        units.append(unit if counts[unit] >= RAREST_UNIT * len(numbers) else "")
-    return units[0], units[1]
-
-
-def _find_most(counts: Counter[str]) -> str:
-    """Return the most frequent text, or "" of none."""
-    return counts.most_common(1)[0][0] if counts else ""
+def _find_unit(numbers: list[re.Match[str]], place: str) -> str:
+    """Return the most frequent prefix or suffix of numbers, "" if it is rare."""
+    counts = Counter(match[place] for match in numbers if match[place])
+    unit = max(counts, key=counts.__getitem__, default="")
+    return unit if counts[unit] >= RAREST_UNIT * len(numbers) else ""
 
 
 def _decide_decimal(texts: pa.Array) -> str | None:
@@ -269,7 +256,7 @@ def _decide_decimal(texts: pa.Array) -> str | None:
     numbers = _find_numbers(texts)
     if not numbers:
         return None
-    prefix, suffix = _find_units(numbers)
+    prefix, suffix = _find_unit(numbers, "prefix"), _find_unit(numbers, "suffix")
     n_read = {}
     for mark in GROUPING:
         form = NumberText(mark, prefix=prefix, suffix=suffix, bounds=True)

@@ -206,7 +206,7 @@ class Times(Form, frozen=True, tag="times"):
         texts = pc.strftime(times, format=self.format)
         texts = _translate(texts, self.months, back=True)
         if not self.padded:
-            texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
+            texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0+(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
 
 
@@ -361,7 +361,7 @@ def limit_century(times: Times) -> Times:
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of times of day the part that is over."""
     if form == SERIAL:
-        is_number = pc.match_substring_regex(texts, r"^\d+(?:\.\d+)?$")
+        is_number = pc.match_substring_regex(texts, r"^\d{1,5}(?:\.\d+)?$")
         return to_floats(pc.if_else(is_number, texts, None)) - FIRST_SERIAL
     if form in (*CLOCKS, DIGIT_CLOCK):  # the end of a day is the begin of the next
         texts = pc.replace_substring_regex(texts, r"^24(:?00)", r"00\1")
@@ -380,7 +380,7 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
         is_same = pc.equal(_drop_zeros(texts), _drop_zeros(again))
         is_sound &= np.asarray(is_same.fill_null(False))
     if "%y" in form and len(form) > 6:  # a version such as 1.2.3 is no date
-        has_year = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
+        has_year = pc.match_substring_regex(texts, r"[-/. ']\d\d(?:$|[T ,])")
         is_sound &= np.asarray(has_year.fill_null(False))
     days = np.where(is_sound, days, np.nan)
     return days % 1.0 if form in (*CLOCKS, DIGIT_CLOCK) else days
