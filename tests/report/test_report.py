@@ -308,6 +308,7 @@ DAY = {"origin": 18262.0}
         ("number", {}, [-2003.0], "-2003"),
         ("number", PRICE, [12345.678], "12'345,68 €"),
         ("category", {"levels": ["apple", "plum"]}, [0.2, 0.7], "plum"),
+        ("category", {"levels": ["apple", "plum"]}, [0, 0.5], "plum, misspelt"),
         ("category", {}, [0.2, np.nan], "missing"),
         ("truth", {"true": "ja", "false": "nein"}, [0.5], "ja"),
         ("truth", {}, [0.49], "false"),

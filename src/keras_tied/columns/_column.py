@@ -172,7 +172,8 @@ class Column:
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
         places = pc.index_in(fold_case(texts), fold_case(known))
-        # Two codes more are of what has no number of its own, and of what is missing.
+        # More codes are of what has no number of its own, of what is missing, and of the
+        # misspellings of each category.
         unseen = len(known)
         missing = unseen + 1
         places = places.fill_null(unseen)
@@ -182,15 +183,15 @@ class Column:
         codes[missing] = np.nan
         if not self.other:
             codes[unseen] = np.nan
+        halves = MISSPELT * np.eye(len(known), n_labels, dtype=np.float32)
+        codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
-        block = codes[places]  # (texts + 1, labels)
         new = np.flatnonzero(places == unseen)
         names = texts.take(pa.array(new)).to_pylist()
         for place, known_place in find_similar(names, self.categories):
-            block[new[place]] = 0.0
-            block[new[place], known_place] = MISSPELT
-        rows = np.asarray(dictionary.indices.fill_null(len(texts)))
-        return block[rows], np.flatnonzero(places[rows] == unseen)
+            places[new[place]] = missing + 1 + known_place
+        rows = places[np.asarray(dictionary.indices.fill_null(len(texts)))]
+        return codes[rows], np.flatnonzero(rows == unseen)
 
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,), NaN for what is missing or not of its kind.

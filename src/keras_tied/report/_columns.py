@@ -49,7 +49,7 @@ class PageColumn:
     # `origin` and `offset` in days since 1970, `hour`, the feature with the sine of the
     # hour, `zone`, `places` of the seconds, `padded`
     form: Mapping[str, Any] = field(default_factory=dict)
-    step: float = 0.0  # what all numbers are multiples of; 0 for nothing
+    step: float = 0.0  # what all numbers or days are multiples of; 0 for nothing
 
     @classmethod
     def from_table(cls, column: Column) -> Self:
@@ -73,7 +73,7 @@ class PageColumn:
                 "places": form.places,
                 "padded": form.padded,
             }
-            return cls(name, "time", n_features, time)
+            return cls(name, "time", n_features, time, step=float(column.whole))
         if isinstance(form, TruthText):
             truth = {"true": form.true, "false": form.false}
             return cls(name, "truth", n_features, truth)

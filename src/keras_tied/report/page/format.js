@@ -2,6 +2,7 @@
 
 // Numbers and the values of columns as text.
 const Format = (() => {
+  const MISSPELT = 0.5; // the largest feature of a category that is misspelt
   const two = (number) => String(number).padStart(2, "0");
 
   /** Round to the nearest whole number, and halves to the even one, as NumPy does. */
@@ -85,7 +86,8 @@ const Format = (() => {
       case "category": {
         let largest = 0;
         features.forEach((feature, level) => { if (feature > features[largest]) largest = level; });
-        return form.levels ? form.levels[largest] : String(largest + 1);
+        const level = form.levels ? form.levels[largest] : String(largest + 1);
+        return features[largest] === MISSPELT ? `${level}, misspelt` : level;
       }
       case "truth":
         return features[0] >= 0.5 ? (form.true ?? "true") : (form.false ?? "false");
