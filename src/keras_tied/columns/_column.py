@@ -172,8 +172,8 @@ class Column:
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
         places = pc.index_in(fold_case(texts), fold_case(known))
-        # More codes are of what has no number of its own, of what is missing, and of the
-        # misspellings of each category.
+        # More codes are of what has no number of its own, of what is missing, and of
+        # the misspellings of each category.
         unseen = len(known)
         missing = unseen + 1
         places = places.fill_null(unseen)
