@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity, hide_secrets
 from keras_tied.cli._app import command
@@ -20,6 +20,7 @@ from keras_tied.cli._options import (
     Json,
     ModelFile,
     SafeCsv,
+    option,
     output_option,
 )
 from keras_tied.cli._output import print_result
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from keras_tied.cli._cluster import Write
     from keras_tied.rows import Batch, Doubts, Output, Scan
 
+TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -55,14 +58,11 @@ class Task:
         from keras_tied.rows import fold
         from keras_tied.tables import write_table
 
-        delimiter = rows.source.delimiter if rows.reads == "all" else None
-
         def write(batches: Iterator[Batch]) -> int:
             return write_table(
                 self.output,
                 map(function, batches),
                 safe_csv=self.safe_csv,
-                delimiter=delimiter,
             )
 
         return fold(rows, write)
@@ -73,6 +73,16 @@ class RowTask(Task):
     """What is transformed."""
 
     inputs: Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillTask(RowTask):
+    """What is filled."""
+
+    cells: str | None = option(
+        "A table to write of which cells were filled, with what, and how sure it is.",
+        metavar="OUT",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +108,44 @@ def reconstruct(task: RowTask, cluster: ClusterOptions, json: Json = False) -> N
 
 
 @command("keras-tied fill model.safetensors rows.csv -o filled.csv")
-def fill(task: RowTask, cluster: ClusterOptions, json: Json = False) -> None:
-    """Fill the gaps of a table, and write all else as it is."""
-    _transform("filled", "filled", task, cluster, json)
+def fill(task: FillTask, json: Json = False) -> None:
+    """Fill the gaps of a table, and leave all else as it is, byte for byte."""
+    from keras_tied.rows import BatchTransform, fill_rows, fold, list_filled
+    from keras_tied.tables import ENDINGS, write_patch, write_table
+
+    data, output, cells = task.inputs.data, task.output, task.cells
+    require_output(output, json, data, ENDINGS)
+    if cells is not None:
+        require_output(cells, json, data)
+    model, table = task.inputs.open(output, as_text=True)
+    transform = BatchTransform(model.fitted_value, table.columns, "filled")
+    source = table.source
+    patch = None if task.safe_csv else source.find_patch(output)
+    n_cells = 0
+
+    def fill_all(batches: Iterator[Batch]) -> Iterator[Any]:
+        nonlocal n_cells
+        for batch in batches:
+            filled, new = fill_rows(transform, batch)
+            n_cells += sum(map(len, new))
+            yield from new if patch else [filled]
+
+    def write(rows: Scan) -> tuple[int, Doubts]:
+        use: Any = partial(write_table, output, safe_csv=task.safe_csv)
+        if patch:
+            use = partial(write_patch, output, patch)
+        _, doubts = fold(rows, lambda batches: use(fill_all(batches)))
+        return n_cells, doubts
+
+    rows = transform.scan(source)
+    if cells is not None:
+        fold(rows, lambda batches: write_table(cells, list_filled(transform, batches)))
+    write_rows("filled", rows, write, output, json, "cell")
+    if not (patch or output.endswith(TYPED)):
+        remark(
+            f"{output!r} is written anew, in UTF-8, and is no copy: that takes one file"
+            " of the same format."
+        )
 
 
 @command("keras-tied decode model.safetensors codes.csv -o decoded.csv")
@@ -135,8 +180,7 @@ def _transform(
     from keras_tied.rows import BatchTransform
 
     cluster.require_output(task.output, json, task.inputs.data)
-    is_fill = output == "filled"  # which writes what it does not fill as it stands
-    model, rows = task.inputs.open(task.output, as_text=is_fill)
+    model, rows = task.inputs.open(task.output)
     transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     rows = transform.scan(rows.source)
     with cluster.connect_writer(transform, task.output) as write:
@@ -144,23 +188,23 @@ def _transform(
         write_rows(verb, rows, write, task.output, json)
 
 
-def write_rows(verb: str, rows: Scan, write: Write, output: str, json: bool) -> None:
+def write_rows(
+    verb: str, rows: Scan, write: Write, output: str, json: bool, thing: str = "row"
+) -> None:
     """Write results for the rows of a table by a function, and print a summary."""
     start = time.perf_counter()
     with show_rows(verb, rows) as shown_rows:
-        n_rows, doubts = write(shown_rows)
+        n_things, doubts = write(shown_rows)
     seconds = time.perf_counter() - start
     remark(*describe_doubtful(rows, doubts))
-    rate = n_rows / max(seconds, 1e-9)
     name = hide_secrets(output)
     facts = {
-        verb: n_rows,
+        verb: n_things,
         "output": name,
         "seconds": seconds,
         "unseen": doubts.unseen.counts,
     }
-    text = f"{verb} {format_quantity(n_rows, 'row')} to {name}"
-    text = f"{text} in {seconds:.1f} s, {rate:,.0f} a second"
+    text = f"{verb} {format_quantity(n_things, thing)} to {name} in {seconds:.1f} s"
     print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
 
 

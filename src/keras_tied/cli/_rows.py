@@ -94,7 +94,7 @@ def choose_id(
 ) -> str | None:
     """Return the column of ids, if there is one and the output can hold it."""
     require_column(source, id, "--id")
-    is_array = output.lower().endswith((".npy", ".npz"))
+    is_array = output.lower().endswith(".npy")
     if id is None and (is_array or noted_id not in source.schema.names):
         return None
     return id or noted_id

@@ -178,11 +178,13 @@ def split_names(texts: list[str] | None) -> list[str]:
     return [name.strip() for line in lines for name in line if name.strip()]
 
 
-def require_output(output: str, json: bool, data: str) -> None:
+def require_output(
+    output: str, json: bool, data: str, endings: Collection[str] = ()
+) -> None:
     """Raise if a table could not be written, or over the one that is read."""
-    from keras_tied.tables import check_output
+    from keras_tied.tables import OUTPUT_ENDINGS, check_output
 
-    check_output(output)
+    check_output(output, endings or OUTPUT_ENDINGS)
     target, source = map(os.path.realpath, (output, data))
     folder = os.path.join(source, "")
     is_source = fnmatch(target, source) or target.startswith(folder) or target == source

@@ -15,15 +15,21 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.columns._adapting import adapt_column
-from keras_tied.columns._casting import make_alike
+from keras_tied.columns._arrow import to_text
 from keras_tied.columns._column import Column, MisfitError, drop_marks, get_value, snap
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
-from keras_tied.columns._frames import FrameSchema, find_library, wrap
+from keras_tied.columns._frames import FrameSchema, find_library, replace_values, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._learning import choose_columns
 from keras_tied.columns._misread import MOST_MISREAD, MisreadValues
 from keras_tied.columns._names import IDS, ROW_NUMBERS
-from keras_tied.columns._number_text import decide_number_text, find_decimal, is_number
+from keras_tied.columns._number_text import (
+    ROWS_TO_DECIDE,
+    NumberText,
+    decide_number_text,
+    find_decimal,
+    is_number,
+)
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.pca import TINY
 
@@ -403,22 +409,30 @@ class Columns:
         """
         reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
         columns = {name: rows.column(name) for name in rows.schema.names}
+        for name, is_gap in self.find_gaps(rows).items():
+            own = columns[name]
+            new = reconstruction.column(name).filter(pa.array(is_gap))
+            if types.is_floating(new.type):
+                # with as many decimals as others, or as single precision has
+                others = own.filter(pa.array(~is_gap)).slice(0, ROWS_TO_DECIDE)
+                form = NumberText()
+                if len(others):
+                    form, _ = decide_number_text(to_text(others), ".")
+                new = form.write(np.asarray(new, np.float32))
+            columns[name] = replace_values(own, is_gap, new)
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)
+
+    def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
+        """Return where values are missing, for each used column with such a one."""
+        gaps = {}
         for column in self.used:
             own = rows.column(column.name)
             is_text = find_kind(own.type) is Kind.text
             cells = column.clean(own) if is_text else drop_marks(own, column.marks)
-            gaps = cells.is_null(nan_is_null=True)
-            if not pc.any(gaps).as_py():
-                continue
-            new = reconstruction.column(column.name)
-            if is_text and types.is_floating(new.type):
-                # with as many decimals as others
-                others = own.filter(pc.invert(gaps))
-                form, _ = decide_number_text(others.slice(0, 1000), ".")
-                new = form.write(np.asarray(new))
-            new = make_alike(new, own)
-            columns[column.name] = pc.if_else(gaps, new, own)
-        return pa.record_batch(columns)
+            is_gap = np.asarray(cells.is_null(nan_is_null=True))
+            if is_gap.any():
+                gaps[column.name] = is_gap
+        return gaps
 
     def join(
         self,

@@ -94,7 +94,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
                 continue
             others = columns.column(name)
             if others.null_count < len(others):
-                arrays[name] = _replace(values, is_missing, others)
+                others = others.filter(pa.array(is_missing))
+                arrays[name] = replace_values(values, is_missing, others)
                 places.append(place)
         if self.library == "numpy":
             return np.column_stack(list(map(np.asarray, arrays.values())))
@@ -130,16 +131,17 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         return wrap(self.library, table, names, like)
 
 
-def _replace(
+def replace_values(
     values: pa.Array,
-    is_missing: Array,
+    is_replaced: Array,
     others: pa.Array,
 ) -> pa.Array:
-    """Values, with others in place of what is missing."""
+    """Values, with others in place of some."""
     both = pa.chunked_array([values, make_alike(others, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)
-    places = np.arange(n) + n * is_missing
+    places = np.arange(n)
+    places[is_replaced] = n + np.arange(len(others))
     return both.take(pa.array(places))
 
 

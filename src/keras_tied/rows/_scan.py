@@ -67,7 +67,11 @@ class Scan:
         """Yield the rows in batches, and add to the doubts what is doubtful in them."""
         columns = self.columns
         most_rows = max(1, BATCH_BYTES // max(1, columns.row_bytes))
-        batches = self.source.batches(names=self._list_names(), most_rows=most_rows)
+        batches = self.source.batches(
+            names=self._list_names(),
+            most_rows=most_rows,
+            as_stored=self.reads == "all",
+        )
         first_row = self.source.first_row
         unseen, misread = doubts.unseen, doubts.misread
         has_value = np.zeros(len(columns.features), bool)

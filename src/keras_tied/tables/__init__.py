@@ -5,7 +5,7 @@ from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._open import open_table
 from keras_tied.tables._source import Source
 from keras_tied.tables._stray_rows import describe_stray_rows
-from keras_tied.tables._write import check_output, write_table
+from keras_tied.tables._write import check_output, write_patch, write_table
 
 __all__ = [
     "ENDINGS",
@@ -17,5 +17,6 @@ __all__ = [
     "check_output",
     "describe_stray_rows",
     "open_table",
+    "write_patch",
     "write_table",
 ]

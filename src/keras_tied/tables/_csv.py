@@ -5,7 +5,7 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import partial
+from functools import cached_property, partial
 from io import BufferedReader, BytesIO, StringIO, TextIOWrapper
 from itertools import islice
 
@@ -33,6 +33,7 @@ from keras_tied.tables._file import (
     check_width,
     find_format,
 )
+from keras_tied.tables._patch import Cells, Patch, patch_text
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
@@ -152,7 +153,7 @@ class _CsvFile:
             read=self.read,
             notes=self._notes,
             decimal=decimal,
-            delimiter=None if self._delimiter == self._usual else self._delimiter,
+            patch=self._find_patch(),
         )
 
     def _name_columns(self, cells: list[str]) -> list[str]:
@@ -168,6 +169,47 @@ class _CsvFile:
         """Read the file; see `TableFile`."""
         with self._report_errors():
             yield from self._open((), list(request.names))
+
+    def _find_patch(self) -> Patch | None:
+        """Return what writes a copy with new cells, if that has the same bytes else."""
+        with self._open_text() as file, pa.input_stream(self._name) as raw:
+            text, begin = file.read(BLOCK), raw.read(4 * BLOCK)
+        for encoding in (self._encoding, "utf-8-sig"):
+            if begin.startswith(text.encode(encoding)):
+                return partial(patch_text, encoding, self._split, self._replace)
+        return None
+
+    def _split(self) -> Iterator[tuple[str, list[str] | None]]:
+        """Yield the parts of the text, and the cells of each that is a row."""
+        lines: list[str] = []
+        reader = csv.reader(self._read_lines(lines), delimiter=self._delimiter)
+        is_header = self._options.header
+        ignores_empty = self._has_several or self._options.comment
+        for cells in reader:
+            is_row = reader.line_num > self._skip and (cells or not ignores_empty)
+            yield "".join(lines), cells if is_row and not is_header else None
+            lines.clear()
+            is_header = is_header and not is_row
+
+    def _replace(self, row: str, new: Cells) -> str:
+        """Return a row with new cells, each between the spaces of the old one."""
+        parts = [list(part) for part in self._cell.findall(row)]
+        for name, cell in new.items():
+            part = parts[self._schema.get_field_index(name)]
+            old = part[0].strip()
+            is_special = self._delimiter in cell or re.search('["\r\n]', cell)
+            if is_special or old.startswith('"'):
+                doubled = cell.replace('"', '""')
+                cell = f'"{doubled}"'
+            part[0] = part[0].replace(old, cell) if old else part[0] + cell
+        return "".join(cell + end for cell, end in parts)
+
+    @cached_property
+    def _cell(self) -> re.Pattern[str]:
+        """A cell with its quotes, and what ends it."""
+        end = re.escape(self._delimiter)
+        cell = f'(?:"[^"]*(?:""[^"]*)*")?[^{end}\r\n]*'
+        return re.compile(rf"({cell})({end}|[\r\n]*\Z)")
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines hold as many."""
@@ -341,14 +383,19 @@ class _CsvFile:
             encoding = "utf-8-sig"
         return TextIOWrapper(pa.input_stream(self._name), encoding, newline="")
 
-    def _read_lines(self) -> Iterator[str]:
-        """Yield the lines, with an empty one for each that is skipped or a comment."""
+    def _read_lines(self, copies: list[str] | None = None) -> Iterator[str]:
+        """Yield the lines, with an empty one for each that is skipped or a comment.
+
+        Copies of all of them are appended to a list.
+        """
         mark, in_quotes = self._options.comment, False
         with self._open_text() as file:
             lines = iter(partial(file.readline, LARGEST_BLOCK), "")
             for number, line in enumerate(lines):
                 if len(line) == LARGEST_BLOCK:
                     raise csv.Error("a line is longer than any may be")
+                if copies is not None:
+                    copies.append(line)
                 is_comment = mark and not in_quotes and line.startswith(mark)
                 if number < self._options.skip or is_comment:
                     line = "\n"

@@ -15,6 +15,7 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.columns import is_number
 from keras_tied.tables._errors import report_read_errors
+from keras_tied.tables._patch import Patch
 
 LARGEST_CELL = 2**24  # bytes of a value of a database, and of a line of text
 BATCH_BYTES = 2**26  # about the most of a batch
@@ -25,8 +26,8 @@ ARROWS = ("feather", "arrow")
 JSON = ("json", "jsonl", "ndjson")
 WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
-WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
-FORMATS = (*WRITTEN, *JSON, "orc", *WORKBOOKS, *DATABASES)
+WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy")
+FORMATS = (*WRITTEN, "npz", *JSON, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON)
 ENDINGS = (
     *FORMATS,
@@ -167,7 +168,7 @@ class TableFile:
     read: Callable[[Request], Batches]
     notes: Sequence[str] = ()  # what was detected, for the user
     decimal: str | None = None  # the decimal mark, if the file tells
-    delimiter: str | None = None  # of CSV, if it is not the usual one of the format
+    patch: Patch | None = None  # writes a copy with new cells, if there is a way
 
 
 Stamp: TypeAlias = tuple[int, ...]

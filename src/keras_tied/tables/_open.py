@@ -251,7 +251,7 @@ def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
     fields = [field for field in file.schema if field.name not in values]
     fields += [pa.field(name, value.type) for name, value in values.items()]
     read = partial(_read_columns, file, values)
-    return replace(file, schema=pa.schema(fields), read=read)
+    return replace(file, schema=pa.schema(fields), read=read, patch=None)
 
 
 def _read_columns(

@@ -3,18 +3,18 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
 from io import TextIOWrapper
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied.columns import make_distinct
+from keras_tied.columns import MISSING, make_distinct
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_BYTES,
@@ -26,11 +26,12 @@ from keras_tied.tables._file import (
     check_names,
     check_width,
 )
+from keras_tied.tables._patch import Cells, decode, patch_text, replace_members
 
 Row: TypeAlias = dict[str, Any]
 
 PART = 2**18  # characters of JSON that are read at a time
-BETWEEN = re.compile(r"[\s,]*")
+BETWEEN = re.compile(r"[\s,\ufeff]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
     frozenset[type](): pa.null(),
@@ -59,6 +60,8 @@ def open_rows(
             n_rows += 1
             for column, value in row.items():
                 value_types = types.setdefault(column, set())
+                if value in MISSING:
+                    continue
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
                 value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
@@ -112,7 +115,9 @@ def _convert(value: Any, dtype: pa.DataType) -> Any:
     """Return a value as one of the type of its column."""
     if pa.types.is_timestamp(dtype) and type(value) is date:
         return datetime(value.year, value.month, value.day)
-    if value is None or isinstance(value, str) or not pa.types.is_string(dtype):
+    if not pa.types.is_string(dtype):
+        return None if isinstance(value, str) else value
+    if value is None or isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
@@ -123,34 +128,46 @@ def _flatten(value: Any) -> Any:
 
 def open_json(name: str, options: ReadOptions) -> TableFile:
     """Open a file of JSON objects, in lines or in one array, compressed or not."""
-    return open_rows(
-        name, "a file of JSON objects", partial(_parse_objects, name), options
-    )
+    read = partial(_read_objects, name)
+    file = open_rows(name, "a file of JSON objects", read, options)
+    split = partial(_parse_objects, name)
+    return replace(file, patch=partial(patch_text, "utf-8", split, replace_members))
 
 
-def _parse_objects(name: str) -> Iterator[Row]:
-    """Yield the objects of a file, of which a part is in memory."""
-    decode = json.JSONDecoder().raw_decode
-    with TextIOWrapper(pa.input_stream(name), "utf-8-sig") as file:
+def _read_objects(name: str) -> Iterator[Row]:
+    return (row for _, row in _parse_objects(name) if row is not None)
+
+
+def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
+    """Yield each object after the text up to its end, and at last the rest.
+
+    A part of the file is in memory.
+    """
+    with TextIOWrapper(pa.input_stream(name), "utf-8", newline="") as file:
         text, line = file.read(PART), 1
-        is_array = text.lstrip().startswith("[")
+        is_array = text.lstrip("\ufeff \t\r\n").startswith("[")
         place = text.find("[") + 1 if is_array else 0
+        before = text[:place]
         while True:
             between = BETWEEN.match(text, place)
             begin = between.end() if between else place
             row, reason = None, "it is of another type"
             try:
-                row, place = decode(text, begin)
+                row, end = decode(text, begin)
             except ValueError as error:
                 reason = str(error).partition(": line")[0]
+            before += text[place:begin]
             if isinstance(row, dict):
-                yield {name: _flatten(value) for name, value in row.items()}
+                values = {name: _flatten(value) for name, value in row.items()}
+                yield before + text[begin:end], values
+                before, place = "", end
                 continue
             line += text.count("\n", 0, begin)
             text, place = text[begin:], 0
             if len(text) < LARGEST_CELL and (more := file.read(max(PART, len(text)))):
                 text += more
             elif text.rstrip() == "]" * is_array:
+                yield before + text, None
                 return
             else:
                 raise TableError(
@@ -178,24 +195,53 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
                 f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
             )
         first, *others = [sheet] if sheet else sheets
-        cells = book.get_sheet_by_name(first).to_python()[options.skip :]
-        lines = [[_simplify(cell) for cell in line] for line in cells]
-    lines = [line for line in lines if any(cell is not None for cell in line)]
+        table = book.get_sheet_by_name(first)
+        top, left = table.start or (0, 0)
+        cells = table.to_python()
+    lines = {}  # by the numbers of their rows in the sheet
+    for number, values in enumerate(cells, top + 1):
+        line = [_simplify(cell) for cell in values]
+        if number > top + options.skip and any(cell is not None for cell in line):
+            lines[number] = line
     if not lines:
         raise TableError(
             f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}."
         )
-    check_names(name, lines, options)
-    names = [f"x{index}" for index in range(len(lines[0]))]
+    check_names(name, list(lines.values()), options)
+    header = min(lines)
+    names = [f"x{index}" for index in range(len(lines[header]))]
     if options.header:
-        cells = lines.pop(0)
+        cells = lines.pop(header)
         names = make_distinct(["" if cell is None else str(cell) for cell in cells])
-    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    rows = [dict(zip(names, line, strict=True)) for line in lines.values()]
     file = open_rows(name, "a workbook", partial(iter, rows), options)
+    if name.endswith(".xlsx"):
+        columns = {column: left + place for place, column in enumerate(names, 1)}
+        patch = partial(_patch_sheet, name, first, list(lines), columns)
+        file = replace(file, patch=patch)
     if not others:
         return file
     note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
     return replace(file, notes=[note])
+
+
+def _patch_sheet(
+    name: str,
+    sheet: str,
+    numbers: Sequence[int],
+    columns: Mapping[str, int],
+    file: IO[bytes],
+    rows: Iterator[Cells],
+) -> None:
+    """Write a copy of a workbook with new cells in some rows of a sheet."""
+    from openpyxl import load_workbook
+
+    with report_read_errors(name, "a workbook"):
+        book = load_workbook(str(name), rich_text=True)
+    for number, cells in zip(numbers, rows, strict=False):
+        for column, value in cells.items():
+            book[sheet].cell(number, columns[column], value)
+    book.save(file)
 
 
 def _simplify(cell: Any) -> Any:

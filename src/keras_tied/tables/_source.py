@@ -14,7 +14,14 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.columns import Kind, find_kind, merge_types, simplify_type
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import BATCH_BYTES, Batches, Request, TableFile
+from keras_tied.tables._file import (
+    BATCH_BYTES,
+    Batches,
+    Request,
+    TableFile,
+    find_format,
+)
+from keras_tied.tables._patch import Patch
 
 BATCH_CELLS = 2**20  # about how many numbers a batch has
 SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows
@@ -63,11 +70,14 @@ class Source:
         marks = {file.decimal for file in self._files}
         return marks.pop() if len(marks) == 1 else None
 
-    @property
-    def delimiter(self) -> str | None:
-        """The delimiter of the files, or None if it is usual, or they differ."""
-        marks = {file.delimiter for file in self._files}
-        return marks.pop() if len(marks) == 1 else None
+    def find_patch(self, output: str) -> Patch | None:
+        """Return what writes a copy of the file with new cells, or None.
+
+        There is none for several files, and for an output of another format.
+        """
+        first, *others = self._files
+        format = find_format(output) or "csv"  # of the standard output
+        return None if others or format != find_format(first.name) else first.patch
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -93,11 +103,13 @@ class Source:
         n_rows: int | None = None,
         names: Sequence[str] | None = None,
         most_rows: int = LARGEST_BATCH,
+        as_stored: bool = False,
     ) -> Batches:
         """Yield all rows in order, of named columns or all.
 
         A batch has `n_rows` rows, the last maybe fewer; by default about a million
         numbers, and at most `most_rows`. It has fewer rows if these take over 64 MiB.
+        With `as_stored`, the rows of a single file have its own types.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
@@ -105,7 +117,9 @@ class Source:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         size = n_rows or min(most_rows, _choose_batch_size(names))
         pieces = [(file, range(len(file.rows))) for file in self._files]
-        yield from _resize_batches(self._read(pieces, names, size), size)
+        is_own = as_stored and len(self._files) == 1
+        schema = self._files[0].schema if is_own else self.schema
+        yield from _resize_batches(self._read(pieces, names, size, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
@@ -117,7 +131,8 @@ class Source:
         pieces, available = self._choose_pieces(n, random)
         n, names = min(n, available), self.schema.names
         parts, end, n_bytes = [], 0, 0
-        for batch in self._read(pieces, names, _choose_batch_size(names)):
+        size = _choose_batch_size(names)
+        for batch in self._read(pieces, names, size, self.schema):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             share = n * end // available - n * begin // available
@@ -177,9 +192,10 @@ class Source:
         pieces: Iterable[tuple[TableFile, Sequence[int]]],
         names: list[str],
         n_rows: int,
+        schema: pa.Schema,
     ) -> Batches:
         """Yield the rows of pieces of files, as many as these had when opened."""
-        schema = pa.schema([self.schema.field(name) for name in names])
+        schema = pa.schema([schema.field(name) for name in names])
         for file, indices in pieces:
             n_expected = sum(file.rows[index] for index in indices)
             n_read = 0

@@ -2,17 +2,14 @@
 
 import csv
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import StringIO
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO
-from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +30,7 @@ from keras_tied.tables._file import (
     Batches,
     find_format,
 )
+from keras_tied.tables._patch import Cells, Patch
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
@@ -43,14 +41,14 @@ HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  #
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 
 
-def check_output(path: StrPath) -> None:
+def check_output(path: StrPath, endings: Collection[str] = OUTPUT_ENDINGS) -> None:
     """Raise unless a path is `"-"` or that of a table that could be written.
 
     Raises:
         TableError: if `write_table` could not write to it.
     """
     if (name := os.fspath(path)) != STANDARD_OUTPUT:
-        _files.check_writable(Path(name), OUTPUT_ENDINGS)
+        _files.check_writable(Path(name), endings)
 
 
 def write_table(
@@ -58,7 +56,6 @@ def write_table(
     batches: Iterable[pa.RecordBatch],
     *,
     safe_csv: bool = False,
-    delimiter: str | None = None,
 ) -> int:
     r"""Write a table, whole or not at all, and return its number of rows.
 
@@ -69,13 +66,11 @@ def write_table(
     Args:
         path: the file, or `"-"` for CSV on the standard output.
         batches: its rows, with the same columns in each; at least one batch. For `.npy`
-            and `.npz` all columns are numbers or booleans, and their names are not
-            kept.
+            all columns are numbers or booleans, and their names are not kept.
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that
             begin with `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and
             before such a sign behind a delimiter or behind what is not seen. Defaults
             to `False`.
-        delimiter: between the cells of `.csv`, one character. Defaults to a comma.
 
     Raises:
         TableError: if the path or the columns cannot be written; a `WriteError` of a
@@ -108,11 +103,40 @@ def write_table(
         if name == STANDARD_OUTPUT:
             sys.stdout.flush()
             file = sys.stdout.buffer
-            _write_text(file, schema, rows, delimiter or ",", safe_csv)
+            _write_text(file, schema, rows, ",", safe_csv)
             return n_rows
         with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
-            _write_rows(name, file, schema, rows, safe_csv, delimiter)
+            _write_rows(name, file, schema, rows, safe_csv)
     return n_rows
+
+
+def write_patch(path: StrPath, patch: Patch, rows: Iterable[Cells]) -> None:
+    """Write a copy of a file with new cells, whole or not at all.
+
+    Args:
+        path: the copy, or `"-"` for the standard output.
+        patch: what `Source.find_patch` gives for this path.
+        rows: the new cells of each row of the file, in order.
+
+    Raises:
+        TableError: if the copy cannot be written, or the file has other rows than
+            these; a `WriteError` of a full disk.
+    """
+    name, rest = os.fspath(path), iter(rows)
+    with _report_errors(name):
+        if name == STANDARD_OUTPUT:
+            sys.stdout.flush()
+            patch(sys.stdout.buffer, rest)
+            return
+        with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
+            with suppress(StopIteration), _compress(name, file) as stream:
+                patch(stream, rest)
+                if next(rest, None) is None:
+                    return
+            raise TableError(
+                f"the table of {name!r} has other rows than a moment ago; run the"
+                " command again when nobody writes to it."
+            )
 
 
 @contextmanager
@@ -123,6 +147,9 @@ def _report_errors(name: str) -> Iterator[None]:
             yield
     except MemoryError:  # Arrow's is an `ArrowException`
         raise
+    except UnicodeEncodeError as error:
+        reason = f"cannot write {name!r}: {error}"
+        raise WriteError(f"{reason}; save the table as UTF-8 first.") from error
     except pa.ArrowException as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
@@ -134,32 +161,26 @@ def _write_rows(
     schema: pa.Schema,
     batches: Batches,
     safe_csv: bool,
-    delimiter: str | None,
 ) -> None:
     """Write rows to an open file, in the format of `name`."""
-    format, ending = find_format(name), Path(name).suffix[1:].lower()
+    format = find_format(name)
     if format in TEXTS:
-        between = delimiter if delimiter and format == "csv" else TEXTS[format]
-        compression = COMPRESSIONS.get(ending)
-        with pa.output_stream(file, compression=compression) as stream:
-            _write_text(stream, schema, batches, between, safe_csv)
+        with _compress(name, file) as stream:
+            _write_text(stream, schema, batches, TEXTS[format], safe_csv)
     elif format == "parquet":
         _write_parquet(file, schema, batches)
     elif format == "npy":
         _write_array(file, schema, batches)
-    elif format == "npz":
-        with (
-            tempfile.TemporaryFile(dir=Path(file.name).parent) as array,
-            ZipFile(file, "w") as whole,
-            whole.open("rows.npy", "w", force_zip64=True) as member,
-        ):
-            _write_array(array, schema, batches)
-            array.seek(0)
-            shutil.copyfileobj(array, member, 2**20)
     else:
         with ipc.new_file(file, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
+
+
+def _compress(name: str, file: IO[bytes]) -> pa.NativeFile:
+    """Return a stream to an open file, compressed as the ending of `name` tells."""
+    ending = Path(name).suffix[1:].lower()
+    return pa.output_stream(file, compression=COMPRESSIONS.get(ending))
 
 
 def _write_text(
