@@ -7,7 +7,7 @@ const Format = (() => {
 
   /** Round to the nearest whole number, and halves to the even one, as NumPy does. */
   function round(value) {
-    const nearest = Math.round(value);
+    const nearest = Math.round(value) + 0;  // not -0
     return nearest - value === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
   }
 
