@@ -60,9 +60,9 @@ def test_without_a_command_the_help_lists_all_in_the_order_of_their_use(keras_ti
 
 @pytest.mark.slow
 def test_what_can_be_done_with_a_file_can_be_pasted(keras_tied):
-    for name, n_lines in (("fruit.csv", 8), ("m.safetensors", 9)):
+    for name in ("fruit.csv", "m.safetensors"):
         lines = re.findall(r"\$ keras-tied (.*)", keras_tied(name, 2).out)
-        assert len(lines) == n_lines
+        assert len(lines) >= 9
         for line in lines:
             keras_tied(line.replace("rows.csv", "fruit.csv"))
 

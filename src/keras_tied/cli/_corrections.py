@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 20
 
 
-@command("keras-tied corrections rows.csv -o corrections.csv")
+@command("keras-tied corrections model.safetensors rows.csv -o corrections.csv")
 def corrections(
     inputs: Inputs,
     output: str | None = output_option(
