@@ -127,6 +127,7 @@ def write_patch(path: StrPath, patch: Patch, rows: Iterable[Cells]) -> None:
         if name == STANDARD_OUTPUT:
             sys.stdout.flush()
             patch(sys.stdout.buffer, rest)
+            sys.stdout.buffer.flush()
             return
         with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
             with suppress(StopIteration), _compress(name, file) as stream:
