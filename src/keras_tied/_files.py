@@ -59,7 +59,7 @@ def find_target(path: Path) -> Path:
     elif target.exists() and not target.is_file():
         number, reason = errno.EEXIST, "it is a pipe or a device, and would be replaced"
     elif not target.parent.is_dir():
-        number, reason = errno.ENOENT, f"there is no folder {str(path.parent)!r}"
+        number, reason = errno.ENOENT, f"there is no folder {str(target.parent)!r}"
     elif not os.access(target.parent, os.W_OK | os.X_OK):
         number, reason = errno.EACCES, "you may not write to its folder"
     if number:
@@ -191,8 +191,9 @@ def _hold(part: Path) -> Iterator[None]:
 
 
 def _delete_orphans(folder: Path, start: str) -> None:
-    for orphan in folder.glob(f"{start}*"):
-        _delete_orphan(orphan)
+    with suppress(OSError):  # the folder may not be one
+        for orphan in folder.glob(f"{start}*"):
+            _delete_orphan(orphan)
 
 
 def _delete_orphan(part: Path) -> bool:

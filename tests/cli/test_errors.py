@@ -90,7 +90,7 @@ FIT = {
     "rows.csv --workers 2": "--workers is for --cluster local; give that too.",
     "rows.csv -o m.h5": "'m.h5' has not one of the endings .safetensors",
     "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' is there already",
-    "rows.csv -o none/m.safetensors": "there is no folder 'none'; name another file",
+    "rows.csv -o none/m.safetensors": "/none'; name another file",
 }
 WRONG = {
     **{f"fit {line}": said for line, said in FIT.items()},
@@ -124,7 +124,7 @@ WRONG = {
     "score m.safetensors fruit.csv --top 0": "--top",
     "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows: give",
     "plot m.safetensors fruit.csv -o a.txt": ".png, .svg, .pdf",
-    "plot m.safetensors fruit.csv -o none/a.png": "there is no folder 'none'",
+    "plot m.safetensors fruit.csv -o none/a.png": "there is no folder '/",
     "plot m.safetensors fruit.csv -o a.png --label z": "no column 'z'",
     "report m.safetensors fruit.csv -o a.pdf": ".html",
     "report m.safetensors fruit.csv -o a.html --id z": "no column 'z' for --id; it has",
@@ -140,7 +140,7 @@ WRONG = {
     "demo --data text.npy": "not a whole .npy file",
     "demo --data pickled.npy": "pickled.npy",
     "demo --data short.npy": "rows",
-    "demo --output none/donuts.png": "there is no folder 'none'",
+    "demo --output none/donuts.png": "there is no folder '/",
     "demo --output rows.csv/donuts.png": "Not a directory",
     "demo --output folder.png": "it is a folder; name another file",
     "demo --output donuts.jpg": ".png, .svg, .pdf",
@@ -242,7 +242,7 @@ def test_rows_that_do_not_fit_the_model_are_refused(
 OUTPUTS = {
     "folder.csv": "is a folder",
     "loop.csv": "cannot write 'loop.csv': Too many levels of symbolic links; name",
-    "none/out.csv": "there is no folder 'none'; name another file",
+    "none/out.csv": "/none'; name another file",
     "out.xyz": ".csv",
     "pipe.csv": "it is a pipe or a device, and would be replaced; name",
     "fruit.csv": "'fruit.csv' is a table that is read; name another file with -o",
