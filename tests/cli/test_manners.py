@@ -325,6 +325,7 @@ def test_work_is_done_though_nothing_can_be_said(fruit, shell, streams, code, sa
     [
         ("encode m.safetensors fruit.csv -o - >/dev/full", 1, f"'-': {FULL}; free"),
         ("encode m.safetensors fruit.csv -o - >&-", 1, f"'-': {CLOSED}"),
+        ("fill m.safetensors fruit.csv -o - >/dev/full", 1, f"'-': {FULL}; free"),
         ("check - <&-", 2, f"'-': {CLOSED}"),
         ("--help >/dev/full", 5, FULL),
         ("--version >&-", 5, CLOSED),

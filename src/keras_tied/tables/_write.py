@@ -126,8 +126,9 @@ def write_patch(path: StrPath, patch: Patch, rows: Iterable[Cells]) -> None:
     with _report_errors(name):
         if name == STANDARD_OUTPUT:
             sys.stdout.flush()
-            patch(sys.stdout.buffer, rest)
-            sys.stdout.buffer.flush()
+            # A patch may close what it writes to.
+            with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+                patch(file, rest)
             return
         with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
             with suppress(StopIteration), _compress(name, file) as stream:
