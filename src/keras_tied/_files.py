@@ -35,11 +35,11 @@ def check_writable(output: Path, endings: Collection[str]) -> None:
 
     It has one of the endings, such as `"csv.gz"`.
     """
-    file_name = output.name.lower()[1:]
-    if not file_name.endswith(tuple(f".{ending}" for ending in endings)):
-        endings_text = ", ".join(f".{ending}" for ending in endings)
+    known = [f".{ending}" for ending in endings]
+    if not output.name.lower()[1:].endswith(tuple(known)):
+        some = ", ".join(known)
         raise TableError(
-            f"{str(output)!r} has not one of the endings {endings_text}; choose one."
+            f"{str(output)!r} has not one of the endings {some}; choose one."
         )
     with report_write_errors(str(output), TableError):
         find_target(output)

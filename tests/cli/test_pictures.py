@@ -197,8 +197,8 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, fruit):
     signs = [chr(0x12000 + place) for place in range(9)]
     fruit.assign(taste=np.resize(signs, 300)).to_csv("rows.csv", index=False)
     line = f"plot {MODEL} rows.csv -o a.png"
-    some = "".join(signs[:8])
-    said = f"no font here has {some} and others, drawn as boxes; install one"
+    some = ", ".join(signs[:8])
+    said = f"no font here has {some} and 1 more, drawn as boxes; install one"
     assert keras_tied(line).err.count(said) == 1
     assert keras_tied(f"{line} --quiet")[1:] == ("", "")
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import replace_atomically, report_write_errors
-from keras_tied._text import escape_controls, replace_controls
+from keras_tied._text import escape_controls, list_some, replace_controls
 from keras_tied.cli._messages import is_quiet, remark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line of a narrow table
-MOST_CHARACTERS = 8  # that are named
 # Matplotlib's warning of a character that no font has.
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
 
@@ -82,8 +81,5 @@ def save_figure(figure: Figure, output: Path) -> None:
     glyphs = [GLYPH.match(str(warning.message)) for warning in remarks]
     characters = dict.fromkeys(chr(int(glyph[1])) for glyph in glyphs if glyph)
     if characters:
-        some = "".join(characters)
-        if len(some) > MOST_CHARACTERS:
-            some = f"{some[:MOST_CHARACTERS]} and others"
         todo = "install one that does, such as Noto Sans."
-        remark(f"no font here has {some}, drawn as boxes; {todo}")
+        remark(f"no font here has {list_some([*characters])}, drawn as boxes; {todo}")
