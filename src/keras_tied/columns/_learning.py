@@ -391,17 +391,18 @@ def _find_digit_times(
 
     The name of their column tells the times that may be other numbers, such as 1430.
     """
-    different = values.drop_null().unique()
-    numbers, texts = to_floats(different), to_text(different)
-    shortest = pc.min(pc.utf8_length(texts)).as_py()
+    numbers = to_floats(values)
     for form, least, most, n_least, words in DIGIT_TIMES:
-        is_usual = (least <= numbers) & (numbers <= most)
-        has_usual = np.count_nonzero(is_usual) >= n_least
-        tells = not words or (choice.by_name(name) and has_word(name, words))
-        if has_usual and tells:
-            times = limit_century(Times(form, padded=shortest >= len(form)))
-            if _measure_read(times, texts) >= 1 - MOST_MISREAD:
-                return times
+        if words and not (choice.by_name(name) and has_word(name, words)):
+            continue
+        usual = numbers[(least <= numbers) & (numbers <= most)]
+        if len(np.unique(usual)) < n_least:
+            continue
+        texts = to_text(values.drop_null().unique())
+        shortest = pc.min(pc.utf8_length(texts)).as_py()
+        times = limit_century(Times(form, padded=shortest >= len(form)))
+        if _measure_read(times, texts) >= 1 - MOST_MISREAD:
+            return times
     return None
 
 

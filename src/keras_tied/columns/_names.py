@@ -93,21 +93,20 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
         return ROW_NUMBERS
-    is_whole = pc.equal(pc.subtract(present, pc.round(present)), 0)  # unlike infinity
-    if not pc.all(is_whole, min_count=1).as_py():
-        return None
     if GROWING.isdisjoint(_split(name)) and _counts_rows(begin):
         return ROW_NUMBERS
     return judge_name(name, present)
 
 
 def judge_name(name: str, numbers: pa.Array) -> str | None:
-    """What the name of whole numbers tells: ids, categories, or None for quantities."""
+    """What its name tells of a column: ids, categories, or None for quantities."""
     rule = _find_rule(name)
-    if rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS:
+    if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS):
         return None
+    is_whole = pc.equal(pc.subtract(numbers, pc.round(numbers)), 0)  # unlike infinity
     pairs = numbers.value_counts()
-    if rule is None or sorted(pairs.field("values").to_pylist()) == [0, 1]:
+    is_truth = sorted(pairs.field("values").to_pylist()) == [0, 1]
+    if is_truth or not pc.all(is_whole, min_count=1).as_py():
         return None
     counts = np.sort(pairs.field("counts"))[::-1]
     n_common = counts[: rule.most].sum()

@@ -99,7 +99,11 @@ MONTH_NAMES: dict[Months, str] = {
     "quarter": "Q1 Q1 Q1 Q2 Q2 Q2 Q3 Q3 Q3 Q4 Q4 Q4",
 }
 QUARTER_MONTHS = " ".join(f"Q{month:02}" for month in range(1, 13))
-LOOK = r"\d\d"  # what a time has
+LOOK = (  # of what may be a time
+    r"(?i)\d[-/.]\d|\d:\d\d|^\d{8}$|\d ?q[1-4]|q[1-4]\D\d\d|w\d\d"
+    r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|m[aä][ir]|okt|dez|ene|abr|ago"
+    r"|dic|f[eé]v|avr|jui|aoû|déc|gen|mag|giu|lug|set|ott"
+)
 TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
@@ -303,10 +307,12 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
 
 def _find_months(texts: pa.Array) -> Months:
     """Return how most months in texts are named."""
-    shares: dict[Months, float] = {}
+    joined = " ".join(texts.to_pylist()).lower()
+    counts: dict[Months, int] = {}
     for language, names in MONTH_NAMES.items():
-        shares[language] = measure_matches(texts, f"(?i){names.replace(' ', '|')}")
-    return max(shares, key=shares.__getitem__)
+        months = set(names.lower().split())
+        counts[language] = sum(map(joined.count, months))
+    return max(counts, key=counts.__getitem__)
 
 
 def _translate(texts: pa.Array, months: Months, back: bool = False) -> pa.Array:
