@@ -38,12 +38,13 @@ WHOLE = re.compile(r"-?\d{1,18}")
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
 
 
+@dataclass(eq=False)
 class MisfitError(Exception):
     """A value of a column is not of the expected kind; holds the value and its row."""
 
-    def __init__(self, row: int, value: object, what: str) -> None:
-        super().__init__(row, value, what)
-        self.row, self.value, self.what = row, value, what
+    row: int
+    value: object
+    what: str
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,19 @@ class Column:
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
         are_whole = all(map(WHOLE.fullmatch, categories))
-        is_fit = {
-            "a kind that is not used": self.kind in (*PLAIN, Kind.time),
-            "invalid categories": is_text == bool(categories) and are_distinct,
-            "other categories and none": is_text or not self.other,
-            "categories that are not whole numbers": are_whole or not self.whole,
-            "a form of another kind": are_times == (self.kind is Kind.time),
-            "an invalid step": 0 <= self.step < 2**31,
-            "an invalid first time": abs(self.origin) < 2**31,
-            "days since another and no times": are_times or not self.since,
-            "text that is too long": self.longest_text <= LONGEST_TEXT,
-        }
-        for fault, is_so in is_fit.items():
-            if not is_so:
-                raise ValueError(f"column {self.name!r} has {fault}")
+        is_consistent = (
+            self.kind in (*PLAIN, Kind.time),
+            is_text == bool(categories) and are_distinct,
+            is_text or not self.other,
+            are_whole or not self.whole,
+            are_times == (self.kind is Kind.time),
+            0 <= self.step < 2**31,
+            abs(self.origin) < 2**31,
+            are_times or not self.since,
+            self.longest_text <= LONGEST_TEXT,
+        )
+        if not all(is_consistent):
+            raise ValueError(f"the attributes of column {self.name!r} are no column's")
 
     def encode(
         self,

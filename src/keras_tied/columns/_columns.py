@@ -497,21 +497,20 @@ class Columns:
         for column in self.used:
             column.require_consistent()
         names = set(self.names)
-        if not self.used or len(names) < len(self.used):
-            raise ValueError("it has no columns, or two of one name")
+        others = {restoration.name for restoration in self.restored}
+        is_consistent = [bool(self.used), len(names) == len(self.used)]
+        is_consistent.append(not self.order or {*self.order} == names | others)
         for restoration in self.restored:
             restoration.repeat(0)  # raises if the value is not of its type
-            if restoration.longest_text > LONGEST_TEXT:
-                raise ValueError(
-                    f"column {restoration.name!r} has text that is too long"
-                )
-            if restoration.name in names or restoration.copy_of not in (None, *names):
-                raise ValueError("the restored columns are invalid")
+            is_consistent += [
+                restoration.longest_text <= LONGEST_TEXT,
+                restoration.name not in names,
+                restoration.copy_of in (None, *names),
+            ]
         if self.frame is not None:
             self.frame.require_consistent()
-        others = {restoration.name for restoration in self.restored}
-        if self.order and sorted(self.order) != sorted(names | others):
-            raise ValueError("the column order lists names that are not in the model")
+        if not all(is_consistent):
+            raise ValueError("its columns contradict one another")
 
 
 def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:

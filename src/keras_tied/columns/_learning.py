@@ -87,7 +87,6 @@ DIGIT_TIMES = (
     ("%m%d%y", 10_100, 123_199, 5, DATE_WORDS),
     ("%E", 20_000, 75_000, 5, DATE_WORDS),  # days of a spreadsheet
 )
-MOST_DIGITS = 10**15  # whole numbers from here on may be names
 FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
@@ -110,10 +109,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         for name, values, begin in columns:
             meanings[name] = find_meaning(name, values, begin)
     reasons = _find_reasons(names, meanings, choice)
-    categorical = {*choice.categorical}
-    for name, meaning in meanings.items():
-        if meaning == CATEGORIES:
-            categorical.add(name)
+    by_name = [name for name in names if meanings.get(name) == CATEGORIES]
+    categorical = {*choice.categorical, *by_name}
     # The columns of text that tell the decimal mark decide for those that do not.
     texts = [cells for cells in arrays if find_kind(cells.type) is Kind.text]
     choice = replace(
@@ -241,8 +238,6 @@ def _find_form(
 
 def _find_longest(values: pa.Array) -> int:
     """Return how many characters the longest text has."""
-    if types.is_dictionary(values.type):
-        values = values.dictionary
     lengths = pc.utf8_length(values.cast(pa.string()))
     return pc.max(lengths).as_py() or 0
 
@@ -446,13 +441,7 @@ def _decide_numbers(
     reads_as = column.description
     if isinstance(column.form, Times) and column.form.format and examples:
         reads_as += f" such as {examples[0]}"
-    if kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
-        warning = (
-            "holds whole numbers of 16 digits or more, which may be names; say"
-            " --exclude"
-        )
-    else:
-        warning = _join(warning, _describe_sentinel(column, values, numbers))
+    warning = _join(warning, _describe_sentinel(column, values, numbers))
     n_misread = len(column.find_misread(values, numbers))
     n_missing = int(is_missing.sum()) - n_misread
     fact = Fact(

@@ -14,6 +14,7 @@ from keras_tied.columns._kinds import Kind, find_kind
 ROW_NUMBERS, IDS, CATEGORIES = "row numbers", "ids", "categories"
 FEWEST_ROWS = 8  # fewer can be counted by chance
 FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
+MANY_DIGITS = 10**8  # numbers from here on may be names
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -126,7 +127,8 @@ def describe_doubt(name: str, numbers: Array) -> str:
     n = len(numbers)
     if FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(numbers, range(1, n + 1)):
         return f"if 1 to {n} name kinds, say --categorical"
-    is_doubtful = n > MOST_KINDS and _find_rule(name) is OF_NUMBERS
+    are_numbered = _find_rule(name) is OF_NUMBERS or np.max(numbers) >= MANY_DIGITS
+    is_doubtful = n > MOST_KINDS and are_numbered
     return "if they are names, say --exclude" if is_doubtful else ""
 
 

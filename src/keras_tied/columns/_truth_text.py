@@ -11,7 +11,6 @@ from keras_tied.columns._missing import MARKS, MISSING
 
 ROWS_TO_LOOK_AT = 1_000
 MOST_SPELLINGS = 30  # with those of a missing value
-MOST_TRUTHS = 20  # without
 PAIRS = tuple(
     tuple(pair.split("="))
     for pair in (
@@ -65,7 +64,7 @@ def decide_truth_text(values: pa.Array) -> TruthText | None:
     pairs = [pair for pair in PAIRS if words >= set(pair)]
     known = {word for pair in pairs for word in pair}
     known |= {word[0] for word in known} & INITIALS
-    if not pairs or not words <= known or len(counts) > MOST_TRUTHS:
+    if not pairs or not words <= known:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):

@@ -49,9 +49,11 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     lost = [f"{name!r} ({why})" for name, why in reasons if name not in restored]
     were = "column of X was" if len(lost) == 1 else "columns of X were"
     _warn_of(f"{len(lost)} {were} left out", lost)
-    marks = []
-    for column in columns.used:
-        marks += [f"{mark!r} in {column.name!r}" for mark in column.marks]
+    marks = [
+        f"{mark!r} in {column.name!r}"
+        for column in columns.used
+        for mark in column.marks
+    ]
     _warn_of("X holds texts that count as missing", marks)
     return replace(columns, frame=frame)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
@@ -38,6 +39,9 @@ OUTPUT_ENDINGS = (
     *WRITTEN,
     *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")),
 )
+
+
+FEWEST_IN_ORDER = 4  # numbers of a row that are so by chance in few tables
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def check_names(
 ) -> None:
     """Raise if a first line is a row or a title.
 
-    Most cells of a row are numbers, but not in order, as years are. A title is text in
+    Most cells of a row are numbers, and not in order, as years are. A title is text in
     its first cell alone.
     """
     if not options.header:
@@ -126,11 +130,7 @@ def check_names(
         [str("" if c is None else c).strip() for c in line] for line in lines[:2]
     )
     numbers = [float(cell) for cell in first if is_number(cell)]
-    are_whole = all(map(float.is_integer, numbers))
-    in_order = sorted(set(numbers))
-    is_series = numbers in (in_order, in_order[::-1])
-    may_be_names = is_series and (are_whole or len(numbers) < len(first))
-    if len(numbers) > len(first) / 2 and not may_be_names:
+    if len(numbers) > max(1, len(first) / 2) and not _are_names(numbers, first):
         raise TableError(
             f"{name!r} begins with a line of numbers, {len(numbers)} in {len(first)}"
             " cells; put a line with the names of the columns before it, or say"
@@ -144,6 +144,16 @@ def check_names(
             " a title does; pass over that line with --skip 1 (skip=1), or name the"
             " others."
         )
+
+
+def _are_names(numbers: Sequence[float], cells: Sequence[str]) -> bool:
+    """Whether numbers among cells are in order, as years and doses are."""
+    if len(numbers) == len(cells) and not all(map(float.is_integer, numbers)):
+        return False
+    steps = np.diff(numbers)
+    in_order = bool(np.all(steps > 0) or np.all(steps < 0))
+    is_even = len(set(steps)) == 1 and (len(steps) > 1 or abs(steps[0]) == 1)
+    return in_order and (is_even or len(numbers) >= FEWEST_IN_ORDER)
 
 
 @dataclass(frozen=True)

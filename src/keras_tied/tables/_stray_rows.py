@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -23,10 +24,10 @@ FEWEST_HEADS, FEWEST_DIGITS = 2, 0.9
 
 def describe_stray_rows(source: Source) -> Iterator[str]:
     """Warn of rows that are no data."""
-    batch = next(source.batches(source.n_rows))
-    if batch.num_rows < source.n_rows:  # as its rows are large
+    rows = next(source.batches(source.n_rows))
+    n = len(rows)
+    if n < source.n_rows:  # as its rows are large
         return
-    rows = pa.Table.from_batches([batch])
     heads = _find_heads(rows)
     if len(heads) >= FEWEST_HEADS:
         yield (
@@ -41,7 +42,6 @@ def describe_stray_rows(source: Source) -> Iterator[str]:
         if len(again):
             n_rows = format_quantity(len(again), "row")
             yield f"the names of the columns are also in {n_rows}: take them out."
-    n = len(rows)
     while n > 1 and all(values.null_count for values in rows.slice(n - 1, 1).columns):
         n -= 1
     if n < len(rows) and rows.num_columns > 1:
@@ -53,7 +53,7 @@ def describe_stray_rows(source: Source) -> Iterator[str]:
         )
 
 
-def _find_heads(rows: pa.Table) -> list[str]:
+def _find_heads(rows: pa.RecordBatch) -> list[str]:
     """Return the first values of columns that hold numbers, and begin with text."""
     heads = []
     for values in rows.columns:
@@ -68,7 +68,7 @@ def _find_heads(rows: pa.Table) -> list[str]:
     return heads
 
 
-def _describe_total(rows: pa.Table) -> str:
+def _describe_total(rows: pa.RecordBatch) -> str:
     """Tell that the last row adds up the others; or return ""."""
     n = len(rows)
     (last,) = rows.slice(n - 1).to_pylist()
@@ -85,9 +85,8 @@ def _describe_total(rows: pa.Table) -> str:
     return "holds the sums of the others" if n_sums >= FEWEST_SUMS else ""
 
 
-def _is_sum(value: float, column: pa.ChunkedArray) -> bool:
+def _is_sum(value: float, column: pa.Array) -> bool:
     """Whether a number is the sum of a column, about, and larger than each of it."""
-    numbers = column.cast(pa.float64(), safe=False)
-    total = pc.sum(numbers).as_py() or 0.0
-    most = pc.max(pc.abs(numbers)).as_py() or 0.0
-    return abs(total - value) <= MOST_OFF * abs(value) and abs(value) > most
+    numbers = np.asarray(column.drop_null(), np.float64)
+    is_near = np.isclose(numbers.sum(), value, rtol=MOST_OFF, atol=0.0)
+    return bool(is_near) and abs(value) > np.abs(numbers).max(initial=0.0)
