@@ -58,14 +58,8 @@ class Task:
         from keras_tied.rows import fold
         from keras_tied.tables import write_table
 
-        def write(batches: Iterator[Batch]) -> int:
-            return write_table(
-                self.output,
-                map(function, batches),
-                safe_csv=self.safe_csv,
-            )
-
-        return fold(rows, write)
+        write = partial(write_table, self.output, safe_csv=self.safe_csv)
+        return fold(rows, lambda batches: write(map(function, batches)))
 
 
 @dataclass(frozen=True, kw_only=True)

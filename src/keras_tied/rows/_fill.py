@@ -13,12 +13,12 @@ from keras_tied.rows._transform import BatchTransform
 
 Cells: TypeAlias = dict[str, Any]  # the values of a row, by column
 SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("column", pa.string()),
-        ("value", pa.string()),
-        ("sure", pa.float32()),
-    ]
+    {
+        "row": pa.int64(),
+        "column": pa.string(),
+        "value": pa.string(),
+        "sure": pa.float32(),
+    }
 )
 ROWS_TO_MEASURE = 1_000
 

@@ -47,6 +47,8 @@ LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
 COMMENTS = ("#", "%")
 QUOTED = re.compile('"[^"]*"')
+# What text may begin with, by its encoding.
+MARKED = [("\ufeff", encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be")]
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
 
@@ -174,14 +176,15 @@ class _CsvFile:
         """Return what writes a copy with new cells, if that has the same bytes else."""
         with self._open_text() as file, pa.input_stream(self._name) as raw:
             text, begin = file.read(BLOCK), raw.read(4 * BLOCK)
-        for encoding in (self._encoding, "utf-8-sig"):
-            if begin.startswith(text.encode(encoding)):
-                return partial(patch_text, encoding, self._split, self._replace)
+        for mark, encoding in (*MARKED, ("", self._encoding)):
+            if begin.startswith((mark + text).encode(encoding)):
+                split = partial(self._split, mark)
+                return partial(patch_text, encoding, split, self._replace)
         return None
 
-    def _split(self) -> Iterator[tuple[str, list[str] | None]]:
+    def _split(self, mark: str) -> Iterator[tuple[str, list[str] | None]]:
         """Yield the parts of the text, and the cells of each that is a row."""
-        lines: list[str] = []
+        lines = [mark]
         reader = csv.reader(self._read_lines(lines), delimiter=self._delimiter)
         is_header = self._options.header
         ignores_empty = self._has_several or self._options.comment
@@ -197,8 +200,8 @@ class _CsvFile:
         for name, cell in new.items():
             part = parts[self._schema.get_field_index(name)]
             old = part[0].strip()
-            is_special = self._delimiter in cell or re.search('["\r\n]', cell)
-            if is_special or old.startswith('"'):
+            special = f'[{re.escape(self._delimiter)}"\r\n]'
+            if re.search(special, cell) or old.startswith('"'):
                 doubled = cell.replace('"', '""')
                 cell = f'"{doubled}"'
             part[0] = part[0].replace(old, cell) if old else part[0] + cell

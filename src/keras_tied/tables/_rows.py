@@ -158,7 +158,7 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
                 reason = str(error).partition(": line")[0]
             before += text[place:begin]
             if isinstance(row, dict):
-                values = {name: _flatten(value) for name, value in row.items()}
+                values = {key: _flatten(value) for key, value in row.items()}
                 yield before + text[begin:end], values
                 before, place = "", end
                 continue
@@ -237,7 +237,7 @@ def _patch_sheet(
     from openpyxl import load_workbook
 
     with report_read_errors(name, "a workbook"):
-        book = load_workbook(str(name), rich_text=True)
+        book = load_workbook(name, rich_text=True)
     for number, cells in zip(numbers, rows, strict=False):
         for column, value in cells.items():
             book[sheet].cell(number, columns[column], value)

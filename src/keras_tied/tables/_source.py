@@ -117,8 +117,8 @@ class Source:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         size = n_rows or min(most_rows, _choose_batch_size(names))
         pieces = [(file, range(len(file.rows))) for file in self._files]
-        is_own = as_stored and len(self._files) == 1
-        schema = self._files[0].schema if is_own else self.schema
+        first, *others = self._files
+        schema = first.schema if as_stored and not others else self.schema
         yield from _resize_batches(self._read(pieces, names, size, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
@@ -131,8 +131,7 @@ class Source:
         pieces, available = self._choose_pieces(n, random)
         n, names = min(n, available), self.schema.names
         parts, end, n_bytes = [], 0, 0
-        size = _choose_batch_size(names)
-        for batch in self._read(pieces, names, size, self.schema):
+        for batch in self._read(pieces, names, _choose_batch_size(names), self.schema):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             share = n * end // available - n * begin // available

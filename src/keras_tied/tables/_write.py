@@ -110,7 +110,7 @@ def write_table(
     return n_rows
 
 
-def write_patch(path: StrPath, patch: Patch, rows: Iterable[Cells]) -> None:
+def write_patch(path: StrPath, patch: Patch, rows: Iterator[Cells]) -> None:
     """Write a copy of a file with new cells, whole or not at all.
 
     Args:
@@ -122,18 +122,18 @@ def write_patch(path: StrPath, patch: Patch, rows: Iterable[Cells]) -> None:
         TableError: if the copy cannot be written, or the file has other rows than
             these; a `WriteError` of a full disk.
     """
-    name, rest = os.fspath(path), iter(rows)
+    name = os.fspath(path)
     with _report_errors(name):
         if name == STANDARD_OUTPUT:
             sys.stdout.flush()
             # A patch may close what it writes to.
             with open(sys.stdout.fileno(), "wb", closefd=False) as file:
-                patch(file, rest)
+                patch(file, rows)
             return
         with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
             with suppress(StopIteration), _compress(name, file) as stream:
-                patch(stream, rest)
-                if next(rest, None) is None:
+                patch(stream, rows)
+                if next(rows, None) is None:
                     return
             raise TableError(
                 f"the table of {name!r} has other rows than a moment ago; run the"
