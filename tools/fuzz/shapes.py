@@ -33,7 +33,7 @@ def fit_keras_model(X: np.ndarray) -> None:
 
 
 FITS = {"estimator": fit_estimator, "training": fit_keras_model}
-MOST_MAPS = 100
+MOST_MAPS = 200
 MOST_MEBIBYTES = {"estimator": 10, "training": 80}
 """What may be added after the first tenth: JAX keeps what it has traced, to a limit."""
 
@@ -52,9 +52,9 @@ def main() -> None:
     parser.add_argument("kind", choices=FITS)
     parser.add_argument("--fits", type=int, default=200)
     options = parser.parse_args()
-    X = np.random.default_rng(0).normal(size=(20 + options.fits, 5))
+    X = np.random.default_rng(0).normal(size=(40 + options.fits, 5))
     for count in range(1, options.fits + 1):
-        FITS[options.kind](X[: 20 + count])
+        FITS[options.kind](X[: 40 + count])
         if count == options.fits // 10:
             first = measure()
             print(f"after {count} fits: {first[0]:.0f} MiB, {first[1]} maps")
