@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import sqlite3
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -352,6 +353,7 @@ def main() -> None:
         n_failed += not is_right
         print("" if is_right else "FAILED: ", ending, sep="", flush=True)
     print(f"{len(FILES)} files, {n_failed} failed")
+    sys.exit(n_failed > 0)
 
 
 if __name__ == "__main__":

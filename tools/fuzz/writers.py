@@ -236,6 +236,7 @@ def main() -> None:
             n_results, n_errors = counts[kind, "result"], counts[kind, "error"]
             print(f"{kind}: {n_results} results, {n_errors} errors", flush=True)
     print(f"{sum(counts.values())} runs, {n_faults} faults")
+    sys.exit(n_faults > 0)
 
 
 if __name__ == "__main__":
