@@ -44,7 +44,11 @@ def test_no_class_or_function_that_a_file_names_touches_anything():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("kind", "fits"),
-    [("estimator", 200), pytest.param("training", 200, marks=pytest.mark.night)],
+    [
+        ("estimator", 200),
+        pytest.param("training", 200, marks=pytest.mark.night),
+        pytest.param("model", 200, marks=pytest.mark.night),
+    ],
 )
 def test_fits_of_ever_new_numbers_of_rows_take_no_more_memory(kind, fits):
     assert len(run("shapes.py", kind, "--fits", fits, KERAS_BACKEND="jax")) == 2

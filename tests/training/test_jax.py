@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import fit
-from keras_tied.training._jax import bfloat16, program, trainer
+from keras_tied.training._jax import bfloat16, compile_cache, program, trainer
 
 slow = pytest.mark.slow
 
@@ -73,6 +73,18 @@ def test_only_a_program_with_other_numbers_is_compiled_again(
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
+@slow
+def test_a_model_keeps_the_programs_that_were_used_last(
+    rows, compilations, monkeypatch
+):
+    monkeypatch.setattr(compile_cache, "CAPACITY", 1)
+    monkeypatch.setattr(compile_cache, "programs", compile_cache.Programs())
+    model = normalise(rows)
+    for count in (50, 40, 40, 50):
+        train(model, rows[:count])
+    assert len(compilations) == 3
+
+
 def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkeypatch):
     expected = train(normalise(rows), rows, keras.Model.fit)
     original = jax.stages.Lowered.compile
@@ -93,7 +105,7 @@ def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkey
 def test_a_long_run_compiles_with_the_options_of_xla(rows, compilations, monkeypatch):
     monkeypatch.setattr(trainer, "SHORT", 0)
     losses = train(normalise(rows), rows)
-    assert not compilations[0]["compiler_options"]
+    assert not compilations[0]
     expected = train(normalise(rows), rows, keras.Model.fit)
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 

@@ -3,12 +3,13 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import jax
 import numpy as np
 
-CAPACITY = 16  # programs in the cache; the least recently used one is removed first
+CAPACITY = 16  # programs; the least recently used one is removed first
 
 FAST_OPTIONS: dict[
     str, Any
@@ -25,7 +26,21 @@ FAST_OPTIONS: dict[
     "xla_backend_optimization_level": 1,
 }
 
-programs: OrderedDict[tuple[str, bool, Any], Any] = OrderedDict()
+
+class Programs(OrderedDict[Any, Any]):
+    """Programs by their keys, the last used one last."""
+
+    def find(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The program of a key, which is made where it is not there."""
+        if key not in self:
+            self[key] = make()
+        self.move_to_end(key)
+        if len(self) > CAPACITY:
+            self.popitem(last=False)
+        return self[key]
+
+
+programs = Programs()
 
 
 def compile_program(
@@ -41,17 +56,12 @@ def compile_program(
     for constant in constants:
         digest.update(np.asarray(constant).tobytes())
     key = digest.hexdigest(), fast, (program.in_tree, program.out_tree)
-    if key not in programs:
-        options = FAST_OPTIONS if fast and jax.default_backend() == "cpu" else None
-        try:
-            programs[key] = program.compile(compiler_options=options)
-        except jax.errors.JaxRuntimeError:
-            if options is None:
-                raise
-            programs[key] = (
-                program.compile()
-            )  # a release of XLA without one of the options
-    programs.move_to_end(key)
-    while len(programs) > CAPACITY:
-        programs.popitem(last=False)
-    return programs[key]
+
+    def make() -> Any:
+        if fast and jax.default_backend() == "cpu":
+            # A release of XLA without one of the options refuses them.
+            with suppress(jax.errors.JaxRuntimeError):
+                return program.compile(compiler_options=FAST_OPTIONS)
+        return program.compile()
+
+    return programs.find(key, make)

@@ -23,7 +23,7 @@ from keras_tied.training._epochs import (
     split_vector,
     to_epoch_logs,
 )
-from keras_tied.training._jax.compile_cache import compile_program
+from keras_tied.training._jax.compile_cache import Programs, compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
 
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
@@ -181,16 +181,13 @@ class JaxEpochs(Epochs):
     ) -> Any:
         """The program of a kind for arguments of these shapes, compiled once."""
         # `compile` of the model replaces its `train_function`, and so removes them.
-        programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
-        leaves = jax.tree.leaves(arguments)
-        arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
-        shapes = [(array.shape, array.dtype) for array in arrays]
+        kept = vars(self.model.train_function)
+        programs = kept.setdefault("keras_tied_programs", Programs())
+        shapes = list(map(jax.typeof, jax.tree.leaves(arguments)))
         variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
         key = str((kind, self.is_short, shapes, variables, parts))
-        if key not in programs:
-            programs[key] = compile_for(arguments)
-        return programs[key]
+        return programs.find(key, lambda: compile_for(arguments))
 
     def program(self, widen: bool = True) -> Program:
         return Program(self.model, self.parts, self.state, self.most_epochs, widen)
