@@ -98,15 +98,8 @@ def write_table(
             n_rows += batch.num_rows
             yield batch
 
-    schema, rows = first.schema, count_rows()
-    with _report_errors(name):
-        if name == STANDARD_OUTPUT:
-            sys.stdout.flush()
-            file = sys.stdout.buffer
-            _write_text(file, schema, rows, ",", safe_csv)
-            return n_rows
-        with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
-            _write_rows(name, file, schema, rows, safe_csv)
+    with _create(name) as file:
+        _write_rows(name, file, first.schema, count_rows(), safe_csv)
     return n_rows
 
 
@@ -123,22 +116,28 @@ def write_patch(path: StrPath, patch: Patch, rows: Iterator[Cells]) -> None:
             these; a `WriteError` of a full disk.
     """
     name = os.fspath(path)
+    with _create(name) as file:
+        with suppress(StopIteration), _compress(name, file) as stream:
+            patch(stream, rows)
+            if next(rows, None) is None:
+                return
+        raise TableError(
+            f"the table of {name!r} has other rows than a moment ago; run the command"
+            " again when nobody writes to it."
+        )
+
+
+@contextmanager
+def _create(name: str) -> Iterator[IO[bytes]]:
+    """Open a file to write, or the standard output."""
     with _report_errors(name):
         if name == STANDARD_OUTPUT:
             sys.stdout.flush()
-            # A patch may close what it writes to.
             with open(sys.stdout.fileno(), "wb", closefd=False) as file:
-                patch(file, rows)
-            return
-        with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
-            with suppress(StopIteration), _compress(name, file) as stream:
-                patch(stream, rows)
-                if next(rows, None) is None:
-                    return
-            raise TableError(
-                f"the table of {name!r} has other rows than a moment ago; run the"
-                " command again when nobody writes to it."
-            )
+                yield file
+        else:
+            with _files.replace_atomically(Path(name)) as part, part.open("wb") as file:
+                yield file
 
 
 @contextmanager
@@ -165,7 +164,7 @@ def _write_rows(
     safe_csv: bool,
 ) -> None:
     """Write rows to an open file, in the format of `name`."""
-    format = find_format(name)
+    format = "csv" if name == STANDARD_OUTPUT else find_format(name)
     if format in TEXTS:
         with _compress(name, file) as stream:
             _write_text(stream, schema, batches, TEXTS[format], safe_csv)
