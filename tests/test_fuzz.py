@@ -64,6 +64,11 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
     assert "done" in lines[-1]
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_a_call_that_fails_is_told_and_leaves_no_part_file():
+    assert run("random_faults.py", "--runs", 5)[-1].startswith("done 5")
+
+
 @needs_compiler
 def test_a_disk_at_its_limit_is_one_sentence_and_leaves_the_old_output():
     *lines, last = run("shortages.py", "--rows", 2000)
