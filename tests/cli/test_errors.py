@@ -72,7 +72,7 @@ FIT = {
     "rows.csv --components 999999": "--components '999999' is neither",
     "rows.csv --components 1..3": "--components 3 is too many for 40 rows of 3 numbers; "
     "ask for at most 2.",
-    "kinds.csv --components 1..2": "no value could be hidden: there is one column",
+    "kinds.csv -q --components 1..2": "no value could be hidden: there is one column",
     "rows.csv --columns a --components 1,2": "a comparison needs two columns of numbers",
     "rows.csv --hidden wide": "--hidden 'wide' is neither auto nor numbers of units",
     "rows.csv --hidden 4,0": "--hidden '4,0' is neither auto",
@@ -156,6 +156,7 @@ WRONG = {
     "chek rows.csv --all": "'chek'; write keras-tied check rows.csv --all.",
     "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
     "fruti.csv": "there is no command 'fruti.csv'; write keras-tied fruit.csv.",
+    "-x.csv": "write it as in keras-tied score rows.csv, or see keras-tied --help.",
     "-v": "No such option: -v; write keras-tied --version.",
     "steam": "there is no command 'steam'; keras-tied --help lists all.",
 }

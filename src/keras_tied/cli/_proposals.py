@@ -82,7 +82,8 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
             return f"write {join([*words, '-o', output])}"
     elif wrong is None:
         return describe_files(example)
-    return f"write it as in {example}, or see {join([*words[:1], '--help'])}"
+    command = [word for word in words[:1] if not word.startswith("-")]
+    return f"write it as in {example}, or see {join([*command, '--help'])}"
 
 
 def describe_files(example: str) -> str:
