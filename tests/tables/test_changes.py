@@ -171,6 +171,19 @@ def test_a_member_of_an_npz_file_that_is_no_array_is_passed_over(folder):
         open_table("rows.npz")
 
 
+@pytest.mark.parametrize("ending", ["sqlite", "duckdb", "npz"])
+def test_folders_of_files_that_are_copied_name_columns_too(folder, ending):
+    for year in (1, 2):
+        (folder / f"year={year}").mkdir()
+        name = f"year={year}/rows.{ending}"
+        if ending == "npz":
+            np.savez(name, np.full((2, 1), year * 10))
+        else:
+            save(pa.table({"x0": [year * 10] * 2}), name)
+    found = read(str(folder)).to_pydict()
+    assert found == {"x0": [10, 10, 20, 20], "year": [1, 1, 2, 2]}
+
+
 def test_a_copy_takes_no_more_bytes_than_it_may(folder):
     save(OLD, "rows.sqlite")
     np.savez("rows.npz", np.zeros((N, 2)))

@@ -10,14 +10,17 @@ version, and none is missing. Prints how many were results and errors.
 
 import argparse
 import csv
+import importlib
 import json
 import os
+import pkgutil
 import random
 import signal
 import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -159,11 +162,12 @@ def run(command: str, path: Path, model: Path, out: Path) -> tuple[int, str, str
             os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.argv = ["keras-tied", *line]
         code = 70
-        with suppress(BaseException):
-            try:
-                code = cli.run()
-            except SystemExit as ended:
-                code = int(ended.code or 0)
+        try:
+            code = cli.run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        except BaseException:
+            traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -197,11 +201,22 @@ def find_fault(command: str, kind: str, said: str, out: Path) -> str:
     return ""
 
 
+def import_all() -> None:
+    """Import what commands import, so that each need not."""
+    names = "cli columns estimator fitted fitting plotting report rows tables"
+    for name in names.split():
+        package = importlib.import_module(f"keras_tied.{name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            with suppress(ImportError):
+                importlib.import_module(module.name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("commands", nargs="*", default=[*OUTPUTS], metavar="COMMAND")
     parser.add_argument("--runs", type=int, default=200)
     given = parser.parse_args()
+    import_all()
     counts: Counter[tuple[str, str]] = Counter()
     n_faults = 0
     with tempfile.TemporaryDirectory() as temporary:

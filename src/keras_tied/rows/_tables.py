@@ -183,8 +183,9 @@ def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, A
     digest = hashlib.sha256(pickle.dumps(transform))
     for part in parts:
         digest.update(f"{part.name}\0{part.first_row}\0{part.n_rows}\0".encode())
-        if os.path.exists(part.name):
-            changed = os.stat(part.name).st_mtime_ns
+        # The other is the log of a database of SQLite.
+        for path in filter(os.path.exists, (part.name, f"{part.name}-wal")):
+            changed = os.stat(path).st_mtime_ns
             digest.update(str(changed).encode())
     return {
         "output": transform.output,

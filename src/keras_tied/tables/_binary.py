@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:
         copy = name_copy(os.path.join(folder, "rows.npy"), name)
         with archive.open(f"{array or names[0]}.npy") as member:
             copy_bytes(split_file(member), copy, options)
-    return open_npy(copy, options)
+    return replace(open_npy(copy, options), name=name)
 
 
 def open_npy(name: str, options: ReadOptions) -> TableFile:

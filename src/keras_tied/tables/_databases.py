@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
     copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
     what = "a SQLite database" if is_sqlite else "a DuckDB database"
     with report_read_errors(name, what):
-        return open_arrow(copy_result(name, options, folder))
+        file = open_arrow(copy_result(name, options, folder))
+    return replace(file, name=name)
 
 
 def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
