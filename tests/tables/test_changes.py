@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.tables import open_table
+from keras_tied.tables import open_table, write_patch
 
 from .conftest import read, refused, save
 
@@ -77,6 +77,22 @@ def test_a_file_that_changes_after_it_was_opened_is_an_error(folder, ending, cha
         read(source)
     with refused(repr(name), CHANGED):
         source.sample(10, seed=0)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "xlsx"])
+def test_no_copy_with_new_cells_is_made_of_a_file_that_changes(folder, ending):
+    name, copy = f"rows.{ending}", f"copy.{ending}"
+    write(OLD, name)
+    patch = open_table(name).find_patch(copy)
+
+    def read_and_change():
+        yield from [{}] * (N - 1)
+        append(name)
+        yield {"a": 0}
+
+    with refused(repr(name), CHANGED):
+        write_patch(copy, patch, read_and_change())
+    assert not os.path.exists(copy)
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])

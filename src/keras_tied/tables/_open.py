@@ -3,12 +3,12 @@
 import os
 import re
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from keras_tied.tables._file import (
     find_stamp,
     stay_unchanged,
 )
+from keras_tied.tables._patch import Cells, Patch
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
@@ -172,7 +173,9 @@ def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
     stamp = find_stamp(name)
     with stay_unchanged(name, stamp):
         file = _open_format(name, format, options, copies)
-    return replace(file, read=partial(_read_unchanged, file, name, stamp))
+    read = partial(_read_unchanged, file, name, stamp)
+    patch = file.patch and partial(_patch_unchanged, file.patch, name, stamp)
+    return replace(file, read=read, patch=patch)
 
 
 def _read_unchanged(
@@ -184,6 +187,14 @@ def _read_unchanged(
         for batch in file.read(request):
             check()
             yield batch
+
+
+def _patch_unchanged(
+    patch: Patch, name: str, stamp: Stamp, file: IO[bytes], rows: Iterator[Cells]
+) -> None:
+    """Write a copy of a file with new cells, if it is as it was when it was opened."""
+    with stay_unchanged(name, stamp):
+        patch(file, rows)
 
 
 def _open_format(
