@@ -88,7 +88,7 @@ def test_no_copy_with_new_cells_is_made_of_a_file_that_changes(folder, ending):
     def read_and_change():
         yield from [{}] * (N - 1)
         append(name)
-        yield {"a": 0}
+        yield {"a": "0"}
 
     with refused(repr(name), CHANGED):
         write_patch(copy, patch, read_and_change())
