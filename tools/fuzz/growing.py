@@ -44,6 +44,10 @@ ODS = (
     '<office:spreadsheet><table:table table:name="a">{}</table:table>'
     "</office:spreadsheet></office:body></office:document-content>"
 )
+MANIFEST = (
+    "<manifest:manifest xmlns:manifest="
+    '"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+)
 CELL = (
     '<table:table-cell office:value-type="string"{}><text:p>{}</text:p>'
     "</table:table-cell>"
@@ -175,6 +179,7 @@ def save_ods(rows: str, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mimetype", kind, zipfile.ZIP_STORED)
         archive.writestr("content.xml", ODS.format(rows))
+        archive.writestr("META-INF/manifest.xml", MANIFEST)
 
 
 def make_strings(n_rows: int) -> pa.Table:

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, quote
@@ -34,18 +33,17 @@ READS = (
     sqlite3.SQLITE_FUNCTION,
     sqlite3.SQLITE_RECURSIVE,
 )
+ALLOWED = dict.fromkeys(READS, sqlite3.SQLITE_OK)  # what a query may do
 # Of DuckDB: a view must not read other files, nor a query change this.
 DUCKDB = {"enable_external_access": "false", "memory_limit": "2GiB"}
-REFUSALS = "not authorized", "VACUUM"  # of SQLite, of what does more than read
 
 
 def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
     """Open the result of a query of a database, or its only table."""
-    with report_read_errors(name, "a database"), open(name, "rb") as start:
-        is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
-    what = "a SQLite database" if is_sqlite else "a DuckDB database"
-    with report_read_errors(name, what):
+    with report_read_errors(name, "a database"):
+        with open(name, "rb") as start:
+            is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+        copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
         file = open_arrow(copy_result(name, options, folder))
     return replace(file, name=name)
 
@@ -53,13 +51,12 @@ def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
 def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
     with closing(_connect(name, options, folder)) as database:
         database.execute("BEGIN")  # all that follows reads one moment
-        database.set_authorizer(_authorize)
-        kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
-        query = options.query
-        if query is None:
-            tables = [table for table, kind in kinds if kind == "table"]
-            views = [table for table, kind in kinds if kind == "view"]
-            query = _select_all(name, tables, views)
+        deny = sqlite3.SQLITE_DENY
+        database.set_authorizer(lambda action, *_: ALLOWED.get(action, deny))
+        kinds = database.execute(
+            "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"
+        ).fetchall()
+        query = _choose_query(name, options, kinds)
         get_rows = partial(_run, name, database, query)
         file = open_rows(name, "the result of the query", get_rows, options)
         rows = file.read(Request([0], file.schema.names, file.rows[0]))
@@ -81,7 +78,6 @@ def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection
                 with part.open("rb") as file:
                     n_bytes = copy_bytes(split_file(file), copy, options, n_bytes)
         path = Path(folder, path.name)
-        log = Path(f"{path}-wal")
     # One who may only read would leave the log that it makes.
     mode = "rw" if has_log and not log.exists() else "ro"
     database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)
@@ -91,15 +87,11 @@ def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection
     return database
 
 
-def _authorize(action: int, *_: Any) -> int:
-    return sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY
-
-
 def _run(name: str, database: sqlite3.Connection, query: str) -> Iterator[Row]:
     try:
         cursor = database.execute(query)
     except sqlite3.DatabaseError as error:
-        if any(words in str(error) for words in REFUSALS):
+        if "not authorized" in str(error):
             raise _refuse(name) from error
         raise
     if cursor.description is None:
@@ -122,11 +114,7 @@ def _copy_duckdb(name: str, options: ReadOptions, folder: str) -> str:
         kinds = database.execute(
             "SELECT table_name, table_type FROM information_schema.tables"
         ).fetchall()
-        query = options.query
-        if query is None:
-            tables = [table for table, kind in kinds if kind != "VIEW"]
-            views = [table for table, kind in kinds if kind == "VIEW"]
-            query = _select_all(name, tables, views)
+        query = _choose_query(name, options, kinds)
         statements = database.extract_statements(query)
         if [each.type.name for each in statements] not in (["SELECT"], ["MULTI"]):
             raise _refuse(name)  # the other is PIVOT
@@ -144,8 +132,14 @@ def _refuse(name: str) -> TableError:
     )
 
 
-def _select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
-    """Return the query for the only table of a database; no view runs unasked."""
+def _choose_query(
+    name: str, options: ReadOptions, kinds: Sequence[tuple[str, str]]
+) -> str:
+    """Return the query, or that for the only table; no view runs unasked."""
+    if options.query is not None:
+        return options.query
+    views = [table for table, kind in kinds if kind.lower() == "view"]
+    tables = [table for table, _ in kinds if table not in views]
     if len(tables) != 1:
         held = []
         for kind, names in (("table", tables), ("view", views)):

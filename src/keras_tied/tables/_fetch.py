@@ -72,8 +72,8 @@ def _copy_stream(path: str, options: ReadOptions, folder: str) -> Copy:
 def _copy_page(address: str, options: ReadOptions, folder: str) -> Copy:
     parts = urlsplit(address)
     *_, host = parts.netloc.rpartition("@")
-    request = Request(parts._replace(netloc=host, fragment="").geturl())
-    if parts.username is not None:
+    request = Request(parts._replace(netloc=host).geturl())
+    if parts.username:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         key = base64.b64encode(pair.encode()).decode()
         # It does not go where the server leads.
@@ -85,16 +85,16 @@ def _copy_page(address: str, options: ReadOptions, folder: str) -> Copy:
     try:
         with urlopen(request, timeout=SECONDS) as response:
             n_bytes = copy_bytes(_receive(copy, response), copy, options)
-            n_expected = response.headers["Content-Length"]
+            n_expected = int(response.headers.get("Content-Length", n_bytes))
     except HTTPError as error:
         error.close()
         raise TableError(
             f"{copy!r} is not given by its server, which answers {error.code}; look at"
             " the address."
         ) from error
-    if n_expected is not None and n_bytes != int(n_expected):
+    if n_bytes != n_expected:
         raise TableError(
-            f"{copy!r} ended after {n_bytes:,} of {int(n_expected):,} bytes; try again."
+            f"{copy!r} ended after {n_bytes:,} of {n_expected:,} bytes; try again."
         )
     return copy
 

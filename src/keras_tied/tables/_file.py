@@ -208,7 +208,7 @@ def stay_unchanged(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
 
     try:
         yield check
-    except TableError:
+    except Exception:
         check()
         raise
     check()

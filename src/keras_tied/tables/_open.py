@@ -183,7 +183,6 @@ def _read_unchanged(
 ) -> Batches:
     """Read a file of which each batch is as it was when it was opened."""
     with stay_unchanged(name, stamp) as check:
-        check()
         for batch in file.read(request):
             check()
             yield batch

@@ -4,13 +4,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
 from io import TextIOWrapper
 from typing import IO, Any, TypeAlias
-from zipfile import BadZipFile, ZipFile
 
 import pyarrow as pa
 
@@ -33,7 +31,6 @@ from keras_tied.tables._patch import Cells, decode, patch_text, replace_members
 Row: TypeAlias = dict[str, Any]
 
 PART = 2**18  # characters of JSON that are read at a time
-LARGEST_BOOK = 2**30  # bytes of a workbook that is unpacked, and in memory
 BETWEEN = re.compile(r"[\s,\ufeff]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
@@ -189,10 +186,10 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
         raise TableError(fault) from error
     sheet = options.sheet
-    with report_read_errors(name, "a workbook"):
-        _check_size(name)
-        book = CalamineWorkbook.from_path(str(name))
-    with report_read_errors(name, "a workbook"), book:
+    with (
+        report_read_errors(name, "a workbook"),
+        CalamineWorkbook.from_path(str(name)) as book,
+    ):
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
             raise TableError(
@@ -246,17 +243,6 @@ def _patch_sheet(
         for column, value in cells.items():
             book[sheet].cell(number, columns[column], value)
     book.save(file)
-
-
-def _check_size(name: str) -> None:
-    """Raise if a workbook that is an archive has more bytes than one may have."""
-    with suppress(BadZipFile), ZipFile(name) as archive:
-        n_bytes = sum(member.file_size for member in archive.infolist())
-        if n_bytes > LARGEST_BOOK:
-            raise TableError(
-                f"{name!r} has {n_bytes:,} bytes once it is unpacked, more than"
-                f" {LARGEST_BOOK:,}; save its rows as CSV."
-            )
 
 
 def _simplify(cell: Any) -> Any:

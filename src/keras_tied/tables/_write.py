@@ -4,7 +4,7 @@ import csv
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -112,19 +112,12 @@ def write_patch(path: StrPath, patch: Patch, rows: Iterator[Cells]) -> None:
         rows: the new cells of each row of the file, in order.
 
     Raises:
-        TableError: if the copy cannot be written, or the file has other rows than
-            these; a `WriteError` of a full disk.
+        TableError: if the copy cannot be written, or the file has changed; a
+            `WriteError` of a full disk.
     """
     name = os.fspath(path)
-    with _create(name) as file:
-        with suppress(StopIteration), _compress(name, file) as stream:
-            patch(stream, rows)
-            if next(rows, None) is None:
-                return
-        raise TableError(
-            f"the table of {name!r} has other rows than a moment ago; run the command"
-            " again when nobody writes to it."
-        )
+    with _create(name) as file, _compress(name, file) as stream:
+        patch(stream, rows)
 
 
 @contextmanager
