@@ -66,7 +66,8 @@ def test_ids_and_single_rows_that_are_there_twice_are_named():
     ]
 
 
-def test_many_equal_rows_are_a_part_of_the_table():
-    frame = pd.DataFrame({"word": np.tile(["a", "b", "b", "a"], 100)})
-    shuffled = frame.sample(frac=1, random_state=0)
-    assert not [repeat for repeat in find(shuffled) if repeat.n_rows == 1]
+@pytest.mark.parametrize("n_words", [1, 2, 6])
+def test_equal_rows_of_few_kinds_are_a_part_of_the_table(n_words):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert find(pd.DataFrame({"word": rng.integers(0, n_words, 300)})) == []

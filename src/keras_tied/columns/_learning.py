@@ -74,7 +74,7 @@ FEWEST_LOOKS = 0.5
 MOST_NUMERIC = 0.25
 # A misspelling that is there k times is one of what is there 10 k² times or more.
 RARER = 10
-MOST_FREQUENT = 500  # texts that others may be misspellings of
+MOST_FREQUENT = 100  # texts that others may be misspellings of
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
 DATE_WORDS = "date datum dob dt fecha"
 # Numbers that are times: the form; between which numbers at least how many differ; and

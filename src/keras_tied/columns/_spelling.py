@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SHORTEST = 4  # letters of a word in which one of them may be wrong
+LONGEST = 64  # characters: the time grows with their square
 WORD = re.compile(r"[^\W\d_]+|\S")
 
 
@@ -32,14 +33,19 @@ def find_similar(
     from rapidfuzz.distance import OSA  # takes long to import
     from rapidfuzz.process import cdist
 
-    texts = [text.strip().lower() for text in texts]
-    names = [name.strip().lower() for name in names]
+    texts = list(map(_simplify, texts))
+    names = list(map(_simplify, names))
     distances = cdist(texts, names, scorer=OSA.distance, score_cutoff=1, dtype=np.uint8)
     pairs = []
     for place, name_place in np.argwhere(distances == 1).tolist():
         if _differ_in_long_word(texts[place], names[name_place]):
             pairs.append((place, name_place))
     return pairs
+
+
+def _simplify(text: str) -> str:
+    """The text whatever its case; nothing of one that is too long to be compared."""
+    return text.strip().lower() if len(text) <= LONGEST else ""
 
 
 def is_misspelt(text: str, name: str) -> bool:

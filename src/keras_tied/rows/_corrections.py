@@ -11,7 +11,8 @@ from keras_tied.rows._scan import Batch
 from keras_tied.rows._transform import BatchTransform
 
 MOST_ODD = 1_000  # rows that are listed since they are odd
-RARE_SHARE = 0.1  # a row is rare if about ten rows of a table are as odd
+RARE, RARE_SHARE = 50.0, 0.1
+"""A row is rare if one row in so many is as odd, and about ten of the table."""
 
 
 class Correction(NamedTuple):
@@ -54,7 +55,8 @@ def find_corrections(
     rarities = fitted.find_rarity(scores)
     corrected = fitted.find_rarity(oddest.corrected)
     stands_out = fitted.stand_out(scores, n_rows)
-    is_rare = rarities >= RARE_SHARE * min(n_rows, fitted.largest_rarity)
+    few = RARE_SHARE * min(n_rows, fitted.largest_rarity)
+    is_rare = rarities >= max(RARE, few)
     is_curable = is_rare & (corrected < ORDINARY)
     misspelt, doubtful = [], []
     for place, causes in enumerate(oddest.causes):

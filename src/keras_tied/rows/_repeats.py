@@ -1,5 +1,6 @@
 """Rows that are in a table twice: one by one, in blocks, or by their ids."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from keras_tied.columns import Kind, find_kind
 from keras_tied.rows._scan import Batch
 
-FEWEST_IN_BLOCK = 3
-"""So many rows in a row do not repeat others in their order by chance."""
+FEWEST_IN_BLOCK, CHANCE = 3, 0.05
+"""A block has so many rows at least, and more in a table of which so many blocks repeat
+others by chance."""
 FEW, FEW_SHARE = 10, 0.01
 """More single repeats, and a larger share of the rows, are part of the table."""
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -125,13 +127,21 @@ def _find_equal(hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
     """The blocks of rows that repeat others in their order, and which rows they are."""
+    n = len(hashes)
+    _, counts = np.unique(hashes, return_counts=True)
+    share = float(np.sum((counts / n) ** 2))  # of pairs of rows that are equal
+    fewest = FEWEST_IN_BLOCK
+    if share < 1:
+        # n blocks begin alike, and each next row is equal to its own by this chance.
+        longest = math.log(CHANCE / n) / math.log(share)
+        fewest = max(fewest, 1 + math.ceil(longest))
     rows, firsts = _find_equal(hashes)
     is_next = (np.diff(rows) == 1) & (np.diff(firsts) == 1)
     begins = np.flatnonzero(np.append(True, ~is_next))
-    is_in_block = np.zeros(len(hashes), bool)
+    is_in_block = np.zeros(n, bool)
     blocks = []
     for part in np.split(np.arange(len(rows)), begins[1:]):
-        if len(part) >= FEWEST_IN_BLOCK:
+        if len(part) >= fewest:
             own = rows[part]
             is_in_block[own] = True
             blocks.append(Repeat(int(own[0]) + 1, int(firsts[part[0]]) + 1, len(own)))
