@@ -2,15 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from types import FrameType
 from typing import Any
 
 import keras
 from keras import Layer, Model, Variable
-from keras.src.backend.common import global_state
-from keras.src.layers.layer import CallContext
 from keras.src.optimizers import ALL_OBJECTS_DICT
 from keras.src.trainers.data_adapters import data_adapter_utils
 
@@ -289,16 +287,3 @@ def settle_monitor(callback: Any) -> None:
     if getattr(callback, "monitor_op", settle_monitor) is None:
         with suppress(ValueError):  # it cannot, and so has not
             callback._set_monitor_op()
-
-
-@contextmanager
-def inference_scope() -> Iterator[None]:
-    """Make calls an inference of their own, apart from an outer call and its losses."""
-    under_way = global_state.get_global_attribute("current_call_ctx")
-    inference = CallContext(entry_layer=None)
-    inference.set_value("training", False)
-    global_state.set_global_attribute("current_call_ctx", inference)
-    try:
-        yield
-    finally:
-        global_state.set_global_attribute("current_call_ctx", under_way)

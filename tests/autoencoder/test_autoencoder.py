@@ -11,7 +11,7 @@ from keras.regularizers import L1
 
 from keras_tied import Autoencoder, assert_tied, mirror, ties
 
-from .networks import assert_close, chain, join, read, run
+from .networks import assert_close, chain, join, run
 
 X = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(40, 5)).astype("float32")
@@ -197,11 +197,6 @@ def find_l1(model):
     return 0.3 * np.abs(run(model.encoder, X)).sum() / len(X)
 
 
-def find_jacobian(model):
-    first, second = (read(each.kernel) for each in model.encoder.layers)
-    return float(0.2 * np.sum((first @ second) ** 2))
-
-
 LOSSES = {
     "plain": ({}, find_squared_error, find_squared_error),
     "noise": (
@@ -213,11 +208,6 @@ LOSSES = {
         {"code_regularizer": L1(0.3)},
         lambda model: find_squared_error(model) + find_l1(model),
         lambda model: find_squared_error(model) + find_l1(model),
-    ),
-    "contraction": (
-        {"contraction": 0.2},
-        lambda model: find_squared_error(model) + find_jacobian(model),
-        find_squared_error,
     ),
 }
 """Settings, and the losses of training and of evaluation."""
@@ -310,13 +300,13 @@ class Scored(Autoencoder):
 @copying
 def test_a_copy_of_a_subclass_is_tied_and_has_its_settings(make, tmp_path):
     noise = Dropout(0.2, seed=0)
-    settings = {"code_regularizer": "l1", "contraction": 0.1, "scale": 2.0}
+    settings = {"code_regularizer": "l1", "scale": 2.0}
     model = Scored(build_encoder(), noise=noise, **settings)
     model.scorer(run(model.encoder, X))
     copied = make(model, tmp_path)
     assert type(copied) is Scored
     found, expected = copied.get_config(), model.get_config()
-    for name in ("noise", "code_regularizer", "contraction", "scale"):
+    for name in ("noise", "code_regularizer", "scale"):
         assert found[name] == expected[name]
     assert copied.encoder is not model.encoder
     assert_tied(copied)
@@ -415,10 +405,6 @@ ERRORS = {
     "noise": (
         lambda: Autoencoder(build_encoder(), noise="gaussian"),
         "`noise` .* 'gaussian'",
-    ),
-    "contraction": (
-        lambda: Autoencoder(build_encoder(), contraction=-1),
-        "`contraction` .* -1",
     ),
     "start": (
         lambda: build_model().fit(X, start="svd"),

@@ -9,7 +9,6 @@ from keras import layers, ops
 
 from keras_tied.layers import (
     BatchTopK,
-    Contractive,
     JumpReLU,
     KSparse,
     MaskingNoise,
@@ -260,10 +259,6 @@ LAYERS = {
     ),
     "PartlyLinear": (PartlyLinear, {"activation": "silu", "linear_units": 2}),
     "UnitActivity": (UnitActivity, {"window": 3}),
-    "Contractive": (
-        lambda **options: Contractive(layers.Dense(5), **options),
-        {"factor": 0.3},
-    ),
 }
 
 
@@ -311,8 +306,6 @@ def test_mask_passes_through(layer):
 
 
 def test_half_precision_computes_nearly_the_same(kind, layer):
-    if kind == "Contractive":
-        pytest.skip("It computes in the dtype of its encoder")
     make, settings = LAYERS[kind]
     half = make(**settings, dtype="mixed_bfloat16")
     found = half(INPUTS["equal numbers"])

@@ -10,7 +10,6 @@ from keras import layers
 from keras_tied.layers import (
     AuxK,
     BatchTopK,
-    Contractive,
     JumpReLU,
     KSparse,
     MaskingNoise,
@@ -18,7 +17,6 @@ from keras_tied.layers import (
     TiedConv,
     TiedEinsumDense,
     UnitActivity,
-    squared_jacobian_norm,
     tie,
 )
 
@@ -178,26 +176,6 @@ REFUSED = [
         untie,
         [{"code": SIGNALS}],
         r"untie=True takes .* has a kernel of shape \(3, 3, 8\): build",
-    ),
-    (
-        Contractive,
-        [{"encoder": "code"}, {"encoder": None}],
-        "Contractive takes a layer or model as its encoder; received",
-    ),
-    (
-        partial(Contractive, DENSE),
-        [{"factor": -0.1}, {"factor": np.nan}],
-        "Contractive takes a factor of 0 or more; received factor=",
-    ),
-    (
-        squared_jacobian_norm,
-        [{"encoder": UNBUILT, "x": ROWS}],
-        r"'code' \(Dense\) is not built: build it, or call it",
-    ),
-    (
-        squared_jacobian_norm,
-        [{"encoder": TWO_OUTPUTS, "x": ROWS}],
-        r"one output; 'code' \(Functional\) gives a list: make",
     ),
     (
         KSparse,

@@ -32,9 +32,7 @@ class Autoencoder(UnlockedModel):
     + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
 
     With noise this is a denoising autoencoder (Vincent et al., "Extracting and
-    composing robust features with denoising autoencoders", ICML 2008), with a
-    contraction $\lambda$ a contractive one (Rifai et al., "Contractive auto-encoders",
-    ICML 2011).
+    composing robust features with denoising autoencoders", ICML 2008).
 
     Args:
         encoder: a model with one input and one output, whose input shape is known.
@@ -46,7 +44,6 @@ class Autoencoder(UnlockedModel):
         code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name,
             weighted as Keras does an `activity_regularizer`: divided by the number of
             rows. Defaults to none.
-        contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
     Each is an attribute of the same name; `noise` is a layer or None. No half can be
@@ -73,7 +70,6 @@ class Autoencoder(UnlockedModel):
         *,
         noise: float | Layer | None = None,
         code_regularizer: Any = None,
-        contraction: float = 0.0,
         **kwargs: Any,
     ) -> None:
         # The encoder casts its input, as it does without an autoencoder around it.
@@ -85,13 +81,6 @@ class Autoencoder(UnlockedModel):
         self.decoder = _check_model(decoder, "decoder")
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
-        factor: Any = contraction
-        if not isinstance(factor, Real) or not float(factor) >= 0:
-            raise ValueError(
-                f"`contraction` is the factor of a penalty; received {contraction!r}:"
-                " give a number that is not negative, 0 for no penalty."
-            )
-        self.contraction = float(factor)
         self(source)
         forget_calls(self)
 
@@ -148,11 +137,6 @@ class Autoencoder(UnlockedModel):
         if self.code_regularizer is not None:
             rows = ops.cast(ops.shape(code)[0], code.dtype)
             self.add_loss(ops.divide_no_nan(self.code_regularizer(code), rows))
-        if training and self.contraction:
-            from keras_tied.layers.contractive import squared_jacobian_norm
-
-            norms = squared_jacobian_norm(self.encoder, inputs)
-            self.add_loss(self.contraction * ops.mean(norms))
         return self.decoder(code, training=training)
 
     def compile(
@@ -348,7 +332,6 @@ class Autoencoder(UnlockedModel):
             "decoder": serialize(self.decoder),
             "noise": serialize(self.noise),
             "code_regularizer": keras.regularizers.serialize(self.code_regularizer),
-            "contraction": self.contraction,
         }
 
     @classmethod

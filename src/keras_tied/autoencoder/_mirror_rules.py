@@ -15,7 +15,6 @@ from keras_tied._keras_internals import producer
 from keras_tied._types import Shape
 from keras_tied.layers import (
     BatchTopK,
-    Contractive,
     JumpReLU,
     KSparse,
     MaskingNoise,
@@ -387,7 +386,7 @@ for _name in PLAIN:
 
 def to_layer(operation: Any) -> Any:
     """The layer that an operation amounts to, or that a wrapper holds; or the same."""
-    if isinstance(operation, (Contractive, layers.SpectralNormalization)):
+    if isinstance(operation, layers.SpectralNormalization):
         return operation.layer
     if (name := OPERATIONS.get(type(operation))) is not None:
         return layers.Activation(name, name=operation.name)

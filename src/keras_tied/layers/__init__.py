@@ -10,7 +10,6 @@ from keras_tied.layers._ties import (
     variables,
 )
 from keras_tied.layers.batch_top_k import BatchTopK
-from keras_tied.layers.contractive import Contractive, squared_jacobian_norm
 from keras_tied.layers.jump_relu import JumpReLU
 from keras_tied.layers.k_sparse import KSparse
 from keras_tied.layers.noise import MaskingNoise, SaltAndPepperNoise
@@ -23,7 +22,6 @@ from keras_tied.layers.unit_activity import AuxK, UnitActivity
 __all__ = [
     "AuxK",
     "BatchTopK",
-    "Contractive",
     "JumpReLU",
     "KSparse",
     "MaskingNoise",
@@ -36,7 +34,6 @@ __all__ = [
     "UnitActivity",
     "assert_tied",
     "retie",
-    "squared_jacobian_norm",
     "tie",
     "ties",
     "trainable_variables",
