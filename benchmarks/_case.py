@@ -13,8 +13,9 @@ comes from), `CHOSEN_ON` (the data that a setting of ours was chosen on), `MEASU
 - optionally `describe(result: Result) -> str`, Markdown in place of the table of tasks,
   and `draw_result(result: Result, column: Column, axis)`, a picture in place of bars.
 
-`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = True` has
-each task done twice, and `ISOLATED = True` gives each a process of its own.
+`BY_GROUP = True` shows groups of tasks apart, where they differ in kind: a group stands
+before the colon in the names of its tasks, and a name without a colon is one. `HOT =
+True` has each task done twice, and `ISOLATED = True` gives each a process of its own.
 """
 
 import importlib
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 CASES = """
-    article mnist tables limits mixed odd_rows anomalies missing widths encode start growth
+    article mnist tables limits gaps odd_rows anomalies widths encode start growth
     engines ties dictionary external
     """.split()
 "Their names, as they stand on the page."

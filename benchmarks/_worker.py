@@ -63,8 +63,9 @@ def run_task(case: ModuleType, system: System, task: Any) -> dict[str, Any]:
 
 
 def describe(error: Exception) -> str:
-    """The first line of an error, without paths of this machine."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    """The first sentence of an error, without paths of this machine."""
+    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    text, _, _ = line.partition(". ")
     return re.sub(r"(/[\w.@+-]+){2,}", "(path)", text)[:160]
 
 

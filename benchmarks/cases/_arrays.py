@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 
-def list_paths(options):
-    """ADBench's tables of `--data`, by name."""
-    paths = sorted(Path(options.data, "adbench").glob("*.npz"))
-    return {path.stem.split("_", 1)[1]: path for path in paths}
+def list_paths(options, folder="ADBench"):
+    """ADBench's or OddBench's tables of `--data`, by name."""
+    paths = sorted(Path(options.data, folder.lower()).glob("*.npz"))
+    return {path.stem.lstrip("_0123456789"): path for path in paths}
 
 
 def find_rows(options, names):

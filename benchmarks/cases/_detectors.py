@@ -11,6 +11,12 @@ DETECTORS = {
     "isolation forest": ("sklearn.ensemble.IsolationForest", {"random_state": 0}),
     "PyOD COPOD": ("pyod.models.copod.COPOD", {}),
     "PyOD ECOD": ("pyod.models.ecod.ECOD", {}),
+    "PyOD HBOS": ("pyod.models.hbos.HBOS", {}),
+    "PyOD MCD": ("pyod.models.mcd.MCD", {"random_state": 0}),
+    "PyOD KNN": ("pyod.models.knn.KNN", {}),
+    "PyOD CBLOF": ("pyod.models.cblof.CBLOF", {"random_state": 0}),
+    "PyOD OCSVM": ("pyod.models.ocsvm.OCSVM", {}),
+    "PyOD INNE": ("pyod.models.inne.INNE", {"random_state": 0}),
     "PyOD AutoEncoder": ("pyod.models.auto_encoder.AutoEncoder", {"verbose": 0}),
 }
 
@@ -26,7 +32,10 @@ def list_detectors(run):
 
 
 def score_rows(path, settings, X):
-    """The higher, the odder."""
+    """The higher, the odder; of standardised columns."""
+    from sklearn.preprocessing import StandardScaler
+
+    X = StandardScaler().fit_transform(X)
     detector = resolve_name(path)(**settings).fit(X)
     if hasattr(detector, "decision_scores_"):
         return detector.decision_scores_

@@ -1,4 +1,4 @@
-"""Peers that fill gaps: scikit-learn's, and forests for each column."""
+"""Peers that fill gaps: scikit-learn's, and trees for each column."""
 
 from pkgutil import resolve_name
 
@@ -16,18 +16,30 @@ def make_imputer(name, **settings):
 
 
 def impute_encoded(imputer, holes):
-    """Fill numbers and indicators, of which the largest wins."""
+    """Fill numbers and indicators, of which the largest wins.
+
+    The first of a column is 1 less the others: with it, a regression would find a gap
+    in one from the gaps in the others.
+    """
     features = encode(holes)
+    names, levels = map(features.columns.get_level_values, (0, 1))
+    is_first = ~names.duplicated() & (levels != "number")
+    features = features.loc[:, ~is_first]
     mean = features.mean()
     spread = features.std().replace(0, 1)
     scaled = (features - mean) / spread
-    filled = DataFrame(imputer.fit_transform(scaled.to_numpy()))
+    filled = DataFrame(imputer.fit_transform(scaled.to_numpy(copy=True)))
     filled = filled.set_axis(features.columns, axis=1) * spread + mean
     values = {}
     for name in holes:
-        block = filled[name]
-        is_number = "number" in block
-        values[name] = block["number"] if is_number else block.idxmax(axis=1)
+        first = levels[names == name][0]
+        own = filled.columns.get_level_values(0) == name
+        block = filled.loc[:, own].droplevel(0, axis=1)
+        if first == "number":
+            values[name] = block["number"]
+        else:
+            block[first] = 1 - block.sum(axis=1)
+            values[name] = block.idxmax(axis=1)
     return holes.fillna(DataFrame(values))
 
 
@@ -58,6 +70,20 @@ def predict_gaps(table, name, gap, known, seed):
     forest = kind(100, max_features="sqrt", random_state=seed)
     X = encode(table.drop(columns=name)).to_numpy()
     return forest.fit(X[~gap], known).predict(X[gap])
+
+
+def impute_by_mice(holes, seed):
+    """Boosted trees for each column, five times, which predict means and classes."""
+    from miceforest import ImputationKernel
+
+    words = holes.select_dtypes(exclude="number").columns
+    kernel = ImputationKernel(
+        holes.astype(dict.fromkeys(words, "category")),
+        mean_match_candidates=0,
+        random_state=seed,
+    )
+    kernel.mice(5)
+    return kernel.complete_data().astype(dict.fromkeys(words, object))
 
 
 def measure_changes(old, new):

@@ -1,4 +1,4 @@
-"""Anomalies of ADBench's tables: who ranks them first."""
+"""Anomalies of labelled tables: who ranks them first."""
 
 from functools import partial
 
@@ -7,36 +7,75 @@ import numpy as np
 from benchmarks._case import SECONDS, System
 from benchmarks.cases._arrays import change_each, list_paths, read_labelled, sample
 from benchmarks.cases._detectors import AREA, PRECISION, list_detectors, measure_ranking
+from benchmarks.cases._tables import read_table
 
 TITLE = "Anomalies"
 TEXT = """
 The area under the ROC curve and the average precision of the scores of the rows that each learned
-from, on ADBench's tables, at most 1,000 rows of each, other ones in each turn; labels are used for
-nothing but these. Without `--data` the tables are scikit-learn's, with a twentieth of a class as
-anomalies.
+from, at most 1,000 rows of each table, other ones in each turn; labels are used for nothing but
+these. The tables are ADBench's and OddBench's, and *others*, scikit-learn's and the numbers of R's,
+where the anomalies are the rarest class, as a twentieth of the rows. Peers get standardised
+columns.
 """
 CHOSEN_ON = """
-The form of the score was chosen by its mean on these same tables and on planted rows, so a part of
-its lead is that choice.
+The form of the score was chosen on these tables of ADBench and OddBench and on planted rows, so a
+part of its lead there is that choice. Nothing was chosen on the others.
 """
 MEASURES = {"area": AREA, "precision": PRECISION, "seconds": SECONDS}
-PICTURE = ["area", "seconds"]
-CLASSES = ("digits", "breast_cancer", "wine", "iris")
+PICTURE = ["area", "precision"]
+BY_GROUP = True
+BUNDLED = ("breast_cancer", "digits", "iris")
+CLASSES = {
+    # table of R: its column of classes
+    "DAAG/ais": "sex",
+    "DAAG/leafshape": "arch",
+    "DAAG/spam7": "yesno",
+    "ISLR/College": "Private",
+    "ISLR/Default": "default",
+    "ISLR/OJ": "Purchase",
+    "Stat2Data/Hawks": "Species",
+    "carData/Arrests": "released",
+    "dslabs/olive": "region",
+    "modeldata/attrition": "Attrition",
+    "modeldata/credit_data": "Status",
+    "modeldata/hpc_data": "class",
+    "modeldata/mlc_churn": "churn",
+    "modeldata/penguins": "species",
+    "openintro/email": "spam",
+}
 
 
 def prepare(options):
-    paths = list_paths(options)
-    tables = {name: partial(read_labelled, path) for name, path in paths.items()}
-    tables = tables or {name: partial(make_anomalies, name) for name in CLASSES}
+    tables = {}
+    for folder in ("ADBench", "OddBench"):
+        for name, path in list_paths(options, folder).items():
+            tables[f"{folder}: {name}"] = partial(read_labelled, path)
+    for name in BUNDLED:
+        tables[f"others: {name}"] = partial(load_bundled, name)
+    for name, column in CLASSES.items():
+        _, _, short = name.partition("/")
+        tables[f"others: {short}"] = partial(load_classes, name, column)
     return change_each(load_sample, tables, options.seed)
 
 
-def make_anomalies(name):
-    """A table of scikit-learn's, with a twentieth of its last class as anomalies."""
+def load_bundled(name):
     from sklearn import datasets
 
     X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    is_rare = y == y.max()
+    return thin_rarest(X, y)
+
+
+def load_classes(name, column):
+    table = read_table(name, 10_000)
+    numbers = table.drop(columns=column).select_dtypes("number")
+    X = numbers.fillna(numbers.mean()).to_numpy()
+    return thin_rarest(X, table[column].to_numpy())
+
+
+def thin_rarest(X, y):
+    """Rows, of the rarest class a twentieth at most, with 1 for these."""
+    _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
+    is_rare = places == counts.argmin()
     rare = np.flatnonzero(is_rare)[: max(2, len(X) // 20)]
     rows = np.append(np.flatnonzero(~is_rare), rare)
     return X[rows], is_rare[rows].astype(int)

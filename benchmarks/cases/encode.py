@@ -22,7 +22,7 @@ MEASURES = {
 }
 PICTURE = ["hot_seconds"]
 HOT = True
-BY_TASK = True
+BY_GROUP = True
 ISOLATED = True
 
 

@@ -30,7 +30,7 @@ numbers; the error is that of these rows.
 CHOSEN_ON = "Nothing was chosen on these."
 MEASURES = {"seconds": SECONDS, "error": Measure("error", floor=1e-3)}
 PICTURE = ["seconds", "error"]
-BY_TASK = True
+BY_GROUP = True
 SIZES = [(4, 32), (32, 16), (16, 4)]
 STEPS = 500
 

@@ -18,7 +18,7 @@ Python with nothing compiled. PCA keeps its matrix as a NumPy file, the others t
 CHOSEN_ON = "Nothing was chosen on these rows."
 MEASURES = {"seconds": SECONDS, "memory": MEMORY}
 PICTURE = ["seconds"]
-BY_TASK = True
+BY_GROUP = True
 READ = "import numpy as np; X = np.load('rows.npy'); "
 QUIET = "trainer_kwargs={'enable_progress_bar': False, 'logger': False}"
 SCRIPTS = {

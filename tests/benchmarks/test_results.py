@@ -24,9 +24,14 @@ def results(make_result):
         "PyOD ECOD": list_turns("wine", "area", [0.4]),
         "PyOD COPOD": list_turns("wine", "failure", ["it broke"]),
     }
+    numbers = {
+        "TiedAutoencoder": [{"at random: a": {"numbers": 0.4}, "b": {"numbers": 0.9}}],
+        "KNNImputer": [{"at random: a": {"numbers": 0.8}, "b": {"numbers": 0.6}}],
+    }
     return {
         "tables": make_result("tables", seconds),
         "anomalies": make_result("anomalies", areas),
+        "gaps": make_result("gaps", numbers),
     }
 
 
@@ -42,6 +47,9 @@ def results(make_result):
         ("tables/KernelPCA, rbf/seconds/value", None),  # it cannot do that
         ("anomalies/PyOD ECOD/area/ratio", 2),
         ("anomalies/PyOD COPOD/area/value", 0.2),  # half the worst
+        ("gaps/KNNImputer/numbers/ratio", (4 / 3) ** 0.5),
+        ("gaps/KNNImputer/numbers/ratio/at random", 2),  # of the group alone
+        ("gaps/KNNImputer/numbers/ratio/b", 2 / 3),
     ],
 )
 def test_a_figure_is_read_by_its_key(results, key, figure):
@@ -57,6 +65,20 @@ def test_the_page_begins_with_the_peers_that_are_ahead(make_result):
     page = make_page({"start": make_result("start", tasks)}, {})
     assert "**Peers are ahead of ours** in 1 of the 1 cases" in page
     assert "- [Start](#start): seconds, first encode: *PCA* 3.0 times\n" in page
+
+
+def test_the_page_tells_paired_differences_of_groups_of_tasks(make_result):
+    turns = {
+        "TiedAutoencoder": [0.5, 0.6, 0.7],
+        "PyOD ECOD": [0.3, 0.7, 0.3],  # by 0.2, -0.1 and 0.4
+    }
+    areas = {
+        system: [{f"ADBench: {n}": {"area": area} for n, area in enumerate(values)}]
+        for system, values in turns.items()
+    }
+    page = make_page({"anomalies": make_result("anomalies", areas)}, {})
+    assert "| ours is better by | area under ROC, ADBench |" in page
+    assert "| PyOD ECOD | +0.167 ± 0.145, on 2 of 3 |" in page
 
 
 def test_the_page_tells_what_failed(results):
