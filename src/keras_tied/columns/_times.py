@@ -100,7 +100,7 @@ MONTH_NAMES: dict[Months, str] = {
 }
 QUARTER_MONTHS = " ".join(f"Q{month:02}" for month in range(1, 13))
 LOOK = (  # of what may be a time
-    r"(?i)\d[-/.]\d|\d:\d\d|^\d{8}$|\d ?q[1-4]|q[1-4]\D\d\d|w\d\d"
+    r"(?i)\d[-/.]\d|\d:\d\d|^\d{8}$|\d\W?q[1-4]|q[1-4]\D\d\d|w\d\d"
     r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|m[aä][ir]|okt|dez|ene|abr|ago"
     r"|dic|f[eé]v|avr|jui|aoû|déc|gen|mag|giu|lug|set|ott"
 )
