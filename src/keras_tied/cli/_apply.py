@@ -111,6 +111,8 @@ def fill(task: FillTask, json: Json = False) -> None:
     require_output(output, json, data, ENDINGS)
     if cells is not None:
         require_output(cells, json, data)
+    if cells == output:
+        raise UsageError(f"--cells {cells!r} is the output, too; name another file.")
     model, table = task.inputs.open(output, as_text=True)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
