@@ -216,7 +216,7 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     n = 400
     ordered = rng.integers(20_000, 20_400, n).astype("datetime64[D]")
     shipped = ordered + rng.integers(1, 9, n)
-    shipped[7] = ordered[7] - 30
+    shipped[7] = ordered[7] - np.timedelta64(30, "D")
     city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
     city[[11, 12]] = "Loyn", "Kielo"
     amount = rng.lognormal(3, 1, n).round(2)
