@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -182,6 +183,17 @@ def test_a_copy_of_a_workbook_has_its_formats_and_other_sheets(keras_tied, fruit
             assert old.value in (None, "n/a", cell.value)
             assert (cell.number_format, cell.font.b) == (old.number_format, old.font.b)
     assert n_new == n_gaps
+
+
+def test_a_formula_without_a_result_is_no_gap_to_write_into(keras_tied, fruit):
+    openpyxl = pytest.importorskip("openpyxl")
+    fruit.to_excel("rows.xlsx", index=False)
+    book = openpyxl.load_workbook("rows.xlsx")
+    book.active.cell(5, 1 + fruit.columns.get_loc("length"), "=1+1")
+    book.save("rows.xlsx")
+    failed = keras_tied("fill m.safetensors rows.xlsx -o new.xlsx", 2)
+    assert "of 'rows.xlsx' holds a formula without a result" in failed.err
+    assert not os.path.exists("new.xlsx")
 
 
 @pytest.mark.parametrize("ending", ["parquet", "feather"])

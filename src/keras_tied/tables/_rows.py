@@ -241,7 +241,13 @@ def _patch_sheet(
         book = load_workbook(name, rich_text=True)
     for number, cells in zip(numbers, rows, strict=False):
         for column, value in cells.items():
-            book[sheet].cell(number, columns[column], value)
+            cell = book[sheet].cell(number, columns[column])
+            if cell.data_type == "f":
+                raise TableError(
+                    f"cell {cell.coordinate} of {name!r} holds a formula without a"
+                    " result; open the file in a spreadsheet program, and save it."
+                )
+            cell.value = value
     book.save(file)
 
 
