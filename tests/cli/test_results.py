@@ -188,6 +188,8 @@ def test_an_absent_column_counts_as_an_empty_one(keras_tied, fruit):
     absent = keras_tied(f"encode {MODEL} absent.csv -o - --impute-absent")
     assert absent.out == empty.out
     assert "'absent.csv': has no column 'count', which is imputed." in absent.err
+    keras_tied(f"fill {MODEL} absent.csv -o filled.csv --impute-absent")
+    assert pd.read_csv("filled.csv")["count"].notna().all()
 
 
 def test_the_oddest_rows_are_the_same_however_they_are_asked_for(keras_tied):

@@ -412,7 +412,7 @@ class Columns:
         for name, is_gap in self.find_gaps(rows).items():
             own = columns[name]
             new = reconstruction.column(name).filter(pa.array(is_gap))
-            if types.is_floating(new.type):
+            if types.is_floating(new.type) and not types.is_null(own.type):
                 # with as many decimals as others, or as single precision has
                 others = own.filter(pa.array(~is_gap)).slice(0, ROWS_TO_DECIDE)
                 form = NumberText()
@@ -420,7 +420,9 @@ class Columns:
                     form, _ = decide_number_text(to_text(others), ".")
                 new = form.write(np.asarray(new, np.float32))
             columns[name] = replace_values(own, is_gap, new)
-        return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)
+        fields = [field.with_type(columns[field.name].type) for field in rows.schema]
+        schema = pa.schema(fields, rows.schema.metadata)
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
     def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
         """Return where values are missing, for each used column with such a one."""

@@ -137,6 +137,8 @@ def replace_values(
     others: pa.Array,
 ) -> pa.Array:
     """Values, with others in place of some."""
+    if types.is_null(values.type):  # of a column without a value
+        values = values.cast(others.type)
     both = pa.chunked_array([values, make_alike(others, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)
