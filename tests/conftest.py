@@ -104,6 +104,18 @@ def default_sigint() -> Iterator[None]:
 
 
 @pytest.fixture
+def signal_number(name: str) -> Iterator[int]:
+    """A signal by its name, which processes that the test starts do not ignore.
+
+    Under nohup they would ignore SIGHUP.
+    """
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.fixture
 def ctrl_c(default_sigint):
     """Presses Ctrl-C."""
     return lambda *_: os.kill(os.getpid(), signal.SIGINT)

@@ -148,18 +148,21 @@ def test_a_killed_writer_leaves_no_object_that_looks_whole(store, model, alone):
 @slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_a_signal_of_the_terminal_leaves_no_part_of_workers(
-    name, model, folder, tmp_path
+    signal_number, model, folder, tmp_path
 ):
-    output, number = tmp_path / "out", getattr(signal, name)
+    output = tmp_path / "out"
     command = [*COMMAND, "encode", model, folder, "-o", output, *LOCAL]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         while not list(output.glob(".keras-tied-*.parquet")) and process.poll() is None:
             time.sleep(0.001)
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal_number)
         _, said = process.communicate(timeout=60)
-    assert process.returncode in (0, 128 + number)  # it may have been done already
+    assert process.returncode in (
+        0,
+        128 + signal_number,
+    )  # it may have been done already
     assert "Traceback" not in said
     assert not list(output.glob(".*"))
 
