@@ -229,9 +229,8 @@ def _find_form(
         times = _find_digit_times(name, values, choice)
         if times is not None:
             return Kind.time, times
-        if (
-            kind is Kind.integer and choice.decimal == ","
-        ):  # in another file, 1.234 is a whole number
+        # In another file, 1.234 is a whole number.
+        if kind is Kind.integer and choice.decimal == ",":
             return kind, NumberText(",", places=0)
     return kind, None
 
