@@ -96,7 +96,7 @@ WRONG = {
     **{f"fit {line}": said for line, said in FIT.items()},
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
-    "fill m.safetensors fruit.csv -o a.csv --cells a.csv": "--cells 'a.csv' is the output",
+    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is the output",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
     " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",

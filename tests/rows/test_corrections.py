@@ -66,6 +66,19 @@ def test_ids_and_single_rows_that_are_there_twice_are_named():
     ]
 
 
+def test_long_numbers_that_differ_in_the_last_digit_are_not_equal():
+    """Double precision holds 16 digits."""
+    names = 10**17 + 10**9 * np.arange(60)
+    names[7] = names[20] + 1
+    rows = draw().assign(id=names, day=names.astype("datetime64[ns]"))
+    assert find(rows, ["id"]) == []
+    rows.loc[7] = rows.loc[20]
+    rows.loc[7, "id"] = names[7]
+    last = rows.columns[-1]
+    rows.loc[7, last] += np.timedelta64(1, "ns")
+    assert find(rows, ["id"]) == []
+
+
 @pytest.mark.parametrize("n_words", [1, 2, 6])
 def test_equal_rows_of_few_kinds_are_a_part_of_the_table(n_words):
     rng = np.random.default_rng(0)

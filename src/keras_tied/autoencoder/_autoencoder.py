@@ -28,8 +28,7 @@ class Autoencoder(UnlockedModel):
     an encoder $e$, a decoder $d$, noise $\nu$ and a code regularizer $R$, training
     minimises
 
-    $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right)
-    + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
+    $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right) .$$
 
     With noise this is a denoising autoencoder (Vincent et al., "Extracting and
     composing robust features with denoising autoencoders", ICML 2008).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id
 from keras_tied.cli._table import (
-    STANDARD_OUTPUT,
     TableOptions,
     describe_doubtful,
     require_output,
@@ -104,15 +104,15 @@ def reconstruct(task: RowTask, cluster: ClusterOptions, json: Json = False) -> N
 @command("keras-tied fill model.safetensors rows.csv -o filled.csv")
 def fill(task: FillTask, json: Json = False) -> None:
     """Fill the gaps of a table, and leave all else as it is, byte for byte."""
-    from keras_tied.rows import BatchTransform, fill_rows, fold, list_filled
+    from keras_tied.rows import BatchTransform, fill_rows, fold, list_new_cells
     from keras_tied.tables import ENDINGS, write_patch, write_table
 
     data, output, cells = task.inputs.data, task.output, task.cells
     require_output(output, json, data, ENDINGS)
     if cells is not None:
         require_output(cells, json, data)
-    if cells == output:
-        raise UsageError(f"--cells {cells!r} is the output, too; name another file.")
+        if os.path.realpath(cells) == os.path.realpath(output):
+            raise UsageError(f"--cells {cells!r} is the output; name another file.")
     model, table = task.inputs.open(output, as_text=True)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
@@ -135,7 +135,9 @@ def fill(task: FillTask, json: Json = False) -> None:
 
     rows = transform.scan(source)
     if cells is not None:
-        fold(rows, lambda batches: write_table(cells, list_filled(transform, batches)))
+        fold(
+            rows, lambda batches: write_table(cells, list_new_cells(transform, batches))
+        )
     write_rows("filled", rows, write, output, json, "cell")
     if not (patch or output.endswith(TYPED)):
         remark(
@@ -201,7 +203,7 @@ def write_rows(
         "unseen": doubts.unseen.counts,
     }
     text = f"{verb} {format_quantity(n_things, thing)} to {name} in {seconds:.1f} s"
-    print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
+    print_result(json, facts, text)
 
 
 def _open_codes(model: Model, task: CodeTask) -> Scan:

@@ -7,7 +7,7 @@ Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers.
 
 from keras_tied.rows._cluster import ClusterError, connect
 from keras_tied.rows._corrections import Correction, find_corrections, list_misread
-from keras_tied.rows._fill import fill_rows, list_filled
+from keras_tied.rows._fill import fill_rows, list_new_cells
 from keras_tied.rows._folder import OutputFolder
 from keras_tied.rows._odd import find_far_values, find_oddest
 from keras_tied.rows._repeats import RepeatFinder
@@ -44,8 +44,8 @@ __all__ = [
     "find_far_values",
     "find_oddest",
     "fold",
-    "list_filled",
     "list_misread",
+    "list_new_cells",
     "load_transform",
     "measure_rows",
     "measure_table",

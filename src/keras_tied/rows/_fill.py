@@ -38,7 +38,7 @@ def fill_rows(
     return filled, cells
 
 
-def list_filled(
+def list_new_cells(
     transform: BatchTransform,
     batches: Iterable[Batch],
 ) -> Iterator[pa.RecordBatch]:

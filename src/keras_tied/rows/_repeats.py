@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,13 @@ FEWEST_IN_BLOCK, CHANCE = 3, 0.05
 others by chance."""
 FEW, FEW_SHARE = 10, 0.01
 """More single repeats, and a larger share of the rows, are part of the table."""
+LARGEST_SHARE = 0.999  # of equal pairs: in a table of one kind of row nothing repeats
+MISSING = 1 - 2**63  # what a missing whole number or time is hashed as
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 HALF = np.uint64(32)
 
-Hashes = NDArray[np.uint64]
+Hashes: TypeAlias = NDArray[np.uint64]
+Places: TypeAlias = NDArray[np.intp]
 
 
 class Repeat(NamedTuple):
@@ -80,18 +83,18 @@ class RepeatFinder:
     def find(self) -> list[Repeat]:
         """The blocks, then the ids and the single rows that are there twice."""
         contents = np.concatenate(self._contents)
-        blocks, is_in_block = _find_blocks(contents)
-        repeats = blocks
+        repeats, is_in_block = _find_blocks(contents)
         whole = contents
         for name, parts in zip(self._ids, self._keys, strict=True):
             keys = np.concatenate(parts)
             whole = whole * FACTOR ^ keys
             rows, firsts = _find_equal(keys)
-            is_other = (contents[rows] != contents[firsts]) & ~is_in_block[rows]
-            repeats += _list_few(rows[is_other], firsts[is_other], len(keys), name)
+            is_other = contents[rows] != contents[firsts]
+            is_other &= ~is_in_block[rows]
+            repeats += _list_few(rows, firsts, is_other, len(keys), name)
         rows, firsts = _find_equal(whole)
         is_single = ~is_in_block[rows]
-        return repeats + _list_few(rows[is_single], firsts[is_single], len(whole))
+        return repeats + _list_few(rows, firsts, is_single, len(whole))
 
 
 def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
@@ -101,23 +104,27 @@ def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
         return hashes
     if kind is Kind.text:
         encoded = values.dictionary_encode()
-        texts = encoded.dictionary.cast(pa.string()).to_pylist()
-        own = np.array([hash(text) for text in [*texts, None]], np.int64)
-        places = encoded.indices.fill_null(len(texts))
+        words = encoded.dictionary.cast(pa.string())
+        texts = [*words.to_pylist(), None]
+        own = np.array(list(map(hash, texts)), np.int64)
+        places = encoded.indices.fill_null(len(words))
         cells = own[np.asarray(places)].view(np.uint64)
-    else:
-        if kind is Kind.time:
-            whole = pa.int32() if values.type.bit_width == 32 else pa.int64()
-            values = values.cast(whole)
+    elif kind is Kind.number:
         numbers = values.cast(pa.float64(), safe=False)
         numbers = np.asarray(pc.fill_null(numbers, np.nan)) + 0.0  # without -0
         numbers[np.isnan(numbers)] = np.nan  # of one kind
+        cells = numbers.view(np.uint64)
+    else:
+        if kind is Kind.time and values.type.bit_width == 32:
+            values = values.cast(pa.int32())
+        numbers = values.cast(pa.int64(), safe=False)
+        numbers = np.asarray(pc.fill_null(numbers, MISSING))
         cells = numbers.view(np.uint64)
     mixed: Hashes = (hashes ^ cells) * FACTOR
     return mixed ^ (mixed >> HALF)
 
 
-def _find_equal(hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _find_equal(hashes: Hashes) -> tuple[Places, Places]:
     """The places that repeat an earlier one, and the first place of each, `(m,)`."""
     _, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     first_places = firsts[inverse]
@@ -129,12 +136,10 @@ def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
     """The blocks of rows that repeat others in their order, and which rows they are."""
     n = len(hashes)
     _, counts = np.unique(hashes, return_counts=True)
-    share = float(np.sum((counts / n) ** 2))  # of pairs of rows that are equal
-    fewest = FEWEST_IN_BLOCK
-    if share < 1:
-        # n blocks begin alike, and each next row is equal to its own by this chance.
-        longest = math.log(CHANCE / n) / math.log(share)
-        fewest = max(fewest, 1 + math.ceil(longest))
+    share = np.square(counts / n).sum()  # of pairs of rows that are equal
+    # n blocks begin alike, and each next row is equal to its own by this chance.
+    longest = math.log(CHANCE / n) / math.log(min(share, LARGEST_SHARE))
+    fewest = max(FEWEST_IN_BLOCK, 1 + math.ceil(longest))
     rows, firsts = _find_equal(hashes)
     is_next = (np.diff(rows) == 1) & (np.diff(firsts) == 1)
     begins = np.flatnonzero(np.append(True, ~is_next))
@@ -142,22 +147,24 @@ def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
     blocks = []
     for part in np.split(np.arange(len(rows)), begins[1:]):
         if len(part) >= fewest:
-            own = rows[part]
-            is_in_block[own] = True
-            blocks.append(Repeat(int(own[0]) + 1, int(firsts[part[0]]) + 1, len(own)))
+            is_in_block[rows[part]] = True
+            row, first = int(rows[part[0]]), int(firsts[part[0]])
+            blocks.append(Repeat(row + 1, first + 1, len(part)))
     return blocks, is_in_block
 
 
 def _list_few(
-    rows: NDArray[np.intp],
-    firsts: NDArray[np.intp],
+    rows: Places,
+    firsts: Places,
+    is_listed: NDArray[np.bool_],
     n: int,
     id: str = "",
 ) -> list[Repeat]:
-    """The repeats of single rows or of an id; none if they are part of the table."""
-    if len(rows) > max(FEW, FEW_SHARE * n):
+    """Some repeats of rows or of an id; none if they are part of the table."""
+    if np.count_nonzero(is_listed) > max(FEW, FEW_SHARE * n):
         return []
-    return [
-        Repeat(int(row) + 1, int(first) + 1, id=id)
-        for row, first in zip(rows, firsts, strict=True)
-    ]
+    repeats = []
+    for place in np.flatnonzero(is_listed):
+        row, first = int(rows[place]), int(firsts[place])
+        repeats.append(Repeat(row + 1, first + 1, id=id))
+    return repeats
