@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from keras_tied._files import keep_tidy
 from keras_tied.cli._messages import FailedError, UsageError
-from keras_tied.cli._options import option
-from keras_tied.cli._table import STANDARD_OUTPUT, require_output
+from keras_tied.cli._options import STANDARD_OUTPUT, option
+from keras_tied.cli._table import require_output
 
 if TYPE_CHECKING:
     from keras_tied.rows import BatchTransform, Doubts, Scan, Workers

@@ -13,7 +13,7 @@ from keras_tied.cli._options import Json, SafeCsv, output_option
 from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows
 from keras_tied.cli._rows import take
-from keras_tied.cli._table import STANDARD_OUTPUT, require_output
+from keras_tied.cli._table import require_output
 
 if TYPE_CHECKING:
     from keras_tied.rows import Correction, Scan
@@ -55,7 +55,7 @@ def corrections(
         ids=[name for name in rows.source.schema.names if name in given],
         n_rows=rows.source.n_rows,
     )
-    entries, doubts = fold_rows("looking", rows, find)
+    entries, doubts = fold_rows("comparing", rows, find)
     entries = list_misread(doubts.misread) + entries
     text = format_quantity(len(entries), "correction")
     records = _add_ids(entries, rows)
@@ -65,8 +65,7 @@ def corrections(
         table = pa.record_batch(columns)
         write_table(output, iter([table]), safe_csv=safe_csv)
         facts = {"corrections": len(entries), "output": output}
-        is_file = output != STANDARD_OUTPUT
-        print_result(json, facts, f"listed {text} in {output}" if is_file else "")
+        print_result(json, facts, f"listed {text} in {output}")
     elif json:
         print_json({"corrections": records})
     else:
@@ -86,10 +85,11 @@ def _add_ids(entries: list[Correction], rows: Scan) -> list[dict[str, Any]]:
     sample, _ = take(rows, np.array(places))
     assert sample.ids is not None
     ids = dict(zip(places, sample.ids, strict=True))
-    return [
-        {"row": each.row, rows.id: ids[each.row - 1]} | record
-        for each, record in zip(entries, records, strict=True)
-    ]
+    named = []
+    for record in records:
+        row = record["row"]
+        named.append({"row": row, rows.id: ids[row - 1]} | record)
+    return named
 
 
 def _print_corrections(some: list[Correction], most: float) -> None:
@@ -98,8 +98,6 @@ def _print_corrections(some: list[Correction], most: float) -> None:
         return
     cells = []
     for each in some:
-        rarity = ""
-        if each.one_in is not None:
-            rarity = format_rarity(each.one_in, most)
+        rarity = format_rarity(each.one_in, most) if each.one_in else ""
         cells.append([f"{each.row:,}", rarity, each.why])
     print_table(("row", "one in", "why"), cells)

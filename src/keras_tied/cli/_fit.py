@@ -32,13 +32,20 @@ from keras_tied.cli._messages import (
     say,
 )
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import STAR, Data, Json, Seed, option, output_option
+from keras_tied.cli._options import (
+    STANDARD_INPUT,
+    STAR,
+    Data,
+    Json,
+    Seed,
+    option,
+    output_option,
+)
 from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._proposals import join
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import (
-    STANDARD_INPUT,
     ColumnOptions,
     TableOptions,
     explain_left_out,

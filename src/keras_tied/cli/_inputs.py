@@ -43,8 +43,15 @@ class Inputs:
         """Load the model, or fit one, and open the rows for it."""
         model = self._load()
         id, label = self.columns.id, self.columns.label
-        options = self.options
-        rows = open_rows(model, self.data, options, id, output, label, as_text)
+        rows = open_rows(
+            model,
+            self.data,
+            self.options,
+            id,
+            output,
+            label,
+            as_text,
+        )
         return model, rows
 
     def open_with_label(self) -> tuple[Model, Scan]:

@@ -17,6 +17,7 @@ def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) ->
     return option(help, "--output", "-o", metavar=metavar, default=default)
 
 
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
 STAR = "In its name, * stands for that of DATA."
 FIGURE = "The figure to write: .png, .svg or .pdf."
 ModelFile = Annotated[

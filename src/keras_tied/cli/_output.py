@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._files import replace_atomically, report_write_errors
 from keras_tied._text import escape_controls, list_some, replace_controls
 from keras_tied.cli._messages import is_quiet, remark
+from keras_tied.cli._options import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,10 +26,13 @@ GLYPH = re.compile(r"Glyph (\d+) .*missing from")
 def print_result(
     as_json: bool, facts: Mapping[str, Any], text: str | Mapping[str, str]
 ) -> None:
-    """Print the result as JSON, or else a text, or names with texts, unless quiet."""
+    """Print the result as JSON, or else a text, or names with texts, unless quiet.
+
+    Where the output is the standard output, nothing is printed beside.
+    """
     if as_json:
         print_json(facts)
-    elif text and not is_quiet():
+    elif facts["output"] != STANDARD_OUTPUT and not is_quiet():
         print(text) if isinstance(text, str) else print_facts(text)
 
 

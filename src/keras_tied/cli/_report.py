@@ -100,7 +100,7 @@ def report(
         )
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    drifted = _name_drifted(page)
+    drifted = _list_drifts(page)
     facts = {"output": str(output)}
     if json:
         facts |= _describe(page) | {"drifted": drifted}
@@ -230,7 +230,7 @@ def _read_old(
 
 def _describe(page: Report) -> dict[str, Any]:
     """Return what a page says, as JSON."""
-    facts: dict[str, Any] = {
+    return {
         "rows": page.whole.n_rows,
         "shown": len(page.rows.X),
         "error": page.whole.mean_error,
@@ -238,10 +238,9 @@ def _describe(page: Report) -> dict[str, Any]:
         "kept": page.whole.kept,
         "standing_out": page.whole.n_outstanding,
     }
-    return facts
 
 
-def _name_drifted(page: Report) -> list[str]:
+def _list_drifts(page: Report) -> list[str]:
     """Return what has drifted: columns and scores, or without an older table scores."""
     if page.old is None:
         return ["outlier score"] * page.whole.has_drifted

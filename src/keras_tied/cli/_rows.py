@@ -61,7 +61,11 @@ def open_rows(
     remark_notes(source)
     output_id = choose_id(source, id, noted_id, output)
     columns = model.columns_of(source)
-    named = replace(columns, id=output_id or columns.id, label=label or columns.label)
+    named = replace(
+        columns,
+        id=output_id or columns.id,
+        label=label or columns.label,
+    )
     remedy = ", or have it imputed with --impute-absent"
     if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
@@ -86,7 +90,10 @@ def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     names = [name for name in columns.names if kinds[name] in texts]
     if not names:
         return columns
-    return columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
+    return columns.adapt(
+        next(source.batches(ROWS_TO_ADAPT, names)),
+        options.decimal,
+    )
 
 
 def choose_id(

@@ -26,7 +26,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows, show_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
+from keras_tied.cli._table import describe_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,20 +93,19 @@ def score(
         if write is not None:
             write_rows("scored", rows, write, output or "", json)
             return
+    measure = partial(measure_rows, fitted=fitted)
     if output is None or top is not None:
         find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
         oddest, doubts = fold_rows("scoring", rows, find)
         table = oddest.table
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
-        measure = partial(measure_rows, fitted=fitted)
         scores_and_errors, doubts = fold_rows("scoring", rows, measure)
         scores = scores_and_errors[0]
         batches = _describe_all(transform, rows, scores_and_errors)
     facts: dict[str, Any] = {}
     if has_alarm:
         if len(scores) < n_rows:
-            measure = partial(measure_rows, fitted=fitted)
             scores_and_errors, _ = fold_rows("measuring", rows, measure)
             scores = scores_and_errors[0]
         sizes = fitted.find_rarity(scores) if is_rarity else scores
@@ -123,16 +122,16 @@ def score(
             _print_oddest(table, facts["oddest"], most)
     else:
         n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-        s = "s" if n_outstanding == 1 else ""
-        some = f"of which {n_outstanding:,} stand{s} out"
+        ending = "s" if n_outstanding == 1 else ""
+        some = f"of which {n_outstanding:,} stand{ending} out"
         if n_outstanding == 0:
             some = "none of which stands out"
         text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
         facts |= {"scored": n_rows, "written": n_written, "output": output}
-        print_result(json, facts, "" if output == STANDARD_OUTPUT else text)
+        print_result(json, facts, text)
     if n_reached := facts.get("reached"):
-        s = format_quantity(n_reached, "row")
-        say(f"{s} reached the threshold of {threshold}.")
+        rows_text = format_quantity(n_reached, "row")
+        say(f"{rows_text} reached the threshold of {threshold}.")
         raise typer.Exit(ALARM_CODE)
     if fail_on_drift and facts["drifted"]:
         say(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._text import format_quantity, propose
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import UsageError, remark
-from keras_tied.cli._options import ID, option
+from keras_tied.cli._options import ID, STANDARD_OUTPUT, option
 from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from keras_tied.rows import Doubts, Scan
     from keras_tied.tables import Source
 
-STANDARD_INPUT = STANDARD_OUTPUT = "-"
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}

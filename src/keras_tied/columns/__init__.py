@@ -28,7 +28,6 @@ from keras_tied.columns._number_text import (
     find_decimal,
     is_number,
 )
-from keras_tied.columns._spelling import is_misspelt
 from keras_tied.columns._times import Times
 from keras_tied.columns._truth_text import TruthText
 
@@ -52,7 +51,6 @@ __all__ = [
     "format_cell",
     "get_value",
     "has_kinds",
-    "is_misspelt",
     "is_number",
     "make_distinct",
     "merge_types",

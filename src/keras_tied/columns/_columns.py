@@ -160,7 +160,7 @@ class Columns:
         """The columns that name rows."""
         names = [] if self.id is None else [self.id]
         for name, reason in self.left_out.items():
-            if reason.startswith((IDS, ROW_NUMBERS)) and name not in names:
+            if reason.startswith((IDS, ROW_NUMBERS)):
                 names.append(name)
         return names
 

@@ -169,13 +169,7 @@ def _leave_out(
     reads_as = reads_as or str(find_kind(values.type))
     becomes = f"left out: {reason}"
     missing = values.null_count
-    fact = Fact(
-        name,
-        reads_as,
-        becomes,
-        missing,
-        examples=_show(values),
-    )
+    fact = Fact(name, reads_as, becomes, missing, examples=_show(values))
     return Decision(fact)
 
 
@@ -195,20 +189,13 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         values = _require_whole(name, values)
         kind = Kind.integer
     if is_categorical and kind in (Kind.integer, Kind.text):
-        words = Column(
-            name,
-            Kind.text,
-            whole=kind is Kind.integer,
-        )
+        words = Column(name, Kind.text, whole=kind is Kind.integer)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
     kind, form = _find_form(name, values, choice)
-    return _decide_numbers(
-        Column(name, kind, form=form),
-        values,
-        choice,
-    )
+    column = Column(name, kind, form=form)
+    return _decide_numbers(column, values, choice)
 
 
 def _find_form(
@@ -417,10 +404,8 @@ def _decide_numbers(
         numbers = column.parse(values)
     except MisfitError:
         # an infinite number, which `Columns.encode` reports with its row
-        return Decision(
-            Fact(column.name, column.description, "1 number"),
-            column,
-        )
+        fact = Fact(column.name, column.description, "1 number")
+        return Decision(fact, column)
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     kind = column.kind
@@ -579,10 +564,8 @@ def _decide_words(
                 f" their own; the others, {share:.0%} of the values, count as one"
             )
             warning = _join(warning, rare)
-    return Decision(
-        replace(fact, becomes=becomes, warning=warning),
-        column,
-    )
+    fact = replace(fact, becomes=becomes, warning=warning)
+    return Decision(fact, column)
 
 
 def _merge_cases(words: dict[str, int]) -> dict[str, int]:
@@ -675,7 +658,8 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
             least = np.inf
             for name, others in earlier.items():
                 spread = _find_spread(days - others)
-                most = MOST_SPREAD * min(_find_spread(days), _find_spread(others))
+                spreads = _find_spread(days), _find_spread(others)
+                most = MOST_SPREAD * min(spreads)
                 if spread < min(least, most):
                     least = spread
                     column = replace(column, since=name)

@@ -48,11 +48,6 @@ def _simplify(text: str) -> str:
     return text.strip().lower() if len(text) <= LONGEST else ""
 
 
-def is_misspelt(text: str, name: str) -> bool:
-    """Whether a text may be a misspelling of a name."""
-    return find_similar([text], [name]) != []
-
-
 def _differ_in_long_word(text: str, name: str) -> bool:
     """Whether two texts differ in a long word, and in nothing else."""
     words, others = WORD.findall(text), WORD.findall(name)

@@ -300,7 +300,14 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         best = best.replace("%b", "%B")
     is_padded = measure_matches(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
-    times = Times(best, "", zone, places, is_padded, months=months)
+    times = Times(
+        best,
+        "",
+        zone,
+        places,
+        is_padded,
+        months=months,
+    )
     times = limit_century(times)
     return times, doubt
 

@@ -73,11 +73,8 @@ class Fences(NamedTuple):
     def distances(self, X: Array) -> Array:
         """The distance of each value from the median, 1 at the fence, `(n, d)`."""
         deviations = X - self.middle
-        ends = np.where(
-            deviations < 0,
-            self.low,
-            self.high,
-        )
+        is_low = deviations < 0
+        ends = np.where(is_low, self.low, self.high)
         reach = ends - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
             distances = deviations / reach
@@ -193,10 +190,9 @@ def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
 def _find_reach(deviations: Array) -> float:
     """How far a column reaches from its median, of the deviations from it."""
     n = len(deviations)
-    few = max(
-        1,
-        min(MOST_ABSURD, int(MOST_ABSURD_SHARE * n)),
-    )
+    share = int(MOST_ABSURD_SHARE * n)
+    few = min(MOST_ABSURD, share)
+    few = max(1, few)
     outwards = deviations[np.argsort(np.abs(deviations))]
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
         return np.inf
@@ -220,10 +216,8 @@ def _find_distance(deviations: Array, n_values: int) -> float:
         return np.inf
     a, b = np.quantile(beside, SHARES).tolist()
     step = max(b - a, a / 2)
-    growth = min(
-        max((b - a) / a, 1.0),
-        LARGEST_GROWTH,
-    )
+    growth = (b - a) / a
+    growth = min(max(growth, 1.0), LARGEST_GROWTH)
     share_beyond = (1 - SHARES[1]) * len(beside) / n
     ratio = share_beyond * n_values / EXPECTED
     steps = max(0.0, np.log(ratio) / np.log(FACTOR))

@@ -290,21 +290,16 @@ class OutlierScore:
             place = p.argmax(axis=1)
             half = is_half[:, part]
             is_misspelt = half.any(axis=1)
-            place = np.where(
-                is_misspelt,
-                half.argmax(axis=1),
-                place,
-            )
+            meant = half.argmax(axis=1)
+            place = np.where(is_misspelt, meant, place)
             is_likeliest = place[:, None] == np.arange(p.shape[1])
             likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
             most[:, column] = p.max(axis=1)
             chance = (p * on).sum(axis=1)
-            least = np.where(is_misspelt, RAREST, RARER * frequency.min())
-            given[:, column] = np.where(
-                on.any(axis=1),
-                chance,
-                least,
-            )
+            rarer = RARER * frequency.min()
+            least = np.where(is_misspelt, RAREST, rarer)
+            is_known = on.any(axis=1)
+            given[:, column] = np.where(is_known, chance, least)
         missing = np.isnan(scaled)[:, layout.starts]
         given[missing] = most[missing] = 1.0
         return Comparison(given, most, likeliest)
@@ -434,10 +429,7 @@ def fit_outlier_score(
     score = OutlierScore(
         code_axes=_fit_axes(block.codes, weights),
         residual_axes=_fit_axes(block.known_residuals, weights),
-        core_axes=Axes(
-            np.zeros(d),
-            np.zeros((d, 0)),
-        ),
+        core_axes=Axes(np.zeros(d), np.zeros((d, 0))),
         gaussian=_choose_gaussian(block, weights, preprocessing, fences),
         layout=layout,
         scaling=preprocessing.scaling,
@@ -500,10 +492,8 @@ def find_weighted_quantile(
     below = np.cumsum(weights[order])
     slack = 1e-9 * below[-1]
     weight = share * below[-1]
-    places = np.searchsorted(
-        below,
-        [weight - slack, weight + slack],
-    )
+    ends = [weight - slack, weight + slack]
+    places = np.searchsorted(below, ends)
     places = np.minimum(places, len(values) - 1)
     neighbours = values[order[places]]
     return float(neighbours.mean())

@@ -81,7 +81,8 @@ def convolve(
     padding = "same"
     if not all(window.is_same for window in windows):
         padding = "valid"
-        image = pad(image, [(window.left, window.right) for window in windows])
+        borders = [(window.left, window.right) for window in windows]
+        image = pad(image, borders)
     return operation(
         image,
         kernel,
@@ -116,16 +117,25 @@ def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a depthwise code, by `(taps..., image channels, multiplier)`."""
     phases = _split_kernel(kernel, windows)
     *taps, channels, multiplier, count = phases.shape
-    weights = ops.reshape(phases, (*taps, channels * multiplier, count))
+    weights = ops.reshape(
+        phases,
+        (*taps, channels * multiplier, count),
+    )
     phase_windows = [window.phase for window in windows]
     image = convolve(code, weights, phase_windows, ops.depthwise_conv)
     if multiplier > 1:
         # Each image channel gathers from all the code channels that it was multiplied
         # into.
         _, *sizes, _ = ops.shape(image)
-        image = ops.reshape(image, (-1, *sizes, channels, multiplier, count))
+        image = ops.reshape(
+            image,
+            (-1, *sizes, channels, multiplier, count),
+        )
         image = ops.sum(image, axis=-2)
-        image = ops.reshape(image, (-1, *sizes, channels * count))
+        image = ops.reshape(
+            image,
+            (-1, *sizes, channels * count),
+        )
     return _interleave(image, windows)
 
 
@@ -154,15 +164,22 @@ def _transpose(code: Any, kernel: Any, windows: Windows) -> Any:
         data_format="channels_last",
         dilation_rate=tuple(window.dilation for window in windows),
     )
-    return image if is_same else pad(image, [(-window.left, 0) for window in windows])
+    if is_same:
+        return image
+    borders = [(-window.left, 0) for window in windows]
+    return pad(image, borders)
 
 
 def _sum_phases(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a code, by a convolution of stride one."""
     # (taps..., image channels, code channels, phases)
-    weights = ops.swapaxes(_split_kernel(kernel, windows), -3, -2)
+    weights = _split_kernel(kernel, windows)
+    weights = ops.swapaxes(weights, -3, -2)
     # (taps..., code channels, image channels * phases)
-    weights = ops.reshape(weights, (*weights.shape[:-2], -1))
+    weights = ops.reshape(
+        weights,
+        (*weights.shape[:-2], -1),
+    )
     phases = convolve(code, weights, [window.phase for window in windows])
     return _interleave(phases, windows)
 
@@ -198,7 +215,10 @@ def _split_taps(kernel: Any, axis: int, window: Window) -> Any:
         kernel, _ = ops.split(kernel, [whole], axis=axis)
     else:
         kernel = _pad_axis(kernel, axis, whole - length)
-    kernel = ops.reshape(kernel, (*before, taps, window.stride, *after))
+    kernel = ops.reshape(
+        kernel,
+        (*before, taps, window.stride, *after),
+    )
     return ops.moveaxis(kernel, axis + 1, -1)
 
 
@@ -216,7 +236,10 @@ def _interleave(phases: Any, windows: Windows) -> Any:
     if prod(strides) > 1:
         _, *sizes, width = ops.shape(phases)
         channels = width // prod(strides)
-        image = ops.reshape(image, (-1, *sizes, channels, *strides))
+        image = ops.reshape(
+            image,
+            (-1, *sizes, channels, *strides),
+        )
         # Each axis of places is followed by the axis of its phases, and merged with it.
         order = [0]
         for axis in range(1, rank + 1):
@@ -238,7 +261,8 @@ def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
     parts = [slice(None)]
     for before, after in widths:
         zeros.append((max(before, 0), max(after, 0)))
-        parts.append(slice(max(-before, 0), min(after, 0) or None))
+        begin, end = max(-before, 0), min(after, 0) or None
+        parts.append(slice(begin, end))
     if any(min(width) < 0 for width in widths):
         image = image[tuple(parts)]
     if any(map(any, zeros)):

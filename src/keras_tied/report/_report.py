@@ -217,7 +217,7 @@ class Report:
         """(n, features) which values lie far outside of their columns."""
         if self.fitted is None:
             return np.zeros(self.rows.X.shape, bool)
-        return np.asarray(self.fitted.find_far_values(self.rows.X))
+        return self.fitted.find_far_values(self.rows.X)
 
     @property
     def is_far(self) -> Array:

@@ -67,11 +67,7 @@ class Hexagons:
         is_inside = (points >= low) & (points <= high)
         inside = points[is_inside.all(axis=1)]
         q, r = (self._find_cells(inside) - self._first).T
-        np.add.at(
-            self._counts,
-            (q, r),
-            1,
-        )
+        np.add.at(self._counts, (q, r), 1)
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """Return q and r of each hexagon with points, (n, 2), and how many it has."""
@@ -159,11 +155,7 @@ class Tally:
         rows = np.ascontiguousarray(rows + np.float32(0))  # and of zero
         row_type = np.dtype((np.void, rows.strides[0]))
         texts = rows.view(row_type).ravel().tolist()
-        hashes = np.fromiter(
-            map(hash, texts),
-            np.int64,
-            len(texts),
-        )
+        hashes = np.array(list(map(hash, texts)), np.int64)
         self._hashes.append(hashes)
 
     @property
@@ -193,12 +185,8 @@ class Whole:
             tally.sums = np.zeros((4, rows.X.shape[1]))
             tally.sums[2] = (~np.isnan(rows.feature_errors)).sum(axis=0)
             tally.sums[3] = np.nansum(rows.feature_errors, axis=0)
-        return cls(
-            rows.errors,
-            rows.scores,
-            np.arange(len(rows.X)),
-            tally,
-        )
+        places = np.arange(len(rows.X))
+        return cls(rows.errors, rows.scores, places, tally)
 
     @cached_property
     def n_outstanding(self) -> int:
@@ -231,11 +219,8 @@ class Whole:
     def feature_errors(self) -> Array:
         """(features,) the mean squared error of each, NaN where all is missing."""
         _, _, n_present, squares = self.tally.sums
-        return np.where(
-            n_present > 0,
-            squares / np.maximum(n_present, 1),
-            np.nan,
-        )
+        means = squares / np.maximum(n_present, 1)
+        return np.where(n_present > 0, means, np.nan)
 
     @property
     def lost(self) -> Array:

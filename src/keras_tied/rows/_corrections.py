@@ -45,18 +45,18 @@ def find_corrections(
     """
     finder = RepeatFinder(ids)
     oddest = find_oddest(finder.watch(batches), transform, MOST_ODD)
-    repeats = finder.find()
     corrections = [
         Correction(repeat.row, column=repeat.id or None, why=repeat.sentence)
-        for repeat in repeats
+        for repeat in finder.find()
     ]
     fitted = transform.fitted
     scores = oddest.table.column("score").to_numpy()
     rarities = fitted.find_rarity(scores)
     corrected = fitted.find_rarity(oddest.corrected)
     stands_out = fitted.stand_out(scores, n_rows)
-    few = RARE_SHARE * min(n_rows, fitted.largest_rarity)
-    is_rare = rarities >= max(RARE, few)
+    rarest = min(n_rows, fitted.largest_rarity)
+    least = max(RARE, RARE_SHARE * rarest)
+    is_rare = rarities >= least
     is_curable = is_rare & (corrected < ORDINARY)
     misspelt, doubtful = [], []
     for place, causes in enumerate(oddest.causes):

@@ -60,7 +60,15 @@ def transform_table(
         name = f"part-{index:05}.parquet"
         names.append(name)
         checksum = checksums.get(name)
-        items.append((part, part_ranks[index], transform, folder, name, checksum))
+        item = (
+            part,
+            part_ranks[index],
+            transform,
+            folder,
+            name,
+            checksum,
+        )
+        items.append(item)
 
     def note(index: int, checksum: str) -> None:
         nonlocal n_done

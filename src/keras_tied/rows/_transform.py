@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, MisreadValues, get_value, is_misspelt
+from keras_tied.columns import Columns, MisreadValues, get_value
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
+from keras_tied.fitted.layout import CATEGORY, MISSPELT
 from keras_tied.fitted.value import Fitted
 from keras_tied.rows._scan import Batch, Reads, Scan
 from keras_tied.tables import Source, TableError
@@ -130,6 +131,9 @@ class BatchTransform:
         explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
         expected = self.columns.decode(self.columns.snap(explanation.expected))
+        layout = self.columns.layout
+        is_half = (batch.numbers == MISSPELT) & (layout.kinds == CATEGORY)
+        is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
         causes = []
         names = self.columns.names
         for row in range(len(order)):
@@ -148,7 +152,7 @@ class BatchTransform:
                     format_given(value),
                     None if is_same else likely,
                     float(explanation.ratios[row, column]),
-                    isinstance(value, str) and is_misspelt(value, likely),
+                    bool(is_misspelt[row, column]),
                 )
                 row_causes.append(cause)
             # A value that would stay is no reason, unless there is no other.

@@ -21,7 +21,7 @@ from keras_tied.tables._file import (
     Request,
     TableFile,
     find_stamp,
-    stay_unchanged,
+    forbid_changes,
 )
 from keras_tied.tables._rows import Row, open_rows
 
@@ -71,7 +71,7 @@ def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection
     log = Path(f"{path}-wal")
     if has_log and not os.access(path.parent, os.W_OK):
         # A reader has locks in a file beside, which it could not make there.
-        with stay_unchanged(name, find_stamp(name)):
+        with forbid_changes(name, find_stamp(name)):
             n_bytes = 0
             for part in filter(Path.exists, (path, log)):
                 copy = name_copy(os.path.join(folder, part.name), name)

@@ -193,7 +193,7 @@ def find_stamp(name: str) -> Stamp:
 
 
 @contextmanager
-def stay_unchanged(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
+def forbid_changes(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
     """Raise at the end if a file has another stamp; yield what looks before.
 
     An error while a changed file is read is due to that.

@@ -26,7 +26,7 @@ from keras_tied.tables._file import (
     Stamp,
     TableFile,
     find_stamp,
-    stay_unchanged,
+    forbid_changes,
 )
 from keras_tied.tables._patch import Cells, Patch
 from keras_tied.tables._source import Source, find_clashes
@@ -171,28 +171,28 @@ def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         folder = copies.enter_context(temporary_folder())
         return open_database(name, options, folder)
     stamp = find_stamp(name)
-    with stay_unchanged(name, stamp):
+    with forbid_changes(name, stamp):
         file = _open_format(name, format, options, copies)
-    read = partial(_read_unchanged, file, name, stamp)
-    patch = file.patch and partial(_patch_unchanged, file.patch, name, stamp)
+    read = partial(_read_and_watch, file, name, stamp)
+    patch = file.patch and partial(_patch_and_watch, file.patch, name, stamp)
     return replace(file, read=read, patch=patch)
 
 
-def _read_unchanged(
+def _read_and_watch(
     file: TableFile, name: str, stamp: Stamp, request: Request
 ) -> Batches:
     """Read a file of which each batch is as it was when it was opened."""
-    with stay_unchanged(name, stamp) as check:
+    with forbid_changes(name, stamp) as check:
         for batch in file.read(request):
             check()
             yield batch
 
 
-def _patch_unchanged(
+def _patch_and_watch(
     patch: Patch, name: str, stamp: Stamp, file: IO[bytes], rows: Iterator[Cells]
 ) -> None:
     """Write a copy of a file with new cells, if it is as it was when it was opened."""
-    with stay_unchanged(name, stamp):
+    with forbid_changes(name, stamp):
         patch(file, rows)
 
 

@@ -49,13 +49,8 @@ class Epochs:
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for at most so many epochs; return the logs."""
         variables = [*self.model.variables, *self.model.optimizer.variables]
-        self.runs.append(
-            Run(
-                _read_all(variables),
-                None,
-                epochs,
-            )
-        )
+        start = _read_all(variables)
+        self.runs.append(Run(start, None, epochs))
         return self.run_epochs(epochs)
 
     def repeat(self, run: Run, epochs: int) -> Logs:
@@ -69,10 +64,8 @@ class Epochs:
             epochs += self.runs[0].epochs
             self.repeat(self.runs[0], epochs)
         else:
-            self.repeat(
-                self.runs[-1],
-                max(epochs, 0),
-            )
+            epochs = max(epochs, 0)
+            self.repeat(self.runs[-1], epochs)
 
     def pull(self) -> None:
         """Read the model's variables."""
