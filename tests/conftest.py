@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,19 @@ def quick_garbage_collection() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def refuse_flush(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make the disk refuse what is flushed to it, with an error of this number."""
+
+    def refuse(number: int) -> None:
+        def fail(descriptor: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fail)
+
+    return refuse
 
 
 @pytest.fixture(scope="session")

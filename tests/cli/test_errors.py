@@ -292,14 +292,11 @@ WRITING = {
     ],
 )
 def test_a_disk_that_refuses_leaves_the_old_file(
-    refused, folder, monkeypatch, line, number, remedy
+    refused, folder, refuse_flush, line, number, remedy
 ):
-    def refuse(descriptor):
-        raise OSError(number, os.strerror(number))
-
     output = WRITING[line]
     (folder / output).write_text("what was there before")
-    monkeypatch.setattr(os, "fsync", refuse)
+    refuse_flush(number)
     reason = f"cannot write {output!r}: {os.strerror(number)}; {remedy}.\n"
     assert refused(f"{line} --quiet", 1) == f"keras-tied: {reason}"
 

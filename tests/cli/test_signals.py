@@ -327,12 +327,11 @@ def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
     assert not checkpoint.exists()
 
 
-def test_a_full_disk_stops_checkpoints_and_not_the_training(keras_tied, monkeypatch):
-    def refuse(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
+def test_a_full_disk_stops_checkpoints_and_not_the_training(
+    keras_tied, refuse_flush, monkeypatch
+):
     before = set(os.listdir())
-    monkeypatch.setattr(os, "fsync", refuse)
+    refuse_flush(errno.ENOSPC)
     monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
     done = keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1)
     assert "cannot be written (No space left on device): training goes on" in done.err

@@ -271,12 +271,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     ],
 )
 def test_what_the_disk_refuses_is_one_sentence_with_what_to_do(
-    folder, monkeypatch, number, todo
+    folder, refuse_flush, number, todo
 ):
-    def refuse(descriptor):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", refuse)
+    refuse_flush(number)
     with refused(f"cannot write 'rows.csv': {os.strerror(number)}; {todo}."):
         write_table("rows.csv", [ROWS])
 

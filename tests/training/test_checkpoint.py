@@ -176,12 +176,9 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path, ctrl_c):
 
 @pytest.mark.usefixtures("at_every_chance")
 @pytest.mark.skipif(os.name != "posix", reason="files are flushed in another way")
-def test_a_full_disk_costs_no_training(tmp_path, monkeypatch):
-    def fail(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
+def test_a_full_disk_costs_no_training(tmp_path, refuse_flush):
     expected = train()
-    monkeypatch.setattr(os, "fsync", fail)
+    refuse_flush(errno.ENOSPC)
     message = r"cannot be written .No space left on device.: training"
     with pytest.warns(UserWarning, match=message):
         found = train(folder=tmp_path)

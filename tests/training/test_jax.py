@@ -21,11 +21,6 @@ from keras_tied.training._jax import bfloat16, compile_cache, program, trainer
 slow = pytest.mark.slow
 
 
-@pytest.fixture
-def rows(rng):
-    return rng.uniform(size=(60, 4)).astype("float32")
-
-
 def normalise(data):
     """A model whose program has numbers of the data in it."""
     keras.utils.set_random_seed(0)

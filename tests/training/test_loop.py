@@ -20,11 +20,6 @@ EPOCHS = 12
 ON_JAX = keras.backend.backend() == "jax"
 
 
-@pytest.fixture
-def rows(rng):
-    return rng.uniform(size=(60, 4)).astype("float32")
-
-
 def build_model(optimizer=None):
     encoder = Dense(2, "sigmoid", kernel_initializer=GlorotUniform(seed=3))
     inputs = keras.Input((4,))
