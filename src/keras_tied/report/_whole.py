@@ -152,11 +152,9 @@ class Tally:
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
         rows = np.where(missing, np.nan, X).astype(np.float32)  # with one kind of NaN
-        rows = np.ascontiguousarray(rows + np.float32(0))  # and of zero
-        row_type = np.dtype((np.void, rows.strides[0]))
-        texts = rows.view(row_type).ravel().tolist()
-        hashes = np.array(list(map(hash, texts)), np.int64)
-        self._hashes.append(hashes)
+        rows += 0  # and of zero
+        hashes = [hash(row.tobytes()) for row in rows]
+        self._hashes.append(np.array(hashes, np.int64))
 
     @property
     def n_duplicates(self) -> int:
