@@ -1,5 +1,7 @@
 """What to correct: planted rows that repeat others, misspellings and wrong values."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -66,17 +68,26 @@ def test_ids_and_single_rows_that_are_there_twice_are_named():
     ]
 
 
-def test_long_numbers_that_differ_in_the_last_digit_are_not_equal():
-    """Double precision holds 16 digits."""
-    names = 10**17 + 10**9 * np.arange(60)
-    names[7] = names[20] + 1
-    rows = draw().assign(id=names, day=names.astype("datetime64[ns]"))
-    assert find(rows, ["id"]) == []
-    rows.loc[7] = rows.loc[20]
-    rows.loc[7, "id"] = names[7]
-    last = rows.columns[-1]
-    rows.loc[7, last] += np.timedelta64(1, "ns")
-    assert find(rows, ["id"]) == []
+IDS = {
+    "integers": int,
+    "long integers": lambda i: 10**17 + i,
+    "decimals": lambda i: Decimal(10**24 + i),
+    "times": lambda i: np.datetime64(10**18 + i, "ns"),
+    "intervals": lambda i: pa.MonthDayNano([1, i, 0]),
+    "text": ["None", "", "nan"].__getitem__,
+    "bytes": lambda i: b"%d" % i,
+    "lists": lambda i: [i, None],
+}
+
+
+@pytest.mark.parametrize("name", IDS.values(), ids=IDS)
+def test_ids_of_any_type_are_equal_in_full_alone(name):
+    ids = [name(0), name(1), name(2), None, name(0)]
+    numbers = np.arange(len(ids))[::-1]  # of which one is an id, too
+    finder = RepeatFinder(["id"])
+    finder.add(pa.record_batch({"id": ids, "x": numbers}))
+    sentences = [repeat.sentence for repeat in finder.find()]
+    assert sentences == ["row 5 has the id of row 1"]
 
 
 @pytest.mark.parametrize("n_words", [1, 2, 6])

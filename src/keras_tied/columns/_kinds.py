@@ -27,6 +27,7 @@ TESTS = (
     (types.is_string, Kind.text),
     (types.is_large_string, Kind.text),
     (types.is_string_view, Kind.text),
+    (types.is_interval, Kind.other),
     (types.is_temporal, Kind.time),
     (types.is_null, Kind.empty),
 )

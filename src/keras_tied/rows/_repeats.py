@@ -6,7 +6,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from keras_tied.columns import Kind, find_kind
@@ -19,6 +18,7 @@ FEW, FEW_SHARE = 10, 0.01
 """More single repeats, and a larger share of the rows, are part of the table."""
 LARGEST_SHARE = 0.999  # of equal pairs: in a table of one kind of row nothing repeats
 MISSING = 1 - 2**63  # what a missing whole number or time is hashed as
+WHOLE = (Kind.boolean, Kind.integer, Kind.time)
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 HALF = np.uint64(32)
 
@@ -76,7 +76,7 @@ class RepeatFinder:
         self._contents.append(contents)
         for name, keys in zip(self._ids, self._keys, strict=True):
             values = rows.column(name)
-            own = _mix(np.zeros(rows.num_rows, np.uint64), values)
+            own = _mix(np.full_like(contents, FACTOR), values)
             # A row without an id is told by its content.
             keys.append(np.where(values.is_null(), contents, own))
 
@@ -99,29 +99,36 @@ class RepeatFinder:
 
 def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
     """Hashes of rows, `(n,)`, with another column of theirs."""
+    mixed: Hashes = (hashes ^ _hash(values)) * FACTOR
+    return mixed ^ (mixed >> HALF)
+
+
+def _hash(values: pa.Array) -> Hashes:
+    """One number for each value, `(n,)`, of which equal ones have the same."""
     kind = find_kind(values.type)
-    if kind is Kind.other:
-        return hashes
     if kind is Kind.text:
         encoded = values.dictionary_encode()
-        words = encoded.dictionary.cast(pa.string())
-        texts = [*words.to_pylist(), None]
-        own = np.array(list(map(hash, texts)), np.int64)
-        places = encoded.indices.fill_null(len(words))
-        cells = own[np.asarray(places)].view(np.uint64)
-    elif kind is Kind.number:
-        numbers = values.cast(pa.float64(), safe=False)
-        numbers = np.asarray(pc.fill_null(numbers, np.nan)) + 0.0  # without -0
+        words = encoded.dictionary.cast(pa.string()).to_pylist()
+        places = np.asarray(encoded.indices.fill_null(len(words)))
+        return np.take(_hash_objects([*words, None]), places)
+    if pa.types.is_floating(values.type):
+        numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
+        numbers = numbers + 0.0  # without -0
         numbers[np.isnan(numbers)] = np.nan  # of one kind
-        cells = numbers.view(np.uint64)
-    else:
+    elif kind in WHOLE:
         if kind is Kind.time and values.type.bit_width == 32:
             values = values.cast(pa.int32())
         numbers = values.cast(pa.int64(), safe=False)
-        numbers = np.asarray(pc.fill_null(numbers, MISSING))
-        cells = numbers.view(np.uint64)
-    mixed: Hashes = (hashes ^ cells) * FACTOR
-    return mixed ^ (mixed >> HALF)
+        numbers = np.asarray(numbers.fill_null(MISSING))
+    else:  # a decimal may have more digits than a double
+        return _hash_objects(values.to_pylist())
+    return numbers.view(np.uint64)
+
+
+def _hash_objects(values: list[object]) -> Hashes:
+    """One number for each object, `(n,)`, of what it is written as."""
+    hashes = [hash(repr(value)) for value in values]
+    return np.array(hashes, np.int64).view(np.uint64)
 
 
 def _find_equal(hashes: Hashes) -> tuple[Places, Places]:
@@ -142,10 +149,10 @@ def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
     fewest = max(FEWEST_IN_BLOCK, 1 + math.ceil(longest))
     rows, firsts = _find_equal(hashes)
     is_next = (np.diff(rows) == 1) & (np.diff(firsts) == 1)
-    begins = np.flatnonzero(np.append(True, ~is_next))
+    begins = np.flatnonzero(~is_next) + 1
     is_in_block = np.zeros(n, bool)
     blocks = []
-    for part in np.split(np.arange(len(rows)), begins[1:]):
+    for part in np.split(np.arange(len(rows)), begins):
         if len(part) >= fewest:
             is_in_block[rows[part]] = True
             row, first = int(rows[part[0]]), int(firsts[part[0]])
