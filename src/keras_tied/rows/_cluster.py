@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
                     n_workers=n_workers, threads_per_worker=1, **options
                 )
             stack.callback(cluster.close)
-            stack.enter_context(clean_up_at_signal(_kill_workers))
+            stack.enter_context(clean_up_at_signal(partial(_kill_workers, cluster)))
         try:
             client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -129,10 +130,12 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
         yield DaskWorkers(client)
 
 
-def _kill_workers() -> None:
+def _kill_workers(cluster: Any) -> None:
     """End the processes of workers here at once; what they hold is free then."""
     from multiprocessing import active_children
 
+    for nanny in cluster.workers.values():
+        nanny.close_gracefully()  # or it starts another, which finds no parent
     for process in active_children():
         process.kill()
         process.join()
