@@ -242,7 +242,8 @@ def test_wrong_use_is_one_sentence(
 
 
 STOPPED = """
-import os, signal, sys, threading, time
+import os, signal, socket, sys, threading, time
+from contextlib import suppress
 from multiprocessing import util
 import distributed
 from keras_tied.__main__ import run
@@ -260,6 +261,8 @@ def end_slowly(code):
     end(code)
 
 def command():
+    with suppress(OSError):
+        another = socket.create_server(("", 8787))  # the port of Dask's pages
     util.spawnv_passfds, os._exit = start_slowly, end_slowly
     threading.Timer(float(sys.argv[1]), os.killpg, (0, signal.SIGINT)).start()
     with connect("local", 2):

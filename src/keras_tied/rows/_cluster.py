@@ -111,10 +111,14 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
     with ExitStack() as stack:
         if address == "local":
             environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
-            options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
             with config.set(environment), _block_interrupts():
                 cluster = LocalCluster(
-                    n_workers=n_workers, threads_per_worker=1, **options
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    # The usual port may be that of another command.
+                    scheduler_kwargs={"dashboard_address": ":0"},
+                    silence_logs=logging.CRITICAL,
                 )
             stack.callback(cluster.close)
             stack.enter_context(clean_up_at_signal(partial(_kill_workers, cluster)))
