@@ -173,7 +173,6 @@ def test_columns_are_matched_by_name_in_any_order_and_others_are_listed(mixed):
 
 
 N = 500
-INTERVAL = "values of type month_day_nano_interval"
 LEFT_OUT = {
     "constant": ([1.0] * N, "always '1'"),
     "none": (pa.nulls(N), "no value in 500 rows"),
@@ -191,7 +190,6 @@ LEFT_OUT = {
     "moment": ([MOMENT] * N, "always '2026-01-31 12:30:00+00:00'"),
     "list": ([[1, 2]] * N, "values of type list<item: int64>"),
     "bytes": ([b"x"] * N, "values of type binary"),
-    "interval": ([pa.MonthDayNano([1, 2, 3])] * N, INTERVAL),
     "struct": ([{"a": 1}] * N, "values of type struct<a: int64>"),
     "long": ([LONG] * N, "text of over 4,096 characters"),
     "partly long": ([LONG, "short"] * (N // 2), "text of over 4,096 characters"),

@@ -276,13 +276,11 @@ run(command)
 @pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("seconds", ["0.2", "1.0", "60"])
 def test_ctrl_c_while_workers_start_is_one_line(seconds):
-    command = [sys.executable, "-c", STOPPED, seconds]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            _, errors = process.communicate(timeout=60)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    assert (process.returncode, errors) == (130, "keras-tied: interrupted.\n")
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, seconds],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")

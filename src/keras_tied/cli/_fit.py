@@ -19,7 +19,7 @@ from keras_tied._interrupts import interrupts
 from keras_tied._table_errors import WriteError
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command, fill_options
-from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
+from keras_tied.cli._check import MOST_FACTS, Table, learn, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions
 from keras_tied.cli._messages import (
@@ -122,9 +122,6 @@ def fit(
     training: TrainingOptions,
     columns: ColumnOptions,
     options: TableOptions,
-    dry_run: bool = option(
-        "Show what check shows, and do not train.", "--dry-run", default=False
-    ),
     cluster: ClusterOptions,
     json: Json = False,
 ) -> None:
@@ -133,9 +130,6 @@ def fit(
     settings = training.to_arguments()
     start = time.perf_counter()
     table_survey = survey(data, options, columns, training.seed)
-    if dry_run:
-        show_survey(table_survey, json)
-        return
     with cluster.connect() as workers:
         table = learn(table_survey, training.seed, workers)
     notes, checkpoint = _train(table, settings, output, start)

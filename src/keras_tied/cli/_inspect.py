@@ -22,12 +22,10 @@ def inspect(model: ModelFile, json: Json = False) -> None:
     if facts := opened_model.find_facts():
         print_columns(facts)
     elif opened_model.columns is not None:
-        rows = []
-        for column in opened_model.columns.used:
-            categories = list_some(column.categories) + ", others together" * bool(
-                column.other
-            )
-            rows.append((column.name, column.kind.value, categories))
+        rows = [
+            (column.name, column.kind.value, list_some(column.categories))
+            for column in opened_model.columns.used
+        ]
         print_table(("column", "holds", "categories"), rows)
 
 
@@ -42,14 +40,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "is_pca": settings.is_pca_,
         "iterations": settings.n_iter_,
         "reconstruction_r2": settings.reconstruction_r2_,
-        "settings": {
-            name: (
-                value
-                if isinstance(value, int | float | str | list | None)
-                else repr(value)
-            )
-            for name, value in settings.params.items()
-        },
+        "settings": settings.params,
         "notes": model.notes,
     }
 

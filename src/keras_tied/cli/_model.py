@@ -57,8 +57,7 @@ class Model:
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
-            kinds = Kind
-            numbers = kinds.boolean, kinds.integer, kinds.number
+            numbers = Kind.boolean, Kind.integer, Kind.number
             n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
             if len(names) != n_features:

@@ -38,7 +38,12 @@ def print_result(
 
 def print_json(facts: Mapping[str, Any]) -> None:
     """Print facts as one JSON object."""
-    text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(
+        facts,
+        indent=2,
+        ensure_ascii=False,
+        default=str,
+    )
     print(escape_controls(text))
 
 
@@ -56,7 +61,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     if header:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
     for place, name in enumerate(header):
         longest = max((len(row[place]) for row in rows), default=0)
         title = Text(replace_controls(name))

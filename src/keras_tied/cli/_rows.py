@@ -72,8 +72,7 @@ def open_rows(
         remark(f"{ignored}, which the model has never seen.")
     file_columns = _adapt(columns, source, options)
     for old, new in zip(columns.used, file_columns.used, strict=True):
-        is_boolean = old.kind is Kind.boolean
-        if old != new and not is_boolean and not as_text:
+        if old != new and old.kind is not Kind.boolean and not as_text:
             remark(
                 f"column {old.name!r} holds {new.description} in {data!r}, beside"
                 f" {old.description} in training, and is read in the form of the file."
@@ -139,6 +138,7 @@ def take(
     import numpy as np
     import pyarrow as pa
 
+    from keras_tied.columns import list_values
     from keras_tied.rows import Doubts
 
     if places is None:
@@ -157,8 +157,8 @@ def take(
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
             some = batch.rows.take(pa.array(here))
-            ids += some.column(rows.id).to_pylist() if rows.id else []
-            labels += some.column(rows.label).to_pylist() if rows.label else []
+            ids += list_values(some.column(rows.id)) if rows.id else []
+            labels += list_values(some.column(rows.label)) if rows.label else []
             first = last
     sample = Sample(
         np.concatenate(numbers),
@@ -180,9 +180,7 @@ def _to_labels(values: list[Any]) -> Array:
     from keras_tied.drawing import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
-        if None in values:
-            values = [np.nan if value is None else value for value in values]
-        return np.array(values)
+        return np.array(values, float if None in values else None)
     texts = list(map(_to_text, values))
     if len(set(texts)) > MOST_COLOURS:
         with suppress(ValueError):

@@ -88,7 +88,13 @@ def score(
             f" give {RARITY}{most}, or a score."
         )
     n_rows = rows.source.n_rows
-    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
+    transform = BatchTransform(
+        fitted,
+        rows.columns,
+        "scores",
+        rows.id,
+        explain,
+    )
     with cluster.connect_writer(transform, output or "") as write:
         if write is not None:
             write_rows("scored", rows, write, output or "", json)
@@ -155,10 +161,11 @@ def _parse_threshold(text: str | None) -> float:
 
 
 def _list_oddest(table: pa.RecordBatch, reasons: list[str]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    for row, reason in zip(rows, reasons, strict=True):
-        row["why"] = reason
-    return rows
+    from keras_tied.columns import list_values
+
+    names = [*table.schema.names, "why"]
+    columns = [*map(list_values, table.columns), reasons]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _describe_all(

@@ -242,7 +242,7 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
         sentences.append(f"column {column!r} holds {values}: {some}.")
     for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
-    kept = ", and not as a gap to fill" if rows.reads == "all" else ""
+    kept = ", and not as a gap to fill" if rows.reads == "stored" else ""
     for column, text in describe_misread(doubts.misread, kept).items():
         sentences.append(f"column {column!r} {text}.")
     return sentences

@@ -9,7 +9,14 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from keras_tied.columns._column import OTHER, Column, format_cell, get_value, snap
+from keras_tied.columns._column import (
+    OTHER,
+    Column,
+    format_cell,
+    get_value,
+    list_values,
+    snap,
+)
 from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
@@ -18,6 +25,7 @@ from keras_tied.columns._kinds import (
     find_kind,
     make_distinct,
     merge_types,
+    simplify_rows,
     simplify_type,
 )
 from keras_tied.columns._misread import MisreadValues
@@ -52,9 +60,11 @@ __all__ = [
     "get_value",
     "has_kinds",
     "is_number",
+    "list_values",
     "make_distinct",
     "merge_types",
     "read_rows",
+    "simplify_rows",
     "simplify_type",
     "snap",
 ]

@@ -328,11 +328,16 @@ def find_step(numbers: Array) -> float:
 
 
 def get_value(values: pa.Array, row: int) -> object:
-    """Return a value, or what it is if Python has no such date or time zone."""
+    """Return a value, or its text if Python has no such time or time zone."""
     try:
         return values[row].as_py()
     except (OverflowError, ValueError, KeyError):
-        return f"a {values.type} out of range"
+        return str(np.asarray(values.slice(row, 1))[0])
+
+
+def list_values(values: pa.Array) -> list[object]:
+    """Return all values as `get_value` does."""
+    return [get_value(values, row) for row in range(len(values))]
 
 
 def format_cell(values: pa.Array, row: int) -> str:

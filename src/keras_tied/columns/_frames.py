@@ -17,7 +17,7 @@ from pyarrow import types
 from keras_tied._table_errors import TableError
 from keras_tied._types import Array
 from keras_tied.columns._casting import cast_like, make_alike
-from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_type
+from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_rows
 
 # A name in pandas may be several, of levels.
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
@@ -247,13 +247,7 @@ def _name_levels(frame: Any) -> Any:
 def read_rows(X: Any) -> pa.RecordBatch:
     """The rows of a frame as those of a table: categories are text or whole numbers."""
     _, _, batch = _read(X)
-    arrays = []
-    for values in batch.columns:
-        if types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
-        dtype = simplify_type(values.type)
-        arrays.append(values.cast(dtype))
-    return pa.record_batch(arrays, names=batch.schema.names)
+    return simplify_rows(batch)
 
 
 @lru_cache(16)

@@ -51,7 +51,15 @@ def simplify_type(dtype: pa.DataType) -> pa.DataType:
         return simplify_type(dtype.value_type)
     if find_kind(dtype) is Kind.text:
         return pa.string()
+    if types.is_binary_view(dtype):
+        return pa.binary()
     return pa.float32() if types.is_float16(dtype) else dtype
+
+
+def simplify_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows in the types that batches have."""
+    fields = [(field.name, simplify_type(field.type)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

@@ -25,6 +25,7 @@ from keras_tied.columns._column import (
     find_step,
     format_cell,
     get_value,
+    list_values,
 )
 from keras_tied.columns._durations import Durations, decide_durations
 from keras_tied.columns._facts import (
@@ -694,7 +695,5 @@ def _describe_features(column: Column) -> str:
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
     some = values.slice(0, 100).drop_null()
-    examples: dict[str, None] = {}
-    for row in range(len(some)):
-        examples[format_value(get_value(some, row))] = None
+    examples = dict.fromkeys(map(format_value, list_values(some)))
     return tuple(examples)[:EXAMPLES]

@@ -160,8 +160,7 @@ class Tally:
     def n_duplicates(self) -> int:
         """How many rows are equal to an earlier one."""
         hashes = np.concatenate(self._hashes)
-        distinct = np.unique(hashes)
-        return len(hashes) - len(distinct)
+        return len(hashes) - len(np.unique(hashes))
 
 
 @dataclass(frozen=True)

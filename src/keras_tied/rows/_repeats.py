@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.columns import Kind, find_kind
+from keras_tied.columns import Kind, find_kind, list_values
 from keras_tied.rows._scan import Batch
 
 FEWEST_IN_BLOCK, CHANCE = 3, 0.05
@@ -109,7 +109,7 @@ def _hash(values: pa.Array) -> Hashes:
     if kind is Kind.text:
         encoded = values.dictionary_encode()
         words = encoded.dictionary.cast(pa.string()).to_pylist()
-        places = np.asarray(encoded.indices.fill_null(len(words)))
+        places = np.asarray(encoded.indices.fill_null(-1))
         return np.take(_hash_objects([*words, None]), places)
     if pa.types.is_floating(values.type):
         numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
@@ -121,7 +121,7 @@ def _hash(values: pa.Array) -> Hashes:
         numbers = values.cast(pa.int64(), safe=False)
         numbers = np.asarray(numbers.fill_null(MISSING))
     else:  # a decimal may have more digits than a double
-        return _hash_objects(values.to_pylist())
+        return _hash_objects(list_values(values))
     return numbers.view(np.uint64)
 
 

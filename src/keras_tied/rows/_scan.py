@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.columns import Columns, MisreadValues
+from keras_tied.columns import Columns, MisreadValues, simplify_rows
 from keras_tied.tables import Source
 
 BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
-# What is read: the columns that are used, what `decode` restores too, or all.
-Reads = Literal["used", "restored", "all"]
+# What is read: the columns that are used, what `decode` restores too, or all, maybe in
+# the types of their file.
+Reads = Literal["used", "restored", "all", "stored"]
 Result = TypeVar("Result")
 
 
@@ -70,17 +71,17 @@ class Scan:
         batches = self.source.batches(
             names=self._list_names(),
             most_rows=most_rows,
-            as_stored=self.reads == "all",
+            as_stored=self.reads == "stored",
         )
         first_row = self.source.first_row
         unseen, misread = doubts.unseen, doubts.misread
         has_value = np.zeros(len(columns.features), bool)
         for rows in batches:
-            differences = columns.find_differences(rows)
-            for name, is_other in differences.items():
+            simple = simplify_rows(rows)
+            for name, is_other in columns.find_differences(simple).items():
                 places = np.flatnonzero(is_other)
-                unseen.add(name, rows.column(name), places, first_row)
-            numbers = columns.encode(rows, first_row, unseen, misread)
+                unseen.add(name, simple.column(name), places, first_row)
+            numbers = columns.encode(simple, first_row, unseen, misread)
             has_value |= ~np.isnan(numbers).all(axis=0)
             first_row += rows.num_rows
             yield Batch(rows, numbers)
@@ -94,7 +95,7 @@ class Scan:
     def _list_names(self) -> list[str]:
         """List the columns that are read."""
         table_names = dict.fromkeys(self.source.schema.names)
-        if self.reads == "all":
+        if self.reads in ("all", "stored"):
             return list(table_names)
         names = dict.fromkeys(self.columns.names)
         for name in (self.id, self.label):

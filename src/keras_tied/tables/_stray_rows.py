@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._text import format_quantity, quote
+from keras_tied.columns import Kind, find_kind
 from keras_tied.tables._source import Source
 
 WORD = re.compile(
@@ -57,36 +58,34 @@ def _find_heads(rows: pa.RecordBatch) -> list[str]:
     """Return the first values of columns that hold numbers, and begin with text."""
     heads = []
     for values in rows.columns:
-        first = values[0].as_py()
-        if isinstance(first, str):
-            has_digit = pc.match_substring_regex(values, r"\d")
-            share = pc.mean(has_digit.slice(1)).as_py() or 0.0
-            if share >= FEWEST_DIGITS and not has_digit[0].as_py():
-                heads.append(first)
-        elif first is not None:
+        if not values[0].is_valid:
+            continue
+        if not types.is_string(values.type):
             return []
+        has_digit = pc.match_substring_regex(values, r"\d")
+        share = pc.mean(has_digit.slice(1)).as_py() or 0.0
+        if share >= FEWEST_DIGITS and not has_digit[0].as_py():
+            heads.append(values[0].as_py())
     return heads
 
 
 def _describe_total(rows: pa.RecordBatch) -> str:
     """Tell that the last row adds up the others; or return ""."""
-    n = len(rows)
-    (last,) = rows.slice(n - 1).to_pylist()
-    others = rows.slice(0, n - 1)
     n_sums = 0
-    for name, value in last.items():
-        column = others.column(name)
+    for name, values in zip(rows.schema.names, rows.columns, strict=True):
+        if find_kind(values.type) not in (Kind.text, Kind.integer, Kind.number):
+            continue
+        value, others = values[-1].as_py(), values[:-1]
         if isinstance(value, str) and WORD.fullmatch(value.strip()):
-            is_usual = pc.any(pc.equal(column, value)).as_py()
-            if not is_usual:
+            if not pc.any(pc.equal(others, value)).as_py():
                 return f"says {value!r} in column {name!r}"
-        elif type(value) in (int, float) and value:
-            n_sums += _is_sum(value, column)
+        elif value and not isinstance(value, str):
+            n_sums += _is_sum(float(value), others)
     return "holds the sums of the others" if n_sums >= FEWEST_SUMS else ""
 
 
-def _is_sum(value: float, column: pa.Array) -> bool:
-    """Whether a number is the sum of a column, about, and larger than each of it."""
-    numbers = np.asarray(column.drop_null(), np.float64)
+def _is_sum(value: float, others: pa.Array) -> bool:
+    """Whether a number is the sum of others, about, and larger than each of them."""
+    numbers = np.asarray(others.drop_null(), np.float64)
     is_near = np.isclose(numbers.sum(), value, rtol=MOST_OFF, atol=0.0)
     return bool(is_near) and abs(value) > np.abs(numbers).max(initial=0.0)

@@ -89,7 +89,12 @@ def _solve(precision: Array, right_side: Tensor, missing: Tensor) -> Tensor:
     body_inputs += [tensor.describe() for tensor in before]
     body_outputs = [goes_on_after.describe([])]
     body_outputs += [tensor.describe() for tensor in after]
-    body = helper.make_graph(graph.nodes, "step", body_inputs, body_outputs)
+    body = helper.make_graph(
+        graph.nodes,
+        "step",
+        body_inputs,
+        body_outputs,
+    )
     graph.nodes = outer_nodes
 
     inputs = [most_steps, goes_on, *state]
