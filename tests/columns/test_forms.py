@@ -42,7 +42,7 @@ def write_amount(value, marks, unit):
         unique=True,
     ),
     st.sampled_from([",.", ".,", "\u00a0,", "\u2019.", ".", ","]),
-    st.sampled_from(["{}", "${}", "{} €", "CHF {}", "{}%", "{} km/h", "£{}"]),
+    st.sampled_from(["{}", "${}", "{} €", "CHF {}", "{}%", "{} km/h", "£{}", "{}+"]),
 )
 def test_amounts_are_read_and_written_as_python_writes_them(cents, marks, unit):
     values = np.array(cents) / 100
