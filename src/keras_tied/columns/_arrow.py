@@ -13,6 +13,15 @@ def to_floats(values: pa.Array) -> Array:
     return np.asarray(numbers)
 
 
+def to_integers(numbers: Array, dtype: pa.DataType) -> pa.Array:
+    """Return the nearest whole numbers that a type has, with a null for NaN."""
+    limits = np.iinfo(dtype.to_pandas_dtype())
+    high = np.nextafter(float(limits.max), 0)  # a double that does not round beyond
+    within = np.clip(numbers.astype(np.float64), float(limits.min), high)
+    whole = pa.array(np.rint(within), from_pandas=True)
+    return whole.cast(dtype, safe=False)
+
+
 def to_text(values: pa.Array) -> pa.Array:
     """Return values as text without the space around it."""
     texts = values.cast(pa.string())

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from keras_tied.columns._arrow import set_null, to_floats
+from keras_tied.columns._arrow import to_floats, to_integers
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
@@ -46,7 +46,7 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
             ordered=dtype.ordered,
         )
     if types.is_integer(dtype):
-        return _cast_to_integers(values, dtype)
+        return to_integers(to_floats(values), dtype)
     if types.is_decimal(dtype):
         return _cast_to_decimals(values, dtype)
     if types.is_timestamp(dtype) and dtype.unit == "ns":
@@ -58,28 +58,11 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     return values.cast(dtype, safe=False)
 
 
-def _cast_to_integers(values: pa.Array, dtype: pa.DataType) -> pa.Array:
-    limits = np.iinfo(dtype.to_pandas_dtype())
-    low = float(limits.min)
-    high = float(limits.max)
-    if high >= 2.0**53:
-        high *= 1 - 2**-52  # a double that does not round beyond
-    numbers = to_floats(values)
-    numbers = np.clip(numbers, low, high)
-    whole = pa.array(np.rint(numbers), from_pandas=True)
-    return whole.cast(dtype, safe=False)
-
-
 def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
     high = 10.0**n_digits * (1 - 1e-15) - 1
-    numbers = to_floats(values)
-    numbers = np.clip(numbers, -high, high)
-    form = f".{max(0, dtype.scale)}f"
-    texts = [format(number, form) for number in numbers]
-    array = pa.array(texts, pa.string())
-    array = set_null(array, np.isnan(numbers))
-    return array.cast(dtype)
+    numbers = np.clip(to_floats(values), -high, high)
+    return pa.array(numbers, from_pandas=True).cast(dtype)
 
 
 def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:

@@ -13,7 +13,7 @@ from pyarrow import types
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
-from keras_tied.columns._arrow import to_text
+from keras_tied.columns._arrow import to_integers, to_text
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
@@ -21,7 +21,6 @@ from keras_tied.columns._number_text import (
     MOST_PLACES,
     NumberText,
     is_number,
-    write_integers,
 )
 from keras_tied.columns._spelling import find_similar, fold_case
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
@@ -265,7 +264,7 @@ class Column:
         if self.form is not None:
             return self.form.write(single)
         if self.kind is Kind.integer:
-            return write_integers(single)
+            return to_integers(single, pa.int64())
         values = single
         if self.kind is Kind.boolean:
             values = single >= 0.5

@@ -9,7 +9,7 @@ from msgspec import Meta
 from pyarrow import types
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import measure_matches, set_null, to_floats
+from keras_tied.columns._arrow import measure_matches, set_null, to_floats, to_integers
 from keras_tied.columns._form import Form
 
 PATTERN = (
@@ -48,13 +48,12 @@ class Durations(Form, frozen=True, tag="durations"):
 
     def write(self, numbers: Array) -> pa.Array:
         """Return seconds, (n,) with NaN for a missing one, as in the table."""
-        is_missing = np.isnan(numbers)
-        seconds = np.where(is_missing, 0.0, numbers.astype(np.float64))
+        seconds = numbers.astype(np.float64)
         if not self.is_text:
-            ticks = np.rint(seconds * 1e6).astype(np.int64)
-            return pa.array(ticks, pa.duration("us"), mask=is_missing)
+            ticks = to_integers(seconds * 1e6, pa.int64())
+            return ticks.cast(pa.duration("us"))
         texts = [self._write_text(value) for value in seconds.clip(0).tolist()]
-        return set_null(pa.array(texts, pa.string()), is_missing)
+        return set_null(pa.array(texts, pa.string()), np.isnan(numbers))
 
     def _write_text(self, seconds: float) -> str:
         rounded = round(seconds, self.places)

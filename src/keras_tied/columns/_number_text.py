@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from msgspec import Meta
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import set_null, to_floats
+from keras_tied.columns._arrow import set_null, to_floats, to_integers
 from keras_tied.columns._form import Form
 from keras_tied.columns._missing import drop_missing
 
@@ -26,8 +26,6 @@ LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 GROUPING = {".": ",' _", ",": ".' _"}
 MOST_PLACES = 6
 LONGEST = 64  # characters of a number
-# That are doubles, too.
-LEAST_INTEGER, LARGEST_INTEGER = -(2.0**63), 2.0**63 - 1024
 
 CURRENCIES = "$€£¥₹₽₩₺₪₫฿₴₦₱₵₸₿¢"
 PREFIX = (
@@ -122,11 +120,10 @@ class NumberText(Form, frozen=True, tag="number"):
     def write(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,) with NaN for a missing one, as text of this form."""
         if self.is_whole:
-            return write_integers(numbers)
-        is_missing = np.isnan(numbers)
-        sizes = np.where(is_missing, 0.0, np.abs(numbers))
+            return to_integers(numbers, pa.int64())
+        sizes = np.abs(numbers)
         if self.places is None:
-            plain = pa.array(sizes.astype(numbers.dtype)).cast(pa.string())
+            plain = pa.array(sizes).cast(pa.string())
             digits = pc.replace_substring(plain, ".", self.decimal)
         else:
             grouping = "," if self.separator else ""
@@ -142,15 +139,7 @@ class NumberText(Form, frozen=True, tag="number"):
             before.reverse()  # CHF -5, but -$5
         after = [self.suffix, pc.if_else(is_negative, end, "")]
         whole = pc.binary_join_element_wise(*before, digits, *after, "")
-        return set_null(whole, is_missing)
-
-
-def write_integers(numbers: Array) -> pa.Array:
-    """Return numbers, (n,) with NaN for a missing one, as whole numbers."""
-    is_missing = np.isnan(numbers)
-    present = np.where(is_missing, 0.0, numbers.astype(np.float64))
-    within = np.clip(np.rint(present), LEAST_INTEGER, LARGEST_INTEGER)
-    return pa.array(within.astype(np.int64), mask=is_missing)
+        return set_null(whole, np.isnan(numbers))
 
 
 def is_number(text: str) -> bool:

@@ -11,7 +11,12 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, measure_matches, set_null, to_floats
+from keras_tied.columns._arrow import (
+    count_values,
+    measure_matches,
+    to_floats,
+    to_integers,
+)
 from keras_tied.columns._form import Form
 
 SECONDS = 86_400
@@ -175,38 +180,34 @@ class Times(Form, frozen=True, tag="times"):
 
     def write(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) with NaN for a missing one, as in the table."""
-        is_missing = np.isnan(days)
-        local = np.where(is_missing, 0.0, days.astype(np.float64))
         low, high = CLOCK if self.is_clock else YEARS_1_TO_9999
-        local = np.clip(local + self.offset, low, high)
+        local = np.clip(days.astype(np.float64) + self.offset, low, high)
         if self.dtype == "date":
-            dates = np.rint(local).astype(np.int32)
-            return pa.array(dates, pa.date32(), mask=is_missing)
+            return to_integers(local, pa.int32()).cast(pa.date32())
         seconds = local * SECONDS
         if not self.dtype:
-            return self._write_text(seconds, is_missing)
+            return self._write_text(seconds)
         # Single precision holds no more than hundredths of a second.
-        hundredths = np.rint(seconds * 100).astype(np.int64)
-        ticks = pa.array(hundredths * 10_000, mask=is_missing)
+        hundredths = to_integers(seconds * 100, pa.int64())
+        ticks = pc.multiply(hundredths, 10_000)
         if self.dtype == "time":
             return ticks.cast(pa.time64("us"))
         return ticks.cast(pa.timestamp("us", self.zone or None))
 
-    def _write_text(self, seconds: Array, is_missing: Array) -> pa.Array:
+    def _write_text(self, seconds: Array) -> pa.Array:
         """Return seconds since 1970, in the zone of the text, as text."""
         if self.format == SERIAL:
             serials = np.round(seconds / SECONDS + FIRST_SERIAL, SERIAL_PLACES)
-            digits = pa.array(serials).cast(pa.string())
-            return set_null(digits, is_missing)
+            return pa.array(serials, from_pandas=True).cast(pa.string())
         shortest: float = SECONDS  # what the text tells apart
         if "%M" in self.format:
             shortest = 60
         if "%S" in self.format:
             shortest = 10.0**-self.places
         rounded = np.rint(seconds / shortest) * shortest
-        ticks = np.rint(rounded * 10**self.places).astype(np.int64)
+        ticks = to_integers(rounded * 10**self.places, pa.int64())
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
-        times = pa.array(ticks, pa.timestamp(unit), mask=is_missing)
+        times = ticks.cast(pa.timestamp(unit))
         texts = pc.strftime(times, format=self.format)
         texts = _translate(texts, self.months, back=True)
         if not self.padded:
