@@ -61,8 +61,10 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
 def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
     high = 10.0**n_digits * (1 - 1e-15) - 1
-    numbers = np.clip(to_floats(values), -high, high)
-    return pa.array(numbers, from_pandas=True).cast(dtype)
+    numbers = to_floats(values)
+    within = np.clip(numbers, -high, high)
+    decimals = pa.array(within, from_pandas=True)
+    return decimals.cast(dtype)
 
 
 def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
