@@ -22,7 +22,7 @@ from keras_tied.columns._number_text import (
     NumberText,
     is_number,
 )
-from keras_tied.columns._spelling import find_similar, fold_case
+from keras_tied.columns._spelling import find_similar
 from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
 from keras_tied.columns._truth_text import TruthText
 from keras_tied.fitted.layout import MISSPELT
@@ -170,7 +170,7 @@ class Column:
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
-        places = pc.index_in(fold_case(texts), fold_case(known))
+        places = pc.index_in(pc.utf8_lower(texts), pc.utf8_lower(known))
         # More codes are of what has no number of its own, of what is missing, and of
         # the misspellings of each category.
         unseen = len(known)

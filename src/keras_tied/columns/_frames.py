@@ -222,12 +222,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
             f"{what} cannot be used ({reason}); make all of its values of one plain"
             " type."
         ) from error
-    arrays = []
-    for chunks in table.columns:
-        if chunks.num_chunks:
-            arrays.append(chunks.combine_chunks())
-        else:
-            arrays.append(pa.array([], chunks.type))
+    arrays = [column.combine_chunks() for column in table.columns]
     batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
     return library, given, batch
 

@@ -40,8 +40,7 @@ class MisreadValues:
         if not len(rows):
             return
         cells = values.take(pa.array(rows))
-        texts = cells.cast(pa.string(), safe=False)
-        codes = texts.dictionary_encode().indices
+        codes = cells.dictionary_encode().indices
         _, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
         noted = {}
         for row, times in zip(rows[firsts[:MOST_TEXTS]], counts, strict=False):

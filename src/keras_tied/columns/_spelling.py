@@ -4,18 +4,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 SHORTEST = 4  # letters of a word in which one of them may be wrong
 LONGEST = 64  # characters: the time grows with their square
 WORD = re.compile(r"[^\W\d_]+|\S")
-
-
-def fold_case(texts: pa.Array) -> pa.Array:
-    """Return text in which categories are the same whatever their case."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.utf8_lower(trimmed)
 
 
 def find_similar(
@@ -33,8 +25,8 @@ def find_similar(
     from rapidfuzz.distance import OSA  # takes long to import
     from rapidfuzz.process import cdist
 
-    texts = list(map(_simplify, texts))
-    names = list(map(_simplify, names))
+    texts = list(map(_fold_case, texts))
+    names = list(map(_fold_case, names))
     distances = cdist(texts, names, scorer=OSA.distance, score_cutoff=1, dtype=np.uint8)
     pairs = []
     for place, name_place in np.argwhere(distances == 1).tolist():
@@ -43,9 +35,9 @@ def find_similar(
     return pairs
 
 
-def _simplify(text: str) -> str:
+def _fold_case(text: str) -> str:
     """The text whatever its case; nothing of one that is too long to be compared."""
-    return text.strip().lower() if len(text) <= LONGEST else ""
+    return text.lower() if len(text) <= LONGEST else ""
 
 
 def _differ_in_long_word(text: str, name: str) -> bool:

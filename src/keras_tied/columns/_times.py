@@ -75,6 +75,7 @@ MONTHS = (
 )
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 DIGIT_CLOCK = "%H%M"
+TIMES_OF_DAY = (*CLOCKS, DIGIT_CLOCK)
 JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
 SERIAL = "%E"  # the days of a spreadsheet
 FIRST_SERIAL = 25_569  # that of 1970
@@ -146,7 +147,7 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def is_clock(self) -> bool:
         """Whether they are times of day."""
-        return self.dtype == "time" or self.format in (*CLOCKS, DIGIT_CLOCK)
+        return self.dtype == "time" or self.format in TIMES_OF_DAY
 
     @property
     def offset(self) -> float:
@@ -282,7 +283,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         if has_clock:
             formats = [date + clock for date in dates for clock in JOINED]
         if dates is OTHER_DATES:
-            formats += [*CLOCKS, *MONTHS] if has_clock else MONTHS
+            formats += [*CLOCKS, *MONTHS]
         candidates.append(_find_format(formats, some))
     best, _ = max(candidates, key=lambda pair: pair[1])
     if not best:
@@ -377,7 +378,7 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
     if form == SERIAL:
         is_number = pc.match_substring_regex(texts, r"^\d{1,5}(?:\.\d+)?$")
         return to_floats(pc.if_else(is_number, texts, None)) - FIRST_SERIAL
-    if form in (*CLOCKS, DIGIT_CLOCK):  # the end of a day is the begin of the next
+    if form in TIMES_OF_DAY:  # the end of a day is the begin of the next
         texts = pc.replace_substring_regex(texts, r"^24(:?00)", r"00\1")
     if "%d" not in form and re.search("%[mbB]", form):
         texts = pc.binary_join_element_wise("01", texts, " ")
@@ -397,7 +398,7 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
         has_year = pc.match_substring_regex(texts, r"[-/. ']\d\d(?:$|[T ,])")
         is_sound &= np.asarray(has_year.fill_null(False))
     days = np.where(is_sound, days, np.nan)
-    return days % 1.0 if form in (*CLOCKS, DIGIT_CLOCK) else days
+    return days % 1.0 if form in TIMES_OF_DAY else days
 
 
 def _parse_weeks(texts: pa.Array) -> pa.Array:

@@ -38,10 +38,8 @@ class TruthText(Form, frozen=True, tag="truth"):
         """Return 1 and 0, (n,) float64, with NaN where there is neither."""
         folded = pc.utf8_lower(texts)
         is_true = pc.is_in(folded, pa.array(TRUE))
-        is_true = pc.or_(is_true, pc.equal(texts, self.true))
         is_false = pc.is_in(folded, pa.array(FALSE))
         is_known = pc.or_(is_true, is_false)
-        is_known = pc.and_(is_known, texts.is_valid())
         return to_floats(pc.if_else(is_known, is_true, None))
 
     def write(self, numbers: Array) -> pa.Array:
