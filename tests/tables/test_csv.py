@@ -67,6 +67,7 @@ def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(folder, wh
         ("zip\n00501\n", {"text": ["zip", "z"]}, {"zip": ["00501"]}),
         ("0.5,a\n", {"header": False}, {"x0": [0.5], "x1": ["a"]}),
         ("T\n1\n", {"skip": 1, "header": False}, {"x0": [1]}),
+        ("a, in m\n1\n2\n", {"format": "tsv"}, {"a, in m": [1, 2]}),
         ('a\n"x\n# y"\n# no\nz # z\n', {"comment": "#"}, {"a": ["x\n# y", "z # z"]}),
     ],
 )
@@ -85,11 +86,6 @@ def test_a_title_without_the_delimiter_of_the_table_is_said(folder, title):
     [note] = open_table("rows.csv").notes
     assert "most lines hold a semicolon" in note
     assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
-
-
-def test_a_name_with_a_comma_of_a_single_column_is_no_wrong_delimiter(folder):
-    (folder / "rows.tsv").write_text("length, in metres\n1\n2\n")
-    assert read("rows.tsv").to_pydict() == {"length, in metres": [1, 2]}
 
 
 def test_missing_values_are_null_in_every_kind_of_column(folder):

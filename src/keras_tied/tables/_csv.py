@@ -25,6 +25,7 @@ from keras_tied.columns import (
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     LARGEST_CELL,
+    TEXTS,
     Batches,
     ReadOptions,
     Request,
@@ -129,7 +130,7 @@ class _CsvFile:
         self._encoding = encoding
         self._notes = notes
         self._ragged_row: arrow.InvalidRow | None = None
-        self._usual = "\t" if find_format(name) == "tsv" else ","
+        self._usual = TEXTS[find_format(name, options.format) or "csv"]
 
     def learn(self) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
@@ -316,11 +317,9 @@ class _CsvFile:
             return set(), decimal
         columns = list(zip(schema, batch.columns, strict=True))
         if decimal is None:
-            strings = []
-            for field, cells in columns:
-                if types.is_string(field.type) and field.name not in known:
-                    strings.append(cells)
-            decimal = find_decimal(strings)
+            decimal = find_decimal(
+                cells for field, cells in columns if field.name not in known
+            )
         texts = set()
         has_floats = any(map(types.is_floating, schema.types))
         for field, cells in columns:
@@ -470,15 +469,12 @@ class _CsvFile:
             lines = iter(partial(BufferedReader(file).readline, LARGEST_BLOCK), b"")
             for line in lines:
                 n_lines += 1
+                position += len(line)
                 try:
                     decoder.decode(line)
                 except UnicodeDecodeError as error:
-                    # The decoder may hold back the beginning of a character of the line
-                    # before.
-                    held_back = len(error.object) - len(line)
-                    position += max(0, error.start - held_back)
+                    position += error.start - len(error.object)
                     break
-                position += len(line)
         return _EncodingError(
             f"{self._name!r} is not {self._encoding} text in line {n_lines} (byte"
             f" {position}); save it as UTF-8, or name its encoding, such as latin-1."
