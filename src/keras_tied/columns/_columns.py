@@ -117,24 +117,20 @@ class Columns:
         choice = ColumnChoice(**choices)
         decisions = choose_columns(sample, choice)
         facts = [decision.fact for decision in decisions]
-        used: list[Column] = []
-        restored: list[Restoration] = []
-        left_out: dict[str, str] = {}
-        for fact, column in decisions:
-            if isinstance(column, Column):
-                used.append(column)
-                continue
-            left_out[fact.name] = fact.becomes.removeprefix("left out: ")
-            if column is not None:
-                restored.append(column)
-        order = [fact.name for fact, column in decisions if column is not None]
+        left_out = {
+            fact.name: fact.becomes.removeprefix("left out: ")
+            for fact, column in decisions
+            if not isinstance(column, Column)
+        }
+        decoded = [column for _, column in decisions if column is not None]
+        restored = [column for column in decoded if isinstance(column, Restoration)]
         columns = cls(
-            used=tuple(used),
+            used=tuple(column for column in decoded if isinstance(column, Column)),
             left_out=left_out,
             label=choice.label,
             id=choice.id,
             restored=tuple(restored),
-            order=tuple(order) if restored else (),
+            order=tuple(column.name for column in decoded if restored),
         )
         return columns, facts
 
@@ -238,11 +234,7 @@ class Columns:
             >>> columns.adapt(other).encode(other).tolist()
             [[31.5], [182.0]]
         """
-        if decimal is None:
-            arrays = sample.columns
-            decimal = find_decimal(
-                [x for x in arrays if find_kind(x.type) is Kind.text]
-            )
+        decimal = decimal or find_decimal(sample.columns)
         used = list(self.used)
         given = set(sample.schema.names)
         for place, column in enumerate(used):

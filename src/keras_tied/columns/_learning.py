@@ -112,12 +112,11 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     reasons = _find_reasons(names, meanings, choice)
     by_name = [name for name in names if meanings.get(name) == CATEGORIES]
     categorical = {*choice.categorical, *by_name}
-    # The columns of text that tell the decimal mark decide for those that do not.
-    texts = [cells for cells in arrays if find_kind(cells.type) is Kind.text]
+    # The columns that tell the decimal mark decide for those that do not.
     choice = replace(
         choice,
         categorical=categorical - {*choice.numeric},
-        decimal=choice.decimal or find_decimal(texts),
+        decimal=choice.decimal or find_decimal(arrays),
     )
     decisions = []
     for name, values in zip(names, sample.columns, strict=True):

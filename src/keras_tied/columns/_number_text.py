@@ -13,6 +13,7 @@ from msgspec import Meta
 from keras_tied._types import Array
 from keras_tied.columns._arrow import set_null, to_floats, to_integers
 from keras_tied.columns._form import Form
+from keras_tied.columns._kinds import Kind, find_kind
 from keras_tied.columns._missing import drop_missing
 
 ROWS_TO_DECIDE = 1_000
@@ -159,9 +160,10 @@ def measure_numeric(texts: pa.Array) -> float:
 def find_decimal(columns: Iterable[pa.Array]) -> str | None:
     """Return the decimal mark of most columns of text that tell, or None."""
     marks: Counter[str] = Counter()
-    for texts in columns:
-        cells = drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null()
-        marks.update(_decide_decimal(cells) or "")
+    for values in columns:
+        if find_kind(values.type) is Kind.text:
+            cells = drop_missing(values.slice(0, ROWS_TO_DECIDE)).drop_null()
+            marks.update(_decide_decimal(cells) or "")
     return marks.most_common(1)[0][0] if marks else None
 
 

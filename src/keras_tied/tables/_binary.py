@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -110,9 +109,8 @@ def _read_parquet(
         file = pq.ParquetFile(
             source, metadata=metadata, buffer_size=READ_AHEAD, pre_buffer=False
         )
-        size = min(request.n_rows, most_rows)
         pieces, names = list(request.pieces), list(request.names)
-        yield from map(_validate, file.iter_batches(size, pieces, names))
+        yield from map(_validate, file.iter_batches(most_rows, pieces, names))
 
 
 def open_orc(name: str) -> TableFile:
@@ -142,9 +140,9 @@ def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:
     """Open a copy of an array of an `.npz` file, by name where there are several."""
     array = options.array
     with report_read_errors(name, "an .npz file", _explain), ZipFile(name) as archive:
-        members = [Path(member) for member in archive.namelist()]
+        members = archive.namelist()
         names = [
-            str(member.with_suffix("")) for member in members if member.suffix == ".npy"
+            member.removesuffix(".npy") for member in members if member.endswith(".npy")
         ]
         if array is None and len(names) != 1:
             raise TableError(

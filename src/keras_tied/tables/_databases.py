@@ -59,7 +59,7 @@ def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
         query = _choose_query(name, options, kinds)
         get_rows = partial(_run, name, database, query)
         file = open_rows(name, "the result of the query", get_rows, options)
-        rows = file.read(Request([0], file.schema.names, file.rows[0]))
+        rows = file.read(Request([0], file.schema.names))
         return copy_rows(file.schema, rows, folder, name, options)
 
 

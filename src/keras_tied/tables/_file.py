@@ -158,11 +158,10 @@ def _are_names(numbers: Sequence[float], cells: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Request:
-    """Which pieces and columns of a file to read, about how many rows at a time."""
+    """Which pieces and columns of a file to read."""
 
     pieces: Sequence[int]
     names: Sequence[str]
-    n_rows: int
 
 
 Batches: TypeAlias = Iterator[pa.RecordBatch]

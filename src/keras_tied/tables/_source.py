@@ -115,11 +115,12 @@ class Source:
         names = list(known if names is None else names)
         if absent := [name for name in names if name not in known]:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
-        size = n_rows or min(most_rows, _choose_batch_size(names))
+        usual = max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names)))
+        size = n_rows or min(usual, LARGEST_BATCH, most_rows)
         pieces = [(file, range(len(file.rows))) for file in self._files]
         first, *others = self._files
         schema = first.schema if as_stored and not others else self.schema
-        yield from resize_batches(self._read(pieces, names, size, schema), size)
+        yield from resize_batches(self._read(pieces, names, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
@@ -131,7 +132,7 @@ class Source:
         pieces, available = self._choose_pieces(n, random)
         n, names = min(n, available), self.schema.names
         parts, end, n_bytes = [], 0, 0
-        for batch in self._read(pieces, names, _choose_batch_size(names), self.schema):
+        for batch in self._read(pieces, names, self.schema):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             share = n * end // available - n * begin // available
@@ -190,7 +191,6 @@ class Source:
         self,
         pieces: Iterable[tuple[TableFile, Sequence[int]]],
         names: list[str],
-        n_rows: int,
         schema: pa.Schema,
     ) -> Batches:
         """Yield the rows of pieces of files, as many as these had when opened."""
@@ -198,7 +198,7 @@ class Source:
         for file, indices in pieces:
             n_expected = sum(file.rows[index] for index in indices)
             n_read = 0
-            for whole in file.read(Request(indices, names, n_rows)):
+            for whole in file.read(Request(indices, names)):
                 n_read += whole.num_rows
                 if n_read > n_expected:
                     break
@@ -282,10 +282,6 @@ def _find_mismatch(
 
 def _list_types(file: TableFile) -> dict[str, pa.DataType]:
     return {field.name: simplify_type(field.type) for field in file.schema}
-
-
-def _choose_batch_size(names: Sequence[str]) -> int:
-    return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
 def _split_bytes(batch: pa.RecordBatch) -> Batches:
