@@ -60,7 +60,7 @@ def _copy_stream(path: str, options: ReadOptions, folder: str) -> Copy:
         if not (head := file.read(8)):
             where = "on the standard input" if path == "-" else f"in {path!r}"
             raise TableError(f"there is nothing {where}; pipe a table to it.")
-        ending = options.format or find_format(path)
+        ending = find_format(path, options.format)
         for magic in MAGICS if ending is None else ():
             if head.startswith(magic):
                 ending = MAGICS[magic]

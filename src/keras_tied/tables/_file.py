@@ -215,13 +215,11 @@ def forbid_changes(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
 
 def find_format(path: str, format: str | None = None) -> str | None:
     """Return the format that is given, or that of the ending of a file, or None."""
-    _, *endings = Path(path).name.lower().split(".")
-    if format or (endings and endings[-1] in FORMATS):
-        return format or endings[-1]
-    compression = (
-        len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
-    )
-    return endings[-2] if compression else None
+    if format is None:
+        for ending in ENDINGS:
+            if path.lower().endswith(f".{ending}"):
+                return ending.partition(".")[0]
+    return format
 
 
 def is_pipe(path: str) -> bool:
