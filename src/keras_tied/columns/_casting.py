@@ -54,7 +54,6 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     if types.is_time(dtype) and types.is_string(values.type):  # a constant
         moments = pc.binary_join_element_wise("1970-01-01", values, " ")
         values = moments.cast(pa.timestamp("us"))
-        values = values.cast(pa.time64("us"))
     return values.cast(dtype, safe=False)
 
 

@@ -1,6 +1,6 @@
 """A table as numbers, and numbers as a table."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -191,6 +191,11 @@ class Columns:
         return Layout(numbers, np.array(column_kinds)[numbers])
 
     @property
+    def _parts(self) -> Iterator[tuple[Column, slice]]:
+        """Each column that is used, and which of the numbers are its own."""
+        return zip(self.used, self.layout.parts, strict=True)
+
+    @property
     def column_numbers(self) -> NDArray[np.intp]:
         """For each of the numbers, the place of its column in `used`."""
         n_features = [len(column.features) for column in self.used]
@@ -269,8 +274,7 @@ class Columns:
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
-        begin = 0
-        for column in self.used if batch.num_rows else ():
+        for column, part in self._parts if batch.num_rows else ():
             values = batch.column(column.name)
             n_present = len(values) - values.null_count
             try:
@@ -287,9 +291,7 @@ class Columns:
                     f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
                     " correct it, or leave it empty."
                 ) from misfit
-            end = begin + block.shape[1]
-            numbers[:, begin:end] = block
-            begin = end
+            numbers[:, part] = block
             if misread is not None:
                 misread.add(column.name, values, rows, first_row)
             if unseen is not None:
@@ -364,12 +366,8 @@ class Columns:
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
         arrays: dict[str, pa.Array] = {}
-        begin = 0
-        for column in self.used:
-            end = begin + len(column.features)
-            part = block[:, begin:end]
-            arrays[column.name] = column.decode(part, named)
-            begin = end
+        for column, part in self._parts:
+            arrays[column.name] = column.decode(block[:, part], named)
         for restoration in self.restored:
             if restoration.copy_of is None:
                 arrays[restoration.name] = restoration.repeat(len(block))
@@ -388,9 +386,8 @@ class Columns:
     def snap(self, numbers: Array) -> Array:
         """Numbers, (rows, features), as the nearest that their columns can hold."""
         snapped = numbers.astype(np.float64)
-        columns = zip(self.used, self.layout.starts, strict=True)
-        for column, place in columns:
-            snapped[:, place] = snap(snapped[:, place], column.step)
+        for column, part in self._parts:
+            snapped[:, part] = snap(snapped[:, part], column.step)
         return snapped
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:

@@ -41,7 +41,7 @@ class Durations(Form, frozen=True, tag="durations"):
         total = np.zeros(len(values))
         for name, seconds in UNITS.items():
             digits = pc.struct_field(parts, name)
-            digits = pc.if_else(pc.equal(digits, ""), "0", digits)
+            digits = pc.binary_join_element_wise("0", digits, "")
             total += seconds * to_floats(digits)
         is_alike = pc.equal(_has_hours(parts), self.hours)
         return np.where(is_alike.fill_null(False), total, np.nan)

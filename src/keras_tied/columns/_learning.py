@@ -417,7 +417,7 @@ def _decide_numbers(
         is_whole = present == np.rint(present)
         column = replace(column, whole=bool(is_whole.all()))
     different = np.unique(present[:ROWS_TO_COUNT])
-    if kind in (Kind.integer, Kind.number) and len(different):
+    if kind in (Kind.integer, Kind.number):
         column = replace(column, step=find_step(different))
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
     some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)

@@ -127,8 +127,7 @@ class NumberText(Form, frozen=True, tag="number"):
             plain = pa.array(sizes).cast(pa.string())
             digits = pc.replace_substring(plain, ".", self.decimal)
         else:
-            grouping = "," if self.separator else ""
-            form = f"{grouping}.{self.places}f"
+            form = f",.{self.places}f"
             marks = str.maketrans({",": self.separator, ".": self.decimal})
             texts = [format(size, form).translate(marks) for size in sizes.tolist()]
             digits = pa.array(texts, pa.string())
