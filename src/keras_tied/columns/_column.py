@@ -97,12 +97,9 @@ class Column:
     @property
     def longest_text(self) -> int:
         """About how many characters the text of a value has at most, besides digits."""
-        lengths = [len(category) for category in self.categories]
-        n_written = 0
-        if self.form is not None:
-            for value in msgspec.structs.astuple(self.form):
-                n_written += len(value) if isinstance(value, str) else 0
-        return max(n_written, *lengths, 0)
+        parts = () if self.form is None else msgspec.structs.astuple(self.form)
+        written = "".join(part for part in parts if isinstance(part, str))
+        return max(map(len, (written, *self.categories)))
 
     @property
     def description(self) -> str:
@@ -242,8 +239,6 @@ class Column:
         if self.whole and types.is_floating(values.type):
             # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
-        if find_kind(values.type) is Kind.boolean:
-            values = pc.if_else(values, "true", "false")
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)

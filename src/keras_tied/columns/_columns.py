@@ -514,8 +514,4 @@ def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 
 def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
     """Return JSON without what is empty, 0 or false, as most of it is."""
-    rest = {}
-    for name, value in json.items():
-        if value or name in BASIC_KEYS:
-            rest[name] = value
-    return rest
+    return {name: json[name] for name in json if json[name] or name in BASIC_KEYS}

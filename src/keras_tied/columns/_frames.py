@@ -53,10 +53,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         for name in names:
             is_plain = isinstance(name, str | int | float | tuple)
             plain.append(name if is_plain else str(name))
-        categories = []
-        for field in batch.schema:
-            if types.is_dictionary(field.type):
-                categories.append(field.name)
+        fields = batch.schema
+        categories = [field.name for field in fields if types.is_dictionary(field.type)]
         return cls(library, tuple(plain), template), categories
 
     @property
@@ -69,7 +67,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         if len(self.without_rows.schema) != len(self.names):
             raise ValueError("the frame has another number of columns than names")
 
-    def join(self, columns: pa.RecordBatch, like: Any = None) -> Any:
+    def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
         given = set(columns.schema.names)

@@ -70,12 +70,12 @@ OF_NUMBERS = Rule(
 ROW_NAME = re.compile(
     r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index)"
 )
-GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
+GROWING = (  # what may grow by one from row to row, and is a quantity
     "a age ages congress count counts day days distance dose doses epoch epochs"
     " generation generations hour hours iteration iterations lag lags level levels"
     " minute minutes month months n period periods place position quarter quarters rank"
     " ranks round rounds score scores second seconds step steps t temp temperature term"
-    " terms tick ticks time times trial trials week weeks x y year years z".split()
+    " terms tick ticks time times trial trials week weeks x y year years z"
 )
 
 
@@ -94,7 +94,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
         return ROW_NUMBERS
-    if GROWING.isdisjoint(_split(name)) and _counts_rows(begin):
+    if not has_word(name, GROWING) and _counts_rows(begin):
         return ROW_NUMBERS
     return judge_name(name, present)
 

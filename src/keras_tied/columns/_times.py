@@ -310,8 +310,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         is_padded,
         months=months,
     )
-    times = limit_century(times)
-    return times, doubt
+    return limit_century(times), doubt
 
 
 def _find_months(texts: pa.Array) -> Months:

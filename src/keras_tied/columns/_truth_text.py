@@ -18,8 +18,7 @@ PAIRS = tuple(
         " sim=não wahr=falsch sì=no да=нет tak=nie +=-"
     ).split()
 )
-TRUE = [true for true, _ in PAIRS]
-FALSE = [false for _, false in PAIRS]
+TRUE, FALSE = zip(*PAIRS, strict=True)
 INITIALS = frozenset("ynjtf")
 
 
