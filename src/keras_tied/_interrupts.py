@@ -18,10 +18,11 @@ class _InterruptHandler:
         self.command = command
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
-        if self.command is not None:
-            self.command.received = self.command.received or number
-        if self.is_interrupted and self.command is not None:
-            self.command.end()
+        command = self.command
+        if command is not None:
+            command.received = command.received or number
+            if self.is_interrupted:
+                command.end()
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True

@@ -96,12 +96,10 @@ def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:
 
     The smallest comes first.
     """
-
-    def is_at_work(module: str, function: str) -> bool:
-        return module.startswith("keras.") and module not in COPIES
-
     holders = list(noted)
-    for each in _first_layers(is_at_work):
+    for each in _first_layers(
+        lambda module, _: module.startswith("keras.") and module not in COPIES
+    ):
         if each is not layer and layer in flatten_layers(each):
             holders.append(each)
     holders = drop_repeats(holders)
@@ -116,11 +114,9 @@ def model_of_file() -> Layer | None:
 
 def model_being_loaded() -> Layer | None:
     """The model, or layer, whose weights are being read from a file; None if none."""
-
-    def loads(module: str, function: str) -> bool:
-        return module in FILES and function == "_load_state"
-
-    models = _first_layers(loads)
+    models = _first_layers(
+        lambda module, function: module in FILES and function == "_load_state"
+    )
     return models[-1] if models else None
 
 
@@ -131,11 +127,10 @@ def is_reading_file() -> bool:
 
 def models_being_copied() -> list[Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-
-    def copies(module: str, function: str) -> bool:
-        return function == "get_config" or module in COPIES
-
-    return drop_repeats(reversed(_first_layers(copies)))
+    models = _first_layers(
+        lambda module, function: module in COPIES or function == "get_config"
+    )
+    return drop_repeats(reversed(models))
 
 
 def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[Layer]:

@@ -57,5 +57,4 @@ def register() -> None:
         # for ever.
         name = _KerasImportHook.__name__
         others = [each for each in sys.meta_path if type(each).__name__ != name]
-        sys.meta_path[:] = others
-        sys.meta_path.insert(0, _KerasImportHook())
+        sys.meta_path[:] = [_KerasImportHook(), *others]
