@@ -316,12 +316,13 @@ class Columns:
         """Which rows have another value than `decode` restores, by the column."""
         differences = {}
         for restoration in self.restored:
-            source = restoration.copy_of or restoration.name
-            if not {restoration.name, source}.issubset(rows.schema.names):
+            name = restoration.name
+            source = restoration.copy_of or name
+            if not {name, source}.issubset(rows.schema.names):
                 continue
-            values = rows.column(restoration.name)
+            values = rows.column(name)
             if values.null_count == len(values):
-                differences[restoration.name] = np.zeros(len(values), bool)
+                differences[name] = np.zeros(len(values), bool)
                 continue
             restored = restoration.repeat(len(values))
             if restoration.copy_of is not None:
@@ -330,7 +331,7 @@ class Columns:
             is_other = pc.not_equal(values, restored).fill_null(restoration.is_empty)
             is_missing = values.is_null(nan_is_null=True)
             is_other = pc.and_not(is_other, is_missing)
-            differences[restoration.name] = np.asarray(is_other)
+            differences[name] = np.asarray(is_other)
         return differences
 
     @property

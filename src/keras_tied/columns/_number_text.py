@@ -175,10 +175,9 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     own_mark = _decide_decimal(texts)
     mark = own_mark or decimal or "."
     numbers = [match["number"] for match in matches]
-    separators: Counter[str] = Counter()
-    for number in numbers:
-        separators.update(re.findall(rf"\d([^\d{mark}e])(?=\d)", number))
-    has_exponents = any("e" in number.lower() for number in numbers)
+    lines = "\n".join(numbers)
+    separators = Counter(re.findall(rf"\d([^\d{mark}e\n])(?=\d)", lines))
+    has_exponents = "e" in lines.lower()
     prefix, suffix = _find_unit(matches, "prefix"), _find_unit(matches, "suffix")
     unit = prefix.strip() or suffix.strip()
     bounds = [match for match in matches if match["bound"]]
@@ -230,8 +229,7 @@ def _to_plain(texts: pa.Array) -> pa.Array:
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     """Return matches of the texts that look like numbers."""
     short = [text for text in texts.to_pylist() if len(text) <= LONGEST]
-    matches = map(LOOK.fullmatch, short)
-    return [match for match in matches if match is not None]
+    return list(filter(None, map(LOOK.fullmatch, short)))
 
 
 def _find_unit(numbers: list[re.Match[str]], place: str) -> str:

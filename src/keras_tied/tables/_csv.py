@@ -71,10 +71,10 @@ class _Utf8(BytesIO):
     def read(self, size: int | None = None, /) -> bytes:
         """Return the next bytes, fewer at the end alone."""
         while len(self._rest) < (size or 0):
-            lines = list(islice(self._lines, LINES_AT_ONCE))
-            if not lines:
+            text = "".join(islice(self._lines, LINES_AT_ONCE))
+            if not text:
                 break
-            self._rest += "".join(lines).encode()
+            self._rest += text.encode()
         part, self._rest = self._rest[:size], self._rest[size:]
         return part
 
@@ -263,10 +263,8 @@ class _CsvFile:
             raise TableError(
                 f"{self._name!r} is empty; give a file with names and rows."
             )
-        longest = 0
-        for row in rows:
-            n_bytes = [len(cell.encode()) + 1 for cell in row]
-            longest = max(longest, sum(n_bytes))
+        lines = [" ".join(row).encode() for row in rows]
+        longest = max(map(len, lines))
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
         self._first = cells = rows[0]

@@ -29,10 +29,9 @@ WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
 WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy")
 FORMATS = (*WRITTEN, "npz", *JSON, "orc", *WORKBOOKS, *DATABASES)
-COMPRESSED = (*TEXTS, *JSON)
 ENDINGS = (
     *FORMATS,
-    *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS),
+    *(f"{name}.{ending}" for name in (*TEXTS, *JSON) for ending in COMPRESSIONS),
 )
 # Arrow fails at bzip2 on a full disk, which is why it is only read.
 OUTPUT_ENDINGS = (

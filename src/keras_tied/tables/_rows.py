@@ -60,14 +60,14 @@ def open_rows(
             n_rows += 1
             for column, value in row.items():
                 value_types = types.setdefault(column, set())
-                if value in MISSING:
+                if value is None or value in MISSING:
                     continue
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
                 value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
         fields = []
         for column, value_types in types.items():
-            dtype = TYPES.get(frozenset(value_types - {type(None)}), pa.string())
+            dtype = TYPES.get(frozenset(value_types), pa.string())
             fields.append((column, dtype))
         schema = pa.schema(fields)
     read = partial(
