@@ -275,27 +275,28 @@ def test_columns_that_are_not_there_are_named_at_once(mixed):
         learn(mixed).encode(mixed.select(["yes", "whole"]))
 
 
+def test_shares_add_up_to_one_where_no_category_is_likely(mixed):
+    shares = learn(mixed).join_proba([[0.0] * 5], None)
+    assert_array_equal(shares, [[0, 0.5, 0.5]])
+
+
 def test_decode_refuses_another_width(mixed):
     with pytest.raises(TableError, match=r"shape \(1, 3\).*give 5 columns"):
-        learn(mixed).decode([[1.0, 2.0, 3.0]])
+        learn(mixed).decode([[1.0] * 3])
 
 
 def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(folder):
     (folder / "a.csv").write_text("zip,x\n01,1\n02,2\nother,3\n01,1\n02,1\n")
     (folder / "b.csv").write_text("zip,x\n01,1\n02,2\n")
-    [first] = open_table("a.csv").batches()
-    columns = learn(first)
+    columns = learn(next(open_table("a.csv").batches()))
     assert columns.text == ["zip"]
-    parts = open_table("b.csv", text=columns.text).batches(1)
-    found = np.concatenate([columns.encode(batch) for batch in parts])
-    assert_array_equal(
-        found[:, :3],
-        [[1, 0, 0], [0, 1, 0]],
-    )
+    [other] = open_table("b.csv", text=columns.text).batches()
+    found = columns.encode(other)
+    assert_array_equal(found[:, :3], [[1, 0, 0], [0, 1, 0]])
 
 
 def test_whole_numbers_that_name_things_come_back_whole():
-    batch = pa.record_batch({"zip": [80331, 1069, 80331] * 9})
+    batch = pa.record_batch({"zip": [80331, 1069] * 9})
     columns = learn(batch, categorical=["zip"])
     assert columns.features == ["zip=1069", "zip=80331"]
     assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
@@ -305,10 +306,7 @@ def test_marks_of_a_missing_value_are_so_in_later_tables():
     batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
     columns = learn(batch, na=["-9", "none yet"])
     found = Columns.from_json(columns.to_json()).encode(batch)
-    assert_array_equal(
-        np.isnan(found),
-        [[True] * 3, *[[False] * 3] * 2],
-    )
+    assert_array_equal(np.isnan(found), [[True] * 3, *[[False] * 3] * 2])
 
 
 SOUND = """{

@@ -54,14 +54,13 @@ def test_a_table_is_read_back_as_it_was_written(folder, ending):
 
 
 def test_an_array_is_what_numpy_loads(folder):
-    name = "rows.npy"
-    write_table(name, split(ROWS.select(["x", "yes"])))
-    assert os.listdir() == [name]
-    found = np.load(name)
+    write_table("rows.npy", split(ROWS.select(["x", "yes"])))
+    assert os.listdir() == ["rows.npy"]
+    found = np.load("rows.npy")
     assert found.dtype == np.float32
     assert_array_equal(found, np.column_stack([ROWS["x"], ROWS["yes"]]))
-    write_table(name, [pa.record_batch({"x": [2**40, None]})])
-    assert_array_equal(read(name)["x0"], [2.0**40, np.nan])
+    write_table("rows.npy", [pa.record_batch({"x": [2**40, None]})])
+    assert_array_equal(read("rows.npy")["x0"], [2.0**40, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -450,7 +450,7 @@ class Columns:
             own = shares[:, part]
             total = own.sum(axis=1, keepdims=True)  # (n, 1)
             normal = own / np.maximum(total, TINY)
-            shares[:, part] = np.where(total > 0, normal, 1.0)
+            shares[:, part] = np.where(total > 0, normal, 1 / own.shape[1])
         columns = {}
         for place, name in enumerate(self.features):
             if layout.kinds[place] != NUMBER:
