@@ -30,11 +30,8 @@ def to_text(values: pa.Array) -> pa.Array:
 
 def count_values(texts: pa.Array) -> dict[str, int]:
     """Return how often each text is there."""
-    counts = {}
-    pairs = pc.value_counts(texts)
-    for pair in pairs.to_pylist():
-        counts[pair["values"]] = pair["counts"]
-    return counts
+    pairs = pc.value_counts(texts).to_pylist()
+    return {pair["values"]: pair["counts"] for pair in pairs}
 
 
 def measure_matches(texts: pa.Array, pattern: str) -> float:

@@ -163,10 +163,11 @@ class Columns:
     @property
     def text(self) -> list[str]:
         """The columns to read as text: those in a form, the label and the id."""
-        names = []
-        for column in self.used:
-            if column.kind is Kind.text or column.form is not None:
-                names.append(column.name)
+        names = [
+            column.name
+            for column in self.used
+            if column.kind is Kind.text or column.form is not None
+        ]
         for restoration in self.restored:
             # Digits of a constant such as 007 are kept.
             has_digits = isinstance(restoration.value, str) and is_number(

@@ -21,6 +21,7 @@ from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_r
 
 # A name in pandas may be several, of levels.
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
+PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
 NUMBERS = (Kind.integer, Kind.number)
 
 
@@ -49,10 +50,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
         template = base64.b64encode(sink.getvalue()).decode()
-        plain: list[Any] = []
-        for name in names:
-            is_plain = isinstance(name, str | int | float | tuple)
-            plain.append(name if is_plain else str(name))
+        plain = [name if isinstance(name, PLAIN) else str(name) for name in names]
         fields = batch.schema
         categories = [field.name for field in fields if types.is_dictionary(field.type)]
         return cls(library, tuple(plain), template), categories

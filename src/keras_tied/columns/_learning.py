@@ -179,11 +179,13 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if kind is Kind.other:
         becomes = f"left out: values of type {values.type}"
         return Decision(Fact(name, "other values", becomes))
-    if kind is Kind.text and _find_longest(values) > LONGEST_TEXT:
-        return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
     is_missing = values.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
         return _decide_empty(name, values)
+    if kind is Kind.text:
+        lengths = pc.utf8_length(values.cast(pa.string()))
+        if pc.max(lengths).as_py() > LONGEST_TEXT:
+            return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
     is_categorical = name in choice.categorical
     if is_categorical and kind is Kind.number:
         values = _require_whole(name, values)
@@ -220,12 +222,6 @@ def _find_form(
         if kind is Kind.integer and choice.decimal == ",":
             return kind, NumberText(",", places=0)
     return kind, None
-
-
-def _find_longest(values: pa.Array) -> int:
-    """Return how many characters the longest text has."""
-    lengths = pc.utf8_length(values.cast(pa.string()))
-    return pc.max(lengths).as_py() or 0
 
 
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
@@ -601,9 +597,10 @@ def _find_misspelt(counts: dict[str, int]) -> tuple[dict[str, str], dict[str, st
 
 
 def _describe_misspelt(misspelt: dict[str, str], counts: dict[str, int]) -> str:
-    pairs = []
-    for text, name in misspelt.items():
-        pairs.append(f"{text!r} {counts[text]:,} and {name!r} {counts[name]:,} times")
+    pairs = [
+        f"{text!r} {counts[text]:,} and {name!r} {counts[name]:,} times"
+        for text, name in misspelt.items()
+    ]
     return f"holds {list_some(pairs, 3)}: correct what is misspelt"
 
 

@@ -79,9 +79,6 @@ GROWING = (  # what may grow by one from row to row, and is a quantity
 )
 
 
-RULES = (OF_IDS, OF_KINDS, OF_NUMBERS)
-
-
 def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     """What the numbers of a column are, or None if they are quantities.
 
@@ -135,7 +132,7 @@ def describe_doubt(name: str, numbers: Array) -> str:
 def _find_rule(name: str) -> Rule | None:
     """The rule for the last word of a name."""
     words = "_".join(_split(name))
-    for rule in RULES:
+    for rule in (OF_IDS, OF_KINDS, OF_NUMBERS):
         patterns = "|".join(rule.words.split())
         if re.fullmatch(f"(?:.*_)?(?:{patterns})", words):
             return rule

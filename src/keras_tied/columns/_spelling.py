@@ -28,11 +28,11 @@ def find_similar(
     texts = list(map(_fold_case, texts))
     names = list(map(_fold_case, names))
     distances = cdist(texts, names, scorer=OSA.distance, score_cutoff=1, dtype=np.uint8)
-    pairs = []
-    for place, name_place in np.argwhere(distances == 1).tolist():
-        if _differ_in_long_word(texts[place], names[name_place]):
-            pairs.append((place, name_place))
-    return pairs
+    return [
+        (place, name_place)
+        for place, name_place in np.argwhere(distances == 1).tolist()
+        if _differ_in_long_word(texts[place], names[name_place])
+    ]
 
 
 def _fold_case(text: str) -> str:

@@ -130,10 +130,11 @@ def _copy_files(address: str, options: ReadOptions, folder: str) -> Copy:
     system, root = fs.FileSystem.from_uri(base + settings)
     info = system.get_file_info(root)
     is_file = info.type == fs.FileType.File
-    infos, top = [info], PurePosixPath(root).parent
+    place = PurePosixPath(root)
+    infos, top = [info], place.parent
     if not is_file:
         infos = system.get_file_info(fs.FileSelector(root, recursive=True))
-        top = PurePosixPath(root)
+        top = place
     name = hide_secrets(address)
     n_bytes = 0
     for info in infos:
@@ -154,8 +155,7 @@ def _copy_files(address: str, options: ReadOptions, folder: str) -> Copy:
                 f"{name!r} was changed while it was copied; run the command again when"
                 " nobody writes to it."
             )
-    place = os.path.join(folder, PurePosixPath(root).name) if is_file else folder
-    return name_copy(place, name)
+    return name_copy(os.path.join(folder, place.name) if is_file else folder, name)
 
 
 def _find_stamp(system: fs.FileSystem, path: str) -> tuple[int, int]:

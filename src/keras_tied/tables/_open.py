@@ -229,9 +229,10 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile
         types[name] = pa.int64() if are_whole else pa.string()
     partitions = []
     for file, values in zip(files, keys, strict=True):
-        scalars = {}
-        for name, dtype in types.items():
-            scalars[name] = pa.scalar(values.get(name), pa.string()).cast(dtype)
+        scalars = {
+            name: pa.scalar(values.get(name), pa.string()).cast(dtype)
+            for name, dtype in types.items()
+        }
         partitions.append(_add_columns(file, scalars) if scalars else file)
     return partitions
 
