@@ -83,6 +83,8 @@ def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(
         preprocessing,
         draw_network((5, 9, 8, 2), activation),
         None,
+        np.full(5, -np.inf),
+        np.full(5, np.inf),
     )
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
     found = decode_on_page(fitted, codes, tmp_path)

@@ -271,7 +271,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
 WHOLE = ".columns", ".kinds", ".features"
 ALLOWED: dict[str, tuple[str, ...]] = {
     "empty": ("core_axes.vectors",),
-    "nothing": ("gaussian.precision", "imputation_weights", "smallest", "largest"),
+    "nothing": ("gaussian.precision", "imputation_weights"),
     "with a gap": WHOLE,
     "infinite": (*WHOLE, "smallest", ".fences.low", ".fences.high"),
 }

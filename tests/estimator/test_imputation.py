@@ -394,5 +394,6 @@ def test_batches_widen_the_values_that_are_filled_in(rng):
         batch[::4, 2] = np.nan
         estimator.partial_fit(batch)
     X = np.vstack(batches)
-    ends = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
-    assert_array_equal(estimator._fitted.ends, ends)
+    fitted = estimator._fitted
+    assert_array_equal(fitted.smallest, np.nanmin(X, axis=0))
+    assert_array_equal(fitted.largest, np.nanmax(X, axis=0))

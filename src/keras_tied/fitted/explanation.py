@@ -47,7 +47,8 @@ def explain(fitted: Fitted, X: Any) -> Explanation:
     k = len(starts)
     owners = np.arange(k)[:, None] == score.layout.columns  # (k, d)
     shift, scale = preprocessing.scaling
-    smallest, largest = ((end - shift) / scale for end in fitted.ends)
+    smallest = (fitted.smallest - shift) / scale
+    largest = (fitted.largest - shift) / scale
 
     def explain_part(part: slice) -> Explanation:
         scaled, complete = preprocessing.forward(X, part)

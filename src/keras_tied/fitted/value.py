@@ -40,6 +40,8 @@ class Fitted:
         preprocessing: scales columns and imputes missing values.
         network: the encoder and the decoder, of scaled rows.
         outlier_score: of `score_samples`.
+        smallest, largest: of the values that a feature had in training, `(d,)`, in its
+            units: what is filled in or expected is within; infinite without any.
         offset: the threshold of `score_samples` below which a row is an outlier.
         feature_names: of the columns, or None.
         imputation_weights: of the network in what `reconstruct` fills in, beside
@@ -48,20 +50,18 @@ class Fitted:
             None if they are its own.
         link: what turns the output of the decoder into probabilities; None if it is
             what is reconstructed.
-        smallest, largest: of the values that a feature had in training, `(d,)`, in its
-            units: what is filled in or expected is within; None if that is not known.
     """
 
     preprocessing: Preprocessing
     network: Network
     outlier_score: OutlierScore
+    smallest: Array
+    largest: Array
     offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
     imputation_weights: Array | None = None
     columns_json: bytes | None = None
     link: Link | None = None
-    smallest: Array | None = None
-    largest: Array | None = None
 
     @property
     def n_features(self) -> int:
@@ -72,13 +72,6 @@ class Fitted:
     def n_components(self) -> int:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
-
-    @property
-    def ends(self) -> tuple[Array | float, Array | float]:
-        """The smallest and the largest values, infinite if they are not known."""
-        if self.smallest is None or self.largest is None:
-            return -np.inf, np.inf
-        return self.smallest, self.largest
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
@@ -132,9 +125,8 @@ class Fitted:
             preprocessing = replace(preprocessing, gaussian=gaussian)
             _, complete = preprocessing.forward(X, slice(None))
             filled = preprocessing.scaling.backward(complete, X.dtype)
-        smallest, largest = self.ends
-        smallest = np.asarray(smallest, X.dtype)
-        largest = np.asarray(largest, X.dtype)
+        smallest = self.smallest.astype(X.dtype)
+        largest = self.largest.astype(X.dtype)
         filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
 

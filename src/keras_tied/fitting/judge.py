@@ -105,6 +105,8 @@ def judge(
         preprocessing,
         solution.network,
         replace(score, tail=tail),
+        smallest,
+        largest,
         offset=outlier_score.find_weighted_quantile(
             -scores, weights, plan.contamination
         ),
@@ -112,8 +114,6 @@ def judge(
         link=solution.link,
         feature_names=feature_names,
         columns_json=columns_json,
-        smallest=smallest,
-        largest=largest,
     )
     return Outcome(
         fitted=fitted,
@@ -157,8 +157,8 @@ def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
     largest[np.isnan(largest)] = np.inf
     if before is None:
         return smallest, largest
-    low, high = before.ends
-    return np.minimum(smallest, low), np.maximum(largest, high)
+    smallest = np.minimum(smallest, before.smallest)
+    return smallest, np.maximum(largest, before.largest)
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:

@@ -86,15 +86,14 @@ class Reader:
             most = gaussian.MOST_FEATURES
             imputer = self.make_gaussian("preprocessing.gaussian.", layout, most)
         mean = self.take("preprocessing.mean", d)
-        weights = smallest = largest = None
+        weights = None
         if self.has("imputation_weights"):
             weights = self.take("imputation_weights", d)
             require_shares(weights, "imputation_weights")
-        if self.has("smallest"):
-            smallest = self.take("smallest", d, finite=False)
-            largest = self.take("largest", d, finite=False)
-            is_below = smallest <= largest  # neither is NaN
-            require(is_below.all(), "'smallest' is above 'largest'")
+        smallest = self.take("smallest", d, finite=False)
+        largest = self.take("largest", d, finite=False)
+        is_below = smallest <= largest  # neither is NaN
+        require(is_below.all(), "'smallest' is above 'largest'")
         names = settings.feature_names
         n_names = d if names is None else len(names)
         require(n_names == d, f"its feature names are not {d}")
@@ -103,13 +102,13 @@ class Reader:
             preprocessing=Preprocessing(scaling, mean, layout, imputer),
             network=network,
             outlier_score=self.make_outlier_score(layout, scaling, k),
+            smallest=smallest,
+            largest=largest,
             offset=settings.offset,
             feature_names=names,
             imputation_weights=weights,
             columns_json=None if columns == b"null" else columns,
             link=self.make_link(layout, scaling) if self.has("link.") else None,
-            smallest=smallest,
-            largest=largest,
         )
 
     def make_network(self, activation: str | None) -> DenseNetwork:
