@@ -47,11 +47,7 @@ class Fences(NamedTuple):
 
     def select(self, features: Array) -> Fences:
         """The fences of some columns, which a mask chooses."""
-        return Fences(
-            middle=self.middle[features],
-            low=self.low[features],
-            high=self.high[features],
-        )
+        return Fences(*(values[features] for values in self))
 
     def find(self, X: Array) -> Array:
         """Which values lie beyond, `(n, d)`."""
@@ -93,11 +89,7 @@ class Fences(NamedTuple):
 
     def scale(self, shift: Array, scale: Array) -> Fences:
         """The fences of scaled columns."""
-        return Fences(
-            middle=(self.middle - shift) / scale,
-            low=(self.low - shift) / scale,
-            high=(self.high - shift) / scale,
-        )
+        return Fences(*((values - shift) / scale for values in self))
 
 
 def fit_fences(X: Array, ends: Fences | None = None) -> Fences:

@@ -107,14 +107,7 @@ class Block(NamedTuple):
 
     def select(self, rows: Array | slice) -> Block:
         """The rows at these places."""
-        scaled = self.scaled[rows]
-        complete = scaled if self.complete is self.scaled else self.complete[rows]
-        return Block(
-            scaled=scaled,
-            complete=complete,
-            codes=self.codes[rows],
-            reconstruction=self.reconstruction[rows],
-        )
+        return Block(*(values[rows] for values in self))
 
     def find_errors(self, link: Link | None) -> Array:
         """The squared residuals, or the costs of a link, `(n, d)` float64 with NaN."""
@@ -357,17 +350,13 @@ class OutlierScore:
         """The scores of rows whose standardised coordinates these are, `(n,)`."""
         scores = add_up_huber(z)
         if self.surprise is None or not self.layout.has_classes:
-            distances = self.core_axes.find_distances(self._compress_features(z))
+            features = compress(z[:, : self._ends[0]])
+            distances = self.core_axes.find_distances(features)
             return scores * np.maximum(distances, 1.0)
         given = self.compare_classes(block.scaled, block.complete, factors).given
         classes = np.log(given).sum(axis=1)
         numbers = add_up_huber(z[:, self._ends[2] :])
         return scores + SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
-
-    def _compress_features(self, z: Array) -> Array:
-        """What the distance from the core is measured in, `(n, d)`."""
-        n_features = len(self.layout.columns)
-        return compress(z[:, :n_features])
 
     @property
     def _ends(self) -> tuple[int, int, int]:
@@ -469,7 +458,7 @@ def _add_core(score: OutlierScore, block: Block, weights: Array) -> OutlierScore
     sums = add_up_huber(z)
     largest = find_weighted_quantile(sums, weights, CORE_SHARE)
     core = sums <= largest
-    features = score._compress_features(z)
+    features = compress(z[:, : score._ends[0]])
     axes = _fit_axes(features[core], weights[core], CORE_RIDGE)
     distances = axes.find_distances(features)
     median = find_weighted_quantile(distances, weights, 0.5)

@@ -33,12 +33,8 @@ class Components(NamedTuple):
 
     def truncate(self, n: int) -> Components:
         """The first `n` components alone."""
-        return Components(
-            mean=self.mean,
-            vectors=self.vectors[:, :n],
-            variances=self.variances[:n],
-            spreads=self.spreads,
-        )
+        vectors = self.vectors[:, :n]
+        return self._replace(vectors=vectors, variances=self.variances[:n])
 
     def n_components_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""
