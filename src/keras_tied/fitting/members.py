@@ -37,7 +37,6 @@ class Member:
         rows: those to learn from.
         weights: of these, `(n,)`, 0 for those that are held out.
         held_out: those to measure the network on, or none.
-        places: of the rows that are held out, among all; None if they are others.
     """
 
     network: DenseNetwork
@@ -45,7 +44,6 @@ class Member:
     rows: TrainingRows
     weights: Array
     held_out: TrainingRows
-    places: Array | None = None
 
     def measure(self, network: DenseNetwork) -> float:
         """The sum of the errors of a network on the rows that are held out."""
@@ -92,15 +90,8 @@ def sum_weights(members: list[Member]) -> float:
     return float(sum(member.held_out.weights.sum() for member in members))
 
 
-def measure_held_out(
-    members: list[Member],
-    networks: list[DenseNetwork],
-    plain: TrainingRows | None,
-) -> HeldOut:
-    """Calibrate the link of the networks of members with rows held out, and measure.
-
-    `plain` are the rows as they are, if values of those of the only member are hidden.
-    """
+def measure_held_out(members: list[Member], networks: list[DenseNetwork]) -> HeldOut:
+    """Calibrate the link of the networks of members with rows held out, and measure."""
     pairs = list(zip(members, networks, strict=True))
     link = members[0].held_out.link
     if link is not None:
@@ -115,12 +106,11 @@ def measure_held_out(
     for member, row_errors in zip(members, errors, strict=True):
         sums.append(np.sum(member.held_out.weights * row_errors))
     mean = sum(sums) / sum_weights(members)
-    if plain is not None:
-        [(member, network)] = pairs
-        rows = plain if member.places is None else plain.select(member.places)
-        present = np.mean(~np.isnan(rows.targets), axis=1)
-        total = rows.weights @ rows.measure(network, link)
-        mean = total / (rows.weights @ present)
+    plain = members[0].held_out.plain
+    if plain is not None:  # there is one member alone
+        present = np.mean(~np.isnan(plain.targets), axis=1)
+        total = plain.weights @ plain.measure(networks[0], link)
+        mean = total / (plain.weights @ present)
     return HeldOut(errors, np.array(sums), float(mean), link)
 
 
@@ -150,23 +140,21 @@ def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
 def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
     """The networks to train: for few rows one for each fold and for all; else one."""
     seed = plan.random.randint(2**31 - 1)
-    if rows.validation is not None:
-        return [_make_member(plan, seed, rows, rows.validation)]
-    if not plan.early_stopping:
-        nothing = rows.select(np.arange(0))
-        return [_make_member(plan, seed, rows, nothing)]
+    if rows.validation is not None or not plan.early_stopping:
+        held_out = rows.validation or rows.select(np.arange(0))
+        return [_make_member(plan, seed, rows, held_out)]
     if not plan.few_rows:
         train_places, places = split_rows(rows.count, plan)
         train_places = np.concatenate([train_places, places[MOST_HELD_OUT:]])
         places = places[:MOST_HELD_OUT]
         train = rows.select(train_places)
-        return [_make_member(plan, seed, train, rows.select(places), places)]
+        return [_make_member(plan, seed, train, rows.select(places))]
     members = []
     folds = make_folds(rows.count, plan)
     for places in [*folds, np.arange(0)]:
         train_places = np.delete(np.arange(rows.count), places)
         train = rows.select(train_places)
-        member = _make_member(plan, seed, train, rows.select(places), places)
+        member = _make_member(plan, seed, train, rows.select(places))
         weights = rows.weights.copy()
         weights[places] = 0.0
         weights /= weights.mean()
@@ -179,11 +167,10 @@ def _make_member(
     seed: int,
     rows: TrainingRows,
     held_out: TrainingRows,
-    places: Array | None = None,
 ) -> Member:
     """The network that learns from some rows, at its start."""
     principal = fit_pca(rows.inputs, rows.weights).truncate(plan.n_components)
     draws = np.random.default_rng(seed)  # the same for each network
     network = start_network(principal, plan.hidden, plan.activation, draws)
     pca = pca_network(principal)
-    return Member(network, pca, rows, rows.weights, held_out, places)
+    return Member(network, pca, rows, rows.weights, held_out)

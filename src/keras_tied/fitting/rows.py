@@ -105,6 +105,7 @@ class TrainingRows:
             targets=inputs if is_complete else self.targets[places],
             weights=self.weights[places],
             lost=None if self.lost is None else self.lost[places],
+            plain=self.plain and self.plain.select(rows),
         )
 
     def project(self, principal: Components) -> TrainingRows:

@@ -91,9 +91,8 @@ def fit(
         return solution
     with_rows = [member for member in members if member.held_out.count]
     networks = training.networks[: len(with_rows)]
-    plain = (rows.validation or rows).plain
-    held_out = measure_held_out(with_rows, networks, plain)
-    pca = measure_held_out(with_rows, [member.pca for member in with_rows], plain)
+    held_out = measure_held_out(with_rows, networks)
+    pca = measure_held_out(with_rows, [member.pca for member in with_rows])
     return replace(
         solution,
         better=is_better(with_rows, held_out, pca),
