@@ -20,7 +20,7 @@ from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.onnx import write_onnx
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.fit import fit
-from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.plan import Features, Parameters
 
 from .near import assert_near
 from .networks import draw_curve, draw_network
@@ -32,8 +32,14 @@ PINNED = Path(__file__).parents[1] / "pinned" / "files"
 
 
 def fit_to(X: np.ndarray, layout: Layout | None = None, **parameters) -> Fitted:
-    settings = Parameters(random_state=0, max_iter=2, **parameters)
-    return fit(settings, X, layout=layout).fitted
+    features = Features(layout=layout)
+    settings = Parameters(
+        random_state=0,
+        max_iter=2,
+        features=features,
+        **parameters,
+    )
+    return fit(settings, X).fitted
 
 
 def hide(X: np.ndarray, share: float = 0.2) -> np.ndarray:

@@ -16,7 +16,7 @@ from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
-from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.plan import Features, Parameters
 from keras_tied.fitting.stack import Objective
 
 LAYOUT = Layout(
@@ -70,11 +70,11 @@ def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.00
 
 def quick_fit(X, layout=LAYOUT, **parameters):
     quick = {"hidden_layer_sizes": 6, "max_iter": 20, "random_state": 0}
+    features = Features(layout=layout)
     return fit(
-        Parameters(**(quick | parameters)),
+        Parameters(**(quick | parameters), features=features),
         X,
         np.ones(len(X)),
-        layout=layout,
     )
 
 

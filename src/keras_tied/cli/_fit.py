@@ -246,11 +246,13 @@ def _train_and_measure(
     """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.fitted.value import baseline_errors
     from keras_tied.fitting.fit import fit
-    from keras_tied.fitting.plan import Parameters
+    from keras_tied.fitting.plan import Features, Parameters
     from keras_tied.fitting.progress import epoch_callback
 
     columns = table.survey.columns
-    parameters = Parameters(**settings, feature_names=tuple(columns.features))
+    names = tuple(columns.features)
+    features = Features(names, columns.layout, columns.to_json())
+    parameters = Parameters(**settings, features=features)
     rows, test_rows, title = table.rows, None, "training"
     if table.moments is not None:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
@@ -262,13 +264,7 @@ def _train_and_measure(
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit(
-            parameters,
-            rows,
-            layout=columns.layout,
-            columns_json=columns.to_json(),
-            moments=table.moments,
-        )
+        outcome = fit(parameters, rows, moments=table.moments)
     streamed = None
     if test_rows is not None:
         streamed = (

@@ -27,7 +27,7 @@ from keras_tied.estimator._validation import read_rows, to_dense, validate_train
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
-from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.plan import Features, Parameters
 
 if TYPE_CHECKING:
     import keras
@@ -306,10 +306,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         if blocks:
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)
-        parameters, facts = self._read_parameters(columns)
-        outcome = self._fit(
-            parameters, X, weights, **facts, moments=moments, validation=X_val
-        )
+        parameters = self._read_parameters(columns)
+        outcome = self._fit(parameters, X, weights, moments=moments, validation=X_val)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so"
@@ -370,8 +368,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         X, weights, columns = validate_training_rows(
             self, X, sample_weight, reset=before is None
         )
-        parameters, facts = self._read_parameters(columns)
-        outcome = fit_batch(parameters, X, weights, before, **facts)
+        parameters = self._read_parameters(columns)
+        outcome = fit_batch(parameters, X, weights, before)
         self._keep(outcome)
         if before is None and outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
@@ -379,15 +377,11 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             raise KeyboardInterrupt
         return self
 
-    def _read_parameters(
-        self, columns: Columns | None
-    ) -> tuple[Parameters, dict[str, Any]]:
-        """The parameters of a fit, and what it has to know of columns of any kind."""
+    def _read_parameters(self, columns: Columns | None) -> Parameters:
+        """The parameters of a fit, with what it has to know of columns of any kind."""
         parameters = Parameters.read(self)
         if columns is None:
-            return parameters, {}
-        parameters = replace(parameters, feature_names=tuple(columns.features))
-        return parameters, {
-            "layout": columns.layout,
-            "columns_json": columns.to_json(),
-        }
+            return parameters
+        names = tuple(columns.features)
+        features = Features(names, columns.layout, columns.to_json())
+        return replace(parameters, features=features)

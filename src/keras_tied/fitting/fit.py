@@ -14,7 +14,6 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components
@@ -42,8 +41,6 @@ def fit(
     X: Array,
     weights: Array | None = None,
     *,
-    layout: Layout | None = None,
-    columns_json: bytes | None = None,
     moments: Moments | None = None,
     validation: Array | None = None,
 ) -> Outcome:
@@ -53,18 +50,14 @@ def fit(
         parameters: those of `TiedAutoencoder`.
         X: the rows, `(n, d)`, finite or NaN.
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
-        layout: the columns that the features were made from. Defaults to numbers.
-        columns_json: what else is known of these columns, for the fitted value.
         moments: those of all rows without absurd values, if `X` is a sample.
         validation: rows to hold out, instead of some of `X`.
     """
     given = prepare.take_rows(parameters, X, weights)
-    parameters = resolve_width(parameters, X, layout, fit)
+    parameters = resolve_width(parameters, X, fit)
     random, seed = make_generator(parameters.random_state)
     given = prepare.canonicalize_few_rows(given)
-    rows, principal = prepare.prepare_rows(
-        given, layout, parameters.scaler, random, moments
-    )
+    rows, principal = prepare.prepare_rows(parameters, given, random, moments)
     if validation is not None:
         others = prepare.take_rows(replace(parameters, trim=False), validation)
         held_out = prepare.prepare_batch(others, rows.preprocessing)
@@ -78,8 +71,6 @@ def fit(
         rows,
         solution,
         imputation_weights=weigh_imputations(plan, rows, solution),
-        feature_names=parameters.feature_names,
-        columns_json=columns_json,
     )
     if solution.checkpoint is not None:
         shutil.rmtree(solution.checkpoint, ignore_errors=True)
@@ -91,19 +82,14 @@ def fit_batch(
     X: Array,
     weights: Array,
     before: Outcome | None,
-    *,
-    layout: Layout | None = None,
-    columns_json: bytes | None = None,
 ) -> Outcome:
     """Train on some rows once, further than the batches before, if there were any."""
     given = prepare.take_rows(parameters, X, weights)
     if before is None:
-        parameters = resolve_width(parameters, X, layout, fit)
+        parameters = resolve_width(parameters, X, fit)
     random, seed = make_generator(parameters.random_state)
     if before is None:
-        rows, principal = prepare.prepare_rows(
-            given, layout, parameters.scaler, random, None
-        )
+        rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:
         rows = prepare.prepare_batch(given, before.fitted.preprocessing)
@@ -126,8 +112,6 @@ def fit_batch(
         solution,
         imputation_weights=before and before.fitted.imputation_weights,
         before=before and before.fitted,
-        feature_names=parameters.feature_names,
-        columns_json=columns_json,
     )
     outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
     if before is None:

@@ -67,8 +67,6 @@ def judge(
     solution: Solution,
     *,
     imputation_weights: Array | None,
-    feature_names: tuple[str, ...] | None,
-    columns_json: bytes | None,
     before: Fitted | None = None,
 ) -> Outcome:
     """Fit the outlier score, its tail and its threshold, and find R².
@@ -112,8 +110,8 @@ def judge(
         ),
         imputation_weights=imputation_weights,
         link=solution.link,
-        feature_names=feature_names,
-        columns_json=columns_json,
+        feature_names=plan.features.names,
+        columns_json=plan.features.columns_json,
     )
     return Outcome(
         fitted=fitted,

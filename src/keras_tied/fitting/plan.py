@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from keras_tied._types import StrPath
+from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.scaling import Scaler
 from keras_tied.fitting.rows import PreparedRows
@@ -38,11 +39,25 @@ BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
 """Chosen on tables of ADBench: for fewer rows, larger batches take as many steps."""
 
 
+class Features(NamedTuple):
+    """What is known of the features of the rows.
+
+    Attributes:
+        names: of the features, or None.
+        layout: the columns that they were made from; None for numbers.
+        columns_json: what else is known of these columns, for the fitted value.
+    """
+
+    names: tuple[str, ...] | None = None
+    layout: Layout | None = None
+    columns_json: bytes | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The parameters of `TiedAutoencoder` and their defaults, without scikit-learn.
 
-    `feature_names` are those of the columns, or None.
+    `features` are those of the rows to fit to.
     """
 
     n_components: Any = 2
@@ -66,7 +81,7 @@ class Parameters:
     random_state: Any = None
     checkpoint: StrPath | None = None
     verbose: int = 0
-    feature_names: tuple[str, ...] | None = None
+    features: Features = field(default_factory=Features)
 
     @classmethod
     def read(cls, estimator: object) -> Parameters:
@@ -74,7 +89,7 @@ class Parameters:
         names = getattr(estimator, "feature_names_in_", None)
         params = {name: getattr(estimator, name) for name in PARAMETERS}
         if names is not None:
-            params["feature_names"] = tuple(map(str, names))
+            params["features"] = Features(tuple(map(str, names)))
         return cls(**params)
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,7 +97,7 @@ class Parameters:
         return {name: getattr(self, name) for name in sorted(PARAMETERS)}
 
 
-PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "feature_names")
+PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "features")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +144,7 @@ class Plan:
     random: np.random.RandomState
     seed: int
     encoder: keras.Model | None
+    features: Features
     checkpoint: StrPath | None
     is_repeatable: bool  # whether the random numbers are those of the next fit, too
     verbose: int
@@ -225,6 +241,7 @@ def make_plan(
         random=random,
         seed=seed,
         encoder=parameters.encoder,
+        features=parameters.features,
         checkpoint=parameters.checkpoint,
         is_repeatable=parameters.random_state is not None,
         verbose=int(parameters.verbose),

@@ -14,7 +14,7 @@ from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
-from keras_tied.fitted.scaling import Scaler, fit_scaling
+from keras_tied.fitted.scaling import fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
 from keras_tied.fitting.rows import GivenRows, PreparedRows, TrainingRows
 
@@ -29,7 +29,7 @@ def take_rows(
 ) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
     n, d = X.shape
-    columns = np.asarray(parameters.feature_names or range(d))
+    columns = np.asarray(parameters.features.names or range(d))
     low = np.fmin.reduce(X, axis=0)
     high = np.fmax.reduce(X, axis=0)
     with np.errstate(over="ignore"):
@@ -54,19 +54,19 @@ def take_rows(
 
 
 def prepare_rows(
+    parameters: Parameters,
     rows: GivenRows,
-    layout: Layout | None,
-    scaler: Scaler,
     random: np.random.RandomState,
-    moments: Moments | None,
+    moments: Moments | None = None,
 ) -> tuple[PreparedRows, Components]:
     """Fit the preprocessing, and PCA of all components, to rows or their moments."""
     X = rows.X
     weights = rows.weights
+    scaler = parameters.scaler
     scaling = moments and moments.find_scaling(scaler)
     scaling = scaling or fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
-    layout = layout or Layout.of_numbers(X.shape[1])
+    layout = parameters.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
     if np.isnan(scaled).any():
         is_far = rows.fences.find(X)
