@@ -53,17 +53,19 @@ def map_collections(method: Method) -> Method:
         def call(block: Any) -> Any:
             return method(self, block, *args, **kwargs)
 
-        if hasattr(X, "map_partitions"):
+        is_frame = hasattr(X, "map_partitions")
+        if is_frame:
             from dask.dataframe.utils import meta_nonempty
 
-            with warnings.catch_warnings(action="ignore"):  # of what is made up
-                empty = call(meta_nonempty(X._meta))[:0]
-            call_or_none = functools.partial(_call_or_none, call, empty)
-            return X.map_partitions(call_or_none, meta=empty)
-        X = X.rechunk({1: -1})
-        one_row = np.ones((1, X.shape[1]), X.dtype)
-        empty = call(one_row)[:0]
+            some = meta_nonempty(X._meta)
+        else:
+            X = X.rechunk({1: -1})
+            some = np.ones((1, X.shape[1]), X.dtype)
+        with warnings.catch_warnings(action="ignore"):  # of what is made up
+            empty = call(some)[:0]
         call_or_none = functools.partial(_call_or_none, call, empty)
+        if is_frame:
+            return X.map_partitions(call_or_none, meta=empty)
         if empty.ndim == 1:
             return X.map_blocks(call_or_none, drop_axis=1, meta=empty)
         chunks = (X.chunks[0], empty.shape[1:])

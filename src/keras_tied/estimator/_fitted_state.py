@@ -265,4 +265,4 @@ class FittedState(BaseEstimator):
         from keras_tied.fitted.onnx import write_onnx
 
         check_is_fitted(self)
-        write_onnx(self._fitted, path, part, dtype, type(self).__name__)
+        write_onnx(self._fitted, path, part, dtype)

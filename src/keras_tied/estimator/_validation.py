@@ -63,10 +63,25 @@ def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
 def read_rows(
     estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
 ) -> Any:
-    """The numbers of rows with these columns, `(n, d)`, an array or a CSR matrix."""
+    """The numbers of rows with these columns, `(n, d)`, an array or a CSR matrix.
+
+    Those of an array may stand for columns of any kind already.
+    """
     if columns is None:
         return _validate_numbers(estimator, X, reset)
-    return _encode(estimator, columns, X)
+    frame = columns.frame
+    table = _as_table(X)
+    if is_frame(X) or (frame is not None and frame.library == "numpy"):
+        from keras_tied.estimator import _columns
+
+        return _columns.encode(columns, table)
+    if table.shape[1] != len(columns.features):
+        raise ValueError(
+            f"X is an array of {table.shape[1]} numbers a row, and"
+            f" {type(estimator).__name__} was fitted to a frame: give a frame with its"
+            f" columns, or the {len(columns.features)} numbers that stand for them."
+        )
+    return table
 
 
 def to_dense(rows: Any) -> Array:
@@ -89,23 +104,6 @@ def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
     if columns is not None:
         estimator._keep_names(columns)
     return columns
-
-
-def _encode(estimator: BaseEstimator, columns: Columns, X: Any) -> Array:
-    """The numbers of rows, `(n, d)`, which those of an array may be already."""
-    frame = columns.frame
-    table = _as_table(X)
-    if is_frame(X) or (frame is not None and frame.library == "numpy"):
-        from keras_tied.estimator import _columns
-
-        return _columns.encode(columns, table)
-    if table.shape[1] != len(columns.features):
-        raise ValueError(
-            f"X is an array of {table.shape[1]} numbers a row, and"
-            f" {type(estimator).__name__} was fitted to a frame: give a frame with its"
-            f" columns, or the {len(columns.features)} numbers that stand for them."
-        )
-    return table
 
 
 def _as_table(X: Any) -> Any:

@@ -67,11 +67,6 @@ class DenseNetwork:
         return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
 
     @cached_property
-    def forward(self) -> list[Array]:
-        """The matrices of the encoder's layers, from the first to the code."""
-        return [kernel.T for kernel in self.kernels]
-
-    @cached_property
     def backward(self) -> list[Array]:
         """The matrices of the decoder's layers, from the code to the rows."""
         pairs = list(zip(self.kernels, self.gains, strict=True))
@@ -79,7 +74,8 @@ class DenseNetwork:
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        return self._compute(self.forward, self.biases, rows)
+        matrices = [kernel.T for kernel in self.kernels]
+        return self._compute(matrices, self.biases, rows)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""

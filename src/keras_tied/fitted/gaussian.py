@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.fitted.layout import NUMBER, Layout
+from keras_tied.fitted.layout import Layout
 
 MOST_ROWS = 2000  # that the covariance is fitted to, at random
 MOST_FEATURES = 512
@@ -218,13 +218,12 @@ def add_pieces(
 def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
     """Fit to scaled rows, `(n, d)` with NaN; None for too few rows or no numbers."""
     n, d = rows.shape
-    numbers = np.flatnonzero(layout.kinds == NUMBER)
-    room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
+    room = (MOST_WITH_PIECES - d) // max(1, len(layout.numbers))
     count = min(MOST_PIECES, n // ROWS_PER_PIECE, room)
     if count < 2:
         return None
     pieces = []
-    for feature in numbers:
+    for feature in layout.numbers:
         values = rows[:, feature]
         values = values[~np.isnan(values)]
         if len(values) == 0:

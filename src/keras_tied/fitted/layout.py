@@ -51,6 +51,11 @@ class Layout:
         return list(map(slice, self.starts, ends))
 
     @cached_property
+    def numbers(self) -> Array:
+        """The features of numbers."""
+        return np.flatnonzero(self.kinds == NUMBER)
+
+    @cached_property
     def classes(self) -> list[slice]:
         """The features of each column of booleans or categories."""
         return [part for part in self.parts if self.kinds[part.start] != NUMBER]

@@ -12,7 +12,7 @@ from keras_tied._types import Array
 from keras_tied.fitted.fences import Fences
 from keras_tied.fitted.gaussian import Gaussian, add_pieces, make_gaussian
 from keras_tied.fitted.imputation import Preprocessing
-from keras_tied.fitted.layout import MISSPELT, NUMBER, Layout
+from keras_tied.fitted.layout import MISSPELT, Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import Scaling
@@ -234,11 +234,6 @@ class OutlierScore:
         deviations = self.gaussian.find_deviations(complete)
         return deviations if self.surprise is None else deviations @ self.surprise
 
-    @cached_property
-    def numbers(self) -> Array:
-        """The features of numbers."""
-        return np.flatnonzero(self.layout.kinds == NUMBER)
-
     def compare_classes(
         self,
         scaled: Array,
@@ -330,7 +325,7 @@ class OutlierScore:
             rest = n - np.minimum(distances, n / 2)[:, None]
             own = product**2 / (precision.diagonal() * rest)
             factor = (n / rest) / (1 + own)
-            surprises *= factor[:, self.numbers]
+            surprises *= factor[:, self.layout.numbers]
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
             factors = n / (rest + products)
@@ -373,7 +368,7 @@ class OutlierScore:
         parts = [complete, codes, residuals]
         if self.surprise is not None:
             surprises = self.find_surprises(complete)
-            parts.append(surprises[:, self.numbers])
+            parts.append(surprises[:, self.layout.numbers])
         return np.hstack(parts)
 
     def _standardize(self, block: Block) -> Array:
@@ -436,7 +431,7 @@ def fit_outlier_score(
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     features, _, residuals, surprises = np.split(scale, score._ends)
     if score.surprise is not None:
-        several = layout.sizes[score.numbers] > 1
+        several = layout.sizes[layout.numbers] > 1
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE)
         least *= spread[score._ends[2] :]
         np.maximum(surprises, least, out=surprises)

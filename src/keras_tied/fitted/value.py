@@ -168,12 +168,8 @@ class Fitted:
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
-        return -self.outlier_scores(X)
-
-    def outlier_scores(self, X: Any) -> Array:
-        """How odd rows are, `(n,)` float64."""
         scores = np.empty(X.shape[0])
-        return self._compute(X, scores, self.score_block)
+        return -self._compute(X, scores, self.score_block)
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
         """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
@@ -197,7 +193,7 @@ class Fitted:
 
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd as each of these, `(n,)` float64."""
-        return self.find_rarity(self.outlier_scores(X))
+        return self.find_rarity(-self.score_samples(X))
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many has at least these scores, `(n,)` float64."""

@@ -161,7 +161,7 @@ class Reader:
             n = len(features)
             others = {"features": features}
             pieces = self.make(Pieces, f"{place}pieces.", n, ["scale"], others)
-            is_number = np.isin(features, np.flatnonzero(layout.kinds == NUMBER))
+            is_number = np.isin(features, layout.numbers)
             is_piece = is_number & (pieces.low < pieces.high)
             require(is_piece.all(), "its pieces are none")
             width += n
@@ -192,7 +192,7 @@ class Reader:
             if name != "core_axes":
                 n += n_axes
         if distribution.precision is not None:
-            n += int(np.count_nonzero(layout.kinds == NUMBER))
+            n += len(layout.numbers)
         fences = self.make(Fences, f"{place}fences.", d, finite=False)
         is_between = (fences.low < fences.middle) & (fences.middle < fences.high)
         require(is_between.all(), "'outlier_score.fences' are not in order")

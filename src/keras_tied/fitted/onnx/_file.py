@@ -25,7 +25,6 @@ def write_onnx(
     path: StrPath,
     part: str,
     dtype: Any = "float32",
-    name: str = "TiedAutoencoder",
 ) -> None:
     """Write a part of a fitted value; see `TiedAutoencoder.export`."""
     target, network = Path(path), fitted.network
@@ -53,7 +52,7 @@ def write_onnx(
     inputs = [rows.describe(["rows", n_inputs])]
     output = Tensor(graph, end, rows.dtype)
     outputs = [output.describe(["rows", n_outputs])]
-    title = f"{name}_{part}"
+    title = f"TiedAutoencoder_{part}"
     model = helper.make_model(
         helper.make_graph(graph.nodes, title, inputs, outputs, graph.constants),
         producer_name="keras-tied",
