@@ -125,8 +125,8 @@ class FittedState(BaseEstimator):
     def _keep(self, outcome: Outcome) -> None:
         """Store what training has learned."""
         self.n_components_ = outcome.fitted.n_components
-        for attribute, name in ATTRIBUTES.items():
-            setattr(self, attribute, getattr(outcome, name))
+        for name in ATTRIBUTES:
+            setattr(self, f"{name}_", getattr(outcome, name))
         self.feature_r2_ = outcome.feature_r2
         self.n_trimmed_values_ = outcome.n_trimmed
         self._outcome = outcome

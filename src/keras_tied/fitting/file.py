@@ -21,14 +21,14 @@ from keras_tied.fitting.nadam import Nadam
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-ATTRIBUTES = {
-    "n_iter_": "n_iter",
-    "is_pca_": "is_pca",
-    "loss_curve_": "losses",
-    "validation_curve_": "validation_errors",
-    "reconstruction_r2_": "r2",
-}
-"""Of an estimator and of the settings in a file, with their names in an outcome."""
+ATTRIBUTES = (
+    "n_iter",
+    "is_pca",
+    "loss_curve",
+    "validation_curve",
+    "reconstruction_r2",
+)
+"""Of an outcome; those of an estimator and of the settings in a file end in `_`."""
 
 
 def write_outcome(
@@ -44,8 +44,8 @@ def write_outcome(
     """
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
     attributes: dict[str, Any] = {}
-    for attribute, name in ATTRIBUTES.items():
-        attributes[attribute] = getattr(outcome, name)
+    for name in ATTRIBUTES:
+        attributes[f"{name}_"] = getattr(outcome, name)
     params = {name: value for name, value in params.items() if name != "checkpoint"}
     settings = Settings(
         **attributes,
@@ -70,8 +70,8 @@ def make_outcome(contents: Contents) -> Outcome:
         averages, squares = (array[None] for array in contents.nadam)
         nadam = Nadam(averages, squares, settings.steps)
     attributes: dict[str, Any] = {}
-    for attribute, name in ATTRIBUTES.items():
-        attributes[name] = getattr(settings, attribute)
+    for name in ATTRIBUTES:
+        attributes[name] = getattr(settings, f"{name}_")
     return Outcome(
         **attributes,
         fitted=contents.fitted,

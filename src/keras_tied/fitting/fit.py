@@ -117,7 +117,7 @@ def fit_batch(
     if before is None:
         return outcome
     return outcome._replace(
-        losses=before.losses + outcome.losses,
+        loss_curve=before.loss_curve + outcome.loss_curve,
         n_iter=before.n_iter + 1,
         weight_decay=before.weight_decay,
     )

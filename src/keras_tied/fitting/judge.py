@@ -30,16 +30,17 @@ class Outcome(NamedTuple):
 
     Attributes:
         fitted: the fitted value.
-        losses: after each iteration or epoch.
+        loss_curve: the loss after each iteration or epoch.
         n_iter: iterations of L-BFGS or passes of Nadam over the rows.
         is_pca: whether the network is PCA.
         weight_decay: of the network.
-        r2: the share of the variance of the training rows that is reconstructed.
+        reconstruction_r2: the share of the variance of the training rows that is
+            reconstructed.
         feature_r2: that of each feature, `(d,)`.
         n_trimmed: the number of absurd values, for which the fit took medians.
         empty: the columns without values, by their names or places.
-        validation_errors: on held-out rows, as long as `losses`; empty without such
-            rows.
+        validation_curve: the errors on held-out rows, as long as `loss_curve`; empty
+            without such rows.
         held_out_errors: the mean errors of the model and of PCA on rows that they have
             not learned from, if any were.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
@@ -47,15 +48,15 @@ class Outcome(NamedTuple):
     """
 
     fitted: Fitted
-    losses: list[float]
+    loss_curve: list[float]
     n_iter: int
     is_pca: bool
     weight_decay: float
-    r2: float
+    reconstruction_r2: float
     feature_r2: Array | None
     n_trimmed: int
     empty: Sequence[str | int] = ()
-    validation_errors: Sequence[float] = ()
+    validation_curve: Sequence[float] = ()
     held_out_errors: tuple[float, float] | None = None
     interrupted: bool = False
     nadam: Nadam | None = None
@@ -115,15 +116,15 @@ def judge(
     )
     return Outcome(
         fitted=fitted,
-        losses=solution.losses,
+        loss_curve=solution.losses,
         n_iter=max(1, solution.n_iter),
         is_pca=solution.is_pca,
         weight_decay=0.0 if solution.is_pca else plan.weight_decay,
-        r2=explained_share(sums),
+        reconstruction_r2=explained_share(sums),
         feature_r2=explained_shares(sums),
         n_trimmed=given.n_trimmed,
         empty=given.empty,
-        validation_errors=solution.validation_errors,
+        validation_curve=solution.validation_errors,
         held_out_errors=solution.held_out_errors,
         interrupted=solution.interrupted,
     )
