@@ -123,7 +123,7 @@ def fit_member(
         return loss, gradient
 
     def callback(intermediate_result: OptimizeResult) -> None:
-        network = stack.make_network(0, intermediate_result.x)
+        network = stack.make_network(intermediate_result.x)
         if on_iteration(network, float(intermediate_result.fun)):
             raise StopIteration
 
@@ -141,4 +141,4 @@ def fit_member(
                 "gtol": 0.0,
             },
         )
-    return stack.make_network(0, result.x)
+    return stack.make_network(result.x)

@@ -14,7 +14,6 @@ import numpy as np
 from keras_tied._blas import blas_limit
 from keras_tied._checkpoint_file import CheckpointFile
 from keras_tied._types import Array
-from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitting.members import Member, Training, sum_weights
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.progress import report
@@ -163,7 +162,8 @@ def train(
         errors = [start_error, *run.errors]
         steps = schedule.find_ends_of_parts(len(run.errors))
         errors = np.interp(ends, steps, errors).tolist()
-    return Training(run.find_best_networks(), losses, errors)
+    networks = list(map(run.stack.make_network, run.best_numbers))
+    return Training(networks, losses, errors)
 
 
 class Run:
@@ -212,15 +212,11 @@ class Run:
 
     def measure(self) -> float:
         """The mean error of the networks on the rows held out of them."""
+        networks = map(self.stack.make_network, self.stack.numbers)
         total = 0.0
-        for place, member in enumerate(self.members):
-            total += member.measure(self.stack.make_network(place))
+        for member, network in zip(self.members, networks, strict=True):
+            total += member.measure(network)
         return total / self.total_weight
-
-    def find_best_networks(self) -> list[DenseNetwork]:
-        """The networks after the best part."""
-        make_network = self.stack.make_network
-        return [make_network(i, best) for i, best in enumerate(self.best_numbers)]
 
     def restore(self, file: CheckpointFile) -> None:
         """Set the state that a file holds, if it is there."""

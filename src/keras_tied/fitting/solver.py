@@ -121,7 +121,7 @@ def fit_batch(
     objective = make_objective(plan, rows)
     losses = take_steps(stack, state, rows, weights, batches, rates, objective)
     loss = float(losses.mean())
-    return Solution(stack.make_network(0), [loss]), state
+    return Solution(stack.make_network(stack.numbers[0]), [loss]), state
 
 
 def make_objective(plan: Plan, rows: TrainingRows) -> Objective:

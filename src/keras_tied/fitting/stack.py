@@ -86,13 +86,8 @@ class Stack:
         self.gradients = self._split(self.gradient)
         self.n_in_kernels = sum(kernel.size for kernel in self.like.kernels)
 
-    def make_network(
-        self,
-        place: int,
-        numbers: Array | None = None,
-    ) -> DenseNetwork:
-        """A network as it is now, or as these numbers of it, `(numbers,)`, say."""
-        numbers = self.numbers[place] if numbers is None else numbers
+    def make_network(self, numbers: Array) -> DenseNetwork:
+        """The network that these numbers are the weights of, `(numbers,)`."""
         return self._split(numbers.astype(np.float32))
 
     def find_gradient(
