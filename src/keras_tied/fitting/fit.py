@@ -17,7 +17,6 @@ from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components
-from keras_tied.fitted.value import Network
 from keras_tied.fitting import prepare, solver
 from keras_tied.fitting.judge import Outcome, judge, weigh_imputations
 from keras_tied.fitting.plan import (
@@ -128,24 +127,13 @@ def _solve(
     rows: PreparedRows,
     principal: Components,
 ) -> Solution:
-    """PCA, or a network if that is better."""
+    """PCA, or what training finds."""
     components = principal.truncate(plan.n_components)
     link = _fit_link(plan, rows, components)
-    pca = Solution(pca_network(components), link=link, is_pca=True)
     if plan.method == "pca":
-        return pca
+        return Solution(pca_network(components), link=link, is_pca=True)
     training_rows = prepare.make_training_rows(plan, rows, link)
-    solution = _train(plan, training_rows, principal)
-    if not plan.may_be_pca or _beats_pca(solution, pca.network, training_rows):
-        return solution
-    errors = solution.held_out_errors
-    return replace(
-        solution,
-        network=pca.network,
-        link=solution.pca_link,
-        is_pca=True,
-        held_out_errors=errors and (errors[1], errors[1]),
-    )
+    return _train(plan, training_rows, principal)
 
 
 def _fit_link(
@@ -201,12 +189,3 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
             stacklevel=2,
         )
     return own
-
-
-def _beats_pca(solution: Solution, pca: Network, rows: TrainingRows) -> bool:
-    """Whether a network is better on rows held out, and not worse on all rows."""
-    if not solution.better:
-        return False
-    errors = rows.measure(solution.network, solution.link)
-    pca_errors = rows.measure(pca, solution.pca_link)
-    return bool(rows.weights @ errors <= rows.weights @ pca_errors)

@@ -19,7 +19,7 @@ from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Objective, Stack
-from keras_tied.fitting.start import undo_projection
+from keras_tied.fitting.start import pca_network, undo_projection
 
 RATE_OF_BATCHES = 1 / 3  # of `partial_fit`, beside the largest learning rate of a fit
 
@@ -33,13 +33,10 @@ class Solution:
         losses: after each iteration or epoch.
         validation_errors: on held-out rows after each; empty without such rows.
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        better: whether the network is better than PCA on held-out rows, if there are
-            such rows.
         held_out_errors: the mean errors of the network and of PCA on rows that neither
             has learned from.
         is_pca: whether the network is PCA.
         link: of the network.
-        pca_link: of PCA.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
         checkpoint: the folder of its state, of no use once it is judged.
     """
@@ -48,11 +45,9 @@ class Solution:
     losses: list[float] = field(default_factory=list)
     validation_errors: list[float] = field(default_factory=list)
     n_iter: int = 1
-    better: bool = True
     held_out_errors: tuple[float, float] | None = None
     is_pca: bool = False
     link: Link | None = None
-    pca_link: Link | None = None
     interrupted: bool = False
     checkpoint: Path | None = None
 
@@ -67,19 +62,22 @@ def fit(
 
     Of few rows, each of five parts is held out of a network, and a sixth network learns
     from all rows. The sixth is kept from the step with the lowest cross-validation
-    error.
+    error. It is PCA unless the network is better on rows held out, and not worse on all
+    rows.
     """
     axes = None
+    projected = rows
     if plan.n_axes is not None:
         axes = principal.truncate(plan.n_axes)
-        rows = rows.project(axes)
-    members = make_members(plan, rows)
+        projected = rows.project(axes)
+    members = make_members(plan, projected)
     train = nadam.train
     if plan.method == "lbfgs":
         from keras_tied.fitting import lbfgs  # SciPy takes long to import
 
         train = lbfgs.train
-    training = train(members, plan, make_objective(plan, rows), is_interrupted)
+    objective = make_objective(plan, projected)
+    training = train(members, plan, objective, is_interrupted)
     network = training.networks[-1]
     solution = Solution(
         network=network if axes is None else undo_projection(network, axes),
@@ -87,19 +85,26 @@ def fit(
         validation_errors=training.errors,
         n_iter=len(training.losses),
     )
-    if not plan.early_stopping:
+    components = principal.truncate(plan.n_components)
+    pca = replace(solution, network=pca_network(components), is_pca=True)
+    better = True
+    if plan.early_stopping:
+        with_rows = [member for member in members if member.held_out.count]
+        networks = training.networks[: len(with_rows)]
+        own = measure_held_out(with_rows, networks)
+        others = measure_held_out(with_rows, [member.pca for member in with_rows])
+        better = is_better(with_rows, own, others)
+        errors = own.mean, others.mean
+        solution = replace(solution, link=own.link, held_out_errors=errors)
+        errors = others.mean, others.mean
+        pca = replace(pca, link=others.link, held_out_errors=errors)
+
+    def measure(result: Solution) -> float:
+        return float(rows.weights @ rows.measure(result.network, result.link))
+
+    if not plan.may_be_pca or (better and measure(solution) <= measure(pca)):
         return solution
-    with_rows = [member for member in members if member.held_out.count]
-    networks = training.networks[: len(with_rows)]
-    held_out = measure_held_out(with_rows, networks)
-    pca = measure_held_out(with_rows, [member.pca for member in with_rows])
-    return replace(
-        solution,
-        better=is_better(with_rows, held_out, pca),
-        held_out_errors=(held_out.mean, pca.mean),
-        link=held_out.link,
-        pca_link=pca.link,
-    )
+    return pca
 
 
 def fit_batch(
