@@ -133,7 +133,5 @@ def name_file(path: StrPath) -> Iterator[None]:
         line = text.splitlines()[0]
         if len(line) > LONGEST:
             line = f"{line[:LONGEST]}..."
-        reason = ""
-        for letter in line.rstrip("."):
-            reason += letter if letter.isprintable() else repr(letter)[1:-1]
+        reason = repr(line.rstrip("."))[1:-1]  # with what cannot be printed escaped
         raise ValueError(f"{name} cannot be loaded: {reason}.") from error

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from msgspec import Meta, Raw, Struct
+from numpy.typing import ArrayLike
 
 from keras_tied._types import Array
 from keras_tied._version import __version__
@@ -61,9 +62,9 @@ class Contents(NamedTuple):
     nadam: NadamState | None = None  # what `partial_fit` goes on from; None after `fit`
 
 
-def require(holds: object, otherwise: str) -> None:
-    """Raise `ValueError` unless something holds."""
-    if not holds:
+def require(holds: ArrayLike, otherwise: str) -> None:
+    """Raise `ValueError` unless something holds, for all numbers of an array."""
+    if not np.all(holds):
         raise ValueError(otherwise)
 
 

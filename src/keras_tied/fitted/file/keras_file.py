@@ -58,7 +58,7 @@ def read_archive(path: StrPath, before_keras: Callable[[], object] | None) -> Co
         require(is_ours, "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)
         for weights in network.weights:
-            require(np.isfinite(weights).all(), "its weights are not finite")
+            require(np.isfinite(weights), "its weights are not finite")
         return read_file(fitted_file, network)
 
 
