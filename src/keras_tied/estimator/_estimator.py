@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -27,7 +26,7 @@ from keras_tied.estimator._validation import read_rows, to_dense, validate_train
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
-from keras_tied.fitting.plan import Features, Parameters
+from keras_tied.fitting.plan import PARAMETERS, Features, Parameters
 
 if TYPE_CHECKING:
     import keras
@@ -378,10 +377,12 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         return self
 
     def _read_parameters(self, columns: Columns | None) -> Parameters:
-        """The parameters of a fit, with what it has to know of columns of any kind."""
-        parameters = Parameters.read(self)
-        if columns is None:
-            return parameters
-        names = tuple(columns.features)
-        features = Features(names, columns.layout, columns.to_json())
-        return replace(parameters, features=features)
+        """The parameters of a fit, with what it has to know of the features."""
+        params = {name: getattr(self, name) for name in PARAMETERS}
+        features = Features()
+        if columns is not None:
+            names = tuple(columns.features)
+            features = Features(names, columns.layout, columns.to_json())
+        elif hasattr(self, "feature_names_in_"):
+            features = Features(tuple(map(str, self.feature_names_in_)))
+        return Parameters(**params, features=features)

@@ -83,15 +83,6 @@ class Parameters:
     verbose: int = 0
     features: Features = field(default_factory=Features)
 
-    @classmethod
-    def read(cls, estimator: object) -> Parameters:
-        """Those of an estimator, with the names that it was fitted to."""
-        names = getattr(estimator, "feature_names_in_", None)
-        params = {name: getattr(estimator, name) for name in PARAMETERS}
-        if names is not None:
-            params["features"] = Features(tuple(map(str, names)))
-        return cls(**params)
-
     def to_dict(self) -> dict[str, Any]:
         """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
         return {name: getattr(self, name) for name in sorted(PARAMETERS)}
@@ -208,7 +199,7 @@ def make_plan(
         n_axes = most_axes if n_features > 2 * most_axes else None
     if missing >= MISSING_MUCH and method != "lbfgs" and not in_batches:
         n_copies = min(max(1, HIDING_ROWS // n_rows), MOST_COPIES)
-    hidden: list[int] = []
+    hidden: tuple[int, ...] = ()
     if method != "encoder":
         sizes = parameters.hidden_layer_sizes
         hidden = _choose_hidden(sizes, n_rows, n_axes or n_features)
@@ -221,7 +212,7 @@ def make_plan(
     return Plan(
         method=method,
         n_components=n_components,
-        hidden=tuple(hidden),
+        hidden=hidden,
         activation=activation,
         n_axes=n_axes,
         n_copies=n_copies,
@@ -286,18 +277,18 @@ def _choose_weight_decay(
     return min(decay, MOST_WEIGHT_DECAY / divisor)
 
 
-def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
+def _choose_hidden(sizes: Any, n: int, n_features: int) -> tuple[int, ...]:
     """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
         size = min(max(units, 2 * n_features), MOST_UNITS, most)
         is_deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
-        return [size + size % 2] * (LAYERS if is_deep else FEWER_LAYERS)
+        return (size + size % 2,) * (LAYERS if is_deep else FEWER_LAYERS)
     array = np.atleast_1d(np.asarray(sizes))
     if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a"
             " sequence of such numbers."
         )
-    return [int(size) for size in array]
+    return tuple(map(int, array))
