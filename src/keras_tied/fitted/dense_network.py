@@ -19,6 +19,10 @@ LANES = 16
 """Rows of a block are a multiple of it: BLAS rounds those beyond one differently."""
 
 
+WEIGHTS = "kernels", "biases", "decoder_biases", "gains"
+"""Of a network, in the order in which they are trained as one array."""
+
+
 @dataclass(frozen=True, eq=False)
 class DenseNetwork:
     r"""A tied autoencoder with $L$ layers, of sizes $d = w_0, w_1, \dots, w_L = k$.
@@ -55,10 +59,7 @@ class DenseNetwork:
     @property
     def n_parameters(self) -> int:
         """The number of weights, each kernel once."""
-        n = 0
-        for arrays in (self.kernels, self.biases, self.decoder_biases, self.gains):
-            n += sum(array.size for array in arrays)
-        return n
+        return sum(array.size for name in WEIGHTS for array in getattr(self, name))
 
     @property
     def block_rows(self) -> int:

@@ -65,10 +65,9 @@ def explain(fitted: Fitted, X: Any) -> Explanation:
         scores = scores.reshape(-1, k + 1)
         falls = _find_falls(scores[:, :1], scores[:, 1:])
         falls[missing[:, starts]] = 0.0
-        units = np.dtype(np.float64)
         return Explanation(
             shares=_find_shares(falls),
-            expected=preprocessing.scaling.backward(expected, units),
+            expected=preprocessing.scaling.backward(expected, np.float64),
             scores=scores[:, 1:],
             ratios=ratios,
         )

@@ -252,12 +252,11 @@ class OutlierScore:
         n, d = scaled.shape
         layout = self.layout
         backward = self.scaling.backward
-        units = np.dtype(np.float64)
-        frequencies = backward(self.gaussian.mean[:d], units)
+        frequencies = backward(self.gaussian.mean[:d], np.float64)
         frequencies = np.clip(frequencies, RAREST, 1 - RAREST)
         means = complete - self.find_surprises(complete) * factors
-        means = backward(means, units)
-        indicators = backward(scaled, units)
+        means = backward(means, np.float64)
+        indicators = backward(scaled, np.float64)
         is_on = indicators > (1 + MISSPELT) / 2
         is_half = (indicators > MISSPELT / 2) & ~is_on
         shape = n, len(layout.starts)

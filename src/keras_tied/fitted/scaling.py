@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import split_rows
@@ -38,7 +38,7 @@ class Scaling(NamedTuple):
             scaled[part] = self.forward(rows)
         return scaled
 
-    def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
+    def backward(self, Z: Array, dtype: DTypeLike) -> Array:
         """Undo the scaling, in this dtype."""
         rows: Array = Z * self.scale.astype(dtype, copy=False)
         rows += self.shift.astype(dtype, copy=False)

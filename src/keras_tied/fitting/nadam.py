@@ -233,7 +233,6 @@ class Run:
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""
-        begin = time.monotonic()
         arrays = {
             "numbers": self.stack.numbers,
             "averages": self.nadam.averages,
@@ -246,4 +245,4 @@ class Run:
             "errors": self.errors,
             "best": self.best,
         }
-        file.write(arrays, notes, begin)
+        file.write(arrays, notes, time.monotonic())

@@ -10,12 +10,9 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.activations import ACTIVATIONS
-from keras_tied.fitted.dense_network import DenseNetwork, compute_layers
+from keras_tied.fitted.dense_network import WEIGHTS, DenseNetwork, compute_layers
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
-
-WEIGHTS = "kernels", "biases", "decoder_biases", "gains"
-"""Of a network, in the order in which they are numbers."""
 
 
 @dataclass(frozen=True)
