@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.pca import Components, find_components
-from keras_tied.fitted.scaling import Scaler, Scaling, make_scaling
+from keras_tied.fitted.scaling import Scaler, Scaling, find_range, make_scaling
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ def measure_moments(X: Array) -> Moments:
     present = ~np.isnan(rows)
     counts = present.sum(axis=0).astype(np.float64)
     means = np.nansum(rows, axis=0) / np.maximum(counts, 1.0)
-    low = np.fmin.reduce(rows, axis=0)
-    high = np.fmax.reduce(rows, axis=0)
+    low, high = find_range(rows)
     rows -= means
     rows[~present] = 0.0
     return Moments(len(rows), counts, low, high, means, rows.T @ rows)

@@ -60,8 +60,7 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     The scaler None is for mean 0 and one factor for all columns, which makes their mean
     variance 1.
     """
-    low = np.fmin.reduce(X, axis=0).astype(np.float64)
-    high = np.fmax.reduce(X, axis=0).astype(np.float64)
+    low, high = find_range(X)
     _, exponents = np.frexp(_find_size(low, high))
     total = np.zeros(len(low))
     mean = np.zeros(len(low))
@@ -91,6 +90,13 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     mean = np.ldexp(mean, exponents)
     deviation = np.ldexp(deviation, exponents)
     return make_scaling(low, high, mean, deviation, len(X), scaler)
+
+
+def find_range(X: Array) -> tuple[Array, Array]:
+    """The smallest and the largest value of each column, float64; NaN without any."""
+    low = np.fmin.reduce(X, axis=0)
+    high = np.fmax.reduce(X, axis=0)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def make_scaling(

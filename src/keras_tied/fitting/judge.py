@@ -13,6 +13,7 @@ from keras_tied.fitted import imputation, outlier_score
 from keras_tied.fitted.blocks import split_rows
 from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.tail import fit_tail
+from keras_tied.fitted.scaling import find_range
 from keras_tied.fitted.value import (
     Fitted,
     compute_block,
@@ -150,8 +151,7 @@ def weigh_imputations(
 
 def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
     """The smallest and largest values of rows, `(n, d)`, and of those before."""
-    smallest = np.fmin.reduce(X, axis=0).astype(np.float64)
-    largest = np.fmax.reduce(X, axis=0).astype(np.float64)
+    smallest, largest = find_range(X)
     smallest[np.isnan(smallest)] = -np.inf  # where nothing is known
     largest[np.isnan(largest)] = np.inf
     if before is None:

@@ -14,7 +14,7 @@ from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
-from keras_tied.fitted.scaling import fit_scaling
+from keras_tied.fitted.scaling import find_range, fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
 from keras_tied.fitting.rows import GivenRows, PreparedRows, TrainingRows
 
@@ -30,10 +30,10 @@ def take_rows(
     """Find fences, and replace absurd values by the medians of their columns."""
     n, d = X.shape
     columns = np.asarray(parameters.features.names or range(d))
-    low = np.fmin.reduce(X, axis=0)
-    high = np.fmax.reduce(X, axis=0)
+    low, high = find_range(X)
     with np.errstate(over="ignore"):
-        too_wide = columns[np.isinf(high - low)].tolist()
+        spans = (high - low).astype(X.dtype)
+    too_wide = columns[np.isinf(spans)].tolist()
     if too_wide:
         raise ValueError(
             f"The values in the columns {too_wide} of X differ by more than {X.dtype}"
@@ -151,8 +151,7 @@ def _round_columns(X: Array) -> Array:
         factor = 10.0**exponents
         decimals = np.where(size > 0, np.rint(X * factor) / factor, X)
         single = X.astype(np.float32).astype(np.float64)
-    low = np.fmin.reduce(X, axis=0)
-    high = np.fmax.reduce(X, axis=0)
+    low, high = find_range(X)
     largest = np.fmax.reduce(size, axis=0)
     is_harmless = largest * epsilon < SMALL * (high - low)
     for rounded in (single, decimals):
