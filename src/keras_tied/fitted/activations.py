@@ -16,14 +16,14 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
-def _elu(x: Array, slope: Array | None = None) -> None:
+def _elu(x: Array, slope: Array | None) -> None:
     below = np.expm1(np.minimum(x, 0))
     if slope is not None:
         np.add(below, 1, out=slope)
     np.copyto(x, below, where=x < 0)
 
 
-def _gelu(x: Array, slope: Array | None = None) -> None:
+def _gelu(x: Array, slope: Array | None) -> None:
     from scipy.special import erf  # for this one alone: it takes a tenth of a second
 
     factor = np.float32(np.sqrt(0.5))
@@ -35,13 +35,13 @@ def _gelu(x: Array, slope: Array | None = None) -> None:
     x *= share
 
 
-def _relu(x: Array, slope: Array | None = None) -> None:
+def _relu(x: Array, slope: Array | None) -> None:
     if slope is not None:
         np.greater(x, 0, out=slope)
     np.maximum(x, 0, out=x)
 
 
-def _selu(x: Array, slope: Array | None = None) -> None:
+def _selu(x: Array, slope: Array | None) -> None:
     below = SELU_ALPHA * np.expm1(np.minimum(x, 0))
     if slope is not None:
         slope[...] = np.where(x < 0, below + SELU_ALPHA, 1)
@@ -50,7 +50,7 @@ def _selu(x: Array, slope: Array | None = None) -> None:
     x *= SELU_SCALE
 
 
-def _sigmoid(x: Array, slope: Array | None = None) -> None:
+def _sigmoid(x: Array, slope: Array | None) -> None:
     x *= 0.5
     np.tanh(x, out=x)
     x += 1
@@ -59,7 +59,7 @@ def _sigmoid(x: Array, slope: Array | None = None) -> None:
         np.multiply(x, 1 - x, out=slope)
 
 
-def _silu(x: Array, slope: Array | None = None) -> None:
+def _silu(x: Array, slope: Array | None) -> None:
     # With t = tanh(x / 2), the sigmoid is (1 + t) / 2.
     x *= 0.5
     t = np.tanh(x)
@@ -73,14 +73,14 @@ def _silu(x: Array, slope: Array | None = None) -> None:
     x += product
 
 
-def _softplus(x: Array, slope: Array | None = None) -> None:
+def _softplus(x: Array, slope: Array | None) -> None:
     if slope is not None:
         slope[...] = x
-        _sigmoid(slope)
+        _sigmoid(slope, None)
     np.logaddexp(0, x, out=x)
 
 
-def _tanh(x: Array, slope: Array | None = None) -> None:
+def _tanh(x: Array, slope: Array | None) -> None:
     np.tanh(x, out=x)
     if slope is not None:
         np.multiply(x, x, out=slope)
