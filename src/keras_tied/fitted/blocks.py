@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 
 
 def split_rows(n_rows: int, block_rows: int) -> list[slice]:
-    """Slices of at most `block_rows` rows, in order."""
-    begins = range(0, n_rows, block_rows)
+    """Slices of at most `block_rows` rows, in order; an empty one of no rows."""
+    begins = range(0, max(1, n_rows), block_rows)
     return [slice(begin, min(n_rows, begin + block_rows)) for begin in begins]
 
 

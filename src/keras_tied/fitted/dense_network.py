@@ -61,7 +61,7 @@ class DenseNetwork:
         """The number of weights, each kernel once."""
         return sum(array.size for name in WEIGHTS for array in getattr(self, name))
 
-    @property
+    @cached_property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
         rows = NUMBERS // max(self.layer_sizes)

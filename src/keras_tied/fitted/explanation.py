@@ -74,7 +74,6 @@ def explain(fitted: Fitted, X: Any) -> Explanation:
 
     size = max(1, MOST_NUMBERS // (d * (k + 1)))
     parts = map_blocks(explain_part, n, size, threads=False)
-    parts = parts or [explain_part(slice(0))]
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
 
 

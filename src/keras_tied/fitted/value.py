@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from keras_tied.fitted.compiled_network import CompiledNetwork
     from keras_tied.fitted.dense_network import DenseNetwork
 
-FEW_ROWS = 256  # at most what a block of any network has
 CHANCE = 0.05  # the expected number of rows below which one stands out
 FAR = 1.5  # times the largest score of ordinary training rows: it stands out, too
 
@@ -264,8 +263,6 @@ class Fitted:
         function: Callable[[slice], Result],
         n_rows: int,
     ) -> list[Result]:
-        if n_rows <= FEW_ROWS:
-            return [function(slice(0, n_rows))]
         network = self.network
         return map_blocks(function, n_rows, network.block_rows, network.threads)
 
