@@ -9,14 +9,8 @@ from msgspec import Raw
 
 from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file import (
-    Contents,
-    NadamState,
-    Settings,
-    write,
-)
+from keras_tied.fitted.file import Contents, Settings, write
 from keras_tied.fitting.judge import Outcome
-from keras_tied.fitting.nadam import Nadam
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -57,18 +51,12 @@ def write_outcome(
         activation=network.activation if isinstance(network, DenseNetwork) else None,
         steps=0 if nadam is None else nadam.step,
     )
-    state = None
-    if nadam is not None:  # that of one network
-        state = NadamState(nadam.averages[0], nadam.squares[0])
-    write(path, Contents(settings, fitted, notes, state), make_model)
+    write(path, Contents(settings, fitted, notes, nadam), make_model)
 
 
 def make_outcome(contents: Contents) -> Outcome:
     """The fit that a file holds, without what it does not."""
-    settings, nadam = contents.settings, None
-    if contents.nadam is not None:
-        averages, squares = (array[None] for array in contents.nadam)
-        nadam = Nadam(averages, squares, settings.steps)
+    settings = contents.settings
     attributes: dict[str, Any] = {}
     for name in ATTRIBUTES:
         attributes[name] = getattr(settings, f"{name}_")
@@ -78,5 +66,5 @@ def make_outcome(contents: Contents) -> Outcome:
         weight_decay=settings.weight_decay,
         feature_r2=None,
         n_trimmed=0,
-        nadam=nadam,
+        nadam=contents.nadam,
     )

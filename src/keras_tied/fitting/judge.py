@@ -11,16 +11,16 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted import imputation, outlier_score
 from keras_tied.fitted.blocks import split_rows
+from keras_tied.fitted.file import NadamState
 from keras_tied.fitted.layout import NUMBER
-from keras_tied.fitted.tail import fit_tail
 from keras_tied.fitted.scaling import find_range
+from keras_tied.fitted.tail import fit_tail
 from keras_tied.fitted.value import (
     Fitted,
     compute_block,
     explained_share,
     explained_shares,
 )
-from keras_tied.fitting.nadam import Nadam
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import PreparedRows
 from keras_tied.fitting.solver import Solution
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
     validation_curve: Sequence[float] = ()
     held_out_errors: tuple[float, float] | None = None
     interrupted: bool = False
-    nadam: Nadam | None = None
+    nadam: NadamState | None = None
 
 
 def judge(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.file import NadamState
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.value import Network
@@ -111,21 +111,24 @@ def fit_batch(
     plan: Plan,
     rows: TrainingRows,
     network: DenseNetwork,
-    state: Nadam | None,
-) -> tuple[Solution, Nadam]:
+    state: NadamState | None,
+) -> tuple[Solution, NadamState]:
     """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
-    state = Nadam.begin(stack.numbers) if state is None else deepcopy(state)
+    optimizer = Nadam.begin(stack.numbers)
+    if state is not None:
+        optimizer.averages[0], optimizer.squares[0], optimizer.step = state
     n = len(rows.inputs)
-    size = min(plan.batch_size, len(rows.inputs))
+    size = min(plan.batch_size, n)
     n_steps = -(-n // size)
     # Full batches only: some rows come twice.
     batches = np.resize(plan.random.permutation(n), (n_steps, size))
     rates = np.full(n_steps, plan.learning_rate * RATE_OF_BATCHES)
     weights = rows.weights[None].astype(np.float32)
     objective = make_objective(plan, rows)
-    losses = take_steps(stack, state, rows, weights, batches, rates, objective)
+    losses = take_steps(stack, optimizer, rows, weights, batches, rates, objective)
     loss = float(losses.mean())
+    state = NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step)
     return Solution(stack.make_network(stack.numbers[0]), [loss]), state
 
 

@@ -40,17 +40,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     feature_names: tuple[str, ...] | None
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
-    columns: Raw = Raw(b"null")
-    steps: Count = 0
+    columns: Raw
+    steps: Count
     transposed: list[str] = []
     version: str = __version__
 
 
 class NadamState(NamedTuple):
-    """What `partial_fit` goes on from, beside the number of its steps."""
+    """What `partial_fit` goes on from."""
 
     averages: Array  # of the gradients of all weights, (n,) float32
     squares: Array  # the averages of their squares, (n,) float32
+    step: int  # the number of steps taken
 
 
 class Contents(NamedTuple):
@@ -58,8 +59,8 @@ class Contents(NamedTuple):
 
     settings: Settings  # of the estimator
     fitted: Fitted  # the fitted value
-    notes: Any = None  # a JSON object of the command
-    nadam: NadamState | None = None  # what `partial_fit` goes on from; None after `fit`
+    notes: Any  # a JSON object of the command
+    nadam: NadamState | None  # what `partial_fit` goes on from; None after `fit`
 
 
 def require(holds: ArrayLike, otherwise: str) -> None:

@@ -122,7 +122,7 @@ def read_file(path: StrPath, network: Network | None = None) -> Contents:
         arrays[name] = arrays[name].T
     reader = Reader(arrays)
     fitted = reader.make_fitted(settings, network)
-    nadam = reader.make_nadam(fitted.network)
+    nadam = reader.make_nadam(fitted.network, settings.steps)
     other = min(arrays, default=None)
     require(other is None, f"it has an unexpected array {other!r}")
     notes = msgspec.json.decode(document.notes)

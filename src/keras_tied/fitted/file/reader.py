@@ -222,12 +222,14 @@ class Reader:
         require(is_open, "'link.frequencies' has a boolean that is never false")
         return link
 
-    def make_nadam(self, network: Network) -> NadamState | None:
+    def make_nadam(self, network: Network, step: int) -> NadamState | None:
         """What `partial_fit` goes on from, if it is there."""
         if not self.has("nadam."):
             return None
         n = network.n_parameters
-        state: NadamState = self.make(NadamState, "nadam.", n, dtype=np.float32)
+        state: NadamState = self.make(
+            NadamState, "nadam.", n, others={"step": step}, dtype=np.float32
+        )
         require(state.squares >= 0, "'nadam.squares' has negative numbers")
         return state
 
