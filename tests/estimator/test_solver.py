@@ -306,11 +306,16 @@ def test_copies_of_rows_are_no_more_evidence(count, better):
     copies: of gains of mean 0.03 and standard deviation 0.85 it is 0.019 or 0.038.
     """
     X = np.zeros((10 * count, 5), np.float32)
+    plain = TrainingRows(
+        X[:count],
+        X[:count],
+        np.ones(count),
+    )
     rows = TrainingRows(
         X,
         X,
         np.ones(10 * count),
-        copies=10,
+        plain=plain,
     )
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 10 * count)
     network, pca = (

@@ -108,7 +108,6 @@ def make_training_rows(
             inputs=inputs,
             targets=targets,
             weights=np.tile(weights, plan.n_copies),
-            copies=plan.n_copies,
             plain=training_rows,
         )
     if rows.validation is None:

@@ -68,19 +68,18 @@ class TrainingRows:
         inputs: `(n, features)` float32, complete.
         targets: the same, with NaN where the input was imputed.
         weights: `(n,)` float64, positive, with mean 1.
-        copies: of all rows in these arrays, one after the other.
         share: the features of `inputs`, of all that errors are the mean of.
         lost: the mean squared error of each row that `project` leaves, `(n,)`.
         link: that training begins with; None if all errors are squares.
         axes: of `inputs`, if `targets` are features and these are scores.
-        plain: the rows as they are, if values of these are hidden.
+        plain: the rows as they are, if these are copies of them, one after the other,
+            in each of which other values are hidden.
         validation: rows to hold out; None for some of these.
     """
 
     inputs: Array
     targets: Array
     weights: Array
-    copies: int = 1
     share: float = 1.0
     lost: Array | None = None
     link: Link | None = None
@@ -91,12 +90,12 @@ class TrainingRows:
     @property
     def count(self) -> int:
         """The number of different rows."""
-        return len(self.inputs) // self.copies
+        return len((self.plain or self).inputs)
 
     def select(self, rows: Array) -> TrainingRows:
         """All copies of the rows at these places, which are indices and not a mask."""
-        begins = np.arange(self.copies)[:, None] * self.count
-        places = (begins + rows).ravel()
+        copies = np.arange(len(self.inputs)).reshape(-1, self.count)
+        places = copies[:, rows].ravel()
         inputs = self.inputs[places]
         is_complete = self.targets is self.inputs
         return replace(
