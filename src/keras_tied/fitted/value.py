@@ -56,11 +56,11 @@ class Fitted:
     outlier_score: OutlierScore
     smallest: Array
     largest: Array
-    offset: float = 0.0
-    feature_names: tuple[str, ...] | None = None
-    imputation_weights: Array | None = None
-    columns_json: bytes | None = None
-    link: Link | None = None
+    offset: float
+    feature_names: tuple[str, ...] | None
+    imputation_weights: Array | None
+    columns_json: bytes | None
+    link: Link | None
 
     @property
     def n_features(self) -> int:
