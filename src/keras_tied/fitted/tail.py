@@ -54,16 +54,16 @@ class Tail(NamedTuple):
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
         """The tail of what `numbers` gives, `(N_NUMBERS,)`, or `ValueError`."""
-        u, p, sigma, xi, trimmed, limit, n_rows = numbers[:7].tolist()
-        body = numbers[7:]
-        is_valid = 0 < p <= 1 and sigma > 0 and 0 <= trimmed <= 1
-        is_valid = is_valid and limit > 0 and n_rows >= 1
-        rises = (np.diff(body, append=u) >= 0).all()
+        parts = [*numbers[:7].tolist(), numbers[7:]]
+        tail = cls(*parts)
+        is_valid = 0 < tail.share <= 1 and tail.scale > 0 and 0 <= tail.trimmed <= 1
+        is_valid = is_valid and tail.limit > 0 and tail.n_rows >= 1
+        rises = (np.diff(tail.body, append=tail.threshold) >= 0).all()
         if not (is_valid and rises):
             raise ValueError(
                 "the numbers of its outlier score's tail are those of none"
             )
-        return cls(u, p, sigma, xi, trimmed, limit, n_rows, body)
+        return tail
 
     @property
     def numbers(self) -> Array:

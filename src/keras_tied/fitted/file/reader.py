@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from inspect import signature
 from typing import Any
 
@@ -63,15 +63,20 @@ class Reader:
         place: str,
         n: int,
         positive: Collection[str] = (),
-        others: Mapping[str, Any] | None = None,
-        **options: Any,
+        dtype: Any = np.float64,
+        finite: bool = True,
+        **fields: Any,
     ) -> Any:
-        """A value of arrays of n numbers each, some positive, and of other fields."""
-        fields = dict(others or {})
+        """A value of other fields and of arrays of n numbers each, some positive."""
         for field in signature(kind).parameters:
             if field not in fields:
-                options["positive"] = field in positive
-                fields[field] = self.take(f"{place}{field}", n, **options)
+                fields[field] = self.take(
+                    f"{place}{field}",
+                    n,
+                    dtype=dtype,
+                    finite=finite,
+                    positive=field in positive,
+                )
         return kind(**fields)
 
     def make_fitted(self, settings: Settings, network: Network | None) -> Fitted:
@@ -157,8 +162,9 @@ class Reader:
         if self.has(f"{place}pieces."):
             features = self.take(f"{place}pieces.features", None, dtype=np.int64)
             n = len(features)
-            others = {"features": features}
-            pieces = self.make(Pieces, f"{place}pieces.", n, ["scale"], others)
+            pieces = self.make(
+                Pieces, f"{place}pieces.", n, ["scale"], features=features
+            )
             is_number = np.isin(features, layout.numbers)
             is_piece = is_number & (pieces.low < pieces.high)
             require(is_piece, "its pieces are none")
@@ -214,8 +220,9 @@ class Reader:
         require(layout.has_classes, "it has a link and no classes")
         d = len(layout.kinds)
         positive = ["frequencies", "temperatures", "costs"]
-        others = {"layout": layout, "scaling": scaling}
-        link: Link = self.make(Link, "link.", d, positive, others)
+        link: Link = self.make(
+            Link, "link.", d, positive, layout=layout, scaling=scaling
+        )
         require_shares(link.frequencies, "link.frequencies")
         require_shares(link.mixtures, "link.mixtures")
         is_open = (link.frequencies < 1) | (layout.kinds != BOOLEAN)
@@ -228,7 +235,7 @@ class Reader:
             return None
         n = network.n_parameters
         state: NadamState = self.make(
-            NadamState, "nadam.", n, others={"step": step}, dtype=np.float32
+            NadamState, "nadam.", n, dtype=np.float32, step=step
         )
         require(state.squares >= 0, "'nadam.squares' has negative numbers")
         return state
