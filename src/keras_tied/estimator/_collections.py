@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
 from keras_tied.fitted.fences import Fences
 from keras_tied.fitted.moments import Moments, measure_moments
+from keras_tied.fitting.plan import make_generator
 from keras_tied.fitting.sample import choose_places, choose_sample_size
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
     n = choose_sample_size(X.shape[1])
     if sum(lengths) <= n:
         return X.compute(), []
-    seed = check_random_state(random_state).randint(2**31 - 1)
+    _, seed = make_generator(random_state)
     places = choose_places(lengths, n, seed)
     chosen = list(map(dask.delayed(_select), blocks, places))
     if is_frame:

@@ -205,8 +205,9 @@ class OutlierScore:
     fences: Fences
     tail: Tail
 
-    def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
-        return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes, without what is computed from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def surprise(self) -> Array | None:
