@@ -164,7 +164,9 @@ def fit_gaussian(
     rows = Z.astype(np.float64)
     if n > MOST_ROWS:
         rows = rows[random.permutation(n)[:MOST_ROWS]]
-    rows, pieces = add_pieces(rows, layout)
+    pieces = None if layout is None else fit_pieces(rows, layout)
+    if pieces is not None:
+        rows = pieces.add(rows)
     missing = np.isnan(rows)
     n_present = np.count_nonzero(~missing, axis=0)
     n_present = np.maximum(n_present, 1)
@@ -202,17 +204,6 @@ def find_ridge(covariance: Array) -> float:
     """What is added to the variances of a covariance, `(D, D)`, to invert it."""
     variance = np.trace(covariance) / len(covariance)
     return float(RIDGE * (variance or 1.0))
-
-
-def add_pieces(
-    rows: Array,
-    layout: Layout | None,
-) -> tuple[Array, Pieces | None]:
-    """Scaled rows with their pieces beside them, and these; None if there are none."""
-    pieces = None if layout is None else fit_pieces(rows, layout)
-    if pieces is None:
-        return rows, None
-    return pieces.add(rows), pieces
 
 
 def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:

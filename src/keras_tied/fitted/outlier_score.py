@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.fences import Fences
-from keras_tied.fitted.gaussian import Gaussian, add_pieces, make_gaussian
+from keras_tied.fitted.gaussian import Gaussian, fit_pieces, make_gaussian
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import MISSPELT, Layout
 from keras_tied.fitted.link import Link
@@ -516,9 +516,10 @@ def _choose_gaussian(
     gaussian = preprocessing.gaussian
     d = len(layout.columns)
     if gaussian is None:
-        with_pieces = layout if layout.has_classes else None
-        ordinary = fences.trim(block.complete)
-        rows, pieces = add_pieces(ordinary, with_pieces)
+        rows = fences.trim(block.complete)
+        pieces = fit_pieces(rows, layout) if layout.has_classes else None
+        if pieces is not None:
+            rows = pieces.add(rows)
         rows = rows.astype(np.float64)
         mean = np.average(rows, axis=0, weights=weights)
         if len(mean) > MOST_FEATURES:
