@@ -145,9 +145,12 @@ class FittedState(BaseEstimator):
         with explain_missing():
             from keras_tied.fitting.keras_encoder import make_model
 
-        penalties = {"noise": self.noise, "sparsity": self.sparsity}
-        decay = self._outcome.weight_decay
-        return make_model(self._fitted.network, weight_decay=decay, **penalties)
+        return make_model(
+            self._fitted.network,
+            noise=self.noise,
+            sparsity=self.sparsity,
+            weight_decay=self._outcome.weight_decay,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -201,8 +201,7 @@ def make_plan(
         n_copies = min(max(1, HIDING_ROWS // n_rows), MOST_COPIES)
     hidden: tuple[int, ...] = ()
     if method != "encoder":
-        sizes = parameters.hidden_layer_sizes
-        hidden = _choose_hidden(sizes, n_rows, n_axes or n_features)
+        hidden = _choose_hidden(parameters, n_rows, n_axes or n_features)
     activation = parameters.activation
     if activation == "auto":
         activation = "tanh" if few else "silu"
@@ -277,8 +276,9 @@ def _choose_weight_decay(
     return min(decay, MOST_WEIGHT_DECAY / divisor)
 
 
-def _choose_hidden(sizes: Any, n: int, n_features: int) -> tuple[int, ...]:
-    """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
+def _choose_hidden(parameters: Parameters, n: int, n_features: int) -> tuple[int, ...]:
+    """The units of the hidden layers for `n` rows."""
+    sizes = parameters.hidden_layer_sizes
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
