@@ -54,8 +54,7 @@ class Fences(NamedTuple):
         low = self.low.astype(X.dtype)
         high = self.high.astype(X.dtype)
         with np.errstate(invalid="ignore"):
-            beyond: Array = np.less(X, low)
-            beyond |= np.greater(X, high)
+            beyond: Array = (low > X) | (high < X)
         return beyond
 
     def trim(self, X: Array) -> Array:

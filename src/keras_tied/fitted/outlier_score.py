@@ -317,7 +317,7 @@ class OutlierScore:
         features, codes, residuals, surprises = np.split(z, self._ends, axis=1)
         n, d = features.shape
         precision = self.gaussian.precision
-        factors = np.ones((1, d))
+        factors: Array | float = 1.0
         if precision is not None and n > 2 * d:
             deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
@@ -328,8 +328,8 @@ class OutlierScore:
             surprises *= factor[:, self.layout.numbers]
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
-            factors = n / (rest + products)
-            factors = factors[:, self.layout.columns]
+            column_factors = n / (rest + products)
+            factors = column_factors[:, self.layout.columns]
         distance = add_up_huber(np.hstack([features, codes, surprises]))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
