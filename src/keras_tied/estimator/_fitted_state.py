@@ -71,7 +71,7 @@ class FittedState(BaseEstimator):
     @property
     def _columns(self) -> Columns | None:
         """What the columns of a frame are; None if all are numbers."""
-        text = self._fitted.columns_json if self.__sklearn_is_fitted__() else None
+        text = self._fitted.columns_json
         return None if text is None else _read_columns(text)
 
     @property

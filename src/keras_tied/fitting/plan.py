@@ -85,10 +85,10 @@ class Parameters:
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
-        return {name: getattr(self, name) for name in sorted(PARAMETERS)}
+        return {name: getattr(self, name) for name in PARAMETERS}
 
 
-PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "features")
+PARAMETERS = sorted(f.name for f in fields(Parameters) if f.name != "features")
 
 
 @dataclass(frozen=True, kw_only=True)
