@@ -17,7 +17,7 @@ from keras_tied.fitted.scaling import fit_scaling
 from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Features, Parameters
-from keras_tied.fitting.stack import Objective
+from keras_tied.fitting.rows import TrainingRows
 
 LAYOUT = Layout(
     np.array([0, 1, 2, 2, 2, 3, 4, 4]),
@@ -158,16 +158,16 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     if is_projected:
         features = features @ axes.vectors.T + axes.mean
     errors = link.find_errors(scaled, link.apply(features))
-    objective = Objective(link=link, axes=axes)
-    found, gradient = objective.compare(outputs, scaled.T)
+    rows = TrainingRows(scaled, scaled, np.ones(12), link=link, axes=axes)
+    found, gradient = rows.compare(outputs, scaled.T)
     assert_allclose(
         found[0],
         np.nansum(errors, axis=1) / 8,
         rtol=1e-9,
     )
     step = 1e-6 * rng.normal(size=outputs.shape)
-    after, _ = objective.compare(outputs + step, scaled.T)
-    before, _ = objective.compare(outputs - step, scaled.T)
+    after, _ = rows.compare(outputs + step, scaled.T)
+    before, _ = rows.compare(outputs - step, scaled.T)
     expected = np.sum(2 * gradient * step, axis=1)
     assert_allclose(after - before, expected, rtol=1e-4, atol=1e-10)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,13 +48,11 @@ def find_losses(stack: Stack, rows: TrainingRows, objective: Objective) -> np.nd
 
     To the second network each row counts twice, and so on.
     """
-    inputs = rows.inputs.astype(np.float64)
-    targets = rows.targets.astype(np.float64)
     factors = np.arange(1, len(stack.numbers) + 1)[:, None]
-    weights = factors * rows.weights / len(inputs)
+    weights = factors * rows.weights / len(rows.inputs)
     return stack.find_gradient(
-        inputs,
-        targets,
+        rows,
+        slice(None),
         weights,
         objective,
     )
@@ -82,12 +81,12 @@ def test_a_network_computes_pca_at_its_start(hidden, rng):
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_losses_are_those_of_the_formula(activation, missing):
     networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
-    rows = make_rows(20, missing)
+    rows = replace(make_rows(20, missing), share=0.7)
     stack = Stack(networks, np.float64)
     losses = find_losses(
         stack,
         rows,
-        Objective(**PENALTIES, share=0.7),
+        Objective(**PENALTIES),
     )
     for place, network in enumerate(networks):
         codes, reconstruction = compute_by_hand(network, rows.inputs)
@@ -106,9 +105,8 @@ def test_the_gradient_equals_central_differences(activation, noise):
         **PENALTIES,
         noise=noise,
         seed=3,
-        share=0.7,
     )
-    rows = make_rows(6, 0.3)
+    rows = replace(make_rows(6, 0.3), share=0.7)
     networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
     stack = Stack(networks, np.float64)
 
@@ -132,10 +130,11 @@ def test_the_gradient_equals_central_differences(activation, noise):
 
 def test_noise_has_its_standard_deviation_and_is_another_in_each_step():
     """Without hidden layers and with the code as it is, the loss shows it."""
-    rows = np.zeros((20_000, 2), np.float32)
-    zeros = (rows[0],)
+    X = np.zeros((20_000, 2), np.float32)
+    rows = TrainingRows(X, X, np.ones(20_000))
+    zeros = (X[0],)
     identity = DenseNetwork(
-        (np.eye(2, dtype=np.float32),), zeros, zeros, (rows[0] + 1,), "linear", 0
+        (np.eye(2, dtype=np.float32),), zeros, zeros, (X[0] + 1,), "linear", 0
     )
     weights = np.full(
         (1, 20_000),
@@ -146,7 +145,7 @@ def test_noise_has_its_standard_deviation_and_is_another_in_each_step():
     losses = [
         Stack([identity]).find_gradient(
             rows,
-            rows,
+            slice(None),
             weights,
             objective,
             step,
@@ -204,10 +203,9 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
     )
     state = Nadam.begin(expected.numbers)
     for batch, rate in zip(batches, rates, strict=True):
-        inputs = rows.inputs[batch]
         expected.find_gradient(
-            inputs,
-            inputs,
+            rows,
+            batch,
             weights[:, batch] / 10,
             objective,
         )

@@ -113,10 +113,8 @@ def fit_member(
         loss = 0.0
         gradient = np.zeros_like(numbers)
         for block in blocks:
-            inputs = rows.inputs[block].astype(np.float64)
-            targets = rows.targets[block].astype(np.float64)
             [block_loss] = stack.find_gradient(
-                inputs, targets, weights[:, block], block_objective
+                rows, block, weights[:, block], block_objective
             )
             loss += block_loss
             gradient += stack.gradient[0]

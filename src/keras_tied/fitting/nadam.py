@@ -94,18 +94,15 @@ def take_steps(
     """
     shape = len(rates), len(stack.numbers)
     losses = np.empty(shape)
-    is_complete = rows.targets is rows.inputs
     with np.errstate(
         over="ignore",
         invalid="ignore",
         divide="ignore",
     ):
         for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
-            inputs = rows.inputs[batch]
-            targets = inputs if is_complete else rows.targets[batch]
             batch_weights = weights[:, batch] / len(batch)
             losses[step] = stack.find_gradient(
-                inputs, targets, batch_weights, objective, nadam.step
+                rows, batch, batch_weights, objective, nadam.step
             )
             nadam.move(stack.numbers, stack.gradient, float(rate))
     return losses

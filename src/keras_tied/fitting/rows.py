@@ -143,3 +143,24 @@ class TrainingRows:
             errors = link.find_errors(self.targets, link.apply(outputs))
         means = np.nan_to_num(errors).mean(axis=1) * self.share
         return means if self.lost is None else means + self.lost
+
+    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """The mean error of each row, and its gradient in the outputs.
+
+        Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN
+        where a value is missing, errors `(networks, rows)`.
+        """
+        if self.link is None:
+            gradient = outputs - targets
+            np.copyto(gradient, 0, where=np.isnan(targets))
+            errors = np.add.reduce(gradient * gradient, axis=1)
+            errors *= self.share / len(targets)
+            gradient *= 2 * self.share / len(targets)
+            return errors, gradient
+        if self.axes is None:
+            return self.link.compare(outputs, targets)
+        vectors = self.axes.vectors.astype(outputs.dtype)
+        mean = self.axes.mean.astype(outputs.dtype)
+        features = vectors @ outputs + mean[:, None]
+        errors, gradient = self.link.compare(features, targets)
+        return errors, vectors.T @ gradient

@@ -76,7 +76,7 @@ def fit(
         from keras_tied.fitting import lbfgs  # SciPy takes long to import
 
         train = lbfgs.train
-    objective = make_objective(plan, projected)
+    objective = make_objective(plan)
     training = train(members, plan, objective, is_interrupted)
     network = training.networks[-1]
     solution = Solution(
@@ -125,21 +125,18 @@ def fit_batch(
     batches = np.resize(plan.random.permutation(n), (n_steps, size))
     rates = np.full(n_steps, plan.learning_rate * RATE_OF_BATCHES)
     weights = rows.weights[None].astype(np.float32)
-    objective = make_objective(plan, rows)
+    objective = make_objective(plan)
     losses = take_steps(stack, optimizer, rows, weights, batches, rates, objective)
     loss = float(losses.mean())
     state = NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step)
     return Solution(stack.make_network(stack.numbers[0]), [loss]), state
 
 
-def make_objective(plan: Plan, rows: TrainingRows) -> Objective:
-    """What a plan minimises on some rows."""
+def make_objective(plan: Plan) -> Objective:
+    """What a plan minimises besides the error."""
     return Objective(
         weight_decay=plan.weight_decay,
         sparsity=plan.sparsity,
         noise=plan.noise,
         seed=plan.seed,
-        share=rows.share,
-        link=rows.link,
-        axes=rows.axes,
     )

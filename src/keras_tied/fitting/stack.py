@@ -11,53 +11,24 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import WEIGHTS, DenseNetwork, compute_layers
-from keras_tied.fitted.link import Link
-from keras_tied.fitted.pca import Components
+from keras_tied.fitting.rows import TrainingRows
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: the mean error of the rows, and penalties.
+    """What is minimised besides the mean error of the rows.
 
     Attributes:
         weight_decay: the factor of the squares of the kernels.
         sparsity: the factor of the mean of the L1 norms of the codes.
         noise: the standard deviation of what is added to the inputs.
         seed: of that noise.
-        share: of the error, that the features of the networks have of all.
-        link: of the decoder; None if all errors are squares.
-        axes: that the features of the networks are scores on, where a link needs those
-            of rows.
     """
 
     weight_decay: float = 0.0
     sparsity: float = 0.0
     noise: float = 0.0
     seed: int = 0
-    share: float = 1.0
-    link: Link | None = None
-    axes: Components | None = None
-
-    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """The mean error of each row, and its gradient in the outputs.
-
-        Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN
-        where a value is missing, errors `(networks, rows)`.
-        """
-        if self.link is None:
-            gradient = outputs - targets
-            np.copyto(gradient, 0, where=np.isnan(targets))
-            errors = np.add.reduce(gradient * gradient, axis=1)
-            errors *= self.share / len(targets)
-            gradient *= 2 * self.share / len(targets)
-            return errors, gradient
-        if self.axes is None:
-            return self.link.compare(outputs, targets)
-        vectors = self.axes.vectors.astype(outputs.dtype)
-        mean = self.axes.mean.astype(outputs.dtype)
-        features = vectors @ outputs + mean[:, None]
-        errors, gradient = self.link.compare(features, targets)
-        return errors, vectors.T @ gradient
 
 
 class Stack:
@@ -89,8 +60,8 @@ class Stack:
 
     def find_gradient(
         self,
-        inputs: Array,
-        targets: Array,
+        rows: TrainingRows,
+        places: Array | slice,
         weights: Array,
         objective: Objective,
         step: int = 0,
@@ -98,16 +69,21 @@ class Stack:
         """The loss of each network; `gradient` becomes that of the sum of the losses.
 
         Args:
-            inputs: `(rows, features)`, complete.
-            targets: the same, with NaN where a value is missing.
-            weights: `(networks, rows)`; a loss is the sum of the errors of rows times
-                these.
-            objective: what is minimised.
+            rows: those to learn from.
+            places: of those to learn from in this step.
+            weights: of these, `(networks, rows)`; a loss is the sum of the errors of
+                rows times these.
+            objective: what is minimised besides.
             step: the number of the step, which other noise is drawn for each time.
 
         Returns:
             The losses, `(networks,)` float64.
         """
+        dtype = self.numbers.dtype
+        inputs = rows.inputs[places].astype(dtype, copy=False)
+        targets = inputs
+        if rows.targets is not rows.inputs:
+            targets = rows.targets[places].astype(dtype, copy=False)
         layers = self.layers
         matrices = []
         for kernel, gain in zip(layers.kernels, layers.gains, strict=True):
@@ -130,7 +106,7 @@ class Stack:
         code = encoded[-1]
         biases = layers.decoder_biases[::-1]
         decoded = compute_layers(matrices[::-1], biases, code, activate)[::-1]
-        errors, unit_gradient = objective.compare(decoded[0], targets.T)
+        errors, unit_gradient = rows.compare(decoded[0], targets.T)
         unit_gradient *= weights[:, None]
         losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
         unit_gradient = self._go_back_through_decoder(
