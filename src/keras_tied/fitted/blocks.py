@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 
 
 def split_rows(n_rows: int, block_rows: int) -> list[slice]:
-    """Slices of at most `block_rows` rows, in order; an empty one of no rows."""
-    begins = range(0, max(1, n_rows), block_rows)
+    """Slices of at most `block_rows` rows, in order."""
+    begins = range(0, n_rows, block_rows)
     return [slice(begin, min(n_rows, begin + block_rows)) for begin in begins]
 
 
@@ -30,9 +30,11 @@ def map_blocks(
     each: so the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold
     here.
     """
+    if n_rows <= block_rows:
+        return [function(slice(0, n_rows))]
     parts = split_rows(n_rows, block_rows)
     n_workers = 1
-    if threads and len(parts) > 1:
+    if threads:
         n_workers = min(len(parts), blas_limit.threads())
     if n_workers < 2:
         return [function(part) for part in parts]
