@@ -82,14 +82,7 @@ def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(
     fitted = Fitted(
         preprocessing,
         draw_network((5, 9, 8, 2), activation),
-        outlier_score=None,
-        smallest=np.full(5, -np.inf),
-        largest=np.full(5, np.inf),
-        offset=0.0,
-        feature_names=None,
-        imputation_weights=None,
-        columns_json=None,
-        link=None,
+        *[None] * 8,
     )
     codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
     found = decode_on_page(fitted, codes, tmp_path)

@@ -32,11 +32,10 @@ PINNED = Path(__file__).parents[1] / "pinned" / "files"
 
 
 def fit_to(X: np.ndarray, layout: Layout | None = None, **parameters) -> Fitted:
-    features = Features(layout=layout)
     settings = Parameters(
         random_state=0,
         max_iter=2,
-        features=features,
+        features=Features(layout=layout),
         **parameters,
     )
     return fit(settings, X).fitted

@@ -69,13 +69,13 @@ def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.00
 
 
 def quick_fit(X, layout=LAYOUT, **parameters):
-    quick = {"hidden_layer_sizes": 6, "max_iter": 20, "random_state": 0}
-    features = Features(layout=layout)
-    return fit(
-        Parameters(**(quick | parameters), features=features),
-        X,
-        np.ones(len(X)),
-    )
+    quick = {
+        "hidden_layer_sizes": 6,
+        "max_iter": 20,
+        "random_state": 0,
+        "features": Features(layout=layout),
+    }
+    return fit(Parameters(**(quick | parameters)), X)
 
 
 def both(shares):
@@ -158,7 +158,13 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     if is_projected:
         features = features @ axes.vectors.T + axes.mean
     errors = link.find_errors(scaled, link.apply(features))
-    rows = TrainingRows(scaled, scaled, np.ones(12), link=link, axes=axes)
+    rows = TrainingRows(
+        scaled,
+        scaled,
+        None,
+        link=link,
+        axes=axes,
+    )
     found, gradient = rows.compare(outputs, scaled.T)
     assert_allclose(
         found[0],
