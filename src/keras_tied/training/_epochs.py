@@ -21,7 +21,6 @@ SECONDS_BETWEEN_VISITS = 0.2
 
 Logs = dict[str, Array]  # of each metric, an array of epochs
 EpochLogs = dict[str, Any]
-Step = Callable[[], EpochLogs]
 Visit = Callable[[int, EpochLogs], object]  # the steps made in this epoch, and the logs
 
 
@@ -87,29 +86,21 @@ class Epochs:
         """What L-BFGS minimises."""
         return Objective(self)
 
-    def train(self) -> EpochLogs:
+    def run_epoch(self) -> EpochLogs:
+        """Train for an epoch, and validate; the logs are tensors."""
         self.model.reset_metrics()
-        return flatten_logs(self.model.train_step(self.batches[0]))
-
-    def validate(self) -> EpochLogs:
-        if len(self.batches) == 1:
-            return {}
-        self.model.reset_metrics()
-        logs = self.model.test_step(self.batches[1])
-        return name_validation(flatten_logs(logs))
-
-    def train_and_validate(self) -> EpochLogs:
-        return self.train() | self.validate()
-
-    def compile_step(self, step: Step) -> Step:
-        return lambda: to_epoch_logs(step())
+        logs = flatten_logs(self.model.train_step(self.batches[0]))
+        for rows in self.batches[1:]:
+            self.model.reset_metrics()
+            logs |= name_validation(flatten_logs(self.model.test_step(rows)))
+        return logs
 
     def run_epochs(self, epochs: int) -> Logs:
-        epoch = self.compile_step(self.train_and_validate)
         columns: dict[str, list[Any]] = {}
         for _ in range(epochs):
-            for name, value in epoch().items():
-                columns.setdefault(name, []).append(value)
+            for name, value in self.run_epoch().items():
+                number = keras.ops.convert_to_numpy(value)
+                columns.setdefault(name, []).append(number)
         return {name: np.array(column) for name, column in columns.items()}
 
 
@@ -118,8 +109,7 @@ class Objective:
 
     def __init__(self, epochs: Epochs) -> None:
         self.model = epochs.model
-        self.train = epochs.compile_step(epochs.train)
-        self.compute_validation = epochs.compile_step(epochs.validate)
+        self.epochs = epochs
         trainable = self.model.trainable_variables
         self.shapes = [tuple(variable.shape) for variable in trainable]
         self._others = _read_all(self.model.non_trainable_variables)
@@ -128,10 +118,10 @@ class Objective:
         return _flatten(self.model.trainable_variables)
 
     def evaluate(self, weights: Array) -> tuple[EpochLogs, Array]:
-        """The model's logs for the training rows, and the gradient of the loss."""
+        """The model's logs, and the gradient of the loss of the training rows."""
         self.push(weights)
         _assign(self._others)
-        logs = self.train()
+        (logs,) = split_epochs(self.epochs.run_epochs(1))
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
@@ -139,11 +129,6 @@ class Objective:
         for place, (variable, _) in enumerate(self._others):
             if not is_seed(variable):
                 self._others[place] = variable, _read(variable)
-
-    def validate(self, weights: Array) -> EpochLogs:
-        """The model's logs for the validation rows."""
-        self.push(weights)
-        return self.compute_validation()
 
     def push(self, weights: Array) -> None:
         """Write the weights to the model's variables."""
@@ -163,18 +148,13 @@ def name_validation(logs: Mapping[str, Any]) -> EpochLogs:
     return {f"val_{name}": value for name, value in logs.items()}
 
 
-def list_logs(column: Array) -> list[Any]:
-    """What is logged of a metric in each epoch: a number, or an array if a vector."""
-    return column.tolist() if column.ndim == 1 else list(column)
-
-
-def to_epoch_logs(values: Mapping[str, Any]) -> EpochLogs:
-    """The logs of one epoch, for what a step returns."""
-    logs = {}
-    for name, value in values.items():
-        column = keras.ops.convert_to_numpy(value)[None]
-        (logs[name],) = list_logs(column)
-    return logs
+def split_epochs(logs: Logs) -> list[EpochLogs]:
+    """The logs of each epoch: of a metric a number, or an array if it is a vector."""
+    columns = [
+        column.tolist() if column.ndim == 1 else list(column)
+        for column in logs.values()
+    ]
+    return [dict(zip(logs, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def is_seed(variable: Variable) -> bool:

@@ -18,8 +18,7 @@ from keras_tied.training._epochs import (
     SECONDS_BETWEEN_VISITS,
     EpochLogs,
     Epochs,
-    Logs,
-    list_logs,
+    split_epochs,
 )
 from keras_tied.training.lbfgs import LBFGS, search
 
@@ -108,7 +107,7 @@ class Loop:
                 raise make_divergence_error(self.model, epoch, first["loss"])
             weights = search(objective, optimizer, end - epoch, report)
             if not logs and end > epoch:  # the start was an optimum, up to rounding
-                report(first | objective.validate(weights), weights)
+                report(first, weights)
         finally:
             optimizer.only_differentiates = False
             if self.only_read:
@@ -145,7 +144,7 @@ class Loop:
         start = time.perf_counter()
         values = self.trainer.run(count, self._visit)
         seconds = time.perf_counter() - start
-        epochs = _split_epochs(values)
+        epochs = split_epochs(values)
         self.bar.seconds = seconds / len(epochs)
         failure = self._find_failure(epochs)
         if not self.only_read:
@@ -215,9 +214,3 @@ class Loop:
 
 def _is_bar(callback: Callback) -> bool:
     return isinstance(callback, keras.callbacks.ProgbarLogger)
-
-
-def _split_epochs(values: Logs) -> list[EpochLogs]:
-    """The logs of each epoch."""
-    columns = map(list_logs, values.values())
-    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -5,36 +5,37 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tied.training._epochs import EpochLogs, Epochs, Logs, Step
+from keras_tied.training._epochs import EpochLogs, Epochs, Logs
 
 
 class TensorFlowEpochs(Epochs):
-    def compile_step(self, step: Step) -> Step:
-        return super().compile_step(tf.function(step))
+    def run_epoch(self) -> EpochLogs:
+        logs: EpochLogs = self._epoch()
+        return logs
 
-    def _epoch(self) -> EpochLogs:
-        logs = self.train_and_validate()
-        return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
+    @cached_property
+    def _epoch(self) -> Any:
+        return tf.function(super().run_epoch)
 
     @cached_property
     def _program(self) -> Any:
-        epoch = tf.function(self._epoch)
-        outputs = epoch.get_concrete_function().structured_outputs
-        signature = {}
-        for name, value in outputs.items():
-            signature[name] = tf.TensorSpec(value.shape, value.dtype)
+        outputs = self._epoch.get_concrete_function().structured_outputs
 
         @tf.function
         def program(epochs: Any) -> Any:
             return tf.map_fn(
-                lambda _: epoch(),
+                lambda _: self._epoch(),
                 tf.range(epochs),
-                fn_output_signature=signature,
+                fn_output_signature=tf.nest.map_structure(
+                    tf.type_spec_from_value, outputs
+                ),
                 parallel_iterations=1,
             )
 
         return program
 
     def run_epochs(self, epochs: int) -> Logs:
+        if epochs == 1:
+            return super().run_epochs(epochs)  # quicker than a loop in the graph
         logs = self._program(tf.constant(epochs))
         return {name: values.numpy() for name, values in logs.items()}

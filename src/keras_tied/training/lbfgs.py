@@ -128,8 +128,8 @@ def search(
         if not np.array_equal(weights, point):
             evaluate(weights)
         objective.accept()
-        end = weights.copy()
-        if not report(logs | objective.validate(weights), weights):
+        end = point
+        if not report(logs, point):
             raise StopIteration
 
     options = {

@@ -20,8 +20,8 @@ from keras_tied.training._epochs import (
     Run,
     Visit,
     is_seed,
+    split_epochs,
     split_vector,
-    to_epoch_logs,
 )
 from keras_tied.training._jax.compile_cache import Programs, compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
@@ -220,36 +220,30 @@ class JaxEpochs(Epochs):
 class JaxObjective(Objective):
     """The loss of all rows, by the model's own steps; see `Objective`."""
 
+    epochs: JaxEpochs
+
     def __init__(self, epochs: JaxEpochs) -> None:
         super().__init__(epochs)
-        self.epochs = epochs
         self.state = epochs.state
         _, non_trainable, optimizer, _ = epochs.variables
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
         gradients: Any = epochs.model.optimizer.gradients
         self.gradients = [places[id(variable)] for variable in gradients]
-        self.point: Any = None
         self.next_variables: Any = None
-        self.validation_logs: EpochLogs = {}
 
     def evaluate(self, weights: Any) -> tuple[EpochLogs, Any]:
         vector = np.asarray(weights, np.float32)
         arguments = vector, self.state, self.epochs.arrays
         program = self.epochs.get_program("objective", self._compile, arguments)
-        logs, validation_logs, gradient, self.next_variables = program(*arguments)
-        self.validation_logs = to_epoch_logs(validation_logs)
-        self.point = np.array(weights)
-        return to_epoch_logs(logs), np.asarray(gradient, np.float64)
+        values, gradient, self.next_variables = program(*arguments)
+        columns = {name: np.asarray(value)[None] for name, value in values.items()}
+        (logs,) = split_epochs(columns)
+        return logs, np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
         trainable, _, *others = self.state
         self.state = (trainable, self.next_variables, *others)
-
-    def validate(self, weights: Any) -> EpochLogs:
-        if not np.array_equal(weights, self.point):
-            self.evaluate(weights)
-        return self.validation_logs
 
     def push(self, weights: Any) -> None:
         values = split_vector(jnp.asarray(weights, jnp.float32), self.shapes)
@@ -274,6 +268,6 @@ class JaxObjective(Objective):
                 variables.append(old if is_drawn else new)
             state = (trainable, variables, *state[2:])
             _, validation_logs = program.validate(state, arrays)
-            return logs, validation_logs, jnp.concatenate(gradients), variables
+            return logs | validation_logs, jnp.concatenate(gradients), variables
 
         return self.epochs.compile(call, program, arguments)
