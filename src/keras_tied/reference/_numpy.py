@@ -105,9 +105,7 @@ class HandWrittenAutoencoder:
         """
         kernel, code_bias, _ = self._get_weights()
         rows = _check_rows(X, "X", kernel.dtype, kernel.shape[0])
-        # The sigmoid, without its exp(-z), which overflows for z far below zero.
-        half = 0.5 * (rows @ kernel + code_bias)
-        return np.asarray(0.5 + 0.5 * np.tanh(half))
+        return _sigmoid(rows @ kernel + code_bias)
 
     def inverse_transform(self, code: ArrayLike) -> Array:
         """Decode codes, (n, n_components), to rows, (n, n_features): code Wᵀ + c.
@@ -202,22 +200,23 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
         X_val: Array | None,
         start: Weights,
     ) -> Engine:
-        network = _Network(X, self.n_components)
-        held_out = None if X_val is None else _Network(X_val, self.n_components)
+        rows = _transpose(X)
+        held_out = None if X_val is None else _transpose(X_val)
         velocities = Weights(*map(np.zeros_like, start))
 
         def step(learning_rate: float) -> Logs:
             # What overflows shows in the loss, which the caller checks.
             with np.errstate(over="ignore", invalid="ignore"):
-                logs = {"loss": network.loss(start)}
-                gradient = network.gradient(start)
+                loss, gradient = _differentiate(rows, start)
+                logs = {"loss": loss}
                 arrays = zip(start, velocities, gradient, strict=True)
                 for weight, velocity, slope in arrays:
                     velocity *= self.momentum
                     velocity -= learning_rate * slope
                     weight += velocity
                 if held_out is not None:
-                    logs["val_loss"] = held_out.loss(start)
+                    _, residual = _run_forward(held_out, start)
+                    logs["val_loss"] = _mean_square(residual)
             return logs
 
         return step, lambda: start
@@ -265,52 +264,48 @@ def loss_and_gradient(
     rows = _check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
     weights = _check_weights(arrays_of_weights, rows.shape[1], n_components, dtype)
-    network = _Network(rows, n_components)
-    return network.loss(weights), network.gradient(weights)
+    return _differentiate(_transpose(rows), weights)
 
 
-class _Network:
-    """The forward and backward passes over fixed rows, in arrays allocated once."""
+def _differentiate(X: Array, weights: Weights) -> tuple[float, Weights]:
+    """The loss of rows, features by rows, and its gradient in the weights."""
+    code, residual = _run_forward(X, weights)
+    loss = _mean_square(residual)
+    residual *= 2.0 / residual.size
+    delta = weights.kernel.T @ residual
+    delta *= code
+    delta *= 1.0 - code
+    through_decoder = residual @ code.T
+    through_encoder = X @ delta.T
+    kernel = through_decoder + through_encoder
+    return loss, Weights(kernel, delta.sum(axis=1), residual.sum(axis=1))
 
-    def __init__(self, X: Array, n_components: int) -> None:
-        # Features by rows: of few features and many rows, the contiguous lines are
-        # long.
-        self._X = np.ascontiguousarray(X.T)
-        self._code = np.empty((n_components, len(X)), X.dtype)
-        self._residual = np.empty_like(self._X)
-        self._delta = np.empty_like(self._code)
-        self._squares = np.empty_like(self._X)
 
-    def loss(self, weights: Weights) -> float:
-        kernel, code_bias, output_bias = weights
-        code, residual = self._code, self._residual
-        np.matmul(kernel.T, self._X, out=code)
-        code += code_bias[:, None]
-        # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which never overflows.
-        code *= 0.5
-        np.tanh(code, out=code)
-        code *= 0.5
-        code += 0.5
-        np.matmul(kernel, code, out=residual)
-        residual += output_bias[:, None]
-        residual -= self._X
-        # NumPy's own sums, here and below, not BLAS's dot products: at these sizes
-        # those may start threads, which save nothing, and cost fiftyfold where other
-        # work fills the cores.
-        return float(np.square(residual, out=self._squares).mean())
+def _run_forward(X: Array, weights: Weights) -> tuple[Array, Array]:
+    """The code, and what its reconstruction has more than the rows, as they lie."""
+    kernel, code_bias, output_bias = weights
+    code = _sigmoid(kernel.T @ X + code_bias[:, None])
+    residual = kernel @ code
+    residual += output_bias[:, None]
+    residual -= X
+    return code, residual
 
-    def gradient(self, weights: Weights) -> Weights:
-        """The gradient at the weights for which `loss` was called last."""
-        code, residual, delta = self._code, self._residual, self._delta
-        residual *= 2.0 / residual.size
-        through_decoder = residual @ code.T
-        np.matmul(weights.kernel.T, residual, out=delta)
-        delta *= code
-        np.subtract(1.0, code, out=code)
-        delta *= code
-        through_encoder = self._X @ delta.T
-        kernel = through_decoder + through_encoder
-        return Weights(kernel, delta.sum(axis=1), residual.sum(axis=1))
+
+def _sigmoid(values: Array) -> Array:
+    """1 / (1 + exp(-z)) as (1 + tanh(z / 2)) / 2, which never overflows."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * values))
+
+
+def _mean_square(residual: Array) -> float:
+    # NumPy's own sums, here and above, not BLAS's dot products: at these sizes those
+    # may start threads, which save nothing, and cost fiftyfold where other work fills
+    # the cores.
+    return float(np.square(residual).mean())
+
+
+def _transpose(X: Array) -> Array:
+    """Features by rows: of few features and many rows, the lines in memory are long."""
+    return np.ascontiguousarray(X.T)
 
 
 def _check_rows(
