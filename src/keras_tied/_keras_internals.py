@@ -10,14 +10,12 @@ from typing import Any
 import keras
 from keras import Layer, Model, Variable
 from keras.src.optimizers import ALL_OBJECTS_DICT
-from keras.src.trainers.data_adapters import data_adapter_utils
+from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
 NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
-
-class_weight_to_sample_weights = data_adapter_utils.class_weight_to_sample_weights
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
@@ -270,6 +268,15 @@ def build_for_training(model: Model, batch: Any) -> bool:
         model._symbolic_build(data_batch=batch)
         return True
     return False
+
+
+def pack_rows(
+    arrays: tuple[Any, Any, Any],
+    class_weight: dict[int, float] | None,
+) -> tuple[Any, int]:
+    """The x, y and weights of rows as a step takes them, and how many rows they are."""
+    adapter = ArrayDataAdapter(*arrays, class_weight=class_weight)
+    return adapter._inputs, adapter._num_samples
 
 
 def find_initial_epoch(model: Model, given: int) -> int:

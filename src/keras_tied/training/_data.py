@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tied._keras_internals import class_weight_to_sample_weights
+from keras_tied._keras_internals import pack_rows
 
 BATCH_SIZE = 32
 MEMORY_INFORMATION = Path("/proc/meminfo")
@@ -57,11 +57,7 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
         (x, y, sample_weight), validation_data = split_rows(
             (x, y, sample_weight), share
         )
-    if class_weight is not None:
-        if sample_weight is not None:
-            raise LeftToKerasError("there are both class_weight and sample_weight")
-        sample_weight = weigh_classes(y, class_weight)
-    train = batch_rows(x, y, sample_weight, batch_size)
+    train = batch_rows(x, y, sample_weight, batch_size, class_weight)
     if validation_data is None:
         return train, None
     if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
@@ -75,17 +71,12 @@ def batch_rows(
     y: Any,
     sample_weight: Any,
     batch_size: int | None,
+    class_weight: dict[int, float] | None = None,
 ) -> BatchedRows:
-    x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
-    if sample_weight is not None and keras.tree.is_nested(y):
-        sample_weight = spread_weights(y, sample_weight)
-    counts = set(map(len, _flatten((x, y, sample_weight))))
-    if not keras.tree.flatten(x) or len(counts) != 1 or 0 in counts:
-        raise LeftToKerasError(
-            "there are no rows, or more in one array than in another"
-        )
-    count = counts.pop()
-    data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+    arrays = map_once(_to_array, (x, y, sample_weight))
+    if 0 in map(len, _flatten(arrays)):
+        raise LeftToKerasError("there are no rows")
+    data, count = pack_rows(arrays, class_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
 
 
@@ -98,28 +89,6 @@ def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
         raise LeftToKerasError("validation_split leaves no rows")
     first = map_once(lambda array: array[:n_first], parts)
     return first, map_once(lambda array: array[n_first:], parts)
-
-
-def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
-    """The weight of each row by its class, as Keras reads it from the targets."""
-    if y is None or keras.tree.is_nested(y) or (labels := _to_array(y)).ndim > 2:
-        raise LeftToKerasError("class_weight is given without one class for each row")
-    return class_weight_to_sample_weights(labels, class_weight)
-
-
-def spread_weights(y: Any, sample_weight: Any) -> Any:
-    """The weights of the rows for each of several outputs."""
-    if not keras.tree.is_nested(sample_weight):
-        if sample_weight.size != len(sample_weight):
-            raise LeftToKerasError("a row has several weights")
-        return keras.tree.map_structure(lambda _: sample_weight, y)
-    try:
-        keras.tree.assert_same_structure(y, sample_weight)
-    except ValueError as error:
-        raise LeftToKerasError(
-            "y and sample_weight have different structures"
-        ) from error
-    return sample_weight
 
 
 def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
