@@ -1,7 +1,7 @@
 """Weights with which dense layers start at the error of PCA. See README.md."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from keras import Layer, Model, Variable, layers, ops
 
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
-from keras_tied._types import Array, Shape
+from keras_tied._types import Array
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
@@ -182,9 +182,14 @@ def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
             f" {', '.join(map(str, shape))}); received {type(x).__name__} of shape"
             f" {rows.shape}: convert it to a NumPy array."
         )
-    inputs: Array = rows.astype(keras.config.floatx())
-    if front:
-        inputs = _copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
+    parts = []
+    numbers = rows.astype(keras.config.floatx())
+    for batch in np.array_split(numbers, 1 + len(rows) // BATCH_SIZE):
+        values: Any = batch
+        for layer in front:
+            values = layer(values)
+        parts.append(ops.convert_to_numpy(values))
+    inputs: Array = np.concatenate(parts)
     if inputs.ndim != 2:
         raise ValueError(
             "A start from PCA needs a first Dense layer that takes in a row of"
@@ -405,16 +410,3 @@ def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> Non
 
 def _read(variable: Variable) -> Array:
     return np.array(ops.convert_to_numpy(variable), np.float64)
-
-
-def _copy_chain(chain: Sequence[Layer], shape: Shape) -> keras.Sequential:
-    """A model of copies of some built layers, for rows of this shape."""
-    copies = [type(layer).from_config(layer.get_config()) for layer in chain]
-    model = keras.Sequential([keras.Input(tuple(shape)), *copies])
-    for one, other in zip(chain, copies, strict=True):
-        other.set_weights(one.get_weights())
-    for layer in copies:
-        if isinstance(layer, layers.Normalization):
-            # It computes with constants, derived from its weights.
-            layer.finalize_state()
-    return model
