@@ -113,14 +113,14 @@ class Autoencoder(UnlockedModel):
         inputs = keras.Input(batch_shape=input_shape)
         code = self.encoder(inputs)
         expected = getattr(self.decoder, "input_shape", code.shape)
-        if not fits(tuple(code.shape), tuple(expected)):
+        if not fits(code.shape, expected):
             raise ValueError(
                 f"The decoder '{self.decoder.name}' takes in {expected}, and the"
                 f" encoder '{self.encoder.name}' gives {code.shape}: build the decoder"
                 " for this shape, or leave it out to have the encoder mirrored."
             )
         reconstruction = self.decoder(code)
-        if not fits(tuple(reconstruction.shape), tuple(inputs.shape)):
+        if not fits(reconstruction.shape, inputs.shape):
             raise ValueError(
                 f"The decoder '{self.decoder.name}' gives {reconstruction.shape}, and"
                 f" the encoder '{self.encoder.name}' takes in {inputs.shape}: end the"

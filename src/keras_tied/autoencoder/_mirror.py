@@ -65,7 +65,7 @@ def mirror(
         (None, 28, 28, 1)
     """
     output = _find_code(encoder, code)
-    steps = [_Step("output", tuple(encoder.inputs[0].shape[1:]))]
+    steps = [_Step("output", encoder.inputs[0].shape[1:])]
     _visit(output, {id(encoder.inputs[0]): 0}, steps)
     _settle_activations(steps, keras.activations.get(output_activation))
     codes = keras.Input(output.shape[1:], dtype=output.dtype, name="code")
@@ -88,14 +88,11 @@ class _Step:
     name: str
     shape: Shape
     operation: Any = None
-    entry: rules.Entry | None = None
+    rule: rules.Rule | None = None
+    has_kernel: bool = False
     sources: list[int] = field(default_factory=list)
     consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
-
-    @property
-    def has_kernel(self) -> bool:
-        return self.entry is not None and self.entry.kernel
 
     @property
     def fused_activation(self) -> Any:
@@ -159,7 +156,7 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
         inner = dict(zip(map(id, operation.inputs), sources, strict=True))
         index = _visit(operation.outputs[0], inner, steps)
     else:
-        index = _add_step(operation, sources, tuple(tensor.shape[1:]), steps)
+        index = _add_step(operation, sources, tensor.shape[1:], steps)
     places[id(tensor)] = index
     return index
 
@@ -177,7 +174,7 @@ def _add_step(
         raise _make_refusal(operation)
     if entry.rule is rules.leave_out:
         return sources[0]
-    step = _Step(operation.name, shape, operation, entry, sources)
+    step = _Step(operation.name, shape, operation, entry.rule, entry.kernel, sources)
     shapes = [steps[source].shape for source in sources]
     is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
     if entry.rule is rules.mirror_branches and not is_sum:
@@ -262,11 +259,11 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             is_layer = isinstance(step.activation, Layer)
             make = rules.copy_layer if is_layer else layers.Activation
             tensor = make(step.activation, name=name)(tensor)
-        if step.entry is not None:
+        if step.sources:
             source = steps[step.sources[0]]
             name, activation = make_name(step, "mirror"), source.fused_activation
             context = LayerContext(source.shape, step.shape, name, gain, activation)
-            tensor = _undo(step, step.entry, context, tensor)
+            tensor = _undo(step, context, tensor)
         for index, part in zip(step.sources, _split(step, steps, tensor), strict=True):
             parts[index].append(part)
     return tensor
@@ -274,7 +271,7 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
 
 def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     """What each source of a step gets: the tensor, or its part of a concatenation."""
-    if step.entry is None or step.entry.rule is not rules.split_branches:
+    if step.rule is not rules.split_branches:
         return [tensor] * len(step.sources)
     axis = step.operation.axis
     axis = axis - 1 if axis > 0 else axis  # of a shape without the batch
@@ -289,24 +286,19 @@ def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
 
 
-def _undo(
-    step: _Step,
-    entry: rules.Entry,
-    context: LayerContext,
-    tensor: Any,
-) -> Any:
-    for layer in rules.make_reverse(step.operation, entry, context):
+def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
+    for layer in rules.make_reverse(step.operation, context):
         tensor = layer(tensor)
-    if entry.rule is rules.split_branches:
+    if step.rule is rules.split_branches:
         return tensor
     expected = context.input_shape
     if isinstance(step.operation, layers.Embedding):
         expected = (*expected, step.operation.input_dim)
-    if not fits(tuple(tensor.shape[1:]), expected):
+    if not fits(tensor.shape[1:], expected):
         raise ValueError(
             f"The rule of mirror for layer '{step.name}'"
             f" ({type(step.operation).__name__}) gives the shape"
-            f" {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}:"
+            f" {tensor.shape[1:]}, and the layer takes in {context.input_shape}:"
             " correct the rule registered for this class, so that it undoes this"
             " layer."
         )

@@ -104,17 +104,14 @@ def mirror_each_step(wrapper: Any, context: LayerContext) -> list[Layer]:
         output_shape=context.output_shape[1:],
     )
     steps = []
-    for step in make_reverse(wrapper.layer, entry_for(wrapper.layer), inner):
+    for step in make_reverse(wrapper.layer, inner):
         steps.append(layers.TimeDistributed(step, name=f"{step.name}_steps"))
     return steps
 
 
-def make_reverse(
-    layer: Any,
-    entry: Any,
-    context: LayerContext,
-) -> list[Layer]:
-    """The layers that a rule returns."""
+def make_reverse(layer: Any, context: LayerContext) -> list[Layer]:
+    """The layers that the rule for a layer returns."""
+    entry: Any = entry_for(layer)  # without one, the encoder is refused before
     reverse = entry.rule(layer, context)
     return [reverse] if isinstance(reverse, Layer) else list(reverse)
 
@@ -136,11 +133,8 @@ def mirror_kernel(layer: Any, context: LayerContext) -> Layer:
 @register(layers.Embedding, kernel=True)
 def mirror_embedding(layer: Any, context: LayerContext) -> Layer:
     """The logits of each token: embeddings transposed; a ReversibleEmbedding's own."""
-    if isinstance(layer, layers.ReversibleEmbedding):
-        # In its `reverse_dtype`, if it has one.
-        activation = context.activation
-        return tie(layer, gain=context.gain, activation=activation, name=context.name)
-    return _tie(layer, layer, context)
+    reverse_dtype = getattr(layer, "reverse_dtype", None)  # of a ReversibleEmbedding
+    return _tie(layer, layer, context, dtype=reverse_dtype or layer.dtype_policy)
 
 
 def _tie(
@@ -151,7 +145,7 @@ def _tie(
     **settings: Any,
 ) -> Layer:
     """What ties to a kernel, for a layer of the encoder."""
-    settings |= _get_settings(layer, context, suffix)
+    settings = _get_settings(layer, context, suffix) | settings
     activation = context.activation
     return tie(kernel, gain=context.gain, activation=activation, **settings)
 
