@@ -40,14 +40,10 @@ class Place(msgspec.Struct, frozen=True):
     inside: Address
     upstream: Address | None
 
-    def to_json(self) -> Config:
-        upstream = self.upstream and list(self.upstream)
-        return {"inside": list(self.inside), "upstream": upstream}
-
     @classmethod
-    def from_json(cls, lists: Any) -> Self:
+    def from_json(cls, lists: Any) -> Self | None:
         try:
-            return msgspec.convert(lists, cls)
+            return msgspec.convert(lists, cls | None)
         except msgspec.ValidationError:
             raise ValueError(
                 "The place of the layer tied to is to be two lists of four counts;"
@@ -113,7 +109,7 @@ def link_of(layer: Any) -> Link | None:
 
 def partners_of(layers: Iterable[Layer]) -> list[Layer]:
     """The layers that those of these layers are tied to which are tied."""
-    links = [link for layer in layers if (link := link_of(layer))]
+    links = filter(None, map(link_of, layers))
     return [link.layer for link in links if link.layer is not None]
 
 
@@ -259,21 +255,18 @@ def _find_path(
 ) -> list[Layer]:
     """The layers with a kernel before the calls of a layer, up to the partner.
 
-    None if the calls differ.
+    Empty if the calls differ.
     """
-    paths: dict[tuple[int, ...], list[Layer]] = {}
+    paths: list[list[Layer]] = []
     for call in original.graph.calls(layer):
         path = []
         for each in original.before(call):
             path.append(each)
-            if each is partner:
-                paths[tuple(map(id, path))] = path
+            if each is partner and path not in paths:
+                paths.append(path)
             if each is partner or id(each) not in original.whole.numbers:
                 break
-    if len(paths) != 1:
-        return []
-    (path,) = paths.values()
-    return path
+    return paths[0] if len(paths) == 1 else []
 
 
 def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
@@ -316,7 +309,7 @@ def find_partner(
     """Look for the layer tied to: at its place in a copy, or by its name."""
     around = [*homes(tied), *models]
     if reference.place is None:
-        _find_by_name(tied, reference, around)
+        _find_by_name(tied, around)
         return
     for layer, partner in _at_places(tied, reversed(around)):
         if kernel_fits(layer, partner):
@@ -325,15 +318,10 @@ def find_partner(
         tied.refresh(around)
 
 
-def _find_by_name(
-    tied: Any,
-    reference: Reference,
-    around: list[Layer],
-) -> None:
-    name, kind = reference.name, reference.class_name
+def _find_by_name(tied: Any, around: list[Layer]) -> None:
+    name = tied._link.partner.name
     for layers in _circles(tied, around):
-        others = [*layers, *partners_of(layers)]
-        namesakes = find_namesakes(tied, others, name, kind)
+        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)])
         if len(namesakes) > 1:
             raise ValueError(
                 f"{tied.label} was copied without '{name}', which it was tied to, and"
@@ -360,7 +348,7 @@ def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
         layers = list(graph.before(graph.calls(scope)))
         if scope is not tied and not hasattr(scope, "operations"):
             layers += graph.layers  # without a graph, all count
-        yield [layer for layer in layers if layer is not tied]
+        yield layers
 
 
 def likeness_of(partner: Layer) -> Config | None:
@@ -398,9 +386,7 @@ def look_for_another(tied: Any, own: Layer) -> None:
     around = homes(tied)
     strangers = False
     for layers in _circles(tied, around):
-        others = [*layers, *partners_of(layers)]
-        others = [layer for layer in others if layer is not own]
-        namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
+        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)])
         for partner in namesakes:
             if _equal_kernels(partner, own):
                 _replace_partner(own, partner, [tied, *around])
@@ -430,19 +416,16 @@ def _replace_partner(
                 layer.tie_to(partner, around)
 
 
-def find_namesakes(
-    tied: Any,
-    layers: Iterable[Layer],
-    name: str,
-    kind: str,
-) -> list[Layer]:
-    """Those of these layers, each once, that a tied layer may have been tied to."""
-    namesakes: list[Layer] = []
-    for layer in layers:
-        if layer in namesakes:
-            continue
-        is_namesake = layer.name == name and type(layer).__name__ == kind
-        if is_namesake and kernel_fits(tied, layer):
+def find_namesakes(tied: Any, layers: Iterable[Layer]) -> list[Layer]:
+    """Those of these layers, each once, that could be taken for the partner."""
+    partner = tied._link.partner
+    is_known = isinstance(partner, Layer)
+    kind = type(partner).__name__ if is_known else partner.class_name
+    namesakes = []
+    for layer in internals.drop_repeats(layers):
+        is_namesake = layer.name == partner.name and type(layer).__name__ == kind
+        is_other = layer is not tied and layer is not partner
+        if is_namesake and is_other and kernel_fits(tied, layer):
             namesakes.append(layer)
     return namesakes
 

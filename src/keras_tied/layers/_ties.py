@@ -30,7 +30,9 @@ INSTEAD: dict[type[Layer], str] = {
     ),
     Model: "tie to its layers one by one, the last first",
     TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
+    Layer: f"tie to a layer of the classes {', '.join(cls.__name__ for cls in TIES)}",
 }
+"""What to do where no tied layer fits: of the first class that a layer is of."""
 
 
 def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
@@ -77,12 +79,7 @@ def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
             return tied(layer, **kwargs)
     if layer.built and len(kernel_shape(layer) or ()) == 2:
         return TiedDense(layer, **kwargs)
-    names = ", ".join(cls.__name__ for cls in TIES)
-    instead = f"tie to a layer of the classes {names}"
-    for kind, text in INSTEAD.items():
-        if isinstance(layer, kind):
-            instead = text
-            break
+    instead = next(text for kind, text in INSTEAD.items() if isinstance(layer, kind))
     raise ValueError(
         f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one"
         f" kernel that could be used backwards: {instead}."

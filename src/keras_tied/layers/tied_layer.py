@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
+import msgspec
 from keras import Layer, Variable, ops
 
 from keras_tied import _keras_internals as internals
@@ -161,7 +162,7 @@ class TiedLayer(internals.CallObserver):
         layers = internals.flatten_layers(half)
         links = filter(None, map(partners.link_of, layers))
         partners_in_file = [link.partner for link in links if link.alone]
-        return any(each is partner for each in (*layers, *partners_in_file))
+        return partner in (*layers, *partners_in_file)
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         if self._link.kernel_shape is None:
@@ -316,7 +317,7 @@ class TiedLayer(internals.CallObserver):
             reference = partners.Reference(serialized, place, likeness)
         return {
             "tied_to": reference.serialized,
-            "place": reference.place and reference.place.to_json(),
+            "place": msgspec.to_builtins(reference.place),
             "likeness": reference.likeness,
             "kernel_shape": self._link.kernel_shape,
             "alone": alone,
@@ -324,16 +325,12 @@ class TiedLayer(internals.CallObserver):
 
     def _refuse_namesakes(self, partner: Layer, original: partners.Survey) -> None:
         """Raise where a copy would be tied to another layer for its name."""
-        name, kind = partner.name, type(partner).__name__
-        others = [
-            layer for layer in original.whole.kernels if layer not in (partner, self)
-        ]
-        if partners.find_namesakes(self, others, name, kind):
+        if partners.find_namesakes(self, original.whole.kernels):
             raise ValueError(
-                f"{self.label} is tied to layer '{name}', and the model that is copied"
-                " holds another layer of that name and kernel shape instead, which a"
-                " copy would be tied to: copy the model that holds both, or give the"
-                " two different names."
+                f"{self.label} is tied to layer '{partner.name}', and the model that is"
+                " copied holds another layer of that name and kernel shape instead,"
+                " which a copy would be tied to: copy the model that holds both, or"
+                " give the two different names."
             )
 
     @classmethod
@@ -349,8 +346,7 @@ class TiedLayer(internals.CallObserver):
             partner = keras.saving.deserialize_keras_object(serialized)
             partner.trainable = config["trainable"]
         else:
-            if place is not None:
-                place = partners.Place.from_json(place)
+            place = partners.Place.from_json(place)
             partner = partners.Reference(serialized, place, likeness)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = kernel_shape and tuple(kernel_shape)
