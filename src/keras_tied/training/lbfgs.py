@@ -91,8 +91,7 @@ class LBFGS(keras.optimizers.Optimizer):
         return {"memory": self.memory, "tolerance": self.tolerance, "name": self.name}
 
 
-keras.saving.get_custom_objects()["lbfgs"] = LBFGS
-NAMED_OPTIMIZERS["lbfgs"] = LBFGS  # where Keras looks from 3.16 on
+NAMED_OPTIMIZERS["lbfgs"] = LBFGS
 
 
 # From logs and weights to whether to go on.
