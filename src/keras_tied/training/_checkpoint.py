@@ -42,15 +42,21 @@ class Checkpoint:
         self.model = model
         self.file.path.parent.mkdir(parents=True, exist_ok=True)
         self.fingerprint = _take_fingerprint(model, parts, settings)
+        self.callbacks: Sequence[Callback] = ()
 
     def restore(self, callbacks: Sequence[Callback]) -> int | None:
-        """Set the state that the file holds; how many epochs it is after, or None."""
+        """Set the state that the file holds; how many epochs it is after, or None.
+
+        The callbacks are those of the training, here and from now on.
+        """
+        self.callbacks = callbacks
+        kinds = [type(callback).__name__ for callback in callbacks]
+        self.fingerprint["callbacks"] = " ".join(kinds)
         content, path = self.file.read(), repr(str(self.file.path))
         if content is None:
             return None
         notes = _insert_arrays(*content)
-        theirs = notes["fingerprint"]
-        ours = self.fingerprint | {"callbacks": _list_kinds(callbacks)}
+        theirs, ours = notes["fingerprint"], self.fingerprint
         others = [name for name in ours if theirs.get(name) != ours[name]]
         if others:
             raise ValueError(
@@ -65,7 +71,7 @@ class Checkpoint:
             vars(callback).update(values)
         return int(notes["epochs"])
 
-    def save(self, epochs: int, callbacks: Sequence[Callback]) -> None:
+    def save(self, epochs: int) -> None:
         """Save the state after so many epochs, the model's variables being those."""
         begin = time.monotonic()
         arrays: dict[str, Array] = {}
@@ -73,14 +79,10 @@ class Checkpoint:
             "epochs": epochs,
             "variables": list(map(keras.ops.convert_to_numpy, self._variables)),
             "random": np.random.get_state(),  # noqa: NPY002
-            "callbacks": [_list_attributes(callback) for callback in callbacks],
-            "fingerprint": self.fingerprint | {"callbacks": _list_kinds(callbacks)},
+            "callbacks": [_list_attributes(callback) for callback in self.callbacks],
+            "fingerprint": self.fingerprint,
         }
         self.file.write(arrays, _extract_arrays(notes, arrays), begin)
-
-    def delete(self) -> None:
-        """Delete the file, once the training is over."""
-        self.file.delete()
 
     @property
     def _variables(self) -> list[Variable]:
@@ -128,10 +130,6 @@ def _insert_arrays(arrays: dict[str, Array], value: Any) -> Any:
     return json.loads(json.dumps(value), object_hook=insert)
 
 
-def _list_kinds(callbacks: Sequence[Callback]) -> str:
-    return " ".join(type(callback).__name__ for callback in callbacks)
-
-
 def _take_fingerprint(
     model: Model,
     parts: Parts,
@@ -141,8 +139,7 @@ def _take_fingerprint(
     # Its name may only count the optimizers of the process.
     optimizer["config"].pop("name", None)
     values: dict[str, Any] = {"settings": settings, "optimizer": optimizer}
-    variables = model.variables
-    values["layers"] = [(tuple(each.shape), each.dtype) for each in variables]
+    values["layers"] = [(tuple(each.shape), each.dtype) for each in model.variables]
     for name, rows in zip(("rows", "validation rows"), parts, strict=True):
         leaves = keras.tree.flatten(rows.data) if rows else []
         values[name] = list(map(np.asarray, leaves))

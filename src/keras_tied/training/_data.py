@@ -42,8 +42,10 @@ class BatchedRows:
     def steps(self) -> int:
         return self.full + (self.last > 0)
 
-    def first(self, count: int) -> Any:
-        return map_once(lambda array: array[:count], self.data)
+    @property
+    def first(self) -> Any:
+        """The first batch."""
+        return map_once(lambda array: array[: self.batch_size], self.data)
 
 
 # The rows to train on, and those to evaluate.

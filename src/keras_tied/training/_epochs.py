@@ -55,7 +55,7 @@ class Epochs:
     def repeat(self, run: Run, epochs: int) -> Logs:
         """Set the state that a run began with, and train for its first epochs."""
         _assign(run.state)
-        return self.run_epochs(epochs) if epochs > 0 else {}
+        return self.run_epochs(epochs)
 
     def rewind(self, epochs: int) -> None:
         """Return to the state after so many epochs of the last run; -1: one before."""

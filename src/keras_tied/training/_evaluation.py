@@ -70,7 +70,9 @@ def _find_call(eqn: JaxprEqn) -> ClosedJaxpr:
 
 
 def is_matrix_product(eqn: JaxprEqn) -> bool:
-    """Whether a `dot_general` multiplies two matrices along one axis of each."""
+    """Whether an equation multiplies two matrices along one axis of each."""
+    if eqn.primitive.name != "dot_general":
+        return False
     (left, right), (batch, _) = eqn.params["dimension_numbers"]
     ranks = [len(getattr(atom.aval, "shape", ())) for atom in eqn.invars]
     return ranks == [2, 2] and len(left) == len(right) == 1 and not batch

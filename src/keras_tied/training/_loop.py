@@ -36,10 +36,12 @@ class Loop:
     verbose: Any
     is_interrupted: Callable[[], bool]
     checkpoint: Checkpoint | None = None
+    was_interrupted: bool = False
 
-    def __post_init__(self) -> None:
-        self.only_read = all(map(only_reads_logs, self.callbacks))
-        self.was_interrupted = False
+    @property
+    def only_read(self) -> bool:
+        """Whether no callback looks at the model, or changes it."""
+        return all(map(only_reads_logs, self.callbacks))
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         model = self.model
@@ -64,16 +66,15 @@ class Loop:
             logs = self._train(begin, end)
         self.hooks.on_train_end(logs)
         if self.checkpoint and not self.was_interrupted:
-            self.checkpoint.delete()
+            self.checkpoint.file.delete()
         return model.history
 
     def _train(self, begin: int, end: int) -> EpochLogs:
         model = self.model
-        hooks = self.hooks.callbacks
-        self.checkpoint_callbacks = [each for each in hooks if not _is_bar(each)]
         start = begin
         if self.checkpoint is not None:
-            epochs = self.checkpoint.restore(self.checkpoint_callbacks)
+            callbacks = [each for each in self.hooks.callbacks if not _is_bar(each)]
+            epochs = self.checkpoint.restore(callbacks)
             if epochs is not None:
                 start = epochs
                 self.trainer.pull()
@@ -165,7 +166,7 @@ class Loop:
         if self.checkpoint.file.is_due or self.was_interrupted:
             if self.only_read:
                 self.trainer.push()
-            self.checkpoint.save(epoch, self.checkpoint_callbacks)
+            self.checkpoint.save(epoch)
 
     def _report(
         self,

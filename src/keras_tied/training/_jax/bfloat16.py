@@ -94,7 +94,7 @@ class WideEvaluation(Evaluation):
         gives = [_is_bfloat16(atom) for atom in eqn.outvars]
         if not any(takes) and not any(gives):
             return self.bind(eqn, inputs)
-        if name == "dot_general" and all(takes) and is_matrix_product(eqn):
+        if all(takes) and is_matrix_product(eqn):
             left, right = map(_widen, inputs)
             return [_cast(eqn, _multiply(eqn, left, right))]
         if name == "convert_element_type":

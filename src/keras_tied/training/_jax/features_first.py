@@ -57,7 +57,7 @@ class FeaturesFirst(Evaluation):
                 axes = [1 - axis for axis in eqn.params["axes"]]
                 params = {**eqn.params, "axes": tuple(axes)}
                 return [eqn.primitive.bind(first.transpose, **params)]
-            if name == "dot_general" and is_matrix_product(eqn):
+            if is_matrix_product(eqn):
                 return [self.multiply(eqn, inputs)]
             if name == "transpose":
                 return [first.transpose]

@@ -85,9 +85,7 @@ class DeviceRows:
         self.rows = rows
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = bool(shapes)
-        for shape in shapes:
-            narrow = narrow and is_worthwhile(rows.batch_size, shape, units)
+        narrow = all(is_worthwhile(rows.batch_size, shape, units) for shape in shapes)
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):

@@ -106,8 +106,6 @@ class JaxEpochs(Epochs):
 
     def repeat(self, run: Run, epochs: int) -> Logs:
         self.state = run.state
-        if epochs == 0:
-            return {}
         return self._call(run.orders, epochs, 0, self.rows.full)
 
     def is_finite(self) -> bool:
@@ -116,8 +114,7 @@ class JaxEpochs(Epochs):
     def compute_loss(self) -> float:
         trainable, non_trainable, _, metrics = self.state
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
-        rows = self.rows.first(self.rows.batch_size)
-        logs, _ = jax.jit(self.model.test_step)(state, rows)
+        logs, _ = jax.jit(self.model.test_step)(state, self.rows.first)
         return float(logs.get("loss", 0.0))
 
     def make_objective(self) -> Objective:
