@@ -40,10 +40,7 @@ _FALLBACK_FONTS = (
 MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
 _GAP = 0.04  # between the panels of pairs of units
-# Of a legend that leaves room for points beside it: entries, letters of one, shares of
-# the axes.
-_MOST_INSIDE, _LONGEST_INSIDE = 6, 12
-_WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
+_MOST_ACROSS = 6  # entries of a legend beside each other
 _LETTERS_ACROSS = 90  # of a figure
 _LETTERS_OF_MARKER = 6  # of an entry of a legend, besides its name
 
@@ -153,7 +150,7 @@ def scatter_pairs(
 
 
 def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
-    """Draw a legend of the points, in their axes if it fits, or else above all."""
+    """Draw a legend of the points of some axes, above all."""
     if labels.groups is None:
         _draw_colour_bar(figure, axes, title)
         return
@@ -165,23 +162,17 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
         )
         for colour, marker in _style_groups(labels)
     ]
+    # As many columns as fit, whose rows are filled evenly.
     longest = max(map(len, labels.groups))
-    is_small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
-    if is_small and not _covers_legend(axes, len(handles) + 1):
-        legend = axes.legend(
-            handles=handles, loc="upper right", framealpha=0.8, edgecolor="none"
-        )
-    else:
-        # As many columns as fit, whose rows are filled evenly.
-        n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
-        n_columns = max(1, min(len(handles), _MOST_INSIDE, n_fitting))
-        n_rows = math.ceil(len(handles) / n_columns)
-        legend = figure.legend(
-            handles=handles,
-            loc="outside upper center",
-            ncols=math.ceil(len(handles) / n_rows),
-            frameon=False,
-        )
+    n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
+    n_columns = max(1, min(len(handles), _MOST_ACROSS, n_fitting))
+    n_rows = math.ceil(len(handles) / n_columns)
+    legend = figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=math.ceil(len(handles) / n_rows),
+        frameon=False,
+    )
     # The user's names as they are: not as formulas, and with a leading underscore.
     legend.set_title(title)
     for text, name in zip(legend.get_texts(), labels.groups, strict=True):
@@ -245,19 +236,6 @@ def _style_groups(labels: Labels) -> list[tuple[str, str]]:
         else:
             styles.append((GREY, "o"))
     return styles
-
-
-def _covers_legend(axes: Axes, n_lines: int) -> bool:
-    """Whether a legend of n lines in the upper right corner would cover points."""
-    offsets = [np.asarray(drawn.get_offsets()) for drawn in axes.collections]
-    points = np.concatenate(offsets)
-    points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
-        return False
-    low, high = points.min(axis=0), points.max(axis=0)
-    shares = (points - low) / np.maximum(high - low, np.finfo(float).tiny)
-    corner = 1 - np.array([_WIDTH_INSIDE, _HEIGHT_OF_ENTRY * n_lines])
-    return bool((shares > corner).all(axis=1).any())
 
 
 def _require_matplotlib() -> None:
