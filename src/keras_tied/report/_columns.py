@@ -228,15 +228,10 @@ def correlate(X: Array, code: Array) -> Array:
         if len(values) < 2:
             continue
         values = values / (np.abs(values).max() or 1.0)  # no square overflows
-        values = values - values.mean()
-        units = units - units.mean(axis=0)
-        square = values @ values
-        if square <= CONSTANT * len(values):
+        if values.var() <= CONSTANT:
             continue
-        unit_squares = np.einsum("ij,ij->j", units, units)
-        norm = np.sqrt(square * unit_squares)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlations[:, feature] = values @ units / norm
+        with np.errstate(all="ignore"):
+            correlations[:, feature] = np.corrcoef(values, units.T)[0, 1:]
     return np.nan_to_num(correlations)
 
 
