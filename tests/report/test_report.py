@@ -149,7 +149,7 @@ def test_units_of_any_range_have_a_density(rng, offset, spread):
     X = rng.normal(size=(1000, 3))
     code = X * [1, spread, 1] + [0, offset, 0]
     page = make_report(X, code, most_points=200).to_html()
-    assert '"name":"density 2 1"' in page
+    assert '"name": "density 2 1"' in page
 
 
 @pytest.mark.slow

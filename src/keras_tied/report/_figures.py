@@ -1,12 +1,10 @@
 """The page's figures in Bokeh, in colours that its style sheet and its script set."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.models import (
     BoxSelectTool,
@@ -77,14 +75,13 @@ def draw_panels(
     return plots
 
 
-def to_json(plots: Sequence[Any]) -> str:
-    """Return the document of BokehJS, and the element of each of its roots."""
+def to_json(plots: Sequence[Any]) -> dict[str, Any]:
+    """Return the document of BokehJS as JSON, and the element of each of its roots."""
     document = Document()
     for plot in plots:
         document.add_root(plot)
-    roots = json.dumps({plot.id: plot.name for plot in plots})
-    page = serialize_json(document.to_json(deferred=False))
-    return f'{{"document": {page}, "roots": {roots}}}'
+    roots = {plot.id: plot.name for plot in plots}
+    return {"document": document.to_json(deferred=False), "roots": roots}
 
 
 def _make_plot(
