@@ -214,6 +214,14 @@ def test_the_oddest_rows_are_the_same_however_they_are_asked_for(keras_tied):
     assert all(row["why"] in shown for row in oddest[:3])
 
 
+@pytest.mark.parametrize("top", ["", "--top 1"])
+def test_all_rows_that_stand_out_are_counted(keras_tied, fruit, top):
+    fruit.loc[[4, 7], "length"] = "900"
+    fruit.to_csv("new.csv", index=False)
+    said = keras_tied(f"score {MODEL} new.csv -o odd.csv {top}").out
+    assert said == "scored 300 rows, of which 2 stand out, to odd.csv\n"
+
+
 def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     n = 400
     ordered = rng.integers(20_000, 20_400, n).astype("datetime64[D]")

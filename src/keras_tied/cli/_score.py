@@ -99,21 +99,18 @@ def score(
         if write is not None:
             write_rows("scored", rows, write, output or "", json)
             return
-    measure = partial(measure_rows, fitted=fitted)
     if output is None or top is not None:
         find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
         oddest, doubts = fold_rows("scoring", rows, find)
-        table = oddest.table
-        scores, batches = table.column("score").to_numpy(), iter([table])
+        table, scores = oddest.table, oddest.all_scores
+        batches = iter([table])
     else:
+        measure = partial(measure_rows, fitted=fitted)
         scores_and_errors, doubts = fold_rows("scoring", rows, measure)
         scores = scores_and_errors[0]
         batches = _describe_all(transform, rows, scores_and_errors)
     facts: dict[str, Any] = {}
     if has_alarm:
-        if len(scores) < n_rows:
-            scores_and_errors, _ = fold_rows("measuring", rows, measure)
-            scores = scores_and_errors[0]
         sizes = fitted.find_rarity(scores) if is_rarity else scores
         facts["reached"] = int((sizes >= least).sum())
         facts["drifted"] = fitted.has_drifted(scores)

@@ -24,6 +24,7 @@ class Oddest(NamedTuple):
         table: where they are, how odd they are, and the columns that make them so.
         causes, reasons: why they are, as values and as sentences.
         corrected: the scores with what is expected in the first column of the causes.
+        all_scores: those of all rows of the table, in its order, `(n,)`.
     """
 
     rows: pa.RecordBatch
@@ -31,6 +32,7 @@ class Oddest(NamedTuple):
     causes: list[list[Cause]]
     reasons: list[str]
     corrected: Array
+    all_scores: Array
 
 
 def find_oddest(
@@ -40,15 +42,17 @@ def find_oddest(
 ) -> Oddest:
     """Find the oddest rows, the oddest first, and say why they are.
 
-    It holds one batch and the rows that it finds in memory.
+    It holds one batch, the rows that it finds and all scores in memory.
     """
     fitted = transform.fitted
     best: list[pa.RecordBatch] = []
     # of the best rows: scores, errors, places, numbers
     arrays: list[Array] = []
+    all_scores: list[Array] = []
     first = 1
     for rows, numbers in batches:
         scores, errors = fitted.measure_rows(numbers)
+        all_scores.append(scores)
         some = _find_largest(scores, top)
         new = [scores[some], errors[some], first + some, numbers[some]]
         if arrays:
@@ -75,7 +79,14 @@ def find_oddest(
     columns |= transform.describe_scores(scores, errors)
     columns |= transform.describe_causes(causes)
     table = prepend_id(transform.id, rows, columns)
-    return Oddest(rows, table, causes, reasons, corrected)
+    return Oddest(
+        rows,
+        table,
+        causes,
+        reasons,
+        corrected,
+        np.concatenate(all_scores),
+    )
 
 
 def _find_largest(scores: Array, n: int) -> Array:
@@ -104,10 +115,8 @@ def find_far_values(
         batches = Scan(source, some).read(Doubts())
         for rows, numbers in batches if used else ():
             beyond = some_fences.find(numbers)  # (n, features)
-            for place, name in enumerate(some.names):
-                is_own = some.column_numbers == place
-                is_odd = beyond[:, is_own].any(axis=1)
-                odd = np.flatnonzero(is_odd)
+            for name, part in zip(some.names, some.layout.parts, strict=True):
+                odd = np.flatnonzero(beyond[:, part].any(axis=1))
                 far.add(name, rows.column(name), odd, first_row)
             first_row += rows.num_rows
     except TableError:  # which the next pass over the rows raises again
