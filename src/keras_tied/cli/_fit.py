@@ -44,7 +44,6 @@ from keras_tied.cli._options import (
 from keras_tied.cli._output import print_result
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._proposals import join
-from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import (
     ColumnOptions,
     TableOptions,
@@ -302,9 +301,11 @@ def _choose_components(
     widths: list[int], table: Table, seed: int
 ) -> tuple[int, list[dict[str, float]]]:
     """Return the number of components, and the errors of each if there are several."""
+    from keras_tied.fitting.sample import choose_places
+
     columns = table.survey.columns
     if len(widths) > 1:
-        places = choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)
+        [places] = choose_places([len(table.rows)], MOST_ROWS_OF_WIDTHS, seed)
         return find_width(table.rows[places], widths, columns.column_numbers, seed)
     [components] = widths
     n_rows, n_features = table.rows.shape

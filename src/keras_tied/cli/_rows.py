@@ -116,15 +116,6 @@ class Sample:
     labels: Array | None  # (n,)
 
 
-def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
-    """Return the places of all rows, or of some at random, in their order."""
-    import numpy as np
-
-    if n_rows <= most:
-        return np.arange(n_rows)
-    return np.sort(np.random.default_rng(seed).choice(n_rows, most, replace=False))
-
-
 def take(
     rows: Scan,
     places: Array | None = None,
@@ -139,11 +130,13 @@ def take(
     import pyarrow as pa
 
     from keras_tied.columns import list_values
+    from keras_tied.fitting.sample import choose_places
     from keras_tied.rows import Doubts
 
     if places is None:
         most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
-        places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
+        most = max(SMALLEST_SAMPLE, most)
+        [places] = choose_places([rows.source.n_rows], most, seed=0)
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []

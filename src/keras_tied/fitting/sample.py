@@ -16,12 +16,12 @@ def choose_sample_size(n_features: int) -> int:
 
 
 def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
-    """Choose n rows at random from parts: their places in each part, ascending."""
+    """Choose at most n rows at random from parts: their places in each, ascending."""
     ends = np.cumsum(lengths)
     random = np.random.default_rng(seed)
     places = random.choice(
         ends[-1],
-        n,
+        min(n, ends[-1]),
         replace=False,
         shuffle=False,
     )
