@@ -455,7 +455,9 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     names = list("abcd") if named else ["x0", "x1", "x2", "x3"]
     assert list(pd.read_csv("x.csv")) == names
     keras_tied(f"score {MODEL} x.parquet")
-    assert "not noted; it takes 4 numbers" in keras_tied(f"inspect {MODEL}").out
+    inspected = keras_tied(f"inspect {MODEL}").out
+    assert ("not noted; it takes 4 numbers" in inspected) != named
+    assert (re.search(r"^ d +number", inspected, re.MULTILINE) is not None) == named
 
 
 def test_onnxruntime_gives_the_codes_of_encode(keras_tied, rows):

@@ -156,7 +156,7 @@ def decode(task: CodeTask, json: Json = False) -> None:
     model = load(task.model)
     rows = _open_codes(model, task)
     value = model.fitted_value
-    names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
+    names = [f"x{index}" for index in range(value.n_features)]
     columns = model.columns or Columns.of_numbers(names)
 
     def decode_batch(batch: Batch) -> pa.RecordBatch:

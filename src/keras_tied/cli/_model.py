@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,7 +27,7 @@ class Model:
     path: Path
     contents: Contents
     notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
-    columns: Columns | None
+    columns: Columns | None  # that it takes; None if it knows no names
 
     @property
     def fitted_value(self) -> Fitted:
@@ -54,25 +53,20 @@ class Model:
 
         if self.columns is not None:
             return self.columns
-
-        names: Sequence[str] | None = self.fitted_value.feature_names
-        if names is None:
-            numbers = Kind.boolean, Kind.integer, Kind.number
-            n_features = self.fitted_value.n_features
-            names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != n_features:
-                raise UsageError(
-                    f"{source.name!r} has {len(names)} columns of numbers, and"
-                    f" {str(self.path)!r}, which knows no names, takes {n_features};"
-                    " give a table of these."
-                )
+        numbers = Kind.boolean, Kind.integer, Kind.number
+        n_features = self.fitted_value.n_features
+        names = [name for name, kind in source.kinds.items() if kind in numbers]
+        if len(names) != n_features:
+            raise UsageError(
+                f"{source.name!r} has {len(names)} columns of numbers, and"
+                f" {str(self.path)!r}, which knows no names, takes {n_features}; give"
+                " a table of these."
+            )
         return Columns.of_numbers(names)
 
 
 def load(name: str | Path) -> Model:
     """Read a model file, and import Keras only for an encoder of the user's own."""
-    from keras_tied.columns import Columns
-
     path = Path(name)
     if not os.path.isfile(path):
         todo = "keras-tied fit rows.csv -o model.safetensors writes one"
@@ -81,13 +75,12 @@ def load(name: str | Path) -> Model:
         raise UsageError(f"there is no model {str(path)!r}; {todo}.")
 
     from keras_tied.fitted.file import read
+    from keras_tied.rows import find_columns
 
     try:
         contents = read(path, _import_keras)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
-        columns = None
-        if (text := contents.fitted.columns_json) is not None:
-            columns = Columns.from_json(text)
+        columns = find_columns(contents.fitted)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(error).rstrip('.')}; name a whole model file."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from keras_tied.cli._options import (
     output_option,
 )
 from keras_tied.cli._output import print_result, replace_output
-from keras_tied.cli._progress import fold_rows, show_stages
+from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import (
     Sample,
     open_rows,
@@ -73,8 +72,8 @@ def report(
     fitted_model, rows = inputs.open_with_label()
     rows = replace(rows, reads="restored")
     sample, whole, doubts = survey_rows(fitted_model, rows)
-    remark(*describe_doubtful(rows, doubts))
     warnings, old = describe_doubtful(rows, doubts), None
+    remark(*warnings)
     if against is not None:
         old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
@@ -115,18 +114,19 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     import numpy as np
 
     from keras_tied.report import Planes, Rows, Tally, Whole
-    from keras_tied.rows import measure_rows
 
     fitted = model.fitted_value
-    sample, doubts = take(rows)
     tally = Tally(fitted)
+    pairs = []
+
+    def measure(numbers: Array) -> None:
+        tally.add(numbers)
+        pairs.append(fitted.measure_rows(numbers))
+
+    sample, doubts = take(rows, doing="scoring", use=measure)
+    scores, errors = np.concatenate(pairs, axis=1)
     if len(sample.places) == rows.source.n_rows:
-        tally.add(sample.numbers)
-        scores, errors = fitted.measure_rows(sample.numbers)
         return sample, Whole(errors, scores, sample.places, tally), doubts
-    measure = partial(measure_rows, fitted=fitted, look=tally.add)
-    scores_and_errors, _ = fold_rows("scoring", rows, measure)
-    scores, errors = scores_and_errors
     is_far = fitted.find_far_values(sample.numbers).any(axis=1)
     ordinary = sample.numbers[~is_far]
     ordinary_rows = Rows.compute(fitted, ordinary)

@@ -54,7 +54,7 @@ def open_rows(
 
     noted_id = model.columns.id if model.columns else None
     text = [] if id is None else [id]
-    names: Sequence[str] = model.fitted_value.feature_names or ()
+    names: Sequence[str] = ()
     if model.columns is not None:
         text, names = [*model.columns.text, *text], model.columns.names
     source = options.open(data, None if as_text else text, names)

@@ -1,7 +1,7 @@
 """The fitted value as a function of Arrow batches, for any engine that has some."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -200,12 +200,8 @@ def load_transform(
         ['code0']
     """
     contents = read(path)
-    names, text = contents.fitted.feature_names, contents.fitted.columns_json
-    if text is not None:
-        columns = Columns.from_json(text)
-    elif names is not None:
-        columns = Columns.of_numbers(names)
-    else:
+    columns = find_columns(contents.fitted)
+    if columns is None:
         raise ValueError(
             f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
             " some."
@@ -219,18 +215,17 @@ def load_transform(
     )
 
 
-def measure_rows(
-    batches: Iterable[Batch],
-    fitted: Fitted,
-    look: Callable[[Array], object] | None = None,
-) -> Array:
-    """Return scores and errors of all rows, `(2, n)`; give `look` each batch."""
-    pairs = []
-    for _, numbers in batches:
-        scores_and_errors = fitted.measure_rows(numbers)
-        pairs.append(np.array(scores_and_errors, np.float32))  # (2, rows)
-        if look is not None:
-            look(numbers)
+def find_columns(fitted: Fitted) -> Columns | None:
+    """Return the columns that a fitted value takes, or None if it knows no names."""
+    if fitted.columns_json is not None:
+        return Columns.from_json(fitted.columns_json)
+    names = fitted.feature_names
+    return None if names is None else Columns.of_numbers(names)
+
+
+def measure_rows(batches: Iterable[Batch], fitted: Fitted) -> Array:
+    """Return scores and errors of all rows, `(2, n)`."""
+    pairs = [fitted.measure_rows(numbers) for _, numbers in batches]
     return np.concatenate(pairs, axis=1)
 
 
