@@ -92,20 +92,15 @@ class Scan:
             if name not in unseen.counts:
                 doubts.empty.append(name)
 
-    def _list_names(self) -> list[str]:
-        """List the columns that are read."""
-        table_names = dict.fromkeys(self.source.schema.names)
+    def _list_names(self) -> list[str] | None:
+        """List the columns that are read, or return None for all."""
         if self.reads in ("all", "stored"):
-            return list(table_names)
-        names = dict.fromkeys(self.columns.names)
-        for name in (self.id, self.label):
-            if name is not None:
-                names[name] = None
+            return None
+        more = [name for name in (self.id, self.label) if name is not None]
         if self.reads == "restored":
-            for restoration in self.columns.restored:
-                if restoration.name in table_names:
-                    names[restoration.name] = None
-        return list(names)
+            names = [restoration.name for restoration in self.columns.restored]
+            more += [name for name in names if name in self.source.schema.names]
+        return list(dict.fromkeys(self.columns.names + more))
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table, for another process."""

@@ -112,10 +112,9 @@ def measure_table(
 
     results, doubts = fold_parts(workers, _measure_part, items, note)
     moments, chosen = zip(*results, strict=True)
-    present = [part_moments for part_moments in moments if part_moments is not None]
     random = np.random.default_rng(seed)
     sample = random.permutation(np.concatenate(chosen))
-    return reduce(Moments.merge, present), sample, doubts
+    return reduce(Moments.merge, moments), sample, doubts
 
 
 def _write_part(
@@ -155,7 +154,7 @@ def _measure_part(
     batches: Iterator[Batch],
     places: Array,
     ends: Fences | None,
-) -> tuple[Moments | None, Array]:
+) -> tuple[Moments, Array]:
     """Measure the rows of a part, and choose those at the places, ascending."""
     moments: Moments | None = None
     chosen: list[Array] = []
@@ -166,10 +165,10 @@ def _measure_part(
         own = places[first:last] - begin
         chosen.append(numbers[own])
         begin = end
-        if len(numbers):
-            within = numbers if ends is None else ends.trim(numbers)
-            more = measure_moments(within)
-            moments = more if moments is None else moments.merge(more)
+        within = numbers if ends is None else ends.trim(numbers)
+        more = measure_moments(within)
+        moments = more if moments is None else moments.merge(more)
+    assert moments is not None  # a part has rows
     return moments, np.concatenate(chosen)
 
 
