@@ -87,7 +87,7 @@ FIT = {
     "rows.csv --delimiter ;;": ";;",
     "rows.csv --seed -1": "--seed",
     "rows.csv --epochs 0": "--epochs",
-    "rows.csv --workers 2": "--workers is for --cluster local; give that too.",
+    "rows.csv --workers 2": "--workers is for --cluster local; give that, or leave",
     "rows.csv -o m.h5": "'m.h5' has not one of the endings .safetensors",
     "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' is there already",
     "rows.csv -o none/m.safetensors": "/none'; name another file",

@@ -70,16 +70,6 @@ class RowTask(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FillTask(RowTask):
-    """What is filled."""
-
-    cells: str | None = option(
-        "A table to write of which cells were filled, with what, and how sure it is.",
-        metavar="OUT",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class CodeTask(Task):
     """What is decoded."""
 
@@ -102,12 +92,20 @@ def reconstruct(task: RowTask, cluster: ClusterOptions, json: Json = False) -> N
 
 
 @command("keras-tied fill model.safetensors rows.csv -o filled.csv")
-def fill(task: FillTask, json: Json = False) -> None:
+def fill(
+    task: RowTask,
+    cells: str | None = option(
+        "A table to write of which cells were filled, with what, and how sure it is.",
+        metavar="OUT",
+    ),
+    *,
+    json: Json = False,
+) -> None:
     """Fill the gaps of a table, and leave all else as it is, byte for byte."""
     from keras_tied.rows import BatchTransform, fill_rows, fold, list_new_cells
     from keras_tied.tables import ENDINGS, write_patch, write_table
 
-    data, output, cells = task.inputs.data, task.output, task.cells
+    data, output = task.inputs.data, task.output
     require_output(output, json, data, ENDINGS)
     if cells is not None:
         require_output(cells, json, data)

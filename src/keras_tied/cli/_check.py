@@ -88,8 +88,12 @@ def check(
     if json:
         be_quiet(True)
     table = survey(data, options, columns, seed)
-    show_survey(table, json, None if every else MOST_SHOWN)
-    remark(f"next, {join(['score', data])}.")
+    if json:
+        facts = {"data": table.source.name, "rows": table.source.n_rows}
+        print_json(facts | table.to_json())
+    else:
+        _print_survey(table, None if every else MOST_SHOWN)
+        remark(f"next, {join(['score', data])}.")
     if strict:
         table.columns.require_usable(table.facts)
         if table.warnings:
@@ -108,14 +112,11 @@ def _describe_repeats(source: Source, ids: Sequence[str]) -> list[str]:
     return [f"{list_some(sentences, 3)}."] if sentences else []
 
 
-def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
+def _print_survey(survey: Survey, most: int | None) -> None:
     """Print what the columns of a table read as, with the warnings first."""
     from keras_tied.columns import ROWS_TO_COUNT
 
     source = survey.source
-    if json:
-        print_json({"data": source.name, "rows": source.n_rows} | survey.to_json())
-        return
     for note in source.notes:
         print(f"note: {note}")
     for warning in survey.warnings:

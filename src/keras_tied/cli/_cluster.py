@@ -52,16 +52,13 @@ class ClusterOptions:
         """Connect to the workers of a cluster; without one, yield None."""
         from keras_tied.rows import ClusterError, connect
 
-        if self.cluster is None:
-            if self.workers is not None:
-                raise UsageError("--workers is for --cluster local; give that too.")
-            yield None
-            return
         if self.workers is not None and self.cluster != "local":
             raise UsageError(
-                f"--workers is for --cluster local, and {self.cluster!r} has its own."
+                "--workers is for --cluster local; give that, or leave out --workers."
             )
-
+        if self.cluster is None:
+            yield None
+            return
         try:
             with connect(self.cluster, self.workers) as workers:
                 yield workers

@@ -67,9 +67,10 @@ def _summarize(model: Model) -> dict[str, str]:
         if name in notes:
             note = notes[name]
             facts[name] = f"{note:,}" if type(note) is int else str(note)
-    if isinstance(notes.get("versions"), dict):
+    versions: dict[str, Any] = model.find_note({}, "versions")
+    if versions:
         facts["made by"] = ", ".join(
-            f"{name} {what}" for name, what in notes["versions"].items()
+            f"{name} {what}" for name, what in versions.items()
         )
     if model.columns is None:
         facts["columns"] = f"not noted; it takes {value.n_features} numbers"

@@ -89,8 +89,8 @@ def _show(
 @contextmanager
 def show_training(
     what: str,
-) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """Show epochs, anew with each training; yield what moves them, or None."""
+) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+    """Show epochs, anew with each training; yield what moves them."""
     with _show(what, "{task.fields[epoch]}", total=None, epoch="") as tell:
 
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
@@ -98,7 +98,7 @@ def show_training(
             state = f"epoch {epoch:,} of {epochs:,}"
             tell(state, total=epochs, completed=epoch, epoch=text)
 
-        yield None if is_quiet() else on_epoch
+        yield on_epoch
 
 
 @contextmanager
