@@ -51,10 +51,14 @@ def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
     Raises:
         ImportError: If Matplotlib is not installed.
     """
-    _require_matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure(dpi=160, figsize=size)
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise ImportError(
+            "figures need Matplotlib, which is not installed; run pip install"
+            ' "keras-tied[plot]".'
+        ) from error
+    return matplotlib.figure.Figure(dpi=160, figsize=size)
 
 
 def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
@@ -227,22 +231,8 @@ def _draw_points(
 
 def _style_groups(labels: Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: of one colour, two markers."""
-    most = MOST_COLOURS
-    colours = palette(min(labels.n_coloured, most))
-    styles = []
-    for group in range(len(labels.groups or ())):
-        if group < labels.n_coloured:
-            styles.append((colours[group % most], "o" if group < most else "s"))
-        else:
-            styles.append((GREY, "o"))
-    return styles
-
-
-def _require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "figures need Matplotlib, which is not installed; run pip install"
-            ' "keras-tied[plot]".'
-        ) from error
+    n_coloured = labels.n_coloured
+    colours = palette(min(n_coloured, MOST_COLOURS))
+    styles = [(colour, marker) for marker in ("o", "s") for colour in colours]
+    n_others = len(labels.groups or ()) - n_coloured
+    return styles[:n_coloured] + n_others * [(GREY, "o")]

@@ -53,22 +53,9 @@ def width_curve(
 
     axes = figure.subplots()
     remove_frame(axes)
-    looks = (
-        ("o-", palette(1)[0], 2, 6),
-        ("o--", palette(5)[4], 1.5, 4),
-        ("o:", INK, 1.5, 4),
-    )
-    for (name, values), look in zip(curves.items(), looks, strict=False):
-        style, colour, line_width, size = look
-        axes.plot(
-            widths,
-            values,
-            style,
-            label=name,
-            color=colour,
-            linewidth=line_width,
-            markersize=size,
-        )
+    looks = ("o-", palette(1)[0]), ("o--", palette(5)[4]), ("o:", INK)
+    for (name, values), (style, colour) in zip(curves.items(), looks, strict=False):
+        axes.plot(widths, values, style, label=name, color=colour)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
