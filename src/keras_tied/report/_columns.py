@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from msgspec import structs
 
 from keras_tied._text import format_number, format_share, format_value
 from keras_tied._types import Array
@@ -20,7 +21,6 @@ LONGEST = 60  # characters of a name that are shown
 WEAKEST = 0.3  # a correlation below this is not named
 MOST_NAMED = 2
 CONSTANT = 1e-12  # the largest mean square of a feature that is constant
-NUMBER_FORM = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
 # Of times that are no text.
 TIME_FORMATS = {
     "date": "%Y-%m-%d",
@@ -75,10 +75,9 @@ class PageColumn:
             }
             return cls(name, "time", n_features, time, step=float(column.whole))
         if isinstance(form, TruthText):
-            truth = {"true": form.true, "false": form.false}
-            return cls(name, "truth", n_features, truth)
+            return cls(name, "truth", n_features, structs.asdict(form))
         if isinstance(form, NumberText) and not form.is_whole:
-            number = {part: getattr(form, part) for part in NUMBER_FORM}
+            number = structs.asdict(form)
             return cls(name, "number", n_features, number, column.step)
         if column.kind is Kind.boolean:
             return cls(name, "truth")

@@ -65,10 +65,7 @@ def find_drift(
     score, *drifts = tests
     # Of each column there are two tests: what is missing, and what is there.
     pairs = zip(drifts[::2], drifts[1::2], strict=True)
-    strongest = []
-    for pair in pairs:
-        stronger = min(pair, key=lambda drift: (drift.p, -drift.moved))
-        strongest.append(stronger)
+    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
     strongest.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
     return strongest, score
 

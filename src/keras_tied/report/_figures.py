@@ -42,11 +42,12 @@ def draw_panels(
     axes: Mapping[str, tuple[str, str]],
     is_dense: bool,
     outstanding: Sequence[int],
-) -> list[Any]:
+) -> dict[str, Any]:
     """Return the linked panels of rows, with rings around those that stand out.
 
-    `points` are (n, 2) in each panel, or more of a code; hexagons are drawn below them
-    if they are some of the rows.
+    They are a document of BokehJS, and the name of each of its roots. `points` are
+    (n, 2) in each panel, or more of a code; hexagons are drawn below them if they are
+    some of the rows.
     """
     n = len(points["code"])
     data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
@@ -57,7 +58,7 @@ def draw_panels(
     colours = LinearColorMapper(palette=_GREY, name="colours")
     densities = LinearColorMapper(palette=_GREY, name="densities")
     look = _choose_look(n, is_dense)
-    plots = []
+    document, roots = Document(), {}
     for name, hexagons in planes.hexagons.items():
         x_range, y_range = (Range1d(start=low, end=high) for low, high in hexagons.view)
         plot = _make_plot(name, axes[name], x_range, y_range)
@@ -71,16 +72,8 @@ def draw_panels(
         renderer = _add_points(plot, source, colours, look, outstanding)
         for tool in tools:
             tool.renderers = [renderer]
-        plots.append(plot)
-    return plots
-
-
-def to_json(plots: Sequence[Any]) -> dict[str, Any]:
-    """Return the document of BokehJS as JSON, and the element of each of its roots."""
-    document = Document()
-    for plot in plots:
         document.add_root(plot)
-    roots = {plot.id: plot.name for plot in plots}
+        roots[plot.id] = name
     return {"document": document.to_json(deferred=False), "roots": roots}
 
 

@@ -27,10 +27,7 @@ from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
-from keras_tied.report._figures import (
-    draw_panels,
-    to_json,
-)
+from keras_tied.report._figures import draw_panels
 from keras_tied.report._histograms import draw_histograms
 from keras_tied.report._rows import Rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
@@ -137,7 +134,7 @@ def _make_policy(scripts: list[str]) -> str:
 
 def _choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and the oddest of them, the oddest first."""
-    n, n_features = report.rows.X.shape
+    n_features = report.rows.X.shape[1]
     fitting = MOST_NUMBERS // (3 * n_features)
     most = min(report.most_points, max(FEWEST_POINTS, fitting))
     if report.whole.n_rows > most:
@@ -145,8 +142,6 @@ def _choose_rows(report: Report) -> tuple[Array, Array]:
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
     worst = order[: report.n_worst]
-    if n <= most:
-        return np.arange(n), worst
     others = np.random.default_rng(0).permutation(order[report.n_worst :])
     n_others = max(0, most - len(worst))
     places = np.sort(np.concatenate([worst, others[:n_others]]))
@@ -174,8 +169,7 @@ def _draw(
     axes["code"] = "unit 1", "unit 2" if n_units > 1 else "error"
     is_dense = whole.n_rows > len(places)
     outstanding = worst[: whole.n_outstanding].tolist()
-    plots = draw_panels(planes, points, axes, is_dense, outstanding)
-    return to_json(plots)
+    return draw_panels(planes, points, axes, is_dense, outstanding)
 
 
 def _describe_units(report: Report) -> dict[str, Any]:
