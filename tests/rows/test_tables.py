@@ -85,7 +85,7 @@ def test_of_commands_that_begin_a_folder_at_once_one_writes(output):
     def begin_with(place):
         begin.wait()
         try:
-            return resume(output, {"place": place})
+            return resume(output, place)
         except TableError as error:
             return str(error)
 
@@ -93,7 +93,7 @@ def test_of_commands_that_begin_a_folder_at_once_one_writes(output):
         found = list(pool.map(begin_with, range(8)))
     assert found.count({}) == 1
     [first] = {place for place in range(8) if found[place] == {}}
-    assert output.read_manifest()["of"] == {"place": first}
+    assert output.read_manifest()["of"] == first
 
 
 def test_parts_of_a_table_that_has_changed_are_those_of_another(

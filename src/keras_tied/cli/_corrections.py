@@ -53,7 +53,6 @@ def corrections(
         find_corrections,
         transform=BatchTransform(model.fitted_value, rows.columns, "scores"),
         ids=[name for name in rows.source.schema.names if name in given],
-        n_rows=rows.source.n_rows,
     )
     entries, doubts = fold_rows("comparing", rows, find)
     entries = list_misread(doubts.misread) + entries

@@ -35,7 +35,6 @@ def find_corrections(
     batches: Iterable[Batch],
     transform: BatchTransform,
     ids: Sequence[str],
-    n_rows: int,
 ) -> list[Correction]:
     """List what to correct in all rows of a table, of which all columns are read.
 
@@ -49,7 +48,7 @@ def find_corrections(
         Correction(repeat.row, column=repeat.id or None, why=repeat.sentence)
         for repeat in finder.find()
     ]
-    fitted = transform.fitted
+    fitted, n_rows = transform.fitted, len(oddest.all_scores)
     scores = oddest.table.column("score").to_numpy()
     rarities = fitted.find_rarity(scores)
     corrected = fitted.find_rarity(oddest.corrected)

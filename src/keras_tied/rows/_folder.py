@@ -129,15 +129,18 @@ def _report_errors(path: str) -> Iterator[None]:
         raise WriteError(hide_secrets(message)) from None
 
 
-def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, str]:
-    """Return the checksums of the parts that an earlier run has written, if any."""
+def resume(folder: OutputFolder, digest: str) -> dict[str, str]:
+    """Return the checksums of the parts that an earlier run has written, if any.
+
+    `digest` is that of what the parts depend on.
+    """
     manifest = folder.read_manifest()
     if manifest is None:
         # Another command may begin at this moment.
         with require_new(Path(folder.uri, MANIFEST)):
-            folder.write_manifest({"of": facts, "parts": {}, "complete": False})
+            folder.write_manifest({"of": digest, "parts": {}, "complete": False})
         return {}
-    if not isinstance(manifest, dict) or manifest.get("of") != facts:
+    if not isinstance(manifest, dict) or manifest.get("of") != digest:
         raise TableError(
             f"{folder.uri!r} holds the parts of another model, table or command; name a"
             " new folder, or delete this one."

@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,8 +49,8 @@ def transform_table(
         ClusterError: if workers are lost.
     """
     parts = rows.split()
-    facts = _describe([part.source for part in parts], transform)
-    checksums = resume(folder, facts)
+    digest = _digest([part.source for part in parts], transform)
+    checksums = resume(folder, digest)
     part_ranks: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores":
         part_ranks = _rank(workers, parts, transform)
@@ -75,7 +74,7 @@ def transform_table(
         n_done += 1
         checksums[names[index]] = checksum
         complete = n_done == len(parts)
-        folder.write_manifest({"of": facts, "parts": checksums, "complete": complete})
+        folder.write_manifest({"of": digest, "parts": checksums, "complete": complete})
         rows.advance(parts[index].source.n_rows)
 
     _, doubts = fold_parts(workers, _write_part, items, note)
@@ -185,8 +184,8 @@ def _rank(
     return np.split(ranks(scores), ends[:-1])
 
 
-def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:
-    """Return what the output depends on, in short."""
+def _digest(parts: Sequence[Source], transform: BatchTransform) -> str:
+    """Return a checksum of what the output depends on."""
     digest = hashlib.sha256(pickle.dumps(transform))
     for part in parts:
         digest.update(f"{part.name}\0{part.first_row}\0{part.n_rows}\0".encode())
@@ -194,8 +193,4 @@ def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, A
         for path in filter(os.path.exists, (part.name, f"{part.name}-wal")):
             changed = os.stat(path).st_mtime_ns
             digest.update(str(changed).encode())
-    return {
-        "output": transform.output,
-        "rows": sum(part.n_rows for part in parts),
-        "digest": digest.hexdigest(),
-    }
+    return digest.hexdigest()
