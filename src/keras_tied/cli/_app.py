@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ from keras_tied.cli._options import option
 from keras_tied.cli._proposals import (
     MODEL_ENDINGS,
     describe_files,
-    list_uses,
     propose_command,
     propose_words,
+    write_use,
 )
 
 # The base class of Typer's errors on a bad command line; some versions have no public
@@ -129,17 +129,17 @@ def _list_parameters(function: Any) -> list[inspect.Parameter]:
 def _sort_files(options: dict[str, Any], example: str) -> None:
     """Tell the model and the table apart, whichever comes first; a model may lack."""
     files = [options[name] for name in ("model", "data") if options[name]]
-    files.sort(key=lambda name: not str(name).endswith(MODEL_ENDINGS))
-    models = [name for name in files if str(name).endswith(MODEL_ENDINGS)]
-    if len(files) == len(models):
+    models = [name for name in files if name.endswith(MODEL_ENDINGS)]
+    tables = [name for name in files if name not in models]
+    if not tables:
         raise UsageError(f"a table is missing; write it as in {example}.")
-    if len(files) > 1 and not models:
+    if len(tables) > 1:
         raise UsageError(
-            f"{files[0]!r} is no model, which ends in {' or '.join(MODEL_ENDINGS)};"
+            f"{tables[0]!r} is no model, which ends in {' or '.join(MODEL_ENDINGS)};"
             f" {describe_files(example)}."
         )
-    *model, options["data"] = files
-    options["model"] = model[0] if model else None
+    [options["data"]] = tables
+    options["model"] = models[0] if models else None
 
 
 def _require_folder() -> None:
@@ -166,7 +166,7 @@ def run(names: Collection[str]) -> int:
     first = words[0] if words else "--help"
     if first not in names and not first.startswith("-"):
         if os.path.lexists(first):
-            _print_uses(first, names)
+            _print_uses(first)
         else:
             say(propose_command(words, names))
         return 2
@@ -178,14 +178,13 @@ def run(names: Collection[str]) -> int:
         return 2
 
 
-def _print_uses(file: str, names: Iterable[str]) -> None:
+def _print_uses(file: str) -> None:
     """Print what can be done with a file."""
     print(f"What can be done with {replace_controls(file)}:")
-    callbacks = {each.name: each.callback for each in app.registered_commands}
-    examples = {name: _examples[name] for name in names}
-    for name, line in list_uses(file, examples):
-        what = inspect.getdoc(callbacks[name]) or ""
-        print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
+    for each in app.registered_commands:
+        if line := write_use(file, _examples[each.name or ""]):
+            what = inspect.getdoc(each.callback) or ""
+            print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
 
 
 def _format_error(error: Any) -> str:

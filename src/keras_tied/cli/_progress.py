@@ -95,8 +95,7 @@ def show_training(
 
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
             text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            state = f"epoch {epoch:,} of {epochs:,}"
-            tell(state, total=epochs, completed=epoch, epoch=text)
+            tell(text, total=epochs, completed=epoch, epoch=text)
 
         yield on_epoch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,14 +94,14 @@ def describe_files(example: str) -> str:
     )
 
 
-def list_uses(file: str, examples: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the commands for a file, each with its line to type."""
+def write_use(file: str, example: str) -> str:
+    """Return the line of an example with a file in it, or "" if it has no place."""
     is_model = file.endswith(MODEL_ENDINGS)
     place = "model.safetensors" if is_model else "rows.csv"
-    for command, example in examples.items():
-        if place in example:
-            line = example if is_model else example.replace("model.safetensors ", "")
-            yield command, line.replace(place, shlex.quote(file))
+    if place not in example:
+        return ""
+    line = example if is_model else example.replace("model.safetensors ", "")
+    return line.replace(place, shlex.quote(file))
 
 
 def join(words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -49,17 +49,14 @@ def open_rows(
     as_text: bool = False,
 ) -> Scan:
     """Open a table for a model, with the id column if the output can hold it."""
-    from keras_tied.columns import Kind
+    from keras_tied.columns import Columns, Kind
     from keras_tied.rows import Scan
 
-    noted_id = model.columns.id if model.columns else None
-    text = [] if id is None else [id]
-    names: Sequence[str] = ()
-    if model.columns is not None:
-        text, names = [*model.columns.text, *text], model.columns.names
-    source = options.open(data, None if as_text else text, names)
+    known = model.columns or Columns(())
+    text = known.text + ([] if id is None else [id])
+    source = options.open(data, None if as_text else text, known.names)
     remark_notes(source)
-    output_id = choose_id(source, id, noted_id, output)
+    output_id = choose_id(source, id, known.id, output)
     columns = model.columns_of(source)
     named = replace(
         columns,

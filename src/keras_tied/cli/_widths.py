@@ -11,8 +11,6 @@ from keras_tied.cli._progress import show_stages
 if TYPE_CHECKING:
     from keras_tied._types import Array
 
-# As a model file holds them.
-WIDTH = "n_components", "error", "pca_error", "hidden_error"
 MOST_WIDTHS = 64
 
 
@@ -53,9 +51,7 @@ def find_width(
         )
     with report_wrong_use():
         n_components = choose_width(curve)
-    return n_components, [
-        {name: getattr(width, name) for name in WIDTH} for width in curve
-    ]
+    return n_components, [width._asdict() for width in curve]
 
 
 def _require_enough(numbers: Array, components: int) -> None:
