@@ -35,7 +35,6 @@ from keras_tied.plotting._figure import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     History = Mapping[str, Sequence[float] | NDArray[Any]]
@@ -180,8 +179,7 @@ class AutoencoderDisplay:
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
             self.figure_.supxlabel(note, fontsize=10, color=INK)
-        n_components = self.code.shape[1]
-        _draw_cost(self.axes_[1, 1], self.history, self.pca_error, n_components)
+        self._draw_cost()
         add_fallback_fonts(self.figure_)
         return self
 
@@ -212,6 +210,55 @@ class AutoencoderDisplay:
             return scatter_pairs(axes, self.code, labels)
         pair = pair_with_errors(self.code, self.errors)
         return scatter(axes, pair[:, :2], labels)
+
+    def _draw_cost(self) -> None:
+        """Draw the curves on each other: wide pale ones below thin dark ones."""
+        axes, pca_error = self.axes_[1, 1], self.pca_error
+        label_axes(axes, "Cost", "epoch", "loss")
+        costs, n_epochs = [], 0
+        for key, (label, colour, width) in _CURVES.items():
+            curve = np.asarray(self.history.get(key, ()))
+            if not np.isfinite(curve).any():
+                continue
+            dot = "o" if len(curve) == 1 else ""
+            epochs = np.arange(1, len(curve) + 1)
+            axes.plot(
+                epochs, curve, label=label, color=colour, linewidth=width, marker=dot
+            )
+            costs.append(curve)
+            n_epochs = max(n_epochs, len(curve))
+        if n_epochs:
+            # Most happens in the first epochs, so their axis is logarithmic as well.
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            if n_epochs < _POWER_OF_TEN:
+                axes.set_xticks(range(1, n_epochs + 1))
+                axes.set_xticks([], minor=True)
+        else:
+            axes.set_xticks([])
+            place = axes.transAxes
+            axes.text(0.5, 0.3, "not trained", transform=place, ha="center", color=INK)
+        if pca_error is not None:
+            label = f"PCA, {format_quantity(self.code.shape[1], 'component')}"
+            axes.axhline(
+                pca_error,
+                label=label,
+                linewidth=1.5,
+                color=palette(5)[4],
+                linestyle=(0, (5, 3)),
+            )
+            costs.append(np.array([pca_error]))
+        if not costs:
+            axes.set_yticks([])
+            return
+        axes.legend(loc="upper right", fontsize=10, frameon=False)
+        if (np.concatenate(costs) > 0).any():
+            axes.set_yscale("log", nonpositive="mask")
+            low, high = axes.get_ylim()
+            # For the legend, above all curves.
+            axes.set_ylim(low, high * (high / low) ** _ROOM)
+            if high < _POWER_OF_TEN * low:
+                axes.yaxis.set_minor_formatter("{x:g}")
 
 
 def four_panels(
@@ -249,47 +296,3 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
             " least one column to draw."
         )
     return values
-
-
-def _draw_cost(
-    axes: Axes, history: History, pca_error: float | None, n_components: int
-) -> None:
-    """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
-    label_axes(axes, "Cost", "epoch", "loss")
-    costs, n_epochs = [], 0
-    for key, (label, colour, width) in _CURVES.items():
-        curve = np.asarray(history.get(key, ()))
-        if not np.isfinite(curve).any():
-            continue
-        dot = "o" if len(curve) == 1 else ""
-        epochs = np.arange(1, len(curve) + 1)
-        axes.plot(epochs, curve, label=label, color=colour, linewidth=width, marker=dot)
-        costs.append(curve)
-        n_epochs = max(n_epochs, len(curve))
-    if n_epochs == 0:
-        axes.set_xticks([])
-        look: dict[str, Any] = {"ha": "center", "color": INK}
-        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, **look)
-    if pca_error is not None:
-        label = f"PCA, {format_quantity(n_components, 'component')}"
-        look = {"color": palette(5)[4], "linestyle": (0, (5, 3))}
-        axes.axhline(pca_error, label=label, linewidth=1.5, **look)
-        costs.append(np.array([pca_error]))
-    if not costs:
-        axes.set_yticks([])
-        return
-    if n_epochs:
-        # Most happens in the first epochs, so their axis is logarithmic as well.
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        if n_epochs < _POWER_OF_TEN:
-            axes.set_xticks(range(1, n_epochs + 1))
-            axes.set_xticks([], minor=True)
-    axes.legend(loc="upper right", fontsize=10, frameon=False)
-    if (np.concatenate(costs) > 0).any():
-        axes.set_yscale("log", nonpositive="mask")
-        low, high = axes.get_ylim()
-        # For the legend, above all curves.
-        axes.set_ylim(low, high * (high / low) ** _ROOM)
-        if high < _POWER_OF_TEN * low:
-            axes.yaxis.set_minor_formatter("{x:g}")

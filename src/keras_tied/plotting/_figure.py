@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,26 +208,27 @@ def _draw_points(
         size, alpha = 22.0, 0.8
     # One picture of the points, because thousands of them as vectors make a slow SVG or
     # PDF.
-    look: dict[str, Any] = {
-        "s": size * scale,
-        "alpha": alpha,
-        "linewidths": 0,
-        "rasterized": True,
-    }
+    draw = partial(
+        axes.scatter,
+        s=size * scale,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
+    )
     x, y = points.T
     if labels is None:
-        axes.scatter(x, y, c=palette(1), **look)
+        draw(x, y, c=palette(1))
     elif labels.groups is None:
         from matplotlib import colormaps
 
         shades = colormaps["viridis"].with_extremes(bad=GREY)
-        axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
+        draw(x, y, c=labels.values, cmap=shades, plotnonfinite=True)
     else:
         styles = np.array(_style_groups(labels))  # (groups, 2)
         colours, markers = styles[labels.values].T
         for marker in np.unique(markers):
             rows = markers == marker
-            axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
+            draw(x[rows], y[rows], c=colours[rows], marker=marker)
 
 
 def _style_groups(labels: Labels) -> list[tuple[str, str]]:
