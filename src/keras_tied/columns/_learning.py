@@ -346,7 +346,7 @@ def _find_forms(
     if measure_matches(texts, DIGITS) == 1:
         yield _find_digit_times(name, texts, choice), ""
     yield decide_durations(texts), ""
-    has_bounds = measure_matches(texts, f"^{BOUND}") > 0
+    has_bounds = measure_matches(texts, rf"^{BOUND}|\+$") > 0
     are_ranges = has_bounds and len(texts.unique()) < FEWEST_AMOUNTS
     if measure_numeric(texts) >= FEWEST_LOOKS and not are_ranges:
         yield decide_number_text(texts, choice.decimal)
