@@ -182,7 +182,13 @@ def _describe_table(
         from keras_tied.fitted.value import baseline_errors
 
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    text = ", ".join(explain_left_out(rows.columns))
+    facts, columns = model.find_facts(), rows.columns
+    if rows.id is not None:
+        columns = replace(columns, left_out={**columns.left_out, rows.id: "the id"})
+        for place, fact in enumerate(facts):
+            if fact.name == rows.id:
+                facts[place] = replace(fact, becomes="left out: the id")
+    text = ", ".join(explain_left_out(columns))
     commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
     versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
@@ -190,7 +196,7 @@ def _describe_table(
         model=describe_model(fitted, model.contents.settings),
         pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
-        facts=model.find_facts(),
+        facts=facts,
         notes=[f"Columns that the model does not use: {text}."] if text else [],
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(number) for name, number in versions.items()},
