@@ -2,7 +2,6 @@ import gc
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import settings
+from numpy.random import default_rng
+
+from .processes import find_port, inherit
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -80,7 +82,7 @@ def donut_file() -> Path:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+    return default_rng(0)
 
 
 @pytest.fixture
@@ -111,9 +113,8 @@ def default_sigint() -> Iterator[None]:
 
     A shell's background jobs and some of CI begin with SIGINT ignored.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+    with inherit(signal.SIGINT, signal.default_int_handler):
+        yield
 
 
 @pytest.fixture
@@ -123,9 +124,8 @@ def signal_number(name: str) -> Iterator[int]:
     Under nohup they would ignore SIGHUP.
     """
     number = getattr(signal, name)
-    before = signal.signal(number, signal.SIG_DFL)
-    yield number
-    signal.signal(number, before)
+    with inherit(number, signal.SIG_DFL):
+        yield number
 
 
 @pytest.fixture
@@ -138,12 +138,10 @@ def ctrl_c(default_sigint):
 def s3_server() -> Iterator[str]:
     """The address of a server of S3's on loopback."""
     pytest.importorskip("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = str(find_port())
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:

@@ -1,0 +1,66 @@
+"""Programs, servers and handlers of signals that tests start and end."""
+
+import functools
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def run_python(
+    *arguments: Any,
+    code: int = 0,
+    environment: dict[str, str] | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python as a process of its own, which ends with an exit code."""
+    settings = {"capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=os.environ | (environment or {}),
+        **settings | options,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def find_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serve(handler: Any) -> Iterator[str]:
+    """The host and port of a server on loopback."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def serve_folder(folder: Path) -> Any:
+    return serve(functools.partial(Quiet, directory=str(folder)))
+
+
+@contextmanager
+def inherit(number: int, handler: Any) -> Iterator[None]:
+    """Handle a signal in this way, as processes do that are started meanwhile."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
