@@ -3,6 +3,8 @@
 A family that comes later adds itself with one line in `FAMILIES`.
 """
 
+import copy
+import pickle
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +12,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from keras.models import clone_model
+from keras.saving import load_model
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 
 from keras_tied import Autoencoder, tie
 from keras_tied.layers import TiedDense
@@ -36,11 +42,6 @@ class Projection(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
-
-    def get_config(self):
-        config = super().get_config()
-        config["units"] = self.units
-        return config
 
 
 def einsum_dense(units, name):
@@ -453,7 +454,7 @@ def parameters(cases):
 
 
 def normal(*shape, seed=0):
-    random = np.random.default_rng(seed)
+    random = default_rng(seed)
     return random.normal(size=shape).astype("float32")
 
 
@@ -465,7 +466,7 @@ def find(model, name):
 
 
 def randomize(model, seed):
-    random = np.random.default_rng(seed)
+    random = default_rng(seed)
     for variable in model.weights:
         value = random.normal(0.0, 0.7, variable.shape)
         variable.assign(value)
@@ -490,7 +491,7 @@ def assert_close(found, expected, atol=1e-6):
     """Both are an array, or several, and hold the same numbers."""
     pairs = zip(arrays(found), arrays(expected), strict=True)
     for one, other in pairs:
-        np.testing.assert_allclose(one, other, atol=atol)
+        assert_allclose(one, other, atol=atol)
 
 
 def assert_alike(model, other, case, atol=1e-6):
@@ -508,17 +509,37 @@ def kernel_variable(layer):
     raise AttributeError(layer.name)
 
 
-def clone(model):
+def with_weights(copied, model):
+    copied.set_weights(model.get_weights())
+    return copied
+
+
+def clone(model, folder=None):
     """The model, cloned, with its weights."""
-    cloned = keras.models.clone_model(model)
-    cloned.set_weights(model.get_weights())
-    return cloned
+    return with_weights(clone_model(model), model)
+
+
+def from_config(model, folder=None):
+    """The model, rebuilt, without its weights."""
+    return type(model).from_config(model.get_config())
 
 
 def reload(model, path, **kwargs):
     """The model, saved and loaded again."""
     model.save(path, **kwargs)
-    return keras.saving.load_model(path)
+    return load_model(path)
+
+
+def through_file(model, folder):
+    return reload(model, folder / "model.keras")
+
+
+def through_pickle(copied, folder=None):
+    return pickle.loads(pickle.dumps(copied))
+
+
+def through_deepcopy(copied, folder=None):
+    return copy.deepcopy(copied)
 
 
 def train(model, inputs, targets, rate=0.1):

@@ -1,13 +1,9 @@
 """What becomes of numbers, told without the code under test."""
 
-from collections.abc import Callable
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
-
-Function = Callable[[Any], Any]
+from numpy.testing import assert_allclose
 
 
 def compiled(function):
@@ -62,4 +58,4 @@ def slopes(function, x, step=1e-6):
 def assert_close(found, expected, tolerance=1e-4):
     """Two arrays, of any backend, have one shape and nearly the same numbers."""
     pair = map(ops.convert_to_numpy, (found, expected))
-    np.testing.assert_allclose(*pair, rtol=tolerance, atol=tolerance)
+    assert_allclose(*pair, rtol=tolerance, atol=tolerance)

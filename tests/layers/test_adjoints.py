@@ -5,12 +5,15 @@ The gradient of ⟨layer(x), y⟩ by x is the adjoint of a linear layer, applied
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
+from tests.marks import for_each, slow
 
 from keras_tied.layers import tie
 
@@ -250,7 +253,7 @@ def drawn(rng, kind):
         are_same = rng.random() < 0.5
         return tuple(different[:1] * rank if are_same else different)
 
-    options: dict[str, Any] = {
+    options = {
         "kernel_size": sizes(1, 5),
         "strides": sizes(1, 3),
         "dilation_rate": sizes(1, 2),
@@ -290,10 +293,10 @@ def is_misread(layer, shape):
     return kernel.shape[-2] == 1 and before == 1 < last and width == 1
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [3, pytest.param(64, marks=slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_adjoint_of_random_convolutions_that_keras_accepts(kind, count):
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     while count:
         try:
             layer, shape = drawn(rng, kind)
@@ -310,7 +313,7 @@ def test_it_is_the_adjoint_of_random_convolutions_that_keras_accepts(kind, count
         found = arrays(compiled(tied)(y))[0]
         scale = np.abs(expected).max(initial=1)
         note = str(layer.get_config())
-        np.testing.assert_allclose(
+        assert_allclose(
             found,
             expected,
             atol=1e-5 * scale,
@@ -411,9 +414,7 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("make", "shape", "arguments", "code", "restored"), SIZES.values(), ids=SIZES
-)
+@for_each(SIZES, "make", "shape", "arguments", "code", "restored")
 def test_size_of_the_inputs_is_restored(make, shape, arguments, code, restored):
     """The code is that of inputs of this size, which the adjoint is taken of."""
     layer = make()
@@ -464,7 +465,7 @@ def test_a_shape_of_tensorflow_is_taken():
     assert tied.compute_output_shape((2, 10, 4, 8)) == (2, 10, 32)
 
 
-@pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=slow)])
 @pytest.mark.parametrize("equation", ["abc,dce->aebd", "abcd,cde->abe"])
 def test_adapter_is_added_to_the_kernel_of_a_quantized_einsum(equation, mode):
     layer = EXAMPLES[equation].layer()

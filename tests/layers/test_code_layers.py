@@ -1,7 +1,5 @@
 """The layers that give a code of the shape of their inputs, against NumPy."""
 
-from collections.abc import Callable
-
 import keras
 import numpy as np
 import pytest
@@ -17,10 +15,9 @@ from keras_tied.layers import (
     UnitActivity,
 )
 
-from .cases import arrays, normal, randomize
+from .cases import arrays, clone, from_config, normal, randomize, through_file
 from .oracles import assert_close, gradient, slopes
 
-Formula = Callable[[np.ndarray], np.ndarray]
 ROWS = normal(6, 5)
 INPUTS = {
     "rows": ROWS,
@@ -69,88 +66,34 @@ def partly(formula, count):
 
 
 FORMULAS = {
-    # the layer, what it computes in training, and in inference
-    "KSparse": (
-        lambda: KSparse(2),
-        largest(2),
-        largest(2),
-    ),
-    "KSparse, more": (
-        lambda: KSparse(2, alpha=1.7),
-        largest(2),
-        largest(3),
-    ),
-    "KSparse, fewer": (
-        lambda: KSparse(3, alpha=0.4),
-        largest(3),
-        largest(1),
-    ),
-    "KSparse, all": (
-        lambda: KSparse(4, alpha=9),
-        largest(4),
-        unchanged,
-    ),
-    "BatchTopK": (
-        lambda: BatchTopK(2),
-        largest_of_batch(2),
-        relu,
-    ),
-    "BatchTopK, all": (
-        lambda: BatchTopK(5),
-        relu,
-        relu,
-    ),
-    "JumpReLU": (
-        lambda: JumpReLU(1.0),
-        above(1),
-        above(1),
-    ),
-    "JumpReLU, wide": (
-        lambda: JumpReLU(0.4, 0.5, 0.1),
-        above(0.4),
-        above(0.4),
-    ),
-    "PartlyLinear": (
-        lambda: PartlyLinear("tanh", 2),
-        partly(np.tanh, 2),
-        partly(np.tanh, 2),
-    ),
-    "PartlyLinear, none": (
-        lambda: PartlyLinear("relu", 0),
-        relu,
-        relu,
-    ),
-    "PartlyLinear, all": (
-        lambda: PartlyLinear("relu", 5),
-        unchanged,
-        unchanged,
-    ),
-    "UnitActivity": (
-        lambda: UnitActivity(),
-        unchanged,
-        unchanged,
-    ),
-    "MaskingNoise": (
-        lambda: MaskingNoise(0.0),
-        unchanged,
-        unchanged,
-    ),
-    "SaltAndPepperNoise": (
-        lambda: SaltAndPepperNoise(0.0),
-        unchanged,
-        unchanged,
-    ),
+    # the layer, what it computes in training, and in inference, if that is another
+    "KSparse": (KSparse(2), largest(2)),
+    "KSparse, more": (KSparse(2, alpha=1.7), largest(2), largest(3)),
+    "KSparse, fewer": (KSparse(3, alpha=0.4), largest(3), largest(1)),
+    "KSparse, all": (KSparse(4, alpha=9), largest(4), unchanged),
+    "BatchTopK": (BatchTopK(2), largest_of_batch(2), relu),
+    "BatchTopK, all": (BatchTopK(5), relu),
+    "JumpReLU": (JumpReLU(1.0), above(1)),
+    "JumpReLU, wide": (JumpReLU(0.4, 0.5, 0.1), above(0.4)),
+    "PartlyLinear": (PartlyLinear("tanh", 2), partly(np.tanh, 2)),
+    "PartlyLinear, none": (PartlyLinear("relu", 0), relu),
+    "PartlyLinear, all": (PartlyLinear("relu", 5), unchanged),
+    "UnitActivity": (UnitActivity(), unchanged),
+    "MaskingNoise": (MaskingNoise(0.0), unchanged),
+    "SaltAndPepperNoise": (SaltAndPepperNoise(0.0), unchanged),
 }
-
-
-@pytest.fixture(params=FORMULAS)
-def name(request):
-    return request.param
 
 
 @pytest.fixture(params=[True, False], ids=["training", "inference"])
 def training(request):
     return request.param
+
+
+@pytest.fixture(params=FORMULAS.values(), ids=FORMULAS)
+def case(request, training):
+    """A new layer, and what it computes."""
+    layer, *formulas = request.param
+    return from_config(layer), formulas[0 if training else -1]
 
 
 def stack(*parts):
@@ -159,18 +102,15 @@ def stack(*parts):
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-def test_output_is_the_formula(name, training, kind):
-    make, *formulas = FORMULAS[name]
-    formula = formulas[0 if training else 1]
-    model = keras.Sequential([make()])
-    found = model(INPUTS[kind], training=training)
+def test_output_is_the_formula(case, training, kind):
+    layer, formula = case
+    found = layer(INPUTS[kind], training=training)
     assert_close(found, formula(INPUTS[kind]), 1e-6)
 
 
-def test_gradient_is_the_slope_of_the_formula(name, training):
-    make, *formulas = FORMULAS[name]
-    formula = formulas[0 if training else 1]
-    model = stack(make())
+def test_gradient_is_the_slope_of_the_formula(case, training):
+    layer, formula = case
+    model = stack(layer)
     weights = normal(*ROWS.shape, seed=2)
     groups = model.trainable_variables, model.non_trainable_variables
     values = [[variable.value for variable in group] for group in groups]
@@ -183,10 +123,10 @@ def test_gradient_is_the_slope_of_the_formula(name, training):
     assert_close(gradient(weigh, ROWS), expected)
 
 
-def test_what_is_no_number_shows(name, training):
+def test_what_is_no_number_shows(case, training):
+    layer, _ = case
     x = np.where(ROWS[3, 2] == ROWS, np.nan, ROWS)
-    make, *_ = FORMULAS[name]
-    (found,) = arrays(stack(make())(x, training=training))
+    (found,) = arrays(stack(layer)(x, training=training))
     assert np.isnan(found[3, 2])
 
 
@@ -275,7 +215,7 @@ def layer(kind):
 
 def test_configuration_gives_every_argument_back(kind, layer):
     _, settings = LAYERS[kind]
-    rebuilt = type(layer).from_config(layer.get_config())
+    rebuilt = from_config(layer)
     assert settings.items() <= rebuilt.get_config().items()
     assert rebuilt.name == "layer"
 
@@ -283,11 +223,7 @@ def test_configuration_gives_every_argument_back(kind, layer):
 def test_loaded_and_cloned_models_compute_the_same(layer, tmp_path):
     model = stack(layer)
     randomize(model, 1)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    for copy in (loaded, clone):
+    for copy in (through_file(model, tmp_path), clone(model)):
         assert copy.get_layer("layer") is not layer
         assert_close(copy.predict(ROWS, verbose=0), model(ROWS), 1e-6)
 

@@ -3,10 +3,8 @@
 A case is a model, or the decoder of one, used as a model of its own.
 """
 
-import copy
 import io
 import math
-import pickle
 import tempfile
 import zipfile
 
@@ -15,6 +13,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.models import clone_model
+from keras.saving import load_model
+from numpy.testing import assert_allclose
+from tests.marks import slow, slow_but
 
 from keras_tied import tie
 
@@ -27,17 +29,20 @@ from .cases import (
     assert_close,
     each_of,
     find,
+    from_config,
     kernel_variable,
     normal,
     outputs,
     parameters,
     reload,
     select,
+    through_deepcopy,
+    through_file,
+    through_pickle,
     train,
     weights,
 )
 
-slow = pytest.mark.slow
 BACKEND = keras.backend.backend()
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method"),
@@ -64,36 +69,16 @@ def model(case, whole):
 # Copies
 
 
-def through_file(model, folder):
-    return reload(model, folder / "model.keras")
-
-
 def through_folder(model, folder):
     path = tempfile.mkdtemp(dir=folder)
     return reload(model, path, zipped=False)
 
 
-def through_pickle(model, folder):
-    written = pickle.dumps(model)
-    return pickle.loads(written)
-
-
-def through_deepcopy(model, folder):
-    return copy.deepcopy(model)
-
-
-KEEPING = [
-    through_file,
-    through_pickle,
-    pytest.param(through_deepcopy, marks=slow),
-    pytest.param(through_folder, marks=slow),
-]
+KEEPING = slow_but(
+    [through_file, through_pickle, through_deepcopy, through_folder],
+    *(through_file, through_pickle),
+)
 """Ways of copying a model, or a half of one, with its weights."""
-
-
-def from_config(model):
-    config = model.get_config()
-    return type(model).from_config(config)
 
 
 def from_json(model):
@@ -105,7 +90,7 @@ def clone_by_functions(model):
     def call(layer, *args, **kwargs):
         return layer(*args, **kwargs)
 
-    return keras.models.clone_model(
+    return clone_model(
         model,
         clone_function=from_config,
         call_function=call,
@@ -113,11 +98,7 @@ def clone_by_functions(model):
     )
 
 
-REBUILDING = [
-    keras.models.clone_model,
-    pytest.param(from_config, marks=slow),
-    pytest.param(from_json, marks=slow),
-]
+REBUILDING = slow_but([clone_model, from_config, from_json], clone_model)
 """Ways of copying a whole model without its weights."""
 
 
@@ -187,11 +168,7 @@ def checkpoint(model, fresh, folder):
     read.restore(path).assert_consumed()
 
 
-CARRYING = [
-    weights_file,
-    model_file,
-    pytest.param(shards, marks=slow),
-]
+CARRYING = slow_but([weights_file, model_file, shards], weights_file, model_file)
 if BACKEND == "tensorflow":
     CARRYING.append(checkpoint)
 
@@ -243,7 +220,7 @@ def test_decoder_saved_while_its_model_trains_computes_the_same(
     callback = keras.callbacks.LambdaCallback(on_epoch_end=save)
     whole.compile("sgd", "mse", run_eagerly=True)
     whole.fit(rows, whole(rows), callbacks=[callback], verbose=0)
-    loaded = keras.saving.load_model(path)
+    loaded = load_model(path)
     assert_alike(loaded, model, case)
 
 
@@ -276,8 +253,7 @@ CHANGING = [
 @each_of(*CHANGING)
 def test_copy_of_a_changed_model_computes_the_same(case, whole, model, change):
     change(case, whole)
-    copied = copy.deepcopy(model)
-    assert_alike(copied, model, case, 1e-5)
+    assert_alike(through_deepcopy(model), model, case, 1e-5)
 
 
 # Training
@@ -307,7 +283,7 @@ def test_copy_goes_on_training_as_the_original(case, model, copied_by, tmp_path)
     assert_goes_on(model, copied_by, momentum, data, tmp_path)
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -327,7 +303,7 @@ def test_copy_goes_on_with_every_optimizer(case, model, settings, tmp_path):
 
 
 def test_clone_trains_as_the_original_and_leaves_it_alone(case, whole, model):
-    copied = keras.models.clone_model(whole)
+    copied = clone_model(whole)
     copied(case.rows())
     copied.set_weights(whole.get_weights())
     before = weights(whole)
@@ -368,7 +344,7 @@ def test_gradient_is_the_sum_of_all_paths(case, whole, model):
     for kernel, start, direction in paths:
         gradient = start - kernel.numpy()
         found += np.sum(gradient * direction)
-    np.testing.assert_allclose(found, slope, rtol=5e-3, atol=5e-3)
+    assert_allclose(found, slope, rtol=5e-3, atol=5e-3)
 
 
 COMPILED = [
@@ -503,12 +479,7 @@ def test_penalty_on_the_kernel_counts_once(case, whole, model):
 # Precision
 
 
-@pytest.fixture(
-    params=[
-        "bfloat16",
-        pytest.param("float16", marks=slow),
-    ],
-)
+@pytest.fixture(params=slow_but(["bfloat16", "float16"], "bfloat16"))
 def dtype(request):
     before = keras.config.dtype_policy()
     yield request.param
@@ -531,7 +502,7 @@ def test_mixed_precision_gives_nearly_what_float32_gives(case, model, dtype, tmp
         assert name_of(found.dtype) == dtype
         assert {variable.dtype for variable in each.variables} == {"float32"}
         (numbers,) = arrays(ops.cast(found, "float32"))
-        np.testing.assert_allclose(numbers, expected, rtol=0.05, atol=0.05)
+        assert_allclose(numbers, expected, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,21 @@
 """Tied models in other processes: on another backend, on several devices, in two."""
 
 import json
-import os
 import pickle
-import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import pytest
+from tests.marks import slow
+from tests.processes import find_port, run_python
 
 import keras_tied
 
 from .cases import CASES, HALVES, assert_close, outputs, select
 
-pytestmark = pytest.mark.slow
+pytestmark = slow
 on_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax",
     reason="Keras distributes over devices on JAX only",
@@ -27,22 +25,12 @@ on_jax = pytest.mark.skipif(
 def run(*arguments, backend="jax"):
     """What `elsewhere.py` prints."""
     program = Path(__file__).with_name("elsewhere.py")
-    source = str(Path(keras_tied.__file__).parents[1])
     settings = {
         "KERAS_BACKEND": backend,
-        "PYTHONPATH": source,
+        "PYTHONPATH": str(Path(keras_tied.__file__).parents[1]),
         "JAX_PLATFORMS": "cpu",
     }
-    command = [sys.executable, "-W", "ignore", program]
-    done = subprocess.run(
-        [*command, *map(str, arguments)],
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_python("-W", "ignore", program, *arguments, environment=settings)
     *_, last = done.stdout.splitlines()
     return json.loads(last)
 
@@ -85,9 +73,7 @@ def test_training_on_eight_devices_gives_the_weights_of_one():
 
 @on_jax
 def test_two_processes_train_a_model_as_one_does():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_port()
     with ThreadPoolExecutor() as pool:
         first = pool.submit(run, "process", 2, 0, port)
         second = pool.submit(run, "process", 2, 1, port)

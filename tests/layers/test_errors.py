@@ -3,6 +3,7 @@
 import keras
 import pytest
 from keras import layers
+from keras.models import clone_model
 
 import keras_tied
 from keras_tied import assert_tied, retie, tie, ties
@@ -122,12 +123,12 @@ def placed(place):
 
 def clone_of_other_widths():
     model = Case("Dense", "functional").whole()
-    return keras.models.clone_model(model, input_tensors=keras.Input((9,)))
+    return clone_model(model, input_tensors=keras.Input((9,)))
 
 
 def decoder_cloned_by(model):
     """Has the whole model at work around the clone, as its argument."""
-    keras.models.clone_model(find(model, "decoder"))(CODES)
+    clone_model(find(model, "decoder"))(CODES)
 
 
 LOST = {
@@ -205,9 +206,6 @@ def halves(units=3, depth=1):
     return encoder, parts.model(*outs, behind=encoder, name="decoder")
 
 
-clone = keras.models.clone_model
-
-
 def named_alike():
     encoder, _ = halves(4, 2)
     for layer in encoder.layers[1:]:
@@ -221,17 +219,17 @@ UNTIED = {
         halves()[1]
     ),
     "'out_0' has not met 'code_0', which it is tied to": lambda: assert_tied(
-        clone(halves()[1])
+        clone_model(halves()[1])
     ),
     r"shape \(4, 3\), which no layer.*'code_0' \(4, 2\)": lambda: retie(
         halves()[1], halves(2)[0]
     ),
     "which 2 layers of 'encoder' have": lambda: retie(
-        clone(halves(4, 2)[1]), named_alike()
+        clone_model(halves(4, 2)[1]), named_alike()
     ),
     "'encoder' holds no layer that is tied to one outside": lambda: retie(*halves()),
     "no layers of 'decoder' have; its kernels are: none": lambda: retie(
-        *[clone(halves(4, 2)[1])] * 2
+        *[clone_model(halves(4, 2)[1])] * 2
     ),
     "TiedConv 'out' uses a kernel of shape": lambda: retie(
         Parts("Conv").halves()[1], halves()[0]

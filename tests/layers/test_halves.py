@@ -1,14 +1,13 @@
 """Halves that were copied apart from each other, and stand together again."""
 
-import copy
 import gc
-import pickle
 import weakref
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.models import clone_model
 
 from keras_tied import Autoencoder, assert_tied, tie, ties
 
@@ -25,6 +24,8 @@ from .cases import (
     outputs,
     randomize,
     reload,
+    through_deepcopy,
+    through_pickle,
     train,
     weights,
 )
@@ -119,12 +120,7 @@ def test_a_decoder_loaded_alone_is_no_part_of_what_stands_beside_it(halves, tmp_
     beside([X, X[:, :3]])  # a warning would be an error
 
 
-def through_pickle(container):
-    written = pickle.dumps(container)
-    return pickle.loads(written)
-
-
-@pytest.mark.parametrize("copied_by", [copy.deepcopy, through_pickle])
+@pytest.mark.parametrize("copied_by", [through_deepcopy, through_pickle])
 def test_halves_copied_in_one_container_are_tied_where_they_are_joined(
     halves, copied_by
 ):
@@ -140,7 +136,7 @@ def test_halves_copied_in_one_container_are_tied_where_they_are_joined(
 
 
 def test_halves_cloned_apart_are_tied_by_name_with_a_warning(halves):
-    encoder, decoder = map(keras.models.clone_model, halves)
+    encoder, decoder = map(clone_model, halves)
     with pytest.warns(UserWarning, match="'out' was copied without 'code'.*'code'"):
         joined = call(in_model, encoder, decoder)
     out = find(decoder, "out")
@@ -164,7 +160,7 @@ def test_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(halves, tmp_path
 
 @each_of(*HALVES)
 def test_clone_of_a_decoder_without_its_encoder_is_an_error(case):
-    cloned = keras.models.clone_model(case.build())
+    cloned = clone_model(case.build())
     with pytest.raises(
         ValueError, match=r"is tied to layer 'code.* no such layer was found"
     ):

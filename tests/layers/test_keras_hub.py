@@ -2,21 +2,24 @@
 them.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import slow
 
 from keras_tied import assert_tied, tie, ties
 
+from .cases import through_file
 from .oracles import assert_close
 
 keras_hub = pytest.importorskip("keras_hub", exc_type=ImportError)
 
 pytestmark = [
-    pytest.mark.slow,
+    slow,
     pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method"),
 ]
 
@@ -41,7 +44,7 @@ BACKBONES = {
     "GPT2": (keras_hub.models.GPT2Backbone, HEADS),
     "Gemma": (keras_hub.models.GemmaBackbone, GROUPED),
 }
-RNG = np.random.default_rng(0)
+RNG = default_rng(0)
 TOKENS, NEXT = RNG.integers(0, 50, size=(2, 24, 8))
 
 
@@ -54,7 +57,7 @@ def build(kind, head, **kwargs):
     """A language model with the head of KerasHub's, "stock", or ours, "tied", one seed
     for all.
     """
-    keras.utils.set_random_seed(0)
+    set_random_seed(0)
     make, settings = BACKBONES[kind]
     backbone = make(**SIZES, **settings, **kwargs)
     hidden = backbone.output
@@ -81,16 +84,13 @@ def inputs(model):
 def fit(model, epochs=3):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss)
-    options = {
-        "batch_size": 8,
-        "shuffle": False,
-        "verbose": 0,
-    }
     history = model.fit(
         inputs(model),
         NEXT,
         epochs=epochs,
-        **options,
+        batch_size=8,
+        shuffle=False,
+        verbose=0,
     )
     return history.history["loss"]
 
@@ -103,17 +103,16 @@ def logits(model):
 def test_both_heads_train_alike_to_the_last_bit(kind, policy):
     stock, tied = (build(kind, head, dtype=policy) for head in ("stock", "tied"))
     assert fit(stock) == fit(tied)
-    np.testing.assert_array_equal(logits(stock), logits(tied))
+    assert_array_equal(logits(stock), logits(tied))
     assert stock.count_params() == tied.count_params()
 
 
 def test_a_saved_model_loads_tied(kind, tmp_path):
     model = build(kind, "tied")
     fit(model, 1)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = through_file(model, tmp_path)
     assert_tied(loaded)
-    np.testing.assert_array_equal(logits(loaded), logits(model))
+    assert_array_equal(logits(loaded), logits(model))
     assert_close(fit(loaded), fit(model), 1e-6)
 
 
@@ -125,7 +124,7 @@ def test_int8_keeps_the_head_near_what_it_was(kind):
     error = np.linalg.norm(logits(model) - before)
     assert error < 0.05 * np.linalg.norm(before)
     (tied,) = ties(model)
-    embedding: Any = tied.tied_to
+    embedding = tied.tied_to
     rows = ops.squeeze(embedding(np.arange(50)[None]), 0)
     assert_close(ops.transpose(tied.layer.kernel), rows, 1e-6)
 
@@ -136,4 +135,4 @@ def test_both_heads_follow_a_low_rank_update(kind):
         model = build(kind, head)
         model.get_layer("token_embedding").enable_lora(2)
         losses.append(fit(model))
-    np.testing.assert_allclose(*losses, rtol=1e-4 if kind == "Gemma" else 1e-5)
+    assert_allclose(*losses, rtol=1e-4 if kind == "Gemma" else 1e-5)

@@ -13,6 +13,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 from keras import layers
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
+from tests.marks import slow
 
 from keras_tied import mirror, tie
 
@@ -66,7 +70,7 @@ MODES = {
 
 
 def build(family):
-    keras.utils.set_random_seed(0)
+    set_random_seed(0)
     code = FAMILIES[family](name="code")
     out = tie(code, name="out")
     inputs = keras.Input((5, FEATURES))
@@ -158,9 +162,9 @@ for family, mode, adapter in product(FAMILIES, MODES, ADAPTERS):
     "read",
     [
         read_by_the_tied,
-        pytest.param(read_in_a_file, marks=pytest.mark.slow),
+        pytest.param(read_in_a_file, marks=slow),
         read_in_a_file_of_the_decoder,
-        pytest.param(read_by_a_new_one, marks=pytest.mark.slow),
+        pytest.param(read_by_a_new_one, marks=slow),
         read_by_a_new_one_of_its_policy,
         read_by_the_mirror,
     ],
@@ -195,7 +199,7 @@ def test_kernel_is_read_as_it_was_before_it_is_calibrated(calibration):
     assert_reads(find(model, "out"), code)
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.filterwarnings("ignore:Invalid quantization mode")  # of the Embedding
 @calibrations
 @pytest.mark.parametrize("family", ["Dense", "EinsumDense", "heads"])
@@ -209,7 +213,7 @@ def test_calibrated_kernel_is_read_as_its_layer_computes_with_it(family, calibra
     inputs = keras.Input((6,), dtype="int32")
     embedded = embedding(inputs)
     model = keras.Model(inputs, block(embedded))
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     tokens = random.integers(0, 20, size=(16, 1, 6))
     config = calibration(
         dataset=list(tokens),
@@ -236,7 +240,7 @@ def test_float8_kernel_in_mixed_precision_is_read():
     (found,) = outputs(tied, np.eye(UNITS, dtype="float32"))
     # The kernel is rounded to bfloat16 before, which may move it by a step of float8.
     expected = rounded.T.astype("float32")
-    np.testing.assert_allclose(found, expected, rtol=2**-3, atol=2**-9)
+    assert_allclose(found, expected, rtol=2**-3, atol=2**-9)
 
 
 CODES = normal(5, 5, UNITS)
@@ -278,7 +282,7 @@ def test_calibrated_kernel_of_any_numbers_is_read(calibration):
     code = find(model, "code")
     config = calibration(dataset=["-"], tokenizer=None, group_size=4)
     code.quantize(config=config)
-    random = np.random.default_rng(0)
+    random = default_rng(0)
     for variable in code.weights:
         if variable is not code.bias:
             numbers = random.integers(1, 8, variable.shape)

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from numpy.random import default_rng
 
 from keras_tied.layers import MaskingNoise, SaltAndPepperNoise
 
 from .cases import arrays
 from .oracles import assert_close
 
-RNG = np.random.default_rng(0)
+RNG = default_rng(0)
 GREY = RNG.uniform(0.1, 0.9, (2000, 3)).astype("float32")
 BOTH = pytest.mark.parametrize("cls", [MaskingNoise, SaltAndPepperNoise])
 

@@ -23,8 +23,6 @@ from keras_tied.layers import (
 ROWS = np.ones((5, 4), "float32")
 CODE = np.ones((5, 9), "float32")
 DENSE = layers.Dense(4, name="code")
-INPUTS = keras.Input((4,))
-TWO_OUTPUTS = keras.Model(INPUTS, [INPUTS, DENSE(INPUTS)], name="code")
 UNBUILT = layers.Dense(3, name="code")
 
 

@@ -5,22 +5,31 @@ All widths are equal, so that every kernel has one shape, and names come from tw
 letters, so that only a layer's place tells which kernel is its own.
 """
 
-import copy
-import pickle
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from keras import layers
+from keras.models import clone_model
+from tests.marks import slow
 
 from keras_tied import assert_tied
 from keras_tied.layers import TiedDense
 
-from .cases import normal, outputs, randomize
+from .cases import (
+    clone,
+    from_config,
+    normal,
+    outputs,
+    randomize,
+    through_deepcopy,
+    through_file,
+    through_pickle,
+    with_weights,
+)
 from .oracles import assert_close
 
 WIDTH = 3
@@ -139,26 +148,17 @@ def check(tied, model, seed):
     assert_tied(model)
 
 
-def with_weights(copied, model):
-    copied.set_weights(model.get_weights())
-    return copied
-
-
-def clone(model, folder):
-    return with_weights(keras.models.clone_model(model), model)
-
-
 def clone_with_other_names(model, folder):
     def rename_and_clone(layer):
         config = layer.get_config()
         return type(layer).from_config({**config, "name": config["name"] + "_x"})
 
-    copied = keras.models.clone_model(model, clone_function=rename_and_clone)
+    copied = clone_model(model, clone_function=rename_and_clone)
     return with_weights(copied, model)
 
 
 def clone_and_use_halves_first(model, folder):
-    copied = keras.models.clone_model(model)
+    copied = clone_model(model)
     for layer in copied.layers:
         if layer.name in HALVES[1:]:
             layer(X)  # before the whole copy was ever called
@@ -166,37 +166,24 @@ def clone_and_use_halves_first(model, folder):
 
 
 def rebuild(model, folder):
-    return with_weights(type(model).from_config(model.get_config()), model)
-
-
-def save_and_load(model, folder):
-    model.save(folder / "model.keras")
-    return keras.saving.load_model(folder / "model.keras")
+    return with_weights(from_config(model), model)
 
 
 def save_and_load_beside_another(model, folder):
-    other = clone(model, folder)
+    other = clone(model)
     randomize(other, 1)
     model.name, other.name = "one", "two"
     inputs = keras.Input((WIDTH,))
     both = keras.Model(inputs, [model(inputs), other(inputs)])
-    return save_and_load(both, folder).get_layer("one")
+    return through_file(both, folder).get_layer("one")
 
 
 def save_and_load_halves(model, folder):
     for half in model.layers:
         if half.name in HALVES:
-            assert_close(save_and_load(half, folder)(X), half(X))
-            assert_close(through_pickle(half, folder)(X), half(X))
+            assert_close(through_file(half, folder)(X), half(X))
+            assert_close(through_pickle(half)(X), half(X))
     return model
-
-
-def through_pickle(model, folder):
-    return pickle.loads(pickle.dumps(model))
-
-
-def deepcopy(model, folder):
-    return copy.deepcopy(model)
 
 
 OPERATIONS = (
@@ -204,11 +191,11 @@ OPERATIONS = (
     clone_with_other_names,
     clone_and_use_halves_first,
     rebuild,
-    save_and_load,
+    through_file,
     save_and_load_beside_another,
     save_and_load_halves,
     through_pickle,
-    deepcopy,
+    through_deepcopy,
 )
 
 
@@ -231,7 +218,7 @@ def test_every_tie_computes_with_its_own_kernel_after_any_operations(data):
     try_out(data.draw)
 
 
-@pytest.mark.slow
+@slow
 @seed(0)
 @settings(max_examples=200, database=None)
 @given(data=st.data())

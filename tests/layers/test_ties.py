@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from keras.models import clone_model
+from numpy.testing import assert_allclose
 
 from keras_tied import (
     assert_tied,
@@ -104,7 +106,7 @@ def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(
         found = each(tokens)
         assert found.dtype == expected.dtype
         pair = [ops.cast(found, "float32"), ops.cast(expected, "float32")]
-        np.testing.assert_allclose(
+        assert_allclose(
             *arrays(pair),
             rtol=rounding,
             atol=rounding / 100,
@@ -142,7 +144,7 @@ def test_ties_are_listed_with_the_paths_of_both_layers(model, encoder, decoder):
         ("decoder/out_3", "encoder/code_3", (4, 3), True),
     ]
     assert listed(model) == expected
-    assert listed(keras.models.clone_model(model)) == expected
+    assert listed(clone_model(model)) == expected
     assert listed(encoder) == []
     assert listed(decoder) == [
         ("out_2", "code_2", (3, 2), False),
@@ -171,8 +173,8 @@ def layer_by_layer(encoder, decoder):
     [halves, layers_of_other_names, layer_by_layer],
 )
 def test_halves_cloned_one_by_one_are_tied_again(model, encoder, decoder, mend):
-    encoder = keras.models.clone_model(encoder)
-    decoder = keras.models.clone_model(decoder)
+    encoder = clone_model(encoder)
+    decoder = clone_model(decoder)
     mend(encoder, decoder)
     codes = encoder.outputs[0]
     joined = keras.Model(encoder.inputs[0], decoder(codes))

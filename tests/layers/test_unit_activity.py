@@ -4,11 +4,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from tests.marks import slow
 
 from keras_tied.layers import AuxK, BatchTopK, KSparse, UnitActivity, tie
 from keras_tied.training import CountUnits, fit
 
-from .cases import arrays, normal
+from .cases import arrays, normal, through_file
 from .oracles import assert_close, gradient, slopes
 
 ROWS = normal(20, 6)
@@ -40,11 +43,11 @@ def loss_of(layer, code, scores):
     inputs = [ops.convert_to_tensor(each) for each in (code, ROWS, scores)]
     groups = layer.trainable_variables, layer.non_trainable_variables
     values = [[variable.value for variable in group] for group in groups]
-    options = {"training": True, "return_losses": True}
     *_, losses = layer.stateless_call(
         *values,
         *inputs,
-        **options,
+        training=True,
+        return_losses=True,
     )
     return losses[0]
 
@@ -96,7 +99,7 @@ def test_in_inference_nothing_is_added_and_nothing_counted():
 @pytest.mark.parametrize("shape", [(7,), (2, 7)])
 def test_idle_batches_and_active_units_are_counted(shape):
     layer = UnitActivity(window=3)
-    draws = np.random.default_rng(1).uniform(size=(12, *shape, 8))
+    draws = default_rng(1).uniform(size=(12, *shape, 8))
     codes = np.where(draws < 0.05, draws, 0).astype("float32")
     for code in codes:
         layer(code, training=True)
@@ -110,43 +113,33 @@ def test_idle_batches_and_active_units_are_counted(shape):
     assert_close(layer.counter.active_units, counts.mean(), 1e-5)
 
 
-def dictionary(**options):
-    keras.utils.set_random_seed(0)
+def dictionary():
+    set_random_seed(0)
     inputs, encoder = keras.Input((6,)), layers.Dense(32)
     scores = encoder(inputs)
-    options = {
-        "k": 2,
-        "coefficient": 0.5,
-        "window": 4,
-        **options,
-    }
-    decoder = AuxK(tie(encoder, untie=True), name="decoder", **options)
+    tied = tie(encoder, untie=True)
+    decoder = AuxK(tied, k=2, coefficient=0.5, window=4, name="decoder")
     outputs = decoder(BatchTopK(2)(scores), rows=inputs, scores=scores)
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(0.02), "mse")
     return model
 
 
-@pytest.mark.slow
+@slow
 def test_both_loops_log_the_same_counts():
-    options = {
-        "batch_size": 10,
-        "epochs": 5,
-        "verbose": 0,
-        "shuffle": False,
-    }
     logs = []
     for train in (keras.Model.fit, fit):
-        callbacks = [CountUnits()]
-        model = dictionary()
         history = train(
-            model,
+            dictionary(),
             ROWS,
             ROWS,
-            callbacks=callbacks,
-            **options,
-        ).history
-        logs.append(history)
+            callbacks=[CountUnits()],
+            batch_size=10,
+            epochs=5,
+            verbose=0,
+            shuffle=False,
+        )
+        logs.append(history.history)
     assert set(logs[0]) == set(logs[1]) == {"loss", "active_units", "dead_units"}
     for name, values in logs[0].items():
         assert_close(logs[1][name], values, 1e-5)
@@ -157,28 +150,16 @@ def test_several_counts_are_told_apart():
     own = layers.Dense(8)
     own.counter = 3  # of the user's own
     code = [own, KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
-    model = keras.Sequential(
-        [
-            keras.Input((6,)),
-            *code,
-            layers.Dense(6),
-        ]
-    )
+    model = keras.Sequential([*code, layers.Dense(6)])
     model.compile("sgd", "mse")
-    logs = model.fit(
-        ROWS,
-        ROWS,
-        verbose=0,
-        callbacks=[CountUnits()],
-    ).history
-    assert {"one_active_units", "other_dead_units"} < set(logs)
+    history = model.fit(ROWS, ROWS, verbose=0, callbacks=[CountUnits()])
+    assert {"one_active_units", "other_dead_units"} < set(history.history)
 
 
 def test_loaded_dictionary_has_the_settings_and_the_counts(tmp_path):
     model = dictionary()
     model.fit(ROWS, ROWS, batch_size=5, verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = through_file(model, tmp_path)
     decoder = loaded.get_layer("decoder")
     assert (decoder.k, decoder.coefficient, decoder.window) == (2, 0.5, 4)
     assert_close(decoder.counter.idle, model.get_layer("decoder").counter.idle)
