@@ -2,6 +2,9 @@
 
 import keras
 import numpy as np
+from keras.ops import convert_to_numpy
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 
 
 def chain(*parts, shape=(6,), **settings):
@@ -24,12 +27,12 @@ def join(encoder, decoder):
 def draw(shape, seed=0):
     """Four random rows; an axis of unknown length has four places."""
     lengths = [length or 4 for length in (None, *shape)]
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     return rng.normal(size=lengths).astype("float32")
 
 
 def read(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
+    return np.array(convert_to_numpy(tensor))
 
 
 def run(model, array):
@@ -37,4 +40,4 @@ def run(model, array):
 
 
 def assert_close(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

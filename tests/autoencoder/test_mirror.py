@@ -61,13 +61,14 @@ from keras.layers import (
     ZeroPadding1D,
 )
 from keras.optimizers import SGD
+from tests.layers.cases import through_file
+from tests.marks import for_each, slow, slow_but
 
 from keras_tied import Autoencoder, assert_tied, mirror, tie, ties
 from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, UnitActivity
 
 from .networks import assert_close, chain, draw, graph, join, read, run
 
-slow = pytest.mark.slow
 FORMATS = ["channels_last", "channels_first"]
 PARTS = {2: (6, 4), 3: (4, 6, 2)}
 """A spatial size of each rank."""
@@ -179,6 +180,11 @@ RARER = [
 ]
 
 
+def assert_no_kernel_of_its_own(decoder, encoder):
+    kernels = {id(each) for each in decoder.weights if "kernel" in each.name}
+    assert kernels <= set(map(id, encoder.weights))
+
+
 def assert_transposed(encoder, factor=1):
     """<A x, y> = factor <x, B y>, of an encoder A and its decoder B."""
     decoder = mirror(encoder, gain=False)
@@ -187,8 +193,7 @@ def assert_transposed(encoder, factor=1):
     forth = np.sum(run(encoder, x) * y, axis=tuple(range(1, y.ndim)))
     back = np.sum(run(decoder, y) * x, axis=tuple(range(1, x.ndim)))
     assert_close(factor * back, forth)
-    kernels = [id(each) for each in decoder.weights if "kernel" in each.name]
-    assert set(kernels) <= set(map(id, encoder.weights))
+    assert_no_kernel_of_its_own(decoder, encoder)
 
 
 @pytest.mark.parametrize(
@@ -298,24 +303,22 @@ UNDONE = {
         (4, 2),
     ),
     "of unknown size": (lambda: UpSampling2D(2), (None, None, 2)),
+    "resized": (lambda: Resizing(14, 10, "nearest"), (7, 5, 2)),
+    "resized, channels first": (
+        lambda: Resizing(14, 10, "nearest", data_format="channels_first"),
+        (2, 7, 5),
+    ),
 }
 
 
-@pytest.mark.parametrize(("make", "shape"), UNDONE.values(), ids=UNDONE)
-def test_scaling_is_undone(make, shape):
+@for_each(UNDONE, "make", "shape")
+def test_scaling_and_resizing_are_undone(make, shape):
     encoder = chain(make(), shape=shape)
     x = draw(shape)
     assert_close(run(mirror(encoder), run(encoder, x)), x)
 
 
-RANKS = [
-    pytest.param(1, marks=slow),
-    2,
-    pytest.param(3, marks=slow),
-]
-
-
-@pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("rank", slow_but([1, 2, 3], 2))
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize(
     ("kind", "settings"),
@@ -358,14 +361,6 @@ def test_a_place_gets_the_value_of_one_window_that_covers_it(
     assert (spreads.max(axis=1) == 1).all()
     if stride <= pool:
         assert covers[spreads == 1].all()
-
-
-@pytest.mark.parametrize("data_format", FORMATS)
-def test_a_resizing_goes_back_to_the_size_before(data_format):
-    shape = (7, 5, 2) if data_format == "channels_last" else (2, 7, 5)
-    encoder = chain(Resizing(14, 10, "nearest", data_format=data_format), shape=shape)
-    x = draw(shape)
-    assert_close(run(mirror(encoder), run(encoder, x)), x)
 
 
 @pytest.mark.parametrize(
@@ -483,7 +478,7 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize(("parts", "function"), HIDDEN.values(), ids=HIDDEN)
+@for_each(HIDDEN, "parts", "function")
 def test_the_activation_between_two_kernels_is_repeated_between_them(parts, function):
     encoder = chain(*parts)
     first, second = [read(each) for each in encoder.weights if each.name == "kernel"]
@@ -536,9 +531,7 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("start", "activation", "function"), OUTPUTS.values(), ids=OUTPUTS
-)
+@for_each(OUTPUTS, "start", "activation", "function")
 def test_the_output_activation_is_applied_once_at_the_end(start, activation, function):
     hidden = Dense(5, "relu")
     code = Dense(3)
@@ -589,7 +582,7 @@ GRAPHS = {
 }
 
 
-@pytest.mark.parametrize(("wire", "undo"), GRAPHS.values(), ids=GRAPHS)
+@for_each(GRAPHS, "wire", "undo")
 def test_activations_in_a_graph_come_where_they_were(wire, undo):
     encoder = graph(wire)
     kernels = [read(each).T for each in encoder.weights if each.name == "kernel"]
@@ -729,6 +722,10 @@ ERRORS = {
         lambda: graph(branch),
         "has 'dense_mean', 'dense_variance'.*: pass code='dense_mean'",
     ),
+    "no such code": (
+        lambda: mirror(graph(branch), code="z"),
+        "received code='z': pass code=",
+    ),
     "states": (
         lambda: chain(
             LSTM(3, return_state=True),
@@ -804,30 +801,23 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize(("make", "message"), ERRORS.values(), ids=ERRORS)
+@for_each(ERRORS, "make", "message")
 def test_an_error_names_the_layer_and_what_to_do(make, message):
     with pytest.raises(ValueError, match=message):
         mirror(make())
 
 
-def test_an_unknown_code_is_named():
-    with pytest.raises(ValueError, match="received code='z': pass code="):
-        mirror(graph(branch), code="z")
-
-
-RECURRENT = {
-    "SimpleRNN": lambda units=3, **k: SimpleRNN(units, **k),
-    "GRU": lambda units=3, **k: GRU(units, **k),
-    "LSTM": lambda units=3, **k: LSTM(units, **k),
-    "Bidirectional": lambda units=3, **k: Bidirectional(GRU(units, **k)),
-}
+def in_both_directions(units, **settings):
+    return Bidirectional(GRU(units, **settings))
 
 
 @slow
-@pytest.mark.parametrize("kind", RECURRENT)
-def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind):
+@pytest.mark.parametrize("recurrent_of", [SimpleRNN, GRU, LSTM, in_both_directions])
+def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(
+    recurrent_of,
+):
     encoder = chain(
-        RECURRENT[kind](),
+        recurrent_of(3),
         Dense(2),
         shape=(5, 4),
     )
@@ -841,13 +831,13 @@ def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind)
         5,
         axis=1,
     )
-    twin = RECURRENT[kind](return_sequences=True)
+    twin = recurrent_of(3, return_sequences=True)
     twin.build(repeated.shape)
     twin.set_weights(recurrent.get_weights())
     assert_close(run(decoder, code), run(out, run(twin, repeated)))
     own = set(map(id, recurrent.weights))
     assert own.isdisjoint(map(id, encoder.weights))
-    assert hasattr(out, "tied_to") == (kind == "SimpleRNN")
+    assert hasattr(out, "tied_to") == (recurrent_of is SimpleRNN)
 
 
 def test_states_of_a_recurrent_layer_stay_in_the_encoder():
@@ -914,25 +904,12 @@ def test_any_mirror_gives_back_the_shape_and_has_no_kernel_of_its_own(data):
             shape = encoder.output_shape[1:]
     decoder = mirror(encoder, output_activation="tanh")
     assert decoder.output_shape == encoder.input_shape
-    both = join(encoder, decoder).weights
-    kernels = [id(each) for each in both if each.name == "kernel"]
-    assert set(kernels) <= set(map(id, encoder.weights))
+    assert_no_kernel_of_its_own(decoder, encoder)
 
 
 def build_application(name):
     make = getattr(keras.applications, name)
     return make(weights=None, include_top=False, input_shape=(32, 32, 3))
-
-
-def assert_comes_back(model, x, folder):
-    model.save(folder / "model.keras")
-    loaded = keras.saving.load_model(folder / "model.keras")
-    assert_tied(loaded)
-    assert len(ties(loaded)) == len(ties(model))
-    assert_close(
-        loaded.predict(x, verbose=0),
-        model.predict(x, verbose=0),
-    )
 
 
 @slow
@@ -949,7 +926,13 @@ def test_an_application_trains_a_step_and_comes_back_from_a_file_tied(
     model.compile(SGD(1e-3))
     x = draw((32, 32, 3))
     assert np.isfinite(model.train_on_batch(x))
-    assert_comes_back(model, x, tmp_path)
+    loaded = through_file(model, tmp_path)
+    assert_tied(loaded)
+    assert len(ties(loaded)) == n_ties
+    assert_close(
+        loaded.predict(x, verbose=0),
+        model.predict(x, verbose=0),
+    )
 
 
 @slow

@@ -16,14 +16,17 @@ from keras.layers import (
     Normalization,
 )
 from keras.optimizers import SGD
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from tests.marks import for_each, slow, slow_but
 
 from keras_tied import Autoencoder, mirror, tie
 
 from .networks import assert_close, chain, graph, read, run
 
-slow = pytest.mark.slow
 DIGITS = (load_digits().data[:300] / 16).astype("float32")
 CURVE = np.linspace(-1, 1, 200, dtype="float32")[:, None] ** [1, 2, 4]
 """Rows along a curve, which a line does not follow."""
@@ -31,7 +34,7 @@ CURVE = np.linspace(-1, 1, 200, dtype="float32")[:, None] ** [1, 2, 4]
 
 def draw_rows(scale=1.0):
     """Correlated rows, not centred, with one feature far larger than the others."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     mixed = rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6))
     rows = mixed * [5, 1, 1, 1, 1, 1] + rng.normal(size=6)
     return (scale * rows).astype("float32")
@@ -41,7 +44,7 @@ ROWS = draw_rows()
 
 
 def dense(*widths, activation="tanh", last=None):
-    keras.utils.set_random_seed(0)
+    set_random_seed(0)
     hidden = [Dense(width, activation) for width in widths[:-1]]
     return [*hidden, Dense(widths[-1], last)]
 
@@ -78,13 +81,7 @@ QUICK = ["linear", "tanh", "sigmoid", "relu", "silu", "gelu"]
 RARER = "softsign hard_tanh hard_sigmoid relu6 leaky_relu elu selu mish softplus"
 
 
-@pytest.mark.parametrize(
-    "activation",
-    [
-        *QUICK,
-        *(pytest.param(name, marks=slow) for name in RARER.split()),
-    ],
-)
+@pytest.mark.parametrize("activation", slow_but(QUICK + RARER.split(), *QUICK))
 def test_the_error_is_that_of_pca(activation):
     model = start(DIGITS, *dense(80, 5, activation=activation))
     assert_starts_at_pca(model, DIGITS)
@@ -156,19 +153,10 @@ RATES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("activation", "rate"),
-    [
-        pytest.param(
-            *item,
-            marks=[slow] * (item[0] not in ("relu", "tanh")),
-        )
-        for item in RATES.items()
-    ],
-)
-def test_the_error_falls_from_there(activation, rate):
+@pytest.mark.parametrize("activation", slow_but(RATES, "relu", "tanh"))
+def test_the_error_falls_from_there(activation):
     model = start(CURVE, *dense(12, 1, activation=activation))
-    model.compile(SGD(rate))
+    model.compile(SGD(RATES[activation]))
     losses = model.fit(CURVE, batch_size=200, epochs=40, verbose=0).history["loss"]
     assert np.all(np.diff(losses) < 1e-6 * losses[0])
     assert losses[-1] < losses[0]
@@ -208,7 +196,7 @@ def test_fit_starts_from_the_rows_that_are_not_held_out():
     fitted.fit(ROWS, validation_split=0.3, start="pca", verbose=0)
     expected = start(ROWS[:210], *dense(2))
     for pair in zip(fitted.get_weights(), expected.get_weights(), strict=True):
-        np.testing.assert_allclose(*pair, atol=1e-6)
+        assert_allclose(*pair, atol=1e-6)
 
 
 def branched():
@@ -301,10 +289,10 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize(("make", "message"), ERRORS.values(), ids=ERRORS)
+@for_each(ERRORS, "make", "message")
 def test_an_error_names_the_layer_and_what_to_do(make, message):
     model = make()
-    x = np.random.default_rng(0).normal(size=(300, *model.encoder.input_shape[1:]))
+    x = default_rng(0).normal(size=(300, *model.encoder.input_shape[1:]))
     with pytest.raises(ValueError, match=message):
         model.start_from_pca(x)
 
