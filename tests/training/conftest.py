@@ -1,5 +1,34 @@
 import pytest
 
+from keras_tied.training import Watcher
+
+
+class Acts(Watcher):
+    """Does something at the end of an epoch, of which a checkpoint knows nothing."""
+
+    def __init__(self, epoch, action):
+        super().__init__()
+        self._epoch = epoch
+        self._action = action
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self._epoch:
+            self._action()
+
+
+class Stops(Watcher):
+    """Stops after an epoch; after -1, before the first."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def on_train_begin(self, logs=None):
+        self.model.stop_training = self.at == -1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training |= epoch == self.at
+
 
 @pytest.fixture
 def rows(rng):

@@ -3,7 +3,6 @@ not.
 """
 
 import errno
-import os
 import subprocess
 import sys
 import time
@@ -14,14 +13,20 @@ import pytest
 from keras.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
 from keras.layers import BatchNormalization, Dense, Dropout, Identity
 from keras.metrics import R2Score
+from keras.ops import convert_to_numpy
 from keras.optimizers import SGD, Adam, Nadam
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_equal
+from tests.marks import for_each, needs_posix, slow, slow_but
 
 import keras_tied
 from keras_tied import _checkpoint_file
 from keras_tied.training import LBFGS, Watcher, fit
 
-slow = pytest.mark.slow
-ROWS = np.random.default_rng(0).normal(size=(120, 6)).astype("float32")
+from .conftest import Acts
+
+ROWS = default_rng(0).normal(size=(120, 6)).astype("float32")
 EPOCHS = 30
 ONE_BATCH = {"batch_size": 200}  # what every backend trains in a loop
 KINDS = {
@@ -55,26 +60,13 @@ class Death(BaseException):
     """Ends a training as a signal ends a process."""
 
 
-class Acts(Watcher):
-    """Does something at the end of an epoch, of which its checkpoint knows nothing."""
-
-    def __init__(self, epoch, action):
-        super().__init__()
-        self._epoch = epoch
-        self._action = action
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == self._epoch:
-            self._action()
-
-
 def die():
     raise Death
 
 
 def train(kind="one batch", folder=None, at=None, action=die, **changes):
     """The numbers and the history of a training that depends on its kind alone."""
-    keras.utils.set_random_seed(3)
+    set_random_seed(3)
     rate = keras.optimizers.schedules.CosineDecay(0.05, 100)
     settings = {
         "optimizer": Adam(rate),
@@ -96,7 +88,7 @@ def train(kind="one batch", folder=None, at=None, action=die, **changes):
     settings["callbacks"] = [*settings["callbacks"], Acts(at, action)]
     history = fit(model, rows, rows, checkpoint=folder, verbose=0, **settings)
     variables = [*model.variables, *model.optimizer.variables]
-    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    values = [convert_to_numpy(variable) for variable in variables]
     return values, history.history, history.epoch
 
 
@@ -107,10 +99,7 @@ def at_every_chance(monkeypatch):
 
 
 @pytest.mark.usefixtures("at_every_chance")
-@pytest.mark.parametrize(
-    "kind",
-    ["one batch", *(pytest.param(kind, marks=slow) for kind in list(KINDS)[1:])],
-)
+@pytest.mark.parametrize("kind", slow_but(KINDS, "one batch"))
 def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
     expected = train(kind)
     seen = []
@@ -121,7 +110,7 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
             seen += tmp_path.iterdir()
     begun = []
     found = train(kind, tmp_path, 0, lambda: begun.append(0))
-    np.testing.assert_equal(found, expected)
+    assert_equal(found, expected)
     assert seen
     assert not begun
     assert list(tmp_path.iterdir()) == []
@@ -138,7 +127,7 @@ np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 
 
 @slow
-@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+@needs_posix
 @pytest.mark.parametrize(
     "kind", ["batches" if "batches" in KINDS else "one batch", "early"]
 )
@@ -164,25 +153,25 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
     whole = np.load(tmp_path / "whole.npz")
     resumed = np.load(tmp_path / "resumed.npz")
     with whole, resumed:
-        np.testing.assert_equal(dict(resumed), dict(whole))
+        assert_equal(dict(resumed), dict(whole))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+@needs_posix
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path, ctrl_c):
     _, _, epochs = train("one batch", tmp_path, 2, ctrl_c)
     assert 3 <= len(epochs) < EPOCHS
-    np.testing.assert_equal(train("one batch", tmp_path), train("one batch"))
+    assert_equal(train("one batch", tmp_path), train("one batch"))
 
 
 @pytest.mark.usefixtures("at_every_chance")
-@pytest.mark.skipif(os.name != "posix", reason="files are flushed in another way")
+@needs_posix
 def test_a_full_disk_costs_no_training(tmp_path, refuse_flush):
     expected = train()
     refuse_flush(errno.ENOSPC)
     message = r"cannot be written .No space left on device.: training"
     with pytest.warns(UserWarning, match=message):
         found = train(folder=tmp_path)
-    np.testing.assert_equal(found, expected)
+    assert_equal(found, expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -208,7 +197,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(("changes", "message"), OTHERS.values(), ids=OTHERS)
+@for_each(OTHERS, "changes", "message")
 def test_the_checkpoint_of_another_training_is_refused(changes, message, checkpoint):
     with pytest.raises(ValueError, match=message):
         train(folder=checkpoint.parent, **changes)
@@ -247,7 +236,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+@for_each(DAMAGES, "damage", "message")
 def test_a_damaged_checkpoint_is_refused(damage, message, checkpoint):
     damage(checkpoint)
     with pytest.raises(ValueError, match=message):
@@ -267,7 +256,7 @@ UNKEPT = {
 }
 
 
-@pytest.mark.parametrize("changes", UNKEPT.values(), ids=UNKEPT)
+@for_each(UNKEPT, "changes")
 def test_what_keras_or_scipy_trains_cannot_be_kept(changes, tmp_path):
     message = r"another optimizer than LBFGS.* use keras\.callbacks\.BackupAndRestore"
     with pytest.raises(ValueError, match=message):

@@ -21,18 +21,24 @@ from keras.callbacks import (
 from keras.constraints import UnitNorm
 from keras.layers import BatchNormalization, Dense, Dropout, Layer
 from keras.metrics import F1Score, Metric, R2Score
+from keras.ops import convert_to_numpy
 from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
 from keras.regularizers import L1, L2
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import slow_but
 
 from keras_tied.layers import BatchTopK, TiedDense
 from keras_tied.training import Watcher, _data, fit
 
-slow = pytest.mark.slow
+from .conftest import Stops
+
 EPOCHS = 20
 ROWS = 60
 ON_JAX = keras.backend.backend() == "jax"
 BATCH = 16 if ON_JAX else ROWS  # only JAX takes epochs of several steps together
-X = np.random.default_rng(1).normal(size=(ROWS, 6)).astype("float32")
+X = default_rng(1).normal(size=(ROWS, 6)).astype("float32")
 LABELS = np.arange(ROWS, dtype="int32") % 3
 ONE_HOT = keras.utils.to_categorical(LABELS)
 COMPILED = {"optimizer", "loss", "metrics", "weighted_metrics", "loss_weights"}
@@ -50,7 +56,7 @@ def build_tied(*between, **settings):
 
 def train(method, case):
     """The model and the history of a case; its settings are of `compile` or `fit`."""
-    keras.utils.set_random_seed(3)
+    set_random_seed(3)
     settings = {
         "optimizer": SGD(0.05, 0.9),
         "loss": "mse",
@@ -77,14 +83,14 @@ def assert_same(results, rtol=1e-4, atol=1e-4):
     assert list(history.history) == list(expected.history)
     assert history.epoch == expected.epoch
     for name, values in expected.history.items():
-        np.testing.assert_allclose(history.history[name], values, rtol=rtol)
+        assert_allclose(history.history[name], values, rtol=rtol)
     pairs = list(zip(ours.variables, theirs.variables, strict=True))
     if history.epoch:  # an optimizer need not be built before
         pairs += zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True)
     for variable, other in pairs:
-        found = keras.ops.convert_to_numpy(variable)
-        wanted = keras.ops.convert_to_numpy(other)
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=atol)
+        found = convert_to_numpy(variable)
+        wanted = convert_to_numpy(other)
+        assert_allclose(found, wanted, rtol=1e-3, atol=atol)
 
 
 class Drawn(Layer):
@@ -159,18 +165,6 @@ class Shrinks(Callback):
 class Adds(Watcher):
     def on_epoch_end(self, epoch, logs=None):
         logs["added"] = 2.0 * epoch
-
-
-class Stops(Watcher):
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-
-    def on_train_begin(self, logs=None):
-        self.model.stop_training = self.at == -1
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training |= epoch == self.at
 
 
 class Batches(keras.utils.PyDataset):
@@ -370,17 +364,17 @@ RARER = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*QUICK, *LEFT_TO_KERAS, *(pytest.param(name, marks=slow) for name in RARER)],
-)
+CASES = QUICK | LEFT_TO_KERAS | RARER
+
+
+@pytest.mark.parametrize("name", slow_but(CASES, *QUICK, *LEFT_TO_KERAS))
 def test_history_and_weights_are_those_of_keras(name):
-    case = {**QUICK, **LEFT_TO_KERAS, **RARER}[name]
+    case = CASES[name]
     before = X.copy()
     results = [train(method, case) for method in (fit, keras.Model.fit)]
     tolerance = {"rtol": 2e-2, "atol": 1e-2} if name == "half precision" else {}
     assert_same(results, **tolerance)
-    np.testing.assert_array_equal(X, before)
+    assert_array_equal(X, before)
     if ON_JAX:
         ours, _ = results[0]
         expected = name not in LEFT_TO_KERAS and name != "no epochs"
@@ -410,7 +404,7 @@ def test_callbacks_see_the_model_as_after_each_epoch(tmp_path):
         logs = np.genfromtxt(tmp_path / "log.csv", delimiter=",", skip_header=1)
         seen.append([*records.weights, *model.get_weights(), logs])
     for found, expected in zip(*seen, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 class Fails(Callback):

@@ -7,6 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras.layers import Dense, Normalization
 from keras.optimizers import SGD, Adam
+from keras.utils import set_random_seed
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
+from tests.marks import slow
 
 if keras.backend.backend() != "jax":
     pytest.skip("programs are of the JAX backend", allow_module_level=True)
@@ -18,12 +22,10 @@ from keras_tied.layers import TiedDense
 from keras_tied.training import fit
 from keras_tied.training._jax import bfloat16, compile_cache, program, trainer
 
-slow = pytest.mark.slow
-
 
 def normalise(data):
     """A model whose program has numbers of the data in it."""
-    keras.utils.set_random_seed(0)
+    set_random_seed(0)
     layer = Normalization()
     layer.adapt(data)
     model = keras.Sequential([keras.Input((4,)), layer, Dense(4, "tanh")])
@@ -34,6 +36,14 @@ def normalise(data):
 def train(model, rows, method=fit, **settings):
     settings = {"batch_size": 16, "epochs": 3, "verbose": 0, **settings}
     return method(model, rows, rows, **settings).history["loss"]
+
+
+def assert_trains_as_keras(data, rows, **settings):
+    losses, expected = (
+        train(normalise(data), rows, method, **settings)
+        for method in (fit, keras.Model.fit)
+    )
+    assert_allclose(losses, expected, rtol=1e-4)
 
 
 @pytest.fixture
@@ -61,11 +71,8 @@ def test_only_a_program_with_other_numbers_is_compiled_again(
     train(normalise(rows), rows, batch_size=batch_size)
     assert not compilations
 
-    moved = 5 * rows - 1
-    losses = train(normalise(moved), rows, batch_size=batch_size)
+    assert_trains_as_keras(5 * rows - 1, rows, batch_size=batch_size)
     assert compilations
-    expected = train(normalise(moved), rows, keras.Model.fit, batch_size=batch_size)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
 @slow
@@ -81,7 +88,6 @@ def test_a_model_keeps_the_programs_that_were_used_last(
 
 
 def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkeypatch):
-    expected = train(normalise(rows), rows, keras.Model.fit)
     original = jax.stages.Lowered.compile
     refused = []
 
@@ -92,17 +98,14 @@ def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkey
         return original(lowered)
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
-    losses = train(normalise(rows[::-1]), rows)
+    assert_trains_as_keras(rows[::-1], rows)
     assert refused
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
 def test_a_long_run_compiles_with_the_options_of_xla(rows, compilations, monkeypatch):
     monkeypatch.setattr(trainer, "SHORT", 0)
-    losses = train(normalise(rows), rows)
+    assert_trains_as_keras(rows, rows)
     assert not compilations[0]
-    expected = train(normalise(rows), rows, keras.Model.fit)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
 def loss(parameters, x):
@@ -127,9 +130,9 @@ def test_with_features_first_value_and_gradient_are_those_of_the_function(rng):
 
     value, gradient = jax.jit(flipped)(parameters, x.T)
     expected_value, expected_gradient = jax.jit(both)(parameters, x)
-    np.testing.assert_allclose(value, expected_value, rtol=2e-5)
+    assert_allclose(value, expected_value, rtol=2e-5)
     for found, expected in zip(gradient, expected_gradient, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-5)
+        assert_allclose(found, expected, rtol=2e-4, atol=1e-5)
 
     equations = jax.make_jaxpr(flipped)(parameters, x.T).eqns
     products = [eqn for eqn in equations if eqn.primitive.name == "dot_general"]
@@ -197,7 +200,7 @@ def processor(tmp_path_factory):
     seed=st.integers(0, 1000),
 )
 def test_products_are_those_of_the_rounded_matrices(form, sizes, is_turned, seed):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     lengths = dict(zip("ijk", sizes, strict=True))
     factors = []
     for letters in (form[:2], form[3:5]):
@@ -219,7 +222,7 @@ def test_products_are_those_of_the_rounded_matrices(form, sizes, is_turned, seed
 
 
 def build_mixed():
-    keras.utils.set_random_seed(0)
+    set_random_seed(0)
     dtype = "mixed_bfloat16"
     inputs = keras.Input((300,))
     wide = Dense(80, "silu", dtype=dtype)
@@ -254,4 +257,4 @@ def test_training_is_as_exact_as_in_bfloat16(known, wide_rows, monkeypatch):
     for method in (fit, keras.Model.fit):
         settings = {"batch_size": 32, "epochs": 10}
         losses.append(train(build_mixed(), wide_rows, method, **settings))
-    np.testing.assert_allclose(*losses, rtol=5e-3)
+    assert_allclose(*losses, rtol=5e-3)

@@ -4,12 +4,18 @@ import pytest
 from keras.callbacks import Callback, TerminateOnNaN
 from keras.constraints import UnitNorm
 from keras.layers import BatchNormalization, Dense, GaussianNoise
+from keras.ops import convert_to_numpy
 from keras.regularizers import L2
+from keras.utils import set_random_seed
+from numpy.testing import assert_allclose, assert_equal
 from scipy.optimize import minimize
 from sklearn.decomposition import PCA
+from tests.marks import for_each
 
 from keras_tied.layers import TiedDense
-from keras_tied.training import LBFGS, Watcher, fit
+from keras_tied.training import LBFGS, fit
+
+from .conftest import Stops
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def rows(rng):
 
 
 def build_tied(*between, optimizer="lbfgs", activation="tanh", **settings):
-    keras.utils.set_random_seed(2)
+    set_random_seed(2)
     inputs = keras.Input((6,))
     encoder = Dense(3, activation, **settings)
     code = encoder(inputs)
@@ -92,7 +98,7 @@ class Measures(Callback):
         self.errors = []
 
     def on_epoch_end(self, epoch, logs=None):
-        outputs = keras.ops.convert_to_numpy(self.model(self.rows))
+        outputs = convert_to_numpy(self.model(self.rows))
         self.errors.append(outputs - self.rows)
 
 
@@ -109,18 +115,13 @@ def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
     assert np.all(np.diff(history.history["loss"]) <= 0)
     squares = [np.mean(error**2) for error in measures.errors]
     distances = [np.mean(np.abs(error)) for error in measures.errors]
-    np.testing.assert_allclose(history.history["loss"], squares, rtol=1e-4)
-    np.testing.assert_allclose(history.history["val_mae"], distances, rtol=1e-4)
-
-
-class Stops(Watcher):
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = epoch == 6
+    assert_allclose(history.history["loss"], squares, rtol=1e-4)
+    assert_allclose(history.history["val_mae"], distances, rtol=1e-4)
 
 
 def test_it_stops_with_the_weights_of_the_last_iteration_and_goes_on(rows):
     model = build_tied()
-    first = train(model, rows, callbacks=[Stops()]).history["loss"]
+    first = train(model, rows, callbacks=[Stops(6)]).history["loss"]
     assert len(first) == 7
     loss, _ = model.evaluate(rows, rows, verbose=0)
     assert loss == pytest.approx(first[-1])
@@ -135,7 +136,7 @@ def test_regularisers_normalisation_and_noise_are_part_of_the_loss(rows):
     model = build_tied(normalization, noise, kernel_regularizer=regularizer)
     losses = train(model, rows, epochs=30).history["loss"]
     assert losses[-1] < losses[0]
-    mean = keras.ops.convert_to_numpy(normalization.moving_mean)
+    mean = convert_to_numpy(normalization.moving_mean)
     assert np.abs(mean).min() > 0
     kernel, *_ = model.get_weights()
     assert losses[-1] > 0.01 * np.sum(kernel**2) > 0
@@ -190,7 +191,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(("call", "message"), REFUSALS.values(), ids=REFUSALS)
+@for_each(REFUSALS, "call", "message")
 def test_an_error_says_what_to_do(call, message, rows):
     with pytest.raises(ValueError, match=message):
         call(rows)
@@ -202,5 +203,4 @@ def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
     before = model.get_weights()
     with pytest.raises(FloatingPointError, match="check the data"):
         train(model, rows)
-    for found, expected in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    assert_equal(model.get_weights(), before)

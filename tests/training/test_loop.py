@@ -12,9 +12,12 @@ from keras.callbacks import ReduceLROnPlateau, TerminateOnNaN
 from keras.initializers import GlorotUniform
 from keras.layers import Dense
 from keras.optimizers import SGD
+from numpy.testing import assert_allclose
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import Watcher, fit
+
+from .conftest import Acts
 
 EPOCHS = 12
 ON_JAX = keras.backend.backend() == "jax"
@@ -42,20 +45,7 @@ def train(model, x, **settings):
 
 def assert_equal_weights(model, expected, **tolerance):
     for found, wanted in zip(model.get_weights(), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, **tolerance)
-
-
-class At(Watcher):
-    """Does something at the end of an epoch."""
-
-    def __init__(self, epoch, action):
-        super().__init__()
-        self.epoch = epoch
-        self.action = action
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == self.epoch:
-            self.action()
+        assert_allclose(found, wanted, **tolerance)
 
 
 class Recorder(Watcher):
@@ -120,7 +110,7 @@ def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed)
     settings = stream(rows) if streamed else {"x": rows}
     history = train(
         build_model(),
-        callbacks=[At(11, press)],
+        callbacks=[Acts(11, press)],
         epochs=2000,
         **settings,
     )
@@ -137,7 +127,7 @@ def test_ctrl_c_twice_raises_at_once_and_leaves_the_model_as_after_that_epoch(ro
         train(
             model,
             rows,
-            callbacks=[At(6, lambda: press() or press())],
+            callbacks=[Acts(6, lambda: press() or press())],
         )
     assert_equal_weights(model, expected.get_weights(), rtol=1e-4)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras.saving import load_model
+from numpy.random import default_rng
+from tests.marks import slow
+from tests.processes import find_port
 
 import keras_tied
 
@@ -52,23 +55,20 @@ def test_kubernetes_file_of_the_page_names_one_service_and_its_job(text):
     assert variables["JAX_COORDINATOR_ADDRESS"].startswith(f"{host}:")
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
 def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_path):
     (script,) = (text for text in blocks("python") if text.startswith("# train.py"))
     (tmp_path / "train.py").write_text(script)
-    rows = np.random.default_rng(0).normal(size=(600, 40)).astype("float32")
+    rows = default_rng(0).normal(size=(600, 40)).astype("float32")
     np.save(tmp_path / "rows.npy", rows)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(keras_tied.__file__).parents[1]),
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
         "PROCESSES": "2",
-        "JAX_COORDINATOR_ADDRESS": address,
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{find_port()}",
     }
     processes = []
     for index in range(2):
@@ -83,5 +83,5 @@ def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_
         processes.append(process)
     printed = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], printed
-    model = keras.saving.load_model(tmp_path / "autoencoder.keras")
+    model = load_model(tmp_path / "autoencoder.keras")
     assert model.reconstruction_error(rows).mean() < np.square(rows).mean()
