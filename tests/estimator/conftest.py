@@ -4,6 +4,8 @@ from sklearn.datasets import load_digits, load_iris
 
 from keras_tied import TiedAutoencoder
 
+from .networks import seeded
+
 
 @pytest.fixture(scope="session")
 def iris() -> np.ndarray:
@@ -18,4 +20,4 @@ def digits() -> np.ndarray:
 @pytest.fixture(scope="session")
 def fitted(iris) -> TiedAutoencoder:
     """An estimator that has been trained; tests must not change it."""
-    return TiedAutoencoder(1, max_iter=20, random_state=0).fit(iris)
+    return seeded(1, max_iter=20).fit(iris)

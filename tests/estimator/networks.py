@@ -1,12 +1,17 @@
 """Networks of random weights, rows for them, and what they compute, by hand."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.random import default_rng
 
+from keras_tied import TiedAutoencoder
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import DenseNetwork
+
+seeded = partial(TiedAutoencoder, random_state=0)
 
 
 def draw_network(
@@ -15,7 +20,7 @@ def draw_network(
     """A network of these sizes; as many units of a hidden layer as of the code are
     linear.
     """
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
 
     def draw(*shape: int, mean: float = 0.0) -> np.ndarray:
         return rng.normal(mean, 0.5, shape).astype(np.float32)
@@ -59,6 +64,6 @@ def draw_curve(n: int, seed: int = 0) -> np.ndarray:
     """Rows of 6 numbers on a bent surface, with noise, that a network restores better
     than PCA.
     """
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     z = rng.normal(size=(n, 2))
     return np.hstack([z, z**2, np.sin(2 * z)]) + 0.1 * rng.normal(size=(n, 6))

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from keras_tied import TiedAutoencoder
-
-from .networks import draw_curve
+from .networks import draw_curve, seeded
 
 pytest.importorskip("sklearn.callback")
 CURVE = draw_curve(1200)
@@ -41,7 +40,7 @@ class Recorder:
 
 def test_a_callback_stops_training_with_the_best_so_far():
     recorder = Recorder(stop_after=2)
-    estimator = TiedAutoencoder(2, random_state=0).set_callbacks(recorder).fit(CURVE)
+    estimator = seeded(2).set_callbacks(recorder).fit(CURVE)
     epochs = ["begin epoch", "end epoch"] * 2
     begin = ["setup", "begin fit", "begin train"]
     assert recorder.calls == [
@@ -57,27 +56,26 @@ def test_a_callback_stops_training_with_the_best_so_far():
 
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 def test_fits_are_the_same_with_and_without_a_callback(solver):
-    alone = TiedAutoencoder(
+    alone = seeded(
         2,
         solver=solver,
         max_iter=3,
-        random_state=0,
     )
     recorder = Recorder()
     watched = clone(alone).set_callbacks(recorder).fit(CURVE)
     assert recorder.logs
     codes = alone.fit(CURVE).transform(CURVE)
-    np.testing.assert_array_equal(watched.transform(CURVE), codes)
+    assert_array_equal(watched.transform(CURVE), codes)
 
 
 def test_an_error_in_a_callback_reaches_the_user_and_teardown_is_called():
     broken = Recorder(error=ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        TiedAutoencoder(2, random_state=0).set_callbacks(broken).fit(CURVE)
+        seeded(2).set_callbacks(broken).fit(CURVE)
     assert broken.calls[-1] == "teardown"
 
 
 def test_pca_alone_calls_them_too(iris):
     recorder = Recorder()
-    TiedAutoencoder(2, random_state=0).set_callbacks(recorder).fit(iris[:40])
+    seeded(2).set_callbacks(recorder).fit(iris[:40])
     assert recorder.calls == ["setup", "begin fit", "end fit", "teardown"]

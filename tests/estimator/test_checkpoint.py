@@ -5,6 +5,7 @@ that does not.
 import keras
 import numpy as np
 import pytest
+from tests.marks import slow_but
 
 from keras_tied import TiedAutoencoder, _checkpoint_file
 from keras_tied._checkpoint_file import CheckpointFile, digest
@@ -62,13 +63,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=[pytest.mark.slow] * (kind != "arrays"))
-        for kind in KINDS
-    ],
-)
+@pytest.mark.parametrize("kind", slow_but(KINDS, "arrays"))
 def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
     """And the file does not tell where the checkpoint was."""
     folder = tmp_path / "checkpoints"

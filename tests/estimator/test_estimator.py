@@ -7,16 +7,17 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from numpy.testing import assert_array_equal, assert_equal
 from scipy import sparse
 from sklearn.metrics import r2_score
+from tests.marks import slow
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting import solver
 from keras_tied.fitting.progress import epoch_callback
 
 from .near import assert_near
-
-slow = pytest.mark.slow
+from .networks import seeded
 
 
 def quick(**parameters) -> TiedAutoencoder:
@@ -32,10 +33,10 @@ def test_predict_calls_the_lowest_scores_outliers(iris):
     estimator = quick(contamination=0.2).fit(iris)
     scores = estimator.score_samples(iris)
     is_outlier = estimator.predict(iris) == -1
-    np.testing.assert_array_equal(is_outlier, scores < estimator.offset_)
+    assert_array_equal(is_outlier, scores < estimator.offset_)
     assert is_outlier.mean() == pytest.approx(0.2, abs=1 / len(iris))
     assert_near(estimator.decision_function(iris), scores - estimator.offset_)
-    np.testing.assert_array_equal(estimator.fit_predict(iris) == -1, is_outlier)
+    assert_array_equal(estimator.fit_predict(iris) == -1, is_outlier)
     estimator.offset_ = np.median(scores)
     assert np.mean(estimator.predict(iris) == -1) == 0.5
 
@@ -54,8 +55,8 @@ def test_a_fit_is_that_of_its_seed_and_rows_alone(iris, digits):
     np.random.seed(5)  # noqa: NPY002
     estimator = quick().fit(digits[:60])
     codes = estimator.fit(iris).transform(iris)
-    np.testing.assert_array_equal(np.random.uniform(size=3), expected)  # noqa: NPY002
-    np.testing.assert_array_equal(quick().fit_transform(iris), codes)
+    assert_array_equal(np.random.uniform(size=3), expected)  # noqa: NPY002
+    assert_array_equal(quick().fit_transform(iris), codes)
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", pytest.param("nadam", marks=slow)])
@@ -111,7 +112,7 @@ def test_the_keras_model_is_a_copy(iris):
     codes = estimator.transform(iris)
     model = estimator.model_
     model.set_weights([0 * weight for weight in model.get_weights()])
-    np.testing.assert_array_equal(estimator.transform(iris), codes)
+    assert_array_equal(estimator.transform(iris), codes)
 
 
 @slow
@@ -120,18 +121,16 @@ def test_encoder_of_images_is_mirrored(digits):
     encoder = keras.Sequential([keras.Input((8, 8, 1)), *kinds])
     before = encoder.get_weights()
     X = digits[:256]
-    estimator = TiedAutoencoder(
+    estimator = seeded(
         encoder=encoder,
         max_iter=10,
-        random_state=0,
     )
     codes = estimator.fit_transform(X.reshape(-1, 8, 8, 1))
     assert codes.shape == (256, 5)
-    np.testing.assert_array_equal(estimator.transform(X), codes)
+    assert_array_equal(estimator.transform(X), codes)
     assert estimator.inverse_transform(codes).shape == X.shape
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
-    for weight, now in zip(before, encoder.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, now)  # a copy is trained
+    assert_equal(encoder.get_weights(), before)  # a copy is trained
 
 
 # Batches.
@@ -141,7 +140,7 @@ def test_partial_fit_goes_on_after_fit_and_a_copy_by_itself(iris):
     estimator = quick().fit(iris)
     codes = estimator.transform(iris)
     other = copy.copy(estimator).partial_fit(iris + 1)
-    np.testing.assert_array_equal(estimator.transform(iris), codes)
+    assert_array_equal(estimator.transform(iris), codes)
     estimator.partial_fit(iris)
     assert estimator.validation_curve_ == []
     assert 0 < np.abs(estimator.transform(iris) - codes).max() < 1
@@ -196,7 +195,7 @@ def test_a_deviation_from_a_constant_is_in_error_and_score_alone(of_seven, iris)
     assert (of_seven.predict(other) == -1).all()
     for name in ("transform", "reconstruct"):
         found = getattr(of_seven, name)(other)
-        np.testing.assert_array_equal(found, getattr(of_seven, name)(same))
+        assert_array_equal(found, getattr(of_seven, name)(same))
     errors = of_seven.reconstruction_error(other, per_feature=True)
     assert_near(errors[:, 4], np.full(len(iris), 4.0))
     assert_near(of_seven.score_samples(missing), of_seven.score_samples(same))
@@ -249,13 +248,13 @@ def test_r2_of_each_feature_is_that_of_scikit_learn(missing, iris, rng):
 def test_r2_of_a_constant_feature_is_one_and_of_nothing_nan(iris):
     X = with_column(with_column(iris[::4], 0.1), np.nan)
     with pytest.warns(UserWarning, match="no value"):
-        estimator = TiedAutoencoder(1, random_state=0).fit(X)
+        estimator = seeded(1).fit(X)
     found = estimator.feature_r2_
     assert np.isfinite(found[:4]).all()
     assert found[4] == 1
     assert np.isnan(found[5])
     scores = [estimator.score_samples(with_column(X[:, :5], it)) for it in (0.0, 50.0)]
-    np.testing.assert_array_equal(*scores)
+    assert_array_equal(*scores)
 
 
 def test_r2_of_features_follows_partial_fit_and_is_not_in_a_file(iris, tmp_path):

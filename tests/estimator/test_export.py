@@ -1,8 +1,5 @@
 """ONNX files, run by onnxruntime, against the methods of the fitted value."""
 
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
+from tests.marks import for_each, slow
+from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder, load
 from keras_tied.fitted.activations import ACTIVATIONS
@@ -23,7 +23,7 @@ from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Features, Parameters
 
 from .near import assert_near
-from .networks import draw_curve, draw_network
+from .networks import draw_curve, draw_network, seeded
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -42,7 +42,7 @@ def fit_to(X: np.ndarray, layout: Layout | None = None, **parameters) -> Fitted:
 
 
 def hide(X: np.ndarray, share: float = 0.2) -> np.ndarray:
-    is_hidden = np.random.default_rng(1).uniform(size=X.shape) < share
+    is_hidden = default_rng(1).uniform(size=X.shape) < share
     return np.where(is_hidden, np.nan, X)
 
 
@@ -61,14 +61,14 @@ def make_constant_column() -> Case:
 
 
 def make_correlated() -> Case:
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     X = hide(rng.normal(size=(60, 1)) + 1e-4 * rng.normal(size=(60, 30)))
     return fit_to(X[:40]), X
 
 
 def make_wide() -> Case:
     """More columns than covariances are kept of."""
-    X = hide(np.random.default_rng(0).normal(size=(40, 600)))
+    X = hide(default_rng(0).normal(size=(40, 600)))
     return fit_to(X), X
 
 
@@ -82,7 +82,7 @@ def make_classes(n: int, gaps: float) -> Case:
     """A number, two categories of three and of two classes, a boolean and another
     number.
     """
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     size = rng.normal(size=n)
     kind = np.digitize(
         size + 0.5 * rng.normal(size=n),
@@ -105,7 +105,7 @@ def make_classes(n: int, gaps: float) -> Case:
     return fit_to(X, Layout(columns, np.array(kinds))), X
 
 
-CASES: dict[str, Callable[[], Case]] = {
+CASES = {
     "standard": lambda: (fit_to(draw_curve(45)), draw_curve(9)),
     "minmax": lambda: (fit_to(draw_curve(45), scaler="minmax"), draw_curve(9)),
     "centred": lambda: (fit_to(draw_curve(45), scaler=None), draw_curve(9)),
@@ -153,9 +153,9 @@ def assert_exported(fitted: Fitted, X: np.ndarray, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
-def test_each_part_gives_what_its_method_gives(name, dtype, tmp_path):
-    fitted, X = CASES[name]()
+@for_each(CASES, "make")
+def test_each_part_gives_what_its_method_gives(make, dtype, tmp_path):
+    fitted, X = make()
     assert_exported(fitted, X.astype(dtype), tmp_path)
 
 
@@ -190,7 +190,7 @@ def estimator() -> TiedAutoencoder:
         columns=["a", "b", 'c "c"', "d", "e", "f"],
     )
     settings = {"hidden_layer_sizes": 4, "noise": 0.1, "max_iter": 1}
-    return TiedAutoencoder(2, random_state=0, **settings).fit(frame)
+    return seeded(2, **settings).fit(frame)
 
 
 def test_a_file_is_valid_and_has_names_and_each_kernel_once(estimator, tmp_path):
@@ -229,7 +229,7 @@ def test_numbers_beyond_single_precision_need_double(factor, tmp_path):
 
 def test_an_encoder_of_your_own_is_left_to_keras(iris, folder):
     encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    own = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(iris)
+    own = seeded(encoder=encoder, max_iter=1).fit(iris)
     with pytest.raises(ValueError, match=r"model_\.export"):
         own.export("m.onnx")
     assert list(folder.iterdir()) == []
@@ -268,12 +268,7 @@ TiedAutoencoder(1).fit(np.eye(4)).export("m.onnx")
 """
 
 
-@pytest.mark.slow
+@slow
 def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
-    command = [sys.executable, "-c", WITHOUT_ONNX]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-    )
+    done = run_python("-c", WITHOUT_ONNX, code=1)
     assert 'needs the package onnx; run pip install "keras-tied[onnx]"' in done.stderr

@@ -3,9 +3,6 @@
 import copy
 import os
 import pickle
-import subprocess
-import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,13 +14,19 @@ import pandas as pd
 import pytest
 from keras import layers
 from msgspec import structs
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from tests.marks import slow
+from tests.processes import run_python
 
 import keras_tied
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted import file as files
 from keras_tied.fitted.file import format
+
+from .networks import seeded
 
 METHODS = "transform reconstruct reconstruction_error score_samples rarity".split()
 ATTRIBUTES = (
@@ -35,7 +38,7 @@ def assert_same(one: Any, other: Any, X: Any) -> None:
     """All that two estimators give for some rows is equal, to the last bit."""
     for name in METHODS:
         found, expected = (getattr(each, name)(X) for each in (one, other))
-        np.testing.assert_array_equal(
+        assert_array_equal(
             found,
             expected,
             err_msg=name,
@@ -54,7 +57,7 @@ def dump_with_joblib(estimator: TiedAutoencoder, folder: Path) -> TiedAutoencode
     return joblib.load(folder / "m.joblib")
 
 
-WAYS: dict[str, Callable[[TiedAutoencoder, Path], TiedAutoencoder]] = {
+WAYS = {
     "file": lambda estimator, folder: TiedAutoencoder.load(save(estimator, folder)),
     "joblib": dump_with_joblib,
     "pickle": lambda estimator, folder: pickle.loads(pickle.dumps(estimator)),
@@ -74,7 +77,7 @@ def trained(request, iris) -> tuple[TiedAutoencoder, Any]:
     """An estimator, and its rows."""
     settings = {"random_state": 0}
     frame = pd.DataFrame(iris, columns=list("abcd"))
-    X = frame.mask(np.random.default_rng(0).uniform(size=frame.shape) < 0.1)
+    X = frame.mask(default_rng(0).uniform(size=frame.shape) < 0.1)
     if request.param == "numbers of NumPy":
         settings = NUMPY_NUMBERS
         X = iris
@@ -90,7 +93,7 @@ def test_an_estimator_comes_back_the_same(way, trained, tmp_path):
     for name in ATTRIBUTES:
         assert getattr(other, name) == getattr(estimator, name), name
     names = [getattr(each, "feature_names_in_", []) for each in (estimator, other)]
-    np.testing.assert_array_equal(*names)
+    assert_array_equal(*names)
     assert_same(other.fit(X), estimator, X)
 
 
@@ -103,7 +106,7 @@ def test_a_fitted_value_gives_what_its_estimator_gives(fitted, iris, tmp_path):
 @pytest.mark.parametrize("way", ["file", "pickle"])
 def test_partial_fit_goes_on_where_it_was(way, iris, tmp_path):
     """With the averages of Nadam, and the number of its steps."""
-    estimator = TiedAutoencoder(1, batch_size=30, random_state=0).partial_fit(iris)
+    estimator = seeded(1, batch_size=30).partial_fit(iris)
     other = WAYS[way](estimator, tmp_path)
     contents = []
     for each in (other, estimator):
@@ -132,12 +135,7 @@ def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(
 ):
     np.save(tmp_path / "rows.npy", iris)
     arguments = [save(fitted, tmp_path), tmp_path / "rows.npy"]
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python("-c", ALONE, *arguments)
     total, *modules = done.stdout.split()
     assert float(total) == pytest.approx(fitted.transform(iris).sum())
     assert modules == []
@@ -155,20 +153,15 @@ np.testing.assert_allclose(found, codes, atol=1e-5)
 """
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_same_codes_in_a_new_process_under_any_backend(backend, fitted, iris, tmp_path):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     content = pickle.dumps((fitted, iris, fitted.transform(iris)))
     (tmp_path / "m").write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, tmp_path / "m"],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    settings = {"KERAS_BACKEND": backend}
+    run_python("-c", ELSEWHERE, tmp_path / "m", environment=settings)
 
 
 class Bend(layers.Dense):
@@ -177,7 +170,7 @@ class Bend(layers.Dense):
 
 def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
     encoder = keras.Sequential([keras.Input((4,)), Bend(2)])
-    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(iris)
+    estimator = seeded(encoder=encoder, max_iter=1).fit(iris)
     with pytest.raises(ValueError, match=r"must end in '\.keras': an encoder"):
         save(estimator, tmp_path)
     file = tmp_path / "m.keras"
@@ -189,7 +182,7 @@ def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
         loaded = TiedAutoencoder.load(file)
         assert isinstance(loaded.encoder_.layers[0], Bend)
         found, expected = (each.transform(iris) for each in (loaded, estimator))
-        np.testing.assert_allclose(
+        assert_allclose(
             found,
             expected,
             atol=1e-5,

@@ -2,12 +2,12 @@
 
 import pickle
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.preprocessing import StandardScaler
@@ -32,7 +32,7 @@ def assert_computes(network: Any, like: Any, rows: np.ndarray) -> None:
             (network.decode(single[:n]), reconstruction[:n]),
         ):
             scale = max(1.0, np.abs(expected).max(initial=0.0))
-            np.testing.assert_allclose(
+            assert_allclose(
                 found,
                 expected,
                 rtol=1e-5,
@@ -100,7 +100,7 @@ def map_file(X: np.ndarray, folder: Path) -> np.ndarray:
     return np.load(folder / "rows.npy", mmap_mode="r")
 
 
-INPUTS: dict[str, Callable[[np.ndarray, Path], Any]] = {
+INPUTS = {
     "Fortran's order": lambda X, folder: np.asfortranarray(X),
     "strided": lambda X, folder: np.repeat(X, 2, axis=0)[::2],
     "CSR": lambda X, folder: sparse.csr_matrix(X),
@@ -180,4 +180,4 @@ def test_ranks_are_those_of_scipy(rng):
     for errors in (ties, rng.exponential(size=50), [0.0, -0.0, np.inf, 1e-45]):
         single = np.asarray(errors, np.float32)
         expected = rankdata(-single, method="ordinal")
-        np.testing.assert_array_equal(ranks(single), expected)
+        assert_array_equal(ranks(single), expected)

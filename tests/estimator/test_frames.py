@@ -8,28 +8,30 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from keras_tied import TiedAutoencoder
 from keras_tied.tables import open_table
 
+from .networks import seeded
+
 ROWS = 48  # of so few, PCA is the model, and nothing is compiled
 KIND = np.arange(ROWS) % 3
 
 
 def make(k=1, **parameters):
-    return TiedAutoencoder(
+    return seeded(
         k,
         max_iter=1,
-        random_state=0,
         hidden_layer_sizes=8,
         **parameters,
     )
 
 
 def draw_noise():
-    return np.random.default_rng(0).normal(size=ROWS)
+    return default_rng(0).normal(size=ROWS)
 
 
 def make_frame():
@@ -65,7 +67,7 @@ def make_frame():
 
 def make_gaps(frame):
     """A copy with missing values in the columns whose dtype has them."""
-    rng = np.random.default_rng(1)
+    rng = default_rng(1)
     frame = frame.copy()
     for name in frame.columns.difference(["byte", "yes", "always"]):
         frame.loc[rng.uniform(size=ROWS) < 0.2, name] = None

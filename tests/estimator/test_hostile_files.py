@@ -4,8 +4,6 @@ import io
 import json
 import os
 import struct
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -16,6 +14,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from tests.marks import for_each, slow
+from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder, load
 from keras_tied.fitted import file as files
@@ -74,7 +74,7 @@ def with_header(text: bytes, length: int | None = None) -> bytes:
     return struct.pack("<Q", length or len(text)) + text
 
 
-BYTES: dict[str, tuple[bytes, str]] = {
+BYTES = {
     "nothing": (b"", PART),
     "an archive of nothing": (b"PK\x05\x06" + bytes(18), "try keras.models.load_model"),
     "an end of an archive alone": (b"PK\x05\x06" + b"\xff" * 18, ""),
@@ -91,14 +91,14 @@ for end in (1, 7, 8, 9, 100, -1):
     BYTES[f"a part, up to byte {end}"] = TEXT[:end], PART
 
 
-@pytest.mark.parametrize("name", BYTES)
-def test_what_is_no_whole_file_is_refused(name, refuse):
-    refuse(*BYTES[name])
+@for_each(BYTES, "content", "message")
+def test_what_is_no_whole_file_is_refused(content, message, refuse):
+    refuse(content, message)
 
 
 # JSON, and what takes much memory.
 
-JSON: dict[str, str] = {
+JSON = {
     "100,000 brackets": "[" * 100_000 + "]" * 100_000,
     "an int of 5,000 digits": "9" * 5_000,
     "NaN": "NaN",
@@ -109,7 +109,7 @@ JSON: dict[str, str] = {
     "1.2 million objects": "[" + '{"a":1},' * 1_200_000 + "1]",
 }
 ENTRY = b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'
-BOMBS: dict[str, Callable[[], bytes]] = {
+BOMBS = {
     "100,000 brackets": lambda: with_header(b'{"a":' + b"[" * 100_000),
     "a header of 17 MB": lambda: with_header(b'{"a":"' + b"x" * 17 * 2**20 + b'"}'),
     "200,000 arrays": lambda: with_header(
@@ -128,9 +128,9 @@ for name, text in JSON.items():
     BOMBS[f"notes: {name}"] = lambda text=text: pack(read_arrays(), SETTINGS, text)
 
 
-@pytest.mark.parametrize("name", BOMBS)
-def test_json_that_is_none_or_too_much_is_refused(name, refuse):
-    refuse(BOMBS[name]())
+@for_each(BOMBS, "make")
+def test_json_that_is_none_or_too_much_is_refused(make, refuse):
+    refuse(make())
 
 
 READ = """
@@ -151,20 +151,14 @@ assert "keras" not in sys.modules
 """
 
 
-@pytest.mark.slow
+@slow
 def test_what_takes_much_memory_is_refused_in_little_and_without_keras(tmp_path):
     contents = sorted((make() for make in BOMBS.values()), key=len)
     arguments = [FOLDER / "text.safetensors"]
     for number, content in enumerate(contents):
         arguments.append(tmp_path / f"{number}.safetensors")
         arguments[-1].write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-c", READ, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
+    done = run_python("-c", READ, *arguments)
     for content, taken in zip(
         contents,
         done.stdout.split(),
@@ -173,7 +167,7 @@ def test_what_takes_much_memory_is_refused_in_little_and_without_keras(tmp_path)
         assert int(taken) <= 4 * len(content) + SPARE_BYTES
 
 
-VALUES: dict[str, Any] = {
+VALUES = {
     "null": None,
     "true": True,
     "-1": -1,
@@ -188,7 +182,7 @@ VALUES: dict[str, Any] = {
 }
 CURVE = {"numbers"}
 NUMBER = {"-1", "1.5", "2 ** 63"}
-ACCEPTED: dict[str, set[str]] = {
+ACCEPTED = {
     "params": {"object"},
     "n_iter_": set(),
     "is_pca_": {"true"},
@@ -218,28 +212,9 @@ def test_a_setting_has_values_of_its_type_alone(setting, refuse, tmp_path):
             load(tmp_path / "m")
 
 
-@pytest.mark.parametrize(
-    "format",
-    [
-        0,
-        1,
-        "2",
-        None,
-        [2],
-        True,
-        2.5,
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize("format", [0, 1, "2", None, [2], True, 2.5])
 def test_another_format_is_refused(format, refuse):
-    refuse(
-        pack(
-            read_arrays(),
-            SETTINGS,
-            None,
-            format,
-        )
-    )
+    refuse(pack(read_arrays(), SETTINGS, None, format))
 
 
 # Arrays.
@@ -257,7 +232,7 @@ def put(number: float, place: int = 0) -> Callable[[Any], Any]:
 
 
 ORDER = "not finite|not in order|is above|not positive|cannot be inverted"
-CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
+CHANGES = {
     "longer": (lambda array: np.concatenate([array, array[:1]]), "the shape|lacks"),
     "one axis more": (lambda array: array[None], "has the shape"),
     "one number": (lambda array: array.flat[0], "has the shape"),
@@ -269,7 +244,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "infinite": (put(-np.inf), ORDER),
 }
 WHOLE = ".columns", ".kinds", ".features"
-ALLOWED: dict[str, tuple[str, ...]] = {
+ALLOWED = {
     "empty": ("core_axes.vectors",),
     "nothing": ("gaussian.precision", "imputation_weights"),
     "with a gap": WHOLE,
@@ -298,7 +273,7 @@ def test_an_array_of_another_shape_dtype_or_with_gaps_is_refused(kind, name, ref
 LAYOUT = "preprocessing.layout"
 PIECES = "preprocessing.gaussian.pieces"
 SCORE = "outlier_score"
-MUTATIONS: list[tuple[str, str, Any, str]] = [
+MUTATIONS = [
     ("text", f"{LAYOUT}.columns", lambda it: it + 1, "does not number columns"),
     ("text", f"{LAYOUT}.columns", lambda it: it[::-1], "does not number columns"),
     ("text", f"{LAYOUT}.kinds", lambda it: it + 3, "kinds' are none"),
@@ -340,7 +315,7 @@ CERTAIN = {
     f"{LAYOUT}.kinds": np.array([1, 1, 1, 0, 0, 0, 0]),
     "link.frequencies": np.ones(7),
 }
-SURPLUS: list[tuple[str, dict[str, Any], str]] = [
+SURPLUS = [
     ("text", {"x": np.zeros(1)}, "an unexpected array 'x'"),
     ("text", {"network.kernels.2": np.zeros((2, 2), "f4")}, "lacks the array"),
     ("text", {"nadam.averages": np.zeros(9, "f4")}, "the shape"),
@@ -436,7 +411,7 @@ def with_kernel(value: Any = None, **options: Any) -> bytes:
     return with_weights(change)
 
 
-MEMBERS: dict[str, Callable[[], bytes]] = {
+MEMBERS = {
     "a part": lambda: whole("encoder")[:-9],
     "other metadata": lambda: whole("encoder").replace(b"date_saved", b"date_laved", 1),
     "a network of its own": lambda: make_archive({NEEDED[2]: whole("pca")}),
@@ -460,7 +435,7 @@ for name in NEEDED:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * ("MB" in name)) for name in MEMBERS],
+    [pytest.param(name, marks=[slow] * ("MB" in name)) for name in MEMBERS],
 )
 def test_a_hostile_archive_is_refused_and_leaves_nothing(
     name, refuse, tmp_path, monkeypatch
@@ -508,7 +483,7 @@ UNSAFE = make_function("keras.config.enable_unsafe_deserialization")
 TEXTS = {"max_tokens": None, "vocabulary": "/etc/passwd", "output_mode": "int"}
 BYTES_OF_TORCH = {"module": {"class_name": "__bytes__"}}
 LONG_TEXT = {"value": ["a"], "dtype": "S1000000000"}
-REFUSED: dict[str, dict[str, Any]] = {
+REFUSED = {
     "CVE-2024-3660": make_config(LAYERS, "Lambda", {"function": LAMBDA}),
     "CVE-2025-1550": make_config("os", "system", {"command": "touch trap"}),
     "CVE-2025-8747": make_config(LAYERS, "Lambda", {"function": GET_FILE}),
@@ -543,7 +518,7 @@ def replace_last_layer(config: dict[str, Any], trap: Any) -> None:
         last["config"] = {"name": name, **trap["config"]}
 
 
-PLACES: dict[str, Callable[[dict[str, Any], Any], Any]] = {
+PLACES = {
     "activation": lambda it, trap: list_layers(it)[1]["config"].update(activation=trap),
     "the last layer": replace_last_layer,
     "the encoder": lambda it, trap: it["config"].update(encoder=trap),
@@ -562,9 +537,7 @@ def trap(tmp_path, monkeypatch):
 
 SLOW = "CVE-2025-12058", "CVE-2025-49655"
 """For which Keras imports TensorFlow or PyTorch, where they are installed."""
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in REFUSED
-]
+NAMES = [pytest.param(name, marks=[slow] * (name in SLOW)) for name in REFUSED]
 
 
 @pytest.mark.usefixtures("trap")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, Ridge
 
@@ -19,10 +20,12 @@ from keras_tied.fitted.imputation import Preprocessing, fit_network_weights
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.scaling import Scaling
 
+from .networks import seeded
+
 
 def with_holes(X, share):
     """A copy in which each row keeps its first value, if no other one."""
-    holes = np.random.default_rng(0).uniform(size=X.shape) < share
+    holes = default_rng(0).uniform(size=X.shape) < share
     holes[:, 0] &= ~holes.all(axis=1)
     return np.where(holes, np.nan, X)
 
@@ -63,7 +66,7 @@ def condition(X, mean, covariance):
     patterns=st.sampled_from([1, 3, 40]),
 )
 def test_rows_have_the_conditional_means_and_covariances_of_the_formula(seed, patterns):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     n, d = 40, 5
     mixing = rng.normal(size=(d, d))
     mean, covariance = rng.normal(size=d), mixing @ mixing.T + np.eye(d)
@@ -214,7 +217,7 @@ def make_rows(kind):
     """400 rows of a normal distribution that no code of one number tells much about, or
     on a curve of whose numbers no two are correlated.
     """
-    rng = np.random.default_rng(1)
+    rng = default_rng(1)
     if kind == "normal":
         return rng.normal(size=(400, 4)) @ MIXING
     angle = rng.uniform(
@@ -233,7 +236,7 @@ def make_rows(kind):
 
 
 def make(k):
-    return TiedAutoencoder(k, hidden_layer_sizes=16, random_state=0, trim=False)
+    return seeded(k, hidden_layer_sizes=16, trim=False)
 
 
 @pytest.fixture(
@@ -290,7 +293,7 @@ def test_after_a_fit_to_complete_rows_gaps_count_as_means_and_are_predicted(rng)
     X = rng.normal(size=(4000, 3))
     X[:, 2] += 2 * X[:, 0] - X[:, 1]
     others = X[:, :2]
-    estimator = TiedAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    estimator = seeded(2, max_iter=1).fit(X)
     gaps, means = X.copy(), X.copy()
     gaps[:, 2] = np.nan
     means[:, 2] = X[:, 2].mean()
@@ -322,7 +325,7 @@ def test_tables_too_small_for_hidden_numbers_have_conditional_means():
 )
 def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope):
     """Of the errors of the conditional means on the way to the network's values."""
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     steps, errors = rng.normal(size=(2, 30, 1))
     errors += slope * steps
     weights = rng.uniform(0.5, 2, 30)

@@ -1,46 +1,28 @@
 """As a part of pipelines, searches and column transformers."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from numpy.testing import assert_allclose
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from keras_tied import TiedAutoencoder
+from .networks import seeded
 
 NAMES = ["tiedautoencoder0", "tiedautoencoder1"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
-@parametrize_with_checks([TiedAutoencoder(max_iter=20, random_state=0)])
+@parametrize_with_checks([seeded(max_iter=20)])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
 def quick(**parameters):
-    return TiedAutoencoder(
+    return seeded(
         2,
         max_iter=3,
-        random_state=0,
         **parameters,
     )
-
-
-def test_a_pipeline_encodes_columns_before_it(rng):
-    table = pd.DataFrame({"colour": ["red", "green", "blue"] * 30})
-    table["size"] = rng.normal(size=90)
-    encode = ColumnTransformer(
-        [("one-hot", OneHotEncoder(), ["colour"])],
-        remainder=StandardScaler(),
-    )
-    pipeline = make_pipeline(encode, quick()).fit(table)
-    expected = quick().fit_transform(encode.transform(table))
-    assert_array_equal(pipeline.transform(table), expected)
-    assert pipeline.get_feature_names_out().tolist() == NAMES
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
@@ -70,7 +52,3 @@ def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
         )
         if kind == "pandas" and is_named:
             assert frame.index.equals(X.index)
-
-
-def test_parameters_are_shown():
-    assert repr(TiedAutoencoder(3)) == "TiedAutoencoder(n_components=3)"

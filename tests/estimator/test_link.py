@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
@@ -29,7 +30,7 @@ N_COLUMNS = 5
 
 def make_rows(n, seed=0, missing=0.0):
     """Numbers, a boolean and categories that follow them, with noise."""
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     z, noise, other = rng.normal(size=(3, n))
     level = np.digitize(
         z + 0.3 * noise,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.spatial.distance import cdist
@@ -15,7 +16,6 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from keras_tied import TiedAutoencoder
 from keras_tied.fitted.fences import fit_ends, fit_fences
 from keras_tied.fitted.gaussian import RIDGE
 from keras_tied.fitted.imputation import Preprocessing
@@ -24,20 +24,21 @@ from keras_tied.fitted.outlier_score import Block, fit_outlier_score
 from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.tail import Tail, fit_tail
 
+from .networks import seeded
+
 
 def draw(n=400):
     """Rows of five numbers that two factors explain, in units of their own."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     rows = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5))
     rows += 0.2 * rng.normal(size=(n, 5))
     return rows * [1.0, 1e3, 1e-4, 50.0, 7.0] + [0.0, 2e4, 1.0, -80.0, 3.0]
 
 
 def make(**parameters):
-    return TiedAutoencoder(
+    return seeded(
         2,
         hidden_layer_sizes=8,
-        random_state=0,
         **({"max_iter": 3} | parameters),
     )
 
@@ -63,7 +64,7 @@ def test_fences_of_exponential_tails_are_their_quantiles():
     scale=st.sampled_from([1e-6, 1.0, 1e9]),
 )
 def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     X = getattr(rng, tail)(size=(500, 4))
     fences, moved = fit_fences(X), fit_fences(3 - scale * X)
     assert_allclose(
@@ -261,7 +262,7 @@ LAYOUTS = {
 
 def make_block(kind, n=60):
     """Two numbers, and what follows the first of them."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     level = rng.integers(0, 3, n)
     numbers = rng.normal(size=(n, 4))
     numbers[:, 0] += level
@@ -451,7 +452,7 @@ def test_any_scores_have_a_tail_whose_shares_fall(n, step):
 @pytest.mark.parametrize("n", [300, 2000])
 def test_rarities_are_those_of_other_rows(n):
     """Within the 95 % interval of n rows and of these, of 12 tables of one law."""
-    rng = np.random.default_rng(1)
+    rng = default_rng(1)
     n_new = 3000
     found = []
     for _ in range(12):

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from scipy.stats import ttest_1samp
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tests.marks import slow, slow_but
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted.value import baseline_errors
@@ -24,39 +25,25 @@ from keras_tied.fitting.held_out import is_clearly_less
 from keras_tied.fitting.plan import Parameters
 
 from .near import assert_near
-from .networks import draw_curve
+from .networks import draw_curve, seeded
+from .pca import fit_pca, pca_error
 
-slow = pytest.mark.slow
-TABLES = ["iris", "linnerud"]
-for name in ("breast_cancer", "diabetes", "digits", "wine"):
-    TABLES.append(pytest.param(name, marks=slow))
-
-
-def fit_pca(train: np.ndarray, width: float):
-    return make_pipeline(StandardScaler(), PCA(width, svd_solver="full")).fit(train)
-
-
-def pca_error(train: np.ndarray, rows: np.ndarray, width: float) -> float:
-    """PCA's mean squared error on standardised rows."""
-    pipeline = fit_pca(train, width)
-    restored = pipeline.inverse_transform(pipeline.transform(rows))
-    return np.mean(((restored - rows) / pipeline[0].scale_) ** 2)
+TABLES = "iris linnerud breast_cancer diabetes digits wine".split()
 
 
 def own_error(estimator: TiedAutoencoder, rows: np.ndarray) -> float:
     return estimator.reconstruction_error(rows).mean()
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", slow_but(TABLES, *TABLES[:2]))
 def test_not_worse_on_scikit_learns_tables(name):
     X = getattr(datasets, f"load_{name}")(return_X_y=True)[0]
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
     width = max(1, X.shape[1] // 4)
     steps = 3 if name == "digits" else None
-    estimator = TiedAutoencoder(
+    estimator = seeded(
         width,
         max_iter=steps,
-        random_state=0,
         trim=False,
     )
     estimator.fit(train)
@@ -72,15 +59,14 @@ def test_not_worse_on_scikit_learns_tables(name):
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 @pytest.mark.parametrize("n", [40, 150])
 def test_not_worse_where_there_is_nothing_but_pca_to_find(solver, n, seed, scale):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     X = rng.normal(size=(n + 500, 2)) @ rng.normal(size=(2, 6))
     X = scale * (X + 0.5 * rng.normal(size=X.shape))
     train, others = X[:n], X[n:]
-    estimator = TiedAutoencoder(
+    estimator = seeded(
         2,
         solver=solver,
         max_iter=5,
-        random_state=0,
     )
     estimator.fit(train)
     assert own_error(estimator, train) <= 1.001 * pca_error(train, train, 2)
@@ -93,7 +79,7 @@ def make_rare_levels(seed: int) -> np.ndarray:
 
     Levels so far apart are those of an inverse document frequency, log(n / count).
     """
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     X = rng.normal(size=(120, 2)) @ rng.normal(size=(2, 9))
     X += 0.7 * rng.normal(size=X.shape)
     X[:, 3:6] = np.sinh(X[:, 3:6])
@@ -112,10 +98,10 @@ def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(
     seed, gaps, n_absurd
 ):
     X = make_rare_levels(seed)
-    X[np.random.default_rng(seed).uniform(size=X.shape) < gaps] = np.nan
+    X[default_rng(seed).uniform(size=X.shape) < gaps] = np.nan
     X[:n_absurd, 0] = 99_999
     with warnings.catch_warnings(action="ignore"):
-        estimator = TiedAutoencoder(2, max_iter=60, random_state=0).fit(X)
+        estimator = seeded(2, max_iter=60).fit(X)
     assume(estimator.n_trimmed_values_ == n_absurd)  # no heavy tail ends beyond a gap
     X[:n_absurd, 0] = np.nanmedian(X[:, 0])
     scaled = StandardScaler().fit_transform(X)
@@ -132,7 +118,7 @@ def test_few_rows_are_left_to_pca(n_others, rng):
     """All of them, if others are held out."""
     X = rng.normal(size=(20, 5))
     others = X[:n_others] if n_others else None
-    estimator = TiedAutoencoder(2, random_state=0).fit(X, X_val=others)
+    estimator = seeded(2).fit(X, X_val=others)
     assert estimator.is_pca_
     pca = fit_pca(X, 2)
     codes = estimator.transform(X)
@@ -145,7 +131,7 @@ def test_few_rows_are_left_to_pca(n_others, rng):
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 def test_share_of_variance_gives_the_width_of_pca(share, digits):
     X = digits[:45]
-    estimator = TiedAutoencoder(share, trim=False, random_state=0).fit(X)
+    estimator = seeded(share, trim=False).fit(X)
     assert estimator.n_components_ == fit_pca(X, share)[1].n_components_
     assert estimator.transform(X).shape == (45, estimator.n_components_)
 
@@ -155,7 +141,7 @@ def test_share_of_variance_gives_the_width_of_pca(share, digits):
 
 def test_errors_beside_pca_are_those_of_scikit_learn():
     X, others = draw_curve(1500), draw_curve(500, seed=1)
-    estimator = TiedAutoencoder(max_iter=1, random_state=0, trim=False).fit(X)
+    estimator = seeded(max_iter=1, trim=False).fit(X)
     for rows in (X, others):
         expected = own_error(estimator, rows), pca_error(X, rows, 2)
         assert_near(
@@ -175,7 +161,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn():
 def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
     X = draw_curve(n + 4_000)
-    X[np.random.default_rng(0).random(X.shape) < missing] = np.nan
+    X[default_rng(0).random(X.shape) < missing] = np.nan
     parameters = Parameters(
         n_components=2,
         random_state=0,
@@ -197,7 +183,7 @@ def test_parameters_have_the_defaults_of_the_estimator():
 
 
 def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
-    rows = np.random.default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
+    rows = default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
     rows = rows[rows[:, 0].argsort()]  # the order in which an estimator takes them
     folds = np.split(np.arange(60), 5)
     starts = []
@@ -213,11 +199,10 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
         "make_folds",
         lambda *_: folds,
     )
-    TiedAutoencoder(
+    seeded(
         2,
         scaler=None,
         max_iter=1,
-        random_state=0,
     ).fit(rows)
     for vectors, places in zip(
         starts,
@@ -242,7 +227,7 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
     shift=st.floats(-0.1, 0.4),
 )
 def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     of_pca = rng.uniform(0.5, 1.5, 5)
     errors = of_pca * (1 - shift) + rng.normal(scale=0.1, size=5)
     gains = of_pca - errors
@@ -277,7 +262,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift
 @pytest.mark.parametrize("n", [300, 1500])
 def test_the_curve_is_of_the_rows_held_out_and_ends_at_its_least(settings, n):
     others = draw_curve(200, seed=1)
-    estimator = TiedAutoencoder(2, random_state=0, **settings)
+    estimator = seeded(2, **settings)
     estimator.fit(draw_curve(n), X_val=others)
     assert not estimator.is_pca_
     assert estimator.n_iter_ == len(estimator.loss_curve_)
@@ -289,13 +274,13 @@ def test_the_curve_is_of_the_rows_held_out_and_ends_at_its_least(settings, n):
 def test_a_network_is_judged_by_the_rows_held_out(rng):
     X = draw_curve(1500)
     line = rng.normal(size=(300, 6)) * X.std(axis=0) + X.mean(axis=0)
-    estimator = TiedAutoencoder(2, max_iter=10, random_state=0)
+    estimator = seeded(2, max_iter=10)
     assert estimator.fit(X, X_val=line).is_pca_
     assert not estimator.fit(X, X_val=draw_curve(300, seed=1)).is_pca_
 
 
 def test_rarity_is_that_among_rows_like_those_of_training_whatever_is_held_out():
-    estimator = TiedAutoencoder(2, max_iter=2, random_state=0, trim=False)
+    estimator = seeded(2, max_iter=2, trim=False)
     others = 3 * draw_curve(200, seed=1)
     estimator.fit(draw_curve(300), X_val=others)
     shares = 1 / estimator.rarity(draw_curve(300, seed=2))
@@ -307,7 +292,7 @@ def test_frames_with_categories_are_held_out():
     frame = pd.DataFrame(draw_curve(400)).rename(columns=str)
     frame["kind"] = np.where(frame["2"] > 1, "far", "near")
     frame.loc[::9, "kind"] = None
-    estimator = TiedAutoencoder(2, max_iter=20, random_state=0)
+    estimator = seeded(2, max_iter=20)
     estimator.fit(frame[:300], X_val=frame[300:])
     assert np.isfinite(estimator.validation_curve_).all()
     with pytest.raises(ValueError, match="kind"):

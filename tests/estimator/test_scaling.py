@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -16,6 +17,7 @@ from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 
 from .near import assert_near
+from .networks import seeded
 
 SCALERS = ("standard", "minmax", None)
 FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
@@ -26,7 +28,7 @@ def few() -> np.ndarray:
     """Rows of decimals of which only PCA is fitted, with some missing, at different
     scales.
     """
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5))
     X = X * [1, 10, 0.1, 1, 3] + [5, 0, 2, -4, 0]
     X[rng.uniform(size=X.shape) < 0.05] = np.nan
@@ -34,7 +36,7 @@ def few() -> np.ndarray:
 
 
 def fit_few(X: np.ndarray, scaler="standard") -> TiedAutoencoder:
-    return TiedAutoencoder(2, scaler=scaler, random_state=0).fit(X)
+    return seeded(2, scaler=scaler).fit(X)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -138,7 +140,7 @@ def test_two_standardized_columns_have_a_sign_whatever_the_rounding(seed):
     """Their components are (1, 1) and (1, -1): which of two equal numbers is larger is
     chance.
     """
-    rows = np.random.default_rng(seed).normal(size=(30, 2))
+    rows = default_rng(seed).normal(size=(30, 2))
     rows[:, 1] += rows[:, 0]
     Z = StandardScaler().fit_transform(rows)
     expected = np.sqrt(0.5) * np.array([[1, 1], [1, -1]])
@@ -152,7 +154,7 @@ def test_two_standardized_columns_have_a_sign_whatever_the_rounding(seed):
 def merge_parts(X: np.ndarray, n: int) -> Moments:
     """The moments of n parts of random lengths."""
     places = np.arange(1, len(X))
-    ends = np.random.default_rng(n).choice(
+    ends = default_rng(n).choice(
         places,
         n - 1,
         replace=False,

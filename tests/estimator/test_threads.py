@@ -6,7 +6,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,14 +18,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from tests.marks import slow
+from tests.processes import run_python
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted.blocks import map_blocks
 
 from .near import assert_near
+from .networks import seeded
 
-slow = pytest.mark.slow
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 METHODS = "reconstruct reconstruction_error score_samples predict score".split()
 
@@ -35,7 +36,7 @@ METHODS = "reconstruct reconstruction_error score_samples predict score".split()
 def network(digits) -> TiedAutoencoder:
     """A network with a hidden layer; tests must not change it."""
     settings = {"hidden_layer_sizes": 16, "sparsity": 1e-6, "max_iter": 2}
-    return TiedAutoencoder(4, random_state=0, **settings).fit(digits[:300])
+    return seeded(4, **settings).fit(digits[:300])
 
 
 @pytest.fixture(autouse=True)
@@ -118,10 +119,9 @@ def test_eight_threads_get_the_answers_of_one(
 @slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
     encoder = keras.Sequential([keras.Input((64,)), layers.Dense(3, "relu")])
-    estimator = TiedAutoencoder(
+    estimator = seeded(
         encoder=encoder,
         max_iter=1,
-        random_state=0,
     )
     estimator.fit(digits[:100])
     other = pickle.loads(pickle.dumps(estimator))  # which has compiled nothing yet
@@ -132,7 +132,7 @@ def test_threads_agree_on_an_encoder_of_ones_own(digits):
 @pytest.mark.parametrize("method", ["transform", "decision_function"])
 def test_a_reader_beside_a_refit_gets_what_one_fit_gives(method, digits):
     """The old codes or the new ones; and threshold and score change together."""
-    estimator = TiedAutoencoder(2, random_state=0)
+    estimator = seeded(2)
     known = []
     for count in (45, 49, 40):
         known.append(getattr(estimator.fit(digits[:count]), method)(digits))
@@ -223,14 +223,7 @@ estimator.transform(rows)
 
 def run(program: str) -> list[str]:
     """What a program prints in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return run_python("-W", "ignore", "-c", program).stdout.split()
 
 
 @slow
@@ -258,7 +251,7 @@ def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
 def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
     two_blas_threads,
 ):
-    within: set[int] = set()
+    within = set()
 
     def block(part: slice) -> None:
         within.update(count_blas_threads())

@@ -3,14 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting.width import measure_hidden
 
+from .networks import seeded
+
 
 def make_table(n_factors: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     factors = rng.normal(size=(45, n_factors)) @ rng.normal(size=(n_factors, 8))
     return factors + 0.3 * rng.normal(size=(45, 8))
 
@@ -19,7 +23,7 @@ def make_table(n_factors: int) -> np.ndarray:
 def test_the_factors_of_a_linear_table_are_counted(n_factors, tmp_path):
     """By a fit, by batches, and by a clone of what comes from a file."""
     X = make_table(n_factors)
-    estimator = TiedAutoencoder("auto", random_state=0)
+    estimator = seeded("auto")
     assert estimator.fit(X).n_components_ == n_factors
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
@@ -43,11 +47,11 @@ def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays(rng):
         seed=0,
     )
     hidden = given[0] == 0
-    np.testing.assert_array_equal(hidden[:, 1], hidden[:, 2])
+    assert_array_equal(hidden[:, 1], hidden[:, 2])
     assert hidden.mean(axis=0) == pytest.approx(0.15, abs=0.05)
     assert not hidden.all(axis=1).any()
     repeated = np.tile(rows, (4, 1))
-    np.testing.assert_array_equal(given[-1], np.where(hidden, 0.5, repeated))
+    assert_array_equal(given[-1], np.where(hidden, 0.5, repeated))
     assert error == pytest.approx(np.mean((repeated[hidden] - 0.5) ** 2))
 
 
@@ -61,10 +65,10 @@ def test_a_frame_with_categories_is_taken(rng):
             "weight": 2 * sizes,
         }
     )
-    autoencoder = TiedAutoencoder("auto", random_state=0).fit(frame)
+    autoencoder = seeded("auto").fit(frame)
     # Size and weight, which are hidden values of each other, are in the code, whatever
     # else is.
-    np.testing.assert_allclose(
+    assert_allclose(
         autoencoder.feature_r2_[-2:],
         1.0,
         atol=1e-3,
