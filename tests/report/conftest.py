@@ -113,6 +113,10 @@ class Opened:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def find(self, name: str) -> None:
+        self.page.fill("#find", name)
+        self.press("#find", "Enter")
+
     def texts(self, selector: str) -> list[str]:
         return self.page.locator(selector).all_inner_texts()
 

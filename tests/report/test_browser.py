@@ -11,6 +11,7 @@ from bokeh.util.hex import axial_to_cartesian
 from numpy.testing import assert_allclose
 from PIL import Image
 from scipy.spatial import cKDTree
+from tests.marks import slow
 
 from keras_tied.report import PageColumn
 
@@ -28,7 +29,7 @@ HOSTILE = [
 LEFT = list(range(0, 80, 2))  # the rows of `arrays` on the left of the input
 LEFT_HALF = (0.01, 0.01), (0.5, 0.99)
 
-pytestmark = pytest.mark.slow
+pytestmark = slow
 
 
 def hostile(n):
@@ -93,9 +94,13 @@ def odd(arrays):
     return make_report(**arrays, ids=ids, feature_names=["width", "height"])
 
 
-def pixels(locator):
-    picture = Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
+def read_image(content):
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
     return np.asarray(picture, dtype=float)
+
+
+def pixels(locator):
+    return read_image(locator.screenshot())
 
 
 def count_coloured(part):
@@ -106,14 +111,13 @@ def count_coloured(part):
 def test_hostile_texts_are_shown_as_texts_and_never_run(everything, opened):
     report = opened(everything)
     page = report.page
-    page.locator("#mark-worst").click()
+    page.click("#mark-worst")
     report.drag("input", (0.1, 0.1), (0.9, 0.9))
     for index in range(page.locator("#colour-by option").count()):
         page.select_option("#colour-by", str(index))
-    page.fill("#find", HOSTILE[0])
-    report.press("#find", "Enter")
+    report.find(HOSTILE[0])
     assert HOSTILE[0] in page.inner_text("#found")
-    page.locator("#oddest").click()
+    page.click("#oddest")
     text = page.inner_text("body")
     assert [name for name in HOSTILE if name not in text] == []
     assert page.title() == HOSTILE[1]
@@ -150,8 +154,6 @@ def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(
     assert "40 of 80 rows" in report.page.inner_text("#status")
 
 
-# Each way to mark rows, and whether those are the oddest of all, the least odd ones or
-# others.
 WAYS = {
     "button": lambda report: report.press("#mark-worst", "Enter"),
     "box": lambda report: report.press("#table tbody input", "Space"),
@@ -165,21 +167,15 @@ def test_rows_are_marked(arrays, opened, way):
     made = make_report(**arrays, labels=["a", "b"] * 40, n_worst=7)
     report = opened(made)
     WAYS[way](report)
-    marked = report.marked()
     order = np.argsort(-made.rows.errors).tolist()
     by_code = np.argsort(arrays["code"][:, 0]).tolist()
-    n = len(marked)
-    assert (
-        marked
-        == {
-            "button": sorted(order[:7]),
-            "box": order[:1],
-            "bar": sorted(order[-n:]),
-            "stretch": sorted(order[:n]),
-            "legend": list(range(1, 80, 2)),
-            "arrows": [by_code[2]],
-        }[way]
-    )
+    expected = {
+        "button": sorted(order[:7]),
+        "box": order[:1],
+        "legend": list(range(1, 80, 2)),
+        "arrows": [by_code[2]],
+    }
+    assert report.marked() == expected[way]
     report.page.wait_for_selector("#clear:enabled")
     if way == "box":  # it stays where it is, so that the next one can be marked
         box = report.page.locator("#table tbody input").first
@@ -201,7 +197,7 @@ def test_a_row_under_the_pointer_is_told_and_a_click_explains_it(opened):
     assert page.inner_text("#row-heading") == "Row <b>, kind y"
     assert report.marked() == [1]
     page.keyboard.press("Escape")
-    assert page.locator("#row").is_hidden()
+    assert page.is_hidden("#row")
     page.keyboard.press("Escape")
     assert report.marked() == []
 
@@ -211,7 +207,7 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
 ):
     report = opened(odd)
     page = report.page
-    page.locator("#oddest").click()
+    page.click("#oddest")
     given, made = (f"{arrays[name][6, 1]:.3g}" for name in ("X", "made"))
     reason = f"94 % of its error is height: {given} is given, {made} is reconstructed."
     assert page.inner_text("#row-heading") == "Row p07"
@@ -221,17 +217,15 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
     code = arrays["code"] / arrays["code"].std(axis=0)
     nearest = np.argsort(np.linalg.norm(code - code[6], axis=1))[1:6]
     assert report.texts("#row-nearest button") == [f"p{i + 1:02d}" for i in nearest]
-    page.fill("#find", "p42")
-    report.press("#find", "Enter")
+    report.find("p42")
     assert page.inner_text("#row-heading") == "Row p42"
-    page.fill("#find", "p99")
-    report.press("#find", "Enter")
+    report.find("p99")
     assert page.inner_text("#found") == "No row is named p99."
 
 
 def test_all_is_reached_by_the_keyboard(everything, opened):
     report = opened(everything)
-    report.page.locator("#oddest").click()
+    report.page.click("#oddest")
     reached = "button, input, select, a, [tabindex='0']"
     seen = report.each(reached, "e.checkVisibility() && !e.disabled")
     report.page.evaluate("document.activeElement.blur()")
@@ -247,7 +241,7 @@ def test_a_link_restores_what_is_marked_and_explained(odd, opened):
     report = opened(odd)
     report.drag("input", *LEFT_HALF)
     report.page.wait_for_selector("#table input:checked")
-    report.page.locator("#oddest").click()
+    report.page.click("#oddest")
     address = report.page.url
     report.page.goto("about:blank")
     report.page.goto(address)
@@ -268,9 +262,9 @@ def test_a_broken_link_is_no_error(odd, opened, part):
 
 
 def download(report):
-    report.page.locator("#mark-worst").click()
+    report.page.click("#mark-worst")
     with report.page.expect_download() as waiting:
-        report.page.locator("#download").click()
+        report.page.click("#download")
     text = waiting.value.path().read_text(encoding="utf-8")
     lines = csv.reader(io.StringIO(text, newline=""))
     return waiting.value.suggested_filename, list(lines)
@@ -401,7 +395,7 @@ def test_all_rows_are_filtered_by_any_column(kinds, opened, column, wanted, expe
     assert (sorted(rows) if column == "level" else rows) == list(expected)
     n_wanted = len(rows) if wanted else 60
     assert f"{n_wanted} of the 60 rows" in report.page.inner_text("#more")
-    report.page.locator("#mark-listed").click()
+    report.page.click("#mark-listed")
     assert len(report.marked()) == n_wanted
     assert "2,0" not in report.page.inner_text("main")  # a year
 
@@ -411,7 +405,7 @@ def test_rows_are_sorted_both_ways_with_what_is_missing_last(kinds, opened):
     by_score = report.listed()
     report.press("th.score button", "Enter")
     assert report.listed()[0] != by_score[0] or len(set(kinds.rows.scores)) < 3
-    report.page.locator("th.id button").click()
+    report.page.click("th.id button")
     assert report.listed() == sorted(report.listed())
     report.page.select_option("#by", label="size_in_metres")
     assert report.texts("th.chosen") == ["size_in_metres"]
@@ -434,17 +428,8 @@ def test_histograms_are_drawn_without_a_script(kinds, chromium, tmp_path):
     charts = page.locator(".columns svg").all()
     assert len(charts) == 4
     for chart in charts:
-        assert (
-            0.02
-            < (
-                np.ptp(
-                    pixels(chart),
-                    axis=2,
-                )
-                > 40
-            ).mean()
-            < 1
-        )
+        is_coloured = np.ptp(pixels(chart), axis=2) > 40
+        assert 0.02 < is_coloured.mean() < 1
     assert "1.7 % missing" in page.locator(".columns li").first.inner_text()
     context.close()
 
@@ -455,8 +440,7 @@ def test_a_category_is_one_column_with_its_levels(opened, rng):
     kind = PageColumn("kind", "category", 2, {"levels": ["plum", "pear"]})
     columns = [PageColumn("size"), kind]
     report = opened(make_report(X, None, made, (X - made) ** 2, columns=columns))
-    report.page.fill("#find", "1")
-    report.press("#find", "Enter")
+    report.find("1")
     first = report.texts("#row-columns tbody tr")[0]
     assert first.split()[:3] == ["kind", "plum", "pear"]
     report.page.select_option("#colour-by", label="kind")
@@ -478,7 +462,7 @@ def test_nothing_is_wider_than_the_screen(rng, opened, width):
     texts = dict.fromkeys(["label_name", "title", "command"], LONG[0])
     texts |= {"feature_names": LONG, "notes": LONG, "versions": {LONG[0]: LONG[1]}}
     page = opened(make_report(X, **lists, **texts), width=width).page
-    page.locator("#oddest").click()
+    page.click("#oddest")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     inside = page.locator("#row-content").evaluate("e => e.scrollWidth - e.clientWidth")
     assert inside <= 0
@@ -525,14 +509,6 @@ def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part
     assert np.median(pixels(page.locator(part))) < 50
 
 
-def decode_image(source):
-    content = base64.b64decode(source.partition(",")[2])
-    return np.asarray(
-        Image.open(io.BytesIO(content)).convert("RGB"),
-        dtype=float,
-    )
-
-
 def test_figures_are_printed_as_pictures_in_the_colours_of_a_light_page(
     everything, opened
 ):
@@ -540,7 +516,8 @@ def test_figures_are_printed_as_pictures_in_the_colours_of_a_light_page(
     for scheme in ("light", "dark"):
         report = opened(everything, scheme=scheme)
         report.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        pictures.append(list(map(decode_image, report.each(".printed", "e.src"))))
+        sources = report.each(".printed", "e.src.split(',')[1]")
+        pictures.append([read_image(base64.b64decode(each)) for each in sources])
         report.page.emulate_media(media="print")
         assert np.median(pixels(report.page.locator("#input .printed"))) > 240
         for part in (".bar", ".group .swatch"):
@@ -565,7 +542,7 @@ def test_twenty_labels_differ_in_colour_or_in_shape(arrays, opened):
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_nothing_moves_for_who_wants_less_motion(odd, opened, motion):
     report = opened(odd, reduced_motion=motion)
-    report.page.locator("#oddest").click()
+    report.page.click("#oddest")
     [name] = report.each("#row", "getComputedStyle(e).animationName")
     assert (name == "none") == (motion == "reduce")
 
@@ -577,7 +554,7 @@ def test_nothing_moves_for_who_wants_less_motion(odd, opened, motion):
 def test_axe_finds_nothing_that_keeps_people_out(everything, opened, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = opened(everything, width=width, scheme=scheme).page
-    page.locator("#oddest").click()
+    page.click("#oddest")
     violations = axe.run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []
 
@@ -589,11 +566,7 @@ def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
 
 
 ONE = np.ones((1, 1))
-ZEROS, HUGE, NO_VALUES = (
-    np.zeros((80, 2)),
-    np.full((80, 2), 3e38),
-    np.full((80, 2), np.nan),
-)
+ZEROS, HUGE, NO_VALUES = (np.full((80, 2), each) for each in (0, 3e38, np.nan))
 STRANGE = {
     "one row": {"X": ONE, "code": ONE, "made": ONE, "errors": ONE},
     "one unit": {"code": np.ones((80, 1))},

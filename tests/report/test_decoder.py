@@ -1,70 +1,101 @@
 """The decoder that the page's script is, against that of the fitted value."""
 
+import json
+import subprocess
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from tests.estimator.networks import draw_network
+from tests.marks import slow
 
+import keras_tied
 from keras_tied import TiedAutoencoder
+from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.scaling import Scaling
+from keras_tied.fitted.value import Fitted
 from keras_tied.report import PageColumn, Report, Rows
+from keras_tied.report._page import _describe_decoder
 
-pytestmark = pytest.mark.slow
-
+PAGE = Path(keras_tied.__file__).parent / "report" / "page"
+DECODE = """
+const { codes, decoder } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const bytes = (text) => Buffer.from(text, "base64");
+const readFloats = (text) => new Float32Array(new Uint8Array(bytes(text)).buffer);
+const Data = { decoder, readFloats };
+%s
+console.log(JSON.stringify(codes.map((code) => [...Decoder.decode(code)])));
+"""
 KINDS = np.array([NUMBER, BOOLEAN, CATEGORY, CATEGORY, CATEGORY])
 CLASSES = Layout(np.array([0, 1, 2, 2, 2]), KINDS)
-DECODE = "codes => codes.map((code) => [...Decoder.decode(code)])"
+NUMBERS = Layout.of_numbers(5)
 
 
-def make_fitted(rng, hidden=(7, 6), layout=None):
-    """A fitted value of random weights; with a layout, one that links classes."""
-    network = draw_network([5, *hidden, 3], "gelu")
+def make_fitted(rng, activation="gelu", hidden=(7, 6), layout=NUMBERS):
+    """A fitted value of random weights; with classes, one that links them."""
+    network = draw_network([5, *hidden, 3], activation)
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
     link = None
-    if layout is not None:
+    if layout.has_classes:
         is_class = KINDS != NUMBER
         frequencies = np.array([1, 0.3, 0.5, 0.3, 0.2])
         logits = np.where(is_class, 1.3, 1.0), np.where(is_class, 0.1, 0.0)
         link = Link(frequencies, *logits, np.ones(5), layout, scaling)
-    layout = layout or Layout.of_numbers(5)
     preprocessing = Preprocessing(scaling, np.zeros(5), layout)
-    some = TiedAutoencoder(3, max_iter=1, random_state=0).fit(rng.normal(size=(50, 5)))
-    parts = {"network": network, "preprocessing": preprocessing, "link": link}
-    return replace(some._fitted, **parts)
+    return Fitted(preprocessing, network, None, link=link)
 
 
-def open_page(opened, fitted, X):
-    rows = Rows(X, fitted.transform(X), X, X**2)
-    return opened(Report(fitted, rows, [PageColumn(name) for name in "abcde"])).page
+def decode_on_page(fitted, codes):
+    """By the script, in the Node that Playwright brings."""
+    playwright = find_spec("playwright")
+    if playwright is None:
+        pytest.skip("Playwright is not installed")
+    node = Path(playwright.origin).parent / "driver" / "node"
+    decoder = (PAGE / "decoder.js").read_text().replace('"use strict";', "")
+    data = {"codes": codes.tolist(), "decoder": _describe_decoder(fitted)}
+    printed = subprocess.check_output(
+        [node, "-e", DECODE % decoder],
+        input=json.dumps(data),
+        text=True,
+    )
+    return json.loads(printed)
 
 
 @pytest.mark.parametrize(
-    ("hidden", "layout"), [((7, 6), None), ((), None), ((7, 6), CLASSES)]
+    "parts",
+    [
+        *([activation] for activation in sorted(ACTIVATIONS)),
+        ["tanh", ()],
+        ["gelu", (7, 6), CLASSES],
+    ],
+    ids=lambda parts: "-".join([parts[0], *"ab"[: len(parts) - 1]]),
 )
-def test_a_code_is_decoded_on_the_page_as_by_the_fitted_value(
-    opened, rng, hidden, layout
-):
-    fitted = make_fitted(rng, hidden, layout)
-    page = open_page(opened, fitted, rng.normal(size=(4, 5)))
-    codes = rng.normal(size=(1000, 3)).astype(np.float32)
-    found = page.evaluate(DECODE, codes.tolist())
+def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(rng, parts):
+    fitted = make_fitted(rng, *parts)
+    codes = (5 * rng.normal(size=(300, 3))).astype(np.float32)
     expected = fitted.inverse_transform(codes)
-    assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(decode_on_page(fitted, codes), expected, rtol=1e-4, atol=1e-4)
 
 
+@slow
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
-    fitted, X = make_fitted(rng), rng.normal(size=(50, 5))
-    page = open_page(opened, fitted, X)
+    X = rng.normal(size=(50, 5))
+    some = TiedAutoencoder(3, max_iter=1, random_state=0).fit(X)
+    fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
+    rows = Rows(X, fitted.transform(X), X, X**2)
+    columns = [PageColumn(name) for name in "abcde"]
+    page = opened(Report(fitted, rows, columns)).page
     slider = page.get_by_role("slider", name="Unit 2")
     slider.focus()
     page.keyboard.press("End")
     moved = float(slider.input_value())
-    code = np.sort(fitted.transform(X), axis=0)
+    code = np.sort(rows.code, axis=0)
     middle, high = code[25], code[-1]
     assert moved == pytest.approx(high[1], abs=0.02 * np.ptp(code[:, 1]))
     chosen = np.array([[middle[0], moved, middle[2]]], np.float32)

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -10,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from tests.marks import slow
+from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
 from keras_tied.report import PageColumn, Report, Tally
@@ -116,7 +116,7 @@ def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
     assert places == sorted(places, reverse=True)
 
 
-@pytest.mark.slow
+@slow
 @given(st.text(min_size=1, max_size=40))
 def test_no_text_makes_an_element_or_an_attribute(text):
     X = np.arange(8.0).reshape(4, 2)
@@ -152,7 +152,7 @@ def test_units_of_any_range_have_a_density(rng, offset, spread):
     assert '"name": "density 2 1"' in page
 
 
-@pytest.mark.slow
+@slow
 def test_the_page_of_many_rows_and_columns_stays_small(rng):
     X = rng.normal(size=(20_000, 100))
     names = [f"a name of a column that is rather long, number {i}" for i in range(100)]
@@ -290,8 +290,7 @@ keras_tied.report.require_libraries()
 
 
 def test_the_libraries_are_imported_late_and_named_where_they_are_not_there():
-    command = [sys.executable, "-c", WITHOUT_BOKEH]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_python("-c", WITHOUT_BOKEH, code=1)
     assert done.stdout == "set()\n"
     assert 'pip install "keras-tied[report]"' in done.stderr
 
@@ -473,7 +472,7 @@ def test_a_category_that_is_rare_does_not_drift(rng):
     assert not drift.has_drifted
 
 
-@pytest.mark.slow
+@slow
 def test_nothing_is_said_to_have_drifted_in_100_halves_of_the_same_table(rng):
     X, scores = make_table(rng)
     alarms = 0
