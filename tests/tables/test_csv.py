@@ -6,6 +6,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.marks import for_each
 
 from keras_tied.columns import MISSING, Kind
 from keras_tied.tables import ReadOptions, describe_stray_rows, open_table
@@ -44,9 +45,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("what", WAYS)
-def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(folder, what):
-    content, options, notes = WAYS[what]
+@for_each(WAYS, "content", "options", "notes")
+def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(
+    folder, content, options, notes
+):
     if isinstance(content, str):
         content = content.encode()
     (folder / "rows.csv").write_bytes(content)

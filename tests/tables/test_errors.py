@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,8 @@ import pytest
 from numpy.lib import format as npy
 from numpy.testing import assert_array_equal
 from pyarrow import feather
+from tests.marks import for_each, needs_posix, slow
+from tests.processes import run_python
 
 from keras_tied.tables import TableError, open_table
 
@@ -27,19 +30,13 @@ LISTS = "[" * 32_000 + "]" * 32_000
 NUMBERS = (
     "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
 )
-slow = pytest.mark.slow
-POSIX = pytest.mark.skipif(os.name != "posix", reason="no such files")
 
 
 def query(*statements):
     """The content of a database of SQLite."""
-    with sqlite3.connect(":memory:") as database:
-        for statement in statements:
-            database.execute(statement)
-        database.commit()
-        content = database.serialize()
-    database.close()
-    return content
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(";".join(statements))
+        return database.serialize()
 
 
 def declare(shape, content=b""):
@@ -177,11 +174,7 @@ except TableError as error:
 @pytest.mark.parametrize("name", HARMFUL)
 def test_a_harmful_file_takes_neither_much_memory_nor_time(folder, name):
     message = write(name)
-    done = subprocess.run(
-        [sys.executable, "-c", READ, name], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.search(message, done.stdout)
+    assert re.search(message, run_python("-c", READ, name).stdout)
 
 
 @pytest.mark.parametrize(
@@ -277,10 +270,11 @@ BAD_ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_ARRAYS)
+@for_each(BAD_ARRAYS, "array", "said")
 @pytest.mark.parametrize("ending", ["npy", "npz"])
-def test_an_array_that_is_no_table_of_numbers_is_one_sentence(folder, what, ending):
-    array, said = BAD_ARRAYS[what]
+def test_an_array_that_is_no_table_of_numbers_is_one_sentence(
+    folder, array, said, ending
+):
     save = np.save if ending == "npy" else np.savez
     save(f"rows.{ending}", array, allow_pickle=True)
     with refused(f"'rows.{ending}'", said):
@@ -315,7 +309,9 @@ def test_a_pickle_called_npy_is_not_run(folder):
             "[ab].jsonl",
             ["'b.jsonl' has text in column 'y', where 'a.jsonl' has integer"],
         ),
-        pytest.param("/dev/zero", ["a device or a socket; name a file"], marks=POSIX),
+        pytest.param(
+            "/dev/zero", ["a device or a socket; name a file"], marks=needs_posix
+        ),
     ],
 )
 def test_a_path_without_one_table_is_one_sentence(folder, path, parts):
@@ -384,7 +380,7 @@ def test_fifty_thousand_columns_of_one_name_are_told_apart(folder, rng):
 
 
 @slow
-@POSIX
+@needs_posix
 @pytest.mark.parametrize(
     ("number", "of_shell"),
     [

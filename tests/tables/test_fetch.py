@@ -3,10 +3,10 @@
 import base64
 import contextlib
 import http.server
-import threading
 import time
 
 import pytest
+from tests.processes import serve
 
 from keras_tied._text import hide_secrets
 from keras_tied.tables import open_table
@@ -69,10 +69,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serve(Server) as place:
+        yield place
 
 
 def test_a_page_is_read_also_behind_a_password(server):

@@ -14,7 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.random import default_rng
 from numpy.testing import assert_array_equal
+from tests.marks import needs_posix
 
 from keras_tied.columns import Kind
 from keras_tied.tables import Source, open_table
@@ -45,7 +47,7 @@ WORDS = ["red", "green, dark", 'the "blue"', "Grün", None]
 
 @pytest.fixture(scope="module")
 def rows():
-    rng = np.random.default_rng(5)
+    rng = default_rng(5)
     return pa.table(
         {
             "number": rng.normal(size=N).round(4),
@@ -226,7 +228,7 @@ def test_messages_name_the_standard_input(monkeypatch, content, said):
         open_table("-")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="no such files")
+@needs_posix
 @pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
 def test_a_pipe_with_a_name_is_read_as_the_standard_input_is(name, folder):
     os.mkfifo(name)

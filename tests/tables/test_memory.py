@@ -2,13 +2,15 @@
 with its rows.
 """
 
-import subprocess
 import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.random import default_rng
+from tests.marks import slow
+from tests.processes import run_python
 
 from keras_tied.tables import write_table
 
@@ -17,7 +19,7 @@ MEGABYTES = 60
 """How much more many rows may take than few; whole, they would take 102 to 128 MB more.
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = slow
 
 PROGRAM = """
 import pathlib, re, sys
@@ -34,7 +36,7 @@ print(n_rows, *re.findall(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status")
 
 
 def batches(n_rows):
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     for _ in range(0, n_rows, 100_000):
         rows = rng.standard_normal((COLUMNS, 100_000), np.float32)
         yield pa.record_batch([pa.array(row) for row in rows], names=[*"abcdefgh"])
@@ -52,8 +54,7 @@ def peak(path, n_rows):
     """Peak resident memory in MB of a process that reads a file and writes another."""
     save(path, n_rows)
     copy = path.with_name("copy.npy" if path.suffix == ".csv" else f"copy{path.suffix}")
-    run = [sys.executable, "-c", PROGRAM, path, copy]
-    printed = subprocess.check_output(run, text=True, timeout=300)
+    printed = run_python("-c", PROGRAM, path, copy).stdout
     path.unlink()
     copy.unlink()
     counted, kilobytes = map(int, printed.split())

@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from numpy.testing import assert_array_equal
+from tests.marks import needs_posix, slow
+from tests.processes import run_python
 
 from keras_tied import _files
 from keras_tied.tables import (
@@ -26,12 +29,11 @@ from keras_tied.tables import (
 
 from .conftest import read, refused
 
-slow = pytest.mark.slow
 TABLES = [ending for ending in OUTPUT_ENDINGS if ending != "npy"]
 ROWS = pa.record_batch(
     {
         "id": range(1000),
-        "x": np.random.default_rng(0).normal(size=1000).astype(np.float32),
+        "x": default_rng(0).normal(size=1000).astype(np.float32),
         "yes": [True, False] * 500,
         "word": ["red", "green, dark", 'the "blue"', "two\nlines"] * 250,
     }
@@ -117,8 +119,8 @@ def test_a_dash_writes_csv_to_the_standard_output(folder):
         "write_table('-', [pa.record_batch({'x': [1.5, None], 'y': ['é', 'b']})])\n"
         "print('last')"
     )
-    written = subprocess.check_output([sys.executable, "-c", program], timeout=60)
-    assert written.decode() == "first\nx,y\n1.5,é\n,b\nlast\n"
+    done = run_python("-c", program)
+    assert done.stdout == "first\nx,y\n1.5,é\n,b\nlast\n"
     assert os.listdir() == []
 
 
@@ -295,13 +297,14 @@ COPY = (
 )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="processes are told by locks of POSIX")
+@needs_posix
 def test_the_copy_of_a_killed_process_is_deleted_by_a_later_one(folder, monkeypatch):
     monkeypatch.setattr(_files, "gettempdir", lambda: str(folder))
-    subprocess.run(
-        [sys.executable, "-c", COPY],
-        input=b"a,b\n1,2\n",
-        env=os.environ | {"TMPDIR": str(folder)},
+    run_python(
+        *("-c", COPY),
+        code=-9,
+        environment={"TMPDIR": str(folder)},
+        input="a,b\n1,2\n",
         start_new_session=True,
     )
     [left] = folder.iterdir()
