@@ -1,12 +1,12 @@
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.random import default_rng
 from pyarrow import parquet
+from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
 from keras_tied.columns import Column, Columns, Kind
@@ -26,8 +26,7 @@ class Reversed(Here):
 
 
 def run(*arguments: Any) -> None:
-    command = [sys.executable, "-m", "keras_tied", *map(str, arguments)]
-    subprocess.run(command, check=True)
+    run_python("-m", "keras_tied", *arguments)
 
 
 def use_numbers(names: str) -> Columns:
@@ -38,7 +37,7 @@ def use_numbers(names: str) -> Columns:
 def folder(tmp_path_factory):
     """4,000 rows in 4 files of two row groups."""
     path = tmp_path_factory.mktemp("rows")
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     z = rng.normal(size=(4000, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(4000, 5))
     columns = dict(zip(NAMES, X.astype(np.float32).T, strict=True))

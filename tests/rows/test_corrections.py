@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
+from tests.marks import for_each
 
 from keras_tied.rows import RepeatFinder
 
@@ -21,7 +23,7 @@ def find(frame, ids=()):
 
 
 def draw(n=60, seed=0):
-    rng = np.random.default_rng(seed)
+    rng = default_rng(seed)
     words = rng.choice(["a", "b", None], n)
     day = rng.integers(0, 9000, n).astype("datetime64[D]")
     number = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n))
@@ -80,7 +82,7 @@ IDS = {
 }
 
 
-@pytest.mark.parametrize("name", IDS.values(), ids=IDS)
+@for_each(IDS, "name")
 def test_ids_of_any_type_are_equal_in_full_alone(name):
     ids = [name(0), name(1), name(2), None, name(0)]
     numbers = np.arange(len(ids))[::-1]  # of which one is an id, too
@@ -92,6 +94,6 @@ def test_ids_of_any_type_are_equal_in_full_alone(name):
 
 @pytest.mark.parametrize("n_words", [1, 2, 6])
 def test_equal_rows_of_few_kinds_are_a_part_of_the_table(n_words):
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     for _ in range(20):
         assert find(pd.DataFrame({"word": rng.integers(0, n_words, 300)})) == []

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_equal
 from pyarrow import fs, parquet
+from tests.marks import slow
+from tests.processes import find_port, run_python
 
 from keras_tied import TiedAutoencoder, cli
 
 from .conftest import run
 
 pytest.importorskip("distributed")
-slow = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied"]
 LOCAL = ["--cluster", "local", "--workers", "2"]
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
@@ -47,9 +47,7 @@ def start_worker(address):
 @contextmanager
 def start_cluster():
     """The address of a scheduler, its process, and two worker processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_port()
     address = f"tcp://127.0.0.1:{port}"
     with ExitStack() as stack:
         start = stack.enter_context
@@ -183,13 +181,10 @@ def test_a_fit_on_workers_or_by_address_is_that_of_the_files(store, folder, tmp_
     for data, options in ((folder, []), (folder, LOCAL), ("s3://bucket/rows", [])):
         path = tmp_path / "m.safetensors"
         arguments = ["fit", data, "-o", path, "--id", "who", "--epochs", "2"]
-        command = [sys.executable, "-c", FIT, *arguments, *options]
-        subprocess.run(command, check=True)
+        run_python("-c", FIT, *arguments, *options)
         weights.append(TiedAutoencoder.load(path).model_.get_weights())
         path.unlink()
-    for others in weights[1:]:
-        for one, other in zip(weights[0], others, strict=True):
-            assert (one == other).all()
+    assert_equal(weights[1:], weights[:1] * 2)
 
 
 @slow
@@ -202,8 +197,7 @@ def test_a_recipe_for_an_engine_gives_the_codes_of_the_command(
     pytest.importorskip(engine)
     script = RECIPES / f"{engine.removeprefix('py')}_batches.py"
     output = tmp_path / "codes"
-    command = [sys.executable, script, model, folder, output, *options]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    run_python(script, model, folder, output, *options, cwd=tmp_path)
     names = ["code0", "code1"]
     found, expected = (
         np.sort(table.select(names).to_pandas(), axis=0)  # engines keep no order
@@ -276,11 +270,10 @@ run(command)
 @pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("seconds", ["0.2", "1.0", "60"])
 def test_ctrl_c_while_workers_start_is_one_line(seconds):
-    done = subprocess.run(
-        [sys.executable, "-c", STOPPED, seconds],
-        stderr=subprocess.PIPE,
-        text=True,
+    done = run_python(
+        *("-c", STOPPED, seconds),
+        code=130,
         timeout=60,
         start_new_session=True,
     )
-    assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
+    assert done.stderr == "keras-tied: interrupted.\n"

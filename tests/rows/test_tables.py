@@ -34,17 +34,20 @@ def output(tmp_path):
     return OutputFolder(str(tmp_path / "out"))
 
 
-def write(workers, source, transform, output):
+HERE = Here()
+
+
+def write(source, transform, output, workers=HERE):
     return transform_table(workers, transform.scan(source), transform, output)
 
 
 @pytest.mark.parametrize("kind", ["codes", "reconstructions", "scores"])
-@pytest.mark.parametrize("workers", [Here(), Reversed()])
+@pytest.mark.parametrize("workers", [HERE, Reversed()])
 def test_a_folder_holds_what_the_function_gives_for_all_rows(
     kind, workers, model, folder, output, tmp_path
 ):
     source, transform = open_table(folder), load_transform(model, kind, id="who")
-    n_rows, _ = write(workers, source, transform, output)
+    n_rows, _ = write(source, transform, output, workers)
     found = parquet.read_table(tmp_path / "out")
     expected = transform(next(source.batches(4000)))
     assert n_rows == 4000
@@ -65,17 +68,17 @@ def test_parts_that_are_there_are_not_made_again(model, folder, output, tmp_path
             raise OSError("lost")
 
     with pytest.raises(OSError, match="lost"):
-        write(Failing(), source, transform, output)
+        write(source, transform, output, Failing())
     paths = sorted((tmp_path / "out").glob("*.parquet"))
     times = [path.stat().st_mtime_ns for path in paths]
     assert len(paths) == 2
-    write(Here(), source, load_transform(model, id="who"), output)
+    write(source, load_transform(model, id="who"), output)
     assert times == [path.stat().st_mtime_ns for path in paths]
     whole = parquet.read_table(tmp_path / "out")
     assert whole["who"].to_pylist() == [f"r{i}" for i in range(4000)]
     paths[0].write_bytes(b"PAR1" + bytes(99))
     paths[1].unlink()
-    write(Here(), source, load_transform(model, id="who"), output)
+    write(source, load_transform(model, id="who"), output)
     assert parquet.read_table(tmp_path / "out").equals(whole)
 
 
@@ -102,10 +105,10 @@ def test_parts_of_a_table_that_has_changed_are_those_of_another(
     table = tmp_path / "table"
     shutil.copytree(folder, table)
     transform = load_transform(model)
-    write(Here(), open_table(table), transform, output)
+    write(open_table(table), transform, output)
     os.utime(table / "part-2.parquet", ns=(0, 0))
     with pytest.raises(TableError, match="parts of another model, table or command"):
-        write(Here(), open_table(table), transform, output)
+        write(open_table(table), transform, output)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +123,13 @@ def test_a_folder_of_something_else_is_left_alone(
 ):
     source = open_table(folder)
     if is_ours:
-        write(Here(), source, load_transform(model), output)
+        write(source, load_transform(model), output)
     else:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "letter.txt").write_text("dear")
     before = sorted((tmp_path / "out").iterdir())
     with pytest.raises(TableError, match=message):
-        write(Here(), source, load_transform(model, "scores"), output)
+        write(source, load_transform(model, "scores"), output)
     assert sorted((tmp_path / "out").iterdir()) == before
 
 
@@ -154,15 +157,15 @@ def test_a_value_that_cannot_be_used_is_named_with_file_and_row(
     source = write_parts(tmp_path / "rows", [1.0] * 100, {42: np.inf})
     message = r"1\.parquet'.*column 'b' holds inf in row 43"
     with pytest.raises(TableError, match=message):
-        write(Here(), source, load_transform(model), output)
+        write(source, load_transform(model), output)
 
 
-@pytest.mark.parametrize("workers", [Here(), Reversed()])
+@pytest.mark.parametrize("workers", [HERE, Reversed()])
 def test_values_that_count_as_missing_are_told_with_their_rows(
     workers, model, output, tmp_path
 ):
     source = write_parts(tmp_path / "rows", ["1"] * 100, {42: "n/a?", 90: "x"})
-    _, of_written = write(workers, source, load_transform(model), output)
+    _, of_written = write(source, load_transform(model), output, workers)
     rows = Scan(source, use_numbers("b"))
     moments, _, of_measured = measure_table(workers, rows, 10, seed=0)
     lengths, of_pass = fold(rows, lambda batches: [len(x) for _, x in batches])
@@ -178,7 +181,7 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
     source = open_table(folder)
     rows = Scan(source, use_numbers("abcde"))
-    moments, chosen, _ = measure_table(Here(), rows, 500, seed=3)
+    moments, chosen, _ = measure_table(HERE, rows, 500, seed=3)
     X = np.column_stack(next(source.batches(4000)).select(NAMES).columns)
     assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
     places = [np.flatnonzero((row == X).all(axis=1)).item() for row in chosen]

@@ -1,14 +1,14 @@
 """The fitted value as a function of Arrow batches, against `TiedAutoencoder`."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import slow
+from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
 from keras_tied.rows import load_transform
@@ -25,24 +25,6 @@ def batch(folder):
 @pytest.fixture
 def rows(batch):
     return batch.select(NAMES).to_pandas()
-
-
-@pytest.mark.parametrize(
-    ("kind", "names", "method"),
-    [
-        ("codes", ["code0", "code1"], "transform"),
-        ("reconstructions", NAMES, "reconstruct"),
-    ],
-)
-def test_codes_and_reconstructions_are_those_of_the_estimator(
-    kind, names, method, model, batch, rows
-):
-    found = load_transform(model, kind, id="who")(batch)
-    estimator = TiedAutoencoder.load(model)
-    assert found.schema.names == ["who", *names]
-    assert found["who"].equals(batch["who"])
-    expected = getattr(estimator, method)(rows)
-    assert_array_equal(np.column_stack(found.columns[1:]), expected)
 
 
 def test_scores_are_those_of_the_estimator_and_name_columns_where_asked(
@@ -99,13 +81,12 @@ print({"keras", "jax", "torch", "tensorflow"} & set(sys.modules))
 """
 
 
-@pytest.mark.slow
+@slow
 def test_a_pickled_function_is_small_and_needs_no_keras(model, batch, folder, tmp_path):
     transform = load_transform(model)
     assert len(pickle.dumps(transform)) < 2 * model.stat().st_size
     (tmp_path / "f").write_bytes(pickle.dumps((transform, batch)))
-    command = [sys.executable, "-c", PROGRAM]
-    printed = subprocess.check_output(command, cwd=tmp_path, text=True)
+    printed = run_python("-c", PROGRAM, cwd=tmp_path).stdout
     assert printed == f"{transform(batch)['code0'][0]}\nset()\n"
 
 
