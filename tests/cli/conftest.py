@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
 
 from keras_tied import cli
 from keras_tied.cli import _progress
@@ -45,7 +46,7 @@ def make_fruit(n=300):
     """A table with an id of digits, text, gaps, whole numbers, truth values, dates and
     a constant.
     """
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     size, row = rng.normal(size=n), np.arange(n)
     weights = 100 + 20 * size + rng.normal(size=n)
     return pd.DataFrame(
@@ -63,6 +64,10 @@ def make_fruit(n=300):
     )
 
 
+def save(frame, name="rows.csv", **settings):
+    frame.to_csv(name, index=False, **settings)
+
+
 @pytest.fixture
 def fruit():
     return make_fruit()
@@ -75,7 +80,7 @@ def fruit_folder(tmp_path_factory):
     line = "fit fruit.csv -o m.safetensors --id name --label taste --dates off -q"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        make_fruit().to_csv("fruit.csv", index=False)
+        save(make_fruit(), "fruit.csv")
         patch.setattr(sys, "argv", ["keras-tied", *line.split(), "--epochs", "9"])
         assert cli.run() == 0
     return folder

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.marks import slow
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting import sample
+
+from .conftest import save
 
 HEAD = "a,b,c\n"
 ROWS = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(40))
@@ -230,13 +233,13 @@ TABLES = {
 def test_rows_that_do_not_fit_the_model_are_refused(
     refused, files, fruit, command, table
 ):
-    fruit.drop(columns="weight").to_csv("absent.csv", index=False)
-    fruit[:0].to_csv("nothing.csv", index=False)
+    save(fruit.drop(columns="weight"), "absent.csv")
+    save(fruit[:0], "nothing.csv")
     row = fruit.iloc[[0]]
     heavy = [fruit, *30 * [row.assign(weight="heavy")]]
-    pd.concat(heavy).to_csv("heavy.csv", index=False)
+    save(pd.concat(heavy), "heavy.csv")
     huge = [fruit, row.assign(weight="inf")]
-    pd.concat(huge).to_csv("huge.csv", index=False)
+    save(pd.concat(huge), "huge.csv")
     line = f"{command} m.safetensors {table} -o {COMMANDS[command]}"
     assert TABLES[table] in refused(line)
 
@@ -288,7 +291,7 @@ WRITING = {
     ("number", "remedy"),
     [
         (errno.ENOSPC, "free some space"),
-        pytest.param(errno.EROFS, "name another file", marks=pytest.mark.slow),
+        pytest.param(errno.EROFS, "name another file", marks=slow),
     ],
 )
 def test_a_disk_that_refuses_leaves_the_old_file(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
+from tests.marks import for_each
 
 GAP = "\1"
 FILLED = ["kind", "weight", "length", "count", "ripe"]
@@ -88,9 +89,8 @@ def read(name):
         return file.read()
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_a_copy_of_text_differs_in_its_gaps_alone(keras_tied, fruit, rng, name):
-    form = FORMS[name]
+@for_each(FORMS, "form")
+def test_a_copy_of_text_differs_in_its_gaps_alone(keras_tied, fruit, rng, form):
     rows, is_gap = make_gaps(fruit, rng)
     text = write_text(form, rows, is_gap)
     data = text.replace(GAP, form.gap).encode(form.encoding)

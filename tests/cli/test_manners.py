@@ -1,23 +1,22 @@
 """What a command says beside its work: help, progress, and what streams get."""
 
-import functools
-import http.server
 import json
 import os
 import re
-import threading
 import time
 from importlib.util import find_spec
 
 import pandas as pd
 import pytest
+from tests.marks import slow, slow_but
+from tests.processes import serve_folder
 
 from keras_tied import __version__, cli, datasets
 from keras_tied.cli import _progress
 from keras_tied.columns import Columns
 from keras_tied.tables import open_table
 
-from .conftest import COMMAND
+from .conftest import COMMAND, save
 
 SAID = {
     "fit fruit.csv -o new.safetensors --epochs 1": r"rows +300 .* score new\.safetensors fruit\.csv *\n",
@@ -58,7 +57,7 @@ def test_without_a_command_the_help_lists_all_in_the_order_of_their_use(keras_ti
     assert keras_tied("help fit").out == keras_tied("fit -h").out
 
 
-@pytest.mark.slow
+@slow
 def test_what_can_be_done_with_a_file_can_be_pasted(keras_tied):
     for name in ("fruit.csv", "m.safetensors"):
         lines = re.findall(r"\$ keras-tied (.*)", keras_tied(name, 2).out)
@@ -106,7 +105,7 @@ def test_completion_is_there_for_a_shell(keras_tied, monkeypatch):
 def test_a_pipe_gets_lines_that_can_be_read(keras_tied, fruit, monkeypatch):
     monkeypatch.delenv("COLUMNS")
     name = "a-long-name-of-a-column-that-is-not-cut" * 3
-    fruit.rename(columns={"weight": name}).to_csv("rows.csv", index=False)
+    save(fruit.rename(columns={"weight": name}))
     out = keras_tied("check rows.csv").out
     assert max(map(len, out.splitlines())) <= 80
     first_cells = [line[1:].partition(" ")[0] for line in out.splitlines()]
@@ -124,13 +123,13 @@ def test_lines_that_are_no_rows_are_passed_over(keras_tied):
 
 @pytest.mark.parametrize(("name", "mark"), [("tab", "\t"), (r"'\t'", "\t")])
 def test_delimiters_that_are_hard_to_type_have_names(keras_tied, fruit, name, mark):
-    fruit.to_csv("rows.csv", sep=mark, index=False)
+    save(fruit, sep=mark)
     found = keras_tied(f"check rows.csv --delimiter {name} --json").json
     assert [fact["name"] for fact in found["columns"]] == list(fruit)
 
 
 def test_a_table_without_names_has_numbered_columns(keras_tied, fruit):
-    fruit.to_csv("rows.csv", header=False, index=False)
+    save(fruit, header=False)
     found = keras_tied("check rows.csv --no-header --json").json
     assert found["rows"] == 300
 
@@ -203,24 +202,19 @@ HEAVY = {"keras", "jax", "sklearn", "scipy", "h5py", "pandas", "torch", "tensorf
 IMPORTS = {
     "encode m.safetensors fruit.csv -o codes.csv": HEAVY - {"pandas"},
     "fit fruit.csv -o new.safetensors --epochs 2": HEAVY,
-}
-SLOW_IMPORTS = {
     "check fruit.csv": HEAVY | {"bokeh", "matplotlib"},
     "--help": HEAVY | {"numpy", "pyarrow", "bokeh", "matplotlib"},
     "plot m.safetensors fruit.csv -o a.svg": {"matplotlib.pyplot", "keras", "jax"},
 }
 
 
-@pytest.mark.parametrize(
-    "line",
-    [*IMPORTS, *(pytest.param(line, marks=pytest.mark.slow) for line in SLOW_IMPORTS)],
-)
+@pytest.mark.parametrize("line", slow_but(IMPORTS, *list(IMPORTS)[:2]))
 def test_a_command_imports_nothing_that_it_does_not_need(process, line):
     program = "import sys; from keras_tied import cli; cli.run(); print(*sys.modules)"
     done = process(line, program)
     assert done.code == 0
     imported = done.out.splitlines()[-1].split()
-    assert not (IMPORTS | SLOW_IMPORTS)[line].intersection(imported)
+    assert not IMPORTS[line].intersection(imported)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +228,7 @@ def test_a_command_imports_nothing_that_it_does_not_need(process, line):
         ("onnx", "export m.safetensors -o m.onnx", 2, "keras-tied[onnx]"),
     ],
 )
-@pytest.mark.slow
+@slow
 def test_what_is_not_installed_is_named(process, missing, line, code, said):
     hide = f"import sys; sys.modules[{missing!r}] = None; {COMMAND}"
     done = process(line, hide)
@@ -263,7 +257,7 @@ NO_BACKEND = "no Keras backend is installed; run 'python -m pip install jax'"
         ("none", "jax", "abacus", "abacus", "Keras is set to run on 'abacus'; run"),
     ],
 )
-@pytest.mark.slow
+@slow
 def test_the_command_trains_on_what_the_environment_names_or_is_installed(
     process, folder, missing, setting, backend, chosen, said
 ):
@@ -276,7 +270,7 @@ def test_the_command_trains_on_what_the_environment_names_or_is_installed(
     assert said in done.err
 
 
-@pytest.mark.slow
+@slow
 def test_a_fit_in_a_new_home_leaves_no_settings_of_keras(process, folder):
     environment = {"HOME": str(folder / "home"), "KERAS_HOME": ""}
     done = process("fit fruit.csv -o new.safetensors --json", **environment)
@@ -285,7 +279,7 @@ def test_a_fit_in_a_new_home_leaves_no_settings_of_keras(process, folder):
     assert not (folder / "home").exists()
 
 
-@pytest.mark.slow
+@slow
 def test_a_file_name_beyond_the_encoding_of_a_stream_is_printed_escaped(process):
     line = "encode m.safetensors fruit.csv -o Δ.csv"
     done = process(line, PYTHONIOENCODING="ascii")
@@ -297,7 +291,7 @@ UNTOLD = "keras-tied: done, but cannot write to the standard output: {}.\n"
 CLOSED, FULL = "Bad file descriptor", "No space left on device"
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize(
     ("streams", "code", "said"),
@@ -312,14 +306,14 @@ CLOSED, FULL = "Bad file descriptor", "No space left on device"
     ],
 )
 def test_work_is_done_though_nothing_can_be_said(fruit, shell, streams, code, said):
-    fruit.assign(more=1).to_csv("more.csv", index=False)  # which is remarked on
+    save(fruit.assign(more=1), "more.csv")  # which is remarked on
     done = shell(f"encode m.safetensors more.csv -o codes.csv {streams}")
     assert done.code == code
     assert done.err.endswith(said)
     assert open_table("codes.csv").n_rows == 300
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -338,7 +332,7 @@ def test_what_cannot_be_told_is_an_exit_code_and_no_traceback(shell, line, code,
     assert said in done.err
 
 
-@pytest.mark.slow
+@slow
 def test_a_user_without_a_home_and_a_name_has_all_commands(shell, folder):
     stranger = "unshare --user --map-user=54321"
     if shell("--version", f"{stranger} env -u HOME").code:
@@ -348,7 +342,7 @@ def test_a_user_without_a_home_and_a_name_has_all_commands(shell, folder):
         assert shell(line, f"{stranger} env -u HOME") == (0, "", "")
 
 
-@pytest.mark.slow
+@slow
 def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(process):
     closed = "import os; reader, writer = os.pipe(); os.close(reader); "
     done = process(
@@ -357,17 +351,10 @@ def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(proce
     assert (done.code, done.err) == (1, "")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.mark.slow
+@slow
 def test_secrets_of_an_address_are_neither_kept_nor_told(keras_tied, folder):
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://me:s3cret@127.0.0.1:{server.server_port}"
+    with serve_folder(folder) as place:
+        address = f"http://me:s3cret@{place}"
         table = f"'{address}/fruit.csv?token=T0K3N'"
         options = "--hidden 2 --epochs 1 --json"
         done = [
@@ -378,7 +365,6 @@ def test_secrets_of_an_address_are_neither_kept_nor_told(keras_tied, folder):
             keras_tied(f"check '{address}/none.csv?token=T0K3N' --debug", 2),
             keras_tied("check 's3://ME:s3cret@no_bucket!/x.csv?token=T0K3N'", 2),
         ]
-        server.shutdown()
     assert "127.0.0.1" in done[2].out
     texts = [(folder / name).read_bytes() for name in ("new.safetensors", "new.html")]
     texts += [(result.out + result.err).encode() for result in done]

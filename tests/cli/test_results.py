@@ -7,11 +7,15 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import for_each, slow
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitted import file, value
 from keras_tied.fitting import sample
-from keras_tied.tables import open_table
+
+from .conftest import save
 
 MODEL = "m.safetensors"
 
@@ -29,7 +33,7 @@ def rows(folder, estimator):
 def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
     keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
     codes = np.load("codes.npy")
-    np.testing.assert_allclose(codes, estimator.transform(rows), rtol=1e-5)
+    assert_allclose(codes, estimator.transform(rows), rtol=1e-5)
     scored = keras_tied(f"score {MODEL} fruit.csv -o scores.csv").out
     table = pd.read_csv("scores.csv", dtype={"name": str})
     assert list(table) == ["name", "score", "rank", "one_in", "error"]
@@ -39,7 +43,7 @@ def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
         ("one_in", estimator.rarity(rows)),
         ("error", estimator.reconstruction_error(rows)),
     ):
-        np.testing.assert_allclose(table[name], expected, rtol=1e-4)
+        assert_allclose(table[name], expected, rtol=1e-4)
     assert scored == "scored 300 rows, none of which stands out, to scores.csv\n"
 
 
@@ -58,21 +62,11 @@ def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_
     expected = estimator.reconstruct(rows)
     for name in rows:
         if rows[name].dtype == float:
-            np.testing.assert_allclose(restored[name], expected[name], rtol=1e-4)
+            assert_allclose(restored[name], expected[name], rtol=1e-4)
         else:
             assert restored[name].equals(expected[name])
     whole = fruit["weight"] != ""  # a code does not say what was missing
     pd.testing.assert_frame_equal(decoded[whole], restored[whole], rtol=1e-4)
-
-
-@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "feather"])
-def test_every_format_holds_the_same_codes(keras_tied, ending):
-    keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
-    keras_tied(f"encode {MODEL} fruit.csv -o codes.{ending}")
-    [batch] = open_table(f"codes.{ending}", text=["name"]).batches()
-    assert batch.schema.names == ["name", "code0", "code1"]
-    codes = batch.to_pandas()[["code0", "code1"]]
-    np.testing.assert_allclose(codes, np.load("codes.npy"), rtol=1e-6)
 
 
 def test_standard_output_is_csv_and_nothing_else(keras_tied):
@@ -116,28 +110,29 @@ GUISES = {
 }
 
 
-@pytest.mark.parametrize("guise", GUISES)
-def test_rows_have_the_same_codes_in_any_guise(keras_tied, fruit, guise):
-    change, delimiter, said = GUISES[guise]
+@for_each(GUISES, "change", "delimiter", "said")
+def test_rows_have_the_same_codes_in_any_guise(
+    keras_tied, fruit, change, delimiter, said
+):
     keras_tied(f"encode {MODEL} fruit.csv -o expected.npy")
-    change(fruit).to_csv("rows.csv", sep=delimiter, index=False)
+    save(change(fruit), sep=delimiter)
     done = keras_tied(f"encode {MODEL} rows.csv -o codes.npy")
-    np.testing.assert_array_equal(np.load("codes.npy"), np.load("expected.npy"))
+    assert_array_equal(np.load("codes.npy"), np.load("expected.npy"))
     assert said in done.err
     assert bool(said) == bool(done.err)
 
 
 def test_what_is_written_has_the_form_of_its_file(keras_tied, fruit):
-    with_commas(fruit).to_csv("rows.csv", sep=";", index=False)
+    save(with_commas(fruit), sep=";")
     done = keras_tied(f"reconstruct {MODEL} rows.csv -o -")
     assert all("," in row["weight"] for row in done.rows)
 
 
 def test_the_decimal_mark_is_given_where_a_file_does_not_tell(keras_tied, fruit):
     fruit = fruit.assign(weight="1050", length=[f"3.{i:03}" for i in range(300)])
-    fruit.to_csv("unclear.csv", index=False)
+    save(fruit, "unclear.csv")
     fruit["length"] = fruit["length"].str.replace(".", "")
-    fruit.to_csv("whole.csv", index=False)
+    save(fruit, "whole.csv")
     unclear = keras_tied(f"encode {MODEL} unclear.csv -o - --decimal ,")
     assert unclear.out == keras_tied(f"encode {MODEL} whole.csv -o -").out
 
@@ -156,8 +151,8 @@ def save_doubtful(fruit):
     fruit.loc[3:4, "kind"] = "quince"
     fruit.loc[5, "weight"] = "heavy"
     doubtful = fruit.assign(farm="south", count="")
-    doubtful.to_csv("new.csv", index=False)
-    doubtful.drop(columns="count").to_csv("absent.csv", index=False)
+    save(doubtful, "new.csv")
+    save(doubtful.drop(columns="count"), "absent.csv")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +226,7 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     city[[11, 12]] = "Loyn", "Kielo"
     amount = rng.lognormal(3, 1, n).round(2)
     orders = {"ordered": ordered, "shipped": shipped, "city": city, "amount": amount}
-    pd.DataFrame(orders).to_csv("orders.csv", index=False)
+    save(pd.DataFrame(orders), "orders.csv")
     checked = keras_tied("check orders.csv").words
     assert re.search(r"'Loyn' 1 and 'Lyon' 1\d\d times", checked)
     keras_tied("fit orders.csv -o orders.safetensors")
@@ -255,7 +250,7 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     rows.loc[29, "city"] = "Bergmo"
     rows.loc[39, "person_id"] = 7
     rows.loc[n] = rows.loc[50]
-    rows.to_csv("people.csv", index=False)
+    save(rows, "people.csv")
     keras_tied("corrections people.csv -o corrections.csv --model people.safetensors")
     found = pd.read_csv("corrections.csv")
     assert found["row"].tolist()[:5] == [20, 40, 401, 30, 10]
@@ -288,16 +283,14 @@ def test_a_rarity_and_drift_have_exit_codes(keras_tied, fruit, estimator, rows):
     found = keras_tied(f"{score} --threshold 1/20 --json", 3).json
     assert (found["reached"], found["drifted"]) == (n_rare, False)
     keras_tied(f"{score} -o scores.csv")
-    fruit.assign(weight=fruit["length"], length=fruit["count"]).to_csv(
-        "new.csv", index=False
-    )
+    save(fruit.assign(weight=fruit["length"], length=fruit["count"]), "new.csv")
     new = score.replace("fruit.csv", "new.csv")
     done = keras_tied(f"{new} --json", 4)
     assert done.json["drifted"]
     assert "'new.csv' has drifted" in done.err
 
 
-@pytest.mark.slow
+@slow
 def test_a_table_alone_has_a_model_fitted_first(keras_tied):
     keras_tied("fit fruit.csv --id name")
     expected = keras_tied("score fruit.csv fruit.safetensors")
@@ -388,7 +381,7 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(keras_tied, estimator):
 
 def save_three(n=60):
     """A table of three components and some noise."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10))
     np.save("three.npy", X + 0.1 * rng.normal(size=(n, 10)))
 
@@ -434,7 +427,7 @@ def test_a_model_has_a_name_of_any_bytes_and_of_as_many_as_fit(keras_tied, name)
 
 def test_json_holds_no_character_that_a_terminal_obeys(keras_tied, fruit):
     names = {"weight": "\x9b2J", "length": "\x7f\x90"}
-    fruit.rename(columns=names).to_csv("rows.csv", index=False)
+    save(fruit.rename(columns=names))
     done = keras_tied("check rows.csv --json")
     assert not set(done.out) & set(map(chr, range(127, 160)))
     found = [column["name"] for column in done.json["columns"]]
@@ -450,7 +443,7 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     pd.DataFrame(X, columns=list("abcd")).to_parquet("x.parquet")
     keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
     codes = np.load("codes.npy")
-    np.testing.assert_allclose(codes, estimator.transform(rows), atol=1e-5)
+    assert_allclose(codes, estimator.transform(rows), atol=1e-5)
     keras_tied(f"decode {MODEL} codes.npy -o x.csv")
     names = list("abcd") if named else ["x0", "x1", "x2", "x3"]
     assert list(pd.read_csv("x.csv")) == names
@@ -468,13 +461,13 @@ def test_onnxruntime_gives_the_codes_of_encode(keras_tied, rows):
     numbers = pd.get_dummies(rows, prefix_sep="=")[features].astype(np.float32)
     [codes] = session.run(["code"], {"X": numbers.to_numpy()})
     keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
-    np.testing.assert_allclose(codes, np.load("codes.npy"), atol=1e-4)
+    assert_allclose(codes, np.load("codes.npy"), atol=1e-4)
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "score --top 3"])
 def test_safe_csv_begins_no_formula(keras_tied, fruit, command):
     fruit["name"] = "=cmd|' /C calc'!A0 " + fruit["name"]
-    fruit.to_csv("rows.csv", index=False)
+    save(fruit)
     name, *options = command.split()
     line = f"{name} {MODEL} rows.csv -o - {' '.join(options)}"
     assert "\n=cmd" in keras_tied(line).out
@@ -495,7 +488,7 @@ def test_absurd_values_move_no_code_of_others(
     codes = []
     for weight, count in (("98", "1"), ("9999999", "-500000")):
         fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count
-        fruit.to_csv("rows.csv", index=False)
+        save(fruit)
         line = f"fit rows.csv -o {MODEL} --epochs 2 --hidden 8 --json"
         facts = keras_tied(line).json
         assert bool(facts["streamed"]) == (most_rows < 300)

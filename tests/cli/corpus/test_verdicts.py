@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.marks import slow
 
 from .make import make
 
@@ -65,7 +66,7 @@ def corpus(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@slow
 def test_columns_read_as_a_person_reads_them(keras_tied, corpus, monkeypatch):
     monkeypatch.chdir(corpus)
     n_columns, misread = 0, {}
