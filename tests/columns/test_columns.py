@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import OneHotEncoder
+from tests.marks import for_each
 
 from keras_tied.columns import OTHER, Columns, FrameSchema, MisreadValues
 from keras_tied.tables import TableError, open_table
@@ -373,9 +374,8 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("what", DAMAGES)
-def test_a_damaged_description_is_refused(what):
-    sound, damage = DAMAGES[what]
+@for_each(DAMAGES, "sound", "damage")
+def test_a_damaged_description_is_refused(sound, damage):
     damaged, n_places = re.subn(sound, damage, SOUND, count=1, flags=re.DOTALL)
     assert n_places == 1
     json.loads(damaged)
