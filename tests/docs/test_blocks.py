@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.marks import slow
 
 from .blocks import PAGES, ROOT, Block, read_blocks
 
-pytestmark = pytest.mark.slow
+pytestmark = slow
 
 RUNNER = Path(__file__).with_name("run_blocks.py")
 BLOCKS = {page: blocks for page in PAGES if (blocks := read_blocks(page))}
@@ -66,7 +67,7 @@ def run(tmp_path: Path, clients: Path):
 
 def choose_runnable(blocks: list[Block]) -> list[Block]:
     """Leave out what cannot run here, with what continues it."""
-    chosen: list[Block] = []
+    chosen = []
     is_left_out = False
     for block in blocks:
         runs_alone = block.chooses_backend and block is not blocks[0]

@@ -6,15 +6,15 @@ each kind.
 """
 
 import functools
-import http.server
 import os
-import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from tests.marks import slow
+from tests.processes import serve_folder
 
 from .questions import QUESTIONS
 
@@ -39,7 +39,7 @@ KINDS = [
 WIDTHS = (390, 768, 1440)
 
 pytestmark = [
-    pytest.mark.slow,
+    slow,
     pytest.mark.skipif(not SITE.exists(), reason="the site is not built"),
 ]
 
@@ -109,18 +109,8 @@ def test_links_within_the_site_lead_somewhere():
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where a server on loopback serves the site."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_folder(SITE) as place:
+        yield f"http://{place}"
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
@@ -152,7 +142,7 @@ def test_page_is_accessible_and_no_wider_than_the_window(page, tab, address):
 
 
 def test_start_page_is_smaller_than_a_megabyte(chromium, address):
-    sizes: dict[str, int] = {}
+    sizes = {}
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.on(

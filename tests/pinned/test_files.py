@@ -12,12 +12,15 @@ import keras
 import numpy as np
 import pandas
 import pytest
+from keras.ops import convert_to_numpy
 from msgspec import json, structs
+from numpy.testing import assert_allclose
 from safetensors.numpy import load_file
+from tests.marks import slow_but
 from typer.testing import CliRunner
 
 from keras_tied import Autoencoder, TiedAutoencoder, cli, load
-from keras_tied.fitted.file import Contents, read, write
+from keras_tied.fitted.file import read, write
 
 from .make import (
     COMMANDS,
@@ -44,12 +47,6 @@ be tiny.
 """
 
 
-def choose_quick(kinds: list[str], *quick: str) -> list[Any]:
-    """Parameters of which all but some are slow."""
-    slow = [pytest.mark.slow]
-    return [pytest.param(each, marks=slow * (each not in quick)) for each in kinds]
-
-
 @dataclass
 class Pinned:
     estimator: TiedAutoencoder
@@ -63,7 +60,7 @@ def pinned(kind: str) -> Pinned:
     file = FOLDER / name_file(kind)
     with np.load(file.with_suffix(".npz")) as stored:
         expected = dict(stored)
-    X: Any = expected.pop("rows")
+    X = expected.pop("rows")
     if kind == "missing":
         X = pandas.DataFrame(X, columns=list("abcde"))
     return Pinned(TiedAutoencoder.load(file), X, expected)
@@ -71,12 +68,10 @@ def pinned(kind: str) -> Pinned:
 
 def assert_close(found: Any, expected: Any, name: str) -> None:
     tolerance = TOLERANCES.get(name, 1e-5)
-    np.testing.assert_allclose(
-        found, expected, rtol=tolerance, atol=tolerance, err_msg=name
-    )
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", choose_quick(KINDS, *OWN))
+@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
 def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
     case = pinned(kind)
     found = results(case.estimator, case.X)
@@ -95,7 +90,7 @@ def describe_encoder(params: dict[str, Any]) -> dict[str, Any]:
     return params | {"encoder": kinds}
 
 
-@pytest.mark.parametrize("kind", choose_quick(KINDS, *OWN))
+@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
 def test_a_file_has_the_parameters_that_it_had_and_todays_defaults(kind):
     expected = TiedAutoencoder(random_state=0, **SETTINGS[kind])
     if kind == "encoder":
@@ -122,7 +117,7 @@ def test_a_file_is_written_today_as_it_was(kind, tmp_path):
 def describe(file: Path) -> dict[str, Any]:
     """The names of all that a file holds, and facts that do not depend on rounding."""
     arrays = load_file(file)
-    contents: Contents = read(file)
+    contents = read(file)
     columns = json.decode(contents.settings.columns)
     return {
         "arrays": {name: (a.dtype, a.ndim) for name, a in arrays.items()},
@@ -137,7 +132,7 @@ def describe(file: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "kind",
-    choose_quick(
+    slow_but(
         OWN[1:],
         "missing",
         "pca",
@@ -179,7 +174,7 @@ def test_a_model_has_the_objectives_of_the_parameters():
     )
 
 
-@pytest.mark.parametrize("kind", choose_quick(KINDS[:-1], "deep"))
+@pytest.mark.parametrize("kind", slow_but(KINDS[:-1], "deep"))
 def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_path):
     case = pinned(kind)
     file = FOLDER / name_file(kind)
@@ -193,13 +188,13 @@ def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_
     complete = ~np.isnan(X).any(axis=1)
     scaled = ((X - scaling.shift) / scaling.scale)[complete].astype(np.float32)
     images = scaled.reshape(-1, *model.encoder.input_shape[1:])
-    codes = keras.ops.convert_to_numpy(model.encoder(images))
+    codes = convert_to_numpy(model.encoder(images))
     assert_close(
         codes,
         case.results["transform"][complete],
         "transform",
     )
-    decoded = keras.ops.convert_to_numpy(model.decoder(codes))
+    decoded = convert_to_numpy(model.decoder(codes))
     rows = decoded.reshape(scaled.shape) * scaling.scale + scaling.shift
     expected = case.results["inverse_transform"][complete]
     assert_close(rows, expected, "inverse_transform")

@@ -22,7 +22,7 @@ WITH_NEEDED_OUTPUT = "encode reconstruct decode".split()
 def find(path: str) -> Any:
     """What a dotted name stands for."""
     first, *names = path.split(".")
-    value: Any = importlib.import_module(first)
+    value = importlib.import_module(first)
     for name in names:
         value = getattr(value, name)
     return value
@@ -30,7 +30,7 @@ def find(path: str) -> Any:
 
 def list_parameters(command: str, kind: str) -> list[Any]:
     """The options of a command, or its arguments."""
-    group: Any = typer.main.get_command(cli.app)
+    group = typer.main.get_command(cli.app)
     found = group.commands[command] if command else group
     return [each for each in found.params if each.param_type_name == kind]
 

@@ -1,7 +1,5 @@
 """Both engines, NumPy and PyTensor, against the formulas and central differences."""
 
-import os
-import subprocess
 import sys
 from importlib.util import find_spec
 
@@ -10,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.random import default_rng
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
+from tests.marks import for_each, slow
+from tests.processes import run_python
 
 from keras_tied.reference import (
     NotFittedError,
@@ -19,7 +21,7 @@ from keras_tied.reference import (
 )
 
 STEP = 1e-5
-RNG = np.random.default_rng(0)
+RNG = default_rng(0)
 ROWS = RNG.uniform(size=(30, 5))
 OTHERS = RNG.uniform(size=(9, 5))
 START = [RNG.uniform(-0.5, 0.5, shape) for shape in ((5, 2), (2,), (5,))]
@@ -32,7 +34,7 @@ needs_pytensor = pytest.mark.skipif(
     params=[
         NumpyAutoencoder,
         # PyTensor compiles for seconds.
-        pytest.param(PyTensorAutoencoder, marks=[pytest.mark.slow, needs_pytensor]),
+        pytest.param(PyTensorAutoencoder, marks=[slow, needs_pytensor]),
     ]
 )
 def engine(request):
@@ -87,7 +89,7 @@ def test_loss_and_gradient_are_the_formula_and_its_central_differences(problem):
     loss, gradient = loss_and_gradient(*problem)
     assert loss == pytest.approx(mse(*problem), rel=1e-12, abs=1e-15)
     for slope, expected in zip(gradient, central_differences(X, weights), strict=True):
-        np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
+        assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -131,9 +133,8 @@ def test_training_is_descent_with_momentum_by_central_differences(
     ]
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == dtype
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
-    for weight, before in zip(given_start, START, strict=True):
-        np.testing.assert_array_equal(weight, before)
+        assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert_equal(given_start, START)
 
 
 def test_codes_of_extreme_rows_saturate_without_a_warning(engine):
@@ -157,7 +158,7 @@ def test_the_start_is_glorot_uniform_of_the_seed_with_biases_of_zero(engine):
     assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.05)
     assert max(np.abs(bias).max() for bias in biases) < 1e-25
     again, *_ = start(0)
-    np.testing.assert_array_equal(again, kernel)
+    assert_array_equal(again, kernel)
     other, *_ = start(1)
     assert not np.allclose(other, kernel)
 
@@ -237,7 +238,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize(("call", "message"), ERRORS.values(), ids=ERRORS)
+@for_each(ERRORS, "call", "message")
 def test_an_error_tells_what_was_given_and_what_to_give(engine, call, message):
     with pytest.raises(ValueError, match=message):
         call(engine)
@@ -294,19 +295,16 @@ PyTensorAutoencoder(2, epochs=2).fit(X, X)
 """
 
 
-@pytest.mark.slow
+@slow
 @needs_pytensor
 def test_first_use_needs_no_compiler_and_prints_and_leaves_nothing(tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     flags = f"base_compiledir={tmp_path / 'cache'}"
-    result = subprocess.run(
-        [sys.executable, "-W", "always", "-c", FIRST_USE],
+    result = run_python(
+        *("-W", "always", "-c", FIRST_USE),
+        environment={"PATH": "", "PYTENSOR_FLAGS": flags},
         cwd=folder,
-        env=os.environ | {"PATH": "", "PYTENSOR_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        check=True,
     )
     assert (result.stdout, result.stderr) == ("", "")
     assert not list(folder.iterdir())
