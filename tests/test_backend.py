@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.marks import for_each, slow
 
 import keras_tied
 
-slow = pytest.mark.slow
 HERE = Path(__file__).parents[1]
 CHOICE = "import keras_tied, os; print(os.environ.get('KERAS_BACKEND'))"
 DEFAULTS = {
@@ -74,7 +74,7 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize(("text", "backend"), CHOICES.values(), ids=CHOICES)
+@for_each(CHOICES, "text", "backend")
 def test_an_installed_backend_that_the_users_keras_json_names_is_used(
     text, backend, tmp_path, fakes
 ):
@@ -227,7 +227,7 @@ import keras_tied, keras
 
 
 @slow
-@pytest.mark.parametrize("code", IMPORTS.values(), ids=IMPORTS)
+@for_each(IMPORTS, "code")
 def test_keras_knows_our_classes_however_it_is_imported(code):
     assert run(f"{code}\n{FOUND}", KERAS_BACKEND="jax") == NAMES
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from tests.estimator.pca import pca_error
 
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import choose_width, compare_widths
@@ -22,12 +22,8 @@ def test_errors_are_those_of_pca_and_of_the_estimator_on_rows_held_out(wine):
     scaler = StandardScaler().fit(parts[0])
     train, held_out = map(scaler.transform, parts)
     [width] = compare_widths(wine, [WIDTH], random_state=SEED)
-    axes = PCA(WIDTH).fit(train).components_
-    left = held_out - held_out @ axes.T @ axes
-    assert width.pca_error == pytest.approx(
-        np.mean(left**2),
-        rel=1e-6,
-    )
+    expected = pca_error(train, held_out, WIDTH)
+    assert width.pca_error == pytest.approx(expected, rel=1e-6)
     estimator = TiedAutoencoder(WIDTH, random_state=SEED).fit(train)
     # Its own scale is that of the columns already.
     errors = estimator.reconstruction_error(held_out)

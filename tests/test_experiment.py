@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
+from tests.marks import slow_but
 
 from keras_tied import datasets, experiment
 
@@ -76,7 +77,7 @@ def test_the_errors_of_pca_are_the_variance_it_leaves(donuts, result):
 
 
 @pytest.mark.parametrize(
-    "engine", ["keras", "numpy", pytest.param("pytensor", marks=pytest.mark.slow)]
+    "engine", slow_but(["keras", "numpy", "pytensor"], "keras", "numpy")
 )
 def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
     donuts, result, engine
@@ -115,13 +116,7 @@ def test_what_cannot_be_trained_is_refused(shape, engine, message):
         experiment.run(np.zeros(shape), engine=engine)
 
 
-@pytest.mark.parametrize(
-    "seed",
-    [
-        0,
-        *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10)),
-    ],
-)
+@pytest.mark.parametrize("seed", slow_but(range(10), 0))
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
     X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)
     result = experiment.run(X, random_state=seed)

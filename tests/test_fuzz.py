@@ -1,12 +1,14 @@
 """The programs of `tools/fuzz` find nothing, each in its shortest run."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.marks import slow
+
+from .processes import run_python
 
 FUZZ = Path(__file__).parents[1] / "tools" / "fuzz"
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -14,19 +16,17 @@ COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 needs_compiler = pytest.mark.skipif(
     sys.platform != "linux" or not COMPILER, reason="needs Linux and a C compiler"
 )
-pytestmark = pytest.mark.slow
+pytestmark = slow
 
 
 def run(program, *arguments, **environment):
     """Run a program to its end; return its lines."""
-    done = subprocess.run(
-        [sys.executable, str(FUZZ / program), *map(str, arguments)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_python(
+        FUZZ / program,
+        *arguments,
+        environment=environment,
+        timeout=None,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout.splitlines()
 
 

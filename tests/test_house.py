@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -59,59 +60,32 @@ use.
 """
 
 
-PRIVATE_MODULE = re.compile(r"keras\.(src|_)")
+IMPORTS_OF_OTHERS = re.compile(r"^ *(?:from|import) (?!keras\.).*", re.MULTILINE)
+DEFINED = re.compile(
+    r"(?:def|class) (_\w+)|(?:self\.|^ *)(_\w+)(?=[\w., ]*[:=] )",
+    re.MULTILINE,
+)
+USED = re.compile(
+    r"\b(keras\.(?:src|_\w+))"
+    r"|[\w)\]]\.(_[a-z]\w*)\b(?<!__)"
+    r"|attr\([\w.]+, [\"'](_[a-z]\w*)"
+)
+OWN = set()
+for file in FILES:
+    if file.name != INTERNALS:
+        OWN.update(*DEFINED.findall(file.read_text()))
 
 
 def is_private(name: str) -> bool:
     return name.startswith("_") and not name.endswith("__")
 
 
-def find_own_names(tree: ast.Module) -> set[str]:
-    """The names that a file defines itself: functions, classes, variables, attributes
-    of `self`.
-    """
-    names = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
-                names.add(name)
-    return names
-
-
-OWN = {
-    name
-    for file in FILES
-    if file.name != INTERNALS
-    for name in find_own_names(ast.parse(file.read_text()))
-}
-
-
 def find_private_parts(source: str) -> set[str]:
     """The private modules and attributes of other packages that a
     file's source uses.
     """
-    parts = set()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=aliases):
-                names = [alias.name for alias in aliases]
-                parts.update(filter(PRIVATE_MODULE.match, names))
-            case ast.ImportFrom(module=str(name)) if PRIVATE_MODULE.match(name):
-                parts.add(name)
-            case ast.Attribute(value=ast.Name(id="keras"), attr="src"):
-                parts.add("keras.src")
-            case (
-                ast.Attribute(attr=name)
-                | ast.Call(
-                    func=ast.Name(id="getattr" | "hasattr"),
-                    args=[_, ast.Constant(name), *_],
-                )
-            ) if is_private(name):
-                parts.add(name)
+    uses = USED.findall(IMPORTS_OF_OTHERS.sub("", source))
+    parts = set(filter(None, itertools.chain(*uses)))
     return parts - NOT_OF_KERAS - OWN
 
 

@@ -1,23 +1,17 @@
 """The program that runs Keras's own tests with our `fit` and tied layers."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
-import pytest
+from tests.marks import slow
+
+from .processes import run_python
 
 PROGRAM = Path(__file__).parents[1] / "tools" / "keras_tests.py"
 
 
-@pytest.mark.slow
+@slow
 def test_a_file_of_keras_trains_by_our_fit_and_passes():
-    options = [
-        "--backend",
-        keras.backend.backend(),
-        "callbacks/learning_rate_scheduler_test.py",
-    ]
-    command = [sys.executable, str(PROGRAM), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    file = "callbacks/learning_rate_scheduler_test.py"
+    done = run_python(PROGRAM, "--backend", keras.backend.backend(), file, timeout=None)
     assert "fit: all" in done.stdout

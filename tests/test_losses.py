@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from keras.ops import convert_to_numpy
+from numpy.random import default_rng
+from numpy.testing import assert_allclose
 
 from keras_tied.losses import NanMeanSquaredError
 
@@ -21,11 +24,11 @@ reductions = pytest.mark.parametrize("reduction", REDUCTIONS)
 @reductions
 @given(y=hnp.arrays("float32", (4, 3), elements=NUMBERS))
 def test_sums_the_squares_of_what_is_there_over_the_number_of_features(reduction, y):
-    predicted = np.random.default_rng(0).normal(size=y.shape)
+    predicted = default_rng(0).normal(size=y.shape)
     found = NanMeanSquaredError(reduction)(y, predicted.astype("float32"))
     losses = np.nansum((y - predicted) ** 2, axis=1) / 3
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(found),
+    assert_allclose(
+        convert_to_numpy(found),
         REDUCTIONS[reduction](losses),
         rtol=1e-5,
         atol=1e-6,

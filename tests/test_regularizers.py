@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from keras.models import clone_model
+from keras.saving import load_model
+from numpy.testing import assert_allclose
 
 from keras_tied.regularizers import KLSparsity, Orthonormal
 
@@ -20,7 +23,7 @@ def divergence(x, target):
 
 def assert_precise(found, expected, tolerance=1e-4):
     assert keras.backend.standardize_dtype(found.dtype) == "float32"
-    np.testing.assert_allclose(
+    assert_allclose(
         ops.convert_to_numpy(found),
         expected,
         tolerance,
@@ -109,8 +112,8 @@ def test_saved_and_cloned_models_keep_it(kind, regularizer, tmp_path):
     layer = layers.Dense(3, name="code", **{kind: regularizer})
     model = keras.Sequential([keras.Input((4,)), layer])
     model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for copy in (loaded, keras.models.clone_model(model)):
+    loaded = load_model(tmp_path / "model.keras")
+    for copy in (loaded, clone_model(model)):
         found = getattr(copy.get_layer("code"), kind)
         assert type(found) is type(regularizer)
         assert vars(found) == vars(regularizer)

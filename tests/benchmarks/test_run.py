@@ -7,6 +7,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks._case import CASES, load_case
 from benchmarks._run import ROOT
+from tests.marks import slow
 
 
 def test_each_case_has_a_place_on_the_page():
@@ -39,7 +40,7 @@ def run(monkeypatch, tmp_path):
     return run_command
 
 
-@pytest.mark.slow
+@slow
 def test_a_case_runs_from_end_to_end(run):
     systems = ["keras_tied.training.fit", "NumPy, keras_tied.reference"]
     options = [part for system in systems for part in ("--system", system)]
