@@ -48,7 +48,7 @@ def make_fitted(rng, activation="gelu", hidden=(7, 6), layout=NUMBERS):
         logits = np.where(is_class, 1.3, 1.0), np.where(is_class, 0.1, 0.0)
         link = Link(frequencies, *logits, np.ones(5), layout, scaling)
     preprocessing = Preprocessing(scaling, np.zeros(5), layout)
-    return Fitted(preprocessing, network, None, link=link)
+    return Fitted(preprocessing, network, *[None] * 7, link)
 
 
 def decode_on_page(fitted, codes):
