@@ -128,7 +128,7 @@ def find_far_values(
         middle = format_suggestion(value)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"
-            f" {middle}): correct them, or name them with --na; their rows come first"
-            " in score"
+            f" {middle}): correct what is wrong, or name it with --na; such rows come"
+            " first in score"
         )
     return ends, described
