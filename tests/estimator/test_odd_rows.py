@@ -120,6 +120,15 @@ def test_few_values_beyond_a_gap_of_ten_ranges_are_absurd(value, times, count):
 # Whole rows.
 
 
+@pytest.mark.parametrize(
+    ("values", "n_beyond"), [([-1], 1), ([-1, -2], 0), ([-0.5], 0)]
+)
+def test_the_only_negative_whole_number_is_beyond_the_fence(rng, values, n_beyond):
+    X = rng.integers(0, 60, (400, 1)).astype(float)
+    X[: len(values), 0] = values
+    assert fit_fences(X).find(X).sum() == n_beyond
+
+
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 @pytest.mark.parametrize("n", [400, 999])
 def test_absurd_values_stand_out_and_count_as_medians(solver, n):

@@ -27,6 +27,9 @@ many times as far as they are."""
 MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
 """So many rows, or a larger share, have values beyond fences at most: else the fences
 move out."""
+FEW_NEGATIVE = 0.001
+"""Where one whole number, or so many, are negative and all others are not, the fence is
+at 0: a duration, a count or an amount that cannot be."""
 MOST_ROWS = 20_000
 MOST_LEVELS = 10
 """So many different values are levels, as of a rating: none is far or absurd."""
@@ -117,6 +120,8 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
             deviations = values - middle[column]
             low[column] = _find_distance(-deviations, X.size)
             high[column] = _find_distance(deviations, X.size)
+        if _are_few_negative(values):
+            low[column] = min(low[column], middle[column] + 0.5)
     # A side that does not tell is as long as the other one.
     below = np.where(np.isinf(low), high, low)
     above = np.where(np.isinf(high), low, high)
@@ -146,6 +151,13 @@ def fit_ends(X: Array) -> Fences:
         with np.errstate(over="ignore", invalid="ignore"):
             reach[column] = _find_reach(values - middle[column])
     return Fences(middle, middle - reach, middle + reach)
+
+
+def _are_few_negative(values: Array) -> bool:
+    """Whether few of some whole numbers are below 0."""
+    n_negative = np.count_nonzero(values < 0)
+    most = max(1, int(FEW_NEGATIVE * len(values)))
+    return bool(0 < n_negative <= most) and not np.any(values % 1)
 
 
 def keep_all(n_features: int) -> Fences:
