@@ -41,7 +41,7 @@ def train(path: Path) -> None:
     model.fit(X, X, verbose=0)
     assert path.name == FILE
     parts = pack_parts((X, X, None, None, None), (0.0, None, None))
-    Checkpoint(path.parent, model, parts, {}).save(1, [])
+    Checkpoint(path.parent, model, parts, {}).save(1)
 
 
 WRITERS = {
