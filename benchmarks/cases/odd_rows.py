@@ -15,10 +15,11 @@ TEXT = """
 Three of at most 500 rows of R's tables get another value, other ones in each turn. *Marginal*: a
 number 5 to 10,000 spreads from the median, where a spread is at least a third of the largest
 distance of any other value. *Joint*: an ordinary number that contradicts another column, with which
-it is correlated by 0.7 or more. *Swapped*: another category. *Column named* is how often the column
-with the largest share of the oddness is the one (of a contradiction one of the two); of the
-isolation forest that with the largest sum of SHAP values. Detectors of numbers see standardised
-columns, indicators of categories, and means where a value is missing.
+it is correlated by 0.7 or more. *Swapped*: another category. *Column named* is for how many of
+those in the ten oddest the column with the largest share of the oddness is the one (of a
+contradiction one of the two); of the isolation forest that with the largest sum of SHAP values.
+Detectors of numbers see standardised columns, indicators of categories, and means where a value is
+missing.
 """
 CHOSEN_ON = """
 Nothing was chosen on these tables. The form of the score was chosen on values planted in other
@@ -137,11 +138,11 @@ def measure(task, output, seconds):
     scores, named = output
     is_odd = np.isin(np.arange(len(scores)), task.rows)
     top = np.argsort(-scores, kind="stable")[:10]
-    numbers = measure_ranking(is_odd, scores)
-    numbers["top"] = np.isin(task.rows, top).mean()
-    if named:
+    is_top = np.isin(task.rows, top)
+    numbers = measure_ranking(is_odd, scores) | {"top": is_top.mean()}
+    if named and is_top.any():
         hits = [one in of for one, of in zip(named, task.columns, strict=True)]
-        numbers["named"] = np.mean(hits)
+        numbers["named"] = np.mean(np.array(hits)[is_top])
     return numbers
 
 
