@@ -29,7 +29,7 @@ MEASURES = {
     "area": AREA,
     "precision": PRECISION,
     "top": Measure("in the ten oddest", "more", 0.01),
-    "named": Measure("column named", "more", 0.1),
+    "named": Measure("column named", "more", 0.01),
     "seconds": SECONDS,
 }
 PICTURE = ["area", "precision"]
