@@ -37,7 +37,7 @@ def write_amount(value, marks, unit):
 @given(
     st.lists(
         st.integers(-(10**6), 10**6),
-        min_size=5,
+        min_size=10,  # of fewer, 3+ is a kind
         max_size=30,
         unique=True,
     ),
