@@ -275,7 +275,7 @@ class Columns:
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
-        for column, part in self._parts if batch.num_rows else ():
+        for column, part in self._parts:
             values = batch.column(column.name)
             n_present = len(values) - values.null_count
             try:

@@ -72,8 +72,8 @@ def decide_durations(texts: pa.Array) -> Durations | None:
     Some are longer than a day, or all have hours, minutes and seconds, and less than
     ten hours.
     """
-    parts = pc.extract_regex(texts, PATTERN)
-    if not len(texts) or parts.null_count:
+    parts = pc.extract_regex(texts, PATTERN).drop_null()
+    if not len(parts):
         return None
     share_with_hours = pc.mean(_has_hours(parts)).as_py()
     if 0 < share_with_hours < 1:

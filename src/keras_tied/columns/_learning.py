@@ -47,6 +47,7 @@ from keras_tied.columns._names import (
     judge_name,
 )
 from keras_tied.columns._number_text import (
+    AT_LEAST,
     BOUND,
     LONG_NUMERAL,
     ROWS_TO_DECIDE,
@@ -167,10 +168,10 @@ def _leave_out(
 ) -> Decision:
     """Decide not to look at a column."""
     reads_as = reads_as or str(find_kind(values.type))
-    becomes = f"left out: {reason}"
-    missing = values.null_count
-    fact = Fact(name, reads_as, becomes, missing, examples=_show(values))
-    return Decision(fact)
+    n_missing, examples = values.null_count, _show(values)
+    return Decision(
+        Fact(name, reads_as, f"left out: {reason}", n_missing, examples=examples)
+    )
 
 
 def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
@@ -227,8 +228,8 @@ def _find_form(
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
     """Return numbers that name categories as whole numbers, or raise a `TableError`."""
     whole = values.cast(pa.int64(), safe=False)
-    is_whole = pc.equal(whole.cast(values.type), values)
-    if pc.all(is_whole).as_py():
+    is_whole = to_floats(values) == to_floats(whole)
+    if is_whole[values.is_valid()].all():
         return whole
     raise TableError(
         f"column {name!r} holds fractions, which name no categories; make it text."
@@ -346,7 +347,7 @@ def _find_forms(
     if measure_matches(texts, DIGITS) == 1:
         yield _find_digit_times(name, texts, choice), ""
     yield decide_durations(texts), ""
-    has_bounds = measure_matches(texts, rf"^{BOUND}|\+$") > 0
+    has_bounds = measure_matches(texts, f"^{BOUND}|{AT_LEAST}$") > 0
     are_ranges = has_bounds and len(texts.unique()) < FEWEST_AMOUNTS
     if measure_numeric(texts) >= FEWEST_LOOKS and not are_ranges:
         yield decide_number_text(texts, choice.decimal)
@@ -463,10 +464,9 @@ def _describe_sentinel(
         times = len(present) - len(others)
         if times < FEWEST_SENTINELS or not len(others):
             continue
-        gap = np.abs(others - mark).min()
-        if gap >= max(np.ptp(others), SMALLEST_GAP):
-            row = np.flatnonzero(numbers == mark)[0]
-            text = format_cell(values, int(row))
+        if np.abs(others - mark).min() >= max(np.ptp(others), SMALLEST_GAP):
+            row = int((numbers == mark).argmax())
+            text = format_cell(values, row)
             return (
                 f"holds {text!r} in {times:,} of {len(present):,} rows, far from its"
                 f" other values: if it stands for a missing one, say --na {text}"
@@ -671,8 +671,7 @@ def _find_spread(days: Array) -> float:
     present = days[~np.isnan(days)]
     if not len(present):
         return np.nan
-    low, high = np.quantile(present, (0.25, 0.75))
-    return float(high - low)
+    return float(np.ptp(np.quantile(present, (0.25, 0.75))))
 
 
 def _join(*warnings: str) -> str:

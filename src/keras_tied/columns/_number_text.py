@@ -33,20 +33,21 @@ PREFIX = (
     rf"[A-Za-z]{{0,3}}[{CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK"
     r"|DKK|PLN|CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
 )
-SUFFIX = r"\+|/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
+SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 MINUS = "\u2212\ufe63\uff0d"  # a minus sign, a small and a wide hyphen
 SPACES = "\u00a0\u2007\u2009\u202f"
 APOSTROPHES = "\u2019`\u00b4"
 SIGN = f"[-+{MINUS}]"
-# What may stand before a number that is only about, or bounds, a value.
-BOUND = r"(?:[<>≤≥~≈]=?|ca\.)\s*"
+# What may stand before a number that is only about, or bounds, a value, and behind one.
+BOUND, AT_LEAST = r"(?:[<>≤≥~≈]=?|ca\.)\s*", r"\+"
 SCALES = {"": "", "k": "e3", "K": "e3", "M": "e6", "B": "e9", "T": "e12"}
 LOOK = re.compile(  # what looks like a number, with any unit
     rf"(?P<bound>{BOUND})?\(?\s*{SIGN}?\s*(?P<prefix>(?:{PREFIX})\s*)?(?:{SIGN}|\()?\s*"
     rf"(?P<number>\d(?:[\d.,'{APOSTROPHES} {SPACES}_]*\d)?[.,]?{EXPONENT}"
     rf"|[.,]\d+{EXPONENT})"
     rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{SUFFIX}))?\s*[-)]?"  # noqa: RUF001
+    rf"(?P<least>{AT_LEAST})?"
 )
 
 
@@ -91,13 +92,13 @@ class NumberText(Form, frozen=True, tag="number"):
         prefix = re.escape(self.prefix.strip())
         suffix = re.escape(self.suffix.strip())
         group, mark = f"[{GROUPING[self.decimal]}]", f"[{self.decimal}]"
-        bound = f"(?:{BOUND})?" if self.bounds else ""
+        times = "?" if self.bounds else "{0}"  # that a bound may stand there
         return (
-            rf"^{bound}(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
+            rf"^(?:{BOUND}){times}(?P<open>\(?)\s*(?P<sign>[-+]?)\s*(?:{prefix})?\s*(?P<inner>[-+(]?)\s*"
             rf"(?P<number>[1-9]\d{{0,2}}(?:{group}\d\d)*(?:{group}\d{{3}})+(?:{mark}\d*)?"
             rf"|\d+(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
             r"|(?i:inf(?:inity)?))\s*"
-            rf"(?P<close>[-)]?)\s*(?:{suffix})?\s*(?P<end>[-)]?)$"
+            rf"(?P<close>[-)]?)\s*(?:{suffix})?\s*(?P<end>[-)]?){AT_LEAST}{times}$"
         )
 
     def parse(self, texts: pa.Array) -> Array:
@@ -180,7 +181,7 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     has_exponents = "e" in lines.lower()
     prefix, suffix = _find_unit(matches, "prefix"), _find_unit(matches, "suffix")
     unit = prefix.strip() or suffix.strip()
-    bounds = [match for match in matches if match["bound"]]
+    bounds = [match for match in matches if match["bound"] or match["least"]]
     suffixes = {(match["suffix"] or "").strip() for match in matches}
     has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
     if has_scales:

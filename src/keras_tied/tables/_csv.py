@@ -37,6 +37,7 @@ from keras_tied.tables._file import (
 from keras_tied.tables._patch import Cells, Patch, patch_text
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
+DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 # The share of lines with as many cells as the first, if a delimiter is right.
 MOST_LINES = 0.9
@@ -309,15 +310,15 @@ class _CsvFile:
         These are dates, truth values but "true" and "false", digits that name
         something, and numbers with a point where other columns have a decimal comma.
         """
-        decimal = self._options.decimal
         batch = next(self._open(schema.names), None)
         if batch is None:
-            return set(), decimal
+            return set(), self._options.decimal
         columns = list(zip(schema, batch.columns, strict=True))
-        if decimal is None:
-            decimal = find_decimal(
-                cells for field, cells in columns if field.name not in known
-            )
+        decimal = self._options.decimal or find_decimal(
+            cells
+            for field, cells in columns
+            if types.is_string(field.type) and field.name not in known
+        )
         texts = set()
         has_floats = any(map(types.is_floating, schema.types))
         for field, cells in columns:
@@ -333,10 +334,8 @@ class _CsvFile:
                 is_text = types.is_temporal(field.type)
             if is_text:
                 texts.add(field.name)
-        if decimal is None and (has_floats or self._delimiter == ","):
-            decimal = "."
-        if decimal is None and self._delimiter == ";":
-            decimal = ","
+        if decimal is None:
+            decimal = "." if has_floats else DECIMALS.get(self._delimiter)
         return texts, decimal
 
     def _open(
