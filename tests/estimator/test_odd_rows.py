@@ -129,6 +129,19 @@ def test_the_only_negative_whole_number_is_beyond_the_fence(rng, values, n_beyon
     assert fit_fences(X).find(X).sum() == n_beyond
 
 
+def test_a_level_that_is_there_once_may_be_absurd():
+    X = np.tile([[10.0], [20.0], [50.0]], (100, 1))
+    X[7], X[8] = 20_000, 90
+    assert np.flatnonzero(fit_fences(X).find(X)).tolist() == [7]
+
+
+def test_a_negative_number_does_not_fence_in_a_few_counts():
+    X = np.zeros((200, 1))
+    X[:9, 0] = np.arange(1, 10)
+    X[20] = -1
+    assert np.flatnonzero(fit_fences(X).find(X)).tolist() == [20]
+
+
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 @pytest.mark.parametrize("n", [400, 999])
 def test_absurd_values_stand_out_and_count_as_medians(solver, n):
@@ -203,9 +216,10 @@ def test_the_planted_row_comes_first_and_its_column_is_named(
     ridge = Ridge(RIDGE * 400 * scaled.var(axis=0).mean())
     ridge.fit(others, scaled[:, column])
     predicted = ridge.predict(others[[row]])[0]
-    ends = np.sort(scaler.transform(known)[:, column])
+    values = scaler.transform(known)[:, column]
     found = scaler.transform(reasons.expected)[0, column]
-    assert found == pytest.approx(predicted.clip(ends[0], ends[-1]), abs=1e-3)
+    expected = predicted.clip(values.min(), values.max())
+    assert found == pytest.approx(expected, abs=1e-3)
 
 
 def test_two_values_that_contradict_each_other_are_both_named(rng):

@@ -32,7 +32,8 @@ FEW_NEGATIVE = 0.001
 at 0: a duration, a count or an amount that cannot be."""
 MOST_ROWS = 20_000
 MOST_LEVELS = 10
-"""So many different values are levels, as of a rating: none is far or absurd."""
+"""So many different values are levels, as of a rating: a rare one is not far outside.
+One of three or more that is there once may be absurd."""
 GAP = 10.0
 """A value is absurd beyond an empty gap that is so many times as long as the range of
 all values before it. Chosen on tables of ADBench and on planted values."""
@@ -109,24 +110,26 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     beyond. A few values, however far, hardly move it, and few values of a column with
     heavy tails are beyond it. Where many are, they belong to the column, as a group of
     its own, and the fence is beyond them. No fence is beyond the end of its column, by
-    default that of `fit_ends`, and levels have none. Missing values are NaN.
+    default that of `fit_ends`, where those of levels are. Missing values are NaN.
     """
     ends = ends or fit_ends(X)
     middle = ends.middle
     low = np.full(X.shape[1], np.inf)
     high = low.copy()
-    for column, values in _iterate_columns(X):
-        with np.errstate(over="ignore", invalid="ignore"):
-            deviations = values - middle[column]
-            low[column] = _find_distance(-deviations, X.size)
-            high[column] = _find_distance(deviations, X.size)
+    reach = ends.high - middle
+    to_low = reach.copy()
+    for column, values, n_levels in _iterate_columns(X):
+        if n_levels > MOST_LEVELS:
+            with np.errstate(over="ignore", invalid="ignore"):
+                deviations = values - middle[column]
+                low[column] = _find_distance(-deviations, X.size)
+                high[column] = _find_distance(deviations, X.size)
         if _are_few_negative(values):
-            low[column] = min(low[column], middle[column] + 0.5)
+            to_low[column] = min(reach[column], middle[column] + 0.5)
     # A side that does not tell is as long as the other one.
     below = np.where(np.isinf(low), high, low)
     above = np.where(np.isinf(high), low, high)
-    reach = ends.high - middle
-    low = np.minimum(below, reach)
+    low = np.minimum(below, to_low)
     high = np.minimum(above, reach)
     fences = Fences(middle, middle - low, middle + high)
     rows = _sample_rows(X)
@@ -146,10 +149,14 @@ def fit_ends(X: Array) -> Fences:
     """
     middle = np.zeros(X.shape[1])
     reach = np.full(X.shape[1], np.inf)
-    for column, values in _iterate_columns(X):
+    for column, values, n_levels in _iterate_columns(X):
         middle[column] = np.median(values)
         with np.errstate(over="ignore", invalid="ignore"):
-            reach[column] = _find_reach(values - middle[column])
+            few = 1
+            if n_levels > MOST_LEVELS:
+                share = int(MOST_ABSURD_SHARE * len(values))
+                few = max(1, min(MOST_ABSURD, share))
+            reach[column] = _find_reach(values - middle[column], few)
     return Fences(middle, middle - reach, middle + reach)
 
 
@@ -180,22 +187,25 @@ def _find_largest(values: Array, rank: int) -> float:
     return float(np.partition(values, -rank)[-rank])
 
 
-def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
-    """The columns with more values than levels, float64; none of few rows."""
+def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
+    """The columns, float64, and how many different values they have, but two or less.
+
+    None of few rows.
+    """
     if len(X) < FEWEST_ROWS:
         return
     for column, values in enumerate(_sample_rows(X).T):
         present = values[~np.isnan(values)].astype(np.float64)
-        if len(np.unique(present)) > MOST_LEVELS:
-            yield column, present
+        n_levels = len(np.unique(present))
+        if n_levels > 2:
+            yield column, present, n_levels
 
 
-def _find_reach(deviations: Array) -> float:
-    """How far a column reaches from its median, of the deviations from it."""
-    n = len(deviations)
-    share = int(MOST_ABSURD_SHARE * n)
-    few = min(MOST_ABSURD, share)
-    few = max(1, few)
+def _find_reach(deviations: Array, few: int) -> float:
+    """How far a column reaches from its median, of the deviations from it.
+
+    So few of its values may be absurd.
+    """
     outwards = deviations[np.argsort(np.abs(deviations))]
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
         return np.inf
@@ -204,7 +214,7 @@ def _find_reach(deviations: Array) -> float:
     ranges = highest - lowest
     is_gap = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond adds its gap
     is_gap[:-few] = False
-    last = n - 1
+    last = len(outwards) - 1
     if is_gap.any():
         last = int(is_gap.argmax())
     reach = abs(outwards[last]) + GAP * ranges[last]
