@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
@@ -114,6 +114,17 @@ def test_numbers_of_any_type_are_encoded(dtype):
         learn(batch).encode(batch),
         [[1], [0], [NAN]],
     )
+
+
+@pytest.mark.parametrize("digits", [(2, 2), (5, 2), (5, -2), (3, 5)])
+def test_decimals_are_limited_to_what_their_type_holds(digits):
+    scale = 10.0 ** -digits[1]
+    numbers = np.array([12, -3, 10 ** digits[0] - 1]) * scale
+    types = pa.decimal128(*digits), pa.float64()
+    schema, _ = FrameSchema.learn(pa.table({"x": pa.nulls(1, types[0])}))
+    X = pa.record_batch({"x": [*numbers, 1e300]})
+    found = schema.join(X, X)["x"].cast(types[1])
+    assert_allclose(found, [*numbers, numbers[-1]])
 
 
 words = st.sampled_from(["red", "green", "blue", "Ölgrün", "Rot", "a=b"])

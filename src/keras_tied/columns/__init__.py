@@ -18,7 +18,7 @@ from keras_tied.columns._column import (
     snap,
 )
 from keras_tied.columns._columns import Columns
-from keras_tied.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact
+from keras_tied.columns._facts import ROWS_TO_COUNT, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
 from keras_tied.columns._kinds import (
     Kind,
@@ -45,7 +45,6 @@ __all__ = [
     "OTHER",
     "ROWS_TO_COUNT",
     "Column",
-    "ColumnChoice",
     "Columns",
     "Fact",
     "FrameSchema",

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from keras_tied.columns._arrow import to_floats, to_integers
+from keras_tied.columns._arrow import to_floats, to_integers, to_text
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
@@ -38,7 +38,7 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     dtype = like.type
     if types.is_dictionary(dtype):
         words = values.cast(dtype.value_type)
-        places = pc.index_in(words, like.dictionary)
+        places = pc.index_in(to_text(words), to_text(like.dictionary))
         places = places.cast(dtype.index_type)
         return pa.DictionaryArray.from_arrays(
             places,
@@ -59,7 +59,8 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
 
 def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
-    high = 10.0**n_digits * (1 - 1e-15) - 1
+    step = 10.0**-dtype.scale
+    high = np.nextafter(10.0**n_digits - step, 0)
     numbers = to_floats(values)
     within = np.clip(numbers, -high, high)
     decimals = pa.array(within, from_pandas=True)

@@ -236,7 +236,7 @@ class Column:
         Values that have no text are a `MisfitError`.
         """
         values = drop_marks(_require_kind(values, PLAIN, "text"), self.marks)
-        if self.whole and types.is_floating(values.type):
+        if self.whole and find_kind(values.type) is Kind.number:
             # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
@@ -326,7 +326,10 @@ def get_value(values: pa.Array, row: int) -> object:
     try:
         return values[row].as_py()
     except (OverflowError, ValueError, KeyError):
-        return str(np.asarray(values.slice(row, 1))[0])
+        single = values.slice(row, 1)
+        if types.is_nested(single.type):  # NumPy's are objects of Python, too
+            return str(single)
+        return str(np.asarray(single)[0])
 
 
 def list_values(values: pa.Array) -> list[object]:
