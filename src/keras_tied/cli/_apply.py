@@ -16,6 +16,7 @@ from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
+    STANDARD_OUTPUT,
     Data,
     Id,
     Json,
@@ -109,8 +110,11 @@ def fill(
     require_output(output, json, data, ENDINGS)
     if cells is not None:
         require_output(cells, json, data)
-        if os.path.realpath(cells) == os.path.realpath(output):
-            raise UsageError(f"--cells {cells!r} is the output; name another file.")
+        is_output = os.path.realpath(cells) == os.path.realpath(output)
+        if is_output or cells == STANDARD_OUTPUT:
+            raise UsageError(
+                f"--cells {cells!r} is where the output goes; name another file."
+            )
     model, table = task.inputs.open(output, as_text=True)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
@@ -132,11 +136,10 @@ def fill(
         return n_cells, doubts
 
     rows = transform.scan(source)
-    if cells is not None:
-        fold(
-            rows, lambda batches: write_table(cells, list_new_cells(transform, batches))
-        )
     write_rows("filled", rows, write, output, json, "cell")
+    if cells is not None:
+        use = partial(list_new_cells, transform)
+        fold(rows, lambda batches: write_table(cells, use(batches)))
     if not (patch or output.endswith(TYPED)):
         remark(
             f"{output!r} is written anew, in UTF-8, and is no copy: that takes one file"

@@ -64,14 +64,16 @@ def list_new_cells(
 
 def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
     """Hide the known values of each column, if any, and measure how they are filled."""
-    columns = transform.columns
+    columns, fitted = transform.columns, transform.fitted
+    is_far = fitted.find_far_values(numbers).any(axis=1)
+    numbers = numbers[~is_far]
     sure = {}
     for name, part in zip(columns.names, columns.layout.parts, strict=True):
         known = numbers[~np.isnan(numbers[:, part.start])]
         if len(known):
             hidden = known.copy()
             hidden[:, part] = np.nan
-            errors = transform.fitted.impute(hidden) - known
+            errors = fitted.impute(hidden) - known
             error = np.square(errors[:, part]).mean()
             variances = known[:, part].var(axis=0)
             share = 1 - error / max(variances.mean(), TINY)

@@ -247,7 +247,13 @@ def _patch_sheet(
                     f"cell {cell.coordinate} of {name!r} holds a formula without a"
                     " result; open the file in a spreadsheet program, and save it."
                 )
-            cell.value = value
+            try:
+                cell.value = value
+            except AttributeError as error:
+                raise TableError(
+                    f"cell {cell.coordinate} of {name!r} is merged with others, and"
+                    " cannot be filled; split them in a spreadsheet program."
+                ) from error
     book.save(file)
 
 
