@@ -99,7 +99,9 @@ WRONG = {
     **{f"fit {line}": said for line, said in FIT.items()},
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
-    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is the output",
+    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is where the",
+    "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is where the output goes",
+    "check infinite.csv": "row 41",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
     " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",
@@ -157,7 +159,7 @@ WRONG = {
     "demo --sede 1": "--sede",
     "demo donuts.npy": "donuts.npy",
     "demo --epochs": "requires an argument; write it as in keras-tied demo",
-    "chek rows.csv --all": "'chek'; write keras-tied check rows.csv --all.",
+    "chek rows.csv --strict": "'chek'; write keras-tied check rows.csv --strict.",
     "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
     "fruti.csv": "there is no command 'fruti.csv'; write keras-tied fruit.csv.",
     "-x.csv": "write it as in keras-tied score rows.csv, or see keras-tied --help.",

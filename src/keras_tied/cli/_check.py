@@ -77,9 +77,6 @@ def check(
     seed: Seed = 0,
     *,
     strict: bool = option("Fail if there is a warning.", "--strict", default=False),
-    every: bool = option(
-        f"Show more columns than {MOST_SHOWN}.", "--all", default=False
-    ),
     columns: ColumnOptions,
     options: TableOptions,
     json: Json = False,
@@ -92,7 +89,7 @@ def check(
         facts = {"data": table.source.name, "rows": table.source.n_rows}
         print_json(facts | table.to_json())
     else:
-        _print_survey(table, None if every else MOST_SHOWN)
+        _print_survey(table)
         remark(f"next, {join(['score', data])}.")
     if strict:
         table.columns.require_usable(table.facts)
@@ -112,7 +109,7 @@ def _describe_repeats(source: Source, ids: Sequence[str]) -> list[str]:
     return [f"{list_some(sentences, 3)}."] if sentences else []
 
 
-def _print_survey(survey: Survey, most: int | None) -> None:
+def _print_survey(survey: Survey) -> None:
     """Print what the columns of a table read as, with the warnings first."""
     from keras_tied.columns import ROWS_TO_COUNT
 
@@ -121,18 +118,18 @@ def _print_survey(survey: Survey, most: int | None) -> None:
         print(f"note: {note}")
     for warning in survey.warnings:
         print(f"warning: {warning.rstrip('.')}")
-    n_sample, n_counted = survey.sample.num_rows, ROWS_TO_COUNT
+    n_sample = survey.sample.num_rows
     rows = format_quantity(source.n_rows, "row")
     if not survey.whole:
         rows += f", of which {n_sample:,} were looked at"
-    if n_sample > n_counted:
-        rows += f", {n_counted:,} of these for distinct numbers"
+    if n_sample > ROWS_TO_COUNT:
+        rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
     print(f"{source.name}: {rows}, {numbers} a row")
-    print_columns(survey.facts[:most])
-    if most is not None and len(survey.facts) > most:
-        more = format_quantity(len(survey.facts) - most, "more column")
-        print(f"and {more}; check --all and --json show all")
+    print_columns(survey.facts[:MOST_SHOWN])
+    if more := survey.facts[MOST_SHOWN:]:
+        quantity = format_quantity(len(more), "more column")
+        print(f"and {quantity}; check --json tells of all")
 
 
 def print_columns(facts: Sequence[Fact]) -> None:

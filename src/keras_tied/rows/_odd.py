@@ -10,7 +10,7 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_suggestion
 from keras_tied._types import Array
 from keras_tied.columns import Columns, MisreadValues, get_value
-from keras_tied.fitted.fences import Fences, fit_ends, fit_fences, keep_all
+from keras_tied.fitted.fences import Fences, fit_ends, fit_fences
 from keras_tied.rows._scan import Batch, Doubts, Scan
 from keras_tied.rows._transform import BatchTransform, prepend_id
 from keras_tied.tables import Source, TableError
@@ -105,22 +105,24 @@ def find_far_values(
     first_row = 0
     try:
         numbers = columns.encode(sample)
-        ends = fit_ends(numbers)
-        fences = fit_fences(numbers, ends)
-        is_beyond = fences.find(numbers).any(axis=0)
-        places = np.unique(columns.column_numbers[is_beyond])
-        used = [columns.used[place] for place in places]
-        some = replace(columns, used=tuple(used))
-        some_fences = fences.select(np.isin(columns.column_numbers, places))
-        batches = Scan(source, some).read(Doubts())
-        for rows, numbers in batches if used else ():
-            beyond = some_fences.find(numbers)  # (n, features)
-            for name, part in zip(some.names, some.layout.parts, strict=True):
-                odd = np.flatnonzero(beyond[:, part].any(axis=1))
-                far.add(name, rows.column(name), odd, first_row)
-            first_row += rows.num_rows
-    except TableError:  # which the next pass over the rows raises again
-        return keep_all(len(columns.features)), {}
+    except TableError:
+        for _ in Scan(source, columns).read(Doubts()):
+            pass  # up to the row of the table
+        raise
+    ends = fit_ends(numbers)
+    fences = fit_fences(numbers, ends)
+    is_beyond = fences.find(numbers).any(axis=0)
+    places = np.unique(columns.column_numbers[is_beyond])
+    used = [columns.used[place] for place in places]
+    some = replace(columns, used=tuple(used))
+    some_fences = fences.select(np.isin(columns.column_numbers, places))
+    batches = Scan(source, some).read(Doubts())
+    for rows, numbers in batches if used else ():
+        beyond = some_fences.find(numbers)  # (n, features)
+        for name, part in zip(some.names, some.layout.parts, strict=True):
+            odd = np.flatnonzero(beyond[:, part].any(axis=1))
+            far.add(name, rows.column(name), odd, first_row)
+        first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
     described = {}
     for name in far.counts:
