@@ -212,7 +212,7 @@ def test_the_oddest_rows_are_the_same_however_they_are_asked_for(keras_tied):
 @pytest.mark.parametrize("top", ["", "--top 1"])
 def test_all_rows_that_stand_out_are_counted(keras_tied, fruit, top):
     fruit.loc[[4, 7], "length"] = "900"
-    fruit.to_csv("new.csv", index=False)
+    save(fruit, "new.csv")
     said = keras_tied(f"score {MODEL} new.csv -o odd.csv {top}").out
     assert said == "scored 300 rows, of which 2 stand out, to odd.csv\n"
 
@@ -262,6 +262,13 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     assert len(found) < 9
     asked = keras_tied("corrections people.safetensors people.csv --json").json
     assert [each["row"] for each in asked["corrections"]] == found["row"].tolist()
+    rows.loc[5, "city"] = "Oslo"
+    save(rows.head(9), "new.csv")
+    asked = keras_tied("corrections people.safetensors new.csv --json").json
+    assert {"row": 6, "value": "Oslo"}.items() <= asked["corrections"][0].items()
+    save(rows.rename(columns={"person_id": "value"}), "other.csv")
+    failed = keras_tied("corrections other.csv --id value", 2)
+    assert "the id 'value' is a column of the list, too" in failed.err
 
 
 def test_a_threshold_has_an_exit_code(keras_tied):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._text import format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._inputs import Inputs
+from keras_tied.cli._messages import UsageError
 from keras_tied.cli._options import Json, SafeCsv, output_option
 from keras_tied.cli._output import print_json, print_result, print_table
 from keras_tied.cli._progress import fold_rows
@@ -47,6 +48,8 @@ def corrections(
     if output is not None:
         require_output(output, json, inputs.data)
     model, rows = inputs.open()
+    if rows.id in Correction._fields:
+        raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
     rows = replace(rows, reads="all")
     given = {rows.id, *rows.columns.ids}
     find = partial(
@@ -55,7 +58,8 @@ def corrections(
         ids=[name for name in rows.source.schema.names if name in given],
     )
     entries, doubts = fold_rows("comparing", rows, find)
-    entries = list_misread(doubts.misread) + entries
+    for doubtful in (doubts.unseen, doubts.misread):
+        entries = list_misread(doubtful) + entries
     text = format_quantity(len(entries), "correction")
     records = _add_ids(entries, rows)
     if output is not None:
@@ -80,15 +84,11 @@ def _add_ids(entries: list[Correction], rows: Scan) -> list[dict[str, Any]]:
     records = [each._asdict() for each in entries]
     if rows.id is None or not records:
         return records
-    places = sorted({each.row - 1 for each in entries})
-    sample, _ = take(rows, np.array(places))
+    numbers = sorted({each.row for each in entries})
+    sample, _ = take(rows, np.array(numbers) - 1)
     assert sample.ids is not None
-    ids = dict(zip(places, sample.ids, strict=True))
-    named = []
-    for record in records:
-        row = record["row"]
-        named.append({"row": row, rows.id: ids[row - 1]} | record)
-    return named
+    ids = dict(zip(numbers, sample.ids, strict=True))
+    return [{"row": each["row"], rows.id: ids[each["row"]]} | each for each in records]
 
 
 def _print_corrections(some: list[Correction], most: float) -> None:

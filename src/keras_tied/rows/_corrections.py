@@ -55,8 +55,7 @@ def find_corrections(
     stands_out = fitted.stand_out(scores, n_rows)
     rarest = min(n_rows, fitted.largest_rarity)
     least = max(RARE, RARE_SHARE * rarest)
-    is_rare = rarities >= least
-    is_curable = is_rare & (corrected < ORDINARY)
+    is_curable = (rarities >= least) & (corrected < ORDINARY)
     misspelt, doubtful = [], []
     for place, causes in enumerate(oddest.causes):
         if not causes:
@@ -86,7 +85,7 @@ def _round(rarity: float) -> float:
 
 
 def list_misread(misread: MisreadValues) -> list[Correction]:
-    """List the values that are not of the kind of their column."""
+    """List values that are new in their column, or not of its kind."""
     corrections = []
     for column, texts in misread.texts.items():
         for text, (row, times) in texts.items():
