@@ -53,6 +53,8 @@ def test_a_table_is_read_back_as_it_was_written(folder, ending):
     assert_array_equal(np.float32(found["x"]), ROWS["x"])
     others = ["id", "yes", "word"]
     assert found.select(others).to_pydict() == ROWS.select(others).to_pydict()
+    write_table(f"again.{ending}/", split(ROWS))
+    assert read(f"again.{ending}").equals(found)
 
 
 def test_an_array_is_what_numpy_loads(folder):

@@ -215,8 +215,9 @@ def forbid_changes(name: str, stamp: Stamp) -> Iterator[Callable[[], None]]:
 def find_format(path: str, format: str | None = None) -> str | None:
     """Return the format that is given, or that of the ending of a file, or None."""
     if format is None:
+        name = Path(path).name.lower()
         for ending in ENDINGS:
-            if path.lower().endswith(f".{ending}"):
+            if name.endswith(f".{ending}"):
                 return ending.partition(".")[0]
     return format
 
