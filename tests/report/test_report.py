@@ -264,9 +264,9 @@ def test_units_follow_the_columns_that_they_correlate_with(rng):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"X": np.ones(80)}, "X has the shape"),
-        ({"X": np.full((80, 2), "a")}, "X holds values of type"),
-        ({"X": np.full((80, 2), np.inf)}, "X has infinite values"),
+        ({"X": np.ones(80)}, "Expected 2D array"),
+        ({"X": np.full((80, 2), "a")}, "could not convert string to float"),
+        ({"X": np.full((80, 2), np.inf)}, "X contains infinity"),
         ({"code": np.ones((79, 2))}, "code has the shape"),
         ({"errors": np.ones((80, 3))}, "feature_errors has the shape"),
         ({"feature_names": ["a"]}, "columns have 1 features in all"),

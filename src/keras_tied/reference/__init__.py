@@ -1,7 +1,6 @@
 """The tied autoencoder of one hidden layer by hand, in NumPy and in PyTensor."""
 
 from keras_tied.reference._numpy import (
-    NotFittedError,
     NumpyAutoencoder,
     Weights,
     loss_and_gradient,
@@ -9,7 +8,6 @@ from keras_tied.reference._numpy import (
 from keras_tied.reference._pytensor import PyTensorAutoencoder
 
 __all__ = [
-    "NotFittedError",
     "NumpyAutoencoder",
     "PyTensorAutoencoder",
     "Weights",

@@ -7,14 +7,12 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_array
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Logs: TypeAlias = dict[str, float]
 DTYPES = ("float32", "float64")
-
-
-class NotFittedError(ValueError, AttributeError):
-    """Raised where an autoencoder is used before `fit`."""
 
 
 class Weights(NamedTuple):
@@ -100,7 +98,7 @@ class HandWrittenAutoencoder:
         """Encode rows, (n, n_features), to codes, (n, n_components): sigmoid(X W + b).
 
         Raises:
-            NotFittedError: Before `fit`.
+            sklearn.exceptions.NotFittedError: Before `fit`.
             ValueError: If X is not a table of as many finite features as were fitted.
         """
         kernel, code_bias, _ = self._get_weights()
@@ -111,7 +109,7 @@ class HandWrittenAutoencoder:
         """Decode codes, (n, n_components), to rows, (n, n_features): code Wᵀ + c.
 
         Raises:
-            NotFittedError: Before `fit`.
+            sklearn.exceptions.NotFittedError: Before `fit`.
             ValueError: If code is not a table of n_components finite columns.
         """
         kernel, _, output_bias = self._get_weights()
@@ -314,16 +312,11 @@ def _check_rows(
     dtype: DTypeLike,
     n_columns: int | None = None,
 ) -> Array:
-    """Convert a table of finite numbers with a row and a column at least, or raise."""
-    table = np.asarray(values)
-    if table.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")
-    if table.ndim != 2 or 0 in table.shape:
-        problem = f"{name} has the shape {table.shape}"
-        raise ValueError(f"{problem}; give a table of at least one row and one column.")
+    """Copy a table of finite numbers with a row and a column at least, or raise."""
+    table = _check_array(values, name, dtype)
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
-    return _check_finite(table, name, dtype)
+    return table
 
 
 def _check_weights(
@@ -341,21 +334,16 @@ def _check_weights(
         )
     arrays = []
     for value, name, shape in zip(weights, Weights._fields, shapes, strict=True):
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf" or array.shape != shape:
-            raise ValueError(
-                f"The {name} has the shape {array.shape} and the dtype {array.dtype}; "
-                f"give real numbers of the shape {shape}."
-            )
-        arrays.append(_check_finite(array, f"The {name}", dtype))
+        array = _check_array(value, name, dtype, ensure_2d=False, ensure_min_samples=0)
+        if array.shape != shape:
+            raise ValueError(f"{name} has the shape {array.shape}; give it {shape}.")
+        arrays.append(array)
     return Weights(*arrays)
 
 
-def _check_finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
-    with np.errstate(over="ignore"):
-        copy = array.astype(dtype)
-    n_bad = copy.size - np.count_nonzero(np.isfinite(copy))
-    if n_bad:
-        problem = f"{n_bad} values that are not finite in {copy.dtype}"
-        raise ValueError(f"{name} has {problem}; remove them or fill them in.")
-    return copy
+def _check_array(
+    values: ArrayLike, name: str, dtype: DTypeLike, **options: bool | int
+) -> Array:
+    with np.errstate(over="ignore"):  # what is infinite then is refused
+        array = check_array(values, dtype=dtype, copy=True, input_name=name, **options)
+    return np.asarray(array)

@@ -85,22 +85,16 @@ def check_table(
     values: ArrayLike, name: str, n: int | None = None, n_columns: int | None = None
 ) -> Array:
     """Return a table of finite numbers and NaN as float64, (n, columns), or raise."""
-    table = np.asarray(values)
-    if table.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
-    fits = table.ndim == 2 and 0 not in table.shape
-    if fits:
-        fits = n in (None, len(table)) and n_columns in (None, table.shape[1])
-    if not fits:
-        rows, columns = n or "at least 1", n_columns or "at least 1"
+    from sklearn.utils import check_array  # takes long to import
+
+    table: Array = check_array(
+        values, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name
+    )
+    if n not in (None, len(table)) or n_columns not in (None, table.shape[1]):
+        rows, columns = n or "any", n_columns or "any"
         raise ValueError(
             f"{name} has the shape {table.shape}; give a table of {rows} rows and"
             f" {columns} columns."
-        )
-    table = table.astype(np.float64)
-    if np.isinf(table).any():
-        raise ValueError(
-            f"{name} has infinite values; remove those rows, or give NaN for them."
         )
     return table
 
