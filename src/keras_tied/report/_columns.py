@@ -230,7 +230,9 @@ def correlate(X: Array, code: Array) -> Array:
         if values.var() <= CONSTANT:
             continue
         with np.errstate(all="ignore"):
-            correlations[:, feature] = np.corrcoef(values, units.T)[0, 1:]
+            products = (values - values.mean()) @ (units - units.mean(axis=0))
+            spreads = len(values) * values.std() * units.std(axis=0)
+            correlations[:, feature] = products / spreads
     return np.nan_to_num(correlations)
 
 
