@@ -8,18 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 
 def run_python(
-    *arguments: Any,
-    code: int = 0,
-    environment: dict[str, str] | None = None,
-    **options: Any,
-) -> subprocess.CompletedProcess[str]:
+    *arguments,
+    code=0,
+    environment=None,
+    **options,
+):
     """Run Python as a process of its own, which ends with an exit code."""
     settings = {"capture_output": True, "text": True, "timeout": 300}
     done = subprocess.run(
@@ -31,7 +28,7 @@ def run_python(
     return done
 
 
-def find_port() -> int:
+def find_port():
     """A port of loopback that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -39,7 +36,7 @@ def find_port() -> int:
 
 
 @contextmanager
-def serve(handler: Any) -> Iterator[str]:
+def serve(handler):
     """The host and port of a server on loopback."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -48,16 +45,16 @@ def serve(handler: Any) -> Iterator[str]:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, *arguments):
         pass
 
 
-def serve_folder(folder: Path) -> Any:
+def serve_folder(folder):
     return serve(functools.partial(Quiet, directory=str(folder)))
 
 
 @contextmanager
-def inherit(number: int, handler: Any) -> Iterator[None]:
+def inherit(number, handler):
     """Handle a signal in this way, as processes do that are started meanwhile."""
     before = signal.signal(number, handler)
     try:

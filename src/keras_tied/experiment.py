@@ -262,8 +262,8 @@ def _train_with_keras(
 def _compute_tie_error(model: keras.Model) -> float:
     from keras import ops
 
-    encoder = ops.convert_to_numpy(model.get_layer("encoder").kernel)
-    decoder = ops.convert_to_numpy(model.get_layer("decoder").kernel)
+    layers = map(model.get_layer, ("encoder", "decoder"))
+    encoder, decoder = (ops.convert_to_numpy(layer.kernel) for layer in layers)
     return float(np.abs(decoder - encoder.T).max())
 
 

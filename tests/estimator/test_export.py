@@ -14,7 +14,7 @@ from numpy.random import default_rng
 from tests.marks import for_each, slow
 from tests.processes import run_python
 
-from keras_tied import TiedAutoencoder, load
+from keras_tied import load
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.onnx import write_onnx
@@ -31,7 +31,7 @@ Case = tuple[Fitted, np.ndarray]
 PINNED = Path(__file__).parents[1] / "pinned" / "files"
 
 
-def fit_to(X: np.ndarray, layout: Layout | None = None, **parameters) -> Fitted:
+def fit_to(X, layout=None, **parameters):
     settings = Parameters(
         random_state=0,
         max_iter=2,
@@ -41,18 +41,18 @@ def fit_to(X: np.ndarray, layout: Layout | None = None, **parameters) -> Fitted:
     return fit(settings, X).fitted
 
 
-def hide(X: np.ndarray, share: float = 0.2) -> np.ndarray:
+def hide(X, share=0.2):
     is_hidden = default_rng(1).uniform(size=X.shape) < share
     return np.where(is_hidden, np.nan, X)
 
 
-def make_network(activation: str) -> Case:
+def make_network(activation):
     X = draw_curve(45)
     network = draw_network((6, 11, 8, 2), activation)
     return replace(fit_to(X), network=network), hide(X)
 
 
-def make_constant_column() -> Case:
+def make_constant_column():
     X = draw_curve(45)
     X[:, 2] = 7
     others = X.copy()
@@ -60,25 +60,25 @@ def make_constant_column() -> Case:
     return fit_to(X), others
 
 
-def make_correlated() -> Case:
+def make_correlated():
     rng = default_rng(0)
     X = hide(rng.normal(size=(60, 1)) + 1e-4 * rng.normal(size=(60, 30)))
     return fit_to(X[:40]), X
 
 
-def make_wide() -> Case:
+def make_wide():
     """More columns than covariances are kept of."""
     X = hide(default_rng(0).normal(size=(40, 600)))
     return fit_to(X), X
 
 
-def read_pinned() -> Case:
+def read_pinned():
     """A network and conditional means fill in together."""
     rows = np.load(PINNED / "imputation.npz")["rows"]
     return load(PINNED / "imputation.safetensors"), rows
 
 
-def make_classes(n: int, gaps: float) -> Case:
+def make_classes(n, gaps):
     """A number, two categories of three and of two classes, a boolean and another
     number.
     """
@@ -121,13 +121,13 @@ for activation in ACTIVATIONS:
     CASES[activation] = partial(make_network, activation)
 
 
-def run(path: Path, **inputs: np.ndarray) -> np.ndarray:
+def run(path, **inputs):
     session = onnxruntime.InferenceSession(str(path))
     [found] = session.run(None, inputs)
     return found
 
 
-def assert_exported(fitted: Fitted, X: np.ndarray, folder: Path) -> None:
+def assert_exported(fitted, X, folder):
     """All three files give what the three methods give, in the same dtype."""
     codes = fitted.transform(X)
     for part, name, rows, expected in [
@@ -160,7 +160,7 @@ def test_each_part_gives_what_its_method_gives(make, dtype, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def with_gaps() -> Fitted:
+def with_gaps():
     return fit_to(hide(draw_curve(45)))
 
 
@@ -184,7 +184,7 @@ def test_whatever_is_missing_is_filled_in(missing, with_gaps, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def estimator() -> TiedAutoencoder:
+def estimator():
     frame = pd.DataFrame(
         draw_curve(60),
         columns=["a", "b", 'c "c"', "d", "e", "f"],

@@ -6,9 +6,7 @@ import os
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import h5py
 import keras
@@ -38,10 +36,10 @@ PART = "or only a part of one"
 
 
 @pytest.fixture
-def refuse(tmp_path) -> Callable[..., None]:
+def refuse(tmp_path):
     """Loads a file of some content, which is refused."""
 
-    def refuse(content: bytes, message: str = "") -> None:
+    def refuse(content, message=""):
         file = tmp_path / "m.keras"
         file.write_bytes(content)
         with pytest.raises(
@@ -69,7 +67,7 @@ def test_the_checksum_is_that_of_settings_notes_and_arrays(kind, tmp_path):
 # Bytes.
 
 
-def with_header(text: bytes, length: int | None = None) -> bytes:
+def with_header(text, length=None):
     """A file of any header."""
     return struct.pack("<Q", length or len(text)) + text
 
@@ -220,10 +218,10 @@ def test_another_format_is_refused(format, refuse):
 # Arrays.
 
 
-def put(number: float, place: int = 0) -> Callable[[Any], Any]:
+def put(number, place=0):
     """A change of one number of an array."""
 
-    def change(array: Any) -> Any:
+    def change(array):
         array = array.copy()
         array.flat[place] = number
         return array
@@ -362,15 +360,13 @@ NEEDED = CONFIG, WEIGHTS, "estimator.safetensors"
 
 
 @cache
-def read_members() -> dict[str, bytes]:
+def read_members():
     """What a whole file holds."""
     with zipfile.ZipFile(FOLDER / "encoder.keras") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def make_archive(
-    changes: dict[Any, bytes | None], method: int = zipfile.ZIP_STORED
-) -> bytes:
+def make_archive(changes, method=zipfile.ZIP_STORED):
     """A file with other members; None leaves one out."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as opened:
@@ -380,7 +376,7 @@ def make_archive(
     return file.getvalue()
 
 
-def pack_blanks(name: str, megabytes: int) -> bytes:
+def pack_blanks(name, megabytes):
     return make_archive({name: b" " * (megabytes * 2**20)}, zipfile.ZIP_DEFLATED)
 
 
@@ -388,7 +384,7 @@ KERNEL = "decoder/layers/tied_conv/kernel_layer/vars/0"
 SHAPE = (3, 3, 1, 2)
 
 
-def with_weights(change: Callable[[Any], Any]) -> bytes:
+def with_weights(change):
     """A file with other weights."""
     content = io.BytesIO(read_members()[WEIGHTS])
     with h5py.File(content, "r+") as file:
@@ -396,12 +392,12 @@ def with_weights(change: Callable[[Any], Any]) -> bytes:
     return make_archive({WEIGHTS: content.getvalue()})
 
 
-def with_kernel(value: Any = None, **options: Any) -> bytes:
+def with_kernel(value=None, **options):
     """A file with something in place of a kernel: what h5py makes of a value, or of
     options of a dataset.
     """
 
-    def change(file: Any) -> None:
+    def change(file):
         del file[KERNEL]
         if options:
             file.create_dataset(KERNEL, **{"shape": SHAPE, "dtype": "f4"} | options)
@@ -453,9 +449,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
 OURS = "keras_tied>Autoencoder"
 
 
-def make_config(
-    module: Any, name: Any, config: Any = None, registered: Any = None
-) -> dict[str, Any]:
+def make_config(module, name, config=None, registered=None):
     """What Keras stores of an object."""
     return {
         "module": module,
@@ -465,7 +459,7 @@ def make_config(
     }
 
 
-def make_function(path: str, registered: str = "function") -> dict[str, Any]:
+def make_function(path, registered="function"):
     module, _, name = path.rpartition(".")
     return make_config(
         module,
@@ -502,15 +496,15 @@ REFUSED = {
 """By name: what must neither be imported nor called."""
 
 
-def read_config() -> dict[str, Any]:
+def read_config():
     return json.loads(read_members()[CONFIG])
 
 
-def list_layers(config: dict[str, Any]) -> list[Any]:
+def list_layers(config):
     return config["config"]["encoder"]["config"]["layers"]
 
 
-def replace_last_layer(config: dict[str, Any], trap: Any) -> None:
+def replace_last_layer(config, trap):
     last = list_layers(config)[-1]
     name = last["config"]["name"]
     last |= trap

@@ -9,10 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +20,6 @@ from tests.marks import slow
 from tests.processes import run_python
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from keras_tied import TiedAutoencoder
 from keras_tied.fitted.blocks import map_blocks
 
 from .near import assert_near
@@ -33,7 +30,7 @@ METHODS = "reconstruct reconstruction_error score_samples predict score".split()
 
 
 @pytest.fixture(scope="module")
-def network(digits) -> TiedAutoencoder:
+def network(digits):
     """A network with a hidden layer; tests must not change it."""
     settings = {"hidden_layer_sizes": 16, "sparsity": 1e-6, "max_iter": 2}
     return seeded(4, **settings).fit(digits[:300])
@@ -51,12 +48,12 @@ def quick_switches():
 
 
 @pytest.fixture
-def two_blas_threads() -> Iterator[None]:
+def two_blas_threads():
     with threadpool_limits(2, user_api="blas"):
         yield
 
 
-def count_blas_threads() -> set[int]:
+def count_blas_threads():
     return {
         library["num_threads"]
         for library in threadpool_info()
@@ -64,7 +61,7 @@ def count_blas_threads() -> set[int]:
     }
 
 
-def wait_for_two_blas_threads() -> None:
+def wait_for_two_blas_threads():
     """Wait for threads that end with the block that they have begun."""
     end = time.monotonic() + 20
     while count_blas_threads() != {2} and time.monotonic() < end:
@@ -73,11 +70,11 @@ def wait_for_two_blas_threads() -> None:
 
 
 @contextmanager
-def repeat(function: Callable[[], np.ndarray]) -> Iterator[list[np.ndarray]]:
+def repeat(function):
     """Call a function again and again in another thread meanwhile; what it has given."""
     is_done, found = threading.Event(), []
 
-    def call() -> None:
+    def call():
         while not is_done.is_set():
             found.append(function())
 
@@ -90,13 +87,11 @@ def repeat(function: Callable[[], np.ndarray]) -> Iterator[list[np.ndarray]]:
         caller.join()
 
 
-def compare_in_threads(
-    call: Callable[[np.ndarray], Any], parts: list[np.ndarray], turns: int
-) -> None:
+def compare_in_threads(call, parts, turns):
     """Eight threads give what one has given, for parts in turn."""
     expected = [call(part) for part in parts]
 
-    def work(number: int) -> None:
+    def work(number):
         for turn in range(turns):
             place = (number + turn) % len(parts)
             assert_near(call(parts[place]), expected[place])
@@ -221,7 +216,7 @@ estimator.transform(rows)
 """
 
 
-def run(program: str) -> list[str]:
+def run(program):
     """What a program prints in a process of its own."""
     return run_python("-W", "ignore", "-c", program).stdout.split()
 
@@ -253,7 +248,7 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
 ):
     within = set()
 
-    def block(part: slice) -> None:
+    def block(part):
         within.update(count_blas_threads())
 
     with ThreadPoolExecutor(4) as pool:
@@ -304,7 +299,7 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
 ):
     begun = []
 
-    def block(part: slice) -> None:
+    def block(part):
         begun.append(part.start)
         if part.start == 20 and error is KeyboardInterrupt:
             ctrl_c()
@@ -339,7 +334,7 @@ def test_errstate_of_the_caller_holds_in_large_calls(two_blas_threads):
     not hasattr(signal, "setitimer"), reason="there are no such timers here"
 )
 def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
-    def interrupt(*_) -> None:
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)

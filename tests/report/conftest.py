@@ -1,8 +1,6 @@
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import fields
 from html.parser import HTMLParser
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +8,14 @@ import pytest
 from keras_tied.report import About, PageColumn, Report, Rows
 
 
-def make_report(
-    X: Any, code: Any = None, made: Any = None, errors: Any = None, **facts: Any
-) -> Report:
+def make_report(X, code=None, made=None, errors=None, **facts):
     """A report on arrays, of no model of ours; `facts` are those of each part of it.
 
     By default a code is the first two columns, reconstructions are the rows, and errors
     their squares.
     """
 
-    def take(kind: Any) -> dict[str, Any]:
+    def take(kind):
         names = [each.name for each in fields(kind)]
         return {name: facts.pop(name) for name in names if name in facts}
 
@@ -33,7 +29,7 @@ def make_report(
 
 
 @pytest.fixture
-def arrays(rng) -> dict[str, Any]:
+def arrays(rng):
     """80 rows, the even ones on the left of the input and at the top of the code."""
     n = 80
     side = np.where(np.arange(n) % 2, 1.0, -1.0)
@@ -46,7 +42,7 @@ def arrays(rng) -> dict[str, Any]:
 class Elements(HTMLParser):
     """The elements of a page, their attributes, its data, and its other texts."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page):
         super().__init__()
         self.names: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
@@ -56,15 +52,15 @@ class Elements(HTMLParser):
         self.feed(page)
         self.text = " ".join(" ".join(texts).split())
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
+    def handle_starttag(self, tag, attrs):
         self.names.append(tag)
         self.attributes += attrs
         self._tag = dict(attrs).get("id", tag)
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         self._tag = ""
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         if self._tag == "rows-data":
             self.rows = json.loads(data)
         elif self._tag == "figures-data":
@@ -75,7 +71,7 @@ class Elements(HTMLParser):
             self._texts.append(data)
 
 
-def parse(report: Report) -> Elements:
+def parse(report):
     return Elements(report.to_html())
 
 
@@ -94,7 +90,7 @@ PLACE = """([name, x, y]) => {
 class Opened:
     """A report in the browser, and what it said, asked for or opened since."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page):
         self.page = page
         self.said: list[str] = []
         self.asked_for: list[str] = []
@@ -103,37 +99,37 @@ class Opened:
         page.on("dialog", lambda dialog: self.said.append(dialog.message))
         page.on("request", lambda request: self.asked_for.append(request.url))
 
-    def note(self, message: Any) -> None:
+    def note(self, message):
         if message.type != "log":
             self.said.append(message.text)
 
-    def press(self, selector: str, *keys: str) -> None:
+    def press(self, selector, *keys):
         """Press keys on an element."""
         self.page.locator(selector).first.focus()
         for key in keys:
             self.page.keyboard.press(key)
 
-    def find(self, name: str) -> None:
+    def find(self, name):
         self.page.fill("#find", name)
         self.press("#find", "Enter")
 
-    def texts(self, selector: str) -> list[str]:
+    def texts(self, selector):
         return self.page.locator(selector).all_inner_texts()
 
-    def each(self, selector: str, script: str) -> list[Any]:
+    def each(self, selector, script):
         """What a script tells of each element `e`."""
         return self.page.locator(selector).evaluate_all(f"a => a.map(e => {script})")
 
-    def listed(self) -> list[int]:
+    def listed(self):
         """The rows of the table, from top to bottom."""
         return self.each("#table tbody tr", "+e.dataset.row")
 
-    def marked(self) -> list[int]:
+    def marked(self):
         """The rows that Bokeh has selected, in order."""
         found = "Bokeh.documents[0].get_model_by_name('rows').selected.indices"
         return sorted(self.page.evaluate(found))
 
-    def place(self, figure: str, x: float, y: float) -> tuple[float, float]:
+    def place(self, figure, x, y):
         """Where on the screen a share of a figure's width and height is, inside its
         axes.
         """
@@ -141,9 +137,7 @@ class Opened:
         self.page.evaluate(SETTLE)
         return self.page.evaluate(PLACE, [figure, x, y])
 
-    def drag(
-        self, figure: str, start: tuple[float, float], end: tuple[float, float]
-    ) -> None:
+    def drag(self, figure, start, end):
         """Drag across a figure, between two places given as shares of its width and
         height.
         """
@@ -155,12 +149,10 @@ class Opened:
 
 
 @pytest.fixture
-def opened(chromium, tmp_path) -> Iterator[Callable[..., Opened]]:
+def opened(chromium, tmp_path):
     contexts = []
 
-    def open_report(
-        report: Report, width: int = 1440, scheme: str = "light", **kwargs: Any
-    ) -> Opened:
+    def open_report(report, width=1440, scheme="light", **kwargs):
         path = tmp_path / "report.html"
         path.write_text(report.to_html(), encoding="utf-8")
         viewport = {"width": width, "height": 900}

@@ -77,8 +77,7 @@ def _require_backend(engine: Engine, backend: Backend | None) -> None:
     """Check that the backend is that of the engine, and is installed."""
     if engine is Engine.keras:
         require_backend(backend)
-        return
-    if backend:
+    elif backend:
         raise UsageError(
             f"--backend {backend} is for Keras, and --engine {engine} does without it;"
             " leave one of them out."

@@ -330,8 +330,8 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
     if notes["components"] >= n_features:
         yield (
             f"the {notes['components']} components hold all {n_features} numbers of a"
-            " row, so that every row is reconstructed and none is odd; ask for fewer"
-            " with --components."
+            " row, so that every row is reconstructed as it is; ask for fewer with"
+            " --components."
         )
     elif held_out_error > MOST_OPTIMISM * error:
         yield (

@@ -42,17 +42,15 @@ class Inputs:
     def open(self, output: str = "", *, as_text: bool = False) -> tuple[Model, Scan]:
         """Load the model, or fit one, and open the rows for it."""
         model = self._load()
-        id, label = self.columns.id, self.columns.label
-        rows = open_rows(
+        return model, open_rows(
             model,
             self.data,
             self.options,
-            id,
+            self.columns.id,
             output,
-            label,
+            self.columns.label,
             as_text,
         )
-        return model, rows
 
     def open_with_label(self) -> tuple[Model, Scan]:
         """The same, with a column of labels to show."""

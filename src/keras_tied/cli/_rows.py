@@ -131,8 +131,8 @@ def take(
     from keras_tied.rows import Doubts
 
     if places is None:
-        most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
-        most = max(SMALLEST_SAMPLE, most)
+        usual = MOST_NUMBERS // len(rows.columns.features)
+        most = max(SMALLEST_SAMPLE, min(MOST_ROWS, usual))
         [places] = choose_places([rows.source.n_rows], most, seed=0)
     numbers: list[Array] = []
     ids: list[Any] = []

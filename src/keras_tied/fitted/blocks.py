@@ -26,6 +26,8 @@ def map_blocks(
 ) -> list[Result]:
     """The results of a function of slices of at most `block_rows` rows, in order.
 
+    There is at least one: of no rows, if there are none.
+
     With `threads`, as many are used as NumPy's BLAS would, which is then held to one
     each: so the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold
     here.

@@ -15,7 +15,7 @@ get_epoch_callback = _on_epoch.get
 
 
 @contextmanager
-def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
+def epoch_callback(on_epoch: OnEpoch) -> Iterator[None]:
     """Register a per-epoch callback for the training within."""
     token = _on_epoch.set(on_epoch)
     try:

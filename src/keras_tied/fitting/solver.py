@@ -62,8 +62,8 @@ def fit(
 
     Of few rows, each of five parts is held out of a network, and a sixth network learns
     from all rows. The sixth is kept from the step with the lowest cross-validation
-    error. It is PCA unless the network is better on rows held out, and not worse on all
-    rows.
+    error. PCA is the solution, unless there is noise or sparsity, or the network is
+    better on rows held out and not worse on all rows.
     """
     axes = None
     projected = rows
@@ -94,10 +94,10 @@ def fit(
         own = measure_held_out(with_rows, networks)
         others = measure_held_out(with_rows, [member.pca for member in with_rows])
         better = is_better(with_rows, own, others)
-        errors = own.mean, others.mean
-        solution = replace(solution, link=own.link, held_out_errors=errors)
-        errors = others.mean, others.mean
-        pca = replace(pca, link=others.link, held_out_errors=errors)
+        means = own.mean, others.mean
+        pca_means = others.mean, others.mean
+        solution = replace(solution, link=own.link, held_out_errors=means)
+        pca = replace(pca, link=others.link, held_out_errors=pca_means)
 
     def measure(result: Solution) -> float:
         return float(rows.weights @ rows.measure(result.network, result.link))

@@ -170,8 +170,5 @@ def _list_few(
     """Some repeats of rows or of an id; none if they are part of the table."""
     if np.count_nonzero(is_listed) > max(FEW, FEW_SHARE * n):
         return []
-    repeats = []
-    for place in np.flatnonzero(is_listed):
-        row, first = int(rows[place]), int(firsts[place])
-        repeats.append(Repeat(row + 1, first + 1, id=id))
-    return repeats
+    pairs = np.column_stack([rows, firsts]) + 1
+    return [Repeat(row, first, id=id) for row, first in pairs[is_listed].tolist()]

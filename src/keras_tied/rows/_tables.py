@@ -155,19 +155,20 @@ def _measure_part(
     ends: Fences | None,
 ) -> tuple[Moments, Array]:
     """Measure the rows of a part, and choose those at the places, ascending."""
-    moments: Moments | None = None
     chosen: list[Array] = []
     begin = 0
-    for _, numbers in batches:
+
+    def measure(batch: Batch) -> Moments:
+        nonlocal begin
+        numbers = batch.numbers
         end = begin + len(numbers)
         first, last = np.searchsorted(places, [begin, end])
         own = places[first:last] - begin
         chosen.append(numbers[own])
         begin = end
-        within = numbers if ends is None else ends.trim(numbers)
-        more = measure_moments(within)
-        moments = more if moments is None else moments.merge(more)
-    assert moments is not None  # a part has rows
+        return measure_moments(numbers if ends is None else ends.trim(numbers))
+
+    moments = reduce(Moments.merge, map(measure, batches))
     return moments, np.concatenate(chosen)
 
 

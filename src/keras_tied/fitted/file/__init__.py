@@ -133,5 +133,7 @@ def name_file(path: StrPath) -> Iterator[None]:
         line = text.splitlines()[0]
         if len(line) > LONGEST:
             line = f"{line[:LONGEST]}..."
-        reason = repr(line.rstrip("."))[1:-1]  # with what cannot be printed escaped
+        reason = line.rstrip(".")
+        if not reason.isprintable():
+            reason = repr(reason)[1:-1]
         raise ValueError(f"{name} cannot be loaded: {reason}.") from error
