@@ -15,10 +15,14 @@ X, y = datasets.prepare(
 result = experiment.run(
     X
 )  # the autoencoder of the article "Autoencoder in Keras", 4-2-4
-panels = {
-    "y": y,
-    "pca_mse": result.pca_train_mse,
-    "figure": plt.figure(figsize=(8, 7.8)),
-}
-plotting.four_panels(X, result.code, result.reconstruction, result.history, **panels)
+display = plotting.AutoencoderDisplay(
+    X,
+    result.code,
+    result.reconstruction,
+    result.history,
+    y=y,
+    pca_error=result.pca_train_mse,
+    plane="features",
+)
+display.plot(plt.figure(figsize=(8, 7.8)))
 plt.show()

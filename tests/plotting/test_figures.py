@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.marks import for_each
 
 from keras_tied import plotting
-from keras_tied.plotting import AutoencoderDisplay, four_panels, width_curve
+from keras_tied.plotting import AutoencoderDisplay, width_curve
 
 N = 60
 ROW = np.arange(N)
@@ -381,10 +381,13 @@ def test_the_curves_of_an_estimator_are_those_of_its_network(tables, changes, cu
     assert_allclose(points(code), expected)
 
 
-def test_four_panels_are_a_display_of_the_first_two_columns(tables):
+def test_a_display_may_be_of_the_first_two_columns(tables):
     own, before = plotting.new_figure(), mpl.rcParams.copy()
     history = {"loss": LOSS}
-    figure = four_panels(**tables, history=history, y=ROW % 2, pca_mse=0.1, figure=own)
+    display = AutoencoderDisplay(
+        **tables, history=history, y=ROW % 2, pca_error=0.1, plane="features"
+    )
+    figure = display.plot(own).figure_
     assert figure is own
     assert mpl.rcParams == before
     assert_array_equal(points(figure.axes[0])[0], tables["X"][0, :2])
@@ -425,7 +428,7 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_tables_that_do_not_fit_are_refused(tables, message):
     with pytest.raises(ValueError, match=message):
-        four_panels(**tables | REFUSED[message], history={})
+        AutoencoderDisplay(**tables | REFUSED[message])
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def demo(
     ),
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
-    from keras_tied.plotting import FORMATS, four_panels, new_figure
+    from keras_tied.plotting import FORMATS, AutoencoderDisplay, new_figure
 
     with report_wrong_use():
         check_writable(output, FORMATS)
@@ -66,8 +66,16 @@ def demo(
             on_epoch=lambda epoch, logs: show_epoch(epoch + 1, epochs, logs),
         )
     best = experiment.run_from_pca(rows) if engine is Engine.keras else None
-    pictured = rows, result.code, result.reconstruction, result.history
-    four_panels(*pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure)
+    display = AutoencoderDisplay(
+        rows,
+        result.code,
+        result.reconstruction,
+        result.history,
+        y=labels,
+        pca_error=result.pca_train_mse,
+        plane="features",
+    )
+    display.plot(figure)
     save_figure(figure, output)
     if not is_quiet():
         _print_result(result, best, engine, output)

@@ -1,13 +1,12 @@
 """Figures in Matplotlib: the input, the code, the reconstruction and the cost."""
 
-from keras_tied.plotting._display import AutoencoderDisplay, four_panels
+from keras_tied.plotting._display import AutoencoderDisplay
 from keras_tied.plotting._figure import FORMATS, new_figure
 from keras_tied.plotting._width_curve import width_curve
 
 __all__ = [
     "FORMATS",
     "AutoencoderDisplay",
-    "four_panels",
     "new_figure",
     "width_curve",
 ]

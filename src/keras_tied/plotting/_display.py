@@ -261,33 +261,6 @@ class AutoencoderDisplay:
                 axes.yaxis.set_minor_formatter("{x:g}")
 
 
-def four_panels(
-    X: ArrayLike,
-    code: ArrayLike,
-    reconstruction: ArrayLike,
-    history: History,
-    *,
-    y: ArrayLike | None = None,
-    pca_mse: float | None = None,
-    figure: Figure | None = None,
-) -> Figure:
-    """Draw an `AutoencoderDisplay` of the first two columns; return its figure.
-
-    The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its
-    `pca_error`.
-
-    Examples:
-        >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
-        >>> figure = four_panels(rows, rows, rows, {"loss": [0.1, 0.01]}, y=[0, 1])
-        >>> [axes.get_title("left") for axes in figure.axes]
-        ['Incoming data, 2-D', 'Encoded data, 2-D', 'Decoded data, 2-D', 'Cost']
-    """
-    display = AutoencoderDisplay(
-        X, code, reconstruction, history, y=y, pca_error=pca_mse, plane="features"
-    )
-    return display.plot(figure).figure_
-
-
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
