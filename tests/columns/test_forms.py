@@ -194,6 +194,7 @@ READS = [
     ("unknown|1.5|2.5|3.5", "categories", ""),
     ("<18|18|>18", "categories", ""),
     ("2023-W37|2023-W38|2024-W01", "dates such as 2023-W37", "0|7|112"),
+    ("2023 W37|2023 W38|2024 W01", "dates such as 2023 W37", "0|7|112"),
     ("Q3/23|Q4/23|Q1/24", "dates", "0|92|184"),
     ("Q3'23|Q4'23|Q1'24", "dates", "0|92|184"),
     ("2023-Q3|2023-Q4|2024-Q1", "dates", "0|92|184"),
@@ -227,6 +228,26 @@ def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
         assert_allclose(found, [*map(float, numbers.split("|"))] * 9, rtol=1e-6)
     if expected != "numbers":
         assert [text or "DNF" for text in again] == texts
+
+
+@pytest.mark.parametrize(
+    ("form", "is_asked"),
+    [
+        ("{}Q22", True),
+        ("{}. Quartal 2022", True),
+        ("{0}th of {0}", True),
+        ("{}h 33m", True),
+        ("{} days 05:30:00", True),
+        ("T{}", False),
+        ("{}-20", False),
+    ],
+)
+def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
+    texts = [form.format(number) for number in range(1, 13)] * 9
+    _, [fact] = Columns.survey(pa.record_batch({"a b": texts}))
+    assert ("say --categorical 'a b' if it names kinds" in fact.warning) == is_asked
+    _, [fact] = Columns.survey(pa.record_batch({"a b": texts}), categorical=["a b"])
+    assert not fact.warning
 
 
 def test_the_end_of_a_day_is_its_begin():

@@ -72,6 +72,7 @@ MOST_MARKS = 3  # so few texts stand for missing values beside numbers
 DIGITS = r"^\d{1,8}(?:\.\d+)?$"
 # Text of which less than this share looks like numbers or times is neither.
 FEWEST_LOOKS = 0.5
+NUMBERED = r"^\d.*\pL"  # text of a number and a word
 # Text that looks like numbers in more values has no rest of other categories.
 MOST_NUMERIC = 0.25
 # A misspelling that is there k times is one of what is there 10 k² times or more.
@@ -524,9 +525,16 @@ def _decide_words(
         if name in common and text not in common:
             common.append(text)
     has_other = len({*common, *misspelt}) < n
-    looks = 0.0
+    looks, doubt = 0.0, ""
     if not reads_as:
-        looks = measure_numeric(present.slice(0, ROWS_TO_DECIDE))
+        some = present.slice(0, ROWS_TO_DECIDE)
+        looks = measure_numeric(some)
+        if n >= FEWEST_AMOUNTS and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD:
+            doubt = (
+                f"holds text such as {some[0].as_py()!r}, which is read as no number"
+                " and no time: write it as one, or say --categorical"
+                f" {shlex.quote(column.name)} if it names kinds"
+            )
     reason = ""
     if n > max(2, ALL_DIFFERENT * n_rows):
         reason = f"text of which nearly every value differs, {n} in {n_rows} rows"
@@ -535,7 +543,7 @@ def _decide_words(
     elif has_other and looks > MOST_NUMERIC:
         reason = "text that looks like numbers, of too many kinds for categories"
     if reason:
-        warning = ""
+        warning = doubt
         if looks > MOST_NUMERIC:
             warning = (
                 f"looks like numbers in {looks:.0%} of its values, but not of one kind,"
@@ -548,6 +556,7 @@ def _decide_words(
             warning=warning,
         )
         return Decision(fact)
+    warning = _join(warning, doubt)
     categories = tuple(sorted(common))
     column = replace(column, categories=categories, other=has_other)
     becomes = _describe_features(column)

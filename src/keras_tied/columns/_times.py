@@ -71,6 +71,7 @@ MONTHS = (
     "Q%m/%y",
     "Q%m'%y",
     "%G-W%V",
+    "%G W%V",
     "%GW%V",
 )
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
