@@ -6,11 +6,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import settings
 from numpy.random import default_rng
@@ -46,7 +43,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quick_garbage_collection() -> None:
+def quick_garbage_collection():
     """Leave what is there by now out of garbage collections.
 
     Keras runs one whenever it removes a variable, as in every quantisation, and it
@@ -57,11 +54,11 @@ def quick_garbage_collection() -> None:
 
 
 @pytest.fixture
-def refuse_flush(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def refuse_flush(monkeypatch):
     """Make the disk refuse what is flushed to it, with an error of this number."""
 
-    def refuse(number: int) -> None:
-        def fail(descriptor: int) -> None:
+    def refuse(number):
+        def fail(descriptor):
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, "fsync", fail)
@@ -70,7 +67,7 @@ def refuse_flush(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.fixture(scope="session")
-def donut_file() -> Path:
+def donut_file():
     """The article's own data, where this checkout has it."""
     path = SHARED_DATA / "donut_corr2.npy"
     if not path.exists():
@@ -81,12 +78,12 @@ def donut_file() -> Path:
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
+def rng():
     return default_rng(0)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path, monkeypatch):
     """An empty folder, where the test is: messages then hold the bare
     names of files.
     """
@@ -95,7 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium():
     """A real browser."""
     api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
@@ -107,7 +104,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def default_sigint() -> Iterator[None]:
+def default_sigint():
     """Python's own handler of SIGINT, and the system's in processes that the test
     starts.
 
@@ -118,7 +115,7 @@ def default_sigint() -> Iterator[None]:
 
 
 @pytest.fixture
-def signal_number(name: str) -> Iterator[int]:
+def signal_number(name):
     """A signal by its name, which processes that the test starts do not ignore.
 
     Under nohup they would ignore SIGHUP.
@@ -135,7 +132,7 @@ def ctrl_c(default_sigint):
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
+def s3_server():
     """The address of a server of S3's on loopback."""
     pytest.importorskip("moto")
     port = str(find_port())
@@ -156,7 +153,7 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(s3_server, monkeypatch):
     """The file system of an object store with a bucket, which the
     environment leads to.
     """

@@ -116,7 +116,7 @@ def test_a_file_gives_back_its_rows_and_labels(path, rng, has_labels):
 class Planted:
     """Leaves a file behind if it is ever unpickled."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path):
         self.path = path
 
     def __reduce__(self):

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "keras_tied"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-def imported_modules(file: Path) -> set[tuple[str, ...]]:
+def imported_modules(file):
     """The modules of ours that a file imports, as paths below the package."""
     modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
@@ -76,11 +76,11 @@ for file in FILES:
         OWN.update(*DEFINED.findall(file.read_text()))
 
 
-def is_private(name: str) -> bool:
+def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
-def find_private_parts(source: str) -> set[str]:
+def find_private_parts(source):
     """The private modules and attributes of other packages that a
     file's source uses.
     """
@@ -113,7 +113,7 @@ def test_a_private_part_of_keras_is_noticed(source):
     assert find_private_parts(source)
 
 
-def find_overridden(cls: type) -> set[str]:
+def find_overridden(cls):
     """The private methods of Keras's that a class replaces."""
     bases = [base for base in cls.__mro__ if base.__module__.startswith("keras.")]
     inherited = {name for base in bases for name in vars(base)}

@@ -1,8 +1,5 @@
 """Made results."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from benchmarks._results import Result
 
@@ -18,10 +15,10 @@ ABOUT = {
 
 
 @pytest.fixture(scope="session")
-def make_result() -> Callable[..., Result]:
+def make_result():
     """Results of a case: for each system the numbers of its tasks, by turn."""
 
-    def make(case: str, systems: dict[str, list[dict[str, Any]]]) -> Result:
+    def make(case, systems):
         runs = {
             name: {"runs": [{"turn": n, "tasks": t} for n, t in enumerate(turns)]}
             for name, turns in systems.items()

@@ -1,12 +1,10 @@
-from typing import Any
-
 import pyarrow as pa
 import pytest
 
 pytest.importorskip("pyarrow")
 
 
-def learn(values: Any, **choice: Any):
+def learn(values, **choice):
     """Learn the columns of a table, or of one column x, and refuse unusable ones."""
     from keras_tied.columns import Columns
 

@@ -65,17 +65,17 @@ class Case(NamedTuple):
 class Writer:
     """Columns of one country."""
 
-    def __init__(self, country: str, seed: int) -> None:
+    def __init__(self, country, seed):
         self.locale = LOCALES[country]
         self.random = default_rng(seed)
 
     def numbers(
         self,
-        form: str = "{}",
-        places: int = 2,
-        spread: float = 5000.0,
-        negative: str = "-{}",
-    ) -> Column:
+        form="{}",
+        places=2,
+        spread=5000.0,
+        negative="-{}",
+    ):
         """Numbers in a form, and those below zero in another form around it."""
         values = np.round(self.random.normal(0.3 * spread, spread, N), places) + 0.0
         marks = str.maketrans(",.", self.locale.marks)
@@ -86,24 +86,24 @@ class Writer:
             texts.append(negative.format(text) if value < 0 else text)
         return Column(texts, "number", values)
 
-    def times(self, form: str) -> Column:
+    def times(self, form):
         minutes = self.random.integers(0, 900_000, N).tolist()
         times = [DAY + datetime.timedelta(minutes=each) for each in minutes]
         texts = [time.strftime(form) for time in times]
         values = [datetime.datetime.strptime(text, form) for text in texts]
         return Column(texts, "time", values, form)
 
-    def truths(self, *spellings: str) -> Column:
+    def truths(self, *spellings):
         """Words of which those at odd places are true."""
         texts = self.random.choice(spellings, N).tolist()
         values = [text in spellings[::2] for text in texts]
         return Column(texts, "truth", values, exact=len(spellings) == 2)
 
-    def words(self, *words: str, exact: bool = True) -> Column:
+    def words(self, *words, exact=True):
         texts = self.random.choice(words, N).tolist()
         return Column(texts, "category", texts, exact=exact)
 
-    def gaps(self, column: Column, mark: str) -> Column:
+    def gaps(self, column, mark):
         texts, values = list(column.texts), list(column.values)
         for place in np.flatnonzero(self.random.random(N) < 0.1):
             texts[place] = mark
@@ -111,7 +111,7 @@ class Writer:
         return column._replace(texts=texts, values=values)
 
 
-def of_country(country: str, seed: int) -> dict[str, dict[str, Column]]:
+def of_country(country, seed):
     w = Writer(country, seed)
     locale = w.locale
     return {
@@ -150,7 +150,7 @@ def of_country(country: str, seed: int) -> dict[str, dict[str, Column]]:
     }
 
 
-def of_odd_columns() -> dict[str, dict[str, Column]]:
+def of_odd_columns():
     w = Writer("us", 99)
     money, days = w.numbers("${}"), w.times("%Y-%m-%d")
     plain = w.numbers("{}", 3, 10)
@@ -178,7 +178,7 @@ def of_odd_columns() -> dict[str, dict[str, Column]]:
     }
 
 
-def build() -> dict[str, tuple[str, dict[str, Column]]]:
+def build():
     """Return the tables: by name, the country and the columns."""
     tables = {}
     for seed, country in enumerate(LOCALES):
@@ -189,7 +189,7 @@ def build() -> dict[str, tuple[str, dict[str, Column]]]:
     return tables
 
 
-def make(folder: Path) -> list[Case]:
+def make(folder):
     """Write the tables as CSV."""
     cases = []
     for name, (country, columns) in build().items():

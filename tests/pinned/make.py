@@ -49,7 +49,7 @@ inlier.
 """
 
 
-def make_encoder() -> keras.Model:
+def make_encoder():
     """An encoder of the user's own, of images."""
     return keras.Sequential(
         [
@@ -110,7 +110,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """By kind: the parameters, but for the seed and the encoder."""
 
 
-def read_rows(kind: str) -> Any:
+def read_rows(kind):
     """The rows that a kind is fitted to, if they are not a table."""
     file = FOLDER / f"{kind}.npy"
     if file.exists():
@@ -120,11 +120,11 @@ def read_rows(kind: str) -> Any:
     return pandas.DataFrame(X, columns=list("abcde")) if kind == "missing" else X
 
 
-def name_file(kind: str) -> str:
+def name_file(kind):
     return f"{kind}.keras" if kind == "encoder" else f"{kind}.safetensors"
 
 
-def fit(kind: str) -> TiedAutoencoder:
+def fit(kind):
     """An estimator that has been trained."""
     estimator = TiedAutoencoder(random_state=0, **SETTINGS[kind])
     X = read_rows(kind)
@@ -137,7 +137,7 @@ def fit(kind: str) -> TiedAutoencoder:
     return estimator.fit(X)
 
 
-def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
+def results(estimator, X):
     """What an estimator gives for some rows, and what it has learned."""
     of_rows = {name: getattr(estimator, name)(X) for name in METHODS}
     codes = of_rows["transform"]
@@ -151,7 +151,7 @@ def results(estimator: TiedAutoencoder, X: Any) -> dict[str, Any]:
     }
 
 
-def write_results(kind: str, estimator: TiedAutoencoder, X: Any) -> None:
+def write_results(kind, estimator, X):
     assert np.abs(estimator.decision_function(X)).min() > MARGIN
     given = results(estimator, X)
     np.savez_compressed(
@@ -161,7 +161,7 @@ def write_results(kind: str, estimator: TiedAutoencoder, X: Any) -> None:
     )
 
 
-def write_text() -> None:
+def write_text():
     """Write what the command makes of the table, in its folder: so the file notes no
     path of this machine.
     """

@@ -5,7 +5,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -55,7 +54,7 @@ class Pinned:
 
 
 @cache
-def pinned(kind: str) -> Pinned:
+def pinned(kind):
     """A file as it is loaded today, its rows, and the results when it was written."""
     file = FOLDER / name_file(kind)
     with np.load(file.with_suffix(".npz")) as stored:
@@ -66,7 +65,7 @@ def pinned(kind: str) -> Pinned:
     return Pinned(TiedAutoencoder.load(file), X, expected)
 
 
-def assert_close(found: Any, expected: Any, name: str) -> None:
+def assert_close(found, expected, name):
     tolerance = TOLERANCES.get(name, 1e-5)
     assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=name)
 
@@ -81,7 +80,7 @@ def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
         assert np.asarray(found[name]).dtype == expected.dtype, name
 
 
-def describe_encoder(params: dict[str, Any]) -> dict[str, Any]:
+def describe_encoder(params):
     """Parameters, with a description in place of the encoder, if there is one."""
     if params["encoder"] is None:
         return params
@@ -114,7 +113,7 @@ def test_a_file_is_written_today_as_it_was(kind, tmp_path):
     assert copies[1].read_bytes() == copies[2].read_bytes()
 
 
-def describe(file: Path) -> dict[str, Any]:
+def describe(file):
     """The names of all that a file holds, and facts that do not depend on rounding."""
     arrays = load_file(file)
     contents = read(file)
@@ -147,7 +146,7 @@ def test_what_is_fitted_today_has_a_file_of_the_same_names(kind, tmp_path):
     assert describe(tmp_path / "m.safetensors") == expected
 
 
-def run(command: str) -> str:
+def run(command):
     done = CliRunner().invoke(cli.app, command.split())
     assert done.exit_code == 0, done.output
     return done.output

@@ -4,7 +4,6 @@ import importlib
 import inspect
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import keras
 import pytest
@@ -19,7 +18,7 @@ WITH_NEEDED_OUTPUT = "encode reconstruct decode".split()
 """
 
 
-def find(path: str) -> Any:
+def find(path):
     """What a dotted name stands for."""
     first, *names = path.split(".")
     value = importlib.import_module(first)
@@ -28,7 +27,7 @@ def find(path: str) -> Any:
     return value
 
 
-def list_parameters(command: str, kind: str) -> list[Any]:
+def list_parameters(command, kind):
     """The options of a command, or its arguments."""
     group = typer.main.get_command(cli.app)
     found = group.commands[command] if command else group

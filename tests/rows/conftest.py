@@ -1,5 +1,4 @@
 import pickle
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +24,11 @@ class Reversed(Here):
         yield from reversed(done)
 
 
-def run(*arguments: Any) -> None:
+def run(*arguments):
     run_python("-m", "keras_tied", *arguments)
 
 
-def use_numbers(names: str) -> Columns:
+def use_numbers(names):
     return Columns(tuple(Column(name, Kind.number) for name in names))
 
 

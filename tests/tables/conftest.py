@@ -1,7 +1,5 @@
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +8,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 
-def read(source: Any, **how: Any) -> pa.Table:
+def read(source, **how):
     """All rows of an open table, or of the table of a path."""
     from keras_tied.tables import open_table
 
@@ -20,7 +18,7 @@ def read(source: Any, **how: Any) -> pa.Table:
 
 
 @contextmanager
-def refused(*parts: str) -> Iterator[pytest.ExceptionInfo[Exception]]:
+def refused(*parts):
     """Raises a `TableError` of one sentence, which holds some parts."""
     from keras_tied.tables import TableError
 
@@ -33,7 +31,7 @@ def refused(*parts: str) -> Iterator[pytest.ExceptionInfo[Exception]]:
     assert [part for part in parts if part not in message] == [], message
 
 
-def save(rows: pa.Table, name: str) -> None:
+def save(rows, name):
     """Write rows by pandas, in the format of the ending."""
     frame = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     match name.lower().split(".", 1)[1]:
