@@ -7,9 +7,7 @@ is known before any code of ours has seen it.
 
 import csv
 import datetime
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from numpy.random import default_rng
@@ -19,18 +17,8 @@ MARKS = ("", "-", "--", ".", "#N/A", "n/a")
 DAY = datetime.datetime(2024, 2, 27)
 
 
-class Locale(NamedTuple):
-    """How people of a country write."""
-
-    marks: str  # between thousands, and before decimals
-    money: str
-    percent: str
-    date: str
-    truths: tuple[str, str]
-    delimiter: str
-    encoding: str
-
-
+# How people of a country write; `marks` stand between thousands, and before decimals.
+Locale = namedtuple("Locale", "marks money percent date truths delimiter encoding")
 LOCALES = {
     "us": Locale(",.", "${}", "{}%", "%m/%d/%Y", ("Yes", "No"), ",", "utf-8"),
     "de": Locale(".,", "{} €", "{} %", "%d.%m.%Y", ("ja", "nein"), ";", "cp1252"),
@@ -40,26 +28,14 @@ LOCALES = {
 }
 
 
-class Column(NamedTuple):
-    """A column of text, what a person says that it is, and its values.
-
-    `kind` is number, time, truth, category or left out. `form` is that of a time.
-    `exact` is whether the text comes back letter by letter.
-    """
-
-    texts: Sequence[str]
-    kind: str = "left out"
-    values: Sequence[Any] = ()
-    form: str = ""
-    exact: bool = True
-
-
-class Case(NamedTuple):
-    """A table on disk."""
-
-    name: str
-    path: Path
-    columns: dict[str, Column]
+# A column of text, what a person says that it is, and its values. `kind` is number,
+# time, truth, category or left out. `form` is that of a time. `exact` is whether the
+# text comes back letter by letter.
+Column = namedtuple(
+    "Column", "texts kind values form exact", defaults=["left out", (), "", True]
+)
+# A table on disk.
+Case = namedtuple("Case", "path columns")
 
 
 class Writer:
@@ -69,13 +45,7 @@ class Writer:
         self.locale = LOCALES[country]
         self.random = default_rng(seed)
 
-    def numbers(
-        self,
-        form="{}",
-        places=2,
-        spread=5000.0,
-        negative="-{}",
-    ):
+    def numbers(self, form="{}", places=2, spread=5000.0, negative="-{}"):
         """Numbers in a form, and those below zero in another form around it."""
         values = np.round(self.random.normal(0.3 * spread, spread, N), places) + 0.0
         marks = str.maketrans(",.", self.locale.marks)
@@ -104,10 +74,9 @@ class Writer:
         return Column(texts, "category", texts, exact=exact)
 
     def gaps(self, column, mark):
-        texts, values = list(column.texts), list(column.values)
-        for place in np.flatnonzero(self.random.random(N) < 0.1):
-            texts[place] = mark
-            values[place] = None
+        is_gap = self.random.random(N) < 0.1
+        texts = np.where(is_gap, mark, column.texts)
+        values = np.where(is_gap, None, column.values)
         return column._replace(texts=texts, values=values)
 
 
@@ -115,10 +84,6 @@ def of_country(country, seed):
     w = Writer(country, seed)
     locale = w.locale
     return {
-        "money": {
-            "price": w.numbers(locale.money),
-            "cost": w.numbers(),
-        },
         "accounts": {
             "balance": w.numbers(locale.money, negative="({})"),
             "rate": w.numbers(locale.percent, 1, 40),
@@ -191,7 +156,7 @@ def build():
 
 def make(folder):
     """Write the tables as CSV."""
-    cases = []
+    cases = {}
     for name, (country, columns) in build().items():
         path = folder / f"{name}.csv"
         locale = LOCALES[country]
@@ -200,5 +165,5 @@ def make(folder):
             writer = csv.writer(file, delimiter=locale.delimiter)
             writer.writerow(columns)
             writer.writerows(rows)
-        cases.append(Case(name, path, columns))
+        cases[name] = Case(path, columns)
     return cases

@@ -89,7 +89,7 @@ def test_numbers_are_those_of_the_first_form(first, other):
 
 @pytest.mark.parametrize(
     ("learned", "given"),
-    [("{} kg", "{} g"), ("€{}", "${}"), ("{} %", "{} kg"), ("{} Mb", "{} MB")],
+    [("{} %", "{} kg"), ("€{}", "${}"), ("{} Mb", "{} MB")],
 )
 def test_another_unit_is_refused_with_both(learned, given):
     columns = learn({"x": [learned.format(i) for i in range(N)]})

@@ -100,8 +100,9 @@ def test_times_of_any_type_are_days_or_seconds_and_come_back():
     columns = learn(batch)
     numbers = columns.encode(batch)
     assert numbers[[0, 2], 0].tolist() == [702, 0]
+    assert numbers[:, -1].tolist() == [1, 2, 40]
     assert columns.decode(numbers).to_pydict() == batch.to_pydict()
-    numbers += 0.4 * (np.array(columns.features) == "lasts")
+    numbers[:, -1] += 0.4
     assert columns.decode(numbers)["lasts"].equals(batch["lasts"])
 
 
@@ -120,31 +121,17 @@ def test_numbers_of_any_type_are_encoded(dtype):
 def test_decimals_are_limited_to_what_their_type_holds(digits):
     scale = 10.0 ** -digits[1]
     numbers = np.array([12, -3, 10 ** digits[0] - 1]) * scale
-    types = pa.decimal128(*digits), pa.float64()
-    schema, _ = FrameSchema.learn(pa.table({"x": pa.nulls(1, types[0])}))
+    nothing = pa.nulls(1, pa.decimal128(*digits))
+    schema, _ = FrameSchema.learn(pa.table({"x": nothing}))
     X = pa.record_batch({"x": [*numbers, 1e300]})
-    found = schema.join(X, X)["x"].cast(types[1])
+    found = schema.join(X, X)["x"].cast("float64")
     assert_allclose(found, [*numbers, numbers[-1]])
 
 
-words = st.sampled_from(["red", "green", "blue", "Ölgrün", "Rot", "a=b"])
-
-
-@given(st.lists(words, min_size=8, max_size=60))
-def test_one_hot_is_that_of_scikit_learn(drawn):
-    values = np.array([*drawn, "red", "green"], object)
-    columns = learn({"word": values})
-    oracle = OneHotEncoder(sparse_output=False).fit(values[:, None])
-    found = columns.encode(pa.record_batch({"word": values}))
-    assert_array_equal(found, oracle.transform(values[:, None]))
-    names = oracle.get_feature_names_out(["word"])
-    assert columns.features == [name.replace("word_", "word=", 1) for name in names]
-
-
-def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
+def test_categories_are_those_of_scikit_learn_and_rare_ones_are_grouped(rng):
     # No two as frequent, so that which are the forty most frequent is not a matter of
     # ties.
-    names = [f"c{i:02}" for i in range(50)]
+    names = [*(f"c{i:02}" for i in range(47)), "Ölgrün", "Rot", "a=b"]
     values = np.repeat(
         [*names, "rare"],
         [*range(300, 650, 7), 3],
@@ -160,7 +147,9 @@ def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
     later = np.append(values, "new")
     found = columns.encode(pa.record_batch({"word": later}))
     assert_array_equal(found, oracle.transform(later[:, None]))
-    assert columns.features[-1] == f"word={OTHER}"
+    *common, _ = oracle.get_feature_names_out(["word"])
+    expected = [name.replace("word_", "word=") for name in common]
+    assert columns.features == [*expected, f"word={OTHER}"]
 
 
 def test_a_category_never_seen_is_missing_and_counted(mixed):
@@ -189,7 +178,6 @@ LEFT_OUT = {
     "constant": ([1.0] * N, "always '1'"),
     "none": (pa.nulls(N), "no value in 500 rows"),
     "nan": ([NAN] * N, "no value in 500 rows"),
-    "no text": (pa.nulls(N, pa.string()), "no value in 500 rows"),
     "key": (
         [f"key {i}" for i in range(N)],
         "text of which nearly every value differs, 500 in 500 rows",
@@ -199,10 +187,8 @@ LEFT_OUT = {
         "text of 250 categories, all of which are rare",
     ),
     "day": ([DATE] * N, "always '2026-01-31'"),
-    "moment": ([MOMENT] * N, "always '2026-01-31 12:30:00+00:00'"),
     "list": ([[1, 2]] * N, "values of type list<item: int64>"),
     "bytes": ([b"x"] * N, "values of type binary"),
-    "struct": ([{"a": 1}] * N, "values of type struct<a: int64>"),
     "long": ([LONG] * N, "text of over 4,096 characters"),
     "partly long": ([LONG, "short"] * (N // 2), "text of over 4,096 characters"),
     "copy": (range(N), "the same as 'row'"),
@@ -340,7 +326,6 @@ SOUND = """{
 # What stands in the sound description, and what stands there instead.
 DAMAGES = {
     "no columns": (r'"columns": \[.*?\n    \]', '"columns": []'),
-    "columns that are text": (r'"columns": \[.*?\n    \]', '"columns": "xy"'),
     "a column that is text": (r'"columns": \[', '"columns": ["x",'),
     "a version to come": ('"version": 1', '"version": 3'),
     "no version": ('"version": 1,', ""),
@@ -394,7 +379,7 @@ def test_a_damaged_description_is_refused(sound, damage):
         Columns.from_json(damaged.encode())
 
 
-@pytest.mark.parametrize("text", [b"null", b"[]", b'"x"', b"3", b"", b"{"])
+@pytest.mark.parametrize("text", [b"[]", b"{"])
 def test_what_is_no_description_is_refused(text):
     with pytest.raises(TableError, match="damaged"):
         Columns.from_json(text)
@@ -417,15 +402,9 @@ WORDS = ["military", "Lyon", "north-east", "high school", "Bergamo"]
 def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
     word = data.draw(st.sampled_from(WORDS))
     place = data.draw(st.sampled_from([i for i, x in enumerate(word) if x.isalpha()]))
-    letters = list(word)
-    match data.draw(st.sampled_from(["wrong", "missing", "twice"])):
-        case "wrong":
-            letters[place] = "z"
-        case "missing":
-            del letters[place]
-        case "twice":
-            letters.insert(place, letters[place])
-    misspelt = "".join(letters)
+    wrong, missing, twice = "z", "", 2 * word[place]
+    letter = data.draw(st.sampled_from([wrong, missing, twice]))
+    misspelt = word[:place] + letter + word[place + 1 :]
     rows = pa.record_batch({"word": [*WORDS * 20, misspelt]})
     columns, [fact] = Columns.survey(rows)
     assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warning

@@ -12,8 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from keras_tied.columns import Columns
 from keras_tied.tables import open_table
 
-DAY = datetime.timedelta(days=1)
-
 
 def read(values, **choice):
     """What a column reads as, its first feature, and its values decoded again."""
@@ -110,7 +108,7 @@ def test_times_are_read_and_written_as_python_writes_them(form, times):
     texts = [time.strftime(form) for time in [*times, LAST]]
     parsed = [datetime.datetime.strptime(text, form) for text in texts]
     _, numbers, again = read(texts)
-    days = [(time - parsed[0]) / DAY for time in parsed]
+    days = [(time - parsed[0]) / datetime.timedelta(days=1) for time in parsed]
     assert again == texts
     assert_allclose(numbers - numbers[0], days, atol=4e-3)
 
@@ -119,17 +117,6 @@ def test_nobody_is_born_in_the_future():
     days = [datetime.date(1934 + i, i % 12 + 1, 13) for i in range(80)]
     texts = [day.strftime("%m/%d/%y") for day in days]
     _, numbers, again = read(texts)
-    assert_array_equal(numbers, [(day - days[0]).days for day in days])
-    assert again == texts
-
-
-@pytest.mark.parametrize("form", ["{0} Q{1}", "{0}Q{1}"])
-def test_quarters_are_the_days_on_which_they_begin(form):
-    quarters = [divmod(i, 4) for i in range(1990 * 4, 1998 * 4)]
-    texts = [form.format(year, part + 1) for year, part in quarters]
-    days = [datetime.date(year, 3 * part + 1, 1) for year, part in quarters]
-    reads_as, numbers, again = read(texts)
-    assert reads_as == f"dates such as {texts[0]}"
     assert_array_equal(numbers, [(day - days[0]).days for day in days])
     assert again == texts
 
@@ -149,13 +136,6 @@ def test_durations_are_seconds_and_written_as_they_were(seconds):
     assert reads_as == "durations"
     assert_array_equal(numbers, np.float32(seconds))
     assert again == texts
-
-
-def test_durations_of_arrow_come_back_as_durations():
-    values = [datetime.timedelta(hours=2, minutes=i) for i in range(30)]
-    _, numbers, again = read(values)
-    assert_array_equal(numbers, [value.total_seconds() for value in values])
-    assert again == values
 
 
 @pytest.mark.parametrize(
@@ -198,6 +178,8 @@ READS = [
     ("Q3/23|Q4/23|Q1/24", "dates", "0|92|184"),
     ("Q3'23|Q4'23|Q1'24", "dates", "0|92|184"),
     ("2023-Q3|2023-Q4|2024-Q1", "dates", "0|92|184"),
+    ("2023Q1|2023Q2|2023Q3", "dates such as 2023Q1", "0|90|181"),
+    ("1990 Q4|1991 Q1|1991 Q2", "dates such as 1990 Q4", "0|92|182"),
     ("1,23,456|12,34,567|45,678", "numbers", "123456|1234567|45678"),
     ("13. September 2023|1. Oktober 2023|2. März 2024", "dates", "0|18|171"),
     ("13 septembre 2023|1 octobre 2023|2 mars 2024", "dates", "0|18|171"),
