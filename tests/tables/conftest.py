@@ -1,6 +1,7 @@
 import sqlite3
 from contextlib import closing, contextmanager
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -32,9 +33,13 @@ def refused(*parts):
 
 
 def save(rows, name):
-    """Write rows by pandas, in the format of the ending."""
+    """Write rows by pandas and others, in the format of the ending."""
     frame = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     match name.lower().split(".", 1)[1]:
+        case "npy":
+            np.save(name, np.column_stack(rows.columns))
+        case "npz":
+            np.savez(name, np.column_stack(rows.columns))
         case "csv" | "csv.gz" | "csv.bz2":
             frame.to_csv(name, index=False)
         case "tsv":

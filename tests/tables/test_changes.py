@@ -31,16 +31,10 @@ CHANGED = "was changed or replaced while it was read"
 SQL = "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)"
 
 
-def write(rows, name):
-    if name.endswith("npy"):
-        np.save(name, np.column_stack(rows.columns))
-    else:
-        save(rows, name)
-
-
 def replace(name):
-    write(NEW, f"new.{name.partition('.')[2]}")
-    os.replace(f"new.{name.partition('.')[2]}", name)
+    new = name.replace("rows", "new")
+    save(NEW, new)
+    os.replace(new, name)
 
 
 def append(name):
@@ -65,7 +59,7 @@ def overwrite(name):
 @pytest.mark.parametrize("change", [replace, append, cut, overwrite])
 def test_a_file_that_changes_after_it_was_opened_is_an_error(folder, ending, change):
     name = f"rows.{ending}"
-    write(OLD, name)
+    save(OLD, name)
     source = open_table(name)
     assert read(source).num_rows == N
     batches = source.batches(100)
@@ -82,7 +76,7 @@ def test_a_file_that_changes_after_it_was_opened_is_an_error(folder, ending, cha
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "xlsx"])
 def test_no_copy_with_new_cells_is_made_of_a_file_that_changes(folder, ending):
     name, copy = f"rows.{ending}", f"copy.{ending}"
-    write(OLD, name)
+    save(OLD, name)
     patch = open_table(name).find_patch(copy)
 
     def read_and_change():
@@ -110,8 +104,11 @@ def test_a_database_is_read_as_it_was_when_it_was_opened(folder, mode):
     assert read(source).to_pydict() == {"a": [1, 2]}
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o555])
 @pytest.mark.parametrize("has_log", [True, False])
-def test_a_database_is_read_in_a_folder_that_nobody_may_write_to(folder, has_log):
+def test_a_database_is_read_and_left_as_it_is_also_where_nobody_may_write(
+    folder, has_log, mode
+):
     place = folder / "place"
     place.mkdir()
     database = sqlite3.connect(place / "rows.db")
@@ -120,7 +117,7 @@ def test_a_database_is_read_in_a_folder_that_nobody_may_write_to(folder, has_log
     if not has_log:
         database.close()
     before = sorted(place.iterdir())
-    place.chmod(0o555)
+    place.chmod(mode)
     try:
         assert read(str(place / "rows.db")).to_pydict() == {"a": [1, 2]}
         assert sorted(place.iterdir()) == before
@@ -176,11 +173,8 @@ def test_a_member_of_an_npz_file_that_is_no_array_is_passed_over(folder):
 def test_folders_of_files_that_are_copied_name_columns_too(folder, ending):
     for year in (1, 2):
         (folder / f"year={year}").mkdir()
-        name = f"year={year}/rows.{ending}"
-        if ending == "npz":
-            np.savez(name, np.full((2, 1), year * 10))
-        else:
-            save(pa.table({"x0": [year * 10] * 2}), name)
+        rows = pa.table({"x0": [year * 10] * 2})
+        save(rows, f"year={year}/rows.{ending}")
     found = read(str(folder)).to_pydict()
     assert found == {"x0": [10, 10, 20, 20], "year": [1, 1, 2, 2]}
 

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.lib import format as npy
 from numpy.testing import assert_array_equal
-from pyarrow import feather
 from tests.marks import for_each, needs_posix, slow
 from tests.processes import run_python
 
@@ -39,12 +38,12 @@ def query(*statements):
         return database.serialize()
 
 
-def declare(shape, content=b""):
+def declare(shape):
     """The content of an array of NumPy that tells its shape itself."""
     file = io.BytesIO()
     header = {"descr": "<f8", "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)
-    return file.getvalue() + content
+    return file.getvalue()
 
 
 def to_parquet(table):
@@ -58,7 +57,6 @@ BAD_FILES = {
     "empty.csv": ("", "'empty.csv' is empty"),
     "line ends.csv": ("\n\r\n\n" * 100_000, "is empty"),
     "names.csv": ("a,b\n", "a line of names and no rows"),
-    "names, no line end.csv": ("a,b", "a line of names and no rows"),
     "a cell missing.csv": ("a,b\n1,2\n3\n", "1 cells in line 3, where its first line has 2"),
     "a cell too many.csv": ("a,b\n1,2\n\n\n3,4,5\n", "3 cells in line 5"),
     "ragged behind quotes.csv": ('a,b\n"1\n1",2\n3\n', "1 cells in line 4"),
@@ -80,9 +78,7 @@ BAD_FILES = {
     "open quote.csv": (b'a,b\n1,"x\n' + LONG, "quotation mark"),
     "lists.jsonl": ('{"a": 1}\n[1, 2]\n', "no JSON object in line 2"),
     "cut.jsonl": ('{"a": 1}\n{"a": 1\n', "no JSON object in line 2"),
-    "numbers.jsonl": ('{"a": 1}\n1\n', "no JSON object in line 2"),
     "cut.json": ('[{"a": 1},\n{"a": 2}', "line 2: Expecting value"),
-    "cut early.json": ('[{"a": 1},\n{"a": 2', "line 2: Expecting ',' delimiter"),
     "more.json": ('[{"a": 1}]\n{"a": 2}', "line 1: Expecting value"),
     "lists.json": ("[\n[1, 2]]", "line 2: it is of another type"),
     "broken.json": ('[\n{"a": 1},\n\n{"a" 2}]', "line 4: Expecting ':' delimiter"),
@@ -99,7 +95,6 @@ BAD_FILES = {
     ),
     # Small ones that would take much memory or time.
     "no rows.npy": (declare((0, 10**8)), "has 100,000,000 columns, more than"),
-    "wide.npy": (declare((1, 60_000), bytes(480_000)), "60,000 columns"),
     "no columns.npy": (declare((10**8, 0)), "shape .100000000, 0."),
     "commas.csv": ("," * 2_000_000 + "\n1", "2,000,001 columns"),
     "quoted.csv": (
@@ -183,7 +178,6 @@ def test_a_harmful_file_takes_neither_much_memory_nor_time(folder, name):
         ({"encoding": "utf-9"}, ["utf-9"]),
         ({"encoding": "ascii"}, ["not ascii", "line 2"]),
         ({"delimiter": "::"}, ["::", "one character"]),
-        ({"max_columns": 1}, ["has 2 columns, more than 1;", "max_columns=..."]),
     ],
 )
 def test_an_option_that_does_not_fit_is_one_sentence(folder, options, parts):
@@ -197,7 +191,7 @@ def test_an_option_that_does_not_fit_is_one_sentence(folder, options, parts):
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.jsonl"])
 def test_the_bound_of_columns_can_be_lifted(folder, name):
     save(pa.table({f"x{i}": [1.0, 2.0] for i in range(12)}), name)
-    with refused("has 12 columns, more than 11"):
+    with refused("has 12 columns, more than 11;", "max_columns=..."):
         open_table(name, max_columns=11)
     assert len(open_table(name, max_columns=12).schema) == 12
 
@@ -211,25 +205,6 @@ def test_a_cell_above_the_limit_is_no_open_quote(folder, monkeypatch, n, before,
     (folder / "rows.csv").write_bytes(b"a,b\n" + before + b'1,"' + b"x" * n + b'"\n')
     with refused(f"more than {limit:,} bytes", "shorten it"):
         open_table("rows.csv")
-
-
-def read_and_cut(name, share):
-    size = int(share * os.path.getsize(name))
-    for _ in open_table(name).batches():
-        os.truncate(name, size)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5])
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.feather"])
-def test_a_file_that_is_cut_short_while_it_is_read_is_an_error(name, share, folder):
-    n = 300_000
-    table = pa.table({"a": np.arange(n) + 0.5, "b": np.arange(n) - 0.5})
-    if name == "rows.parquet":
-        pq.write_table(table, name, row_group_size=50_000, compression="none")
-    else:
-        feather.write_feather(table, name, "uncompressed", chunksize=50_000)
-    with pytest.raises(TableError, match="was changed or replaced while it was read"):
-        read_and_cut(name, share)
 
 
 @pytest.mark.parametrize(
@@ -248,23 +223,26 @@ def test_a_file_that_is_not_what_its_ending_says_is_one_sentence(
 
 @pytest.mark.parametrize("ending", ["parquet", "feather", "npy", "npz", "csv.gz"])
 def test_a_file_that_was_cut_off_is_one_sentence(folder, rng, ending):
-    array = rng.normal(size=(1000, 3))
     name = f"rows.{ending}"
-    if ending in ("npy", "npz"):
-        (np.save if ending == "npy" else np.savez)(name, array)
-    else:
-        save(pa.table(list(array.T), names=["x", "y", "z"]), name)
+    save(pa.table({"x": rng.normal(size=3000)}), name)
     os.truncate(name, os.path.getsize(name) // 2)
     with refused(repr(name)):
         read(name)
 
 
+class Trap:
+    """Leaves a folder behind if it is ever unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("sprung",)
+
+
 BAD_ARRAYS = {
-    "pickled objects": (np.array([[1, None]], object), "pickled objects"),
+    "objects": (np.array([[Trap()]], object), "pickled objects, which could run code"),
     "one axis": (np.zeros(3), "shape (3,)"),
     "three axes": (np.zeros((2, 2, 2)), "shape (2, 2, 2)"),
     "text": (np.array([["a"]]), "<U1"),
-    "complex numbers": (np.zeros((2, 2), complex), "complex128"),
+    "complex numbers": (np.zeros((2, 2), np.complex64), "complex64"),
     "fields": (np.zeros((2, 2), [("a", "f4")]), "type [('a', '<f4')]"),
     "no rows": (np.zeros((0, 3)), "no rows"),
 }
@@ -279,17 +257,7 @@ def test_an_array_that_is_no_table_of_numbers_is_one_sentence(
     save(f"rows.{ending}", array, allow_pickle=True)
     with refused(f"'rows.{ending}'", said):
         open_table(f"rows.{ending}")
-
-
-def test_a_pickle_called_npy_is_not_run(folder):
-    class Trap:
-        def __reduce__(self):
-            return os.mkdir, ("sprung",)
-
-    np.save("rows.npy", np.array([[Trap()]], object), allow_pickle=True)
-    with refused("never read"):
-        open_table("rows.npy")
-    assert not (folder / "sprung").exists()
+    assert os.listdir() == [f"rows.{ending}"]
 
 
 @pytest.mark.parametrize(

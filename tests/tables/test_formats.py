@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import sqlite3
 import sys
 import threading
 import types
@@ -19,7 +18,7 @@ from numpy.testing import assert_array_equal
 from tests.marks import needs_posix
 
 from keras_tied.columns import Kind
-from keras_tied.tables import Source, open_table
+from keras_tied.tables import open_table
 
 from .conftest import read, refused, save
 
@@ -155,7 +154,6 @@ def test_a_sample_of_parquet_is_the_whole_or_of_some_row_groups(folder):
     assert len(sample) == 200
     assert len(set(sample // 10)) <= 64
     assert_array_equal(np.sort(source.sample(20_000, seed=0)["x"]), range(10_000))
-    assert isinstance(source, Source)
     for first, second in zip(source.batches(99), source.batches(99), strict=True):
         assert first.equals(second)  # read at once
 
@@ -166,19 +164,6 @@ def test_a_query_chooses_rows(rows, folder, name):
     found = read(open_table(name, query="SELECT whole, zip FROM t WHERE whole < 30"))
     assert found.column_names == ["whole", "zip"]
     assert found["whole"].to_pylist() == [3 * i for i in range(10) if i != 3]
-
-
-def test_a_database_with_a_log_is_read_whole_and_left_as_it_is(folder):
-    database = sqlite3.connect("rows.sqlite")
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("CREATE TABLE t AS SELECT 1 AS a UNION SELECT 2")
-    database.commit()
-    for n_files in (3, 1):  # first, what is written is in the log alone
-        before = sorted(folder.iterdir())
-        assert len(before) == n_files
-        assert read("rows.sqlite").to_pydict() == {"a": [1, 2]}
-        assert sorted(folder.iterdir()) == before
-        database.close()
 
 
 def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
@@ -206,11 +191,21 @@ def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
         open_table("rows.download", format="excel")
 
 
+@pytest.fixture
+def set_stdin(monkeypatch):
+    """Makes bytes the standard input."""
+
+    def set_content(content):
+        stdin = types.SimpleNamespace(buffer=io.BytesIO(content))
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+    return set_content
+
+
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "arrow", "parquet"])
-def test_the_standard_input_is_read(rows, folder, monkeypatch, kind):
+def test_the_standard_input_is_read(rows, folder, set_stdin, kind):
     save(rows, f"rows.{kind}")
-    content = io.BytesIO((folder / f"rows.{kind}").read_bytes())
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=content))
+    set_stdin((folder / f"rows.{kind}").read_bytes())
     assert read("-").to_pydict() == rows.to_pydict()
 
 
@@ -221,9 +216,8 @@ def test_the_standard_input_is_read(rows, folder, monkeypatch, kind):
         (b"a,b\n1\n", "'-' has 1 cells in line 2"),
     ],
 )
-def test_messages_name_the_standard_input(monkeypatch, content, said):
-    stdin = types.SimpleNamespace(buffer=io.BytesIO(content))
-    monkeypatch.setattr(sys, "stdin", stdin)
+def test_messages_name_the_standard_input(set_stdin, content, said):
+    set_stdin(content)
     with refused(said):
         open_table("-")
 

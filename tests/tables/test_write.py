@@ -41,7 +41,7 @@ ROWS = pa.record_batch(
 
 
 def split(rows):
-    return (rows[begin : begin + 100] for begin in range(0, 1000, 100))
+    return pa.Table.from_batches([rows]).to_batches(100)
 
 
 @pytest.mark.parametrize("ending", TABLES)
@@ -92,19 +92,14 @@ def test_parquet_has_row_groups_of_a_hundred_thousand_rows_however_small_the_bat
     assert sizes == [131_072, 131_072, 37_856]
 
 
-def name_bytes(folder, name):
-    """A path that is no UTF-8, if the system has such."""
-    path = folder / os.fsdecode(name)
-    try:
-        path.mkdir()
-    except OSError:
-        pytest.skip("names are text here")
-    return path
-
-
 @pytest.mark.parametrize("ending", OUTPUT_ENDINGS)
 def test_a_file_whose_name_is_no_text_is_written_and_refused_by_name(folder, ending):
-    path = name_bytes(folder, b"\xff") / f"rows.{ending}"
+    place = folder / os.fsdecode(b"\xff")
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("names are text here")
+    path = place / f"rows.{ending}"
     write_table(path, [ROWS.select(["x"])])
     if ending != "npy":  # which NumPy reads
         with refused(repr(str(path)), "its name is not in UTF-8; rename it"):
