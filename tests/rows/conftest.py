@@ -8,7 +8,6 @@ from pyarrow import parquet
 from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
-from keras_tied.columns import Column, Columns, Kind
 from keras_tied.rows import Here
 from keras_tied.tables import open_table
 
@@ -26,10 +25,6 @@ class Reversed(Here):
 
 def run(*arguments):
     run_python("-m", "keras_tied", *arguments)
-
-
-def use_numbers(names):
-    return Columns(tuple(Column(name, Kind.number) for name in names))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pyarrow import parquet
 
+from keras_tied.columns import Columns
 from keras_tied.rows import (
     Doubts,
     Here,
@@ -26,7 +27,7 @@ from keras_tied.rows import (
 from keras_tied.rows._folder import resume
 from keras_tied.tables import TableError, open_table
 
-from .conftest import NAMES, Reversed, use_numbers
+from .conftest import NAMES, Reversed
 
 
 @pytest.fixture
@@ -95,8 +96,7 @@ def test_of_commands_that_begin_a_folder_at_once_one_writes(output):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(begin_with, range(8)))
     assert found.count({}) == 1
-    [first] = {place for place in range(8) if found[place] == {}}
-    assert output.read_manifest()["of"] == first
+    assert output.read_manifest()["of"] == found.index({})
 
 
 def test_parts_of_a_table_that_has_changed_are_those_of_another(
@@ -136,9 +136,7 @@ def test_a_folder_of_something_else_is_left_alone(
 def write_parts(path, values, changes):
     """Two files of ones, with changed values in column b of the second."""
     path.mkdir()
-    changed = list(values)
-    for place, value in changes.items():
-        changed[place] = value
+    changed = [changes.get(place, value) for place, value in enumerate(values)]
     for part, b in enumerate((values, changed)):
         table = pa.table(
             dict.fromkeys(
@@ -166,7 +164,7 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
 ):
     source = write_parts(tmp_path / "rows", ["1"] * 100, {42: "n/a?", 90: "x"})
     _, of_written = write(source, load_transform(model), output, workers)
-    rows = Scan(source, use_numbers("b"))
+    rows = Scan(source, Columns.of_numbers("b"))
     moments, _, of_measured = measure_table(workers, rows, 10, seed=0)
     lengths, of_pass = fold(rows, lambda batches: [len(x) for _, x in batches])
     again, _ = fold(rows, lambda batches: [len(x) for _, x in batches])
@@ -180,7 +178,7 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
 
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
     source = open_table(folder)
-    rows = Scan(source, use_numbers("abcde"))
+    rows = Scan(source, Columns.of_numbers(NAMES))
     moments, chosen, _ = measure_table(HERE, rows, 500, seed=3)
     X = np.column_stack(next(source.batches(4000)).select(NAMES).columns)
     assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
@@ -203,7 +201,7 @@ def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
 @pytest.fixture
 def counted(tmp_path):
     (tmp_path / "rows.csv").write_text("who,x\nr,1\nr,2\nr,3\n")
-    return Scan(open_table(tmp_path / "rows.csv"), use_numbers("x"), id="who")
+    return Scan(open_table(tmp_path / "rows.csv"), Columns.of_numbers("x"), id="who")
 
 
 def test_a_batch_has_the_rows_and_their_numbers_and_is_counted_when_used(counted):

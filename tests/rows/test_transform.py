@@ -1,6 +1,7 @@
 """The fitted value as a function of Arrow batches, against `TiedAutoencoder`."""
 
 import pickle
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -22,15 +23,9 @@ def batch(folder):
     return next(open_table(folder).batches(1000))
 
 
-@pytest.fixture
-def rows(batch):
-    return batch.select(NAMES).to_pandas()
-
-
-def test_scores_are_those_of_the_estimator_and_name_columns_where_asked(
-    model, batch, rows
-):
+def test_scores_are_those_of_the_estimator_and_name_columns_where_asked(model, batch):
     estimator = TiedAutoencoder.load(model)
+    rows = batch.select(NAMES).to_pandas()
     shares = estimator.explain(rows).shares
     found = load_transform(model, "scores", explain=True)(batch)
     expected = {
@@ -104,15 +99,14 @@ def test_no_suggestion_is_the_value_that_stands_there(tmp_path, rng):
     TiedAutoencoder(1, max_iter=5, random_state=0).fit(frame).save(path)
     given = pa.RecordBatch.from_pandas(frame)
     found = load_transform(path, "scores", explain=True)(given).to_pylist()
-    suggestions = []
+    suggestions = defaultdict(list)
     for row, reasons in enumerate(found):
         for place in "123":
             name, likely = reasons[f"column{place}"], reasons[f"expected{place}"]
             if likely is not None:
-                suggestions.append((name, likely))
+                suggestions[name].append(likely)
                 assert likely != str(frame[name][row])
-    weights = [float(likely) for name, likely in suggestions if name == "weight"]
+    weights = np.float64(suggestions["weight"])
     assert len(weights) > 100
     assert not np.remainder(weights, 5).any()
-    ratings = {likely for name, likely in suggestions if name == "rating"}
-    assert {"2", "3"} <= ratings <= set("12345")
+    assert {"2", "3"} <= set(suggestions["rating"]) <= set("12345")

@@ -1,6 +1,19 @@
+import keras
 import pytest
+from keras.layers import Dense
 
+from keras_tied.layers import TiedDense
 from keras_tied.training import Watcher
+
+
+def build_tied(*between, units=4, activation="tanh", gain=False, **settings):
+    """6-4-6, with more layers around the code."""
+    inputs = keras.Input((6,))
+    encoder = Dense(units, activation, **settings)
+    code = encoder(inputs)
+    for layer in between:
+        code = layer(code)
+    return keras.Model(inputs, TiedDense(encoder, gain=gain)(code))
 
 
 class Acts(Watcher):

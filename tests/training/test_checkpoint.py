@@ -24,7 +24,7 @@ import keras_tied
 from keras_tied import _checkpoint_file
 from keras_tied.training import LBFGS, Watcher, fit
 
-from .conftest import Acts
+from .conftest import Acts, build_tied
 
 ROWS = default_rng(0).normal(size=(120, 6)).astype("float32")
 EPOCHS = 30
@@ -77,10 +77,8 @@ def train(kind="one batch", folder=None, at=None, action=die, **changes):
         **KINDS[kind](),
         **changes,
     }
-    inputs = keras.Input((6,))
-    encoder = Dense(4, "tanh", dtype=settings.pop("dtype", None))
     layer = settings.pop("layer", Identity())
-    model = keras.Model(inputs, keras_tied.tie(encoder)(layer(encoder(inputs))))
+    model = build_tied(layer, dtype=settings.pop("dtype", None))
     model.compile(
         settings.pop("optimizer"), "mse", metrics=settings.pop("metrics", None)
     )

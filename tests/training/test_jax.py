@@ -155,15 +155,6 @@ def test_features_come_first_in_many_narrow_rows(rows, shape, expected):
     assert not program.is_worthwhile(rows, shape, [1000])
 
 
-@pytest.fixture
-def set_flags(tmp_path, monkeypatch):
-    """Make the processor one with these flags."""
-    path = tmp_path / "cpuinfo"
-    monkeypatch.setattr(bfloat16, "CPU_INFORMATION", path)
-    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    return lambda flags: path.write_text(f"processor : 0\nflags : {flags}\n")
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -173,9 +164,14 @@ def set_flags(tmp_path, monkeypatch):
         (None, False),
     ],
 )
-def test_the_processor_says_whether_it_multiplies_bfloat16(flags, expected, set_flags):
+def test_the_processor_says_whether_it_multiplies_bfloat16(
+    flags, expected, tmp_path, monkeypatch
+):
+    path = tmp_path / "cpuinfo"
     if flags:
-        set_flags(flags)
+        path.write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(bfloat16, "CPU_INFORMATION", path)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert bfloat16.multiplies_bfloat16() is expected
 
 
@@ -237,14 +233,9 @@ def build_mixed():
     return model
 
 
-@pytest.fixture
-def wide_rows(rng):
-    return rng.normal(size=(64, 300)).astype("float32")
-
-
 @pytest.mark.usefixtures("processor")
 @pytest.mark.parametrize("known", [True, pytest.param(False, marks=slow)])
-def test_training_is_as_exact_as_in_bfloat16(known, wide_rows, monkeypatch):
+def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
     if not known:  # as with a release of XLA that knows no such products
         real = jax.block_until_ready
 
@@ -253,8 +244,9 @@ def test_training_is_as_exact_as_in_bfloat16(known, wide_rows, monkeypatch):
             raise jax.errors.JaxRuntimeError("UNIMPLEMENTED")
 
         monkeypatch.setattr(jax, "block_until_ready", refuse)
+    rows = rng.normal(size=(64, 300)).astype("float32")
     losses = []
     for method in (fit, keras.Model.fit):
         settings = {"batch_size": 32, "epochs": 10}
-        losses.append(train(build_mixed(), wide_rows, method, **settings))
+        losses.append(train(build_mixed(), rows, method, **settings))
     assert_allclose(*losses, rtol=5e-3)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras.callbacks import Callback, TerminateOnNaN
 from keras.constraints import UnitNorm
-from keras.layers import BatchNormalization, Dense, GaussianNoise
+from keras.layers import BatchNormalization, GaussianNoise
 from keras.ops import convert_to_numpy
 from keras.regularizers import L2
 from keras.utils import set_random_seed
@@ -12,10 +12,9 @@ from scipy.optimize import minimize
 from sklearn.decomposition import PCA
 from tests.marks import for_each
 
-from keras_tied.layers import TiedDense
 from keras_tied.training import LBFGS, fit
 
-from .conftest import Stops
+from .conftest import Stops, build_tied
 
 
 @pytest.fixture
@@ -24,14 +23,9 @@ def rows(rng):
     return mixed.astype("float32")
 
 
-def build_tied(*between, optimizer="lbfgs", activation="tanh", **settings):
+def build_model(*between, optimizer="lbfgs", **settings):
     set_random_seed(2)
-    inputs = keras.Input((6,))
-    encoder = Dense(3, activation, **settings)
-    code = encoder(inputs)
-    for layer in between:
-        code = layer(code)
-    model = keras.Model(inputs, TiedDense(encoder, gain=True)(code))
+    model = build_tied(*between, units=3, gain=True, **settings)
     model.compile(optimizer, "mse", metrics=["mae"])
     return model
 
@@ -64,7 +58,7 @@ def loss_and_gradient(weights, x):
 
 
 def test_its_steps_are_those_of_scipy_with_a_gradient_by_hand(rows):
-    model = build_tied()
+    model = build_model()
     x = rows.astype(np.float64)
     start = np.concatenate([weight.ravel() for weight in model.get_weights()])
     first, _ = loss_and_gradient(start, x)
@@ -81,7 +75,7 @@ def test_its_steps_are_those_of_scipy_with_a_gradient_by_hand(rows):
 
 
 def test_a_linear_network_ends_at_the_error_of_pca(rows):
-    model = build_tied(activation=None)
+    model = build_model(activation=None)
     losses = train(model, rows, epochs=1000).history["loss"]
     pca = PCA(3).fit(rows)
     residual = pca.inverse_transform(pca.transform(rows)) - rows
@@ -104,7 +98,7 @@ class Measures(Callback):
 
 def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
     measures = Measures(rows)
-    model = build_tied()
+    model = build_model()
     history = train(
         model,
         rows,
@@ -120,7 +114,7 @@ def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
 
 
 def test_it_stops_with_the_weights_of_the_last_iteration_and_goes_on(rows):
-    model = build_tied()
+    model = build_model()
     first = train(model, rows, callbacks=[Stops(6)]).history["loss"]
     assert len(first) == 7
     loss, _ = model.evaluate(rows, rows, verbose=0)
@@ -133,7 +127,7 @@ def test_regularisers_normalisation_and_noise_are_part_of_the_loss(rows):
     normalization = BatchNormalization(momentum=0.5)
     noise = GaussianNoise(0.01)
     regularizer = L2(0.01)
-    model = build_tied(normalization, noise, kernel_regularizer=regularizer)
+    model = build_model(normalization, noise, kernel_regularizer=regularizer)
     losses = train(model, rows, epochs=30).history["loss"]
     assert losses[-1] < losses[0]
     mean = convert_to_numpy(normalization.moving_mean)
@@ -144,14 +138,14 @@ def test_regularisers_normalisation_and_noise_are_part_of_the_loss(rows):
 
 def test_an_optimum_from_the_start_is_told_once():
     zeros = np.zeros((20, 6), "float32")
-    model = build_tied()
+    model = build_model()
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
     history = train(model, zeros, validation_data=(zeros, zeros)).history
     assert (history["loss"], history["val_loss"]) == ([0.0], [0.0])
 
 
 def test_it_is_saved_with_the_model(rows, tmp_path):
-    model = build_tied(optimizer=LBFGS(memory=7, tolerance=1e-6))
+    model = build_model(optimizer=LBFGS(memory=7, tolerance=1e-6))
     losses = train(model, rows).history["loss"]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -162,22 +156,22 @@ def test_it_is_saved_with_the_model(rows, tmp_path):
 REFUSALS = {
     "stream": (
         lambda rows: fit(
-            build_tied(),
+            build_model(),
             ((rows, rows) for _ in range(3)),
             verbose=0,
         ),
         "generator is no array in memory: leave that out, give arrays",
     ),
     "callback": (
-        lambda rows: train(build_tied(), rows, callbacks=[TerminateOnNaN()]),
+        lambda rows: train(build_model(), rows, callbacks=[TerminateOnNaN()]),
         "TerminateOnNaN works at single steps",
     ),
     "constraint": (
-        lambda rows: train(build_tied(kernel_constraint=UnitNorm()), rows),
+        lambda rows: train(build_model(kernel_constraint=UnitNorm()), rows),
         r"'dense.*/kernel' to its constraint",
     ),
     "Keras's own fit": (
-        lambda rows: build_tied().fit(rows, rows, verbose=0),
+        lambda rows: build_model().fit(rows, rows, verbose=0),
         r"train with keras_tied\.training\.fit",
     ),
     "memory": (
@@ -199,7 +193,7 @@ def test_an_error_says_what_to_do(call, message, rows):
 
 def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
     rows[2, 3] = np.nan
-    model = build_tied()
+    model = build_model()
     before = model.get_weights()
     with pytest.raises(FloatingPointError, match="check the data"):
         train(model, rows)

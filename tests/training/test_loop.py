@@ -12,7 +12,7 @@ from keras.callbacks import ReduceLROnPlateau, TerminateOnNaN
 from keras.initializers import GlorotUniform
 from keras.layers import Dense
 from keras.optimizers import SGD
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_equal
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import Watcher, fit
@@ -43,11 +43,6 @@ def train(model, x, **settings):
     return fit(model, x, **settings)
 
 
-def assert_equal_weights(model, expected, **tolerance):
-    for found, wanted in zip(model.get_weights(), expected, strict=True):
-        assert_allclose(found, wanted, **tolerance)
-
-
 class Recorder(Watcher):
     def on_train_begin(self, logs=None):
         self.seen = []
@@ -59,17 +54,8 @@ class Recorder(Watcher):
         self.seen.append((logs["loss"], epoch))
 
 
-@pytest.mark.parametrize(
-    "places",
-    [
-        2**20,
-        # One epoch a call, where many were to be trained.
-        pytest.param(
-            1,
-            marks=pytest.mark.skipif(not ON_JAX, reason="of JAX's loop"),
-        ),
-    ],
-)
+# The other is one epoch a call of JAX's loop, where many were to be trained.
+@pytest.mark.parametrize("places", [2**20, 1] if ON_JAX else [2**20])
 def test_a_watcher_sees_each_epoch_begin_and_end_once(rows, places, monkeypatch):
     if ON_JAX:
         monkeypatch.setattr("keras_tied.training._jax.trainer.PLACES", places)
@@ -89,10 +75,6 @@ def test_a_watcher_sees_each_epoch_begin_and_end_once(rows, places, monkeypatch)
     assert history.epoch == list(range(50))
 
 
-def press():
-    signal.raise_signal(signal.SIGINT)
-
-
 def stream(rows):
     pairs = itertools.repeat((rows, rows))
     return {
@@ -104,13 +86,14 @@ def stream(rows):
     }
 
 
-@pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("streamed", [False, True])
-def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed):
+def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(
+    rows, streamed, ctrl_c
+):
     settings = stream(rows) if streamed else {"x": rows}
     history = train(
         build_model(),
-        callbacks=[Acts(11, press)],
+        callbacks=[Acts(11, ctrl_c)],
         epochs=2000,
         **settings,
     )
@@ -118,8 +101,9 @@ def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("default_sigint")
-def test_ctrl_c_twice_raises_at_once_and_leaves_the_model_as_after_that_epoch(rows):
+def test_ctrl_c_twice_raises_at_once_and_leaves_the_model_as_after_that_epoch(
+    rows, ctrl_c
+):
     expected = build_model()
     train(expected, rows, epochs=7)
     model = build_model()
@@ -127,9 +111,11 @@ def test_ctrl_c_twice_raises_at_once_and_leaves_the_model_as_after_that_epoch(ro
         train(
             model,
             rows,
-            callbacks=[Acts(6, lambda: press() or press())],
+            callbacks=[Acts(6, lambda: ctrl_c() or ctrl_c())],
         )
-    assert_equal_weights(model, expected.get_weights(), rtol=1e-4)
+    pairs = zip(model.get_weights(), expected.get_weights(), strict=True)
+    for found, wanted in pairs:
+        assert_allclose(found, wanted, rtol=1e-4)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -169,7 +155,7 @@ def test_nan_in_the_data_is_an_error_that_leaves_the_weights_alone(rows):
     message = r"in epoch 1,.*loss \(nan\).*check the data"
     with pytest.raises(FloatingPointError, match=message):
         train(model, rows)
-    assert_equal_weights(model, before, rtol=0)
+    assert_equal(model.get_weights(), before)
 
 
 def test_terminate_on_nan_stops_without_an_error(rows):

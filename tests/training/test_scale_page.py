@@ -1,10 +1,9 @@
 """The scripts and launch files of `docs/guide/scale.md`."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -13,9 +12,7 @@ import pytest
 from keras.saving import load_model
 from numpy.random import default_rng
 from tests.marks import slow
-from tests.processes import find_port
-
-import keras_tied
+from tests.processes import find_port, run_python
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "scale.md"
 BLOCKS = re.findall(
@@ -63,25 +60,17 @@ def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_
     rows = default_rng(0).normal(size=(600, 40)).astype("float32")
     np.save(tmp_path / "rows.npy", rows)
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(keras_tied.__file__).parents[1]),
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
         "PROCESSES": "2",
         "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{find_port()}",
     }
-    processes = []
-    for index in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "train.py"],
-            cwd=tmp_path,
-            env={**environment, "JOB_COMPLETION_INDEX": str(index)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-    printed = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], printed
+
+    def train(index):
+        own = environment | {"JOB_COMPLETION_INDEX": index}
+        run_python("train.py", environment=own, cwd=tmp_path)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(train, "01"))
     model = load_model(tmp_path / "autoencoder.keras")
     assert model.reconstruction_error(rows).mean() < np.square(rows).mean()
