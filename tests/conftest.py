@@ -2,10 +2,6 @@ import gc
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -19,14 +15,6 @@ os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OFFLINE = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -98,9 +86,9 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
-        yield browser
-        browser.close()
+        arguments = {"executable_path": CHROMIUM, "args": ["--disable-gpu"]}
+        with playwright.chromium.launch(**arguments) as browser:
+            yield browser
 
 
 @pytest.fixture
@@ -134,22 +122,12 @@ def ctrl_c(default_sigint):
 @pytest.fixture(scope="session")
 def s3_server():
     """The address of a server of S3's on loopback."""
-    pytest.importorskip("moto")
-    port = str(find_port())
-    address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(address).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-        process.terminate()
+    moto = pytest.importorskip("moto.server")
+    port = find_port()
+    server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
 
 
 @pytest.fixture
@@ -163,8 +141,6 @@ def s3(s3_server, monkeypatch):
         monkeypatch.setenv(f"AWS_{name}", "none")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = fs.S3FileSystem(
-        endpoint_override=s3_server, region="us-east-1", allow_bucket_creation=True
-    )
+    store = fs.S3FileSystem(endpoint_override=s3_server, allow_bucket_creation=True)
     store.create_dir("bucket")
     return store

@@ -11,17 +11,16 @@ import threading
 from contextlib import contextmanager
 
 
-def run_python(
-    *arguments,
-    code=0,
-    environment=None,
-    **options,
-):
-    """Run Python as a process of its own, which ends with an exit code."""
+def run_python(*arguments, code=0, environment=None, **options):
+    """Run Python as a process of its own, which ends with an exit code.
+
+    A variable of the environment that is None is not set there.
+    """
     settings = {"capture_output": True, "text": True, "timeout": 300}
+    changed = os.environ | (environment or {})
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
-        env=os.environ | (environment or {}),
+        env={name: value for name, value in changed.items() if value is not None},
         **settings | options,
     )
     assert done.returncode == code, done.stderr

@@ -113,38 +113,31 @@ def test_a_file_gives_back_its_rows_and_labels(path, rng, has_labels):
     assert_array_equal(labels, y if has_labels else None)
 
 
-class Planted:
-    """Leaves a file behind if it is ever unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
 @pytest.mark.parametrize("is_array", [True, False])
 def test_pickled_objects_are_refused_and_never_unpickled(path, is_array):
-    planted = Planted(path.with_name("unpickled"))
+    unpickled = path.with_name("unpickled")
+
+    class Planted:
+        def __reduce__(self):
+            return Path.touch, (unpickled,)
+
     if is_array:
         np.save(
             path,
-            np.array([[planted] * 5], dtype=object),
+            np.array([[Planted()] * 5], dtype=object),
             allow_pickle=True,
         )
     else:
-        path.write_bytes(pickle.dumps(planted))
+        path.write_bytes(pickle.dumps(Planted()))
     with pytest.raises(ValueError, match="never unpickled"):
         load_donuts(path)
-    assert not planted.path.exists()
+    assert not unpickled.exists()
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
         (np.ones((3, 6)), "6 columns"),
-        (np.ones((0, 5)), "shape"),
-        (np.full((3, 5), "text"), "real numbers"),
         (
             np.ones((3, 5), dtype=complex),
             "real numbers",

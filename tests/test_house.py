@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import itertools
 import re
 import sys
@@ -13,29 +14,29 @@ SOURCE = Path(__file__).parents[1] / "src" / "keras_tied"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-def imported_modules(file):
-    """The modules of ours that a file imports, as paths below the package."""
-    modules = set()
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def imported_names(file):
+    """The modules and values of ours that a file imports, as paths below the package."""
+    names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
             "keras_tied"
         ):
-            parts = tuple(node.module.split(".")[1:])
-            for name in (alias.name for alias in node.names):
-                place = SOURCE.joinpath(*parts, name)
-                is_module = place.is_dir() or place.with_suffix(".py").exists()
-                modules.add((*parts, name) if is_module else parts)
-    return modules
+            parts = node.module.split(".")[1:]
+            names.update((*parts, alias.name) for alias in node.names)
+    return names
 
 
-def test_no_package_imports_a_private_module_of_another():
+def test_no_package_imports_a_private_part_of_another():
     private = set()
     for file in FILES:
         package = file.relative_to(SOURCE).parts[0]
-        for module in imported_modules(file):
-            is_private_part = any(part.startswith("_") for part in module[1:])
-            if is_private_part and module[0] != package:
-                private.add((file.name, module))
+        for first, *others in imported_names(file):
+            if first != package and any(map(is_private, others)):
+                private.add((file.name, first, *others))
     assert not private
 
 
@@ -74,10 +75,6 @@ OWN = set()
 for file in FILES:
     if file.name != INTERNALS:
         OWN.update(*DEFINED.findall(file.read_text()))
-
-
-def is_private(name):
-    return name.startswith("_") and not name.endswith("__")
 
 
 def find_private_parts(source):
@@ -132,11 +129,10 @@ def test_only_one_file_replaces_private_methods_of_keras():
     replacing = set()
     for name, module in list(sys.modules.items()):
         if name.startswith("keras_tied."):
-            values = [
-                value for value in vars(module).values() if isinstance(value, type)
-            ]
-            replacing |= {cls.__module__ for cls in values if find_overridden(cls)}
-    ours = {name for name in replacing if name.startswith("keras_tied.")}
-    assert ours == {"keras_tied._keras_internals"}
+            classes = filter(inspect.isclass, vars(module).values())
+            own = [cls for cls in classes if cls.__module__ == name]
+            if any(map(find_overridden, own)):
+                replacing.add(name)
+    assert replacing == {"keras_tied._keras_internals"}
     mine = type("Mine", (keras.Model,), {"_lock_state": lambda self: None})
     assert find_overridden(mine) == {"_lock_state"}

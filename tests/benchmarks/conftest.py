@@ -1,6 +1,5 @@
 """Made results."""
 
-import pytest
 from benchmarks._results import Result
 
 ABOUT = {
@@ -14,15 +13,10 @@ ABOUT = {
 }
 
 
-@pytest.fixture(scope="session")
-def make_result():
+def make_result(case, systems):
     """Results of a case: for each system the numbers of its tasks, by turn."""
-
-    def make(case, systems):
-        runs = {
-            name: {"runs": [{"turn": n, "tasks": t} for n, t in enumerate(turns)]}
-            for name, turns in systems.items()
-        }
-        return Result({"case": case, "systems": runs, **ABOUT})
-
-    return make
+    runs = {
+        name: {"runs": [{"turn": n, "tasks": t} for n, t in enumerate(turns)]}
+        for name, turns in systems.items()
+    }
+    return Result({"case": case, "systems": runs, **ABOUT})

@@ -9,6 +9,8 @@ from benchmarks._page import PAGE, PICTURES, QUOTE, QUOTING, make_page, quote_an
 from benchmarks._results import read_results
 from benchmarks._run import RESULTS
 
+from .conftest import make_result
+
 
 @pytest.fixture(scope="module")
 def results():
@@ -38,12 +40,11 @@ def test_quoted_figures_are_in_the_results(page, results):
     ("wrong", "right"),
     [
         ("7.3", "2.0"),
-        ("7", "2"),
         ("70", "2"),
         ("0.70 of ours", "2.00 of ours"),
     ],
 )
-def test_a_figure_that_was_changed_is_noticed(wrong, right, make_result):
+def test_a_figure_that_was_changed_is_noticed(wrong, right):
     seconds = {
         "TiedAutoencoder": [{"wine": {"seconds": 1}}],
         "PCA": [{"wine": {"seconds": 2}}],

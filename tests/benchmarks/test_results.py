@@ -4,25 +4,27 @@ import pytest
 from benchmarks._page import make_page
 from benchmarks._results import format_number, read_figure
 
+from .conftest import make_result
+
 
 @pytest.fixture
-def results(make_result):
+def results():
     """Three turns of a measure that is to be small, and one of one that is to be large."""
 
-    def list_turns(task, measure, values):
-        return [{task: {measure: value}} for value in values]
+    def list_turns(measure, values):
+        return [{"wine": {measure: value}} for value in values]
 
     seconds = {
-        "TiedAutoencoder": list_turns("wine", "seconds", [1, 2, 4]),
-        "PCA": list_turns("wine", "seconds", [3, 1, 8]),
-        "MLPRegressor": list_turns("wine", "failure", ["it broke"]),
+        "TiedAutoencoder": list_turns("seconds", [1, 2, 4]),
+        "PCA": list_turns("seconds", [3, 1, 8]),
+        "MLPRegressor": list_turns("failure", ["it broke"]),
         "UMAP": [{"": {"failure": "TimeoutExpired"}}],
-        "KernelPCA, rbf": list_turns("wine", "not_applicable", ["too wide"]),
+        "KernelPCA, rbf": list_turns("not_applicable", ["too wide"]),
     }
     areas = {
-        "TiedAutoencoder": list_turns("wine", "area", [0.8]),
-        "PyOD ECOD": list_turns("wine", "area", [0.4]),
-        "PyOD COPOD": list_turns("wine", "failure", ["it broke"]),
+        "TiedAutoencoder": list_turns("area", [0.8]),
+        "PyOD ECOD": list_turns("area", [0.4]),
+        "PyOD COPOD": list_turns("failure", ["it broke"]),
     }
     numbers = {
         "TiedAutoencoder": [{"at random: a": {"numbers": 0.4}, "b": {"numbers": 0.9}}],
@@ -57,7 +59,7 @@ def test_a_figure_is_read_by_its_key(results, key, figure):
     assert read_figure(results, key) == expected
 
 
-def test_the_page_begins_with_the_peers_that_are_ahead(make_result):
+def test_the_page_begins_with_the_peers_that_are_ahead():
     tasks = {
         "keras-tied": [{"first fit": {"seconds": 1}, "first encode": {"seconds": 3}}],
         "PCA": [{"first fit": {"seconds": 9}, "first encode": {"seconds": 1}}],
@@ -67,7 +69,7 @@ def test_the_page_begins_with_the_peers_that_are_ahead(make_result):
     assert "- [Start](#start): seconds, first encode: *PCA* 3.0 times\n" in page
 
 
-def test_the_page_tells_paired_differences_of_groups_of_tasks(make_result):
+def test_the_page_tells_paired_differences_of_groups_of_tasks():
     turns = {
         "TiedAutoencoder": [0.5, 0.6, 0.7],
         "PyOD ECOD": [0.3, 0.7, 0.3],  # by 0.2, -0.1 and 0.4

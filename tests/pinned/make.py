@@ -14,7 +14,6 @@ The rows and the table are there already.
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -65,7 +64,7 @@ def make_encoder():
 
 
 ALL_ROWS = {"early_stopping": False, "trim": False}
-SETTINGS: dict[str, dict[str, Any]] = {
+SETTINGS = {
     "text": {
         "hidden_layer_sizes": (6,),
         "max_iter": 30,
@@ -110,14 +109,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """By kind: the parameters, but for the seed and the encoder."""
 
 
+def read_results(kind):
+    """Some rows of a kind, and what its file gave for them."""
+    with np.load(FOLDER / f"{kind}.npz") as stored:
+        given = dict(stored)
+    X = given.pop("rows")
+    if kind == "missing":
+        X = pandas.DataFrame(X, columns=list("abcde"))
+    return X, given
+
+
 def read_rows(kind):
     """The rows that a kind is fitted to, if they are not a table."""
     file = FOLDER / f"{kind}.npy"
-    if file.exists():
-        return np.load(file)
-    with np.load(FOLDER / f"{kind}.npz") as stored:
-        X = stored["rows"]
-    return pandas.DataFrame(X, columns=list("abcde")) if kind == "missing" else X
+    return np.load(file) if file.exists() else read_results(kind)[0]
 
 
 def name_file(kind):
@@ -153,12 +158,8 @@ def results(estimator, X):
 
 def write_results(kind, estimator, X):
     assert np.abs(estimator.decision_function(X)).min() > MARGIN
-    given = results(estimator, X)
-    np.savez_compressed(
-        FOLDER / f"{kind}.npz",
-        rows=np.asarray(X),
-        **given,
-    )
+    file = FOLDER / f"{kind}.npz"
+    np.savez_compressed(file, rows=np.asarray(X), **results(estimator, X))
 
 
 def write_text():
@@ -166,26 +167,13 @@ def write_text():
     path of this machine.
     """
     for command in (FIT, *COMMANDS.values()):
-        arguments = [
-            sys.executable,
-            "-m",
-            "keras_tied",
-            *command.split(),
-        ]
-        subprocess.run(
-            arguments,
-            cwd=FOLDER,
-            check=True,
-        )
+        arguments = [sys.executable, "-m", "keras_tied", *command.split()]
+        subprocess.run(arguments, cwd=FOLDER, check=True)
     file = FOLDER / name_file("text")
     columns = Columns.from_json(read(file).fitted.columns_json)
     table = open_table(str(FOLDER / "text.csv"), text=columns.text)
     (batch,) = table.batches()
-    write_results(
-        "text",
-        TiedAutoencoder.load(file),
-        columns.encode(batch),
-    )
+    write_results("text", TiedAutoencoder.load(file), columns.encode(batch))
 
 
 if __name__ == "__main__":
@@ -193,8 +181,4 @@ if __name__ == "__main__":
     for kind in list(SETTINGS)[1:]:
         estimator = fit(kind)
         estimator.save(FOLDER / name_file(kind))
-        write_results(
-            kind,
-            estimator,
-            read_rows(kind)[:120],
-        )
+        write_results(kind, estimator, read_rows(kind)[:120])

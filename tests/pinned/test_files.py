@@ -3,9 +3,7 @@
 `make.py` has written them, and has the parameters and the rows.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +27,7 @@ from .make import (
     fit,
     make_encoder,
     name_file,
+    read_results,
     results,
 )
 
@@ -46,23 +45,10 @@ be tiny.
 """
 
 
-@dataclass
-class Pinned:
-    estimator: TiedAutoencoder
-    X: Any
-    results: dict[str, np.ndarray]
-
-
 @cache
-def pinned(kind):
-    """A file as it is loaded today, its rows, and the results when it was written."""
-    file = FOLDER / name_file(kind)
-    with np.load(file.with_suffix(".npz")) as stored:
-        expected = dict(stored)
-    X = expected.pop("rows")
-    if kind == "missing":
-        X = pandas.DataFrame(X, columns=list("abcde"))
-    return Pinned(TiedAutoencoder.load(file), X, expected)
+def load_pinned(kind):
+    """The estimator of a file, as it is loaded today."""
+    return TiedAutoencoder.load(FOLDER / name_file(kind))
 
 
 def assert_close(found, expected, name):
@@ -72,12 +58,12 @@ def assert_close(found, expected, name):
 
 @pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
 def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
-    case = pinned(kind)
-    found = results(case.estimator, case.X)
-    assert set(found) == set(case.results)
-    for name, expected in case.results.items():
-        assert_close(found[name], expected, name)
-        assert np.asarray(found[name]).dtype == expected.dtype, name
+    X, expected = read_results(kind)
+    found = results(load_pinned(kind), X)
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        assert_close(found[name], values, name)
+        assert np.asarray(found[name]).dtype == values.dtype, name
 
 
 def describe_encoder(params):
@@ -94,7 +80,7 @@ def test_a_file_has_the_parameters_that_it_had_and_todays_defaults(kind):
     expected = TiedAutoencoder(random_state=0, **SETTINGS[kind])
     if kind == "encoder":
         expected.set_params(encoder=make_encoder())
-    found = pinned(kind).estimator.get_params(deep=False)
+    found = load_pinned(kind).get_params(deep=False)
     assert describe_encoder(found) == describe_encoder(expected.get_params(deep=False))
 
 
@@ -106,7 +92,7 @@ def test_a_file_is_written_today_as_it_was(kind, tmp_path):
     copies = [tmp_path / f"{number}.safetensors" for number in range(3)]
     write(copies[0], contents)
     assert copies[0].read_bytes() == file.read_bytes()
-    pinned(kind).estimator.save(copies[1])
+    load_pinned(kind).save(copies[1])
     version = read(copies[1]).settings.version
     settings = structs.replace(contents.settings, version=version)
     write(copies[2], contents._replace(settings=settings, notes=None))
@@ -117,12 +103,11 @@ def describe(file):
     """The names of all that a file holds, and facts that do not depend on rounding."""
     arrays = load_file(file)
     contents = read(file)
-    columns = json.decode(contents.settings.columns)
     return {
         "arrays": {name: (a.dtype, a.ndim) for name, a in arrays.items()},
         "settings": list(structs.asdict(contents.settings)),
         "params": list(contents.settings.params),
-        "columns": columns,
+        "columns": json.decode(contents.settings.columns),
         "notes": contents.notes and set(contents.notes),
         "names": contents.settings.feature_names,
         "has weight decay": contents.settings.weight_decay > 0,
@@ -131,13 +116,7 @@ def describe(file):
 
 @pytest.mark.parametrize(
     "kind",
-    slow_but(
-        OWN[1:],
-        "missing",
-        "pca",
-        "partial",
-        "classes",
-    ),
+    slow_but(OWN[1:], "missing", "pca", "partial", "classes"),
 )
 def test_what_is_fitted_today_has_a_file_of_the_same_names(kind, tmp_path):
     """Else the format is another, of another number."""
@@ -161,42 +140,33 @@ def test_the_command_fits_a_file_of_the_same_names_and_columns(folder):
 
 
 def test_a_model_has_the_objectives_of_the_parameters():
-    model = pinned("objectives").estimator.model_
+    model = load_pinned("objectives").model_
     assert isinstance(model.noise, keras.layers.GaussianNoise)
     assert isinstance(model.code_regularizer, keras.regularizers.L1)
     decays = [layer.kernel_regularizer.l2 for layer in model.encoder.layers[::2]]
     found = [model.noise.stddev, model.code_regularizer.l1, *decays]
-    assert_close(
-        found,
-        [0.1, 1e-3, 1e-4, 1e-4],
-        "factors",
-    )
+    assert_close(found, [0.1, 1e-3, 1e-4, 1e-4], "factors")
 
 
 @pytest.mark.parametrize("kind", slow_but(KINDS[:-1], "deep"))
 def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_path):
-    case = pinned(kind)
+    rows, expected = read_results(kind)
     file = FOLDER / name_file(kind)
     scaling = load(file).preprocessing.scaling
     if kind != "encoder":
         file = tmp_path / "model.keras"
-        case.estimator.model_.save(file)
+        load_pinned(kind).model_.save(file)
     model = keras.models.load_model(file)
     assert isinstance(model, Autoencoder)
-    X = np.asarray(case.X)
+    X = np.asarray(rows)
     complete = ~np.isnan(X).any(axis=1)
     scaled = ((X - scaling.shift) / scaling.scale)[complete].astype(np.float32)
     images = scaled.reshape(-1, *model.encoder.input_shape[1:])
     codes = convert_to_numpy(model.encoder(images))
-    assert_close(
-        codes,
-        case.results["transform"][complete],
-        "transform",
-    )
+    assert_close(codes, expected["transform"][complete], "transform")
     decoded = convert_to_numpy(model.decoder(codes))
-    rows = decoded.reshape(scaled.shape) * scaling.scale + scaling.shift
-    expected = case.results["inverse_transform"][complete]
-    assert_close(rows, expected, "inverse_transform")
+    given = decoded.reshape(scaled.shape) * scaling.scale + scaling.shift
+    assert_close(given, expected["inverse_transform"][complete], "inverse_transform")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -209,9 +179,4 @@ def test_the_command_makes_of_a_file_what_it_made(name, folder):
         for each in (folder, FOLDER)
     )
     tolerance = 1e-3 if name == "score" else 3e-5
-    pandas.testing.assert_frame_equal(
-        found,
-        expected,
-        rtol=tolerance,
-        atol=tolerance,
-    )
+    pandas.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)

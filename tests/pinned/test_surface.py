@@ -4,6 +4,7 @@ import importlib
 import inspect
 import tomllib
 from pathlib import Path
+from pkgutil import resolve_name
 
 import keras
 import pytest
@@ -18,15 +19,6 @@ WITH_NEEDED_OUTPUT = "encode reconstruct decode".split()
 """
 
 
-def find(path):
-    """What a dotted name stands for."""
-    first, *names = path.split(".")
-    value = importlib.import_module(first)
-    for name in names:
-        value = getattr(value, name)
-    return value
-
-
 def list_parameters(command, kind):
     """The options of a command, or its arguments."""
     group = typer.main.get_command(cli.app)
@@ -36,7 +28,7 @@ def list_parameters(command, kind):
 
 @pytest.mark.parametrize("name", SURFACE["registered"])
 def test_a_class_is_registered_with_keras_under_its_name(name):
-    cls = find(SURFACE["registered"][name])
+    cls = resolve_name(SURFACE["registered"][name])
     assert keras.saving.get_registered_name(cls) == name
     assert keras.saving.get_registered_object(name) is cls
 
@@ -53,7 +45,7 @@ def test_a_module_has_and_lists_these_names(name):
 @pytest.mark.parametrize("path", SURFACE["arguments"])
 def test_arguments_keep_their_names_and_order(path):
     expected = SURFACE["arguments"][path].split()
-    names = inspect.signature(find(path)).parameters
+    names = inspect.signature(resolve_name(path)).parameters
     assert [name for name in names if name in expected] == expected
 
 

@@ -163,16 +163,12 @@ def test_the_start_is_glorot_uniform_of_the_seed_with_biases_of_zero(engine):
     assert not np.allclose(other, kernel)
 
 
-def fit(X, *rows, **settings):
-    weights = settings.pop("initial_weights", None)
-    return lambda engine: engine(**settings).fit(X, *rows, initial_weights=weights)
+def fit(*rows, weights=None, **settings):
+    return lambda engine: engine(**settings).fit(*rows, initial_weights=weights)
 
 
-def start_from(kernel, *biases):
-    return fit(
-        np.zeros((4, 5)),
-        initial_weights=(kernel, *biases),
-    )
+def start_from(*weights):
+    return fit(np.zeros((4, 5)), weights=weights)
 
 
 def apply(method, width):
@@ -191,7 +187,6 @@ ERRORS = {
     "no rows": (fit(np.zeros((0, 4))), "0 sample.* a minimum of 1 is required"),
     "not finite": (fit([[0.0, np.nan], [1.0, 1.0]]), "Input X contains NaN"),
     "too large": (fit([[1e300]]), "X contains infinity or a value too large"),
-    "text": (fit([["a", "b"]]), "could not convert string to float"),
     "validation": (fit(ROWS, ROWS[:, :3]), "X_val has 3 columns; give it 5"),
     "kernel": (
         start_from(ZEROS[0].T, *ZEROS[1:]),
@@ -243,7 +238,6 @@ def test_an_error_tells_what_was_given_and_what_to_give(engine, call, message):
     [
         ([[0.0]], r"kernel has the shape \(1, 1\).*\(2, 1\)"),
         (0.0, r"kernel has the shape \(\).*\(2, 1\)"),
-        ([[np.nan], [0.0]], "Input kernel contains NaN"),
     ],
 )
 def test_a_gradient_of_arguments_that_do_not_fit_is_an_error(kernel, message):
