@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,15 +29,15 @@ class Done(NamedTuple):
     err: str
 
     @property
-    def json(self) -> Any:
+    def json(self):
         return json.loads(self.out)
 
     @property
-    def rows(self) -> list[dict[str, str]]:
+    def rows(self):
         return list(csv.DictReader(io.StringIO(self.out, newline="")))
 
     @property
-    def words(self) -> str:
+    def words(self):
         """All that was said, whatever its layout."""
         return " ".join(f"{self.out} {self.err}".split())
 

@@ -47,22 +47,22 @@ class Block(NamedTuple):
     needs: tuple[str, ...]
     not_run: str
 
-    def __str__(self) -> str:
+    def __str__(self):
         return f"{self.page}:{self.line}"
 
     @property
-    def chooses_backend(self) -> bool:
+    def chooses_backend(self):
         """Whether it needs a process of its own, in which no other backend runs."""
         return bool(re.search(r"environ.*KERAS_BACKEND", self.source))
 
     @property
-    def why_left_out(self) -> str:
+    def why_left_out(self):
         """Empty where the block can run here."""
         missing = [name for name in self.needs if find_spec(name) is None]
         return self.not_run or (missing and f"needs {', '.join(missing)}") or ""
 
 
-def runnable(language: str, source: str) -> str:
+def runnable(language, source):
     """The source without the prompts and output of a console, and without
     installations.
     """
@@ -73,7 +73,7 @@ def runnable(language: str, source: str) -> str:
     return INSTALLATION.sub("", source).strip() if language in SHELL else source
 
 
-def read_blocks(page: Path) -> list[Block]:
+def read_blocks(page):
     """The blocks of Python and of the shell on a page, from top to bottom."""
     text, blocks = page.read_text(encoding="utf-8"), []
     for match in BLOCK.finditer(text):

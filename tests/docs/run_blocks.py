@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 
-def run_examples(source: str, names: dict, place: str) -> None:
+def run_examples(source, names, place):
     """Run a block with prompts, and compare what it prints with what it shows."""
     test = doctest.DocTestParser().get_doctest(source, names, place, None, None)
     failed = (
@@ -22,7 +22,7 @@ def run_examples(source: str, names: dict, place: str) -> None:
         raise SystemExit(f"{place}: the output differs from what the page shows")
 
 
-def main() -> None:
+def main():
     blocks = json.load(sys.stdin)
     names: dict = {"__name__": "__main__"}
     for place, language, source in blocks:

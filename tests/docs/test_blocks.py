@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.marks import slow
 
-from .blocks import PAGES, ROOT, Block, read_blocks
+from .blocks import PAGES, ROOT, read_blocks
 
 pytestmark = slow
 
@@ -27,7 +27,7 @@ ALONE = [
 
 
 @pytest.fixture(scope="session")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clients(tmp_path_factory):
     """The table that the pages begin with."""
     path = tmp_path_factory.mktemp("clients") / "clients.csv"
     subprocess.run(["keras-tied", "sample", "--quiet", str(path)], check=True)
@@ -35,7 +35,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, clients: Path):
+def run(tmp_path, clients):
     """Runs blocks in an empty folder but for the table, by a user who has set no
     backend.
     """
@@ -47,7 +47,7 @@ def run(tmp_path: Path, clients: Path):
     folder.mkdir()
     shutil.copy(clients, folder)
 
-    def run_blocks(blocks: list[Block]) -> None:
+    def run_blocks(blocks):
         result = subprocess.run(
             [sys.executable, str(RUNNER)],
             input=json.dumps(
@@ -65,7 +65,7 @@ def run(tmp_path: Path, clients: Path):
     return run_blocks
 
 
-def choose_runnable(blocks: list[Block]) -> list[Block]:
+def choose_runnable(blocks):
     """Leave out what cannot run here, with what continues it."""
     chosen = []
     is_left_out = False

@@ -7,7 +7,6 @@ each kind.
 
 import functools
 import os
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -44,7 +43,7 @@ pytestmark = [
 ]
 
 
-def all_pages() -> list[str]:
+def all_pages():
     paths = sorted(path.relative_to(SITE) for path in SITE.rglob("*.html"))
     return [
         path.as_posix()
@@ -60,15 +59,13 @@ OPENED = PAGES if os.environ.get("KERAS_TIED_PAGES") == "all" else KINDS
 class Links(HTMLParser):
     """The addresses that a page names, and the places in it that can be named."""
 
-    def __init__(self, page: Path) -> None:
+    def __init__(self, page):
         super().__init__()
         self.addresses: set[str] = set()
         self.places: set[str] = set()
         self.feed(page.read_text(encoding="utf-8"))
 
-    def handle_starttag(
-        self, tag: str, attributes: list[tuple[str, str | None]]
-    ) -> None:
+    def handle_starttag(self, tag, attributes):
         for name, value in attributes:
             if name in ("href", "src") and value and tag != "base":
                 self.addresses.add(value)
@@ -77,11 +74,11 @@ class Links(HTMLParser):
 
 
 @functools.cache
-def read_links(page: Path) -> Links:
+def read_links(page):
     return Links(page)
 
 
-def find_broken(page: str) -> list[str]:
+def find_broken(page):
     """The addresses within the site that lead nowhere."""
     broken = []
     for address in read_links(SITE / page).addresses:
@@ -107,7 +104,7 @@ def test_links_within_the_site_lead_somewhere():
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address():
     """Where a server on loopback serves the site."""
     with serve_folder(SITE) as place:
         yield f"http://{place}"

@@ -34,7 +34,7 @@ NAMES = {"id", "row number", "text"}  # columns that name rows, and are not used
 ROW_NUMBERS = {"row number", "row number|id"}
 
 
-def read_verdict(fact: dict) -> str:
+def read_verdict(fact):
     """Return the verdict that `check` gives, by what it says of a column."""
     reads_as, becomes = fact["reads_as"], fact["becomes"]
     if reads_as in ("row numbers", "ids"):
@@ -48,7 +48,7 @@ def read_verdict(fact: dict) -> str:
     return "boolean" if " or " in reads_as else BY_FIRST_WORD[reads_as.split()[0]]
 
 
-def agrees(said: str, verdict: str) -> bool:
+def agrees(said, verdict):
     """Whether a person accepts what is said: of columns that are not used, whatever the
     reason.
     """
