@@ -24,7 +24,7 @@ def run_examples(source, names, place):
 
 def main():
     blocks = json.load(sys.stdin)
-    names: dict = {"__name__": "__main__"}
+    names = {"__name__": "__main__"}
     for place, language, source in blocks:
         print("--", place, flush=True)
         if language == "sh":

@@ -23,14 +23,10 @@ MODULES = (
 @pytest.mark.parametrize("module", MODULES)
 def test_each_public_name_has_a_page(module):
     package = importlib.import_module(f"keras_tied.{module}")
-    names = getattr(
-        package, "__all__", [name for name in vars(package) if name[0] != "_"]
-    )
-    values = {name: getattr(package, name) for name in names}
     public = {
         name
-        for name, value in values.items()
+        for name, value in inspect.getmembers(package)
         if inspect.isclass(value) or inspect.isfunction(value)
-        if value.__module__.startswith(package.__name__)
+        if name[0] != "_" and value.__module__.startswith(package.__name__)
     }
     assert public <= LISTED
