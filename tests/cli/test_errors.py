@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.marks import slow
 
 from keras_tied import TiedAutoencoder
 from keras_tied.fitting import sample
@@ -21,56 +20,37 @@ ROWS = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(40))
 TABLE = HEAD + ROWS
 FILES = {
     "rows.csv": TABLE,
-    "empty.csv": "",
-    "head.csv": HEAD,
     "ragged.csv": TABLE + "1,2\n",
     "words.csv": TABLE + "x1,2,3\n" * 5,
-    "gaps.csv": HEAD + ",,\n" * 9,
     "infinite.csv": TABLE + "1,inf,3\n",
     "one.csv": HEAD + "1,2,3\n",
     "few.csv": HEAD + "1,2,3\n2,3,1\n4,1,1\n",
-    "names.csv": "a\n" + "\n".join("abcdefgh"),
     "kinds.csv": "kind\n" + "pear\nplum\nfig\nlime\n" * 10,
     "towns.csv": "x,y,z\n"
     + "".join(f"{i * 7 % 13},town {i},same\n" for i in range(80)),
     "titled.csv": "Rows of 2026;;\n" + TABLE.replace(",", ";"),
-    "text.npy": "text",
-    "text.parquet": "text",
     "text.safetensors": "text",
-    "rows.xyz": TABLE,
     "parts/a.csv": TABLE,
     "parts/b.csv": TABLE,
 }
 FIT = {
     "none.csv": "'none.csv'",
-    "empty.csv": "'empty.csv'",
-    "head.csv": "no rows",
     "ragged.csv": "'ragged.csv' has 2 cells in line 42, where its first line has 3",
-    "latin.csv": "encoding",
     "words.csv": "column 'a' holds integers in 89%",
-    "gaps.csv": "no value",
     "infinite.csv": "row 41",
     "one.csv": "'one.csv' has one row, and training needs 2 at least; add rows.",
-    "names.csv": "differs",
-    "pickled.npy": "'pickled.npy'",
-    "text.npy": "'text.npy'",
-    "text.parquet": "'text.parquet'",
-    "infinite.parquet": "row 2",
-    "rows.xyz": ".csv",
     "titled.csv": "has 3 columns, of which its first line names one, as a title does",
     "titled.xlsx": "its first line names one, as a title does",
     "rows.csv --components 9": "--components 9 is more than there are numbers in a row, 3"
     "; ask for fewer.",
-    "few.csv --components 4": "--components 4 is more than there are numbers in a row",
     "few.csv --components 1..2": "a comparison needs 10 rows, and the table has 3; add",
     "towns.csv": "numbers in a row, 1; ask for fewer, or use columns that were left out:"
     " y (text of which nearly every value differs, 80 in 80 rows), z (always 'same').",
     "rows.csv --components 0": "--components '0' is neither a whole number from 1 on",
     "rows.csv --components 1.0": "--components '1.0' is neither a whole number from 1 on",
-    "rows.csv --components many": "nor several such as 1..16 or 1,2,4, at most 64",
     "rows.csv --components 3..1": "--components '3..1' is neither",
     "rows.csv --components 1..": "--components '1..' is neither",
-    "rows.csv --components 1..65": "--components '1..65' is neither",
+    "rows.csv --components 1..65": "nor several such as 1..16 or 1,2,4, at most 64",
     "rows.csv --components 0.5,2": "nor a share between 0 and 1",
     "rows.csv --components 999999": "--components '999999' is neither",
     "rows.csv --components 1..3": "--components 3 is too many for 40 rows of 3 numbers; "
@@ -81,13 +61,8 @@ FIT = {
     "rows.csv --hidden 4,0": "--hidden '4,0' is neither auto",
     "rows.csv --validation 1": "--validation 1 leaves no row to train on",
     "rows.csv --columns a,z": "'z'",
-    "rows.csv --exclude z": "'z'",
-    "rows.csv --label z": "'z'",
-    "rows.csv --id z": "'z'",
     "rows.csv --exclude a,b,c": "no column can be used",
     "rows.csv --solver steam": "steam",
-    "rows.csv --encoding klingon": "klingon",
-    "rows.csv --delimiter ;;": ";;",
     "rows.csv --seed -1": "--seed",
     "rows.csv --epochs 0": "--epochs",
     "rows.csv --workers 2": "--workers is for --cluster local; give that, or leave",
@@ -96,17 +71,15 @@ FIT = {
     "rows.csv -o none/m.safetensors": "/none'; name another file",
 }
 WRONG = {
-    **{f"fit {line}": said for line, said in FIT.items()},
+    **{f"fit -o new.safetensors {line}": said for line, said in FIT.items()},
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
     "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is where the",
     "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is where the output goes",
-    "check infinite.csv": "row 41",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
     " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",
     "encode m.safetensors parts/*.csv -o parts/b.csv": "is a table that is read",
-    "encode m.safetensors fruit.csv -o rows.csv --no-clobber": "'rows.csv' is there",
     "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z' for --id; it has",
     "score m.safetensors fruit.csv --threshold nan": "'nan' is neither a score such as 100",
     "score m.safetensors fruit.csv --threshold 1/1000": "rarer than a model of 300 rows can"
@@ -130,34 +103,22 @@ WRONG = {
     "score m.safetensors fruit.csv --top 0": "--top",
     "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows: give",
     "plot m.safetensors fruit.csv -o a.txt": ".png, .svg, .pdf",
-    "plot m.safetensors fruit.csv -o none/a.png": "there is no folder '/",
     "plot m.safetensors fruit.csv -o a.png --label z": "no column 'z'",
     "report m.safetensors fruit.csv -o a.pdf": ".html",
-    "report m.safetensors fruit.csv -o a.html --id z": "no column 'z' for --id; it has",
     "report m.safetensors fruit.csv -o a.html --against rows.csv": "--against rows.csv: the"
     " table has no column 'kind'",
     "export m.safetensors -o a.txt": ".onnx",
     "export m.safetensors -o a.onnx --part tail": "tail",
     "sample clients.xlsx": "clients.xlsx",
     "sample clients.npy": "an array holds nothing else; use .csv or .parquet",
-    "sample rows.csv --no-clobber": "'rows.csv' is there already",
     "demo --data none.npy": "cannot use 'none.npy': No such file or directory; name another",
-    "demo --data parts": "Is a directory",
-    "demo --data text.npy": "not a whole .npy file",
-    "demo --data pickled.npy": "pickled.npy",
     "demo --data short.npy": "rows",
-    "demo --output none/donuts.png": "there is no folder '/",
-    "demo --output rows.csv/donuts.png": "Not a directory",
-    "demo --output folder.png": "it is a folder; name another file",
     "demo --output donuts.jpg": ".png, .svg, .pdf",
-    f"demo --output {'a' * 300}.png": "File name too long",
     "demo --epochs 0": "--epochs",
     "demo --backend abacus": "abacus",
     "demo --engine steam": "steam",
     "demo --engine numpy --backend jax": "--backend jax is for Keras, and --engine numpy"
     " does without it; leave one of them out.",
-    "demo --sede 1": "--sede",
-    "demo donuts.npy": "donuts.npy",
     "demo --epochs": "requires an argument; write it as in keras-tied demo",
     "chek rows.csv --strict": "'chek'; write keras-tied check rows.csv --strict.",
     "train rows.csv": "there is no command 'train'; write keras-tied fit rows.csv.",
@@ -171,16 +132,12 @@ WRONG = {
 @pytest.fixture(scope="session")
 def bad_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
-    for name in ("parts", "folder.csv", "folder.png"):
+    for name in ("parts", "folder.csv"):
         (folder / name).mkdir()
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    (folder / "latin.csv").write_bytes(TABLE.encode() + b"\x81,1,2\n")
-    np.save(folder / "pickled.npy", np.array([[{}]]), allow_pickle=True)
     np.save(folder / "two.npy", np.eye(9)[:, :2])
     np.save(folder / "short.npy", np.eye(4)[:2])
-    rows = pd.DataFrame({"a": [1.0, np.inf, 2.0], "b": [1, 2, 3]})
-    rows.to_parquet(folder / "infinite.parquet")
     sheet = pd.DataFrame([["Rows of 2026", "", ""], ["a", "b", "c"], [1, 2, 3]])
     sheet.to_excel(folder / "titled.xlsx", index=False, header=False)
     estimator = TiedAutoencoder(random_state=0, max_iter=1).fit(np.eye(9)[:, :3])
@@ -199,10 +156,7 @@ def files(folder, bad_folder):
 
 @pytest.mark.parametrize("line", WRONG)
 def test_wrong_use_is_refused(refused, files, line):
-    words = line.split()
-    if words[0] == "fit" and "-o" not in words:
-        line += " -o new.safetensors"
-    assert WRONG[line.removesuffix(" -o new.safetensors")] in refused(line)
+    assert WRONG[line] in refused(line)
 
 
 @pytest.mark.parametrize("line", ["check rows.csv", "sample a.csv", "demo"])
@@ -223,7 +177,6 @@ COMMANDS = {
 }
 TABLES = {
     "none.csv": "none.csv",
-    "rows.csv": "no column 'kind', 'weight', 'length', 'count', 'ripe'",
     "absent.csv": "no column 'weight', which the model uses; add it, or have it imputed",
     "heavy.csv": "'heavy' in row 301",
     "huge.csv": "row 301",
@@ -269,12 +222,12 @@ def test_an_output_that_cannot_be_written_is_refused(refused, files, command, ou
 
 
 @pytest.mark.parametrize("model", ["text.safetensors", "none.safetensors", "rows.csv"])
-@pytest.mark.parametrize(
-    "line", [*(f"{name} fruit.csv -o {COMMANDS[name]}" for name in COMMANDS), "inspect"]
-)
-def test_a_model_file_that_is_none_is_refused(refused, files, line, model):
-    command, *rest = line.split()
-    assert repr(model) in refused(" ".join([command, model, *rest]))
+@pytest.mark.parametrize("command", [*COMMANDS, "inspect"])
+def test_a_model_file_that_is_none_is_refused(refused, files, command, model):
+    line = f"{command} {model}"
+    if command in COMMANDS:
+        line += f" fruit.csv -o {COMMANDS[command]}"
+    assert repr(model) in refused(line)
 
 
 WRITING = {
@@ -289,20 +242,11 @@ WRITING = {
 
 
 @pytest.mark.parametrize("line", WRITING)
-@pytest.mark.parametrize(
-    ("number", "remedy"),
-    [
-        (errno.ENOSPC, "free some space"),
-        pytest.param(errno.EROFS, "name another file", marks=slow),
-    ],
-)
-def test_a_disk_that_refuses_leaves_the_old_file(
-    refused, folder, refuse_flush, line, number, remedy
-):
+def test_a_full_disk_leaves_the_old_file(refused, folder, refuse_flush, line):
     output = WRITING[line]
     (folder / output).write_text("what was there before")
-    refuse_flush(number)
-    reason = f"cannot write {output!r}: {os.strerror(number)}; {remedy}.\n"
+    refuse_flush(errno.ENOSPC)
+    reason = f"cannot write {output!r}: No space left on device; free some space.\n"
     assert refused(f"{line} --quiet", 1) == f"keras-tied: {reason}"
 
 
@@ -321,7 +265,6 @@ MEMORY = "there is too little memory (%s); free some, or use fewer columns or ro
     [
         (MemoryError("Unable to allocate"), MEMORY % "Unable to allocate", 1),
         (MemoryError(), MEMORY % "none is left", 1),
-        (pa.ArrowMemoryError("malloc of size 64"), MEMORY % "malloc of size 64", 1),
         (
             RuntimeError("can't start new thread"),
             MEMORY % "can't start new thread",
