@@ -23,7 +23,7 @@ SAID = {
     r" \d+\.\d s\n",
     "reconstruct m.safetensors fruit.csv -o a.csv": r"reconstructed 300 rows to a\.csv .*",
     "decode m.safetensors codes.npy -o a.csv": r"decoded 300 rows to a\.csv in .*\n",
-    "score m.safetensors fruit.csv -o a.csv": r"scored 300 rows, none of which .*\n",
+    "score m.safetensors fruit.csv -o a.csv": r"scored 300 rows, none of which stands out, to a\.csv\n",
     "export m.safetensors -o m.onnx": r"exported the encoder to m\.onnx\n",
     "plot m.safetensors fruit.csv -o a.svg": r"drew 300 of 300 rows to a\.svg\n",
     "report m.safetensors fruit.csv -o a.html": r"reported on 300 rows to a\.html\n",

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.marks import for_each, slow
 
@@ -34,7 +33,7 @@ def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
     keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
     codes = np.load("codes.npy")
     assert_allclose(codes, estimator.transform(rows), rtol=1e-5)
-    scored = keras_tied(f"score {MODEL} fruit.csv -o scores.csv").out
+    keras_tied(f"score {MODEL} fruit.csv -o scores.csv")
     table = pd.read_csv("scores.csv", dtype={"name": str})
     assert list(table) == ["name", "score", "rank", "one_in", "error"]
     assert table["name"].equals(fruit["name"])
@@ -44,7 +43,6 @@ def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
         ("error", estimator.reconstruction_error(rows)),
     ):
         assert_allclose(table[name], expected, rtol=1e-4)
-    assert scored == "scored 300 rows, none of which stands out, to scores.csv\n"
 
 
 def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_to(
@@ -158,19 +156,19 @@ def save_doubtful(fruit):
 @pytest.mark.parametrize(
     ("command", "n_doubts"),
     [
-        ("encode MODEL new.csv -o codes.csv", 3),
-        ("reconstruct MODEL new.csv -o rows.csv", 4),
-        ("score MODEL new.csv -o scores.csv", 3),
-        ("score MODEL new.csv --top 3", 3),
-        ("encode MODEL absent.csv -o codes.csv --impute-absent", 3),
-        ("plot MODEL new.csv -o rows.png", 3),
-        ("report MODEL new.csv -o rows.html", 4),
-        ("report MODEL fruit.csv -o rows.html --against new.csv", 3),
+        ("encode m.safetensors new.csv -o codes.csv", 3),
+        ("reconstruct m.safetensors new.csv -o rows.csv", 4),
+        ("score m.safetensors new.csv -o scores.csv", 3),
+        ("score m.safetensors new.csv --top 3", 3),
+        ("encode m.safetensors absent.csv -o codes.csv --impute-absent", 3),
+        ("plot m.safetensors new.csv -o rows.png", 3),
+        ("report m.safetensors new.csv -o rows.html", 4),
+        ("report m.safetensors fruit.csv -o rows.html --against new.csv", 3),
     ],
 )
 def test_what_is_doubtful_is_said(keras_tied, fruit, command, n_doubts):
     save_doubtful(fruit)
-    said = keras_tied(command.replace("MODEL", MODEL)).err
+    said = keras_tied(command).err
     assert [doubt in said for doubt in DOUBTS] == [True] * n_doubts + [False] * (
         4 - n_doubts
     )
@@ -227,8 +225,6 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     amount = rng.lognormal(3, 1, n).round(2)
     orders = {"ordered": ordered, "shipped": shipped, "city": city, "amount": amount}
     save(pd.DataFrame(orders), "orders.csv")
-    checked = keras_tied("check orders.csv").words
-    assert re.search(r"'Loyn' 1 and 'Lyon' 1\d\d times", checked)
     keras_tied("fit orders.csv -o orders.safetensors")
     oddest = keras_tied("score orders.safetensors orders.csv --json").json["oddest"]
     reasons = {row["row"]: row["why"] for row in oddest[:3]}
@@ -354,11 +350,9 @@ def test_columns_and_exclude_choose_what_is_used(keras_tied, options):
 def test_fit_and_inspect_tell_of_rows_columns_and_errors(keras_tied, estimator):
     fit = "fit fruit.csv -o new.safetensors --epochs 9 --id name --label taste"
     said = keras_tied(f"{fit} --dates off").words
-    inspected, told = (
-        keras_tied(f"inspect {MODEL}"),
-        keras_tied(f"inspect {MODEL} --json"),
-    )
-    notes = told.json["notes"]
+    inspected = keras_tied(f"inspect {MODEL}").words
+    told = keras_tied(f"inspect {MODEL} --json").json
+    notes = told["notes"]
     error, pca_error = notes["held_out"]
     for fact in (
         "rows 300 columns used kind, weight, length, count, ripe: 7 numbers",
@@ -379,22 +373,16 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(keras_tied, estimator):
         "kind categories 0 3",
         "made by python 3",
     ):
-        assert fact in inspected.words
-    assert told.json["features"] == 7
-    assert told.json["components"] == 2
-    assert told.json["iterations"] == estimator.n_iter_
-    assert told.json["settings"]["max_iter"] == 9
+        assert fact in inspected
+    assert told["features"] == 7
+    assert told["components"] == 2
+    assert told["iterations"] == estimator.n_iter_
+    assert told["settings"]["max_iter"] == 9
 
 
-def save_three(n=60):
-    """A table of three components and some noise."""
-    rng = default_rng(0)
-    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10))
-    np.save("three.npy", X + 0.1 * rng.normal(size=(n, 10)))
-
-
-def test_of_several_numbers_of_components_one_is_chosen(keras_tied):
-    save_three()
+def test_of_several_numbers_of_components_one_is_chosen(keras_tied, rng):
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 10))
+    np.save("three.npy", X + 0.1 * rng.normal(size=X.shape))
     choice = "components 3, of 1 to 5 the one that reconstructs hidden values best"
     done = keras_tied(f"fit three.npy -o {MODEL} --components 1,3,5 --epochs 2")
     assert choice in done.words
@@ -444,15 +432,16 @@ def test_json_holds_no_character_that_a_terminal_obeys(keras_tied, fruit):
 @pytest.mark.parametrize("named", [True, False])
 def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     X = rng.normal(size=(60, 4)).astype(np.float32)
-    rows = pd.DataFrame(X, columns=list("abcd")) if named else X
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame.to_parquet("x.parquet")
+    rows = frame if named else X
     estimator = TiedAutoencoder(random_state=0, max_iter=3).fit(rows)
     estimator.save(MODEL)
-    pd.DataFrame(X, columns=list("abcd")).to_parquet("x.parquet")
     keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
     codes = np.load("codes.npy")
     assert_allclose(codes, estimator.transform(rows), atol=1e-5)
     keras_tied(f"decode {MODEL} codes.npy -o x.csv")
-    names = list("abcd") if named else ["x0", "x1", "x2", "x3"]
+    names = list(frame) if named else ["x0", "x1", "x2", "x3"]
     assert list(pd.read_csv("x.csv")) == names
     keras_tied(f"score {MODEL} x.parquet")
     inspected = keras_tied(f"inspect {MODEL}").out
@@ -475,8 +464,7 @@ def test_onnxruntime_gives_the_codes_of_encode(keras_tied, rows):
 def test_safe_csv_begins_no_formula(keras_tied, fruit, command):
     fruit["name"] = "=cmd|' /C calc'!A0 " + fruit["name"]
     save(fruit)
-    name, *options = command.split()
-    line = f"{name} {MODEL} rows.csv -o - {' '.join(options)}"
+    line = f"{command} {MODEL} rows.csv -o -"
     assert "\n=cmd" in keras_tied(line).out
     safe = keras_tied(f"{line} --safe-csv").rows
     assert all(row["name"].startswith("'=cmd") for row in safe)

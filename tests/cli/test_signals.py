@@ -146,10 +146,6 @@ def work(*_, **__): os.kill(os.getpid(), signal.SIGINT)
     ("program", "handler", "code", "said"),
     [
         (DESTRUCTOR, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
-        pytest.param(
-            *(HIMSELF, signal.default_int_handler, 130, "keras-tied: interrupted.\n"),
-            marks=slow,
-        ),
         (HIMSELF, signal.SIG_IGN, 0, ""),  # as in the background of a shell
     ],
 )
