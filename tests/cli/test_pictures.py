@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import bokeh
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +86,7 @@ def test_a_page_names_columns_commands_versions_and_what_was_left_out(keras_tied
         f"keras-tied {REPORT}",
         "name (the id), day (a date or time, with --dates off), farm (always",
         "left out: the label",
-        "bokeh",
+        f"<dt>bokeh</dt><dd>{bokeh.__version__}</dd>",
         "The model is a network of 7 → 34 → 34 → 2 units",
     ):
         assert said in page

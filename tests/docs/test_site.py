@@ -108,12 +108,12 @@ def address():
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def tab(chromium, request):
-    context = chromium.new_context(color_scheme=request.param)
-    context.route(
+    page = chromium.new_page(color_scheme=request.param)
+    page.route(
         f"**/{LIVE}", lambda route: route.fulfill(body="<html lang=en><title>x</title>")
     )
-    yield context.new_page()
-    context.close()
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("page", OPENED)
@@ -136,14 +136,13 @@ def test_page_is_accessible_and_no_wider_than_the_window(page, tab, address):
 
 def test_start_page_is_smaller_than_a_megabyte(chromium, address):
     sizes = {}
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.on(
         "response", lambda response: sizes.update({response.url: len(response.body())})
     )
-    context.route(f"**/{LIVE}", lambda route: route.abort())
+    page.route(f"**/{LIVE}", lambda route: route.abort())
     page.goto(f"{address}/index.html", wait_until="networkidle")
-    context.close()
+    page.close()
     assert sum(sizes.values()) < 1e6, sorted(sizes.items(), key=lambda item: -item[1])[
         :5
     ]
@@ -151,9 +150,9 @@ def test_start_page_is_smaller_than_a_megabyte(chromium, address):
 
 @pytest.fixture(scope="module")
 def search_tab(chromium):
-    context = chromium.new_context()
-    yield context.new_page()
-    context.close()
+    page = chromium.new_page()
+    yield page
+    page.close()
 
 
 @for_each(QUESTIONS, "answer")

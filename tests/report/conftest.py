@@ -1,4 +1,5 @@
 import json
+from contextlib import ExitStack
 from dataclasses import fields
 from html.parser import HTMLParser
 
@@ -44,9 +45,9 @@ class Elements(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.names: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.titles: list[str] = []  # of bars
+        self.names = []
+        self.attributes = []
+        self.titles = []  # of bars
         self._tag, texts = "", []
         self._texts = texts
         self.feed(page)
@@ -92,8 +93,8 @@ class Opened:
 
     def __init__(self, page):
         self.page = page
-        self.said: list[str] = []
-        self.asked_for: list[str] = []
+        self.said = []
+        self.asked_for = []
         page.on("console", self.note)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: self.said.append(dialog.message))
@@ -150,20 +151,20 @@ class Opened:
 
 @pytest.fixture
 def opened(chromium, tmp_path):
-    contexts = []
+    with ExitStack() as stack:
 
-    def open_report(report, width=1440, scheme="light", **kwargs):
-        path = tmp_path / "report.html"
-        path.write_text(report.to_html(), encoding="utf-8")
-        viewport = {"width": width, "height": 900}
-        context = chromium.new_context(viewport=viewport, color_scheme=scheme, **kwargs)
-        contexts.append(context)
-        context.set_offline(True)
-        result = Opened(context.new_page())
-        result.page.goto(path.as_uri())
-        result.page.wait_for_selector("#table tbody tr")
-        return result
+        def open_report(report, width=1440, scheme="light", **kwargs):
+            path = tmp_path / "report.html"
+            path.write_text(report.to_html(), encoding="utf-8")
+            viewport = {"width": width, "height": 900}
+            context = chromium.new_context(
+                viewport=viewport, color_scheme=scheme, **kwargs
+            )
+            stack.enter_context(context)
+            context.set_offline(True)
+            result = Opened(context.new_page())
+            result.page.goto(path.as_uri())
+            result.page.wait_for_selector("#table tbody tr")
+            return result
 
-    yield open_report
-    for context in contexts:
-        context.close()
+        yield open_report
