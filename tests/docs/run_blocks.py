@@ -24,6 +24,7 @@ def run_examples(source, names, place):
 
 def main():
     blocks = json.load(sys.stdin)
+    sys.stdout = sys.stderr  # which is shown where a block fails
     names = {"__name__": "__main__"}
     for place, language, source in blocks:
         print("--", place, flush=True)

@@ -6,14 +6,13 @@ been alone already.
 """
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.marks import slow
+from tests.processes import run_python
 
 from .blocks import PAGES, ROOT, read_blocks
 
@@ -35,32 +34,19 @@ def clients(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path, clients):
+def run(tmp_path, clients, monkeypatch):
     """Runs blocks in an empty folder but for the table, by a user who has set no
     backend.
     """
-    environment = {
-        name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"
-    }
-    environment |= {"KERAS_HOME": str(tmp_path / ".keras"), "MPLBACKEND": "agg"}
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    environment = {"KERAS_HOME": str(tmp_path / ".keras"), "MPLBACKEND": "agg"}
     folder = tmp_path / "here"
     folder.mkdir()
     shutil.copy(clients, folder)
 
     def run_blocks(blocks):
-        result = subprocess.run(
-            [sys.executable, str(RUNNER)],
-            input=json.dumps(
-                [[str(block), block.language, block.source] for block in blocks]
-            ),
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        if result.returncode:
-            pytest.fail(result.stdout[-4000:] + result.stderr[-4000:], pytrace=False)
+        parts = [[str(block), block.language, block.source] for block in blocks]
+        run_python(RUNNER, input=json.dumps(parts), cwd=folder, environment=environment)
 
     return run_blocks
 
