@@ -62,12 +62,8 @@ def count_colours(axes):
     return len(np.unique(colours, axis=0))
 
 
-def legend_of(figure):
-    return figure.legends[0]
-
-
 def names_in(figure):
-    return [text.get_text() for text in legend_of(figure).get_texts()]
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def project(X):
@@ -168,7 +164,7 @@ def looks_of(axes, places):
 def test_labels_differ_in_colour_or_marker_as_the_legend_says(draw, tables, n_labels):
     y = (ROW % n_labels).astype(str)
     figure, *panels, _ = draw(y=y, label_name="species", plane="features")
-    legend = legend_of(figure)
+    legend = figure.legends[0]
     assert legend.get_title().get_text() == "species"
     looks = {}
     for name, handle in zip(names_in(figure), legend.legend_handles, strict=True):
@@ -192,19 +188,19 @@ def test_the_most_frequent_of_many_labels_are_told_apart_from_the_others(draw):
     assert names[-3:] == ["kind 29", "10 others", "missing"]
 
 
-def test_many_numbers_as_labels_are_shades_with_a_colour_bar(draw):
-    drawn = draw(y=ROW)
+LARGE = np.linspace(-1e300, 1e300, N)
+LARGE[[0, -1]] *= 1e8  # no double holds their difference
+
+
+@pytest.mark.parametrize("y", [ROW, LARGE], ids=["row", "large"])
+def test_many_numbers_as_labels_are_shades_with_a_colour_bar(draw, y):
+    drawn = draw(y=y)
     drawn.figure.draw_without_rendering()
     assert count_colours(drawn.given) == N
     assert not drawn.figure.legends
-    assert drawn.figure.axes[-1].get_xlabel() == "label"
-
-
-def test_labels_that_differ_by_more_than_a_double_holds_are_shades(draw):
-    labels = np.linspace(-1, 1, N) * np.finfo(float).max
-    figure = draw(y=labels).figure
-    figure.draw_without_rendering()
-    assert np.isfinite(figure.axes[-1].get_xlim()).all()
+    bar = drawn.figure.axes[-1]
+    assert bar.get_xlabel() == "label"
+    assert np.isfinite(bar.get_xlim()).all()
 
 
 def test_names_and_labels_are_taken_neither_for_formulas_nor_for_elements(
@@ -229,7 +225,7 @@ def test_letters_that_a_font_lacks_are_taken_from_an_installed_one(
 ):
     monkeypatch.setattr(font_manager, "get_font_names", lambda: ["DejaVu Sans", *fonts])
     labels = np.repeat(["한국", "b"], 30)
-    legend = legend_of(draw(y=labels).figure)
+    legend = draw(y=labels).figure.legends[0]
     for text in legend.get_texts():
         assert text.get_fontfamily()[1:] == fonts
 
@@ -238,7 +234,7 @@ def test_letters_that_a_font_lacks_are_taken_from_an_installed_one(
 def test_a_legend_of_any_names_is_inside_the_figure_and_off_the_points(draw, name):
     figure, *panels = draw(y=[f"{name} {i % 6}" for i in ROW])
     figure.draw_without_rendering()
-    box = legend_of(figure).get_window_extent()
+    box = figure.legends[0].get_window_extent()
     assert figure.bbox.containsx(box.x0)
     assert figure.bbox.containsx(box.x1)
     assert not any(box.overlaps(axes.get_window_extent()) for axes in panels)
@@ -278,7 +274,7 @@ def test_each_pair_of_many_codes_has_its_density(many):
     code = np.column_stack([many, many[:, 0]])
     panel = AutoencoderDisplay(many, code, many).plot().axes_[0, 1]
     found = [pair.collections[0].get_array().sum() for pair in panel.child_axes]
-    assert found == [10_000, 10_000, 10_000]
+    assert found == [10_000] * 3
 
 
 def test_ten_thousand_rows_are_points(many):
@@ -290,25 +286,25 @@ def test_ten_thousand_rows_are_points(many):
 
 LOSS, VALIDATION = [0.5, 0.05, 0.005], [0.6, 0.06, 0.006]
 HISTORIES = {
-    "both": ({"loss": LOSS, "val_loss": VALIDATION}, "log"),
-    "training": ({"loss": LOSS}, "log"),
-    "one epoch": ({"loss": [0.3]}, "log"),
-    "nothing lost": ({"loss": [0.0, 0.0]}, "linear"),
-    "not finite": ({"loss": [np.nan, np.nan]}, "log"),
-    "empty": ({"loss": []}, "log"),
-    "none": (None, "log"),
+    "both": {"loss": LOSS, "val_loss": VALIDATION},
+    "training": {"loss": LOSS},
+    "one epoch": {"loss": [0.3]},
+    "nothing lost": {"loss": [0.0, 0.0]},
+    "not finite": {"loss": [np.nan, np.nan]},
+    "empty": {"loss": []},
+    "none": None,
 }
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_the_cost_is_drawn_by_epoch_beside_the_error_of_pca(draw, name):
-    history, scale = HISTORIES[name]
-    pca_error = 0.0 if scale == "linear" else 0.002
+    history, is_zero = HISTORIES[name], name == "nothing lost"
+    pca_error = 0.0 if is_zero else 0.002
     cost = draw(history=history, pca_error=pca_error).cost
     lines = {line.get_label(): line for line in cost.get_lines()}
     pca = lines.pop("PCA, 2 components")
     assert set(pca.get_ydata()) == {pca_error}
-    assert cost.get_yscale() == scale
+    assert cost.get_yscale() == ("linear" if is_zero else "log")
     low, high = cost.get_ylim()
     assert low <= pca_error < high
     texts = [text.get_text() for text in cost.texts]
@@ -346,7 +342,6 @@ def test_without_history_and_pca_there_is_no_cost(draw):
 class Halves(BaseEstimator):
     """What a fitted estimator has."""
 
-    is_pca_ = False
     loss_curve_ = 0.3, 0.2
     validation_curve_ = 0.4, 0.3
     feature_names_in_ = tuple("abcde")
@@ -366,7 +361,6 @@ class Halves(BaseEstimator):
     [
         ({}, [[0.3, 0.2], [0.4, 0.3]]),
         ({"validation_curve_": None}, [[0.3, 0.2]]),
-        ({"is_pca_": True}, []),
     ],
 )
 def test_the_curves_of_an_estimator_are_those_of_its_network(tables, changes, curves):
@@ -431,13 +425,11 @@ def test_tables_that_do_not_fit_are_refused(tables, message):
         AutoencoderDisplay(**tables | REFUSED[message])
 
 
-@pytest.mark.parametrize(
-    ("widths", "message"),
-    [([1, 2], "2 widths and 1 errors of tied"), ([], "0 widths and 1 errors")],
-)
-def test_as_many_errors_as_widths_are_asked_for(widths, message):
+@pytest.mark.parametrize(("widths", "errors"), [([1, 2], [0.4]), ([], [])])
+def test_as_many_errors_as_widths_are_asked_for(widths, errors):
+    message = f"{len(widths)} widths and {len(errors)} errors of tied"
     with pytest.raises(ValueError, match=message):
-        width_curve(widths, [0.4], [0.6, 0.4])
+        width_curve(widths, errors, [0.6, 0.4])
 
 
 def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch):
