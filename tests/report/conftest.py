@@ -64,11 +64,9 @@ class Elements(HTMLParser):
     def handle_data(self, data):
         if self._tag == "rows-data":
             self.rows = json.loads(data)
-        elif self._tag == "figures-data":
-            self.figures = json.loads(data)
         elif self._tag == "title":
             self.titles.append(data)
-        elif self._tag not in ("script", "style"):
+        elif self._tag not in ("script", "style", "figures-data"):
             self._texts.append(data)
 
 
