@@ -133,21 +133,23 @@ def refused(keras_tied, folder):
     return run
 
 
+def run_to_end(command, **options):
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, **options
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def process(folder):
     """Runs a command line as a process of its own, with nobody at a terminal."""
 
     def run(line, program=COMMAND, **environment):
-        done = subprocess.run(
+        return run_to_end(
             [sys.executable, "-c", program, *shlex.split(line)],
-            cwd=folder,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -158,8 +160,7 @@ def shell(folder):
 
     def run(line, below=""):
         program = f"{below} {sys.executable} -m keras_tied {line}"
-        done = subprocess.run(program, shell=True, capture_output=True, text=True)
-        return Done(done.returncode, done.stdout, done.stderr)
+        return run_to_end(program, shell=True)
 
     return run
 
@@ -172,7 +173,7 @@ def interrupted(folder, default_sigint):
     def run(line, after):
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "keras_tied", *line.split()]
-        with subprocess.Popen(command, cwd=folder, stderr=theirs) as process:
+        with subprocess.Popen(command, stderr=theirs) as process:
             os.close(theirs)
             try:
                 shown = b""

@@ -16,7 +16,7 @@ from pyarrow import feather
 from tests.marks import for_each
 
 GAP = "\1"
-FILLED = ["kind", "weight", "length", "count", "ripe"]
+FILLED = "kind weight length count ripe".split()
 
 
 class Form(NamedTuple):
@@ -39,7 +39,6 @@ FORMS = {
     "plain": Form(),
     "tabs": Form("rows.tsv", "\t", gap="NA"),
     "semicolons and decimal commas": Form(delimiter=";", decimal=","),
-    "bars": Form(delimiter="|"),
     "CRLF": Form(end="\r\n"),
     "CR": Form(end="\r"),
     "a BOM": Form(encoding="utf-8-sig", note="né"),

