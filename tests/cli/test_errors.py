@@ -73,6 +73,7 @@ WRONG = {
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
     "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is where the",
+    "check infinite.csv": "row 41",
     "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is where the output goes",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
     " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
