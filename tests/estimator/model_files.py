@@ -5,7 +5,6 @@ import json
 import struct
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -16,26 +15,26 @@ KINDS = "text missing pca deep partial objectives imputation".split()
 
 
 @cache
-def whole(kind: str = "text") -> bytes:
+def whole(kind="text"):
     suffix = ".keras" if kind == "encoder" else ".safetensors"
     return (FOLDER / f"{kind}{suffix}").read_bytes()
 
 
 @cache
-def read_arrays(kind: str = "text") -> dict[str, Any]:
+def read_arrays(kind="text"):
     """The arrays of a file, in the order of their names."""
     return dict(sorted(safetensors.numpy.load(whole(kind)).items()))
 
 
 @cache
-def read_document(kind: str = "text") -> dict[str, Any]:
+def read_document(kind="text"):
     """The JSON of a file of ours, in its metadata."""
     (length,) = struct.unpack("<Q", whole(kind)[:8])
     header = json.loads(whole(kind)[8 : 8 + length])
     return json.loads(header["__metadata__"]["keras_tied"])
 
 
-def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 2) -> bytes:
+def pack(arrays, settings, notes, format=2):
     """A file with a right checksum; settings and notes may be text already."""
     texts = []
     for value in (settings, notes):
@@ -50,7 +49,7 @@ def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 2) -> 
     return safetensors.numpy.save(arrays, {"keras_tied": document})
 
 
-def change(kind: str, arrays: dict[str, Any] | None = None, **settings: Any) -> bytes:
+def change(kind, arrays=None, **settings):
     """A file with other arrays, of which None leaves one out, or other settings."""
     changed = {}
     for name, array in (read_arrays(kind) | (arrays or {})).items():

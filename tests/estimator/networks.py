@@ -1,6 +1,5 @@
 """Networks of random weights, rows for them, and what they compute, by hand."""
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -14,15 +13,13 @@ from keras_tied.fitted.dense_network import DenseNetwork
 seeded = partial(TiedAutoencoder, random_state=0)
 
 
-def draw_network(
-    sizes: Sequence[int], activation: str = "tanh", seed: int = 0
-) -> DenseNetwork:
+def draw_network(sizes, activation="tanh", seed=0):
     """A network of these sizes; as many units of a hidden layer as of the code are
     linear.
     """
     rng = default_rng(seed)
 
-    def draw(*shape: int, mean: float = 0.0) -> np.ndarray:
+    def draw(*shape, mean=0.0):
         return rng.normal(mean, 0.5, shape).astype(np.float32)
 
     pairs = list(pairwise(sizes))
@@ -36,13 +33,11 @@ def draw_network(
     )
 
 
-def compute_by_hand(
-    network: DenseNetwork, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def compute_by_hand(network, rows):
     """The codes and the reconstruction of rows, in double precision."""
     k = network.linear_units
 
-    def activate(units: np.ndarray) -> np.ndarray:
+    def activate(units):
         bent = units[:, k:].copy()
         ACTIVATIONS[network.activation](bent, None)
         return np.hstack([units[:, :k], bent])
@@ -60,7 +55,7 @@ def compute_by_hand(
     return codes, units
 
 
-def draw_curve(n: int, seed: int = 0) -> np.ndarray:
+def draw_curve(n, seed=0):
     """Rows of 6 numbers on a bent surface, with noise, that a network restores better
     than PCA.
     """

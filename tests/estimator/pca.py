@@ -6,11 +6,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 
-def fit_pca(train: np.ndarray, width: float):
+def fit_pca(train, width):
     return make_pipeline(StandardScaler(), PCA(width, svd_solver="full")).fit(train)
 
 
-def pca_error(train: np.ndarray, rows: np.ndarray, width: float) -> float:
+def pca_error(train, rows, width):
     """PCA's mean squared error on standardised rows."""
     pipeline = fit_pca(train, width)
     restored = pipeline.inverse_transform(pipeline.transform(rows))

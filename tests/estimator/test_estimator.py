@@ -20,7 +20,7 @@ from .near import assert_near
 from .networks import seeded
 
 
-def quick(**parameters) -> TiedAutoencoder:
+def quick(**parameters):
     return TiedAutoencoder(
         **{"n_components": 1, "max_iter": 3, "random_state": 0} | parameters
     )
@@ -152,12 +152,12 @@ def test_partial_fit_goes_on_after_fit_and_a_copy_by_itself(iris):
 STEPS = np.array([0.0, 0.5, 1.0, 2.0, 4.0])
 
 
-def with_column(X: np.ndarray, values) -> np.ndarray:
+def with_column(X, values):
     return np.column_stack([X, np.broadcast_to(values, len(X))])
 
 
 @pytest.fixture(scope="module")
-def of_seven(iris) -> TiedAutoencoder:
+def of_seven(iris):
     """Fitted to rows whose last column is 7; tests must not change it."""
     return quick().fit(with_column(iris, 7.0))
 
@@ -298,7 +298,7 @@ def test_number_of_components_of_pca_that_is_not_there(n_components, iris):
 def press(ctrl_c):
     """Presses Ctrl-C at epoch 3 of a fit of some number, from 1 on."""
 
-    def press(number: int = 1):
+    def press(number=1):
         begun = []
 
         def tell(epoch, *_):

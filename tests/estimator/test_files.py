@@ -4,8 +4,6 @@ import copy
 import os
 import pickle
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import joblib
 import keras
@@ -34,7 +32,7 @@ ATTRIBUTES = (
 )
 
 
-def assert_same(one: Any, other: Any, X: Any) -> None:
+def assert_same(one, other, X):
     """All that two estimators give for some rows is equal, to the last bit."""
     for name in METHODS:
         found, expected = (getattr(each, name)(X) for each in (one, other))
@@ -46,13 +44,13 @@ def assert_same(one: Any, other: Any, X: Any) -> None:
     assert one.score(X) == other.score(X)
 
 
-def save(estimator: TiedAutoencoder, folder: Path) -> Path:
+def save(estimator, folder):
     file = folder / "m.safetensors"
     estimator.save(file)
     return file
 
 
-def dump_with_joblib(estimator: TiedAutoencoder, folder: Path) -> TiedAutoencoder:
+def dump_with_joblib(estimator, folder):
     joblib.dump(estimator, folder / "m.joblib")
     return joblib.load(folder / "m.joblib")
 
@@ -73,7 +71,7 @@ NUMPY_NUMBERS = {
 
 
 @pytest.fixture(scope="module", params=["names and gaps", "numbers of NumPy"])
-def trained(request, iris) -> tuple[TiedAutoencoder, Any]:
+def trained(request, iris):
     """An estimator, and its rows."""
     settings = {"random_state": 0}
     frame = pd.DataFrame(iris, columns=list("abcd"))

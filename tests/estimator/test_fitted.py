@@ -2,8 +2,6 @@
 
 import pickle
 import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +20,7 @@ from .networks import compute_by_hand, draw_network
 METHODS = "transform reconstruct reconstruction_error score_samples predict".split()
 
 
-def assert_computes(network: Any, like: Any, rows: np.ndarray) -> None:
+def assert_computes(network, like, rows):
     """A network gives what the formula gives of the other, for any number of rows."""
     codes, reconstruction = compute_by_hand(like, rows)
     single = codes.astype(np.float32)
@@ -94,7 +92,7 @@ def test_rows_that_overflow_are_silent():
     ).any()
 
 
-def map_file(X: np.ndarray, folder: Path) -> np.ndarray:
+def map_file(X, folder):
     """Read-only, too."""
     np.save(folder / "rows.npy", X)
     return np.load(folder / "rows.npy", mmap_mode="r")

@@ -31,7 +31,7 @@ from .pca import fit_pca, pca_error
 TABLES = "iris linnerud breast_cancer diabetes digits wine".split()
 
 
-def own_error(estimator: TiedAutoencoder, rows: np.ndarray) -> float:
+def own_error(estimator, rows):
     return estimator.reconstruction_error(rows).mean()
 
 
@@ -73,7 +73,7 @@ def test_not_worse_where_there_is_nothing_but_pca_to_find(solver, n, seed, scale
     assert own_error(estimator, others) <= 1.05 * pca_error(train, others, 2)
 
 
-def make_rare_levels(seed: int) -> np.ndarray:
+def make_rare_levels(seed):
     """Rows of numbers, of heavy tails, and of levels, of which a rare one is far from
     the others.
 

@@ -11,7 +11,6 @@ from numpy.random import default_rng
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from keras_tied import TiedAutoencoder
 from keras_tied.fitted.moments import Moments, measure_moments
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
@@ -24,7 +23,7 @@ FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
 
 
 @pytest.fixture(scope="module")
-def few() -> np.ndarray:
+def few():
     """Rows of decimals of which only PCA is fitted, with some missing, at different
     scales.
     """
@@ -35,7 +34,7 @@ def few() -> np.ndarray:
     return X.round(3)
 
 
-def fit_few(X: np.ndarray, scaler="standard") -> TiedAutoencoder:
+def fit_few(X, scaler="standard"):
     return seeded(2, scaler=scaler).fit(X)
 
 
@@ -151,7 +150,7 @@ def test_two_standardized_columns_have_a_sign_whatever_the_rounding(seed):
 # Statistics of parts of the rows, merged.
 
 
-def merge_parts(X: np.ndarray, n: int) -> Moments:
+def merge_parts(X, n):
     """The moments of n parts of random lengths."""
     places = np.arange(1, len(X))
     ends = default_rng(n).choice(

@@ -28,7 +28,7 @@ SIZES = (5, 8, 7, 2)
 PENALTIES = {"weight_decay": 0.01, "sparsity": 0.1}
 
 
-def make_rows(n: int, missing: float = 0.0) -> TrainingRows:
+def make_rows(n, missing=0.0):
     rng = default_rng(1)
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
     is_hidden = rng.uniform(size=inputs.shape) < missing
@@ -45,9 +45,7 @@ def make_rows(n: int, missing: float = 0.0) -> TrainingRows:
     )
 
 
-def find_losses(
-    stack: Stack, rows: TrainingRows, objective: Objective, step: int = 0
-) -> np.ndarray:
+def find_losses(stack, rows, objective, step=0):
     """The losses, in double precision; the gradient is that of the stack.
 
     To the second network each row counts twice, and so on.

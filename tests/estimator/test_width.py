@@ -13,7 +13,7 @@ from keras_tied.fitting.width import measure_hidden
 from .networks import seeded
 
 
-def make_table(n_factors: int) -> np.ndarray:
+def make_table(n_factors):
     rng = default_rng(0)
     factors = rng.normal(size=(45, n_factors)) @ rng.normal(size=(n_factors, 8))
     return factors + 0.3 * rng.normal(size=(45, 8))
