@@ -2,33 +2,28 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.random import default_rng
 from tests.marks import for_each, slow
 from tests.processes import run_python
 
 from keras_tied import load
 from keras_tied.fitted.activations import ACTIVATIONS
-from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.onnx import write_onnx
-from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Features, Parameters
 
+from .classes import LAYOUT, draw_classes
+from .model_files import FOLDER
 from .near import assert_near
 from .networks import draw_curve, draw_network, seeded
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-Case = tuple[Fitted, np.ndarray]
-PINNED = Path(__file__).parents[1] / "pinned" / "files"
 
 
 def fit_to(X, layout=None, **parameters):
@@ -41,8 +36,8 @@ def fit_to(X, layout=None, **parameters):
     return fit(settings, X).fitted
 
 
-def hide(X, share=0.2):
-    is_hidden = default_rng(1).uniform(size=X.shape) < share
+def hide(X):
+    is_hidden = default_rng(1).uniform(size=X.shape) < 0.2
     return np.where(is_hidden, np.nan, X)
 
 
@@ -55,9 +50,20 @@ def make_network(activation):
 def make_constant_column():
     X = draw_curve(45)
     X[:, 2] = 7
-    others = X.copy()
-    others[:9, 2] = 9
-    return fit_to(X), others
+    fitted = fit_to(X)
+    X[:9, 2] = 9
+    return fitted, X
+
+
+def make_gaps():
+    """Each row lacks other numbers, the first one all."""
+    is_there = np.indices((2,) * 6).reshape(6, 64).T
+    X = np.where(
+        is_there,
+        draw_curve(64),
+        np.nan,
+    )
+    return fit_to(hide(draw_curve(45))), X
 
 
 def make_correlated():
@@ -74,35 +80,13 @@ def make_wide():
 
 def read_pinned():
     """A network and conditional means fill in together."""
-    rows = np.load(PINNED / "imputation.npz")["rows"]
-    return load(PINNED / "imputation.safetensors"), rows
+    rows = np.load(FOLDER / "imputation.npz")["rows"]
+    return load(FOLDER / "imputation.safetensors"), rows
 
 
-def make_classes(n, gaps):
-    """A number, two categories of three and of two classes, a boolean and another
-    number.
-    """
-    rng = default_rng(0)
-    size = rng.normal(size=n)
-    kind = np.digitize(
-        size + 0.5 * rng.normal(size=n),
-        [-0.5, 0.5],
-    )
-    other = rng.integers(2, size=n)
-    X = np.column_stack(
-        [
-            size,
-            np.eye(3)[kind],
-            size > 0,
-            size**2,
-            np.eye(2)[other],
-        ]
-    )
-    columns = np.array([0, 1, 1, 1, 2, 3, 4, 4])
-    kinds = [NUMBER, CATEGORY, CATEGORY, CATEGORY, BOOLEAN, NUMBER, CATEGORY, CATEGORY]
-    is_hidden = rng.uniform(size=(n, 5)) < gaps
-    X[is_hidden[:, columns]] = np.nan
-    return fit_to(X, Layout(columns, np.array(kinds))), X
+def make_classes(n, missing):
+    X = draw_classes(n, missing=missing)
+    return fit_to(X, LAYOUT), X
 
 
 CASES = {
@@ -111,11 +95,12 @@ CASES = {
     "centred": lambda: (fit_to(draw_curve(45), scaler=None), draw_curve(9)),
     "large mean": lambda: (fit_to(draw_curve(45) + 1e6), draw_curve(9) + 1e6),
     "constant column": make_constant_column,
+    "whatever is missing": make_gaps,
     "strong correlations": make_correlated,
     "many columns": make_wide,
     "a network and means": read_pinned,
-    "classes": lambda: make_classes(45, gaps=0.0),
-    "classes and pieces": lambda: make_classes(900, gaps=0.3),
+    "classes": lambda: make_classes(45, missing=0.0),
+    "classes and pieces": lambda: make_classes(900, missing=0.3),
 }
 for activation in ACTIVATIONS:
     CASES[activation] = partial(make_network, activation)
@@ -127,60 +112,33 @@ def run(path, **inputs):
     return found
 
 
-def assert_exported(fitted, X, folder):
-    """All three files give what the three methods give, in the same dtype."""
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@for_each(CASES, "make")
+def test_each_part_gives_what_its_method_gives(make, dtype, tmp_path):
+    """In the same dtype."""
+    fitted, X = make()
+    X = X.astype(dtype)
     codes = fitted.transform(X)
+    path = tmp_path / "m.onnx"
     for part, name, rows, expected in [
         ("encoder", "X", X, codes),
         ("decoder", "code", codes, fitted.inverse_transform(codes)),
         ("reconstruction", "X", X, fitted.reconstruct(X)),
     ]:
-        path = folder / f"{part}.onnx"
         write_onnx(
             fitted,
             path,
             part,
-            dtype=X.dtype.name,
+            dtype=dtype,
         )
         for n in (1, len(X)):
             found = run(path, **{name: rows[:n]})
-            assert found.dtype == X.dtype
+            assert found.dtype == dtype
             assert_near(
                 found,
                 expected[:n],
                 what=part,
             )
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@for_each(CASES, "make")
-def test_each_part_gives_what_its_method_gives(make, dtype, tmp_path):
-    fitted, X = make()
-    assert_exported(fitted, X.astype(dtype), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def with_gaps():
-    return fit_to(hide(draw_curve(45)))
-
-
-@given(
-    missing=st.lists(
-        st.lists(
-            st.booleans(),
-            min_size=6,
-            max_size=6,
-        ),
-        min_size=1,
-    )
-)
-def test_whatever_is_missing_is_filled_in(missing, with_gaps, tmp_path_factory):
-    X = np.where(
-        missing,
-        np.nan,
-        draw_curve(len(missing)),
-    )
-    assert_exported(with_gaps, X, tmp_path_factory.mktemp("onnx"))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,8 @@
 """Missing values: left out of the loss, filled in by `reconstruct` and `impute`."""
 
+from functools import partial
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +23,7 @@ from keras_tied.fitted.imputation import Preprocessing, fit_network_weights
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.scaling import Scaling
 
+from .classes import LAYOUT, both, draw_classes
 from .networks import seeded
 
 
@@ -122,52 +126,25 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, d, count):
 
 
 def test_columns_of_two_values_or_fewer_have_no_pieces():
-    rows = np.tile(
-        [
-            [0.0, 1.0, np.nan],
-            [0.0, 1.0, np.nan],
-            [0.0, 2.0, np.nan],
-        ],
-        (400, 1),
-    )
+    rows = np.tile([0.0, 1.0, np.nan], (1200, 1))
+    rows[::3, 1] = 2.0
     assert fit_pieces(rows, Layout.of_numbers(3)) is None
 
 
 # Classes.
 
 
-MIXED = Layout(
-    np.array([0, 1, 1, 1, 2, 3]),
-    np.array([0, 2, 2, 2, 1, 0]),
-)
-"""A number, a category, a boolean and a number."""
-
-
 @pytest.fixture
-def mixed(rng):
+def mixed():
     """Scaled rows with gaps, and what is done to them before the network."""
-    size, noise, other = rng.normal(size=(3, 700))
-    kind = np.digitize(
-        size + 0.5 * noise,
-        [-0.3, 1.0],
-    )
-    X = np.column_stack(
-        [
-            size,
-            np.eye(3)[kind],
-            size > 0.5,
-            other,
-        ]
-    )
-    hidden = rng.uniform(size=(700, 4)) < 0.2
-    X[hidden[:, MIXED.columns]] = np.nan
+    X = draw_classes(700, missing=0.2)
     mean, scale = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     Z = (X - mean) / scale
-    gaussian = fit_normal(Z, MIXED)
+    gaussian = fit_normal(Z, LAYOUT)
     return Z, Preprocessing(
         Scaling(mean, scale),
-        np.zeros(6),
-        MIXED,
+        np.zeros(8),
+        LAYOUT,
         gaussian,
     )
 
@@ -175,10 +152,11 @@ def mixed(rng):
 def test_the_class_is_the_one_whose_indicator_has_the_largest_conditional_mean(mixed):
     Z, preprocessing = mixed
     mean, scale = preprocessing.scaling
-    means = preprocessing.gaussian.impute(Z) * scale + mean
-    expected = means.copy()
-    expected[:, 1:4] = np.eye(3)[means[:, 1:4].argmax(axis=1)]
-    expected[:, 4] = means[:, 4] > 0.5
+    expected = preprocessing.gaussian.impute(Z) * scale + mean
+    for part in LAYOUT.classes:
+        means = both(expected[:, part])
+        likeliest = np.eye(means.shape[1])[means.argmax(axis=1)]
+        expected[:, part] = likeliest[:, part.start - part.stop :]
     found = preprocessing.impute(Z)
     missing = np.isnan(Z)
     assert_allclose(
@@ -200,8 +178,8 @@ def test_a_fifth_of_the_values_is_hidden_in_whole_columns(mixed):
     rows = np.tile(Z, (3, 1))
     assert_array_equal(hidden[is_hidden], rows[is_hidden])
     assert_array_equal(
-        is_hidden[:, 1],
-        is_hidden[:, 3],
+        is_hidden[:, 2],
+        is_hidden[:, 4],
     )
     share = is_hidden[~np.isnan(rows)].mean()
     assert share == pytest.approx(0.2, abs=0.02)
@@ -235,26 +213,18 @@ def make_rows(kind):
     return X + 0.02 * rng.normal(size=X.shape)
 
 
-def make(k):
-    return seeded(k, hidden_layer_sizes=16, trim=False)
+make = partial(seeded, hidden_layer_sizes=16, trim=False)
 
 
 @pytest.fixture(
     scope="module",
-    params=["normal", "curve"],
+    params=product(["normal", "curve"], [0.2, 0.05]),
 )
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(
-    scope="module",
-    params=[0.2, 0.05],
-)
-def imputed(request, kind):
+def imputed(request):
     """The kind of rows, these, with holes, and the estimator."""
+    kind, share = request.param
     X = make_rows(kind)
-    holes = with_holes(X, request.param)
+    holes = with_holes(X, share)
     estimator = make(1 if kind == "normal" else 2).fit(holes)
     return kind, X, holes, estimator
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
 from keras_tied.estimator import TiedAutoencoder
-from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.fitted.layout import CATEGORY, NUMBER, Layout
 from keras_tied.fitted.link import fit_link
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
@@ -20,38 +19,9 @@ from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Features, Parameters
 from keras_tied.fitting.rows import TrainingRows
 
-LAYOUT = Layout(
-    np.array([0, 1, 2, 2, 2, 3, 4, 4]),
-    np.array([NUMBER, BOOLEAN, *[CATEGORY] * 3, NUMBER, *[CATEGORY] * 2]),
-)
+from .classes import LAYOUT, N_COLUMNS, both, draw_classes
+
 IS_CLASS = LAYOUT.kinds != NUMBER
-N_COLUMNS = 5
-
-
-def make_rows(n, seed=0, missing=0.0):
-    """Numbers, a boolean and categories that follow them, with noise."""
-    rng = default_rng(seed)
-    z, noise, other = rng.normal(size=(3, n))
-    level = np.digitize(
-        z + 0.3 * noise,
-        [-0.5, 0.8],
-    )
-    two = (z + other > 0).astype(int)
-    X = np.column_stack(
-        [
-            z,
-            noise > 0.5,
-            np.eye(3)[level],
-            z**2 + noise,
-            np.eye(2)[two],
-        ]
-    )
-    gaps = rng.uniform(size=(n, N_COLUMNS)) < missing
-    return np.where(
-        gaps[:, LAYOUT.columns],
-        np.nan,
-        X,
-    )
 
 
 def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.001):
@@ -79,13 +49,6 @@ def quick_fit(X, layout=LAYOUT, **parameters):
     return fit(Parameters(**(quick | parameters)), X)
 
 
-def both(shares):
-    """The shares of the classes of a column: a boolean is the second of two."""
-    if shares.shape[-1] > 1:
-        return shares
-    return np.hstack([1 - shares, shares])
-
-
 def find_costs(X, rows):
     """By hand, the deviances of classes and the squared errors of numbers."""
     costs = (rows - X)[:, LAYOUT.starts] ** 2
@@ -100,7 +63,7 @@ def find_costs(X, rows):
 
 @pytest.mark.parametrize("scaler", ["standard", "minmax", None])
 def test_probabilities_are_those_of_the_formula(scaler, rng):
-    link, _ = make_link(make_rows(200), scaler, temperature=1.7, mixture=0.1)
+    link, _ = make_link(draw_classes(200), scaler, temperature=1.7, mixture=0.1)
     outputs = rng.normal(size=(30, 8))
     double = np.dtype(float)
     expected = link.scaling.backward(outputs, double)
@@ -114,7 +77,7 @@ def test_probabilities_are_those_of_the_formula(scaler, rng):
 
 
 def test_frequencies_are_those_of_training_with_half_a_row_more_of_each():
-    X = make_rows(200, missing=0.2)
+    X = draw_classes(200, missing=0.2)
     link, _ = make_link(X)
     for part in LAYOUT.classes:
         counts = np.nansum(both(X[:, part]), axis=0)
@@ -125,7 +88,7 @@ def test_frequencies_are_those_of_training_with_half_a_row_more_of_each():
 
 
 def test_errors_are_relative_to_the_best_constant_and_each_column_weighs_1(rng):
-    X = make_rows(300, missing=0.1)
+    X = draw_classes(300, missing=0.1)
     link, scaled = make_link(X)
     reconstruction = link.apply(rng.normal(size=scaled.shape))
     errors = link.find_errors(scaled, reconstruction)
@@ -151,7 +114,7 @@ def test_errors_are_relative_to_the_best_constant_and_each_column_weighs_1(rng):
 def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     is_projected, rng
 ):
-    X = make_rows(12, missing=0.0 if is_projected else 0.2)
+    X = draw_classes(12, missing=0.0 if is_projected else 0.2)
     link, scaled = make_link(X, temperature=1.3, mixture=0.05)
     axes = fit_pca(scaled).truncate(4) if is_projected else None
     outputs = rng.normal(size=(1, 4 if is_projected else 8, 12))
@@ -181,9 +144,9 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
 
 def test_calibration_finds_the_temperature_and_the_mixture(rng):
     n = 10_000
-    link, _ = make_link(make_rows(n))
+    link, _ = make_link(draw_classes(n))
     truth, _ = make_link(
-        make_rows(n),
+        draw_classes(n),
         temperature=2**0.5,
         mixture=0.2,
     )
@@ -209,12 +172,12 @@ def test_calibration_finds_the_temperature_and_the_mixture(rng):
 @pytest.fixture(scope="module")
 def outcome():
     """Of 1,000 rows, which a network restores better than PCA."""
-    return quick_fit(make_rows(1000), hidden_layer_sizes=16, max_iter=60)
+    return quick_fit(draw_classes(1000), hidden_layer_sizes=16, max_iter=60)
 
 
 def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     assert not outcome.is_pca
-    fitted, X = outcome.fitted, make_rows(1000)
+    fitted, X = outcome.fitted, draw_classes(1000)
     preprocessing = fitted.preprocessing
     mean = preprocessing.scaling.backward(preprocessing.mean, X.dtype)
     costs = find_costs(X, fitted.reconstruct(X)).sum(axis=0)
@@ -238,9 +201,9 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     ],
 )
 def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
-    X = make_rows(200)
+    X = draw_classes(200)
     fitted = quick_fit(X, **params).fitted
-    rows = fitted.reconstruct(make_rows(50, seed=1, missing=0.2))[:, IS_CLASS]
+    rows = fitted.reconstruct(draw_classes(50, seed=1, missing=0.2))[:, IS_CLASS]
     assert ((rows > 0) & (rows < 1)).all()
     assert_allclose(
         rows[:, 1:4].sum(axis=1),
@@ -251,7 +214,7 @@ def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
 
 
 def test_numbers_and_fits_without_held_out_rows_have_no_link():
-    X = make_rows(300)
+    X = draw_classes(300)
     assert quick_fit(X, early_stopping=False).fitted.link is None
     one = quick_fit(X, layout=None).fitted
     other = quick_fit(X, layout=Layout.of_numbers(8)).fitted
@@ -264,7 +227,7 @@ def test_numbers_and_fits_without_held_out_rows_have_no_link():
 
 @pytest.mark.parametrize("n", [40, 1000])
 def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
-    X = make_rows(n)
+    X = draw_classes(n)
     X[:, [1, 6, 7]] = 1, 0, 1
     X[:, 2] += X[:, 3]
     X[:, 3] = 0
@@ -299,7 +262,7 @@ def test_more_features_than_axes_train_on_their_scores(rng):
 def test_further_training_goes_on_with_squared_errors_and_no_link(outcome, tmp_path):
     write_outcome(tmp_path / "m.safetensors", outcome, {"random_state": 0})
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
-    X = make_rows(300, seed=2)
+    X = draw_classes(300, seed=2)
     estimator.partial_fit(X)
     assert estimator._fitted.link is None
     assert np.isfinite(estimator.reconstruct(X)).all()
