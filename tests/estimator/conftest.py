@@ -1,20 +1,42 @@
 import pytest
 from sklearn.datasets import load_digits, load_iris
 
+from keras_tied import TiedAutoencoder
+
 from .networks import seeded
 
 
 @pytest.fixture(scope="session")
 def iris():
-    return load_iris(return_X_y=True)[0]
+    return load_iris().data
 
 
 @pytest.fixture(scope="session")
 def digits():
-    return load_digits(return_X_y=True)[0]
+    return load_digits().data
 
 
 @pytest.fixture(scope="session")
 def fitted(iris):
     """An estimator that has been trained; tests must not change it."""
     return seeded(1, max_iter=20).fit(iris)
+
+
+@pytest.fixture
+def encoder():
+    """A Keras model for rows of four numbers."""
+    import keras
+
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+
+
+@pytest.fixture
+def reload(tmp_path):
+    """Saves an estimator in a file, and loads it."""
+
+    def reload(estimator):
+        file = tmp_path / "m.safetensors"
+        estimator.save(file)
+        return TiedAutoencoder.load(file)
+
+    return reload

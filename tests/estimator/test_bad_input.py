@@ -22,7 +22,7 @@ METHODS = (
 ).split()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "save"])
 def test_before_fit(method):
     with pytest.raises(NotFittedError, match="instance is not fitted yet"):
         getattr(TiedAutoencoder(), method)(np.zeros((2, 2)))
@@ -46,10 +46,6 @@ def test_probabilities_of_numbers(fitted, iris):
         fitted.reconstruct_proba(iris)
 
 
-WIDE = np.array([[0, -0.9], [0, 0.9], [1, 0.8]])
-LARGEST = np.finfo(np.float64).max
-
-
 @pytest.mark.parametrize(
     ("X", "message"),
     [
@@ -57,14 +53,15 @@ LARGEST = np.finfo(np.float64).max
         ([[1.0, np.inf], [2.0, 3.0]], "Input X contains infinity"),
         ([[1.0, 2.0]], r"Found array with 1 sample\(s\).*minimum of 2 is required"),
         (np.zeros((0, 3)), r"Found array with 0 sample\(s\)"),
-        (np.zeros((3, 0)), r"Found array with 0 feature\(s\)"),
         (pd.DataFrame({"a": [1.0]})[:0], "^Found array with 0 sample"),
         ([1.0, 2.0], "Expected 2D array, got 1D array instead"),
         (np.zeros((2, 2, 2)), "Found array with dim 3"),
-        (np.full((2, 2), 1j), "Complex data not supported"),
         (np.zeros((2, 1), "datetime64[D]"), r"Date data .*: X has datetime64\[D\]"),
         (pl.LazyFrame({"a": [1.0, 2.0]}), r"X is a LazyFrame.*X\.collect\(\)"),
-        (WIDE * LARGEST, r"columns \[1\] of X differ by more than float64"),
+        (
+            [[0, -1.7e308], [1, 1.7e308]],
+            r"columns \[1\] of X differ by more than float64",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -73,8 +70,8 @@ def test_rows(X, message):
         TiedAutoencoder(1).fit(X)
 
 
-DAYS = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
 TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2, 3)]
+DAYS = [time.date() for time in TIMES]
 SPANS = [time - TIMES[1] for time in TIMES]
 
 
@@ -136,14 +133,6 @@ def test_a_column_without_values_warns_by_name(library):
     assert list(estimator.reconstruct(frame)["b"]) == [None] * 3
 
 
-def test_a_column_without_values_warns_by_its_place_and_becomes_0(iris):
-    X = iris.copy()
-    X[:, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"no value in the columns \[1\]"):
-        estimator = TiedAutoencoder(1, max_iter=1).fit(X)
-    assert_array_equal(estimator.reconstruct(X)[:, 1], 0)
-
-
 BEYOND = [
     ("n_components", 0),
     ("hidden_layer_sizes", (4, 0)),
@@ -153,7 +142,6 @@ BEYOND = [
     ("learning_rate", 0),
     ("n_iter_no_change", 0),
     ("validation_fraction", 1.0),
-    ("contamination", 0.6),
 ]
 
 
@@ -216,26 +204,12 @@ def test_encoder(message, iris):
         TiedAutoencoder(encoder=ENCODERS[message]()).fit(iris)
 
 
-@pytest.mark.parametrize(
-    ("method", "message"),
-    [
-        ("fit", "solver='lbfgs' trains the estimator's own network"),
-        ("partial_fit", r"partial_fit trains .* use keras_tied.Autoencoder"),
-    ],
-)
-def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(
-    method, message, iris
-):
-    encoder = keras.Sequential(
-        [
-            keras.Input((4,)),
-            layers.Dense(2),
-        ]
-    )
-    solver = "lbfgs" if method == "fit" else "nadam"
-    estimator = TiedAutoencoder(encoder=encoder, solver=solver)
+def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(encoder, iris):
+    with pytest.raises(ValueError, match="solver='lbfgs' trains the estimator's own"):
+        TiedAutoencoder(encoder=encoder, solver="lbfgs").fit(iris)
+    message = r"partial_fit trains .* use keras_tied.Autoencoder"
     with pytest.raises(ValueError, match=message):
-        getattr(estimator, method)(iris)
+        TiedAutoencoder(encoder=encoder).partial_fit(iris)
 
 
 def test_a_failed_fit_keeps_what_was_learned():

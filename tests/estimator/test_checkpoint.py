@@ -2,6 +2,8 @@
 that does not.
 """
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from keras_tied._checkpoint_file import CheckpointFile, digest
 from .networks import draw_curve
 
 ROWS = draw_curve(1200)
-SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 40, "random_state": 0}
+make = partial(TiedAutoencoder, 1, hidden_layer_sizes=8, max_iter=40, random_state=0)
 
 
 class Death(BaseException):
@@ -29,7 +31,7 @@ def at_every_chance(monkeypatch):
 
 
 def fit(folder=None, rows=ROWS, **changes):
-    return TiedAutoencoder(1, **SETTINGS | changes, checkpoint=folder).fit(rows)
+    return make(**changes, checkpoint=folder).fit(rows)
 
 
 def die_after(n, folder, **changes):

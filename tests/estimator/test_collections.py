@@ -2,6 +2,8 @@
 all.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,8 +48,7 @@ def rows():
     return X
 
 
-def make(**parameters):
-    return seeded(trim=False, **parameters)
+make = partial(seeded, trim=False)
 
 
 @pytest.fixture(scope="module")

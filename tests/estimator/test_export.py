@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -185,8 +184,7 @@ def test_numbers_beyond_single_precision_need_double(factor, tmp_path):
     assert_near(run(path, X=X), fitted.transform(X))
 
 
-def test_an_encoder_of_your_own_is_left_to_keras(iris, folder):
-    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+def test_an_encoder_of_your_own_is_left_to_keras(encoder, iris, folder):
     own = seeded(encoder=encoder, max_iter=1).fit(iris)
     with pytest.raises(ValueError, match=r"model_\.export"):
         own.export("m.onnx")

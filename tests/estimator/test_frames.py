@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,6 @@ from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from keras_tied import TiedAutoencoder
 from keras_tied.tables import open_table
 
 from .networks import seeded
@@ -21,13 +21,7 @@ ROWS = 48  # of so few, PCA is the model, and nothing is compiled
 KIND = np.arange(ROWS) % 3
 
 
-def make(k=1, **parameters):
-    return seeded(
-        k,
-        max_iter=1,
-        hidden_layer_sizes=8,
-        **parameters,
-    )
+make = partial(seeded, max_iter=1, hidden_layer_sizes=8)
 
 
 def draw_noise():
@@ -134,10 +128,9 @@ def test_imputation_changes_what_is_missing_and_nothing_else(fitted):
     assert filled[before["word"].isna()].mean() > 0.8
 
 
-def test_a_loaded_estimator_gives_the_same(fitted, tmp_path):
+def test_a_loaded_estimator_gives_the_same(fitted, reload):
     estimator, frame = fitted
-    estimator.save(tmp_path / "m.safetensors")
-    loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
+    loaded = reload(estimator)
     assert_array_equal(loaded.feature_names_in_, estimator.feature_names_in_)
     assert loaded.n_features_in_ == 12
     assert_array_equal(
@@ -173,7 +166,7 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(fitted):
 def test_columns_of_any_label_come_back(label):
     frame = make_gaps(make_frame())
     frame.columns = pd.Index([label] * 12)
-    estimator = make().fit(frame)
+    estimator = make(1).fit(frame)
     for rows in (
         estimator.reconstruct(frame),
         estimator.impute(frame),
@@ -204,12 +197,11 @@ COLUMNS = {
 
 @pytest.mark.filterwarnings("ignore:1 column of X was left out")
 @pytest.mark.parametrize("what", COLUMNS)
-def test_rare_dtypes_come_back_from_a_file(what, tmp_path):
+def test_rare_dtypes_come_back_from_a_file(what, reload):
     words = np.array(["a", "b", "c"])[KIND]
     frame = pd.DataFrame({"word": words, "what": COLUMNS[what]})
     gaps = frame.assign(what=frame["what"].where(np.arange(ROWS) % 3 > 0))
-    make().fit(frame).save(tmp_path / "m.safetensors")
-    loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
+    loaded = reload(make(1).fit(frame))
     for rows in (
         loaded.reconstruct(frame),
         loaded.impute(gaps),
@@ -271,7 +263,7 @@ def test_a_column_of_names_is_left_out_with_a_warning_and_stays_in_what_is_imput
         *(f"n{place}" for place in range(1, ROWS)),
     ]
     with pytest.warns(UserWarning, match="1 column of X was left out: 'name'"):
-        estimator = make().fit(frame)
+        estimator = make(1).fit(frame)
     assert list(estimator.reconstruct(frame)) == ["category", "number"]
     imputed = estimator.impute(frame)
     assert imputed.isna().sum().tolist() == [0, 0, 1]
@@ -281,7 +273,7 @@ def test_a_text_that_comes_again_among_numbers_is_missing_with_a_warning():
     ages = ["unknown" if place % 9 == 0 else str(20 + place) for place in range(99)]
     frame = pd.DataFrame({"age": ages, "y": np.arange(99.0)})
     with pytest.warns(UserWarning, match="count as missing: 'unknown' in 'age'"):
-        reconstruction = make().fit(frame).reconstruct(frame)
+        reconstruction = make(1).fit(frame).reconstruct(frame)
     assert reconstruction["age"].str.isdecimal().all()
 
 
@@ -302,7 +294,7 @@ def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
         }
     )
     frame.loc[::4, "count"] = np.nan
-    imputed = make().fit(frame).impute(frame)["count"]
+    imputed = make(1).fit(frame).impute(frame)["count"]
     assert (imputed == imputed.round()).all()
 
 
@@ -335,7 +327,7 @@ def test_a_reconstruction_contradicts_no_constant_without_a_warning(name, value,
     """In training, a column was always one value, or the same as another."""
     frame = make_frame()[["word", "number"]]
     frame["always"], frame["twin"] = value, frame["word"]
-    estimator = make().fit(frame)
+    estimator = make(1).fit(frame)
     assert (estimator.reconstruct(frame)["always"] == value).all()
     later = frame.astype({name: object})
     later[name] = later[name].where(KIND > 0, other)

@@ -17,14 +17,6 @@ def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
-def quick(**parameters):
-    return seeded(
-        2,
-        max_iter=3,
-        **parameters,
-    )
-
-
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 @pytest.mark.parametrize("is_named", [True, False])
 def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
@@ -34,7 +26,7 @@ def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
         names = list("abcd")
         X = library.DataFrame(dict(zip(names, iris.T, strict=True)))
         X = X[50:]  # whose index is not that of new rows
-    estimator = quick().fit(X)
+    estimator = seeded(2, max_iter=3).fit(X)
     expected, rows = estimator.transform(X), estimator.reconstruct(X)
     assert type(rows) is np.ndarray
     with sklearn.config_context(transform_output=kind):

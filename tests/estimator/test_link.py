@@ -3,6 +3,7 @@ hand.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -39,14 +40,12 @@ def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.00
     return link, scaled
 
 
+make = partial(Parameters, hidden_layer_sizes=6, max_iter=20, random_state=0)
+
+
 def quick_fit(X, layout=LAYOUT, **parameters):
-    quick = {
-        "hidden_layer_sizes": 6,
-        "max_iter": 20,
-        "random_state": 0,
-        "features": Features(layout=layout),
-    }
-    return fit(Parameters(**(quick | parameters)), X)
+    features = Features(layout=layout)
+    return fit(make(features=features, **parameters), X)
 
 
 def find_costs(X, rows):

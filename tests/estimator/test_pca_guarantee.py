@@ -37,7 +37,7 @@ def own_error(estimator, rows):
 
 @pytest.mark.parametrize("name", slow_but(TABLES, *TABLES[:2]))
 def test_not_worse_on_scikit_learns_tables(name):
-    X = getattr(datasets, f"load_{name}")(return_X_y=True)[0]
+    X = getattr(datasets, f"load_{name}")().data
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
     width = max(1, X.shape[1] // 4)
     steps = 3 if name == "digits" else None

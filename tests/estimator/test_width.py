@@ -20,13 +20,12 @@ def make_table(n_factors):
 
 
 @pytest.mark.parametrize("n_factors", [1, 3])
-def test_the_factors_of_a_linear_table_are_counted(n_factors, tmp_path):
+def test_the_factors_of_a_linear_table_are_counted(n_factors, reload):
     """By a fit, by batches, and by a clone of what comes from a file."""
     X = make_table(n_factors)
     estimator = seeded("auto")
     assert estimator.fit(X).n_components_ == n_factors
-    estimator.save(tmp_path / "m.safetensors")
-    loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
+    loaded = reload(estimator)
     assert (loaded.n_components, loaded.n_components_) == ("auto", n_factors)
     batches = clone(loaded).partial_fit(X)
     assert batches.partial_fit(X).n_components_ == n_factors
