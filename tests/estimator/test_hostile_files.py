@@ -6,7 +6,7 @@ import os
 import struct
 import tempfile
 import zipfile
-from functools import cache
+from functools import cache, partial
 
 import h5py
 import keras
@@ -73,7 +73,6 @@ def with_header(text, length=None):
 
 
 BYTES = {
-    "nothing": (b"", PART),
     "an archive of nothing": (b"PK\x05\x06" + bytes(18), "try keras.models.load_model"),
     "an end of an archive alone": (b"PK\x05\x06" + b"\xff" * 18, ""),
     "a byte more": (TEXT + b"\0", PART),
@@ -85,7 +84,7 @@ BYTES = {
     "a short header": (with_header(TEXT[8:], 2), PART),
     "a long header": (with_header(TEXT[8:], 2**24 + 1), "16,777,217 bytes, more than"),
 }
-for end in (1, 7, 8, 9, 100, -1):
+for end in (0, 1, 7, 8, 9, 100, -1):
     BYTES[f"a part, up to byte {end}"] = TEXT[:end], PART
 
 
@@ -114,7 +113,8 @@ BOMBS = {
         b"{" + b"".join(ENTRY % i for i in range(200_000)) + b'"a":1}'
     ),
     "activation": lambda: change("text", activation="x" * 10**6),
-    "format": lambda: pack(
+    "format": partial(
+        pack,
         read_arrays(),
         SETTINGS,
         None,
@@ -122,8 +122,8 @@ BOMBS = {
     ),
 }
 for name, text in JSON.items():
-    BOMBS[f"settings: {name}"] = lambda text=text: pack(read_arrays(), text, None)
-    BOMBS[f"notes: {name}"] = lambda text=text: pack(read_arrays(), SETTINGS, text)
+    BOMBS[f"settings: {name}"] = partial(pack, read_arrays(), text, None)
+    BOMBS[f"notes: {name}"] = partial(pack, read_arrays(), SETTINGS, text)
 
 
 @for_each(BOMBS, "make")
@@ -251,13 +251,10 @@ ALLOWED = {
 """By change, the ends of the names of arrays that it leaves sound, or cannot be of."""
 STORED = [
     (kind, name)
-    for kind in ("text", "classes")
+    for kind in ("text", "classes", "imputation", "partial")
     for name, array in read_arrays(kind).items()
     if array.size
 ]
-STORED += [("imputation", name) for name in read_arrays("imputation") if "pie" in name]
-STORED += [("partial", "nadam.averages"), ("partial", "nadam.squares")]
-STORED += [("partial", "outlier_score.core_axes.vectors")]
 
 
 @pytest.mark.parametrize(("kind", "name"), STORED)
@@ -410,23 +407,25 @@ def with_kernel(value=None, **options):
 MEMBERS = {
     "a part": lambda: whole("encoder")[:-9],
     "other metadata": lambda: whole("encoder").replace(b"date_saved", b"date_laved", 1),
-    "a network of its own": lambda: make_archive({NEEDED[2]: whole("pca")}),
-    "400 MB of blanks beside": lambda: pack_blanks("x", 400),
-    "an external link": lambda: with_kernel(h5py.ExternalLink("pipe", "/x")),
-    "a NaN": lambda: with_kernel(np.full(SHAPE, np.nan, "f4")),
+    "a network of its own": partial(make_archive, {NEEDED[2]: whole("pca")}),
+    "another model": lambda: make_archive(
+        {CONFIG: json.dumps(read_config()["config"]["encoder"])}
+    ),
+    "400 MB of blanks beside": partial(pack_blanks, "x", 400),
+    "an external link": partial(with_kernel, h5py.ExternalLink("pipe", "/x")),
+    "a NaN": partial(with_kernel, np.full(SHAPE, np.nan, "f4")),
     "no kernel": with_kernel,
     # 10 ** 11 zeros that are packed.
-    "CVE-2026-0897": lambda: with_kernel(
-        shape=(10**11,), chunks=(10**6,), compression="gzip"
+    "CVE-2026-0897": partial(
+        with_kernel, shape=(10**11,), chunks=(10**6,), compression="gzip"
     ),
-    "CVE-2026-1669": lambda: with_kernel(external=[("/etc/passwd", 0, 2**20)]),
+    "CVE-2026-1669": partial(with_kernel, external=[("/etc/passwd", 0, 2**20)]),
 }
 for name in NEEDED:
-    MEMBERS[f"no {name}"] = lambda name=name: make_archive({name: None})
-    MEMBERS[f"half of {name}"] = lambda name=name: make_archive(
-        {name: read_members()[name][:999]}
-    )
-    MEMBERS[f"600 MB of blanks as {name}"] = lambda name=name: pack_blanks(name, 600)
+    MEMBERS[f"no {name}"] = partial(make_archive, {name: None})
+    half = read_members()[name][:999]
+    MEMBERS[f"half of {name}"] = partial(make_archive, {name: half})
+    MEMBERS[f"600 MB of blanks as {name}"] = partial(pack_blanks, name, 600)
 
 
 @pytest.mark.parametrize(
@@ -544,12 +543,7 @@ def test_a_file_names_only_what_is_known(name, place, refuse):
         return
     config = read_config()
     PLACES[place](config, REFUSED[name])
-    refuse(make_archive({CONFIG: json.dumps(config).encode()}))
-
-
-def test_an_archive_of_another_model_is_refused(refuse):
-    encoder = read_config()["config"]["encoder"]
-    refuse(make_archive({CONFIG: json.dumps(encoder).encode()}))
+    refuse(make_archive({CONFIG: json.dumps(config)}))
 
 
 def test_a_legacy_file_is_refused(refuse, tmp_path):

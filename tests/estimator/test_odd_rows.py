@@ -16,6 +16,7 @@ from scipy.special import huber
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from tests.marks import for_each
 
 from keras_tied.fitted.fences import fit_ends, fit_fences
 from keras_tied.fitted.gaussian import RIDGE
@@ -25,6 +26,7 @@ from keras_tied.fitted.outlier_score import Block, fit_outlier_score
 from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.tail import Tail, fit_tail
 
+from .classes import both
 from .networks import seeded
 
 
@@ -73,6 +75,7 @@ def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
 
 
 MIDDLE = np.linspace(-1, 1, 2000)
+COUNTS = default_rng(0).integers(0, 60, 400)
 ORDINARY = {
     "seldom true": np.repeat(
         [0.0, 1.0],
@@ -88,14 +91,29 @@ ORDINARY = {
     ),
     "of two groups": np.append(MIDDLE, np.full(41, 1000.0)),
     "of few rows": np.append(MIDDLE[:48], 1e9),
+    "of counts, of which two are negative": np.append(COUNTS, [-1.0, -2.0]),
+    "of counts, of which a fraction is negative": np.append(COUNTS, -0.7),
 }
 
 
-@pytest.mark.parametrize("name", ORDINARY)
-def test_no_value_is_absurd_in_a_column_that_is(name):
-    X = ORDINARY[name][:, None]
+@for_each(ORDINARY, "column")
+def test_no_value_is_absurd_in_a_column_that_is(column):
+    X = column[:, None]
     assert not fit_fences(X).find(X).any()
     assert not fit_ends(X).find(X).any()
+
+
+ENDINGS = {
+    "the only negative count": np.append(COUNTS, -1.0),
+    "the only negative one of few counts": np.r_[np.zeros(190), 1:10, -1],
+    "a level that is there once": np.r_[np.tile([10.0, 20.0, 50.0], 100), 90, 20_000],
+}
+
+
+@for_each(ENDINGS, "column")
+def test_the_last_value_alone_is_beyond_the_fence(column):
+    X = column[:, None]
+    assert np.flatnonzero(fit_fences(X).find(X)).tolist() == [len(X) - 1]
 
 
 @pytest.mark.parametrize(
@@ -114,28 +132,6 @@ def test_few_values_beyond_a_gap_of_ten_ranges_are_absurd(value, times, count):
 
 
 # Whole rows.
-
-
-@pytest.mark.parametrize(
-    ("values", "n_beyond"), [([-1], 1), ([-1, -2], 0), ([-0.5], 0)]
-)
-def test_the_only_negative_whole_number_is_beyond_the_fence(rng, values, n_beyond):
-    X = rng.integers(0, 60, (400, 1)).astype(float)
-    X[: len(values), 0] = values
-    assert fit_fences(X).find(X).sum() == n_beyond
-
-
-def test_a_level_that_is_there_once_may_be_absurd():
-    X = np.tile([[10.0], [20.0], [50.0]], (100, 1))
-    X[7], X[8] = 20_000, 90
-    assert np.flatnonzero(fit_fences(X).find(X)).tolist() == [7]
-
-
-def test_a_negative_number_does_not_fence_in_a_few_counts():
-    X = np.zeros((200, 1))
-    X[:9, 0] = np.arange(1, 10)
-    X[20] = -1
-    assert np.flatnonzero(fit_fences(X).find(X)).tolist() == [20]
 
 
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
@@ -321,25 +317,20 @@ def rotate(values):
     return axes[:, spread > 1e-3 * spread[0]]
 
 
-def predict(X, own, without=None):
-    """Linear regression on the other columns, of all rows or all but one."""
+def predict(X, own, without=()):
+    """Ridge regression on the other columns, of all rows or all but one."""
     mean = X.mean(axis=0)
     deviations = X - mean
-    products = deviations.T @ deviations
-    products += RIDGE * np.trace(products) / len(mean) * np.eye(len(mean))
-    if without is not None:
-        products -= np.outer(deviations[without], deviations[without])
-    slope = np.linalg.solve(
-        products[~own][:, ~own],
-        products[~own][:, own],
-    )
-    return mean[own] + deviations[:, ~own] @ slope
+    ridge = Ridge(RIDGE * np.sum(deviations**2) / len(mean), fit_intercept=False)
+    rows = np.delete(deviations, without, axis=0)
+    ridge.fit(rows[:, ~own], rows[:, own])
+    predicted = ridge.predict(deviations[:, ~own])
+    return mean[own] + predicted.reshape(len(X), -1)
 
 
 def find_chances(p, classes):
     """Of the classes that rows have, none of them far below its frequency."""
-    if p.shape[1] == 1:
-        p, classes = np.hstack([1 - p, p]), np.hstack([1 - classes, classes])
+    p, classes = both(p), both(classes)
     p = np.maximum(
         p,
         0.05 * classes.mean(axis=0),
