@@ -42,9 +42,10 @@ def test_a_callback_stops_training_with_the_best_so_far():
     recorder = Recorder(stop_after=2)
     estimator = seeded(2).set_callbacks(recorder).fit(CURVE)
     epochs = ["begin epoch", "end epoch"] * 2
-    begin = ["setup", "begin fit", "begin train"]
     assert recorder.calls == [
-        *begin,
+        "setup",
+        "begin fit",
+        "begin train",
         *epochs,
         "end train",
         "end fit",

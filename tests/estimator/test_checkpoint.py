@@ -51,10 +51,9 @@ def die_after(n, folder, **changes):
 
 
 def save(estimator, folder):
-    estimator.save(folder / "m.safetensors")
-    content = (folder / "m.safetensors").read_bytes()
-    (folder / "m.safetensors").unlink()
-    return content
+    file = folder / "m.safetensors"
+    estimator.save(file)
+    return file.read_bytes()
 
 
 KINDS = {

@@ -7,14 +7,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied.fitting import sample
 
-from .networks import seeded
+from .networks import draw_curve, seeded
 from .pca import pca_error
 
 dask = pytest.importorskip("dask")
@@ -22,7 +21,7 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 
 KINDS = {
-    "array": lambda rows: da.from_array(rows, chunks=(700, 2)),
+    "array": lambda rows: da.from_array(rows, chunks=(150, 2)),
     "frame": lambda rows: dd.from_pandas(pd.DataFrame(rows), npartitions=4),
 }
 METHODS = (
@@ -34,18 +33,8 @@ METHODS = (
 @pytest.fixture(scope="module")
 def rows():
     """In the order of their first number."""
-    rng = default_rng(0)
-    z = rng.normal(size=(3000, 2))
-    z = z[z[:, 0].argsort()]
-    X = np.column_stack(
-        [
-            z,
-            z**2,
-            z.prod(axis=1),
-        ]
-    )
-    X[:, 1:] += 0.1 * rng.normal(size=(3000, 4))
-    return X
+    X = draw_curve(3000)
+    return X[X[:, 0].argsort()]
 
 
 make = partial(seeded, trim=False)
@@ -135,8 +124,8 @@ REFUSED = {
     "Expected 2D array, got 1D": lambda fitted, X: fitted.transform(X[:, 0]),
     "infinity": lambda _, X: make().fit(X),
     "feature names": lambda fitted, X: fitted.fit(
-        dd.from_dask_array(X, list("abcde"))
-    ).transform(dd.from_dask_array(X, list("bacde"))),
+        dd.from_dask_array(X, list("abcdef"))
+    ).transform(dd.from_dask_array(X, list("bacdef"))),
 }
 
 
@@ -152,5 +141,5 @@ def test_what_dask_cannot_do_is_said(message, rows, monkeypatch):
     with pytest.raises(ValueError, match=message):
         REFUSED[message](
             fitted,
-            da.from_array(X, chunks=(1000, 5)),
+            da.from_array(X, chunks=(1000, 6)),
         )

@@ -49,6 +49,12 @@ def save(estimator, folder):
     return file
 
 
+@pytest.fixture
+def file(fitted, tmp_path):
+    """A file of the fitted estimator."""
+    return save(fitted, tmp_path)
+
+
 def dump_with_joblib(estimator, folder):
     joblib.dump(estimator, folder / "m.joblib")
     return joblib.load(folder / "m.joblib")
@@ -94,10 +100,9 @@ def test_an_estimator_comes_back_the_same(way, trained, tmp_path):
     assert_same(other.fit(X), estimator, X)
 
 
-def test_a_fitted_value_gives_what_its_estimator_gives(fitted, iris, tmp_path):
-    file = save(fitted, tmp_path)
+def test_a_fitted_value_gives_what_its_estimator_gives(file, fitted, iris):
     assert_same(keras_tied.load(file), fitted, iris)
-    assert [each.name for each in tmp_path.iterdir()] == [file.name]
+    assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("way", ["file", "pickle"])
@@ -128,11 +133,10 @@ print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
 
 
 def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(
-    fitted, iris, tmp_path
+    file, fitted, iris, tmp_path
 ):
     np.save(tmp_path / "rows.npy", iris)
-    arguments = [save(fitted, tmp_path), tmp_path / "rows.npy"]
-    done = run_python("-c", ALONE, *arguments)
+    done = run_python("-c", ALONE, file, tmp_path / "rows.npy")
     total, *modules = done.stdout.split()
     assert float(total) == pytest.approx(fitted.transform(iris).sum())
     assert modules == []
@@ -195,8 +199,7 @@ def test_a_clone_has_an_encoder_of_its_own(encoder):
 # Writing.
 
 
-def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_path):
-    file = save(fitted, tmp_path)
+def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(file):
     content = file.read_bytes()
     contents = files.read(file)
     curve = [0.123456789012345] * 1_000_000
@@ -204,13 +207,12 @@ def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_pat
     with pytest.raises(ValueError, match="shorten loss_curve_"):
         files.write(file, contents._replace(settings=settings))
     assert file.read_bytes() == content
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_file_that_is_replaced_keeps_its_mode(fitted, tmp_path):
-    file = save(fitted, tmp_path)
+def test_a_file_that_is_replaced_keeps_its_mode(file, fitted):
     file.chmod(0o600)
-    save(fitted, tmp_path)
+    fitted.save(file)
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -225,9 +227,8 @@ def test_save_refuses_another_ending(name, fitted):
 # Reading.
 
 
-def test_file_that_is_cut_off_while_it_is_read(fitted, tmp_path, monkeypatch):
+def test_file_that_is_cut_off_while_it_is_read(file, monkeypatch):
     """It is not mapped into memory: there the system would end this process."""
-    file = save(fitted, tmp_path)
     load = format.load
 
     def load_and_cut_off(content):
@@ -248,10 +249,8 @@ def test_file_that_is_cut_off_while_it_is_read(fitted, tmp_path, monkeypatch):
         np.ones((2, 4), np.float16),
     ],
 )
-def test_a_fitted_value_refuses_what_would_give_wrong_numbers_in_silence(
-    rows, fitted, tmp_path
-):
-    value = keras_tied.load(save(fitted, tmp_path))
+def test_a_fitted_value_refuses_what_would_give_wrong_numbers_in_silence(rows, file):
+    value = keras_tied.load(file)
     for method in (value.transform, value.reconstruct, value.score_samples):
         with pytest.raises(ValueError, match="float32 or float64"):
             method(rows)

@@ -19,13 +19,10 @@ from .networks import seeded
 
 ROWS = 48  # of so few, PCA is the model, and nothing is compiled
 KIND = np.arange(ROWS) % 3
+NOISE = default_rng(0).normal(size=ROWS)
 
 
 make = partial(seeded, max_iter=1, hidden_layer_sizes=8)
-
-
-def draw_noise():
-    return default_rng(0).normal(size=ROWS)
 
 
 def make_frame():
@@ -43,8 +40,8 @@ def make_frame():
             ordered=True,
         ),
         "word": words,
-        "number": KIND + draw_noise(),
-        "single": (KIND - draw_noise()).astype("float32"),
+        "number": KIND + NOISE,
+        "single": (KIND - NOISE).astype("float32"),
         "byte": (40 * KIND).astype("int8"),
         "nullable": pd.array(KIND, dtype="Int16"),
         "yes": KIND > 0,
@@ -227,7 +224,7 @@ def test_numbers_that_are_named_as_categories_are_so(features):
     frame = pd.DataFrame(
         {
             "code": code,
-            "size": KIND + draw_noise(),
+            "size": KIND + NOISE,
         }
     )
     gaps = frame.assign(code=frame["code"].where(np.arange(ROWS) % 4 > 0))
@@ -290,7 +287,7 @@ def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
     frame = pd.DataFrame(
         {
             "count": KIND * 1.0,
-            "twice": KIND + draw_noise(),
+            "twice": KIND + NOISE,
         }
     )
     frame.loc[::4, "count"] = np.nan

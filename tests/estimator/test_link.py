@@ -25,17 +25,15 @@ from .classes import LAYOUT, N_COLUMNS, both, draw_classes
 IS_CLASS = LAYOUT.kinds != NUMBER
 
 
-def make_link(X, scaler="standard", layout=LAYOUT, temperature=1.0, mixture=0.001):
+def make_link(X, scaler="standard", temperature=1.0, mixture=0.001):
     """A link that is not calibrated, and the scaled rows."""
     weights = np.ones(len(X))
     scaling = fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
-    link = fit_link(scaled, weights, layout, scaling)
-    is_class = layout.kinds != NUMBER
     link = replace(
-        link,
-        temperatures=np.where(is_class, temperature, 1.0),
-        mixtures=np.where(is_class, mixture, 0.0),
+        fit_link(scaled, weights, LAYOUT, scaling),
+        temperatures=np.where(IS_CLASS, temperature, 1.0),
+        mixtures=np.where(IS_CLASS, mixture, 0.0),
     )
     return link, scaled
 

@@ -106,16 +106,12 @@ def test_small_dtypes_give_what_doubles_give(kind, scaler, few):
     assert one.transform(X).dtype == "float32"
     for name in ("transform", "reconstruction_error", "score_samples"):
         expected = getattr(other, name)(double)
-        assert_near(
-            getattr(one, name)(X),
-            expected,
-            1e-4,
-        )
-        assert_near(
-            getattr(one, name)(double),
-            expected,
-            1e-4,
-        )
+        for rows in (X, double):
+            assert_near(
+                getattr(one, name)(rows),
+                expected,
+                1e-4,
+            )
 
 
 def test_components_are_those_of_scikit_learn(few):

@@ -221,16 +221,11 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
     )
     objective = Objective(weight_decay=1e-2)
     losses = []
-
-    def note(_, loss):
-        losses.append(loss)
-        return False
-
     best = lbfgs.fit_member(
         member,
         objective,
         150,
-        note,
+        lambda _, loss: losses.append(loss),
     )
     assert (np.diff(losses) <= 0).all()
     sizes = []
@@ -262,10 +257,7 @@ def test_batches_go_through_all_rows_before_any_comes_again():
     places = np.concatenate([next(batches) for _ in range(5)])
     assert_array_equal(
         np.sort(places.reshape(2, 10)),
-        np.tile(
-            range(10),
-            (2, 1),
-        ),
+        [range(10)] * 2,
     )
 
 

@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from tests.marks import slow
-from tests.processes import run_python
+from tests.processes import inherit, run_python
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied.fitted.blocks import map_blocks
@@ -26,6 +26,7 @@ from .near import assert_near
 from .networks import seeded
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+map_in_threads = partial(map_blocks, threads=True)
 METHODS = "reconstruct reconstruction_error score_samples predict score".split()
 
 
@@ -69,24 +70,6 @@ def wait_for_two_blas_threads():
     assert count_blas_threads() == {2}
 
 
-@contextmanager
-def repeat(function):
-    """Call a function again and again in another thread meanwhile; what it has given."""
-    is_done, found = threading.Event(), []
-
-    def call():
-        while not is_done.is_set():
-            found.append(function())
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    try:
-        yield found
-    finally:
-        is_done.set()
-        caller.join()
-
-
 def compare_in_threads(call, parts, turns):
     """Eight threads give what one has given, for parts in turn."""
     expected = [call(part) for part in parts]
@@ -128,13 +111,19 @@ def test_threads_agree_on_an_encoder_of_ones_own(digits):
 def test_a_reader_beside_a_refit_gets_what_one_fit_gives(method, digits):
     """The old codes or the new ones; and threshold and score change together."""
     estimator = seeded(2)
-    known = []
-    for count in (45, 49, 40):
-        known.append(getattr(estimator.fit(digits[:count]), method)(digits))
-    with repeat(lambda: getattr(estimator, method)(digits)) as found:
-        for count in (45, 49, 40):
-            estimator.fit(digits[:count])
+    counts = 45, 49, 40
+
+    def fit_and_read(count):
+        return getattr(estimator.fit(digits[:count]), method)(digits)
+
+    known = [fit_and_read(count) for count in counts]
+    found = []
+    with ThreadPoolExecutor(1) as pool:
+        refits = [pool.submit(fit_and_read, count) for count in counts]
+        while not refits[-1].done():
+            found.append(getattr(estimator, method)(digits))
     assert found
+    found += [refit.result() for refit in refits]
     for each in found:
         assert any(np.allclose(each, other, atol=1e-3) for other in known)
 
@@ -254,11 +243,10 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
     with ThreadPoolExecutor(4) as pool:
         list(
             pool.map(
-                lambda _: map_blocks(
+                lambda _: map_in_threads(
                     block,
                     8,
                     1,
-                    threads=True,
                 ),
                 range(10),
             )
@@ -269,21 +257,19 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
 
 def test_a_limit_of_one_thread_is_kept():
     with threadpool_limits(1, user_api="blas"):
-        threads = map_blocks(
+        threads = map_in_threads(
             lambda part: threading.get_ident(),
             8,
             1,
-            threads=True,
         )
     assert set(threads) == {threading.get_ident()}
 
 
 def test_large_calls_keep_the_order_of_blocks(two_blas_threads):
-    begins = map_blocks(
+    begins = map_in_threads(
         lambda part: (part.start, part.stop),
         10,
         3,
-        threads=True,
     )
     assert begins == [
         (0, 3),
@@ -308,11 +294,10 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
         time.sleep(0.001)
 
     with pytest.raises(error):
-        map_blocks(
+        map_in_threads(
             block,
             10_000,
             1,
-            threads=True,
         )
     assert len(begun) < 1_000
     wait_for_two_blas_threads()
@@ -321,11 +306,10 @@ def test_an_error_in_a_block_is_raised_and_the_other_blocks_are_left(
 @pytest.mark.skipif(np.__version__ < "2", reason="errstate is of one thread in NumPy 1")
 def test_errstate_of_the_caller_holds_in_large_calls(two_blas_threads):
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-        map_blocks(
+        map_in_threads(
             lambda part: np.ones(1) / np.zeros(1),
             8,
             1,
-            threads=True,
         )
 
 
@@ -337,22 +321,20 @@ def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
     moments = random.Random(0)
-    try:
-        for _ in range(500):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 1e-3))
-                map_blocks(
-                    lambda part: None,
-                    4,
-                    1,
-                    threads=True,
-                )
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except KeyboardInterrupt:
-                pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with inherit(signal.SIGALRM, interrupt):
+        try:
+            for _ in range(500):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 1e-3))
+                    map_in_threads(
+                        lambda part: None,
+                        4,
+                        1,
+                    )
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     wait_for_two_blas_threads()
