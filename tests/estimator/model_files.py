@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import struct
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 FOLDER = Path(__file__).parents[1] / "pinned" / "files"
@@ -29,9 +29,8 @@ def read_arrays(kind="text"):
 @cache
 def read_document(kind="text"):
     """The JSON of a file of ours, in its metadata."""
-    (length,) = struct.unpack("<Q", whole(kind)[:8])
-    header = json.loads(whole(kind)[8 : 8 + length])
-    return json.loads(header["__metadata__"]["keras_tied"])
+    with safetensors.safe_open(FOLDER / f"{kind}.safetensors", "numpy") as file:
+        return json.loads(file.metadata()["keras_tied"])
 
 
 def pack(arrays, settings, notes, format=2):

@@ -28,8 +28,7 @@ def make_rows(seed):
 
 
 def fit(X, weights):
-    estimator = seeded(2, max_iter=1)
-    return estimator.fit(X, sample_weight=weights)
+    return seeded(2, max_iter=1).fit(X, sample_weight=weights)
 
 
 def canonicalize(X, weights):

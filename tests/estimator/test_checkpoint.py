@@ -3,6 +3,8 @@ that does not.
 """
 
 from functools import partial
+from itertools import count
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -36,18 +38,18 @@ def fit(folder=None, rows=ROWS, **changes):
 
 def die_after(n, folder, **changes):
     """Fit until n checkpoints are written."""
-    write, written = CheckpointFile.write, []
+    write, numbers = CheckpointFile.write, count(1)
 
     def write_and_die(self, *args):
         write(self, *args)
-        written.append(self)
-        if len(written) == n:
+        if next(numbers) == n:
             raise Death
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CheckpointFile, "write", write_and_die)
-        with pytest.raises(Death):
-            fit(folder, **changes)
+    with (
+        patch.object(CheckpointFile, "write", write_and_die),
+        pytest.raises(Death),
+    ):
+        fit(folder, **changes)
 
 
 def save(estimator, folder):

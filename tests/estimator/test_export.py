@@ -146,8 +146,7 @@ def estimator():
         draw_curve(60),
         columns=["a", "b", 'c "c"', "d", "e", "f"],
     )
-    settings = {"hidden_layer_sizes": 4, "noise": 0.1, "max_iter": 1}
-    return seeded(2, **settings).fit(frame)
+    return seeded(2, hidden_layer_sizes=4, noise=0.1, max_iter=1).fit(frame)
 
 
 def test_a_file_is_valid_and_has_names_and_each_kernel_once(estimator, tmp_path):

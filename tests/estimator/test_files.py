@@ -15,7 +15,7 @@ from msgspec import structs
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from tests.marks import slow
+from tests.marks import for_each, slow
 from tests.processes import run_python
 
 import keras_tied
@@ -25,7 +25,9 @@ from keras_tied.fitted.file import format
 
 from .networks import seeded
 
-METHODS = "transform reconstruct reconstruction_error score_samples rarity".split()
+METHODS = (
+    "transform reconstruct impute reconstruction_error score_samples rarity".split()
+)
 ATTRIBUTES = (
     "n_iter_ loss_curve_ validation_curve_ is_pca_ reconstruction_r2_ offset_".split()
 )
@@ -34,10 +36,9 @@ ATTRIBUTES = (
 def assert_same(one, other, X):
     """All that two estimators give for some rows is equal, to the last bit."""
     for name in METHODS:
-        found, expected = (getattr(each, name)(X) for each in (one, other))
         assert_array_equal(
-            found,
-            expected,
+            getattr(one, name)(X),
+            getattr(other, name)(X),
             err_msg=name,
         )
     assert one.score(X) == other.score(X)
@@ -87,10 +88,10 @@ def trained(request, iris):
     return TiedAutoencoder(**{"max_iter": 2} | settings).fit(X), X
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_estimator_comes_back_the_same(way, trained, tmp_path):
+@for_each(WAYS, "reload")
+def test_an_estimator_comes_back_the_same(reload, trained, tmp_path):
     estimator, X = trained
-    other = WAYS[way](estimator, tmp_path)
+    other = reload(estimator, tmp_path)
     assert_same(estimator, other, X)
     assert other.get_params() == estimator.get_params()
     for name in ATTRIBUTES:
@@ -161,8 +162,8 @@ def test_same_codes_in_a_new_process_under_any_backend(backend, fitted, iris, tm
         pytest.skip(f"{backend} is not installed")
     content = pickle.dumps((fitted, iris, fitted.transform(iris)))
     (tmp_path / "m").write_bytes(content)
-    settings = {"KERAS_BACKEND": backend}
-    run_python("-c", ELSEWHERE, tmp_path / "m", environment=settings)
+    environment = {"KERAS_BACKEND": backend}
+    run_python("-c", ELSEWHERE, tmp_path / "m", environment=environment)
 
 
 class Bend(layers.Dense):
@@ -182,10 +183,9 @@ def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
         estimator.save(file)
         loaded = TiedAutoencoder.load(file)
         assert isinstance(loaded.encoder_.layers[0], Bend)
-        found, expected = (each.transform(iris) for each in (loaded, estimator))
         assert_allclose(
-            found,
-            expected,
+            loaded.transform(iris),
+            estimator.transform(iris),
             atol=1e-5,
         )
 

@@ -381,27 +381,18 @@ KERNEL = "decoder/layers/tied_conv/kernel_layer/vars/0"
 SHAPE = (3, 3, 1, 2)
 
 
-def with_weights(change):
-    """A file with other weights."""
-    content = io.BytesIO(read_members()[WEIGHTS])
-    with h5py.File(content, "r+") as file:
-        change(file)
-    return make_archive({WEIGHTS: content.getvalue()})
-
-
 def with_kernel(value=None, **options):
     """A file with something in place of a kernel: what h5py makes of a value, or of
     options of a dataset.
     """
-
-    def change(file):
+    content = io.BytesIO(read_members()[WEIGHTS])
+    with h5py.File(content, "r+") as file:
         del file[KERNEL]
         if options:
             file.create_dataset(KERNEL, **{"shape": SHAPE, "dtype": "f4"} | options)
         elif value is not None:
             file[KERNEL] = value
-
-    return with_weights(change)
+    return make_archive({WEIGHTS: content.getvalue()})
 
 
 MEMBERS = {

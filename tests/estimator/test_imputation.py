@@ -203,7 +203,7 @@ def make_rows(kind):
         2 * np.pi,
         (400, 1),
     )
-    angles = np.hstack([angle, 2 * angle])
+    angles = angle * [1, 2]
     X = np.hstack(
         [
             np.cos(angles),
@@ -299,29 +299,22 @@ def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope)
     steps, errors = rng.normal(size=(2, 30, 1))
     errors += slope * steps
     weights = rng.uniform(0.5, 2, 30)
-    some = slice(20)
-    variance = np.average(
-        errors[some, 0] ** 2,
-        weights=weights[some],
-    )
+    errors[20:] = np.nan  # not known
+    found = fit_network_weights(errors, np.zeros((30, 1)), steps, weights)
+    steps, errors, weights = steps[:20], errors[:20, 0], weights[:20]
+    variance = np.average(errors**2, weights=weights)
     alpha = variance / 0.3**2
     ridge = Ridge(alpha, fit_intercept=False)
-    ridge.fit(
-        steps[some],
-        errors[some],
-        sample_weight=weights[some],
-    )
-    left = errors[:, 0] - ridge.predict(steps).ravel()
+    ridge.fit(steps, errors, sample_weight=weights)
+    left = errors - ridge.predict(steps)
     noise = weights * (steps[:, 0] * left) ** 2
-    size = weights * steps[:, 0] ** 2
-    standard_error = np.sqrt(noise[some].sum()) / (size[some].sum() + alpha)
+    size = weights @ steps**2
+    standard_error = np.sqrt(noise.sum()) / (size + alpha)
     expected = np.clip(
-        ridge.coef_[0] - standard_error,
+        ridge.coef_ - standard_error,
         0,
         1,
     )
-    errors[20:] = np.nan  # not known
-    found = fit_network_weights(errors, np.zeros((30, 1)), steps, weights)
     assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
