@@ -118,10 +118,7 @@ def test_partial_fit_goes_on_where_it_was(way, iris, tmp_path):
     assert contents[0] == contents[1]
 
 
-HEAVY = (
-    "keras jax tensorflow torch sklearn scipy h5py pandas matplotlib pyarrow".split()
-)
-ALONE = f"""
+ALONE = """
 import sys
 import numpy as np
 import keras_tied
@@ -129,7 +126,8 @@ rows = np.load(sys.argv[2])
 fitted = keras_tied.load(sys.argv[1])
 for name in ("reconstruct", "score_samples", "explain"):
     getattr(fitted, name)(rows)
-print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
+heavy = "keras jax tensorflow torch sklearn scipy h5py pandas matplotlib pyarrow"
+print(fitted.transform(rows).sum(), *sorted({*heavy.split()} & set(sys.modules)))
 """
 
 

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.preprocessing import StandardScaler
+from tests.marks import for_each
 
 from keras_tied.fitted.compiled_network import CompiledNetwork
 from keras_tied.fitted.tail import ranks
@@ -108,11 +109,13 @@ INPUTS = {
 }
 
 
-@pytest.mark.parametrize("kind", INPUTS)
+@for_each(INPUTS, "convert")
 @pytest.mark.parametrize("n_rows", [150, 20_000])
-def test_any_kind_of_rows_gives_what_arrays_give(kind, n_rows, fitted, iris, tmp_path):
+def test_any_kind_of_rows_gives_what_arrays_give(
+    convert, n_rows, fitted, iris, tmp_path
+):
     X = np.resize(iris, (n_rows, 4))
-    rows = INPUTS[kind](X, tmp_path)
+    rows = convert(X, tmp_path)
     for name in METHODS:
         found = getattr(fitted, name)(rows)[:150]
         tolerance = 1e-3 if name == "score_samples" else 1e-5
@@ -123,8 +126,7 @@ def test_any_kind_of_rows_gives_what_arrays_give(kind, n_rows, fitted, iris, tmp
             name,
         )
         if name in ("transform", "reconstruct"):
-            is_single = kind == "single precision"
-            assert found.dtype == ("float32" if is_single else "float64")
+            assert found.dtype == rows.dtype
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])

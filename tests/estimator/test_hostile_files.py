@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tests.marks import for_each, slow
+from tests.marks import for_each, slow, slow_but
 from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder, load
@@ -421,7 +421,7 @@ for name in NEEDED:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[slow] * ("MB" in name)) for name in MEMBERS],
+    slow_but(MEMBERS, *(name for name in MEMBERS if "MB" not in name)),
 )
 def test_a_hostile_archive_is_refused_and_leaves_nothing(
     name, refuse, tmp_path, monkeypatch
@@ -519,9 +519,9 @@ def trap(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
 
-SLOW = "CVE-2025-12058", "CVE-2025-49655"
+SLOW = {"CVE-2025-12058", "CVE-2025-49655"}
 """For which Keras imports TensorFlow or PyTorch, where they are installed."""
-NAMES = [pytest.param(name, marks=[slow] * (name in SLOW)) for name in REFUSED]
+NAMES = slow_but(REFUSED, *(REFUSED.keys() - SLOW))
 
 
 @pytest.mark.usefixtures("trap")

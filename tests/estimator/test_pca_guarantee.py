@@ -3,6 +3,7 @@ cent; and how the network and PCA are compared.
 """
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -41,12 +42,7 @@ def test_not_worse_on_scikit_learns_tables(name):
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
     width = max(1, X.shape[1] // 4)
     steps = 3 if name == "digits" else None
-    estimator = seeded(
-        width,
-        max_iter=steps,
-        trim=False,
-    )
-    estimator.fit(train)
+    estimator = seeded(width, max_iter=steps, trim=False).fit(train)
     for rows, factor in ((train, 1.001), (held_out, 1.01)):
         expected = pca_error(train, rows, width)
         assert own_error(estimator, rows) <= factor * expected
@@ -63,12 +59,7 @@ def test_not_worse_where_there_is_nothing_but_pca_to_find(solver, n, seed, scale
     X = rng.normal(size=(n + 500, 2)) @ rng.normal(size=(2, 6))
     X = scale * (X + 0.5 * rng.normal(size=X.shape))
     train, others = X[:n], X[n:]
-    estimator = seeded(
-        2,
-        solver=solver,
-        max_iter=5,
-    )
-    estimator.fit(train)
+    estimator = seeded(2, solver=solver, max_iter=5).fit(train)
     assert own_error(estimator, train) <= 1.001 * pca_error(train, train, 2)
     assert own_error(estimator, others) <= 1.05 * pca_error(train, others, 2)
 
@@ -161,11 +152,7 @@ def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
     X = draw_curve(n + 4_000)
     X[default_rng(0).random(X.shape) < missing] = np.nan
-    parameters = Parameters(
-        n_components=2,
-        random_state=0,
-        trim=False,
-    )
+    parameters = Parameters(n_components=2, random_state=0, trim=False)
     outcome = fit(parameters, X[:n])
     expected = baseline_errors(
         outcome.fitted,
@@ -185,31 +172,17 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
     rows = default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
     rows = rows[rows[:, 0].argsort()]  # the order in which an estimator takes them
     folds = np.split(np.arange(60), 5)
-    starts = []
-    start = members.start_network
-
-    def start_network(principal, *arguments):
-        starts.append(principal.vectors)
-        return start(principal, *arguments)
-
-    monkeypatch.setattr(members, "start_network", start_network)
-    monkeypatch.setattr(
-        members,
-        "make_folds",
-        lambda *_: folds,
-    )
-    seeded(
-        2,
-        scaler=None,
-        max_iter=1,
-    ).fit(rows)
-    for vectors, places in zip(
-        starts,
+    monkeypatch.setattr(members, "make_folds", lambda *_: folds)
+    with patch.object(members, "start_network", wraps=members.start_network) as start:
+        seeded(2, scaler=None, max_iter=1).fit(rows)
+    for call, places in zip(
+        start.call_args_list,
         [*folds, []],
         strict=True,
     ):
         part = np.delete(rows, places, axis=0)
-        products = PCA(2).fit(part).components_ @ vectors
+        principal = call.args[0]
+        products = PCA(2).fit(part).components_ @ principal.vectors
         assert_near(
             np.abs(products),
             np.eye(2),
@@ -257,8 +230,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(seed, shift
 @pytest.mark.parametrize("n", [300, 1500])
 def test_the_curve_is_of_the_rows_held_out_and_ends_at_its_least(settings, n):
     others = draw_curve(200, seed=1)
-    estimator = seeded(2, **settings)
-    estimator.fit(draw_curve(n), X_val=others)
+    estimator = seeded(2, **settings).fit(draw_curve(n), X_val=others)
     assert not estimator.is_pca_
     assert estimator.n_iter_ == len(estimator.loss_curve_)
     curve = estimator.validation_curve_
@@ -275,8 +247,8 @@ def test_a_network_is_judged_by_the_rows_held_out(rng):
 
 
 def test_rarity_is_that_among_rows_like_those_of_training_whatever_is_held_out():
-    estimator = seeded(2, max_iter=2, trim=False)
     others = 3 * draw_curve(200, seed=1)
+    estimator = seeded(2, max_iter=2, trim=False)
     estimator.fit(draw_curve(300), X_val=others)
     shares = 1 / estimator.rarity(draw_curve(300, seed=2))
     assert shares.mean() == pytest.approx(0.5, abs=0.1)
@@ -287,8 +259,7 @@ def test_frames_with_categories_are_held_out():
     frame = pd.DataFrame(draw_curve(400)).rename(columns=str)
     frame["kind"] = np.where(frame["2"] > 1, "far", "near")
     frame.loc[::9, "kind"] = None
-    estimator = seeded(2, max_iter=20)
-    estimator.fit(frame[:300], X_val=frame[300:])
+    estimator = seeded(2, max_iter=20).fit(frame[:300], X_val=frame[300:])
     assert np.isfinite(estimator.validation_curve_).all()
     with pytest.raises(ValueError, match="kind"):
         estimator.fit(frame, X_val=frame.drop(columns="kind"))

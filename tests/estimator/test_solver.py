@@ -45,6 +45,10 @@ def make_rows(n, missing=0.0):
     )
 
 
+def draw_networks(activation="tanh"):
+    return [draw_network(SIZES, activation, seed) for seed in (0, 1)]
+
+
 def find_losses(stack, rows, objective, step=0):
     """The losses, in double precision; the gradient is that of the stack.
 
@@ -83,7 +87,7 @@ def test_a_network_computes_pca_at_its_start(hidden, rng):
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_losses_are_those_of_the_formula(activation, missing):
-    networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
+    networks = draw_networks(activation)
     rows = make_rows(20, missing)
     stack = Stack(networks, np.float64)
     losses = find_losses(stack, rows, Objective(**PENALTIES))
@@ -106,8 +110,7 @@ def test_the_gradient_equals_central_differences(activation, noise):
         seed=3,
     )
     rows = make_rows(6, 0.3)
-    networks = [draw_network(SIZES, activation, seed) for seed in (0, 1)]
-    stack = Stack(networks, np.float64)
+    stack = Stack(draw_networks(activation), np.float64)
 
     def find_loss(numbers):
         stack.numbers.flat = numbers
@@ -170,7 +173,7 @@ def test_steps_are_those_of_nadams_formula(rng):
 
 def test_steps_are_those_of_the_gradient_of_each_batch(rng):
     """The weights are those of all rows, of mean 1."""
-    networks = [draw_network(SIZES, seed=seed) for seed in (0, 1)]
+    networks = draw_networks()
     rows = make_rows(30)
     weights = rng.uniform(0, 2, size=(2, 30)).astype(np.float32)
     batches = np.arange(30).reshape(3, 10)
