@@ -20,14 +20,15 @@ def draw_classes(n, seed=0, missing=0.0):
         z + 0.3 * noise,
         [-0.5, 0.8],
     )
-    two = (z + other > 0).astype(int)
+    two = z + other
     X = np.column_stack(
         [
             z,
             noise > 0.5,
             np.eye(3)[level],
             z**2 + noise,
-            np.eye(2)[two],
+            two <= 0,
+            two > 0,
         ]
     )
     gaps = rng.uniform(size=(n, N_COLUMNS)) < missing

@@ -15,7 +15,7 @@ KINDS = "text missing pca deep partial objectives imputation".split()
 
 
 @cache
-def whole(kind="text"):
+def whole(kind):
     suffix = ".keras" if kind == "encoder" else ".safetensors"
     return (FOLDER / f"{kind}{suffix}").read_bytes()
 
@@ -27,7 +27,7 @@ def read_arrays(kind="text"):
 
 
 @cache
-def read_document(kind="text"):
+def read_document(kind):
     """The JSON of a file of ours, in its metadata."""
     with safetensors.safe_open(FOLDER / f"{kind}.safetensors", "numpy") as file:
         return json.loads(file.metadata()["keras_tied"])

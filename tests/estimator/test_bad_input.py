@@ -36,8 +36,9 @@ def test_wrong_number_of_features(method, fitted):
 
 
 def test_codes_of_a_wrong_width(fitted):
-    message = "X has 2 features, but TiedAutoencoder has codes of 1"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match="X has 2 features, but TiedAutoencoder has codes of 1"
+    ):
         fitted.inverse_transform(np.zeros((2, 2)))
 
 
@@ -63,7 +64,6 @@ def test_probabilities_of_numbers(fitted, iris):
             r"columns \[1\] of X differ by more than float64",
         ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_rows(X, message):
     with pytest.raises(ValueError, match=message):
@@ -85,7 +85,6 @@ SPANS = [time - TIMES[1] for time in TIMES]
         (SPANS, "column 'b' of X has "),
         ([[1.0], [2.0], [3.0]], "column 'b' of X cannot be used"),
     ],
-    ids=["text", "days", "times", "durations", "lists"],
 )
 def test_the_column_that_is_no_number_is_named(library, values, message):
     frame = library.DataFrame({"a": [1.0, 2.0, 4.0], "b": values})
@@ -126,8 +125,9 @@ def test_a_column_without_values_warns_by_name(library):
             "b": [None] * 3,
         }
     )
-    said = r"was left out: 'b' \(no value in 3"
-    with pytest.warns(UserWarning, match=said) as caught:
+    with pytest.warns(
+        UserWarning, match=r"was left out: 'b' \(no value in 3"
+    ) as caught:
         estimator = TiedAutoencoder(1).fit(frame)
     assert caught[0].filename == __file__
     assert list(estimator.reconstruct(frame)["b"]) == [None] * 3
@@ -207,8 +207,9 @@ def test_encoder(message, iris):
 def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(encoder, iris):
     with pytest.raises(ValueError, match="solver='lbfgs' trains the estimator's own"):
         TiedAutoencoder(encoder=encoder, solver="lbfgs").fit(iris)
-    message = r"partial_fit trains .* use keras_tied.Autoencoder"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"
+    ):
         TiedAutoencoder(encoder=encoder).partial_fit(iris)
 
 

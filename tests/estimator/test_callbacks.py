@@ -41,12 +41,11 @@ class Recorder:
 def test_a_callback_stops_training_with_the_best_so_far():
     recorder = Recorder(stop_after=2)
     estimator = seeded(2).set_callbacks(recorder).fit(CURVE)
-    epochs = ["begin epoch", "end epoch"] * 2
     assert recorder.calls == [
         "setup",
         "begin fit",
         "begin train",
-        *epochs,
+        *["begin epoch", "end epoch"] * 2,
         "end train",
         "end fit",
         "teardown",

@@ -32,8 +32,7 @@ def fit(X, weights):
 
 
 def canonicalize(X, weights):
-    rows = take_rows(Parameters(trim=False), X, weights)
-    rows = canonicalize_few_rows(rows)
+    rows = canonicalize_few_rows(take_rows(Parameters(trim=False), X, weights))
     return rows.X, rows.weights
 
 

@@ -91,10 +91,9 @@ def test_a_larger_table_has_the_scale_of_all_rows_and_a_network_of_some(
 
 
 def test_frames_with_categories_are_encoded_block_by_block(rng, monkeypatch):
-    word = rng.choice(["a", "b", "c"], 600)
     frame = pd.DataFrame(
         {
-            "word": word,
+            "word": rng.choice(["a", "b", "c"], 600),
             "number": rng.normal(size=600),
         }
     )

@@ -4,6 +4,7 @@ import copy
 import signal
 from functools import partial
 from itertools import count
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -31,8 +32,8 @@ quick = partial(seeded, n_components=1, max_iter=3)
 def test_predict_calls_a_share_of_the_rows_outliers(iris):
     """The rest that holds of `offset_`, scikit-learn checks."""
     estimator = quick(contamination=0.2).fit(iris)
-    share = np.mean(estimator.predict(iris) == -1)
-    assert share == pytest.approx(0.2, abs=1 / len(iris))
+    is_outlier = estimator.predict(iris) == -1
+    assert is_outlier.mean() == pytest.approx(0.2, abs=1 / len(iris))
     estimator.offset_ = np.median(estimator.score_samples(iris))
     assert np.mean(estimator.predict(iris) == -1) == 0.5
 
@@ -40,8 +41,7 @@ def test_predict_calls_a_share_of_the_rows_outliers(iris):
 def test_sparse_rows_are_learned_like_dense_ones(digits):
     X = digits[:45]
     for kind in (sparse.csr_matrix, sparse.csc_array):
-        found = quick().fit_transform(kind(X))
-        assert_near(found, quick().fit_transform(X))
+        assert_near(quick().fit_transform(kind(X)), quick().fit_transform(X))
 
 
 def test_a_fit_is_that_of_its_seed_and_rows_alone(iris, digits):
@@ -111,8 +111,14 @@ def test_the_keras_model_is_a_copy(iris):
 
 @slow
 def test_encoder_of_images_is_mirrored(digits):
-    kinds = [layers.Conv2D(4, 3, strides=2), layers.Flatten(), layers.Dense(5)]
-    encoder = keras.Sequential([keras.Input((8, 8, 1)), *kinds])
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, strides=2),
+            layers.Flatten(),
+            layers.Dense(5),
+        ]
+    )
     before = encoder.get_weights()
     X = digits[:256]
     estimator = seeded(
@@ -150,12 +156,6 @@ def with_column(X, values):
     return np.column_stack([X, np.broadcast_to(values, len(X))])
 
 
-@pytest.fixture(scope="module")
-def of_seven(iris):
-    """Fitted to rows whose last column is 7; tests must not change it."""
-    return quick().fit(with_column(iris, 7.0))
-
-
 @pytest.mark.parametrize("scaler", ["standard", "minmax", None])
 @pytest.mark.parametrize("value", [0.0, 1e-9, 7.0, 1e8, -2e6])
 def test_the_score_falls_with_the_deviation_from_a_constant(scaler, value, iris):
@@ -180,12 +180,13 @@ def test_the_score_falls_with_the_deviation_from_a_constant(scaler, value, iris)
         assert_near(slopes / slopes[0], 1, 1e-3)
 
 
-def test_a_deviation_from_a_constant_is_in_error_and_score_alone(of_seven, iris):
+def test_a_deviation_from_a_constant_is_in_error_and_score_alone(iris):
+    of_seven = quick().fit(with_column(iris, 7.0))
     same, other, missing = (with_column(iris, it) for it in (7.0, 9.0, np.nan))
     assert (of_seven.predict(other) == -1).all()
     for name in ("transform", "reconstruct"):
-        found = getattr(of_seven, name)(other)
-        assert_array_equal(found, getattr(of_seven, name)(same))
+        method = getattr(of_seven, name)
+        assert_array_equal(method(other), method(same))
     errors = of_seven.reconstruction_error(other, per_feature=True)
     assert_near(errors[:, 4], 4)
     assert_near(of_seven.score_samples(missing), of_seven.score_samples(same))
@@ -251,8 +252,8 @@ def test_r2_of_a_constant_feature_is_one_and_of_nothing_nan(iris):
 
 def test_r2_of_features_follows_partial_fit_and_is_not_in_a_file(iris, reload):
     estimator = quick().partial_fit(iris)
-    mean = estimator.feature_r2_.mean()
-    assert_near(mean, r2_score(iris, estimator.reconstruct(iris)))
+    expected = r2_score(iris, estimator.reconstruct(iris))
+    assert_near(estimator.feature_r2_.mean(), expected)
     loaded = reload(estimator)
     with pytest.raises(AttributeError, match=r"feature_r2_.*not stored in a file"):
         loaded.feature_r2_  # noqa: B018
@@ -324,7 +325,7 @@ def test_ctrl_c_while_iterations_are_counted_raises(press, iris):
         quick(solver="lbfgs", max_iter=20).fit(iris)
 
 
-def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, monkeypatch, iris):
+def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, iris):
     take_steps = solver.take_steps
 
     def press_and_take_steps(*arguments):
@@ -332,9 +333,10 @@ def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, monkeypatch, iris):
         return take_steps(*arguments)
 
     estimator = quick()
-    monkeypatch.setattr(solver, "take_steps", press_and_take_steps)
-    with pytest.raises(KeyboardInterrupt):
+    with (
+        patch.object(solver, "take_steps", press_and_take_steps),
+        pytest.raises(KeyboardInterrupt),
+    ):
         estimator.partial_fit(iris)
-    monkeypatch.undo()
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 1
     assert estimator.partial_fit(iris).n_iter_ == 2

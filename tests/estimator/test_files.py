@@ -68,24 +68,23 @@ WAYS = {
     "deepcopy": lambda estimator, folder: copy.deepcopy(estimator),
     "copy": lambda estimator, folder: copy.copy(estimator),
 }
-NUMPY_NUMBERS = {
-    "n_components": 0.9,
-    "hidden_layer_sizes": np.int64(8),
-    "random_state": np.int64(3),
-    "solver": "lbfgs",
-}
 
 
 @pytest.fixture(scope="module", params=["names and gaps", "numbers of NumPy"])
 def trained(request, iris):
     """An estimator, and its rows."""
-    settings = {"random_state": 0}
+    if request.param == "numbers of NumPy":
+        estimator = TiedAutoencoder(
+            n_components=0.9,
+            hidden_layer_sizes=np.int64(8),
+            random_state=np.int64(3),
+            solver="lbfgs",
+            max_iter=2,
+        )
+        return estimator.fit(iris), iris
     frame = pd.DataFrame(iris, columns=list("abcd"))
     X = frame.mask(default_rng(0).uniform(size=frame.shape) < 0.1)
-    if request.param == "numbers of NumPy":
-        settings = NUMPY_NUMBERS
-        X = iris
-    return TiedAutoencoder(**{"max_iter": 2} | settings).fit(X), X
+    return seeded(max_iter=2).fit(X), X
 
 
 @for_each(WAYS, "reload")
@@ -160,8 +159,12 @@ def test_same_codes_in_a_new_process_under_any_backend(backend, fitted, iris, tm
         pytest.skip(f"{backend} is not installed")
     content = pickle.dumps((fitted, iris, fitted.transform(iris)))
     (tmp_path / "m").write_bytes(content)
-    environment = {"KERAS_BACKEND": backend}
-    run_python("-c", ELSEWHERE, tmp_path / "m", environment=environment)
+    run_python(
+        "-c",
+        ELSEWHERE,
+        tmp_path / "m",
+        environment={"KERAS_BACKEND": backend},
+    )
 
 
 class Bend(layers.Dense):
@@ -200,8 +203,9 @@ def test_a_clone_has_an_encoder_of_its_own(encoder):
 def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(file):
     content = file.read_bytes()
     contents = files.read(file)
-    curve = [0.123456789012345] * 1_000_000
-    settings = structs.replace(contents.settings, loss_curve_=curve)
+    settings = structs.replace(
+        contents.settings, loss_curve_=[0.123456789012345] * 1_000_000
+    )
     with pytest.raises(ValueError, match="shorten loss_curve_"):
         files.write(file, contents._replace(settings=settings))
     assert file.read_bytes() == content

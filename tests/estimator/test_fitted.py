@@ -114,8 +114,7 @@ INPUTS = {
 def test_any_kind_of_rows_gives_what_arrays_give(
     convert, n_rows, fitted, iris, tmp_path
 ):
-    X = np.resize(iris, (n_rows, 4))
-    rows = convert(X, tmp_path)
+    rows = convert(np.resize(iris, (n_rows, 4)), tmp_path)
     for name in METHODS:
         found = getattr(fitted, name)(rows)[:150]
         tolerance = 1e-3 if name == "score_samples" else 1e-5
@@ -143,14 +142,12 @@ def test_errors_and_score_are_those_of_scaled_values_that_are_there(
     scaler = StandardScaler().fit(iris)
     scaled = scaler.transform(rows)
     squares = (scaler.transform(fitted.reconstruct(rows)) - scaled) ** 2
-    per_feature = fitted.reconstruction_error(rows, per_feature=True)
-    assert_near(per_feature, squares)
+    assert_near(fitted.reconstruction_error(rows, per_feature=True), squares)
     with warnings.catch_warnings(action="ignore"):
         means = np.nan_to_num(np.nanmean(squares, axis=1))  # of nothing: 0
     assert_near(fitted.reconstruction_error(rows), means)
     sums = [weights @ np.nansum(each, axis=1) for each in (squares, scaled**2)]
-    score = fitted.score(rows, sample_weight=weights)
-    assert_near(score, 1 - sums[0] / sums[1])
+    assert_near(fitted.score(rows, sample_weight=weights), 1 - sums[0] / sums[1])
     assert_near(fitted.score(iris), fitted.reconstruction_r2_)
 
 

@@ -512,22 +512,17 @@ PLACES = {
 """By name: a function that puts something into the configuration of a model."""
 
 
-@pytest.fixture
-def trap(tmp_path, monkeypatch):
-    """A module that ends whoever imports it."""
-    (tmp_path / "trap.py").write_text("raise SystemExit")
-    monkeypatch.syspath_prepend(tmp_path)
-
-
 SLOW = {"CVE-2025-12058", "CVE-2025-49655"}
 """For which Keras imports TensorFlow or PyTorch, where they are installed."""
 NAMES = slow_but(REFUSED, *(REFUSED.keys() - SLOW))
 
 
-@pytest.mark.usefixtures("trap")
 @pytest.mark.parametrize("place", ["a parameter", *PLACES])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_names_only_what_is_known(name, place, refuse):
+def test_a_file_names_only_what_is_known(name, place, refuse, tmp_path, monkeypatch):
+    """Whoever imports the module named trap ends."""
+    (tmp_path / "trap.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
     if place == "a parameter":
         params = SETTINGS["params"] | {"encoder": REFUSED[name]}
         refuse(change("text", params=params))

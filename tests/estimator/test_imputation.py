@@ -140,12 +140,11 @@ def mixed():
     X = draw_classes(700, missing=0.2)
     mean, scale = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     Z = (X - mean) / scale
-    gaussian = fit_normal(Z, LAYOUT)
     return Z, Preprocessing(
         Scaling(mean, scale),
         np.zeros(8),
         LAYOUT,
-        gaussian,
+        fit_normal(Z, LAYOUT),
     )
 
 
@@ -181,8 +180,7 @@ def test_a_fifth_of_the_values_is_hidden_in_whole_columns(mixed):
         is_hidden[:, 2],
         is_hidden[:, 4],
     )
-    share = is_hidden[~np.isnan(rows)].mean()
-    assert share == pytest.approx(0.2, abs=0.02)
+    assert is_hidden[~np.isnan(rows)].mean() == pytest.approx(0.2, abs=0.02)
 
 
 # The network and the normal distribution.
@@ -198,12 +196,7 @@ def make_rows(kind):
     rng = default_rng(1)
     if kind == "normal":
         return rng.normal(size=(400, 4)) @ MIXING
-    angle = rng.uniform(
-        0,
-        2 * np.pi,
-        (400, 1),
-    )
-    angles = angle * [1, 2]
+    angles = rng.uniform(0, 2 * np.pi, (400, 1)) * [1, 2]
     X = np.hstack(
         [
             np.cos(angles),
@@ -324,12 +317,14 @@ def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, slope)
 def make_skewed(rng):
     """Counts, amounts and shares, none below 0, many near it, with gaps."""
     size, a, b = rng.normal(size=(3, 300))
-    columns = (
-        rng.poisson(np.exp(1 + size)),
-        np.exp(4 + 1.2 * size + 0.5 * a),
-        1 / (1 + np.exp(b - 2 * size)),
+    X = np.column_stack(
+        [
+            rng.poisson(np.exp(1 + size)),
+            np.exp(4 + 1.2 * size + 0.5 * a),
+            1 / (1 + np.exp(b - 2 * size)),
+        ]
     )
-    return with_holes(np.column_stack(columns), 0.2)
+    return with_holes(X, 0.2)
 
 
 def test_what_is_filled_in_or_expected_is_within_the_values_of_its_column(rng, reload):

@@ -8,8 +8,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from .networks import seeded
 
-NAMES = ["tiedautoencoder0", "tiedautoencoder1"]
-
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 @parametrize_with_checks([seeded(max_iter=20)])
@@ -32,7 +30,7 @@ def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
     with sklearn.config_context(transform_output=kind):
         codes = estimator.transform(X)
         frames = estimator.reconstruct(X), estimator.inverse_transform(codes)
-    assert list(codes.columns) == NAMES
+    assert list(codes.columns) == ["tiedautoencoder0", "tiedautoencoder1"]
     assert_allclose(codes.to_numpy(), expected)
     for frame in frames:
         assert isinstance(frame, library.DataFrame)

@@ -97,10 +97,7 @@ def test_errors_are_relative_to_the_best_constant_and_each_column_weighs_1(rng):
         np.nanmean(X, axis=0),
     )
     least = np.nanmean(
-        find_costs(
-            X,
-            np.tile(mean, (300, 1)),
-        ),
+        find_costs(X, mean[None]),
         axis=0,
     )
     found = np.add.reduceat(errors, LAYOUT.starts, axis=1) / 8
@@ -150,9 +147,7 @@ def test_calibration_finds_the_temperature_and_the_mixture(rng):
     outputs = rng.normal(size=(n, 8))
     q = link.scaling.backward(truth.apply(outputs), outputs.dtype)
     for part in LAYOUT.classes:
-        p = both(q[:, part])
-        below = p.cumsum(axis=1) < rng.uniform(size=(n, 1))
-        drawn = np.eye(p.shape[1])[below.sum(axis=1)]
+        drawn = rng.multinomial(1, both(q[:, part]))
         q[:, part] = drawn[:, part.start - part.stop :]
     found = link.calibrate(
         outputs,
@@ -178,10 +173,7 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     preprocessing = fitted.preprocessing
     mean = preprocessing.scaling.backward(preprocessing.mean, X.dtype)
     costs = find_costs(X, fitted.reconstruct(X)).sum(axis=0)
-    of_mean = find_costs(
-        X,
-        np.tile(mean, (1000, 1)),
-    ).sum(axis=0)
+    of_mean = find_costs(X, mean[None]).sum(axis=0)
     shares = 1 - costs / of_mean
     assert_allclose(outcome.feature_r2, shares[LAYOUT.columns], rtol=1e-3)
     assert outcome.reconstruction_r2 == fitted.score(X)
@@ -245,8 +237,7 @@ def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
 
 def test_more_features_than_axes_train_on_their_scores(rng):
     numbers = rng.normal(size=(120, 40)) + rng.normal(size=40)
-    level = np.digitize(numbers, [-1, 0, 1])
-    X = np.eye(4)[level].reshape(120, 160)
+    X = np.eye(4)[np.digitize(numbers, [-1, 0, 1])].reshape(120, 160)
     layout = Layout(
         np.repeat(np.arange(40), 4),
         np.full(160, CATEGORY),

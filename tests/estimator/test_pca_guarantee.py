@@ -152,8 +152,7 @@ def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
     X = draw_curve(n + 4_000)
     X[default_rng(0).random(X.shape) < missing] = np.nan
-    parameters = Parameters(n_components=2, random_state=0, trim=False)
-    outcome = fit(parameters, X[:n])
+    outcome = fit(Parameters(n_components=2, random_state=0, trim=False), X[:n])
     expected = baseline_errors(
         outcome.fitted,
         X[:n],

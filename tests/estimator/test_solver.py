@@ -31,12 +31,8 @@ PENALTIES = {"weight_decay": 0.01, "sparsity": 0.1}
 def make_rows(n, missing=0.0):
     rng = default_rng(1)
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
-    is_hidden = rng.uniform(size=inputs.shape) < missing
-    targets = np.where(
-        is_hidden,
-        np.float32(np.nan),
-        inputs,
-    )
+    targets = inputs.copy()
+    targets[rng.uniform(size=inputs.shape) < missing] = np.nan
     return TrainingRows(
         inputs,
         targets,

@@ -33,8 +33,7 @@ METHODS = "reconstruct reconstruction_error score_samples predict score".split()
 @pytest.fixture(scope="module")
 def network(digits):
     """A network with a hidden layer; tests must not change it."""
-    estimator = seeded(4, hidden_layer_sizes=16, sparsity=1e-6, max_iter=2)
-    return estimator.fit(digits[:300])
+    return seeded(4, hidden_layer_sizes=16, sparsity=1e-6, max_iter=2).fit(digits[:300])
 
 
 @pytest.fixture(autouse=True)

@@ -56,10 +56,9 @@ def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays(rng):
 
 def test_a_frame_with_categories_is_taken(rng):
     sizes = rng.normal(size=45)
-    kinds = np.resize(["plum", "fig", "pear"], 45)
     frame = pd.DataFrame(
         {
-            "kind": kinds,
+            "kind": np.resize(["plum", "fig", "pear"], 45),
             "size": sizes,
             "weight": 2 * sizes,
         }
