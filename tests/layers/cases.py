@@ -5,7 +5,7 @@ A family that comes later adds itself with one line in `FAMILIES`.
 
 import copy
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import keras
@@ -44,24 +44,16 @@ class Projection(layers.Layer):
         return (*input_shape[:-1], self.units)
 
 
-def einsum_dense(units, name):
-    return layers.EinsumDense(
-        "abc,cd->abd",
-        (2, units),
-        bias_axes="d",
-        name=name,
-    )
-
-
-def depthwise_convolution(channels, name):
-    return layers.DepthwiseConv1D(3, depth_multiplier=channels, name=name)
-
-
 FAMILIES = {
     "Dense": partial(layers.Dense, activation="tanh"),
     "Projection": Projection,
     "Embedding": partial(layers.Embedding, VOCABULARY),
-    "EinsumDense": einsum_dense,
+    "EinsumDense": lambda units, name: layers.EinsumDense(
+        "abc,cd->abd",
+        (2, units),
+        bias_axes="d",
+        name=name,
+    ),
     "Conv": partial(
         layers.Conv2D,
         kernel_size=3,
@@ -73,7 +65,11 @@ FAMILIES = {
         kernel_size=3,
         strides=2,
     ),
-    "DepthwiseConv": depthwise_convolution,
+    "DepthwiseConv": lambda channels, name: layers.DepthwiseConv1D(
+        3,
+        depth_multiplier=channels,
+        name=name,
+    ),
     "SeparableConv": partial(
         layers.SeparableConv1D,
         kernel_size=3,
@@ -201,11 +197,12 @@ class MadeOfLayers(keras.Model):
         return self.decoder(self.encoder(inputs))
 
     def get_config(self):
-        config = super().get_config()
-        for name in ("encoder", "decoder"):
-            half = getattr(self, name)
-            config[name] = keras.saving.serialize_keras_object(half)
-        return config
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -232,16 +229,13 @@ class Pair(layers.Layer):
 
     def build(self, input_shape):
         self.code.build(input_shape)
-        code_shape = self.code.compute_output_shape(input_shape)
-        self.back.build(code_shape)
+        self.back.build(self.code.compute_output_shape(input_shape))
 
     def call(self, inputs):
         return self.back(self.code(inputs))
 
     def get_config(self):
-        config = super().get_config()
-        config["family"] = self.family
-        return config
+        return {**super().get_config(), "family": self.family}
 
 
 @register
@@ -316,8 +310,7 @@ def two_decoders(parts):
     codes = encoder(encoder.input)
     outputs = []
     for name in ("out_1", "out_2"):
-        out = parts.tie(code, name)
-        decoder = parts.decoder(encoder, out, name=None)
+        decoder = parts.decoder(encoder, parts.tie(code, name), name=None)
         outputs.append(decoder(codes))
     return keras.Model(encoder.input, outputs)
 
@@ -364,8 +357,7 @@ class Case:
 
     def whole(self, seed=0):
         """A new model, all of whose weights, gain and bias included, are random."""
-        build = TOPOLOGIES[self.topology]
-        model = build(Parts(self.family))
+        model = TOPOLOGIES[self.topology](Parts(self.family))
         if not model.built:
             model(self.rows())
         randomize(model, seed)
@@ -384,8 +376,7 @@ class Case:
         shape = axes + SHAPES[self.family]
         rows = normal(*shape, seed=1)
         if self.family == "Embedding":
-            tokens = np.argsort(rows, axis=0)
-            rows = tokens.astype("int32")
+            rows = np.argsort(rows, axis=0).astype("int32")
         if "siamese" in self.topology:
             return [rows, rows[::-1]]
         return rows
@@ -400,8 +391,9 @@ class Case:
     def data(self):
         """Inputs, and targets of the same structure as the outputs."""
         inputs = self.inputs()
-        found = outputs(self.build(), inputs)
-        targets = [normal(*each.shape, seed=2) for each in found]
+        targets = [
+            normal(*each.shape, seed=2) for each in outputs(self.build(), inputs)
+        ]
         if len(targets) == 1:
             (targets,) = targets
         return inputs, targets
@@ -410,29 +402,26 @@ class Case:
 CASES = [Case("Dense", name) for name in TOPOLOGIES]
 for name in ("functional", "nested", "made_in_init"):
     CASES += [Case(family, name) for family in FAMILIES if family != "Dense"]
-HALVED = {
+
+
+def select(*topologies, among=CASES, family=None):
+    """The cases of these topologies, of all families or of one."""
+    return [
+        case
+        for case in among
+        if case.topology in topologies and family in (None, case.family)
+    ]
+
+
+HALVED = (
     "nested",
     "nested_sequentials",
     "autoencoder",
     "deep",
     "two_on_one",
     "chain",
-}
-HALVES = []
-for case in CASES:
-    if case.topology in HALVED:
-        half = Case(case.family, case.topology, is_half=True)
-        HALVES.append(half)
-
-
-def select(*topologies, among=CASES, family=None):
-    """The cases of these topologies, of all families or of one."""
-    found = []
-    for case in among:
-        is_of_family = family in (None, case.family)
-        if is_of_family and case.topology in topologies:
-            found.append(case)
-    return found
+)
+HALVES = [replace(case, is_half=True) for case in select(*HALVED)]
 
 
 def each_of(*cases):
@@ -440,36 +429,29 @@ def each_of(*cases):
 
     Quick are all topologies of Dense, and the functional one of the other families.
     """
-    return pytest.mark.parametrize("case", parameters(cases))
+    return pytest.mark.parametrize("case", list(map(parameter, cases)))
 
 
-def parameters(cases):
-    made = []
-    for case in cases:
-        is_quick = case.family == "Dense" or case.topology == "functional"
-        marks = () if is_quick else pytest.mark.night
-        parameter = pytest.param(case, id=str(case), marks=marks)
-        made.append(parameter)
-    return made
+def parameter(case):
+    is_quick = case.family == "Dense" or case.topology == "functional"
+    marks = () if is_quick else pytest.mark.night
+    return pytest.param(case, id=str(case), marks=marks)
 
 
 def normal(*shape, seed=0):
-    random = default_rng(seed)
-    return random.normal(size=shape).astype("float32")
+    return default_rng(seed).normal(size=shape).astype("float32")
 
 
 def find(model, name):
     """The layer of that name anywhere in the model."""
-    layers = model._flatten_layers()
-    (found,) = (layer for layer in layers if layer.name == name)
+    (found,) = (each for each in model._flatten_layers() if each.name == name)
     return found
 
 
 def randomize(model, seed):
     random = default_rng(seed)
     for variable in model.weights:
-        value = random.normal(0.0, 0.7, variable.shape)
-        variable.assign(value)
+        variable.assign(random.normal(0.0, 0.7, variable.shape))
 
 
 def arrays(values):
@@ -489,24 +471,24 @@ def weights(model):
 
 def assert_close(found, expected, atol=1e-6):
     """Both are an array, or several, and hold the same numbers."""
-    pairs = zip(arrays(found), arrays(expected), strict=True)
-    for one, other in pairs:
+    for one, other in zip(
+        arrays(found),
+        arrays(expected),
+        strict=True,
+    ):
         assert_allclose(one, other, atol=atol)
 
 
 def assert_alike(model, other, case, atol=1e-6):
     """Both compute the same."""
     inputs = case.inputs()
-    found = outputs(model, inputs)
-    assert_close(found, outputs(other, inputs), atol)
+    assert_close(model(inputs), other(inputs), atol)
 
 
 def kernel_variable(layer):
     """The variable that holds the kernel of a layer, which is not a tied one."""
-    for name in ("kernel", "embeddings", "depthwise_kernel"):
-        if hasattr(layer, name):
-            return getattr(layer, name)
-    raise AttributeError(layer.name)
+    names = ("kernel", "embeddings", "depthwise_kernel")
+    return next(getattr(layer, name) for name in names if hasattr(layer, name))
 
 
 def with_weights(copied, model):
@@ -522,6 +504,25 @@ def clone(model, folder=None):
 def from_config(model, folder=None):
     """The model, rebuilt, without its weights."""
     return type(model).from_config(model.get_config())
+
+
+def built(layer, *shape):
+    """The layer, built for inputs of that shape."""
+    layer.build((None, *shape))
+    return layer
+
+
+def in_model(encoder, decoder):
+    """A model of the layers of an encoder, and of a decoder behind them."""
+    return keras.Model(
+        encoder.inputs[0],
+        decoder(encoder.outputs[0]),
+    )
+
+
+def from_json(model, folder=None):
+    """The model, written as JSON and rebuilt from it, without its weights."""
+    return keras.models.model_from_json(model.to_json())
 
 
 def reload(model, path, **kwargs):
@@ -544,6 +545,5 @@ def through_deepcopy(copied, folder=None):
 
 def train(model, inputs, targets, rate=0.1):
     """One step of gradient descent on the mean squared error."""
-    optimizer = keras.optimizers.SGD(rate)
-    model.compile(optimizer, "mse", run_eagerly=True)
+    model.compile(keras.optimizers.SGD(rate), "mse", run_eagerly=True)
     model.train_on_batch(inputs, targets)

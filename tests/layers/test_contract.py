@@ -5,8 +5,10 @@ A case is a model, or the decoder of one, used as a model of its own.
 
 import io
 import math
+import operator
 import tempfile
 import zipfile
+from functools import partial
 
 import h5py
 import keras
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from keras import ops
 from keras.models import clone_model
+from keras.optimizers import SGD, Adam
 from keras.saving import load_model
 from numpy.testing import assert_allclose
 from tests.marks import slow, slow_but
@@ -27,13 +30,15 @@ from .cases import (
     arrays,
     assert_alike,
     assert_close,
+    built,
     each_of,
     find,
     from_config,
+    from_json,
     kernel_variable,
     normal,
     outputs,
-    parameters,
+    parameter,
     reload,
     select,
     through_deepcopy,
@@ -41,6 +46,7 @@ from .cases import (
     through_pickle,
     train,
     weights,
+    with_weights,
 )
 
 BACKEND = keras.backend.backend()
@@ -51,7 +57,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=parameters(CASES + HALVES))
+@pytest.fixture(params=map(parameter, CASES + HALVES))
 def case(request):
     return request.param
 
@@ -76,24 +82,17 @@ def through_folder(model, folder):
 
 KEEPING = slow_but(
     [through_file, through_pickle, through_deepcopy, through_folder],
-    *(through_file, through_pickle),
+    through_file,
+    through_pickle,
 )
 """Ways of copying a model, or a half of one, with its weights."""
 
 
-def from_json(model):
-    written = model.to_json()
-    return keras.models.model_from_json(written)
-
-
 def clone_by_functions(model):
-    def call(layer, *args, **kwargs):
-        return layer(*args, **kwargs)
-
     return clone_model(
         model,
         clone_function=from_config,
-        call_function=call,
+        call_function=operator.call,
         recursive=True,
     )
 
@@ -104,14 +103,12 @@ REBUILDING = slow_but([clone_model, from_config, from_json], clone_model)
 
 def assert_tied_within(model, case):
     for name, partner in case.ties:
-        tied = find(model, name)
-        assert tied.tied_to is find(model, partner)
+        assert find(model, name).tied_to is find(model, partner)
 
 
 @pytest.mark.parametrize("copied_by", KEEPING)
 def test_copy_of_a_copy_computes_the_same(case, model, copied_by, tmp_path):
-    first = copied_by(model, tmp_path)
-    copied = copied_by(first, tmp_path)
+    copied = copied_by(copied_by(model, tmp_path), tmp_path)
     assert_alike(copied, model, case)
     if not case.is_half:
         assert_tied_within(copied, case)
@@ -120,11 +117,9 @@ def test_copy_of_a_copy_computes_the_same(case, model, copied_by, tmp_path):
 @pytest.mark.parametrize("rebuilt_by", REBUILDING)
 @each_of(*CASES)
 def test_rebuilt_copy_given_the_weights_computes_the_same(case, model, rebuilt_by):
-    first = rebuilt_by(model)
-    copied = rebuilt_by(first)
+    copied = rebuilt_by(rebuilt_by(model))
     copied(case.inputs())
-    copied.set_weights(model.get_weights())
-    assert_alike(copied, model, case)
+    assert_alike(with_weights(copied, model), model, case)
     assert_tied_within(copied, case)
 
 
@@ -191,8 +186,7 @@ def stored(path):
         if isinstance(item, h5py.Dataset):
             found.append(item[()])
 
-    stream = io.BytesIO(content)
-    with h5py.File(stream) as file:
+    with h5py.File(io.BytesIO(content)) as file:
         file.visititems(note)
     return found
 
@@ -213,15 +207,12 @@ def test_decoder_saved_while_its_model_trains_computes_the_same(
 ):
     path = tmp_path / "decoder.keras"
     rows = case.rows()
-
-    def save(epoch, logs):
-        model.save(path)
-
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=save)
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: model.save(path)
+    )
     whole.compile("sgd", "mse", run_eagerly=True)
     whole.fit(rows, whole(rows), callbacks=[callback], verbose=0)
-    loaded = load_model(path)
-    assert_alike(loaded, model, case)
+    assert_alike(load_model(path), model, case)
 
 
 def lora(case, whole):
@@ -264,8 +255,9 @@ def steps(model, data):
         model.train_on_batch(*data)
 
 
-def assert_goes_on(model, copied_by, optimizer, data, folder):
+def assert_goes_on(case, model, copied_by, optimizer, folder):
     """A copy trains as if the training had not stopped, and the original alone."""
+    data = case.data()
     model.compile(optimizer, "mse", run_eagerly=True)
     steps(model, data)
     copied = copied_by(model, folder)
@@ -278,34 +270,27 @@ def assert_goes_on(model, copied_by, optimizer, data, folder):
 
 @pytest.mark.parametrize("copied_by", KEEPING)
 def test_copy_goes_on_training_as_the_original(case, model, copied_by, tmp_path):
-    momentum = keras.optimizers.SGD(0.05, momentum=0.9)
-    data = case.data()
-    assert_goes_on(model, copied_by, momentum, data, tmp_path)
+    assert_goes_on(case, model, copied_by, SGD(0.05, momentum=0.9), tmp_path)
 
 
 @slow
 @pytest.mark.parametrize(
-    "settings",
+    "make",
     [
-        {"class_name": "adam"},
-        {"use_ema": True, "ema_momentum": 0.9},
-        {"gradient_accumulation_steps": 2},
+        Adam,
+        partial(SGD, use_ema=True, ema_momentum=0.9),
+        partial(SGD, gradient_accumulation_steps=2),
     ],
-    ids=str,
 )
 @each_of(*select("nested", among=[*CASES, *HALVES], family="Dense"))
-def test_copy_goes_on_with_every_optimizer(case, model, settings, tmp_path):
-    config = {"learning_rate": 0.05, **settings}
-    name = config.pop("class_name", "sgd")
-    optimizer = keras.optimizers.get({"class_name": name, "config": config})
-    data = case.data()
-    assert_goes_on(model, through_file, optimizer, data, tmp_path)
+def test_copy_goes_on_with_every_optimizer(case, model, make, tmp_path):
+    assert_goes_on(case, model, through_file, make(0.05), tmp_path)
 
 
 def test_clone_trains_as_the_original_and_leaves_it_alone(case, whole, model):
     copied = clone_model(whole)
     copied(case.rows())
-    copied.set_weights(whole.get_weights())
+    with_weights(copied, whole)
     before = weights(whole)
     data = case.data()
     train(case.part(copied), *data)
@@ -317,8 +302,11 @@ def test_clone_trains_as_the_original_and_leaves_it_alone(case, whole, model):
 def loss(model, inputs, targets):
     """The mean squared error, summed over the outputs, in double precision."""
     total = 0.0
-    pairs = zip(outputs(model, inputs), arrays(targets), strict=True)
-    for found, wanted in pairs:
+    for found, wanted in zip(
+        outputs(model, inputs),
+        arrays(targets),
+        strict=True,
+    ):
         errors = found.astype("float64") - wanted
         total += np.mean(errors**2)
     return total
@@ -358,8 +346,7 @@ def test_compiled_training_is_eager_training(case):
     trained = []
     for run_eagerly in (False, True):
         model = case.build()
-        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
-        model.compile(optimizer, "mse", run_eagerly=run_eagerly)
+        model.compile(SGD(0.1, momentum=0.9), "mse", run_eagerly=run_eagerly)
         steps(model, case.data())
         trained.append(weights(model))
     assert_close(*trained, 1e-5)
@@ -387,8 +374,7 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(
         part, rows = decoder, codes
     before = predict(decoder, codes)
     part.compile("sgd", "mse")
-    targets = predict(part, rows) + 1
-    part.fit(rows, targets, verbose=0)
+    part.fit(rows, predict(part, rows) + 1, verbose=0)
     found = predict(decoder, codes)
     assert not np.allclose(found, before)
     assert_close(found, decoder(codes), 1e-5)
@@ -447,8 +433,7 @@ def test_every_weight_counts_once(case, whole, model, is_adapted):
     if is_adapted:
         lora(case, whole)
     expected = own_variables(case, whole)
-    tied = [find(model, name) for name, _ in case.ties]
-    counts = [layer.count_params() for layer in tied]
+    counts = [find(model, name).count_params() for name, _ in case.ties]
     assert sum(counts) == size(expected)
     for name in case.partners:
         layer = find(whole, name)
@@ -464,11 +449,10 @@ def test_every_weight_counts_once(case, whole, model, is_adapted):
     assert f"Total params: {size(expected)} " in printed[0]
 
 
-PENALIZED = select("functional", "nested", "autoencoder")
-PENALIZED += select("nested", among=HALVES)
-
-
-@each_of(*PENALIZED)
+@each_of(
+    *select("functional", "nested", "autoencoder"),
+    *select("nested", among=HALVES),
+)
 def test_penalty_on_the_kernel_counts_once(case, whole, model):
     kernel = kernel_variable(find(whole, "code"))
     kernel.regularizer = keras.regularizers.L2(0.5)
@@ -486,8 +470,7 @@ def dtype(request):
     keras.config.set_dtype_policy(before)
 
 
-def name_of(dtype):
-    return keras.backend.standardize_dtype(dtype)
+name_of = keras.backend.standardize_dtype
 
 
 @each_of(*select("functional", "chain"))
@@ -513,8 +496,7 @@ def test_mixed_precision_gives_nearly_what_float32_gives(case, model, dtype, tmp
     ],
 )
 def test_tied_layer_computes_in_a_dtype_of_its_own(dtype, policy):
-    dense = keras.layers.Dense(3, dtype=policy)
-    dense.build((None, 4))
+    dense = built(keras.layers.Dense(3, dtype=policy), 4)
     tied = tie(dense, gain=True, dtype=dtype)
     found = tied(normal(5, 3))
     assert name_of(found.dtype) == dtype

@@ -20,8 +20,8 @@ from .cases import (
     clone,
     each_of,
     find,
+    in_model,
     normal,
-    outputs,
     randomize,
     reload,
     through_deepcopy,
@@ -41,14 +41,8 @@ def halves():
     return encoder, decoder
 
 
-def in_model(encoder, decoder):
-    codes = encoder.outputs[0]
-    return keras.Model(encoder.inputs[0], decoder(codes))
-
-
 def in_sequential(encoder, decoder):
-    inputs = keras.Input((4,))
-    return keras.Sequential([inputs, encoder, decoder])
+    return keras.Sequential([keras.Input((4,)), encoder, decoder])
 
 
 def call(join, encoder, decoder):
@@ -69,8 +63,7 @@ def test_halves_of_two_files_are_tied_where_they_are_joined(halves, join, tmp_pa
     loaded = [reload(half, path) for half in halves]
     joined = call(join, *loaded)
     assert_tied(joined)
-    original = call(join, *halves)
-    assert_close(joined(X), original(X))
+    assert_close(joined(X), call(join, *halves)(X))
 
 
 @pytest.fixture
@@ -90,8 +83,7 @@ def test_halves_with_other_numbers_work_untied_and_warn_once(halves, join, stran
     with pytest.warns(UserWarning, match="'out' .* not tied to 'code', which now"):
         joined = call(join, encoder, stranger)
     joined.compile("sgd", "mse")
-    found = joined.predict(X, verbose=0)
-    assert_close(found, expected)
+    assert_close(joined.predict(X, verbose=0), expected)
     for run in (joined.fit, joined.evaluate):
         run(X, expected, verbose=0)
     with pytest.raises(ValueError, match="loaded without 'code' and has a kernel of"):
@@ -128,19 +120,16 @@ def test_halves_copied_in_one_container_are_tied_where_they_are_joined(
     parts = Parts("Dense")
     out = parts.tie(find(encoder, "code"))
     second = parts.decoder(encoder, out)
-    container = {"encoder": encoder, "decoders": [first, second]}
-    copied = copied_by(container)
-    for decoder in copied["decoders"]:
-        joined = call(in_model, copied["encoder"], decoder)
-        assert_tied(joined)
+    encoder, *decoders = copied_by([encoder, first, second])
+    for decoder in decoders:
+        assert_tied(call(in_model, encoder, decoder))
 
 
 def test_halves_cloned_apart_are_tied_by_name_with_a_warning(halves):
     encoder, decoder = map(clone_model, halves)
     with pytest.warns(UserWarning, match="'out' was copied without 'code'.*'code'"):
         joined = call(in_model, encoder, decoder)
-    out = find(decoder, "out")
-    assert out.tied_to is find(encoder, "code")
+    assert find(decoder, "out").tied_to is find(encoder, "code")
     with pytest.raises(ValueError, match="tied to 'code' for its name alone"):
         assert_tied(joined)
 
@@ -173,16 +162,14 @@ def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(case, tmp_path)
     cloned = clone(loaded)
     assert_alike(cloned, loaded, case)
     before = weights(loaded)
-    inputs, targets = case.data()
-    train(cloned, inputs, targets)
+    train(cloned, *case.data())
     assert_close(weights(loaded), before, atol=0)
 
 
 def attention():
     """A model with two layers of one name and shape, and one tied to each."""
     inputs = keras.Input((5, 6))
-    split = layers.Reshape((5, 2, 3))
-    heads = split(inputs)
+    heads = layers.Reshape((5, 2, 3))(inputs)
     attended, outs = inputs, []
     for name in ("first", "second"):
         block = layers.MultiHeadAttention(2, 3, name=name)
@@ -200,8 +187,7 @@ def two_autoencoders():
         encoder, decoder = Parts("Dense").halves()
         encoder.name = f"{name}_encoder"
         decoder.name = f"{name}_decoder"
-        codes = encoder(inputs)
-        outs.append(decoder(codes))
+        outs.append(decoder(encoder(inputs)))
     return keras.Model(inputs, outs)
 
 
@@ -217,8 +203,7 @@ def test_copies_of_namesakes_are_tied_each_to_its_own(build, tmp_path):
     rows = normal(5, *shape)
     loaded = reload(model, tmp_path / "model.keras")
     for copied in (clone(model), loaded):
-        found = outputs(copied, rows)
-        assert_close(found, outputs(model, rows))
+        assert_close(copied(rows), model(rows))
         assert paths_of_ties(copied) == paths_of_ties(model)
         assert_tied(copied)
 
@@ -240,12 +225,10 @@ def test_a_tie_to_an_unregistered_class_is_cloned():
     inputs = keras.Input((8, 8, 2))
     layer = Halved(3, 3, strides=2)
     tied = tie(layer)
-    codes = layer(inputs)
-    model = keras.Model(inputs, tied(codes))
+    model = keras.Model(inputs, tied(layer(inputs)))
     cloned = clone(model)
     rows = normal(2, 8, 8, 2)
-    found = outputs(cloned, rows)
-    assert_close(found, outputs(model, rows))
+    assert_close(cloned(rows), model(rows))
     assert_tied(cloned)
 
 

@@ -22,10 +22,11 @@ from keras_tied import mirror, tie
 
 from .cases import (
     assert_close,
+    built,
     find,
     normal,
     outputs,
-    reload,
+    through_file,
     train,
     weights,
 )
@@ -79,16 +80,14 @@ def build(family):
     encoder = keras.Model(inputs, code(inputs), name="encoder")
     codes = keras.Input(encoder.output_shape[1:])
     decoder = keras.Model(codes, out(codes), name="decoder")
-    coded = encoder(inputs)
-    return keras.Model(inputs, decoder(coded))
+    return keras.Model(inputs, decoder(encoder(inputs)))
 
 
 def adapt(code):
     code.enable_lora(2, lora_alpha=3)
     for variable in code.weights:
         if "lora" in variable.name:
-            value = 0.3 * normal(*variable.shape, seed=1)
-            variable.assign(value)
+            variable.assign(0.3 * normal(*variable.shape, seed=1))
 
 
 def kernel_computed_with(code):
@@ -97,19 +96,16 @@ def kernel_computed_with(code):
         (found,) = outputs(code, np.arange(FEATURES))
         return found
     rows = np.eye(FEATURES + 1, FEATURES, dtype="float32")
-    found = []
-    for row in rows:
-        (numbers,) = outputs(code, row.reshape(1, 1, FEATURES))
-        found.append(numbers.ravel())
-    bias = found.pop()
+    *found, bias = [
+        np.ravel(outputs(code, row.reshape(1, 1, FEATURES))) for row in rows
+    ]
     return np.stack(found) - bias
 
 
 def assert_reads(out, code):
     """A tied layer gives the products of codes with the kernel of its partner."""
-    kernel = kernel_computed_with(code)
     codes = normal(3, UNITS, seed=2)
-    expected = codes @ kernel.T
+    expected = codes @ kernel_computed_with(code).T
     _, *axes = out.tied_kernel_shape()
     (found,) = outputs(out, codes.reshape(1, 3, *axes))
     scale = max(1, np.abs(expected).max())
@@ -121,13 +117,11 @@ def read_by_the_tied(model, folder):
 
 
 def read_in_a_file(model, folder):
-    loaded = reload(model, folder / "model.keras")
-    return find(loaded, "out"), find(loaded, "code")
+    return read_by_the_tied(through_file(model, folder), folder)
 
 
 def read_in_a_file_of_the_decoder(model, folder):
-    decoder = find(model, "decoder")
-    loaded = reload(decoder, folder / "decoder.keras")
+    loaded = through_file(find(model, "decoder"), folder)
     out = find(loaded, "out")  # Keras has merged the adapter in the partner it brings
     return out, out.tied_to
 
@@ -144,8 +138,7 @@ def read_by_a_new_one_of_its_policy(model, folder):
 
 def read_by_the_mirror(model, folder):
     encoder = find(model, "encoder")
-    decoder = mirror(encoder)
-    return decoder.layers[-1], find(encoder, "code")
+    return mirror(encoder).layers[-1], find(encoder, "code")
 
 
 ADAPTERS = ("none", "before", "after")
@@ -154,8 +147,7 @@ for family, mode, adapter in product(FAMILIES, MODES, ADAPTERS):
     takes_float8 = "Embedding" not in family and adapter == "none"
     if mode != "float8" or takes_float8:
         marks = () if family == "Dense" else pytest.mark.night
-        cell = pytest.param(family, mode, adapter, marks=marks)
-        CELLS.append(cell)
+        CELLS.append(pytest.param(family, mode, adapter, marks=marks))
 
 
 @pytest.mark.parametrize(
@@ -194,8 +186,7 @@ calibrations = pytest.mark.parametrize(
 def test_kernel_is_read_as_it_was_before_it_is_calibrated(calibration):
     model = build("Dense")
     code = find(model, "code")
-    config = calibration(dataset=["-"], tokenizer=None)
-    code.quantize(config=config)
+    code.quantize(config=calibration(dataset=["-"], tokenizer=None))
     assert_reads(find(model, "out"), code)
 
 
@@ -208,13 +199,10 @@ def test_calibrated_kernel_is_read_as_its_layer_computes_with_it(family, calibra
     code = FAMILIES[family]()
     out = tie(code)
     hidden = keras.Input((6, FEATURES))
-    codes = code(hidden)
-    block = keras.Model(hidden, out(codes))
+    block = keras.Model(hidden, out(code(hidden)))
     inputs = keras.Input((6,), dtype="int32")
-    embedded = embedding(inputs)
-    model = keras.Model(inputs, block(embedded))
-    random = default_rng(0)
-    tokens = random.integers(0, 20, size=(16, 1, 6))
+    model = keras.Model(inputs, block(embedding(inputs)))
+    tokens = default_rng(0).integers(0, 20, size=(16, 1, 6))
     config = calibration(
         dataset=list(tokens),
         tokenizer=SimpleNamespace(tokenize=lambda tokens: tokens),
@@ -232,12 +220,12 @@ def test_calibrated_kernel_is_read_as_its_layer_computes_with_it(family, calibra
 
 
 def test_float8_kernel_in_mixed_precision_is_read():
-    code = layers.Dense(UNITS, dtype="float8_from_mixed_bfloat16")
-    code.build((None, FEATURES))
-    kernel = np.array(code.kernel)
-    rounded = kernel.astype(ml_dtypes.float8_e4m3fn)
-    tied = tie(code)
-    (found,) = outputs(tied, np.eye(UNITS, dtype="float32"))
+    code = built(layers.Dense(UNITS, dtype="float8_from_mixed_bfloat16"), FEATURES)
+    rounded = np.array(code.kernel).astype(ml_dtypes.float8_e4m3fn)
+    (found,) = outputs(
+        tie(code),
+        np.eye(UNITS, dtype="float32"),
+    )
     # The kernel is rounded to bfloat16 before, which may move it by a step of float8.
     expected = rounded.T.astype("float32")
     assert_allclose(found, expected, rtol=2**-3, atol=2**-9)
@@ -285,8 +273,7 @@ def test_calibrated_kernel_of_any_numbers_is_read(calibration):
     random = default_rng(0)
     for variable in code.weights:
         if variable is not code.bias:
-            numbers = random.integers(1, 8, variable.shape)
-            variable.assign(numbers)
+            variable.assign(random.integers(1, 8, variable.shape))
     code.g_idx.assign(np.arange(FEATURES) // 4)
     code.is_gptq_calibrated = code.is_awq_calibrated = True
     assert_reads(find(model, "out"), code)
