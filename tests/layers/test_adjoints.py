@@ -3,8 +3,8 @@
 The gradient of ⟨layer(x), y⟩ by x is the adjoint of a linear layer, applied to y.
 """
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -17,7 +17,7 @@ from tests.marks import for_each, slow
 
 from keras_tied.layers import tie
 
-from .cases import arrays, normal, outputs, randomize, train
+from .cases import arrays, built, normal, outputs, randomize, train
 from .oracles import assert_close, compiled, pull_back
 
 BACKEND = keras.backend.backend()
@@ -30,8 +30,8 @@ class Example(NamedTuple):
     and a bias along its outputs and its inputs, as equations of NumPy's.
     """
 
-    make: Callable[[], layers.Layer]
-    shape: tuple[int, ...]
+    make: Callable
+    shape: tuple
     gain: str = CHANNELS_LAST
     outputs: str = CHANNELS_LAST
     inputs: str = CHANNELS_LAST
@@ -44,9 +44,7 @@ class Example(NamedTuple):
 
 
 def convolution(kind, shape, *arguments, **options):
-    def make():
-        return getattr(layers, kind)(*arguments, use_bias=False, **options)
-
+    make = partial(getattr(layers, kind), *arguments, use_bias=False, **options)
     is_first = options.get("data_format") == "channels_first"
     axes = CHANNELS_FIRST if is_first else CHANNELS_LAST
     return Example(
@@ -85,7 +83,10 @@ EINSUMS = [
     ("abcd,cde->abe", (3, 6), (2, 3, 4, 5), "e", "cd"),
 ]
 EXAMPLES = {
-    "Dense": Example(lambda: layers.Dense(3, use_bias=False), (2, 5, 4)),
+    "Dense": Example(
+        lambda: layers.Dense(3, use_bias=False),
+        (2, 5, 4),
+    ),
     "Conv1D in groups": convolution(
         "Conv1D",
         (2, 9, 4),
@@ -144,6 +145,11 @@ def example(request):
     return EXAMPLES[request.param]
 
 
+@pytest.fixture
+def layer(example):
+    return example.layer()
+
+
 def tied_to(layer, shape, **options):
     """A tied layer with random gain and bias, built for inputs of that shape."""
     tied = tie(layer, **options)
@@ -156,7 +162,11 @@ def tied_to(layer, shape, **options):
 
 def along(tensor, vector, axes):
     """A tensor times a vector along its axes."""
-    return np.einsum(axes, tensor, np.squeeze(arrays(vector)[0]))
+    return np.einsum(
+        axes,
+        tensor,
+        np.squeeze(arrays(vector)[0]),
+    )
 
 
 def bend(linear, bias, axes):
@@ -165,8 +175,7 @@ def bend(linear, bias, axes):
     return np.where(total > 0, total, 0.2 * total)
 
 
-def test_it_is_the_adjoint_of_what_the_gain_scales_plus_the_bias(example):
-    layer = example.layer()
+def test_it_is_the_adjoint_of_what_the_gain_scales_plus_the_bias(example, layer):
     y = normal(*layer.compute_output_shape(example.shape))
     tied = tied_to(
         layer,
@@ -180,8 +189,8 @@ def test_it_is_the_adjoint_of_what_the_gain_scales_plus_the_bias(example):
     assert_close(tied(y), expected)
 
 
-def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example):
-    layer, x = example.layer(), normal(*example.shape)
+def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example, layer):
+    x = normal(*example.shape)
     options = {"transpose": False, "activation": "leaky_relu"}
     tied = tied_to(layer, x.shape, gain=True, **options)
     (linear,) = outputs(layer, x)
@@ -190,8 +199,7 @@ def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example):
     assert_close(tied(x), expected)
 
 
-def test_at_first_the_gain_is_one_and_the_bias_zero(example):
-    layer = example.layer()
+def test_at_first_the_gain_is_one_and_the_bias_zero(example, layer):
     y = normal(*layer.compute_output_shape(example.shape))
     new = tie(layer, gain=True)
     plain = tie(layer, use_bias=False)
@@ -199,8 +207,7 @@ def test_at_first_the_gain_is_one_and_the_bias_zero(example):
     assert plain.gain is plain.bias is None
 
 
-def test_compiled_model_gives_the_outputs_of_the_eager_one(example):
-    layer = example.layer()
+def test_compiled_model_gives_the_outputs_of_the_eager_one(example, layer):
     tied = tie(layer, gain=True)
     inputs = keras.Input(example.shape[1:])
     model = keras.Model(inputs, tied(layer(inputs)))
@@ -209,8 +216,9 @@ def test_compiled_model_gives_the_outputs_of_the_eager_one(example):
     assert_close(found, model(x))
 
 
-def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to(example):
-    layer = example.layer()
+def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to(
+    example, layer
+):
     tied = tie(layer)
     rebuilt = type(tied).from_config(tied.get_config())
     _, *shape = example.shape
@@ -221,8 +229,8 @@ def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to(exampl
     assert rebuilt.tied_to is None
 
 
-def test_kernel_of_an_adapted_layer_is_the_adapted_one(example):
-    layer, x = example.layer(), normal(*example.shape)
+def test_kernel_of_an_adapted_layer_is_the_adapted_one(example, layer):
+    x = normal(*example.shape)
     if not hasattr(layer, "enable_lora"):
         pytest.skip("Keras has no adapter for it")
     layer.enable_lora(2)
@@ -293,7 +301,10 @@ def is_misread(layer, shape):
     return kernel.shape[-2] == 1 and before == 1 < last and width == 1
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(64, marks=slow)])
+@pytest.mark.parametrize(
+    "count",
+    [3, pytest.param(64, marks=slow)],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_adjoint_of_random_convolutions_that_keras_accepts(kind, count):
     rng = default_rng(0)
@@ -312,119 +323,65 @@ def test_it_is_the_adjoint_of_random_convolutions_that_keras_accepts(kind, count
         tied.build(y.shape)
         found = arrays(compiled(tied)(y))[0]
         scale = np.abs(expected).max(initial=1)
-        note = str(layer.get_config())
         assert_allclose(
             found,
             expected,
             atol=1e-5 * scale,
-            err_msg=note,
+            err_msg=str(layer.get_config()),
         )
         count -= 1
 
 
-STRIDES = {
-    "filters": 8,
-    "kernel_size": 3,
-    "strides": 2,
-    "padding": "same",
-}
-IMAGES = functools.partial(layers.Conv2D, **STRIDES)
-SIGNALS = functools.partial(layers.Conv1D, 6, 3, dilation_rate=2)
-UPWARDS = functools.partial(layers.Conv1DTranspose, **STRIDES)
-STEPS = functools.partial(layers.EinsumDense, "abc,cd->abd", (None, 6))
-HEADS = functools.partial(layers.EinsumDense, "abc,cde->abde", (None, 4, 8))
+IMAGES = partial(layers.Conv2D, 8, 3, strides=2, padding="same")
+SIGNALS = partial(layers.Conv1D, 6, 3, dilation_rate=2)
+STEPS = partial(layers.EinsumDense, "abc,cd->abd", (None, 6))
+HEADS = partial(layers.EinsumDense, "abc,cde->abde", (None, 4, 8))
 SIZES = {
-    "odd": (
-        IMAGES,
-        (45, 37, 3),
-        {},
-        (23, 19, 8),
-        (45, 37, 3),
-    ),
-    "even": (
-        IMAGES,
-        (46, 38, 3),
-        {},
-        (23, 19, 8),
-        (46, 38, 3),
-    ),
     "told": (
         IMAGES,
         (None, None, 3),
-        {"output_size": (9, 8)},
         (5, 4, 8),
         (9, 8, 3),
+        {"output_size": (9, 8)},
     ),
     "told anew": (
         IMAGES,
         (10, 10, 3),
-        {"output_size": 9},
         (5, 5, 8),
         (9, 9, 3),
+        {"output_size": 9},
     ),
-    "no stride": (
-        SIGNALS,
-        (None, 4),
-        {},
-        (3, 6),
-        (7, 4),
-    ),
+    "no stride": (SIGNALS, (None, 4), (3, 6), (7, 4), {}),
     "no stride, unknown": (
         SIGNALS,
         (None, 4),
-        {},
         (None, 6),
         (None, 4),
-    ),
-    "upwards": (
-        UPWARDS,
-        (None, 4),
         {},
-        (14, 8),
-        (7, 4),
     ),
-    "steps": (
-        STEPS,
-        (None, 4),
-        {},
-        (5, 6),
-        (5, 4),
-    ),
+    "steps": (STEPS, (None, 4), (5, 6), (5, 4), {}),
     "steps, unknown": (
         STEPS,
         (None, 4),
-        {},
         (None, 6),
         (None, 4),
-    ),
-    "heads": (
-        HEADS,
-        (10, 4),
         {},
-        (10, 4, 8),
-        (10, 4),
     ),
     "heads, unknown": (
         HEADS,
         (10, 4),
-        {},
         (None, 4, 8),
         (10, 4),
+        {},
     ),
 }
 
 
-@for_each(SIZES, "make", "shape", "arguments", "code", "restored")
-def test_size_of_the_inputs_is_restored(make, shape, arguments, code, restored):
+@for_each(SIZES, "make", "shape", "code", "restored", "settings")
+def test_size_of_the_inputs_is_restored(make, shape, code, restored, settings):
     """The code is that of inputs of this size, which the adjoint is taken of."""
-    layer = make()
-    layer.build((None, *shape))
-    tied = tied_to(
-        layer,
-        (None, *code),
-        use_bias=False,
-        **arguments,
-    )
+    layer = built(make(), *shape)
+    tied = tied_to(layer, (None, *code), use_bias=False, **settings)
     assert tied.compute_output_shape((None, *code)) == (None, *restored)
     if None not in code:
         y = normal(2, *code)
@@ -437,7 +394,6 @@ def test_size_of_the_inputs_is_restored(make, shape, arguments, code, restored):
     [
         ("abc,cd->abd", (2, 3, 4), "b", (3, 1)),
         ("abc,cd->abd", (2, 3, 4), "bc", (3, 4)),
-        ("abc,cd->abd", (2, 3, 4), "c", (4,)),
         ("ab...,bc->ac...", (2, 4, 3, 5), "a", (2, 1, 1, 1)),
     ],
 )
@@ -458,16 +414,22 @@ def test_axis_that_is_summed_away_is_no_matter_where_nothing_is_restored():
 def test_a_shape_of_tensorflow_is_taken():
     """The rest of one is true where it is empty."""
     tensorflow = pytest.importorskip("tensorflow")
-    layer = HEADS()
-    layer.build((None, 10, 32))
-    tied = tie(layer)
+    tied = tie(built(HEADS(), 10, 32))
     tied.build(tensorflow.TensorShape([None, 10, 4, 8]))
     assert tied.compute_output_shape((2, 10, 4, 8)) == (2, 10, 32)
 
 
-@pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=slow)])
+@pytest.mark.parametrize(
+    ("mode", "tolerance"),
+    [
+        ("int8", 0.01),
+        pytest.param("int4", 0.15, marks=slow),
+    ],
+)
 @pytest.mark.parametrize("equation", ["abc,dce->aebd", "abcd,cde->abe"])
-def test_adapter_is_added_to_the_kernel_of_a_quantized_einsum(equation, mode):
+def test_adapter_is_added_to_the_kernel_of_a_quantized_einsum(
+    equation, mode, tolerance
+):
     layer = EXAMPLES[equation].layer()
     x = normal(*EXAMPLES[equation].shape)
     tied = tied_to(
@@ -485,7 +447,6 @@ def test_adapter_is_added_to_the_kernel_of_a_quantized_einsum(equation, mode):
     expected = exact + np.matmul(*arrays(sides))
     (found,) = arrays(tied.kernel)
     error = np.linalg.norm(found - expected)
-    tolerance = {"int8": 0.01, "int4": 0.15}[mode]
     assert error <= tolerance * np.linalg.norm(exact)
 
 
@@ -514,8 +475,7 @@ def test_arguments_of_the_bias_are_used(name):
 
 
 def test_constraint_on_the_kernel_holds_after_a_training_through_the_decoder_alone():
-    layer = layers.Dense(3, kernel_constraint="non_neg")
-    layer.build((None, 4))
+    layer = built(layers.Dense(3, kernel_constraint="non_neg"), 4)
     inputs = keras.Input((3,))
     decoder = keras.Sequential([inputs, tie(layer)])
     target = -10 * np.abs(normal(5, 4))

@@ -15,7 +15,6 @@ from keras_tied import (
     trainable_variables,
     variables,
 )
-from keras_tied.layers import TiedConv, TiedDense, TiedEinsumDense
 
 from .cases import (
     Case,
@@ -23,60 +22,22 @@ from .cases import (
     arrays,
     assert_alike,
     assert_close,
+    built,
     clone,
     find,
+    in_model,
     normal,
     randomize,
     reload,
+    with_weights,
 )
-
-CONVOLUTIONS = [
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.Conv1DTranspose,
-    layers.Conv2DTranspose,
-    layers.Conv3DTranspose,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-]
-
-
-class Scaled(layers.Dense):
-    """A class derived from one that fits."""
-
-
-FITTING = {
-    layers.EinsumDense("ab,bc->ac", 3): TiedEinsumDense,
-    layers.Dense(3): TiedDense,
-    layers.Embedding(7, 3): TiedDense,
-    TiedDense(layers.Dense(3)): TiedDense,
-    Scaled(3): TiedDense,
-}
-for convolution in CONVOLUTIONS:
-    FITTING[convolution(3, 3)] = TiedConv
-
-
-@pytest.mark.parametrize(
-    ("layer", "kind"),
-    FITTING.items(),
-    ids=[type(layer).__name__ for layer in FITTING],
-)
-def test_tie_picks_the_class_that_fits_the_layer(layer, kind):
-    tied = tie(layer)
-    assert type(tied) is kind
-    assert tied.tied_to is layer
 
 
 def test_tie_takes_any_layer_with_a_kernel_of_two_axes_once_it_is_built():
-    layer = Projection(3)
-    layer.build((None, 4))
-    tied = tie(layer)
+    layer = built(Projection(3), 4)
     codes = normal(5, 3)
     kernel = layer.kernel.numpy()
-    assert_close(tied(codes), codes @ kernel.T)
+    assert_close(tie(layer)(codes), codes @ kernel.T)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -94,9 +55,8 @@ def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(
         dtype=dtype,
     )
     inputs = keras.Input((3,), dtype="int32")
-    embedded = embedding(inputs)
     tied = tie(embedding)
-    model = keras.Model(inputs, tied(embedded))
+    model = keras.Model(inputs, tied(embedding(inputs)))
     tokens = np.arange(6).reshape(2, 3)
     expected = embedding(embedding(tokens), reverse=True)
     # Keras rounds the kernel before it casts it to `reverse_dtype`.
@@ -164,23 +124,17 @@ def layers_of_other_names(encoder, decoder):
 
 def layer_by_layer(encoder, decoder):
     for name, partner in CASE.ties:
-        tied = find(decoder, name)
-        retie(tied, find(encoder, partner))
+        retie(find(decoder, name), find(encoder, partner))
 
 
-@pytest.mark.parametrize(
-    "mend",
-    [halves, layers_of_other_names, layer_by_layer],
-)
+@pytest.mark.parametrize("mend", [halves, layers_of_other_names, layer_by_layer])
 def test_halves_cloned_one_by_one_are_tied_again(model, encoder, decoder, mend):
     encoder = clone_model(encoder)
     decoder = clone_model(decoder)
     mend(encoder, decoder)
-    codes = encoder.outputs[0]
-    joined = keras.Model(encoder.inputs[0], decoder(codes))
+    joined = in_model(encoder, decoder)
     assert_tied(joined)
-    joined.set_weights(model.get_weights())
-    assert_alike(joined, model, CASE)
+    assert_alike(with_weights(joined, model), model, CASE)
 
 
 def partners(ties):
