@@ -12,7 +12,10 @@ from numpy.testing import assert_allclose
 
 from keras_tied.losses import NanMeanSquaredError
 
-NUMBERS = st.one_of(st.just(np.nan), st.floats(-9, 9, width=32))
+NUMBERS = st.one_of(
+    st.just(np.nan),
+    st.floats(-9, 9, width=32),
+)
 REDUCTIONS = {
     None: lambda losses: losses,
     "sum": np.sum,
@@ -22,7 +25,13 @@ reductions = pytest.mark.parametrize("reduction", REDUCTIONS)
 
 
 @reductions
-@given(y=hnp.arrays("float32", (4, 3), elements=NUMBERS))
+@given(
+    y=hnp.arrays(
+        "float32",
+        (4, 3),
+        elements=NUMBERS,
+    )
+)
 def test_sums_the_squares_of_what_is_there_over_the_number_of_features(reduction, y):
     predicted = default_rng(0).normal(size=y.shape)
     found = NanMeanSquaredError(reduction)(y, predicted.astype("float32"))

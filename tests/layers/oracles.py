@@ -49,9 +49,8 @@ def slopes(function, x, step=1e-6):
     for index in np.ndindex(x.shape):
         moved = np.zeros(x.shape)
         moved[index] = step
-        up = function(x + moved)
-        down = function(x - moved)
-        found[index] = (up - down) / (2 * step)
+        rise = function(x + moved) - function(x - moved)
+        found[index] = rise / (2 * step)
     return found
 
 

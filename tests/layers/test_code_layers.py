@@ -30,12 +30,11 @@ def unchanged(x):
     return x
 
 
-def relu(x):
-    return np.maximum(x, 0)
-
-
 def above(threshold):
     return lambda x: np.where(x > threshold, x, 0)
+
+
+relu = above(0)
 
 
 def largest(k):
@@ -112,11 +111,10 @@ def test_gradient_is_the_slope_of_the_formula(case, training):
     layer, formula = case
     model = stack(layer)
     weights = normal(*ROWS.shape, seed=2)
-    groups = model.trainable_variables, model.non_trainable_variables
-    values = [[variable.value for variable in group] for group in groups]
+    variables = model.trainable_variables, model.non_trainable_variables
 
     def weigh(x):
-        outputs, _ = model.stateless_call(*values, x, training=training)
+        outputs, _ = model.stateless_call(*variables, x, training=training)
         return ops.sum(ops.multiply(outputs, weights))
 
     expected = slopes(lambda x: np.sum(formula(x) * weights), ROWS)
@@ -132,7 +130,10 @@ def test_what_is_no_number_shows(case, training):
 
 def test_partly_linear_passes_what_would_overflow_in_its_activation():
     layer = PartlyLinear("exponential", 1)
-    assert_close(layer(ops.array([[100.0, 1.0]])), [[100, np.e]])
+    assert_close(
+        layer(ops.array([[100.0, 1.0]])),
+        [[100, np.e]],
+    )
 
 
 def test_in_inference_batch_top_k_keeps_what_is_above_the_running_mean():
@@ -176,47 +177,39 @@ def test_a_step_moves_the_thresholds_by_what_is_near(threshold, coefficient):
     assert_close(layer.log_threshold, moved)
 
 
-LAYERS = {
-    "KSparse": (KSparse, {"k": 2, "alpha": 1.5}),
-    "BatchTopK": (BatchTopK, {"k": 2, "momentum": 0.5}),
-    "JumpReLU": (
-        JumpReLU,
-        {
-            "threshold": 0.5,
-            "bandwidth": 0.2,
-            "l0_coefficient": 0.1,
-        },
-    ),
-    "MaskingNoise": (MaskingNoise, {"rate": 0.25, "seed": 3}),
-    "SaltAndPepperNoise": (
-        SaltAndPepperNoise,
-        {
-            "rate": 0.25,
-            "low": -1,
-            "high": 2,
-            "seed": 3,
-        },
-    ),
-    "PartlyLinear": (PartlyLinear, {"activation": "silu", "linear_units": 2}),
-    "UnitActivity": (UnitActivity, {"window": 3}),
+SETTINGS = {
+    KSparse: {"k": 2, "alpha": 1.5},
+    BatchTopK: {"k": 2, "momentum": 0.5},
+    JumpReLU: {
+        "threshold": 0.5,
+        "bandwidth": 0.2,
+        "l0_coefficient": 0.1,
+    },
+    MaskingNoise: {"rate": 0.25, "seed": 3},
+    SaltAndPepperNoise: {
+        "rate": 0.25,
+        "low": -1,
+        "high": 2,
+        "seed": 3,
+    },
+    PartlyLinear: {"activation": "silu", "linear_units": 2},
+    UnitActivity: {"window": 3},
 }
 
 
-@pytest.fixture(params=LAYERS)
+@pytest.fixture(params=SETTINGS)
 def kind(request):
     return request.param
 
 
 @pytest.fixture
 def layer(kind):
-    make, settings = LAYERS[kind]
-    return make(**settings, name="layer")
+    return kind(**SETTINGS[kind], name="layer")
 
 
 def test_configuration_gives_every_argument_back(kind, layer):
-    _, settings = LAYERS[kind]
     rebuilt = from_config(layer)
-    assert settings.items() <= rebuilt.get_config().items()
+    assert SETTINGS[kind].items() <= rebuilt.get_config().items()
     assert rebuilt.name == "layer"
 
 
@@ -242,8 +235,7 @@ def test_mask_passes_through(layer):
 
 
 def test_half_precision_computes_nearly_the_same(kind, layer):
-    make, settings = LAYERS[kind]
-    half = make(**settings, dtype="mixed_bfloat16")
+    half = kind(**SETTINGS[kind], dtype="mixed_bfloat16")
     found = half(INPUTS["equal numbers"])
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
     found = ops.cast(found, "float32")

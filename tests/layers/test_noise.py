@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from numpy.random import default_rng
+from scipy.stats import binomtest
 
 from keras_tied.layers import MaskingNoise, SaltAndPepperNoise
 
@@ -20,12 +21,6 @@ def corrupt(layer, x=GREY):
     return arrays(layer(x, training=True))[0]
 
 
-def assert_share(found, rate):
-    """As many hits as a coin with that chance gives, to five standard deviations."""
-    deviation = np.sqrt(rate * (1 - rate) / found.size)
-    assert abs(found.mean() - rate) <= 5 * deviation
-
-
 @pytest.mark.parametrize("rate", [0.0, 0.003, 0.25, 0.7, 1.0])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize(
@@ -39,10 +34,16 @@ def assert_share(found, rate):
 def test_each_value_has_its_share_and_other_features_stay(
     cls, values, shares, rate, dtype
 ):
+    """As often as a coin, to five standard deviations; missing numbers as others."""
     x = GREY.astype(dtype)
-    found = corrupt(cls(rate, seed=1, dtype=dtype, **values), x)
+    x[:, 1] = np.nan
+    found = corrupt(
+        cls(rate, seed=1, dtype=dtype, **values),
+        x,
+    )
     for value, share in shares.items():
-        assert_share(found == value, rate * share)
+        hits = np.sum(found == value)
+        assert binomtest(hits, found.size, rate * share).pvalue > 5.7e-7
     stays = ~np.isin(found, [*shares])
     assert_close(found[stays], x[stays], 0)
 
@@ -55,16 +56,8 @@ def test_features_are_spoilt_independently_of_each_other(cls):
 
 
 @BOTH
-def test_missing_numbers_are_replaced(cls):
-    missing = np.full_like(GREY, np.nan)
-    found = corrupt(cls(1.0), missing)
-    assert not np.isnan(found).any()
-
-
-@BOTH
 def test_inference_leaves_inputs_alone(cls):
-    layer = cls(0.9)
-    assert_close(layer(GREY), GREY, 0)
+    assert_close(cls(0.9)(GREY), GREY, 0)
 
 
 @BOTH
@@ -77,17 +70,16 @@ def test_a_seed_repeats_the_draws_of_which_each_is_another(cls):
 
 @BOTH
 def test_every_batch_of_a_compiled_training_draws_anew(cls):
-    scale = layers.Dense(1, use_bias=False)
     model = keras.Sequential(
         [
             keras.Input((3,)),
             cls(0.5),
-            scale,
+            layers.Dense(1, use_bias=False),
         ]
     )
-    model.compile(keras.optimizers.SGD(0.0), lambda _, found: ops.mean(found))
-    losses = set()
-    for _ in range(3):
-        loss = model.train_on_batch(GREY, GREY[:, :1])
-        losses.add(float(loss))
-    assert len(losses) == 3
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        lambda _, found: ops.mean(found),
+    )
+    losses = [model.train_on_batch(GREY, GREY[:, :1]) for _ in range(3)]
+    assert len(set(map(float, losses))) == 3

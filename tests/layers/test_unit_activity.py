@@ -41,10 +41,9 @@ def expected_loss(layer, k, scores=SCORES):
 def loss_of(layer, code, scores):
     """What a batch of training adds to the loss; the counts stay."""
     inputs = [ops.convert_to_tensor(each) for each in (code, ROWS, scores)]
-    groups = layer.trainable_variables, layer.non_trainable_variables
-    values = [[variable.value for variable in group] for group in groups]
     *_, losses = layer.stateless_call(
-        *values,
+        layer.trainable_variables,
+        layer.non_trainable_variables,
         *inputs,
         training=True,
         return_losses=True,
@@ -82,7 +81,10 @@ def test_the_code_is_not_pulled_by_what_its_reconstruction_lacks():
     assert_close(gradient(pulled, CODE), np.ones_like(CODE))
 
 
-@pytest.mark.parametrize("options", [{"window": 2}, {"coefficient": 0.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"window": 2}, {"coefficient": 0.0}],
+)
 def test_nothing_is_added_while_no_unit_is_dead_or_nothing_costs(options):
     layer = auxiliary(**options)
     layer(CODE, ROWS, SCORES, training=True)
@@ -96,7 +98,10 @@ def test_in_inference_nothing_is_added_and_nothing_counted():
     assert layer.counter.dead_units == 0
 
 
-@pytest.mark.parametrize("shape", [(7,), (2, 7)])
+@pytest.mark.parametrize(
+    "shape",
+    [(7,), (2, 7)],
+)
 def test_idle_batches_and_active_units_are_counted(shape):
     layer = UnitActivity(window=3)
     draws = default_rng(1).uniform(size=(12, *shape, 8))
@@ -152,7 +157,12 @@ def test_several_counts_are_told_apart():
     code = [own, KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
     model = keras.Sequential([*code, layers.Dense(6)])
     model.compile("sgd", "mse")
-    history = model.fit(ROWS, ROWS, verbose=0, callbacks=[CountUnits()])
+    history = model.fit(
+        ROWS,
+        ROWS,
+        verbose=0,
+        callbacks=[CountUnits()],
+    )
     assert {"one_active_units", "other_dead_units"} < set(history.history)
 
 
