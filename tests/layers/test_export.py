@@ -1,13 +1,11 @@
 """Tied models exported for inference compute what they compute in Keras."""
 
 import warnings
-from importlib.util import find_spec
 
 import keras
-import numpy as np
 import pytest
 
-from .cases import HALVES, Case, assert_close, each_of, outputs, reload, select
+from .cases import HALVES, Case, assert_close, each_of, reload, select
 
 BACKEND = keras.backend.backend()
 # TensorFlow's protocol buffers, where they are loaded first, and NumPy through tf2onnx.
@@ -17,34 +15,25 @@ pytestmark = [
 ]
 
 
-def require(*modules):
-    missing = [module for module in modules if not find_spec(module)]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} is not installed")
-
-
 def as_saved_model(model, rows, folder):
     if BACKEND == "torch":
         pytest.skip(
             "Keras cannot export a model to TensorFlow on torch, not even a plain Dense"
         )
-    require("tensorflow")
-    import tensorflow as tf
-
+    tensorflow = pytest.importorskip("tensorflow")
     export(model, folder / "exported", "tf_saved_model")
-    artifact = tf.saved_model.load(folder / "exported")
+    artifact = tensorflow.saved_model.load(folder / "exported")
     return artifact.serve(rows).numpy()
 
 
 def as_onnx(model, rows, folder):
-    needed = {
+    exporters = {
         "jax": "jax2onnx",
         "tensorflow": "tf2onnx",
         "torch": "onnx",
     }
-    require("onnxruntime", needed[BACKEND])
-    import onnxruntime
-
+    pytest.importorskip(exporters[BACKEND])
+    onnxruntime = pytest.importorskip("onnxruntime")
     export(model, folder / "exported.onnx", "onnx")
     session = onnxruntime.InferenceSession(folder / "exported.onnx")
     (tensor,) = session.get_inputs()
@@ -58,12 +47,8 @@ def as_torch(model, rows, folder):
     export(model, folder / "exported.pt2", "torch")
     program = torch.export.load(folder / "exported.pt2").module()
     # Keras exports any batch as a batch of one.
-    found = []
-    for row in rows:
-        batch = torch.tensor(row[None])
-        (output,) = program(batch).detach().numpy()
-        found.append(output)
-    return np.stack(found)
+    found = [program(torch.tensor(row[None])) for row in rows]
+    return torch.cat(found).detach().numpy()
 
 
 def export(model, path, form):
@@ -71,6 +56,11 @@ def export(model, path, form):
         # The exporters' own: deprecations, and traced integers.
         warnings.simplefilter("ignore")
         model.export(path, format=form, verbose=False)
+
+
+def assert_exports(model, rows, export_to, folder):
+    expected = model(rows)  # ONNX needs a first call
+    assert_close(export_to(model, rows, folder), expected, 1e-5)
 
 
 FORMATS = [as_saved_model, as_onnx]
@@ -85,18 +75,11 @@ exports = pytest.mark.parametrize("export_to", FORMATS)
     *select("nested", "chain", "two_on_one", among=HALVES),
 )
 def test_exported_model_computes_the_same(case, export_to, tmp_path):
-    model = case.build()
-    rows = case.inputs()
-    expected = outputs(model, rows)
-    found = export_to(model, rows, tmp_path)
-    assert_close(found, expected, 1e-5)
+    assert_exports(case.build(), case.inputs(), export_to, tmp_path)
 
 
 @exports
 def test_exported_loaded_decoder_computes_the_same(export_to, tmp_path):
     case = Case("Dense", "deep", is_half=True)
     decoder = reload(case.build(), tmp_path / "decoder.keras")
-    rows = case.inputs()
-    expected = outputs(decoder, rows)  # ONNX needs a first call
-    found = export_to(decoder, rows, tmp_path)
-    assert_close(found, expected, 1e-5)
+    assert_exports(decoder, case.inputs(), export_to, tmp_path)
