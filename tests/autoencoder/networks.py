@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 from keras.ops import convert_to_numpy
-from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from tests.layers import cases
 
 
 def chain(*parts, shape=(6,), **settings):
@@ -26,9 +26,7 @@ def join(encoder, decoder):
 
 def draw(shape, seed=0):
     """Four random rows; an axis of unknown length has four places."""
-    lengths = [length or 4 for length in (None, *shape)]
-    rng = default_rng(seed)
-    return rng.normal(size=lengths).astype("float32")
+    return cases.normal(4, *(length or 4 for length in shape), seed=seed)
 
 
 def read(tensor):
@@ -36,7 +34,11 @@ def read(tensor):
 
 
 def run(model, array):
-    return read(model(keras.ops.convert_to_tensor(array)))
+    return read(model(array))
+
+
+def assert_same_weights(one, other):
+    cases.assert_close(one.get_weights(), other.get_weights())
 
 
 def assert_close(found, expected):
