@@ -69,10 +69,16 @@ LEARNED = ["booleans", "yes", "ja", "letters", "signs"]
 
 @st.composite
 def tables(draw, truths=tuple(TRUTH_FORMS)):
-    amounts = AMOUNT_FORMS[draw(st.sampled_from(sorted(AMOUNT_FORMS)))]
-    days = DAY_FORMS[draw(st.sampled_from(sorted(DAY_FORMS)))]
-    is_new = TRUTH_FORMS[draw(st.sampled_from(truths))]
-    return pa.record_batch({"amount": amounts, "day": days, "is_new": is_new})
+    amount_form = draw(st.sampled_from(sorted(AMOUNT_FORMS)))
+    day_form = draw(st.sampled_from(sorted(DAY_FORMS)))
+    truth_form = draw(st.sampled_from(truths))
+    return pa.record_batch(
+        {
+            "amount": AMOUNT_FORMS[amount_form],
+            "day": DAY_FORMS[day_form],
+            "is_new": TRUTH_FORMS[truth_form],
+        }
+    )
 
 
 @given(tables(LEARNED), tables())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from tests.estimator.networks import draw_network
-from tests.marks import slow
+from tests.marks import for_each, slow
 
 import keras_tied
 from keras_tied import TiedAutoencoder
@@ -45,10 +45,29 @@ def make_fitted(rng, activation, hidden=(7, 6), layout=NUMBERS):
     if layout.has_classes:
         is_class = KINDS != NUMBER
         frequencies = np.array([1, 0.3, 0.5, 0.3, 0.2])
-        logits = np.where(is_class, 1.3, 1.0), np.where(is_class, 0.1, 0.0)
-        link = Link(frequencies, *logits, np.ones(5), layout, scaling)
+        slopes = np.where(is_class, 1.3, 1.0)
+        intercepts = np.where(is_class, 0.1, 0.0)
+        link = Link(
+            frequencies,
+            slopes,
+            intercepts,
+            np.ones(5),
+            layout,
+            scaling,
+        )
     preprocessing = Preprocessing(scaling, np.zeros(5), layout)
-    return Fitted(preprocessing, network, *[None] * 7, link)
+    return Fitted(
+        preprocessing,
+        network,
+        outlier_score=None,
+        smallest=None,
+        largest=None,
+        offset=0.0,
+        feature_names=None,
+        imputation_weights=None,
+        columns_json=None,
+        link=link,
+    )
 
 
 def decode_on_page(fitted, codes):
@@ -67,20 +86,21 @@ def decode_on_page(fitted, codes):
     return json.loads(printed)
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [
-        *([activation] for activation in sorted(ACTIVATIONS)),
-        ["tanh", ()],
-        ["gelu", (7, 6), CLASSES],
-    ],
-    ids=lambda parts: parts[0],
-)
-def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(rng, parts):
-    fitted = make_fitted(rng, *parts)
-    codes = (5 * rng.normal(size=(300, 3))).astype(np.float32)
+NETWORKS = {
+    **{activation: {"activation": activation} for activation in ACTIVATIONS},
+    "no hidden layer": {"activation": "tanh", "hidden": ()},
+    "classes": {"activation": "gelu", "layout": CLASSES},
+}
+
+
+@for_each(NETWORKS, "settings")
+def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(rng, settings):
+    fitted = make_fitted(rng, **settings)
+    codes = 5 * rng.normal(size=(300, 3))
+    codes = codes.astype(np.float32)
+    found = decode_on_page(fitted, codes)
     expected = fitted.inverse_transform(codes)
-    assert_allclose(decode_on_page(fitted, codes), expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @slow

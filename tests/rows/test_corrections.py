@@ -96,4 +96,6 @@ def test_ids_of_any_type_are_equal_in_full_alone(name):
 def test_equal_rows_of_few_kinds_are_a_part_of_the_table(n_words):
     rng = default_rng(0)
     for _ in range(20):
-        assert find(pd.DataFrame({"word": rng.integers(0, n_words, 300)})) == []
+        words = rng.integers(0, n_words, 300)
+        rows = pd.DataFrame({"word": words})
+        assert find(rows) == []
