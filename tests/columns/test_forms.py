@@ -220,15 +220,18 @@ def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
         ("{0}th of {0}", True),
         ("{}h 33m", True),
         ("{} days 05:30:00", True),
+        ("{} long" + 300 * "g", True),
         ("T{}", False),
         ("{}-20", False),
     ],
 )
 def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
-    texts = [form.format(number) for number in range(1, 13)] * 9
-    _, [fact] = Columns.survey(pa.record_batch({"a b": texts}))
+    texts = [form.format(number) for number in range(12)] * 9
+    rows = pa.record_batch({"a b": texts})
+    _, [fact] = Columns.survey(rows)
     assert ("say --categorical 'a b' if it names kinds" in fact.warning) == is_asked
-    _, [fact] = Columns.survey(pa.record_batch({"a b": texts}), categorical=["a b"])
+    assert len(fact.warning) < 300
+    _, [fact] = Columns.survey(rows, categorical=["a b"])
     assert not fact.warning
 
 

@@ -174,6 +174,7 @@ COLUMNS = {
     "levels that are numbers": pd.Categorical(1000 * KIND),
     "levels that are truth values": pd.Categorical(KIND > 0),
     "levels that are intervals": pd.cut(KIND, 3),
+    "levels between spaces": pd.Categorical(np.array([" a", "b ", "c"])[KIND]),
     "levels that are days": pd.Categorical(DATES),
     "no level": pd.Categorical([None] * ROWS),
     "whole numbers as objects": pd.Series(KIND.tolist(), dtype=object),

@@ -476,7 +476,7 @@ def assert_close(found, expected, atol=1e-6):
         arrays(expected),
         strict=True,
     ):
-        assert_allclose(one, other, atol=atol)
+        assert_allclose(one, other, rtol=0, atol=atol)
 
 
 def assert_alike(model, other, case, atol=1e-6):

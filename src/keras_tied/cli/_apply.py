@@ -138,8 +138,8 @@ def fill(
     rows = transform.scan(source)
     write_rows("filled", rows, write, output, json, "cell")
     if cells is not None:
-        use = partial(list_new_cells, transform)
-        fold(rows, lambda batches: write_table(cells, use(batches)))
+        new_cells = partial(list_new_cells, transform)
+        fold(rows, lambda batches: write_table(cells, new_cells(batches)))
     if not (patch or output.endswith(TYPED)):
         remark(
             f"{output!r} is written anew, in UTF-8, and is no copy: that takes one file"

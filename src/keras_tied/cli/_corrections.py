@@ -58,8 +58,8 @@ def corrections(
         ids=[name for name in rows.source.schema.names if name in given],
     )
     entries, doubts = fold_rows("comparing", rows, find)
-    for doubtful in (doubts.unseen, doubts.misread):
-        entries = list_misread(doubtful) + entries
+    strange = list_misread(doubts.misread) + list_misread(doubts.unseen)
+    entries = strange + entries
     text = format_quantity(len(entries), "correction")
     records = _add_ids(entries, rows)
     if output is not None:

@@ -17,6 +17,9 @@ def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
     dtype = like.type
     if types.is_dictionary(dtype):
         words = values.cast(dtype.value_type)
+        known = cast_like(values, like)
+        known = known.cast(dtype.value_type)
+        words = pc.coalesce(known, words)
         return words.dictionary_encode().cast(dtype)
     are_floating = types.is_floating(dtype) and types.is_floating(values.type)
     if are_floating and _are_whole(like):
@@ -38,7 +41,8 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
     dtype = like.type
     if types.is_dictionary(dtype):
         words = values.cast(dtype.value_type)
-        places = pc.index_in(to_text(words), to_text(like.dictionary))
+        levels = to_text(like.dictionary)
+        places = pc.index_in(to_text(words), levels)
         places = places.cast(dtype.index_type)
         return pa.DictionaryArray.from_arrays(
             places,

@@ -169,10 +169,10 @@ def _leave_out(
 ) -> Decision:
     """Decide not to look at a column."""
     reads_as = reads_as or str(find_kind(values.type))
-    n_missing, examples = values.null_count, _show(values)
-    return Decision(
-        Fact(name, reads_as, f"left out: {reason}", n_missing, examples=examples)
-    )
+    becomes = f"left out: {reason}"
+    n_missing = values.null_count
+    fact = Fact(name, reads_as, becomes, n_missing, examples=_show(values))
+    return Decision(fact)
 
 
 def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
@@ -531,7 +531,7 @@ def _decide_words(
         looks = measure_numeric(some)
         if n >= FEWEST_AMOUNTS and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD:
             doubt = (
-                f"holds text such as {some[0].as_py()!r}, which is read as no number"
+                f"holds text such as {fact.examples[0]!r}, which is read as no number"
                 " and no time: write it as one, or say --categorical"
                 f" {shlex.quote(column.name)} if it names kinds"
             )

@@ -152,11 +152,7 @@ def fit_ends(X: Array) -> Fences:
     for column, values, n_levels in _iterate_columns(X):
         middle[column] = np.median(values)
         with np.errstate(over="ignore", invalid="ignore"):
-            few = 1
-            if n_levels > MOST_LEVELS:
-                share = int(MOST_ABSURD_SHARE * len(values))
-                few = max(1, min(MOST_ABSURD, share))
-            reach[column] = _find_reach(values - middle[column], few)
+            reach[column] = _find_reach(values - middle[column], n_levels)
     return Fences(middle, middle - reach, middle + reach)
 
 
@@ -188,7 +184,7 @@ def _find_largest(values: Array, rank: int) -> float:
 
 
 def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
-    """The columns, float64, and how many different values they have, but two or less.
+    """The columns of more than two different values, float64, and how many these are.
 
     None of few rows.
     """
@@ -201,11 +197,12 @@ def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
             yield column, present, n_levels
 
 
-def _find_reach(deviations: Array, few: int) -> float:
-    """How far a column reaches from its median, of the deviations from it.
-
-    So few of its values may be absurd.
-    """
+def _find_reach(deviations: Array, n_levels: int) -> float:
+    """How far a column reaches from its median, of the deviations from it."""
+    few = 1  # of its values, that may be absurd
+    if n_levels > MOST_LEVELS:
+        share = int(MOST_ABSURD_SHARE * len(deviations))
+        few = max(1, min(MOST_ABSURD, share))
     outwards = deviations[np.argsort(np.abs(deviations))]
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
         return np.inf

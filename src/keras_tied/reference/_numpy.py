@@ -153,7 +153,7 @@ class HandWrittenAutoencoder:
 
 
 class NumpyAutoencoder(HandWrittenAutoencoder):
-    """A tied autoencoder of one hidden layer, with nothing but NumPy.
+    """A tied autoencoder of one hidden layer, computed with NumPy alone.
 
     With sigmoid(z) = 1 / (1 + exp(-z)), it minimises the mean of (X̂ - X)² over all
     entries, where

@@ -77,8 +77,8 @@ def _describe_total(rows: pa.RecordBatch) -> str:
             continue
         value, others = values[-1].as_py(), values[:-1]
         if isinstance(value, str):
-            is_new = not pc.any(pc.equal(others, value)).as_py()
-            if is_new and WORD.fullmatch(value.strip()):
+            is_total = WORD.fullmatch(value.strip()) is not None
+            if is_total and not pc.any(pc.equal(others, value)).as_py():
                 return f"says {value!r} in column {name!r}"
         elif value:
             n_sums += _is_sum(float(value), others)
