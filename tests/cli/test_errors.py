@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -309,6 +310,27 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
     rows[8_999, 2] = np.inf
     np.save("rows.npy", rows)
     assert "row 9000" in refused("fit rows.npy -o new.safetensors --quiet")
+
+
+def test_a_misread_value_outside_the_sample_is_told(keras_tied, monkeypatch, rng):
+    rows = pd.DataFrame(rng.normal(size=(2_500, 3))).astype(object)
+    rows.loc[2_499, 0] = "far"
+    save(rows)
+    monkeypatch.setattr(sample, "MOST_ROWS", 1_000)
+    said = keras_tied("fit rows.csv -o new.safetensors --epochs 1").err
+    assert "1 value that counts as missing: 'far' in row 2,500" in said
+
+
+def test_what_a_failed_import_of_keras_says_is_shown(keras_tied, monkeypatch):
+    class Fails:
+        def find_spec(self, name, *_):
+            if name == "keras":
+                os.write(2, b"no such device\n")
+                raise ImportError(name)
+
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setattr("sys.meta_path", [Fails(), *sys.meta_path])
+    assert keras_tied("demo", 1).err.startswith("no such device\n")
 
 
 def test_debug_shows_the_traceback_before_the_sentence(keras_tied):

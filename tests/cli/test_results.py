@@ -253,7 +253,9 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     assert abs(float(found.loc[4, "suggestion"]) - usual) < 10
     assert found.loc[4, "one_in"] > 300 > 20 > found.loc[4, "one_in_corrected"]
     assert len(found) < 9
-    asked = keras_tied("corrections people.safetensors people.csv --json").json
+    line = "corrections people.safetensors people.csv --json --id person_id"
+    asked = keras_tied(line).json
+    assert asked["corrections"][3]["person_id"] == "29"
     assert [each["row"] for each in asked["corrections"]] == found["row"].tolist()
     rows.loc[5, "city"] = "Oslo"
     save(rows.head(9), "new.csv")

@@ -21,6 +21,8 @@ from tests.marks import needs_posix, slow, slow_but
 from tests.processes import inherit
 
 from keras_tied import TiedAutoencoder, _checkpoint_file
+from keras_tied.__main__ import run
+from keras_tied.training import interrupts
 
 from .conftest import COMMAND
 
@@ -155,6 +157,26 @@ def test_ctrl_c_ends_a_command_unless_it_begins_deaf(
     with inherit(signal.SIGINT, handler):
         done = process(SAMPLE, program)
     assert (done.code, done.err) == (code, said)
+
+
+def test_a_command_gets_its_streams_and_signals(monkeypatch, capfd, default_sigint):
+    def end(code):
+        raise SystemExit(code)
+
+    def train():
+        with interrupts() as is_interrupted:
+            os.kill(os.getpid(), signal.SIGTERM)
+            print(is_interrupted(), end="")
+        return 0
+
+    monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr("atexit._run_exitfuncs", lambda: None)
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    with pytest.raises(SystemExit, match="143"):
+        run(train)
+    said = "keras-tied: interrupted; this is the result so far.\n"
+    assert capfd.readouterr() == ("True", said)
 
 
 # Stops at the part file, before it gets its name.

@@ -68,6 +68,20 @@ def test_gaps_are_filled_with_multiples_of_what_all_values_are(step, multiples, 
     assert filled.to_pylist() == [*values.tolist(), step]
 
 
+def test_a_column_of_marks_alone_holds_no_value():
+    _, [fact, _] = Columns.survey(pa.record_batch({"x": ["NA", "n/a"], "y": [1, 2]}))
+    assert (fact.name, fact.becomes) == ("x", "left out: no value in 2 rows")
+
+
+def test_months_are_angles():
+    days = np.arange(18262, 19000).astype("datetime64[D]")
+    months = days.astype("datetime64[M]").astype(int) % 12
+    angles = 2 * np.pi * months / 12
+    numbers = learn({"day": pa.array(days)}).encode(pa.record_batch({"day": days}))
+    assert_allclose(numbers[:, -2], np.sin(angles), atol=1e-6)
+    assert_allclose(numbers[:, -1], np.cos(angles), atol=1e-6)
+
+
 def test_decode_takes_the_largest_category_rounds_whole_numbers_and_halves_booleans(
     mixed,
 ):

@@ -344,6 +344,16 @@ def test_what_is_no_file_is_not_opened(tmp_path):
 # Archives of Keras.
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_two_parts_of_one_name_is_refused(tmp_path):
+    file = tmp_path / "m.keras"
+    file.write_bytes(whole("encoder"))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(CONFIG, "{}")
+    with pytest.raises(ValueError, match="two of its parts have one name"):
+        TiedAutoencoder.load(file)
+
+
 def test_an_archive_that_is_replaced_while_it_is_read_is_read_whole(tmp_path):
     """Else settings of one model could meet the network of another."""
     file = tmp_path / "m.keras"

@@ -90,6 +90,7 @@ ORDINARY = {
     ),
     "of two groups": np.append(MIDDLE, np.full(41, 1000.0)),
     "of few rows": np.append(MIDDLE[:48], 1e9),
+    "of two levels": np.append(np.ones(99), -1),
     "of counts, of which two are negative": np.append(COUNTS, [-1.0, -2.0]),
     "of counts, of which a fraction is negative": np.append(COUNTS, -0.7),
 }
@@ -103,6 +104,7 @@ def test_no_value_is_absurd_in_a_column_that_is(column):
 
 
 ENDINGS = {
+    "of fifty rows": np.append(MIDDLE[:49], 1e9),
     "the only negative count": np.append(COUNTS, -1.0),
     "the only negative one of few counts": np.r_[np.zeros(190), 1:10, -1],
     "a level that is there once": np.r_[np.tile([10.0, 20.0, 50.0], 100), 90, 20_000],

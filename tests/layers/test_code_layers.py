@@ -177,6 +177,10 @@ def test_a_step_moves_the_thresholds_by_what_is_near(threshold, coefficient):
     assert_close(layer.log_threshold, moved)
 
 
+def test_a_penalty_of_active_units_is_none_unless_asked_for():
+    assert JumpReLU().get_config()["l0_coefficient"] == 0
+
+
 SETTINGS = {
     KSparse: {"k": 2, "alpha": 1.5},
     BatchTopK: {"k": 2, "momentum": 0.5},

@@ -198,6 +198,12 @@ def named_alike():
     return encoder
 
 
+def test_of_two_kernels_alike_the_namesake_is_taken():
+    encoder, decoder = map(clone_model, halves(4, 2))
+    partners = [tie.tied_to.name for tie in retie(decoder, encoder)]
+    assert partners == ["code_1", "code_0"]
+
+
 UNTIED = {
     "'encoder' holds no tied layer": lambda: assert_tied(halves()[0]),
     "'out_0' is tied to 'code_0', which is not in 'decoder'": lambda: assert_tied(

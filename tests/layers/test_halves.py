@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 from keras.models import clone_model
 
-from keras_tied import Autoencoder, assert_tied, tie, ties
+from keras_tied import Autoencoder, assert_tied, retie, tie, ties
 
 from .cases import (
     HALVES,
@@ -132,6 +132,8 @@ def test_halves_cloned_apart_are_tied_by_name_with_a_warning(halves):
     assert find(decoder, "out").tied_to is find(encoder, "code")
     with pytest.raises(ValueError, match="tied to 'code' for its name alone"):
         assert_tied(joined)
+    retie(decoder, encoder)
+    assert_tied(joined)
 
 
 def test_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(halves, tmp_path):

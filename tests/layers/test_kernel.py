@@ -176,6 +176,17 @@ def test_tied_layer_computes_with_the_kernel_of_its_partner(
     assert_reads(*read(model, tmp_path))
 
 
+def test_a_policy_of_integers_changes_no_stateless_call():
+    code = layers.Dense(3)
+    code.build((None, 4))
+    plain, of_integers = tie(code), tie(code, dtype="int8_from_float32")
+    codes = normal(5, 3)
+    expected = plain(codes)
+    of_integers.build(codes.shape)
+    states = of_integers.trainable_variables, of_integers.non_trainable_variables
+    assert_close(of_integers.stateless_call(*states, codes)[0], expected)
+
+
 calibrations = pytest.mark.parametrize(
     "calibration",
     [quantizers.GPTQConfig, quantizers.AWQConfig],

@@ -164,7 +164,7 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
 ):
     source = write_parts(tmp_path / "rows", ["1"] * 100, {42: "n/a?", 90: "x"})
     _, of_written = write(source, load_transform(model), output, workers)
-    rows = Scan(source, Columns.of_numbers("b"))
+    rows = Scan(source, Columns.of_numbers(["b"]))
     moments, _, of_measured = measure_table(workers, rows, 10, seed=0)
     lengths, of_pass = fold(rows, lambda batches: [len(x) for _, x in batches])
     again, _ = fold(rows, lambda batches: [len(x) for _, x in batches])
@@ -174,6 +174,13 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
         said = f"'n/a?' in row {first + 43}, 'x' in row {first + 91}"
         assert doubts.misread.counts == {"b": 2}
         assert doubts.misread.describe("b") == said
+
+
+def test_values_of_no_category_are_told_of_all_parts():
+    later, doubts = Doubts(), Doubts()
+    later.unseen.add("kind", pa.array(["fig"]), np.array([0]), 6)
+    doubts.update(later)
+    assert doubts.unseen.describe("kind") == "'fig' in row 7"
 
 
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder):
