@@ -68,6 +68,17 @@ def test_gaps_are_filled_with_multiples_of_what_all_values_are(step, multiples, 
     assert filled.to_pylist() == [*values.tolist(), step]
 
 
+@pytest.mark.parametrize("minutes", [10, 45, 1440, 10_080])
+def test_times_are_decoded_as_far_apart_as_all_are(minutes):
+    steps = np.array([0, 1, 2, 5, 9, 30]) * np.timedelta64(minutes, "m")
+    times = np.datetime64("2026-01-05", "us") + steps
+    batch = pa.record_batch({"at": times})
+    columns = learn(batch)
+    numbers = columns.encode(batch) + 0.01
+    numbers[:, 0] += 0.2 * minutes / 1440
+    assert columns.decode(numbers).equals(batch)
+
+
 def test_a_column_of_marks_alone_holds_no_value():
     _, [fact, _] = Columns.survey(pa.record_batch({"x": ["NA", "n/a"], "y": [1, 2]}))
     assert (fact.name, fact.becomes) == ("x", "left out: no value in 2 rows")

@@ -23,13 +23,20 @@ from keras_tied.columns._number_text import (
     is_number,
 )
 from keras_tied.columns._spelling import find_similar
-from keras_tied.columns._times import Cycle, Times, decode_days, encode_cycles
+from keras_tied.columns._times import (
+    SECONDS,
+    Cycle,
+    Times,
+    decode_days,
+    encode_cycles,
+)
 from keras_tied.columns._truth_text import TruthText
 from keras_tied.fitted.layout import MISSPELT
 
 # The name of all categories that were too rare to have a number of their own.
 OTHER = "(other)"
 FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
+SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 WHOLE = re.compile(r"-?\d{1,18}")
@@ -59,8 +66,9 @@ class Column:
         other: whether all other categories have a number together.
         form: how numbers, truth values and times are written; None if they are plain.
         whole: whether the categories are whole numbers in the table, or all numbers
-            whole, or all times without hours.
-        step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing.
+            whole.
+        step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing. Of
+            times, the same of the days since the first.
         origin: of times, the days from 1970 to the first.
         cycles: of times, the parts that vary.
         since: of times, another column of times; the days from its times to these are
@@ -253,7 +261,7 @@ class Column:
         single = numbers[:, 0]
         if self.kind is Kind.time:
             days = decode_days(numbers, self.cycles)
-            single = days + self.origin
+            single = snap(days, self.step) + self.origin
         if self.whole:
             single = np.rint(single)
         if self.form is not None:
@@ -297,7 +305,7 @@ def snap(numbers: Array, step: float) -> Array:
     if not step:
         return numbers
     multiples = np.rint(numbers.astype(np.float64) / step)
-    return np.round(multiples * step, MOST_PLACES) + 0.0  # without -0
+    return np.round(multiples * step, SNAPPED_PLACES) + 0.0  # without -0
 
 
 def find_step(numbers: Array) -> float:
@@ -319,6 +327,18 @@ def find_step(numbers: Array) -> float:
         divisor = np.gcd.reduce(multiples.astype(np.int64))
         return float(divisor) / power
     return 0.0
+
+
+def find_step_of_days(days: Array) -> float:
+    """The same of different days since the first: a day at most where they are few."""
+    exact = days * SECONDS
+    seconds = np.rint(exact)
+    if np.abs(seconds - exact).max() > SECONDS / 10**SNAPPED_PLACES:
+        return 0.0
+    divisor = np.gcd.reduce(seconds.astype(np.int64))
+    if len(days) < FEWEST_MULTIPLES:
+        divisor = np.gcd(divisor, SECONDS)
+    return float(divisor) / SECONDS
 
 
 def get_value(values: pa.Array, row: int) -> object:

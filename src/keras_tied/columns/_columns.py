@@ -389,7 +389,7 @@ class Columns:
         """Numbers, (rows, features), as the nearest that their columns can hold."""
         snapped = numbers.astype(np.float64)
         for column, part in self._parts:
-            snapped[:, part] = snap(snapped[:, part], column.step)
+            snapped[:, part.start] = snap(snapped[:, part.start], column.step)
         return snapped
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:

@@ -23,6 +23,7 @@ from keras_tied.columns._column import (
     MisfitError,
     drop_marks,
     find_step,
+    find_step_of_days,
     format_cell,
     get_value,
     list_values,
@@ -410,13 +411,14 @@ def _decide_numbers(
     if kind is Kind.time:
         origin = float(np.floor(present.min()))
         column = replace(column, origin=origin, cycles=find_cycles(numbers))
-    is_plain = kind is Kind.number and types.is_primitive(values.type)
-    if is_plain or kind is Kind.time:
+    if kind is Kind.number and types.is_primitive(values.type):
         is_whole = present == np.rint(present)
         column = replace(column, whole=bool(is_whole.all()))
     different = np.unique(present[:ROWS_TO_COUNT])
     if kind in (Kind.integer, Kind.number):
         column = replace(column, step=find_step(different))
+    elif kind is Kind.time:
+        column = replace(column, step=find_step_of_days(different - column.origin))
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
     some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
     examples = _show(some)

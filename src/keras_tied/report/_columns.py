@@ -46,8 +46,8 @@ class PageColumn:
     # how the page writes its values, plainly by default. Of a number `decimal`,
     # `separator`, `prefix`, `suffix`, `places` and `parentheses`; of a truth value
     # `true` and `false`; of a category `levels`; of a time `format` as for `strftime`,
-    # `origin` and `offset` in days since 1970, `hour`, the feature with the sine of the
-    # hour, `zone`, `places` of the seconds, `padded`
+    # `origin` and `offset` in days since 1970, `step` in days, `hour`, the feature with
+    # the sine of the hour, `zone`, `places` of the seconds, `padded`
     form: Mapping[str, Any] = field(default_factory=dict)
     step: float = 0.0  # what all numbers or days are multiples of; 0 for nothing
 
@@ -67,13 +67,14 @@ class PageColumn:
             time = {
                 "format": form.format or TIME_FORMATS[form.dtype],
                 "origin": column.origin,
+                "step": column.step,
                 "offset": form.offset,
                 "hour": hour,
                 "zone": form.zone if form.format else "",
                 "places": form.places,
                 "padded": form.padded,
             }
-            return cls(name, "time", n_features, time, step=float(column.whole))
+            return cls(name, "time", n_features, time, step=column.step)
         if isinstance(form, TruthText):
             return cls(name, "truth", n_features, structs.asdict(form))
         if isinstance(form, NumberText) and not form.is_whole:
@@ -177,7 +178,7 @@ def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
 
     snapped = rows.astype(np.float64)
     for column, part in zip(columns, slice_columns(columns), strict=True):
-        snapped[:, part] = snap(snapped[:, part], column.step)
+        snapped[:, part.start] = snap(snapped[:, part.start], column.step)
     return snapped
 
 

@@ -40,11 +40,14 @@ const Format = (() => {
 
   /** Days since 1970, from the features of a time. */
   function days(features, form) {
-    const { origin = 0, hour = null } = form;
-    if (hour === null) return features[0] + origin;
-    let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
-    time -= Math.floor(time);
-    return round(features[0] - time) + time + origin;
+    const { origin = 0, hour = null, step = 0 } = form;
+    let days = features[0];
+    if (hour !== null) {
+      let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
+      time -= Math.floor(time);
+      days = round(days - time) + time;
+    }
+    return (step ? round(days / step) * step : days) + origin;
   }
 
   /** A time as its column writes it; `format` is as for strftime. */
