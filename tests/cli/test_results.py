@@ -266,6 +266,26 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     assert "the id 'value' is a column of the list, too" in failed.err
 
 
+def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
+    n = 300
+    size = rng.normal(size=n)
+    names = [*"abcdef"]
+    numbers = {}
+    for place, name in enumerate(names):
+        noise = rng.normal(size=n)
+        numbers[name] = (10**place * (5 + size + 0.3 * noise)).round(2)
+    rows = pd.DataFrame(numbers)
+    rows.iloc[20, 2:] = [None, *rows.iloc[20, 2:-1]]
+    rows.iloc[40, 1:] = [*rows.iloc[40, 2:], None]
+    rows.loc[60, "e"] *= 10
+    save(rows)
+    found = keras_tied("corrections rows.csv --json").json["corrections"]
+    said = {each["row"]: each["why"] for each in found}
+    assert said[21] == "the cells from c on are displaced by one"
+    assert said[41] == "the cells from b on are displaced by one"
+    assert said[61].startswith("e ")
+
+
 def test_a_threshold_has_an_exit_code(keras_tied):
     score = f"score {MODEL} fruit.csv"
     scores = [float(row["score"]) for row in keras_tied(f"{score} -o -").rows]

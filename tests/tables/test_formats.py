@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.random import default_rng
 from numpy.testing import assert_array_equal
+from openpyxl import Workbook
+from openpyxl.styles import Font
 from tests.marks import needs_posix
 
 from keras_tied.columns import Kind
@@ -180,6 +182,19 @@ def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
         open_table("rows.xlsx", sheet="third")
     with refused("no rows"):
         open_table("rows.xlsx", sheet="other")
+
+
+def test_a_sheet_with_cells_far_apart_is_refused(folder):
+    book = Workbook()
+    book.active.append(["a", "b"])
+    book.active.append([1, 2])
+    book.active["XFD1048576"].font = Font(bold=True)
+    book.save("formatted.xlsx")
+    assert open_table("formatted.xlsx").n_rows == 1
+    book.active["XFD1048576"] = 1
+    book.save("corner.xlsx")
+    with refused("so far apart"):
+        open_table("corner.xlsx")
 
 
 def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):

@@ -12,6 +12,7 @@ except ImportError as error:
 from keras_tied.columns._column import (
     OTHER,
     Column,
+    MisfitError,
     format_cell,
     get_value,
     list_values,
@@ -49,6 +50,7 @@ __all__ = [
     "Fact",
     "FrameSchema",
     "Kind",
+    "MisfitError",
     "MisreadValues",
     "NumberText",
     "Times",

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from keras_tied._reasons import MAIN_SHARE, ORDINARY
 from keras_tied.columns import MisreadValues, format_cell
+from keras_tied.rows._displaced import find_displacement
 from keras_tied.rows._odd import find_oddest
 from keras_tied.rows._repeats import RepeatFinder
 from keras_tied.rows._scan import Batch
 from keras_tied.rows._transform import BatchTransform
 
 MOST_ODD = 1_000  # rows that are listed since they are odd
+MOST_MOVED = 100  # rows whose cells may be displaced
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
 
@@ -38,9 +42,10 @@ def find_corrections(
 ) -> list[Correction]:
     """List what to correct in all rows of a table, of which all columns are read.
 
-    First come blocks that repeat others, and ids and rows that do; then misspellings;
-    then the first reason of each row that stands out, or is rare and would be ordinary
-    without it, the oddest first. `ids` are the columns that name rows.
+    First come blocks that repeat others, and ids and rows that do; then rows whose
+    cells are displaced; then misspellings; then the first reason of each row that
+    stands out, or is rare and would be ordinary without it, the oddest first. `ids` are
+    the columns that name rows.
     """
     finder = RepeatFinder(ids)
     oddest = find_oddest(finder.watch(batches), transform, MOST_ODD)
@@ -55,8 +60,14 @@ def find_corrections(
     stands_out = fitted.stand_out(scores, n_rows)
     rarest = min(n_rows, fitted.largest_rarity)
     least = max(RARE, RARE_SHARE * rarest)
-    is_curable = (rarities >= least) & (corrected < ORDINARY)
-    misspelt, doubtful = [], []
+    is_rare = rarities >= least
+    is_curable = is_rare & (corrected < ORDINARY)
+    displacements = {}
+    for place in np.flatnonzero(is_rare & ~is_curable)[:MOST_MOVED].tolist():
+        displacement = find_displacement(oddest.rows, place, transform)
+        if displacement is not None:
+            displacements[place] = displacement
+    displaced, misspelt, doubtful = [], [], []
     for place, causes in enumerate(oddest.causes):
         if not causes:
             continue
@@ -72,11 +83,23 @@ def find_corrections(
             one_in=_round(rarities[place]),
             one_in_corrected=_round(corrected[place]),
         )
-        if first.is_misspelt:
+        if place in displacements:
+            name, rarity = displacements[place]
+            why = f"the cells from {name} on are displaced by one"
+            displaced.append(
+                correction._replace(
+                    column=name,
+                    value=format_cell(oddest.rows.column(name), place),
+                    suggestion=None,
+                    why=why,
+                    one_in_corrected=_round(rarity),
+                )
+            )
+        elif first.is_misspelt:
             misspelt.append(correction)
         elif stands_out[place] or is_clear:
             doubtful.append(correction)
-    return corrections + misspelt + doubtful
+    return corrections + displaced + misspelt + doubtful
 
 
 def _round(rarity: float) -> float:

@@ -213,10 +213,13 @@ def _open_format(
     if format == "npz":
         folder = copies.enter_context(temporary_folder())
         return _binary.open_npz(name, options, folder)
-    from keras_tied.tables import _rows  # takes long to import
+    if format in _file.JSON:
+        from keras_tied.tables._rows import open_json  # takes long to import
 
-    open_file = _rows.open_json if format in _file.JSON else _rows.open_workbook
-    return open_file(name, options)
+        return open_json(name, options)
+    from keras_tied.tables._workbook import open_workbook
+
+    return open_workbook(name, options)
 
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile]:

@@ -1,20 +1,19 @@
-"""Tables whose rows come as Python values: JSON, workbooks and others."""
+"""Tables whose rows come as Python values: JSON and others."""
 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
 from io import TextIOWrapper
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import quote
-from keras_tied.columns import MISSING, make_distinct
+from keras_tied.columns import MISSING
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_BYTES,
@@ -23,10 +22,9 @@ from keras_tied.tables._file import (
     ReadOptions,
     Request,
     TableFile,
-    check_names,
     check_width,
 )
-from keras_tied.tables._patch import Cells, decode, patch_text, replace_members
+from keras_tied.tables._patch import decode, patch_text, replace_members
 
 Row: TypeAlias = dict[str, Any]
 
@@ -176,89 +174,3 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
                 f"{name!r} has no JSON object in line {line}: {reason}; write each row"
                 " as {name: value}, in a line of its own or all in one array."
             )
-
-
-def open_workbook(name: str, options: ReadOptions) -> TableFile:
-    """Open a sheet of a workbook in memory, by name or else the first."""
-    try:
-        from python_calamine import CalamineWorkbook
-    except ImportError as error:
-        fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
-        raise TableError(fault) from error
-    sheet = options.sheet
-    with (
-        report_read_errors(name, "a workbook"),
-        CalamineWorkbook.from_path(str(name)) as book,
-    ):
-        sheets = book.sheet_names
-        if sheet is not None and sheet not in sheets:
-            raise TableError(
-                f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
-            )
-        first, *others = [sheet] if sheet else sheets
-        table = book.get_sheet_by_name(first)
-        top, left = table.start or (0, 0)
-        cells = table.to_python()
-    lines = {}  # by the numbers of their rows in the sheet
-    for number, values in enumerate(cells, top + 1):
-        line = [_simplify(cell) for cell in values]
-        if number > top + options.skip and any(cell is not None for cell in line):
-            lines[number] = line
-    if not lines:
-        raise TableError(
-            f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}."
-        )
-    check_names(name, list(lines.values()), options)
-    header = min(lines)
-    names = [f"x{index}" for index in range(len(lines[header]))]
-    if options.header:
-        cells = lines.pop(header)
-        names = make_distinct(["" if cell is None else str(cell) for cell in cells])
-    rows = [dict(zip(names, line, strict=True)) for line in lines.values()]
-    file = open_rows(name, "a workbook", partial(iter, rows), options)
-    if name.endswith(".xlsx"):
-        columns = {column: left + place for place, column in enumerate(names, 1)}
-        patch = partial(_patch_sheet, name, first, list(lines), columns)
-        file = replace(file, patch=patch)
-    if not others:
-        return file
-    note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
-    return replace(file, notes=[note])
-
-
-def _patch_sheet(
-    name: str,
-    sheet: str,
-    numbers: Sequence[int],
-    columns: Mapping[str, int],
-    file: IO[bytes],
-    rows: Iterator[Cells],
-) -> None:
-    """Write a copy of a workbook with new cells in some rows of a sheet."""
-    from openpyxl import load_workbook
-
-    with report_read_errors(name, "a workbook"):
-        book = load_workbook(name, rich_text=True)
-    for number, cells in zip(numbers, rows, strict=False):
-        for column, value in cells.items():
-            cell = book[sheet].cell(number, columns[column])
-            if cell.data_type == "f":
-                raise TableError(
-                    f"cell {cell.coordinate} of {name!r} holds a formula without a"
-                    " result; open the file in a spreadsheet program, and save it."
-                )
-            try:
-                cell.value = value
-            except AttributeError as error:
-                raise TableError(
-                    f"cell {cell.coordinate} of {name!r} is merged with others, and"
-                    " cannot be filled; split them in a spreadsheet program."
-                ) from error
-    book.save(file)
-
-
-def _simplify(cell: Any) -> Any:
-    """Return the value of a cell: a whole number is one, and empty text is none."""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return int(cell)
-    return None if cell == "" else cell

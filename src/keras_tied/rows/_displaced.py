@@ -1,0 +1,65 @@
+"""A row whose cells are displaced by one, from some column on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from keras_tied._reasons import ORDINARY
+from keras_tied.columns import MisfitError, format_cell
+from keras_tied.rows._transform import BatchTransform
+
+FEWEST_MOVED = 3
+"""Cells: to move fewer is hardly more than to leave an odd one out."""
+
+
+class Displacement(NamedTuple):
+    """The column that cells are displaced from, and the rarity of the row without."""
+
+    column: str
+    rarity: float
+
+
+def find_displacement(
+    rows: pa.RecordBatch,
+    place: int,
+    transform: BatchTransform,
+) -> Displacement | None:
+    """Move the cells of a row back by one, from each column on, to either side.
+
+    Of what comes out, that counts whose cells are all like others of their columns, and
+    which is ordinary; if several are, one with the fewest gaps, the likeliest.
+    """
+    cells = [
+        format_cell(values, place) if values[place].is_valid else None
+        for values in rows.columns
+    ]
+    starts = range(len(cells) - FEWEST_MOVED + 1)
+    candidates = []
+    for start in starts:
+        before, moved = cells[:start], cells[start:]
+        candidates.append([*before, *moved[1:], None])
+        candidates.append([*before, None, *moved[:-1]])
+    columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=False)
+    texts = {name: pa.array(values, pa.string()) for name, values in columns}
+    numbers, gaps = [], np.zeros(len(candidates), int)
+    is_likely = np.ones(len(candidates), bool)
+    for column in transform.columns.used:
+        values = texts.get(column.name, pa.nulls(len(candidates), pa.string()))
+        try:
+            block, unseen = column.encode(values, {})
+        except MisfitError:
+            return None
+        is_missing = np.asarray(column.clean(values).is_null())
+        is_likely &= is_missing | ~np.isnan(block[:, 0])
+        is_likely[unseen] = False
+        gaps += is_missing
+        numbers.append(block)
+    scores, _ = transform.fitted.measure_rows(np.hstack(numbers))
+    rarities = transform.fitted.find_rarity(scores)
+    is_likely &= rarities < ORDINARY
+    if not is_likely.any():
+        return None
+    order = np.lexsort([scores, gaps, ~is_likely])
+    best = int(order[0])
+    return Displacement(rows.schema.names[starts[best // 2]], float(rarities[best]))

@@ -1,0 +1,156 @@
+"""Workbooks: a sheet is read whole, and a copy has the cells that were filled in."""
+
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import IO, Any
+
+import numpy as np
+
+from keras_tied._table_errors import TableError
+from keras_tied._text import quote
+from keras_tied._types import Array
+from keras_tied.columns import make_distinct
+from keras_tied.tables._errors import report_read_errors
+from keras_tied.tables._file import ReadOptions, TableFile, check_names
+from keras_tied.tables._patch import Cells
+from keras_tied.tables._rows import open_rows
+
+TEXTS = "xl/sharedStrings.xml"
+SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+LARGEST_SHEET = 2**30  # bytes of a sheet in the file, and about those in memory
+CELL_BYTES = 32  # in memory, also of an empty cell before another one
+FAR_CELL = re.compile(rb"""r\s*=\s*["'](?:[A-Z]{2}|[A-Z]\d{7})""")
+CELL = re.compile(rb"""\sr\s*=\s*["']([A-Z]+)(\d+)[^>]*[^/]>""")  # with a value
+TEXT_CELL = re.compile(rb"""\st\s*=\s*["']s["'][^>]*>\s*<(?:\w+:)?v>(\d+)""")
+
+
+def open_workbook(name: str, options: ReadOptions) -> TableFile:
+    """Open a sheet of a workbook in memory, by name or else the first."""
+    try:
+        from python_calamine import CalamineWorkbook
+    except ImportError as error:
+        fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
+        raise TableError(fault) from error
+    sheet = options.sheet
+    if zipfile.is_zipfile(name):
+        with report_read_errors(name, "a workbook"):
+            _require_small_sheets(name)
+    with (
+        report_read_errors(name, "a workbook"),
+        CalamineWorkbook.from_path(str(name)) as book,
+    ):
+        sheets = book.sheet_names
+        if sheet is not None and sheet not in sheets:
+            raise TableError(
+                f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
+            )
+        first, *others = [sheet] if sheet else sheets
+        table = book.get_sheet_by_name(first)
+        top, left = table.start or (0, 0)
+        cells = table.to_python()
+    lines = {}  # by the numbers of their rows in the sheet
+    for number, values in enumerate(cells, top + 1):
+        line = [_simplify(cell) for cell in values]
+        if number > top + options.skip and any(cell is not None for cell in line):
+            lines[number] = line
+    if not lines:
+        raise TableError(
+            f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}."
+        )
+    check_names(name, list(lines.values()), options)
+    header = min(lines)
+    names = [f"x{index}" for index in range(len(lines[header]))]
+    if options.header:
+        cells = lines.pop(header)
+        names = make_distinct(["" if cell is None else str(cell) for cell in cells])
+    rows = [dict(zip(names, line, strict=True)) for line in lines.values()]
+    file = open_rows(name, "a workbook", partial(iter, rows), options)
+    if name.endswith(".xlsx"):
+        columns = {column: left + place for place, column in enumerate(names, 1)}
+        patch = partial(_patch_sheet, name, first, list(lines), columns)
+        file = replace(file, patch=patch)
+    if not others:
+        return file
+    note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
+    return replace(file, notes=[note])
+
+
+def _require_small_sheets(name: str) -> None:
+    """Refuse a workbook with a sheet that would take much more memory than disk.
+
+    The library keeps the empty cells between others, and a text as often as it is in a
+    sheet, and ends the process where memory does not suffice.
+    """
+    with zipfile.ZipFile(name) as archive:
+        sizes = {part.filename: part.file_size for part in archive.infolist()}
+        sheets = list(filter(SHEET.fullmatch, sizes))
+        largest = max(sizes.get(part, 0) for part in [TEXTS, *sheets])
+        if largest <= LARGEST_SHEET:
+            texts = archive.read(TEXTS).split(b"<si") if TEXTS in sizes else []
+            lengths = np.array([*map(len, texts[1:]), 0])
+            for sheet in sheets:
+                n_bytes = _estimate_bytes(archive.read(sheet), lengths)
+                largest = max(largest, n_bytes)
+    if largest > LARGEST_SHEET:
+        raise TableError(
+            f"{name!r} has a sheet with cells so far apart, or texts so long and"
+            " frequent, that it takes more than 1 GiB of memory; save it as CSV."
+        )
+
+
+def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
+    """About the memory that the cells take, but for cells that a small sheet has."""
+    n_bytes = 0
+    cells = CELL.findall(sheet) if FAR_CELL.search(sheet) else []
+    if cells:
+        from openpyxl.utils import column_index_from_string
+
+        row = max(int(number) for _, number in cells)
+        letters = max((len(letters), letters) for letters, _ in cells)[1]
+        n_bytes = CELL_BYTES * row * column_index_from_string(letters.decode())
+    if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
+        places = np.array(TEXT_CELL.findall(sheet), np.intp)
+        is_text = places < len(lengths)
+        n_bytes += int(lengths[places[is_text]].sum())
+    return n_bytes
+
+
+def _patch_sheet(
+    name: str,
+    sheet: str,
+    numbers: Sequence[int],
+    columns: Mapping[str, int],
+    file: IO[bytes],
+    rows: Iterator[Cells],
+) -> None:
+    """Write a copy of a workbook with new cells in some rows of a sheet."""
+    from openpyxl import load_workbook
+
+    with report_read_errors(name, "a workbook"):
+        book = load_workbook(name, rich_text=True)
+    for number, cells in zip(numbers, rows, strict=False):
+        for column, value in cells.items():
+            cell = book[sheet].cell(number, columns[column])
+            if cell.data_type == "f":
+                raise TableError(
+                    f"cell {cell.coordinate} of {name!r} holds a formula without a"
+                    " result; open the file in a spreadsheet program, and save it."
+                )
+            try:
+                cell.value = value
+            except AttributeError as error:
+                raise TableError(
+                    f"cell {cell.coordinate} of {name!r} is merged with others, and"
+                    " cannot be filled; split them in a spreadsheet program."
+                ) from error
+    book.save(file)
+
+
+def _simplify(cell: Any) -> Any:
+    """Return the value of a cell: a whole number is one, and empty text is none."""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return int(cell)
+    return None if cell == "" else cell
