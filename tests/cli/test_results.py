@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import string
 
 import numpy as np
 import pandas as pd
@@ -264,6 +265,14 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     save(rows.rename(columns={"person_id": "value"}), "other.csv")
     failed = keras_tied("corrections other.csv --id value", 2)
     assert "the id 'value' is a column of the list, too" in failed.err
+
+
+def test_rare_kinds_that_the_model_knows_are_no_mistakes(keras_tied, rng):
+    rare = [4 * letter for letter in string.ascii_letters]  # which have no own number
+    towns = ["Lyon"] * 370 + ["Bergamo"] * 370 + rare * 3
+    numbers = rng.normal(size=(2, len(towns)))
+    save(pd.DataFrame({"town": towns, "x": numbers[0], "y": numbers[1]}))
+    assert "nothing to correct" in keras_tied("corrections rows.csv").out
 
 
 def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):

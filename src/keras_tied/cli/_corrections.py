@@ -58,6 +58,9 @@ def corrections(
         ids=[name for name in rows.source.schema.names if name in given],
     )
     entries, doubts = fold_rows("comparing", rows, find)
+    for column in rows.columns.used:
+        if column.other:  # which the rare ones in training are, too
+            doubts.unseen.texts.pop(column.name, None)
     strange = list_misread(doubts.misread) + list_misread(doubts.unseen)
     entries = strange + entries
     text = format_quantity(len(entries), "correction")
