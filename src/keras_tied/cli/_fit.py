@@ -234,8 +234,7 @@ class OutputFile:
         from keras_tied.fitting.file import write_outcome
 
         with report_write_errors(str(self.path)):
-            params = parameters.to_dict()
-            write_outcome(self.path, outcome, params, notes)
+            write_outcome(self.path, outcome, vars(parameters), notes)
         return notes
 
 
@@ -245,13 +244,14 @@ def _train_and_measure(
     """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.fitted.value import baseline_errors
     from keras_tied.fitting.fit import fit
-    from keras_tied.fitting.plan import Features, Parameters
+    from keras_tied.fitting.plan import Parameters
     from keras_tied.fitting.progress import epoch_callback
+    from keras_tied.fitting.rows import Features
 
     columns = table.survey.columns
     names = tuple(columns.features)
     features = Features(names, columns.layout, columns.to_json())
-    parameters = Parameters(**settings, features=features)
+    parameters = Parameters(**settings)
     rows, test_rows, title = table.rows, None, "training"
     if table.moments is not None:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
@@ -263,7 +263,7 @@ def _train_and_measure(
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit(parameters, rows, moments=table.moments)
+        outcome = fit(parameters, rows, features=features, moments=table.moments)
     streamed = None
     if test_rows is not None:
         streamed = (

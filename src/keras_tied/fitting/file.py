@@ -40,7 +40,7 @@ def write_outcome(
     attributes: dict[str, Any] = {}
     for name in ATTRIBUTES:
         attributes[f"{name}_"] = getattr(outcome, name)
-    params = {name: value for name, value in params.items() if name != "checkpoint"}
+    params = {name: params[name] for name in sorted(params) if name != "checkpoint"}
     settings = Settings(
         **attributes,
         params=params,

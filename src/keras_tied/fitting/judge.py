@@ -112,8 +112,8 @@ def judge(
         ),
         imputation_weights=imputation_weights,
         link=solution.link,
-        feature_names=plan.features.names,
-        columns_json=plan.features.columns_json,
+        feature_names=given.features.names,
+        columns_json=given.features.columns_json,
     )
     return Outcome(
         fitted=fitted,
