@@ -117,7 +117,6 @@ def limit_threads(stack: Stack) -> AbstractContextManager[Any]:
 def train(
     members: list[Member],
     plan: Plan,
-    objective: Objective,
     is_interrupted: Callable[[], bool],
 ) -> Training:
     """Train networks side by side, and keep those with the least held-out error."""
@@ -135,7 +134,7 @@ def train(
             batches = schedule.draw_batches(len(rates))
             if part <= n_restored:  # the rows of the next parts are drawn after these
                 continue
-            last_losses = run.take_part(batches, rates, objective)
+            last_losses = run.take_part(batches, rates, plan)
             if not np.isfinite(last_losses).all():
                 raise FloatingPointError(
                     f"The loss came out not finite at learning_rate="

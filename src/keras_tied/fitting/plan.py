@@ -13,6 +13,7 @@ from keras_tied._types import StrPath
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.scaling import Scaler
 from keras_tied.fitting.rows import PreparedRows
+from keras_tied.fitting.stack import Objective
 
 if TYPE_CHECKING:
     import keras
@@ -67,8 +68,10 @@ class Parameters:
 
 
 @dataclass(eq=False, kw_only=True)
-class Plan(Parameters):
+class Plan(Parameters, Objective):
     """What a fit does: the parameters, each as it is for these rows, and what follows.
+
+    It is the objective of the training, too.
 
     Attributes:
         method: `"pca"` without a network, the solver of the estimator's own network, or
@@ -98,12 +101,6 @@ class Plan(Parameters):
     scales_rate: bool
     effort: int
     random: np.random.RandomState
-    seed: int
-
-    @property
-    def may_be_pca(self) -> bool:
-        """Whether only the error is minimised, so that PCA may replace the network."""
-        return self.method != "encoder" and not (self.noise or self.sparsity)
 
 
 def choose_n_components(
