@@ -9,7 +9,8 @@ from msgspec import Raw
 
 from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file import Contents, Settings, write
+from keras_tied.fitted.file import write
+from keras_tied.fitted.file.contents import Contents, Settings
 from keras_tied.fitting.judge import Outcome
 
 if TYPE_CHECKING:

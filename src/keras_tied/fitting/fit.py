@@ -88,10 +88,9 @@ def fit_batch(
 ) -> Outcome:
     """Train on some rows once, further than the batches before, if there were any."""
     given = prepare.take_rows(parameters, X, weights, features)
-    if before is None:
-        parameters = resolve_width(parameters, X, features.layout, fit)
     random, seed = make_generator(parameters.random_state)
     if before is None:
+        parameters = resolve_width(parameters, X, features.layout, fit)
         rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:

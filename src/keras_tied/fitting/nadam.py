@@ -209,10 +209,7 @@ class Run:
     def measure(self) -> float:
         """The mean error of the networks on the rows held out of them."""
         networks = map(self.stack.make_network, self.stack.numbers)
-        total = 0.0
-        for member, network in zip(self.members, networks, strict=True):
-            total += member.measure(network)
-        return total / self.total_weight
+        return sum(map(Member.measure, self.members, networks)) / self.total_weight
 
     def restore(self, file: CheckpointFile) -> None:
         """Set the state that a file holds, if it is there."""

@@ -146,7 +146,7 @@ def make_plan(
     """Plan a fit to rows, or one to a batch of `partial_fit`."""
     n_rows, n_features = rows.scaled.shape
     few = n_rows < FEW_ROWS
-    missing = rows.missing
+    missing = np.isnan(rows.scaled).mean()
     method = _choose_method(parameters, n_rows, in_batches)
     is_own = method in ("nadam", "lbfgs") and not in_batches
     n_axes = None

@@ -76,11 +76,6 @@ class PreparedRows:
     complete: Array
     validation: PreparedRows | None = None
 
-    @property
-    def missing(self) -> float:
-        """The share of the values that is missing."""
-        return float(np.isnan(self.scaled).mean())
-
 
 @dataclass(frozen=True)
 class TrainingRows:

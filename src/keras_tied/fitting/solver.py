@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file import NadamState
+from keras_tied.fitted.file.contents import NadamState
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.value import Network

@@ -11,28 +11,12 @@ from typing import TYPE_CHECKING
 from keras_tied._files import replace_atomically
 from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file.contents import (
-    Contents,
-    NadamState,
-    Settings,
-    deserialize_params,
-)
+from keras_tied.fitted.file.contents import Contents
 from keras_tied.fitted.file.format import read_file, to_bytes
 from keras_tied.fitted.value import Fitted
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
-
-__all__ = [
-    "Contents",
-    "NadamState",
-    "Settings",
-    "deserialize_params",
-    "load",
-    "name_file",
-    "read",
-    "write",
-]
 
 ZIP = b"PK"  # what an archive of Keras begins with
 LONGEST = 300  # characters of a message that quotes the file

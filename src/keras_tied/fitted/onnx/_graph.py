@@ -73,9 +73,7 @@ class Tensor:
     __matmul__ = partialmethod(apply, "MatMul")
     __gt__ = partialmethod(apply, "Greater", dtype=bool)
 
-    def is_nan(self) -> Tensor:
-        """Where numbers are missing."""
-        return self.apply("IsNaN", dtype=bool)
+    is_nan = partialmethod(apply, "IsNaN", dtype=bool)
 
     def where(self, yes: Any, no: Any) -> Tensor:
         """The one where this is true, the other elsewhere, in the dtype of a tensor."""
