@@ -131,7 +131,7 @@ def train(
     n_parts = len(schedule.rates)
     with limit_threads(run.stack):
         for part, rates in enumerate(schedule.rates, 1):
-            batches = schedule.draw_batches(len(rates))
+            batches = np.array([next(schedule.batches) for _ in rates])
             if part <= n_restored:  # the rows of the next parts are drawn after these
                 continue
             last_losses = run.take_part(batches, rates, plan)
