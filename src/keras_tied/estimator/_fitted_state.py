@@ -190,7 +190,7 @@ class FittedState(BaseEstimator):
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        write_outcome(path, self._outcome, params, make_model=self._make_model)
+        write_outcome(path, self._outcome, params)
 
     @classmethod
     def load(cls, path: StrPath) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable
@@ -79,6 +80,13 @@ class CompiledNetwork:
     """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
     decode = partialmethod(_run, 1)
     """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
+
+    def make_model(self) -> Autoencoder:
+        """A new Keras model that computes the same, without an optimizer's state."""
+        model = copy.deepcopy(self.model)
+        model.set_weights(self.weights)
+        model.compile(None)
+        return model
 
     @cached_property
     def _tensors(self) -> list[Any]:
