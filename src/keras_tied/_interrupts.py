@@ -10,12 +10,12 @@ from typing import Any
 from keras_tied._signals import EndingSignals
 
 
+@dataclass(eq=False)
 class _InterruptHandler:
     """Notes the first Ctrl-C; at the second it raises, or ends the command."""
 
-    def __init__(self, command: EndingSignals | None) -> None:
-        self.is_interrupted = False
-        self.command = command
+    command: EndingSignals | None
+    is_interrupted: bool = False
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
         command = self.command

@@ -6,5 +6,3 @@ except ImportError:  # a checkout that was not installed
     version = "0.1.0.dev0"
 
 __version__: str = version
-
-__all__ = ["__version__"]

@@ -14,7 +14,8 @@ from keras_tied import load
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.onnx import write_onnx
 from keras_tied.fitting.fit import fit
-from keras_tied.fitting.plan import Features, Parameters
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.rows import Features
 
 from .classes import LAYOUT, draw_classes
 from .model_files import FOLDER
@@ -29,10 +30,9 @@ def fit_to(X, layout=None, **parameters):
     settings = Parameters(
         random_state=0,
         max_iter=2,
-        features=Features(layout=layout),
         **parameters,
     )
-    return fit(settings, X).fitted
+    return fit(settings, X, features=Features(layout=layout)).fitted
 
 
 def hide(X):

@@ -17,8 +17,8 @@ from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 from keras_tied.fitting.file import write_outcome
 from keras_tied.fitting.fit import fit
-from keras_tied.fitting.plan import Features, Parameters
-from keras_tied.fitting.rows import TrainingRows
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.rows import Features, TrainingRows
 
 from .classes import LAYOUT, N_COLUMNS, both, draw_classes
 
@@ -42,8 +42,7 @@ make = partial(Parameters, hidden_layer_sizes=6, max_iter=20, random_state=0)
 
 
 def quick_fit(X, layout=LAYOUT, **parameters):
-    features = Features(layout=layout)
-    return fit(make(features=features, **parameters), X)
+    return fit(make(**parameters), X, features=Features(layout=layout))
 
 
 def find_costs(X, rows):

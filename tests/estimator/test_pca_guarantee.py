@@ -164,7 +164,7 @@ def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
 
 
 def test_parameters_have_the_defaults_of_the_estimator():
-    assert Parameters().to_dict() == TiedAutoencoder().get_params()
+    assert vars(Parameters()) == TiedAutoencoder().get_params()
 
 
 def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):

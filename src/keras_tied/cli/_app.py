@@ -174,7 +174,8 @@ def run(names: Collection[str]) -> int:
         return int(app(words, prog_name="keras-tied", standalone_mode=False) or 0)
     except _ParserError as error:
         what = propose_words(error, words, _examples.get(first, EXAMPLE))
-        say(f"{_format_error(error)}; {what}.")
+        message = cast(Any, error).format_message().rstrip(".")
+        say(f"{message}; {what}.")
         return 2
 
 
@@ -185,12 +186,6 @@ def _print_uses(file: str) -> None:
         if line := write_use(file, _examples[each.name or ""]):
             what = inspect.getdoc(each.callback) or ""
             print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
-
-
-def _format_error(error: Any) -> str:
-    """Return Typer's message on a bad command line, without its full stop."""
-    message = str(error.format_message()).rstrip(".")
-    return message.replace("Value error, ", "")  # Pydantic's
 
 
 def _print_version(flag: bool) -> None:

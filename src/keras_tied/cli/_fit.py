@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -55,10 +55,6 @@ from keras_tied.cli._widths import (
     find_width,
     parse_widths,
 )
-
-if TYPE_CHECKING:
-    from keras_tied.fitting.judge import Outcome
-    from keras_tied.fitting.plan import Parameters
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
@@ -200,8 +196,7 @@ def _train(
     settings["checkpoint"] = checkpoint
     try:
         with interrupts() as is_interrupted:
-            file = OutputFile(output, start, notes)
-            notes = _train_and_measure(table, settings, file)
+            notes = _train_and_measure(table, settings, output, start, notes)
     finally:
         with suppress(OSError):  # it is not there, or holds a training to go on with
             checkpoint.rmdir()
@@ -212,65 +207,61 @@ def _train(
     return notes, None
 
 
-@dataclass(frozen=True)
-class OutputFile:
-    """The file of the model, written after training, and again with results."""
-
-    path: Path
-    start: float
-    notes: dict[str, Any]  # which are known before training
-
-    def save(
-        self, outcome: Outcome, parameters: Parameters, results: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Write a model with notes that include these results; return the notes."""
-        notes = self.notes | {
-            "trained": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self.start, 3),
-            "components": outcome.fitted.n_components,
-            "is_pca": outcome.is_pca,
-            **results,
-        }
-        from keras_tied.fitting.file import write_outcome
-
-        with report_write_errors(str(self.path)):
-            params = parameters.to_dict()
-            write_outcome(self.path, outcome, params, notes)
-        return notes
-
-
 def _train_and_measure(
-    table: Table, settings: dict[str, Any], file: OutputFile
+    table: Table,
+    settings: dict[str, Any],
+    output: Path,
+    start: float,
+    notes: dict[str, Any],
 ) -> dict[str, Any]:
-    """Train, save the model, measure it, and save it again; return its notes."""
+    """Train, save the model, measure it, and save it again; return its notes.
+
+    They are added to those that are known before training.
+    """
     from keras_tied.fitted.value import baseline_errors
+    from keras_tied.fitting.file import write_outcome
     from keras_tied.fitting.fit import fit
-    from keras_tied.fitting.plan import Features, Parameters
+    from keras_tied.fitting.plan import Parameters
     from keras_tied.fitting.progress import epoch_callback
+    from keras_tied.fitting.rows import Features
 
     columns = table.survey.columns
     names = tuple(columns.features)
     features = Features(names, columns.layout, columns.to_json())
-    parameters = Parameters(**settings, features=features)
+    parameters = Parameters(**settings)
     rows, test_rows, title = table.rows, None, "training"
     if table.moments is not None:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
         rows, test_rows = rows[n_test:], rows[:n_test]
         title = f"training on {len(rows):,} rows"
-    start = time.perf_counter()
+    start_of_training = time.perf_counter()
     with (
         show_training(title) as on_epoch,
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit(parameters, rows, moments=table.moments)
+        outcome = fit(parameters, rows, features=features, moments=table.moments)
     streamed = None
     if test_rows is not None:
+        seconds = time.perf_counter() - start_of_training
         streamed = (
             "scale and PCA are those of all rows; the network was trained on "
-            f"{len(rows):,} of them, in {time.perf_counter() - start:.1f} s"
+            f"{len(rows):,} of them, in {seconds:.1f} s"
         )
-    file.save(outcome, parameters, {"streamed": streamed})
+
+    def save(results: dict[str, Any]) -> dict[str, Any]:
+        all_notes = notes | {
+            "trained": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - start, 3),
+            "components": outcome.fitted.n_components,
+            "is_pca": outcome.is_pca,
+            **results,
+        }
+        with report_write_errors(str(output)):
+            write_outcome(output, outcome, vars(parameters), all_notes)
+        return all_notes
+
+    save({"streamed": streamed})
     try:
         with show_stages("comparing with PCA"):
             error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
@@ -286,13 +277,13 @@ def _train_and_measure(
         if test_rows is not None:
             results["measured_on"] = f"{len(test_rows):,} rows not trained on"
             results["held_out"] = None
-        return file.save(outcome, parameters, results)
+        return save(results)
     except WriteError:
         raise
     except Exception as failure:
         reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")
         raise FailedError(
-            f"failed after training with {reason}; {str(file.path)!r} holds the model"
+            f"failed after training with {reason}; {str(output)!r} holds the model"
             " so far, and --debug shows where."
         ) from failure
 

@@ -13,7 +13,7 @@ from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns, Fact
-    from keras_tied.fitted.file import Contents
+    from keras_tied.fitted.file.contents import Contents
     from keras_tied.fitted.value import Fitted
     from keras_tied.tables import Source
 

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,12 @@ from keras_tied.cli._keras import Backend
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
     """Return an option of a command, or of a dataclass of options; `...` is needed."""
     return typer.Option(default, *names, help=help, **settings)
+
+
+column_option = partial(option, rich_help_panel="Columns")
+"""Returns an option of which columns to use."""
+read_option = partial(option, rich_help_panel="How the table is read")
+"""Returns an option of how a table is read."""
 
 
 def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) -> Any:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import quote
 from keras_tied.cli._messages import remark
+from keras_tied.cli._options import read_option
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._table import (
     TableOptions,
-    read_option,
     remark_notes,
     require_column,
 )

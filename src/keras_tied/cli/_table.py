@@ -8,12 +8,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_tied._text import format_quantity, propose
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import UsageError, remark
-from keras_tied.cli._options import ID, STANDARD_OUTPUT, option
+from keras_tied.cli._options import ID, STANDARD_OUTPUT, column_option, read_option
 from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
@@ -30,16 +30,6 @@ REMEDY = (
     "correct them, or say --na {value}, --categorical {column} or --exclude {column}"
 )
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
-
-
-def column_option(help: str, **settings: Any) -> Any:
-    """Return an option of which columns to use."""
-    return option(help, rich_help_panel="Columns", **settings)
-
-
-def read_option(help: str, *names: str, **settings: Any) -> Any:
-    """Return an option of how a table is read."""
-    return option(help, *names, rich_help_panel="How the table is read", **settings)
 
 
 @dataclass(frozen=True)

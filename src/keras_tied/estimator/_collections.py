@@ -63,7 +63,11 @@ def map_collections(method: Method) -> Method:
             some = np.ones((1, X.shape[1]), X.dtype)
         with warnings.catch_warnings(action="ignore"):  # of what is made up
             empty = call(some)[:0]
-        call_or_none = functools.partial(_call_or_none, call, empty)
+
+        def call_or_none(block: Any) -> Any:
+            """One without rows, as a filter leaves, is none."""
+            return call(block) if len(block) else empty
+
         if is_frame:
             return X.map_partitions(call_or_none, meta=empty)
         if empty.ndim == 1:
@@ -72,11 +76,6 @@ def map_collections(method: Method) -> Method:
         return X.map_blocks(call_or_none, chunks=chunks, meta=empty)
 
     return cast(Method, apply)
-
-
-def _call_or_none(call: Callable[[Any], Any], empty: Any, block: Any) -> Any:
-    """Call a function with a block; one without rows, as a filter leaves, is none."""
-    return call(block) if len(block) else empty
 
 
 def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:

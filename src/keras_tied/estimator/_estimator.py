@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
@@ -26,12 +27,11 @@ from keras_tied.estimator._validation import read_rows, to_dense, validate_train
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
-from keras_tied.fitting.plan import PARAMETERS, Features, Parameters
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.rows import NUMBERS, Features
 
 if TYPE_CHECKING:
-    import keras
-
-    from keras_tied._types import Array, StrPath
+    from keras_tied._types import Array
     from keras_tied.columns import Columns
     from keras_tied.fitting.judge import Outcome
 
@@ -41,7 +41,7 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
 
 
-class TiedAutoencoder(CallbackSupportMixin, RowMethods):
+class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units
@@ -189,53 +189,6 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         "verbose": ["verbose"],
     }
 
-    def __init__(
-        self,
-        n_components: int | float | Literal["auto"] = 2,
-        *,
-        hidden_layer_sizes: Any = "auto",
-        activation: str = "auto",
-        solver: Literal["auto", "lbfgs", "nadam"] = "auto",
-        scaler: Literal["standard", "minmax"] | None = "standard",
-        noise: float = 0.0,
-        sparsity: float = 0.0,
-        weight_decay: float | Literal["auto"] = "auto",
-        encoder: keras.Model | None = None,
-        categorical_features: Any = "from_dtype",
-        max_iter: int | None = None,
-        batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float | Literal["auto"] = "auto",
-        early_stopping: bool = True,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 50,
-        contamination: float = 0.1,
-        trim: bool = True,
-        random_state: Any = None,
-        checkpoint: StrPath | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.scaler = scaler
-        self.noise = noise
-        self.sparsity = sparsity
-        self.weight_decay = weight_decay
-        self.encoder = encoder
-        self.categorical_features = categorical_features
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.contamination = contamination
-        self.trim = trim
-        self.random_state = random_state
-        self.checkpoint = checkpoint
-        self.verbose = verbose
-
     def _validate_params(self) -> None:
         n_components: Any = self.n_components
         if n_components is None or n_components == "mle":
@@ -305,8 +258,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         if blocks:
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)
-        parameters = self._read_parameters(columns)
-        outcome = self._fit(parameters, X, weights, moments=moments, validation=X_val)
+        features = self._describe_features(columns)
+        outcome = self._fit(
+            X, weights, features=features, moments=moments, validation=X_val
+        )
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so"
@@ -327,15 +282,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         return self
 
     @with_callbacks
-    def _fit(
-        self,
-        parameters: Parameters,
-        X: Array,
-        weights: Array,
-        **others: Any,
-    ) -> Outcome:
+    def _fit(self, X: Array, weights: Array, **others: Any) -> Outcome:
         with call_callbacks(self, X):
-            return fit(parameters, X, weights, **others)
+            return fit(self._read_parameters(), X, weights, **others)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -367,8 +316,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         X, weights, columns = validate_training_rows(
             self, X, sample_weight, reset=before is None
         )
-        parameters = self._read_parameters(columns)
-        outcome = fit_batch(parameters, X, weights, before)
+        features = self._describe_features(columns)
+        parameters = self._read_parameters()
+        outcome = fit_batch(parameters, X, weights, features, before)
         self._keep(outcome)
         if before is None and outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
@@ -376,13 +326,15 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             raise KeyboardInterrupt
         return self
 
-    def _read_parameters(self, columns: Columns | None) -> Parameters:
-        """The parameters of a fit, with what it has to know of the features."""
-        params = {name: getattr(self, name) for name in PARAMETERS}
-        features = Features()
+    def _read_parameters(self) -> Parameters:
+        params = {each.name: getattr(self, each.name) for each in fields(Parameters)}
+        return Parameters(**params)
+
+    def _describe_features(self, columns: Columns | None) -> Features:
+        """What a fit has to know of the features."""
         if columns is not None:
             names = tuple(columns.features)
-            features = Features(names, columns.layout, columns.to_json())
-        elif hasattr(self, "feature_names_in_"):
-            features = Features(tuple(map(str, self.feature_names_in_)))
-        return Parameters(**params, features=features)
+            return Features(names, columns.layout, columns.to_json())
+        if hasattr(self, "feature_names_in_"):
+            return Features(tuple(map(str, self.feature_names_in_)))
+        return NUMBERS

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array, StrPath
 from keras_tied.fitted import file as _files
+from keras_tied.fitted.file.contents import deserialize_params
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
@@ -189,7 +190,7 @@ class FittedState(BaseEstimator):
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        write_outcome(path, self._outcome, params, make_model=self._make_model)
+        write_outcome(path, self._outcome, params)
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
@@ -210,7 +211,7 @@ class FittedState(BaseEstimator):
         """
         contents = _files.read(path)
         with _files.name_file(path):
-            estimator = cls(**_files.deserialize_params(contents.settings.params))
+            estimator = cls(**deserialize_params(contents.settings.params))
             estimator._validate_params()
             estimator._keep(make_outcome(contents))
             del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partialmethod
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -64,28 +65,28 @@ class CompiledNetwork:
         )
         return 2 ** int(math.log2(rows))
 
-    def encode(self, rows: Array) -> Array:
-        """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        return self._run(0, rows, self.input_shape)
-
-    def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
-        return self._run(1, codes, self.code_shape)
-
-    def _run(
-        self,
-        half: int,
-        rows: Array,
-        shape: tuple[int, ...],
-    ) -> Array:
+    def _run(self, half: int, rows: Array) -> Array:
         """Compute rows in the shape of the model, padded to one of two sizes."""
         _require_no_fork()
+        shape = (self.input_shape, self.code_shape)[half]
         n = len(rows)
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
         padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
         output: Array = self._halves[half](self._tensors, padded)
         return output[:n]
+
+    encode = partialmethod(_run, 0)
+    """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
+    decode = partialmethod(_run, 1)
+    """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
+
+    def make_model(self) -> Autoencoder:
+        """A new Keras model that computes the same, without an optimizer's state."""
+        model = copy.deepcopy(self.model)
+        model.set_weights(self.weights)
+        model.compile(None)
+        return model
 
     @cached_property
     def _tensors(self) -> list[Any]:

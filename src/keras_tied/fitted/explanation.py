@@ -38,7 +38,7 @@ class Explanation(NamedTuple):
     ratios: Array
 
 
-def explain(fitted: Fitted, X: Any) -> Explanation:
+def explain_rows(fitted: Fitted, X: Any) -> Explanation:
     """Explain rows, `(n, d)`; what is expected is within the values of training."""
     n, d = X.shape
     score = fitted.outlier_score

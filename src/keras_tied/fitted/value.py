@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import map_blocks
-from keras_tied.fitted.explanation import Explanation, explain
+from keras_tied.fitted.explanation import explain_rows
 from keras_tied.fitted.fences import fit_ends
 from keras_tied.fitted.imputation import Preprocessing, require_floats
 from keras_tied.fitted.link import Link
@@ -218,9 +218,7 @@ class Fitted:
         scaled = self.preprocessing.scaling.forward(X)
         return self.outlier_score.fences.find(scaled)
 
-    def explain(self, X: Any) -> Explanation:
-        """Why rows are odd; see `TiedAutoencoder.explain`."""
-        return explain(self, X)
+    explain = explain_rows
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Raw
 
 from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file import Contents, Settings, write
+from keras_tied.fitted.file import write
+from keras_tied.fitted.file.contents import Contents, Settings
 from keras_tied.fitting.judge import Outcome
-
-if TYPE_CHECKING:
-    from keras_tied.autoencoder import Autoencoder
 
 ATTRIBUTES = (
     "n_iter",
@@ -30,7 +28,6 @@ def write_outcome(
     outcome: Outcome,
     params: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
-    make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
     """Write a fit with its parameters, and notes, a JSON object; see `write`.
 
@@ -40,7 +37,7 @@ def write_outcome(
     attributes: dict[str, Any] = {}
     for name in ATTRIBUTES:
         attributes[f"{name}_"] = getattr(outcome, name)
-    params = {name: value for name, value in params.items() if name != "checkpoint"}
+    params = {name: params[name] for name in sorted(params) if name != "checkpoint"}
     settings = Settings(
         **attributes,
         params=params,
@@ -51,7 +48,7 @@ def write_outcome(
         activation=network.activation if isinstance(network, DenseNetwork) else None,
         steps=0 if nadam is None else nadam.step,
     )
-    write(path, Contents(settings, fitted, notes, nadam), make_model)
+    write(path, Contents(settings, fitted, notes, nadam))
 
 
 def make_outcome(contents: Contents) -> Outcome:

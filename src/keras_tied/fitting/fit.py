@@ -26,7 +26,7 @@ from keras_tied.fitting.plan import (
     make_generator,
     make_plan,
 )
-from keras_tied.fitting.rows import PreparedRows, TrainingRows
+from keras_tied.fitting.rows import NUMBERS, Features, PreparedRows, TrainingRows
 from keras_tied.fitting.solver import Solution
 from keras_tied.fitting.start import pca_network, start_network
 from keras_tied.fitting.width import resolve_width
@@ -40,6 +40,7 @@ def fit(
     X: Array,
     weights: Array | None = None,
     *,
+    features: Features = NUMBERS,
     moments: Moments | None = None,
     validation: Array | None = None,
 ) -> Outcome:
@@ -49,16 +50,18 @@ def fit(
         parameters: those of `TiedAutoencoder`.
         X: the rows, `(n, d)`, finite or NaN.
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
+        features: of the rows.
         moments: those of all rows without absurd values, if `X` is a sample.
         validation: rows to hold out, instead of some of `X`.
     """
-    given = prepare.take_rows(parameters, X, weights)
-    parameters = resolve_width(parameters, X, fit)
+    given = prepare.take_rows(parameters, X, weights, features)
+    parameters = resolve_width(parameters, X, features.layout, fit)
     random, seed = make_generator(parameters.random_state)
     given = prepare.canonicalize_few_rows(given)
     rows, principal = prepare.prepare_rows(parameters, given, random, moments)
     if validation is not None:
-        others = prepare.take_rows(replace(parameters, trim=False), validation)
+        untrimmed = replace(parameters, trim=False)
+        others = prepare.take_rows(untrimmed, validation, None, features)
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
     n_components = choose_n_components(parameters, given.X.shape, principal)
@@ -80,14 +83,14 @@ def fit_batch(
     parameters: Parameters,
     X: Array,
     weights: Array,
+    features: Features,
     before: Outcome | None,
 ) -> Outcome:
     """Train on some rows once, further than the batches before, if there were any."""
-    given = prepare.take_rows(parameters, X, weights)
-    if before is None:
-        parameters = resolve_width(parameters, X, fit)
+    given = prepare.take_rows(parameters, X, weights, features)
     random, seed = make_generator(parameters.random_state)
     if before is None:
+        parameters = resolve_width(parameters, X, features.layout, fit)
         rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:
@@ -175,13 +178,14 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     """The folder for the checkpoint of this training alone, in that of the plan."""
     if plan.checkpoint is None:
         return None
-    if not plan.is_repeatable:
+    if plan.random_state is None:
         raise ValueError(
             "`checkpoint` needs a number as `random_state`: without one, the next fit"
             " draws other weights and goes on from nothing."
         )
     folder = Path(plan.checkpoint)
-    own = folder / digest((__version__, replace(plan, checkpoint=None), rows))[:16]
+    anywhere = replace(plan, checkpoint=None, categorical_features=None)
+    own = folder / digest((__version__, anywhere, rows))[:16]
     if folder.is_dir() and not own.exists() and any(folder.iterdir()):
         warnings.warn(
             f"{str(folder)!r} holds the checkpoint of a fit to other rows or with other"

@@ -11,7 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted import imputation, outlier_score
 from keras_tied.fitted.blocks import split_rows
-from keras_tied.fitted.file import NadamState
+from keras_tied.fitted.file.contents import NadamState
 from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.scaling import find_range
 from keras_tied.fitted.tail import fit_tail
@@ -112,8 +112,8 @@ def judge(
         ),
         imputation_weights=imputation_weights,
         link=solution.link,
-        feature_names=plan.features.names,
-        columns_json=plan.features.columns_json,
+        feature_names=given.features.names,
+        columns_json=given.features.columns_json,
     )
     return Outcome(
         fitted=fitted,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,10 +48,8 @@ def make_model(
 ) -> Autoencoder:
     """A new Keras model that computes what a network does, of a fitted value."""
     if isinstance(network, CompiledNetwork):
-        model = copy.deepcopy(network.model)
-        model.set_weights(network.weights)
-    else:
-        model = _build_model(network, _make_penalties(noise, sparsity), weight_decay)
+        return network.make_model()
+    model = _build_model(network, _make_penalties(noise, sparsity), weight_decay)
     model.compile(None)  # without an optimizer and its state
     return model
 

@@ -28,7 +28,6 @@ OnIteration = Callable[[DenseNetwork, float], bool]
 def train(
     members: list[Member],
     plan: Plan,
-    objective: Objective,
     is_interrupted: Callable[[], bool],
 ) -> Training:
     """Train networks one after the other, for the best number of iterations.
@@ -42,9 +41,7 @@ def train(
         curves = []
         for member in members:
             if member.held_out.count:
-                curves.append(
-                    _follow(member, plan, objective, iterations, is_interrupted)
-                )
+                curves.append(_follow(member, plan, iterations, is_interrupted))
         length = max(map(len, curves))
         totals = np.zeros(length)
         for curve in curves:
@@ -63,14 +60,13 @@ def train(
 
     for member in members:
         losses.clear()
-        networks.append(fit_member(member, objective, iterations, on_iteration))
+        networks.append(fit_member(member, plan, iterations, on_iteration))
     return Training(networks, losses, errors[: len(losses)])
 
 
 def _follow(
     member: Member,
     plan: Plan,
-    objective: Objective,
     iterations: int,
     is_interrupted: Callable[[], bool],
 ) -> list[float]:
@@ -88,7 +84,7 @@ def _follow(
         n_worse = iteration - errors.index(min(errors))
         return is_stopped or n_worse >= plan.n_iter_no_change
 
-    fit_member(member, objective, iterations, on_iteration)
+    fit_member(member, plan, iterations, on_iteration)
     return errors
 
 

@@ -117,7 +117,6 @@ def limit_threads(stack: Stack) -> AbstractContextManager[Any]:
 def train(
     members: list[Member],
     plan: Plan,
-    objective: Objective,
     is_interrupted: Callable[[], bool],
 ) -> Training:
     """Train networks side by side, and keep those with the least held-out error."""
@@ -132,10 +131,10 @@ def train(
     n_parts = len(schedule.rates)
     with limit_threads(run.stack):
         for part, rates in enumerate(schedule.rates, 1):
-            batches = schedule.draw_batches(len(rates))
+            batches = np.array([next(schedule.batches) for _ in rates])
             if part <= n_restored:  # the rows of the next parts are drawn after these
                 continue
-            last_losses = run.take_part(batches, rates, objective)
+            last_losses = run.take_part(batches, rates, plan)
             if not np.isfinite(last_losses).all():
                 raise FloatingPointError(
                     f"The loss came out not finite at learning_rate="
@@ -210,10 +209,7 @@ class Run:
     def measure(self) -> float:
         """The mean error of the networks on the rows held out of them."""
         networks = map(self.stack.make_network, self.stack.numbers)
-        total = 0.0
-        for member, network in zip(self.members, networks, strict=True):
-            total += member.measure(network)
-        return total / self.total_weight
+        return sum(map(Member.measure, self.members, networks)) / self.total_weight
 
     def restore(self, file: CheckpointFile) -> None:
         """Set the state that a file holds, if it is there."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from keras_tied._types import StrPath
-from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.scaling import Scaler
 from keras_tied.fitting.rows import PreparedRows
+from keras_tied.fitting.stack import Objective
 
 if TYPE_CHECKING:
     import keras
@@ -39,31 +39,15 @@ BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
 """Chosen on tables of ADBench: for fewer rows, larger batches take as many steps."""
 
 
-class Features(NamedTuple):
-    """What is known of the features of the rows.
-
-    Attributes:
-        names: of the features, or None.
-        layout: the columns that they were made from; None for numbers.
-        columns_json: what else is known of these columns, for the fitted value.
-    """
-
-    names: tuple[str, ...] | None = None
-    layout: Layout | None = None
-    columns_json: bytes | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False)
 class Parameters:
-    """The parameters of `TiedAutoencoder` and their defaults, without scikit-learn.
+    """The parameters of `TiedAutoencoder` and their defaults, without scikit-learn."""
 
-    `features` are those of the rows to fit to.
-    """
-
-    n_components: Any = 2
+    n_components: int | float | Literal["auto"] = 2
+    _: KW_ONLY
     hidden_layer_sizes: Any = "auto"
     activation: str = "auto"
-    solver: str = "auto"
+    solver: Literal["auto", "lbfgs", "nadam"] = "auto"
     scaler: Scaler = "standard"
     noise: float = 0.0
     sparsity: float = 0.0
@@ -81,21 +65,13 @@ class Parameters:
     random_state: Any = None
     checkpoint: StrPath | None = None
     verbose: int = 0
-    features: Features = field(default_factory=Features)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
-        return {name: getattr(self, name) for name in PARAMETERS}
 
 
-PARAMETERS = sorted(f.name for f in fields(Parameters) if f.name != "features")
+@dataclass(eq=False, kw_only=True)
+class Plan(Parameters, Objective):
+    """What a fit does: the parameters, each as it is for these rows, and what follows.
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a fit does: each parameter that training needs, as it is for these rows.
-
-    Those that are not described here are parameters of `TiedAutoencoder`.
+    It is the objective of the training, too.
 
     Attributes:
         method: `"pca"` without a network, the solver of the estimator's own network, or
@@ -113,37 +89,18 @@ class Plan:
         effort: the factor of the most steps.
     """
 
-    method: Literal["pca", "nadam", "lbfgs", "encoder"]
     n_components: int
+    weight_decay: float
+    batch_size: int
+    learning_rate: float
+    method: Literal["pca", "nadam", "lbfgs", "encoder"]
     hidden: tuple[int, ...]
-    activation: str
     n_axes: int | None
     n_copies: int
-    noise: float
-    sparsity: float
-    weight_decay: float
     few_rows: bool
-    learning_rate: float
     scales_rate: bool
-    batch_size: int
-    max_iter: int | None
     effort: int
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    contamination: float
     random: np.random.RandomState
-    seed: int
-    encoder: keras.Model | None
-    features: Features
-    checkpoint: StrPath | None
-    is_repeatable: bool  # whether the random numbers are those of the next fit, too
-    verbose: int
-
-    @property
-    def may_be_pca(self) -> bool:
-        """Whether only the error is minimised, so that PCA may replace the network."""
-        return self.method != "encoder" and not (self.noise or self.sparsity)
 
 
 def choose_n_components(
@@ -154,7 +111,7 @@ def choose_n_components(
     """The number of components for rows of a shape, `(n, d)`, with this PCA."""
     if parameters.encoder is not None:
         return math.prod(parameters.encoder.output_shape[1:])
-    n_components = parameters.n_components
+    n_components: Any = parameters.n_components
     if n_components < 1:
         return principal.n_components_for(float(n_components))
     if n_components > min(shape):
@@ -189,7 +146,7 @@ def make_plan(
     """Plan a fit to rows, or one to a batch of `partial_fit`."""
     n_rows, n_features = rows.scaled.shape
     few = n_rows < FEW_ROWS
-    missing = rows.missing
+    missing = np.isnan(rows.scaled).mean()
     method = _choose_method(parameters, n_rows, in_batches)
     is_own = method in ("nadam", "lbfgs") and not in_batches
     n_axes = None
@@ -208,33 +165,28 @@ def make_plan(
     rate = parameters.learning_rate
     if rate == "auto":
         rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
-    return Plan(
-        method=method,
+    resolved = replace(
+        parameters,
         n_components=n_components,
-        hidden=hidden,
         activation=activation,
-        n_axes=n_axes,
-        n_copies=n_copies,
         noise=float(parameters.noise),
         sparsity=float(parameters.sparsity),
         weight_decay=_choose_weight_decay(parameters, n_rows, n_features, n_components),
-        few_rows=few and not n_copies,
         learning_rate=float(rate),
-        scales_rate=parameters.learning_rate == "auto",
         batch_size=_choose_batch_size(parameters, n_rows),
-        max_iter=parameters.max_iter,
+        verbose=int(parameters.verbose),
+    )
+    return Plan(
+        **vars(resolved),
+        method=method,
+        hidden=hidden,
+        n_axes=n_axes,
+        n_copies=n_copies,
+        few_rows=few and not n_copies,
+        scales_rate=parameters.learning_rate == "auto",
         effort=effort,
-        early_stopping=parameters.early_stopping,
-        validation_fraction=parameters.validation_fraction,
-        n_iter_no_change=parameters.n_iter_no_change,
-        contamination=parameters.contamination,
         random=random,
         seed=seed,
-        encoder=parameters.encoder,
-        features=parameters.features,
-        checkpoint=parameters.checkpoint,
-        is_repeatable=parameters.random_state is not None,
-        verbose=int(parameters.verbose),
     )
 
 

@@ -16,7 +16,13 @@ from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
 from keras_tied.fitted.scaling import find_range, fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
-from keras_tied.fitting.rows import GivenRows, PreparedRows, TrainingRows
+from keras_tied.fitting.rows import (
+    NUMBERS,
+    Features,
+    GivenRows,
+    PreparedRows,
+    TrainingRows,
+)
 
 DIGITS = 6  # decimal digits that single precision keeps
 SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
@@ -26,10 +32,11 @@ def take_rows(
     parameters: Parameters,
     X: Array,
     weights: Array | None = None,
+    features: Features = NUMBERS,
 ) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
     n, d = X.shape
-    columns = np.asarray(parameters.features.names or range(d))
+    columns = np.asarray(features.names or range(d))
     low, high = find_range(X)
     with np.errstate(over="ignore"):
         spans = (high - low).astype(X.dtype)
@@ -45,6 +52,7 @@ def take_rows(
         fences = fit_fences(X, ends)
     return GivenRows(
         X=ends.trim(X),
+        features=features,
         weights=np.ones(n) if weights is None else weights,
         fences=fences,
         distances=fences.sum_distances(X),
@@ -66,7 +74,7 @@ def prepare_rows(
     scaling = moments and moments.find_scaling(scaler)
     scaling = scaling or fit_scaling(X, scaler, weights)
     scaled = scaling.forward_in_double(X)
-    layout = parameters.features.layout or Layout.of_numbers(X.shape[1])
+    layout = rows.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
     if np.isnan(scaled).any():
         is_far = rows.fences.find(X)

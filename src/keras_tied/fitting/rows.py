@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.fitted.fences import Fences
 from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.value import Network, compute_block
+
+
+class Features(NamedTuple):
+    """What is known of the features of the rows.
+
+    Attributes:
+        names: of the features, or None.
+        layout: the columns that they were made from; None for numbers.
+        columns_json: what else is known of these columns, for the fitted value.
+    """
+
+    names: tuple[str, ...] | None = None
+    layout: Layout | None = None
+    columns_json: bytes | None = None
+
+
+NUMBERS = Features()
+"""Those of rows without names, which are numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +40,7 @@ class GivenRows:
 
     Attributes:
         X: `(n, d)`.
+        features: of these.
         weights: `(n,)`, with mean 1.
         fences: of the columns.
         distances: of the values beyond the fences, as they were given, added up in each
@@ -29,6 +50,7 @@ class GivenRows:
     """
 
     X: Array
+    features: Features
     weights: Array
     fences: Fences
     distances: Array
@@ -53,11 +75,6 @@ class PreparedRows:
     scaled: Array
     complete: Array
     validation: PreparedRows | None = None
-
-    @property
-    def missing(self) -> float:
-        """The share of the values that is missing."""
-        return float(np.isnan(self.scaled).mean())
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,6 @@ class Schedule:
     steps: int
     steps_per_pass: int
 
-    def draw_batches(self, steps: int) -> Array:
-        """The places of the rows of the next steps, `(steps, batch_size)`."""
-        return np.array([next(self.batches) for _ in range(steps)])
-
     def find_ends_of_parts(self, n: int) -> Array:
         """The steps until the start, and until the end of each of n parts."""
         # The last part may have fewer steps than the others.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file import NadamState
+from keras_tied.fitted.file.contents import NadamState
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.value import Network
@@ -18,7 +18,7 @@ from keras_tied.fitting.members import is_better, make_members, measure_held_out
 from keras_tied.fitting.nadam import Nadam, take_steps
 from keras_tied.fitting.plan import Plan
 from keras_tied.fitting.rows import TrainingRows
-from keras_tied.fitting.stack import Objective, Stack
+from keras_tied.fitting.stack import Stack
 from keras_tied.fitting.start import pca_network, undo_projection
 
 RATE_OF_BATCHES = 1 / 3  # of `partial_fit`, beside the largest learning rate of a fit
@@ -76,8 +76,7 @@ def fit(
         from keras_tied.fitting import lbfgs  # SciPy takes long to import
 
         train = lbfgs.train
-    objective = make_objective(plan)
-    training = train(members, plan, objective, is_interrupted)
+    training = train(members, plan, is_interrupted)
     network = training.networks[-1]
     solution = Solution(
         network=network if axes is None else undo_projection(network, axes),
@@ -102,7 +101,8 @@ def fit(
     def measure(result: Solution) -> float:
         return float(rows.weights @ rows.measure(result.network, result.link))
 
-    if not plan.may_be_pca or (better and measure(solution) <= measure(pca)):
+    is_plain = not (plan.noise or plan.sparsity)
+    if not is_plain or (better and measure(solution) <= measure(pca)):
         return solution
     return pca
 
@@ -125,18 +125,7 @@ def fit_batch(
     batches = np.resize(plan.random.permutation(n), (n_steps, size))
     rates = np.full(n_steps, plan.learning_rate * RATE_OF_BATCHES)
     weights = rows.weights[None].astype(np.float32)
-    objective = make_objective(plan)
-    losses = take_steps(stack, optimizer, rows, weights, batches, rates, objective)
+    losses = take_steps(stack, optimizer, rows, weights, batches, rates, plan)
     loss = float(losses.mean())
     state = NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step)
     return Solution(stack.make_network(stack.numbers[0]), [loss]), state
-
-
-def make_objective(plan: Plan) -> Objective:
-    """What a plan minimises besides the error."""
-    return Objective(
-        weight_decay=plan.weight_decay,
-        sparsity=plan.sparsity,
-        noise=plan.noise,
-        seed=plan.seed,
-    )

@@ -12,7 +12,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.scaling import fit_scaling
-from keras_tied.fitting.plan import Features, Parameters, make_generator
+from keras_tied.fitting.plan import Parameters, make_generator
 
 MOST_COMPONENTS = 16  # that are compared
 MOST_ROWS = 10_000  # that they are compared on
@@ -28,6 +28,7 @@ PATIENCE = 4
 def resolve_width(
     parameters: Parameters,
     X: Array,
+    layout: Layout | None,
     fit: Callable[[Parameters, Array], Any],
 ) -> Parameters:
     """The parameters of a fit to rows, `(n, d)`, with a number for "auto" components.
@@ -41,8 +42,7 @@ def resolve_width(
     n, d = X.shape
     state = copy.deepcopy(parameters.random_state)  # the fit uses the original
     random, seed = make_generator(state)
-    layout = parameters.features.layout or Layout.of_numbers(d)
-    columns = layout.columns
+    columns = (layout or Layout.of_numbers(d)).columns
     places = random.permutation(n)[:MOST_ROWS]
     n_test = int(np.ceil(TEST_SHARE * len(places)))
     most = min(MOST_COMPONENTS, len(places) - n_test, d - 1)
@@ -58,7 +58,7 @@ def resolve_width(
     scaling = fit_scaling(train, "standard", np.ones(len(train)))
     train = scaling.forward_in_double(train)
     test = scaling.forward_in_double(test)
-    settings = replace(parameters, features=Features(), random_state=seed, verbose=0)
+    settings = replace(parameters, random_state=seed, verbose=0)
     best = 1
     least = np.inf
     for width in range(1, most + 1):

@@ -337,11 +337,8 @@ class TiedLayer(internals.CallObserver):
     def from_config(cls, config: Config) -> Self:
         """A layer that meets its partner in a model, or (`alone`) brings its own."""
         config = dict(config)
-        serialized = config.pop("tied_to")
-        place = config.pop("place")
-        likeness = config.pop("likeness")
-        kernel_shape = config.pop("kernel_shape")
-        alone = config.pop("alone")
+        names = "tied_to", "place", "likeness", "kernel_shape", "alone"
+        serialized, place, likeness, kernel_shape, alone = map(config.pop, names)
         if alone:
             partner = keras.saving.deserialize_keras_object(serialized)
             partner.trainable = config["trainable"]

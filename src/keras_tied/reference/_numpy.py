@@ -29,8 +29,45 @@ are rows to validate on, val_loss after it; and the weights as they are now."""
 
 
 @dataclass(eq=False)
-class HandWrittenAutoencoder:
-    """The autoencoder, without the computation of a step of training."""
+class NumpyAutoencoder:
+    """A tied autoencoder of one hidden layer, computed with NumPy alone.
+
+    With sigmoid(z) = 1 / (1 + exp(-z)), it minimises the mean of (X̂ - X)² over all
+    entries, where
+
+        code = sigmoid(X W + b),    X̂ = code Wᵀ + c,
+
+    by gradient descent with momentum on all rows at once, as ``keras.optimizers.SGD``
+    does it:
+
+        v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 +
+        decay · t)
+
+    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in
+    the 2017 article series on autoencoders in NumPy, Theano and Keras.
+
+    Args:
+        n_components: Units of the code.
+        learning_rate, momentum, decay: Of the rates above: > 0, in [0, 1), and ≥ 0.
+        epochs: Steps of training, at least 1.
+        dtype: "float32" or "float64", of all arrays.
+        random_state: Seed or ``numpy.random.Generator`` for the start; None for another
+            each time.
+
+    Attributes:
+        kernel_, code_bias_, output_bias_: W, b and c, as of `Weights`.
+        history_: ``{"loss": [...]}`` and, with rows to validate on, ``"val_loss"``: one
+            number an epoch. As in Keras, "loss" is taken before the epoch's step and
+            "val_loss" after it.
+
+    Examples:
+        >>> X = np.random.default_rng(0).uniform(size=(100, 4))
+        >>> autoencoder = NumpyAutoencoder(2, epochs=200, random_state=0).fit(X)
+        >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
+        (100, 4)
+        >>> autoencoder.history_["loss"][-1] < autoencoder.history_["loss"][0]
+        True
+    """
 
     n_components: int = 2
     _: KW_ONLY
@@ -122,7 +159,26 @@ class HandWrittenAutoencoder:
         X_val: Array | None,
         start: Weights,
     ) -> Engine:
-        raise NotImplementedError
+        rows = _transpose(X)
+        held_out = None if X_val is None else _transpose(X_val)
+        velocities = Weights(*map(np.zeros_like, start))
+
+        def step(learning_rate: float) -> Logs:
+            # What overflows shows in the loss, which the caller checks.
+            with np.errstate(over="ignore", invalid="ignore"):
+                loss, gradient = _differentiate(rows, start)
+                logs = {"loss": loss}
+                arrays = zip(start, velocities, gradient, strict=True)
+                for weight, velocity, slope in arrays:
+                    velocity *= self.momentum
+                    velocity -= learning_rate * slope
+                    weight += velocity
+                if held_out is not None:
+                    _, residual = _run_forward(held_out, start)
+                    logs["val_loss"] = _mean_square(residual)
+            return logs
+
+        return step, lambda: start
 
     def _draw_weights(self, n_features: int) -> Weights:
         limit = math.sqrt(6.0 / (n_features + self.n_components))
@@ -150,74 +206,6 @@ class HandWrittenAutoencoder:
             if not is_valid:
                 value = getattr(self, name)
                 raise ValueError(f"{name} must be {condition}, not {value!r}.")
-
-
-class NumpyAutoencoder(HandWrittenAutoencoder):
-    """A tied autoencoder of one hidden layer, computed with NumPy alone.
-
-    With sigmoid(z) = 1 / (1 + exp(-z)), it minimises the mean of (X̂ - X)² over all
-    entries, where
-
-        code = sigmoid(X W + b),    X̂ = code Wᵀ + c,
-
-    by gradient descent with momentum on all rows at once, as ``keras.optimizers.SGD``
-    does it:
-
-        v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 +
-        decay · t)
-
-    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in
-    the 2017 article series on autoencoders in NumPy, Theano and Keras.
-
-    Args:
-        n_components: Units of the code.
-        learning_rate, momentum, decay: Of the rates above: > 0, in [0, 1), and ≥ 0.
-        epochs: Steps of training, at least 1.
-        dtype: "float32" or "float64", of all arrays.
-        random_state: Seed or ``numpy.random.Generator`` for the start; None for another
-            each time.
-
-    Attributes:
-        kernel_, code_bias_, output_bias_: W, b and c, as of `Weights`.
-        history_: ``{"loss": [...]}`` and, with rows to validate on, ``"val_loss"``: one
-            number an epoch. As in Keras, "loss" is taken before the epoch's step and
-            "val_loss" after it.
-
-    Examples:
-        >>> X = np.random.default_rng(0).uniform(size=(100, 4))
-        >>> autoencoder = NumpyAutoencoder(2, epochs=200, random_state=0).fit(X)
-        >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
-        (100, 4)
-        >>> autoencoder.history_["loss"][-1] < autoencoder.history_["loss"][0]
-        True
-    """
-
-    def _start_engine(
-        self,
-        X: Array,
-        X_val: Array | None,
-        start: Weights,
-    ) -> Engine:
-        rows = _transpose(X)
-        held_out = None if X_val is None else _transpose(X_val)
-        velocities = Weights(*map(np.zeros_like, start))
-
-        def step(learning_rate: float) -> Logs:
-            # What overflows shows in the loss, which the caller checks.
-            with np.errstate(over="ignore", invalid="ignore"):
-                loss, gradient = _differentiate(rows, start)
-                logs = {"loss": loss}
-                arrays = zip(start, velocities, gradient, strict=True)
-                for weight, velocity, slope in arrays:
-                    velocity *= self.momentum
-                    velocity -= learning_rate * slope
-                    weight += velocity
-                if held_out is not None:
-                    _, residual = _run_forward(held_out, start)
-                    logs["val_loss"] = _mean_square(residual)
-            return logs
-
-        return step, lambda: start
 
 
 def _is_count(value: object) -> bool:

@@ -9,14 +9,14 @@ import numpy as np
 from keras_tied.reference._numpy import (
     Array,
     Engine,
-    HandWrittenAutoencoder,
     Logs,
+    NumpyAutoencoder,
     Weights,
 )
 
 
 @dataclass(eq=False)  # without it, __post_init__ would not be called
-class PyTensorAutoencoder(HandWrittenAutoencoder):
+class PyTensorAutoencoder(NumpyAutoencoder):
     """The autoencoder of `NumpyAutoencoder`, as the series' Theano article builds it.
 
     The loss is a symbolic expression of the weights, which are shared variables;

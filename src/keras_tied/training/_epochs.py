@@ -59,12 +59,11 @@ class Epochs:
 
     def rewind(self, epochs: int) -> None:
         """Return to the state after so many epochs of the last run; -1: one before."""
+        run = self.runs[-1]
         if epochs < 0 and len(self.runs) > 1:
-            epochs += self.runs[0].epochs
-            self.repeat(self.runs[0], epochs)
-        else:
-            epochs = max(epochs, 0)
-            self.repeat(self.runs[-1], epochs)
+            run = self.runs[0]
+            epochs += run.epochs
+        self.repeat(run, max(epochs, 0))
 
     def pull(self) -> None:
         """Read the model's variables."""

@@ -6,33 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from keras_tied._files import replace_atomically
 from keras_tied._types import StrPath
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.file.contents import (
-    Contents,
-    NadamState,
-    Settings,
-    deserialize_params,
-)
+from keras_tied.fitted.file.contents import Contents
 from keras_tied.fitted.file.format import read_file, to_bytes
 from keras_tied.fitted.value import Fitted
-
-if TYPE_CHECKING:
-    from keras_tied.autoencoder import Autoencoder
-
-__all__ = [
-    "Contents",
-    "NadamState",
-    "Settings",
-    "deserialize_params",
-    "load",
-    "name_file",
-    "read",
-    "write",
-]
 
 ZIP = b"PK"  # what an archive of Keras begins with
 LONGEST = 300  # characters of a message that quotes the file
@@ -92,17 +72,16 @@ def read(path: StrPath, before_keras: Callable[[], object] | None = None) -> Con
 def write(
     path: StrPath,
     contents: Contents,
-    make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
     """Write a file; what is there is replaced once all is written.
 
     The name of the file ends in `.safetensors`, and in `.keras` for an encoder of the
-    user's own, for which `make_model` makes the model of the fitted value.
+    user's own.
     """
     target = Path(path)
-    is_dense = isinstance(contents.fitted.network, DenseNetwork)
+    network = contents.fitted.network
     suffix, why = ".keras", "an encoder of your own is stored as a Keras model"
-    if is_dense:
+    if isinstance(network, DenseNetwork):
         suffix = ".safetensors"
         why = (
             "the estimator's own network is no Keras model; use model_.save to"
@@ -112,12 +91,12 @@ def write(
         raise ValueError(f"path={os.fspath(path)!r} must end in '{suffix}': {why}.")
     content = to_bytes(contents)
     with replace_atomically(target) as part:
-        if make_model is None or is_dense:
+        if isinstance(network, DenseNetwork):
             part.write_bytes(content)
         else:
             from keras_tied.fitted.file.keras_file import write_archive
 
-            write_archive(part, make_model(), content)
+            write_archive(part, network.make_model(), content)
 
 
 @contextmanager

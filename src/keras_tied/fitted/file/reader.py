@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -25,11 +26,11 @@ from keras_tied.fitted.tail import N_NUMBERS, Tail
 from keras_tied.fitted.value import Fitted, Network
 
 
+@dataclass
 class Reader:
     """Takes each array once, so that those which nothing is made of are left over."""
 
-    def __init__(self, arrays: dict[str, Array]) -> None:
-        self.arrays = arrays
+    arrays: dict[str, Array]
 
     def has(self, place: str) -> bool:
         """Whether there are arrays whose names begin so."""

@@ -47,8 +47,9 @@ def write_onnx(
     result = add_part(fitted, network, part, rows)
     last = helper.make_node("Identity", [result.name], [end])
     graph.nodes.append(last)
-    n_inputs = fitted.n_components if start == "code" else fitted.n_features
-    n_outputs = fitted.n_components if end == "code" else fitted.n_features
+    widths = {"code": fitted.n_components}
+    n_inputs = widths.get(start, fitted.n_features)
+    n_outputs = widths.get(end, fitted.n_features)
     inputs = [rows.describe(["rows", n_inputs])]
     output = Tensor(graph, end, rows.dtype)
     outputs = [output.describe(["rows", n_outputs])]

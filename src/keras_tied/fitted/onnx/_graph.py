@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -65,27 +66,14 @@ class Tensor:
         graph.nodes.append(node)
         return output
 
-    def __add__(self, other: Any) -> Tensor:
-        return self.apply("Add", other)
+    __add__ = partialmethod(apply, "Add")
+    __sub__ = partialmethod(apply, "Sub")
+    __mul__ = partialmethod(apply, "Mul")
+    __truediv__ = partialmethod(apply, "Div")
+    __matmul__ = partialmethod(apply, "MatMul")
+    __gt__ = partialmethod(apply, "Greater", dtype=bool)
 
-    def __sub__(self, other: Any) -> Tensor:
-        return self.apply("Sub", other)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return self.apply("Mul", other)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return self.apply("Div", other)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return self.apply("MatMul", other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return self.apply("Greater", other, dtype=bool)
-
-    def is_nan(self) -> Tensor:
-        """Where numbers are missing."""
-        return self.apply("IsNaN", dtype=bool)
+    is_nan = partialmethod(apply, "IsNaN", dtype=bool)
 
     def where(self, yes: Any, no: Any) -> Tensor:
         """The one where this is true, the other elsewhere, in the dtype of a tensor."""

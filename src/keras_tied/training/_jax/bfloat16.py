@@ -1,6 +1,7 @@
 """Evaluates a function with bfloat16 in matrix products only. See ../README.md."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,12 @@ def multiplies_bfloat16() -> bool:
     return has_products and jax.default_backend() == "cpu"
 
 
+@dataclass(eq=False)
 class Wide:
     """A float32 array in place of a bfloat16 one; `base` is it, or its transpose."""
 
-    def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
-        self.base = base
-        self.is_transpose = is_transpose
+    base: jax.Array
+    is_transpose: bool = False
 
     @property
     def array(self) -> jax.Array:
@@ -49,8 +50,6 @@ class Wide:
 
 class Product(Wide):
     """A product of bfloat16 matrices over an axis of each, in the form needed."""
-
-    is_transpose = False
 
     def __init__(
         self,

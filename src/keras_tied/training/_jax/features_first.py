@@ -1,6 +1,7 @@
 """Evaluates a function of tall matrices with features along rows: ../README.md."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -16,11 +17,11 @@ from keras_tied.training._evaluation import (
 MAX_FEATURES = 256  # with more, rows first is as fast
 
 
+@dataclass(eq=False)
 class FlippedMatrix:
     """A matrix of shape `(rows, features)`, held as its transpose."""
 
-    def __init__(self, transpose: jax.Array) -> None:
-        self.transpose = transpose
+    transpose: jax.Array
 
 
 def is_worthwhile(
@@ -36,11 +37,11 @@ def is_worthwhile(
     return widest <= MAX_FEATURES and rows >= 8 * features
 
 
+@dataclass
 class FeaturesFirst(Evaluation):
     """Holds matrices with one of these numbers of rows flipped where it can."""
 
-    def __init__(self, rows: set[int]) -> None:
-        self.rows = rows
+    rows: set[int]
 
     def evaluate_equation(
         self,
