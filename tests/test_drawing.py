@@ -11,12 +11,3 @@ def test_the_axes_of_a_plane_tell_the_share_of_the_variance():
         ["a", "b", "c"],
     ).names
     assert names == ("component 1 (50 %)", "component 2 (50 %)")
-
-
-def test_the_first_features_are_drawn_where_the_plane_is_not_principal():
-    plane = fit_plane(
-        np.eye(3),
-        ["a", "b", "c"],
-        is_principal=False,
-    )
-    assert plane.names == ("a", "b")

@@ -22,21 +22,14 @@ SAY_INSTEAD = {
     r"\b(utili[sz]e|leverage|in order to|due to the fact)\b": "the short word",
     r"\b(please|simply|obviously|of course)\b": "nothing",
 }
-PARTICIPLES = {"found", "seen", "compared", "noticed"}
 
 
 @pytest.fixture(scope="module")
-def trees():
-    """The syntax of each module."""
-    return {module: ast.parse(module.read_text()) for module in MODULES}
-
-
-@pytest.fixture(scope="module")
-def prose(trees):
+def prose():
     """The texts of modules, with their places, and the lines of pages."""
     texts = []
-    for module, tree in trees.items():
-        for node in ast.walk(tree):
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 text = " ".join(node.value.split())
                 if text.count(" ") > 1:  # not a word of some program
@@ -69,14 +62,3 @@ def test_prose_wraps(page):
         ):
             long.append(line)
     assert not long
-
-
-def test_no_participles_are_names(trees):
-    names = {
-        f"{module.name}: {node.id}"
-        for module, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        if node.id.lower().strip("_") in PARTICIPLES
-    }
-    assert not names

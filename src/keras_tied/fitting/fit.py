@@ -178,14 +178,13 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     """The folder for the checkpoint of this training alone, in that of the plan."""
     if plan.checkpoint is None:
         return None
-    if plan.random_state is None:
+    if not plan.is_repeatable:
         raise ValueError(
             "`checkpoint` needs a number as `random_state`: without one, the next fit"
             " draws other weights and goes on from nothing."
         )
     folder = Path(plan.checkpoint)
-    anywhere = replace(plan, checkpoint=None, categorical_features=None)
-    own = folder / digest((__version__, anywhere, rows))[:16]
+    own = folder / digest((__version__, replace(plan, checkpoint=None), rows))[:16]
     if folder.is_dir() and not own.exists() and any(folder.iterdir()):
         warnings.warn(
             f"{str(folder)!r} holds the checkpoint of a fit to other rows or with other"

