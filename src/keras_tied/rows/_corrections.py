@@ -14,7 +14,8 @@ from keras_tied.rows._scan import Batch
 from keras_tied.rows._transform import BatchTransform
 
 MOST_ODD = 1_000  # rows that are listed since they are odd
-MOST_MOVED = 100  # rows whose cells may be displaced
+MOST_MOVED, MOST_CELLS = 100, 2**20
+"""Rows whose cells may be displaced, and cells when each is moved from each column."""
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
 
@@ -63,7 +64,8 @@ def find_corrections(
     is_rare = rarities >= least
     is_curable = is_rare & (corrected < ORDINARY)
     displacements = {}
-    for place in np.flatnonzero(is_rare & ~is_curable)[:MOST_MOVED].tolist():
+    most = min(MOST_MOVED, MOST_CELLS // (2 * oddest.rows.num_columns**2))
+    for place in np.flatnonzero(is_rare & ~is_curable)[:most].tolist():
         displacement = find_displacement(oddest.rows, place, transform)
         if displacement is not None:
             displacements[place] = displacement
