@@ -160,18 +160,16 @@ class Column:
         if self.kind is Kind.text:
             return self._encode_categories(values)
         numbers = self.parse(values)
-        columns = [numbers]
-        if self.kind is Kind.time:
-            waves = encode_cycles(numbers, self.cycles)
-            columns = [numbers - self.origin, *waves]
+        waves = encode_cycles(numbers, self.cycles)
+        columns = [numbers - self.origin, *waves]
         if self.since:
-            begin = others.get(self.since, np.full(len(values), np.nan))
+            begin = others.get(self.since, np.nan)
             columns.append(numbers - begin)
         block = np.column_stack(columns)  # (n, features)
         return block.astype(np.float32, copy=False), NO_ROWS
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
-        values = _require_kind(values, PLAIN, "text", pa.string())
+        values = _require_kind(values, PLAIN, "text")
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
@@ -184,10 +182,8 @@ class Column:
         places = pc.if_else(texts.is_valid(), places, missing)
         n_labels = len(self._labels)
         codes = np.eye(missing + 1, n_labels, dtype=np.float32)
-        codes[missing] = np.nan
-        if not self.other:
-            codes[unseen] = np.nan
-        halves = MISSPELT * np.eye(len(known), n_labels, dtype=np.float32)
+        codes[n_labels:] = np.nan
+        halves = MISSPELT * codes[:unseen]
         codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
@@ -208,8 +204,7 @@ class Column:
         if isinstance(form, Times):
             if form.format and kind in (Kind.text, Kind.integer, Kind.number):
                 return form.parse(self.clean(values))
-            kinds = (Kind.time,)
-            times = _require_kind(values, kinds, self.expectation, pa.date32())
+            times = _require_kind(values, (Kind.time,), self.expectation)
             return form.parse(times)
         if kind is Kind.text:
             parsed = form.parse(self.clean(values))
@@ -369,7 +364,6 @@ def _require_kind(
     values: pa.Array,
     kinds: Collection[Kind],
     what: str,
-    dtype: pa.DataType | None = None,
 ) -> pa.Array:
     """Return the values if they are of some kind, or nulls if all are missing."""
     if find_kind(values.type) in kinds:
@@ -378,4 +372,4 @@ def _require_kind(
     row = first.as_py()
     if row >= 0:
         raise MisfitError(row, get_value(values, row), what)
-    return pa.nulls(len(values), dtype)
+    return pa.nulls(len(values))

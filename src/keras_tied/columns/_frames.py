@@ -94,7 +94,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
                 arrays[name] = replace_values(values, is_missing, others)
                 places.append(place)
         if self.library == "numpy":
-            return np.column_stack(list(map(np.asarray, arrays.values())))
+            return self._wrap(arrays, X)
         if not places:
             return X
         names = [names[place] for place in places]

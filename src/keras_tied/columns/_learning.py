@@ -125,10 +125,9 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     for name, values in zip(names, sample.columns, strict=True):
         if name in reasons:
             reads_as = meanings.get(name)
-            decision = _leave_out(name, values, reasons[name], reads_as)
+            fact, column = _leave_out(name, values, reasons[name], reads_as)
         else:
-            decision = _decide(name, values, choice)
-        fact, column = decision
+            fact, column = _decide(name, values, choice)
         if isinstance(column, Column):
             column = replace(column, marks=(*column.marks, *choice.na))
         decisions.append(Decision(fact, column))
@@ -230,8 +229,7 @@ def _find_form(
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
     """Return numbers that name categories as whole numbers, or raise a `TableError`."""
     whole = values.cast(pa.int64(), safe=False)
-    is_whole = to_floats(values) == to_floats(whole)
-    if is_whole[values.is_valid()].all():
+    if np.array_equal(to_floats(values), to_floats(whole), equal_nan=True):
         return whole
     raise TableError(
         f"column {name!r} holds fractions, which name no categories; make it text."
@@ -408,17 +406,17 @@ def _decide_numbers(
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     kind = column.kind
+    different = np.unique(present[:ROWS_TO_COUNT])
     if kind is Kind.time:
         origin = float(np.floor(present.min()))
-        column = replace(column, origin=origin, cycles=find_cycles(numbers))
-    if kind is Kind.number and types.is_primitive(values.type):
-        is_whole = present == np.rint(present)
-        column = replace(column, whole=bool(is_whole.all()))
-    different = np.unique(present[:ROWS_TO_COUNT])
-    if kind in (Kind.integer, Kind.number):
+        step = find_step_of_days(different - origin)
+        cycles = find_cycles(numbers)
+        column = replace(column, origin=origin, cycles=cycles, step=step)
+    elif kind is not Kind.boolean:
         column = replace(column, step=find_step(different))
-    elif kind is Kind.time:
-        column = replace(column, step=find_step_of_days(different - column.origin))
+    if kind is Kind.number and types.is_primitive(values.type):
+        is_whole = np.array_equal(present, np.rint(present))
+        column = replace(column, whole=is_whole)
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
     some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
     examples = _show(some)
@@ -457,8 +455,6 @@ def _describe_sentinel(
     numbers: Array,
 ) -> str:
     """Describe a value that may stand for a missing one, such as -99; or return ""."""
-    if column.kind is Kind.boolean:
-        return ""
     present = numbers[~np.isnan(numbers)].astype(np.float64)
     for mark in (present.min(), present.max()):
         if not _is_sentinel(column.kind, mark):

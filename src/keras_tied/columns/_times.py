@@ -163,7 +163,7 @@ class Times(Form, frozen=True, tag="times"):
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
         dtype = values.type
-        if types.is_temporal(dtype):
+        if not types.is_string(dtype):
             unit = pa.timestamp("us", getattr(dtype, "tz", None))
             if types.is_time(dtype):
                 unit = pa.time64("us")
@@ -231,7 +231,7 @@ def find_cycles(days: Array) -> tuple[Cycle, ...]:
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
     waves: list[Array] = []
-    phases = _find_phases(days) if cycles else {}
+    phases = _find_phases(days)
     for cycle in cycles:
         angle = 2.0 * np.pi * phases[cycle]
         waves += [np.sin(angle), np.cos(angle)]
