@@ -231,7 +231,7 @@ def find_cycles(days: Array) -> tuple[Cycle, ...]:
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
     waves: list[Array] = []
-    phases = _find_phases(days)
+    phases = _find_phases(days) if cycles else {}
     for cycle in cycles:
         angle = 2.0 * np.pi * phases[cycle]
         waves += [np.sin(angle), np.cos(angle)]
