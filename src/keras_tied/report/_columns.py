@@ -231,9 +231,8 @@ def correlate(X: Array, code: Array) -> Array:
         if values.var() <= CONSTANT:
             continue
         with np.errstate(all="ignore"):
-            products = (values - values.mean()) @ (units - units.mean(axis=0))
-            spreads = len(values) * values.std() * units.std(axis=0)
-            correlations[:, feature] = products / spreads
+            pairs = np.corrcoef(values, units, rowvar=False)
+            correlations[:, feature] = pairs[0, 1:]
     return np.nan_to_num(correlations)
 
 

@@ -143,4 +143,4 @@ def _correct(p_values: Sequence[float]) -> list[float]:
     steps = p[order] * np.arange(n, 0, -1)
     highest = np.maximum.accumulate(steps)
     p[order] = np.minimum(highest, 1.0)
-    return [float(value) for value in p]
+    return list(p.tolist())

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,11 @@ class ClusterError(Exception):
     """The workers cannot be reached, or were lost; the message is one sentence."""
 
 
+@dataclass
 class DaskWorkers:
     """Runs functions that can be pickled on the workers of a `Client`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    client: Client
 
     def map(
         self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
@@ -48,17 +49,17 @@ class DaskWorkers:
         places: dict[str, int] = {}
 
         def submit(place: int) -> Any:
-            future = self._client.submit(function, *items[place], pure=False)
+            future = self.client.submit(function, *items[place], pure=False)
             places[future.key] = place
             return future
 
         waiting = iter(range(len(items)))
         try:
-            n_threads = max(1, sum(map(int, self._client.nthreads().values())))
+            n_threads = max(1, sum(map(int, self.client.nthreads().values())))
             first = [
                 submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)
             ]
-            running = as_completed(first, loop=self._client.loop)
+            running = as_completed(first, loop=self.client.loop)
             for future in running:
                 yield places[future.key], future.result()
                 if (place := next(waiting, None)) is not None:

@@ -61,8 +61,7 @@ def find_oddest(
         order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
         best.append(rows.take(pa.array(some)))
-        table = pa.Table.from_batches(best).take(pa.array(order))
-        best = table.combine_chunks().to_batches()
+        best = [pa.concat_batches(best).take(pa.array(order))]
         first += rows.num_rows
     scores, errors, places, numbers = arrays
     (rows,) = best

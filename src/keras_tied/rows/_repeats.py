@@ -108,7 +108,7 @@ def _hash(values: pa.Array) -> Hashes:
     kind = find_kind(values.type)
     if kind is Kind.text:
         encoded = values.dictionary_encode()
-        words = encoded.dictionary.cast(pa.string()).to_pylist()
+        words = encoded.dictionary.to_pylist()
         places = np.asarray(encoded.indices.fill_null(-1))
         return np.take(_hash_objects([*words, None]), places)
     if pa.types.is_floating(values.type):

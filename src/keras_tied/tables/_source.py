@@ -146,7 +146,7 @@ class Source:
                 n_bytes += parts[-1].nbytes
         if not parts:
             return self.schema.empty_table().to_batches()[0]
-        whole = _concatenate(parts)
+        whole = pa.concat_batches(parts)
         return whole.take(random.permutation(whole.num_rows))
 
     def _choose_pieces(
@@ -287,10 +287,8 @@ def _list_types(file: TableFile) -> dict[str, pa.DataType]:
 def _split_bytes(batch: pa.RecordBatch) -> Batches:
     """Yield the same rows in batches of about as many bytes as one may have."""
     n_bytes = sum(map(_measure, batch.columns))
-    n_rows = batch.num_rows
-    size = max(1, n_rows * BATCH_BYTES // max(1, n_bytes))
-    for begin in range(0, n_rows, size):
-        yield batch.slice(begin, size)
+    size = max(1, batch.num_rows * BATCH_BYTES // max(1, n_bytes))
+    yield from pa.Table.from_batches([batch]).to_batches(max_chunksize=size)
 
 
 def _measure(column: pa.Array) -> int:
@@ -314,7 +312,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
         n_rows += batch.num_rows
         n_bytes += batch.nbytes
         if n_rows >= size or n_bytes >= BATCH_BYTES:
-            whole = _concatenate(parts)
+            whole = pa.concat_batches(parts)
             step = min(size, n_rows)
             n_rows %= step
             end = whole.num_rows - n_rows
@@ -323,10 +321,4 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
             rest = whole.slice(end)
             parts, n_bytes = [rest], rest.nbytes
     if n_rows:
-        yield _concatenate(parts)
-
-
-def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return the rows of batches in one, without a copy of a single one."""
-    filled = [batch for batch in batches if batch.num_rows]
-    return pa.Table.from_batches(filled).combine_chunks().to_batches()[0]
+        yield pa.concat_batches(parts)
