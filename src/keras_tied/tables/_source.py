@@ -146,7 +146,7 @@ class Source:
                 n_bytes += parts[-1].nbytes
         if not parts:
             return self.schema.empty_table().to_batches()[0]
-        whole = pa.concat_batches(parts)
+        whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
     def _choose_pieces(
@@ -312,7 +312,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
         n_rows += batch.num_rows
         n_bytes += batch.nbytes
         if n_rows >= size or n_bytes >= BATCH_BYTES:
-            whole = pa.concat_batches(parts)
+            whole = _concatenate(parts)
             step = min(size, n_rows)
             n_rows %= step
             end = whole.num_rows - n_rows
@@ -321,4 +321,10 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
             rest = whole.slice(end)
             parts, n_bytes = [rest], rest.nbytes
     if n_rows:
-        yield pa.concat_batches(parts)
+        yield _concatenate(parts)
+
+
+def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the rows of batches in one, without a copy of a single one."""
+    filled = [batch for batch in batches if batch.num_rows]
+    return pa.Table.from_batches(filled).combine_chunks().to_batches()[0]
