@@ -87,8 +87,7 @@ class Columns:
     @classmethod
     def of_numbers(cls, names: Iterable[object]) -> Self:
         """Return columns of numbers, of these names."""
-        columns = [Column(str(name), Kind.number) for name in names]
-        return cls(tuple(columns))
+        return cls(tuple(Column(str(name), Kind.number) for name in names))
 
     @classmethod
     def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
@@ -241,12 +240,13 @@ class Columns:
             [[31.5], [182.0]]
         """
         decimal = decimal or find_decimal(sample.columns)
-        used = list(self.used)
+        used = []
         given = set(sample.schema.names)
-        for place, column in enumerate(used):
+        for column in self.used:
             if column.name in given:
                 values = sample.column(column.name)
-                used[place] = adapt_column(column, values, decimal)
+                column = adapt_column(column, values, decimal)
+            used.append(column)
         return replace(self, used=tuple(used))
 
     def encode(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -38,8 +37,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
 
     library: Literal["numpy", "pandas", "polars", "pyarrow"]
     names: tuple[Name, ...]  # of the frame; those of its batches are distinct texts
-    # a stream of Arrow without rows, in base64: types and all levels of categories
-    template: str
+    # a stream of Arrow without rows: types and all levels of categories
+    template: bytes
 
     @classmethod
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
@@ -49,10 +48,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
-        template = base64.b64encode(sink.getvalue()).decode()
         plain = [name if isinstance(name, PLAIN) else str(name) for name in names]
         fields = batch.schema
         categories = [field.name for field in fields if types.is_dictionary(field.type)]
+        template = sink.getvalue().to_pybytes()
         return cls(library, tuple(plain), template), categories
 
     @property
@@ -242,9 +241,8 @@ def read_rows(X: Any) -> pa.RecordBatch:
 
 
 @lru_cache(16)
-def _read_template(template: str) -> pa.RecordBatch:
-    stream = base64.b64decode(template, validate=True)
-    batches = list(pa.ipc.open_stream(stream))
+def _read_template(template: bytes) -> pa.RecordBatch:
+    batches = list(pa.ipc.open_stream(template))
     if len(batches) != 1 or batches[0].num_rows:
         raise ValueError("the frame has another number of rows than none")
     batches[0].validate(full=True)

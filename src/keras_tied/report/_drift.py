@@ -49,11 +49,9 @@ def find_drift(
     well as those of all columns together: Rabanser, Günnemann and Lipton, "Failing
     loudly", NeurIPS 2019.
     """
-    moved, p = _compare_numbers(old_scores, new_scores)
     score = Drift(
         "outlier score",
-        moved,
-        p,
+        *_compare_numbers(old_scores, new_scores),
         before=format_number(float(np.nanmedian(old_scores))),
         now=format_number(float(np.nanmedian(new_scores))),
     )

@@ -64,9 +64,8 @@ def draw_panels(
         plot = _make_plot(name, axes[name], x_range, y_range)
         tools = _add_tools(plot)
         if is_dense:
-            pairs: Mapping[Any, Hexagons] = {None: hexagons}
-            if name == "code":
-                pairs = planes.pairs
+            alone: Mapping[Any, Hexagons] = {None: hexagons}
+            pairs = planes.pairs if name == "code" else alone
             for pair, pair_hexagons in pairs.items():
                 _add_hexagons(plot, pair_hexagons, densities, pair)
         renderer = _add_points(plot, source, colours, look, outstanding)

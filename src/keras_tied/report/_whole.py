@@ -85,9 +85,7 @@ class Planes:
     """
 
     def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
-        names = []
-        for column in columns:
-            names += [format_value(name) for name in column.features]
+        names = [format_value(name) for column in columns for name in column.features]
         self.plane: Plane = fit_plane(rows.X, names)
         points = self.project(rows)
         code = points["code"]

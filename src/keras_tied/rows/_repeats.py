@@ -112,7 +112,7 @@ def _hash(values: pa.Array) -> Hashes:
         places = np.asarray(encoded.indices.fill_null(-1))
         return np.take(_hash_objects([*words, None]), places)
     if pa.types.is_floating(values.type):
-        numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
+        numbers = np.asarray(values.cast(pa.float64()))
         numbers = numbers + 0.0  # without -0
         numbers[np.isnan(numbers)] = np.nan  # of one kind
     elif kind in WHOLE:
