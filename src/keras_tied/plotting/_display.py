@@ -215,7 +215,7 @@ class AutoencoderDisplay:
         """Draw the curves on each other: wide pale ones below thin dark ones."""
         axes, pca_error = self.axes_[1, 1], self.pca_error
         label_axes(axes, "Cost", "epoch", "loss")
-        costs, n_epochs = [], 0
+        costs = []
         for key, (label, colour, width) in _CURVES.items():
             curve = np.asarray(self.history.get(key, ()))
             if not np.isfinite(curve).any():
@@ -226,7 +226,7 @@ class AutoencoderDisplay:
                 epochs, curve, label=label, color=colour, linewidth=width, marker=dot
             )
             costs.append(curve)
-            n_epochs = max(n_epochs, len(curve))
+        n_epochs = max(map(len, costs), default=0)
         if n_epochs:
             # Most happens in the first epochs, so their axis is logarithmic as well.
             axes.set_xscale("log")

@@ -48,8 +48,8 @@ class Doubts:
         self.misread.update(later.misread)
 
 
-def ignore(n_rows: int) -> None:
-    """Do nothing with a number of rows."""
+def ignore(*_: object) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
