@@ -121,8 +121,8 @@ class Restoration:
 
     @property
     def longest_text(self) -> int:
-        """How many characters its value has, if it is text."""
-        return len(self.value) if isinstance(self.value, str) else 0
+        """How many characters its value has."""
+        return len(str(self.value))
 
     def restore(self, columns: Mapping[str, pa.Array], n_rows: int) -> pa.Array:
         """Return the column that it is a copy of, or its value in so many rows."""

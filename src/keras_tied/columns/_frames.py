@@ -67,12 +67,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
-        given = set(columns.schema.names)
         arrays = {}
-        for name in template.schema.names:
-            if name in given:
-                values = columns.column(name)
-                arrays[name] = cast_like(values, template.column(name))
+        for name in columns.schema.names:
+            values = columns.column(name)
+            arrays[name] = cast_like(values, template.column(name))
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:

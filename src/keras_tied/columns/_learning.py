@@ -181,7 +181,8 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if kind is Kind.other:
         becomes = f"left out: values of type {values.type}"
         return Decision(Fact(name, "other values", becomes))
-    is_missing = values.is_null(nan_is_null=True)
+    cells = drop_missing(values) if kind is Kind.text else values
+    is_missing = cells.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
         return _decide_empty(name, values)
     if kind is Kind.text:
@@ -246,8 +247,6 @@ def _decide_text(
         boolean = Column(name, Kind.boolean, form=truths)
         return _decide_numbers(boolean, values, choice)
     cells = drop_missing(values).drop_null()
-    if not len(cells):
-        return _decide_empty(name, values)
     words = Column(name, Kind.text)
     marks, others = _split_marks(cells)
     column, share, warning = read_text(name, others, choice)
@@ -487,8 +486,6 @@ def _decide_words(
     """Decide on text, or whole numbers, that name categories."""
     cells = column.clean(values)
     present = cells.drop_null()
-    if not len(present):
-        return _decide_empty(column.name, values)
     spellings = count_values(present)
     counts = _merge_cases(spellings)
     n, n_rows = len(counts), len(present)

@@ -37,7 +37,7 @@ from keras_tied.plotting._figure import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    History = Mapping[str, Sequence[float] | NDArray[Any]]
+    History = Mapping[str, Sequence[float] | Array]
 
 _ROOM = 0.3  # of the cost's axis, for its legend
 _LONGEST = 30  # characters of a label or of a feature's name
@@ -261,7 +261,7 @@ class AutoencoderDisplay:
                 axes.yaxis.set_minor_formatter("{x:g}")
 
 
-def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
+def _check_table(table: ArrayLike, name: str, n_rows: int) -> Array:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
         raise ValueError(

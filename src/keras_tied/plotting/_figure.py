@@ -15,6 +15,7 @@ from keras_tied.drawing import (
     MOST_COLOURS,
     N_HEXAGONS,
     Labels,
+    Points,
     View,
     choose_view,
     palette,
@@ -98,7 +99,7 @@ def add_fallback_fonts(figure: Figure) -> None:
 
 def scatter(
     axes: Axes,
-    points: NDArray[np.floating],
+    points: Points,
     labels: Labels | None,
     view: View | None = None,
     scale: float = 1.0,  # the width of the axes, relative to a panel's
@@ -132,9 +133,7 @@ def scatter(
     return np.asarray(is_outside.any(axis=1))
 
 
-def scatter_pairs(
-    axes: Axes, code: NDArray[np.floating], labels: Labels | None
-) -> NDArray[np.bool_]:
+def scatter_pairs(axes: Axes, code: Points, labels: Labels | None) -> NDArray[np.bool_]:
     """Draw each pair of 3 units or more; return which codes lie outside."""
     is_outside = np.zeros(len(code), bool)
     last = code.shape[1] - 1
@@ -198,7 +197,7 @@ def _draw_colour_bar(figure: Figure, axes: Axes, title: str) -> None:
 
 def _draw_points(
     axes: Axes,
-    points: NDArray[np.floating],
+    points: Points,
     labels: Labels | None,
     scale: float,
 ) -> None:

@@ -281,8 +281,6 @@ class _CsvFile:
             if not more <= texts:
                 reader = self._open(texts | more)
             schema = reader.schema
-            if any(types.is_binary(dtype) for dtype in schema.types):
-                raise self._encoding_error()
             try:
                 return schema, sum(batch.num_rows for batch in reader), decimal
             except pa.ArrowInvalid as error:
@@ -305,9 +303,7 @@ class _CsvFile:
         These are dates, truth values but "true" and "false", digits that name
         something, and numbers with a point where other columns have a decimal comma.
         """
-        batch = next(self._open(schema.names), None)
-        if batch is None:
-            return set(), self._options.decimal
+        batch = next(self._open(schema.names))
         columns = list(zip(schema, batch.columns, strict=True))
         decimal = self._options.decimal or find_decimal(
             cells
