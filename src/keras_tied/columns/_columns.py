@@ -483,8 +483,11 @@ class Columns:
             column.require_consistent()
         names = set(self.names)
         others = {restoration.name for restoration in self.restored}
-        is_consistent = [bool(self.used), len(names) == len(self.used)]
-        is_consistent.append(not self.order or {*self.order} == names | others)
+        is_consistent = [
+            bool(self.used),
+            len(names) == len(self.used),
+            not self.order or {*self.order} == names | others,
+        ]
         for restoration in self.restored:
             if restoration.copy_of is None:
                 restoration.restore({}, 0)  # raises if the value is not of its type

@@ -49,8 +49,9 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
         plain = [name if isinstance(name, PLAIN) else str(name) for name in names]
-        fields = batch.schema
-        categories = [field.name for field in fields if types.is_dictionary(field.type)]
+        categories = [
+            field.name for field in batch.schema if types.is_dictionary(field.type)
+        ]
         template = sink.getvalue().to_pybytes()
         return cls(library, tuple(plain), template), categories
 

@@ -143,13 +143,13 @@ class _CsvFile:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan()
         return TableFile(
-            name=self._name,
-            schema=self._schema,
-            rows=[n_rows],
-            read=self.read,
-            notes=self._notes,
-            decimal=decimal,
-            patch=self._find_patch(),
+            self._name,
+            self._schema,
+            [n_rows],
+            self.read,
+            self._notes,
+            decimal,
+            self._find_patch(),
         )
 
     def _name_columns(self, cells: list[str]) -> list[str]:
