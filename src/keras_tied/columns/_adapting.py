@@ -45,17 +45,14 @@ def adapt_column(
         return column
     if reads.mean() < 1 - MOST_MISREAD:
         return column
-    old_unit, unit = _find_unit(column), _find_unit(new)
+    old_unit = getattr(column.form, "unit", "")
+    unit = getattr(new.form, "unit", "")
     if old_unit and unit and old_unit != unit:
         raise TableError(
             f"column {column.name!r} holds {new.description}, where the model learned "
             f"{column.description}; convert it."
         )
     return new
-
-
-def _find_unit(column: Column) -> str:
-    return column.form.unit if isinstance(column.form, NumberText) else ""
 
 
 def _decide_form(

@@ -79,24 +79,22 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         _, _, rows = _read(X)
         names = rows.schema.names
         given = set(columns.schema.names)
-        arrays = dict(zip(names, rows.columns, strict=True))
-        places = []  # of the columns that are filled
-        for place, name in enumerate(names):
-            values = arrays[name]
+        filled: dict[str, pa.Array] = {}
+        for name, values in zip(names, rows.columns, strict=True):
             is_missing = np.asarray(values.is_null(nan_is_null=True))
             if name not in given or not is_missing.any():
                 continue
             others = columns.column(name)
             if others.null_count < len(others):
                 others = others.filter(pa.array(is_missing))
-                arrays[name] = replace_values(values, is_missing, others)
-                places.append(place)
+                filled[name] = replace_values(values, is_missing, others)
         if self.library == "numpy":
-            return self._wrap(arrays, X)
-        if not places:
+            arrays = dict(zip(names, rows.columns, strict=True))
+            return self._wrap(arrays | filled, X)
+        if not filled:
             return X
-        names = [names[place] for place in places]
-        frame = self._wrap({name: arrays[name] for name in names}, X)
+        frame = self._wrap(filled, X)
+        places = list(map(names.index, filled))
         if self.library == "polars":
             return X.with_columns(frame)
         if self.library == "pandas":

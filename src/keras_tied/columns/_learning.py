@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -570,10 +570,9 @@ def _decide_words(
 
 def _merge_cases(words: dict[str, int]) -> dict[str, int]:
     """Count texts whatever their case, by the most frequent spelling of each."""
-    merged: dict[str, Counter[str]] = {}
+    merged: dict[str, Counter[str]] = defaultdict(Counter)
     for text, times in sorted(words.items()):
-        spellings = merged.setdefault(text.lower(), Counter())
-        spellings[text] = times
+        merged[text.lower()][text] = times
     counts = {}
     for spellings in merged.values():
         ((most, _),) = spellings.most_common(1)
@@ -652,8 +651,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
     """
     earlier: dict[str, Array] = {}
     related = []
-    for decision in decisions:
-        fact, column = decision
+    for fact, column in decisions:
         if isinstance(column, Column) and column.kind is Kind.time:
             days = column.parse(sample.column(column.name))
             least = np.inf

@@ -140,8 +140,8 @@ def _find_rule(name: str) -> Rule | None:
 
 
 def _split(name: str) -> list[str]:
-    """The words of a name, in lower case; one at least."""
-    return [word.lower() for word in WORD.findall(name)] or [""]
+    """The words of a name, in lower case."""
+    return [word.lower() for word in WORD.findall(name)]
 
 
 def _counts_rows(values: pa.Array) -> bool:

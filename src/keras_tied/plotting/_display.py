@@ -174,8 +174,7 @@ class AutoencoderDisplay:
             draw_key(self.figure_, self.axes_[0, 0], labels, title)
         n = len(self.X)
         if n > MOST_POINTS:
-            n_points = DENSE_POINTS
-            note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
+            note = f"{DENSE_POINTS:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
             self.figure_.supxlabel(note, fontsize=10, color=INK)

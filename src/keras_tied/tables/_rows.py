@@ -65,11 +65,10 @@ def open_rows(
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
                 value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
-        fields = []
+        dtypes = {}
         for column, value_types in types.items():
-            dtype = TYPES.get(frozenset(value_types), pa.string())
-            fields.append((column, dtype))
-        schema = pa.schema(fields)
+            dtypes[column] = TYPES.get(frozenset(value_types), pa.string())
+        schema = pa.schema(dtypes)
     read = partial(
         _read,
         name,

@@ -158,7 +158,7 @@ def _write_rows(
     safe_csv: bool,
 ) -> None:
     """Write rows to an open file, in the format of `name`."""
-    format = "csv" if name == STANDARD_OUTPUT else find_format(name)
+    format = find_format(name) or "csv"  # of the standard output
     if format in TEXTS:
         with _compress(name, file) as stream:
             _write_text(stream, schema, batches, TEXTS[format], safe_csv)
