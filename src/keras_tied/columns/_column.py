@@ -92,7 +92,7 @@ class Column:
     def features(self) -> list[str]:
         """The names of its numbers."""
         if self.kind is Kind.text:
-            return [f"{self.name}={category}" for category in self._labels]
+            return [f"{self.name}={category}" for category in self.labels]
         if self.kind is not Kind.time:
             return [self.name]
         parts = ["days"]
@@ -122,7 +122,8 @@ class Column:
         return "a date or time" if self.kind is Kind.time else "a number"
 
     @property
-    def _labels(self) -> list[str]:
+    def labels(self) -> list[str]:
+        """Of text, what its numbers stand for."""
         others = [OTHER] if self.other else []
         return [*self.categories, *others]
 
@@ -180,7 +181,7 @@ class Column:
         missing = unseen + 1
         places = places.fill_null(unseen)
         places = pc.if_else(texts.is_valid(), places, missing)
-        n_labels = len(self._labels)
+        n_labels = len(self.labels)
         codes = np.eye(missing + 1, n_labels, dtype=np.float32)
         codes[n_labels:] = np.nan
         halves = MISSPELT * codes[:unseen]
@@ -270,7 +271,7 @@ class Column:
 
     def _decode_categories(self, numbers: Array, named: bool) -> pa.Array:
         is_missing = np.isnan(numbers)  # (n, features)
-        labels = self.categories if named else self._labels
+        labels = self.categories if named else self.labels
         shares = np.where(is_missing, -np.inf, numbers)
         shares = shares[:, : len(labels)]
         best = shares.argmax(axis=1)  # (n,)

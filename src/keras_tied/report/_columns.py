@@ -58,8 +58,7 @@ class PageColumn:
 
         name, form, n_features = column.name, column.form, len(column.features)
         if column.kind is Kind.text:
-            levels = [feature[len(name) + 1 :] for feature in column.features]
-            return cls(name, "category", n_features, {"levels": levels})
+            return cls(name, "category", n_features, {"levels": column.labels})
         if isinstance(form, Times):
             hour = None
             if "hour" in column.cycles:
