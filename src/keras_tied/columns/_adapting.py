@@ -41,9 +41,8 @@ def adapt_column(
     reads = ~np.isnan(after)
     both = reads_before & reads
     is_alike = np.array_equal(before[both], after[both])
-    if is_alike and reads_before.sum() >= reads.sum():
-        return column
-    if reads.mean() < 1 - MOST_MISREAD:
+    is_enough = is_alike and reads_before.sum() >= reads.sum()
+    if is_enough or reads.mean() < 1 - MOST_MISREAD:
         return column
     old_unit = getattr(column.form, "unit", "")
     unit = getattr(new.form, "unit", "")

@@ -22,9 +22,8 @@ SECONDS = 20  # to wait for a scheduler, and for a first worker
 # Of workers here, without Dask's own: these make glibc give back each array, which
 # takes long.
 ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-TASKS_PER_THREAD = (
-    2  # that are sent ahead of their results, which bounds what is in memory
-)
+# That are sent ahead of their results, which bounds what is in memory.
+TASKS_PER_THREAD = 2
 
 
 class ClusterError(Exception):
@@ -184,9 +183,8 @@ def _check_workers(client: Client, address: str) -> None:
         raise ClusterError(
             f"the connection to {address!r} was lost; try again."
         ) from error
-    for (
-        version
-    ) in versions.values():  # or an error; a worker that was lost gives an OSError
+    # or errors; a worker that was lost gives an OSError
+    for version in versions.values():
         if isinstance(version, ImportError):
             lack = f"a worker of {address!r} cannot import keras-tied ({version})"
             raise ClusterError(f"{lack}; install version {__version__} there.")
