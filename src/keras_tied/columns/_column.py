@@ -15,7 +15,7 @@ from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.columns._arrow import to_integers, to_text
 from keras_tied.columns._durations import Durations
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
+from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
 from keras_tied.columns._number_text import (
     MOST_PLACES,
@@ -203,7 +203,7 @@ class Column:
         kind = find_kind(values.type)
         form = self.form or NumberText()
         if isinstance(form, Times):
-            if form.format and kind in (Kind.text, Kind.integer, Kind.number):
+            if form.format and kind in (*NUMBERS, Kind.text):
                 return form.parse(self.clean(values))
             times = _require_kind(values, (Kind.time,), self.expectation)
             return form.parse(times)
@@ -285,7 +285,7 @@ class Column:
 def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     """Return values with a null for each that is one of the marks."""
     kind = find_kind(values.type)
-    if not marks or kind not in (Kind.integer, Kind.number, Kind.text):
+    if not marks or kind not in (*NUMBERS, Kind.text):
         return values
     if kind is Kind.text:
         is_mark = pc.is_in(to_text(values), pa.array(marks))

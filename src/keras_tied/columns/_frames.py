@@ -16,12 +16,16 @@ from pyarrow import types
 from keras_tied._table_errors import TableError
 from keras_tied._types import Array
 from keras_tied.columns._casting import cast_like, make_alike
-from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_rows
+from keras_tied.columns._kinds import (
+    NUMBERS,
+    find_kind,
+    make_distinct,
+    simplify_rows,
+)
 
 # A name in pandas may be several, of levels.
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
 PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
-NUMBERS = (Kind.integer, Kind.number)
 
 
 def has_kinds(frame: Any) -> bool:

@@ -36,7 +36,7 @@ from keras_tied.columns._facts import (
     Fact,
     Restoration,
 )
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
+from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
 from keras_tied.columns._misread import MOST_MISREAD
 from keras_tied.columns._missing import drop_missing
 from keras_tied.columns._names import (
@@ -189,12 +189,10 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
             return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
-    is_categorical = name in choice.categorical
-    if is_categorical and kind is Kind.number:
-        values = _require_whole(name, values)
-        kind = Kind.integer
-    if is_categorical and kind in (Kind.integer, Kind.text):
-        words = Column(name, Kind.text, whole=kind is Kind.integer)
+    if name in choice.categorical and kind in (*NUMBERS, Kind.text):
+        if kind is Kind.number:
+            values = _require_whole(name, values)
+        words = Column(name, Kind.text, whole=kind in NUMBERS)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
@@ -217,7 +215,7 @@ def _find_form(
         return kind, Times(dtype="timestamp", zone=dtype.tz or "")
     if kind is Kind.time:
         return kind, Times(dtype="date" if types.is_date(dtype) else "time")
-    if kind in (Kind.integer, Kind.number):
+    if kind in NUMBERS:
         times = _find_digit_times(name, values, choice)
         if times is not None:
             return Kind.time, times

@@ -119,13 +119,9 @@ class PageColumn:
 
 def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
     """Return the place of the features of each column."""
-    places = []
-    begin = 0
-    for column in columns:
-        end = begin + column.n_features
-        places.append(slice(begin, end))
-        begin = end
-    return places
+    sizes = [column.n_features for column in columns]
+    ends = np.cumsum(sizes)
+    return list(map(slice, ends - sizes, ends))
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
