@@ -174,8 +174,7 @@ class Columns:
             )
             if has_digits or restoration.copy_of in names:
                 names.append(restoration.name)
-        beside = (self.label, self.id)
-        return names + [name for name in beside if name is not None]
+        return [*names, *filter(None, (self.label, self.id))]
 
     @property
     def features(self) -> list[str]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from keras_tied.drawing import (
     DENSE_POINTS,
-    MOST_COLOURS,
     N_HEXAGONS,
     Labels,
     Points,
@@ -169,7 +168,7 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
     # As many columns as fit, whose rows are filled evenly.
     longest = max(map(len, labels.groups))
     n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
-    n_columns = max(1, min(len(handles), _MOST_ACROSS, n_fitting))
+    n_columns = max(1, min(_MOST_ACROSS, n_fitting))
     n_rows = math.ceil(len(handles) / n_columns)
     legend = figure.legend(
         handles=handles,
@@ -233,7 +232,7 @@ def _draw_points(
 def _style_groups(labels: Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: of one colour, two markers."""
     n_coloured = labels.n_coloured
-    colours = palette(min(n_coloured, MOST_COLOURS))
+    colours = palette(n_coloured)
     styles = [(colour, marker) for marker in ("o", "s") for colour in colours]
     n_others = len(labels.groups or ()) - n_coloured
     return styles[:n_coloured] + n_others * [(GREY, "o")]

@@ -148,8 +148,8 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
         place = text.find("[") + 1 if is_array else 0
         before = text[:place]
         while True:
-            between = BETWEEN.match(text, place)
-            begin = between.end() if between else place
+            between = next(BETWEEN.finditer(text, place))  # maybe nothing
+            begin = between.end()
             row, reason = None, "it is of another type"
             try:
                 row, end = decode(text, begin)
