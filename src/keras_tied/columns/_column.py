@@ -214,8 +214,7 @@ class Column:
         else:
             values = _require_kind(values, PLAIN, self.expectation)
             values = drop_marks(values, self.marks)
-            singles = values.cast(pa.float32(), safe=False)
-            parsed = singles.to_numpy(zero_copy_only=False)
+            parsed = np.asarray(values.cast(pa.float32(), safe=False))
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(np.float32, copy=False)
         infinite = np.isinf(numbers)

@@ -109,7 +109,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     sample = pa.record_batch(arrays, names=names)
     meanings: dict[str, str | None] = {}
     if choice.begin is not None:
-        columns = zip(names, sample.columns, choice.begin.columns, strict=True)
+        columns = zip(names, arrays, choice.begin.columns, strict=True)
         for name, values, begin in columns:
             meanings[name] = find_meaning(name, values, begin)
     reasons = _find_reasons(names, meanings, choice)
@@ -122,7 +122,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         decimal=choice.decimal or find_decimal(arrays),
     )
     decisions = []
-    for name, values in zip(names, sample.columns, strict=True):
+    for name, values in zip(names, arrays, strict=True):
         if name in reasons:
             reads_as = meanings.get(name)
             fact, column = _leave_out(name, values, reasons[name], reads_as)

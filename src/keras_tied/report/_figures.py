@@ -65,8 +65,8 @@ def draw_panels(
         tools = _add_tools(plot)
         if is_dense:
             alone: Mapping[Any, Hexagons] = {None: hexagons}
-            pairs = planes.pairs if name == "code" else alone
-            for pair, pair_hexagons in pairs.items():
+            layers = planes.pairs if name == "code" else alone
+            for pair, pair_hexagons in layers.items():
                 _add_hexagons(plot, pair_hexagons, densities, pair)
         renderer = _add_points(plot, source, colours, look, outstanding)
         for tool in tools:
