@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import LONGEST, format_value
+from keras_tied._types import Array
 
 Points = NDArray[np.floating]
 
@@ -49,7 +50,7 @@ class Labels:
     """The groups that rows belong to, or a number for each row."""
 
     # (n,) the place of each row's group, or its number, NaN if missing
-    values: NDArray[Any]
+    values: Array
     # their names, at last of those that are not told apart
     groups: tuple[str, ...] | None = None
     # how many of the groups are told apart, by a colour and a marker
@@ -83,7 +84,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
     return _group_labels(rows, longest)
 
 
-def _group_labels(rows: NDArray[Any], longest: int) -> Labels:
+def _group_labels(rows: Array, longest: int) -> Labels:
     missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], bool)
     present = rows[~missing]
     if rows.dtype.kind not in "biuf":
@@ -166,11 +167,10 @@ def fit_plane(
 
 def average_errors(feature_errors: Points) -> Points:
     """Return the mean of each row over what is not missing, (n,), or else NaN."""
-    is_present = ~np.isnan(feature_errors)
-    n_present = is_present.sum(axis=1)
+    n_present = (~np.isnan(feature_errors)).sum(axis=1)
     total = np.nansum(feature_errors, axis=1)
-    mean = total / np.maximum(n_present, 1)
-    return np.where(n_present > 0, mean, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / n_present)
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:

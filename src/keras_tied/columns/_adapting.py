@@ -41,21 +41,17 @@ def adapt_column(
     reads = ~np.isnan(after)
     both = reads_before & reads
     is_alike = np.array_equal(before[both], after[both])
-    if is_alike and reads_before.sum() >= reads.sum():
+    is_enough = is_alike and reads_before.sum() >= reads.sum()
+    if is_enough or reads.mean() < 1 - MOST_MISREAD:
         return column
-    if reads.mean() < 1 - MOST_MISREAD:
-        return column
-    old_unit, unit = _find_unit(column), _find_unit(new)
+    old_unit = getattr(column.form, "unit", "")
+    unit = getattr(new.form, "unit", "")
     if old_unit and unit and old_unit != unit:
         raise TableError(
             f"column {column.name!r} holds {new.description}, where the model learned "
             f"{column.description}; convert it."
         )
     return new
-
-
-def _find_unit(column: Column) -> str:
-    return column.form.unit if isinstance(column.form, NumberText) else ""
 
 
 def _decide_form(

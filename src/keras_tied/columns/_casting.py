@@ -29,11 +29,9 @@ def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
 
 def _are_whole(values: pa.Array) -> bool:
     """Whether there are numbers, and all of them are whole."""
-    is_missing = values.is_null(nan_is_null=True)
-    present = values.filter(pc.invert(is_missing))
-    is_whole = pc.equal(present, pc.round(present))
-    are_whole = pc.all(is_whole, min_count=1)
-    return bool(are_whole.as_py())
+    numbers = to_floats(values)
+    present = numbers[~np.isnan(numbers)]
+    return len(present) > 0 and np.array_equal(present, np.rint(present))
 
 
 def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:

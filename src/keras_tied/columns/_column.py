@@ -15,7 +15,7 @@ from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.columns._arrow import to_integers, to_text
 from keras_tied.columns._durations import Durations
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
+from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
 from keras_tied.columns._number_text import (
     MOST_PLACES,
@@ -92,7 +92,7 @@ class Column:
     def features(self) -> list[str]:
         """The names of its numbers."""
         if self.kind is Kind.text:
-            return [f"{self.name}={category}" for category in self._labels]
+            return [f"{self.name}={category}" for category in self.labels]
         if self.kind is not Kind.time:
             return [self.name]
         parts = ["days"]
@@ -122,7 +122,8 @@ class Column:
         return "a date or time" if self.kind is Kind.time else "a number"
 
     @property
-    def _labels(self) -> list[str]:
+    def labels(self) -> list[str]:
+        """Of text, what its numbers stand for."""
         others = [OTHER] if self.other else []
         return [*self.categories, *others]
 
@@ -160,18 +161,16 @@ class Column:
         if self.kind is Kind.text:
             return self._encode_categories(values)
         numbers = self.parse(values)
-        columns = [numbers]
-        if self.kind is Kind.time:
-            waves = encode_cycles(numbers, self.cycles)
-            columns = [numbers - self.origin, *waves]
+        waves = encode_cycles(numbers, self.cycles)
+        columns = [numbers - self.origin, *waves]
         if self.since:
-            begin = others.get(self.since, np.full(len(values), np.nan))
+            begin = others.get(self.since, np.nan)
             columns.append(numbers - begin)
         block = np.column_stack(columns)  # (n, features)
         return block.astype(np.float32, copy=False), NO_ROWS
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
-        values = _require_kind(values, PLAIN, "text", pa.string())
+        values = _require_kind(values, PLAIN, "text")
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
@@ -182,12 +181,10 @@ class Column:
         missing = unseen + 1
         places = places.fill_null(unseen)
         places = pc.if_else(texts.is_valid(), places, missing)
-        n_labels = len(self._labels)
+        n_labels = len(self.labels)
         codes = np.eye(missing + 1, n_labels, dtype=np.float32)
-        codes[missing] = np.nan
-        if not self.other:
-            codes[unseen] = np.nan
-        halves = MISSPELT * np.eye(len(known), n_labels, dtype=np.float32)
+        codes[n_labels:] = np.nan
+        halves = MISSPELT * codes[:unseen]
         codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
@@ -206,10 +203,9 @@ class Column:
         kind = find_kind(values.type)
         form = self.form or NumberText()
         if isinstance(form, Times):
-            if form.format and kind in (Kind.text, Kind.integer, Kind.number):
+            if form.format and kind in (*NUMBERS, Kind.text):
                 return form.parse(self.clean(values))
-            kinds = (Kind.time,)
-            times = _require_kind(values, kinds, self.expectation, pa.date32())
+            times = _require_kind(values, (Kind.time,), self.expectation)
             return form.parse(times)
         if kind is Kind.text:
             parsed = form.parse(self.clean(values))
@@ -218,8 +214,7 @@ class Column:
         else:
             values = _require_kind(values, PLAIN, self.expectation)
             values = drop_marks(values, self.marks)
-            singles = values.cast(pa.float32(), safe=False)
-            parsed = singles.to_numpy(zero_copy_only=False)
+            parsed = np.asarray(values.cast(pa.float32(), safe=False))
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(np.float32, copy=False)
         infinite = np.isinf(numbers)
@@ -275,7 +270,7 @@ class Column:
 
     def _decode_categories(self, numbers: Array, named: bool) -> pa.Array:
         is_missing = np.isnan(numbers)  # (n, features)
-        labels = self.categories if named else self._labels
+        labels = self.categories if named else self.labels
         shares = np.where(is_missing, -np.inf, numbers)
         shares = shares[:, : len(labels)]
         best = shares.argmax(axis=1)  # (n,)
@@ -289,7 +284,7 @@ class Column:
 def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     """Return values with a null for each that is one of the marks."""
     kind = find_kind(values.type)
-    if not marks or kind not in (Kind.integer, Kind.number, Kind.text):
+    if not marks or kind not in (*NUMBERS, Kind.text):
         return values
     if kind is Kind.text:
         is_mark = pc.is_in(to_text(values), pa.array(marks))
@@ -369,7 +364,6 @@ def _require_kind(
     values: pa.Array,
     kinds: Collection[Kind],
     what: str,
-    dtype: pa.DataType | None = None,
 ) -> pa.Array:
     """Return the values if they are of some kind, or nulls if all are missing."""
     if find_kind(values.type) in kinds:
@@ -378,4 +372,4 @@ def _require_kind(
     row = first.as_py()
     if row >= 0:
         raise MisfitError(row, get_value(values, row), what)
-    return pa.nulls(len(values), dtype)
+    return pa.nulls(len(values))

@@ -87,8 +87,7 @@ class Columns:
     @classmethod
     def of_numbers(cls, names: Iterable[object]) -> Self:
         """Return columns of numbers, of these names."""
-        columns = [Column(str(name), Kind.number) for name in names]
-        return cls(tuple(columns))
+        return cls(tuple(Column(str(name), Kind.number) for name in names))
 
     @classmethod
     def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
@@ -175,8 +174,7 @@ class Columns:
             )
             if has_digits or restoration.copy_of in names:
                 names.append(restoration.name)
-        beside = (self.label, self.id)
-        return names + [name for name in beside if name is not None]
+        return [*names, *filter(None, (self.label, self.id))]
 
     @property
     def features(self) -> list[str]:
@@ -241,12 +239,13 @@ class Columns:
             [[31.5], [182.0]]
         """
         decimal = decimal or find_decimal(sample.columns)
-        used = list(self.used)
+        used = []
         given = set(sample.schema.names)
-        for place, column in enumerate(used):
+        for column in self.used:
             if column.name in given:
                 values = sample.column(column.name)
-                used[place] = adapt_column(column, values, decimal)
+                column = adapt_column(column, values, decimal)
+            used.append(column)
         return replace(self, used=tuple(used))
 
     def encode(
@@ -325,9 +324,7 @@ class Columns:
             if values.null_count == len(values):
                 differences[name] = np.zeros(len(values), bool)
                 continue
-            restored = restoration.repeat(len(values))
-            if restoration.copy_of is not None:
-                restored = rows.column(source)
+            restored = restoration.restore(rows, len(values))
             restored = _cast(restored, values.type)
             is_other = pc.not_equal(values, restored).fill_null(restoration.is_empty)
             is_missing = values.is_null(nan_is_null=True)
@@ -371,10 +368,7 @@ class Columns:
         for column, part in self._parts:
             arrays[column.name] = column.decode(block[:, part], named)
         for restoration in self.restored:
-            if restoration.copy_of is None:
-                arrays[restoration.name] = restoration.repeat(len(block))
-            else:
-                arrays[restoration.name] = arrays[restoration.copy_of]
+            arrays[restoration.name] = restoration.restore(arrays, len(block))
         if rows is not None:
             for name, is_other in self.find_differences(rows).items():
                 if is_other.any():
@@ -399,9 +393,8 @@ class Columns:
         the rows: in text, it is written as the values of the column are.
         """
         reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
-        columns = {name: rows.column(name) for name in rows.schema.names}
         for name, is_gap in self.find_gaps(rows).items():
-            own = columns[name]
+            own = rows.column(name)
             new = reconstruction.column(name).filter(pa.array(is_gap))
             if types.is_floating(new.type) and not types.is_null(own.type):
                 # with as many decimals as others, or as single precision has
@@ -410,10 +403,11 @@ class Columns:
                 if len(others):
                     form, _ = decide_number_text(to_text(others), ".")
                 new = form.write(np.asarray(new, np.float32))
-            columns[name] = replace_values(own, is_gap, new)
-        fields = [field.with_type(columns[field.name].type) for field in rows.schema]
-        schema = pa.schema(fields, rows.schema.metadata)
-        return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
+            filled = replace_values(own, is_gap, new)
+            place = rows.schema.get_field_index(name)
+            field = rows.schema.field(place).with_type(filled.type)
+            rows = rows.set_column(place, field, filled)
+        return rows
 
     def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
         """Return where values are missing, for each used column with such a one."""
@@ -440,8 +434,7 @@ class Columns:
         rows = self.decode(numbers, named=True, rows=given)
         if self.frame is not None:
             return self.frame.join(rows, like)
-        library, names = find_library(like), rows.schema.names
-        return wrap(library, pa.table(rows), names, like)
+        return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
 
     def join_proba(self, numbers: Array, like: Any) -> Any:
         """Booleans and categories as shares, which add up to 1 in a category."""
@@ -456,9 +449,7 @@ class Columns:
         for place, name in enumerate(self.features):
             if layout.kinds[place] != NUMBER:
                 columns[name] = shares[:, place]
-        library = find_library(like)
-        if self.frame is not None:
-            library = self.frame.library
+        library = self.frame.library if self.frame else find_library(like)
         return wrap(library, pa.table(columns), list(columns), like)
 
     def to_json(self) -> bytes:
@@ -491,10 +482,14 @@ class Columns:
             column.require_consistent()
         names = set(self.names)
         others = {restoration.name for restoration in self.restored}
-        is_consistent = [bool(self.used), len(names) == len(self.used)]
-        is_consistent.append(not self.order or {*self.order} == names | others)
+        is_consistent = [
+            bool(self.used),
+            len(names) == len(self.used),
+            not self.order or {*self.order} == names | others,
+        ]
         for restoration in self.restored:
-            restoration.repeat(0)  # raises if the value is not of its type
+            if restoration.copy_of is None:
+                restoration.restore({}, 0)  # raises if the value is not of its type
             is_consistent += [
                 restoration.longest_text <= LONGEST_TEXT,
                 restoration.name not in names,

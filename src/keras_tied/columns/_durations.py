@@ -1,6 +1,6 @@
 """Durations, as text such as 2:10:30 or not, as seconds."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,10 @@ TWO_DIGITS = r"^(?:0\d|\d\d+):"
 class Durations(Form, frozen=True, tag="durations"):
     """Durations of one form: text with hours or not; Arrow's own, if not `is_text`."""
 
+    description: ClassVar[str] = "durations"  # what they are, for people
     is_text: bool = True
     hours: bool = True
     places: Annotated[int, Meta(ge=0, le=6)] = 0  # decimals of the seconds
-
-    @property
-    def description(self) -> str:
-        """What they are, for people."""
-        return "durations"
 
     def parse(self, values: pa.Array) -> Array:
         """Return seconds, (n,) float64, with NaN where there is no duration."""

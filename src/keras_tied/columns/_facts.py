@@ -1,6 +1,6 @@
 """What is learned of the columns of a table, and what is decided about them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -121,11 +121,13 @@ class Restoration:
 
     @property
     def longest_text(self) -> int:
-        """How many characters its value has, if it is text."""
-        return len(self.value) if isinstance(self.value, str) else 0
+        """How many characters its value has."""
+        return len(str(self.value))
 
-    def repeat(self, n_rows: int) -> pa.Array:
-        """Return its value in so many rows."""
+    def restore(self, columns: Mapping[str, pa.Array], n_rows: int) -> pa.Array:
+        """Return the column that it is a copy of, or its value in so many rows."""
+        if self.copy_of is not None:
+            return columns[self.copy_of]
         value = pa.array([self.value])
         if self.is_date:
             value = value.cast(pa.date32())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,12 +16,16 @@ from pyarrow import types
 from keras_tied._table_errors import TableError
 from keras_tied._types import Array
 from keras_tied.columns._casting import cast_like, make_alike
-from keras_tied.columns._kinds import Kind, find_kind, make_distinct, simplify_rows
+from keras_tied.columns._kinds import (
+    NUMBERS,
+    find_kind,
+    make_distinct,
+    simplify_rows,
+)
 
 # A name in pandas may be several, of levels.
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
 PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
-NUMBERS = (Kind.integer, Kind.number)
 
 
 def has_kinds(frame: Any) -> bool:
@@ -38,8 +41,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
 
     library: Literal["numpy", "pandas", "polars", "pyarrow"]
     names: tuple[Name, ...]  # of the frame; those of its batches are distinct texts
-    # a stream of Arrow without rows, in base64: types and all levels of categories
-    template: str
+    # a stream of Arrow without rows: types and all levels of categories
+    template: bytes
 
     @classmethod
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
@@ -49,10 +52,11 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
-        template = base64.b64encode(sink.getvalue()).decode()
         plain = [name if isinstance(name, PLAIN) else str(name) for name in names]
-        fields = batch.schema
-        categories = [field.name for field in fields if types.is_dictionary(field.type)]
+        categories = [
+            field.name for field in batch.schema if types.is_dictionary(field.type)
+        ]
+        template = sink.getvalue().to_pybytes()
         return cls(library, tuple(plain), template), categories
 
     @property
@@ -68,12 +72,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
-        given = set(columns.schema.names)
         arrays = {}
-        for name in template.schema.names:
-            if name in given:
-                values = columns.column(name)
-                arrays[name] = cast_like(values, template.column(name))
+        for name in columns.schema.names:
+            values = columns.column(name)
+            arrays[name] = cast_like(values, template.column(name))
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
@@ -81,24 +83,22 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         _, _, rows = _read(X)
         names = rows.schema.names
         given = set(columns.schema.names)
-        arrays = dict(zip(names, rows.columns, strict=True))
-        places = []  # of the columns that are filled
-        for place, name in enumerate(names):
-            values = arrays[name]
+        filled: dict[str, pa.Array] = {}
+        for name, values in zip(names, rows.columns, strict=True):
             is_missing = np.asarray(values.is_null(nan_is_null=True))
             if name not in given or not is_missing.any():
                 continue
             others = columns.column(name)
             if others.null_count < len(others):
                 others = others.filter(pa.array(is_missing))
-                arrays[name] = replace_values(values, is_missing, others)
-                places.append(place)
+                filled[name] = replace_values(values, is_missing, others)
         if self.library == "numpy":
-            return np.column_stack(list(map(np.asarray, arrays.values())))
-        if not places:
+            arrays = dict(zip(names, rows.columns, strict=True))
+            return self._wrap(arrays | filled, X)
+        if not filled:
             return X
-        names = [names[place] for place in places]
-        frame = self._wrap({name: arrays[name] for name in names}, X)
+        frame = self._wrap(filled, X)
+        places = list(map(names.index, filled))
         if self.library == "polars":
             return X.with_columns(frame)
         if self.library == "pandas":
@@ -242,9 +242,8 @@ def read_rows(X: Any) -> pa.RecordBatch:
 
 
 @lru_cache(16)
-def _read_template(template: str) -> pa.RecordBatch:
-    stream = base64.b64decode(template, validate=True)
-    batches = list(pa.ipc.open_stream(stream))
+def _read_template(template: bytes) -> pa.RecordBatch:
+    batches = list(pa.ipc.open_stream(template))
     if len(batches) != 1 or batches[0].num_rows:
         raise ValueError("the frame has another number of rows than none")
     batches[0].validate(full=True)

@@ -31,6 +31,7 @@ TESTS = (
     (types.is_temporal, Kind.time),
     (types.is_null, Kind.empty),
 )
+NUMBERS = (Kind.integer, Kind.number)
 # The most characters of a category, a constant or a unit: a model's file holds it.
 LONGEST_TEXT = 2**12
 

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ from keras_tied.columns._facts import (
     Fact,
     Restoration,
 )
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
+from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
 from keras_tied.columns._misread import MOST_MISREAD
 from keras_tied.columns._missing import drop_missing
 from keras_tied.columns._names import (
@@ -109,7 +109,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     sample = pa.record_batch(arrays, names=names)
     meanings: dict[str, str | None] = {}
     if choice.begin is not None:
-        columns = zip(names, sample.columns, choice.begin.columns, strict=True)
+        columns = zip(names, arrays, choice.begin.columns, strict=True)
         for name, values, begin in columns:
             meanings[name] = find_meaning(name, values, begin)
     reasons = _find_reasons(names, meanings, choice)
@@ -122,13 +122,12 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         decimal=choice.decimal or find_decimal(arrays),
     )
     decisions = []
-    for name, values in zip(names, sample.columns, strict=True):
+    for name, values in zip(names, arrays, strict=True):
         if name in reasons:
             reads_as = meanings.get(name)
-            decision = _leave_out(name, values, reasons[name], reads_as)
+            fact, column = _leave_out(name, values, reasons[name], reads_as)
         else:
-            decision = _decide(name, values, choice)
-        fact, column = decision
+            fact, column = _decide(name, values, choice)
         if isinstance(column, Column):
             column = replace(column, marks=(*column.marks, *choice.na))
         decisions.append(Decision(fact, column))
@@ -182,19 +181,18 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if kind is Kind.other:
         becomes = f"left out: values of type {values.type}"
         return Decision(Fact(name, "other values", becomes))
-    is_missing = values.is_null(nan_is_null=True)
+    cells = drop_missing(values) if kind is Kind.text else values
+    is_missing = cells.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
         return _decide_empty(name, values)
     if kind is Kind.text:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
             return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
-    is_categorical = name in choice.categorical
-    if is_categorical and kind is Kind.number:
-        values = _require_whole(name, values)
-        kind = Kind.integer
-    if is_categorical and kind in (Kind.integer, Kind.text):
-        words = Column(name, Kind.text, whole=kind is Kind.integer)
+    if name in choice.categorical and kind in (*NUMBERS, Kind.text):
+        if kind is Kind.number:
+            values = _require_whole(name, values)
+        words = Column(name, Kind.text, whole=kind in NUMBERS)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
@@ -217,7 +215,7 @@ def _find_form(
         return kind, Times(dtype="timestamp", zone=dtype.tz or "")
     if kind is Kind.time:
         return kind, Times(dtype="date" if types.is_date(dtype) else "time")
-    if kind in (Kind.integer, Kind.number):
+    if kind in NUMBERS:
         times = _find_digit_times(name, values, choice)
         if times is not None:
             return Kind.time, times
@@ -230,8 +228,7 @@ def _find_form(
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
     """Return numbers that name categories as whole numbers, or raise a `TableError`."""
     whole = values.cast(pa.int64(), safe=False)
-    is_whole = to_floats(values) == to_floats(whole)
-    if is_whole[values.is_valid()].all():
+    if np.array_equal(to_floats(values), to_floats(whole), equal_nan=True):
         return whole
     raise TableError(
         f"column {name!r} holds fractions, which name no categories; make it text."
@@ -248,8 +245,6 @@ def _decide_text(
         boolean = Column(name, Kind.boolean, form=truths)
         return _decide_numbers(boolean, values, choice)
     cells = drop_missing(values).drop_null()
-    if not len(cells):
-        return _decide_empty(name, values)
     words = Column(name, Kind.text)
     marks, others = _split_marks(cells)
     column, share, warning = read_text(name, others, choice)
@@ -408,17 +403,17 @@ def _decide_numbers(
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     kind = column.kind
+    different = np.unique(present[:ROWS_TO_COUNT])
     if kind is Kind.time:
         origin = float(np.floor(present.min()))
-        column = replace(column, origin=origin, cycles=find_cycles(numbers))
-    if kind is Kind.number and types.is_primitive(values.type):
-        is_whole = present == np.rint(present)
-        column = replace(column, whole=bool(is_whole.all()))
-    different = np.unique(present[:ROWS_TO_COUNT])
-    if kind in (Kind.integer, Kind.number):
+        step = find_step_of_days(different - origin)
+        cycles = find_cycles(numbers)
+        column = replace(column, origin=origin, cycles=cycles, step=step)
+    elif kind is not Kind.boolean:
         column = replace(column, step=find_step(different))
-    elif kind is Kind.time:
-        column = replace(column, step=find_step_of_days(different - column.origin))
+    if kind is Kind.number and types.is_primitive(values.type):
+        is_whole = np.array_equal(present, np.rint(present))
+        column = replace(column, whole=is_whole)
     is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
     some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
     examples = _show(some)
@@ -457,8 +452,6 @@ def _describe_sentinel(
     numbers: Array,
 ) -> str:
     """Describe a value that may stand for a missing one, such as -99; or return ""."""
-    if column.kind is Kind.boolean:
-        return ""
     present = numbers[~np.isnan(numbers)].astype(np.float64)
     for mark in (present.min(), present.max()):
         if not _is_sentinel(column.kind, mark):
@@ -491,8 +484,6 @@ def _decide_words(
     """Decide on text, or whole numbers, that name categories."""
     cells = column.clean(values)
     present = cells.drop_null()
-    if not len(present):
-        return _decide_empty(column.name, values)
     spellings = count_values(present)
     counts = _merge_cases(spellings)
     n, n_rows = len(counts), len(present)
@@ -577,10 +568,9 @@ def _decide_words(
 
 def _merge_cases(words: dict[str, int]) -> dict[str, int]:
     """Count texts whatever their case, by the most frequent spelling of each."""
-    merged: dict[str, Counter[str]] = {}
+    merged: dict[str, Counter[str]] = defaultdict(Counter)
     for text, times in sorted(words.items()):
-        spellings = merged.setdefault(text.lower(), Counter())
-        spellings[text] = times
+        merged[text.lower()][text] = times
     counts = {}
     for spellings in merged.values():
         ((most, _),) = spellings.most_common(1)
@@ -659,8 +649,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
     """
     earlier: dict[str, Array] = {}
     related = []
-    for decision in decisions:
-        fact, column = decision
+    for fact, column in decisions:
         if isinstance(column, Column) and column.kind is Kind.time:
             days = column.parse(sample.column(column.name))
             least = np.inf

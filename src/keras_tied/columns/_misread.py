@@ -2,12 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from keras_tied._types import Array
 from keras_tied.columns._column import format_cell
 
 # The largest share of values that are not of the kind of their column.
@@ -33,7 +33,7 @@ class MisreadValues:
         self,
         column: str,
         values: pa.Array,
-        rows: NDArray[Any],
+        rows: Array,
         first_row: int,
     ) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import to_floats
-from keras_tied.columns._kinds import Kind, find_kind
+from keras_tied.columns._kinds import NUMBERS, find_kind
 
 ROW_NUMBERS, IDS, CATEGORIES = "row numbers", "ids", "categories"
 FEWEST_ROWS = 8  # fewer can be counted by chance
@@ -86,7 +86,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     where their name is one of row names, such as pandas gives. Ids and categories are
     told by their name, and how often they are there.
     """
-    if find_kind(values.type) not in (Kind.integer, Kind.number):
+    if find_kind(values.type) not in NUMBERS:
         return None
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
@@ -140,8 +140,8 @@ def _find_rule(name: str) -> Rule | None:
 
 
 def _split(name: str) -> list[str]:
-    """The words of a name, in lower case; one at least."""
-    return [word.lower() for word in WORD.findall(name)] or [""]
+    """The words of a name, in lower case."""
+    return [word.lower() for word in WORD.findall(name)]
 
 
 def _counts_rows(values: pa.Array) -> bool:

@@ -163,7 +163,7 @@ class Times(Form, frozen=True, tag="times"):
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
         dtype = values.type
-        if types.is_temporal(dtype):
+        if not types.is_string(dtype):
             unit = pa.timestamp("us", getattr(dtype, "tz", None))
             if types.is_time(dtype):
                 unit = pa.time64("us")

@@ -8,8 +8,8 @@ from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, set_null, to_floats, to_text
 from keras_tied.columns._form import Form
 from keras_tied.columns._missing import MARKS, MISSING
+from keras_tied.columns._number_text import ROWS_TO_DECIDE
 
-ROWS_TO_LOOK_AT = 1_000
 MOST_SPELLINGS = 30  # with those of a missing value
 PAIRS = tuple(
     tuple(pair.split("="))
@@ -50,7 +50,7 @@ class TruthText(Form, frozen=True, tag="truth"):
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
     """Return the form of truth values, if all are such or missing."""
-    some = values.slice(0, ROWS_TO_LOOK_AT)
+    some = values.slice(0, ROWS_TO_DECIDE)
     if len(some.unique()) > MOST_SPELLINGS:
         return None
     cells = to_text(values)

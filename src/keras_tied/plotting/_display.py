@@ -37,7 +37,7 @@ from keras_tied.plotting._figure import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    History = Mapping[str, Sequence[float] | NDArray[Any]]
+    History = Mapping[str, Sequence[float] | Array]
 
 _ROOM = 0.3  # of the cost's axis, for its legend
 _LONGEST = 30  # characters of a label or of a feature's name
@@ -174,8 +174,7 @@ class AutoencoderDisplay:
             draw_key(self.figure_, self.axes_[0, 0], labels, title)
         n = len(self.X)
         if n > MOST_POINTS:
-            n_points = DENSE_POINTS
-            note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
+            note = f"{DENSE_POINTS:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
             self.figure_.supxlabel(note, fontsize=10, color=INK)
@@ -215,7 +214,7 @@ class AutoencoderDisplay:
         """Draw the curves on each other: wide pale ones below thin dark ones."""
         axes, pca_error = self.axes_[1, 1], self.pca_error
         label_axes(axes, "Cost", "epoch", "loss")
-        costs, n_epochs = [], 0
+        costs = []
         for key, (label, colour, width) in _CURVES.items():
             curve = np.asarray(self.history.get(key, ()))
             if not np.isfinite(curve).any():
@@ -226,7 +225,7 @@ class AutoencoderDisplay:
                 epochs, curve, label=label, color=colour, linewidth=width, marker=dot
             )
             costs.append(curve)
-            n_epochs = max(n_epochs, len(curve))
+        n_epochs = max(map(len, costs), default=0)
         if n_epochs:
             # Most happens in the first epochs, so their axis is logarithmic as well.
             axes.set_xscale("log")
@@ -261,7 +260,7 @@ class AutoencoderDisplay:
                 axes.yaxis.set_minor_formatter("{x:g}")
 
 
-def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
+def _check_table(table: ArrayLike, name: str, n_rows: int) -> Array:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
         raise ValueError(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from keras_tied.drawing import (
     DENSE_POINTS,
-    MOST_COLOURS,
     N_HEXAGONS,
     Labels,
+    Points,
     View,
     choose_view,
     palette,
@@ -98,7 +98,7 @@ def add_fallback_fonts(figure: Figure) -> None:
 
 def scatter(
     axes: Axes,
-    points: NDArray[np.floating],
+    points: Points,
     labels: Labels | None,
     view: View | None = None,
     scale: float = 1.0,  # the width of the axes, relative to a panel's
@@ -132,9 +132,7 @@ def scatter(
     return np.asarray(is_outside.any(axis=1))
 
 
-def scatter_pairs(
-    axes: Axes, code: NDArray[np.floating], labels: Labels | None
-) -> NDArray[np.bool_]:
+def scatter_pairs(axes: Axes, code: Points, labels: Labels | None) -> NDArray[np.bool_]:
     """Draw each pair of 3 units or more; return which codes lie outside."""
     is_outside = np.zeros(len(code), bool)
     last = code.shape[1] - 1
@@ -170,7 +168,7 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
     # As many columns as fit, whose rows are filled evenly.
     longest = max(map(len, labels.groups))
     n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
-    n_columns = max(1, min(len(handles), _MOST_ACROSS, n_fitting))
+    n_columns = max(1, min(_MOST_ACROSS, n_fitting))
     n_rows = math.ceil(len(handles) / n_columns)
     legend = figure.legend(
         handles=handles,
@@ -198,7 +196,7 @@ def _draw_colour_bar(figure: Figure, axes: Axes, title: str) -> None:
 
 def _draw_points(
     axes: Axes,
-    points: NDArray[np.floating],
+    points: Points,
     labels: Labels | None,
     scale: float,
 ) -> None:
@@ -234,7 +232,7 @@ def _draw_points(
 def _style_groups(labels: Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: of one colour, two markers."""
     n_coloured = labels.n_coloured
-    colours = palette(min(n_coloured, MOST_COLOURS))
+    colours = palette(n_coloured)
     styles = [(colour, marker) for marker in ("o", "s") for colour in colours]
     n_others = len(labels.groups or ()) - n_coloured
     return styles[:n_coloured] + n_others * [(GREY, "o")]

@@ -58,8 +58,7 @@ class PageColumn:
 
         name, form, n_features = column.name, column.form, len(column.features)
         if column.kind is Kind.text:
-            levels = [feature[len(name) + 1 :] for feature in column.features]
-            return cls(name, "category", n_features, {"levels": levels})
+            return cls(name, "category", n_features, {"levels": column.labels})
         if isinstance(form, Times):
             hour = None
             if "hour" in column.cycles:
@@ -120,13 +119,9 @@ class PageColumn:
 
 def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
     """Return the place of the features of each column."""
-    places = []
-    begin = 0
-    for column in columns:
-        end = begin + column.n_features
-        places.append(slice(begin, end))
-        begin = end
-    return places
+    sizes = [column.n_features for column in columns]
+    ends = np.cumsum(sizes)
+    return list(map(slice, ends - sizes, ends))
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
@@ -231,9 +226,8 @@ def correlate(X: Array, code: Array) -> Array:
         if values.var() <= CONSTANT:
             continue
         with np.errstate(all="ignore"):
-            products = (values - values.mean()) @ (units - units.mean(axis=0))
-            spreads = len(values) * values.std() * units.std(axis=0)
-            correlations[:, feature] = products / spreads
+            pairs = np.corrcoef(values, units, rowvar=False)
+            correlations[:, feature] = pairs[0, 1:]
     return np.nan_to_num(correlations)
 
 

@@ -49,11 +49,9 @@ def find_drift(
     well as those of all columns together: Rabanser, Günnemann and Lipton, "Failing
     loudly", NeurIPS 2019.
     """
-    moved, p = _compare_numbers(old_scores, new_scores)
     score = Drift(
         "outlier score",
-        moved,
-        p,
+        *_compare_numbers(old_scores, new_scores),
         before=format_number(float(np.nanmedian(old_scores))),
         now=format_number(float(np.nanmedian(new_scores))),
     )
@@ -143,4 +141,4 @@ def _correct(p_values: Sequence[float]) -> list[float]:
     steps = p[order] * np.arange(n, 0, -1)
     highest = np.maximum.accumulate(steps)
     p[order] = np.minimum(highest, 1.0)
-    return [float(value) for value in p]
+    return list(p.tolist())

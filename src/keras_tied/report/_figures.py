@@ -64,10 +64,9 @@ def draw_panels(
         plot = _make_plot(name, axes[name], x_range, y_range)
         tools = _add_tools(plot)
         if is_dense:
-            pairs: Mapping[Any, Hexagons] = {None: hexagons}
-            if name == "code":
-                pairs = planes.pairs
-            for pair, pair_hexagons in pairs.items():
+            alone: Mapping[Any, Hexagons] = {None: hexagons}
+            layers = planes.pairs if name == "code" else alone
+            for pair, pair_hexagons in layers.items():
                 _add_hexagons(plot, pair_hexagons, densities, pair)
         renderer = _add_points(plot, source, colours, look, outstanding)
         for tool in tools:
@@ -109,15 +108,12 @@ def _add_tools(plot: Any) -> list[Any]:
     box = BoxSelectTool(name="box")
     box.overlay.use_handles = False
     lasso = LassoSelectTool(name="lasso")
-    pan = PanTool(name="pan")
-    zoom = WheelZoomTool(name="zoom")
-    reset = ResetTool(name="reset")
-    tap = TapTool()
-    hover = HoverTool(tooltips=None)
-    plot.add_tools(box, lasso, pan, zoom, reset, tap, hover)
+    selecting = [box, lasso, TapTool(), HoverTool(tooltips=None)]
+    moving = [PanTool(name="pan"), WheelZoomTool(name="zoom"), ResetTool(name="reset")]
+    plot.add_tools(*selecting, *moving)
     plot.toolbar.active_drag = box
     plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
-    return [box, lasso, tap, hover]
+    return selecting
 
 
 def _choose_look(n: int, is_dense: bool) -> tuple[float, float]:

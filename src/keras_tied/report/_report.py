@@ -191,9 +191,8 @@ class Report:
         if columns is None:
             names = feature_names
             if names is None:
-                names = getattr(estimator, "feature_names_in_", None)
-            if names is None:
-                names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
+                numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
+                names = getattr(estimator, "feature_names_in_", numbered)
             columns = [PageColumn(str(name)) for name in names]
         about = About(title)
         if fitted is not None:

@@ -22,12 +22,11 @@ from keras_tied.drawing import (
 )
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import PageColumn
+from keras_tied.report._columns import CONSTANT, PageColumn
 from keras_tied.report._rows import Rows
 
 Orientation = Literal["pointytop", "flattop"]
 
-TINY = 1e-12  # the mean square of a feature that is constant but for rounding
 # Larger numbers are drawn there; a sum of many of them still fits single precision.
 LARGEST = 1e34
 
@@ -85,9 +84,7 @@ class Planes:
     """
 
     def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
-        names = []
-        for column in columns:
-            names += [format_value(name) for name in column.features]
+        names = [format_value(name) for column in columns for name in column.features]
         self.plane: Plane = fit_plane(rows.X, names)
         points = self.project(rows)
         code = points["code"]
@@ -223,7 +220,7 @@ class Whole:
     def lost(self) -> Array:
         """(features,) the share of each variance that is lost, NaN where unknown."""
         unexplained, variance, n_present, _ = self.tally.sums
-        varies = variance > TINY * np.maximum(n_present, 1)
+        varies = variance > CONSTANT * np.maximum(n_present, 1)
         shares = unexplained / np.where(varies, variance, 1)
         return np.where(varies, shares, np.nan)
 

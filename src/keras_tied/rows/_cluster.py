@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -21,20 +22,19 @@ SECONDS = 20  # to wait for a scheduler, and for a first worker
 # Of workers here, without Dask's own: these make glibc give back each array, which
 # takes long.
 ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-TASKS_PER_THREAD = (
-    2  # that are sent ahead of their results, which bounds what is in memory
-)
+# That are sent ahead of their results, which bounds what is in memory.
+TASKS_PER_THREAD = 2
 
 
 class ClusterError(Exception):
     """The workers cannot be reached, or were lost; the message is one sentence."""
 
 
+@dataclass
 class DaskWorkers:
     """Runs functions that can be pickled on the workers of a `Client`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    client: Client
 
     def map(
         self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
@@ -48,17 +48,17 @@ class DaskWorkers:
         places: dict[str, int] = {}
 
         def submit(place: int) -> Any:
-            future = self._client.submit(function, *items[place], pure=False)
+            future = self.client.submit(function, *items[place], pure=False)
             places[future.key] = place
             return future
 
         waiting = iter(range(len(items)))
         try:
-            n_threads = max(1, sum(map(int, self._client.nthreads().values())))
+            n_threads = max(1, sum(map(int, self.client.nthreads().values())))
             first = [
                 submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)
             ]
-            running = as_completed(first, loop=self._client.loop)
+            running = as_completed(first, loop=self.client.loop)
             for future in running:
                 yield places[future.key], future.result()
                 if (place := next(waiting, None)) is not None:
@@ -183,9 +183,8 @@ def _check_workers(client: Client, address: str) -> None:
         raise ClusterError(
             f"the connection to {address!r} was lost; try again."
         ) from error
-    for (
-        version
-    ) in versions.values():  # or an error; a worker that was lost gives an OSError
+    # or errors; a worker that was lost gives an OSError
+    for version in versions.values():
         if isinstance(version, ImportError):
             lack = f"a worker of {address!r} cannot import keras-tied ({version})"
             raise ClusterError(f"{lack}; install version {__version__} there.")

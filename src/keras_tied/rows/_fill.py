@@ -57,7 +57,8 @@ def list_new_cells(
         for number, new in enumerate(cells, first):
             for name, value in new.items():
                 row = {"row": number, "column": name, "value": str(value)}
-                rows.append(row | {"sure": sure.get(name)})
+                row["sure"] = sure.get(name)
+                rows.append(row)
         yield pa.RecordBatch.from_pylist(rows, SCHEMA)
         first += len(cells)
 

@@ -61,8 +61,7 @@ def find_oddest(
         order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
         best.append(rows.take(pa.array(some)))
-        table = pa.Table.from_batches(best).take(pa.array(order))
-        best = table.combine_chunks().to_batches()
+        best = [pa.concat_batches(best).take(pa.array(order))]
         first += rows.num_rows
     scores, errors, places, numbers = arrays
     (rows,) = best
@@ -74,8 +73,8 @@ def find_oddest(
     corrected = explanation.scores[every_row, firsts]
     is_ordinary = fitted.find_rarity(corrected) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
-    columns: dict[str, Any] = {"row": places, "score": scores}
-    columns["rank"] = np.arange(1, len(places) + 1, dtype=np.int32)
+    rank = np.arange(1, len(places) + 1, dtype=np.int32)
+    columns: dict[str, Any] = {"row": places, "score": scores, "rank": rank}
     columns |= transform.describe_scores(scores, errors)
     columns |= transform.describe_causes(causes)
     table = prepend_id(transform.id, rows, columns)

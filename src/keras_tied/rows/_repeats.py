@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -49,6 +50,7 @@ class Repeat(NamedTuple):
         )
 
 
+@dataclass
 class RepeatFinder:
     """Collects rows, and finds those that repeat others.
 
@@ -56,10 +58,9 @@ class RepeatFinder:
         ids: the columns that name rows. A block of rows is the same whatever they are.
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        self._ids = ids
-        self._contents: list[Hashes] = []
-        self._keys: list[list[Hashes]] = [[] for _ in ids]
+    ids: Sequence[str]
+    # of each batch: those of its rows without ids, and those of each id
+    _hashes: list[list[Hashes]] = field(default_factory=list)
 
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield batches, and collect their rows."""
@@ -71,22 +72,23 @@ class RepeatFinder:
         """Collect some more rows."""
         contents = np.zeros(rows.num_rows, np.uint64)
         for name, values in zip(rows.schema.names, rows.columns, strict=True):
-            if name not in self._ids:
+            if name not in self.ids:
                 contents = _mix(contents, values)
-        self._contents.append(contents)
-        for name, keys in zip(self._ids, self._keys, strict=True):
+        hashes = [contents]
+        for name in self.ids:
             values = rows.column(name)
             own = _mix(np.full_like(contents, FACTOR), values)
             # A row without an id is told by its content.
-            keys.append(np.where(values.is_null(), contents, own))
+            hashes.append(np.where(values.is_null(), contents, own))
+        self._hashes.append(hashes)
 
     def find(self) -> list[Repeat]:
         """The blocks, then the ids and the single rows that are there twice."""
-        contents = np.concatenate(self._contents)
+        batches = zip(*self._hashes, strict=True)
+        contents, *ids = map(np.concatenate, batches)
         repeats, is_in_block = _find_blocks(contents)
         whole = contents
-        for name, parts in zip(self._ids, self._keys, strict=True):
-            keys = np.concatenate(parts)
+        for name, keys in zip(self.ids, ids, strict=True):
             whole = whole * FACTOR ^ keys
             rows, firsts = _find_equal(keys)
             is_other = contents[rows] != contents[firsts]
@@ -108,11 +110,11 @@ def _hash(values: pa.Array) -> Hashes:
     kind = find_kind(values.type)
     if kind is Kind.text:
         encoded = values.dictionary_encode()
-        words = encoded.dictionary.cast(pa.string()).to_pylist()
+        words = encoded.dictionary.to_pylist()
         places = np.asarray(encoded.indices.fill_null(-1))
         return np.take(_hash_objects([*words, None]), places)
     if pa.types.is_floating(values.type):
-        numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
+        numbers = np.asarray(values.cast(pa.float64()))
         numbers = numbers + 0.0  # without -0
         numbers[np.isnan(numbers)] = np.nan  # of one kind
     elif kind in WHOLE:

@@ -48,8 +48,8 @@ class Doubts:
         self.misread.update(later.misread)
 
 
-def ignore(n_rows: int) -> None:
-    """Do nothing with a number of rows."""
+def ignore(*_: object) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Scan:
         """List the columns that are read, or return None for all."""
         if self.reads in ("all", "stored"):
             return None
-        more = [name for name in (self.id, self.label) if name is not None]
+        more = list(filter(None, (self.id, self.label)))
         if self.reads == "restored":
             names = [restoration.name for restoration in self.columns.restored]
             more += [name for name in names if name in self.source.schema.names]

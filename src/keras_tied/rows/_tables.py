@@ -54,20 +54,11 @@ def transform_table(
     part_ranks: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores":
         part_ranks = _rank(workers, parts, transform)
-    items, names, n_done = [], [], 0
-    for index, part in enumerate(parts):
-        name = f"part-{index:05}.parquet"
-        names.append(name)
+    names = [f"part-{index:05}.parquet" for index in range(len(parts))]
+    items, n_done = [], 0
+    for part, own_ranks, name in zip(parts, part_ranks, names, strict=True):
         checksum = checksums.get(name)
-        item = (
-            part,
-            part_ranks[index],
-            transform,
-            folder,
-            name,
-            checksum,
-        )
-        items.append(item)
+        items.append((part, own_ranks, transform, folder, name, checksum))
 
     def note(index: int, checksum: str) -> None:
         nonlocal n_done

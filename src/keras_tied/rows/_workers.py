@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from keras_tied.rows._scan import Doubts, Scan, fold
+from keras_tied.rows._scan import Doubts, Scan, fold, ignore
 from keras_tied.tables import TableError
 
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ def fold_parts(
     workers: Workers,
     function: Callable[..., Result],
     items: Sequence[tuple[Any, ...]],
-    use: Callable[[int, Result], object] | None = None,
+    use: Callable[[int, Result], object] = ignore,
 ) -> tuple[list[Result], Doubts]:
     """Call a function with the batches of each part of a table, in any order.
 
@@ -52,10 +52,9 @@ def fold_parts(
     tasks = [(function, *item) for item in items]
     for index, outcome in workers.map(_fold_part, tasks):
         outcomes[index] = outcome
-        if use is not None:
-            use(index, outcome[0])
+        use(index, outcome[0])
     results, doubts = [], Doubts()
-    for index in range(len(items)):
+    for index in sorted(outcomes):
         result, part_doubts = outcomes[index]
         results.append(result)
         doubts.update(part_doubts)

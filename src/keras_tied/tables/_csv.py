@@ -5,6 +5,7 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from io import BufferedReader, BytesIO, StringIO, TextIOWrapper
 from itertools import islice
@@ -116,22 +117,15 @@ def _guess_encodings(name: str) -> list[str]:
     return ["utf-8", "cp1252"] if is_western else ["utf-8"]
 
 
+@dataclass(eq=False)
 class _CsvFile:
     """A CSV file in an encoding, and what is learned of it."""
 
-    def __init__(
-        self,
-        name: str,
-        options: ReadOptions,
-        encoding: str,
-        notes: list[str],
-    ) -> None:
-        self._name = name
-        self._options = options
-        self._encoding = encoding
-        self._notes = notes
-        self._ragged_row: arrow.InvalidRow | None = None
-        self._usual = TEXTS[find_format(name, options.format) or "csv"]
+    _name: str
+    _options: ReadOptions
+    _encoding: str
+    _notes: list[str]
+    _ragged_row: arrow.InvalidRow | None = None
 
     def learn(self) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
@@ -149,13 +143,13 @@ class _CsvFile:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan()
         return TableFile(
-            name=self._name,
-            schema=self._schema,
-            rows=[n_rows],
-            read=self.read,
-            notes=self._notes,
-            decimal=decimal,
-            patch=self._find_patch(),
+            self._name,
+            self._schema,
+            [n_rows],
+            self.read,
+            self._notes,
+            decimal,
+            self._find_patch(),
         )
 
     def _name_columns(self, cells: list[str]) -> list[str]:
@@ -223,6 +217,7 @@ class _CsvFile:
                     break
                 head += line
         head = head.lstrip("\r\n")
+        usual = TEXTS[find_format(self._name, self._options.format) or "csv"]
         if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
             return head[len(SEPARATOR)]
         doubt = ""
@@ -235,7 +230,7 @@ class _CsvFile:
             # A broken line is refused later, with its number.
             n_like_first = lengths.count(lengths[0])
             if lengths[0] > 1 and n_like_first >= MOST_LINES * len(lengths):
-                if delimiter != self._usual:
+                if delimiter != usual:
                     self._notes.append(f"its delimiter is {description}")
                 return delimiter
             if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
@@ -245,7 +240,7 @@ class _CsvFile:
                 )
         if doubt:
             self._notes.append(doubt)
-        return self._usual
+        return usual
 
     def _read_header(self) -> tuple[list[str], int]:
         """Return the cells of the first line, and the bytes of the longer of two."""
@@ -286,8 +281,6 @@ class _CsvFile:
             if not more <= texts:
                 reader = self._open(texts | more)
             schema = reader.schema
-            if any(types.is_binary(dtype) for dtype in schema.types):
-                raise self._encoding_error()
             try:
                 return schema, sum(batch.num_rows for batch in reader), decimal
             except pa.ArrowInvalid as error:
@@ -310,9 +303,7 @@ class _CsvFile:
         These are dates, truth values but "true" and "false", digits that name
         something, and numbers with a point where other columns have a decimal comma.
         """
-        batch = next(self._open(schema.names), None)
-        if batch is None:
-            return set(), self._options.decimal
+        batch = next(self._open(schema.names))
         columns = list(zip(schema, batch.columns, strict=True))
         decimal = self._options.decimal or find_decimal(
             cells

@@ -224,8 +224,8 @@ def find_format(path: str, format: str | None = None) -> str | None:
 
 def is_pipe(path: str) -> bool:
     """Whether a path is a pipe with a name, such as a shell makes of <(...)."""
-    with suppress(OSError, ValueError):
-        return stat.S_ISFIFO(os.stat(path).st_mode)
+    with suppress(OSError):
+        return Path(path).is_fifo()
     return False
 
 

@@ -29,7 +29,7 @@ from keras_tied.tables._file import (
     forbid_changes,
 )
 from keras_tied.tables._patch import Cells, Patch
-from keras_tied.tables._source import Source, find_clashes
+from keras_tied.tables._source import Source, find_clashes, merge_schemas
 
 AS_DETECTED = ReadOptions()
 SELF_DESCRIBING = {  # files that need no options
@@ -79,7 +79,8 @@ def open_table(
     """
     name, options = os.fspath(path), replace(options, **changes)
     with ExitStack() as copies:
-        source = Source(hide_secrets(name), _open_files(name, options, copies))
+        files = _open_files(name, options, copies)
+        source = Source(hide_secrets(name), files, merge_schemas(files))
         weakref.finalize(source, copies.pop_all().close)
     return source
 

@@ -63,11 +63,10 @@ def open_rows(
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
                 value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
-        fields = []
+        dtypes = {}
         for column, value_types in types.items():
-            dtype = TYPES.get(frozenset(value_types), pa.string())
-            fields.append((column, dtype))
-        schema = pa.schema(fields)
+            dtypes[column] = TYPES.get(frozenset(value_types), pa.string())
+        schema = pa.schema(dtypes)
     read = partial(
         _read,
         name,
@@ -147,8 +146,8 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
         place = text.find("[") + 1 if is_array else 0
         before = text[:place]
         while True:
-            between = BETWEEN.match(text, place)
-            begin = between.end() if between else place
+            between = next(BETWEEN.finditer(text, place))  # maybe nothing
+            begin = between.end()
             row, reason = None, "it is of another type"
             try:
                 row, end = decode(text, begin)

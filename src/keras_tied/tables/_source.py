@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -30,34 +30,30 @@ PART_ROWS = 2**20
 SAMPLE_BYTES = 2**27
 
 
+@dataclass(eq=False)
 class Source:
     """The rows of one or several files, read anew by each method, a batch at a time.
 
     Attributes:
-        name, n_rows: the path as it was given, and how many rows there are.
+        name: the path as it was given.
         schema: the names and Arrow types of the columns.
         first_row: how many rows of its file come before those of a part that `split`
             gives.
     """
 
-    def __init__(
-        self,
-        name: str,
-        files: Sequence[TableFile],
-        schema: pa.Schema | None = None,
-        first_row: int = 0,
-    ) -> None:
-        self.name: str = name
-        self.first_row: int = first_row
-        self._files = files
-        self.n_rows: int = sum(sum(file.rows) for file in files)
-        if schema is None:
-            for file in files:
-                _check_schema(file)
-            schema = _merge_schemas(files)
-        self.schema: pa.Schema = schema
+    name: str
+    _files: Sequence[TableFile]
+    schema: pa.Schema
+    first_row: int = 0
+
+    def __post_init__(self) -> None:
         if not self.n_rows:
-            raise TableError(f"{name!r} has columns and no rows; give it rows.")
+            raise TableError(f"{self.name!r} has columns and no rows; give it rows.")
+
+    @cached_property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return sum(sum(file.rows) for file in self._files)
 
     @property
     def notes(self) -> list[str]:
@@ -245,8 +241,10 @@ def find_clashes(files: Sequence[TableFile]) -> list[str]:
     return clashes
 
 
-def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
+def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     """Return the columns of all files, in the order of the first."""
+    for file in files:
+        _check_schema(file)
     first, *others = files
     dtypes = _list_types(first)
     for file in others:
@@ -287,10 +285,8 @@ def _list_types(file: TableFile) -> dict[str, pa.DataType]:
 def _split_bytes(batch: pa.RecordBatch) -> Batches:
     """Yield the same rows in batches of about as many bytes as one may have."""
     n_bytes = sum(map(_measure, batch.columns))
-    n_rows = batch.num_rows
-    size = max(1, n_rows * BATCH_BYTES // max(1, n_bytes))
-    for begin in range(0, n_rows, size):
-        yield batch.slice(begin, size)
+    size = max(1, batch.num_rows * BATCH_BYTES // max(1, n_bytes))
+    yield from pa.Table.from_batches([batch]).to_batches(max_chunksize=size)
 
 
 def _measure(column: pa.Array) -> int:

@@ -158,7 +158,7 @@ def _write_rows(
     safe_csv: bool,
 ) -> None:
     """Write rows to an open file, in the format of `name`."""
-    format = "csv" if name == STANDARD_OUTPUT else find_format(name)
+    format = find_format(name) or "csv"  # of the standard output
     if format in TEXTS:
         with _compress(name, file) as stream:
             _write_text(stream, schema, batches, TEXTS[format], safe_csv)
@@ -266,16 +266,15 @@ def _write_array(
     types = [column.to_pandas_dtype() for column in schema.types]
     is_single = np.result_type(np.float32, *types) == np.float32
     dtype = np.dtype(np.float32 if is_single else np.float64)
+    arrow_dtype = pa.from_numpy_dtype(dtype)
     header = {"descr": dtype.str, "fortran_order": False, "shape": (0, len(schema))}
     # The header is of the same length for any number of rows.
     npy.write_array_header_1_0(file, header)
     n_rows = 0
     for batch in batches:
-        rows = np.empty((batch.num_rows, len(schema)), dtype)
-        for index, column in enumerate(batch.columns):
-            values = column.cast(pa.from_numpy_dtype(dtype), safe=False)
-            rows[:, index] = values.to_numpy(zero_copy_only=False)
+        columns = [column.cast(arrow_dtype, safe=False) for column in batch.columns]
+        rows = np.column_stack(columns)
         file.write(rows.tobytes())
-        n_rows += batch.num_rows
+        n_rows += len(rows)
     file.seek(0)
     npy.write_array_header_1_0(file, header | {"shape": (n_rows, len(schema))})
