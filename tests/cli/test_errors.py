@@ -312,7 +312,11 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
     assert "row 9000" in refused("fit rows.npy -o new.safetensors --quiet")
 
 
-def test_a_misread_value_outside_the_sample_is_told(keras_tied, monkeypatch, rng):
+def test_a_misread_value_outside_the_sample_is_told(
+    keras_tied,
+    monkeypatch,
+    rng,
+):
     rows = pd.DataFrame(rng.normal(size=(2_500, 3))).astype(object)
     rows.loc[2_499, 0] = "far"
     save(rows)
@@ -321,7 +325,10 @@ def test_a_misread_value_outside_the_sample_is_told(keras_tied, monkeypatch, rng
     assert "1 value that counts as missing: 'far' in row 2,500" in said
 
 
-def test_what_a_failed_import_of_keras_says_is_shown(keras_tied, monkeypatch):
+def test_what_a_failed_import_of_keras_says_is_shown(
+    keras_tied,
+    monkeypatch,
+):
     class Fails:
         def find_spec(self, name, *_):
             if name == "keras":

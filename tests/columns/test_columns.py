@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import json
 import re
@@ -87,7 +88,9 @@ def test_months_are_angles():
     days = np.arange(18262, 19000).astype("datetime64[D]")
     months = days.astype("datetime64[M]").astype(int) % 12
     angles = 2 * np.pi * months / 12
-    numbers = learn({"day": pa.array(days)}).encode(pa.record_batch({"day": days}))
+    batch = pa.record_batch({"day": days})
+    columns = learn(batch)
+    numbers = columns.encode(batch)
     assert_allclose(numbers[:, -2], np.sin(angles), atol=1e-6)
     assert_allclose(numbers[:, -1], np.cos(angles), atol=1e-6)
 
@@ -141,7 +144,10 @@ def test_numbers_of_any_type_are_encoded(dtype):
     )
 
 
-@pytest.mark.parametrize("digits", [(2, 2), (5, 2), (5, -2), (3, 5)])
+@pytest.mark.parametrize(
+    "digits",
+    [(2, 2), (5, 2), (5, -2), (3, 5)],
+)
 def test_decimals_are_limited_to_what_their_type_holds(digits):
     scale = 10.0 ** -digits[1]
     numbers = np.array([12, -3, 10 ** digits[0] - 1]) * scale
@@ -305,6 +311,13 @@ def test_marks_of_a_missing_value_are_so_in_later_tables():
     columns = learn(batch, na=["-9", "none yet"])
     found = Columns.from_json(columns.to_json()).encode(batch)
     assert_array_equal(np.isnan(found), [[True] * 3, *[[False] * 3] * 2])
+
+
+def test_a_frame_that_lacks_a_column_is_refused():
+    frame, _ = FrameSchema.learn(pa.table({"y": [1]}))
+    columns = dataclasses.replace(learn({"x": [0.5, 1.5]}), frame=frame)
+    with pytest.raises(TableError, match="its columns contradict one another"):
+        Columns.from_json(columns.to_json())
 
 
 SOUND = """{

@@ -418,7 +418,10 @@ def test_tables_that_do_not_fit_are_refused(tables, message):
         AutoencoderDisplay(**tables | REFUSED[message])
 
 
-@pytest.mark.parametrize(("widths", "errors"), [([1, 2], [0.4]), ([], [])])
+@pytest.mark.parametrize(
+    ("widths", "errors"),
+    [([1, 2], [0.4]), ([], [])],
+)
 def test_as_many_errors_as_widths_are_asked_for(widths, errors):
     message = f"{len(widths)} widths and {len(errors)} errors of tied"
     with pytest.raises(ValueError, match=message):

@@ -59,7 +59,11 @@ def test_the_page_says_how_much_is_kept_and_lost(arrays, lost, said):
     assert is_worse == (lost[0] > 1)
     _, bars = report.to_html().split('<table class="bars">')
     widths = re.findall(r"width:([\d.]+)%", bars)[:2]
-    assert_allclose([*map(float, widths)], 100 * np.divide(lost, max(lost)), atol=0.1)
+    assert_allclose(
+        [*map(float, widths)],
+        100 * np.divide(lost, max(lost)),
+        atol=0.1,
+    )
 
 
 def test_the_drawn_rows_are_the_worst_and_the_same_sample_each_time(rng):

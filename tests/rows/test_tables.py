@@ -178,7 +178,12 @@ def test_values_that_count_as_missing_are_told_with_their_rows(
 
 def test_values_of_no_category_are_told_of_all_parts():
     later, doubts = Doubts(), Doubts()
-    later.unseen.add("kind", pa.array(["fig"]), np.array([0]), 6)
+    later.unseen.add(
+        "kind",
+        pa.array(["fig"]),
+        np.array([0]),
+        6,
+    )
     doubts.update(later)
     assert doubts.unseen.describe("kind") == "'fig' in row 7"
 

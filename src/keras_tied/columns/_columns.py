@@ -497,6 +497,8 @@ class Columns:
             ]
         if self.frame is not None:
             self.frame.require_consistent()
+            there = self.frame.without_rows.schema.names
+            is_consistent.append({*(self.order or self.names)} <= {*there})
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")
 
