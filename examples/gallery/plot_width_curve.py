@@ -6,7 +6,7 @@ The error by the number of components: on rows held out it only falls, on values
 are hidden it has its least at the number to take.
 """
 
-from keras_tied import comparison, plotting
+from keras_tied import comparison
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,12 +19,14 @@ X += rng.normal(0, 0.2 * X.std(axis=0), X.shape)  # two hidden numbers, and nois
 
 curve = comparison.compare_widths(X, range(1, 5))
 widths, errors, pca_errors, hidden_errors = zip(*curve, strict=True)
-figure = plt.figure(figsize=(7, 4.4))
-plotting.width_curve(
-    widths, errors, pca_errors, hidden_errors=hidden_errors, figure=figure
-)
+figure, axes = plt.subplots(figsize=(7, 4.4))
+axes.plot(widths, errors, "o-", label="tied autoencoder")
+axes.plot(widths, pca_errors, "o--", label="PCA")
+axes.plot(widths, hidden_errors, "o:", color="black", label="hidden values")
+axes.set(xlabel="number of components", ylabel="error", xticks=widths, ylim=(0, None))
+axes.legend()
 best = comparison.choose_width(curve)
-figure.axes[0].annotate(
+axes.annotate(
     f"take {best}",
     (best, hidden_errors[best - 1]),
     xytext=(best + 0.4, 0.25),

@@ -98,5 +98,5 @@ print(
 #
 # Read next
 # ---------
-# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve with several seeds.
+# - :ref:`sphx_glr_gallery_plot_width_curve.py` draws the curve.
 # - :ref:`sphx_glr_gallery_plot_pca_and_code.py` shows what a curved code gains over PCA.

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.marks import for_each
 
 from keras_tied import plotting
-from keras_tied.plotting import AutoencoderDisplay, width_curve
+from keras_tied.plotting import AutoencoderDisplay
 
 N = 60
 ROW = np.arange(N)
@@ -383,26 +383,6 @@ def test_a_display_is_drawn_into_a_figure_with_two_numbers_as_its_labels(tables)
     assert names_in(figure) == ["0", "1"]
 
 
-@pytest.mark.parametrize("hidden_errors", [None, [0.7, 0.5, 0.6]])
-def test_errors_are_drawn_by_number_of_components_from_zero(hidden_errors):
-    widths = [1, 2, 4]
-    errors = {"tied autoencoder": [0.4, 0.2, 0.1], "PCA": [0.6, 0.4, 0.2]}
-    own = plotting.new_figure()
-    figure = width_curve(
-        widths, *errors.values(), hidden_errors=hidden_errors, figure=own
-    )
-    assert figure is own
-    if hidden_errors:
-        errors["hidden values"] = hidden_errors
-    [axes] = figure.axes
-    found = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
-    assert found == errors
-    assert all(list(line.get_xdata()) == widths for line in axes.lines)
-    assert axes.get_ylim()[0] == 0
-    figure.draw_without_rendering()
-    assert all(tick == round(tick) for tick in axes.get_xticks())
-
-
 REFUSED = {
     "code has the shape": {"code": np.ones(N)},
     "reconstruction has the shape": {"reconstruction": np.ones((N - 1, 5))},
@@ -416,16 +396,6 @@ REFUSED = {
 def test_tables_that_do_not_fit_are_refused(tables, message):
     with pytest.raises(ValueError, match=message):
         AutoencoderDisplay(**tables | REFUSED[message])
-
-
-@pytest.mark.parametrize(
-    ("widths", "errors"),
-    [([1, 2], [0.4]), ([], [])],
-)
-def test_as_many_errors_as_widths_are_asked_for(widths, errors):
-    message = f"{len(widths)} widths and {len(errors)} errors of tied"
-    with pytest.raises(ValueError, match=message):
-        width_curve(widths, errors, [0.6, 0.4])
 
 
 def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch):

@@ -2,11 +2,5 @@
 
 from keras_tied.plotting._display import AutoencoderDisplay
 from keras_tied.plotting._figure import FORMATS, new_figure
-from keras_tied.plotting._width_curve import width_curve
 
-__all__ = [
-    "FORMATS",
-    "AutoencoderDisplay",
-    "new_figure",
-    "width_curve",
-]
+__all__ = ["FORMATS", "AutoencoderDisplay", "new_figure"]
