@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 from tests.estimator.networks import draw_network
@@ -14,6 +15,7 @@ from tests.marks import for_each, slow
 
 import keras_tied
 from keras_tied import TiedAutoencoder
+from keras_tied.columns import Columns
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
@@ -31,6 +33,12 @@ const readFloats = (text) => new Float32Array(new Uint8Array(bytes(text)).buffer
 const Data = { decoder, readFloats };
 %s
 console.log(JSON.stringify(codes.map((code) => [...Decoder.decode(code)])));
+"""
+FORMAT = """
+const { rows, column } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+%s
+const texts = rows.map((row) => Format.value(column, new Float32Array(row)));
+console.log(JSON.stringify(texts));
 """
 KINDS = np.array([NUMBER, BOOLEAN, CATEGORY, CATEGORY, CATEGORY])
 CLASSES = Layout(np.array([0, 1, 2, 2, 2]), KINDS)
@@ -70,16 +78,15 @@ def make_fitted(rng, activation, hidden=(7, 6), layout=NUMBERS):
     )
 
 
-def decode_on_page(fitted, codes):
-    """By the script, in the Node that Playwright brings."""
+def run_on_page(program, script, **data):
+    """Run a script of the page in the Node that Playwright brings."""
     playwright = find_spec("playwright")
     if playwright is None:
         pytest.skip("Playwright is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    decoder = (PAGE / "decoder.js").read_text().replace('"use strict";', "")
-    data = {"codes": codes.tolist(), "decoder": _describe_decoder(fitted)}
+    script = (PAGE / script).read_text().replace('"use strict";', "")
     printed = subprocess.check_output(
-        [node, "-e", DECODE % decoder],
+        [node, "-e", program % script],
         input=json.dumps(data),
         text=True,
     )
@@ -98,9 +105,30 @@ def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(rng, settings):
     fitted = make_fitted(rng, **settings)
     codes = 5 * rng.normal(size=(300, 3))
     codes = codes.astype(np.float32)
-    found = decode_on_page(fitted, codes)
+    decoder = _describe_decoder(fitted)
+    found = run_on_page(DECODE, "decoder.js", codes=codes.tolist(), decoder=decoder)
     expected = fitted.inverse_transform(codes)
     assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+TIMES = [
+    ["2019-W52", "2020-W53", "2021-W01"],
+    ["Q3/23", "Q4/23", "Q1/24"],
+    ["13. Mai 2023", "14. September 2023", "1. Oktober 2023"],
+    ["23:50", "00:10", "01:15"],
+    ["11:50 PM", "12:10 AM", "12:15 PM"],
+    ["2020-02-29T10:15:00.500Z", "1969-07-20T20:17:40.000Z"],
+    ["5/31/2023", "12/1/2023", "1/2/2024"],
+]
+
+
+@pytest.mark.parametrize("texts", TIMES, ids=lambda texts: texts[0])
+def test_times_are_shown_on_the_page_as_in_the_table(texts):
+    batch = pa.record_batch({"x": texts * 9})
+    columns, _ = Columns.survey(batch)
+    rows = columns.encode(batch).tolist()
+    column = PageColumn.from_table(columns.used[0]).to_json() | {"begin": 0}
+    assert run_on_page(FORMAT, "format.js", rows=rows, column=column) == texts * 9
 
 
 @slow

@@ -37,7 +37,7 @@ from keras_tied.columns._number_text import (
     find_decimal,
     is_number,
 )
-from keras_tied.columns._times import Times
+from keras_tied.columns._times import Times, list_months
 from keras_tied.columns._truth_text import TruthText
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "get_value",
     "has_kinds",
     "is_number",
+    "list_months",
     "list_values",
     "make_distinct",
     "merge_types",

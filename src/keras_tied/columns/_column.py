@@ -36,6 +36,7 @@ from keras_tied.fitted.layout import MISSPELT
 # The name of all categories that were too rare to have a number of their own.
 OTHER = "(other)"
 FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
+EARLIEST = -0.25  # that one time of day is before another that it follows, in days
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
@@ -69,7 +70,8 @@ class Column:
             whole.
         step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing. Of
             times, the same of the days since the first.
-        origin: of times, the days from 1970 to the first.
+        origin: of times, the days from 1970 to the first; of times of day, when their
+            day begins.
         cycles: of times, the parts that vary.
         since: of times, another column of times; the days from its times to these are
             one number more.
@@ -162,12 +164,25 @@ class Column:
             return self._encode_categories(values)
         numbers = self.parse(values)
         waves = encode_cycles(numbers, self.cycles)
-        columns = [numbers - self.origin, *waves]
+        columns = [self.wrap(numbers - self.origin), *waves]
         if self.since:
             begin = others.get(self.since, np.nan)
-            columns.append(numbers - begin)
+            columns.append(self.wrap(numbers - begin, EARLIEST))
         block = np.column_stack(columns)  # (n, features)
         return block.astype(np.float32, copy=False), NO_ROWS
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether the values are times of day."""
+        return isinstance(self.form, Times) and self.form.is_clock
+
+    def wrap(self, days: Array, least: float = 0.0) -> Array:
+        """Times of day, or between these, in the day from `least` on; else the same."""
+        if not self.is_clock:
+            return days
+        since_least = np.round(days - least, SNAPPED_PLACES)
+        wrapped: Array = since_least % 1.0 + least
+        return wrapped
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
         values = _require_kind(values, PLAIN, "text")
@@ -255,8 +270,9 @@ class Column:
             return self._decode_categories(numbers, named)
         single = numbers[:, 0]
         if self.kind is Kind.time:
-            days = decode_days(numbers, self.cycles)
-            single = snap(days, self.step) + self.origin
+            days = decode_days(numbers, self.cycles, self.origin)
+            snapped = snap(days - self.origin, self.step)
+            single = self.wrap(snapped + self.origin)
         if self.whole:
             single = np.rint(single)
         if self.form is not None:

@@ -17,6 +17,7 @@ from keras_tied._text import format_value, list_some, propose, quote
 from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, measure_matches, to_floats, to_text
 from keras_tied.columns._column import (
+    EARLIEST,
     OTHER,
     AnyForm,
     Column,
@@ -58,7 +59,13 @@ from keras_tied.columns._number_text import (
     measure_numeric,
 )
 from keras_tied.columns._spelling import find_similar
-from keras_tied.columns._times import Times, decide_times, find_cycles, limit_century
+from keras_tied.columns._times import (
+    Times,
+    decide_times,
+    find_cycles,
+    find_first_hour,
+    limit_century,
+)
 from keras_tied.columns._truth_text import decide_truth_text
 
 MOST_CATEGORIES = 40
@@ -405,10 +412,12 @@ def _decide_numbers(
     kind = column.kind
     different = np.unique(present[:ROWS_TO_COUNT])
     if kind is Kind.time:
-        origin = float(np.floor(present.min()))
-        step = find_step_of_days(different - origin)
-        cycles = find_cycles(numbers)
-        column = replace(column, origin=origin, cycles=cycles, step=step)
+        origin = np.floor(present.min())
+        if column.is_clock:
+            origin = find_first_hour(present)
+        column = replace(column, origin=float(origin), cycles=find_cycles(numbers))
+        step = find_step_of_days(column.wrap(different - origin))
+        column = replace(column, step=step)
     elif kind is not Kind.boolean:
         column = replace(column, step=find_step(different))
     if kind is Kind.number and types.is_primitive(values.type):
@@ -654,7 +663,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
             days = column.parse(sample.column(column.name))
             least = np.inf
             for name, others in earlier.items():
-                spread = _find_spread(days - others)
+                spread = _find_spread(column.wrap(days - others, EARLIEST))
                 spreads = _find_spread(days), _find_spread(others)
                 most = MOST_SPREAD * min(spreads)
                 if spread < min(least, most):

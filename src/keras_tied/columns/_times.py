@@ -249,9 +249,12 @@ def _find_phases(days: Array) -> dict[Cycle, Array]:
     }
 
 
-def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
-    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle)."""
-    days = numbers[:, 0].astype(np.float64)
+def decode_days(numbers: Array, cycles: Sequence[str], origin: float) -> Array:
+    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
+
+    The first are days since the origin.
+    """
+    days = numbers[:, 0].astype(np.float64) + origin
     if "hour" not in cycles:
         return days
     # Single precision holds some days to seconds only; the waves of the hour tell more.
@@ -324,12 +327,28 @@ def _find_months(texts: pa.Array) -> Months:
     return max(counts, key=counts.__getitem__)
 
 
+def list_months(months: Months) -> list[tuple[str, str]]:
+    """Return how each month is written by `strftime`, and how it is named instead."""
+    words = QUARTER_MONTHS if months == "quarter" else MONTH_NAMES[""]
+    return list(zip(words.split(), MONTH_NAMES[months].split(), strict=True))
+
+
+def find_first_hour(days: Array) -> float:
+    """Return when the day of times of day begins: at the hour with the fewest around.
+
+    Where times go past midnight, they are near those before it.
+    """
+    hours = (days * 24).astype(np.intp)
+    counts = np.bincount(hours, minlength=24)
+    around = sum(np.roll(counts, shift) for shift in range(-2, 3))
+    return float(np.argmin(around)) / 24
+
+
 def _translate(texts: pa.Array, months: Months, back: bool = False) -> pa.Array:
     """Return texts with the names of months in English, or back again."""
     if not months:
         return texts
-    english = QUARTER_MONTHS if months == "quarter" else MONTH_NAMES[""]
-    for name, word in zip(MONTH_NAMES[months].split(), english.split(), strict=True):
+    for word, name in list_months(months):
         old, new = (word, name) if back else (name, word)
         texts = pc.replace_substring_regex(texts, f"(?i){old}", new)
     return texts

@@ -47,14 +47,21 @@ class PageColumn:
     # `separator`, `prefix`, `suffix`, `places` and `parentheses`; of a truth value
     # `true` and `false`; of a category `levels`; of a time `format` as for `strftime`,
     # `origin` and `offset` in days since 1970, `step` in days, `hour`, the feature with
-    # the sine of the hour, `zone`, `places` of the seconds, `padded`
+    # the sine of the hour, `zone`, `places` of the seconds, `padded`, `is_clock` for
+    # times of day, and `months`, pairs of what stands for them
     form: Mapping[str, Any] = field(default_factory=dict)
     step: float = 0.0  # what all numbers or days are multiples of; 0 for nothing
 
     @classmethod
     def from_table(cls, column: Column) -> Self:
         """Return a column of `keras_tied.columns`, as a page shows it."""
-        from keras_tied.columns import Kind, NumberText, Times, TruthText
+        from keras_tied.columns import (
+            Kind,
+            NumberText,
+            Times,
+            TruthText,
+            list_months,
+        )
 
         name, form, n_features = column.name, column.form, len(column.features)
         if column.kind is Kind.text:
@@ -72,6 +79,8 @@ class PageColumn:
                 "zone": form.zone if form.format else "",
                 "places": form.places,
                 "padded": form.padded,
+                "is_clock": form.is_clock,
+                "months": list_months(form.months),
             }
             return cls(name, "time", n_features, time, step=column.step)
         if isinstance(form, TruthText):
@@ -146,7 +155,11 @@ def format_features(column: PageColumn, features: Array) -> str:
         case "time":
             nearest = 0.5 if form.get("hour") is None else 0.0
             start = form.get("origin", 0.0) + form.get("offset", 0.0)
-            return format_days(number + nearest + start)
+            days = math.floor(number + nearest + start)
+            minutes = round((number + start) * 1440) % 1440
+            if form.get("is_clock"):
+                return f"{minutes // 60:02}:{minutes % 60:02}"
+            return str(np.datetime64(days, "D"))
         case "whole":
             return _ungroup(f"{round(number):,}")
     text = _ungroup(format_number(number))
@@ -206,13 +219,8 @@ def format_typical(column: PageColumn, rows: Array) -> str:
         return f"{format_share(share)} true"
     median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
     if column.kind == "time":
-        return format_days(median + column.form.get("origin", 0.0))
+        return format_features(column, np.array([median]))
     return _ungroup(format_number(median))
-
-
-def format_days(days: float) -> str:
-    """Format days since 1970 as a date."""
-    return str(np.datetime64(math.floor(days), "D"))
 
 
 def correlate(X: Array, code: Array) -> Array:

@@ -41,25 +41,29 @@ const Format = (() => {
   /** Days since 1970, from the features of a time. */
   function days(features, form) {
     const { origin = 0, hour = null, step = 0 } = form;
-    let days = features[0];
+    let days = features[0] + origin;
     if (hour !== null) {
       let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
       time -= Math.floor(time);
       days = round(days - time) + time;
     }
-    return (step ? round(days / step) * step : days) + origin;
+    return step ? round((days - origin) / step) * step + origin : days;
   }
 
   /** A time as its column writes it; `format` is as for strftime. */
   function time(features, form) {
     const { format = "%Y-%m-%d", offset = 0, zone = "", places = 0, padded = true } = form;
+    const { is_clock = false, months = [] } = form;
     let local = Math.min(Math.max(days(features, form) + offset, -719162), 2932896);
-    if (!/%[Ymdyb]/.test(format)) local = Math.min(Math.max(local, 0), 1 - 1e-6 / 86400);
+    if (is_clock) local -= Math.floor(local + 1e-9);
     const step = format.includes("%S") ? 10 ** places : format.includes("%M") ? 1 / 60 : 1 / 86400;
     const seconds = round(local * 86400 * step) / step;
     const at = new Date(Math.floor(seconds + 1e-9) * 1000);
     const hour = at.getUTCHours();
     const fraction = places ? `.${String(Math.round((seconds % 1) * 10 ** places)).padStart(places, "0")}` : "";
+    const monday = Math.floor((local + 3) / 7) * 7 - 3; // of its week
+    const thursday = new Date((monday + 3) * 86400000);
+    const year = thursday.getUTCFullYear(); // that the week is counted in
     const named = (part, length) => at.toLocaleDateString("en-US", { timeZone: "UTC", [part]: length });
     const parts = {
       Y: () => String(at.getUTCFullYear()).padStart(4, "0"),
@@ -75,8 +79,12 @@ const Format = (() => {
       M: () => two(at.getUTCMinutes()),
       S: () => two(at.getUTCSeconds()) + fraction,
       p: () => (hour < 12 ? "AM" : "PM"),
+      G: () => String(year).padStart(4, "0"),
+      V: () => two(1 + Math.floor((thursday - Date.UTC(year, 0, 1)) / 604800000)),
+      E: () => String(Number((local + 25569).toFixed(5))), // the days of a spreadsheet
     };
-    const text = format.replace(/%(\w)/g, (_, letter) => parts[letter]());
+    let text = format.replace(/%(\w)/g, (_, letter) => parts[letter]());
+    for (const [word, name] of months) text = text.replace(word, name);
     return (padded ? text : text.replace(/(^|[-/. ,])0(\d)/g, "$1$2")) + zone;
   }
 
