@@ -37,7 +37,7 @@ from keras_tied.columns._number_text import (
     find_decimal,
     is_number,
 )
-from keras_tied.columns._times import Times, list_months
+from keras_tied.columns._times import Times, decode_days, list_months
 from keras_tied.columns._truth_text import TruthText
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "NumberText",
     "Times",
     "TruthText",
+    "decode_days",
     "find_decimal",
     "find_kind",
     "format_cell",

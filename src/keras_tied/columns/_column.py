@@ -270,7 +270,7 @@ class Column:
             return self._decode_categories(numbers, named)
         single = numbers[:, 0]
         if self.kind is Kind.time:
-            days = decode_days(numbers, self.cycles, self.origin)
+            days = decode_days(numbers, self.cycles, self.origin, self.is_clock)
             snapped = snap(days - self.origin, self.step)
             single = self.wrap(snapped + self.origin)
         if self.whole:

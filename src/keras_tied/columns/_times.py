@@ -25,6 +25,7 @@ YEARS_AHEAD = 5  # that a date of two digits may lie in the future
 NEVER = 3e6
 YEAR_1000 = -354_286
 YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
+NEAR = 1 / 24  # days: times of day that two ways of decoding agree on
 CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
@@ -249,21 +250,24 @@ def _find_phases(days: Array) -> dict[Cycle, Array]:
     }
 
 
-def decode_days(numbers: Array, cycles: Sequence[str], origin: float) -> Array:
+def decode_days(
+    numbers: Array, cycles: Sequence[str], origin: float, is_clock: bool
+) -> Array:
     """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
 
-    The first are days since the origin.
+    The first are days since the origin. Single precision holds some days to seconds
+    only, and the waves of the hour tell more. So they do of times of day, where days
+    and waves are far apart: what is between 23:00 and 1:00 is not noon.
     """
     days = numbers[:, 0].astype(np.float64) + origin
     if "hour" not in cycles:
         return days
-    # Single precision holds some days to seconds only; the waves of the hour tell more.
-    column = 1 + 2 * cycles.index("hour")
-    waves = numbers[:, column : column + 2]
-    sine, cosine = waves.T.astype(np.float64)
+    sine, cosine = numbers[:, 1:3].T.astype(np.float64)  # they come first
     angle = np.arctan2(sine, cosine)
-    time: Array = angle / (2.0 * np.pi) % 1.0
-    return np.rint(days - time) + time
+    time = angle / (2.0 * np.pi) % 1.0
+    by_waves: Array = np.rint(days - time) + time
+    is_near = np.abs(days - by_waves) < NEAR
+    return np.where(is_near, days, by_waves) if is_clock else by_waves
 
 
 def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, str]:

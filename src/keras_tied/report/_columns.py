@@ -67,15 +67,12 @@ class PageColumn:
         if column.kind is Kind.text:
             return cls(name, "category", n_features, {"levels": column.labels})
         if isinstance(form, Times):
-            hour = None
-            if "hour" in column.cycles:
-                hour = 1 + 2 * column.cycles.index("hour")
             time = {
                 "format": form.format or TIME_FORMATS[form.dtype],
                 "origin": column.origin,
                 "step": column.step,
                 "offset": form.offset,
-                "hour": hour,
+                "hour": 1 if "hour" in column.cycles else None,
                 "zone": form.zone if form.format else "",
                 "places": form.places,
                 "padded": form.padded,
@@ -153,13 +150,19 @@ def format_features(column: PageColumn, features: Array) -> str:
             name = "true" if number >= 0.5 else "false"
             return format_value(form.get(name, name))
         case "time":
-            nearest = 0.5 if form.get("hour") is None else 0.0
-            start = form.get("origin", 0.0) + form.get("offset", 0.0)
-            days = math.floor(number + nearest + start)
-            minutes = round((number + start) * 1440) % 1440
-            if form.get("is_clock"):
+            from keras_tied.columns import decode_days
+
+            cycles = ["hour"] if form.get("hour") and len(features) > 1 else []
+            is_clock = form.get("is_clock", False)
+            [days] = decode_days(
+                features[None], cycles, form.get("origin", 0.0), is_clock
+            )
+            days += form.get("offset", 0.0)
+            minutes = round(days * 1440) % 1440
+            if is_clock:
                 return f"{minutes // 60:02}:{minutes % 60:02}"
-            return str(np.datetime64(days, "D"))
+            nearest = 0.0 if cycles else 0.5
+            return str(np.datetime64(math.floor(days + nearest), "D"))
         case "whole":
             return _ungroup(f"{round(number):,}")
     text = _ungroup(format_number(number))

@@ -14,8 +14,7 @@ from keras_tied.rows._scan import Batch
 from keras_tied.rows._transform import BatchTransform
 
 MOST_ODD = 1_000  # rows that are listed since they are odd
-MOST_MOVED, MOST_CELLS = 100, 2**20
-"""Rows whose cells may be displaced, and cells when each is moved from each column."""
+MOST_CELLS = 2**17  # when each row is moved from each column
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
 
@@ -64,7 +63,7 @@ def find_corrections(
     is_rare = rarities >= least
     is_curable = is_rare & (corrected < ORDINARY)
     displacements = {}
-    most = min(MOST_MOVED, MOST_CELLS // (2 * oddest.rows.num_columns**2))
+    most = MOST_CELLS // (2 * oddest.rows.num_columns**2)
     for place in np.flatnonzero(is_rare & ~is_curable)[:most].tolist():
         displacement = find_displacement(oddest.rows, place, transform)
         if displacement is not None:
@@ -87,13 +86,12 @@ def find_corrections(
         )
         if place in displacements:
             name, rarity = displacements[place]
-            why = f"the cells from {name} on are displaced by one"
             displaced.append(
                 correction._replace(
                     column=name,
                     value=format_cell(oddest.rows.column(name), place),
                     suggestion=None,
-                    why=why,
+                    why=f"the cells from {name} on are displaced by one",
                     one_in_corrected=_round(rarity),
                 )
             )

@@ -113,8 +113,7 @@ def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
         n_bytes = CELL_BYTES * row * column_index_from_string(letters.decode())
     if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
         places = np.array(TEXT_CELL.findall(sheet), np.intp)
-        is_text = places < len(lengths)
-        n_bytes += int(lengths[places[is_text]].sum())
+        n_bytes += int(lengths[places].sum())
     return n_bytes
 
 

@@ -40,12 +40,13 @@ const Format = (() => {
 
   /** Days since 1970, from the features of a time. */
   function days(features, form) {
-    const { origin = 0, hour = null, step = 0 } = form;
+    const { origin = 0, hour = null, step = 0, is_clock = false } = form;
     let days = features[0] + origin;
     if (hour !== null) {
       let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
       time -= Math.floor(time);
-      days = round(days - time) + time;
+      const byWaves = round(days - time) + time;
+      if (!is_clock || Math.abs(days - byWaves) >= 1 / 24) days = byWaves;
     }
     return step ? round((days - origin) / step) * step + origin : days;
   }
