@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 # All processes share what JAX compiles. `pytest --cache-clear` empties this folder.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache/d/jax"))
+if os.access(ROOT, os.W_OK):
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache/d/jax")
+    )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Most programs run once, on few rows: XLA optimizes little, unless the environment asks
 # for more.
