@@ -67,7 +67,7 @@ class Parameters:
     verbose: int = 0
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan(Objective):
     """What a fit does: each parameter that training needs, as it is for these rows.
 

@@ -14,7 +14,7 @@ from keras_tied.fitted.dense_network import WEIGHTS, DenseNetwork, compute_layer
 from keras_tied.fitting.rows import TrainingRows
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Objective:
     """What is minimised besides the mean error of the rows.
 

@@ -34,18 +34,20 @@ def find_displacement(
         format_cell(values, place) if values[place].is_valid else None
         for values in rows.columns
     ]
+    if len(cells) < FEWEST_MOVED:
+        return None
     starts = range(len(cells) - FEWEST_MOVED + 1)
     candidates = []
     for start in starts:
         before, moved = cells[:start], cells[start:]
         candidates.append([*before, *moved[1:], None])
         candidates.append([*before, None, *moved[:-1]])
-    columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=False)
+    columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
     numbers, gaps = [], np.zeros(len(candidates), int)
     is_likely = np.ones(len(candidates), bool)
     for column in transform.columns.used:
-        values = texts.get(column.name, pa.nulls(len(candidates), pa.string()))
+        values = texts[column.name]
         try:
             block, unseen = column.encode(values, {})
         except MisfitError:

@@ -60,7 +60,7 @@ class RepeatFinder:
 
     ids: Sequence[str]
     # of each batch: those of its rows without ids, and those of each id
-    _hashes: list[list[Hashes]] = field(default_factory=list)
+    _hashes: list[list[Hashes]] = field(default_factory=list, init=False)
 
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield batches, and collect their rows."""

@@ -54,7 +54,7 @@ def fold_parts(
         outcomes[index] = outcome
         use(index, outcome[0])
     results, doubts = [], Doubts()
-    for index in sorted(outcomes):
+    for index in range(len(items)):
         result, part_doubts = outcomes[index]
         results.append(result)
         doubts.update(part_doubts)

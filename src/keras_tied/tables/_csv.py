@@ -121,21 +121,21 @@ def _guess_encodings(name: str) -> list[str]:
 class _CsvFile:
     """A CSV file in an encoding, and what is learned of it."""
 
-    _name: str
-    _options: ReadOptions
-    _encoding: str
-    _notes: list[str]
-    _ragged_row: arrow.InvalidRow | None = None
+    name: str
+    options: ReadOptions
+    encoding: str
+    notes: list[str]
+    ragged_row: arrow.InvalidRow | None = None
 
     def learn(self) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
-        self._delimiter = self._options.delimiter or self._find_delimiter()
+        self._delimiter = self.options.delimiter or self._find_delimiter()
         cells, longest = self._read_header()
         # Of a single column, an empty line is a missing value.
         self._has_several = len(cells) > 1
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = [f"x{index}" for index in range(len(cells))]
-        if self._options.header:
+        if self.options.header:
             self._names = self._name_columns([cell.strip() for cell in cells])
         try:
             self._schema, n_rows, decimal = self._scan()
@@ -143,11 +143,11 @@ class _CsvFile:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan()
         return TableFile(
-            self._name,
+            self.name,
             self._schema,
             [n_rows],
             self.read,
-            self._notes,
+            self.notes,
             decimal,
             self._find_patch(),
         )
@@ -158,7 +158,7 @@ class _CsvFile:
         new = [name for name, cell in zip(names, cells, strict=True) if name != cell]
         if new:
             note = f"names that are empty or stand twice are now {quote(new)}"
-            self._notes.append(note)
+            self.notes.append(note)
         return names
 
     def read(self, request: Request) -> Batches:
@@ -168,9 +168,9 @@ class _CsvFile:
 
     def _find_patch(self) -> Patch | None:
         """Return what writes a copy with new cells, if that has the same bytes else."""
-        with self._open_text() as file, pa.input_stream(self._name) as raw:
+        with self._open_text() as file, pa.input_stream(self.name) as raw:
             text, begin = file.read(BLOCK), raw.read(4 * BLOCK)
-        for mark, encoding in (*MARKED, ("", self._encoding)):
+        for mark, encoding in (*MARKED, ("", self.encoding)):
             if begin.startswith((mark + text).encode(encoding)):
                 split = partial(self._split, mark)
                 return partial(patch_text, encoding, split, self._replace)
@@ -180,8 +180,8 @@ class _CsvFile:
         """Yield the parts of the text, and the cells of each that is a row."""
         lines = [mark]
         reader = csv.reader(self._read_lines(lines), delimiter=self._delimiter)
-        is_header = self._options.header
-        ignores_empty = self._has_several or self._options.comment
+        is_header = self.options.header
+        ignores_empty = self._has_several or self.options.comment
         for cells in reader:
             is_row = reader.line_num > self._skip and (cells or not ignores_empty)
             yield "".join(lines), cells if is_row and not is_header else None
@@ -217,7 +217,7 @@ class _CsvFile:
                     break
                 head += line
         head = head.lstrip("\r\n")
-        usual = TEXTS[find_format(self._name, self._options.format) or "csv"]
+        usual = TEXTS[find_format(self.name, self.options.format) or "csv"]
         if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
             return head[len(SEPARATOR)]
         doubt = ""
@@ -231,7 +231,7 @@ class _CsvFile:
             n_like_first = lengths.count(lengths[0])
             if lengths[0] > 1 and n_like_first >= MOST_LINES * len(lengths):
                 if delimiter != usual:
-                    self._notes.append(f"its delimiter is {description}")
+                    self.notes.append(f"its delimiter is {description}")
                 return delimiter
             if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
                 doubt = (
@@ -239,7 +239,7 @@ class _CsvFile:
                     " often: --skip passes over those before the names"
                 )
         if doubt:
-            self._notes.append(doubt)
+            self.notes.append(doubt)
         return usual
 
     def _read_header(self) -> tuple[list[str], int]:
@@ -257,23 +257,23 @@ class _CsvFile:
                     self._skip = reader.line_num
         if not rows:
             raise TableError(
-                f"{self._name!r} is empty; give a file with names and rows."
+                f"{self.name!r} is empty; give a file with names and rows."
             )
         lines = [" ".join(row).encode() for row in rows]
         longest = max(map(len, lines))
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
         self._first = cells = rows[0]
-        check_names(self._name, rows, self._options)
-        if len(rows) < 2 and self._options.header:
+        check_names(self.name, rows, self.options)
+        if len(rows) < 2 and self.options.header:
             raise TableError(
-                f"{self._name!r} has a line of names and no rows; give it rows."
+                f"{self.name!r} has a line of names and no rows; give it rows."
             )
         return cells, longest
 
     def _scan(self) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
-        names, known = self._names, self._options.text
+        names, known = self._names, self.options.text
         texts = {name for name in names if known is None or name in known}
         with self._report_errors():
             reader = self._open(texts)
@@ -305,7 +305,7 @@ class _CsvFile:
         """
         batch = next(self._open(schema.names))
         columns = list(zip(schema, batch.columns, strict=True))
-        decimal = self._options.decimal or find_decimal(
+        decimal = self.options.decimal or find_decimal(
             cells
             for field, cells in columns
             if types.is_string(field.type) and field.name not in known
@@ -333,8 +333,8 @@ class _CsvFile:
         self, texts: Iterable[str], names: Sequence[str] | None = None
     ) -> arrow.CSVStreamingReader:
         """Open the file, or some columns of it, with some columns as text."""
-        source, encoding = self._name, self._encoding.replace("utf-8", "utf8")
-        has_comments = bool(self._options.comment)
+        source, encoding = self.name, self.encoding.replace("utf-8", "utf8")
+        has_comments = bool(self.options.comment)
         if has_comments:
             source, encoding = pa.PythonFile(_Utf8(self._read_lines()), "r"), "utf8"
         dtypes = dict.fromkeys(texts, pa.string())
@@ -348,7 +348,7 @@ class _CsvFile:
                 encoding=encoding,
                 column_names=self._names,
                 skip_rows=self._skip,
-                skip_rows_after_names=int(self._options.header),
+                skip_rows_after_names=int(self.options.header),
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,
@@ -365,17 +365,17 @@ class _CsvFile:
         )
 
     def _open_text(self) -> TextIOWrapper:
-        encoding = self._encoding
+        encoding = self.encoding
         if codecs.lookup(encoding).name == "utf-8":
             encoding = "utf-8-sig"
-        return TextIOWrapper(pa.input_stream(self._name), encoding, newline="")
+        return TextIOWrapper(pa.input_stream(self.name), encoding, newline="")
 
     def _read_lines(self, copies: list[str] | None = None) -> Iterator[str]:
         """Yield the lines, with an empty one for each that is skipped or a comment.
 
         Copies of all of them are appended to a list.
         """
-        mark, in_quotes = self._options.comment, False
+        mark, in_quotes = self.options.comment, False
         with self._open_text() as file:
             lines = iter(partial(file.readline, LARGEST_BLOCK), "")
             for number, line in enumerate(lines):
@@ -384,7 +384,7 @@ class _CsvFile:
                 if copies is not None:
                     copies.append(line)
                 is_comment = mark and not in_quotes and line.startswith(mark)
-                if number < self._options.skip or is_comment:
+                if number < self.options.skip or is_comment:
                     line = "\n"
                 if line.count('"') % 2:
                     in_quotes = not in_quotes
@@ -394,21 +394,21 @@ class _CsvFile:
         """Yield the lines, unless one has more cells than a file may have columns."""
         for line in self._read_lines():
             n_cells = 1 + QUOTED.sub("", line).count(self._delimiter)
-            check_width(self._name, n_cells, self._options)
+            check_width(self.name, n_cells, self.options)
             yield line
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
-        self._ragged_row = row
+        self.ragged_row = row
         return "error"
 
     def _report_errors(self) -> AbstractContextManager[None]:
         """Turn an error of Arrow into one with the lines and names of the file."""
-        self._ragged_row = None
-        return report_read_errors(self._name, "a CSV file", self._explain)
+        self.ragged_row = None
+        return report_read_errors(self.name, "a CSV file", self._explain)
 
     def _explain(self, name: str, error: Exception) -> Exception:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
-        if message and (row := self._ragged_row):
+        if message and (row := self.ragged_row):
             todo = "say with --skip (skip=...) how many lines stand before the names"
             if (mark := self._first[0][:1]) in COMMENTS:
                 todo = f"pass over comments with --comment {mark!r} (comment={mark!r})"
@@ -445,15 +445,15 @@ class _CsvFile:
             if file.read(1) or n % 2 == 0:
                 return None
         return TableError(
-            f"{self._name!r} has a very long line and {n:,} quotation marks, an odd"
+            f"{self.name!r} has a very long line and {n:,} quotation marks, an odd"
             " number; look for one that is not closed."
         )
 
     def _encoding_error(self) -> TableError:
         """Make the error that tells where the file is not text in its encoding."""
-        decoder = codecs.getincrementaldecoder(self._encoding)()
+        decoder = codecs.getincrementaldecoder(self.encoding)()
         n_lines, position = 0, 0
-        with pa.input_stream(self._name) as file:
+        with pa.input_stream(self.name) as file:
             lines = iter(partial(BufferedReader(file).readline, LARGEST_BLOCK), b"")
             for line in lines:
                 n_lines += 1
@@ -464,7 +464,7 @@ class _CsvFile:
                     position += error.start - len(error.object)
                     break
         return _EncodingError(
-            f"{self._name!r} is not {self._encoding} text in line {n_lines} (byte"
+            f"{self.name!r} is not {self.encoding} text in line {n_lines} (byte"
             f" {position}); save it as UTF-8, or name its encoding, such as latin-1."
         )
 

@@ -36,13 +36,14 @@ class Source:
 
     Attributes:
         name: the path as it was given.
+        files: those that have the rows.
         schema: the names and Arrow types of the columns.
         first_row: how many rows of its file come before those of a part that `split`
             gives.
     """
 
     name: str
-    _files: Sequence[TableFile]
+    files: Sequence[TableFile]
     schema: pa.Schema
     first_row: int = 0
 
@@ -53,17 +54,17 @@ class Source:
     @cached_property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return sum(sum(file.rows) for file in self._files)
+        return sum(sum(file.rows) for file in self.files)
 
     @property
     def notes(self) -> list[str]:
         """What was detected when the files were opened, such as a delimiter."""
-        return list(dict.fromkeys(note for file in self._files for note in file.notes))
+        return list(dict.fromkeys(note for file in self.files for note in file.notes))
 
     @property
     def decimal(self) -> str | None:
         """The decimal mark of the files, or None if they do not tell, or differ."""
-        marks = {file.decimal for file in self._files}
+        marks = {file.decimal for file in self.files}
         return marks.pop() if len(marks) == 1 else None
 
     def find_patch(self, output: str) -> Patch | None:
@@ -71,7 +72,7 @@ class Source:
 
         There is none for several files, and for an output of another format.
         """
-        first, *others = self._files
+        first, *others = self.files
         format = find_format(output) or "csv"  # of the standard output
         return None if others or format != find_format(first.name) else first.patch
 
@@ -83,7 +84,7 @@ class Source:
     @property
     def categorical(self) -> list[str]:
         """The columns whose type in the file is categories of text or whole numbers."""
-        schema = self._files[0].schema
+        schema = self.files[0].schema
         names = {f.name for f in schema if types.is_dictionary(f.type)}
         with suppress(ValueError, TypeError, AttributeError, KeyError):
             # whatever a file may note
@@ -113,8 +114,8 @@ class Source:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         usual = max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names)))
         size = n_rows or min(usual, LARGEST_BATCH, most_rows)
-        pieces = [(file, range(len(file.rows))) for file in self._files]
-        first, *others = self._files
+        pieces = [(file, range(len(file.rows))) for file in self.files]
+        first, *others = self.files
         schema = first.schema if as_stored and not others else self.schema
         yield from resize_batches(self._read(pieces, names, schema), size)
 
@@ -149,12 +150,12 @@ class Source:
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
         """Choose random pieces with n rows or more; count their rows, too."""
-        sizes = np.concatenate([file.rows for file in self._files])
+        sizes = np.concatenate([file.rows for file in self.files])
         order = random.permutation(len(sizes))
         enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
         chosen = np.sort(order[: max(enough, SAMPLE_PIECES)])
         parts, first = [], 0
-        for file in self._files:
+        for file in self.files:
             last = first + len(file.rows)
             own = chosen[(first <= chosen) & (chosen < last)] - first
             if len(own):
@@ -169,7 +170,7 @@ class Source:
         file cannot be read in smaller pieces, as CSV.
         """
         parts = []
-        for file in self._files:
+        for file in self.files:
             ends = np.cumsum(file.rows)
             begin = 0
             while begin < len(ends):

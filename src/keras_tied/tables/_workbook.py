@@ -102,7 +102,7 @@ def _require_small_sheets(name: str) -> None:
 
 
 def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
-    """About the memory that the cells take, but for cells that a small sheet has."""
+    """About the memory that far cells and texts take; 0 where these are few or near."""
     n_bytes = 0
     cells = CELL.findall(sheet) if FAR_CELL.search(sheet) else []
     if cells:
