@@ -238,11 +238,3 @@ class Whole:
         errors = self.feature_errors
         present = errors[~np.isnan(errors)]
         return float(present.mean()) if len(present) else None
-
-    @property
-    def median_error(self) -> float | None:
-        """The median error of all rows."""
-        if self.mean_error is None:
-            return None
-        errors = np.asarray(self.errors, np.float64)
-        return float(np.nanmedian(errors))

@@ -62,12 +62,11 @@ def find_corrections(
     least = max(RARE, RARE_SHARE * rarest)
     is_rare = rarities >= least
     is_curable = is_rare & (corrected < ORDINARY)
-    displacements = {}
     most = MOST_CELLS // (2 * oddest.rows.num_columns**2)
-    for place in np.flatnonzero(is_rare & ~is_curable)[:most].tolist():
-        displacement = find_displacement(oddest.rows, place, transform)
-        if displacement is not None:
-            displacements[place] = displacement
+    places = np.flatnonzero(is_rare & ~is_curable)[:most].tolist()
+    displacements = {
+        place: find_displacement(oddest.rows, place, transform) for place in places
+    }
     displaced, misspelt, doubtful = [], [], []
     for place, causes in enumerate(oddest.causes):
         if not causes:
@@ -84,8 +83,8 @@ def find_corrections(
             one_in=_round(rarities[place]),
             one_in_corrected=_round(corrected[place]),
         )
-        if place in displacements:
-            name, rarity = displacements[place]
+        if displacement := displacements.get(place):
+            name, rarity = displacement
             displaced.append(
                 correction._replace(
                     column=name,

@@ -1,7 +1,5 @@
 """A row whose cells are displaced by one, from some column on."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pyarrow as pa
 
@@ -13,20 +11,14 @@ FEWEST_MOVED = 3
 """Cells: to move fewer is hardly more than to leave an odd one out."""
 
 
-class Displacement(NamedTuple):
-    """The column that cells are displaced from, and the rarity of the row without."""
-
-    column: str
-    rarity: float
-
-
 def find_displacement(
     rows: pa.RecordBatch,
     place: int,
     transform: BatchTransform,
-) -> Displacement | None:
+) -> tuple[str, float] | None:
     """Move the cells of a row back by one, from each column on, to either side.
 
+    Returns the column that they are displaced from, and the rarity of the row without.
     Of what comes out, that counts whose cells are all like others of their columns, and
     which is ordinary; if several are, one with the fewest gaps, the likeliest.
     """
@@ -44,7 +36,7 @@ def find_displacement(
         candidates.append([*before, None, *moved[:-1]])
     columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
-    numbers, gaps = [], np.zeros(len(candidates), int)
+    numbers, gaps = [], 0
     is_likely = np.ones(len(candidates), bool)
     for column in transform.columns.used:
         values = texts[column.name]
@@ -64,4 +56,4 @@ def find_displacement(
         return None
     order = np.lexsort([scores, gaps, ~is_likely])
     best = int(order[0])
-    return Displacement(rows.schema.names[starts[best // 2]], float(rarities[best]))
+    return rows.schema.names[starts[best // 2]], float(rarities[best])

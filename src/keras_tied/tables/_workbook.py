@@ -20,6 +20,7 @@ from keras_tied.tables._rows import open_rows
 
 TEXTS = "xl/sharedStrings.xml"
 SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+PART, LONGEST_TAG = 2**24, 999  # bytes of a sheet that are searched at a time
 LARGEST_SHEET = 2**30  # bytes of a sheet in the file, and about those in memory
 CELL_BYTES = 32  # in memory, also of an empty cell before another one
 FAR_CELL = re.compile(rb"""r\s*=\s*["'](?:[A-Z]{2}|[A-Z]\d{7})""")
@@ -88,9 +89,12 @@ def _require_small_sheets(name: str) -> None:
         sizes = {part.filename: part.file_size for part in archive.infolist()}
         sheets = list(filter(SHEET.fullmatch, sizes))
         largest = max(sizes.get(part, 0) for part in [TEXTS, *sheets])
+        texts = b""
+        if TEXTS in sizes and largest <= LARGEST_SHEET:
+            texts = archive.read(TEXTS)
+            largest = max(largest, CELL_BYTES * texts.count(b"<si"))
         if largest <= LARGEST_SHEET:
-            texts = archive.read(TEXTS).split(b"<si") if TEXTS in sizes else []
-            lengths = np.array([*map(len, texts[1:]), 0])
+            lengths = np.array([*map(len, texts.split(b"<si")[1:]), 0])
             for sheet in sheets:
                 n_bytes = _estimate_bytes(archive.read(sheet), lengths)
                 largest = max(largest, n_bytes)
@@ -104,13 +108,16 @@ def _require_small_sheets(name: str) -> None:
 def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
     """About the memory that far cells and texts take; 0 where these are few or near."""
     n_bytes = 0
-    cells = CELL.findall(sheet) if FAR_CELL.search(sheet) else []
-    if cells:
+    if FAR_CELL.search(sheet):
         from openpyxl.utils import column_index_from_string
 
-        row = max(int(number) for _, number in cells)
-        letters = max((len(letters), letters) for letters, _ in cells)[1]
-        n_bytes = CELL_BYTES * row * column_index_from_string(letters.decode())
+        rows, columns = [0], {b"A"}
+        for begin in range(0, len(sheet), PART):
+            cells = CELL.findall(sheet, begin, begin + PART + LONGEST_TAG)
+            rows.append(max((int(number) for _, number in cells), default=0))
+            columns.update(letters for letters, _ in cells)
+        last = max(column_index_from_string(each.decode()) for each in columns)
+        n_bytes = CELL_BYTES * max(rows) * last
     if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
         places = np.array(TEXT_CELL.findall(sheet), np.intp)
         n_bytes += int(lengths[places].sum())
