@@ -1,5 +1,7 @@
 """A row whose cells are displaced by one, from some column on."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -36,7 +38,8 @@ def find_displacement(
         candidates.append([*before, None, *moved[:-1]])
     columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
-    numbers, gaps = [], 0
+    numbers = []
+    gaps: Any = 0  # of each candidate
     is_likely = np.ones(len(candidates), bool)
     for column in transform.columns.used:
         values = texts[column.name]
