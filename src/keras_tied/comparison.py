@@ -1,37 +1,21 @@
 """How well a tied autoencoder and PCA reconstruct a table, by the width of the code."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.decomposition import PCA
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
-from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
-from keras_tied.estimator import TiedAutoencoder
-from keras_tied.fitting.width import measure_hidden
-
-TEST_SHARE = 0.3
-FEWEST_ROWS = 10  # rows that a comparison needs
-
-
-class Width(NamedTuple):
-    """A code of one width: mean squared errors of standardised values.
-
-    `hidden_error` is that of `TiedAutoencoder` at values that were hidden from it; NaN
-    if none could be hidden, as of a single column.
-    """
-
-    n_components: int
-    error: float  # of `TiedAutoencoder` on the held-out rows
-    pca_error: float  # of PCA on the same rows
-    hidden_error: float
+from keras_tied.fitting.fit import fit
+from keras_tied.fitting.plan import Parameters
+from keras_tied.fitting.width import (
+    FEWEST_ROWS,
+    Width,
+    count_most_components,
+    measure_widths,
+)
 
 
 def compare_widths(
@@ -44,9 +28,10 @@ def compare_widths(
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA by the width of the code.
 
-    The model learns from 70 % of the rows and reconstructs the others; their columns
-    are standardised by the mean and the variance of the former. Missing values (NaN) do
-    not count in the error, which falls with each component more, down to 0.
+    The model learns from 70 % of the rows, of at most 10,000 that are drawn, and
+    reconstructs the others; their columns are standardised by the mean and the variance
+    of the former. Missing values (NaN) do not count in the error, which falls with each
+    component more, down to 0.
 
     The error of values that are hidden, and reconstructed from the others of their
     rows, is least where the code holds what the columns have in common, and rises where
@@ -81,18 +66,31 @@ def compare_widths(
     """
     if not len(widths):
         raise ValueError("widths is empty; give numbers of components.")
-    train, test = _split_rows(X, widths, random_state)
-    columns = _check_columns(column_of, train.shape[1])
-    curve = []
-    for n_components in widths:
+    rows = check_array(
+        X,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=FEWEST_ROWS,
+        ensure_min_features=2,
+        input_name="X",
+    )
+    most = count_most_components(*rows.shape)
+    for n_components in (min(widths), max(widths)):
+        if not 1 <= n_components <= most:
+            raise ValueError(
+                f"n_components={n_components} must be between 1 and {most}, for"
+                f" {rows.shape[1]} features and {len(rows)} rows."
+            )
+    columns = _check_columns(column_of, rows.shape[1])
+    parameters = Parameters(random_state=random_state)
+
+    def report(width: int) -> int:
         if on_width is not None:
-            on_width(n_components)
-        with warnings.catch_warnings():
-            # Of columns without values in the training part.
-            warnings.simplefilter("ignore")
-            width = _measure_width(n_components, random_state, train, test, columns)
-        curve.append(width)
-    return curve
+            on_width(width)
+        return width
+
+    some = map(report, widths)
+    return list(measure_widths(parameters, rows, columns, some, fit))
 
 
 def choose_width(curve: Sequence[Width]) -> int:
@@ -115,11 +113,6 @@ def choose_width(curve: Sequence[Width]) -> int:
     return min(curve, key=lambda width: width.hidden_error).n_components
 
 
-def count_most_components(n_rows: int, n_features: int) -> int:
-    """Return the most components that a table can compare: 3 of (20, 4)."""
-    return min(n_rows - math.ceil(TEST_SHARE * n_rows), n_features - 1)
-
-
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
     """Return the place of the column of each feature, among all columns."""
     columns = np.arange(n_features) if column_of is None else np.asarray(column_of)
@@ -127,58 +120,3 @@ def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
         problem = f"column_of has the shape {columns.shape}"
         raise ValueError(f"{problem}; give a column for each feature, {n_features}.")
     return np.asarray(np.unique(columns, return_inverse=True)[1])
-
-
-def _split_rows(
-    X: ArrayLike, widths: Sequence[int], random_state: int
-) -> tuple[Array, Array]:
-    """Return the rows to learn from and the held-out rows, standardised."""
-    rows = check_array(
-        X,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=FEWEST_ROWS,
-        ensure_min_features=2,
-        input_name="X",
-    )
-    train, test = train_test_split(
-        rows, test_size=TEST_SHARE, random_state=random_state
-    )
-    most = count_most_components(*rows.shape)
-    for n_components in (min(widths), max(widths)):
-        if not 1 <= n_components <= most:
-            raise ValueError(
-                f"n_components={n_components} must be between 1 and {most}, for"
-                f" {train.shape[1]} features and {len(train)} rows to learn from."
-            )
-    with warnings.catch_warnings():
-        # A column may be missing altogether.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        scaler = StandardScaler().fit(train)
-    return scaler.transform(train), scaler.transform(test)
-
-
-def _measure_width(
-    n_components: int, seed: int, train: Array, test: Array, columns: Array
-) -> Width:
-    """Measure an autoencoder, PCA, and the former at hidden values."""
-    autoencoder = TiedAutoencoder(n_components, random_state=seed)
-    with interrupts() as is_interrupted:
-        autoencoder.fit(train)
-    if is_interrupted():  # which ends the fit, but is meant for the comparison
-        raise KeyboardInterrupt
-    train, complete = np.nan_to_num(train), np.nan_to_num(test)  # the means are 0
-    pca = PCA(n_components, random_state=seed).fit(train)
-    pca_rows = pca.inverse_transform(pca.transform(complete))
-    return Width(
-        n_components,
-        _mean_square(autoencoder.reconstruct(test) - test),
-        _mean_square(pca_rows - test),
-        measure_hidden(autoencoder.reconstruct, test, columns, seed),
-    )
-
-
-def _mean_square(differences: Array) -> float:
-    """Return the mean square of those that are not NaN, or else NaN."""
-    squares = np.square(differences, dtype=np.float64)
-    return float("nan") if np.isnan(squares).all() else float(np.nanmean(squares))

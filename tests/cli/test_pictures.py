@@ -97,8 +97,11 @@ def test_a_page_warns_once_and_names_the_id_that_is_given_to_it(keras_tied, frui
     fruit.loc[4, "weight"] = "heavy"
     save(fruit)
     keras_tied("fit rows.csv --epochs 1 --quiet")
+    fruit.loc[300] = fruit.loc[9]
+    save(fruit)
     keras_tied("report rows.safetensors rows.csv -o r.html --id name")
     page = read_page()
+    assert page.count("row 301 repeats row 10") == 1
     assert page.count("&#39;heavy&#39; in row 5") == 1
     assert page.count("name (the id)") == page.count("<td>left out: the id</td>") == 1
 

@@ -12,7 +12,7 @@ from tests.marks import slow
 from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
-from keras_tied.report import PageColumn, Report, Tally
+from keras_tied.report import PageColumn, Report
 from keras_tied.report._columns import drop_same, format_features
 
 from .conftest import Elements, make_report, parse
@@ -22,7 +22,7 @@ ODD[6] = [1.0, 7.0]
 
 # Facts of a report on 80 rows, and what the page says, or does not.
 SENTENCES = {
-    "size": ({}, ["80 rows \N{MULTIPLICATION SIGN} 2 columns; none of", "no row repeats"]),
+    "size": ({}, ["80 rows \N{MULTIPLICATION SIGN} 2 columns; none of"]),
     "no model": ({}, ["2 numbers stand for 2 columns; column"]),
     "sample": ({"most_points": 50}, ["are 50 of the 80 rows: the 20 oddest"]),
     "PCA": ({"errors": np.ones((80, 2)), "pca_error": 2.0}, ["relative to PCA 0.50"]),
@@ -167,10 +167,7 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
     assert_array_equal(report.missing, [0, 1 / 80, 0])
     page = parse(report)
     assert "noise 80 rows" in page.text
-    assert (
-        "0.4 % of the values are missing; 1 row repeats another in these columns"
-        in page.text
-    )
+    assert "0.4 % of the values are missing." in page.text
     assert "sliders stand for" in page.text
     notebook = Elements(report._repr_html_())
     attributes = dict(notebook.attributes)
@@ -303,19 +300,6 @@ def test_a_value_that_stands_there_already_has_no_share():
     given, expected = np.array([[1.0, 0.5]]), np.array([[1.4, 0.7]])
     shares = drop_same(columns, np.array([[0.6, 0.4]]), given, expected)
     assert shares.tolist() == [[0.0, 0.4]]
-
-
-cells = st.sampled_from([0.0, -0.0, 1.0, np.nan])
-
-
-@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=30))
-def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
-    X = np.array(rows)
-    tally = Tally()
-    for batch in np.array_split(X, 3):
-        tally.add(batch)
-    assert tally.n_duplicates == pd.DataFrame(X).duplicated().sum()
-    assert_array_equal(tally.missing, np.isnan(X).sum(axis=0))
 
 
 LEVELS = ["plum", "pear", "fig"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
-from keras_tied.cli._options import Data, Json, Seed, option
+from keras_tied.cli._options import STANDARD_INPUT, Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._proposals import join
@@ -34,6 +36,7 @@ MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readabl
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
 MOST_SHOWN = 500
 MOST_COMPARED = 100_000  # rows of which those that are there twice are found
+NOT_OF_SCORE = r" --(strict|seed[ =]\d+)(?= |$)"  # options of check alone
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,9 @@ def check(
         print_json(facts | table.to_json())
     else:
         _print_survey(table)
-        remark(f"next, {join(['score', data])}.")
+        if data != STANDARD_INPUT:  # which can be read once
+            line = join(["score", *sys.argv[2:]])
+            remark(f"next, {re.sub(NOT_OF_SCORE, '', line)}.")
     if strict:
         table.columns.require_usable(table.facts)
         if table.warnings:
@@ -98,11 +103,13 @@ def check(
             raise FailedError(f"{data!r} has {n_warnings}.")
 
 
-def _describe_repeats(source: Source, ids: Sequence[str]) -> list[str]:
-    """Tell which rows are there twice: the first few."""
+def describe_repeats(source: Source, ids: Collection[str | None]) -> list[str]:
+    """Tell which rows are there twice: the first few, unless rows are many."""
     from keras_tied.rows import RepeatFinder
 
-    finder = RepeatFinder(ids)
+    if source.n_rows > MOST_COMPARED:
+        return []
+    finder = RepeatFinder([name for name in source.schema.names if name in ids])
     for batch in source.batches():
         finder.add(batch)
     sentences = [repeat.sentence for repeat in finder.find()]
@@ -170,8 +177,7 @@ def survey(
         for text in (far.get(name), misread.get(name), fact.warning):
             if text:
                 warnings.append(f"column {name!r} {text}.")
-    if source.n_rows <= MOST_COMPARED:
-        warnings += _describe_repeats(source, used.ids)
+    warnings += describe_repeats(source, used.ids)
     return Survey(source, sample, used, facts, warnings, ends)
 
 

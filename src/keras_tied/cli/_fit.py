@@ -58,7 +58,6 @@ from keras_tied.cli._widths import (
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
-MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
 Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
 Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
 
@@ -292,12 +291,9 @@ def _choose_components(
     widths: list[int], table: Table, seed: int
 ) -> tuple[int, list[dict[str, float]]]:
     """Return the number of components, and the errors of each if there are several."""
-    from keras_tied.fitting.sample import choose_places
-
     columns = table.survey.columns
     if len(widths) > 1:
-        [places] = choose_places([len(table.rows)], MOST_ROWS_OF_WIDTHS, seed)
-        return find_width(table.rows[places], widths, columns.column_numbers, seed)
+        return find_width(table.rows, widths, columns.column_numbers, seed)
     [components] = widths
     n_rows, n_features = table.rows.shape
     if components > min(n_rows, n_features):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,14 +36,16 @@ def print_result(
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
-    """Print facts as one JSON object."""
-    text = json.dumps(
-        facts,
-        indent=2,
-        ensure_ascii=False,
-        default=str,
-    )
-    print(escape_controls(text))
+    """Print facts as one JSON object; what is not finite is null."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(facts, enc_hook=_to_plain))
+    print(escape_controls(text.decode()))
+
+
+def _to_plain(value: Any) -> Any:
+    """What stands for a value that JSON does not hold: a number of NumPy's, or text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ import typer
 from keras_tied._files import check_writable
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
+from keras_tied.cli._check import describe_repeats
 from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, describe_command, remark, say
 from keras_tied.cli._model import Model
@@ -77,6 +78,7 @@ def report(
     if against is not None:
         old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
+    warnings += describe_repeats(rows.source, {rows.id, *rows.columns.ids})
     warnings += _list_warnings(fitted_model, rows)
     with show_stages("writing the page"):
         sample_rows = Rows.compute(

@@ -56,7 +56,7 @@ def find_width(
 
 def _require_enough(numbers: Array, components: int) -> None:
     """Raise for a table that is too small to compare so many components."""
-    from keras_tied.comparison import FEWEST_ROWS, count_most_components
+    from keras_tied.fitting.width import FEWEST_ROWS, count_most_components
 
     n, n_features = numbers.shape
     if n < FEWEST_ROWS:

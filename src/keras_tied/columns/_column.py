@@ -24,11 +24,14 @@ from keras_tied.columns._number_text import (
 )
 from keras_tied.columns._spelling import find_similar
 from keras_tied.columns._times import (
+    MONTH,
     SECONDS,
     Cycle,
     Times,
+    are_monthly,
     decode_days,
     encode_cycles,
+    snap_to_months,
 )
 from keras_tied.columns._truth_text import TruthText
 from keras_tied.fitted.layout import MISSPELT
@@ -69,7 +72,8 @@ class Column:
         whole: whether the categories are whole numbers in the table, or all numbers
             whole.
         step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing. Of
-            times, the same of the days since the first.
+            times, the same of the days since the origin; `MONTH` where they are the
+            same day of their months, or the last.
         origin: of times, the days from 1970 to the first; of times of day, when their
             day begins.
         cycles: of times, the parts that vary.
@@ -271,7 +275,7 @@ class Column:
         single = numbers[:, 0]
         if self.kind is Kind.time:
             days = decode_days(numbers, self.cycles, self.origin, self.is_clock)
-            snapped = snap(days - self.origin, self.step)
+            snapped = snap(days - self.origin, self.step, self.origin)
             single = self.wrap(snapped + self.origin)
         if self.whole:
             single = np.rint(single)
@@ -311,10 +315,15 @@ def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     return pc.if_else(is_mark, None, values)
 
 
-def snap(numbers: Array, step: float) -> Array:
-    """The nearest multiples of a step, and the numbers themselves if it is 0."""
+def snap(numbers: Array, step: float, origin: float = 0.0) -> Array:
+    """The nearest multiples of a step, and the numbers themselves if it is 0.
+
+    If it is `MONTH`, these are days since the origin.
+    """
     if not step:
         return numbers
+    if step == MONTH:
+        return snap_to_months(numbers + origin, origin) - origin
     multiples = np.rint(numbers.astype(np.float64) / step)
     return np.round(multiples * step, SNAPPED_PLACES) + 0.0  # without -0
 
@@ -340,8 +349,10 @@ def find_step(numbers: Array) -> float:
     return 0.0
 
 
-def find_step_of_days(days: Array) -> float:
-    """The same of different days since the first: a day at most where they are few."""
+def find_step_of_days(days: Array, origin: float) -> float:
+    """The same of different days since the origin: a day at most where they are few."""
+    if len(days) >= FEWEST_MULTIPLES and are_monthly(days + origin):
+        return MONTH
     exact = days * SECONDS
     seconds = np.rint(exact)
     if np.abs(seconds - exact).max() > SECONDS / 10**SNAPPED_PLACES:

@@ -383,7 +383,8 @@ class Columns:
         """Numbers, (rows, features), as the nearest that their columns can hold."""
         snapped = numbers.astype(np.float64)
         for column, part in self._parts:
-            snapped[:, part.start] = snap(snapped[:, part.start], column.step)
+            first = snapped[:, part.start]
+            snapped[:, part.start] = snap(first, column.step, column.origin)
         return snapped
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:

@@ -416,7 +416,7 @@ def _decide_numbers(
         if column.is_clock:
             origin = find_first_hour(present)
         column = replace(column, origin=float(origin), cycles=find_cycles(numbers))
-        step = find_step_of_days(column.wrap(different - origin))
+        step = find_step_of_days(column.wrap(different - origin), origin)
         column = replace(column, step=step)
     elif kind is not Kind.boolean:
         column = replace(column, step=find_step(different))

@@ -26,6 +26,7 @@ NEVER = 3e6
 YEAR_1000 = -354_286
 YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 NEAR = 1 / 24  # days: times of day that two ways of decoding agree on
+MONTH = 30.436875  # days, its mean length, where days are the same of each month
 CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
@@ -221,12 +222,32 @@ class Times(Form, frozen=True, tag="times"):
 def find_cycles(days: Array) -> tuple[Cycle, ...]:
     """Return the cycles of which a column of times sees more than one part."""
     present = days[~np.isnan(days)]
-    dates = np.floor(present).astype("datetime64[D]")
     phases = _find_phases(present)
     phases["hour"] = np.round(phases["hour"] * 24.0, 4)
-    if (dates == dates.astype("datetime64[M]")).all():  # the first of each month
+    if are_monthly(np.floor(present)):
         del phases["weekday"]
     return tuple(cycle for cycle, parts in phases.items() if np.ptp(parts) > 0)
+
+
+def are_monthly(days: Array) -> bool:
+    """Whether days are the same of each month, such as the last."""
+    return np.array_equal(snap_to_months(days, days.min()), days)
+
+
+def snap_to_months(days: Array, origin: float) -> Array:
+    """The nearest days that are the same of their months as the origin, or the last."""
+    low, high = YEARS_1_TO_9999
+    is_last = _begin_months(origin + 1) > origin
+    place = np.where(is_last, -1, origin - _begin_months(origin))
+    begins = _begin_months(np.clip(days, low, high) - place + MONTH / 2)
+    return np.where(np.isnan(days), np.nan, begins + place)
+
+
+def _begin_months(days: Array | float) -> Array:
+    """The first days of the months that days lie in; that of NaN is in 1970."""
+    dates = np.floor(np.nan_to_num(days)).astype("datetime64[D]")
+    begins = dates.astype("datetime64[M]").astype("datetime64[D]")
+    return np.asarray(begins.astype(np.float64))
 
 
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:

@@ -189,7 +189,8 @@ def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
 
     snapped = rows.astype(np.float64)
     for column, part in zip(columns, slice_columns(columns), strict=True):
-        snapped[:, part.start] = snap(snapped[:, part.start], column.step)
+        origin = column.form.get("origin", 0.0)
+        snapped[:, part.start] = snap(snapped[:, part.start], column.step, origin)
     return snapped
 
 

@@ -126,7 +126,7 @@ def _round(points: Array) -> Array:
 
 
 class Tally:
-    """Adds up errors and missing values of features, and counts equal rows.
+    """Adds up errors and missing values of features.
 
     `sums`, (4, features), are the errors, those of the mean, the number of values and
     the squared errors of each scaled feature; of rows without a value far outside its
@@ -137,7 +137,6 @@ class Tally:
         self.sums: Array = np.zeros((4, fitted.n_features if fitted else 0))
         self.missing: Array | float = 0  # (features,)
         self.fitted = fitted
-        self._hashes: list[Array] = []
 
     def add(self, X: Array) -> None:
         """Count some more rows, (n, features)."""
@@ -146,18 +145,7 @@ class Tally:
             ordinary = X[~is_far]
             weights = np.ones(len(ordinary))
             self.sums += self.fitted.sums_of_squares(ordinary, weights)
-        missing = np.isnan(X)
-        self.missing += missing.sum(axis=0)
-        rows = np.where(missing, np.nan, X).astype(np.float32)  # with one kind of NaN
-        rows += 0  # and of zero
-        hashes = [hash(row.tobytes()) for row in rows]
-        self._hashes.append(np.array(hashes, np.int64))
-
-    @property
-    def n_duplicates(self) -> int:
-        """How many rows are equal to an earlier one."""
-        hashes = np.concatenate(self._hashes)
-        return len(hashes) - len(np.unique(hashes))
+        self.missing += np.isnan(X).sum(axis=0)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pyarrow import csv as arrow
 from pyarrow import types
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import quote
+from keras_tied._text import format_value, quote
 from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
@@ -43,6 +43,8 @@ SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 # The share of lines with as many cells as the first, if a delimiter is right.
 MOST_LINES = 0.9
 CHARACTERS_TO_LOOK_AT = 2**16
+# Delimiters in lines of one value, from which on these may be rows.
+MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
@@ -282,18 +284,41 @@ class _CsvFile:
                 reader = self._open(texts | more)
             schema = reader.schema
             try:
-                return schema, sum(batch.num_rows for batch in reader), decimal
+                batches = self._look_for_rows(reader)
+                return schema, sum(batch.num_rows for batch in batches), decimal
             except pa.ArrowInvalid as error:
                 if "CSV conversion error" not in str(error):
                     raise
         # A later value does not fit the type of the first block; every value fits text.
         with self._report_errors():
             dtypes, n_rows = list(schema.types), 0
-            for batch in self._open(names):
+            for batch in self._look_for_rows(self._open(names)):
                 n_rows += batch.num_rows
                 for place, values in enumerate(batch.columns):
                     dtypes[place] = _widen_type(dtypes[place], values)
         return pa.schema(list(zip(names, dtypes, strict=True))), n_rows, decimal
+
+    def _look_for_rows(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the batches, and note values that hold lines like rows."""
+        most = min(len(self._names) - 1, MOST_DELIMITERS)
+        n_lines = max(2, MOST_DELIMITERS // max(most, 1))
+        end = re.escape(self._delimiter)
+        line = rf"\n(?:[^{end}\n]*{end}){{{most}}}[^\n]*"
+        for batch in batches:
+            yield batch
+            for name, cells in zip(self._names, batch.columns, strict=True):
+                if not (most and types.is_string(cells.type)):
+                    continue
+                if not pc.any(pc.match_substring(cells, "\n")).as_py():
+                    continue
+                has_rows = pc.match_substring_regex(cells, f"(?:{line}){{{n_lines}}}\n")
+                for cell in cells.filter(has_rows)[:1].to_pylist():
+                    self.notes.append(
+                        f"a value of {name!r} holds many lines like rows"
+                        f" ({format_value(cell, 40)!r}); is its quotation mark closed?"
+                    )
 
     def _find_text(
         self, schema: pa.Schema, known: Collection[str]
@@ -416,7 +441,7 @@ class _CsvFile:
                 f"{name!r} has {row.actual_columns} cells in line"
                 f" {self._find_line(row)}, where its first line has"
                 f" {row.expected_columns}; put text that holds the delimiter in quotes,"
-                f" name another delimiter, or {todo}."
+                f" close all quotes, name another delimiter, or {todo}."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()

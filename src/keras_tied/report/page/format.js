@@ -3,6 +3,7 @@
 // Numbers and the values of columns as text.
 const Format = (() => {
   const MISSPELT = 0.5; // the largest feature of a category that is misspelt
+  const MONTH = 30.436875; // days, its mean length: the step of the same day of each
   const two = (number) => String(number).padStart(2, "0");
 
   /** Round to the nearest whole number, and halves to the even one, as NumPy does. */
@@ -48,14 +49,32 @@ const Format = (() => {
       const byWaves = round(days - time) + time;
       if (!is_clock || Math.abs(days - byWaves) >= 1 / 24) days = byWaves;
     }
+    if (step === MONTH) return nearestMonth(days, origin);
     return step ? round((days - origin) / step) * step + origin : days;
+  }
+
+  /** The nearest day that is the same of its month as the origin, or the last. */
+  function nearestMonth(days, origin) {
+    const isLast = beginMonth(origin + 1) > origin;
+    const place = isLast ? -1 : origin - beginMonth(origin);
+    return beginMonth(within(days) - place + MONTH / 2) + place;
+  }
+
+  /** The first day of the month that a day lies in. */
+  function beginMonth(days) {
+    return new Date(Math.floor(days) * 86400000).setUTCDate(1) / 86400000;
+  }
+
+  /** A day within the years 1 to 9999. */
+  function within(days) {
+    return Math.min(Math.max(days, -719162), 2932896);
   }
 
   /** A time as its column writes it; `format` is as for strftime. */
   function time(features, form) {
     const { format = "%Y-%m-%d", offset = 0, zone = "", places = 0, padded = true } = form;
     const { is_clock = false, months = [] } = form;
-    let local = Math.min(Math.max(days(features, form) + offset, -719162), 2932896);
+    let local = within(days(features, form) + offset);
     if (is_clock) local -= Math.floor(local + 1e-9);
     const step = format.includes("%S") ? 10 ** places : format.includes("%M") ? 1 / 60 : 1 / 86400;
     const seconds = round(local * 86400 * step) / step;
