@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keras_tied.cli._keras import import_keras_alone, require_backend
+from keras_tied.cli._keras import import_keras, require_backend
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._proposals import find_file
 
@@ -95,4 +95,4 @@ def load(name: str | Path) -> Model:
 
 def _import_keras() -> None:
     require_backend()
-    import_keras_alone()
+    import_keras()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,16 +37,11 @@ def print_result(
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
-    """Print facts as one JSON object; what is not finite is null."""
-    import msgspec
-
-    text = msgspec.json.format(msgspec.json.encode(facts, enc_hook=_to_plain))
-    print(escape_controls(text.decode()))
-
-
-def _to_plain(value: Any) -> Any:
-    """What stands for a value that JSON does not hold: a number of NumPy's, or text."""
-    return value.item() if hasattr(value, "item") else str(value)
+    """Print facts as one JSON object; a number that is not finite is null."""
+    plain = json.dumps(facts, default=str)
+    finite = json.loads(plain, parse_constant=lambda _: None)
+    text = json.dumps(finite, indent=2, ensure_ascii=False)
+    print(escape_controls(text))
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

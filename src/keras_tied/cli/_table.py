@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_quantity, propose
-from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._options import ID, STANDARD_OUTPUT, column_option, read_option
 from keras_tied.cli._proposals import find_file
@@ -79,10 +81,8 @@ class TableOptions:
         """Open a table; the absent columns are missing only if this is asked for."""
         from keras_tied.tables import TableError, open_table
 
-        with hide_modules("pandas"):
-            import pyarrow as pa
-
-            pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
+        if "pandas" not in sys.modules:
+            _import_arrow_alone()
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
@@ -95,6 +95,18 @@ class TableOptions:
                     f"there is no file {path!r}; write {near!r}."
                 ) from error
             raise
+
+
+def _import_arrow_alone() -> None:
+    """Import Arrow without pandas, which its first array would import for nothing."""
+    import pyarrow as pa
+
+    pandas: Any = ModuleType("pandas")
+    pandas.__version__ = "0"  # too old for Arrow
+    sys.modules["pandas"] = pandas
+    with warnings.catch_warnings(action="ignore"):
+        pa.array([0])
+    del sys.modules["pandas"]
 
 
 @dataclass(frozen=True)
