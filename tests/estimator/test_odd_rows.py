@@ -325,13 +325,17 @@ def predict(X, own, without=()):
 
 
 def find_chances(p, classes):
-    """Of the classes that rows have, none of them far below its frequency."""
+    """Of the classes that rows have, none of them far below its frequency.
+
+    The chance is that of the frequency in four rows more.
+    """
     p, classes = both(p), both(classes)
-    p = np.maximum(
-        p,
-        0.05 * classes.mean(axis=0),
-    )
-    return np.sum(p * classes, axis=1) / p.sum(axis=1)
+    frequency = classes.mean(axis=0)
+    p = np.maximum(p, 0.05 * frequency)
+    p /= p.sum(axis=1, keepdims=True)
+    p *= 1 - 4 / (classes.sum(axis=0) + 4)
+    p += np.outer(1 - p.sum(axis=1), frequency)
+    return np.sum(p * classes, axis=1)
 
 
 def find_distances(z, sums):

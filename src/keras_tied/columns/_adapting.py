@@ -13,7 +13,7 @@ from keras_tied.columns._durations import Durations
 from keras_tied.columns._facts import ColumnChoice
 from keras_tied.columns._kinds import Kind, find_kind
 from keras_tied.columns._learning import read_text
-from keras_tied.columns._misread import MOST_MISREAD
+from keras_tied.columns._missing import MOST_MISREAD
 from keras_tied.columns._number_text import NumberText
 from keras_tied.columns._times import Times
 from keras_tied.columns._truth_text import TruthText, decide_truth_text

@@ -13,7 +13,7 @@ from pyarrow import types
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
-from keras_tied.columns._arrow import to_integers, to_text
+from keras_tied.columns._arrow import to_floats, to_integers, to_text
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
 from keras_tied.columns._missing import MARKS, MISSING, drop_missing
@@ -71,6 +71,8 @@ class Column:
         form: how numbers, truth values and times are written; None if they are plain.
         whole: whether the categories are whole numbers in the table, or all numbers
             whole.
+        double: whether its numbers are in double precision: single would lose what
+            they differ by, or all of them.
         step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing. Of
             times, the same of the days since the origin; `MONTH` where they are the
             same day of their months, or the last.
@@ -88,6 +90,7 @@ class Column:
     other: bool = False
     form: AnyForm | None = None
     whole: bool = False
+    double: bool = False
     step: float = 0.0
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
@@ -125,6 +128,8 @@ class Column:
     @property
     def expectation(self) -> str:
         """What a value should be, for messages."""
+        if self.kind is Kind.boolean:
+            return self.description
         return "a date or time" if self.kind is Kind.time else "a number"
 
     @property
@@ -172,8 +177,7 @@ class Column:
         if self.since:
             begin = others.get(self.since, np.nan)
             columns.append(self.wrap(numbers - begin, EARLIEST))
-        block = np.column_stack(columns)  # (n, features)
-        return block.astype(np.float32, copy=False), NO_ROWS
+        return np.column_stack(columns), NO_ROWS  # (n, features)
 
     @property
     def is_clock(self) -> bool:
@@ -233,13 +237,15 @@ class Column:
         else:
             values = _require_kind(values, PLAIN, self.expectation)
             values = drop_marks(values, self.marks)
-            parsed = np.asarray(values.cast(pa.float32(), safe=False))
+            parsed = to_floats(values)
+        dtype = np.float64 if self.double else np.float32
         with np.errstate(over="ignore"):  # which is infinite then
-            numbers: Array = parsed.astype(np.float32, copy=False)
+            numbers: Array = parsed.astype(dtype, copy=False)
         infinite = np.isinf(numbers)
         if infinite.any():
             row = int(infinite.argmax())
-            raise MisfitError(row, get_value(values, row), "a number within ±3.4e38")
+            most = "1.8e308" if self.double else "3.4e38"
+            raise MisfitError(row, get_value(values, row), f"a number within ±{most}")
         return numbers
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
@@ -329,21 +335,16 @@ def snap(numbers: Array, step: float, origin: float = 0.0) -> Array:
 
 
 def find_step(numbers: Array) -> float:
-    """The largest number that different float32 ones are multiples of, 0 for none.
-
-    It is a power of ten where they are few.
-    """
+    """The largest number that different ones are multiples of, 0 for none."""
     doubles = numbers.astype(np.float64)
     for places in range(MOST_PLACES + 1):
         power = 10**places
         multiples = np.rint(doubles * power)
         if np.abs(multiples).max() >= 2**31:
             break
-        rounded = (multiples / power).astype(np.float32)
+        rounded = (multiples / power).astype(numbers.dtype)
         if not np.array_equal(rounded, numbers):
             continue
-        if len(numbers) < FEWEST_MULTIPLES:
-            return 1 / power
         divisor = np.gcd.reduce(multiples.astype(np.int64))
         return float(divisor) / power
     return 0.0

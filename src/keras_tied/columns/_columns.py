@@ -21,7 +21,8 @@ from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
 from keras_tied.columns._frames import FrameSchema, find_library, replace_values, wrap
 from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.columns._learning import choose_columns
-from keras_tied.columns._misread import MOST_MISREAD, MisreadValues
+from keras_tied.columns._misread import MisreadValues
+from keras_tied.columns._missing import MOST_MISREAD
 from keras_tied.columns._names import IDS, ROW_NUMBERS
 from keras_tied.columns._number_text import (
     ROWS_TO_DECIDE,
@@ -190,6 +191,12 @@ class Columns:
         return Layout(numbers, np.array(column_kinds)[numbers])
 
     @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """That of the numbers: single precision, unless a column needs double."""
+        needs_double = any(column.double for column in self.used)
+        return np.float64 if needs_double else np.float32
+
+    @property
     def _parts(self) -> Iterator[tuple[Column, slice]]:
         """Each column that is used, and which of the numbers are its own."""
         return zip(self.used, self.layout.parts, strict=True)
@@ -254,7 +261,7 @@ class Columns:
         first_row: int = 0,
         unseen: MisreadValues | None = None,
         misread: MisreadValues | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> Array:
         """Encode rows as numbers, `(rows, len(features))`, NaN where one is missing.
 
         Args:
@@ -271,7 +278,7 @@ class Columns:
                 of their kind.
         """
         self.match(batch.schema.names)
-        numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
+        numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
         for column, part in self._parts:
@@ -403,7 +410,7 @@ class Columns:
                 form = NumberText()
                 if len(others):
                     form, _ = decide_number_text(to_text(others), ".")
-                new = form.write(np.asarray(new, np.float32))
+                new = form.write(np.asarray(new, self.dtype))
             filled = replace_values(own, is_gap, new)
             place = rows.schema.get_field_index(name)
             field = rows.schema.field(place).with_type(filled.type)

@@ -16,7 +16,7 @@ PATTERN = (
     r"^(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
 )
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
-LONGER_THAN_A_DAY = r"^(?:24:(?:0[1-9]|[1-5]\d)|(?:2[5-9]|[3-9]\d|\d{3,}):)"
+LONGER_THAN_A_DAY = r"^(?:24:(?:0[1-9]|[1-5]\d)|(?:2[5-9]|[3-9]\d|\d{3,}):[0-5]\d)"
 TWO_DIGITS = r"^(?:0\d|\d\d+):"
 
 

@@ -135,6 +135,8 @@ def replace_values(
     """Values, with others in place of some."""
     if types.is_null(values.type):  # of a column without a value
         values = values.cast(others.type)
+    if types.is_string_view(values.type):  # as Polars has, which cannot be taken from
+        values = values.cast(pa.string())
     both = pa.chunked_array([values, make_alike(others, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)

@@ -38,8 +38,7 @@ from keras_tied.columns._facts import (
     Restoration,
 )
 from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
-from keras_tied.columns._misread import MOST_MISREAD
-from keras_tied.columns._missing import drop_missing
+from keras_tied.columns._missing import MOST_MISREAD, drop_missing
 from keras_tied.columns._names import (
     CATEGORIES,
     IDS,
@@ -105,6 +104,8 @@ SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31"
     " 9999-12-31".split()
 )
+# Of single precision: half a whole number, and the share of a standard deviation.
+LARGEST_LOSS, LARGEST_LOSS_OF_SPREAD = 0.5, 1e-3
 MOST_SPREAD = 0.5  # of times since others, relative to that of either
 EXAMPLES = 3
 
@@ -402,7 +403,7 @@ def _decide_numbers(
 ) -> Decision:
     """Decide on numbers, truth values, and dates and times."""
     try:
-        numbers = column.parse(values)
+        numbers = replace(column, double=True).parse(values)
     except MisfitError:
         # an infinite number, which `Columns.encode` reports with its row
         fact = Fact(column.name, column.description, "1 number")
@@ -410,14 +411,23 @@ def _decide_numbers(
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     kind = column.kind
+    if kind in NUMBERS:
+        column = replace(column, double=_needs_double(present))
+        if not column.double:
+            numbers = numbers.astype(np.float32)
+            present = present.astype(np.float32)
     different = np.unique(present[:ROWS_TO_COUNT])
     if kind is Kind.time:
-        origin = np.floor(present.min())
+        origin = present.min()
         if column.is_clock:
             origin = find_first_hour(present)
-        column = replace(column, origin=float(origin), cycles=find_cycles(numbers))
-        step = find_step_of_days(column.wrap(different - origin), origin)
-        column = replace(column, step=step)
+        days = column.wrap(different - origin)
+        step = find_step_of_days(days - days.min(), origin)
+        if step:  # else the day of times of day begins before the first
+            origin += days.min() % step
+        column = replace(
+            column, origin=float(origin), step=step, cycles=find_cycles(numbers)
+        )
     elif kind is not Kind.boolean:
         column = replace(column, step=find_step(different))
     if kind is Kind.number and types.is_primitive(values.type):
@@ -453,6 +463,14 @@ def _decide_numbers(
         doubt = describe_doubt(column.name, different)
         fact = replace(fact, becomes=_join(fact.becomes, doubt))
     return Decision(fact, column)
+
+
+def _needs_double(numbers: Array) -> bool:
+    """Whether single precision would lose much of what numbers differ by."""
+    with np.errstate(over="ignore"):
+        losses = np.abs(numbers.astype(np.float32) - numbers)
+        most = min(LARGEST_LOSS, LARGEST_LOSS_OF_SPREAD * numbers.std())
+    return bool(losses.max() > most)
 
 
 def _describe_sentinel(

@@ -10,8 +10,6 @@ import pyarrow as pa
 from keras_tied._types import Array
 from keras_tied.columns._column import format_cell
 
-# The largest share of values that are not of the kind of their column.
-MOST_MISREAD = 0.05
 MOST_EXAMPLES = 3
 MOST_TEXTS = 100  # different values of a column that are noted
 

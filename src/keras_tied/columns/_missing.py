@@ -7,6 +7,8 @@ import pyarrow.compute as pc
 
 from keras_tied.columns._arrow import to_text
 
+# The largest share of values that are not of the kind of their column.
+MOST_MISREAD = 0.05
 # in quotes or without
 MISSING = (
     "",

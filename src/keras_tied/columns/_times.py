@@ -300,11 +300,11 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     if measure_matches(some, LOOK) < 0.5:
         return None, ""
     months = _find_months(some)
-    some = _drop_tail(_translate(some, months))
-    has_clock = measure_matches(some, ":") > 0
+    whole = _drop_tail(_translate(texts, months))
+    has_clock = measure_matches(whole, ":") > 0
     first = day_first
     if first is None:
-        first = measure_matches(some, "/") == 0
+        first = measure_matches(whole, "/") == 0
     candidates = []
     orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
     for dates in (OTHER_DATES, *orders):
@@ -313,7 +313,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
             formats = [date + clock for date in dates for clock in JOINED]
         if dates is OTHER_DATES:
             formats += [*CLOCKS, *MONTHS]
-        candidates.append(_find_format(formats, some))
+        candidates.append(_find_format(formats, whole))
     best, _ = max(candidates, key=lambda pair: pair[1])
     if not best:
         return None, ""
@@ -327,9 +327,10 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         )
     if best == "%m/%y":
         doubt = f"holds {example}, which is read as a month; else say --categorical"
-    if measure_matches(some, r"\b[A-Za-z]{4}"):
+    whole = whole.filter(pa.array(~np.isnan(_parse_text(whole, best))))
+    if measure_matches(whole, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
-    is_padded = measure_matches(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
+    is_padded = measure_matches(whole, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
     times = Times(
         best,

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, set_null, to_floats, to_text
 from keras_tied.columns._form import Form
-from keras_tied.columns._missing import MARKS, MISSING
+from keras_tied.columns._missing import MARKS, MISSING, MOST_MISREAD
 from keras_tied.columns._number_text import ROWS_TO_DECIDE
 
 MOST_SPELLINGS = 30  # with those of a missing value
@@ -49,7 +49,7 @@ class TruthText(Form, frozen=True, tag="truth"):
 
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values, if all are such or missing."""
+    """Return the form of truth values, if nearly all are such or missing."""
     some = values.slice(0, ROWS_TO_DECIDE)
     if len(some.unique()) > MOST_SPELLINGS:
         return None
@@ -61,7 +61,8 @@ def decide_truth_text(values: pa.Array) -> TruthText | None:
     pairs = [pair for pair in PAIRS if words >= set(pair)]
     known = {word for pair in pairs for word in pair}
     known |= {word[0] for word in known} & INITIALS
-    if not pairs or not words <= known:
+    n_known = sum(counts[text] for text in counts if text.lower() in known)
+    if n_known < (1 - MOST_MISREAD) * sum(counts.values()) or not pairs:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):

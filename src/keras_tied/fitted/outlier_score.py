@@ -37,6 +37,9 @@ CLASS_WEIGHT = 4.0
 """Of the surprise of a class beside that of a number, chosen on the same."""
 RAREST = 1e-6  # the least frequency of a class
 RARER = 0.05  # no class is less likely than its frequency times this
+PRIOR_ROWS = 4.0
+"""A class is as likely whatever the other columns are in so many rows besides those of
+training: few rows of a class do not tell what goes with it."""
 CORE_SHARE = 0.75
 """Of the rows, those with the lowest scores: anomalies do not bend what judges them."""
 CORE_RIDGE = 0.003  # added to the variances of the core, relative to their mean
@@ -244,10 +247,14 @@ class OutlierScore:
         r"""How likely the other columns make the class of each column.
 
         The probabilities of its classes are the conditional means of their indicators,
-        at least `RARER` times the frequency each, divided by their sum. A row without a
-        class has one that is as unlikely as can be, and a missing value is no surprise.
-        A misspelt class is less likely than any, and the likeliest is then what it
-        means.
+        at least `RARER` times the frequency each, divided by their sum. With that, p,
+        the frequency f and the number of rows n of each class, and m of `PRIOR_ROWS`:
+
+        $$\frac{n p}{n + m} + f \left(1 - \sum \frac{n p}{n + m}\right)$$
+
+        A row without a class has one that is as unlikely as can be, and a missing value
+        is no surprise. A misspelt class is less likely than any, and the likeliest is
+        then what it means.
         Distances from conditional means are multiplied by `factors`, `(n, d)`.
         """
         n, d = scaled.shape
@@ -275,6 +282,9 @@ class OutlierScore:
                 frequency = np.append(1 - frequency, frequency)
             p = np.maximum(p, RARER * frequency)
             p /= p.sum(axis=1, keepdims=True)
+            count = self.tail.n_rows * frequency
+            p *= count / (count + PRIOR_ROWS)
+            p += frequency * (1 - p.sum(axis=1, keepdims=True))
             place = p.argmax(axis=1)
             half = is_half[:, part]
             is_misspelt = half.any(axis=1)
@@ -420,7 +430,7 @@ def fit_outlier_score(
         median=none,
         scale=none,
         fences=fences,
-        tail=Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
+        tail=Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, float(len(block.scaled)), none),
     )
     coordinates = score._compute_coordinates(block)
     median = _find_medians(coordinates, weights)

@@ -88,7 +88,7 @@ class Tail(NamedTuple):
             base = np.maximum(1 + self.shape * excess, 0.0)
             above = base ** (-1 / self.shape)
         knots = np.append(self.body, self.threshold)
-        below = np.interp(scores, knots, [*BODY, self.share])
+        below = np.interp(scores, knots, [*np.maximum(BODY, self.share), self.share])
         kept = np.where(scores > self.threshold, self.share * above, below)
         beyond = self.trimmed / np.maximum(multiple, 1.0)
         shares = (1 - self.trimmed) * kept + beyond
