@@ -35,7 +35,8 @@ def with_holes(X, share):
 
 
 def fit_normal(Z, layout=None):
-    return fit_gaussian(Z, np.random.RandomState(0), layout)
+    weights = np.ones(len(Z))
+    return fit_gaussian(Z, weights, np.random.RandomState(0), layout)
 
 
 def impute_by_normal(X):

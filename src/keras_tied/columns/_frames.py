@@ -110,8 +110,9 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             return copy
         table = pa.table(X)
         for column, place in enumerate(places):
-            field = table.field(place)
-            table = table.set_column(place, field, frame.column(column))
+            values = frame.column(column)
+            field = table.field(place).with_type(values.type)
+            table = table.set_column(place, field, values)
         return table
 
     def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:

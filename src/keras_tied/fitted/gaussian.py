@@ -94,10 +94,12 @@ class Gaussian(NamedTuple):
         self,
         deviations: Array,
         patterns: Iterable[Patterns],
+        weights: Array | None = None,
     ) -> Array:
         """Impute rows less their mean, 0 where one is missing, `(n, D)`, in place.
 
-        The result is the sum of the conditional covariances, `(D, D)`. The missing part
+        The result is the weighted sum of the conditional covariances, `(D, D)`, of
+        weights 1 by default. The missing part
         m of a row solves P_mm x_m = -P_mo x_o, with the covariance P_mm⁻¹, the same for
         all rows of a pattern.
         """
@@ -114,7 +116,8 @@ class Gaussian(NamedTuple):
             means = inverses[numbers] @ products[places][:, :, None]
             deviations[places] = -means[:, :, 0]
             cells = down * width + across
-            sums = inverses * np.bincount(numbers)[:, None, None]
+            shares = None if weights is None else weights[rows]
+            sums = inverses * np.bincount(numbers, shares)[:, None, None]
             added = np.bincount(cells.ravel(), sums.ravel(), width**2)
             covariance += added
         return covariance.reshape(width, width)
@@ -150,6 +153,7 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
 
 def fit_gaussian(
     Z: Array,
+    weights: Array,
     random: np.random.RandomState,
     layout: Layout | None = None,
 ) -> Gaussian:
@@ -163,24 +167,24 @@ def fit_gaussian(
         return Gaussian(np.zeros(d))
     rows = Z.astype(np.float64)
     if n > MOST_ROWS:
-        rows = rows[random.permutation(n)[:MOST_ROWS]]
+        some = random.permutation(n)[:MOST_ROWS]
+        rows, weights = rows[some], weights[some]
     pieces = None if layout is None else fit_pieces(rows, layout)
     if pieces is not None:
         rows = pieces.add(rows)
     missing = np.isnan(rows)
-    n_present = np.count_nonzero(~missing, axis=0)
-    n_present = np.maximum(n_present, 1)
-    mean = np.nansum(rows, axis=0) / n_present
+    known = np.maximum(weights @ ~missing, np.finfo(float).tiny)
+    mean = weights @ np.nan_to_num(rows) / known
     patterns = list(find_patterns(missing))
     complete = np.where(missing, mean, rows)
     extra = np.zeros((len(mean), len(mean)))
     for _ in range(ITERATIONS):
-        mean = complete.mean(axis=0)
-        covariance = np.cov(complete.T, bias=True)
-        covariance = covariance.reshape(extra.shape) + extra / len(rows)
+        mean = np.average(complete, axis=0, weights=weights)
+        covariance = np.cov(complete.T, bias=True, aweights=weights)
+        covariance = covariance.reshape(extra.shape) + extra / weights.sum()
         fitted = make_gaussian(mean, covariance, pieces)
         means = np.where(missing, 0.0, complete - mean)
-        extra = fitted.condition(means, patterns)
+        extra = fitted.condition(means, patterns, weights)
         before = complete
         complete = np.where(missing, means + mean, complete)
         change = np.abs(complete - before).max()

@@ -99,7 +99,7 @@ class Preprocessing:
     def _choose_classes(self, means: Array) -> Array:
         """The likeliest classes of booleans and categories, by conditional means."""
         shift, scale = self.scaling
-        likely = self.scaling.backward(means, means.dtype)
+        likely = self.scaling.backward(means, np.float64)
         is_on = likely > 0.5
         for part in self.layout.categories:
             likeliest = likely[:, part].argmax(axis=1)

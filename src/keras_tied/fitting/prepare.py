@@ -79,7 +79,7 @@ def prepare_rows(
     if np.isnan(scaled).any():
         is_far = rows.fences.find(X)
         ordinary = np.where(is_far, np.float32(np.nan), scaled)
-        gaussian = fit_gaussian(ordinary, random, layout)
+        gaussian = fit_gaussian(ordinary, weights, random, layout)
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
     if moments is not None and moments.is_complete:
