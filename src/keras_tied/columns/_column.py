@@ -71,6 +71,8 @@ class Column:
         form: how numbers, truth values and times are written; None if they are plain.
         whole: whether the categories are whole numbers in the table, or all numbers
             whole.
+        exact: whether categories are taken as they are: none is another one in another
+            case, a misspelling, or the mark of a missing value.
         double: whether its numbers are in double precision: single would lose what
             they differ by, or all of them.
         step: what all numbers are multiples of, such as 0.01 or 5; 0 for nothing. Of
@@ -90,6 +92,7 @@ class Column:
     other: bool = False
     form: AnyForm | None = None
     whole: bool = False
+    exact: bool = False
     double: bool = False
     step: float = 0.0
     origin: float = 0.0
@@ -197,7 +200,10 @@ class Column:
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
-        places = pc.index_in(pc.utf8_lower(texts), pc.utf8_lower(known))
+        folded = texts, known
+        if not self.exact:
+            folded = pc.utf8_lower(texts), pc.utf8_lower(known)
+        places = pc.index_in(*folded)
         # More codes are of what has no number of its own, of what is missing, and of
         # the misspellings of each category.
         unseen = len(known)
@@ -211,7 +217,7 @@ class Column:
         codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
-        names = texts.take(pa.array(new)).to_pylist()
+        names = [] if self.exact else texts.take(pa.array(new)).to_pylist()
         for place, known_place in find_similar(names, self.categories):
             places[new[place]] = missing + 1 + known_place
         rows = places[np.asarray(dictionary.indices.fill_null(len(texts)))]
@@ -267,6 +273,8 @@ class Column:
         if self.whole and find_kind(values.type) is Kind.number:
             # as pandas has whole numbers and gaps
             values = values.cast(pa.int64(), safe=False)
+        if self.exact:
+            return values.cast(pa.string())
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)

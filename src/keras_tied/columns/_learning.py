@@ -200,7 +200,8 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if name in choice.categorical and kind in (*NUMBERS, Kind.text):
         if kind is Kind.number:
             values = _require_whole(name, values)
-        words = Column(name, Kind.text, whole=kind in NUMBERS)
+        by_type = choice.begin is None
+        words = Column(name, Kind.text, whole=kind in NUMBERS, exact=by_type)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
@@ -512,7 +513,7 @@ def _decide_words(
     cells = column.clean(values)
     present = cells.drop_null()
     spellings = count_values(present)
-    counts = _merge_cases(spellings)
+    counts = spellings if column.exact else _merge_cases(spellings)
     n, n_rows = len(counts), len(present)
     warning = ""
     if n < len(spellings):
@@ -520,7 +521,7 @@ def _decide_words(
             f"has {len(spellings)} spellings of {n} categories, merged whatever their"
             " case"
         )
-    misspelt, similar = _find_misspelt(counts)
+    misspelt, similar = _find_misspelt({} if column.exact else counts)
     if misspelt:
         warning = _join(warning, _describe_misspelt(misspelt, counts))
     fact = Fact(
