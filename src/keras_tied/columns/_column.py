@@ -279,18 +279,35 @@ class Column:
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)
 
-    def decode(self, numbers: Array, named: bool = False) -> pa.Array:
+    def find_days(self, numbers: Array, others: Mapping[str, Array]) -> Array:
+        """Return the days, (n,), of a time for its numbers, (n, features).
+
+        Where those of the column that it follows are given, it is as far from these as
+        its last number says.
+        """
+        days = decode_days(numbers, self.cycles, self.origin, self.is_clock)
+        if self.since in others:
+            after = others[self.since] + numbers[:, -1]
+            days = np.where(np.isnan(after), days, after)
+        snapped = snap(days - self.origin, self.step, self.origin)
+        return self.wrap(snapped + self.origin)
+
+    def decode(
+        self,
+        numbers: Array,
+        named: bool,
+        others: Mapping[str, Array],
+    ) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
 
-        With `named`, a category is one of those that have a name.
+        With `named`, a category is one of those that have a name. `others` are the days
+        of other columns of times, by name.
         """
         if self.kind is Kind.text:
             return self._decode_categories(numbers, named)
         single = numbers[:, 0]
         if self.kind is Kind.time:
-            days = decode_days(numbers, self.cycles, self.origin, self.is_clock)
-            snapped = snap(days - self.origin, self.step, self.origin)
-            single = self.wrap(snapped + self.origin)
+            single = self.find_days(numbers, others)
         if self.whole:
             single = np.rint(single)
         if self.form is not None:

@@ -355,7 +355,8 @@ class Columns:
         """Decode numbers to rows, with the columns that are used or restored.
 
         Text is the category of the largest number, with `named` of those that have a
-        name; booleans are true from 0.5 on; a column of whole numbers is rounded; times
+        name, and a time that follows another is as far from it as its own number says.
+        Booleans are true from 0.5 on; a column of whole numbers is rounded; times
         are those of their days; NaN is a missing value. What was text is written as it
         was in the table. Where `rows` that the numbers stand for have another value in
         a column that is restored, it stays.
@@ -372,8 +373,12 @@ class Columns:
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
         arrays: dict[str, pa.Array] = {}
+        days: dict[str, Array] = {}
         for column, part in self._parts:
-            arrays[column.name] = column.decode(block[:, part], named)
+            own = block[:, part]
+            arrays[column.name] = column.decode(own, named, days)
+            if named and column.kind is Kind.time:
+                days[column.name] = column.find_days(own, days)
         for restoration in self.restored:
             arrays[restoration.name] = restoration.restore(arrays, len(block))
         if rows is not None:
