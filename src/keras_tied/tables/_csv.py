@@ -40,6 +40,8 @@ from keras_tied.tables._patch import Cells, Patch, patch_text
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
+# Numbers that may have a point between thousands, and none before decimals.
+THOUSANDS = r"^\s*-?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)\s*$"
 # The share of lines with as many cells as the first, if a delimiter is right.
 MOST_LINES = 0.9
 CHARACTERS_TO_LOOK_AT = 2**16
@@ -108,6 +110,9 @@ def _guess_encodings(name: str) -> list[str]:
         head = file.read(BLOCK)
     if head[:2] in UTF_16:
         return ["utf-16"]
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if zeros.count(0) > len(zeros) / 2:
+            return [encoding]
     # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
     is_utf8 = head[-1:] >= b"\x80" or not head.decode("utf-8", "ignore").isascii()
     if is_utf8 or re.search(NOT_WESTERN, head):
@@ -336,7 +341,17 @@ class _CsvFile:
             if types.is_string(field.type) and field.name not in known
         )
         texts = set()
-        has_floats = any(map(types.is_floating, schema.types))
+        floats = [field.name for field in schema if types.is_floating(field.type)]
+        if decimal is None and floats and self._delimiter == ";":
+            batch = next(self._open({*known, *floats}))
+            cells = pa.concat_arrays(list(map(batch.column, floats)))
+            if pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py():
+                decimal = ","
+                example = cells.filter(pc.match_substring(cells, "."))[0]
+                self.notes.append(
+                    f"numbers such as {example} have a point between thousands; say"
+                    " --decimal . if it stands before decimals"
+                )
         for field, cells in columns:
             if types.is_boolean(field.type):
                 plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
@@ -351,7 +366,7 @@ class _CsvFile:
             if is_text:
                 texts.add(field.name)
         if decimal is None:
-            decimal = "." if has_floats else DECIMALS.get(self._delimiter)
+            decimal = "." if floats else DECIMALS.get(self._delimiter)
         return texts, decimal
 
     def _open(

@@ -136,13 +136,14 @@ def check_names(
             " --no-header (header=False)."
         )
     has_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
-    is_full = len(first) == len(others[0]) and all(others[0]) if others else False
-    if has_title and is_full and not options.skip:
-        raise TableError(
-            f"{name!r} has {len(first)} columns, of which its first line names one, as"
-            " a title does; pass over that line with --skip 1 (skip=1), or name the"
-            " others."
-        )
+    if has_title and others and len(first) == len(others[0]) and not options.skip:
+        n = 1 if any(others[0]) else 2
+        if n == 2 or all(others[0]):
+            raise TableError(
+                f"{name!r} has {len(first)} columns, of which its first line names one,"
+                f" as a title does; pass over it with --skip {n} (skip={n}), or name"
+                " the others."
+            )
 
 
 def _are_names(numbers: Sequence[float], cells: Sequence[str]) -> bool:

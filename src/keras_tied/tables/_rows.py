@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from io import TextIOWrapper
 from typing import Any, TypeAlias
@@ -39,8 +39,9 @@ TYPES = {  # of a column, by the types of its values; any others are text togeth
     frozenset({int, float}): pa.float64(),
     frozenset({date}): pa.date32(),
     frozenset({datetime}): pa.timestamp("us"),
-    frozenset({date, datetime}): pa.timestamp("us"),
     frozenset({time}): pa.time64("us"),
+    frozenset({timedelta}): pa.duration("us"),
+    frozenset({time, timedelta}): pa.duration("us"),
 }
 
 
@@ -110,8 +111,8 @@ def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _convert(value: Any, dtype: pa.DataType) -> Any:
     """Return a value as one of the type of its column."""
-    if pa.types.is_timestamp(dtype) and type(value) is date:
-        return datetime(value.year, value.month, value.day)
+    if pa.types.is_duration(dtype) and isinstance(value, time):
+        return datetime.combine(date.min, value) - datetime.min
     if not pa.types.is_string(dtype):
         return None if isinstance(value, str) else value
     if value is None or isinstance(value, str):
@@ -120,7 +121,8 @@ def _convert(value: Any, dtype: pa.DataType) -> Any:
 
 
 def _flatten(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    is_nested = isinstance(value, dict | list)
+    return json.dumps(value, sort_keys=True) if is_nested else value
 
 
 def open_json(name: str, options: ReadOptions) -> TableFile:

@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime, time
 from functools import partial
 from typing import IO, Any
 
@@ -55,7 +56,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     lines = {}  # by the numbers of their rows in the sheet
     for number, values in enumerate(cells, top + 1):
         line = [_simplify(cell) for cell in values]
-        if number > top + options.skip and any(cell is not None for cell in line):
+        if number > options.skip and any(cell is not None for cell in line):
             lines[number] = line
     if not lines:
         raise TableError(
@@ -67,11 +68,13 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     if options.header:
         cells = lines.pop(header)
         names = make_distinct(["" if cell is None else str(cell) for cell in cells])
-    rows = [dict(zip(names, line, strict=True)) for line in lines.values()]
+    columns = zip(*lines.values(), strict=True)
+    cells = zip(*map(_make_alike, columns), strict=True)
+    rows = [dict(zip(names, line, strict=True)) for line in cells]
     file = open_rows(name, "a workbook", partial(iter, rows), options)
     if name.endswith(".xlsx"):
-        columns = {column: left + place for place, column in enumerate(names, 1)}
-        patch = partial(_patch_sheet, name, first, list(lines), columns)
+        places = {column: left + place for place, column in enumerate(names, 1)}
+        patch = partial(_patch_sheet, name, first, list(lines), places)
         file = replace(file, patch=patch)
     if not others:
         return file
@@ -153,6 +156,15 @@ def _patch_sheet(
                     " cannot be filled; split them in a spreadsheet program."
                 ) from error
     book.save(file)
+
+
+def _make_alike(cells: Sequence[Any]) -> list[Any]:
+    """Return the cells of a column: at midnight, a time is a date to the library."""
+    if not any(isinstance(cell, datetime) for cell in cells):
+        return list(cells)
+    return [
+        datetime.combine(cell, time()) if type(cell) is date else cell for cell in cells
+    ]
 
 
 def _simplify(cell: Any) -> Any:
