@@ -73,9 +73,9 @@ WRONG = {
     **{f"fit -o new.safetensors {line}": said for line, said in FIT.items()},
     "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
     " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
-    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "--cells './a.csv' is where the",
+    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "or where the table goes",
     "check infinite.csv": "row 41",
-    "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is where the output goes",
+    "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is the standard out",
     "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
     " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",

@@ -143,7 +143,8 @@ def test_pythons_csv_reader_reads_what_is_written(folder, rows, delimiter):
 FORMULAS = {
     "=1+1": "'=1+1",
     "+1": "'+1",
-    "-1": "'-1",
+    "-1,5": "-1,5",
+    "-1+1": "'-1+1",
     "@SUM(A1)": "'@SUM(A1)",
     "\t=1": "'\t'=1",
     "\r=1": "'\r'=1",

@@ -113,9 +113,11 @@ def fill(
         is_output = os.path.realpath(cells) == os.path.realpath(output)
         if is_output or cells == STANDARD_OUTPUT:
             raise UsageError(
-                f"--cells {cells!r} is where the output goes; name another file."
+                f"--cells {cells!r} is the standard output, or where the table goes;"
+                " name another file."
             )
-    model, table = task.inputs.open(output, as_text=True)
+    has_types = output.endswith(TYPED)
+    model, table = task.inputs.open(output, as_text=not has_types)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
     patch = None if task.safe_csv else source.find_patch(output)
@@ -140,10 +142,10 @@ def fill(
     if cells is not None:
         new_cells = partial(list_new_cells, transform)
         fold(rows, lambda batches: write_table(cells, new_cells(batches)))
-    if not (patch or output.endswith(TYPED)):
+    if not (patch or has_types):
         remark(
             f"{output!r} is written anew, in UTF-8, and is no copy: that takes one file"
-            " of the same format."
+            " of the same format, and no --safe-csv."
         )
 
 

@@ -93,7 +93,9 @@ def check(
         print_json(facts | table.to_json())
     else:
         _print_survey(table)
-        if data != STANDARD_INPUT:  # which can be read once
+        is_refused = any(fact.refused for fact in table.facts)
+        is_read = data == STANDARD_INPUT  # which can be read once
+        if table.columns.features and not (is_refused or is_read):
             line = join(["score", *sys.argv[2:]])
             remark(f"next, {re.sub(NOT_OF_SCORE, '', line)}.")
     if strict:

@@ -31,6 +31,7 @@ OTHER_NAMES = {
     "--label": "--colour --color --target",
     "--components": "--latent-dim --dim -k",
     "--threshold": "--cutoff",
+    "--top": "-n --head --limit",
     "--fail-on-drift": "--drift --fail --strict",
     "--output": "--out --file --model",
 }
@@ -42,7 +43,7 @@ def find_near(word: str, names: Iterable[str]) -> str | None:
     for name in plain.values():
         if word in OTHER_NAMES.get(name, "").split():
             return name
-    near = get_close_matches(word.lstrip("-"), plain, 1)
+    near = get_close_matches(word.lstrip("-"), plain, 1, cutoff=0.7)
     return plain[near[0]] if near else None
 
 

@@ -410,7 +410,7 @@ def format_cell(values: pa.Array, row: int) -> str:
     value = get_value(values, row)
     if isinstance(value, float):
         value = f"{value:.15g}"
-    return format_value(value)
+    return "" if value is None else format_value(value)
 
 
 def _require_kind(

@@ -46,6 +46,7 @@ from keras_tied.columns._names import (
     find_meaning,
     has_word,
     judge_name,
+    names_rows,
 )
 from keras_tied.columns._number_text import (
     AT_LEAST,
@@ -267,6 +268,9 @@ def _decide_text(
             f" beside {column.description}: they count as missing; say --categorical"
             f" {shlex.quote(name)} if they name kinds"
         )
+    are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
+    if column is None and are_different and choice.by_name(name) and names_rows(name):
+        return _leave_out(name, values, f"{IDS}, for --id", IDS)
     if column is not None and column.kind is Kind.integer and choice.by_name(name):
         form = column.form or NumberText()
         numbers = pa.array(form.parse(others), from_pandas=True).drop_null()

@@ -11,7 +11,7 @@ from keras_tied._types import Array
 from keras_tied.columns._column import format_cell
 
 MOST_EXAMPLES = 3
-MOST_TEXTS = 100  # different values of a column that are noted
+MOST_TEXTS = 100  # different values of a column that are noted, and rows of each
 
 
 @dataclass
@@ -20,12 +20,12 @@ class MisreadValues:
 
     Attributes:
         counts: how many values there are, by column.
-        texts: by column, the first different ones, with the first row of each, and how
-            often it is there.
+        texts: by column, the first different ones, with the first rows of each, counted
+            from 1, and how often it is there.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    texts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    texts: dict[str, dict[str, tuple[list[int], int]]] = field(default_factory=dict)
 
     def add(
         self,
@@ -38,12 +38,13 @@ class MisreadValues:
         if not len(rows):
             return
         cells = values.take(pa.array(rows))
-        codes = cells.dictionary_encode().indices
-        _, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
+        codes = np.asarray(cells.dictionary_encode().indices)
         noted = {}
-        for row, times in zip(rows[firsts[:MOST_TEXTS]], counts, strict=False):
-            text = format_cell(values, int(row))
-            noted[text] = first_row + int(row) + 1, int(times)
+        for code in range(min(codes.max() + 1, MOST_TEXTS)):
+            own = rows[codes == code]
+            text = format_cell(values, int(own[0]))
+            places = first_row + own[:MOST_TEXTS] + 1
+            noted[text] = places.tolist(), len(own)
         n_values = Counter({column: len(rows)})
         self.update(type(self)(n_values, {column: noted}))
 
@@ -52,12 +53,12 @@ class MisreadValues:
         self.counts.update(later.counts)
         for column, texts in later.texts.items():
             known = self.texts.setdefault(column, {})
-            for text, (row, times) in texts.items():
+            for text, (places, times) in texts.items():
                 if text in known:
-                    first_row, n = known[text]
-                    known[text] = first_row, n + times
+                    before, n = known[text]
+                    known[text] = (before + places)[:MOST_TEXTS], n + times
                 elif len(known) < MOST_TEXTS:
-                    known[text] = row, times
+                    known[text] = places, times
 
     def describe(self, column: str) -> str:
         """Describe those of a column, for a message: the most frequent ones."""
@@ -66,9 +67,9 @@ class MisreadValues:
         n_more = self.counts[column]
         parts = []
         for text in most:
-            row, times = texts[text]
+            (first, *_), times = texts[text]
             n_more -= times
             often = "in" if times == 1 else f"{times:,} times, first in"
-            parts.append(f"{text!r} {often} row {row:,}")
+            parts.append(f"{text!r} {often} row {first:,}")
         more = f" and {n_more:,} more" if n_more else ""
         return ", ".join(parts) + more

@@ -114,6 +114,11 @@ def judge_name(name: str, numbers: pa.Array) -> str | None:
     return IDS
 
 
+def names_rows(name: str) -> bool:
+    """Whether the name of a column of text is that of ids."""
+    return _find_rule(name) is OF_IDS
+
+
 def has_word(name: str, words: str) -> bool:
     """Whether the name of a column holds one of some words."""
     return not set(words.split()).isdisjoint(_split(name))

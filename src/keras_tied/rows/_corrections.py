@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_tied._reasons import MAIN_SHARE, ORDINARY
+from keras_tied._reasons import MAIN_SHARE, ORDINARY, describe_reason
 from keras_tied.columns import MisreadValues, format_cell
 from keras_tied.rows._displaced import find_displacement
 from keras_tied.rows._odd import find_oddest
@@ -71,15 +71,19 @@ def find_corrections(
     for place, causes in enumerate(oddest.causes):
         if not causes:
             continue
-        first = causes[0]
         share = sum(cause.share for cause in causes[:2])
         is_clear = is_curable[place] and share >= MAIN_SHARE
+        misspellings = [cause for cause in causes if cause.is_misspelt]
+        first, *_ = misspellings or causes
+        why = oddest.reasons[place]
+        if first is not causes[0]:
+            why = describe_reason([first], is_ordinary=False)
         correction = Correction(
             row=oddest.table.column("row")[place].as_py(),
             column=first.column,
             value=format_cell(oddest.rows.column(first.column), place),
             suggestion=first.expected,
-            why=oddest.reasons[place],
+            why=why,
             one_in=_round(rarities[place]),
             one_in_corrected=_round(corrected[place]),
         )
@@ -110,8 +114,9 @@ def list_misread(misread: MisreadValues) -> list[Correction]:
     """List values that are new in their column, or not of its kind."""
     corrections = []
     for column, texts in misread.texts.items():
-        for text, (row, times) in texts.items():
+        for text, (places, times) in texts.items():
             often = "" if times == 1 else f", {times:,} times"
             why = f"{column} {text} is not like its other values{often}"
-            corrections.append(Correction(row, column, text, why=why))
+            for row in places:
+                corrections.append(Correction(row, column, text, why=why))
     return corrections

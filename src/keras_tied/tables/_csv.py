@@ -450,7 +450,8 @@ class _CsvFile:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
         if message and (row := self.ragged_row):
             todo = "say with --skip (skip=...) how many lines stand before the names"
-            if (mark := self._first[0][:1]) in COMMENTS:
+            marks = {self._first[0][:1], str(row.text)[:1]}
+            for mark in marks.intersection(COMMENTS):
                 todo = f"pass over comments with --comment {mark!r} (comment={mark!r})"
             return TableError(
                 f"{name!r} has {row.actual_columns} cells in line"
