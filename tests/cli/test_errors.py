@@ -82,6 +82,7 @@ WRONG = {
     "encode m.safetensors parts/*.csv -o parts/b.csv": "is a table that is read",
     "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z' for --id; it has",
     "score m.safetensors fruit.csv --threshold nan": "'nan' is neither a score such as 100",
+    "score m.safetensors fruit.csv --threshold 1/0": "'1/0' is neither a score such as 100",
     "score m.safetensors fruit.csv --threshold 1/1000": "rarer than a model of 300 rows can"
     " tell; give 1/300, or a score.",
     "score m.safetensors fruit.csv --na x": "--na is for fitting, and there is a model",

@@ -106,6 +106,16 @@ def test_a_copy_of_text_differs_in_its_gaps_alone(keras_tied, fruit, rng, form):
     assert read(form.file) == data
 
 
+def test_numbers_of_safe_csv_stay_numbers(keras_tied, fruit):
+    fruit.assign(note="=1+1").to_csv("rows.csv", index=False)
+    keras_tied("fill m.safetensors rows.csv -o new.csv --safe-csv")
+    before, after = pd.read_csv("rows.csv"), pd.read_csv("new.csv")
+    assert after["length"].equals(before["length"])
+    assert (after["note"] == "'=1+1").all()
+    keras_tied("fill m.safetensors rows.csv -o new.parquet")
+    assert pd.read_parquet("new.parquet")["length"].equals(before["length"])
+
+
 def make_records(fruit, rng, gap=None):
     """Rows of numbers, truth values and text, some of which are gaps, and how many."""
     rows, is_gap = make_gaps(fruit, rng)

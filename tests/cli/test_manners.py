@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import time
 from importlib.util import find_spec
 
@@ -126,6 +127,11 @@ def test_a_table_is_read_as_the_options_say(keras_tied, folder, options):
     text, names = READING[options]
     (folder / "rows.csv").write_text(text)
     found = keras_tied(f"check rows.csv {options} --json").json
+    next_line = keras_tied(f"check rows.csv {options} --seed 3").err.partition(
+        "next, "
+    )[2]
+    words = ["keras-tied", "score", "rows.csv", *shlex.split(options)]
+    assert shlex.split(next_line[:-2]) == words
     assert found["rows"] == 2
     assert [fact["name"] for fact in found["columns"]] == list(names)
 

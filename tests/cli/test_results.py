@@ -294,6 +294,24 @@ def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
     assert said[61].startswith("e ")
 
 
+def test_each_doubtful_cell_has_a_line(keras_tied, rng):
+    n = 300
+    kind = rng.integers(0, 3, n)
+    price = (20 * kind + rng.normal(50, 3, n)).round(1)
+    rows = pd.DataFrame({"client_id": [f"K-{place:04}" for place in range(n)]})
+    rows["price"], rows["weight"] = price, (2 * price).astype(str)
+    rows["town"] = np.array(["Bergamo", "Hamburg", "Leipzig"])[kind]
+    rows.loc[20, ["price", "town"]] = 10, "Hambrug"  # and a doubtful price beside
+    rows.loc[[40, 41], "weight"] = "OVER"
+    rows.loc[80, "client_id"] = "K-0007"
+    save(rows)
+    found = keras_tied("corrections rows.csv --json").json["corrections"]
+    said = {each["row"]: each["why"] for each in found}
+    assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
+    assert said[41] == said[42] == "weight OVER is not like its other values, 2 times"
+    assert said[81] == "row 81 has the client_id of row 8"
+
+
 def test_a_threshold_has_an_exit_code(keras_tied):
     score = f"score {MODEL} fruit.csv"
     scores = [float(row["score"]) for row in keras_tied(f"{score} -o -").rows]

@@ -71,12 +71,38 @@ def test_gaps_are_filled_with_multiples_of_what_all_values_are(step, multiples, 
 @pytest.mark.parametrize("minutes", [10, 45, 1440, 10_080])
 def test_times_are_decoded_as_far_apart_as_all_are(minutes):
     steps = np.array([0, 1, 2, 5, 9, 30]) * np.timedelta64(minutes, "m")
-    times = np.datetime64("2026-01-05", "us") + steps
+    times = np.datetime64("2026-01-05T09:07", "us") + steps
     batch = pa.record_batch({"at": times})
     columns = learn(batch)
     numbers = columns.encode(batch) + 0.01
     numbers[:, 0] += 0.2 * minutes / 1440
     assert columns.decode(numbers).equals(batch)
+
+
+def test_times_of_day_are_decoded_as_far_apart_as_all_are():
+    batch = pa.record_batch({"at": [f"{hour:02}:30" for hour in (5, 6, 8, 9, 12, 20)]})
+    columns = learn(batch)
+    assert columns.decode(columns.encode(batch) + 0.005).equals(batch)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300, 1.0])
+def test_numbers_that_single_precision_loses_are_in_double(unit):
+    offset = 1.7e12 * (unit == 1)
+    values = [*((offset + np.arange(1, 99)) * unit).tolist(), None]
+    batch = pa.record_batch({"x": values, "y": [True, False, None] * 33})
+    columns = learn(batch)
+    numbers = columns.encode(batch)
+    assert_array_equal(numbers[:, 0], np.array(values, float))
+    assert columns.decode(numbers)["x"].to_pylist() == values
+
+
+def test_levels_of_a_type_are_taken_as_they_are():
+    levels = ["AA", "Aa", "None", "?", " x", "x", "Lyon", "Loyn"]
+    values = [*levels, *["Lyon"] * 99]
+    batch = pa.record_batch({"x": values})
+    columns = learn(batch, categorical=["x"])
+    again = Columns.from_json(columns.to_json())
+    assert again.decode(again.encode(batch))["x"].to_pylist() == values
 
 
 def test_a_column_of_marks_alone_holds_no_value():
@@ -463,5 +489,10 @@ def test_times_that_follow_others_are_the_days_since_these_too(rng):
     assert_array_equal(numbers[:, -1], days)
     again = Columns.from_json(columns.to_json())
     assert again.decode(numbers).equals(rows)
-    gaps = pa.record_batch({**arrays, "ordered": pa.nulls(200, pa.date32())})
+    empty = pa.nulls(200, pa.date32())
+    gaps = pa.record_batch({**arrays, "ordered": empty})
     assert np.isnan(again.encode(gaps)[:, -1]).all()
+    # A time that is filled in is as far from the other one as that number says.
+    gaps = pa.record_batch({**arrays, "shipped": empty})
+    numbers[:, again.features.index("shipped:days")] += 40
+    assert again.fill(gaps, numbers).equals(rows)

@@ -72,6 +72,13 @@ LIBRARIES = {
 }
 
 
+def test_gaps_of_an_arrow_table_that_polars_made_are_filled():
+    frame = pl.DataFrame({"x": KIND + NOISE, "c": np.array(list("abc"))[KIND]})
+    table = pa.table(frame)
+    gaps = pa.table(frame.with_columns(c=pl.when(pl.col("x") < 1).then("c")))
+    assert make(1).fit(table).impute(gaps)["c"].null_count == 0
+
+
 def schema_of(frame):
     """The names and dtypes of the columns, in order."""
     if isinstance(frame, pd.DataFrame):

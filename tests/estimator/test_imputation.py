@@ -126,6 +126,21 @@ def test_many_rows_have_pieces_between_quantiles(rng, n, d, count):
         assert_allclose(added[:, d + place], expected, atol=1e-9)
 
 
+def test_rows_of_more_weight_tell_more_of_what_is_missing(rng):
+    x, noise = rng.normal(size=(2, 400))
+    is_heavy = np.arange(400) < 200
+    X = np.column_stack([x, np.where(is_heavy, x, -x) + 0.1 * noise])
+    X[::25, 1] = np.nan
+    weights = np.where(is_heavy, 1e6, 1.0)
+    filled = [
+        seeded(1, max_iter=1)
+        .fit(some, sample_weight=some_weights)
+        .impute([[2, np.nan]])
+        for some, some_weights in ((X, weights), (X[is_heavy], None))
+    ]
+    assert_allclose(*filled, atol=0.1)
+
+
 def test_columns_of_two_values_or_fewer_have_no_pieces():
     rows = np.tile([0.0, 1.0, np.nan], (1200, 1))
     rows[::3, 1] = 2.0

@@ -32,6 +32,8 @@ WAYS = {
     "quotes": (TEXT.replace("ä", '"ä"'), {}, []),
     "Windows": (TEXT.encode("cp1252"), {}, [WINDOWS]),
     "UTF-16": (SEMICOLONS.encode("utf-16"), {}, [SEMICOLON]),
+    "UTF-16 without a mark": (SEMICOLONS.encode("utf-16-le"), {}, [SEMICOLON]),
+    "the other one": (SEMICOLONS.encode("utf-16-be"), {}, [SEMICOLON]),
     "a mark of UTF-8": (TEXT.encode("utf-8-sig"), {}, []),
     "latin-1": (TEXT.encode("latin-1"), {"encoding": "latin-1"}, []),
     "the delimiter named": (SEMICOLONS, {"delimiter": ";"}, []),
@@ -80,6 +82,33 @@ def test_csv_is_read_with_these_columns(folder, content, options, columns):
     new = {"a_2", "column1"}.intersection(columns)
     notes = [f"names that are empty or stand twice are now {name!r}" for name in new]
     assert source.notes == notes
+
+
+QUOTES = {  # in which row one is not closed, and where the next one is
+    "far": ([2, 9], 1),
+    "next to each other": ([2, 3], 0),
+}
+
+
+@for_each(QUOTES, "places", "n_notes")
+def test_lines_that_a_quotation_mark_swallows_are_told(folder, places, n_notes):
+    rows = [f"{row},a,b,c,d\n" for row in range(20)]
+    for place in places:
+        rows[place] = rows[place].replace("a", '"a')
+    (folder / "rows.csv").write_text("n,x,y,z,w\n" + "".join(rows))
+    notes = open_table("rows.csv").notes
+    assert sum("is its quotation mark closed?" in note for note in notes) == n_notes
+
+
+@pytest.mark.parametrize(
+    ("numbers", "decimal"), [(["996", "1.033"], ","), (["0.125", "1.033"], ".")]
+)
+def test_a_point_may_stand_between_thousands(folder, numbers, decimal):
+    (folder / "rows.csv").write_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
+    source = open_table("rows.csv")
+    assert source.decimal == decimal
+    is_told = any("say --decimal . if" in note for note in source.notes)
+    assert is_told == (decimal == ",")
 
 
 @pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])

@@ -63,6 +63,8 @@ BAD_FILES = {
     "ragged late.csv": (b"a,b\n" + LONG + b"3\n", "1 cells in line 300002"),
     "ragged semicolons.csv": ("a;b\n" + "1;2\n" * 20 + "3\n", "1 cells in line 22"),
     "title.csv": ("Report\na,b\n1,2\n", "2 cells in line 2.*--skip .skip=...."),
+    "title, empty.csv": ("Report,,\n,,\na,b,c\n1,2,3\n", "--skip 2 .skip=2."),
+    "comment, last.csv": ("a,b\n1,2\n# end\n", "--comment '#' .comment='#'."),
     "comment.csv": ("# by hand\na,b\n1,2\n", "--comment '#' .comment='#'."),
     "Japanese.csv": ("a,b\n1,田中\n".encode("shift-jis"), "not utf-8"),
     "Greek names.csv": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), "not utf-8.*line 1 .byte 0."),

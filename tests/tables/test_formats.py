@@ -7,6 +7,7 @@ import pickle
 import sys
 import threading
 import types
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -182,6 +183,21 @@ def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
         open_table("rows.xlsx", sheet="third")
     with refused("no rows"):
         open_table("rows.xlsx", sheet="other")
+
+
+def test_midnights_are_times_and_durations_are_read_in_a_sheet(folder):
+    begin = datetime(2025, 1, 1)
+    moments = ["soon", *(begin + timedelta(hours=8 * i) for i in range(9))]
+    lengths = [timedelta(hours=7 * i, seconds=1) for i in range(10)]
+    book = Workbook()
+    for row in [[], [], ["when", "long"], *zip(moments, lengths, strict=True)]:
+        book.active.append(row)
+    for number in range(4, 14):
+        book.active.cell(number, 2).number_format = "[hh]:mm:ss"
+    book.save("rows.xlsx")
+    table = read(open_table("rows.xlsx", skip=2))
+    assert table["when"].to_pylist() == list(map(str, moments))
+    assert table["long"].to_pylist() == lengths
 
 
 def test_a_sheet_with_cells_far_apart_is_refused(folder):
