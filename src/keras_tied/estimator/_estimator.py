@@ -226,10 +226,11 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
                 any kind.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row
-                of weight 2 counts as two in scale, loss and scores. Training is exactly
-                that of two rows only with L-BFGS, `early_stopping=False`, and
-                `hidden_layer_sizes` and `weight_decay` that do not depend on the number
-                of rows. Defaults to 1 each.
+                of weight 2 counts as two in scale, loss and scores, but as one in
+                `rarity`. Training is exactly that of two rows only without gaps, with
+                L-BFGS, `early_stopping=False`, and `hidden_layer_sizes` and
+                `weight_decay` that do not depend on the number of rows. Defaults to 1
+                each.
             X_val: rows to hold out, like those of `X`, instead of some of these or
                 folds: the network is compared with PCA on them, and its weights are
                 kept where their error is least. Defaults to none.
