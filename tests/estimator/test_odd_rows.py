@@ -463,7 +463,7 @@ def test_the_tail_is_that_of_the_law(law):
     """Beyond a share of rows that had absurd values, which come first."""
     trimmed = 0.01
     scores = law.rvs(20_000, random_state=0)
-    tail = fit_tail(scores, trimmed, scores.max(), 20_000)
+    tail = fit_tail(scores, scores, trimmed, 20_000)
     one_in = np.array([1.5, 5, 20, 100, 1000])
     shares = tail.find_shares(law.isf(1 / one_in))
     expected = trimmed + (1 - trimmed) / one_in
@@ -478,11 +478,20 @@ def test_the_tail_is_that_of_the_law(law):
 )
 def test_any_scores_have_a_tail_whose_shares_fall(n, step):
     scores = 2 + step * np.arange(n)
-    tail = fit_tail(scores, 0.0, scores.max(), n)
+    tail = fit_tail(scores, scores, 0.0, n)
     Tail.from_numbers(tail.numbers)  # which refuses what is none
     shares = tail.find_shares(np.append(scores, 1e9))
     assert 0 <= shares[-1] <= shares[0] <= 1
     assert (np.diff(shares) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("n_odd", [0, 1, 3])
+def test_scores_that_lengthen_the_tail_stand_out_of_what_is_below(n_odd):
+    scores = 30 + 10 * stats.expon().rvs(300, random_state=0)
+    odd = scores[:n_odd] = 1000 + np.arange(n_odd)
+    far = fit_tail(scores, scores, 0.0, 300).far
+    assert np.sort(scores)[299 - n_odd] < far <= 1.5 * scores.max()
+    assert (odd > far).all()
 
 
 @pytest.mark.parametrize("n", [300, 2000])

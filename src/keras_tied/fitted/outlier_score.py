@@ -430,7 +430,7 @@ def fit_outlier_score(
         median=none,
         scale=none,
         fences=fences,
-        tail=Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, float(len(block.scaled)), none),
+        tail=Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, float(len(block.scaled)), none),
     )
     coordinates = score._compute_coordinates(block)
     median = _find_medians(coordinates, weights)

@@ -18,7 +18,12 @@ BODY = (
 )
 """The shares of scores above, for which scores below the tail are kept. Tail and body
 were chosen by their calibration on one half of 149 tables, not on the other."""
-N_NUMBERS = 7 + len(BODY)
+N_NUMBERS = 8 + len(BODY)
+FAR = 1.5  # times the largest score of ordinary training rows: it stands out
+MOST_FAR, HEAVY, UNLIKELY = 5, 0.4, 0.01
+"""The largest scores stand out if a tail of at least this shape, fitted to those below
+them, has fewer than so many as large: at most in one table of twenty without such rows,
+but of the heaviest tails. They must not bend what judges them."""
 DRIFT_PLACE = BODY.index(0.1)
 DRIFT, DEVIATIONS = 2.0, 5.0
 """Rows have drifted if so many times the usual share of them is beyond the score that a
@@ -44,6 +49,7 @@ class Tail(NamedTuple):
         threshold, share, scale, shape: u, p, sigma and xi.
         trimmed: the share of rows with a value beyond a fence.
         limit: the largest score of other rows.
+        far: the least score that stands out, beside those that hardly any row has.
         n_rows: the number of training rows: no row is rarer than one in so many.
         body: the scores that shares of `BODY` exceed.
     """
@@ -54,16 +60,17 @@ class Tail(NamedTuple):
     shape: float
     trimmed: float
     limit: float
+    far: float
     n_rows: float
     body: Array
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
         """The tail of what `numbers` gives, `(N_NUMBERS,)`, or `ValueError`."""
-        parts = [*numbers[:7].tolist(), numbers[7:]]
+        parts = [*numbers[:8].tolist(), numbers[8:]]
         tail = cls(*parts)
         is_valid = 0 < tail.share <= 1 and tail.scale > 0 and 0 <= tail.trimmed <= 1
-        is_valid = is_valid and tail.limit > 0 and tail.n_rows >= 1
+        is_valid = is_valid and min(tail.limit, tail.far) > 0 and tail.n_rows >= 1
         rises = (np.diff(tail.body, append=tail.threshold) >= 0).all()
         if not (is_valid and rises):
             raise ValueError(
@@ -74,7 +81,7 @@ class Tail(NamedTuple):
     @property
     def numbers(self) -> Array:
         """All of it in one array, `(N_NUMBERS,)`."""
-        return np.array([*self[:7], *self.body])
+        return np.array([*self[:8], *self.body])
 
     def find_shares(self, scores: Array) -> Array:
         """The share of rows that are at least as odd, `(n,)` float64, not limited."""
@@ -111,11 +118,14 @@ class Tail(NamedTuple):
 
 def fit_tail(
     scores: Array,
+    trained: Array,
     trimmed: float,
-    limit: float,
     n_rows: int,
 ) -> Tail:
-    """Fit to the scores of training rows as if they were not trained on, `(n,)`."""
+    """Fit to the scores of rows as if they were not trained on, and to these, `(n,)`.
+
+    The share of other rows, with a value beyond a fence, is `trimmed`.
+    """
     ordered = np.sort(scores[np.isfinite(scores)])
     ordered = ordered[::-1]
     n = len(ordered)
@@ -123,31 +133,46 @@ def fit_tail(
     threshold = float(ordered[min(m, n - 1)])
     scale, shape = _fit_pareto(np.sort(ordered[:m] - threshold))
     body = np.quantile(ordered, 1 - np.array(BODY))
+    limit = max(float(trained.max(initial=0.0)), 1e-300)
     return Tail(
         threshold=threshold,
         share=max(m, 1) / n,
         scale=scale,
         shape=shape,
         trimmed=trimmed,
-        limit=max(limit, 1e-300),
+        limit=limit,
+        far=min(_find_far(trained, m), FAR * limit),
         n_rows=float(n_rows),
         body=np.minimum(body, threshold),
     )
 
 
-def _fit_pareto(excesses: Array) -> tuple[float, float]:
+def _find_far(scores: Array, m: int) -> float:
+    """Below the largest scores that the tail of m below hardly has, or infinity."""
+    ordered = np.sort(scores)[::-1]
+    far = np.inf
+    for place in range(min(MOST_FAR, m // 3)):
+        *below, threshold = ordered[place + 1 : place + m + 2]
+        scale, shape = _fit_pareto(np.sort(below) - threshold, HEAVY)
+        excess = (ordered[place] - threshold) / scale
+        if m * (1 + shape * excess) ** (-1 / shape) < UNLIKELY:
+            far = float(ordered[place : place + 2].mean())
+    return far
+
+
+def _fit_pareto(excesses: Array, least: float = SHAPES[0]) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, of ascending excesses."""
     m = len(excesses)
     mean = float(excesses.mean()) if m else 0.0
     if mean <= 0:
-        return 1e-12, 0.0
+        return 1e-12, max(least, 0.0)
     positions = (np.arange(1, m + 1) - 0.35) / m
     weighted_excesses = excesses * (1 - positions)
     weighted = float(weighted_excesses.mean())
-    shape = SHAPES[0]
+    shape = least
     if mean > 2 * weighted:
         shape = 2 - mean / (mean - 2 * weighted)
-    shape = float(np.clip(shape, *SHAPES))
+    shape = float(np.clip(shape, least, SHAPES[1]))
     return mean * (1 - shape), shape
 
 

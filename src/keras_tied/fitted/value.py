@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from keras_tied.fitted.dense_network import DenseNetwork
 
 CHANCE = 0.05  # the expected number of rows below which one stands out
-FAR = 1.5  # times the largest score of ordinary training rows: it stands out, too
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
@@ -211,7 +210,7 @@ class Fitted:
         """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
-        return rare | (scores > FAR * tail.limit)
+        return rare | (scores >= tail.far)
 
     def find_far_values(self, X: Any) -> Array:
         """Which values lie far outside of their columns, `(n, d)`."""

@@ -97,8 +97,7 @@ def judge(
     is_far = distances > 0
     optimism = _find_optimism(solution, sums)
     other_scores = score.score_held_out(block, optimism)[~is_far]
-    limit = float(scores[~is_far].max(initial=0.0))
-    tail = fit_tail(other_scores, float(is_far.mean()), limit, n)
+    tail = fit_tail(other_scores, scores[~is_far], float(is_far.mean()), n)
     scores += tail.limit * distances
     smallest, largest = _find_ends(given.X, before)
     fitted = Fitted(
