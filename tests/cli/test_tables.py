@@ -195,7 +195,7 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     assert done.out.startswith(f"filled {is_gap[known].to_numpy().sum()} cells to ")
     said = "holds 1 value that counts as missing, and not as a gap to fill: 'ten'"
     assert f"column 'count' {said} in row 2" in done.err
-    assert ("'filled.csv' is written anew, in UTF-8" in done.err) == (kept == "")
+    assert ("'filled.csv' is written anew and" in done.err) == (kept == "")
     mark = delimiter if kept else ","
     filled = pd.read_csv("filled.csv", sep=mark, dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(filled.mask(is_gap), rows.mask(is_gap))

@@ -142,10 +142,10 @@ def fill(
     if cells is not None:
         new_cells = partial(list_new_cells, transform)
         fold(rows, lambda batches: write_table(cells, new_cells(batches)))
-    if not (patch or has_types):
+    if not (patch or (has_types and data.endswith(TYPED))):
         remark(
-            f"{output!r} is written anew, in UTF-8, and is no copy: that takes one file"
-            " of the same format, and no --safe-csv."
+            f"{output!r} is written anew and is no copy: that takes one file of the"
+            " same format, and no --safe-csv."
         )
 
 
