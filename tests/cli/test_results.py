@@ -274,6 +274,13 @@ def test_rare_kinds_that_the_model_knows_are_no_mistakes(keras_tied, rng):
     assert "like its other values" not in keras_tied("corrections rows.csv").out
 
 
+def list_reasons(keras_tied, rows):
+    """Why each row of a table is to be corrected, by its number."""
+    save(rows)
+    found = keras_tied("corrections rows.csv --json").json["corrections"]
+    return {each["row"]: each["why"] for each in found}
+
+
 def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
     n = 300
     size = rng.normal(size=n)
@@ -286,9 +293,7 @@ def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
     rows.iloc[20, 2:] = [None, *rows.iloc[20, 2:-1]]
     rows.iloc[40, 1:] = [*rows.iloc[40, 2:], None]
     rows.loc[60, "e"] *= 10
-    save(rows)
-    found = keras_tied("corrections rows.csv --json").json["corrections"]
-    said = {each["row"]: each["why"] for each in found}
+    said = list_reasons(keras_tied, rows)
     assert said[21] == "the cells from c on are displaced by one"
     assert said[41] == "the cells from b on are displaced by one"
     assert said[61].startswith("e ")
@@ -304,9 +309,7 @@ def test_each_doubtful_cell_has_a_line(keras_tied, rng):
     rows.loc[20, ["price", "town"]] = 10, "Hambrug"  # and a doubtful price beside
     rows.loc[[40, 41], "weight"] = "OVER"
     rows.loc[80, "client_id"] = "K-0007"
-    save(rows)
-    found = keras_tied("corrections rows.csv --json").json["corrections"]
-    said = {each["row"]: each["why"] for each in found}
+    said = list_reasons(keras_tied, rows)
     assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
     assert said[41] == said[42] == "weight OVER is not like its other values, 2 times"
     assert said[81] == "row 81 has the client_id of row 8"

@@ -15,7 +15,7 @@ from tests.marks import for_each
 from keras_tied.columns import OTHER, Columns, FrameSchema, MisreadValues
 from keras_tied.tables import TableError, open_table
 
-from .conftest import learn
+from .conftest import learn, survey
 
 LONG = "y" * 5000
 NAN = np.nan
@@ -106,7 +106,7 @@ def test_levels_of_a_type_are_taken_as_they_are():
 
 
 def test_a_column_of_marks_alone_holds_no_value():
-    _, [fact, _] = Columns.survey(pa.record_batch({"x": ["NA", "n/a"], "y": [1, 2]}))
+    _, [fact, _] = survey({"x": ["NA", "n/a"], "y": [1, 2]})
     assert (fact.name, fact.becomes) == ("x", "left out: no value in 2 rows")
 
 
@@ -460,8 +460,7 @@ def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
 )
 def test_digits_and_short_words_tell_kinds_apart(pair):
     one, other = pair.split(" ", 1)
-    rows = pa.record_batch({"word": [*[one] * 60, *["else"] * 60, other]})
-    columns, [fact] = Columns.survey(rows)
+    columns, [fact] = survey({"word": [*[one] * 60, *["else"] * 60, other]})
     assert fact.warning == ""
     assert len(columns.features) == 3
 
@@ -470,7 +469,7 @@ def test_what_is_similar_to_a_category_and_not_rare_is_one_too():
     """Texts of over 40 kinds, of which those of one in a hundred rows have a number."""
     rest = [one + other for one in "abcdef" for other in "ghijklmnop"]
     words = [*["Iran"] * 60, "Iraq", *rest, *["Peru"] * 40]
-    columns, [fact] = Columns.survey(pa.record_batch({"word": words * 20}))
+    columns, [fact] = survey({"word": words * 20})
     assert "Iraq" not in fact.warning
     assert columns.used[0].categories == ("Iran", "Iraq", "Peru")
 

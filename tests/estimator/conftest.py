@@ -3,6 +3,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from keras_tied import TiedAutoencoder
 
+from .model_files import save
 from .networks import seeded
 
 
@@ -34,9 +35,4 @@ def encoder():
 def reload(tmp_path):
     """Saves an estimator in a file, and loads it."""
 
-    def reload(estimator):
-        file = tmp_path / "m.safetensors"
-        estimator.save(file)
-        return TiedAutoencoder.load(file)
-
-    return reload
+    return lambda estimator: TiedAutoencoder.load(save(estimator, tmp_path))

@@ -20,7 +20,7 @@ from keras_tied.fitting import solver
 from keras_tied.fitting.progress import epoch_callback
 
 from .near import assert_near
-from .networks import seeded
+from .networks import seeded, with_gaps
 
 quick = partial(seeded, n_components=1, max_iter=3)
 
@@ -217,11 +217,7 @@ def test_r2_of_each_feature_is_that_of_scikit_learn(missing, iris, rng):
     """Near to that of what is there, where deviations are from the mean of rows that
     are filled in.
     """
-    X = np.where(
-        rng.uniform(size=iris.shape) < missing,
-        np.nan,
-        iris,
-    )
+    X = with_gaps(iris, missing, rng)
     weights = rng.uniform(0.5, 2, len(X))
     estimator = quick().fit(X, sample_weight=weights)
     rows = estimator.reconstruct(X)

@@ -23,6 +23,7 @@ from keras_tied import TiedAutoencoder
 from keras_tied.fitted import file as files
 from keras_tied.fitted.file import format
 
+from .model_files import as_bytes, save
 from .networks import seeded
 
 METHODS = (
@@ -42,12 +43,6 @@ def assert_same(one, other, X):
             err_msg=name,
         )
     assert one.score(X) == other.score(X)
-
-
-def save(estimator, folder):
-    file = folder / "m.safetensors"
-    estimator.save(file)
-    return file
 
 
 @pytest.fixture
@@ -113,7 +108,7 @@ def test_partial_fit_goes_on_where_it_was(way, iris, tmp_path):
     contents = []
     for each in (other, estimator):
         assert each.partial_fit(iris).n_iter_ == 2
-        contents.append(save(each, tmp_path).read_bytes())
+        contents.append(as_bytes(each, tmp_path))
     assert contents[0] == contents[1]
 
 

@@ -21,7 +21,6 @@ from numpy.testing import assert_equal
 from tests.marks import for_each, needs_posix, slow, slow_but
 
 import keras_tied
-from keras_tied import _checkpoint_file
 from keras_tied.training import LBFGS, Watcher, fit
 
 from .conftest import Acts, build_tied
@@ -90,12 +89,6 @@ def train(kind="one batch", folder=None, at=None, action=die, **changes):
     return values, history.history, history.epoch
 
 
-@pytest.fixture
-def at_every_chance(monkeypatch):
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
-
-
 @pytest.mark.usefixtures("at_every_chance")
 @pytest.mark.parametrize("kind", slow_but(KINDS, "one batch"))
 def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
@@ -117,8 +110,9 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
 PROGRAM = """
 import sys
 import numpy as np
+from keras_tied import _checkpoint_file
 from tests.training import test_checkpoint as test
-test._checkpoint_file.SECONDS = test._checkpoint_file.SHARE = 0.02
+_checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.02
 values, history, _ = test.train(sys.argv[1], sys.argv[2] or None, epochs=400)
 np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 """
