@@ -41,17 +41,6 @@ def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):
     assert choose_width(compare_widths(X, range(1, 7))) == rank
 
 
-def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
-    levels = np.eye(4)[rng.integers(0, 4, 66)]
-    curve = compare_widths(
-        levels,
-        [1, 2],
-        column_of=["kind"] * 4,
-    )
-    with pytest.raises(ValueError, match="no value could be hidden: there is one"):
-        choose_width(curve)
-
-
 @pytest.mark.parametrize(
     ("shape", "value", "width", "said"),
     [

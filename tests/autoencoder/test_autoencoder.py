@@ -303,17 +303,6 @@ def test_a_copy_of_a_subclass_is_tied_and_has_its_settings(make, tmp_path):
     assert len(ties(copied)) == 2
 
 
-@slow
-def test_a_loaded_model_goes_on_training_with_its_state(tmp_path):
-    model = Autoencoder(build_encoder())
-    model.compile("adam")
-    model.fit(X, shuffle=False, verbose=0)
-    loaded = through_file(model, tmp_path)
-    for each in (model, loaded):
-        each.fit(X, shuffle=False, verbose=0)
-    assert_same_weights(loaded, model)
-
-
 @copying
 def test_a_model_that_calls_an_autoencoder_twice_is_copied(make, tmp_path):
     inner = Autoencoder(build_encoder(), noise=0.1)

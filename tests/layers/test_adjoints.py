@@ -199,14 +199,6 @@ def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example, la
     assert_close(tied(x), expected)
 
 
-def test_at_first_the_gain_is_one_and_the_bias_zero(example, layer):
-    y = normal(*layer.compute_output_shape(example.shape))
-    new = tie(layer, gain=True)
-    plain = tie(layer, use_bias=False)
-    assert_close(new(y), plain(y))
-    assert plain.gain is plain.bias is None
-
-
 def test_compiled_model_gives_the_outputs_of_the_eager_one(example, layer):
     tied = tie(layer, gain=True)
     inputs = keras.Input(example.shape[1:])

@@ -150,15 +150,6 @@ def test_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(halves, tmp_path
 
 
 @each_of(*HALVES)
-def test_clone_of_a_decoder_without_its_encoder_is_an_error(case):
-    cloned = clone_model(case.build())
-    with pytest.raises(
-        ValueError, match=r"is tied to layer 'code.* no such layer was found"
-    ):
-        cloned(case.inputs())
-
-
-@each_of(*HALVES)
 def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(case, tmp_path):
     loaded = reload(case.build(), tmp_path / "half.keras")
     cloned = clone(loaded)

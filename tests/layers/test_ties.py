@@ -18,11 +18,9 @@ from keras_tied import (
 
 from .cases import (
     Case,
-    Projection,
     arrays,
     assert_alike,
     assert_close,
-    built,
     clone,
     find,
     in_model,
@@ -31,13 +29,6 @@ from .cases import (
     reload,
     with_weights,
 )
-
-
-def test_tie_takes_any_layer_with_a_kernel_of_two_axes_once_it_is_built():
-    layer = built(Projection(3), 4)
-    codes = normal(5, 3)
-    kernel = layer.kernel.numpy()
-    assert_close(tie(layer)(codes), codes @ kernel.T)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])

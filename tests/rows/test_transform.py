@@ -43,12 +43,6 @@ def test_scores_are_those_of_the_estimator_and_name_columns_where_asked(model, b
     assert brief.schema.names == ["score", "one_in", "error"]
 
 
-def test_columns_may_come_in_any_order_beside_others(model, batch):
-    transform = load_transform(model)
-    other = batch.select(["e", "who", "c", "b", "d", "a"])
-    assert transform(other).equals(transform(batch))
-
-
 @pytest.mark.parametrize(
     ("names", "message"),
     [
