@@ -26,9 +26,10 @@ def fitted(iris):
 @pytest.fixture
 def encoder():
     """A Keras model for rows of four numbers."""
-    import keras
+    from keras.layers import Dense
+    from tests.autoencoder.networks import chain
 
-    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    return chain(Dense(2), shape=(4,))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from functools import partial
 from itertools import count
 from unittest.mock import patch
 
-import keras
 import numpy as np
 import pytest
 from keras import layers
@@ -13,6 +12,7 @@ from numpy.testing import assert_array_equal, assert_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import r2_score
+from tests.autoencoder.networks import chain
 from tests.marks import slow
 
 from keras_tied import TiedAutoencoder
@@ -110,13 +110,11 @@ def test_the_keras_model_is_a_copy(iris):
 
 @slow
 def test_encoder_of_images_is_mirrored(digits):
-    encoder = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2D(4, 3, strides=2),
-            layers.Flatten(),
-            layers.Dense(5),
-        ]
+    encoder = chain(
+        layers.Conv2D(4, 3, strides=2),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(8, 8, 1),
     )
     before = encoder.get_weights()
     X = digits[:256]

@@ -15,6 +15,7 @@ from msgspec import structs
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, slow
 from tests.processes import run_python
 
@@ -167,7 +168,7 @@ class Bend(layers.Dense):
 
 
 def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
-    encoder = keras.Sequential([keras.Input((4,)), Bend(2)])
+    encoder = chain(Bend(2), shape=(4,))
     estimator = seeded(encoder=encoder, max_iter=1).fit(iris)
     with pytest.raises(ValueError, match=r"must end in '\.keras': an encoder"):
         save(estimator, tmp_path)

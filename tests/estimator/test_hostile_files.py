@@ -325,13 +325,6 @@ def test_arrays_that_do_not_belong_together_are_refused(kind, arrays, message, r
     refuse(change(kind, arrays), message)
 
 
-def test_the_scale_of_a_score_may_be_infinite(tmp_path):
-    """It is where all values are equal."""
-    array = put(np.inf)(read_arrays()[f"{SCORE}.scale"])
-    (tmp_path / "m").write_bytes(change("text", {f"{SCORE}.scale": array}))
-    assert load(tmp_path / "m").n_features == 7
-
-
 def test_what_is_no_file_is_not_opened(tmp_path):
     """Whoever opens a pipe waits for ever."""
     os.mkfifo(tmp_path / "pipe")

@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, slow
 
 from keras_tied.layers import tie
@@ -201,8 +202,7 @@ def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example, la
 
 def test_compiled_model_gives_the_outputs_of_the_eager_one(example, layer):
     tied = tie(layer, gain=True)
-    inputs = keras.Input(example.shape[1:])
-    model = keras.Model(inputs, tied(layer(inputs)))
+    model = chain(layer, tied, shape=example.shape[1:])
     x = normal(*example.shape)
     found = model.predict(x, verbose=0)
     assert_close(found, model(x))
@@ -468,8 +468,7 @@ def test_arguments_of_the_bias_are_used(name):
 
 def test_constraint_on_the_kernel_holds_after_a_training_through_the_decoder_alone():
     layer = built(layers.Dense(3, kernel_constraint="non_neg"), 4)
-    inputs = keras.Input((3,))
-    decoder = keras.Sequential([inputs, tie(layer)])
+    decoder = chain(tie(layer), shape=(3,))
     target = -10 * np.abs(normal(5, 4))
     train(decoder, normal(5, 3), target, rate=10.0)
     assert np.min(layer.kernel.numpy()) == 0

@@ -366,7 +366,7 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(
 ):
     decoder = model
     if trained == "loaded decoder":
-        decoder = reload(model, tmp_path / "decoder.keras")
+        decoder = through_file(model, tmp_path)
     part, rows, codes = whole, case.rows(), case.inputs()
     if trained == "encoder":
         part = find(whole, "encoder")
@@ -479,7 +479,7 @@ def test_mixed_precision_gives_nearly_what_float32_gives(case, model, dtype, tmp
     keras.config.set_dtype_policy(f"mixed_{dtype}")
     mixed = case.build()
     keras.config.set_dtype_policy("float32")
-    loaded = reload(mixed, tmp_path / "model.keras")
+    loaded = through_file(mixed, tmp_path)
     for each in (mixed, loaded):
         found = each(case.inputs())
         assert name_of(found.dtype) == dtype

@@ -26,7 +26,7 @@ from .cases import (
     in_model,
     normal,
     randomize,
-    reload,
+    through_file,
     with_weights,
 )
 
@@ -133,7 +133,7 @@ def partners(ties):
 
 
 def test_a_kernel_that_a_file_brought_is_dropped(encoder, decoder, tmp_path):
-    loaded = reload(decoder, tmp_path / "decoder.keras")
+    loaded = through_file(decoder, tmp_path)
     randomize(encoder, 1)
     made = retie(loaded, encoder)
     assert partners(made) == partners(ties(decoder))

@@ -17,6 +17,7 @@ from keras.optimizers import SGD, Adam, Nadam
 from keras.utils import set_random_seed
 from numpy.random import default_rng
 from numpy.testing import assert_equal
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, needs_posix, slow, slow_but
 
 import keras_tied
@@ -243,8 +244,7 @@ def test_what_keras_or_scipy_trains_cannot_be_kept(changes, tmp_path):
 
 
 def test_an_autoencoder_keeps_one_too(tmp_path, ctrl_c):
-    encoder = keras.Sequential([keras.Input((6,)), Dense(2)])
-    autoencoder = keras_tied.Autoencoder(encoder)
+    autoencoder = keras_tied.Autoencoder(chain(Dense(2)))
     autoencoder.compile("adam")
     settings = {"epochs": 12, "verbose": 0, **ONE_BATCH}
     autoencoder.fit(ROWS, callbacks=[Acts(2, ctrl_c)], checkpoint=tmp_path, **settings)
