@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.estimator.networks import seeded
 from tests.marks import for_each, slow
 
 from keras_tied import TiedAutoencoder
@@ -483,7 +484,7 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     frame = pd.DataFrame(X, columns=list("abcd"))
     frame.to_parquet("x.parquet")
     rows = frame if named else X
-    estimator = TiedAutoencoder(random_state=0, max_iter=3).fit(rows)
+    estimator = seeded(max_iter=3).fit(rows)
     estimator.save(MODEL)
     keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
     assert_allclose(np.load("codes.npy"), estimator.transform(rows), atol=1e-5)

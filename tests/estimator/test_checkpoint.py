@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from tests.marks import slow_but
 
-from keras_tied import TiedAutoencoder
 from keras_tied._checkpoint_file import CheckpointFile, digest
 
 from .model_files import as_bytes
-from .networks import draw_curve
+from .networks import draw_curve, seeded
 
 ROWS = draw_curve(1200)
-make = partial(TiedAutoencoder, 1, hidden_layer_sizes=8, max_iter=40, random_state=0)
+make = partial(seeded, 1, hidden_layer_sizes=8, max_iter=40)
 
 
 class Death(BaseException):

@@ -200,14 +200,6 @@ def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example, la
     assert_close(tied(x), expected)
 
 
-def test_compiled_model_gives_the_outputs_of_the_eager_one(example, layer):
-    tied = tie(layer, gain=True)
-    model = chain(layer, tied, shape=example.shape[1:])
-    x = normal(*example.shape)
-    found = model.predict(x, verbose=0)
-    assert_close(found, model(x))
-
-
 def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to(
     example, layer
 ):

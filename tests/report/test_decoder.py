@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
-from tests.estimator.networks import draw_network
+from tests.estimator.networks import draw_network, seeded
 from tests.marks import for_each, slow
 
 import keras_tied
-from keras_tied import TiedAutoencoder
 from keras_tied.columns import Columns
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.imputation import Preprocessing
@@ -153,7 +152,7 @@ def test_the_same_day_of_each_month_is_shown_for_those_around_it(frequency, days
 @slow
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     X = rng.normal(size=(50, 5))
-    some = TiedAutoencoder(3, max_iter=1, random_state=0).fit(X)
+    some = seeded(3, max_iter=1).fit(X)
     fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
     columns = [PageColumn(name) for name in "abcde"]

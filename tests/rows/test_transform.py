@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.estimator.networks import seeded
 from tests.marks import slow
 from tests.processes import run_python
 
@@ -90,7 +91,7 @@ def test_no_suggestion_is_the_value_that_stands_there(tmp_path, rng):
         }
     )
     path = tmp_path / "model.safetensors"
-    TiedAutoencoder(1, max_iter=5, random_state=0).fit(frame).save(path)
+    seeded(1, max_iter=5).fit(frame).save(path)
     given = pa.RecordBatch.from_pandas(frame)
     found = load_transform(path, "scores", explain=True)(given).to_pylist()
     suggestions = defaultdict(list)

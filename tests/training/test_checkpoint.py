@@ -148,13 +148,6 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
         assert_equal(dict(resumed), dict(whole))
 
 
-@needs_posix
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path, ctrl_c):
-    _, _, epochs = train("one batch", tmp_path, 2, ctrl_c)
-    assert 3 <= len(epochs) < EPOCHS
-    assert_equal(train("one batch", tmp_path), train("one batch"))
-
-
 @pytest.fixture
 def checkpoint(at_every_chance, tmp_path):
     """The file that a training leaves which dies."""
