@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
-from keras.layers import Concatenate, Dense, Dropout, GaussianNoise, Layer, RandomCrop
+from keras.layers import Dense, Dropout, GaussianNoise, Layer, RandomCrop
 from keras.models import clone_model
 from keras.optimizers import SGD, Adam
 from keras.regularizers import L1
@@ -20,7 +20,14 @@ from tests.marks import slow, slow_but
 
 from keras_tied import Autoencoder, assert_tied, mirror, ties
 
-from .networks import assert_close, assert_same_weights, chain, join, run
+from .networks import (
+    assert_close,
+    assert_same_weights,
+    chain,
+    join,
+    run,
+    several_inputs,
+)
 
 X = normal(40, 5)
 Y = normal(40, 5, seed=1)
@@ -326,11 +333,6 @@ def test_an_encoder_of_any_class_will_do_once_it_has_been_called():
     encoder(X)
     model = Autoencoder(encoder, keras.Sequential([Dense(5)]))
     assert model.predict(X, verbose=0).shape == X.shape
-
-
-def several_inputs():
-    inputs = [keras.Input((2,)), keras.Input((3,))]
-    return keras.Model(inputs, Concatenate()(inputs), name="several")
 
 
 def small(units, features):

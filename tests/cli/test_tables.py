@@ -51,9 +51,6 @@ COLUMNS = {
     "dates": Column(["31.01.2026", "15.02.2026"], "5 numbers: days, weekday sin"),
     "either day or month": Column(DAYS, "", "day and month are not clear"),
     "days first": Column(DAYS, "", "", "--dates dmy"),
-    "no dates": Column(
-        ["2025-01-31", "2025-02-28"], "left out: a date or time", "", "--dates off"
-    ),
     "typing errors": Column(
         ["12.x", *range(2, N), "none yet"],
         "1 number",

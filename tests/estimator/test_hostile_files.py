@@ -290,7 +290,6 @@ MUTATIONS = [
     ("classes", "link.frequencies", 1.1, "not from 0 to 1"),
     ("classes", "link.temperatures", 0.0, "not positive"),
     ("classes", "link.mixtures", -0.1, "not from 0 to 1"),
-    ("classes", "link.mixtures", 1.1, "not from 0 to 1"),
     ("classes", "link.costs", -1.0, "not positive"),
 ]
 for place in (1, 2, 4, 5, 6):
