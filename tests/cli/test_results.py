@@ -221,7 +221,12 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
     city[[11, 12]] = "Loyn", "Kielo"
     amount = rng.lognormal(3, 1, n).round(2)
-    orders = {"ordered": ordered, "shipped": shipped, "city": city, "amount": amount}
+    orders = {
+        "ordered": ordered,
+        "shipped": shipped,
+        "city": city,
+        "amount": amount,
+    }
     save(pd.DataFrame(orders), "orders.csv")
     keras_tied("fit orders.csv -o orders.safetensors")
     oddest = keras_tied("score orders.safetensors orders.csv --json").json["oddest"]
@@ -236,7 +241,12 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     height = rng.normal(170, 9, n).round(1)
     weight = (0.9 * height - 80 + rng.normal(0, 2, n)).round(1)
     city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
-    people = {"person_id": range(n), "height": height, "weight": weight, "city": city}
+    people = {
+        "person_id": range(n),
+        "height": height,
+        "weight": weight,
+        "city": city,
+    }
     rows = pd.DataFrame(people).astype(object)
     usual = rows.loc[9, "weight"]
     rows.loc[9, "weight"] = 10 * usual

@@ -37,7 +37,13 @@ def mixed():
 
 def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
     columns = learn(mixed)
-    assert columns.features == ["number", "whole", "yes", "word=blue", "word=red"]
+    assert columns.features == [
+        "number",
+        "whole",
+        "yes",
+        "word=blue",
+        "word=red",
+    ]
     assert columns.column_numbers.tolist() == [0, 1, 2, 3, 3]
     expected = [
         [0.5, 1, 1, 0, 1],
@@ -160,7 +166,15 @@ def test_times_of_any_type_are_days_or_seconds_and_come_back():
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int8", "uint64", "halffloat", "float", "bool", pa.decimal128(25, 2)]
+    "dtype",
+    [
+        "int8",
+        "uint64",
+        "halffloat",
+        "float",
+        "bool",
+        pa.decimal128(25, 2),
+    ],
 )
 def test_numbers_of_any_type_are_encoded(dtype):
     batch = pa.record_batch({"x": pa.array([1, 0, None]).cast(dtype)})
@@ -434,7 +448,13 @@ def test_the_sound_description_is_accepted():
     assert list(row.values()) == [1.0, 1.5, "a", "2024-10-05", 1.0, "$1,00"]
 
 
-WORDS = ["military", "Lyon", "north-east", "high school", "Bergamo"]
+WORDS = [
+    "military",
+    "Lyon",
+    "north-east",
+    "high school",
+    "Bergamo",
+]
 
 
 @given(data=st.data())
@@ -456,7 +476,15 @@ def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
 
 
 @pytest.mark.parametrize(
-    "pair", ["a12 a13", "A-1 B-1", "low now", "class1 class2", "x y", "no-1 no 1"]
+    "pair",
+    [
+        "a12 a13",
+        "A-1 B-1",
+        "low now",
+        "class1 class2",
+        "x y",
+        "no-1 no 1",
+    ],
 )
 def test_digits_and_short_words_tell_kinds_apart(pair):
     one, other = pair.split(" ", 1)

@@ -268,7 +268,12 @@ def test_the_libraries_are_imported_late_and_named_where_they_are_not_there():
     assert 'pip install "keras-tied[report]"' in done.stderr
 
 
-PRICE = {"separator": "'", "decimal": ",", "places": 2, "suffix": " €"}
+PRICE = {
+    "separator": "'",
+    "decimal": ",",
+    "places": 2,
+    "suffix": " €",
+}
 DAY = {"origin": 18262.0}
 
 
@@ -321,7 +326,14 @@ def count_bars(X, *columns):
 
 def test_histograms_count_the_values_of_each_column(rng):
     ages, kinds, ripe = rng.integers(0, 3, (3, 200))
-    X = np.column_stack([rng.normal(size=200), ages + 18, np.eye(3)[kinds], ripe > 1])
+    X = np.column_stack(
+        [
+            rng.normal(size=200),
+            ages + 18,
+            np.eye(3)[kinds],
+            ripe > 1,
+        ]
+    )
     X[::10, 0] = np.nan
     bars = count_bars(
         X,
@@ -340,7 +352,13 @@ def test_histograms_count_the_values_of_each_column(rng):
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0] * 9, [np.nan] * 9, [3e38, -3e38, 0] * 3, [1e15, 1e15 + 1, 0] * 3]
+    "values",
+    [
+        [1.0] * 9,
+        [np.nan] * 9,
+        [3e38, -3e38, 0] * 3,
+        [1e15, 1e15 + 1, 0] * 3,
+    ],
 )
 @pytest.mark.parametrize("kind", ["number", "whole", "truth"])
 def test_any_values_have_a_histogram_of_all_of_them(values, kind):
