@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from keras.ops import convert_to_numpy
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from tests.autoencoder.networks import chain
 
 from keras_tied.losses import NanMeanSquaredError
 
@@ -48,8 +49,7 @@ def test_what_is_missing_moves_nothing(rng):
     """A column that is missing in every target moves no weight that leads to it."""
     x = rng.normal(size=(32, 3))
     y = np.where([False, True, False], np.nan, x)
-    inputs = keras.Input((3,))
-    model = keras.Sequential([inputs, keras.layers.Dense(3)])
+    model = chain(keras.layers.Dense(3), shape=(3,))
     before = model.get_weights()[0]
     model.compile("sgd", NanMeanSquaredError())
     model.fit(x, y, verbose=0)

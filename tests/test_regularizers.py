@@ -7,6 +7,7 @@ from keras import layers, ops
 from keras.models import clone_model
 from numpy.testing import assert_allclose
 from scipy.special import rel_entr
+from tests.autoencoder.networks import chain
 from tests.layers.cases import through_file
 
 from keras_tied.regularizers import KLSparsity, Orthonormal
@@ -108,7 +109,7 @@ def test_orthonormal_takes_no_vector():
 )
 def test_saved_and_cloned_models_keep_it(kind, regularizer, tmp_path):
     layer = layers.Dense(3, name="code", **{kind: regularizer})
-    model = keras.Sequential([keras.Input((4,)), layer])
+    model = chain(layer, shape=(4,))
     for copy in (through_file(model, tmp_path), clone_model(model)):
         found = getattr(copy.get_layer("code"), kind)
         assert type(found) is type(regularizer)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras.layers import Concatenate
 from keras.ops import convert_to_numpy
 from numpy.testing import assert_allclose
 from tests.layers import cases
@@ -15,6 +16,11 @@ def chain(*parts, shape=(6,), **settings):
 def graph(wire, shape=(6,)):
     inputs = keras.Input(shape)
     return keras.Model(inputs, wire(inputs), name="graph")
+
+
+def several_inputs():
+    inputs = [keras.Input((2,)), keras.Input((3,))]
+    return keras.Model(inputs, Concatenate()(inputs), name="several")
 
 
 def join(encoder, decoder):

@@ -70,7 +70,7 @@ from tests.marks import for_each, slow, slow_but
 from keras_tied import Autoencoder, assert_tied, mirror, tie, ties
 from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, UnitActivity
 
-from .networks import assert_close, chain, draw, graph, join, read, run
+from .networks import assert_close, chain, draw, graph, join, read, run, several_inputs
 
 FORMATS = ["channels_last", "channels_first"]
 
@@ -650,11 +650,6 @@ class Misread(Identity):
 mirror.register(Misread)(lambda layer, context: RepeatVector(2))
 
 
-def two_inputs():
-    one, two = keras.Input((3,)), keras.Input((3,))
-    return keras.Model([one, two], one + two)
-
-
 def halves(x):
     return [Dense(2)(x), Dense(2)(x)]
 
@@ -663,7 +658,7 @@ ERRORS = {
     "Sequential 'mine'.*Input": lambda: keras.Sequential([Dense(3)], name="mine"),
     "NotFunctional 'mine'.*Functional": lambda: NotFunctional(name="mine"),
     "received str": lambda: "mine",
-    "has 2: mirror its parts one by one": two_inputs,
+    "has 2: mirror its parts one by one": several_inputs,
     "has 'dense_mean', 'dense_variance'.*: pass code='dense_mean'": lambda: graph(
         branch
     ),

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.estimator.networks import seeded
 
-from keras_tied import TiedAutoencoder
 from keras_tied.fitting import sample
 
 from .conftest import save
@@ -141,7 +141,7 @@ def bad_folder(tmp_path_factory):
     np.save(folder / "short.npy", np.eye(4)[:2])
     sheet = pd.DataFrame([["Rows of 2026", "", ""], ["a", "b", "c"], [1, 2, 3]])
     sheet.to_excel(folder / "titled.xlsx", index=False, header=False)
-    estimator = TiedAutoencoder(random_state=0, max_iter=1).fit(np.eye(9)[:, :3])
+    estimator = seeded(max_iter=1).fit(np.eye(9)[:, :3])
     estimator.save(folder / "plain.safetensors")  # which knows no names
     return folder
 

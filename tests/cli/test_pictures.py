@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from tests.estimator.networks import seeded
 from tests.estimator.pca import pca_error
 from tests.marks import for_each, slow
 
-from keras_tied import TiedAutoencoder, datasets
+from keras_tied import datasets
 from keras_tied.cli import _rows
 
 from .conftest import save
@@ -174,7 +175,7 @@ def test_a_plot_tells_the_errors_of_its_rows_and_of_their_pca(
 ):
     X = rng.normal(size=(80, 4)).astype(np.float32)
     np.save("rows.npy", X)
-    estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
+    estimator = seeded(2, max_iter=5, trim=False).fit(X)
     estimator.save(MODEL)
     line = f"plot {MODEL} rows.npy -o rows.pdf --json"
     found = keras_tied(line).json

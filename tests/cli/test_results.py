@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.estimator.networks import seeded
 from tests.marks import for_each, slow
 
 from keras_tied import TiedAutoencoder
@@ -220,7 +221,12 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(keras_tied, rng):
     city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
     city[[11, 12]] = "Loyn", "Kielo"
     amount = rng.lognormal(3, 1, n).round(2)
-    orders = {"ordered": ordered, "shipped": shipped, "city": city, "amount": amount}
+    orders = {
+        "ordered": ordered,
+        "shipped": shipped,
+        "city": city,
+        "amount": amount,
+    }
     save(pd.DataFrame(orders), "orders.csv")
     keras_tied("fit orders.csv -o orders.safetensors")
     oddest = keras_tied("score orders.safetensors orders.csv --json").json["oddest"]
@@ -235,7 +241,12 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     height = rng.normal(170, 9, n).round(1)
     weight = (0.9 * height - 80 + rng.normal(0, 2, n)).round(1)
     city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
-    people = {"person_id": range(n), "height": height, "weight": weight, "city": city}
+    people = {
+        "person_id": range(n),
+        "height": height,
+        "weight": weight,
+        "city": city,
+    }
     rows = pd.DataFrame(people).astype(object)
     usual = rows.loc[9, "weight"]
     rows.loc[9, "weight"] = 10 * usual
@@ -274,6 +285,13 @@ def test_rare_kinds_that_the_model_knows_are_no_mistakes(keras_tied, rng):
     assert "like its other values" not in keras_tied("corrections rows.csv").out
 
 
+def list_reasons(keras_tied, rows):
+    """Why each row of a table is to be corrected, by its number."""
+    save(rows)
+    found = keras_tied("corrections rows.csv --json").json["corrections"]
+    return {each["row"]: each["why"] for each in found}
+
+
 def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
     n = 300
     size = rng.normal(size=n)
@@ -286,9 +304,7 @@ def test_rows_whose_cells_are_displaced_are_said_to_be_so(keras_tied, rng):
     rows.iloc[20, 2:] = [None, *rows.iloc[20, 2:-1]]
     rows.iloc[40, 1:] = [*rows.iloc[40, 2:], None]
     rows.loc[60, "e"] *= 10
-    save(rows)
-    found = keras_tied("corrections rows.csv --json").json["corrections"]
-    said = {each["row"]: each["why"] for each in found}
+    said = list_reasons(keras_tied, rows)
     assert said[21] == "the cells from c on are displaced by one"
     assert said[41] == "the cells from b on are displaced by one"
     assert said[61].startswith("e ")
@@ -304,9 +320,7 @@ def test_each_doubtful_cell_has_a_line(keras_tied, rng):
     rows.loc[20, ["price", "town"]] = 10, "Hambrug"  # and a doubtful price beside
     rows.loc[[40, 41], "weight"] = "OVER"
     rows.loc[80, "client_id"] = "K-0007"
-    save(rows)
-    found = keras_tied("corrections rows.csv --json").json["corrections"]
-    said = {each["row"]: each["why"] for each in found}
+    said = list_reasons(keras_tied, rows)
     assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
     assert said[41] == said[42] == "weight OVER is not like its other values, 2 times"
     assert said[81] == "row 81 has the client_id of row 8"
@@ -480,7 +494,7 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     frame = pd.DataFrame(X, columns=list("abcd"))
     frame.to_parquet("x.parquet")
     rows = frame if named else X
-    estimator = TiedAutoencoder(random_state=0, max_iter=3).fit(rows)
+    estimator = seeded(max_iter=3).fit(rows)
     estimator.save(MODEL)
     keras_tied(f"encode {MODEL} x.parquet -o codes.npy")
     assert_allclose(np.load("codes.npy"), estimator.transform(rows), atol=1e-5)

@@ -283,14 +283,6 @@ def test_a_name_that_may_not_be_on_the_disk_is_said(
     assert (folder / "clients.csv").exists()
 
 
-def test_permissions_of_the_file_before_are_kept(keras_tied, folder):
-    target = folder / "clients.csv"
-    target.write_text("old")
-    target.chmod(0o600)
-    keras_tied(SAMPLE)
-    assert target.stat().st_mode & 0o777 == 0o600
-
-
 PARTS = f"""
 from keras_tied import _checkpoint_file
 from keras_tied.fitting import schedule

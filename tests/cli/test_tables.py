@@ -35,8 +35,6 @@ NEARLY_NUMBERS = [f"about {i}" if i % 5 == 0 else i * 7 for i in range(N)]
 COLUMNS = {
     "row numbers": Column(ROW_NUMBERS, "left out: row numbers, for --id"),
     "numbers of rows": Column(ROW_NUMBERS, "1 number", "", "--numeric odd"),
-    "an id": Column(ROW_NUMBERS, "left out: the id", "", "--id odd"),
-    "a label": Column(["a", "b"], "left out: the label", "", "--label odd"),
     "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
     "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
     "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, say --categorical"),
@@ -53,9 +51,6 @@ COLUMNS = {
     "dates": Column(["31.01.2026", "15.02.2026"], "5 numbers: days, weekday sin"),
     "either day or month": Column(DAYS, "", "day and month are not clear"),
     "days first": Column(DAYS, "", "", "--dates dmy"),
-    "no dates": Column(
-        ["2025-01-31", "2025-02-28"], "left out: a date or time", "", "--dates off"
-    ),
     "typing errors": Column(
         ["12.x", *range(2, N), "none yet"],
         "1 number",
@@ -73,7 +68,6 @@ COLUMNS = {
         "1 number",
         "holds 'unknown' in 8% of its values, beside integers: they count as missing",
     ),
-    "named numbers": Column(NEARLY_NUMBERS, "left out: ", "", "--exclude odd"),
     "an absurd age": Column(
         AGES, "1 number", "holds '999' in row 60, far outside its other values"
     ),

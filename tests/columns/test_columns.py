@@ -15,7 +15,7 @@ from tests.marks import for_each
 from keras_tied.columns import OTHER, Columns, FrameSchema, MisreadValues
 from keras_tied.tables import TableError, open_table
 
-from .conftest import learn
+from .conftest import learn, survey
 
 LONG = "y" * 5000
 NAN = np.nan
@@ -37,7 +37,13 @@ def mixed():
 
 def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
     columns = learn(mixed)
-    assert columns.features == ["number", "whole", "yes", "word=blue", "word=red"]
+    assert columns.features == [
+        "number",
+        "whole",
+        "yes",
+        "word=blue",
+        "word=red",
+    ]
     assert columns.column_numbers.tolist() == [0, 1, 2, 3, 3]
     expected = [
         [0.5, 1, 1, 0, 1],
@@ -106,7 +112,7 @@ def test_levels_of_a_type_are_taken_as_they_are():
 
 
 def test_a_column_of_marks_alone_holds_no_value():
-    _, [fact, _] = Columns.survey(pa.record_batch({"x": ["NA", "n/a"], "y": [1, 2]}))
+    _, [fact, _] = survey({"x": ["NA", "n/a"], "y": [1, 2]})
     assert (fact.name, fact.becomes) == ("x", "left out: no value in 2 rows")
 
 
@@ -160,7 +166,15 @@ def test_times_of_any_type_are_days_or_seconds_and_come_back():
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int8", "uint64", "halffloat", "float", "bool", pa.decimal128(25, 2)]
+    "dtype",
+    [
+        "int8",
+        "uint64",
+        "halffloat",
+        "float",
+        "bool",
+        pa.decimal128(25, 2),
+    ],
 )
 def test_numbers_of_any_type_are_encoded(dtype):
     batch = pa.record_batch({"x": pa.array([1, 0, None]).cast(dtype)})
@@ -434,7 +448,13 @@ def test_the_sound_description_is_accepted():
     assert list(row.values()) == [1.0, 1.5, "a", "2024-10-05", 1.0, "$1,00"]
 
 
-WORDS = ["military", "Lyon", "north-east", "high school", "Bergamo"]
+WORDS = [
+    "military",
+    "Lyon",
+    "north-east",
+    "high school",
+    "Bergamo",
+]
 
 
 @given(data=st.data())
@@ -456,12 +476,19 @@ def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
 
 
 @pytest.mark.parametrize(
-    "pair", ["a12 a13", "A-1 B-1", "low now", "class1 class2", "x y", "no-1 no 1"]
+    "pair",
+    [
+        "a12 a13",
+        "A-1 B-1",
+        "low now",
+        "class1 class2",
+        "x y",
+        "no-1 no 1",
+    ],
 )
 def test_digits_and_short_words_tell_kinds_apart(pair):
     one, other = pair.split(" ", 1)
-    rows = pa.record_batch({"word": [*[one] * 60, *["else"] * 60, other]})
-    columns, [fact] = Columns.survey(rows)
+    columns, [fact] = survey({"word": [*[one] * 60, *["else"] * 60, other]})
     assert fact.warning == ""
     assert len(columns.features) == 3
 
@@ -470,7 +497,7 @@ def test_what_is_similar_to_a_category_and_not_rare_is_one_too():
     """Texts of over 40 kinds, of which those of one in a hundred rows have a number."""
     rest = [one + other for one in "abcdef" for other in "ghijklmnop"]
     words = [*["Iran"] * 60, "Iraq", *rest, *["Peru"] * 40]
-    columns, [fact] = Columns.survey(pa.record_batch({"word": words * 20}))
+    columns, [fact] = survey({"word": words * 20})
     assert "Iraq" not in fact.warning
     assert columns.used[0].categories == ("Iran", "Iraq", "Peru")
 

@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from keras_tied.columns import Columns
 from keras_tied.tables import open_table
 
+from .conftest import learn, survey
+
 
 def read(values, **choice):
     """What a column reads as, its first feature, and its values decoded again."""
@@ -59,7 +61,7 @@ def test_moments_of_a_zone_are_days_of_utc_and_come_back(zone, fraction):
     texts = [f"2024-0{i}-01T0{i}:15:30{fraction}{zone}" for i in range(1, 9)]
     moments = [datetime.datetime.fromisoformat(text) for text in texts]
     batch = pa.record_batch({"x": texts})
-    columns, _ = Columns.survey(batch)
+    columns = learn(batch)
     days = columns.used[0].parse(batch["x"])
     assert_allclose(days, [each.timestamp() / 86_400 for each in moments], rtol=1e-12)
     assert columns.decode(columns.encode(batch))["x"].to_pylist() == texts
@@ -67,7 +69,7 @@ def test_moments_of_a_zone_are_days_of_utc_and_come_back(zone, fraction):
 
 def test_a_unit_that_not_all_numbers_have_is_told_with_its_share():
     texts = ["12 kg", "14 kg", "9 kg", "10"] * 10
-    _, [fact] = Columns.survey(pa.record_batch({"x": texts}))
+    _, [fact] = survey({"x": texts})
     assert "kg beside 75% of its numbers" in fact.warning
 
 
@@ -244,11 +246,10 @@ def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
 )
 def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
     texts = [form.format(number) for number in range(12)] * 9
-    rows = pa.record_batch({"a b": texts})
-    _, [fact] = Columns.survey(rows)
+    _, [fact] = survey({"a b": texts})
     assert ("say --categorical 'a b' if it names kinds" in fact.warning) == is_asked
     assert len(fact.warning) < 300
-    _, [fact] = Columns.survey(rows, categorical=["a b"])
+    _, [fact] = survey({"a b": texts}, categorical=["a b"])
     assert not fact.warning
 
 
@@ -267,7 +268,7 @@ def test_times_of_day_past_midnight_come_after_those_before_it(rng):
     spans = np.resize([40, 60, -5], 300)
     ends = write_clock(begins + spans)
     batch = pa.record_batch({"begin": write_clock(begins), "end": ends})
-    columns, _ = Columns.survey(batch)
+    columns = learn(batch)
     numbers = columns.encode(batch)
     days = numbers[:, 0] - numbers[0, 0]
     expected = (begins - begins[0]) / 1440

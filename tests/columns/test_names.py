@@ -104,10 +104,7 @@ def test_midnight_may_be_the_end_of_a_day_and_no_other_number_is_a_time():
     ("name", "values", "choice", "becomes"),
     [
         ("id", COUNTED, {"columns": ["id"]}, "1 number"),
-        ("id", COUNTED, {"numeric": ["id"]}, "1 number"),
-        ("id", COUNTED, {"exclude": ["id"]}, "left out: excluded"),
         ("race", KINDS, {"numeric": ["race"]}, "1 number"),
-        ("size", KINDS, {"categorical": ["size"]}, "3 numbers: 1, 2, 3"),
         ("race", KINDS, {"begin": None}, "1 number"),
     ],
 )

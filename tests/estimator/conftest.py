@@ -3,6 +3,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from keras_tied import TiedAutoencoder
 
+from .model_files import save
 from .networks import seeded
 
 
@@ -25,18 +26,14 @@ def fitted(iris):
 @pytest.fixture
 def encoder():
     """A Keras model for rows of four numbers."""
-    import keras
+    from keras.layers import Dense
+    from tests.autoencoder.networks import chain
 
-    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    return chain(Dense(2), shape=(4,))
 
 
 @pytest.fixture
 def reload(tmp_path):
     """Saves an estimator in a file, and loads it."""
 
-    def reload(estimator):
-        file = tmp_path / "m.safetensors"
-        estimator.save(file)
-        return TiedAutoencoder.load(file)
-
-    return reload
+    return lambda estimator: TiedAutoencoder.load(save(estimator, tmp_path))

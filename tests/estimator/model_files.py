@@ -14,6 +14,16 @@ KINDS = "text missing pca deep partial objectives imputation".split()
 """The files that are read without Keras."""
 
 
+def save(estimator, folder):
+    file = folder / "m.safetensors"
+    estimator.save(file)
+    return file
+
+
+def as_bytes(estimator, folder):
+    return save(estimator, folder).read_bytes()
+
+
 @cache
 def whole(kind):
     suffix = ".keras" if kind == "encoder" else ".safetensors"

@@ -13,6 +13,11 @@ from keras_tied.fitted.dense_network import DenseNetwork
 seeded = partial(TiedAutoencoder, random_state=0)
 
 
+def with_gaps(X, share, rng):
+    """A copy without a share of its values."""
+    return np.where(rng.uniform(size=X.shape) < share, np.nan, X)
+
+
 def draw_network(sizes, activation="tanh", seed=0):
     """A network of these sizes; as many units of a hidden layer as of the code are
     linear.

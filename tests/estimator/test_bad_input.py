@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
+from tests.autoencoder.networks import chain, several_inputs
 
 from keras_tied import TiedAutoencoder
 
@@ -178,23 +179,13 @@ def test_weights(weights, message, iris):
         TiedAutoencoder(1).fit(iris, sample_weight=weights)
 
 
-def join_inputs():
-    inputs = [
-        keras.Input((2,)),
-        keras.Input((2,)),
-    ]
-    return keras.Model(inputs, layers.concatenate(inputs))
-
-
 ENCODERS = {
-    r"encoder takes 3 numbers.*X has 4 features": lambda: keras.Sequential(
-        [keras.Input((3,)), layers.Dense(2)]
+    r"encoder takes 3 numbers.*X has 4 features": lambda: chain(
+        layers.Dense(2), shape=(3,)
     ),
-    r"encoder.*known shape": lambda: keras.Sequential(
-        [keras.Input((None, 2)), layers.Conv1D(2, 2)]
-    ),
+    r"encoder.*known shape": lambda: chain(layers.Conv1D(2, 2), shape=(None, 2)),
     r"encoder.*keras.Input": lambda: keras.Sequential([layers.Dense(2)]),
-    r"encoder.*one input": join_inputs,
+    r"encoder.*one input": several_inputs,
 }
 
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from keras_tied.fitting.plan import FEW_ROWS, Parameters
 from keras_tied.fitting.prepare import canonicalize_few_rows, take_rows
 
-from .networks import seeded
+from .networks import seeded, with_gaps
 
 SEEDS = st.integers(0, 1000)
 
@@ -21,7 +21,7 @@ def make_rows(seed):
     X = rng.normal(size=(60, 4)) * scale
     X[:, 2] = X[:, 2].round(2)
     X[:, 3] = X[:, 3].round()
-    X[rng.uniform(size=X.shape) < 0.02] = np.nan
+    X = with_gaps(X, 0.02, rng)
     X[:9, :3] = X[9, :3]  # these differ in the last column alone
     X[40:] = X[:20]  # and these in their weight
     return X

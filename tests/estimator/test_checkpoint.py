@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from tests.marks import slow_but
 
-from keras_tied import TiedAutoencoder, _checkpoint_file
 from keras_tied._checkpoint_file import CheckpointFile, digest
 
-from .networks import draw_curve
+from .model_files import as_bytes
+from .networks import draw_curve, seeded
 
 ROWS = draw_curve(1200)
-make = partial(TiedAutoencoder, 1, hidden_layer_sizes=8, max_iter=40, random_state=0)
+make = partial(seeded, 1, hidden_layer_sizes=8, max_iter=40)
 
 
 class Death(BaseException):
@@ -25,9 +25,7 @@ class Death(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def at_every_chance(monkeypatch):
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
+def at_every_step(at_every_chance, monkeypatch):
     monkeypatch.setattr("keras_tied.training._loop.SECONDS_BETWEEN_VISITS", 0.0)
     monkeypatch.setattr("keras_tied.fitting.schedule.PART_STEPS", 50)
 
@@ -52,12 +50,6 @@ def die_after(n, folder, **changes):
         fit(folder, **changes)
 
 
-def save(estimator, folder):
-    file = folder / "m.safetensors"
-    estimator.save(file)
-    return file.read_bytes()
-
-
 KINDS = {
     "arrays": {},
     "few rows": {"rows": ROWS[:300]},
@@ -76,7 +68,7 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
     assert own.is_dir()
     found = fit(folder, **KINDS[kind])
     assert list(folder.iterdir()) == []
-    assert save(found, tmp_path) == save(fit(**KINDS[kind]), tmp_path)
+    assert as_bytes(found, tmp_path) == as_bytes(fit(**KINDS[kind]), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +82,7 @@ def test_another_fit_begins_anew_and_says_so(changes, tmp_path):
         UserWarning, match="of a fit to other rows or with other settings, and this"
     ):
         found = fit(folder, **changes)
-    assert save(found, tmp_path) == save(fit(**changes), tmp_path)
+    assert as_bytes(found, tmp_path) == as_bytes(fit(**changes), tmp_path)
     assert len(list(folder.iterdir())) == 1
 
 

@@ -5,7 +5,6 @@ from functools import partial
 from itertools import count
 from unittest.mock import patch
 
-import keras
 import numpy as np
 import pytest
 from keras import layers
@@ -13,6 +12,7 @@ from numpy.testing import assert_array_equal, assert_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import r2_score
+from tests.autoencoder.networks import chain
 from tests.marks import slow
 
 from keras_tied import TiedAutoencoder
@@ -20,7 +20,7 @@ from keras_tied.fitting import solver
 from keras_tied.fitting.progress import epoch_callback
 
 from .near import assert_near
-from .networks import seeded
+from .networks import seeded, with_gaps
 
 quick = partial(seeded, n_components=1, max_iter=3)
 
@@ -110,13 +110,11 @@ def test_the_keras_model_is_a_copy(iris):
 
 @slow
 def test_encoder_of_images_is_mirrored(digits):
-    encoder = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2D(4, 3, strides=2),
-            layers.Flatten(),
-            layers.Dense(5),
-        ]
+    encoder = chain(
+        layers.Conv2D(4, 3, strides=2),
+        layers.Flatten(),
+        layers.Dense(5),
+        shape=(8, 8, 1),
     )
     before = encoder.get_weights()
     X = digits[:256]
@@ -217,11 +215,7 @@ def test_r2_of_each_feature_is_that_of_scikit_learn(missing, iris, rng):
     """Near to that of what is there, where deviations are from the mean of rows that
     are filled in.
     """
-    X = np.where(
-        rng.uniform(size=iris.shape) < missing,
-        np.nan,
-        iris,
-    )
+    X = with_gaps(iris, missing, rng)
     weights = rng.uniform(0.5, 2, len(X))
     estimator = quick().fit(X, sample_weight=weights)
     rows = estimator.reconstruct(X)

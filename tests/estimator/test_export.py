@@ -20,7 +20,7 @@ from keras_tied.fitting.rows import Features
 from .classes import LAYOUT, draw_classes
 from .model_files import FOLDER
 from .near import assert_near
-from .networks import draw_curve, draw_network, seeded
+from .networks import draw_curve, draw_network, seeded, with_gaps
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -36,8 +36,7 @@ def fit_to(X, layout=None, **parameters):
 
 
 def hide(X):
-    is_hidden = default_rng(1).uniform(size=X.shape) < 0.2
-    return np.where(is_hidden, np.nan, X)
+    return with_gaps(X, 0.2, default_rng(1))
 
 
 def make_network(activation):

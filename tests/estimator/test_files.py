@@ -15,6 +15,7 @@ from msgspec import structs
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, slow
 from tests.processes import run_python
 
@@ -23,6 +24,7 @@ from keras_tied import TiedAutoencoder
 from keras_tied.fitted import file as files
 from keras_tied.fitted.file import format
 
+from .model_files import as_bytes, save
 from .networks import seeded
 
 METHODS = (
@@ -42,12 +44,6 @@ def assert_same(one, other, X):
             err_msg=name,
         )
     assert one.score(X) == other.score(X)
-
-
-def save(estimator, folder):
-    file = folder / "m.safetensors"
-    estimator.save(file)
-    return file
 
 
 @pytest.fixture
@@ -113,7 +109,7 @@ def test_partial_fit_goes_on_where_it_was(way, iris, tmp_path):
     contents = []
     for each in (other, estimator):
         assert each.partial_fit(iris).n_iter_ == 2
-        contents.append(save(each, tmp_path).read_bytes())
+        contents.append(as_bytes(each, tmp_path))
     assert contents[0] == contents[1]
 
 
@@ -172,7 +168,7 @@ class Bend(layers.Dense):
 
 
 def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
-    encoder = keras.Sequential([keras.Input((4,)), Bend(2)])
+    encoder = chain(Bend(2), shape=(4,))
     estimator = seeded(encoder=encoder, max_iter=1).fit(iris)
     with pytest.raises(ValueError, match=r"must end in '\.keras': an encoder"):
         save(estimator, tmp_path)

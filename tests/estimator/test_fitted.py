@@ -16,7 +16,7 @@ from keras_tied.fitted.tail import ranks
 from keras_tied.fitting.keras_encoder import make_model
 
 from .near import assert_near
-from .networks import compute_by_hand, draw_network
+from .networks import compute_by_hand, draw_network, with_gaps
 
 METHODS = "transform reconstruct reconstruction_error score_samples predict".split()
 
@@ -133,11 +133,7 @@ def test_errors_and_score_are_those_of_scaled_values_that_are_there(
     missing, fitted, iris, rng
 ):
     weights = rng.uniform(size=len(iris))
-    rows = np.where(
-        rng.uniform(size=iris.shape) < missing,
-        np.nan,
-        iris,
-    )
+    rows = with_gaps(iris, missing, rng)
     rows[0] = np.nan
     scaler = StandardScaler().fit(iris)
     scaled = scaler.transform(rows)

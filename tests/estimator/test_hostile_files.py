@@ -290,7 +290,6 @@ MUTATIONS = [
     ("classes", "link.frequencies", 1.1, "not from 0 to 1"),
     ("classes", "link.temperatures", 0.0, "not positive"),
     ("classes", "link.mixtures", -0.1, "not from 0 to 1"),
-    ("classes", "link.mixtures", 1.1, "not from 0 to 1"),
     ("classes", "link.costs", -1.0, "not positive"),
 ]
 for place in (1, 2, 4, 5, 6):
@@ -323,13 +322,6 @@ SURPLUS = [
 @pytest.mark.parametrize(("kind", "arrays", "message"), SURPLUS)
 def test_arrays_that_do_not_belong_together_are_refused(kind, arrays, message, refuse):
     refuse(change(kind, arrays), message)
-
-
-def test_the_scale_of_a_score_may_be_infinite(tmp_path):
-    """It is where all values are equal."""
-    array = put(np.inf)(read_arrays()[f"{SCORE}.scale"])
-    (tmp_path / "m").write_bytes(change("text", {f"{SCORE}.scale": array}))
-    assert load(tmp_path / "m").n_features == 7
 
 
 def test_what_is_no_file_is_not_opened(tmp_path):

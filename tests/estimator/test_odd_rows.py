@@ -27,7 +27,7 @@ from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.tail import Tail, fit_tail
 
 from .classes import both
-from .networks import seeded
+from .networks import seeded, with_gaps
 
 
 def draw(n=400):
@@ -173,6 +173,14 @@ def test_without_trimming_absurd_values_move_the_scale():
     assert_allclose(found, X.mean(axis=0))
 
 
+def assert_mended(estimator, odd, reasons, column):
+    """A row has the score that is told, with what is expected of a column."""
+    mended = odd.copy()
+    mended[0, column] = reasons.expected[0, column]
+    score = -estimator.score_samples(mended)
+    assert_allclose(score, reasons.scores[:, column], rtol=1e-4)
+
+
 @given(
     row=st.integers(0, 399),
     column=st.integers(0, 4),
@@ -193,10 +201,7 @@ def test_the_planted_row_comes_first_and_its_column_is_named(
     assert estimator.rarity(odd) == 400
     reasons = estimator.explain(odd)
     assert reasons.shares[0, column] > 0.5  # than all others together
-    mended = odd.copy()
-    mended[0, column] = reasons.expected[0, column]
-    score = -estimator.score_samples(mended)
-    assert_allclose(score, reasons.scores[:, column], rtol=1e-4)
+    assert_mended(estimator, odd, reasons, column)
     # What is expected is what linear regression on the other columns predicts, of rows
     # without the value, but within the values of the column.
     without = X.copy()
@@ -247,15 +252,12 @@ def test_two_kinds_that_are_there_once_do_not_explain_each_other(n, rng):
 
 def test_gaps_are_imputed_anew_beside_what_is_expected(rng):
     X = rng.normal(size=(400, 1)) * [1, 2, 3, 4] + 0.3 * rng.normal(size=(400, 4))
-    X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    X = with_gaps(X, 0.05, rng)
     estimator = make(max_iter=1).fit(X)
     odd = np.array([[1, np.nan, np.nan, 40.0]])
     reasons = estimator.explain(odd)
     for column in (0, 3):
-        mended = odd.copy()
-        mended[0, column] = reasons.expected[0, column]
-        score = -estimator.score_samples(mended)
-        assert_allclose(reasons.scores[:, column], score, rtol=1e-4)
+        assert_mended(estimator, odd, reasons, column)
 
 
 def test_the_likeliest_category_is_expected_where_it_is_clearly_likelier(rng):

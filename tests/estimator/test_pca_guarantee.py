@@ -26,7 +26,7 @@ from keras_tied.fitting.held_out import is_clearly_less
 from keras_tied.fitting.plan import Parameters
 
 from .near import assert_near
-from .networks import draw_curve, seeded
+from .networks import draw_curve, seeded, with_gaps
 from .pca import fit_pca, pca_error
 
 TABLES = "iris linnerud breast_cancer diabetes digits wine".split()
@@ -88,8 +88,7 @@ def make_rare_levels(seed):
 def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(
     seed, gaps, n_absurd
 ):
-    X = make_rare_levels(seed)
-    X[default_rng(seed).uniform(size=X.shape) < gaps] = np.nan
+    X = with_gaps(make_rare_levels(seed), gaps, default_rng(seed))
     X[:n_absurd, 0] = 99_999
     with warnings.catch_warnings(action="ignore"):
         estimator = seeded(2, max_iter=60).fit(X)
@@ -150,8 +149,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn():
 )
 def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
-    X = draw_curve(n + 4_000)
-    X[default_rng(0).random(X.shape) < missing] = np.nan
+    X = with_gaps(draw_curve(n + 4_000), missing, default_rng(0))
     outcome = fit(Parameters(n_components=2, random_state=0, trim=False), X[:n])
     expected = baseline_errors(
         outcome.fitted,

@@ -16,7 +16,7 @@ from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 
 from .near import assert_near
-from .networks import seeded
+from .networks import seeded, with_gaps
 
 SCALERS = ("standard", "minmax", None)
 FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
@@ -30,8 +30,7 @@ def few():
     rng = default_rng(0)
     X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5))
     X = X * [1, 10, 0.1, 1, 3] + [5, 0, 2, -4, 0]
-    X[rng.uniform(size=X.shape) < 0.05] = np.nan
-    return X.round(3)
+    return with_gaps(X, 0.05, rng).round(3)
 
 
 def fit_few(X, scaler="standard"):
@@ -188,7 +187,7 @@ def test_the_scaling_is_that_of_all_rows(scaler, missing, rng):
         [1, 10, 0.1, 0],
         size=(3000, 4),
     )
-    X[rng.random(X.shape) < missing] = np.nan
+    X = with_gaps(X, missing, rng)
     X[:1500, 2] = np.nan
     found = merge_parts(X, 7).find_scaling(scaler)
     expected = fit_scaling(

@@ -22,7 +22,7 @@ from keras_tied.fitting.stack import Objective, Stack, flatten
 from keras_tied.fitting.start import start_network
 
 from .near import assert_near
-from .networks import compute_by_hand, draw_curve, draw_network, seeded
+from .networks import compute_by_hand, draw_curve, draw_network, seeded, with_gaps
 
 SIZES = (5, 8, 7, 2)
 PENALTIES = {"weight_decay": 0.01, "sparsity": 0.1}
@@ -31,11 +31,9 @@ PENALTIES = {"weight_decay": 0.01, "sparsity": 0.1}
 def make_rows(n, missing=0.0):
     rng = default_rng(1)
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
-    targets = inputs.copy()
-    targets[rng.uniform(size=inputs.shape) < missing] = np.nan
     return TrainingRows(
         inputs,
-        targets,
+        with_gaps(inputs, missing, rng),
         rng.uniform(0.5, 2, n),
         share=0.7,
     )

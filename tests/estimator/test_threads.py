@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from tests.autoencoder.networks import chain
 from tests.marks import slow
 from tests.processes import inherit, run_python
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -95,7 +96,7 @@ def test_eight_threads_get_the_answers_of_one(
 
 @slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
-    encoder = keras.Sequential([keras.Input((64,)), layers.Dense(3, "relu")])
+    encoder = chain(layers.Dense(3, "relu"), shape=(64,))
     estimator = seeded(
         encoder=encoder,
         max_iter=1,

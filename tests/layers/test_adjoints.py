@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, slow
 
 from keras_tied.layers import tie
@@ -197,23 +198,6 @@ def test_not_transposed_it_is_the_layer_times_the_gain_plus_the_bias(example, la
     linear = along(linear, tied.gain, example.gain)
     expected = bend(linear, tied.bias, example.outputs)
     assert_close(tied(x), expected)
-
-
-def test_at_first_the_gain_is_one_and_the_bias_zero(example, layer):
-    y = normal(*layer.compute_output_shape(example.shape))
-    new = tie(layer, gain=True)
-    plain = tie(layer, use_bias=False)
-    assert_close(new(y), plain(y))
-    assert plain.gain is plain.bias is None
-
-
-def test_compiled_model_gives_the_outputs_of_the_eager_one(example, layer):
-    tied = tie(layer, gain=True)
-    inputs = keras.Input(example.shape[1:])
-    model = keras.Model(inputs, tied(layer(inputs)))
-    x = normal(*example.shape)
-    found = model.predict(x, verbose=0)
-    assert_close(found, model(x))
 
 
 def test_rebuilt_layer_knows_its_shapes_before_it_meets_the_layer_tied_to(
@@ -476,8 +460,7 @@ def test_arguments_of_the_bias_are_used(name):
 
 def test_constraint_on_the_kernel_holds_after_a_training_through_the_decoder_alone():
     layer = built(layers.Dense(3, kernel_constraint="non_neg"), 4)
-    inputs = keras.Input((3,))
-    decoder = keras.Sequential([inputs, tie(layer)])
+    decoder = chain(tie(layer), shape=(3,))
     target = -10 * np.abs(normal(5, 4))
     train(decoder, normal(5, 3), target, rate=10.0)
     assert np.min(layer.kernel.numpy()) == 0

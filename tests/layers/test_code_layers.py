@@ -1,9 +1,12 @@
 """The layers that give a code of the shape of their inputs, against NumPy."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from tests.autoencoder.networks import chain
 
 from keras_tied.layers import (
     BatchTopK,
@@ -95,9 +98,7 @@ def case(request, training):
     return from_config(layer), formulas[0 if training else -1]
 
 
-def stack(*parts):
-    inputs = keras.Input((5,))
-    return keras.Sequential([inputs, *parts])
+stack = partial(chain, shape=(5,))
 
 
 @pytest.mark.parametrize("kind", INPUTS)

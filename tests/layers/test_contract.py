@@ -8,7 +8,6 @@ import math
 import operator
 import tempfile
 import zipfile
-from functools import partial
 
 import h5py
 import keras
@@ -16,10 +15,10 @@ import numpy as np
 import pytest
 from keras import ops
 from keras.models import clone_model
-from keras.optimizers import SGD, Adam
+from keras.optimizers import SGD
 from keras.saving import load_model
 from numpy.testing import assert_allclose
-from tests.marks import slow, slow_but
+from tests.marks import slow_but
 
 from keras_tied import tie
 
@@ -255,36 +254,18 @@ def steps(model, data):
         model.train_on_batch(*data)
 
 
-def assert_goes_on(case, model, copied_by, optimizer, folder):
-    """A copy trains as if the training had not stopped, and the original alone."""
+@pytest.mark.parametrize("copied_by", KEEPING)
+def test_copy_goes_on_training_as_the_original(case, model, copied_by, tmp_path):
+    """As if the training had not stopped, and the original alone."""
     data = case.data()
-    model.compile(optimizer, "mse", run_eagerly=True)
+    model.compile(SGD(0.05, momentum=0.9), "mse", run_eagerly=True)
     steps(model, data)
-    copied = copied_by(model, folder)
+    copied = copied_by(model, tmp_path)
     before = weights(model)
     steps(copied, data)
     assert_close(weights(model), before, atol=0)
     steps(model, data)
     assert_close(weights(copied), weights(model))
-
-
-@pytest.mark.parametrize("copied_by", KEEPING)
-def test_copy_goes_on_training_as_the_original(case, model, copied_by, tmp_path):
-    assert_goes_on(case, model, copied_by, SGD(0.05, momentum=0.9), tmp_path)
-
-
-@slow
-@pytest.mark.parametrize(
-    "make",
-    [
-        Adam,
-        partial(SGD, use_ema=True, ema_momentum=0.9),
-        partial(SGD, gradient_accumulation_steps=2),
-    ],
-)
-@each_of(*select("nested", among=[*CASES, *HALVES], family="Dense"))
-def test_copy_goes_on_with_every_optimizer(case, model, make, tmp_path):
-    assert_goes_on(case, model, through_file, make(0.05), tmp_path)
 
 
 def test_clone_trains_as_the_original_and_leaves_it_alone(case, whole, model):
@@ -366,7 +347,7 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(
 ):
     decoder = model
     if trained == "loaded decoder":
-        decoder = reload(model, tmp_path / "decoder.keras")
+        decoder = through_file(model, tmp_path)
     part, rows, codes = whole, case.rows(), case.inputs()
     if trained == "encoder":
         part = find(whole, "encoder")
@@ -479,7 +460,7 @@ def test_mixed_precision_gives_nearly_what_float32_gives(case, model, dtype, tmp
     keras.config.set_dtype_policy(f"mixed_{dtype}")
     mixed = case.build()
     keras.config.set_dtype_policy("float32")
-    loaded = reload(mixed, tmp_path / "model.keras")
+    loaded = through_file(mixed, tmp_path)
     for each in (mixed, loaded):
         found = each(case.inputs())
         assert name_of(found.dtype) == dtype

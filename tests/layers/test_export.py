@@ -5,7 +5,7 @@ import warnings
 import keras
 import pytest
 
-from .cases import HALVES, Case, assert_close, each_of, reload, select
+from .cases import HALVES, Case, assert_close, each_of, select, through_file
 
 BACKEND = keras.backend.backend()
 # TensorFlow's protocol buffers, where they are loaded first, and NumPy through tf2onnx.
@@ -81,5 +81,5 @@ def test_exported_model_computes_the_same(case, export_to, tmp_path):
 @exports
 def test_exported_loaded_decoder_computes_the_same(export_to, tmp_path):
     case = Case("Dense", "deep", is_half=True)
-    decoder = reload(case.build(), tmp_path / "decoder.keras")
+    decoder = through_file(case.build(), tmp_path)
     assert_exports(decoder, case.inputs(), export_to, tmp_path)

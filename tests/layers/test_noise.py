@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 from numpy.random import default_rng
 from scipy.stats import binomtest
+from tests.autoencoder.networks import chain
 
 from keras_tied.layers import MaskingNoise, SaltAndPepperNoise
 
@@ -70,13 +71,7 @@ def test_a_seed_repeats_the_draws_of_which_each_is_another(cls):
 
 @BOTH
 def test_every_batch_of_a_compiled_training_draws_anew(cls):
-    model = keras.Sequential(
-        [
-            keras.Input((3,)),
-            cls(0.5),
-            layers.Dense(1, use_bias=False),
-        ]
-    )
+    model = chain(cls(0.5), layers.Dense(1, use_bias=False), shape=(3,))
     model.compile(
         keras.optimizers.SGD(0.0),
         lambda _, found: ops.mean(found),

@@ -18,26 +18,17 @@ from keras_tied import (
 
 from .cases import (
     Case,
-    Projection,
     arrays,
     assert_alike,
     assert_close,
-    built,
     clone,
     find,
     in_model,
     normal,
     randomize,
-    reload,
+    through_file,
     with_weights,
 )
-
-
-def test_tie_takes_any_layer_with_a_kernel_of_two_axes_once_it_is_built():
-    layer = built(Projection(3), 4)
-    codes = normal(5, 3)
-    kernel = layer.kernel.numpy()
-    assert_close(tie(layer)(codes), codes @ kernel.T)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -142,7 +133,7 @@ def partners(ties):
 
 
 def test_a_kernel_that_a_file_brought_is_dropped(encoder, decoder, tmp_path):
-    loaded = reload(decoder, tmp_path / "decoder.keras")
+    loaded = through_file(decoder, tmp_path)
     randomize(encoder, 1)
     made = retie(loaded, encoder)
     assert partners(made) == partners(ties(decoder))

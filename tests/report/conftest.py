@@ -22,7 +22,13 @@ def make_report(X, code=None, made=None, errors=None, **facts):
 
     code = X[:, :2] if code is None else code
     made = X if made is None else made
-    rows = Rows(X, code, made, X**2 if errors is None else errors, **take(Rows))
+    rows = Rows(
+        X,
+        code,
+        made,
+        X**2 if errors is None else errors,
+        **take(Rows),
+    )
     names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
     columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
     facts.setdefault("columns", columns)
@@ -37,7 +43,12 @@ def arrays(rng):
     X = np.column_stack([side + rng.uniform(-0.5, 0.5, n), rng.uniform(-1, 1, n)])
     code = np.column_stack([rng.uniform(-1, 1, n), -side + rng.uniform(-0.5, 0.5, n)])
     errors = rng.uniform(0.01, 1, size=(n, 2))
-    return {"X": X, "code": code, "made": X + 0.05, "errors": errors}
+    return {
+        "X": X,
+        "code": code,
+        "made": X + 0.05,
+        "errors": errors,
+    }
 
 
 class Elements(HTMLParser):

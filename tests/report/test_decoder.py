@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
-from tests.estimator.networks import draw_network
+from tests.estimator.networks import draw_network, seeded
 from tests.marks import for_each, slow
 
 import keras_tied
-from keras_tied import TiedAutoencoder
 from keras_tied.columns import Columns
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.imputation import Preprocessing
@@ -122,33 +121,38 @@ TIMES = [
 ]
 
 
+def encode(texts):
+    batch = pa.record_batch({"x": texts})
+    columns, _ = Columns.survey(batch)
+    return columns, columns.encode(batch)
+
+
+def show(columns, rows):
+    """What the page writes of the numbers of a column."""
+    column = PageColumn.from_table(columns.used[0]).to_json() | {"begin": 0}
+    return run_on_page(FORMAT, "format.js", rows=rows.tolist(), column=column)
+
+
 @pytest.mark.parametrize("texts", TIMES, ids=lambda texts: texts[0])
 def test_times_are_shown_on_the_page_as_in_the_table(texts):
-    batch = pa.record_batch({"x": texts * 9})
-    columns, _ = Columns.survey(batch)
-    rows = columns.encode(batch).tolist()
-    column = PageColumn.from_table(columns.used[0]).to_json() | {"begin": 0}
-    assert run_on_page(FORMAT, "format.js", rows=rows, column=column) == texts * 9
+    columns, rows = encode(texts * 9)
+    assert show(columns, rows) == texts * 9
 
 
 @pytest.mark.parametrize(("frequency", "days"), [("MS", 0), ("MS", 14), ("ME", 0)])
 def test_the_same_day_of_each_month_is_shown_for_those_around_it(frequency, days, rng):
     dates = pd.date_range("1969-12-01", periods=90, freq=frequency)
     texts = [f"{date:%d.%m.%Y}" for date in dates + pd.Timedelta(days=days)]
-    batch = pa.record_batch({"x": texts})
-    columns, _ = Columns.survey(batch)
-    rows = columns.encode(batch)
+    columns, rows = encode(texts)
     rows[:, 0] += rng.uniform(-13, 13, 90)
     assert columns.decode(rows)["x"].to_pylist() == texts
-    column = PageColumn.from_table(columns.used[0]).to_json() | {"begin": 0}
-    rows = rows.tolist()
-    assert run_on_page(FORMAT, "format.js", rows=rows, column=column) == texts
+    assert show(columns, rows) == texts
 
 
 @slow
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     X = rng.normal(size=(50, 5))
-    some = TiedAutoencoder(3, max_iter=1, random_state=0).fit(X)
+    some = seeded(3, max_iter=1).fit(X)
     fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
     columns = [PageColumn(name) for name in "abcde"]

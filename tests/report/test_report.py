@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from tests.estimator.networks import seeded
 from tests.marks import slow
 from tests.processes import run_python
 
-from keras_tied import TiedAutoencoder
 from keras_tied.report import PageColumn, Report
 from keras_tied.report._columns import drop_same, format_features
 
@@ -157,7 +157,7 @@ def frame(rng):
 
 
 def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
-    estimator = TiedAutoencoder(random_state=0, max_iter=5).fit(frame)
+    estimator = seeded(max_iter=5).fit(frame)
     report = Report.from_estimator(estimator, frame, title="noise")
     kinds = {column.name: column.kind for column in report.columns}
     assert kinds == {"weight": "number", "plan": "category", "day": "time"}
@@ -184,7 +184,7 @@ def test_the_oddest_row_comes_first_with_its_reason(rng):
     X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
     X[7, 2] = 900.0
     with pytest.warns(UserWarning, match="1 absurd value"):
-        estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        estimator = seeded(1, max_iter=2).fit(X)
     report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
     page = parse(report)
     assert "The oddest row is 8: c 900; the other columns suggest " in page.text
@@ -198,7 +198,7 @@ def test_the_oddest_row_comes_first_with_its_reason(rng):
 
 def test_of_a_table_without_an_odd_row_it_is_said_that_even_the_oddest_is_usual(rng):
     X = rng.uniform(size=(300, 3))
-    estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+    estimator = seeded(1, max_iter=2).fit(X)
     report = Report.from_estimator(estimator, X, ids=[f"row {i}" for i in range(300)])
     oddest = int(estimator.score_samples(X).argmin())
     name = f"{oddest + 1} (id row {oddest})"
@@ -268,7 +268,12 @@ def test_the_libraries_are_imported_late_and_named_where_they_are_not_there():
     assert 'pip install "keras-tied[report]"' in done.stderr
 
 
-PRICE = {"separator": "'", "decimal": ",", "places": 2, "suffix": " €"}
+PRICE = {
+    "separator": "'",
+    "decimal": ",",
+    "places": 2,
+    "suffix": " €",
+}
 DAY = {"origin": 18262.0}
 
 
@@ -321,7 +326,14 @@ def count_bars(X, *columns):
 
 def test_histograms_count_the_values_of_each_column(rng):
     ages, kinds, ripe = rng.integers(0, 3, (3, 200))
-    X = np.column_stack([rng.normal(size=200), ages + 18, np.eye(3)[kinds], ripe > 1])
+    X = np.column_stack(
+        [
+            rng.normal(size=200),
+            ages + 18,
+            np.eye(3)[kinds],
+            ripe > 1,
+        ]
+    )
     X[::10, 0] = np.nan
     bars = count_bars(
         X,
@@ -340,7 +352,13 @@ def test_histograms_count_the_values_of_each_column(rng):
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0] * 9, [np.nan] * 9, [3e38, -3e38, 0] * 3, [1e15, 1e15 + 1, 0] * 3]
+    "values",
+    [
+        [1.0] * 9,
+        [np.nan] * 9,
+        [3e38, -3e38, 0] * 3,
+        [1e15, 1e15 + 1, 0] * 3,
+    ],
 )
 @pytest.mark.parametrize("kind", ["number", "whole", "truth"])
 def test_any_values_have_a_histogram_of_all_of_them(values, kind):

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from numpy.random import default_rng
 from pyarrow import parquet
+from tests.estimator.networks import seeded
 from tests.processes import run_python
 
-from keras_tied import TiedAutoencoder
 from keras_tied.rows import Here
 from keras_tied.tables import open_table
 
@@ -47,5 +47,5 @@ def model(folder):
     """The path of PCA, whose products are the same bit by bit in blocks of any size."""
     frame = open_table(folder).sample(4000, seed=0).select(NAMES).to_pandas()
     path = folder.parent / f"{folder.name}.safetensors"
-    TiedAutoencoder(random_state=0).fit(frame[:49]).save(path)
+    seeded().fit(frame[:49]).save(path)
     return path

@@ -28,7 +28,12 @@ def draw(n=60, seed=0):
     day = rng.integers(0, 9000, n).astype("datetime64[D]")
     number = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n))
     return pd.DataFrame(
-        {"id": np.arange(n), "number": number, "word": words, "day": day}
+        {
+            "id": np.arange(n),
+            "number": number,
+            "word": words,
+            "day": day,
+        }
     )
 
 

@@ -210,7 +210,6 @@ def test_a_recipe_for_an_engine_gives_the_codes_of_the_command(
     ("options", "message"),
     [
         (["--cluster", "127.0.0.1"], "no address such as tcp://"),
-        (["--workers", "2", "-o", "c.npy"], "--workers is for --cluster local"),
         (["--cluster", "local", "-o", "x.csv"], "name a folder"),
         pytest.param(
             ["--cluster", "tcp://127.0.0.1:1"],

@@ -18,6 +18,19 @@ def read(source, **how):
     return pa.Table.from_batches(source.batches(**how))
 
 
+@pytest.fixture
+def open_text(folder):
+    """Opens a file of CSV that holds a text."""
+
+    def open_csv(content, **options):
+        from keras_tied.tables import open_table
+
+        (folder / "rows.csv").write_text(content)
+        return open_table("rows.csv", **options)
+
+    return open_csv
+
+
 @contextmanager
 def refused(*parts):
     """Raises a `TableError` of one sentence, which holds some parts."""

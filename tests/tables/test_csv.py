@@ -75,9 +75,8 @@ def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(
         ('a\n"x\n# y"\n# no\nz # z\n', {"comment": "#"}, {"a": ["x\n# y", "z # z"]}),
     ],
 )
-def test_csv_is_read_with_these_columns(folder, content, options, columns):
-    (folder / "rows.csv").write_text(content)
-    source = open_table("rows.csv", **options)
+def test_csv_is_read_with_these_columns(open_text, content, options, columns):
+    source = open_text(content, **options)
     assert list(read(source).to_pydict().items()) == list(columns.items())
     new = {"a_2", "column1"}.intersection(columns)
     notes = [f"names that are empty or stand twice are now {name!r}" for name in new]
@@ -91,39 +90,35 @@ QUOTES = {  # in which row one is not closed, and where the next one is
 
 
 @for_each(QUOTES, "places", "n_notes")
-def test_lines_that_a_quotation_mark_swallows_are_told(folder, places, n_notes):
+def test_lines_that_a_quotation_mark_swallows_are_told(open_text, places, n_notes):
     rows = [f"{row},a,b,c,d\n" for row in range(20)]
     for place in places:
         rows[place] = rows[place].replace("a", '"a')
-    (folder / "rows.csv").write_text("n,x,y,z,w\n" + "".join(rows))
-    notes = open_table("rows.csv").notes
+    notes = open_text("n,x,y,z,w\n" + "".join(rows)).notes
     assert sum("is its quotation mark closed?" in note for note in notes) == n_notes
 
 
 @pytest.mark.parametrize(
     ("numbers", "decimal"), [(["996", "1.033"], ","), (["0.125", "1.033"], ".")]
 )
-def test_a_point_may_stand_between_thousands(folder, numbers, decimal):
-    (folder / "rows.csv").write_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
-    source = open_table("rows.csv")
+def test_a_point_may_stand_between_thousands(open_text, numbers, decimal):
+    source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
     assert source.decimal == decimal
     is_told = any("say --decimal . if" in note for note in source.notes)
     assert is_told == (decimal == ",")
 
 
 @pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])
-def test_a_title_without_the_delimiter_of_the_table_is_said(folder, title):
-    (folder / "rows.csv").write_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n")
-    [note] = open_table("rows.csv").notes
+def test_a_title_without_the_delimiter_of_the_table_is_said(open_text, title):
+    [note] = open_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n").notes
     assert "most lines hold a semicolon" in note
     assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
 
 
-def test_missing_values_are_null_in_every_kind_of_column(folder):
+def test_missing_values_are_null_in_every_kind_of_column(open_text):
     lines = [f'{missing},{missing},"{missing}",{missing}\n' for missing in MISSING]
     kept = "number,whole,word,yes\n0.5,1,red,true\n"
-    (folder / "rows.csv").write_text(kept + "".join(lines))
-    first, *missing = read("rows.csv").to_pylist()
+    first, *missing = read(open_text(kept + "".join(lines))).to_pylist()
     assert list(first.values()) == [0.5, 1, "red", True]
     assert missing == [dict.fromkeys(first)] * len(MISSING)
 
@@ -141,36 +136,33 @@ def test_missing_values_are_null_in_every_kind_of_column(folder):
     ],
 )
 def test_a_column_is_of_the_kind_that_holds_what_comes_late(
-    folder, early, late, kind, first
+    open_text, early, late, kind, first
 ):
     n = 200_000
     text = "x,y\n" + f"{early},abcdefgh\n" * n + f"{late},z\n"
-    (folder / "rows.csv").write_text(text)
-    source = open_table("rows.csv")
+    source = open_text(text)
     found = read(source)["x"]
     assert source.kinds == {"x": kind, "y": Kind.text}
     assert (len(found), found[0].as_py()) == (n + 1, first)
     assert str(found[n]) == late.strip()
 
 
-def test_comments_may_be_many_and_lines_keep_their_numbers(folder):
+def test_comments_may_be_many_and_lines_keep_their_numbers(open_text):
     lines = ["# b" if i % 3 else f"{i},{-i}" for i in range(60_000)]
     text = "\n".join(["# a", "x,y", *lines])
-    (folder / "rows.csv").write_text(text)
-    found = read(open_table("rows.csv", comment="#"))
+    found = read(open_text(text, comment="#"))
     assert found["x"].to_pylist() == list(range(0, 60_000, 3))
-    (folder / "rows.csv").write_text(f"{text}\n1,2,3")
     with refused("3 cells in line 60003"):
-        open_table("rows.csv", comment="#")
+        open_text(f"{text}\n1,2,3", comment="#")
 
 
 @pytest.mark.parametrize("n_before", [0, 1000])
 @pytest.mark.parametrize("n", [140_000, 3_000_000])
-def test_a_cell_may_be_long(folder, n, n_before):
+def test_a_cell_may_be_long(open_text, n, n_before):
     text = 'a "" b\n' * (n // 7)
     before = "1,z\n" * n_before
-    (folder / "rows.csv").write_text(f'x,y\n{before}2,"{text}"\n3,w\n')
-    assert read("rows.csv")[n_before:].to_pydict() == {
+    source = open_text(f'x,y\n{before}2,"{text}"\n3,w\n')
+    assert read(source)[n_before:].to_pydict() == {
         "x": [2, 3],
         "y": [text.replace('""', '"'), "w"],
     }
@@ -212,9 +204,8 @@ def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
         ("x,y,z\nx,1,5\ny,z,7", ""),
     ],
 )
-def test_rows_that_are_no_data_are_said(folder, rows, said):
-    (folder / "rows.csv").write_text(f"a,b,c\n{rows}\n")
-    warnings = list(describe_stray_rows(open_table("rows.csv")))
+def test_rows_that_are_no_data_are_said(open_text, rows, said):
+    warnings = list(describe_stray_rows(open_text(f"a,b,c\n{rows}\n")))
     parts = said.split("|") if said else []
     assert len(warnings) == len(parts)
     for warning, part in zip(warnings, parts, strict=True):
@@ -237,10 +228,10 @@ def test_rows_that_are_no_data_are_said(folder, rows, said):
         ("a,b,5,3", False),
     ],
 )
-def test_most_names_may_be_numbers_in_order_alone(folder, names, are_row):
+def test_most_names_may_be_numbers_in_order_alone(open_text, names, are_row):
     rows = [",".join("12345"[: 1 + names.count(",")])] * 2
-    (folder / "rows.csv").write_text("\n".join([names, *rows]))
+    text = "\n".join([names, *rows])
     if are_row:
         with refused("begins with a line of numbers", "--no-header"):
-            open_table("rows.csv")
-    assert read(open_table("rows.csv", header=not are_row))
+            open_text(text)
+    assert read(open_text(text, header=not are_row))

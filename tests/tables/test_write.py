@@ -264,7 +264,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("number", "todo"),
     [
-        (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "free some space"),
         (errno.EROFS, "name another file"),
     ],

@@ -2,7 +2,6 @@
 not.
 """
 
-import errno
 import subprocess
 import sys
 import time
@@ -18,10 +17,10 @@ from keras.optimizers import SGD, Adam, Nadam
 from keras.utils import set_random_seed
 from numpy.random import default_rng
 from numpy.testing import assert_equal
+from tests.autoencoder.networks import chain
 from tests.marks import for_each, needs_posix, slow, slow_but
 
 import keras_tied
-from keras_tied import _checkpoint_file
 from keras_tied.training import LBFGS, Watcher, fit
 
 from .conftest import Acts, build_tied
@@ -90,12 +89,6 @@ def train(kind="one batch", folder=None, at=None, action=die, **changes):
     return values, history.history, history.epoch
 
 
-@pytest.fixture
-def at_every_chance(monkeypatch):
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
-
-
 @pytest.mark.usefixtures("at_every_chance")
 @pytest.mark.parametrize("kind", slow_but(KINDS, "one batch"))
 def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
@@ -117,8 +110,9 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
 PROGRAM = """
 import sys
 import numpy as np
+from keras_tied import _checkpoint_file
 from tests.training import test_checkpoint as test
-test._checkpoint_file.SECONDS = test._checkpoint_file.SHARE = 0.02
+_checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.02
 values, history, _ = test.train(sys.argv[1], sys.argv[2] or None, epochs=400)
 np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 """
@@ -152,25 +146,6 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
     resumed = np.load(tmp_path / "resumed.npz")
     with whole, resumed:
         assert_equal(dict(resumed), dict(whole))
-
-
-@needs_posix
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path, ctrl_c):
-    _, _, epochs = train("one batch", tmp_path, 2, ctrl_c)
-    assert 3 <= len(epochs) < EPOCHS
-    assert_equal(train("one batch", tmp_path), train("one batch"))
-
-
-@pytest.mark.usefixtures("at_every_chance")
-@needs_posix
-def test_a_full_disk_costs_no_training(tmp_path, refuse_flush):
-    expected = train()
-    refuse_flush(errno.ENOSPC)
-    message = r"cannot be written .No space left on device.: training"
-    with pytest.warns(UserWarning, match=message):
-        found = train(folder=tmp_path)
-    assert_equal(found, expected)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
@@ -262,8 +237,7 @@ def test_what_keras_or_scipy_trains_cannot_be_kept(changes, tmp_path):
 
 
 def test_an_autoencoder_keeps_one_too(tmp_path, ctrl_c):
-    encoder = keras.Sequential([keras.Input((6,)), Dense(2)])
-    autoencoder = keras_tied.Autoencoder(encoder)
+    autoencoder = keras_tied.Autoencoder(chain(Dense(2)))
     autoencoder.compile("adam")
     settings = {"epochs": 12, "verbose": 0, **ONE_BATCH}
     autoencoder.fit(ROWS, callbacks=[Acts(2, ctrl_c)], checkpoint=tmp_path, **settings)

@@ -26,6 +26,7 @@ from keras.regularizers import L1, L2
 from keras.utils import set_random_seed
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.autoencoder.networks import chain
 from tests.marks import slow_but
 
 from keras_tied.layers import BatchTopK, TiedDense
@@ -164,7 +165,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def of_one_number():
-    model = keras.Sequential([keras.Input((1,)), Slope()])
+    model = chain(Slope(), shape=(1,))
     x = X[:, :1]
     return {"model": model, "x": x, "y": 2 * x, "validation_data": None}
 
@@ -278,7 +279,7 @@ def of_classes(y, loss, **settings):
     activation = "sigmoid" if units == 1 else "softmax"
     dense = Dense(units, activation)
     return {
-        "model": keras.Sequential([keras.Input((6,)), dense]),
+        "model": chain(dense),
         "y": y,
         "loss": loss,
         "validation_data": None,

@@ -10,6 +10,7 @@ from keras.optimizers import SGD, Adam
 from keras.utils import set_random_seed
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from tests.autoencoder.networks import chain
 from tests.marks import slow
 
 if keras.backend.backend() != "jax":
@@ -28,7 +29,7 @@ def normalise(data):
     set_random_seed(0)
     layer = Normalization()
     layer.adapt(data)
-    model = keras.Sequential([keras.Input((4,)), layer, Dense(4, "tanh")])
+    model = chain(layer, Dense(4, "tanh"), shape=(4,))
     model.compile(SGD(0.1), "mse")
     return model
 

@@ -13,6 +13,7 @@ from keras.initializers import GlorotUniform
 from keras.layers import Dense
 from keras.optimizers import SGD
 from numpy.testing import assert_allclose, assert_equal
+from tests.autoencoder.networks import chain
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import Watcher, fit
@@ -25,8 +26,7 @@ ON_JAX = keras.backend.backend() == "jax"
 
 def build_model(optimizer=None):
     encoder = Dense(2, "sigmoid", kernel_initializer=GlorotUniform(seed=3))
-    inputs = keras.Input((4,))
-    model = keras.Model(inputs, TiedDense(encoder)(encoder(inputs)))
+    model = chain(encoder, TiedDense(encoder), shape=(4,))
     model.compile(optimizer or SGD(0.1, momentum=0.95), "mse")
     return model
 
