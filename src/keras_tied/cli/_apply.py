@@ -16,9 +16,9 @@ from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
+    ID,
     STANDARD_OUTPUT,
     Data,
-    Id,
     Json,
     ModelFile,
     SafeCsv,
@@ -76,7 +76,7 @@ class CodeTask(Task):
 
     model: ModelFile
     data: Data
-    id: Id = None
+    id: str | None = option(ID, metavar="COLUMN")
     options: TableOptions
 
 
