@@ -197,7 +197,7 @@ class Columns:
         return np.float64 if needs_double else np.float32
 
     @property
-    def _parts(self) -> Iterator[tuple[Column, slice]]:
+    def parts(self) -> Iterator[tuple[Column, slice]]:
         """Each column that is used, and which of the numbers are its own."""
         return zip(self.used, self.layout.parts, strict=True)
 
@@ -281,7 +281,7 @@ class Columns:
         numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
-        for column, part in self._parts:
+        for column, part in self.parts:
             values = batch.column(column.name)
             n_present = len(values) - values.null_count
             try:
@@ -374,7 +374,7 @@ class Columns:
             block = block.astype(np.float64)
         arrays: dict[str, pa.Array] = {}
         days: dict[str, Array] = {}
-        for column, part in self._parts:
+        for column, part in self.parts:
             own = block[:, part]
             arrays[column.name] = column.decode(own, named, days)
             if named and column.kind is Kind.time:
@@ -394,7 +394,7 @@ class Columns:
     def snap(self, numbers: Array) -> Array:
         """Numbers, (rows, features), as the nearest that their columns can hold."""
         snapped = numbers.astype(np.float64)
-        for column, part in self._parts:
+        for column, part in self.parts:
             first = snapped[:, part.start]
             snapped[:, part.start] = snap(first, column.step, column.origin)
         return snapped

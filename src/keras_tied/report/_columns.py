@@ -123,16 +123,17 @@ class PageColumn:
         }
 
 
-def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
-    """Return the place of the features of each column."""
+def slice_columns(columns: Sequence[PageColumn]) -> list[tuple[PageColumn, slice]]:
+    """Return each column with the place of its features."""
     sizes = [column.n_features for column in columns]
     ends = np.cumsum(sizes)
-    return list(map(slice, ends - sizes, ends))
+    parts = map(slice, ends - sizes, ends)
+    return list(zip(columns, parts, strict=True))
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
     """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
-    starts = [part.start for part in slice_columns(columns)]
+    starts = [part.start for _, part in slice_columns(columns)]
     return np.asarray(np.add.reduceat(features, starts, axis=-1))
 
 
@@ -188,7 +189,7 @@ def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
     from keras_tied.columns import snap
 
     snapped = rows.astype(np.float64)
-    for column, part in zip(columns, slice_columns(columns), strict=True):
+    for column, part in slice_columns(columns):
         origin = column.form.get("origin", 0.0)
         snapped[:, part.start] = snap(snapped[:, part.start], column.step, origin)
     return snapped
@@ -201,7 +202,7 @@ def drop_same(
     shares = shares.copy()
     parts = slice_columns(columns)
     for row, place in np.argwhere(shares > 0):
-        column, part = columns[place], parts[place]
+        column, part = parts[place]
         text = format_features(column, given[row, part])
         if text == format_features(column, expected[row, part]):
             shares[row, place] = 0.0
@@ -251,8 +252,8 @@ def describe_units(
     units = []
     for row in correlations:
         drivers: list[Driver] = []
-        for place, column in enumerate(columns):
-            features = row[parts[place]]
+        for place, (column, part) in enumerate(parts):
+            features = row[part]
             strongest = int(np.abs(features).argmax())
             level = ""
             if column.kind == "category":

@@ -31,11 +31,9 @@ class Histogram(NamedTuple):
 def draw_histograms(report: Report) -> list[Histogram]:
     """Count the values of each column; those far outside it are in bars at its ends."""
     X = report.rows.X
-    parts = slice_columns(report.columns)
     histograms = []
-    for column, part, missing in zip(
-        report.columns, parts, report.missing.tolist(), strict=True
-    ):
+    parts = slice_columns(report.columns)
+    for (column, part), missing in zip(parts, report.missing.tolist(), strict=True):
         features = X[:, part]
         is_missing = np.isnan(features).any(axis=1)
         features = features[~is_missing]

@@ -69,7 +69,7 @@ def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
     is_far = fitted.find_far_values(numbers).any(axis=1)
     numbers = numbers[~is_far]
     sure = {}
-    for name, part in zip(columns.names, columns.layout.parts, strict=True):
+    for column, part in columns.parts:
         known = numbers[~np.isnan(numbers[:, part.start])]
         if len(known):
             hidden = known.copy()
@@ -78,5 +78,5 @@ def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
             error = np.square(errors[:, part]).mean()
             variances = known[:, part].var(axis=0)
             share = 1 - error / max(variances.mean(), TINY)
-            sure[name] = max(share, 0.0)
+            sure[column.name] = max(share, 0.0)
     return sure

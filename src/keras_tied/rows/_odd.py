@@ -118,9 +118,9 @@ def find_far_values(
     batches = Scan(source, some).read(Doubts())
     for rows, numbers in batches if used else ():
         beyond = some_fences.find(numbers)  # (n, features)
-        for name, part in zip(some.names, some.layout.parts, strict=True):
+        for column, part in some.parts:
             odd = np.flatnonzero(beyond[:, part].any(axis=1))
-            far.add(name, rows.column(name), odd, first_row)
+            far.add(column.name, rows.column(column.name), odd, first_row)
         first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
     described = {}
