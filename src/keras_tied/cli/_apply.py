@@ -211,7 +211,7 @@ def write_rows(
 
 def _open_codes(model: Model, task: CodeTask) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
-    from keras_tied.columns import Columns, Kind
+    from keras_tied.columns import NUMBERS, Columns
     from keras_tied.rows import Scan, code_names
 
     id_column = task.id or (model.columns.id if model.columns else None)
@@ -219,8 +219,7 @@ def _open_codes(model: Model, task: CodeTask) -> Scan:
     n_components = model.fitted_value.n_components
     names = codes = code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        numbers = Kind.integer, Kind.number
-        names = [name for name, kind in source.kinds.items() if kind in numbers]
+        names = [name for name, kind in source.kinds.items() if kind in NUMBERS]
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(

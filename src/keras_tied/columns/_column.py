@@ -42,7 +42,7 @@ FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 EARLIEST = -0.25  # that one time of day is before another that it follows, in days
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
-PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
+PLAIN = (Kind.boolean, *NUMBERS, Kind.text)
 WHOLE = re.compile(r"-?\d{1,18}")
 
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file

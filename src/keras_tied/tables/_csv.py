@@ -20,7 +20,9 @@ from keras_tied._text import format_value, quote
 from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
+    NUMBERS,
     find_decimal,
+    find_kind,
     make_distinct,
 )
 from keras_tied.tables._errors import report_read_errors
@@ -356,15 +358,15 @@ class _CsvFile:
             if types.is_boolean(field.type):
                 plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
                 is_text = not pc.all(plain).as_py()
-            elif types.is_integer(field.type) or types.is_floating(field.type):
+            elif find_kind(field.type) in NUMBERS:
                 names_something = pc.match_substring_regex(cells, LONG_NUMERAL)
                 is_text = pc.any(names_something).as_py()
-                if types.is_floating(field.type) and decimal == ",":
-                    is_text = True
             else:
                 is_text = types.is_temporal(field.type)
             if is_text:
                 texts.add(field.name)
+        if decimal == ",":
+            texts.update(floats)
         if decimal is None:
             decimal = "." if floats else DECIMALS.get(self._delimiter)
         return texts, decimal

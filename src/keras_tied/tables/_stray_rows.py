@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._text import format_quantity, quote
-from keras_tied.columns import Kind, find_kind
+from keras_tied.columns import NUMBERS, Kind, find_kind
 from keras_tied.tables._source import Source
 
 WORD = re.compile(
@@ -73,7 +73,7 @@ def _describe_total(rows: pa.RecordBatch) -> str:
     """Tell that the last row adds up the others; or return ""."""
     n_sums = 0
     for name, values in zip(rows.schema.names, rows.columns, strict=True):
-        if find_kind(values.type) not in (Kind.text, Kind.integer, Kind.number):
+        if find_kind(values.type) not in (Kind.text, *NUMBERS):
             continue
         value, others = values[-1].as_py(), values[:-1]
         if isinstance(value, str):
