@@ -134,9 +134,9 @@ def take(
         usual = MOST_NUMBERS // len(rows.columns.features)
         most = max(SMALLEST_SAMPLE, min(MOST_ROWS, usual))
         [places] = choose_places([rows.source.n_rows], most, seed=0)
-    numbers: list[Array] = []
-    ids: list[Any] = []
-    labels: list[Any] = []
+    numbers = []
+    ids = []
+    labels = []
     first, doubts = 0, Doubts()
     with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):

@@ -372,7 +372,7 @@ class Columns:
             )
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
-        arrays: dict[str, pa.Array] = {}
+        arrays = {}
         days: dict[str, Array] = {}
         for column, part in self.parts:
             own = block[:, part]

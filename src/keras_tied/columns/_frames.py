@@ -83,7 +83,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         _, _, rows = _read(X)
         names = rows.schema.names
         given = set(columns.schema.names)
-        filled: dict[str, pa.Array] = {}
+        filled = {}
         for name, values in zip(names, rows.columns, strict=True):
             is_missing = np.asarray(values.is_null(nan_is_null=True))
             if name not in given or not is_missing.any():

@@ -116,7 +116,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     names = sample.schema.names
     arrays = [drop_marks(values, choice.na) for values in sample.columns]
     sample = pa.record_batch(arrays, names=names)
-    meanings: dict[str, str | None] = {}
+    meanings = {}
     if choice.begin is not None:
         columns = zip(names, arrays, choice.begin.columns, strict=True)
         for name, values, begin in columns:

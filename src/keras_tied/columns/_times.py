@@ -252,7 +252,7 @@ def _begin_months(days: Array | float) -> Array:
 
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
-    waves: list[Array] = []
+    waves = []
     phases = _find_phases(days) if cycles else {}
     for cycle in cycles:
         angle = 2.0 * np.pi * phases[cycle]
@@ -346,7 +346,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
 def _find_months(texts: pa.Array) -> Months:
     """Return how most months in texts are named."""
     joined = " ".join(texts.to_pylist()).lower()
-    counts: dict[Months, int] = {}
+    counts = {}
     for language, names in MONTH_NAMES.items():
         months = set(names.lower().split())
         counts[language] = sum(map(joined.count, months))

@@ -251,7 +251,7 @@ def describe_units(
     parts = slice_columns(columns)
     units = []
     for row in correlations:
-        drivers: list[Driver] = []
+        drivers = []
         for place, (column, part) in enumerate(parts):
             features = row[part]
             strongest = int(np.abs(features).argmax())

@@ -50,7 +50,7 @@ def draw_panels(
     some of the rows.
     """
     n = len(points["code"])
-    data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
+    data = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
     for name in points:
         x, y = np.ascontiguousarray(points[name][:, :2].T, np.float32)
         data |= {f"{name}_x": x, f"{name}_y": y}
@@ -64,7 +64,7 @@ def draw_panels(
         plot = _make_plot(name, axes[name], x_range, y_range)
         tools = _add_tools(plot)
         if is_dense:
-            alone: Mapping[Any, Hexagons] = {None: hexagons}
+            alone = {None: hexagons}
             layers = planes.pairs if name == "code" else alone
             for pair, pair_hexagons in layers.items():
                 _add_hexagons(plot, pair_hexagons, densities, pair)

@@ -45,7 +45,7 @@ class DaskWorkers:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        places: dict[str, int] = {}
+        places = {}
 
         def submit(place: int) -> Any:
             future = self.client.submit(function, *items[place], pure=False)

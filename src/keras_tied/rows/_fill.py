@@ -53,7 +53,7 @@ def list_new_cells(
     for batch in batches:
         sure = sure or _measure(transform, batch.numbers[:ROWS_TO_MEASURE])
         _, cells = fill_rows(transform, batch)
-        rows: list[Cells] = []
+        rows = []
         for number, new in enumerate(cells, first):
             for name, value in new.items():
                 row = {"row": number, "column": name, "value": str(value)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -45,10 +45,10 @@ def find_oddest(
     It holds one batch, the rows that it finds and all scores in memory.
     """
     fitted = transform.fitted
-    best: list[pa.RecordBatch] = []
+    best = []
     # of the best rows: scores, errors, places, numbers
     arrays: list[Array] = []
-    all_scores: list[Array] = []
+    all_scores = []
     first = 1
     for rows, numbers in batches:
         scores, errors = fitted.measure_rows(numbers)
@@ -74,7 +74,7 @@ def find_oddest(
     is_ordinary = fitted.find_rarity(corrected) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
     rank = np.arange(1, len(places) + 1, dtype=np.int32)
-    columns: dict[str, Any] = {"row": places, "score": scores, "rank": rank}
+    columns = {"row": places, "score": scores, "rank": rank}
     columns |= transform.describe_scores(scores, errors)
     columns |= transform.describe_causes(causes)
     table = prepend_id(transform.id, rows, columns)

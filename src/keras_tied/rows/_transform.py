@@ -112,7 +112,7 @@ class BatchTransform:
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        columns: dict[str, Any] = {}
+        columns = {}
         for place in range(min(MOST_COLUMNS, len(self.columns.names))):
             some = [row[place] if place < len(row) else None for row in causes]
             names = [cause and cause.column for cause in some]

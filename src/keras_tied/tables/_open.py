@@ -243,7 +243,7 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:
     """Return the values of columns that the folders of a file name."""
-    keys: dict[str, str | None] = {}
+    keys = {}
     for part in Path(os.path.relpath(file, root)).parts[:-1]:
         name, is_named, value = unquote(part).partition("=")
         if is_named:

@@ -97,7 +97,7 @@ def _read(
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield some rows at a time, fewer where they take many bytes."""
-    some: list[Row] = []
+    some = []
     n_bytes = 0
     for row in rows:
         some.append(row)

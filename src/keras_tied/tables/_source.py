@@ -304,7 +304,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
 
     So may those that take many bytes.
     """
-    parts: list[pa.RecordBatch] = []
+    parts = []
     n_rows, n_bytes = 0, 0
     for batch in batches:
         parts.append(batch)
