@@ -36,5 +36,5 @@ def export(
         from keras_tied.fitted.onnx import write_onnx
 
         write_onnx(value, output, part.value)
-    facts = {"output": str(output), "part": part.value}
+    facts = {"output": output, "part": part.value}
     print_result(json, facts, f"exported the {part.value} to {output}")

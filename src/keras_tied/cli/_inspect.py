@@ -32,7 +32,7 @@ def inspect(model: ModelFile, json: Json = False) -> None:
 def _describe(model: Model) -> dict[str, Any]:
     value, settings = model.fitted_value, model.contents.settings
     return {
-        "model": str(model.path),
+        "model": model.path,
         "features": value.n_features,
         "components": value.n_components,
         "layers": value.network.layer_sizes,

@@ -102,7 +102,7 @@ def report(
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     drifted = _list_drifts(page)
-    facts = {"output": str(output)} | _describe(page) | {"drifted": drifted}
+    facts = {"output": output} | _describe(page) | {"drifted": drifted}
     done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
     print_result(json, facts, done)
     if fail_on_drift and drifted:

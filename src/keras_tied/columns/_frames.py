@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
@@ -115,14 +115,14 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             table = table.set_column(place, field, values)
         return table
 
-    def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:
+    def _wrap(self, arrays: dict[str, pa.Array], like: Any) -> Any:
         """Columns, by the names of the batch, as a frame of the library."""
         template = self.without_rows.schema
         fields = []
         for name, values in arrays.items():
             fields.append(template.field(name).with_type(values.type))
         schema = pa.schema(fields, template.metadata)
-        table = pa.Table.from_arrays(list(arrays.values()), schema=schema)
+        table = pa.table(arrays, schema=schema)
         given = dict(zip(template.names, self.names, strict=True))
         names = [given[name] for name in arrays]
         return wrap(self.library, table, names, like)
@@ -222,7 +222,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
             " type."
         ) from error
     arrays = [column.combine_chunks() for column in table.columns]
-    batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+    batch = pa.record_batch(arrays, schema=table.schema)
     return library, given, batch
 
 

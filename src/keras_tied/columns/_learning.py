@@ -193,7 +193,9 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     cells = drop_missing(values) if kind is Kind.text else values
     is_missing = cells.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
-        return _decide_empty(name, values)
+        n_rows = len(values)
+        fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
+        return Decision(fact, Restoration(name))
     if kind is Kind.text:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
@@ -392,12 +394,6 @@ def _find_digit_times(
         if _measure_read(times, texts) >= 1 - MOST_MISREAD:
             return times
     return None
-
-
-def _decide_empty(name: str, values: pa.Array) -> Decision:
-    n_rows = len(values)
-    fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
-    return Decision(fact, Restoration(name))
 
 
 def _decide_numbers(

@@ -104,8 +104,8 @@ class Scan:
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table, for another process."""
-        whole = replace(self, advance=ignore)
-        return [replace(whole, source=part) for part in self.source.split()]
+        parts = self.source.split()
+        return [replace(self, source=part, advance=ignore) for part in parts]
 
 
 def fold(

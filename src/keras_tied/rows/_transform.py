@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, MisreadValues, get_value
+from keras_tied.columns import Columns, get_value
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.layout import CATEGORY, MISSPELT
@@ -56,21 +56,11 @@ class BatchTransform:
         reads = more.get(self.output, "used")
         return Scan(source, self.columns, self.id, reads=reads)
 
-    def __call__(
-        self,
-        batch: pa.RecordBatch,
-        first_row: int = 0,
-        unseen: MisreadValues | None = None,
-        misread: MisreadValues | None = None,
-    ) -> pa.RecordBatch:
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Transform a batch of rows.
 
         Args:
             batch: the rows, with these columns at least, in any order.
-            first_row: how many rows came before, for the messages.
-            unseen: where to note values of new categories; see `Columns.encode`.
-            misread: where to note values that count as missing, since they are not of
-                their kind.
 
         Returns:
             As many rows, in the same order.
@@ -78,15 +68,13 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        numbers = self.columns.encode(batch, first_row, unseen, misread)
-        return self.apply(Batch(batch, numbers))
+        return self.apply(Batch(batch, self.columns.encode(batch)))
 
     def apply(self, batch: Batch) -> pa.RecordBatch:
         """Transform rows that are numbers already."""
         rows, numbers = batch
         if self.output == "filled":
             return self.columns.fill(rows, self.fitted.impute(numbers))
-        result: dict[str, Any]
         if self.output == "codes":
             codes = self.fitted.transform(numbers).T  # (components, n)
             names = code_names(len(codes))
@@ -231,8 +219,7 @@ def measure_rows(batches: Iterable[Batch], fitted: Fitted) -> Array:
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
     """Return the columns of rows by name."""
-    names = rows.schema.names
-    return dict(zip(names, rows.columns, strict=True))
+    return {name: rows.column(name) for name in rows.schema.names}
 
 
 def prepend_id(

@@ -173,7 +173,7 @@ class _CsvFile:
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
         with self._report_errors():
-            yield from self._open((), list(request.names))
+            yield from self._open((), request.names)
 
     def _find_patch(self) -> Patch | None:
         """Return what writes a copy with new cells, if that has the same bytes else."""
@@ -303,7 +303,7 @@ class _CsvFile:
                 n_rows += batch.num_rows
                 for place, values in enumerate(batch.columns):
                     dtypes[place] = _widen_type(dtypes[place], values)
-        return pa.schema(list(zip(names, dtypes, strict=True))), n_rows, decimal
+        return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
     def _look_for_rows(
         self, batches: Iterable[pa.RecordBatch]

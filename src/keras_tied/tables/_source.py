@@ -257,7 +257,7 @@ def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
             )
         for name, dtype in own_dtypes.items():
             dtypes[name] = merge_types(dtypes[name], dtype)
-    return pa.schema(list(dtypes.items()))
+    return pa.schema(dtypes)
 
 
 def _find_mismatch(
