@@ -147,8 +147,8 @@ def take(
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
             some = batch.rows.take(pa.array(here))
-            ids += list_values(some.column(rows.id)) if rows.id else []
-            labels += list_values(some.column(rows.label)) if rows.label else []
+            ids += list_values(some[rows.id]) if rows.id else []
+            labels += list_values(some[rows.label]) if rows.label else []
             first = last
     sample = Sample(
         np.concatenate(numbers),

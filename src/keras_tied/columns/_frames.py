@@ -73,28 +73,29 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
         arrays = {}
-        for name in columns.schema.names:
-            values = columns.column(name)
-            arrays[name] = cast_like(values, template.column(name))
+        for name in columns.column_names:
+            values = columns[name]
+            arrays[name] = cast_like(values, template[name])
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
         """A copy of a frame; what is missing in some columns is that of other rows."""
         _, _, rows = _read(X)
-        names = rows.schema.names
-        given = set(columns.schema.names)
+        names = rows.column_names
+        given = set(columns.column_names)
         filled = {}
-        for name, values in zip(names, rows.columns, strict=True):
+        for name in names:
+            values = rows[name]
             is_missing = np.asarray(values.is_null(nan_is_null=True))
             if name not in given or not is_missing.any():
                 continue
-            others = columns.column(name)
+            others = columns[name]
             if others.null_count < len(others):
                 others = others.filter(pa.array(is_missing))
                 filled[name] = replace_values(values, is_missing, others)
         if self.library == "numpy":
-            arrays = dict(zip(names, rows.columns, strict=True))
-            return self._wrap(arrays | filled, X)
+            arrays = {name: filled.get(name, rows[name]) for name in names}
+            return self._wrap(arrays, X)
         if not filled:
             return X
         frame = self._wrap(filled, X)
@@ -110,7 +111,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             return copy
         table = pa.table(X)
         for column, place in enumerate(places):
-            values = frame.column(column)
+            values = frame[column]
             field = table.field(place).with_type(values.type)
             table = table.set_column(place, field, values)
         return table
@@ -203,7 +204,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         given = list(X.columns)
     else:
         library, X = "pyarrow", pa.table(X)
-        given = X.schema.names
+        given = X.column_names
     names = make_distinct(list(map(str, given)))
     try:
         if library == "pandas":

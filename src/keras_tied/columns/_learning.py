@@ -113,14 +113,14 @@ EXAMPLES = 3
 
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
-    names = sample.schema.names
+    names = sample.column_names
     arrays = [drop_marks(values, choice.na) for values in sample.columns]
     sample = pa.record_batch(arrays, names=names)
     meanings = {}
     if choice.begin is not None:
-        columns = zip(names, arrays, choice.begin.columns, strict=True)
-        for name, values, begin in columns:
-            meanings[name] = find_meaning(name, values, begin)
+        for name in names:
+            begin = choice.begin[name]
+            meanings[name] = find_meaning(name, sample[name], begin)
     reasons = _find_reasons(names, meanings, choice)
     by_name = [name for name in names if meanings.get(name) == CATEGORIES]
     categorical = {*choice.categorical, *by_name}
@@ -131,7 +131,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         decimal=choice.decimal or find_decimal(arrays),
     )
     decisions = []
-    for name, values in zip(names, arrays, strict=True):
+    for name in names:
+        values = sample[name]
         if name in reasons:
             reads_as = meanings.get(name)
             fact, column = _leave_out(name, values, reasons[name], reads_as)
@@ -655,11 +656,12 @@ def _leave_out_copies(
         return decisions
     alike: dict[object, list[str]] = {}  # the columns that begin with the same values
     different = []
-    for (fact, column), values in zip(decisions, sample.columns, strict=True):
+    for fact, column in decisions:
         if isinstance(column, Column):
+            values = sample[fact.name]
             start = values.type, str(values.slice(0, FEWEST_ROWS_OF_COPIES))
             others = alike.setdefault(start, [])
-            same = [name for name in others if sample.column(name).equals(values)]
+            same = [name for name in others if sample[name].equals(values)]
             if same:
                 fact = replace(fact, becomes=f"left out: the same as {same[0]!r}")
                 column = Restoration(fact.name, copy_of=same[0])
@@ -679,7 +681,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
     related = []
     for fact, column in decisions:
         if isinstance(column, Column) and column.kind is Kind.time:
-            days = column.parse(sample.column(column.name))
+            days = column.parse(sample[column.name])
             least = np.inf
             for name, others in earlier.items():
                 spread = _find_spread(column.wrap(days - others, EARLIEST))

@@ -32,7 +32,7 @@ def fill_rows(
     cells: list[Cells] = [{} for _ in range(filled.num_rows)]
     for name, is_gap in transform.columns.find_gaps(batch.rows).items():
         places = np.flatnonzero(is_gap)
-        values = filled.column(name).take(places).to_pylist()
+        values = filled[name].take(places).to_pylist()
         for place, value in zip(places, values, strict=True):
             cells[place][name] = value
     return filled, cells

@@ -120,12 +120,12 @@ def find_far_values(
         beyond = some_fences.find(numbers)  # (n, features)
         for column, part in some.parts:
             odd = np.flatnonzero(beyond[:, part].any(axis=1))
-            far.add(column.name, rows.column(column.name), odd, first_row)
+            far.add(column.name, rows[column.name], odd, first_row)
         first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
     described = {}
     for name in far.counts:
-        value = get_value(typical.column(name), 0)
+        value = get_value(typical[name], 0)
         middle = format_suggestion(value)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"

@@ -80,7 +80,7 @@ class Scan:
             simple = simplify_rows(rows)
             for name, is_other in columns.find_differences(simple).items():
                 places = np.flatnonzero(is_other)
-                unseen.add(name, simple.column(name), places, first_row)
+                unseen.add(name, simple[name], places, first_row)
             numbers = columns.encode(simple, first_row, unseen, misread)
             has_value |= ~np.isnan(numbers).all(axis=0)
             first_row += rows.num_rows

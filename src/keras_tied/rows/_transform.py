@@ -131,8 +131,8 @@ class BatchTransform:
                 share = float(explanation.shares[row, column])
                 if share <= 0:
                     break
-                value = get_value(batch.rows.column(name), row)
-                likely = format_suggestion(get_value(expected.column(name), row))
+                value = get_value(batch.rows[name], row)
+                likely = format_suggestion(get_value(expected[name], row))
                 is_same = likely == format_suggestion(value)
                 cause = Cause(
                     name,
@@ -219,7 +219,7 @@ def measure_rows(batches: Iterable[Batch], fitted: Fitted) -> Array:
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
     """Return the columns of rows by name."""
-    return {name: rows.column(name) for name in rows.schema.names}
+    return {name: rows[name] for name in rows.column_names}
 
 
 def prepend_id(
@@ -234,7 +234,7 @@ def prepend_id(
         raise TableError(
             f"the id column {id!r} has the name of a column of the result; rename it."
         )
-    ids = {id: rows.column(id)}
+    ids = {id: rows[id]}
     return pa.record_batch(ids | columns)
 
 

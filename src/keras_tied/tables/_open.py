@@ -283,5 +283,5 @@ def _read_columns(
             if name in values:
                 columns[name] = pa.repeat(values[name], batch.num_rows)
             else:
-                columns[name] = batch.column(name)
+                columns[name] = batch[name]
         yield pa.record_batch(columns)

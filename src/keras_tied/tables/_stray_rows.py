@@ -72,7 +72,8 @@ def _find_heads(rows: pa.RecordBatch) -> list[str]:
 def _describe_total(rows: pa.RecordBatch) -> str:
     """Tell that the last row adds up the others; or return ""."""
     n_sums = 0
-    for name, values in zip(rows.schema.names, rows.columns, strict=True):
+    for name in rows.column_names:
+        values = rows[name]
         if find_kind(values.type) not in (Kind.text, *NUMBERS):
             continue
         value, others = values[-1].as_py(), values[:-1]

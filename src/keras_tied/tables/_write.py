@@ -200,7 +200,7 @@ def _write_text(
     for batch in batches:
         if safe:
             columns = [_escape_formulas(column) for column in batch.columns]
-            batch = pa.record_batch(columns, names=batch.schema.names)
+            batch = pa.record_batch(columns, names=batch.column_names)
         file.write(_format_lines(batch, delimiter))
     file.flush()
 
