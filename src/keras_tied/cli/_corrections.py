@@ -51,11 +51,10 @@ def corrections(
     if rows.id in Correction._fields:
         raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
     rows = replace(rows, reads="all")
-    given = {rows.id, *rows.columns.ids}
     find = partial(
         find_corrections,
         transform=BatchTransform(model.fitted_value, rows.columns, "scores"),
-        ids=[name for name in rows.source.schema.names if name in given],
+        ids=rows.ids,
     )
     entries, doubts = fold_rows("comparing", rows, find)
     for column in rows.columns.used:

@@ -78,7 +78,7 @@ def report(
     if against is not None:
         old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
-    warnings += describe_repeats(rows.source, {rows.id, *rows.columns.ids})
+    warnings += describe_repeats(rows)
     warnings += _list_warnings(fitted_model, rows)
     with show_stages("writing the page"):
         sample_rows = Rows.compute(

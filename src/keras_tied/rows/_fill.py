@@ -56,8 +56,12 @@ def list_new_cells(
         rows = []
         for number, new in enumerate(cells, first):
             for name, value in new.items():
-                row = {"row": number, "column": name, "value": str(value)}
-                row["sure"] = sure.get(name)
+                row = {
+                    "row": number,
+                    "column": name,
+                    "value": str(value),
+                    "sure": sure.get(name),
+                }
                 rows.append(row)
         yield pa.RecordBatch.from_pylist(rows, SCHEMA)
         first += len(cells)

@@ -92,6 +92,12 @@ class Scan:
             if name not in unseen.counts:
                 doubts.empty.append(name)
 
+    @property
+    def ids(self) -> list[str]:
+        """The columns of the table that name its rows, in its order."""
+        given = {self.id, *self.columns.ids}
+        return [name for name in self.source.schema.names if name in given]
+
     def _list_names(self) -> list[str] | None:
         """List the columns that are read, or return None for all."""
         if self.reads in ("all", "stored"):
