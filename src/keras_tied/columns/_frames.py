@@ -72,10 +72,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
-        arrays = {}
-        for name in columns.column_names:
-            values = columns[name]
-            arrays[name] = cast_like(values, template[name])
+        arrays = {
+            name: cast_like(columns[name], template[name])
+            for name in columns.column_names
+        }
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
@@ -119,9 +119,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def _wrap(self, arrays: dict[str, pa.Array], like: Any) -> Any:
         """Columns, by the names of the batch, as a frame of the library."""
         template = self.without_rows.schema
-        fields = []
-        for name, values in arrays.items():
-            fields.append(template.field(name).with_type(values.type))
+        fields = [
+            template.field(name).with_type(values.type)
+            for name, values in arrays.items()
+        ]
         schema = pa.schema(fields, template.metadata)
         table = pa.table(arrays, schema=schema)
         given = dict(zip(template.names, self.names, strict=True))

@@ -59,7 +59,6 @@ class PageColumn:
             Kind,
             NumberText,
             Times,
-            TruthText,
             list_months,
         )
 
@@ -80,13 +79,12 @@ class PageColumn:
                 "months": list_months(form.months),
             }
             return cls(name, "time", n_features, time, step=column.step)
-        if isinstance(form, TruthText):
-            return cls(name, "truth", n_features, structs.asdict(form))
+        if column.kind is Kind.boolean:
+            truths = structs.asdict(form) if form else {}
+            return cls(name, "truth", form=truths)
         if isinstance(form, NumberText) and not form.is_whole:
             number = structs.asdict(form)
             return cls(name, "number", n_features, number, column.step)
-        if column.kind is Kind.boolean:
-            return cls(name, "truth")
         is_whole = column.kind is Kind.integer or form is not None
         return cls(name, "whole" if is_whole else "number", step=column.step)
 

@@ -134,15 +134,16 @@ class BatchTransform:
                 value = get_value(batch.rows[name], row)
                 likely = format_suggestion(get_value(expected[name], row))
                 is_same = likely == format_suggestion(value)
-                cause = Cause(
-                    name,
-                    share,
-                    format_given(value),
-                    None if is_same else likely,
-                    float(explanation.ratios[row, column]),
-                    bool(is_misspelt[row, column]),
+                row_causes.append(
+                    Cause(
+                        name,
+                        share,
+                        format_given(value),
+                        None if is_same else likely,
+                        float(explanation.ratios[row, column]),
+                        bool(is_misspelt[row, column]),
+                    )
                 )
-                row_causes.append(cause)
             # A value that would stay is no reason, unless there is no other.
             others = [cause for cause in row_causes if cause.expected is not None]
             causes.append((others or row_causes)[:MOST_COLUMNS])
