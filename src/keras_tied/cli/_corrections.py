@@ -68,7 +68,7 @@ def corrections(
         names = list(records[0] if records else Correction._fields)
         columns = {name: [record[name] for record in records] for name in names}
         table = pa.record_batch(columns)
-        write_table(output, iter([table]), safe_csv=safe_csv)
+        write_table(output, [table], safe_csv=safe_csv)
         facts = {"corrections": len(entries), "output": output}
         print_result(json, facts, f"listed {text} in {output}")
     elif json:

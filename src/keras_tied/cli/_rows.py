@@ -124,7 +124,6 @@ def take(
     `use` is called with the numbers of each batch.
     """
     import numpy as np
-    import pyarrow as pa
 
     from keras_tied.columns import list_values
     from keras_tied.fitting.sample import choose_places
@@ -146,7 +145,7 @@ def take(
             begin, end = np.searchsorted(places, [first, last])
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
-            some = batch.rows.take(pa.array(here))
+            some = batch.rows.take(here)
             ids += list_values(some[rows.id]) if rows.id else []
             labels += list_values(some[rows.label]) if rows.label else []
             first = last

@@ -217,7 +217,7 @@ class Column:
         codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
-        names = [] if self.exact else texts.take(pa.array(new)).to_pylist()
+        names = [] if self.exact else texts.take(new).to_pylist()
         for place, known_place in find_similar(names, self.categories):
             places[new[place]] = missing + 1 + known_place
         rows = places[np.asarray(dictionary.indices.fill_null(len(texts)))]

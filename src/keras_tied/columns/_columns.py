@@ -386,7 +386,7 @@ class Columns:
                 if is_other.any():
                     values = rows[name]
                     restored = _cast(arrays[name], values.type)
-                    arrays[name] = pc.if_else(pa.array(is_other), values, restored)
+                    arrays[name] = pc.if_else(is_other, values, restored)
         return pa.record_batch(
             {name: arrays[name] for name in self.order or self.names}
         )
@@ -408,10 +408,10 @@ class Columns:
         reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
         for name, is_gap in self.find_gaps(rows).items():
             own = rows[name]
-            new = reconstruction[name].filter(pa.array(is_gap))
+            new = reconstruction[name].filter(is_gap)
             if types.is_floating(new.type) and not types.is_null(own.type):
                 # with as many decimals as others, or as single precision has
-                others = own.filter(pa.array(~is_gap)).slice(0, ROWS_TO_DECIDE)
+                others = own.filter(~is_gap)[:ROWS_TO_DECIDE]
                 form = NumberText()
                 if len(others):
                     form, _ = decide_number_text(to_text(others), ".")

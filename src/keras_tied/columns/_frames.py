@@ -48,7 +48,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
         """The schema of a frame, and the columns whose dtype is categories."""
         library, names, batch = _read(X)
-        without_rows = batch.slice(0, 0)
+        without_rows = batch[:0]
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
@@ -91,7 +91,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
                 continue
             others = columns[name]
             if others.null_count < len(others):
-                others = others.filter(pa.array(is_missing))
+                others = others.filter(is_missing)
                 filled[name] = replace_values(values, is_missing, others)
         if self.library == "numpy":
             arrays = {name: filled.get(name, rows[name]) for name in names}
@@ -145,7 +145,7 @@ def replace_values(
     n = len(values)
     places = np.arange(n)
     places[is_replaced] = n + np.arange(len(others))
-    return both.take(pa.array(places))
+    return both.take(places)
 
 
 def wrap(

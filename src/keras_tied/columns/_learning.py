@@ -288,7 +288,7 @@ def _decide_text(
     if column is None or share < FEWEST_READ:
         return decision
     is_odd = np.isnan((column.form or NumberText()).parse(others))
-    odd = others.filter(pa.array(is_odd))
+    odd = others.filter(is_odd)
     example = _show(odd)[0]
     fact, used = decision
     if isinstance(used, Column) and not used.other:
@@ -333,7 +333,7 @@ def read_text(
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
     best, most, doubt = None, FEWEST_LOOKS, ""
-    some = texts.slice(0, ROWS_TO_DECIDE)
+    some = texts[:ROWS_TO_DECIDE]
     for form, own_doubt in _find_forms(name, some, choice):
         share = 0.0 if form is None else _measure_read(form, texts)
         if share > most:
@@ -435,8 +435,8 @@ def _decide_numbers(
     if kind is Kind.number and types.is_primitive(values.type):
         is_whole = np.array_equal(present, np.rint(present))
         column = replace(column, whole=is_whole)
-    is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
-    some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
+    is_some = ~is_missing[:ROWS_TO_DECIDE]
+    some = values[:ROWS_TO_DECIDE].filter(is_some)
     examples = _show(some)
     reads_as = column.description
     if isinstance(column.form, Times) and column.form.format and examples:
@@ -455,7 +455,7 @@ def _decide_numbers(
         warning,
     )
     if present.min() == present.max():  # in single precision
-        same = values.filter(pa.array(~is_missing))
+        same = values.filter(~is_missing)
         if len(same.unique()) == 1:
             return _leave_out_constant(fact, same)
     if kind is Kind.time and choice.dates == "off":
@@ -549,7 +549,7 @@ def _decide_words(
     has_other = len({*common, *misspelt}) < n
     looks, doubt = 0.0, ""
     if not reads_as:
-        some = present.slice(0, ROWS_TO_DECIDE)
+        some = present[:ROWS_TO_DECIDE]
         looks = measure_numeric(some)
         if n >= FEWEST_AMOUNTS and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD:
             doubt = (
@@ -659,7 +659,7 @@ def _leave_out_copies(
     for fact, column in decisions:
         if isinstance(column, Column):
             values = sample[fact.name]
-            start = values.type, str(values.slice(0, FEWEST_ROWS_OF_COPIES))
+            start = values.type, str(values[:FEWEST_ROWS_OF_COPIES])
             others = alike.setdefault(start, [])
             same = [name for name in others if sample[name].equals(values)]
             if same:
@@ -719,6 +719,6 @@ def _describe_features(column: Column) -> str:
 
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
-    some = values.slice(0, 100).drop_null()
+    some = values[:100].drop_null()
     examples = dict.fromkeys(map(format_value, list_values(some)))
     return tuple(examples)[:EXAMPLES]

@@ -60,8 +60,8 @@ def find_oddest(
             new = [np.concatenate(pair) for pair in pairs]
         order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
-        best.append(rows.take(pa.array(some)))
-        best = [pa.concat_batches(best).take(pa.array(order))]
+        best.append(rows.take(some))
+        best = [pa.concat_batches(best).take(order)]
         first += rows.num_rows
     scores, errors, places, numbers = arrays
     (rows,) = best

@@ -317,7 +317,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
             end = whole.num_rows - n_rows
             for begin in range(0, end, step):
                 yield whole.slice(begin, step)
-            rest = whole.slice(end)
+            rest = whole[end:]
             parts, n_bytes = [rest], rest.nbytes
     if n_rows:
         yield _concatenate(parts)

@@ -47,7 +47,7 @@ def describe_stray_rows(source: Source) -> Iterator[str]:
         n -= 1
     if n < len(rows) and rows.num_columns > 1:
         yield f"the table is empty from row {n + 1:,} on: take these rows out of it."
-    if says := _describe_total(rows.slice(0, n)):
+    if says := _describe_total(rows[:n]):
         yield (
             f"row {n:,}, the last, {says}: if it adds up the others, take it out of the"
             " table."
@@ -63,7 +63,7 @@ def _find_heads(rows: pa.RecordBatch) -> list[str]:
         if not types.is_string(values.type):
             return []
         has_digit = pc.match_substring_regex(values, r"\d")
-        share = pc.mean(has_digit.slice(1)).as_py() or 0.0
+        share = pc.mean(has_digit[1:]).as_py() or 0.0
         if share >= FEWEST_DIGITS and not has_digit[0].as_py():
             heads.append(values[0].as_py())
     return heads
