@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import typer
 
@@ -188,25 +188,14 @@ def _print_uses(file: str) -> None:
             print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
 
 
-def _print_version(flag: bool) -> None:
-    if flag:
-        print(f"keras-tied {__version__}")
-        raise typer.Exit
-
-
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            callback=_print_version,
-            is_eager=True,
-            help="Show the version.",
-        ),
-    ] = False,
+    version: bool = option("Show the version.", "--version", default=False),
 ) -> None:
+    if version:
+        print(f"keras-tied {__version__}")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)

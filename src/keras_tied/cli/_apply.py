@@ -16,9 +16,9 @@ from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import (
+    ID,
     STANDARD_OUTPUT,
     Data,
-    Id,
     Json,
     ModelFile,
     SafeCsv,
@@ -76,7 +76,7 @@ class CodeTask(Task):
 
     model: ModelFile
     data: Data
-    id: Id = None
+    id: str | None = option(ID, metavar="COLUMN")
     options: TableOptions
 
 
@@ -211,7 +211,7 @@ def write_rows(
 
 def _open_codes(model: Model, task: CodeTask) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
-    from keras_tied.columns import Columns, Kind
+    from keras_tied.columns import NUMBERS, Columns
     from keras_tied.rows import Scan, code_names
 
     id_column = task.id or (model.columns.id if model.columns else None)
@@ -219,8 +219,7 @@ def _open_codes(model: Model, task: CodeTask) -> Scan:
     n_components = model.fitted_value.n_components
     names = codes = code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        numbers = Kind.integer, Kind.number
-        names = [name for name, kind in source.kinds.items() if kind in numbers]
+        names = [name for name, kind in source.kinds.items() if kind in NUMBERS]
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from keras_tied.columns import Columns, Fact
     from keras_tied.fitted.fences import Fences
     from keras_tied.fitted.moments import Moments
-    from keras_tied.rows import Workers
+    from keras_tied.rows import Scan, Workers
     from keras_tied.tables import Source
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
@@ -105,14 +105,14 @@ def check(
             raise FailedError(f"{data!r} has {n_warnings}.")
 
 
-def describe_repeats(source: Source, ids: Collection[str | None]) -> list[str]:
+def describe_repeats(rows: Scan) -> list[str]:
     """Tell which rows are there twice: the first few, unless rows are many."""
     from keras_tied.rows import RepeatFinder
 
-    if source.n_rows > MOST_COMPARED:
+    if rows.source.n_rows > MOST_COMPARED:
         return []
-    finder = RepeatFinder([name for name in source.schema.names if name in ids])
-    for batch in source.batches():
+    finder = RepeatFinder(rows.ids)
+    for batch in rows.source.batches():
         finder.add(batch)
     sentences = [repeat.sentence for repeat in finder.find()]
     return [f"{list_some(sentences, 3)}."] if sentences else []
@@ -160,7 +160,7 @@ def survey(
     """Open a table, and decide which columns to use and how."""
     from keras_tied.columns import ROWS_TO_COUNT
     from keras_tied.fitting.sample import choose_sample_size
-    from keras_tied.rows import find_far_values
+    from keras_tied.rows import Scan, find_far_values
     from keras_tied.tables import describe_stray_rows
 
     with show_stages("reading"):
@@ -179,7 +179,7 @@ def survey(
         for text in (far.get(name), misread.get(name), fact.warning):
             if text:
                 warnings.append(f"column {name!r} {text}.")
-    warnings += describe_repeats(source, used.ids)
+    warnings += describe_repeats(Scan(source, used))
     return Survey(source, sample, used, facts, warnings, ends)
 
 

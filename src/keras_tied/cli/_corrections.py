@@ -51,11 +51,10 @@ def corrections(
     if rows.id in Correction._fields:
         raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
     rows = replace(rows, reads="all")
-    given = {rows.id, *rows.columns.ids}
     find = partial(
         find_corrections,
         transform=BatchTransform(model.fitted_value, rows.columns, "scores"),
-        ids=[name for name in rows.source.schema.names if name in given],
+        ids=rows.ids,
     )
     entries, doubts = fold_rows("comparing", rows, find)
     for column in rows.columns.used:
@@ -69,7 +68,7 @@ def corrections(
         names = list(records[0] if records else Correction._fields)
         columns = {name: [record[name] for record in records] for name in names}
         table = pa.record_batch(columns)
-        write_table(output, iter([table]), safe_csv=safe_csv)
+        write_table(output, [table], safe_csv=safe_csv)
         facts = {"corrections": len(entries), "output": output}
         print_result(json, facts, f"listed {text} in {output}")
     elif json:

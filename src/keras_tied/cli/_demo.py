@@ -11,7 +11,7 @@ from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, is_quiet, report_wrong_use
-from keras_tied.cli._options import FIGURE, OnBackend, option, output_option
+from keras_tied.cli._options import FIGURE, option, output_option
 from keras_tied.cli._output import print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
@@ -37,7 +37,9 @@ def demo(
     seed: int = option(
         "Fixes the rows, their order and the start of the training.", default=0
     ),
-    backend: OnBackend = None,
+    backend: Backend | None = option(
+        "What Keras runs on, instead of KERAS_BACKEND or what is installed."
+    ),
     engine: Engine = option(
         "Keras, or the same network written out by hand.", default=Engine.keras
     ),

@@ -35,6 +35,6 @@ def export(
     with report_wrong_use(), report_write_errors(str(output)):
         from keras_tied.fitted.onnx import write_onnx
 
-        write_onnx(value, output, part.value)
-    facts = {"output": str(output), "part": part.value}
-    print_result(json, facts, f"exported the {part.value} to {output}")
+        write_onnx(value, output, part)
+    facts = {"output": output, "part": part}
+    print_result(json, facts, f"exported the {part} to {output}")

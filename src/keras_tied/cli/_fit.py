@@ -127,7 +127,7 @@ def fit(
     with cluster.connect() as workers:
         table = learn(table_survey, training.seed, workers)
     notes, checkpoint = _train(table, settings, output, start)
-    facts = {"output": str(output), "columns": table_survey.columns.names} | notes
+    facts = {"output": output, "columns": table_survey.columns.names} | notes
     summary = _summarize(table, notes, output)
     summary["next"] = join(["score", str(output), data])
     print_result(json, facts, summary)

@@ -23,7 +23,7 @@ def inspect(model: ModelFile, json: Json = False) -> None:
         print_columns(facts)
     elif opened_model.columns is not None:
         rows = [
-            (column.name, column.kind.value, list_some(column.categories))
+            (column.name, column.kind, list_some(column.categories))
             for column in opened_model.columns.used
         ]
         print_table(("column", "holds", "categories"), rows)
@@ -32,7 +32,7 @@ def inspect(model: ModelFile, json: Json = False) -> None:
 def _describe(model: Model) -> dict[str, Any]:
     value, settings = model.fitted_value, model.contents.settings
     return {
-        "model": str(model.path),
+        "model": model.path,
         "features": value.n_features,
         "components": value.n_components,
         "layers": value.network.layer_sizes,

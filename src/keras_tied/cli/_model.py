@@ -49,11 +49,11 @@ class Model:
 
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
-        from keras_tied.columns import Columns, Kind
+        from keras_tied.columns import NUMBERS, Columns, Kind
 
         if self.columns is not None:
             return self.columns
-        numbers = Kind.boolean, Kind.integer, Kind.number
+        numbers = Kind.boolean, *NUMBERS
         n_features = self.fitted_value.n_features
         names = [name for name, kind in source.kinds.items() if kind in numbers]
         if len(names) != n_features:

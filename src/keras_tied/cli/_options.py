@@ -5,8 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_tied.cli._keras import Backend
-
 
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
     """Return an option of a command, or of a dataclass of options; `...` is needed."""
@@ -38,7 +36,6 @@ DATA = (
 )
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
 ID = "The column that names the rows; kept, never trained on."
-Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help=ID)]
 SafeCsv = Annotated[
     bool,
     typer.Option(
@@ -55,12 +52,5 @@ FailOnDrift = Annotated[
     typer.Option(
         "--fail-on-drift",
         help=f"Exit with the code {DRIFT_CODE} if the rows have drifted.",
-    ),
-]
-OnBackend = Annotated[
-    Backend | None,
-    typer.Option(
-        "--backend",
-        help="What Keras runs on, instead of KERAS_BACKEND or what is installed.",
     ),
 ]

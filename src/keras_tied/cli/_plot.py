@@ -48,7 +48,7 @@ def plot(
         save_figure(figure, output)
     n_drawn, n_rows = len(sample.numbers), rows.source.n_rows
     facts = {
-        "output": str(output),
+        "output": output,
         "rows": n_rows,
         "drawn": n_drawn,
         "error": error,

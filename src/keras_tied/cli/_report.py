@@ -78,7 +78,7 @@ def report(
     if against is not None:
         old, old_warnings = _read_old(fitted_model, against, inputs.options)
         warnings += old_warnings
-    warnings += describe_repeats(rows.source, {rows.id, *rows.columns.ids})
+    warnings += describe_repeats(rows)
     warnings += _list_warnings(fitted_model, rows)
     with show_stages("writing the page"):
         sample_rows = Rows.compute(
@@ -102,7 +102,7 @@ def report(
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     drifted = _list_drifts(page)
-    facts = {"output": str(output)} | _describe(page) | {"drifted": drifted}
+    facts = {"output": output} | _describe(page) | {"drifted": drifted}
     done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
     print_result(json, facts, done)
     if fail_on_drift and drifted:

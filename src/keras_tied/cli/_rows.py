@@ -124,7 +124,6 @@ def take(
     `use` is called with the numbers of each batch.
     """
     import numpy as np
-    import pyarrow as pa
 
     from keras_tied.columns import list_values
     from keras_tied.fitting.sample import choose_places
@@ -134,9 +133,9 @@ def take(
         usual = MOST_NUMBERS // len(rows.columns.features)
         most = max(SMALLEST_SAMPLE, min(MOST_ROWS, usual))
         [places] = choose_places([rows.source.n_rows], most, seed=0)
-    numbers: list[Array] = []
-    ids: list[Any] = []
-    labels: list[Any] = []
+    numbers = []
+    ids = []
+    labels = []
     first, doubts = 0, Doubts()
     with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):
@@ -146,9 +145,9 @@ def take(
             begin, end = np.searchsorted(places, [first, last])
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
-            some = batch.rows.take(pa.array(here))
-            ids += list_values(some.column(rows.id)) if rows.id else []
-            labels += list_values(some.column(rows.label)) if rows.label else []
+            some = batch.rows.take(here)
+            ids += list_values(some[rows.id]) if rows.id else []
+            labels += list_values(some[rows.label]) if rows.label else []
             first = last
     sample = Sample(
         np.concatenate(numbers),

@@ -161,7 +161,7 @@ def _parse_threshold(text: str | None) -> float:
 def _list_oddest(table: pa.RecordBatch, reasons: list[str]) -> list[dict[str, Any]]:
     from keras_tied.columns import list_values
 
-    names = [*table.schema.names, "why"]
+    names = [*table.column_names, "why"]
     columns = [*map(list_values, table.columns), reasons]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -199,7 +199,7 @@ def _describe_all(
 
 
 def _print_oddest(table: pa.RecordBatch, rows: list[dict[str, Any]], most: int) -> None:
-    names = table.schema.names
+    names = table.column_names
     names = [*names[: names.index("error") + 1], "why"]
     formats: dict[str, Callable[[Any], str]] = {
         "score": format_number,

@@ -153,10 +153,10 @@ class ColumnOptions:
             categorical=[*split_names(self.categorical), *source.categorical],
             numeric=split_names(self.numeric),
             decimal=source.decimal,
-            dates=self.dates.value,
+            dates=self.dates,
             na=self.na or (),
             remedy=REMEDY,
-            begin=next(iter(source.batches(ROWS_TO_COUNT)), None),
+            begin=next(source.batches(ROWS_TO_COUNT)),
         )
 
     def find_choices(self) -> list[str]:

@@ -22,6 +22,7 @@ from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, Fact
 from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
 from keras_tied.columns._kinds import (
+    NUMBERS,
     Kind,
     find_kind,
     make_distinct,
@@ -43,6 +44,7 @@ from keras_tied.columns._truth_text import TruthText
 __all__ = [
     "LONG_NUMERAL",
     "MISSING",
+    "NUMBERS",
     "OTHER",
     "ROWS_TO_COUNT",
     "Column",

@@ -43,5 +43,4 @@ def measure_matches(texts: pa.Array, pattern: str) -> float:
 
 def set_null(values: pa.Array, is_missing: Array) -> pa.Array:
     """Return values, with a null where they are missing."""
-    mask = pa.array(is_missing)
-    return pc.if_else(mask, None, values)
+    return pc.if_else(is_missing, None, values)

@@ -42,7 +42,7 @@ FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 EARLIEST = -0.25  # that one time of day is before another that it follows, in days
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
-PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
+PLAIN = (Kind.boolean, *NUMBERS, Kind.text)
 WHOLE = re.compile(r"-?\d{1,18}")
 
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
@@ -217,7 +217,7 @@ class Column:
         codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
-        names = [] if self.exact else texts.take(pa.array(new)).to_pylist()
+        names = [] if self.exact else texts.take(new).to_pylist()
         for place, known_place in find_similar(names, self.categories):
             places[new[place]] = missing + 1 + known_place
         rows = places[np.asarray(dictionary.indices.fill_null(len(texts)))]

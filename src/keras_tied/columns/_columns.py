@@ -197,7 +197,7 @@ class Columns:
         return np.float64 if needs_double else np.float32
 
     @property
-    def _parts(self) -> Iterator[tuple[Column, slice]]:
+    def parts(self) -> Iterator[tuple[Column, slice]]:
         """Each column that is used, and which of the numbers are its own."""
         return zip(self.used, self.layout.parts, strict=True)
 
@@ -247,10 +247,10 @@ class Columns:
         """
         decimal = decimal or find_decimal(sample.columns)
         used = []
-        given = set(sample.schema.names)
+        given = set(sample.column_names)
         for column in self.used:
             if column.name in given:
-                values = sample.column(column.name)
+                values = sample[column.name]
                 column = adapt_column(column, values, decimal)
             used.append(column)
         return replace(self, used=tuple(used))
@@ -277,12 +277,12 @@ class Columns:
                 cannot be of its kind, or more than 5 % of the rows up to here are not
                 of their kind.
         """
-        self.match(batch.schema.names)
+        self.match(batch.column_names)
         numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
         earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
-        for column, part in self._parts:
-            values = batch.column(column.name)
+        for column, part in self.parts:
+            values = batch[column.name]
             n_present = len(values) - values.null_count
             try:
                 block, new = column.encode(values, days)
@@ -313,7 +313,7 @@ class Columns:
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
             for column in columns:
-                values = batch.column(column.name)
+                values = batch[column.name]
                 rows = column.find_misread(values, column.parse(values))
                 misread.add(column.name, values, rows, first_row)
             first_row += batch.num_rows
@@ -325,9 +325,9 @@ class Columns:
         for restoration in self.restored:
             name = restoration.name
             source = restoration.copy_of or name
-            if not {name, source}.issubset(rows.schema.names):
+            if not {name, source}.issubset(rows.column_names):
                 continue
-            values = rows.column(name)
+            values = rows[name]
             if values.null_count == len(values):
                 differences[name] = np.zeros(len(values), bool)
                 continue
@@ -372,9 +372,9 @@ class Columns:
             )
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
-        arrays: dict[str, pa.Array] = {}
+        arrays = {}
         days: dict[str, Array] = {}
-        for column, part in self._parts:
+        for column, part in self.parts:
             own = block[:, part]
             arrays[column.name] = column.decode(own, named, days)
             if named and column.kind is Kind.time:
@@ -384,9 +384,9 @@ class Columns:
         if rows is not None:
             for name, is_other in self.find_differences(rows).items():
                 if is_other.any():
-                    values = rows.column(name)
+                    values = rows[name]
                     restored = _cast(arrays[name], values.type)
-                    arrays[name] = pc.if_else(pa.array(is_other), values, restored)
+                    arrays[name] = pc.if_else(is_other, values, restored)
         return pa.record_batch(
             {name: arrays[name] for name in self.order or self.names}
         )
@@ -394,7 +394,7 @@ class Columns:
     def snap(self, numbers: Array) -> Array:
         """Numbers, (rows, features), as the nearest that their columns can hold."""
         snapped = numbers.astype(np.float64)
-        for column, part in self._parts:
+        for column, part in self.parts:
             first = snapped[:, part.start]
             snapped[:, part.start] = snap(first, column.step, column.origin)
         return snapped
@@ -407,11 +407,11 @@ class Columns:
         """
         reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
         for name, is_gap in self.find_gaps(rows).items():
-            own = rows.column(name)
-            new = reconstruction.column(name).filter(pa.array(is_gap))
+            own = rows[name]
+            new = reconstruction[name].filter(is_gap)
             if types.is_floating(new.type) and not types.is_null(own.type):
                 # with as many decimals as others, or as single precision has
-                others = own.filter(pa.array(~is_gap)).slice(0, ROWS_TO_DECIDE)
+                others = own.filter(~is_gap)[:ROWS_TO_DECIDE]
                 form = NumberText()
                 if len(others):
                     form, _ = decide_number_text(to_text(others), ".")
@@ -426,7 +426,7 @@ class Columns:
         """Return where values are missing, for each used column with such a one."""
         gaps = {}
         for column in self.used:
-            own = rows.column(column.name)
+            own = rows[column.name]
             is_text = find_kind(own.type) is Kind.text
             cells = column.clean(own) if is_text else drop_marks(own, column.marks)
             is_gap = np.asarray(cells.is_null(nan_is_null=True))
@@ -447,7 +447,7 @@ class Columns:
         rows = self.decode(numbers, named=True, rows=given)
         if self.frame is not None:
             return self.frame.join(rows, like)
-        return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
+        return wrap(find_library(like), pa.table(rows), rows.column_names, like)
 
     def join_proba(self, numbers: Array, like: Any) -> Any:
         """Booleans and categories as shares, which add up to 1 in a category."""
@@ -510,7 +510,7 @@ class Columns:
             ]
         if self.frame is not None:
             self.frame.require_consistent()
-            there = self.frame.without_rows.schema.names
+            there = self.frame.without_rows.column_names
             is_consistent.append({*(self.order or self.names)} <= {*there})
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
@@ -48,7 +48,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
         """The schema of a frame, and the columns whose dtype is categories."""
         library, names, batch = _read(X)
-        without_rows = batch.slice(0, 0)
+        without_rows = batch[:0]
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
@@ -72,29 +72,30 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows
-        arrays = {}
-        for name in columns.schema.names:
-            values = columns.column(name)
-            arrays[name] = cast_like(values, template.column(name))
+        arrays = {
+            name: cast_like(columns[name], template[name])
+            for name in columns.column_names
+        }
         return self._wrap(arrays, like)
 
     def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
         """A copy of a frame; what is missing in some columns is that of other rows."""
         _, _, rows = _read(X)
-        names = rows.schema.names
-        given = set(columns.schema.names)
-        filled: dict[str, pa.Array] = {}
-        for name, values in zip(names, rows.columns, strict=True):
+        names = rows.column_names
+        given = set(columns.column_names)
+        filled = {}
+        for name in names:
+            values = rows[name]
             is_missing = np.asarray(values.is_null(nan_is_null=True))
             if name not in given or not is_missing.any():
                 continue
-            others = columns.column(name)
+            others = columns[name]
             if others.null_count < len(others):
-                others = others.filter(pa.array(is_missing))
+                others = others.filter(is_missing)
                 filled[name] = replace_values(values, is_missing, others)
         if self.library == "numpy":
-            arrays = dict(zip(names, rows.columns, strict=True))
-            return self._wrap(arrays | filled, X)
+            arrays = {name: filled.get(name, rows[name]) for name in names}
+            return self._wrap(arrays, X)
         if not filled:
             return X
         frame = self._wrap(filled, X)
@@ -110,19 +111,20 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             return copy
         table = pa.table(X)
         for column, place in enumerate(places):
-            values = frame.column(column)
+            values = frame[column]
             field = table.field(place).with_type(values.type)
             table = table.set_column(place, field, values)
         return table
 
-    def _wrap(self, arrays: Mapping[str, pa.Array], like: Any) -> Any:
+    def _wrap(self, arrays: dict[str, pa.Array], like: Any) -> Any:
         """Columns, by the names of the batch, as a frame of the library."""
         template = self.without_rows.schema
-        fields = []
-        for name, values in arrays.items():
-            fields.append(template.field(name).with_type(values.type))
+        fields = [
+            template.field(name).with_type(values.type)
+            for name, values in arrays.items()
+        ]
         schema = pa.schema(fields, template.metadata)
-        table = pa.Table.from_arrays(list(arrays.values()), schema=schema)
+        table = pa.table(arrays, schema=schema)
         given = dict(zip(template.names, self.names, strict=True))
         names = [given[name] for name in arrays]
         return wrap(self.library, table, names, like)
@@ -143,7 +145,7 @@ def replace_values(
     n = len(values)
     places = np.arange(n)
     places[is_replaced] = n + np.arange(len(others))
-    return both.take(pa.array(places))
+    return both.take(places)
 
 
 def wrap(
@@ -203,7 +205,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         given = list(X.columns)
     else:
         library, X = "pyarrow", pa.table(X)
-        given = X.schema.names
+        given = X.column_names
     names = make_distinct(list(map(str, given)))
     try:
         if library == "pandas":
@@ -222,7 +224,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
             " type."
         ) from error
     arrays = [column.combine_chunks() for column in table.columns]
-    batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+    batch = pa.record_batch(arrays, schema=table.schema)
     return library, given, batch
 
 

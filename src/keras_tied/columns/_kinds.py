@@ -72,7 +72,7 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     kinds = {find_kind(first), find_kind(second)}
     if kinds == {Kind.integer}:
         return pa.int64()
-    return pa.float64() if kinds <= {Kind.integer, Kind.number} else None
+    return pa.float64() if kinds.issubset(NUMBERS) else None
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:

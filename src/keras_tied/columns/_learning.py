@@ -113,14 +113,14 @@ EXAMPLES = 3
 
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
-    names = sample.schema.names
+    names = sample.column_names
     arrays = [drop_marks(values, choice.na) for values in sample.columns]
     sample = pa.record_batch(arrays, names=names)
-    meanings: dict[str, str | None] = {}
+    meanings = {}
     if choice.begin is not None:
-        columns = zip(names, arrays, choice.begin.columns, strict=True)
-        for name, values, begin in columns:
-            meanings[name] = find_meaning(name, values, begin)
+        for name in names:
+            begin = choice.begin[name]
+            meanings[name] = find_meaning(name, sample[name], begin)
     reasons = _find_reasons(names, meanings, choice)
     by_name = [name for name in names if meanings.get(name) == CATEGORIES]
     categorical = {*choice.categorical, *by_name}
@@ -131,7 +131,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
         decimal=choice.decimal or find_decimal(arrays),
     )
     decisions = []
-    for name, values in zip(names, arrays, strict=True):
+    for name in names:
+        values = sample[name]
         if name in reasons:
             reads_as = meanings.get(name)
             fact, column = _leave_out(name, values, reasons[name], reads_as)
@@ -193,7 +194,9 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     cells = drop_missing(values) if kind is Kind.text else values
     is_missing = cells.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
-        return _decide_empty(name, values)
+        n_rows = len(values)
+        fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
+        return Decision(fact, Restoration(name))
     if kind is Kind.text:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
@@ -285,7 +288,7 @@ def _decide_text(
     if column is None or share < FEWEST_READ:
         return decision
     is_odd = np.isnan((column.form or NumberText()).parse(others))
-    odd = others.filter(pa.array(is_odd))
+    odd = others.filter(is_odd)
     example = _show(odd)[0]
     fact, used = decision
     if isinstance(used, Column) and not used.other:
@@ -330,7 +333,7 @@ def read_text(
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
     best, most, doubt = None, FEWEST_LOOKS, ""
-    some = texts.slice(0, ROWS_TO_DECIDE)
+    some = texts[:ROWS_TO_DECIDE]
     for form, own_doubt in _find_forms(name, some, choice):
         share = 0.0 if form is None else _measure_read(form, texts)
         if share > most:
@@ -394,12 +397,6 @@ def _find_digit_times(
     return None
 
 
-def _decide_empty(name: str, values: pa.Array) -> Decision:
-    n_rows = len(values)
-    fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
-    return Decision(fact, Restoration(name))
-
-
 def _decide_numbers(
     column: Column,
     values: pa.Array,
@@ -438,8 +435,8 @@ def _decide_numbers(
     if kind is Kind.number and types.is_primitive(values.type):
         is_whole = np.array_equal(present, np.rint(present))
         column = replace(column, whole=is_whole)
-    is_some = pa.array(~is_missing[:ROWS_TO_DECIDE])
-    some = values.slice(0, ROWS_TO_DECIDE).filter(is_some)
+    is_some = ~is_missing[:ROWS_TO_DECIDE]
+    some = values[:ROWS_TO_DECIDE].filter(is_some)
     examples = _show(some)
     reads_as = column.description
     if isinstance(column.form, Times) and column.form.format and examples:
@@ -458,7 +455,7 @@ def _decide_numbers(
         warning,
     )
     if present.min() == present.max():  # in single precision
-        same = values.filter(pa.array(~is_missing))
+        same = values.filter(~is_missing)
         if len(same.unique()) == 1:
             return _leave_out_constant(fact, same)
     if kind is Kind.time and choice.dates == "off":
@@ -552,7 +549,7 @@ def _decide_words(
     has_other = len({*common, *misspelt}) < n
     looks, doubt = 0.0, ""
     if not reads_as:
-        some = present.slice(0, ROWS_TO_DECIDE)
+        some = present[:ROWS_TO_DECIDE]
         looks = measure_numeric(some)
         if n >= FEWEST_AMOUNTS and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD:
             doubt = (
@@ -659,11 +656,12 @@ def _leave_out_copies(
         return decisions
     alike: dict[object, list[str]] = {}  # the columns that begin with the same values
     different = []
-    for (fact, column), values in zip(decisions, sample.columns, strict=True):
+    for fact, column in decisions:
         if isinstance(column, Column):
-            start = values.type, str(values.slice(0, FEWEST_ROWS_OF_COPIES))
+            values = sample[fact.name]
+            start = values.type, str(values[:FEWEST_ROWS_OF_COPIES])
             others = alike.setdefault(start, [])
-            same = [name for name in others if sample.column(name).equals(values)]
+            same = [name for name in others if sample[name].equals(values)]
             if same:
                 fact = replace(fact, becomes=f"left out: the same as {same[0]!r}")
                 column = Restoration(fact.name, copy_of=same[0])
@@ -683,7 +681,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
     related = []
     for fact, column in decisions:
         if isinstance(column, Column) and column.kind is Kind.time:
-            days = column.parse(sample.column(column.name))
+            days = column.parse(sample[column.name])
             least = np.inf
             for name, others in earlier.items():
                 spread = _find_spread(column.wrap(days - others, EARLIEST))
@@ -721,6 +719,6 @@ def _describe_features(column: Column) -> str:
 
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
-    some = values.slice(0, 100).drop_null()
+    some = values[:100].drop_null()
     examples = dict.fromkeys(map(format_value, list_values(some)))
     return tuple(examples)[:EXAMPLES]

@@ -37,7 +37,7 @@ class MisreadValues:
         """Note the values of some rows of a column; `first_row` rows came before."""
         if not len(rows):
             return
-        cells = values.take(pa.array(rows))
+        cells = values.take(rows)
         codes = np.asarray(cells.dictionary_encode().indices)
         noted = {}
         for code in range(min(codes.max() + 1, MOST_TEXTS)):

@@ -133,7 +133,7 @@ class NumberText(Form, frozen=True, tag="number"):
             texts = [format(size, form).translate(marks) for size in sizes.tolist()]
             digits = pa.array(texts, pa.string())
         has_digit = pc.match_substring_regex(digits, "[1-9]")  # unlike -0.00
-        is_negative = pc.and_(has_digit, pa.array(numbers < 0))
+        is_negative = pc.and_(has_digit, numbers < 0)
         begin, end = ("(", ")") if self.parentheses else ("-", "")
         before = [pc.if_else(is_negative, begin, ""), self.prefix]
         if self.prefix.endswith(" ") and not self.parentheses:
@@ -162,7 +162,7 @@ def find_decimal(columns: Iterable[pa.Array]) -> str | None:
     marks: Counter[str] = Counter()
     for values in columns:
         if find_kind(values.type) is Kind.text:
-            cells = drop_missing(values.slice(0, ROWS_TO_DECIDE)).drop_null()
+            cells = drop_missing(values[:ROWS_TO_DECIDE]).drop_null()
             marks.update(_decide_decimal(cells) or "")
     return marks.most_common(1)[0][0] if marks else None
 

@@ -252,7 +252,7 @@ def _begin_months(days: Array | float) -> Array:
 
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
-    waves: list[Array] = []
+    waves = []
     phases = _find_phases(days) if cycles else {}
     for cycle in cycles:
         angle = 2.0 * np.pi * phases[cycle]
@@ -296,7 +296,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
 
     `day_first` is the order of day and month where they do not tell.
     """
-    some = texts.slice(0, TEXTS_TO_TRY)
+    some = texts[:TEXTS_TO_TRY]
     if measure_matches(some, LOOK) < 0.5:
         return None, ""
     months = _find_months(some)
@@ -327,7 +327,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         )
     if best == "%m/%y":
         doubt = f"holds {example}, which is read as a month; else say --categorical"
-    whole = whole.filter(pa.array(~np.isnan(_parse_text(whole, best))))
+    whole = whole.filter(~np.isnan(_parse_text(whole, best)))
     if measure_matches(whole, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
     is_padded = measure_matches(whole, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
@@ -346,7 +346,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
 def _find_months(texts: pa.Array) -> Months:
     """Return how most months in texts are named."""
     joined = " ".join(texts.to_pylist()).lower()
-    counts: dict[Months, int] = {}
+    counts = {}
     for language, names in MONTH_NAMES.items():
         months = set(names.lower().split())
         counts[language] = sum(map(joined.count, months))
@@ -382,7 +382,7 @@ def _translate(texts: pa.Array, months: Months, back: bool = False) -> pa.Array:
 
 def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
     """Return the format that reads the largest share of texts, and this share."""
-    few = texts.slice(0, FEW_TEXTS)
+    few = texts[:FEW_TEXTS]
     best, most = "", 0.0
     for form in formats:
         if np.isnan(_parse_text(few, form)).all():

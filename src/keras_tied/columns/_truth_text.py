@@ -43,14 +43,14 @@ class TruthText(Form, frozen=True, tag="truth"):
 
     def write(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,), as text: true from 0.5 on, and null for NaN."""
-        is_true = pa.array(numbers >= 0.5)
+        is_true = numbers >= 0.5
         texts = pc.if_else(is_true, self.true, self.false)
         return set_null(texts, np.isnan(numbers))
 
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
     """Return the form of truth values, if nearly all are such or missing."""
-    some = values.slice(0, ROWS_TO_DECIDE)
+    some = values[:ROWS_TO_DECIDE]
     if len(some.unique()) > MOST_SPELLINGS:
         return None
     cells = to_text(values)

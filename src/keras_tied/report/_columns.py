@@ -59,7 +59,6 @@ class PageColumn:
             Kind,
             NumberText,
             Times,
-            TruthText,
             list_months,
         )
 
@@ -80,13 +79,12 @@ class PageColumn:
                 "months": list_months(form.months),
             }
             return cls(name, "time", n_features, time, step=column.step)
-        if isinstance(form, TruthText):
-            return cls(name, "truth", n_features, structs.asdict(form))
+        if column.kind is Kind.boolean:
+            truths = structs.asdict(form) if form else {}
+            return cls(name, "truth", form=truths)
         if isinstance(form, NumberText) and not form.is_whole:
             number = structs.asdict(form)
             return cls(name, "number", n_features, number, column.step)
-        if column.kind is Kind.boolean:
-            return cls(name, "truth")
         is_whole = column.kind is Kind.integer or form is not None
         return cls(name, "whole" if is_whole else "number", step=column.step)
 
@@ -123,16 +121,17 @@ class PageColumn:
         }
 
 
-def slice_columns(columns: Sequence[PageColumn]) -> list[slice]:
-    """Return the place of the features of each column."""
+def slice_columns(columns: Sequence[PageColumn]) -> list[tuple[PageColumn, slice]]:
+    """Return each column with the place of its features."""
     sizes = [column.n_features for column in columns]
     ends = np.cumsum(sizes)
-    return list(map(slice, ends - sizes, ends))
+    parts = map(slice, ends - sizes, ends)
+    return list(zip(columns, parts, strict=True))
 
 
 def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
     """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
-    starts = [part.start for part in slice_columns(columns)]
+    starts = [part.start for _, part in slice_columns(columns)]
     return np.asarray(np.add.reduceat(features, starts, axis=-1))
 
 
@@ -188,7 +187,7 @@ def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
     from keras_tied.columns import snap
 
     snapped = rows.astype(np.float64)
-    for column, part in zip(columns, slice_columns(columns), strict=True):
+    for column, part in slice_columns(columns):
         origin = column.form.get("origin", 0.0)
         snapped[:, part.start] = snap(snapped[:, part.start], column.step, origin)
     return snapped
@@ -201,7 +200,7 @@ def drop_same(
     shares = shares.copy()
     parts = slice_columns(columns)
     for row, place in np.argwhere(shares > 0):
-        column, part = columns[place], parts[place]
+        column, part = parts[place]
         text = format_features(column, given[row, part])
         if text == format_features(column, expected[row, part]):
             shares[row, place] = 0.0
@@ -250,9 +249,9 @@ def describe_units(
     parts = slice_columns(columns)
     units = []
     for row in correlations:
-        drivers: list[Driver] = []
-        for place, column in enumerate(columns):
-            features = row[parts[place]]
+        drivers = []
+        for place, (column, part) in enumerate(parts):
+            features = row[part]
             strongest = int(np.abs(features).argmax())
             level = ""
             if column.kind == "category":

@@ -56,7 +56,7 @@ def find_drift(
         now=format_number(float(np.nanmedian(new_scores))),
     )
     tests = [score]
-    for column, part in zip(columns, slice_columns(columns), strict=True):
+    for column, part in slice_columns(columns):
         tests += _compare_column(column, old[:, part], new[:, part])
     p_values = _correct([test.p for test in tests])
     tests = [replace(test, p=p) for test, p in zip(tests, p_values, strict=True)]

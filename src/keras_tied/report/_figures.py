@@ -26,6 +26,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from keras_tied._types import Array
+from keras_tied.drawing import View
 from keras_tied.report._whole import Hexagons, Orientation, Planes
 
 _LONGEST_LABEL = 40  # characters of an axis
@@ -50,7 +51,7 @@ def draw_panels(
     some of the rows.
     """
     n = len(points["code"])
-    data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
+    data = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
     for name in points:
         x, y = np.ascontiguousarray(points[name][:, :2].T, np.float32)
         data |= {f"{name}_x": x, f"{name}_y": y}
@@ -60,11 +61,10 @@ def draw_panels(
     look = _choose_look(n, is_dense)
     document, roots = Document(), {}
     for name, hexagons in planes.hexagons.items():
-        x_range, y_range = (Range1d(start=low, end=high) for low, high in hexagons.view)
-        plot = _make_plot(name, axes[name], x_range, y_range)
+        plot = _make_plot(name, axes[name], hexagons.view)
         tools = _add_tools(plot)
         if is_dense:
-            alone: Mapping[Any, Hexagons] = {None: hexagons}
+            alone = {None: hexagons}
             layers = planes.pairs if name == "code" else alone
             for pair, pair_hexagons in layers.items():
                 _add_hexagons(plot, pair_hexagons, densities, pair)
@@ -76,10 +76,9 @@ def draw_panels(
     return {"document": document.to_json(deferred=False), "roots": roots}
 
 
-def _make_plot(
-    name: str, axes: tuple[str, str], x_range: Range1d, y_range: Range1d
-) -> Any:
+def _make_plot(name: str, axes: tuple[str, str], view: View) -> Any:
     """Make an empty plot."""
+    x_range, y_range = (Range1d(start=low, end=high) for low, high in view)
     plot: Any = figure(
         tools=[],
         name=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,10 @@ MOST_BINS = 30
 MOST_CLASSES = 12  # the most frequent ones
 
 
+# What bars count, how many rows each has, and what stands at the ends of the axis.
+Counts: TypeAlias = tuple[list[str], list[int], tuple[str, str]]
+
+
 class Histogram(NamedTuple):
     """How many rows have which values of a column."""
 
@@ -31,11 +35,9 @@ class Histogram(NamedTuple):
 def draw_histograms(report: Report) -> list[Histogram]:
     """Count the values of each column; those far outside it are in bars at its ends."""
     X = report.rows.X
-    parts = slice_columns(report.columns)
     histograms = []
-    for column, part, missing in zip(
-        report.columns, parts, report.missing.tolist(), strict=True
-    ):
+    parts = slice_columns(report.columns)
+    for (column, part), missing in zip(parts, report.missing.tolist(), strict=True):
         features = X[:, part]
         is_missing = np.isnan(features).any(axis=1)
         features = features[~is_missing]
@@ -53,9 +55,7 @@ def draw_histograms(report: Report) -> list[Histogram]:
     return histograms
 
 
-def _count_numbers(
-    column: PageColumn, values: Array, is_far: Array
-) -> tuple[list[str], list[int], tuple[str, str]]:
+def _count_numbers(column: PageColumn, values: Array, is_far: Array) -> Counts:
     """Count numbers or days in bins of equal width, of whole ones if they are whole."""
     ordinary = np.clip(values if is_far.all() else values[~is_far], -LARGEST, LARGEST)
     low, high = float(ordinary.min()), float(ordinary.max())
@@ -82,9 +82,7 @@ def _count_numbers(
     return names, counts.tolist(), (first, last)
 
 
-def _count_classes(
-    column: PageColumn, features: Array
-) -> tuple[list[str], list[int], tuple[str, str]]:
+def _count_classes(column: PageColumn, features: Array) -> Counts:
     """Count categories, or what is true and false, the most frequent first."""
     if column.kind == "truth":
         classes = np.array([[0.0], [1.0]])

@@ -40,7 +40,6 @@ FOLDER = resources.files(__package__) / "page"
 # Of the drawn rows: given and expected in their columns, and shares.
 MOST_NUMBERS = 180_000
 FEWEST_POINTS = 200  # that are drawn, of however many columns
-N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
 # In the order that they are loaded.
 SCRIPTS = (
     "data format marks decoder colours plots toolbar row table units download link page"
@@ -82,7 +81,6 @@ def render(report: Report) -> str:
     template = _make_environment().get_template("page.html")
     return template.render(
         report=report,
-        whole=report.whole,
         policy=_make_policy(scripts),
         style=Markup((FOLDER / "page.css").read_text("utf-8")),
         scripts=[Markup(script) for script in scripts],
@@ -91,12 +89,8 @@ def render(report: Report) -> str:
         histograms=draw_histograms(report),
         sentences=summarize(report, bars, int(places[worst[0]])),
         shift=describe_shift(report),
-        n_drawn=len(places),
-        n_worst=len(worst),
         bars=bars,
-        has_decoder=data["decoder"] is not None,
         most_weights=MOST_WEIGHTS,
-        n_bars=N_BARS,
     )
 
 

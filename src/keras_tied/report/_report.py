@@ -208,7 +208,7 @@ class Report:
     @property
     def missing(self) -> Array:
         """(columns,) the share of the values of each that are missing, in all rows."""
-        starts = [part.start for part in slice_columns(self.columns)]
+        starts = [part.start for _, part in slice_columns(self.columns)]
         return np.asarray(self.whole.tally.missing)[starts] / self.whole.n_rows
 
     @cached_property

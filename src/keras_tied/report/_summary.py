@@ -77,7 +77,7 @@ def _describe_oddest(report: Report, oddest: int) -> str:
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
-        column, part = report.columns[place], parts[place]
+        column, part = parts[place]
         given = format_features(column, rows.X[oddest, part])
         likely = format_features(column, expected[part])
         if shares[place] > 0:

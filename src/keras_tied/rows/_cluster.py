@@ -45,7 +45,7 @@ class DaskWorkers:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        places: dict[str, int] = {}
+        places = {}
 
         def submit(place: int) -> Any:
             future = self.client.submit(function, *items[place], pure=False)
@@ -54,7 +54,7 @@ class DaskWorkers:
 
         waiting = iter(range(len(items)))
         try:
-            n_threads = max(1, sum(map(int, self.client.nthreads().values())))
+            n_threads = max(1, sum(self.client.nthreads().values()))
             first = [
                 submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)
             ]

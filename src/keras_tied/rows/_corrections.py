@@ -54,7 +54,7 @@ def find_corrections(
         for repeat in finder.find()
     ]
     fitted, n_rows = transform.fitted, len(oddest.all_scores)
-    scores = oddest.table.column("score").to_numpy()
+    scores = oddest.table["score"].to_numpy()
     rarities = fitted.find_rarity(scores)
     corrected = fitted.find_rarity(oddest.corrected)
     stands_out = fitted.stand_out(scores, n_rows)
@@ -79,9 +79,9 @@ def find_corrections(
         if first is not causes[0]:
             why = describe_reason([first], is_ordinary=False)
         correction = Correction(
-            row=oddest.table.column("row")[place].as_py(),
+            row=oddest.table["row"][place].as_py(),
             column=first.column,
-            value=format_cell(oddest.rows.column(first.column), place),
+            value=format_cell(oddest.rows[first.column], place),
             suggestion=first.expected,
             why=why,
             one_in=_round(rarities[place]),
@@ -92,7 +92,7 @@ def find_corrections(
             displaced.append(
                 correction._replace(
                     column=name,
-                    value=format_cell(oddest.rows.column(name), place),
+                    value=format_cell(oddest.rows[name], place),
                     suggestion=None,
                     why=f"the cells from {name} on are displaced by one",
                     one_in_corrected=_round(rarity),

@@ -36,7 +36,7 @@ def find_displacement(
         before, moved = cells[:start], cells[start:]
         candidates.append([*before, *moved[1:], None])
         candidates.append([*before, None, *moved[:-1]])
-    columns = zip(rows.schema.names, zip(*candidates, strict=True), strict=True)
+    columns = zip(rows.column_names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
     numbers = []
     gaps: Any = 0  # of each candidate
@@ -59,4 +59,4 @@ def find_displacement(
         return None
     order = np.lexsort([scores, gaps, ~is_likely])
     best = int(order[0])
-    return rows.schema.names[starts[best // 2]], float(rarities[best])
+    return rows.column_names[starts[best // 2]], float(rarities[best])

@@ -32,7 +32,7 @@ def fill_rows(
     cells: list[Cells] = [{} for _ in range(filled.num_rows)]
     for name, is_gap in transform.columns.find_gaps(batch.rows).items():
         places = np.flatnonzero(is_gap)
-        values = filled.column(name).take(places).to_pylist()
+        values = filled[name].take(places).to_pylist()
         for place, value in zip(places, values, strict=True):
             cells[place][name] = value
     return filled, cells
@@ -53,11 +53,15 @@ def list_new_cells(
     for batch in batches:
         sure = sure or _measure(transform, batch.numbers[:ROWS_TO_MEASURE])
         _, cells = fill_rows(transform, batch)
-        rows: list[Cells] = []
+        rows = []
         for number, new in enumerate(cells, first):
             for name, value in new.items():
-                row = {"row": number, "column": name, "value": str(value)}
-                row["sure"] = sure.get(name)
+                row = {
+                    "row": number,
+                    "column": name,
+                    "value": str(value),
+                    "sure": sure.get(name),
+                }
                 rows.append(row)
         yield pa.RecordBatch.from_pylist(rows, SCHEMA)
         first += len(cells)
@@ -69,7 +73,7 @@ def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
     is_far = fitted.find_far_values(numbers).any(axis=1)
     numbers = numbers[~is_far]
     sure = {}
-    for name, part in zip(columns.names, columns.layout.parts, strict=True):
+    for column, part in columns.parts:
         known = numbers[~np.isnan(numbers[:, part.start])]
         if len(known):
             hidden = known.copy()
@@ -78,5 +82,5 @@ def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
             error = np.square(errors[:, part]).mean()
             variances = known[:, part].var(axis=0)
             share = 1 - error / max(variances.mean(), TINY)
-            sure[name] = max(share, 0.0)
+            sure[column.name] = max(share, 0.0)
     return sure

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -45,10 +45,10 @@ def find_oddest(
     It holds one batch, the rows that it finds and all scores in memory.
     """
     fitted = transform.fitted
-    best: list[pa.RecordBatch] = []
+    best = []
     # of the best rows: scores, errors, places, numbers
     arrays: list[Array] = []
-    all_scores: list[Array] = []
+    all_scores = []
     first = 1
     for rows, numbers in batches:
         scores, errors = fitted.measure_rows(numbers)
@@ -60,8 +60,8 @@ def find_oddest(
             new = [np.concatenate(pair) for pair in pairs]
         order = _find_largest(new[0], top)
         arrays = [array[order] for array in new]
-        best.append(rows.take(pa.array(some)))
-        best = [pa.concat_batches(best).take(pa.array(order))]
+        best.append(rows.take(some))
+        best = [pa.concat_batches(best).take(order)]
         first += rows.num_rows
     scores, errors, places, numbers = arrays
     (rows,) = best
@@ -74,7 +74,7 @@ def find_oddest(
     is_ordinary = fitted.find_rarity(corrected) < ORDINARY
     reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
     rank = np.arange(1, len(places) + 1, dtype=np.int32)
-    columns: dict[str, Any] = {"row": places, "score": scores, "rank": rank}
+    columns = {"row": places, "score": scores, "rank": rank}
     columns |= transform.describe_scores(scores, errors)
     columns |= transform.describe_causes(causes)
     table = prepend_id(transform.id, rows, columns)
@@ -118,14 +118,14 @@ def find_far_values(
     batches = Scan(source, some).read(Doubts())
     for rows, numbers in batches if used else ():
         beyond = some_fences.find(numbers)  # (n, features)
-        for name, part in zip(some.names, some.layout.parts, strict=True):
+        for column, part in some.parts:
             odd = np.flatnonzero(beyond[:, part].any(axis=1))
-            far.add(name, rows.column(name), odd, first_row)
+            far.add(column.name, rows[column.name], odd, first_row)
         first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
     described = {}
     for name in far.counts:
-        value = get_value(typical.column(name), 0)
+        value = get_value(typical[name], 0)
         middle = format_suggestion(value)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"

@@ -71,12 +71,12 @@ class RepeatFinder:
     def add(self, rows: pa.RecordBatch) -> None:
         """Collect some more rows."""
         contents = np.zeros(rows.num_rows, np.uint64)
-        for name, values in zip(rows.schema.names, rows.columns, strict=True):
+        for name in rows.column_names:
             if name not in self.ids:
-                contents = _mix(contents, values)
+                contents = _mix(contents, rows[name])
         hashes = [contents]
         for name in self.ids:
-            values = rows.column(name)
+            values = rows[name]
             own = _mix(np.full_like(contents, FACTOR), values)
             # A row without an id is told by its content.
             hashes.append(np.where(values.is_null(), contents, own))

@@ -80,7 +80,7 @@ class Scan:
             simple = simplify_rows(rows)
             for name, is_other in columns.find_differences(simple).items():
                 places = np.flatnonzero(is_other)
-                unseen.add(name, simple.column(name), places, first_row)
+                unseen.add(name, simple[name], places, first_row)
             numbers = columns.encode(simple, first_row, unseen, misread)
             has_value |= ~np.isnan(numbers).all(axis=0)
             first_row += rows.num_rows
@@ -91,6 +91,12 @@ class Scan:
         for name in np.array(columns.names, object)[blank]:
             if name not in unseen.counts:
                 doubts.empty.append(name)
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns of the table that name its rows, in its order."""
+        given = {self.id, *self.columns.ids}
+        return [name for name in self.source.schema.names if name in given]
 
     def _list_names(self) -> list[str] | None:
         """List the columns that are read, or return None for all."""
@@ -104,8 +110,8 @@ class Scan:
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table, for another process."""
-        whole = replace(self, advance=ignore)
-        return [replace(whole, source=part) for part in self.source.split()]
+        parts = self.source.split()
+        return [replace(self, source=part, advance=ignore) for part in parts]
 
 
 def fold(

@@ -146,7 +146,7 @@ def _measure_part(
     ends: Fences | None,
 ) -> tuple[Moments, Array]:
     """Measure the rows of a part, and choose those at the places, ascending."""
-    chosen: list[Array] = []
+    chosen = []
     begin = 0
 
     def measure(batch: Batch) -> Moments:

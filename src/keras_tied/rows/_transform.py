@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, MisreadValues, get_value
+from keras_tied.columns import Columns, get_value
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.layout import CATEGORY, MISSPELT
@@ -56,21 +56,11 @@ class BatchTransform:
         reads = more.get(self.output, "used")
         return Scan(source, self.columns, self.id, reads=reads)
 
-    def __call__(
-        self,
-        batch: pa.RecordBatch,
-        first_row: int = 0,
-        unseen: MisreadValues | None = None,
-        misread: MisreadValues | None = None,
-    ) -> pa.RecordBatch:
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Transform a batch of rows.
 
         Args:
             batch: the rows, with these columns at least, in any order.
-            first_row: how many rows came before, for the messages.
-            unseen: where to note values of new categories; see `Columns.encode`.
-            misread: where to note values that count as missing, since they are not of
-                their kind.
 
         Returns:
             As many rows, in the same order.
@@ -78,15 +68,13 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        numbers = self.columns.encode(batch, first_row, unseen, misread)
-        return self.apply(Batch(batch, numbers))
+        return self.apply(Batch(batch, self.columns.encode(batch)))
 
     def apply(self, batch: Batch) -> pa.RecordBatch:
         """Transform rows that are numbers already."""
         rows, numbers = batch
         if self.output == "filled":
             return self.columns.fill(rows, self.fitted.impute(numbers))
-        result: dict[str, Any]
         if self.output == "codes":
             codes = self.fitted.transform(numbers).T  # (components, n)
             names = code_names(len(codes))
@@ -112,7 +100,7 @@ class BatchTransform:
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        columns: dict[str, Any] = {}
+        columns = {}
         for place in range(min(MOST_COLUMNS, len(self.columns.names))):
             some = [row[place] if place < len(row) else None for row in causes]
             names = [cause and cause.column for cause in some]
@@ -143,18 +131,19 @@ class BatchTransform:
                 share = float(explanation.shares[row, column])
                 if share <= 0:
                     break
-                value = get_value(batch.rows.column(name), row)
-                likely = format_suggestion(get_value(expected.column(name), row))
+                value = get_value(batch.rows[name], row)
+                likely = format_suggestion(get_value(expected[name], row))
                 is_same = likely == format_suggestion(value)
-                cause = Cause(
-                    name,
-                    share,
-                    format_given(value),
-                    None if is_same else likely,
-                    float(explanation.ratios[row, column]),
-                    bool(is_misspelt[row, column]),
+                row_causes.append(
+                    Cause(
+                        name,
+                        share,
+                        format_given(value),
+                        None if is_same else likely,
+                        float(explanation.ratios[row, column]),
+                        bool(is_misspelt[row, column]),
+                    )
                 )
-                row_causes.append(cause)
             # A value that would stay is no reason, unless there is no other.
             others = [cause for cause in row_causes if cause.expected is not None]
             causes.append((others or row_causes)[:MOST_COLUMNS])
@@ -231,8 +220,7 @@ def measure_rows(batches: Iterable[Batch], fitted: Fitted) -> Array:
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
     """Return the columns of rows by name."""
-    names = rows.schema.names
-    return dict(zip(names, rows.columns, strict=True))
+    return {name: rows[name] for name in rows.column_names}
 
 
 def prepend_id(
@@ -247,7 +235,7 @@ def prepend_id(
         raise TableError(
             f"the id column {id!r} has the name of a column of the result; rename it."
         )
-    ids = {id: rows.column(id)}
+    ids = {id: rows[id]}
     return pa.record_batch(ids | columns)
 
 

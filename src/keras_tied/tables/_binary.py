@@ -109,8 +109,9 @@ def _read_parquet(
         file = pq.ParquetFile(
             source, metadata=metadata, buffer_size=READ_AHEAD, pre_buffer=False
         )
-        pieces, names = list(request.pieces), list(request.names)
-        yield from map(_validate, file.iter_batches(most_rows, pieces, names))
+        pieces = list(request.pieces)
+        batches = file.iter_batches(most_rows, pieces, request.names)
+        yield from map(_validate, batches)
 
 
 def open_orc(name: str) -> TableFile:
@@ -128,7 +129,7 @@ def _read_orc(name: str, request: Request) -> Batches:
     with _open(name, ORC) as source:
         fragment = dataset.OrcFileFormat().make_fragment(source)
         batches = fragment.to_batches(
-            columns=list(request.names),
+            columns=request.names,
             batch_size=BATCH_ROWS,
             batch_readahead=1,
             use_threads=False,
@@ -193,7 +194,7 @@ def _read_npy(name: str, size: int, request: Request) -> Batches:
             columns = rows.T[places].astype(_to_native(rows.dtype), order="C")
             del whole, rows
         arrays = [pa.array(column) for column in columns]
-        yield pa.record_batch(arrays, names=list(request.names))
+        yield pa.record_batch(arrays, names=request.names)
 
 
 def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -20,7 +20,9 @@ from keras_tied._text import format_value, quote
 from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
+    NUMBERS,
     find_decimal,
+    find_kind,
     make_distinct,
 )
 from keras_tied.tables._errors import report_read_errors
@@ -171,7 +173,7 @@ class _CsvFile:
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
         with self._report_errors():
-            yield from self._open((), list(request.names))
+            yield from self._open((), request.names)
 
     def _find_patch(self) -> Patch | None:
         """Return what writes a copy with new cells, if that has the same bytes else."""
@@ -301,7 +303,7 @@ class _CsvFile:
                 n_rows += batch.num_rows
                 for place, values in enumerate(batch.columns):
                     dtypes[place] = _widen_type(dtypes[place], values)
-        return pa.schema(list(zip(names, dtypes, strict=True))), n_rows, decimal
+        return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
     def _look_for_rows(
         self, batches: Iterable[pa.RecordBatch]
@@ -356,15 +358,15 @@ class _CsvFile:
             if types.is_boolean(field.type):
                 plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
                 is_text = not pc.all(plain).as_py()
-            elif types.is_integer(field.type) or types.is_floating(field.type):
+            elif find_kind(field.type) in NUMBERS:
                 names_something = pc.match_substring_regex(cells, LONG_NUMERAL)
                 is_text = pc.any(names_something).as_py()
-                if types.is_floating(field.type) and decimal == ",":
-                    is_text = True
             else:
                 is_text = types.is_temporal(field.type)
             if is_text:
                 texts.add(field.name)
+        if decimal == ",":
+            texts.update(floats)
         if decimal is None:
             decimal = "." if floats else DECIMALS.get(self._delimiter)
         return texts, decimal

@@ -27,13 +27,12 @@ from keras_tied.tables._rows import Row, open_rows
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 LOG_VERSION = 2  # of the format of a database with a write-ahead log
-READS = (
+READS = (  # what a query may do
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
     sqlite3.SQLITE_FUNCTION,
     sqlite3.SQLITE_RECURSIVE,
 )
-ALLOWED = dict.fromkeys(READS, sqlite3.SQLITE_OK)  # what a query may do
 # Of DuckDB: a view must not read other files, nor a query change this.
 DUCKDB = {"enable_external_access": "false", "memory_limit": "2GiB"}
 
@@ -51,8 +50,10 @@ def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
 def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
     with closing(_connect(name, options, folder)) as database:
         database.execute("BEGIN")  # all that follows reads one moment
-        deny = sqlite3.SQLITE_DENY
-        database.set_authorizer(lambda action, *_: ALLOWED.get(action, deny))
+        allowed, denied = sqlite3.SQLITE_OK, sqlite3.SQLITE_DENY
+        database.set_authorizer(
+            lambda action, *_: allowed if action in READS else denied
+        )
         kinds = database.execute(
             "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"
         ).fetchall()

@@ -161,7 +161,7 @@ class Request:
     """Which pieces and columns of a file to read."""
 
     pieces: Sequence[int]
-    names: Sequence[str]
+    names: list[str]
 
 
 Batches: TypeAlias = Iterator[pa.RecordBatch]

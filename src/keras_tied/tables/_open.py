@@ -243,7 +243,7 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:
     """Return the values of columns that the folders of a file name."""
-    keys: dict[str, str | None] = {}
+    keys = {}
     for part in Path(os.path.relpath(file, root)).parts[:-1]:
         name, is_named, value = unquote(part).partition("=")
         if is_named:
@@ -283,5 +283,5 @@ def _read_columns(
             if name in values:
                 columns[name] = pa.repeat(values[name], batch.num_rows)
             else:
-                columns[name] = batch.column(name)
+                columns[name] = batch[name]
         yield pa.record_batch(columns)

@@ -64,9 +64,10 @@ def open_rows(
                 is_large = type(value) is int and not -(2**63) <= value < 2**63
                 value_types.add(str if is_large else type(value))
             check_width(name, len(types), options)
-        dtypes = {}
-        for column, value_types in types.items():
-            dtypes[column] = TYPES.get(frozenset(value_types), pa.string())
+        dtypes = {
+            column: TYPES.get(frozenset(value_types), pa.string())
+            for column, value_types in types.items()
+        }
         schema = pa.schema(dtypes)
     read = partial(
         _read,
@@ -97,7 +98,7 @@ def _read(
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield some rows at a time, fewer where they take many bytes."""
-    some: list[Row] = []
+    some = []
     n_bytes = 0
     for row in rows:
         some.append(row)

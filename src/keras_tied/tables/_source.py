@@ -257,7 +257,7 @@ def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
             )
         for name, dtype in own_dtypes.items():
             dtypes[name] = merge_types(dtypes[name], dtype)
-    return pa.schema(list(dtypes.items()))
+    return pa.schema(dtypes)
 
 
 def _find_mismatch(
@@ -304,7 +304,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
 
     So may those that take many bytes.
     """
-    parts: list[pa.RecordBatch] = []
+    parts = []
     n_rows, n_bytes = 0, 0
     for batch in batches:
         parts.append(batch)
@@ -317,7 +317,7 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
             end = whole.num_rows - n_rows
             for begin in range(0, end, step):
                 yield whole.slice(begin, step)
-            rest = whole.slice(end)
+            rest = whole[end:]
             parts, n_bytes = [rest], rest.nbytes
     if n_rows:
         yield _concatenate(parts)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from keras_tied._text import format_quantity, quote
-from keras_tied.columns import Kind, find_kind
+from keras_tied.columns import NUMBERS, Kind, find_kind
 from keras_tied.tables._source import Source
 
 WORD = re.compile(
@@ -47,7 +47,7 @@ def describe_stray_rows(source: Source) -> Iterator[str]:
         n -= 1
     if n < len(rows) and rows.num_columns > 1:
         yield f"the table is empty from row {n + 1:,} on: take these rows out of it."
-    if says := _describe_total(rows.slice(0, n)):
+    if says := _describe_total(rows[:n]):
         yield (
             f"row {n:,}, the last, {says}: if it adds up the others, take it out of the"
             " table."
@@ -63,7 +63,7 @@ def _find_heads(rows: pa.RecordBatch) -> list[str]:
         if not types.is_string(values.type):
             return []
         has_digit = pc.match_substring_regex(values, r"\d")
-        share = pc.mean(has_digit.slice(1)).as_py() or 0.0
+        share = pc.mean(has_digit[1:]).as_py() or 0.0
         if share >= FEWEST_DIGITS and not has_digit[0].as_py():
             heads.append(values[0].as_py())
     return heads
@@ -72,8 +72,9 @@ def _find_heads(rows: pa.RecordBatch) -> list[str]:
 def _describe_total(rows: pa.RecordBatch) -> str:
     """Tell that the last row adds up the others; or return ""."""
     n_sums = 0
-    for name, values in zip(rows.schema.names, rows.columns, strict=True):
-        if find_kind(values.type) not in (Kind.text, Kind.integer, Kind.number):
+    for name in rows.column_names:
+        values = rows[name]
+        if find_kind(values.type) not in (Kind.text, *NUMBERS):
             continue
         value, others = values[-1].as_py(), values[:-1]
         if isinstance(value, str):

@@ -22,7 +22,7 @@ from keras_tied import _files
 from keras_tied._table_errors import TableError, WriteError
 from keras_tied._text import quote
 from keras_tied._types import StrPath
-from keras_tied.columns import Kind, find_kind
+from keras_tied.columns import NUMBERS, Kind, find_kind
 from keras_tied.tables._file import (
     COMPRESSIONS,
     OUTPUT_ENDINGS,
@@ -40,7 +40,6 @@ ROWS_IN_GROUP = 2**17
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
 NUMERAL = r"^-?\d[\d.,]*(?:[eE][-+]?\d+)?$"  # which no program runs
 HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  # noqa: RUF001
-NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 
 
 def check_output(path: StrPath, endings: Collection[str] = OUTPUT_ENDINGS) -> None:
@@ -201,7 +200,7 @@ def _write_text(
     for batch in batches:
         if safe:
             columns = [_escape_formulas(column) for column in batch.columns]
-            batch = pa.record_batch(columns, names=batch.schema.names)
+            batch = pa.record_batch(columns, names=batch.column_names)
         file.write(_format_lines(batch, delimiter))
     file.flush()
 
@@ -259,7 +258,9 @@ def _write_array(
 ) -> None:
     """Write an .npy file; its header is written again at the end."""
     if texts := [
-        field.name for field in schema if find_kind(field.type) not in NUMBERS
+        field.name
+        for field in schema
+        if find_kind(field.type) not in (Kind.boolean, *NUMBERS)
     ]:
         raise TableError(
             f"column {quote(texts)} does not hold numbers, and an array holds nothing"
