@@ -76,18 +76,15 @@ class Fences(NamedTuple):
         ends = np.where(is_low, self.low, self.high)
         reach = ends - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = deviations / reach
-        distances[np.isnan(distances)] = 0.0
-        return distances
+            return np.fmax(deviations / reach, 0.0)  # 0 where it is NaN
 
     def sum_distances(self, X: Array) -> Array:
         """The summed distances of the values beyond, of each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
         distances = self.distances(X[rows].astype(np.float64))
-        distances[~beyond[rows]] = 0.0
         totals = np.zeros(len(X))
-        totals[rows] = distances.sum(axis=1)
+        totals[rows] = distances.sum(axis=1, where=beyond[rows])
         return totals
 
     def scale(self, shift: Array, scale: Array) -> Fences:

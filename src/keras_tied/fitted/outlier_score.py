@@ -400,10 +400,9 @@ def add_up_huber(z: Array) -> Array:
 def compress(z: Array) -> Array:
     """Numbers whose squares are twice Huber's function, with their signs, `(n, d)`."""
     size = np.abs(z)
-    excess = np.maximum(size - HUBER_DELTA / 2, 0.0)
-    beyond = np.sqrt(2 * HUBER_DELTA * excess)
-    roots = np.where(size < HUBER_DELTA, size, beyond)
-    return np.copysign(roots, z)
+    slope = np.minimum(size, HUBER_DELTA)
+    squares = slope * (2 * size - slope)
+    return np.copysign(np.sqrt(squares), z)
 
 
 def fit_outlier_score(

@@ -222,9 +222,7 @@ class Fitted:
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
-        codes = self.network.encode(complete)
-        reconstruction = decode(self.network, codes, self.link)
-        return Block(scaled, complete, codes, reconstruction)
+        return compute_block(self.network, scaled, complete, self.link)
 
     def fold(
         self,
