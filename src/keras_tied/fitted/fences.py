@@ -58,8 +58,7 @@ class Fences(NamedTuple):
         low = self.low.astype(X.dtype)
         high = self.high.astype(X.dtype)
         with np.errstate(invalid="ignore"):
-            beyond: Array = (low > X) | (high < X)
-        return beyond
+            return (low > X) | (high < X)
 
     def trim(self, X: Array) -> Array:
         """The rows with the median of its column in place of each such value."""

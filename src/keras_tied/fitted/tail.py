@@ -171,6 +171,6 @@ def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
     keys |= np.arange(n, dtype=np.uint64)
     keys.sort()
     keys &= np.uint64(2**BITS - 1)  # the rows
-    places: Array = np.empty(n, np.int64)
+    places = np.empty(n, np.int64)
     places[keys] = np.arange(1, n + 1, dtype=places.dtype)
     return places

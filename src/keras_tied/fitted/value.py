@@ -210,7 +210,7 @@ class Fitted:
     def stand_out(self, scores: Array, n_rows: int) -> Array:
         """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
-        rare: Array = tail.find_shares(scores) * n_rows < CHANCE
+        rare = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
 
     def find_far_values(self, X: Any) -> Array:

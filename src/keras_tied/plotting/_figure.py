@@ -62,9 +62,9 @@ def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
     return matplotlib.figure.Figure(dpi=160, figsize=size)
 
 
-def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
+def lay_out(figure: Figure | None) -> Figure:
     """Return an empty figure, a new one for None, with room around what is drawn."""
-    figure = new_figure(size) if figure is None else figure
+    figure = new_figure() if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     return figure
 
