@@ -161,9 +161,8 @@ def _module(frame: FrameType) -> str:
 def holds_numbers(variable: Variable) -> bool:
     """Whether a variable has its numbers: Keras's JAX trainer takes them away."""
     value = variable._value
-    if value is None:
-        return False
-    return not (hasattr(value, "is_deleted") and value.is_deleted())
+    is_deleted = getattr(value, "is_deleted", bool)  # of JAX, and False else
+    return value is not None and not is_deleted()
 
 
 def stored_numbers(variable: Variable) -> Any:

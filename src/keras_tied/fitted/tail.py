@@ -117,11 +117,10 @@ def fit_tail(
 ) -> Tail:
     """Fit to the scores of training rows as if they were not trained on, `(n,)`."""
     ordered = np.sort(scores[np.isfinite(scores)])
-    ordered = ordered[::-1]
     n = len(ordered)
     m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
-    threshold = float(ordered[min(m, n - 1)])
-    scale, shape = _fit_pareto(np.sort(ordered[:m] - threshold))
+    threshold = float(ordered[max(n - 1 - m, 0)])
+    scale, shape = _fit_pareto(ordered[n - m :] - threshold)
     body = np.quantile(ordered, 1 - np.array(BODY))
     return Tail(
         threshold=threshold,

@@ -252,7 +252,7 @@ def _choose_hidden(parameters: Parameters, n: int, n_features: int) -> tuple[int
         size = min(max(units, 2 * n_features), MOST_UNITS, most)
         is_deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
         return (size + size % 2,) * (LAYERS if is_deep else FEWER_LAYERS)
-    array = np.atleast_1d(np.asarray(sizes))
+    array = np.atleast_1d(sizes)
     if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a"
