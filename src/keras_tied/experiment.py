@@ -118,7 +118,7 @@ def run(
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
         seconds=seconds,
-        parameters=n_parameters if model is None else model.count_params(),
+        parameters=n_parameters,
         untied_parameters=n_parameters + kernel.size,
         tie_error=0.0 if model is None else _compute_tie_error(model),
         model=model,

@@ -328,12 +328,11 @@ def baseline_errors(
     principal = fit_pca(complete).truncate(fitted.n_components)
     link = fitted.link
     if link is not None:
-        ones = np.ones(len(link.costs))
-        link = replace(link, temperatures=ones)
+        link = replace(link, temperatures=np.ones(len(link.costs)))
         outputs = principal.reconstruct(complete)
         link = link.calibrate(outputs, scaled, np.ones(len(X)))
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
-    block = compute_block(fitted.network, scaled, complete, fitted.link)
+    block = fitted.forward(scaled, complete)
     errors = block.find_errors(fitted.link)
     outputs = principal.reconstruct(complete)
     if link is not None:
