@@ -120,7 +120,9 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
                 deviations = values - middle[column]
                 low[column] = _find_distance(-deviations, X.size)
                 high[column] = _find_distance(deviations, X.size)
-        if _are_few_negative(values):
+        n_negative = np.count_nonzero(values < 0)
+        few = max(1, int(FEW_NEGATIVE * len(values)))
+        if 0 < n_negative <= few and not np.any(values % 1):
             to_low[column] = min(reach[column], middle[column] + 0.5)
     # A side that does not tell is as long as the other one.
     below = np.where(np.isinf(low), high, low)
@@ -150,13 +152,6 @@ def fit_ends(X: Array) -> Fences:
         with np.errstate(over="ignore", invalid="ignore"):
             reach[column] = _find_reach(values - middle[column], n_levels)
     return Fences(middle, middle - reach, middle + reach)
-
-
-def _are_few_negative(values: Array) -> bool:
-    """Whether few of some whole numbers are below 0."""
-    n_negative = np.count_nonzero(values < 0)
-    most = max(1, int(FEW_NEGATIVE * len(values)))
-    return bool(0 < n_negative <= most) and not np.any(values % 1)
 
 
 def keep_all(n_features: int) -> Fences:
