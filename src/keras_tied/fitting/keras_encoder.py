@@ -67,7 +67,7 @@ def make_model(
     model = Autoencoder(encoder, decoder, name="autoencoder", **penalties)
     forth = zip(network.kernels, network.biases, strict=True)
     back = zip(network.decoder_biases, network.gains, strict=True)
-    backwards = [*chain(*back)][::-1]
+    backwards = [*chain(*back)][::-1]  # the gain and the bias of each layer
     model.set_weights([*chain(*forth), *backwards])
     model.compile(None)  # without an optimizer and its state
     return model

@@ -109,9 +109,8 @@ def spread(
     # at the gradients of a single one.
     codes = ops.split(code, groups, axis=-1)
     kernels = ops.split(kernel, groups, axis=-1)
-    images = []
-    for each_code, each_kernel in zip(codes, kernels, strict=True):
-        images.append(spread_group(each_code, each_kernel, windows))
+    pairs = zip(codes, kernels, strict=True)
+    images = [spread_group(*pair, windows) for pair in pairs]
     return ops.concatenate(images, axis=-1)
 
 

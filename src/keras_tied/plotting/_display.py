@@ -163,7 +163,7 @@ class AutoencoderDisplay:
             ImportError: If Matplotlib is not installed.
         """
         self.figure_ = lay_out(figure)
-        self.axes_: Any = self.figure_.subplots(2, 2)
+        self.axes_ = self.figure_.subplots(2, 2)
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
             remove_frame(axes)
