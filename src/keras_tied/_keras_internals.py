@@ -15,7 +15,7 @@ from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
-NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
+NAMED_OPTIMIZERS = ALL_OBJECTS_DICT
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
