@@ -4,8 +4,8 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ import numpy as np
 from keras_tied._files import replace_atomically
 from keras_tied._types import Array, StrPath
 
+ARRAY = "keras_tied.array"  # the key of an array's name, where JSON stands for one
 SECONDS = 10.0  # between checkpoints, at least
 SHARE = 100  # of the time that one takes, the time until the next, at least
 
 
 class CheckpointFile:
-    """Arrays and notes in a file that is written now and then, whole or not at all."""
+    """Notes in a file that is written now and then, whole or not at all.
+
+    They are what JSON holds, with arrays anywhere within.
+    """
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
@@ -30,8 +34,8 @@ class CheckpointFile:
         """Whether the last time is long ago."""
         return time.monotonic() >= self.due
 
-    def read(self) -> tuple[dict[str, Array], Any] | None:
-        """The arrays and the notes, or None if there is no file."""
+    def read(self) -> Any:
+        """The notes, or None if there is no file."""
         if not self.path.exists():
             return None
         try:
@@ -39,21 +43,20 @@ class CheckpointFile:
                 arrays = dict(np.load(file, allow_pickle=False))
             checksum = str(arrays.pop("digest"))
             is_complete = digest(arrays) == checksum
-            notes = json.loads(arrays.pop("notes").tobytes())
+            text = arrays.pop("notes").tobytes()
+            notes = json.loads(text, object_hook=partial(_insert_array, arrays))
         except Exception as error:  # whatever a file may hold
             raise ValueError(
                 f"{str(self.path)!r} is no checkpoint; delete it."
             ) from error
         if not is_complete:
             raise ValueError(f"{str(self.path)!r} is damaged; delete it to begin anew.")
-        return arrays, notes
+        return notes
 
-    def write(
-        self, arrays: Mapping[str, Array], notes: Mapping[str, Any], begin: float
-    ) -> None:
-        """Write arrays and notes, the work on which began at a time of `monotonic`."""
-        text = json.dumps(notes).encode()
-        content: dict[str, Any] = {**arrays, "notes": np.frombuffer(text, np.uint8)}
+    def write(self, notes: Any, begin: float) -> None:
+        """Write notes, the work on which began at a time of `monotonic`."""
+        text, content = extract_arrays(notes)
+        content["notes"] = np.frombuffer(text.encode(), np.uint8)
         checksum = np.array(digest(content))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,31 @@ class CheckpointFile:
     def delete(self) -> None:
         """Delete the file, once the training is over."""
         self.path.unlink(missing_ok=True)
+
+
+def extract_arrays(value: Any) -> tuple[str, dict[str, Any]]:
+    """The value as JSON, and its arrays by the names that stand for them there."""
+    arrays: dict[str, Any] = {}
+
+    def extract(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+            raise TypeError
+        name = f"array.{len(arrays)}"
+        # As bytes, since a file of NumPy's does not know bfloat16.
+        arrays[name] = np.frombuffer(value.tobytes(), np.uint8)
+        return {ARRAY: name, "dtype": value.dtype.name, "shape": value.shape}
+
+    return json.dumps(value, default=extract), arrays
+
+
+def _insert_array(arrays: dict[str, Array], value: dict[str, Any]) -> Any:
+    """The array that an object of JSON stands for, or the object."""
+    if ARRAY not in value:
+        return value
+    array = arrays[value[ARRAY]].view(np.dtype(value["dtype"]))
+    return array.reshape(value["shape"])
 
 
 def digest(value: Any) -> str:

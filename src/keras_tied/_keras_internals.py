@@ -15,7 +15,7 @@ from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
-NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
+NAMED_OPTIMIZERS = ALL_OBJECTS_DICT
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
@@ -161,9 +161,8 @@ def _module(frame: FrameType) -> str:
 def holds_numbers(variable: Variable) -> bool:
     """Whether a variable has its numbers: Keras's JAX trainer takes them away."""
     value = variable._value
-    if value is None:
-        return False
-    return not (hasattr(value, "is_deleted") and value.is_deleted())
+    is_deleted = getattr(value, "is_deleted", bool)  # of JAX, and False else
+    return value is not None and not is_deleted()
 
 
 def stored_numbers(variable: Variable) -> Any:

@@ -1,8 +1,8 @@
 """What figures and the page have in common: colours, planes, and losses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,10 +55,6 @@ class Labels:
     groups: tuple[str, ...] | None = None
     # how many of the groups are told apart, by a colour and a marker
     n_coloured: int = 0
-
-    def take(self, rows: NDArray[np.intp]) -> Self:
-        """Return the labels of some of the rows."""
-        return replace(self, values=self.values[rows])
 
 
 def palette(n: int) -> list[str]:

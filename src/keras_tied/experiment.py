@@ -99,26 +99,26 @@ def run(
         >>> result.code.shape, result.parameters, result.untied_parameters
         ((90, 2), 14, 22)
     """
-    train, validation = parts = split(X)
-    kernel = _draw_kernel(train.shape[1], random_state)
+    parts = split(X)
+    kernel = _draw_kernel(parts[0].shape[1], random_state)
     if engine == "keras":
         results = _train_with_keras(parts, kernel, epochs, on_epoch)
     else:
         results = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
     history, code, reconstruction, seconds, model = results
-    n_train = len(train)
     n_parameters = kernel.size + sum(kernel.shape)
-    pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
+    train_mse, validation_mse = _compute_errors(parts, reconstruction)
+    pca_train_mse, pca_validation_mse = _compute_pca_errors(parts)
     return Experiment(
         history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
         code=code,
         reconstruction=reconstruction,
-        train_mse=_mean_squared_error(train, reconstruction[:n_train]),
-        validation_mse=_mean_squared_error(validation, reconstruction[n_train:]),
+        train_mse=train_mse,
+        validation_mse=validation_mse,
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
         seconds=seconds,
-        parameters=n_parameters if model is None else model.count_params(),
+        parameters=n_parameters,
         untied_parameters=n_parameters + kernel.size,
         tie_error=0.0 if model is None else _compute_tie_error(model),
         model=model,
@@ -196,16 +196,13 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
 
     from keras_tied.autoencoder import Autoencoder
 
-    train, validation = parts = split(X)
+    train, _ = parts = split(X)
     units = keras.layers.Dense(N_COMPONENTS, activation="sigmoid")
     autoencoder = Autoencoder(keras.Sequential([keras.Input(train.shape[1:]), units]))
     autoencoder.compile("lbfgs")
     autoencoder.fit(train, start="pca", epochs=EPOCHS, verbose=0)
     reconstruction = keras.ops.convert_to_numpy(autoencoder(np.concatenate(parts)))
-    return (
-        _mean_squared_error(train, reconstruction[: len(train)]),
-        _mean_squared_error(validation, reconstruction[len(train) :]),
-    )
+    return _compute_errors(parts, reconstruction)
 
 
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
@@ -301,16 +298,20 @@ def _train_by_hand(
     return autoencoder.history_, code, reconstruction, seconds, None
 
 
-def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:
-    return float(np.mean((rows - reconstruction) ** 2, dtype=np.float64))
+def _compute_errors(
+    parts: tuple[Rows, Rows], reconstruction: NDArray[Any]
+) -> tuple[float, float]:
+    """The mean squared errors of the rows to train on, and of those held out."""
+    squares = (np.concatenate(parts) - reconstruction) ** 2
+    n_train = len(parts[0])
+    train_mse = np.mean(squares[:n_train], dtype=np.float64)
+    validation_mse = np.mean(squares[n_train:], dtype=np.float64)
+    return float(train_mse), float(validation_mse)
 
 
-def _compute_pca_errors(train: Rows, validation: Rows) -> list[float]:
+def _compute_pca_errors(parts: tuple[Rows, Rows]) -> tuple[float, float]:
     from sklearn.decomposition import PCA
 
-    pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
-    errors = []
-    for rows in (train, validation):
-        code = pca.transform(rows.astype(np.float64))
-        errors.append(_mean_squared_error(rows, pca.inverse_transform(code)))
-    return errors
+    pca = PCA(N_COMPONENTS, svd_solver="full").fit(parts[0].astype(np.float64))
+    code = pca.transform(np.concatenate(parts, dtype=np.float64))
+    return _compute_errors(parts, pca.inverse_transform(code))

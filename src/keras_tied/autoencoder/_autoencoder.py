@@ -162,8 +162,7 @@ class Autoencoder(UnlockedModel):
         **kwargs: Any,
     ) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        target = _make_dense(x if y is None else y)
-        return super().compute_loss(x, target, *args, **kwargs)
+        return super().compute_loss(x, _make_target(x, y), *args, **kwargs)
 
     def compute_metrics(
         self,
@@ -172,8 +171,7 @@ class Autoencoder(UnlockedModel):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        target = _make_dense(x if y is None else y)
-        return super().compute_metrics(x, target, *args, **kwargs)
+        return super().compute_metrics(x, _make_target(x, y), *args, **kwargs)
 
     def fit(
         self,
@@ -346,9 +344,12 @@ def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
     return x if y is None and sample_weight is not None else y
 
 
-def _make_dense(x: Any) -> Any:
-    """A batch as a loss takes it: Keras hands on SciPy's sparse rows as they are."""
-    return ops.convert_to_tensor(x, sparse=False) if ops.is_tensor(x) else x
+def _make_target(x: Any, y: Any) -> Any:
+    """What a loss compares with: Keras hands on SciPy's sparse rows as they are."""
+    target = x if y is None else y
+    return (
+        ops.convert_to_tensor(target, sparse=False) if ops.is_tensor(target) else target
+    )
 
 
 def _check_model(half: Any, role: str) -> Model:

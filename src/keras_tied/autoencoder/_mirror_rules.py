@@ -103,10 +103,8 @@ def mirror_each_step(wrapper: Any, context: LayerContext) -> list[Layer]:
         input_shape=context.input_shape[1:],
         output_shape=context.output_shape[1:],
     )
-    steps = []
-    for step in make_reverse(wrapper.layer, inner):
-        steps.append(layers.TimeDistributed(step, name=f"{step.name}_steps"))
-    return steps
+    steps = make_reverse(wrapper.layer, inner)
+    return [layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps]
 
 
 def make_reverse(layer: Any, context: LayerContext) -> list[Layer]:

@@ -185,7 +185,7 @@ def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
     parts = []
     numbers = rows.astype(keras.config.floatx())
     for batch in np.array_split(numbers, 1 + len(rows) // BATCH_SIZE):
-        values: Any = batch
+        values = batch
         for layer in front:
             values = layer(values)
         parts.append(ops.convert_to_numpy(values))

@@ -165,7 +165,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
         (2, 4)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+    _parameter_constraints = {  # noqa: RUF012
         "n_components": [AUTO, COUNT, Interval(RealNotInt, 0, 1, closed="neither")],
         "hidden_layer_sizes": [AUTO, COUNT, "array-like"],
         "activation": [StrOptions({"auto", *ACTIVATIONS})],

@@ -43,9 +43,9 @@ class CompiledNetwork:
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
-        self.input_shape: tuple[int, ...] = tuple(model.encoder.input_shape[1:])
-        self.code_shape: tuple[int, ...] = tuple(model.encoder.output_shape[1:])
-        self.weights: list[Array] = [np.array(weight) for weight in model.get_weights()]
+        self.input_shape = tuple(model.encoder.input_shape[1:])
+        self.code_shape = tuple(model.encoder.output_shape[1:])
+        self.weights = [np.array(weight) for weight in model.get_weights()]
 
     @property
     def layer_sizes(self) -> list[int]:

@@ -63,7 +63,8 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
         block = fitted.forward(rows, preprocessing.impute(rows))
         scores = fitted.score_block(block)
         scores = scores.reshape(-1, k + 1)
-        falls = _find_falls(scores[:, :1], scores[:, 1:])
+        with np.errstate(invalid="ignore"):  # both may be infinite
+            falls = np.fmax(scores[:, :1] - scores[:, 1:], 0.0)
         falls[missing[:, starts]] = 0.0
         return Explanation(
             shares=_find_shares(falls),
@@ -75,14 +76,6 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
     size = max(1, MOST_NUMBERS // (d * (k + 1)))
     parts = map_blocks(explain_part, n, size, threads=False)
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _find_falls(before: Array, after: Array) -> Array:
-    """By how much scores fall, `(n, k)`; 0 where both are infinite."""
-    with np.errstate(invalid="ignore"):
-        falls = np.maximum(before - after, 0.0)
-    falls[np.isnan(falls)] = 0.0
-    return falls
 
 
 def _find_shares(falls: Array) -> Array:

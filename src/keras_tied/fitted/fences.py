@@ -58,8 +58,7 @@ class Fences(NamedTuple):
         low = self.low.astype(X.dtype)
         high = self.high.astype(X.dtype)
         with np.errstate(invalid="ignore"):
-            beyond: Array = (low > X) | (high < X)
-        return beyond
+            return (low > X) | (high < X)
 
     def trim(self, X: Array) -> Array:
         """The rows with the median of its column in place of each such value."""
@@ -76,18 +75,15 @@ class Fences(NamedTuple):
         ends = np.where(is_low, self.low, self.high)
         reach = ends - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = deviations / reach
-        distances[np.isnan(distances)] = 0.0
-        return distances
+            return np.fmax(deviations / reach, 0.0)  # 0 where it is NaN
 
     def sum_distances(self, X: Array) -> Array:
         """The summed distances of the values beyond, of each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
         distances = self.distances(X[rows].astype(np.float64))
-        distances[~beyond[rows]] = 0.0
         totals = np.zeros(len(X))
-        totals[rows] = distances.sum(axis=1)
+        totals[rows] = distances.sum(axis=1, where=beyond[rows])
         return totals
 
     def scale(self, shift: Array, scale: Array) -> Fences:
@@ -124,7 +120,9 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
                 deviations = values - middle[column]
                 low[column] = _find_distance(-deviations, X.size)
                 high[column] = _find_distance(deviations, X.size)
-        if _are_few_negative(values):
+        n_negative = np.count_nonzero(values < 0)
+        few = max(1, int(FEW_NEGATIVE * len(values)))
+        if 0 < n_negative <= few and not np.any(values % 1):
             to_low[column] = min(reach[column], middle[column] + 0.5)
     # A side that does not tell is as long as the other one.
     below = np.where(np.isinf(low), high, low)
@@ -154,13 +152,6 @@ def fit_ends(X: Array) -> Fences:
         with np.errstate(over="ignore", invalid="ignore"):
             reach[column] = _find_reach(values - middle[column], n_levels)
     return Fences(middle, middle - reach, middle + reach)
-
-
-def _are_few_negative(values: Array) -> bool:
-    """Whether few of some whole numbers are below 0."""
-    n_negative = np.count_nonzero(values < 0)
-    most = max(1, int(FEW_NEGATIVE * len(values)))
-    return bool(0 < n_negative <= most) and not np.any(values % 1)
 
 
 def keep_all(n_features: int) -> Fences:

@@ -72,7 +72,10 @@ class Gaussian(NamedTuple):
         return Z - self.mean
 
     def impute(self, Z: Array) -> Array:
-        """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
+        """Scaled rows, `(n, d)`, with the conditional mean of each missing value.
+
+        The same array where none is missing.
+        """
         missing = np.isnan(Z)
         d = Z.shape[1]
         if not missing.any():

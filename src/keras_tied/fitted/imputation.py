@@ -85,15 +85,12 @@ class Preprocessing:
 
     def impute(self, scaled: Array) -> Array:
         """Scaled rows, imputed; the same array where no values are missing."""
-        missing = np.isnan(scaled)
-        if not missing.any():
-            return scaled
         if self.gaussian is None:
             return Gaussian(self.mean).impute(scaled)
         means = self.gaussian.impute(scaled)
-        if not self.layout.has_classes:
+        if means is scaled or not self.layout.has_classes:
             return means
-        chosen = missing & (self.layout.kinds != NUMBER)
+        chosen = np.isnan(scaled) & (self.layout.kinds != NUMBER)
         return np.where(chosen, self._choose_classes(means), means)
 
     def _choose_classes(self, means: Array) -> Array:

@@ -114,5 +114,4 @@ class Indicators(NamedTuple):
 
     def add_up(self, values: Array) -> Array:
         """The sums over the categories of each column, `(..., columns, n)`."""
-        sums: Array = np.add.reduceat(values, self.starts, axis=-2)
-        return sums
+        return np.add.reduceat(values, self.starts, axis=-2)

@@ -115,7 +115,7 @@ class Link:
         differences[:, indicators.classes] = 0
         gradient = weights * differences
         costs = gradient * differences
-        errors: Array = costs.sum(axis=1)
+        errors = costs.sum(axis=1)
         gradient *= 2
 
         targets = np.nan_to_num(self._indicate(scaled))

@@ -59,8 +59,7 @@ class Axes(NamedTuple):
 
     def find_distances(self, rows: Array) -> Array:
         """The distances of rows from the mean along the axes, `(n,)`."""
-        coordinates = self.project(rows)
-        return np.sqrt(np.einsum("ij,ij->i", coordinates, coordinates))
+        return np.linalg.norm(self.project(rows), axis=1)
 
 
 class Comparison(NamedTuple):
@@ -130,15 +129,9 @@ class Block(NamedTuple):
         """
         baseline = self._replace(reconstruction=mean[None])
         present = ~np.isnan(self.scaled)
-        sums = []
-        for values in (
-            self.find_errors(link),
-            baseline.find_errors(link),
-            present,
-            self.squares,
-        ):
-            sums.append(weights @ np.where(present, values, 0.0))
-        return np.stack(sums)
+        errors = self.find_errors(link), baseline.find_errors(link)
+        parts = *errors, present, self.squares
+        return np.stack([weights @ np.where(present, part, 0.0) for part in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -400,10 +393,9 @@ def add_up_huber(z: Array) -> Array:
 def compress(z: Array) -> Array:
     """Numbers whose squares are twice Huber's function, with their signs, `(n, d)`."""
     size = np.abs(z)
-    excess = np.maximum(size - HUBER_DELTA / 2, 0.0)
-    beyond = np.sqrt(2 * HUBER_DELTA * excess)
-    roots = np.where(size < HUBER_DELTA, size, beyond)
-    return np.copysign(roots, z)
+    slope = np.minimum(size, HUBER_DELTA)
+    squares = slope * (2 * size - slope)
+    return np.copysign(np.sqrt(squares), z)
 
 
 def fit_outlier_score(
@@ -534,10 +526,8 @@ def _choose_gaussian(
         mean = np.average(rows, axis=0, weights=weights)
         if len(mean) > MOST_FEATURES:
             return Gaussian(mean)
-        deviations = rows - mean
-        products = (deviations * weights[:, None]).T @ deviations
-        covariance = products / weights.sum()
-        return make_gaussian(mean, covariance, pieces)
+        covariance = np.cov(rows, rowvar=False, bias=True, aweights=weights)
+        return make_gaussian(mean, np.atleast_2d(covariance), pieces)
     if d > MOST_FEATURES:
         return Gaussian(gaussian.mean)
     return gaussian if layout.has_classes else gaussian.marginalize(d)

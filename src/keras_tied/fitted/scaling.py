@@ -24,7 +24,7 @@ class Scaling(NamedTuple):
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, in their own dtype; the result is float32."""
         shift, rest = split(self.shift, X.dtype)
-        scaled: Array = X - shift
+        scaled = X - shift
         if rest is not None:
             scaled -= rest
         scaled /= self.scale.astype(X.dtype, copy=False)
@@ -40,7 +40,7 @@ class Scaling(NamedTuple):
 
     def backward(self, Z: Array, dtype: DTypeLike) -> Array:
         """Undo the scaling, in this dtype."""
-        rows: Array = Z * self.scale.astype(dtype, copy=False)
+        rows = Z * self.scale.astype(dtype, copy=False)
         rows += self.shift.astype(dtype, copy=False)
         return rows
 

@@ -127,11 +127,10 @@ def fit_tail(
     The share of other rows, with a value beyond a fence, is `trimmed`.
     """
     ordered = np.sort(scores[np.isfinite(scores)])
-    ordered = ordered[::-1]
     n = len(ordered)
     m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
-    threshold = float(ordered[min(m, n - 1)])
-    scale, shape = _fit_pareto(np.sort(ordered[:m] - threshold))
+    threshold = float(ordered[max(n - 1 - m, 0)])
+    scale, shape = _fit_pareto(ordered[n - m :] - threshold)
     body = np.quantile(ordered, 1 - np.array(BODY))
     limit = max(float(trained.max(initial=0.0)), 1e-300)
     return Tail(
@@ -196,6 +195,6 @@ def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
     keys |= np.arange(n, dtype=np.uint64)
     keys.sort()
     keys &= np.uint64(2**BITS - 1)  # the rows
-    places: Array = np.empty(n, np.int64)
+    places = np.empty(n, np.int64)
     places[keys] = np.arange(1, n + 1, dtype=places.dtype)
     return places

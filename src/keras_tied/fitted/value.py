@@ -209,7 +209,7 @@ class Fitted:
     def stand_out(self, scores: Array, n_rows: int) -> Array:
         """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
-        rare: Array = tail.find_shares(scores) * n_rows < CHANCE
+        rare = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores >= tail.far)
 
     def find_far_values(self, X: Any) -> Array:
@@ -221,9 +221,7 @@ class Fitted:
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
-        codes = self.network.encode(complete)
-        reconstruction = decode(self.network, codes, self.link)
-        return Block(scaled, complete, codes, reconstruction)
+        return compute_block(self.network, scaled, complete, self.link)
 
     def fold(
         self,
@@ -329,12 +327,11 @@ def baseline_errors(
     principal = fit_pca(complete).truncate(fitted.n_components)
     link = fitted.link
     if link is not None:
-        ones = np.ones(len(link.costs))
-        link = replace(link, temperatures=ones)
+        link = replace(link, temperatures=np.ones(len(link.costs)))
         outputs = principal.reconstruct(complete)
         link = link.calibrate(outputs, scaled, np.ones(len(X)))
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
-    block = compute_block(fitted.network, scaled, complete, fitted.link)
+    block = fitted.forward(scaled, complete)
     errors = block.find_errors(fitted.link)
     outputs = principal.reconstruct(complete)
     if link is not None:

@@ -34,9 +34,7 @@ def write_outcome(
     Where a checkpoint was is left out, as it is not of the model.
     """
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
-    attributes: dict[str, Any] = {}
-    for name in ATTRIBUTES:
-        attributes[f"{name}_"] = getattr(outcome, name)
+    attributes = {f"{name}_": getattr(outcome, name) for name in ATTRIBUTES}
     params = {name: params[name] for name in sorted(params) if name != "checkpoint"}
     settings = Settings(
         **attributes,
@@ -54,9 +52,7 @@ def write_outcome(
 def make_outcome(contents: Contents) -> Outcome:
     """The fit that a file holds, without what it does not."""
     settings = contents.settings
-    attributes: dict[str, Any] = {}
-    for name in ATTRIBUTES:
-        attributes[name] = getattr(settings, f"{name}_")
+    attributes = {name: getattr(settings, f"{name}_") for name in ATTRIBUTES}
     return Outcome(
         **attributes,
         fitted=contents.fitted,

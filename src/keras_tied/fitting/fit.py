@@ -147,8 +147,8 @@ def _fit_link(
     """The link of PCA, if there are classes and the loss is theirs."""
     layout = rows.preprocessing.layout
     weights = rows.given.weights
-    is_trained = plan.method in ("nadam", "lbfgs") and plan.early_stopping
-    if not layout.has_classes or not (is_trained or plan.method == "pca"):
+    is_compared = plan.early_stopping and plan.method != "encoder"
+    if not layout.has_classes or not (is_compared or plan.method == "pca"):
         return None
     link = fit_link(rows.scaled, weights, layout, rows.preprocessing.scaling)
     return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, weights)

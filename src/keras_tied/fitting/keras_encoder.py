@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 import keras
@@ -14,7 +15,6 @@ from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
 from keras_tied.fitted.compiled_network import CompiledNetwork
-from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.value import Network
 from keras_tied.fitting.held_out import split_rows
 from keras_tied.fitting.plan import Plan
@@ -49,7 +49,26 @@ def make_model(
     """A new Keras model that computes what a network does, of a fitted value."""
     if isinstance(network, CompiledNetwork):
         return network.make_model()
-    model = _build_model(network, _make_penalties(noise, sparsity), weight_decay)
+    decay = keras.regularizers.L2(weight_decay) if weight_decay else None
+    n_features, *hidden, n_components = network.layer_sizes
+    encoder = keras.Sequential(
+        [keras.Input((n_features,), name="features")], name="encoder"
+    )
+    for index, units in enumerate(hidden, 1):
+        name = f"hidden_{index}"
+        encoder.add(keras.layers.Dense(units, kernel_regularizer=decay, name=name))
+        activation = PartlyLinear(
+            network.activation, n_components, name=f"{name}_activation"
+        )
+        encoder.add(activation)
+    encoder.add(keras.layers.Dense(n_components, kernel_regularizer=decay, name="code"))
+    decoder = mirror(encoder, gain=True, name="decoder")
+    penalties = _make_penalties(noise, sparsity)
+    model = Autoencoder(encoder, decoder, name="autoencoder", **penalties)
+    forth = zip(network.kernels, network.biases, strict=True)
+    back = zip(network.decoder_biases, network.gains, strict=True)
+    backwards = [*chain(*back)][::-1]  # the gain and the bias of each layer
+    model.set_weights([*chain(*forth), *backwards])
     model.compile(None)  # without an optimizer and its state
     return model
 
@@ -196,39 +215,3 @@ def _make_penalties(noise: float, sparsity: float) -> dict[str, Any]:
     """The arguments of `Autoencoder` for what is minimised besides the error."""
     regularizer = keras.regularizers.L1(sparsity) if sparsity else None
     return {"noise": noise or None, "code_regularizer": regularizer}
-
-
-def _build_model(
-    network: DenseNetwork,
-    penalties: dict[str, Any],
-    weight_decay: float,
-) -> Autoencoder:
-    """A tied autoencoder of dense layers with the weights of a network."""
-    decay = keras.regularizers.L2(weight_decay) if weight_decay else None
-    n_features, *hidden, n_components = network.layer_sizes
-    encoder = keras.Sequential(
-        [keras.Input((n_features,), name="features")], name="encoder"
-    )
-    for index, units in enumerate(hidden, 1):
-        name = f"hidden_{index}"
-        encoder.add(keras.layers.Dense(units, kernel_regularizer=decay, name=name))
-        activation = PartlyLinear(
-            network.activation, n_components, name=f"{name}_activation"
-        )
-        encoder.add(activation)
-    encoder.add(keras.layers.Dense(n_components, kernel_regularizer=decay, name="code"))
-    decoder = mirror(encoder, gain=True, name="decoder")
-    model = Autoencoder(
-        encoder,
-        decoder,
-        name="autoencoder",
-        **penalties,
-    )
-    weights: list[Array] = []
-    for pair in zip(network.kernels, network.biases, strict=True):
-        weights += pair
-    pairs = zip(network.gains, network.decoder_biases, strict=True)
-    for pair in reversed(list(pairs)):
-        weights += pair
-    model.set_weights(weights)
-    return model

@@ -38,10 +38,8 @@ def train(
     iterations = plan.max_iter or ITERATIONS
     errors: list[float] = []
     if plan.early_stopping:
-        curves = []
-        for member in members:
-            if member.held_out.count:
-                curves.append(_follow(member, plan, iterations, is_interrupted))
+        with_rows = [member for member in members if member.held_out.count]
+        curves = [_follow(each, plan, iterations, is_interrupted) for each in with_rows]
         length = max(map(len, curves))
         totals = np.zeros(length)
         for curve in curves:

@@ -91,25 +91,24 @@ def sum_weights(members: list[Member]) -> float:
 def measure_held_out(members: list[Member], networks: list[DenseNetwork]) -> HeldOut:
     """Calibrate the link of the networks of members with rows held out, and measure."""
     pairs = list(zip(members, networks, strict=True))
+    weights = [member.held_out.weights for member in members]
     link = members[0].held_out.link
     if link is not None:
         outputs = [member.held_out.reconstruct(network) for member, network in pairs]
         link = link.calibrate(
             np.concatenate(outputs),
             np.concatenate([member.held_out.targets for member in members]),
-            np.concatenate([member.held_out.weights for member in members]),
+            np.concatenate(weights),
         )
     errors = [member.held_out.measure(network, link) for member, network in pairs]
-    sums = []
-    for member, row_errors in zip(members, errors, strict=True):
-        sums.append(np.sum(member.held_out.weights * row_errors))
-    mean = sum(sums) / sum_weights(members)
+    sums = np.array(list(map(np.dot, weights, errors)))
+    mean = sums.sum() / sum_weights(members)
     plain = members[0].held_out.plain
     if plain is not None:  # there is one member alone
         present = np.mean(~np.isnan(plain.targets), axis=1)
         total = plain.weights @ plain.measure(networks[0], link)
         mean = total / (plain.weights @ present)
-    return HeldOut(errors, np.array(sums), float(mean), link)
+    return HeldOut(errors, sums, float(mean), link)
 
 
 def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:

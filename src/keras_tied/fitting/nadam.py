@@ -94,11 +94,7 @@ def take_steps(
     """
     shape = len(rates), len(stack.numbers)
     losses = np.empty(shape)
-    with np.errstate(
-        over="ignore",
-        invalid="ignore",
-        divide="ignore",
-    ):
+    with np.errstate(all="ignore"):
         for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
             batch_weights = weights[:, batch] / len(batch)
             losses[step] = stack.find_gradient(
@@ -213,29 +209,21 @@ class Run:
 
     def restore(self, file: CheckpointFile) -> None:
         """Set the state that a file holds, if it is there."""
-        content = file.read()
-        if content is None:
+        notes = file.read()
+        if notes is None:
             return
-        arrays, notes = content
-        self.stack.numbers[...] = arrays["numbers"]
-        self.nadam = Nadam(arrays["averages"], arrays["squares"], notes["step"])
-        self.best_numbers = arrays["best"]
-        self.best = notes["best"]
-        self.losses = notes["losses"]
-        self.errors = notes["errors"]
+        self.stack.numbers[...] = notes.pop("numbers")
+        self.nadam = Nadam(**notes.pop("nadam"))
+        vars(self).update(notes)
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""
-        arrays = {
-            "numbers": self.stack.numbers,
-            "averages": self.nadam.averages,
-            "squares": self.nadam.squares,
-            "best": self.best_numbers,
-        }
         notes = {
-            "step": self.nadam.step,
+            "numbers": self.stack.numbers,
+            "nadam": vars(self.nadam),
             "losses": self.losses,
             "errors": self.errors,
             "best": self.best,
+            "best_numbers": self.best_numbers,
         }
-        file.write(arrays, notes, time.monotonic())
+        file.write(notes, time.monotonic())

@@ -176,6 +176,10 @@ def make_plan(
     rate = parameters.learning_rate
     if rate == "auto":
         rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
+    batch_size = parameters.batch_size
+    if batch_size == "auto":
+        has_many = method != "encoder" and n_rows >= MANY_ROWS
+        batch_size = BATCH_SIZE_OF_MANY_ROWS if has_many else BATCH_SIZE
     return Plan(
         method=method,
         n_components=n_components,
@@ -189,7 +193,7 @@ def make_plan(
         few_rows=few and not n_copies,
         learning_rate=float(rate),
         scales_rate=parameters.learning_rate == "auto",
-        batch_size=_choose_batch_size(parameters, n_rows),
+        batch_size=int(batch_size),
         max_iter=parameters.max_iter,
         effort=effort,
         early_stopping=parameters.early_stopping,
@@ -216,13 +220,6 @@ def _choose_method(
     if is_plain and n_rows < FEWEST_NETWORK_ROWS and not in_batches:
         return "pca"
     return "lbfgs" if parameters.solver == "lbfgs" else "nadam"
-
-
-def _choose_batch_size(parameters: Parameters, n_rows: int) -> int:
-    if parameters.batch_size != "auto":
-        return int(parameters.batch_size)
-    has_many = parameters.encoder is None and n_rows >= MANY_ROWS
-    return BATCH_SIZE_OF_MANY_ROWS if has_many else BATCH_SIZE
 
 
 def _choose_weight_decay(
@@ -252,7 +249,7 @@ def _choose_hidden(parameters: Parameters, n: int, n_features: int) -> tuple[int
         size = min(max(units, 2 * n_features), MOST_UNITS, most)
         is_deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
         return (size + size % 2,) * (LAYERS if is_deep else FEWER_LAYERS)
-    array = np.atleast_1d(np.asarray(sizes))
+    array = np.atleast_1d(sizes)
     if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a"

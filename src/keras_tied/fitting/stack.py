@@ -108,7 +108,7 @@ class Stack:
         decoded = compute_layers(matrices[::-1], biases, code, activate)[::-1]
         errors, unit_gradient = rows.compare(decoded[0], targets.T)
         unit_gradient *= weights[:, None]
-        losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
+        losses = (errors * weights).sum(axis=1, dtype=np.float64)
         unit_gradient = self._go_back_through_decoder(
             unit_gradient, decoded, matrices, slopes
         )

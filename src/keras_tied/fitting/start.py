@@ -49,9 +49,7 @@ def start_network(
         pairs = (units - k) // 2
         one, other = locate_pairs(k, pairs)
         kernel[:, other] = kernel[:, one]
-        pair_bias = random.uniform(-1, 1, pairs)
-        bias[one] = pair_bias
-        bias[other] = pair_bias
+        bias[one] = bias[other] = random.uniform(-1, 1, pairs)
         if place == 0:
             kernel[:, :k] = principal.vectors
             bias[:k] = -principal.mean @ principal.vectors
@@ -65,10 +63,8 @@ def start_network(
             kernel[:, :k] = np.eye(inputs, k)
             kernel[one, :k] = weights
             kernel[other, :k] = -weights
-            pair_bias = random.uniform(0.2, 1, pairs)
             decoder_bias = np.zeros(inputs)
-            decoder_bias[one] = pair_bias
-            decoder_bias[other] = pair_bias
+            decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
         gain = np.arange(units) < k
         layer = kernel, bias, decoder_bias, gain
         layers.append([array.astype(np.float32) for array in layer])

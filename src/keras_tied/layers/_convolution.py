@@ -83,14 +83,16 @@ def convolve(
         padding = "valid"
         borders = [(window.left, window.right) for window in windows]
         image = pad(image, borders)
-    return operation(
-        image,
-        kernel,
-        strides=tuple(window.stride for window in windows),
-        padding=padding,
-        data_format="channels_last",
-        dilation_rate=tuple(window.dilation for window in windows),
-    )
+    return operation(image, kernel, padding=padding, **_settings(windows))
+
+
+def _settings(windows: Windows) -> dict[str, Any]:
+    """The arguments of Keras's operations that are those of the windows."""
+    return {
+        "strides": tuple(window.stride for window in windows),
+        "dilation_rate": tuple(window.dilation for window in windows),
+        "data_format": "channels_last",
+    }
 
 
 def spread(
@@ -107,9 +109,8 @@ def spread(
     # at the gradients of a single one.
     codes = ops.split(code, groups, axis=-1)
     kernels = ops.split(kernel, groups, axis=-1)
-    images = []
-    for each_code, each_kernel in zip(codes, kernels, strict=True):
-        images.append(spread_group(each_code, each_kernel, windows))
+    pairs = zip(codes, kernels, strict=True)
+    images = [spread_group(*pair, windows) for pair in pairs]
     return ops.concatenate(images, axis=-1)
 
 
@@ -158,11 +159,9 @@ def _transpose(code: Any, kernel: Any, windows: Windows) -> Any:
     image = ops.conv_transpose(
         code,
         kernel,
-        strides=tuple(window.stride for window in windows),
         padding="same" if is_same else "valid",
         output_padding=tuple(beyond),
-        data_format="channels_last",
-        dilation_rate=tuple(window.dilation for window in windows),
+        **_settings(windows),
     )
     if is_same:
         return image

@@ -360,10 +360,8 @@ def likeness_of(partner: Layer) -> Config | None:
     if kind is Layer or kind is type(partner):
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")
-    config = {}
-    for name, value in kind.get_config(partner).items():
-        if not name.endswith(functions):
-            config[name] = value
+    settings = kind.get_config(partner).items()
+    config = {name: value for name, value in settings if not name.endswith(functions)}
     names = {"module": "keras.layers", "class_name": kind.__name__}
     return {**names, "registered_name": None, "config": config}
 

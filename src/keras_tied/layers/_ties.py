@@ -12,7 +12,7 @@ from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 from keras_tied.layers.tied_layer import TiedLayer
 
-TIES: dict[type[Layer], type[TiedLayer]] = {
+TIES = {
     keras.layers.Dense: TiedDense,
     keras.layers.Embedding: TiedDense,
     TiedDense: TiedDense,
@@ -20,7 +20,7 @@ TIES: dict[type[Layer], type[TiedLayer]] = {
     **dict.fromkeys(CONVOLUTIONS, TiedConv),
 }
 
-INSTEAD: dict[type[Layer], str] = {
+INSTEAD = {
     keras.layers.MultiHeadAttention: (
         "build it from its projections, which are EinsumDense layers, and tie to each"
         " of them"

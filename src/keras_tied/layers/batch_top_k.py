@@ -72,12 +72,9 @@ class BatchTopK(CodeLayer):
         n_rows = count // inputs.shape[-1]
         largest, _ = ops.top_k(numbers, self.k * n_rows, sorted=False)
         least = ops.maximum(ops.min(largest), 0)
-        self._update_threshold(ops.cast(least, self.threshold.dtype))
+        new = ops.cast(least, self.threshold.dtype)
+        mean = self.momentum * self.threshold + (1 - self.momentum) * new
+        is_first = ops.equal(self.threshold, 0)
+        self.threshold.assign(ops.where(is_first, new, mean))
         drop = ops.logical_or(inputs < least, inputs <= 0)  # not NaN, which must show
         return ops.where(drop, zeros, inputs)
-
-    def _update_threshold(self, least: Any) -> None:
-        change = (1 - self.momentum) * least
-        mean = self.momentum * self.threshold + change
-        is_first = ops.equal(self.threshold, 0)
-        self.threshold.assign(ops.where(is_first, least, mean))

@@ -47,11 +47,11 @@ class TiedLayer(internals.CallObserver):
         self._link = partners.Link(self, self._validate_partner(tied_to))
         self.transpose = transpose
         self.use_gain = gain
-        self.activation: Any = keras.activations.get(activation)
+        self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
-        self.bias_initializer: Any = keras.initializers.get(bias_initializer)
-        self.bias_regularizer: Any = keras.regularizers.get(bias_regularizer)
-        self.bias_constraint: Any = keras.constraints.get(bias_constraint)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
         self.gain: Variable | None = None
         self.bias: Variable | None = None
         self.supports_masking = True

@@ -107,11 +107,11 @@ class AutoencoderDisplay:
         plane: Literal["principal", "features"] = "principal",
     ) -> None:
         n = len(np.asarray(X))
-        self.X: Array = _check_table(X, "X", n)
-        self.code: Array = _check_table(code, "code", n)
-        self.reconstruction: Array = _check_table(reconstruction, "reconstruction", n)
-        self.history: History = dict(history or {})
-        self.y: Array | None = None if y is None else np.asarray(y)
+        self.X = _check_table(X, "X", n)
+        self.code = _check_table(code, "code", n)
+        self.reconstruction = _check_table(reconstruction, "reconstruction", n)
+        self.history = dict(history or {})
+        self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
             raise ValueError(
                 f"y has the shape {self.y.shape}; give one label per row of X."
@@ -119,13 +119,13 @@ class AutoencoderDisplay:
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
             errors = np.nan_to_num(average_errors(squares))
-        self.errors: Array = np.asarray(errors)
-        self.pca_error: float | None = pca_error
+        self.errors = np.asarray(errors)
+        self.pca_error = pca_error
         self.plane = plane
         if feature_names is None:
             feature_names = [f"feature {i + 1}" for i in range(self.X.shape[1])]
-        self.feature_names: Sequence[str] = feature_names
-        self.label_name: str = label_name
+        self.feature_names = feature_names
+        self.label_name = label_name
 
     @classmethod
     def from_estimator(
@@ -162,8 +162,8 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_: Figure = lay_out(figure)
-        self.axes_: Any = self.figure_.subplots(2, 2)
+        self.figure_ = lay_out(figure)
+        self.axes_ = self.figure_.subplots(2, 2)
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
             remove_frame(axes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,9 +63,9 @@ def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
     return matplotlib.figure.Figure(dpi=160, figsize=size)
 
 
-def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
+def lay_out(figure: Figure | None) -> Figure:
     """Return an empty figure, a new one for None, with room around what is drawn."""
-    figure = new_figure(size) if figure is None else figure
+    figure = new_figure() if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     return figure
 
@@ -125,7 +126,8 @@ def scatter(
     )
     # In a random order, so that no label covers the others.
     rows = np.random.default_rng(0).permutation(len(points))[:DENSE_POINTS]
-    _draw_points(axes, points[rows], labels and labels.take(rows), scale)
+    some = labels and replace(labels, values=labels.values[rows])
+    _draw_points(axes, points[rows], some, scale)
     axes.set(xlim=view.x, ylim=view.y)
     low, high = np.transpose(view)
     is_outside = (points < low) | (points > high)

@@ -1,6 +1,5 @@
 """Training that goes on where a process died, to bitwise the same model."""
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,13 +11,12 @@ import numpy as np
 from keras import Model, Variable
 from keras.callbacks import Callback
 
-from keras_tied._checkpoint_file import CheckpointFile, digest
+from keras_tied._checkpoint_file import CheckpointFile, digest, extract_arrays
 from keras_tied._keras_internals import settle_monitor
-from keras_tied._types import Array, StrPath
+from keras_tied._types import StrPath
 from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
-ARRAY = "keras_tied.array"  # the key of an array's name, where JSON stands for one
 KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback
 
 
@@ -52,10 +50,9 @@ class Checkpoint:
         self.callbacks = callbacks
         kinds = [type(callback).__name__ for callback in callbacks]
         self.fingerprint["callbacks"] = " ".join(kinds)
-        content, path = self.file.read(), repr(str(self.file.path))
-        if content is None:
+        notes, path = self.file.read(), repr(str(self.file.path))
+        if notes is None:
             return None
-        notes = _insert_arrays(*content)
         theirs, ours = notes["fingerprint"], self.fingerprint
         others = [name for name in ours if theirs.get(name) != ours[name]]
         if others:
@@ -74,7 +71,6 @@ class Checkpoint:
     def save(self, epochs: int) -> None:
         """Save the state after so many epochs, the model's variables being those."""
         begin = time.monotonic()
-        arrays: dict[str, Array] = {}
         notes = {
             "epochs": epochs,
             "variables": list(map(keras.ops.convert_to_numpy, self._variables)),
@@ -82,7 +78,7 @@ class Checkpoint:
             "callbacks": [_list_attributes(callback) for callback in self.callbacks],
             "fingerprint": self.fingerprint,
         }
-        self.file.write(arrays, _extract_arrays(notes, arrays), begin)
+        self.file.write(notes, begin)
 
     @property
     def _variables(self) -> list[Variable]:
@@ -97,37 +93,9 @@ def _list_attributes(callback: Callback) -> dict[str, Any]:
             continue
         # A function, a model or an open file is left out.
         with suppress(TypeError, ValueError):
-            _extract_arrays(value, {})
+            extract_arrays(value)
             values[name] = value
     return values
-
-
-def _extract_arrays(value: Any, arrays: dict[str, Array]) -> Any:
-    """The value as JSON holds it, with its arrays in `arrays`."""
-
-    def extract(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            return value.item()
-        if not isinstance(value, np.ndarray) or value.dtype.hasobject:
-            raise TypeError
-        name = f"array.{len(arrays)}"
-        # As bytes, since a file of NumPy's does not know bfloat16.
-        arrays[name] = np.frombuffer(value.tobytes(), np.uint8)
-        return {ARRAY: name, "dtype": value.dtype.name, "shape": value.shape}
-
-    return json.loads(json.dumps(value, default=extract))
-
-
-def _insert_arrays(arrays: dict[str, Array], value: Any) -> Any:
-    """The value that was extracted from."""
-
-    def insert(value: dict[str, Any]) -> Any:
-        if ARRAY not in value:
-            return value
-        array = arrays[value[ARRAY]].view(np.dtype(value["dtype"]))
-        return array.reshape(value["shape"])
-
-    return json.loads(json.dumps(value), object_hook=insert)
 
 
 def _take_fingerprint(

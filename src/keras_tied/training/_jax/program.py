@@ -243,7 +243,12 @@ class Program:
         def epoch(index: Any, carry: Any) -> Any:
             (*variables, metrics), tables = carry
             order = None if orders is None else orders[index]
-            state = *variables, self._reset(metrics, begin)
+            if self.train.rows.full:
+                pairs = zip(self.fresh, metrics, strict=True)
+                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
+            else:
+                metrics = self.fresh
+            state = *variables, metrics
             batch = self.train.part.select(arrays, order)
             state, logs = self.run_epoch(state, begin, end, batch, arrays)
             update = jax.lax.dynamic_update_index_in_dim
@@ -258,13 +263,6 @@ class Program:
             shape = (self.most_epochs, len(names), *value.shape)
             tables.append(jnp.zeros(shape, value.dtype))
         return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
-
-    def _reset(self, metrics: Any, begin: Any) -> Any:
-        """The metrics as an epoch begins with them."""
-        if not self.train.rows.full:
-            return self.fresh
-        pairs = zip(self.fresh, metrics, strict=True)
-        return [jnp.where(begin == 0, *pair) for pair in pairs]
 
     def run_epoch(
         self,

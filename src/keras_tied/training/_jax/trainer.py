@@ -225,7 +225,7 @@ class JaxObjective(Objective):
         _, non_trainable, optimizer, _ = epochs.variables
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
-        gradients: Any = epochs.model.optimizer.gradients
+        gradients = epochs.model.optimizer.gradients
         self.gradients = [places[id(variable)] for variable in gradients]
         self.next_variables: Any = None
 
@@ -260,9 +260,8 @@ class JaxObjective(Objective):
             next_state, logs = program.train.run_last(state, {}, batch)
             _, after, optimizer, _ = next_state
             gradients = [optimizer[place].ravel() for place in self.gradients]
-            variables = []
-            for is_drawn, old, new in zip(self.seeds, before, after, strict=True):
-                variables.append(old if is_drawn else new)
+            each = zip(self.seeds, before, after, strict=True)
+            variables = [old if is_drawn else new for is_drawn, old, new in each]
             state = (trainable, variables, *state[2:])
             _, validation_logs = program.validate(state, arrays)
             return logs | validation_logs, jnp.concatenate(gradients), variables
