@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
 SHORTEST_STAGE = 0.3  # seconds of work before it is said
-_next_line = time.monotonic() + SECONDS_TO_FIRST_LINE
+_last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
 
 
 @contextmanager
@@ -31,10 +31,14 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
     """
     state, is_over = "at work", threading.Event()
 
+    def find_pause() -> float:
+        next_line = _last_line + SECONDS_BETWEEN_LINES
+        return max(SHORTEST_STAGE, next_line - time.monotonic())
+
     def say_often() -> None:
-        global _next_line
-        while not is_over.wait(max(SHORTEST_STAGE, _next_line - time.monotonic())):
-            _next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+        global _last_line
+        while not is_over.wait(find_pause()):
+            _last_line = time.monotonic()
             text = f"{what}: {state}" if what else state
             with suppress(OSError):  # nobody misses this line
                 os.write(2, f"keras-tied: {text}\n".encode())

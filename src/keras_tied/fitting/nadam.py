@@ -214,7 +214,10 @@ class Run:
             return
         self.stack.numbers[...] = notes.pop("numbers")
         self.nadam = Nadam(**notes.pop("nadam"))
-        vars(self).update(notes)
+        self.losses = notes["losses"]
+        self.errors = notes["errors"]
+        self.best = notes["best"]
+        self.best_numbers = notes["best_numbers"]
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""

@@ -36,8 +36,9 @@ def draw_histograms(report: Report) -> list[Histogram]:
     """Count the values of each column; those far outside it are in bars at its ends."""
     X = report.rows.X
     histograms = []
+    shares = report.missing.tolist()
     parts = slice_columns(report.columns)
-    for (column, part), missing in zip(parts, report.missing.tolist(), strict=True):
+    for (column, part), missing in zip(parts, shares, strict=True):
         features = X[:, part]
         is_missing = np.isnan(features).any(axis=1)
         features = features[~is_missing]
@@ -50,14 +51,16 @@ def draw_histograms(report: Report) -> list[Histogram]:
                 names, counts, ends = _count_numbers(column, features[:, 0], is_far)
             highest = max(counts)
             for name, n in zip(names, counts, strict=True):
-                bars.append((f"{name}: {format_quantity(n, 'row')}", n / highest))
+                text = f"{name}: {format_quantity(n, 'row')}"
+                bars.append((text, n / highest))
         histograms.append(Histogram(column.title, bars, ends, missing))
     return histograms
 
 
 def _count_numbers(column: PageColumn, values: Array, is_far: Array) -> Counts:
     """Count numbers or days in bins of equal width, of whole ones if they are whole."""
-    ordinary = np.clip(values if is_far.all() else values[~is_far], -LARGEST, LARGEST)
+    ordinary = values if is_far.all() else values[~is_far]
+    ordinary = np.clip(ordinary, -LARGEST, LARGEST)
     low, high = float(ordinary.min()), float(ordinary.max())
     step = int(column.kind == "whole")  # from the last number of a bin to the next bin
     width = (high - low + step) / MOST_BINS or 1.0
@@ -96,7 +99,8 @@ def _count_classes(column: PageColumn, features: Array) -> Counts:
     counts = counts[order].tolist()
 
     def describe(place: int) -> str:
-        share = format_share(counts[place] / len(features)).replace(" ", "\xa0")
+        share = format_share(counts[place] / len(features))
+        share = share.replace(" ", "\xa0")
         return f"{names[place]} ({share})"
 
     if len(classes) == 2:
