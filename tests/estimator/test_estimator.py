@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from keras import layers
-from numpy.testing import assert_array_equal, assert_equal
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import r2_score
@@ -128,6 +128,8 @@ def test_encoder_of_images_is_mirrored(digits):
     assert estimator.inverse_transform(codes).shape == X.shape
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
     assert_equal(encoder.get_weights(), before)  # a copy is trained
+    some = estimator.explain(X[:3]).shares
+    assert_allclose(estimator.explain(X).shares[:3], some, atol=1e-4)
 
 
 # Batches.
