@@ -67,6 +67,15 @@ def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_
     pd.testing.assert_frame_equal(decoded[whole], restored[whole], rtol=1e-4)
 
 
+def test_codes_are_decoded_to_large_numbers(keras_tied):
+    save(pd.DataFrame({"stamp": 1_700_000_000_000 + 77 * np.arange(99)}))
+    keras_tied("fit rows.csv -o m2.safetensors --components 1 -q")
+    keras_tied("encode m2.safetensors rows.csv -o codes.csv")
+    done = keras_tied("decode m2.safetensors codes.csv -o -")
+    stamps = [int(row["stamp"]) for row in done.rows]
+    assert_allclose(np.diff(stamps), 77, atol=9)
+
+
 def test_standard_output_is_csv_and_nothing_else(keras_tied):
     for command in ("encode", "reconstruct", "score"):
         done = keras_tied(f"{command} {MODEL} fruit.csv -o -")

@@ -163,7 +163,8 @@ def decode(task: CodeTask, json: Json = False) -> None:
     columns = model.columns or Columns.of_numbers(names)
 
     def decode_batch(batch: Batch) -> pa.RecordBatch:
-        decoded = columns.decode(value.inverse_transform(batch.numbers))
+        codes = batch.numbers.astype(columns.dtype)
+        decoded = columns.decode(value.inverse_transform(codes))
         return prepend_id(rows.id, batch.rows, to_dict(decoded))
 
     write = partial(task.write, function=decode_batch)
