@@ -203,6 +203,7 @@ FORMS = {
     "share": [f"{place / 7:.1f}%".replace(".", ",") for place in range(60)],
     "paid": ["yes", "no", "no", "yes", "no"] * 12,
     "kind": ["apple", "<b>", "plum"] * 20,
+    "stamp": [f"{1_700_000_000_000 + 77 * place:,}" for place in range(60)],
     "due": [f"{place % 28 + 1:02}.03.2024" for place in range(60)],
     "seen": [f"2024-01-{place % 30 + 1:02} {place % 24:02}:30" for place in range(60)],
 }

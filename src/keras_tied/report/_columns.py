@@ -107,10 +107,10 @@ class PageColumn:
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON, with texts that can be shown."""
-        form = dict(self.form)
-        for name, part in form.items():
-            if isinstance(part, str):
-                form[name] = format_value(part)
+        form = {
+            name: format_value(part) if isinstance(part, str) else part
+            for name, part in self.form.items()
+        }
         if self.kind == "category":
             form["levels"] = [format_value(level, LONGEST) for level in self.levels]
         return {

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FOLDER = resources.files(__package__) / "page"
 # Of the drawn rows: given and expected in their columns, and shares.
 MOST_NUMBERS = 180_000
+LARGEST_SINGLE = 2**24  # up to which single precision holds whole numbers
 FEWEST_POINTS = 200  # that are drawn, of however many columns
 # In the order that they are loaded.
 SCRIPTS = (
@@ -189,6 +190,9 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         one_in = [format_rarity(n, most) for n in rarest]
         rarities = {text: describe_rarity(text) for text in one_in}
     labels, colour_by = _describe_labels(report.rows, places)
+    # Single precision holds the differences of numbers that it does not hold.
+    offsets = np.nan_to_num(rows.X[0])
+    offsets *= np.abs(offsets) > LARGEST_SINGLE
     if rows.ids is None:
         ids = [f"{number:,}" for number in numbers]
     else:
@@ -209,8 +213,9 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "is_mended": (rarity < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": [column.to_json() for column in report.columns],
-        "X": _encode(rows.X),
-        "expected": _encode(expected),
+        "X": _encode(rows.X - offsets),
+        "expected": _encode(expected - offsets),
+        "offsets": offsets.tolist(),
         "shares": _encode(shares),
         "codes": _encode(rows.code),
         "n_units": rows.code.shape[1],

@@ -89,10 +89,10 @@ class Planes:
         points = self.project(rows)
         code = points["code"]
         n_units = min(code.shape[1], MOST_UNITS)
-        self.pairs: dict[tuple[int, int], Hexagons] = {}
-        for pair in itertools.combinations(range(n_units), 2):
-            view = choose_view(code[:, pair])
-            self.pairs[pair] = Hexagons(view)
+        self.pairs = {
+            pair: Hexagons(choose_view(code[:, pair]))
+            for pair in itertools.combinations(range(n_units), 2)
+        }
         parts = points["input"], points["reconstruction"]
         view = choose_view(np.concatenate(parts))
         self.hexagons = {

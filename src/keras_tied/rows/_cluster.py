@@ -68,7 +68,7 @@ class DaskWorkers:
                 "a part of the table has ended several workers, perhaps for want of"
                 " memory; give them more, and run the command again."
             ) from error
-        except (CancelledError, OSError, TimeoutError) as error:
+        except (CancelledError, OSError) as error:
             raise ClusterError(
                 "the connection to the scheduler was lost; start one, and run the"
                 " command again, which keeps finished parts."
@@ -124,7 +124,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
             stack.enter_context(clean_up_at_signal(partial(_kill_workers, cluster)))
         try:
             client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no scheduler of Dask answers at {address!r} ({error}); start one, or"
                 " give --cluster local."

@@ -17,8 +17,9 @@ const Data = (() => {
     column.begin = begin;
     begin += column.n;
   }
-  const table = (name, width) => {
-    const numbers = readFloats(rows[name]);
+  const table = (name, width, offsets = null) => {
+    let numbers = readFloats(rows[name]);
+    if (offsets) numbers = Float64Array.from(numbers, (number, i) => number + offsets[i % width]);
     return (row) => numbers.subarray(row * width, (row + 1) * width);
   };
   const shares = table("shares", rows.columns.length);
@@ -33,8 +34,8 @@ const Data = (() => {
     n: rows.ids.length,
     figures: read("figures-data"),
     readFloats,
-    given: table("X", d),
-    expected: table("expected", d),
+    given: table("X", d, rows.offsets),
+    expected: table("expected", d, rows.offsets),
     code: table("codes", rows.n_units),
     error: (row) => rows.errors[row] ?? -1,
     score: (row) => rows.scores[row] ?? -1,
