@@ -94,8 +94,8 @@ def check(
     else:
         _print_survey(table)
         is_refused = any(fact.refused for fact in table.facts)
-        is_read = data == STANDARD_INPUT  # which can be read once
-        if table.columns.features and not (is_refused or is_read):
+        is_pipe = data == STANDARD_INPUT  # which can be read once
+        if table.columns.features and not (is_refused or is_pipe):
             line = join(["score", *sys.argv[2:]])
             remark(f"next, {re.sub(NOT_OF_SCORE, '', line)}.")
     if strict:

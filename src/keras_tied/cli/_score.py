@@ -149,8 +149,8 @@ def _parse_threshold(text: str | None) -> float:
         return math.inf
     with suppress(ValueError):
         least = float(text.removeprefix(RARITY))
-        is_rarity = text.startswith(RARITY)
-        if (1 if is_rarity else -math.inf) <= least < math.inf:
+        lowest = 1 if text.startswith(RARITY) else -math.inf
+        if lowest <= least < math.inf:
             return least
     raise UsageError(
         f"--threshold {text!r} is neither a score such as 100 nor a rarity such as"

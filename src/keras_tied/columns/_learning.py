@@ -410,14 +410,13 @@ def _decide_numbers(
         # an infinite number, which `Columns.encode` reports with its row
         fact = Fact(column.name, column.description, "1 number")
         return Decision(fact, column)
-    is_missing = np.isnan(numbers)
-    present = numbers[~is_missing]
     kind = column.kind
+    is_missing = np.isnan(numbers)
     if kind in NUMBERS:
-        column = replace(column, double=_needs_double(present))
+        column = replace(column, double=_needs_double(numbers[~is_missing]))
         if not column.double:
             numbers = numbers.astype(np.float32)
-            present = present.astype(np.float32)
+    present = numbers[~is_missing]
     different = np.unique(present[:ROWS_TO_COUNT])
     if kind is Kind.time:
         origin = present.min()
@@ -454,7 +453,7 @@ def _decide_numbers(
         examples,
         warning,
     )
-    if present.min() == present.max():  # in single precision
+    if present.min() == present.max():  # maybe in single precision
         same = values.filter(~is_missing)
         if len(same.unique()) == 1:
             return _leave_out_constant(fact, same)

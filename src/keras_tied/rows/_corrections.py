@@ -73,20 +73,19 @@ def find_corrections(
             continue
         share = sum(cause.share for cause in causes[:2])
         is_clear = is_curable[place] and share >= MAIN_SHARE
-        misspellings = [cause for cause in causes if cause.is_misspelt]
-        first, *_ = misspellings or causes
-        why = oddest.reasons[place]
-        if first is not causes[0]:
-            why = describe_reason([first], is_ordinary=False)
+        first = max(causes, key=lambda cause: cause.is_misspelt)
         correction = Correction(
             row=oddest.table["row"][place].as_py(),
             column=first.column,
             value=format_cell(oddest.rows[first.column], place),
             suggestion=first.expected,
-            why=why,
+            why=oddest.reasons[place],
             one_in=_round(rarities[place]),
             one_in_corrected=_round(corrected[place]),
         )
+        if first is not causes[0]:  # without which the row was not scored
+            why = describe_reason([first], is_ordinary=False)
+            correction = correction._replace(why=why, one_in_corrected=None)
         if displacement := displacements.get(place):
             name, rarity = displacement
             displaced.append(

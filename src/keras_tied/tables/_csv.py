@@ -305,23 +305,24 @@ class _CsvFile:
                     dtypes[place] = _widen_type(dtypes[place], values)
         return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
-    def _look_for_rows(
-        self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches, and note values that hold lines like rows."""
+    def _look_for_rows(self, batches: Iterable[pa.RecordBatch]) -> Batches:
+        """Yield the batches, and note a value of each column that holds rows."""
+        names = list(self._names)
         most = min(len(self._names) - 1, MOST_DELIMITERS)
         n_lines = max(2, MOST_DELIMITERS // max(most, 1))
         end = re.escape(self._delimiter)
         line = rf"\n(?:[^{end}\n]*{end}){{{most}}}[^\n]*"
         for batch in batches:
             yield batch
-            for name, cells in zip(self._names, batch.columns, strict=True):
+            for name in names[:]:
+                cells = batch[name]
                 if not (most and types.is_string(cells.type)):
                     continue
                 if not pc.any(pc.match_substring(cells, "\n")).as_py():
                     continue
                 has_rows = pc.match_substring_regex(cells, f"(?:{line}){{{n_lines}}}\n")
                 for cell in cells.filter(has_rows)[:1].to_pylist():
+                    names.remove(name)
                     self.notes.append(
                         f"a value of {name!r} holds many lines like rows"
                         f" ({format_value(cell, 40)!r}); is its quotation mark closed?"
