@@ -142,6 +142,17 @@ def test_a_kernel_that_a_file_brought_is_dropped(encoder, decoder, tmp_path):
     assert len(trainable_variables(encoder, loaded)) == 8
 
 
+def test_a_decoder_of_two_codes_stays_tied_to_its_own(tmp_path):
+    a, b = keras.Input((8,)), keras.Input((8,))
+    one, two = layers.Dense(3), layers.Dense(3)
+    decoder = tie(two)
+    codes = one(a), two(b)
+    model = keras.Model([a, b], list(map(decoder, codes)))
+    rows = [normal(4, 8)] * 2
+    loaded = through_file(model, tmp_path)
+    assert_close(loaded(rows)[1], model(rows)[1])
+
+
 def test_nothing_is_changed_where_one_layer_does_not_fit(encoder, decoder):
     before = ties(decoder)
     other = Case("Dense", "nested").whole()

@@ -12,6 +12,7 @@ from keras.callbacks import (
     Callback,
     CallbackList,
     EarlyStopping,
+    History,
     LearningRateScheduler,
     ModelCheckpoint,
     SwapEMAWeights,
@@ -141,11 +142,15 @@ class Moments(Metric):
     def result(self):
         return {"total": self.total * 1, "square": keras.ops.square(self.total)}
 
+    def reset_state(self):
+        self.total.assign(7.0)
 
-class Shrinks(Callback):
+
+class Shrinks(History):
     """Halves the weights after every fifth epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         if epoch % 5 == 4:
             self.model.set_weights([weight / 2 for weight in self.model.get_weights()])
 

@@ -1,6 +1,5 @@
 """Weights with which dense layers start at the error of PCA. See README.md."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,7 +22,6 @@ TOLERANCE = 1e-3
 ROUNDING = 1e-7
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
 STEEPEST = 10.0  # the largest slope of an activation there; its inverse is the least
-HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
 BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
@@ -189,7 +187,7 @@ def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
         for layer in front:
             values = layer(values)
         parts.append(ops.convert_to_numpy(values))
-    inputs: Array = np.concatenate(parts)
+    inputs = np.concatenate(parts)
     if inputs.ndim != 2:
         raise ValueError(
             "A start from PCA needs a first Dense layer that takes in a row of"
@@ -227,25 +225,17 @@ def _fit_lines(
     activations: list[list[Activation]],
     name: str,
 ) -> _Lines:
-    """The lines at the largest scale up to 1 at which the error is as good as PCA's."""
+    """The lines at the first of scales 1, 1/2 ... at which the error is that of PCA."""
     spread = float(scores.values.std(axis=0).max())
-    small = large = 1.0
-    while (lines := _fit_lines_at(small, scores, activations)) is None:
-        small, large = small / 2, small
-        if small * spread < SMALLEST:
+    scale = 1.0
+    while (lines := _fit_lines_at(scale, scores, activations)) is None:
+        scale /= 2
+        if scale * spread < SMALLEST:
             raise ValueError(
                 "A start from PCA found no region in which the activations up to layer"
                 f" '{name}' and back work on each unit by itself along a straight line:"
                 " use other ones, or start from random weights."
             )
-    if small == large:
-        return lines
-    for _ in range(HALVINGS):
-        middle = math.sqrt(small * large)
-        if new_lines := _fit_lines_at(middle, scores, activations):
-            small, lines = middle, new_lines
-        else:
-            large = middle
     return lines
 
 
@@ -279,7 +269,7 @@ def _choose_point(
 ) -> Array:
     """Points, one a unit, around which the activation is linear enough, or the most."""
     least = np.inf
-    best: Array = np.zeros(targets.shape[1])
+    best = np.zeros(targets.shape[1])
     reach = 1.05 * np.abs(targets).max(axis=0)
     # The origin, and points on both sides of it whose interval excludes it.
     points = [best]

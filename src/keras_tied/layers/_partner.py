@@ -62,8 +62,9 @@ class Reference:
         place: Place | None,
         likeness: Config | None,
     ) -> None:
-        self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
+        # A layer of the user's own may leave its name out.
+        self.name: str = serialized["config"].get("name", self.class_name)
         self.serialized = serialized
         self.place = place
         self.likeness = likeness
@@ -262,10 +263,12 @@ def _find_path(
         path = []
         for each in original.before(call):
             path.append(each)
-            if each is partner and path not in paths:
-                paths.append(path)
             if each is partner or id(each) not in original.whole.numbers:
                 break
+        if path[-1:] != [partner]:
+            return []
+        if path not in paths:
+            paths.append(path)
     return paths[0] if len(paths) == 1 else []
 
 

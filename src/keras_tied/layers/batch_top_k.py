@@ -72,7 +72,9 @@ class BatchTopK(CodeLayer):
         n_rows = count // inputs.shape[-1]
         largest, _ = ops.top_k(numbers, self.k * n_rows, sorted=False)
         least = ops.maximum(ops.min(largest), 0)
-        new = ops.cast(least, self.threshold.dtype)
+        # The least that is kept is positive.
+        kept = ops.where(largest > 0, largest, ops.max(largest))
+        new = ops.cast(ops.maximum(ops.min(kept), 0), self.threshold.dtype)
         mean = self.momentum * self.threshold + (1 - self.momentum) * new
         is_first = ops.equal(self.threshold, 0)
         self.threshold.assign(ops.where(is_first, new, mean))

@@ -69,7 +69,8 @@ class PartlyLinear(CodeLayer):
     def call(self, inputs: Any) -> Any:
         # Of NumPy, a constant: converters to ONNX trace with numbers of their own.
         passes = np.arange(inputs.shape[-1]) < self.linear_units
-        return ops.where(passes, inputs, self.activation(inputs))
+        others = ops.where(passes, 0, inputs)  # else gradients of 0 may be NaN
+        return ops.where(passes, inputs, self.activation(others))
 
     def get_config(self) -> Config:
         activation = keras.activations.serialize(self.activation)

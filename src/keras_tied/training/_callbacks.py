@@ -37,7 +37,6 @@ class Watcher(Callback):
 
 
 READERS = (
-    Watcher,
     keras.callbacks.History,
     keras.callbacks.ProgbarLogger,
     keras.callbacks.CSVLogger,
@@ -104,7 +103,7 @@ def only_reads_logs(callback: Callback) -> bool:
     """Whether a callback leaves the model as it is, except for `stop_training`."""
     if type(callback) is keras.callbacks.EarlyStopping:
         return not callback.restore_best_weights
-    return isinstance(callback, READERS)
+    return isinstance(callback, Watcher | Bar) or type(callback) in READERS
 
 
 class Bar(keras.callbacks.ProgbarLogger):
@@ -134,7 +133,8 @@ class Guard(Callback):
         if not math.isfinite(loss) or not all_finite(weights):
             if self.model.stop_training:
                 return  # a TerminateOnNaN has stopped it
-            self.model.set_weights(self.weights)
+            if self.weights:  # which a model that is built in training lacks at first
+                self.model.set_weights(self.weights)
             raise make_divergence_error(self.model, epoch, loss)
         self.weights = weights
         if self.is_interrupted():

@@ -29,7 +29,7 @@ class Evaluation:
     ) -> list[Any]:
         """The outputs, in the form that the class holds values in."""
         inner = jaxpr.jaxpr
-        values: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
+        values = dict(zip(inner.constvars, jaxpr.consts, strict=True))
         values |= zip(inner.invars, arguments, strict=True)
 
         def read(atom: Any) -> Any:

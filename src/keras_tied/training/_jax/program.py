@@ -201,7 +201,8 @@ class Program:
     ) -> None:
         self.most_epochs = most_epochs
         trainable, non_trainable, _, metrics = state
-        self.fresh = [np.zeros(value.shape, value.dtype) for value in metrics]
+        model.reset_metrics()
+        self.fresh = [np.asarray(each.value) for each in model.metrics_variables]
         train, *validation = parts
         self.train = Pass(train, model.train_step, state, widen)
         self.passes = [self.train]
