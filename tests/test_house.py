@@ -55,8 +55,7 @@ def test_a_workflow_names_actions_by_commit(workflow):
 
 INTERNALS = "_keras_internals.py"
 NOT_OF_KERAS = {"_asdict", "_exit", "_fields", "_meta", "_replace", "_run_exitfuncs"}
-NOT_OF_KERAS |= {"_init_callback_context"}
-"""Private names of the standard library, of Dask and of scikit-learn that some files
+"""Private names of the standard library and of Dask that some files
 use.
 """
 

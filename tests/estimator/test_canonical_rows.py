@@ -77,3 +77,10 @@ def test_many_rows_stay_where_they_are(rng):
     X = rng.normal(size=(FEW_ROWS, 2))
     found, _ = canonicalize(X, np.ones(FEW_ROWS))
     assert found is X
+
+
+def test_the_least_numbers_are_numbers(rng):
+    X = rng.integers(0, 9, size=(400, 2)) / 10
+    X[:, 0] = np.maximum(X[:, 0], np.finfo(float).tiny)
+    shift = seeded(1, max_iter=2).fit(X)._fitted.preprocessing.scaling.shift
+    assert_allclose(shift, X.mean(axis=0))

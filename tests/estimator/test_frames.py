@@ -279,6 +279,15 @@ def test_a_text_that_comes_again_among_numbers_is_missing_with_a_warning():
     assert reconstruction["age"].str.isdecimal().all()
 
 
+def test_marks_of_what_is_missing_are_filled():
+    class Mine(pd.DataFrame):
+        """As other libraries have them."""
+
+    rows = Mine({"word": np.array(["a", "b", "?"])[KIND], "size": KIND + NOISE})
+    filled = make(1).fit(rows).impute(rows)
+    assert set(filled["word"]) == {"a", "b"}
+
+
 def test_columns_are_found_by_name(estimator, frame):
     turned = to_pandas(frame).iloc[:, ::-1].assign(other=1)
     assert_array_equal(

@@ -371,3 +371,25 @@ def test_batches_widen_the_values_that_are_filled_in(rng):
     fitted = estimator._fitted
     assert_array_equal(fitted.smallest, np.nanmin(X, axis=0))
     assert_array_equal(fitted.largest, np.nanmax(X, axis=0))
+
+
+def test_what_is_absurd_tells_nothing_of_a_gap_beside_it(rng):
+    X = rng.normal(size=(600, 1)) + 0.2 * rng.normal(size=(600, 4))
+    X[::17, 1] = np.nan
+    X[5] = [1e7, np.nan, 0, 0]
+    with pytest.warns(UserWarning, match="1 absurd value"):
+        model = seeded(1, max_iter=2).fit(X)
+    [expected] = model.impute([[np.nan, np.nan, 0, 0]])
+    assert_allclose(model.impute(X[5:6])[0, 1], expected[1])
+    assert_allclose(model.explain(X[5:6]).expected[0, :2], expected[:2], atol=0.2)
+
+
+def test_a_batch_without_a_value_of_a_column_leaves_its_bounds(rng):
+    X = rng.normal(size=(500, 1)) + 0.1 * rng.normal(size=(500, 3))
+    X[:, 0] = np.round(3 * X[:, 0]).clip(0)
+    X[::9, 0] = np.nan
+    model = seeded(1).partial_fit(X)
+    weights = model._fitted.imputation_weights
+    model.partial_fit(np.where(np.arange(3) == 0, np.nan, X))
+    assert model.impute([[np.nan, -3, -3]])[0, 0] == 0
+    assert weights is not None

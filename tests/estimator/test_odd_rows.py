@@ -518,3 +518,19 @@ def test_rarities_are_those_of_other_rows(n):
             low, high = law.ppf([0.025, 0.975])
             found.append(low <= np.count_nonzero(rarity >= one_in) <= high)
     assert np.mean(found) >= 0.85
+
+
+def test_a_gap_is_no_surprise_though_none_was_in_training(rng):
+    X = rng.normal(size=(600, 1)) + 0.1 * rng.normal(size=(600, 4))
+    model = seeded(1, max_iter=2).fit(X)
+    gaps = np.where(np.arange(4) == 2, np.nan, X)
+    assert np.mean(model.predict(gaps) < 0) < 0.12
+    filled = model.impute(gaps)
+    assert_allclose(model.score_samples(gaps), model.score_samples(filled), rtol=0.3)
+    assert_allclose(model.explain(gaps).expected[:, 2], filled[:, 2], rtol=1e-4)
+
+
+def test_of_equal_scores_all_rows_are_as_odd():
+    X = np.repeat(np.eye(2), [950, 50], axis=0)
+    model = seeded(1, max_iter=1).fit(X)
+    assert_array_equal(model.rarity(X[:1]), 1.0)

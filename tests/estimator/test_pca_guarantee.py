@@ -268,3 +268,8 @@ def test_wrong_rows_to_hold_out_are_refused_before_training():
         TiedAutoencoder(2).fit(X, X_val=X[:, :4])
     with pytest.raises(ValueError, match="early_stopping=False"):
         TiedAutoencoder(2, early_stopping=False).fit(X, X_val=X)
+
+
+def test_a_code_may_be_wider_than_a_fold_has_rows(rng):
+    X = rng.normal(size=(60, 80))
+    assert seeded(0.99, max_iter=1).fit(X).n_components_ > 48

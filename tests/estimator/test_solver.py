@@ -326,3 +326,14 @@ assert not {"jax", "keras"} & set(sys.modules)
 @slow
 def test_no_framework_is_imported_and_a_forked_child_fits_as_its_parent(tmp_path):
     run_python("-W", "ignore", "-c", ALL_OF_A_LIFE, cwd=tmp_path)
+
+
+def test_an_absurd_value_among_rows_to_validate_on_changes_nothing(rng):
+    a = rng.uniform(-2, 2, size=(1500, 1))
+    X = np.hstack([a, a**2, np.sin(2 * a)])
+    others = X[:300].copy()
+    plain = seeded(1, max_iter=9).fit(X, X_val=others)
+    others[0, 0] = 1e7
+    assert_array_equal(
+        seeded(1, max_iter=9).fit(X, X_val=others).transform(X), plain.transform(X)
+    )

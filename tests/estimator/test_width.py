@@ -15,8 +15,8 @@ from .networks import seeded
 
 def make_table(n_factors):
     rng = default_rng(0)
-    factors = rng.normal(size=(45, n_factors)) @ rng.normal(size=(n_factors, 8))
-    return factors + 0.3 * rng.normal(size=(45, 8))
+    factors = rng.normal(size=(48, n_factors)) @ rng.normal(size=(n_factors, 8))
+    return factors + 0.3 * rng.normal(size=(48, 8))
 
 
 @pytest.mark.parametrize("n_factors", [1, 3])
@@ -77,3 +77,12 @@ def test_a_frame_with_categories_is_taken(rng):
 def test_tables_that_are_too_small_are_refused(shape, rng):
     with pytest.raises(ValueError, match="give a number"):
         TiedAutoencoder("auto").fit(rng.normal(size=shape))
+
+
+def test_neither_an_absurd_value_nor_another_order_changes_it(rng):
+    X = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 8))
+    X += 0.3 * rng.normal(size=X.shape)
+    odd = rng.permutation(np.vstack([[1e7, *X[0, 1:]], X[1:]]))
+    with pytest.warns(UserWarning, match="1 absurd value"):
+        model = seeded("auto", max_iter=3).fit(odd)
+    assert model.n_components_ == 3

@@ -117,8 +117,7 @@ def measure_collection(
     while len(moments) > 1:
         begins = range(0, len(moments), MERGED)
         moments = [merge(moments[begin : begin + MERGED]) for begin in begins]
-    whole: Moments = moments[0].compute()
-    return whole
+    return moments[0].compute()
 
 
 def _select(block: Any, places: Any) -> Any:

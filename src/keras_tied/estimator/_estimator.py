@@ -12,11 +12,6 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from keras_tied._text import format_quantity
-from keras_tied.estimator._callbacks import (
-    CallbackSupportMixin,
-    call_callbacks,
-    with_callbacks,
-)
 from keras_tied.estimator._collections import (
     is_collection,
     measure_collection,
@@ -31,9 +26,7 @@ from keras_tied.fitting.plan import Parameters
 from keras_tied.fitting.rows import NUMBERS, Features
 
 if TYPE_CHECKING:
-    from keras_tied._types import Array
     from keras_tied.columns import Columns
-    from keras_tied.fitting.judge import Outcome
 
 AUTO = StrOptions({"auto"})
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -41,7 +34,7 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
 
 
-class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
+class TiedAutoencoder(RowMethods, Parameters):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units
@@ -260,8 +253,13 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
             ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, ends)
         features = self._describe_features(columns)
-        outcome = self._fit(
-            X, weights, features=features, moments=moments, validation=X_val
+        outcome = fit(
+            self._read_parameters(),
+            X,
+            weights,
+            features=features,
+            moments=moments,
+            validation=X_val,
         )
         if outcome.interrupted:
             warnings.warn(
@@ -281,11 +279,6 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods, Parameters):
                 stacklevel=3,
             )
         return self
-
-    @with_callbacks
-    def _fit(self, X: Array, weights: Array, **others: Any) -> Outcome:
-        with call_callbacks(self, X):
-            return fit(self._read_parameters(), X, weights, **others)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None

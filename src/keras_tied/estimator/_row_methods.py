@@ -153,12 +153,13 @@ class RowMethods(
         filled = self._fitted.impute(rows)
         if columns is None and not is_frame(X):
             return filled
-        from keras_tied.columns import Columns, FrameSchema
+        from keras_tied.columns import Columns, FrameSchema, read_rows
 
         frame, _ = FrameSchema.learn(X)
         if columns is None:
             columns = Columns.of_numbers(frame.without_rows.schema.names)
-        return frame.fill(X, columns.decode(filled, named=True))
+        gaps = columns.find_gaps(read_rows(X))
+        return frame.fill(X, columns.decode(filled, named=True), gaps)
 
     @map_collections
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:

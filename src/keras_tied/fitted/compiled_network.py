@@ -73,8 +73,7 @@ class CompiledNetwork:
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
         padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
-        output: Array = self._halves[half](self._tensors, padded)
-        return output[:n]
+        return self._halves[half](self._tensors, padded)[:n]
 
     encode = partialmethod(_run, 0)
     """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
@@ -125,8 +124,8 @@ def _make_half(model: Autoencoder, half: Any) -> Half:
         with nullcontext() if len(rows) in sizes else _TRACING:
             output = function(weights, keras.ops.convert_to_tensor(rows))
             sizes.add(len(rows))
-        flat: Array = keras.ops.convert_to_numpy(output).astype(np.float32, copy=False)
-        return flat.reshape(len(rows), -1)
+        numbers = keras.ops.convert_to_numpy(output).reshape(len(rows), -1)
+        return numbers.astype(np.float32, copy=False)
 
     return apply
 

@@ -42,7 +42,7 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
     """Explain rows, `(n, d)`; what is expected is within the values of training."""
     n, d = X.shape
     score = fitted.outlier_score
-    preprocessing = fitted.preprocessing
+    preprocessing = fitted.imputer
     starts = score.layout.starts
     k = len(starts)
     owners = np.arange(k)[:, None] == score.layout.columns  # (k, d)
@@ -104,11 +104,12 @@ def _predict(
     layout = score.layout
     shift, scale = score.scaling
     beyond = score.fences.find(scaled)
-    ordinary = np.where(beyond, np.float32(np.nan), complete)
+    is_likely = beyond | np.isnan(scaled)
+    nan = np.float32(np.nan)
+    ordinary = np.where(is_likely, nan, complete)
     ordinary = score.gaussian.impute(ordinary)
     means = ordinary - score.find_surprises(ordinary)
-    expected = np.where(np.isnan(scaled), complete, means)
-    expected = np.where(beyond, ordinary, expected)
+    expected = np.where(is_likely, ordinary, means)
     given, most, is_on = score.compare_classes(scaled, ordinary)
     ratios = most / given
     is_clear = ratios >= CLEARLY

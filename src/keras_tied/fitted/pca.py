@@ -32,9 +32,16 @@ class Components(NamedTuple):
     spreads: Array
 
     def truncate(self, n: int) -> Components:
-        """The first `n` components alone."""
-        vectors = self.vectors[:, :n]
-        return self._replace(vectors=vectors, variances=self.variances[:n])
+        """The first `n` components; others without variance, where there are fewer."""
+        vectors = self.vectors
+        variances = self.variances
+        lacking = n - len(variances)
+        if lacking > 0:
+            others = np.random.default_rng(0).normal(size=(len(vectors), lacking))
+            basis, _ = np.linalg.qr(np.hstack([vectors, others]))
+            vectors = np.hstack([vectors, basis[:, -lacking:]])
+            variances = np.pad(variances, (0, lacking))
+        return self._replace(vectors=vectors[:, :n], variances=variances[:n])
 
     def n_components_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""

@@ -95,7 +95,9 @@ class Tail(NamedTuple):
             base = np.maximum(1 + self.shape * excess, 0.0)
             above = base ** (-1 / self.shape)
         knots = np.append(self.body, self.threshold)
-        below = np.interp(scores, knots, [*np.maximum(BODY, self.share), self.share])
+        shares = np.array([*np.maximum(BODY, self.share), self.share])
+        # Turned, since of equal scores the largest share counts.
+        below = np.interp(-scores, -knots[::-1], shares[::-1])
         kept = np.where(scores > self.threshold, self.share * above, below)
         beyond = self.trimmed / np.maximum(multiple, 1.0)
         shares = (1 - self.trimmed) * kept + beyond

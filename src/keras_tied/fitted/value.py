@@ -115,18 +115,29 @@ class Fitted:
         weights are known, conditional means in the distribution of the outlier score.
         It stays within the values of the training rows.
         """
-        gaussian = self.outlier_score.gaussian
-        preprocessing = self.preprocessing
-        if preprocessing.gaussian is not None or gaussian.precision is None:
-            filled = self.reconstruct(X)
+        # What is absurd tells nothing of what is missing.
+        known = np.where(self.find_far_values(X), X.dtype.type(np.nan), X)
+        imputer = self.imputer
+        if imputer is self.preprocessing:
+            filled = self.reconstruct(known)
         else:
-            preprocessing = replace(preprocessing, gaussian=gaussian)
-            _, complete = preprocessing.forward(X, slice(None))
-            filled = preprocessing.scaling.backward(complete, X.dtype)
+            _, complete = imputer.forward(known, slice(None))
+            filled = imputer.scaling.backward(complete, X.dtype)
         smallest = self.smallest.astype(X.dtype)
         largest = self.largest.astype(X.dtype)
         filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
+
+    @property
+    def imputer(self) -> Preprocessing:
+        """The preprocessing that fills gaps with what the other columns make likely.
+
+        Where nothing was missing in training, `preprocessing` fills them with means.
+        """
+        gaussian = self.outlier_score.gaussian
+        if self.preprocessing.gaussian is not None or gaussian.precision is None:
+            return self.preprocessing
+        return replace(self.preprocessing, gaussian=gaussian)
 
     def _fill_in(self, block: Block) -> Array:
         """The reconstruction, with what is missing moved to its conditional mean."""
@@ -183,7 +194,13 @@ class Fitted:
         return scores, errors
 
     def score_block(self, block: Block) -> Array:
-        """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
+        """The outlier scores of a block, `(n,)` float64; infinite after an overflow.
+
+        What is missing is no surprise, whatever was filled in.
+        """
+        imputer = self.imputer
+        if not (block.complete is block.scaled or imputer is self.preprocessing):
+            block = self.forward(block.scaled, imputer.impute(block.scaled))
         with np.errstate(invalid="ignore", over="ignore"):
             scores = self.outlier_score.score(block)
         scores[np.isnan(scores)] = np.inf

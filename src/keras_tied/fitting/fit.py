@@ -14,6 +14,7 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.fences import fit_ends
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components
@@ -55,12 +56,14 @@ def fit(
         validation: rows to hold out, instead of some of `X`.
     """
     given = prepare.take_rows(parameters, X, weights, features)
-    parameters = resolve_width(parameters, X, features.layout, fit)
-    random, seed = make_generator(parameters.random_state)
     given = prepare.canonicalize_few_rows(given)
+    parameters = resolve_width(parameters, given.X, features.layout, fit)
+    random, seed = make_generator(parameters.random_state)
     rows, principal = prepare.prepare_rows(parameters, given, random, moments)
     if validation is not None:
         untrimmed = replace(parameters, trim=False)
+        if parameters.trim:
+            validation = fit_ends(X).trim(validation)
         others = prepare.take_rows(untrimmed, validation, None, features)
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
@@ -112,7 +115,7 @@ def fit_batch(
         plan,
         rows,
         solution,
-        imputation_weights=before and before.fitted.imputation_weights,
+        imputation_weights=weigh_imputations(plan, rows, solution),
         before=before and before.fitted,
     )
     outcome = outcome._replace(nadam=state, interrupted=is_interrupted())

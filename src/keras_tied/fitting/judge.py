@@ -151,12 +151,13 @@ def weigh_imputations(
 def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
     """The smallest and largest values of rows, `(n, d)`, and of those before."""
     smallest, largest = find_range(X)
+    if before is not None:
+        is_known = np.isfinite(before.smallest)
+        smallest = np.fmin(smallest, np.where(is_known, before.smallest, np.nan))
+        largest = np.fmax(largest, np.where(is_known, before.largest, np.nan))
     smallest[np.isnan(smallest)] = -np.inf  # where nothing is known
     largest[np.isnan(largest)] = np.inf
-    if before is None:
-        return smallest, largest
-    smallest = np.minimum(smallest, before.smallest)
-    return smallest, np.maximum(largest, before.largest)
+    return smallest, largest
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:

@@ -162,7 +162,7 @@ def _round_columns(X: Array) -> Array:
     largest = np.fmax.reduce(size, axis=0)
     is_harmless = largest * epsilon < SMALL * (high - low)
     for rounded in (single, decimals):
-        is_far = np.abs(rounded - X) > epsilon / 2 * size
-        is_near = is_harmless & ~is_far.any(axis=0)
+        is_near = np.abs(rounded - X) <= epsilon / 2 * size
+        is_near = is_harmless & (is_near | np.isnan(X)).all(axis=0)
         X = np.where(is_near, rounded, X)
     return X

@@ -11,7 +11,6 @@ Returns whether training ends, with the best weights so far.
 """
 
 _on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
-get_epoch_callback = _on_epoch.get
 
 
 @contextmanager
@@ -26,7 +25,7 @@ def epoch_callback(on_epoch: OnEpoch) -> Iterator[None]:
 
 def call_back(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
     """Call the function that is registered; whether training shall end."""
-    on_epoch = get_epoch_callback()
+    on_epoch = _on_epoch.get()
     return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))
 
 

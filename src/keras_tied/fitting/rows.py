@@ -130,7 +130,7 @@ class TrainingRows:
         scores = deviations @ principal.vectors.astype(np.float32)
         validation = self.validation and self.validation.project(principal)
         rows = replace(self, inputs=scores, validation=validation)
-        if self.link is not None:
+        if self.link is not None or self.targets is not self.inputs:  # of gaps
             return replace(rows, axes=principal)
         d, k = principal.vectors.shape
         squares = np.square(deviations).sum(axis=1)

@@ -53,7 +53,7 @@ def _round_scaling(
     """The shift in a dtype, what its rounding leaves over, and the scale."""
     with np.errstate(over="ignore", under="ignore"):
         shift, rest = split(scaling.shift, dtype)
-        scale: Array = scaling.scale.astype(dtype)
+        scale = scaling.scale.astype(dtype)
     fits = np.isfinite(shift) & np.isfinite(scale) & (scale > 0)
     if not fits.all():
         raise ValueError(
