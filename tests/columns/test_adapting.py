@@ -131,6 +131,12 @@ def test_other_columns_and_what_was_learned_decide_on_the_decimal_mark(
     assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_a_mark_counts_where_the_first_rows_are_whole():
+    columns = learn({"x": np.arange(N)})
+    columns = columns.adapt(pa.record_batch({"x": ["12", "7"]}), ",")
+    assert columns.encode(pa.record_batch({"x": ["1.234"]})).item() == 1234
+
+
 @pytest.mark.parametrize("order", ["%d/%m/%Y", "%m/%d/%Y"])
 def test_dates_that_do_not_tell_have_the_order_learned(order):
     columns = learn({"x": write_days(order)})

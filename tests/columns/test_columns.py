@@ -310,7 +310,7 @@ def test_nan_of_a_frame_is_filled_as_null_is():
     rows = pa.table({"x": [1.0, NAN, None], "y": ["a", None, "b"]})
     schema, _ = FrameSchema.learn(rows)
     others = pa.record_batch({"x": [7.0, 8.0, 9.0], "y": ["c", "d", "e"]})
-    filled = schema.fill(rows, others)
+    filled = schema.fill(rows, others, {})
     assert filled.to_pydict() == {"x": [1.0, 8.0, 9.0], "y": ["a", "d", "b"]}
 
 
@@ -340,15 +340,37 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
 
 
 def test_whole_numbers_that_name_things_come_back_whole():
-    batch = pa.record_batch({"zip": [80331, 1069] * 9})
+    batch = pa.record_batch({"zip": [2**62, 1069] * 9})
     columns = learn(batch, categorical=["zip"])
-    assert columns.features == ["zip=1069", "zip=80331"]
+    columns = Columns.from_json(columns.to_json())
+    assert columns.features == ["zip=1069", f"zip={2**62}"]
     assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
+    assert np.isnan(columns.encode(pa.record_batch({"zip": [1069.5, NAN]}))).all()
+
+
+def test_a_gap_has_the_decimals_and_the_type_of_other_values():
+    rain = [*np.zeros(1500), *np.arange(99) / 100]
+    batch = pa.record_batch({"rain": [*rain, None]})
+    numbers = np.full((len(batch), 1), 0.43)
+    assert learn(batch).fill(batch, numbers)["rain"][-1].as_py() == 0.43
+    columns = learn(pa.record_batch({"rain": [f"{mm} mm" for mm in rain]}))
+    assert columns.fill(batch, numbers)["rain"][-1].as_py() == 0.43
+
+
+def test_large_whole_numbers_come_back():
+    many = pa.array([10**20, None], pa.decimal128(38, 0))
+    rows = pa.table({"x": many})
+    schema, _ = FrameSchema.learn(rows)
+    others = pa.record_batch({"x": [10**18, 2]})
+    assert schema.join(others, rows)["x"].to_pylist() == [10**18, 2]
+    ids = pa.array([*range(9)] * 9).cast(many.type)
+    assert learn(pa.record_batch({"store_id": ids})).used
 
 
 def test_marks_of_a_missing_value_are_so_in_later_tables():
-    batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
-    columns = learn(batch, na=["-9", "none yet"])
+    parts = np.float32([-9.9, 1, 2])
+    batch = pa.record_batch({"x": parts, "word": ["none yet", "a", "b"]})
+    columns = learn(batch, na=["-9.9", "none yet"])
     found = Columns.from_json(columns.to_json()).encode(batch)
     assert_array_equal(np.isnan(found), [[True] * 3, *[[False] * 3] * 2])
 

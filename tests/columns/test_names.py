@@ -25,34 +25,126 @@ SOME_STATES = "41 numbers: 1, 10, 11, 12 and 37 more; (other) holds 20% of the v
 
 # Values, what they become, and the names of such columns.
 COLUMNS = [
-    (COUNTED, ROW_NUMBERS, "column1|rownames|obs|Case|record"),
-    (range(40), ROW_NUMBERS, "Unnamed: 0|obs"),
-    (SORTED, ROW_NUMBERS, "Unnamed: 0"),
-    (SORTED, NUMBER, "position of team"),
-    ([i + i % 3 / 10 for i in range(40)], ROW_NUMBERS, "column1"),
-    ([1.5, 2.5] * 20, NUMBER, "column1|state|id"),
-    ([1, float("inf")] * 20, NUMBER, "state"),
-    ([*map(str, range(60)), "1e50", *"abcdefghi"], "refused", "age|id of it"),
-    (COUNTED, NUMBER, "time|t|day_of_year|Year|rank|n56|Trial"),
-    (MANY, LEFT_OUT, "id|ID|patient_id|caseid|HorseID|Subject|uuid"),
-    (MANY, NUMBER, "acid|covid|Android|fluid|grid|paid|kid"),
-    ([*range(5, 105)] * 2, LEFT_OUT, "race|treatment_group"),
-    (STATES, SOME_STATES, "state|statefip|STATE_FIPS|county"),
-    (CODES, LEFT_OUT, "FIPS|OBJECTID|AREANO|SEQN|intid|AreaKey|bcode|isbn13|account"),
-    ([*map(float, CODES), None], LEFT_OUT, "iso_num|distid|GEOID10|order_number|sku"),
-    (CODES, NUMBER, "population|account_balance|zip_users|state_tax|no_of_items|bid"),
-    (VILLAGES, DOUBT, "villnum|room_no"),
-    (range(40, 80), NUMBER, "dep_time"),
-    (MIXED, LEFT_OUT, "subject"),
-    (MIXED, "refused", "weight of it"),
+    (
+        COUNTED,
+        ROW_NUMBERS,
+        "column1|rownames|obs|Case|record",
+    ),
+    (
+        range(40),
+        ROW_NUMBERS,
+        "Unnamed: 0|obs",
+    ),
+    (
+        SORTED,
+        ROW_NUMBERS,
+        "Unnamed: 0|__index_level_0__",
+    ),
+    (
+        SORTED,
+        NUMBER,
+        "position of team",
+    ),
+    (
+        [i + i % 3 / 10 for i in range(40)],
+        ROW_NUMBERS,
+        "column1",
+    ),
+    (
+        [1.5, 2.5] * 20,
+        NUMBER,
+        "column1|state|id",
+    ),
+    (
+        [1, float("inf")] * 20,
+        NUMBER,
+        "state",
+    ),
+    (
+        [*map(str, range(60)), "1e50", *"abcdefghi"],
+        "refused",
+        "age|id of it",
+    ),
+    (
+        COUNTED,
+        NUMBER,
+        "time|t|day_of_year|Year|rank|n56|Trial",
+    ),
+    (
+        MANY,
+        LEFT_OUT,
+        "id|ID|patient_id|caseid|HorseID|Subject|uuid",
+    ),
+    (
+        MANY,
+        NUMBER,
+        "acid|covid|Android|fluid|grid|paid|kid",
+    ),
+    (
+        [*range(5, 105)] * 2,
+        LEFT_OUT,
+        "race|treatment_group",
+    ),
+    (
+        STATES,
+        SOME_STATES,
+        "state|statefip|STATE_FIPS|county",
+    ),
+    (
+        CODES,
+        LEFT_OUT,
+        "FIPS|OBJECTID|AREANO|SEQN|intid|AreaKey|bcode|isbn13|account",
+    ),
+    (
+        [*map(float, CODES), None],
+        LEFT_OUT,
+        "iso_num|distid|GEOID10|order_number|sku",
+    ),
+    (
+        CODES,
+        NUMBER,
+        "population|account_balance|zip_users|state_tax|no_of_items|bid",
+    ),
+    (
+        VILLAGES,
+        DOUBT,
+        "villnum|room_no",
+    ),
+    (
+        range(40, 80),
+        NUMBER,
+        "dep_time",
+    ),
+    (
+        MIXED,
+        LEFT_OUT,
+        "subject",
+    ),
+    (
+        MIXED,
+        "refused",
+        "weight of it",
+    ),
     (
         KINDS,
         CATEGORIES,
         "store_id|speciesID|PID|race|treatment_group|Postal Code|sex|bloodType",
     ),
-    ([0, 1] * 20, NUMBER, "sex|person"),
-    (CLOCKS, NUMBER, "price"),
-    (range(1900, 1960), NUMBER, "time"),
+    (
+        [0, 1] * 20,
+        NUMBER,
+        "sex|person",
+    ),
+    (
+        CLOCKS,
+        NUMBER,
+        "price",
+    ),
+    (
+        range(1900, 1960),
+        NUMBER,
+        "time",
+    ),
 ]
 
 

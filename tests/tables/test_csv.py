@@ -133,6 +133,7 @@ def test_missing_values_are_null_in_every_kind_of_column(open_text):
         ("NA", "7.5", Kind.number, None),
         ("?", "x", Kind.text, None),
         ("", " 7", Kind.integer, None),
+        ("", "07", Kind.text, None),
     ],
 )
 def test_a_column_is_of_the_kind_that_holds_what_comes_late(
@@ -145,6 +146,11 @@ def test_a_column_is_of_the_kind_that_holds_what_comes_late(
     assert source.kinds == {"x": kind, "y": Kind.text}
     assert (len(found), found[0].as_py()) == (n + 1, first)
     assert str(found[n]) == late.strip()
+
+
+def test_thousands_may_come_late(open_text):
+    text = "x;y\n" + "1,5;500\n" * 200_000 + "1,5;1.234\n"
+    assert open_text(text, decimal=",").kinds["y"] is Kind.text
 
 
 def test_comments_may_be_many_and_lines_keep_their_numbers(open_text):

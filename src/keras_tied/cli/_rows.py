@@ -86,10 +86,11 @@ def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     names = [name for name in columns.names if kinds[name] in texts]
     if not names:
         return columns
-    return columns.adapt(
-        next(source.batches(ROWS_TO_ADAPT, names)),
-        options.decimal,
-    )
+    batch = next(source.batches(ROWS_TO_ADAPT, names))
+    from keras_tied.columns import find_decimal
+
+    mark = options.decimal or find_decimal(batch.columns) or source.decimal
+    return columns.adapt(batch, mark)
 
 
 def choose_id(

@@ -42,6 +42,9 @@ def adapt_column(
     both = reads_before & reads
     is_alike = np.array_equal(before[both], after[both])
     is_enough = is_alike and reads_before.sum() >= reads.sum()
+    marks = [getattr(form, "decimal", ".") for form in (column.form, new.form)]
+    if is_enough and marks[0] != marks[1]:  # which later rows may tell
+        return replace(column, form=NumberText(marks[1]))
     if is_enough or reads.mean() < 1 - MOST_MISREAD:
         return column
     old_unit = getattr(column.form, "unit", "")

@@ -1,5 +1,7 @@
 """Values of Arrow in the types of others."""
 
+from contextlib import suppress
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +11,6 @@ from keras_tied.columns._arrow import to_floats, to_integers, to_text
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
-MOST_DIGITS = 15  # of a decimal number that a double holds
 
 
 def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
@@ -47,6 +48,9 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
             like.dictionary,
             ordered=dtype.ordered,
         )
+    if not types.is_floating(values.type):
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return values.cast(dtype)  # or are out of its range
     if types.is_integer(dtype):
         return to_integers(to_floats(values), dtype)
     if types.is_decimal(dtype):
@@ -60,7 +64,7 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
 
 
 def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
-    n_digits = min(MOST_DIGITS, dtype.precision - dtype.scale)
+    n_digits = dtype.precision - dtype.scale
     step = 10.0**-dtype.scale
     high = np.nextafter(10.0**n_digits - step, 0)
     numbers = to_floats(values)

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
 
 import msgspec
 import numpy as np
@@ -43,7 +43,7 @@ EARLIEST = -0.25  # that one time of day is before another that it follows, in d
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, *NUMBERS, Kind.text)
-WHOLE = re.compile(r"-?\d{1,18}")
+WHOLE = re.compile(r"-?\d{1,19}")
 
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
 
@@ -147,7 +147,9 @@ class Column:
         are_times = isinstance(self.form, Times)
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
-        are_whole = all(map(WHOLE.fullmatch, categories))
+        are_whole = all(
+            WHOLE.fullmatch(text) and abs(int(text)) < 2**63 for text in categories
+        )
         is_consistent = (
             self.kind in (*PLAIN, Kind.time),
             is_text == bool(categories) and are_distinct,
@@ -192,8 +194,7 @@ class Column:
         if not self.is_clock:
             return days
         since_least = np.round(days - least, SNAPPED_PLACES)
-        wrapped: Array = since_least % 1.0 + least
-        return wrapped
+        return since_least % 1.0 + least
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
         values = _require_kind(values, PLAIN, "text")
@@ -272,12 +273,29 @@ class Column:
         values = drop_marks(_require_kind(values, PLAIN, "text"), self.marks)
         if self.whole and find_kind(values.type) is Kind.number:
             # as pandas has whole numbers and gaps
-            values = values.cast(pa.int64(), safe=False)
+            numbers = to_floats(values)
+            is_whole = numbers == np.rint(numbers)
+            values = pc.if_else(is_whole, values.cast(pa.int64(), safe=False), None)
         if self.exact:
             return values.cast(pa.string())
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
         marks = MISSING if has_signs else MARKS
         return drop_missing(values, marks)
+
+    def write_as(self, dtype: pa.DataType) -> Self:
+        """The column in the form of values of a type, where that is no text."""
+        form = find_form(dtype)
+        are_texts = find_kind(dtype) in (Kind.text, Kind.empty)
+        if are_texts or (form is None and self.kind is Kind.time):  # or are digits
+            return self
+        return replace(self, form=form)
+
+    def find_places(self, places: int) -> int | None:
+        """The decimals to write, where some values have so many; None for all."""
+        if not self.step:
+            return places or (0 if self.whole else None)
+        _, _, decimals = f"{self.step:.9f}".rstrip("0").partition(".")
+        return max(places, len(decimals))
 
     def find_days(self, numbers: Array, others: Mapping[str, Array]) -> Array:
         """Return the days, (n,), of a time for its numbers, (n, features).
@@ -332,6 +350,17 @@ class Column:
         return values.take(places)
 
 
+def find_form(dtype: pa.DataType) -> AnyForm | None:
+    """The form of times and durations of a type; None of others."""
+    if types.is_duration(dtype):
+        return Durations(is_text=False)
+    if types.is_timestamp(dtype):
+        return Times(dtype="timestamp", zone=dtype.tz or "")
+    if find_kind(dtype) is Kind.time:
+        return Times(dtype="date" if types.is_date(dtype) else "time")
+    return None
+
+
 def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     """Return values with a null for each that is one of the marks."""
     kind = find_kind(values.type)
@@ -342,6 +371,8 @@ def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     else:
         numbers = [float(mark) for mark in marks if is_number(mark)]
         cells = values.cast(pa.float64(), safe=False)
+        if types.is_float32(values.type):
+            numbers += np.array(numbers, np.float32).tolist()
         is_mark = pc.is_in(cells, pa.array(numbers, pa.float64()))
     return pc.if_else(is_mark, None, values)
 

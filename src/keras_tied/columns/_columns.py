@@ -364,7 +364,7 @@ class Columns:
         Raises:
             TableError: if the numbers have not the shape `(rows, len(features))`.
         """
-        block: Array = np.asarray(numbers)
+        block = np.asarray(numbers)
         n = len(self.features)
         if block.ndim != 2 or block.shape[1] != n:
             raise TableError(
@@ -405,8 +405,15 @@ class Columns:
         What takes their place is what `decode` gives for the numbers, in the types of
         the rows: in text, it is written as the values of the column are.
         """
-        reconstruction = self.decode(self.snap(np.asarray(numbers)), named=True)
-        for name, is_gap in self.find_gaps(rows).items():
+        used = [column.write_as(rows[column.name].type) for column in self.used]
+        columns = replace(self, used=tuple(used))
+        reconstruction = columns.decode(self.snap(np.asarray(numbers)), named=True)
+        gaps = self.find_gaps(rows)
+        for column in used:
+            name = column.name
+            if name not in gaps:
+                continue
+            is_gap = gaps[name]
             own = rows[name]
             new = reconstruction[name].filter(is_gap)
             if types.is_floating(new.type) and not types.is_null(own.type):
@@ -415,6 +422,9 @@ class Columns:
                 form = NumberText()
                 if len(others):
                     form, _ = decide_number_text(to_text(others), ".")
+                if form.places is not None:
+                    places = column.find_places(form.places)
+                    form = msgspec.structs.replace(form, places=places)
                 new = form.write(np.asarray(new, self.dtype))
             filled = replace_values(own, is_gap, new)
             place = rows.schema.get_field_index(name)

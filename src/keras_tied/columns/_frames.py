@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
@@ -25,6 +25,7 @@ from keras_tied.columns._kinds import (
 
 # A name in pandas may be several, of levels.
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
+LIBRARIES = "numpy", "pandas", "polars", "pyarrow"
 PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
 
 
@@ -78,15 +79,24 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         }
         return self._wrap(arrays, like)
 
-    def fill(self, X: Any, columns: pa.RecordBatch) -> Any:
-        """A copy of a frame; what is missing in some columns is that of other rows."""
+    def fill(
+        self,
+        X: Any,
+        columns: pa.RecordBatch,
+        gaps: Mapping[str, Array],
+    ) -> Any:
+        """A copy of a frame; what is missing in some columns is that of other rows.
+
+        Besides null that is what `gaps` tell of a column.
+        """
         _, _, rows = _read(X)
         names = rows.column_names
         given = set(columns.column_names)
         filled = {}
         for name in names:
             values = rows[name]
-            is_missing = np.asarray(values.is_null(nan_is_null=True))
+            is_null = np.asarray(values.is_null(nan_is_null=True))
+            is_missing = gaps.get(name, is_null)
             if name not in given or not is_missing.any():
                 continue
             others = columns[name]
@@ -189,8 +199,9 @@ def _restore(column: Any, dtype: Any) -> Any:
 
 
 def find_library(X: Any) -> str:
-    """The name of the library of a frame or an array."""
-    return type(X).__module__.partition(".")[0]
+    """The name of the library of a frame or an array, or of what it derives from."""
+    names = [kind.__module__.partition(".")[0] for kind in type(X).__mro__]
+    return next((name for name in names if name in LIBRARIES), names[0])
 
 
 def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
@@ -214,7 +225,7 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         else:
             table = X.to_arrow() if library == "polars" else X
             table = table.rename_columns(names)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         message = " ".join(map(str, error.args))
         column = re.search(r"column (.+?)(?: with type|\))", message)
         what = f"column {column[1]!r}" if column else "X"

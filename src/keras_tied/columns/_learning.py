@@ -23,13 +23,14 @@ from keras_tied.columns._column import (
     Column,
     MisfitError,
     drop_marks,
+    find_form,
     find_step,
     find_step_of_days,
     format_cell,
     get_value,
     list_values,
 )
-from keras_tied.columns._durations import Durations, decide_durations
+from keras_tied.columns._durations import decide_durations
 from keras_tied.columns._facts import (
     ROWS_TO_COUNT,
     ColumnChoice,
@@ -220,14 +221,10 @@ def _find_form(
     choice: ColumnChoice,
 ) -> tuple[Kind, AnyForm | None]:
     """Return the kind and the form of values that are no text."""
-    dtype = values.type
-    kind = find_kind(dtype)
-    if types.is_duration(dtype):
-        return Kind.number, Durations(is_text=False)
-    if types.is_timestamp(dtype):
-        return kind, Times(dtype="timestamp", zone=dtype.tz or "")
-    if kind is Kind.time:
-        return kind, Times(dtype="date" if types.is_date(dtype) else "time")
+    kind = find_kind(values.type)
+    form = find_form(values.type)
+    if form is not None:
+        return Kind.time if isinstance(form, Times) else Kind.number, form
     if kind in NUMBERS:
         times = _find_digit_times(name, values, choice)
         if times is not None:
@@ -240,8 +237,10 @@ def _find_form(
 
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
     """Return numbers that name categories as whole numbers, or raise a `TableError`."""
+    numbers = to_floats(values)
+    values = pc.if_else(np.isnan(numbers), None, values)
     whole = values.cast(pa.int64(), safe=False)
-    if np.array_equal(to_floats(values), to_floats(whole), equal_nan=True):
+    if np.array_equal(numbers, to_floats(whole), equal_nan=True):
         return whole
     raise TableError(
         f"column {name!r} holds fractions, which name no categories; make it text."

@@ -68,7 +68,8 @@ OF_NUMBERS = Rule(
     repeated=None,
 )
 ROW_NAME = re.compile(
-    r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index)"
+    r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index"
+    r"|__index_level_\d+__)"
 )
 GROWING = (  # what may grow by one from row to row, and is a quantity
     "a age ages congress count counts day days distance dose doses epoch epochs"
@@ -101,7 +102,8 @@ def judge_name(name: str, numbers: pa.Array) -> str | None:
     rule = _find_rule(name)
     if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS):
         return None
-    is_whole = pc.equal(pc.subtract(numbers, pc.round(numbers)), 0)  # unlike infinity
+    doubles = numbers.cast(pa.float64(), safe=False)
+    is_whole = pc.equal(pc.subtract(doubles, pc.round(doubles)), 0)  # unlike infinity
     pairs = numbers.value_counts()
     is_truth = sorted(pairs.field("values").to_pylist()) == [0, 1]
     if is_truth or not pc.all(is_whole, min_count=1).as_py():

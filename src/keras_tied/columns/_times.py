@@ -286,7 +286,7 @@ def decode_days(
     sine, cosine = numbers[:, 1:3].T.astype(np.float64)  # they come first
     angle = np.arctan2(sine, cosine)
     time = angle / (2.0 * np.pi) % 1.0
-    by_waves: Array = np.rint(days - time) + time
+    by_waves = np.rint(days - time) + time
     is_near = np.abs(days - by_waves) < NEAR
     return np.where(is_near, days, by_waves) if is_clock else by_waves
 

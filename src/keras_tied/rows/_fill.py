@@ -29,7 +29,7 @@ def fill_rows(
 ) -> tuple[pa.RecordBatch, list[Cells]]:
     """Fill the gaps of rows; return these, and the new cells of each by column."""
     filled = transform.apply(batch)
-    cells: list[Cells] = [{} for _ in range(filled.num_rows)]
+    cells = [Cells() for _ in range(filled.num_rows)]
     for name, is_gap in transform.columns.find_gaps(batch.rows).items():
         places = np.flatnonzero(is_gap)
         values = filled[name].take(places).to_pylist()
@@ -79,8 +79,8 @@ def _measure(transform: BatchTransform, numbers: Array) -> dict[str, float]:
             hidden = known.copy()
             hidden[:, part] = np.nan
             errors = fitted.impute(hidden) - known
-            error = np.square(errors[:, part]).mean()
-            variances = known[:, part].var(axis=0)
+            error = np.nanmean(np.square(errors[:, part]))
+            variances = np.nanvar(known[:, part], axis=0)
             share = 1 - error / max(variances.mean(), TINY)
             sure[column.name] = max(share, 0.0)
     return sure

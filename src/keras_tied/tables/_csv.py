@@ -302,7 +302,7 @@ class _CsvFile:
             for batch in self._look_for_rows(self._open(names)):
                 n_rows += batch.num_rows
                 for place, values in enumerate(batch.columns):
-                    dtypes[place] = _widen_type(dtypes[place], values)
+                    dtypes[place] = _widen_type(dtypes[place], values, decimal)
         return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
     def _look_for_rows(self, batches: Iterable[pa.RecordBatch]) -> Batches:
@@ -360,7 +360,9 @@ class _CsvFile:
                 plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
                 is_text = not pc.all(plain).as_py()
             elif find_kind(field.type) in NUMBERS:
-                names_something = pc.match_substring_regex(cells, LONG_NUMERAL)
+                names_something = pc.match_substring_regex(
+                    pc.utf8_trim_whitespace(cells), LONG_NUMERAL
+                )
                 is_text = pc.any(names_something).as_py()
             else:
                 is_text = types.is_temporal(field.type)
@@ -513,15 +515,19 @@ class _CsvFile:
         )
 
 
-def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
+def _widen_type(
+    dtype: pa.DataType, values: pa.Array, decimal: str | None
+) -> pa.DataType:
     """Return the narrowest type that holds `dtype` and what text stands for."""
     is_empty = values.null_count == len(values)
     if types.is_string(dtype) or (types.is_null(dtype) and is_empty):
         return dtype
     candidates = [dtype]
     if types.is_null(dtype) or types.is_integer(dtype):
-        candidates = [pa.int64(), pa.float64()]
+        candidates = [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]
     cells = pc.utf8_trim_whitespace(values)
+    if pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py():
+        return pa.string()
     for candidate in candidates:
         with suppress(pa.ArrowException):
             pc.cast(cells, candidate)
