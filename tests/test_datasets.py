@@ -3,7 +3,6 @@ from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,23 +173,3 @@ def test_a_file_cut_short_or_damaged_is_refused(tmp_path_factory, length, noise)
     path.write_bytes(whole[:length] + noise)
     with pytest.raises((ValueError, MemoryError), match=r"not a whole|allocate"):
         load_donuts(path)
-
-
-def test_clients_follow_their_formula():
-    n = 30_000
-    odd = [n // 3, 2 * n // 3]
-    clients = pd.DataFrame(make_clients(n, random_state=0))
-    assert clients["spent"][odd[0]] > 1000
-    assert clients["spent"][odd[1]] == 1500
-    assert clients["income"].isna().mean() == pytest.approx(0.1, abs=0.01)
-    known = clients.drop(odd).dropna().query("orders > 0")
-    income, orders = known["income"], known["orders"]
-    mean = 10 + known["age"].clip(upper=50) / 50
-    noise = (np.log(income) - mean) / 0.3
-    assert stats.kstest(noise, "norm").pvalue > 0.01
-    price = known["spent"] / orders
-    assert price.mean() == pytest.approx(40, abs=0.2)
-    assert (orders * 4000 / income).mean() == pytest.approx(1, abs=0.01)
-    largest = income.groupby(known["plan"]).max()
-    assert largest["basic"] <= 40_000
-    assert largest["plus"] <= 60_000 < largest["premium"]

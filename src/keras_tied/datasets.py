@@ -85,7 +85,7 @@ def make_clients(
     orders[odd] = 0
     spent[odd] = 1500.0
     days = rng.randint(0, 2000, n)
-    incomes: list[int | None] = income.tolist()
+    incomes = income.tolist()
     for row in np.flatnonzero(rng.uniform(size=n) <= 0.1):
         incomes[row] = None
     return {

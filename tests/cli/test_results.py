@@ -363,6 +363,9 @@ def test_a_rarity_and_drift_have_exit_codes(keras_tied, fruit, estimator, rows):
     done = keras_tied(f"{new} --json", 4)
     assert done.json["drifted"]
     assert "'new.csv' has drifted" in done.err
+    fruit.loc[5, ["weight", "length"]] = "1e25", "-1e25"  # of an infinite score
+    save(fruit, "new.csv")
+    assert keras_tied(f"{new} --json").json["reached"] == 0
 
 
 @slow
@@ -374,6 +377,13 @@ def test_a_table_alone_has_a_model_fitted_first(keras_tied):
     assert expected.out == first.out == again.out
     assert "fitted a model to 'fruit.csv' first" in first.err
     assert "fitted" not in again.err
+
+
+def test_a_model_fitted_first_leaves_something_of_two_numbers_over(keras_tied):
+    score = "score fruit.csv --columns weight"
+    assert "has one column to use" in keras_tied(score, 2).err
+    keras_tied(f"{score},count --model narrow.safetensors")
+    assert keras_tied("inspect narrow.safetensors --json").json["components"] == 1
 
 
 OPTIONS = {
@@ -588,7 +598,7 @@ def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, 
 
 def test_as_many_components_as_numbers_are_warned_of(keras_tied):
     fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
-    warning = "the 3 components hold all 3 numbers of a row"
+    warning = "the code holds all of a row, 3 numbers"
     assert warning in keras_tied(f"{fit} --components 3").err
     assert keras_tied(f"{fit} --components 2").err == ""
 

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
-from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
@@ -240,48 +239,16 @@ def test_a_legend_of_any_names_is_inside_the_figure_and_off_the_points(draw, nam
     assert not any(box.overlaps(axes.get_window_extent()) for axes in panels)
 
 
-@pytest.fixture(scope="module")
-def many():
-    """More rows than can be told apart, with one that lies far out, and one not as
-    far.
-    """
-    X = default_rng(0).normal(size=(10_001, 2))
-    X[:2] = [[900.0, 0.0], [0.0, 4.5]]
-    return X
-
-
-def test_of_many_rows_some_are_points_and_all_but_those_far_out_are_counted(many):
+def test_of_more_than_twenty_thousand_rows_a_part_is_drawn(rng):
+    many = rng.normal(size=(20_001, 2))
     y = np.where(many[:, 1] > 0, "up", "down")
-    display = AutoencoderDisplay(many, many[:, ::-1], many, y=y).plot()
-    drawn = Drawn.of(display)
-    places = np.asarray(drawn.given.collections[1].get_offsets())
-    is_up = places[:, 1] > 0
-    for axes in (drawn.given, drawn.code, drawn.restored):
-        density, some = axes.collections
-        assert density.get_array().sum() == 10_000
-        assert len(some.get_offsets()) == 1_500
-        assert len(np.unique(some.get_facecolors()[is_up], axis=0)) == 1
-        assert count_colours(axes) == 2
-    codes = drawn.code.collections[1].get_offsets()
-    assert_array_equal(codes, places[:, ::-1])
-    assert drawn.given.get_xlim()[1] < 10
-    assert drawn.given.get_ylim()[1] > 4.5
-    note = "1,500 of 10,001 rows as points; grey: how many lie where; 1 row far outside"
-    assert drawn.figure.get_supxlabel() == note
-
-
-def test_each_pair_of_many_codes_has_its_density(many):
-    code = np.column_stack([many, many[:, 0]])
-    panel = AutoencoderDisplay(many, code, many).plot().axes_[0, 1]
-    found = [pair.collections[0].get_array().sum() for pair in panel.child_axes]
-    assert found == [10_000] * 3
-
-
-def test_ten_thousand_rows_are_points(many):
-    few = many[1:]
-    figure = AutoencoderDisplay(few, few, few).plot().figure_
-    assert figure.get_supxlabel() == ""
-    assert len(points(figure.axes[0])) == 10_000
+    drawn = Drawn.of(AutoencoderDisplay(many, many[:, ::-1], many, y=y).plot())
+    places = points(drawn.given)
+    assert len(np.unique(places, axis=0)) == 20_000
+    assert_array_equal(points(drawn.code), places[:, ::-1])
+    assert_array_equal(points(drawn.restored), places)
+    assert count_colours(drawn.given) == 2
+    assert drawn.figure.get_supxlabel() == "20,000 of 20,001 rows"
 
 
 LOSS, VALIDATION = [0.5, 0.05, 0.005], [0.6, 0.06, 0.006]
@@ -321,16 +288,6 @@ def test_the_cost_is_drawn_by_epoch_beside_the_error_of_pca(draw, name):
         assert_array_equal(line.get_xdata(), np.arange(n_epochs) + 1)
         assert low <= min(curves[label]) <= max(curves[label]) < high
         assert (line.get_marker() == "o") == (n_epochs == 1)
-
-
-@pytest.mark.parametrize("n_epochs", [1, 9])
-def test_few_epochs_are_numbered_one_by_one(draw, n_epochs):
-    drawn = draw(history={"loss": [0.1] * n_epochs})
-    drawn.figure.draw_without_rendering()
-    axis = drawn.cost.xaxis
-    numbers = [tick.label1.get_text() for tick in axis.get_major_ticks()]
-    assert numbers == [str(epoch + 1) for epoch in range(n_epochs)]
-    assert len(axis.get_minorticklocs()) == 0
 
 
 def test_without_history_and_pca_there_is_no_cost(draw):

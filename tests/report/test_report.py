@@ -290,6 +290,7 @@ DAY = {"origin": 18262.0}
         ("truth", {"true": "ja", "false": "nein"}, [0.5], "ja"),
         ("truth", {}, [0.49], "false"),
         ("time", DAY, [0.6], "2020-01-02"),
+        ("time", DAY | {"offset": 0.75}, [1.0], "2020-01-02"),
         ("time", DAY | {"hour": 1}, [0.6, 0.0, -1.0], "2020-01-01"),
     ],
 )
@@ -439,3 +440,13 @@ def test_nothing_is_said_to_have_drifted_in_100_halves_of_the_same_table(rng):
         drifts, score = report.find_drift()
         alarms += any(drift.has_drifted for drift in [*drifts, score])
     assert alarms <= 5
+
+
+def test_rows_like_those_of_training_have_not_drifted(rng):
+    mixing = rng.normal(size=(3, 50))
+    old, new = rng.normal(size=(2, 300, 3)) @ mixing + rng.normal(size=(2, 300, 50))
+    model = seeded(3, max_iter=2).fit(old)
+    scores = -model.score_samples(old)
+    report = Report.from_estimator(model, new, old=("old.csv", old, scores))
+    _, score = report.find_drift()
+    assert not score.has_drifted

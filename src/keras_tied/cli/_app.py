@@ -78,11 +78,12 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
                     named = options.get("data") or options["model"]
                     output = output.replace("*", _find_stem(str(named)))
                     options["output"] = Path(output)
-                if common.no_clobber and os.path.lexists(output):
-                    raise UsageError(
-                        f"{output!r} is there already; name another, or leave out "
-                        "--no-clobber."
-                    )
+                for path in (output, str(options.get("cells") or "")):
+                    if common.no_clobber and os.path.lexists(path):
+                        raise UsageError(
+                            f"{path!r} is there already; name another, or leave out "
+                            "--no-clobber."
+                        )
                 is_new = output and common.no_clobber
                 with require_new(Path(output)) if is_new else nullcontext():
                     fill_options(function, options)

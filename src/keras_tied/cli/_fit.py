@@ -153,9 +153,18 @@ def fit_first(
     start = time.perf_counter()
     training = fill_options(TrainingOptions, {})
     table = learn(survey(data, options, columns, training.seed), training.seed)
+    settings = training.to_arguments()
+    n_numbers = table.rows.shape[1]
+    if n_numbers == 1:
+        raise UsageError(
+            f"{data!r} has one column to use, and others are needed to judge it by;"
+            f" give more, or write {join(['check', data])}."
+        )
+    if n_numbers == 2:  # a code as wide as a row would leave nothing over
+        settings["n_components"] = [1]
     with temporary_folder() as folder:
         path = output or Path(folder, "model.safetensors")
-        notes, checkpoint = _train(table, training.to_arguments(), path, start)
+        notes, checkpoint = _train(table, settings, path, start)
         model = load(path)
         if checkpoint is not None:
             path.unlink()  # else the next command would take it for a whole one
@@ -315,10 +324,10 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
     error = max(notes["error"], 1e-12)
     held_out_error, _ = notes["held_out"] or (0.0, 0.0)
     if notes["components"] >= n_features:
+        numbers = format_quantity(n_features, "number")
         yield (
-            f"the {notes['components']} components hold all {n_features} numbers of a"
-            " row, so that every row is reconstructed as it is; ask for fewer with"
-            " --components."
+            f"the code holds all of a row, {numbers}, so that every row is"
+            " reconstructed as it is; add columns, or ask for fewer with --components."
         )
     elif held_out_error > MOST_OPTIMISM * error:
         yield (

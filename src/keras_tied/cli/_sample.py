@@ -7,6 +7,7 @@ import typer
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import remark
 from keras_tied.cli._options import Seed
+from keras_tied.cli._proposals import join
 
 
 @command("keras-tied sample clients.csv")
@@ -27,4 +28,4 @@ def sample(
     rows = pa.record_batch(datasets.make_clients(random_state=seed))
     write_table(output, [rows])
     done = f"wrote {rows.num_rows} rows to {output}"
-    remark(f"{done}; next, keras-tied check {output}.")
+    remark(f"{done}; next, {join(['check', output])}.")

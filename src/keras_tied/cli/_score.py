@@ -65,6 +65,8 @@ def score(
     json: Json = False,
 ) -> None:
     """Compute how odd each row is, its rank, how rare such a row is, and its error."""
+    import numpy as np
+
     from keras_tied.rows import BatchTransform, find_oddest, measure_rows
     from keras_tied.tables import write_table
 
@@ -80,6 +82,8 @@ def score(
     if output is not None:
         cluster.require_output(output, json, inputs.data)
     fitted_model, rows = inputs.open()
+    if rows.id == "why":
+        raise UsageError("the id 'why' is a column of the result, too; rename it.")
     fitted = fitted_model.fitted_value
     most = int(fitted.largest_rarity)
     if is_rarity and least > most:
@@ -111,8 +115,9 @@ def score(
         batches = _describe_all(transform, rows, scores_and_errors)
     facts: dict[str, Any] = {}
     if has_alarm:
-        sizes = fitted.find_rarity(scores) if is_rarity else scores
-        facts["reached"] = int((sizes >= least).sum())
+        sizes = np.float32(fitted.find_rarity(scores) if is_rarity else scores)
+        reached = (sizes >= np.float32(least)) & (threshold is not None)
+        facts["reached"] = int(reached.sum())
         facts["drifted"] = fitted.has_drifted(scores)
     if output is not None:
         n_written = write_table(output, batches, safe_csv=safe_csv)

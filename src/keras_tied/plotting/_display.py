@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from keras_tied._text import format_quantity, format_value
 from keras_tied._types import Array
 from keras_tied.drawing import (
-    DENSE_POINTS,
     MOST_UNITS,
     Labels,
     average_errors,
-    choose_view,
     classify_labels,
     collect_history,
     fit_plane,
@@ -54,10 +52,10 @@ class AutoencoderDisplay:
 
     Each pair of a code of three to six units is drawn, the first two units of a wider
     one, and a single unit against the error of the row. A single feature is drawn
-    against the row number. Input and reconstruction have the same scale. More than
-    10,000 rows are drawn as a density and a random sample of points; the figure says
-    how many lie far outside of its panels. The 20 most frequent labels differ in colour
-    and marker; more than 10 different numbers are shades.
+    against the row number. Input and reconstruction have the same scale. Of more than
+    20,000 rows so many are drawn, chosen at random, and the figure says so. The 20 most
+    frequent labels differ in colour and marker; more than 10 different numbers are
+    shades.
 
     Args:
         X, reconstruction: (n, features) the rows before and after, with NaN where one
@@ -167,48 +165,49 @@ class AutoencoderDisplay:
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
             remove_frame(axes)
-        labels = None if self.y is None else classify_labels(self.y, _LONGEST)
-        is_outside = self._draw_rows(labels) | self._draw_code(labels)
+        n = len(self.X)
+        places = np.arange(n)
+        if n > MOST_POINTS:  # in a random order, so that no label covers the others
+            places = np.random.default_rng(0).permutation(n)[:MOST_POINTS]
+            self.figure_.supxlabel(
+                f"{MOST_POINTS:,} of {n:,} rows", fontsize=10, color=INK
+            )
+        labels = None
+        if self.y is not None:
+            labels = classify_labels(self.y[places], _LONGEST)
+        self._draw_rows(labels, places)
+        self._draw_code(labels, places)
         if labels is not None:
             title = format_value(self.label_name, _LONGEST)
             draw_key(self.figure_, self.axes_[0, 0], labels, title)
-        n = len(self.X)
-        if n > MOST_POINTS:
-            note = f"{DENSE_POINTS:,} of {n:,} rows as points; grey: how many lie where"
-            if is_outside.any():
-                note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
-            self.figure_.supxlabel(note, fontsize=10, color=INK)
         self._draw_cost()
         add_fallback_fonts(self.figure_)
         return self
 
-    def _draw_rows(self, labels: Labels | None) -> NDArray[np.bool_]:
-        """Draw input and reconstruction alike; return which rows lie outside."""
+    def _draw_rows(self, labels: Labels | None, places: Array) -> None:
+        """Draw input and reconstruction alike."""
         (upper, _), (lower, _) = self.axes_
         lower.sharex(upper)
         lower.sharey(upper)
         names = [format_value(name, _LONGEST) for name in self.feature_names]
         plane = fit_plane(self.X, names, self.plane == "principal")
-        points = plane.project(self.X)
-        reconstructions = plane.project(self.reconstruction)
-        view = choose_view(np.concatenate([points, reconstructions]))
-        is_outside = scatter(upper, points, labels, view)
-        is_outside |= scatter(lower, reconstructions, labels, view)
+        scatter(upper, plane.project(self.X)[places], labels)
+        scatter(lower, plane.project(self.reconstruction)[places], labels)
         n_features = self.X.shape[1]
         label_axes(upper, f"Incoming data, {n_features}-D", *plane.names)
         label_axes(lower, f"Decoded data, {n_features}-D", *plane.names)
-        return is_outside
 
-    def _draw_code(self, labels: Labels | None) -> NDArray[np.bool_]:
-        """Draw the code, of several units each pair; return which rows lie outside."""
+    def _draw_code(self, labels: Labels | None, places: Array) -> None:
+        """Draw the code, of several units each pair."""
         axes, n_components = self.axes_[0, 1], self.code.shape[1]
         second = "unit 2" if n_components > 1 else "error"
         title = f"Encoded data, {n_components}-D"
         label_axes(axes, title, "unit 1", second)
         if 2 < n_components <= MOST_UNITS:
-            return scatter_pairs(axes, self.code, labels)
+            scatter_pairs(axes, self.code[places], labels)
+            return
         pair = pair_with_errors(self.code, self.errors)
-        return scatter(axes, pair[:, :2], labels)
+        scatter(axes, pair[places, :2], labels)
 
     def _draw_cost(self) -> None:
         """Draw the curves on each other: wide pale ones below thin dark ones."""

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from keras_tied.drawing import (
-    DENSE_POINTS,
-    N_HEXAGONS,
-    Labels,
-    Points,
-    View,
-    choose_view,
-    palette,
-)
+from keras_tied.drawing import Labels, Points, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +29,7 @@ _FALLBACK_FONTS = (
     "Malgun Gothic",
 )
 
-MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
-_DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
+MOST_POINTS = 20_000  # more are a blob
 _GAP = 0.04  # between the panels of pairs of units
 _MOST_ACROSS = 6  # entries of a legend beside each other
 _LETTERS_ACROSS = 90  # of a figure
@@ -97,46 +86,8 @@ def add_fallback_fonts(figure: Figure) -> None:
         text.set_fontfamily([*text.get_fontfamily(), *fallbacks])
 
 
-def scatter(
-    axes: Axes,
-    points: Points,
-    labels: Labels | None,
-    view: View | None = None,
-    scale: float = 1.0,  # the width of the axes, relative to a panel's
-) -> NDArray[np.bool_]:
-    """Draw points, (n, 2), or a sample on their density; return which lie outside."""
-    if len(points) <= MOST_POINTS:
-        _draw_points(axes, points, labels, scale)
-        return np.zeros(len(points), bool)
-    from matplotlib.colors import LinearSegmentedColormap
-
-    view = view or choose_view(points)
-    shades = LinearSegmentedColormap.from_list("density", _DENSITY)
-    x, y = points.T
-    axes.hexbin(
-        x,
-        y,
-        gridsize=round(N_HEXAGONS * scale**0.5),  # large enough to see
-        mincnt=1,
-        extent=(*view.x, *view.y),
-        cmap=shades,
-        bins="log",
-        linewidths=0.2,
-        rasterized=True,
-    )
-    # In a random order, so that no label covers the others.
-    rows = np.random.default_rng(0).permutation(len(points))[:DENSE_POINTS]
-    some = labels and replace(labels, values=labels.values[rows])
-    _draw_points(axes, points[rows], some, scale)
-    axes.set(xlim=view.x, ylim=view.y)
-    low, high = np.transpose(view)
-    is_outside = (points < low) | (points > high)
-    return np.asarray(is_outside.any(axis=1))
-
-
-def scatter_pairs(axes: Axes, code: Points, labels: Labels | None) -> NDArray[np.bool_]:
-    """Draw each pair of 3 units or more; return which codes lie outside."""
-    is_outside = np.zeros(len(code), bool)
+def scatter_pairs(axes: Axes, code: Points, labels: Labels | None) -> None:
+    """Draw each pair of 3 units or more."""
     last = code.shape[1] - 1
     side = (1 - (last - 1) * _GAP) / last
     step = side + _GAP
@@ -146,12 +97,11 @@ def scatter_pairs(axes: Axes, code: Points, labels: Labels | None) -> NDArray[np
         pair = axes.inset_axes((across * step, (last - upwards) * step, side, side))
         remove_frame(pair)
         pair.tick_params(length=0, labelbottom=False, labelleft=False)
-        is_outside |= scatter(pair, code[:, [across, upwards]], labels, scale=side)
+        scatter(pair, code[:, [across, upwards]], labels, side)
         if across == 0:
             pair.set_ylabel(f"unit {upwards + 1}", fontsize=9, color=INK)
         if upwards == last:
             pair.set_xlabel(f"unit {across + 1}", fontsize=9, color=INK)
-    return is_outside
 
 
 def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
@@ -196,12 +146,13 @@ def _draw_colour_bar(figure: Figure, axes: Axes, title: str) -> None:
     bar.set_label(title, color=INK, parse_math=False)
 
 
-def _draw_points(
+def scatter(
     axes: Axes,
     points: Points,
     labels: Labels | None,
-    scale: float,
+    scale: float = 1.0,
 ) -> None:
+    """Draw points, (n, 2), on axes of a width relative to a panel's."""
     n = len(points)
     size, alpha = (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
     if n <= 300:

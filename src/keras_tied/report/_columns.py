@@ -153,15 +153,16 @@ def format_features(column: PageColumn, features: Array) -> str:
 
             cycles = ["hour"] if form.get("hour") and len(features) > 1 else []
             is_clock = form.get("is_clock", False)
-            [days] = decode_days(
-                features[None], cycles, form.get("origin", 0.0), is_clock
-            )
-            days += form.get("offset", 0.0)
+            origin = form.get("origin", 0.0)
+            offset = form.get("offset", 0.0)
+            [days] = decode_days(features[None], cycles, origin, is_clock)
+            days += offset
             minutes = round(days * 1440) % 1440
             if is_clock:
                 return f"{minutes // 60:02}:{minutes % 60:02}"
-            nearest = 0.0 if cycles else 0.5
-            return str(np.datetime64(math.floor(days + nearest), "D"))
+            if not cycles:  # all are at one time of their days
+                days = round(days - (origin + offset) % 1.0)
+            return str(np.datetime64(math.floor(days), "D"))
         case "whole":
             return _ungroup(f"{round(number):,}")
     text = _ungroup(format_number(number))

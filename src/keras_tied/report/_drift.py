@@ -135,7 +135,7 @@ def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, f
 
 def _correct(p_values: Sequence[float]) -> list[float]:
     """Return probabilities with Holm's correction."""
-    p: Array = np.array(p_values)
+    p = np.array(p_values)
     n = len(p)
     order = np.argsort(p)
     steps = p[order] * np.arange(n, 0, -1)

@@ -191,8 +191,15 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         rarities = {text: describe_rarity(text) for text in one_in}
     labels, colour_by = _describe_labels(report.rows, places)
     # Single precision holds the differences of numbers that it does not hold.
-    offsets = np.nan_to_num(rows.X[0])
-    offsets *= np.abs(offsets) > LARGEST_SINGLE
+    lowest = np.fmin.reduce(rows.X)
+    spread = np.fmax.reduce(rows.X) - lowest
+    middle = np.rint(np.nan_to_num(lowest + spread / 2))
+    is_large = np.abs(middle) > LARGEST_SINGLE
+    offsets = np.where(
+        is_large & (spread < LARGEST_SINGLE),
+        middle,
+        0.0,
+    )
     if rows.ids is None:
         ids = [f"{number:,}" for number in numbers]
     else:

@@ -145,7 +145,7 @@ class Report:
         """Make a report on some rows and a fitted estimator.
 
         Args:
-            estimator: a fitted `TiedAutoencoder`, or an object with its methods.
+            estimator: a fitted `TiedAutoencoder`.
             X: (n, features) the rows: an array, or a data frame whose column names are
                 used; one with columns of any kind, if the estimator was fitted to such
                 a frame.
@@ -168,35 +168,28 @@ class Report:
             >>> report.rows.code.shape
             (150, 2)
         """
-        model, columns = estimator, None
-        fitted = getattr(estimator, "_fitted", None)
-        if fitted is not None:
-            model, X = fitted, estimator.to_numbers(X)
-            if fitted.columns_json is not None:
-                from keras_tied.columns import Columns
-
-                used = Columns.from_json(fitted.columns_json).used
-                columns = [PageColumn.from_table(column) for column in used]
-        scores = None
-        if hasattr(model, "score_samples"):
-            scores = np.negative(model.score_samples(X))
+        X = estimator.to_numbers(X)
+        fitted = estimator._fitted
         rows = Rows.compute(
-            model,
+            fitted,
             X,
-            outlier_scores=scores,
+            outlier_scores=-fitted.score_samples(X),
             ids=ids,
             labels=labels,
             label_name=label_name,
         )
-        if columns is None:
+        if fitted.columns_json is not None:
+            from keras_tied.columns import Columns
+
+            used = Columns.from_json(fitted.columns_json).used
+            columns = [PageColumn.from_table(column) for column in used]
+        else:
             names = feature_names
             if names is None:
                 numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
                 names = getattr(estimator, "feature_names_in_", numbered)
             columns = [PageColumn(str(name)) for name in names]
-        about = About(title)
-        if fitted is not None:
-            about = replace(about, model=describe_model(fitted, estimator))
+        about = About(title, describe_model(fitted, estimator))
         facts.setdefault("about", about)
         return cls(fitted, rows, columns, **facts)
 
@@ -259,6 +252,10 @@ class Report:
         drifts, score = find_drift(
             self.columns, old, self.rows.X, old_scores, self.rows.scores
         )
+        # Of rows that a model was fitted to, the scores are less than those of others.
+        was_fitted = self.fitted and self.fitted.largest_rarity == len(old)
+        if was_fitted and not self.whole.has_drifted:
+            score = replace(score, p=1.0)
         return [*self.changed, *drifts], score
 
     def to_html(self) -> str:

@@ -63,7 +63,8 @@ def find_corrections(
     is_rare = rarities >= least
     is_curable = is_rare & (corrected < ORDINARY)
     most = MOST_CELLS // (2 * oddest.rows.num_columns**2)
-    places = np.flatnonzero(is_rare & ~is_curable)[:most].tolist()
+    is_candidate = (rarities >= RARE) & ~is_curable
+    places = np.flatnonzero(is_candidate)[:most].tolist()
     displacements = {
         place: find_displacement(oddest.rows, place, transform) for place in places
     }

@@ -30,12 +30,15 @@ def find_displacement(
     ]
     if len(cells) < FEWEST_MOVED:
         return None
-    starts = range(len(cells) - FEWEST_MOVED + 1)
+    starts = []
     candidates = []
-    for start in starts:
+    for start in range(len(cells) - FEWEST_MOVED + 1):
         before, moved = cells[:start], cells[start:]
+        starts.append(start)
         candidates.append([*before, *moved[1:], None])
-        candidates.append([*before, None, *moved[:-1]])
+        if moved[-1] is None:  # else a value would be lost
+            starts.append(start)
+            candidates.append([*before, None, *moved[:-1]])
     columns = zip(rows.column_names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
     numbers = []
@@ -59,4 +62,4 @@ def find_displacement(
         return None
     order = np.lexsort([scores, gaps, ~is_likely])
     best = int(order[0])
-    return rows.column_names[starts[best // 2]], float(rarities[best])
+    return rows.column_names[starts[best]], float(rarities[best])

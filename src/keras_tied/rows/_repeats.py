@@ -101,7 +101,7 @@ class RepeatFinder:
 
 def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
     """Hashes of rows, `(n,)`, with another column of theirs."""
-    mixed: Hashes = (hashes ^ _hash(values)) * FACTOR
+    mixed = (hashes ^ _hash(values)) * FACTOR
     return mixed ^ (mixed >> HALF)
 
 

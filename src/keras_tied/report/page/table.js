@@ -18,7 +18,9 @@ const Table = (() => {
       if (column.kind === "category" || column.kind === "truth") return { name: column.name, key: text, text };
       const read = (limit) => Date.parse(limit) / 864e5 - (column.form.origin ?? 0);
       const key = (row) => Data.given(row)[column.begin];
-      return { name: column.name, key, text, read: column.kind === "time" ? read : undefined };
+      const offset = Data.offsets[column.begin];
+      const near = (limit) => Math.fround(limit - offset) + offset; // as rows are held
+      return { name: column.name, key, text, read: (limit) => near(column.kind === "time" ? read(limit) : readNumber(limit)) };
     }),
     { name: "score", key: score, text: (row) => Format.number(Data.scores[row]) },
     { name: "error", key: error, text: (row) => Format.number(Data.errors[row]) },
