@@ -348,6 +348,7 @@ def kinds(rng):
         ("year", "204", range(59, 49, -1)),
         ("day", "> 2020-02-27", [59, 58]),
         ("day", "2020-01-0", range(8, -1, -1)),
+        ("day", "<= 2.1.2020", [1, 0]),
         ("size_in_metres", "missing", [7]),
         ("size_in_metres", "= 9.7", [8]),
         ("level", "= HIGH", range(1, 60, 2)),

@@ -10,25 +10,28 @@ const Table = (() => {
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b));
   const { error, score } = Data;
   const label = (row) => Data.labels[row];
+  const areShades = Data.colour_by !== null && Data.colour_by.groups === null;
+  const labelKey = areShades ? (row) => Data.colour_by.values[row] ?? NaN : label;
+  const areNumbered = Data.ids.every((id, row) => id === Format.count(Data.places[row]));
   // What all rows are listed by: what they are sorted by, what is shown, and how a limit is read.
   const choices = [
-    ...(Data.labels === null ? [] : [{ name: Data.colour_by.name, key: label, text: label }]),
+    ...(Data.labels === null ? [] : [{ name: Data.colour_by.name, key: labelKey, text: label }]),
     ...Data.columns.map((column) => {
       const text = (row) => Format.value(column, Data.given(row));
       if (column.kind === "category" || column.kind === "truth") return { name: column.name, key: text, text };
-      const read = (limit) => Date.parse(limit) / 864e5 - (column.form.origin ?? 0);
+      const read = (limit) => (column.kind === "time" ? readTime : readNumber)(limit, column.form);
       const key = (row) => Data.given(row)[column.begin];
       const offset = Data.offsets[column.begin];
-      const near = (limit) => Math.fround(limit - offset) + offset; // as rows are held
-      return { name: column.name, key, text, read: (limit) => near(column.kind === "time" ? read(limit) : readNumber(limit)) };
+      const near = (limit) => Math.fround(limit - offset) + offset;  // as rows are held
+      return { name: column.name, key, text, read: (limit) => near(read(limit)) };
     }),
     { name: "score", key: score, text: (row) => Format.number(Data.scores[row]) },
     { name: "error", key: error, text: (row) => Format.number(Data.errors[row]) },
   ];
   const keys = {
     mark: (row, isMarked) => Number(isMarked.has(row)),
-    id: (row) => Data.ids[row],
-    label,
+    id: (row) => (areNumbered ? Data.places : Data.ids)[row],
+    label: labelKey,
     score,
     error,
     chosen: (row) => chosen().key(row),
@@ -38,7 +41,26 @@ const Table = (() => {
   let ticking = false;  // the rows must stay where they are meanwhile
 
   const chosen = () => choices[by.value];  // none for the oddest rows
-  const readNumber = (text) => Number(text.replaceAll(",", "") || NaN);
+
+  /** A number as a column writes it, or with a decimal point. */
+  function readNumber(text, form = {}) {
+    const hasComma = form.decimal === "," && text.includes(",");
+    const plain = hasComma ? text.replaceAll(".", "").replace(",", ".") : text.replaceAll(",", "");
+    return Number(plain || NaN);
+  }
+
+  /** A time as a column writes it, such as 31.1.2020, or as 2020-01-31 18:00: days since the column's origin. */
+  function readTime(text, form) {
+    let iso = text;
+    const [, first, mark, second, year, rest] = text.match(/^(\d{1,2})([./])(\d{1,2})\2(\d{4})(.*)$/) ?? [];
+    if (year) {
+      const isDayFirst = mark === "." || form.format?.startsWith("%d");
+      const [day, month] = isDayFirst ? [first, second] : [second, first];
+      iso = `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}${rest}`;
+    }
+    if (/:\d\d(\.\d+)?$/.test(iso)) iso = `${iso.replace(" ", "T")}Z`;  // not of the reader's zone
+    return Date.parse(iso) / 864e5 - (form.offset ?? 0) - (form.origin ?? 0);
+  }
 
   /** Whether a row has what is wanted: > 10, <= 2020-01-31, = red, or a part of the text. */
   function isWanted(row) {
