@@ -1,7 +1,6 @@
 """Medians, ratios and penalties of made results, by hand."""
 
 import pytest
-from benchmarks._page import make_page
 from benchmarks._results import read_figure
 
 from .conftest import make_result
@@ -57,8 +56,3 @@ def results():
 def test_a_figure_is_read_by_its_key(results, key, figure):
     expected = None if figure is None else pytest.approx(figure)
     assert read_figure(results, key) == expected
-
-
-def test_the_page_tells_what_failed(results):
-    page = " ".join(make_page(results, {}).split())
-    assert "Failed: MLPRegressor, wine: it broke. Failed: UMAP: TimeoutExpired." in page

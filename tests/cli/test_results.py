@@ -363,7 +363,7 @@ def test_a_rarity_and_drift_have_exit_codes(keras_tied, fruit, estimator, rows):
     done = keras_tied(f"{new} --json", 4)
     assert done.json["drifted"]
     assert "'new.csv' has drifted" in done.err
-    fruit.loc[5, ["weight", "length"]] = "1e25", "-1e25"  # of an infinite score
+    fruit.loc[5, ["weight", "length"]] = "3e38", "-3e38"  # of an infinite score
     save(fruit, "new.csv")
     assert keras_tied(f"{new} --json").json["reached"] == 0
 

@@ -147,6 +147,9 @@ def test_in_inference_batch_top_k_keeps_what_is_above_the_running_mean():
     threshold = 0.75 * least[0] + 0.25 * least[1]
     assert_close(layer.threshold, threshold, 1e-6)
     assert_close(layer(second), above(threshold)(second), 1e-6)
+    few = BatchTopK(2, momentum=0.0)
+    few(ops.array([[5.0, -1.0], [3.0, -2.0]]), training=True)
+    assert_close(few.threshold, 3.0)
 
 
 @pytest.mark.parametrize(

@@ -450,3 +450,8 @@ def test_rows_like_those_of_training_have_not_drifted(rng):
     report = Report.from_estimator(model, new, old=("old.csv", old, scores))
     _, score = report.find_drift()
     assert not score.has_drifted
+
+
+def test_large_numbers_leave_small_ones_as_they_are():
+    X = np.column_stack([[2e9, 57.0, 3.0]] * 2)
+    assert parse(make_report(X)).rows["offsets"] == [0, 0]

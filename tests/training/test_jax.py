@@ -19,7 +19,7 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from keras_tied.layers import TiedDense
+from keras_tied.layers import PartlyLinear, TiedDense
 from keras_tied.training import fit
 from keras_tied.training._jax import bfloat16, compile_cache, program, trainer
 
@@ -251,3 +251,19 @@ def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
         settings = {"batch_size": 32, "epochs": 10}
         losses.append(train(build_mixed(), rows, method, **settings))
     assert_allclose(*losses, rtol=5e-3)
+
+
+def test_units_that_pass_have_a_gradient_of_one():
+    layer = PartlyLinear("exponential", 1)
+    x = np.float32([[200, 0]])
+    assert_allclose(jax.grad(lambda x: layer(x).sum())(x), [[1, 1]])
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_functions_of_python_are_those_of_each_program(factor):
+    x = np.ones(3, np.float32)
+
+    def call(x):
+        return jax.pure_callback(lambda x: factor * np.asarray(x), x, x)
+
+    assert compile_cache.compile_program(call, (x,), ())(x)[0] == factor
