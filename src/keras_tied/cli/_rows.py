@@ -79,7 +79,7 @@ def open_rows(
 
 def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     """Return columns in the form in which a table is written."""
-    from keras_tied.columns import Kind
+    from keras_tied.columns import Kind, find_decimal
 
     kinds = source.kinds
     texts = Kind.text, Kind.integer
@@ -87,8 +87,6 @@ def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:
     if not names:
         return columns
     batch = next(source.batches(ROWS_TO_ADAPT, names))
-    from keras_tied.columns import find_decimal
-
     mark = options.decimal or find_decimal(batch.columns) or source.decimal
     return columns.adapt(batch, mark)
 

@@ -116,7 +116,7 @@ def score(
     facts: dict[str, Any] = {}
     if has_alarm:
         sizes = np.float32(fitted.find_rarity(scores) if is_rarity else scores)
-        reached = (sizes >= np.float32(least)) & (threshold is not None)
+        reached = sizes >= np.float32(least)
         facts["reached"] = int(reached.sum())
         facts["drifted"] = fitted.has_drifted(scores)
     if output is not None:
@@ -149,9 +149,9 @@ def score(
 
 
 def _parse_threshold(text: str | None) -> float:
-    """Read a score such as 100, or N of a rarity such as 1/N; of none, infinity."""
+    """Read a score such as 100, or N of a rarity such as 1/N; of none, NaN."""
     if text is None:
-        return math.inf
+        return math.nan  # which no score reaches
     with suppress(ValueError):
         least = float(text.removeprefix(RARITY))
         lowest = 1 if text.startswith(RARITY) else -math.inf

@@ -48,9 +48,9 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
             like.dictionary,
             ordered=dtype.ordered,
         )
-    if not types.is_floating(values.type):
+    if not types.is_floating(values.type):  # in full, unless out of the type's range
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return values.cast(dtype)  # or are out of its range
+            return values.cast(dtype)
     if types.is_integer(dtype):
         return to_integers(to_floats(values), dtype)
     if types.is_decimal(dtype):
