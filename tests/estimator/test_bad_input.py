@@ -71,6 +71,15 @@ def test_rows(X, message):
         TiedAutoencoder(1).fit(X)
 
 
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_a_frame_of_dask_is_refused_and_an_array_is_read(method, fitted, iris):
+    pytest.importorskip("dask")
+    array = pytest.importorskip("dask.array").from_array(iris, chunks=(100, 2))
+    assert_array_equal(fitted.transform(array), fitted.transform(iris))
+    with pytest.raises(ValueError, match=r"frame of Dask: .*X\.map_partitions"):
+        getattr(fitted, method)(array.to_dask_dataframe())
+
+
 TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2, 3)]
 DAYS = [time.date() for time in TIMES]
 SPANS = [time - TIMES[1] for time in TIMES]

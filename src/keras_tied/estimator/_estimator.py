@@ -12,15 +12,9 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from keras_tied._text import format_quantity
-from keras_tied.estimator._collections import (
-    is_collection,
-    measure_collection,
-    sample_collection,
-)
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._validation import read_rows, to_dense, validate_training_rows
 from keras_tied.fitted.activations import ACTIVATIONS
-from keras_tied.fitted.fences import fit_ends, keep_all
 from keras_tied.fitting.fit import fit, fit_batch
 from keras_tied.fitting.plan import Parameters
 from keras_tied.fitting.rows import NUMBERS, Features
@@ -236,12 +230,6 @@ class TiedAutoencoder(RowMethods, Parameters):
                 rows, or more components than there are rows or features; for text and
                 dates where there is no frame, or `categorical_features=None`.
         """
-        moments = None
-        blocks: list[Any] = []
-        if is_collection(X):
-            if sample_weight is not None:
-                raise ValueError("sample_weight is not supported for rows of Dask.")
-            X, blocks = sample_collection(X, self.random_state)
         X, weights, columns = validate_training_rows(self, X, sample_weight, reset=True)
         if X_val is not None:
             if not self.early_stopping:
@@ -249,16 +237,12 @@ class TiedAutoencoder(RowMethods, Parameters):
                     "X_val is not used with early_stopping=False: leave one of them."
                 )
             X_val = to_dense(read_rows(self, columns, X_val))
-        if blocks:
-            ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
-            moments = measure_collection(blocks, columns, ends)
         features = self._describe_features(columns)
         outcome = fit(
             self._read_parameters(),
             X,
             weights,
             features=features,
-            moments=moments,
             validation=X_val,
         )
         if outcome.interrupted:

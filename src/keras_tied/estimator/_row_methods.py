@@ -19,7 +19,6 @@ from sklearn.utils.validation import (
 )
 
 from keras_tied._types import Array
-from keras_tied.estimator._collections import map_collections
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._validation import DTYPES, is_frame, to_dense, validate_rows
 from keras_tied.fitted.explanation import Explanation
@@ -42,7 +41,6 @@ class RowMethods(
         """
         return validate_rows(self, X)
 
-    @map_collections
     def transform(self, X: Any) -> Array:
         """Encode rows.
 
@@ -56,7 +54,6 @@ class RowMethods(
         X = validate_rows(self, X)
         return self._fitted.transform(X)
 
-    @map_collections
     def inverse_transform(self, X: Any) -> Array:
         """Reconstruct rows from codes.
 
@@ -79,7 +76,6 @@ class RowMethods(
             )
         return _wrap_rows(self, fitted.inverse_transform(codes), X)
 
-    @map_collections
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
 
@@ -161,7 +157,6 @@ class RowMethods(
         gaps = columns.find_gaps(read_rows(X))
         return frame.fill(X, columns.decode(filled, named=True), gaps)
 
-    @map_collections
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
 
@@ -200,7 +195,6 @@ class RowMethods(
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._fitted.score(X, weights)
 
-    @map_collections
     def score_samples(self, X: Any) -> Array:
         """How normal rows are: the higher, the less of an outlier.
 
@@ -219,7 +213,6 @@ class RowMethods(
         X = validate_rows(self, X)
         return self._fitted.score_samples(X)
 
-    @map_collections
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd, by scores of the training rows.
 
@@ -268,7 +261,6 @@ class RowMethods(
         expected = _wrap_rows(self, explanation.expected, X)
         return explanation._replace(expected=expected)
 
-    @map_collections
     def decision_function(self, X: Any) -> Array:
         """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
 
@@ -281,7 +273,6 @@ class RowMethods(
         X, fitted = validate_rows(self, X), self._fitted
         return fitted.score_samples(X) - fitted.offset
 
-    @map_collections
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Classify rows as outliers and inliers.
 

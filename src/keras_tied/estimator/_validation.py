@@ -67,6 +67,13 @@ def read_rows(
 
     Those of an array may stand for columns of any kind already.
     """
+    if type(X).__name__ == "LazyFrame":
+        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    if hasattr(X, "map_partitions"):
+        raise ValueError(
+            "X is a frame of Dask: pass X.compute(), or let X.map_partitions call a"
+            " method of the fitted estimator."
+        )
     if columns is None:
         return _validate_numbers(estimator, X, reset)
     frame = columns.frame
@@ -149,8 +156,6 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     """Rows of numbers alone, an array or a CSR matrix, float32 or float64."""
     encoder = estimator.encoder
     shape = () if encoder is None else encoder.input_shape[1:]
-    if type(X).__name__ == "LazyFrame":
-        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
     dtypes = _list_dtypes(X)
     for place, dtype in dtypes:
         is_time = getattr(dtype, "is_temporal", bool)()  # of Polars, and False else
