@@ -6,8 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import cached_property, partialmethod
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,34 +17,25 @@ from keras_tied._types import Array
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-FEWEST_BLOCK_ROWS, MOST_BLOCK_ROWS = 256, 4096
-NUMBERS = 2**18  # numbers in a block of rows, about: larger blocks are not faster
-
 _PROCESS = os.getpid()
-_TRACING = Lock()  # held while Keras is traced
-
-
-Half = Callable[[list[Any], Array], Array]
-"""Of weights and rows, `(n, ...)`; the result is flat, `(n, k)` or `(n, d)`."""
+_COMPUTING = Lock()  # Keras is traced by one thread at a time
 
 
 class CompiledNetwork:
-    """An autoencoder of Keras as two pure functions, of weights at one time and rows.
+    """An autoencoder of Keras, which is not trained any more, as two functions of rows.
 
-    It donates and changes no arrays, so threads can share it. JAX and TensorFlow
-    compile for each number of rows, so blocks are padded with zeros to
-    `FEWEST_BLOCK_ROWS` or `block_rows` rows.
-
-    The model may be trained further, which does not change this network.
+    They donate and change no arrays, so threads can share them. JAX and TensorFlow
+    compile for each number of rows, so rows are padded with zeros to `block_rows`.
     """
 
     threads = False  # a compiled function has its own
+    block_rows = 256
+    """The rows to compute at a time."""
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
         self.input_shape = tuple(model.encoder.input_shape[1:])
         self.code_shape = tuple(model.encoder.output_shape[1:])
-        self.weights = [np.array(weight) for weight in model.get_weights()]
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -57,47 +47,45 @@ class CompiledNetwork:
         """The number of weights, each kernel once."""
         return int(self.model.count_params())
 
-    @property
-    def block_rows(self) -> int:
-        """The rows to compute at a time."""
-        rows = max(
-            FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, NUMBERS // self.layer_sizes[0])
-        )
-        return 2 ** int(math.log2(rows))
+    def encode(self, rows: Array) -> Array:
+        """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
+        return self._run(self._encoder, rows, self.input_shape)
 
-    def _run(self, half: int, rows: Array) -> Array:
-        """Compute rows in the shape of the model, padded to one of two sizes."""
-        _require_no_fork()
-        shape = (self.input_shape, self.code_shape)[half]
-        n = len(rows)
-        size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
-        padded = np.zeros((size, *shape), np.float32)
-        padded[:n] = rows.reshape(n, *shape)
-        return self._halves[half](self._tensors, padded)[:n]
-
-    encode = partialmethod(_run, 0)
-    """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-    decode = partialmethod(_run, 1)
-    """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
+    def decode(self, codes: Array) -> Array:
+        """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
+        return self._run(self._decoder, codes, self.code_shape)
 
     def make_model(self) -> Autoencoder:
         """A new Keras model that computes the same, without an optimizer's state."""
         model = copy.deepcopy(self.model)
-        model.set_weights(self.weights)
         model.compile(None)
         return model
 
     @cached_property
-    def _tensors(self) -> list[Any]:
-        """The weights as the backend has them."""
-        import keras
-
-        return [keras.ops.convert_to_tensor(weight) for weight in self.weights]
+    def _encoder(self) -> Callable[[Any], Any]:
+        return _compile(self.model.encoder)
 
     @cached_property
-    def _halves(self) -> tuple[Half, Half]:
-        model = self.model
-        return _make_half(model, model.encoder), _make_half(model, model.decoder)
+    def _decoder(self) -> Callable[[Any], Any]:
+        return _compile(self.model.decoder)
+
+    def _run(
+        self,
+        function: Callable[[Any], Any],
+        rows: Array,
+        shape: tuple[int, ...],
+    ) -> Array:
+        """The flat results, float32, of rows in a shape."""
+        import keras
+
+        _require_no_fork()
+        n = len(rows)
+        padded = np.zeros((self.block_rows, *shape), np.float32)
+        padded[:n] = rows.reshape(n, *shape)
+        with _COMPUTING:
+            output = function(keras.ops.convert_to_tensor(padded))
+        numbers = keras.ops.convert_to_numpy(output).reshape(self.block_rows, -1)
+        return numbers[:n].astype(np.float32, copy=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes without the compiled functions."""
@@ -106,28 +94,6 @@ class CompiledNetwork:
             for name, value in vars(self).items()
             if not name.startswith("_")
         }
-
-
-def _make_half(model: Autoencoder, half: Any) -> Half:
-    """Encoder or decoder of a model, compiled for each number of rows."""
-    import keras
-
-    def compute(weights: Any, rows: Any) -> Any:
-        mapping = list(zip(model.weights, weights, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return half(rows, training=False)
-
-    function = _compile(compute, keras.backend.backend())
-    sizes = set[int]()
-
-    def apply(weights: list[Any], rows: Array) -> Array:
-        with nullcontext() if len(rows) in sizes else _TRACING:
-            output = function(weights, keras.ops.convert_to_tensor(rows))
-            sizes.add(len(rows))
-        numbers = keras.ops.convert_to_numpy(output).reshape(len(rows), -1)
-        return numbers.astype(np.float32, copy=False)
-
-    return apply
 
 
 def _require_no_fork() -> None:
@@ -142,9 +108,16 @@ def _require_no_fork() -> None:
         )
 
 
-def _compile(
-    compute: Callable[[Any, Any], Any], backend: str
-) -> Callable[[Any, Any], Any]:
+def _compile(half: Any) -> Callable[[Any], Any]:
+    """An encoder or a decoder as a function, which has its weights of now."""
+    import keras
+
+    backend = keras.backend.backend()
+
+    def compute(rows: Any) -> Any:
+        with keras.StatelessScope():
+            return half(rows, training=False)
+
     if backend == "jax":
         import jax
 

@@ -57,7 +57,7 @@ def read_archive(path: StrPath, before_keras: Callable[[], object] | None) -> Co
         is_ours = isinstance(model, Autoencoder)
         require(is_ours, "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)
-        for weights in network.weights:
+        for weights in model.get_weights():
             require(np.isfinite(weights), "its weights are not finite")
         return read_file(fitted_file, network)
 
