@@ -16,10 +16,10 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
-def _elu(x: Array, slope: Array | None) -> None:
-    below = np.expm1(np.minimum(x, 0))
+def _elu(x: Array, slope: Array | None, alpha: float = 1.0) -> None:
+    below = alpha * np.expm1(np.minimum(x, 0))
     if slope is not None:
-        np.add(below, 1, out=slope)
+        slope[...] = np.where(x < 0, below + alpha, 1)
     np.copyto(x, below, where=x < 0)
 
 
@@ -42,12 +42,10 @@ def _relu(x: Array, slope: Array | None) -> None:
 
 
 def _selu(x: Array, slope: Array | None) -> None:
-    below = SELU_ALPHA * np.expm1(np.minimum(x, 0))
-    if slope is not None:
-        slope[...] = np.where(x < 0, below + SELU_ALPHA, 1)
-        slope *= SELU_SCALE
-    np.copyto(x, below, where=x < 0)
+    _elu(x, slope, SELU_ALPHA)
     x *= SELU_SCALE
+    if slope is not None:
+        slope *= SELU_SCALE
 
 
 def _sigmoid(x: Array, slope: Array | None) -> None:

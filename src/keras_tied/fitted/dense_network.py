@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,17 +59,11 @@ class DenseNetwork:
         """The number of weights, each kernel once."""
         return sum(array.size for name in WEIGHTS for array in getattr(self, name))
 
-    @cached_property
+    @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
         rows = NUMBERS // max(self.layer_sizes)
         return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
-
-    @cached_property
-    def backward(self) -> list[Array]:
-        """The matrices of the decoder's layers, from the code to the rows."""
-        pairs = list(zip(self.kernels, self.gains, strict=True))
-        return [kernel * gain for kernel, gain in reversed(pairs)]
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
@@ -80,12 +72,8 @@ class DenseNetwork:
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
-        biases = self.decoder_biases[::-1]
-        return self._compute(self.backward, biases, codes)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The arrays and settings, without what is computed from them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        matrices = list(map(np.multiply, self.kernels, self.gains))
+        return self._compute(matrices[::-1], self.decoder_biases[::-1], codes)
 
     def _compute(
         self,

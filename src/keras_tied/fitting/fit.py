@@ -19,7 +19,7 @@ from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components
 from keras_tied.fitting import prepare, solver
-from keras_tied.fitting.judge import Outcome, judge, weigh_imputations
+from keras_tied.fitting.judge import Outcome, judge
 from keras_tied.fitting.plan import (
     Parameters,
     Plan,
@@ -61,22 +61,17 @@ def fit(
     random, seed = make_generator(parameters.random_state)
     rows, principal = prepare.prepare_rows(parameters, given, random, moments)
     if validation is not None:
-        untrimmed = replace(parameters, trim=False)
         if parameters.trim:
             validation = fit_ends(X).trim(validation)
-        others = prepare.take_rows(untrimmed, validation, None, features)
+        ones = np.ones(len(validation))
+        others = replace(given, X=validation, weights=ones)
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
     n_components = choose_n_components(parameters, given.X.shape, principal)
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, principal)
-    outcome = judge(
-        plan,
-        rows,
-        solution,
-        imputation_weights=weigh_imputations(plan, rows, solution),
-    )
+    outcome = judge(plan, rows, solution)
     if solution.checkpoint is not None:
         shutil.rmtree(solution.checkpoint, ignore_errors=True)
     return outcome
@@ -111,13 +106,7 @@ def fit_batch(
         training_rows = prepare.make_training_rows(plan, rows)
         state = before and before.nadam
         solution, state = solver.fit_batch(plan, training_rows, network, state)
-    outcome = judge(
-        plan,
-        rows,
-        solution,
-        imputation_weights=weigh_imputations(plan, rows, solution),
-        before=before and before.fitted,
-    )
+    outcome = judge(plan, rows, solution, before and before.fitted)
     outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
     if before is None:
         return outcome

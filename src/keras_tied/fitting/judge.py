@@ -67,14 +67,13 @@ def judge(
     plan: Plan,
     rows: PreparedRows,
     solution: Solution,
-    *,
-    imputation_weights: Array | None,
     before: Fitted | None = None,
 ) -> Outcome:
     """Fit the outlier score, its tail and its threshold, and find R².
 
     `before` is what was fitted to the batches before these rows, if there were any.
     """
+    imputation_weights = _weigh_imputations(plan, rows, solution)
     block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
     n = len(rows.scaled)
     given = rows.given
@@ -130,7 +129,7 @@ def judge(
     )
 
 
-def weigh_imputations(
+def _weigh_imputations(
     plan: Plan,
     rows: PreparedRows,
     solution: Solution,
