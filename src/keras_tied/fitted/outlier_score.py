@@ -252,45 +252,39 @@ class OutlierScore:
         """
         n, d = scaled.shape
         layout = self.layout
+        indicators = layout.indicators
+        columns = indicators.columns
+        starts = indicators.starts
         backward = self.scaling.backward
         frequencies = backward(self.gaussian.mean[:d], np.float64)
         frequencies = np.clip(frequencies, RAREST, 1 - RAREST)
         means = complete - self.find_surprises(complete) * factors
-        means = backward(means, np.float64)
-        indicators = backward(scaled, np.float64)
-        is_on = indicators > (1 + MISSPELT) / 2
-        is_half = (indicators > MISSPELT / 2) & ~is_on
-        shape = n, len(layout.starts)
-        given = np.ones(shape)
-        most = np.ones(shape)
+        # The categories of all columns are rows from here on, (m, n).
+        frequency = indicators.select(frequencies[:, None])
+        p = indicators.select(backward(means, np.float64).T)
+        p = np.maximum(p, RARER * frequency)
+        p /= indicators.add_up(p)[columns]
+        count = self.tail.n_rows * frequency
+        p *= count / (count + PRIOR_ROWS)
+        p += frequency * (1 - indicators.add_up(p)[columns])
+        largest = np.maximum.reduceat(p, starts)  # (columns of classes, n)
+        values = indicators.select(backward(scaled, np.float64).T)
+        is_on = values > (1 + MISSPELT) / 2
+        is_half = (values > MISSPELT / 2) & ~is_on
+        is_known = np.logical_or.reduceat(is_on, starts)
+        is_misspelt = np.logical_or.reduceat(is_half, starts)
+        least = RARER * np.minimum.reduceat(frequency, starts)
+        least = np.where(is_misspelt, RAREST, least)
+        chance = np.where(is_known, indicators.add_up(p * is_on), least)
+        is_likeliest = np.where(is_misspelt[columns], is_half, p == largest[columns])
+
+        given = np.ones((n, len(layout.starts)))
+        most = given.copy()
         likeliest = np.zeros((n, d), bool)
-        for part in layout.classes:
-            column = layout.columns[part.start]
-            p = means[:, part]
-            on = is_on[:, part]
-            frequency = frequencies[part]
-            if p.shape[1] == 1:  # a boolean is the second of two classes
-                p = np.hstack([1 - p, p])
-                on = np.hstack([~on, on])
-                frequency = np.append(1 - frequency, frequency)
-            p = np.maximum(p, RARER * frequency)
-            p /= p.sum(axis=1, keepdims=True)
-            count = self.tail.n_rows * frequency
-            p *= count / (count + PRIOR_ROWS)
-            p += frequency * (1 - p.sum(axis=1, keepdims=True))
-            place = p.argmax(axis=1)
-            half = is_half[:, part]
-            is_misspelt = half.any(axis=1)
-            meant = half.argmax(axis=1)
-            place = np.where(is_misspelt, meant, place)
-            is_likeliest = place[:, None] == np.arange(p.shape[1])
-            likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
-            most[:, column] = p.max(axis=1)
-            chance = (p * on).sum(axis=1)
-            rarer = RARER * frequency.min()
-            least = np.where(is_misspelt, RAREST, rarer)
-            is_known = on.any(axis=1)
-            given[:, column] = np.where(is_known, chance, least)
+        places = layout.columns[indicators.features[starts]]
+        given[:, places] = chance.T
+        most[:, places] = largest.T
+        likeliest[:, indicators.classes] = is_likeliest[indicators.last].T
         missing = np.isnan(scaled)[:, layout.starts]
         given[missing] = most[missing] = 1.0
         return Comparison(given, most, likeliest)
