@@ -32,11 +32,9 @@ def map_blocks(
     each: so the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold
     here.
     """
-    if n_rows <= block_rows:
-        return [function(slice(0, n_rows))]
-    parts = split_rows(n_rows, block_rows)
+    parts = split_rows(n_rows, block_rows) or [slice(0, 0)]
     n_workers = 1
-    if threads:
+    if threads and len(parts) > 1:
         n_workers = min(len(parts), blas_limit.threads())
     if n_workers < 2:
         return [function(part) for part in parts]

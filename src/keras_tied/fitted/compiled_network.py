@@ -6,7 +6,6 @@ import copy
 import math
 import os
 from collections.abc import Callable
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +35,8 @@ class CompiledNetwork:
         self.model = model
         self.input_shape = tuple(model.encoder.input_shape[1:])
         self.code_shape = tuple(model.encoder.output_shape[1:])
+        self.encoder = _compile(model.encoder)
+        self.decoder = _compile(model.decoder)
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -49,25 +50,17 @@ class CompiledNetwork:
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        return self._run(self._encoder, rows, self.input_shape)
+        return self._run(self.encoder, rows, self.input_shape)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)`, in float32."""
-        return self._run(self._decoder, codes, self.code_shape)
+        return self._run(self.decoder, codes, self.code_shape)
 
     def make_model(self) -> Autoencoder:
         """A new Keras model that computes the same, without an optimizer's state."""
         model = copy.deepcopy(self.model)
         model.compile(None)
         return model
-
-    @cached_property
-    def _encoder(self) -> Callable[[Any], Any]:
-        return _compile(self.model.encoder)
-
-    @cached_property
-    def _decoder(self) -> Callable[[Any], Any]:
-        return _compile(self.model.decoder)
 
     def _run(
         self,
@@ -87,13 +80,8 @@ class CompiledNetwork:
         numbers = keras.ops.convert_to_numpy(output).reshape(self.block_rows, -1)
         return numbers[:n].astype(np.float32, copy=False)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The attributes without the compiled functions."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if not name.startswith("_")
-        }
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CompiledNetwork, (self.model,)  # functions are compiled anew
 
 
 def _require_no_fork() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -200,10 +200,6 @@ class OutlierScore:
     scale: Array
     fences: Fences
     tail: Tail
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The attributes, without what is computed from them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def surprise(self) -> Array | None:

@@ -122,13 +122,24 @@ def _solve(
     rows: PreparedRows,
     principal: Components,
 ) -> Solution:
-    """PCA, or what training finds."""
+    """PCA, or what training finds; Ctrl-C keeps the best so far."""
     components = principal.truncate(plan.n_components)
     link = _fit_link(plan, rows, components)
     if plan.method == "pca":
         return Solution(pca_network(components), link=link, is_pca=True)
     training_rows = prepare.make_training_rows(plan, rows, link)
-    return _train(plan, training_rows, principal)
+    folder = _choose_folder(plan, training_rows)
+    plan = replace(plan, checkpoint=folder)
+    with interrupts() as is_interrupted:
+        if plan.method == "encoder":
+            from keras_tied.fitting import keras_encoder
+
+            solution = keras_encoder.fit(plan, training_rows)
+        else:
+            solution = solver.fit(plan, training_rows, principal, is_interrupted)
+    if is_interrupted():
+        return replace(solution, interrupted=is_interrupted.outermost)
+    return replace(solution, checkpoint=folder)
 
 
 def _fit_link(
@@ -144,26 +155,6 @@ def _fit_link(
         return None
     link = fit_link(rows.scaled, weights, layout, rows.preprocessing.scaling)
     return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, weights)
-
-
-def _train(
-    plan: Plan,
-    rows: TrainingRows,
-    principal: Components,
-) -> Solution:
-    """Train a network; Ctrl-C keeps the best so far."""
-    folder = _choose_folder(plan, rows)
-    plan = replace(plan, checkpoint=folder)
-    with interrupts() as is_interrupted:
-        if plan.method == "encoder":
-            from keras_tied.fitting import keras_encoder
-
-            solution = keras_encoder.fit(plan, rows)
-        else:
-            solution = solver.fit(plan, rows, principal, is_interrupted)
-    if is_interrupted():
-        return replace(solution, interrupted=is_interrupted.outermost)
-    return replace(solution, checkpoint=folder)
 
 
 def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:

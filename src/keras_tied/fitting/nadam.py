@@ -26,6 +26,8 @@ FEWEST_FOR_THREADS = 2**15
 """Weights of a network: in smaller products threads only wait."""
 PATIENCE = 6
 """Parts without a smaller error after which the training on few rows ends."""
+RESTORED = "losses", "errors", "best", "best_numbers"
+"""Attributes of a run, beside its numbers and the state of Nadam."""
 
 
 @dataclass
@@ -212,21 +214,14 @@ class Run:
         notes = file.read()
         if notes is None:
             return
-        self.stack.numbers[...] = notes.pop("numbers")
-        self.nadam = Nadam(**notes.pop("nadam"))
-        self.losses = notes["losses"]
-        self.errors = notes["errors"]
-        self.best = notes["best"]
-        self.best_numbers = notes["best_numbers"]
+        self.stack.numbers[...] = notes["numbers"]
+        self.nadam = Nadam(**notes["nadam"])
+        for name in RESTORED:
+            setattr(self, name, notes[name])
 
     def save(self, file: CheckpointFile) -> None:
         """Save the state."""
-        notes = {
-            "numbers": self.stack.numbers,
-            "nadam": vars(self.nadam),
-            "losses": self.losses,
-            "errors": self.errors,
-            "best": self.best,
-            "best_numbers": self.best_numbers,
-        }
+        notes: dict[str, Any] = {name: getattr(self, name) for name in RESTORED}
+        notes["numbers"] = self.stack.numbers
+        notes["nadam"] = vars(self.nadam)
         file.write(notes, time.monotonic())

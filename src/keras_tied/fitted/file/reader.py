@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from inspect import signature
@@ -13,7 +12,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.fitted import gaussian, outlier_score
 from keras_tied.fitted.activations import ACTIVATIONS
-from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.dense_network import WEIGHTS, DenseNetwork
 from keras_tied.fitted.fences import Fences
 from keras_tied.fitted.file.contents import NadamState, Settings, require
 from keras_tied.fitted.gaussian import Gaussian, Pieces
@@ -121,19 +120,22 @@ class Reader:
         """The estimator's own network."""
         n_layers = sum(name.startswith("network.kernels.") for name in self.arrays)
         require(n_layers > 0, "its network has 0 layers")
-        layers: dict[str, list[Array]] = defaultdict(list)
-        before: int | None = None
+        layers: list[list[Array]] = []
+        after: Any = None
         for i in range(n_layers):
-            kernel = self.take(f"network.kernels.{i}", before, None, dtype=np.float32)
-            layers["kernels"].append(kernel)
+            kernel = self.take(f"network.kernels.{i}", after, None, dtype=np.float32)
             before, after = kernel.shape
-            sizes = {"biases": after, "decoder_biases": before, "gains": after}
-            for name, size in sizes.items():
+            layer = [kernel]
+            for name, size in zip(WEIGHTS[1:], (after, before, after), strict=True):
                 array = self.take(f"network.{name}.{i}", size, dtype=np.float32)
-                layers[name].append(array)
-            before = after
+                layer.append(array)
+            layers.append(layer)
+        kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
         network = DenseNetwork(
-            **{name: tuple(arrays) for name, arrays in layers.items()},
+            kernels,
+            biases,
+            decoder_biases,
+            gains,
             activation=str(activation),
             linear_units=after if n_layers > 1 else 0,
         )
