@@ -12,7 +12,9 @@ from keras_tied.fitted.activations import ACTIVATIONS
 
 NUMBERS = 2**20
 """In the widest layer of a block, about: more do not fit in a processor's cache."""
-MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
+# rows in a block
+MOST_BLOCK_ROWS = 8192
+FEWEST_BLOCK_ROWS = 256
 LANES = 16
 """Rows of a block are a multiple of it: BLAS rounds those beyond one differently."""
 

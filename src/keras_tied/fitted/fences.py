@@ -21,10 +21,13 @@ LARGEST_GROWTH = 3.0
 """Of the steps from one such quantile to the next: a Pareto tail of shape 0.68."""
 EXPECTED = 0.1
 """Values beyond the fences on each side of all columns, in exponential tails."""
-MANY, MANY_SHARE, BEYOND_MANY = 10, 0.0002, 3.0
+MANY = 10
+MANY_SHARE = 0.0002
+BEYOND_MANY = 3.0
 """More values beyond a fence, and a larger share, belong to the column: its fence is so
 many times as far as they are."""
-MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
+MOST_ROWS_BEYOND = 10
+MOST_BEYOND = 0.001
 """So many rows, or a larger share, have values beyond fences at most: else the fences
 move out."""
 FEW_NEGATIVE = 0.001
@@ -37,7 +40,8 @@ One of three or more that is there once may be absurd."""
 GAP = 10.0
 """A value is absurd beyond an empty gap that is so many times as long as the range of
 all values before it. Chosen on tables of ADBench and on planted values."""
-MOST_ABSURD, MOST_ABSURD_SHARE = 10, 0.02
+MOST_ABSURD = 10
+MOST_ABSURD_SHARE = 0.02
 """Of a column so many values, and not a larger share, may be absurd; else they belong
 to it."""
 

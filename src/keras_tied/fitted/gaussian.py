@@ -18,7 +18,9 @@ RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
 TOLERANCE = 1e-3
 BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
-MOST_PIECES, ROWS_PER_PIECE = 4, 300  # of a number
+# of a number
+MOST_PIECES = 4
+ROWS_PER_PIECE = 300
 MOST_WITH_PIECES = 256  # features and pieces
 
 

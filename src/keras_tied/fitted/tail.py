@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from keras_tied._types import Array
 
-TAIL_SHARE, FEWEST_EXCESSES = 0.01, 30
+TAIL_SHARE = 0.01
+FEWEST_EXCESSES = 30
 """The share of the scores that the tail is fitted to, or so many, but at most half."""
 SHAPES = -0.5, 0.9  # the shapes of a tail are within these
 BODY = (
@@ -20,12 +21,15 @@ BODY = (
 were chosen by their calibration on one half of 149 tables, not on the other."""
 N_NUMBERS = 8 + len(BODY)
 FAR = 1.5  # times the largest score of ordinary training rows: it stands out
-MOST_FAR, HEAVY, UNLIKELY = 5, 0.4, 0.01
+MOST_FAR = 5
+HEAVY = 0.4
+UNLIKELY = 0.01
 """The largest scores stand out if a tail of at least this shape, fitted to those below
 them, has fewer than so many as large: at most in one table of twenty without such rows,
 but of the heaviest tails. They must not bend what judges them."""
 DRIFT_PLACE = BODY.index(0.1)
-DRIFT, DEVIATIONS = 2.0, 5.0
+DRIFT = 2.0
+DEVIATIONS = 5.0
 """Rows have drifted if so many times the usual share of them is beyond the score that a
 tenth exceeds, and by so many standard deviations: a model fits unseen rows a little
 worse."""

@@ -155,11 +155,12 @@ class Fitted:
         per_feature: bool = False,
     ) -> Array:
         """The squared errors of scaled rows, `(n, d)` with NaN, or means, `(n,)`."""
-        if per_feature:
-            errors = np.empty(X.shape)
-            return self._compute(X, errors, lambda block: block.squares)
-        errors = np.empty(X.shape[0])
-        return self._compute(X, errors, lambda block: block.mean_squares)
+
+        def measure(block: Block) -> Array:
+            return block.squares if per_feature else block.mean_squares
+
+        shape = X.shape if per_feature else X.shape[:1]
+        return self._compute(X, np.empty(shape), measure)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
         """R² over all scaled features; with a link the share of deviance explained."""

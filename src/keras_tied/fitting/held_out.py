@@ -8,7 +8,8 @@ from keras_tied._types import Array
 from keras_tied.fitting.plan import Plan
 
 FOLDS = 5
-MARGIN, MARGIN_OF_ROWS = 0.01, 5
+MARGIN = 0.01
+MARGIN_OF_ROWS = 5
 """The share of PCA's error by which it has to be below, and what n rows add, over n."""
 
 

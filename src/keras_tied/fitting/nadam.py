@@ -21,7 +21,9 @@ from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.schedule import make_schedule
 from keras_tied.fitting.stack import Objective, Stack
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
+BETA_1 = 0.9
+BETA_2 = 0.99
+EPSILON = 1e-7
 FEWEST_FOR_THREADS = 2**15
 """Weights of a network: in smaller products threads only wait."""
 PATIENCE = 6

@@ -22,20 +22,30 @@ FEW_ROWS = 1000
 """With fewer, cross-validation and other defaults: a validation part is too small."""
 FEWEST_NETWORK_ROWS = 50
 """With fewer rows, only PCA is fitted: any other structure may be noise."""
-WEIGHT_DECAY, MOST_WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 1500.0, 600.0, 200.0
+WEIGHT_DECAY = 1500.0
+MOST_WEIGHT_DECAY = 600.0
+WEIGHT_DECAY_OF_FEW_ROWS = 200.0
 """Times d k / n³ for n rows of d features and k components, but at most the second
 divided by n (n + 1000); and the third divided by that where rows are few."""
 MISSING_MUCH = 0.1
 """From this share of missing values on, the network is trained to impute."""
-HIDING_ROWS, MOST_COPIES = 20_000, 10
-LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
-UNITS, UNITS_OF_FEW_ROWS, MOST_UNITS, FEWEST_UNITS = 48, 32, 512, 8
+HIDING_ROWS = 20_000
+MOST_COPIES = 10
+LEARNING_RATE = 0.02
+LEARNING_RATE_OF_ENCODER = 0.003
+UNITS = 48
+UNITS_OF_FEW_ROWS = 32
+MOST_UNITS = 512
+FEWEST_UNITS = 8
 ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
-LAYERS, FEWER_LAYERS = 3, 2
+LAYERS = 3
+FEWER_LAYERS = 2
 MANY_FEATURES = 32
 """With more, or few rows, a third layer gained nothing where this was chosen."""
 FEWEST_AXES = 64
-BATCH_SIZE, BATCH_SIZE_OF_MANY_ROWS, MANY_ROWS = 128, 256, 16_384
+BATCH_SIZE = 128
+BATCH_SIZE_OF_MANY_ROWS = 256
+MANY_ROWS = 16_384
 """Chosen on tables of ADBench: for fewer rows, larger batches take as many steps."""
 
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from keras_tied._types import Array
 
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24  # a table with more rows or numbers is sampled
+# a table with more rows or numbers is sampled
+MOST_ROWS = 200_000
+MOST_NUMBERS = 2**24
 SMALLEST_SAMPLE = 1_000  # rows of the sample of a table with very many columns
 
 

@@ -11,12 +11,17 @@ from keras_tied._types import Array
 from keras_tied.fitting.members import Member
 from keras_tied.fitting.plan import Plan
 
-STEPS, STEPS_OF_FEW_ROWS = 4200, 450  # at least, but for what `MULTIPLICATIONS` allows
+# at least, but for what `MULTIPLICATIONS` allows
+STEPS = 4200
+STEPS_OF_FEW_ROWS = 450
 PASSES = 64  # how often each row is used, at most
 MOST_ROWS = 2**21  # of all steps, at most
-PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
+# at most so many steps in a part
+PART_STEPS = 200
+PART_STEPS_OF_FEW_ROWS = 25
 FEWEST_STEPS = 100
-MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
+MULTIPLICATIONS = 2**38
+MULTIPLICATIONS_OF_FEW_ROWS = 2**36
 """At most, but for the fewest steps."""
 PART_MULTIPLICATIONS = 2**33
 """In a part, which takes a second: Ctrl-C is seen between parts."""

@@ -41,21 +41,19 @@ def write_onnx(
             "An encoder of your own is exported by Keras, which takes scaled rows: use"
             " TiedAutoencoder's model_.export(path, format='onnx')."
         )
-    start, end = PARTS[part]
     graph = Graph()
-    rows = Tensor(graph, start, np.dtype(dtype))
-    result = add_part(fitted, network, part, rows)
-    last = helper.make_node("Identity", [result.name], [end])
+    start, end = (Tensor(graph, name, np.dtype(dtype)) for name in PARTS[part])
+    result = add_part(fitted, network, part, start)
+    last = helper.make_node("Identity", [result.name], [end.name])
     graph.nodes.append(last)
-    widths = {"code": fitted.n_components}
-    n_inputs = widths.get(start, fitted.n_features)
-    n_outputs = widths.get(end, fitted.n_features)
-    inputs = [rows.describe(["rows", n_inputs])]
-    output = Tensor(graph, end, rows.dtype)
-    outputs = [output.describe(["rows", n_outputs])]
+    ends = []
+    for tensor in (start, end):
+        is_code = tensor.name == "code"
+        width = fitted.n_components if is_code else fitted.n_features
+        ends.append([tensor.describe(["rows", width])])
     title = f"TiedAutoencoder_{part}"
     model = helper.make_model(
-        helper.make_graph(graph.nodes, title, inputs, outputs, graph.constants),
+        helper.make_graph(graph.nodes, title, *ends, graph.constants),
         producer_name="keras-tied",
         producer_version=__version__,
         opset_imports=[helper.make_opsetid("", OPSET)],
