@@ -54,10 +54,8 @@ def test_a_workflow_names_actions_by_commit(workflow):
 
 
 INTERNALS = "_keras_internals.py"
-NOT_OF_KERAS = {"_asdict", "_exit", "_fields", "_meta", "_replace", "_run_exitfuncs"}
-"""Private names of the standard library and of Dask that some files
-use.
-"""
+NOT_OF_KERAS = {"_asdict", "_exit", "_fields", "_replace", "_run_exitfuncs"}
+"""Private names of the standard library that some files use."""
 
 
 IMPORTS_OF_OTHERS = re.compile(r"^ *(?:from|import) (?!keras\.).*", re.MULTILINE)

@@ -98,15 +98,16 @@ for unit in ("code0", "code1", "code2"):
 #
 # In Python
 # ---------
-# The methods take arrays and frames of Dask, and give lazy ones back: nothing is read before a
-# result is asked for.
+# Dask calls a method for each block of an array, or for each partition of a frame with
+# ``map_partitions``: nothing is computed before a result is asked for.
 
 from keras_tied import TiedAutoencoder
 
 autoencoder = TiedAutoencoder.load(folder / "model.safetensors")
 table = dataset.dataset(folder / "rows").to_table().drop_columns("reading")
 readings = da.from_array(np.column_stack(table.columns), chunks=(50_000, 12))
-codes = autoencoder.transform(readings)
+chunks = readings.chunks[0], (autoencoder.n_components_,)
+codes = readings.map_blocks(autoencoder.transform, chunks=chunks, dtype=readings.dtype)
 print(codes)
 print("spread of the code:", codes.std(axis=0).compute().round(2))
 
