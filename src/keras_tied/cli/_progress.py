@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from keras_tied._signals import clean_up_at_signal
 from keras_tied.cli._messages import is_quiet
@@ -57,33 +57,33 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _show(
-    what: str, text_format: str = "", **fields: Any
-) -> Iterator[Callable[..., object]]:
-    """Show a bar with a text in a format of Rich; without one, a spinner; else lines.
+def _show(what: str) -> Iterator[Callable[..., object]]:
+    """Show a bar of the work on a terminal, and else lines.
 
-    Yields the function that tells the state to lines, and the fields to the bar.
+    Yields the function that tells how far the work has come, as text; the bar also
+    takes the total and what is completed.
     """
     if is_quiet():
-        yield lambda state, **now: None
+        yield lambda text, **now: None
         return
     if not sys.stderr.isatty():
-        # Of stages, the state alone is said.
-        with _say_states(what if text_format else "") as note:
-            yield lambda state, **now: note(state)
+        with _say_states(what) as note:
+            yield lambda text, **now: note(text)
         return
     from rich import progress
     from rich.console import Console
 
-    name = progress.TextColumn("{task.description}", markup=False)
-    columns: Any = progress.SpinnerColumn(), name, progress.TimeElapsedColumn()
-    if text_format:
-        left = progress.TimeRemainingColumn()
-        columns = name, progress.BarColumn(), text_format, left
-    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[text]}", markup=False),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
     with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
-        task = bar.add_task(what, **fields)
-        yield lambda state, **now: bar.update(task, **now)
+        task = bar.add_task(what, total=None, text="")
+        yield lambda text, **now: bar.update(task, text=text, **now)
 
 
 @contextmanager
@@ -91,11 +91,11 @@ def show_training(
     what: str,
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
     """Show epochs, anew with each training; yield what moves them."""
-    with _show(what, "{task.fields[epoch]}", total=None, epoch="") as tell:
+    with _show(what) as tell:
 
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
             text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            tell(text, total=epochs, completed=epoch, epoch=text)
+            tell(text, total=epochs, completed=epoch)
 
         yield on_epoch
 
@@ -104,13 +104,13 @@ def show_training(
 def show_rows(what: str, rows: Scan) -> Iterator[Scan]:
     """Show how many rows were read; yield the rows that move the bar."""
     n_rows, n_done = rows.source.n_rows, 0
-    text_format = "{task.completed:,.0f} of {task.total:,.0f} rows"
-    with _show(what, text_format, total=n_rows) as tell:
+    with _show(what) as tell:
 
         def advance(more: int) -> None:
             nonlocal n_done
             n_done += more
-            tell(f"{n_done:,} of {n_rows:,} rows", completed=n_done)
+            text = f"{n_done:,} of {n_rows:,} rows"
+            tell(text, total=n_rows, completed=n_done)
 
         yield replace(rows, advance=advance)
 
@@ -128,12 +128,8 @@ def fold_rows(
 
 
 @contextmanager
-def show_stages(first: str) -> Iterator[Callable[[str], None]]:
-    """Show a spinner with the name of a stage; yield the function that renames it."""
-    with _show(first, total=None) as tell:
-
-        def rename(stage: str) -> None:
-            tell(stage, description=stage)
-
-        rename(first)
-        yield rename
+def show_stages(first: str) -> Iterator[Callable[[str], object]]:
+    """Show what is worked at; yield the function that tells of another stage."""
+    with _show("") as tell:
+        tell(first)
+        yield tell
