@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import replace_atomically, report_write_errors
-from keras_tied._text import escape_controls, list_some, replace_controls
+from keras_tied._text import (
+    escape_controls,
+    format_number,
+    format_rarity,
+    replace_controls,
+)
 from keras_tied.cli._messages import is_quiet, remark
 from keras_tied.cli._options import STANDARD_OUTPUT
 
@@ -19,8 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line of a narrow table
+HEADINGS = {"one_in": "one in"}  # of facts of rows
 # Matplotlib's warning of a character that no font has.
-GLYPH = re.compile(r"Glyph (\d+) .*missing from")
+NO_GLYPH = "missing from font"
 
 
 def print_result(
@@ -47,6 +53,25 @@ def print_json(facts: Mapping[str, Any]) -> None:
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and texts side by side."""
     print_table((), list(facts.items()))
+
+
+def print_rows(
+    names: Sequence[str], rows: Sequence[Mapping[str, Any]], most: float
+) -> None:
+    """Print some facts of rows; `most` is the largest rarity that a model can tell."""
+    formats: dict[str, Callable[[Any], str]] = {
+        "score": format_number,
+        "error": format_number,
+        "one_in": partial(format_rarity, most=most),
+    }
+    cells = []
+    for row in rows:
+        texts = []
+        for name in names:
+            value, write = row[name], formats.get(name, str)
+            texts.append("" if value is None else write(value))
+        cells.append(texts)
+    print_table([HEADINGS.get(name, name) for name in names], cells)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -81,15 +106,15 @@ def replace_output(output: Path) -> Iterator[Path]:
 
 
 def save_figure(figure: Figure, output: Path) -> None:
-    """Write a figure; say once that a character which no font has is drawn as a box."""
+    """Write a figure; say once that characters which no font has are drawn as boxes."""
     with (
         replace_output(output) as part,
         warnings.catch_warnings(record=True) as remarks,
     ):
         warnings.simplefilter("always")
         figure.savefig(part, dpi=160)
-    glyphs = [GLYPH.match(str(warning.message)) for warning in remarks]
-    characters = dict.fromkeys(chr(int(glyph[1])) for glyph in glyphs if glyph)
-    if characters:
-        todo = "install one that does, such as Noto Sans."
-        remark(f"no font here has {list_some([*characters])}, drawn as boxes; {todo}")
+    if any(NO_GLYPH in str(warning.message) for warning in remarks):
+        remark(
+            "no font here has some of the characters, which are drawn as boxes; install"
+            " one that does, such as Noto Sans."
+        )

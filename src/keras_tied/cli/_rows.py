@@ -123,6 +123,7 @@ def take(
     `use` is called with the numbers of each batch.
     """
     import numpy as np
+    import pyarrow as pa
 
     from keras_tied.columns import list_values
     from keras_tied.fitting.sample import choose_places
@@ -132,9 +133,7 @@ def take(
         usual = MOST_NUMBERS // len(rows.columns.features)
         most = max(SMALLEST_SAMPLE, min(MOST_ROWS, usual))
         [places] = choose_places([rows.source.n_rows], most, seed=0)
-    numbers = []
-    ids = []
-    labels = []
+    numbers, cells = [], []
     first, doubts = 0, Doubts()
     with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):
@@ -144,20 +143,18 @@ def take(
             begin, end = np.searchsorted(places, [first, last])
             here = places[begin:end] - first
             numbers.append(batch.numbers[here])
-            some = batch.rows.take(here)
-            ids += list_values(some[rows.id]) if rows.id else []
-            labels += list_values(some[rows.label]) if rows.label else []
+            cells.append(batch.rows.take(here))
             first = last
-    sample = Sample(
-        np.concatenate(numbers),
-        places,
-        np.array(list(map(_to_text, ids))) if rows.id else None,
-        _to_labels(labels) if rows.label else None,
-    )
-    return sample, doubts
+    chosen, ids, labels = pa.concat_batches(cells), None, None
+    if rows.id is not None:
+        ids = np.array(list(map(to_text, list_values(chosen[rows.id]))))
+    if rows.label is not None:
+        labels = _to_labels(list_values(chosen[rows.label]))
+    return Sample(np.concatenate(numbers), places, ids, labels), doubts
 
 
-def _to_text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Return the text of an id or a label."""
     return "" if value is None else str(value)
 
 
@@ -169,7 +166,7 @@ def _to_labels(values: list[Any]) -> Array:
 
     if all(value is None or isinstance(value, int | float) for value in values):
         return np.array(values, float if None in values else None)
-    texts = list(map(_to_text, values))
+    texts = list(map(to_text, values))
     if len(set(texts)) > MOST_COLOURS:
         with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from keras_tied._text import format_number, format_quantity, format_rarity
+from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
@@ -24,18 +24,17 @@ from keras_tied.cli._options import (
     option,
     output_option,
 )
-from keras_tied.cli._output import print_json, print_result, print_table
-from keras_tied.cli._progress import fold_rows, show_rows
+from keras_tied.cli._output import print_json, print_result, print_rows
+from keras_tied.cli._progress import fold_rows
 from keras_tied.cli._table import describe_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from keras_tied._types import Array
-    from keras_tied.rows import BatchTransform, Scan
+    from keras_tied.rows import Batch, BatchTransform
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
-BATCH_ROWS = 2**16  # that are written at a time
 ALARM_CODE = 3  # the exit code where rows reach the threshold
 RARITY = "1/"  # what a threshold begins with that is no score
 
@@ -67,79 +66,63 @@ def score(
     """Compute how odd each row is, its rank, how rare such a row is, and its error."""
     import numpy as np
 
-    from keras_tied.rows import BatchTransform, find_oddest, measure_rows
+    from keras_tied.rows import BatchTransform, find_oddest
     from keras_tied.tables import write_table
 
     has_alarm = threshold is not None or fail_on_drift
-    is_whole = output is not None and top is None and not has_alarm
-    if cluster.cluster is not None and not is_whole:
+    is_whole = output is not None and top is None
+    if cluster.cluster is not None and (has_alarm or not is_whole):
         raise UsageError(
             "--cluster writes all rows: give --output, and leave out --top,"
             " --threshold and --fail-on-drift."
         )
-    least = _parse_threshold(threshold)
-    is_rarity = str(threshold).startswith(RARITY)
+    least, is_rarity = _parse_threshold(threshold)
     if output is not None:
         cluster.require_output(output, json, inputs.data)
-    fitted_model, rows = inputs.open()
-    if rows.id == "why":
-        raise UsageError("the id 'why' is a column of the result, too; rename it.")
-    fitted = fitted_model.fitted_value
+    model, rows = inputs.open()
+    if rows.id in ("rank", "why"):
+        raise UsageError(
+            f"the id {rows.id!r} is a column of the result, too; rename it."
+        )
+    fitted = model.fitted_value
     most = int(fitted.largest_rarity)
     if is_rarity and least > most:
         raise UsageError(
             f"--threshold {threshold} is rarer than a model of {most} rows can tell;"
             f" give {RARITY}{most}, or a score."
         )
-    n_rows = rows.source.n_rows
-    transform = BatchTransform(
-        fitted,
-        rows.columns,
-        "scores",
-        rows.id,
-        explain,
-    )
+    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect_writer(transform, output or "") as write:
         if write is not None:
             write_rows("scored", rows, write, output or "", json)
             return
-    if output is None or top is not None:
+    if is_whole:
+        find_all = partial(_score_all, transform)
+        (batches, scores), doubts = fold_rows("scoring", rows, find_all)
+    else:
         find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
         oddest, doubts = fold_rows("scoring", rows, find)
-        table, scores = oddest.table, oddest.all_scores
-        batches = iter([table])
-    else:
-        measure = partial(measure_rows, fitted=fitted)
-        scores_and_errors, doubts = fold_rows("scoring", rows, measure)
-        scores = scores_and_errors[0]
-        batches = _describe_all(transform, rows, scores_and_errors)
+        batches, scores = [oddest.table], oddest.all_scores
     facts: dict[str, Any] = {}
     if has_alarm:
-        sizes = np.float32(fitted.find_rarity(scores) if is_rarity else scores)
-        reached = sizes >= np.float32(least)
-        facts["reached"] = int(reached.sum())
+        sizes = fitted.find_rarity(scores) if is_rarity else scores
+        facts["reached"] = int((np.float32(sizes) >= np.float32(least)).sum())
         facts["drifted"] = fitted.has_drifted(scores)
-    if output is not None:
-        n_written = write_table(output, batches, safe_csv=safe_csv)
     remark(*describe_doubtful(rows, doubts))
     if output is None:
-        facts["oddest"] = _list_oddest(table, oddest.reasons)
-        if json:
-            print_json(facts)
-        else:
-            _print_oddest(table, facts["oddest"], most)
+        facts["oddest"] = _list_oddest(oddest.table, oddest.reasons)
+        columns = oddest.table.column_names
+        names = [*columns[: columns.index("error") + 1], "why"]
+        print_json(facts) if json else print_rows(names, facts["oddest"], most)
     else:
-        n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-        ending = "s" if n_outstanding == 1 else ""
-        some = f"of which {n_outstanding:,} stand{ending} out"
-        if n_outstanding == 0:
-            some = "none of which stands out"
-        text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+        n_rows = len(scores)
+        n_written = write_table(output, batches, safe_csv=safe_csv)
         facts |= {"scored": n_rows, "written": n_written, "output": output}
-        print_result(json, facts, text)
-    if n_reached := facts.get("reached"):
-        rows_text = format_quantity(n_reached, "row")
-        say(f"{rows_text} reached the threshold of {threshold}.")
+        n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
+        print_result(json, facts, _summarize(n_rows, n_outstanding, output))
+    if facts.get("reached"):
+        n_reached = format_quantity(facts["reached"], "row")
+        say(f"{n_reached} reached the threshold of {threshold}.")
         raise typer.Exit(ALARM_CODE)
     if fail_on_drift and facts["drifted"]:
         say(
@@ -148,15 +131,23 @@ def score(
         raise typer.Exit(DRIFT_CODE)
 
 
-def _parse_threshold(text: str | None) -> float:
-    """Read a score such as 100, or N of a rarity such as 1/N; of none, NaN."""
+def _summarize(n_rows: int, n_outstanding: int, output: str) -> str:
+    some = "none of which stands out"
+    if n_outstanding:
+        verb = "stands" if n_outstanding == 1 else "stand"
+        some = f"of which {n_outstanding:,} {verb} out"
+    return f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+
+
+def _parse_threshold(text: str | None) -> tuple[float, bool]:
+    """Read a score such as 100, or N of 1/N; return it, and whether it is a rarity."""
     if text is None:
-        return math.nan  # which no score reaches
+        return math.nan, False  # which no score reaches
+    is_rarity = text.startswith(RARITY)
     with suppress(ValueError):
         least = float(text.removeprefix(RARITY))
-        lowest = 1 if text.startswith(RARITY) else -math.inf
-        if lowest <= least < math.inf:
-            return least
+        if (1 if is_rarity else -math.inf) <= least < math.inf:
+            return least, is_rarity
     raise UsageError(
         f"--threshold {text!r} is neither a score such as 100 nor a rarity such as"
         " 1/1000; give one of these."
@@ -171,48 +162,16 @@ def _list_oddest(table: pa.RecordBatch, reasons: list[str]) -> list[dict[str, An
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _describe_all(
-    transform: BatchTransform, rows: Scan, scores_and_errors: Array
-) -> Iterator[pa.RecordBatch]:
-    """Yield all rows in order, with score, rank, rarity and error, and maybe why."""
-    from keras_tied.columns import Columns
+def _score_all(
+    transform: BatchTransform, batches: Iterable[Batch]
+) -> tuple[list[pa.RecordBatch], Array]:
+    """Return all rows in order, with score, rank, rarity and error, and maybe why."""
+    import pyarrow as pa
+
     from keras_tied.fitted.tail import ranks
-    from keras_tied.rows import Doubts, Scan, prepend_id
 
-    places = ranks(scores_and_errors[0])
-
-    def describe(part: slice) -> dict[str, Any]:
-        facts = transform.describe_scores(*scores_and_errors[:, part])
-        return {"score": facts.pop("score"), "rank": places[part]} | facts
-
-    if rows.id is None and not transform.explain:
-        for begin in range(0, len(places), BATCH_ROWS):
-            facts = describe(slice(begin, begin + BATCH_ROWS))
-            yield prepend_id(None, None, facts)
-        return
-    first = 0
-    if not transform.explain:  # then only ids are read
-        rows = Scan(rows.source, Columns(()), rows.id)
-    with show_rows("writing", rows) as shown_rows:
-        for batch in shown_rows.read(Doubts()):
-            last = first + batch.rows.num_rows
-            facts = describe(slice(first, last))
-            if transform.explain:
-                facts |= transform.describe_causes(transform.find_causes(batch))
-            yield prepend_id(rows.id, batch.rows, facts)
-            first = last
-
-
-def _print_oddest(table: pa.RecordBatch, rows: list[dict[str, Any]], most: int) -> None:
-    names = table.column_names
-    names = [*names[: names.index("error") + 1], "why"]
-    formats: dict[str, Callable[[Any], str]] = {
-        "score": format_number,
-        "error": format_number,
-        "one_in": partial(format_rarity, most=most),
-    }
-    cells = []
-    for row in rows:
-        texts = [formats.get(name, str)(row[name]) for name in names]
-        cells.append(texts)
-    print_table([name.replace("_", " ") for name in names], cells)
+    table = pa.Table.from_batches(map(transform.apply, batches))
+    scores = table["score"].to_numpy()
+    place = table.column_names.index("score") + 1
+    ranked = table.add_column(place, "rank", pa.array(ranks(scores)))
+    return ranked.to_batches(), scores
