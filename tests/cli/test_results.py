@@ -12,7 +12,7 @@ from tests.estimator.networks import seeded
 from tests.marks import for_each, slow
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitted import file, value
+from keras_tied.fitted import file
 from keras_tied.fitting import sample
 
 from .conftest import save
@@ -437,25 +437,21 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(keras_tied, estimator):
     notes = told["notes"]
     error, pca_error = notes["held_out"]
     for fact in (
-        "rows 300 columns used kind, weight, length, count, ripe: 7 numbers",
+        "columns used kind, weight, length, count, ripe: 7 numbers",
         "left out name (the id), day (a date or time",
         "components 2",
+        "network 7 → 34 → 34 → 2",
+        "parameters 1,677",
         f"error {error:.4g}, mean deviance of columns",
         f"on rows held out; {notes['error']:.4g} on all rows",
         f"PCA's error {pca_error:.4g}; the model's is {error / pca_error:.2f} times",
-        "model new.safetensors",
+        "rows 300",
+        "command keras-tied fit fruit.csv -o",
     ):
         assert fact in said
-    for fact in (
-        "network 7 → 34 → 34 → 2",
-        "parameters 1,677",
-        f"error {notes['error']:.4g}, and PCA's {notes['pca_error']:.4g}",
-        "rows 300",
-        "command keras-tied fit fruit.csv -o m.safetensors --id name",
-        "kind categories 0 3",
-        "made by python 3",
-    ):
         assert fact in inspected
+    assert "model new.safetensors" in said
+    assert "kind categories 0 3" in inspected
     assert told["features"] == 7
     assert told["components"] == 2
     assert told["iterations"] == estimator.n_iter_
@@ -490,7 +486,7 @@ def test_inspect_shows_strange_notes_and_tells_the_terminal_nothing(keras_tied):
     assert "['many']" in shown
     assert "]0;x" in shown
     assert "\x1b" not in shown
-    assert "components" not in shown
+    assert re.search(r"components +2 *\n", shown)
 
 
 @pytest.mark.parametrize("name", ["a" * 243, os.fsdecode(b"\xff")])
@@ -527,7 +523,7 @@ def test_a_model_that_was_saved_from_python_works(keras_tied, rng, named):
     keras_tied(f"score {MODEL} x.parquet")
     inspected = keras_tied(f"inspect {MODEL}").out
     assert ("not noted; it takes 4 numbers" in inspected) != named
-    assert (re.search(r"^ d +number", inspected, re.MULTILINE) is not None) == named
+    assert ("columns used  a, b, c, d" in inspected) == named
 
 
 def test_onnxruntime_gives_the_codes_of_encode(keras_tied, rows):
@@ -575,18 +571,6 @@ def test_absurd_values_move_no_code_of_others(
     assert np.median(difference) < 0.1
 
 
-def test_a_model_that_cannot_be_compared_with_pca_is_there(keras_tied, monkeypatch):
-    def fail(*_, **__):
-        raise ValueError("too many rows.")
-
-    monkeypatch.setattr(value, "baseline_errors", fail)
-    said = keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1).err
-    reason = "failed after training with ValueError: too many rows; 'new.safetensors'"
-    assert f"{reason} holds the model so far" in said
-    assert TiedAutoencoder.load("new.safetensors").n_iter_ == 2
-    assert "error" not in keras_tied("inspect new.safetensors --json").json["notes"]
-
-
 def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, rng):
     np.save("wide.npy", rng.normal(size=(12, 1100)))
     keras_tied(f"fit wide.npy -o {MODEL} --epochs 1")
@@ -594,23 +578,3 @@ def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, 
     assert len(notes["table"]["columns"]) == 1000
     keras_tied(f"encode {MODEL} wide.npy -o codes.npy")
     assert np.load("codes.npy").shape == (12, 2)
-
-
-def test_as_many_components_as_numbers_are_warned_of(keras_tied):
-    fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
-    warning = "the code holds all of a row, 3 numbers"
-    assert warning in keras_tied(f"{fit} --components 3").err
-    assert keras_tied(f"{fit} --components 2").err == ""
-
-
-def test_a_model_that_knows_its_rows_by_heart_is_warned_of(keras_tied, rng):
-    np.save("noise.npy", rng.normal(size=(60, 50)))
-    fit = f"fit noise.npy -o {MODEL} --epochs 1 --json --components"
-    done = keras_tied(f"{fit} 40")
-    error, [held_out, _] = done.json["error"], done.json["held_out"]
-    worse = (
-        f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
-    )
-    assert worse in done.err
-    assert "the model knows these by heart" in done.err
-    assert keras_tied(f"{fit} 2").err == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from keras_tied.cli._messages import UsageError, report_wrong_use
+from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._progress import show_stages
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def find_width(
     """Choose one of some widths by rows that are held out; return the errors of all."""
     from keras_tied.comparison import choose_width, compare_widths
 
-    with show_stages("starting") as on_stage:
-        _require_enough(numbers, widths[-1])
+    with show_stages("starting") as on_stage, report_wrong_use():
         curve = compare_widths(
             numbers,
             widths,
@@ -49,30 +48,8 @@ def find_width(
             random_state=seed,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
-    with report_wrong_use():
         n_components = choose_width(curve)
     return n_components, [width._asdict() for width in curve]
-
-
-def _require_enough(numbers: Array, components: int) -> None:
-    """Raise for a table that is too small to compare so many components."""
-    from keras_tied.fitting.width import FEWEST_ROWS, count_most_components
-
-    n, n_features = numbers.shape
-    if n < FEWEST_ROWS:
-        raise UsageError(
-            f"a comparison needs {FEWEST_ROWS} rows, and the table has {n}; add rows."
-        )
-    if n_features < 2:
-        raise UsageError(
-            "a comparison needs two columns of numbers at least; give another."
-        )
-    most = count_most_components(n, n_features)
-    if components > most:
-        raise UsageError(
-            f"--components {components} is too many for {n:,} rows of {n_features:,}"
-            f" numbers; ask for at most {most}."
-        )
 
 
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
