@@ -2,7 +2,6 @@
 
 import os
 import platform
-import tempfile
 from enum import StrEnum
 from importlib import metadata
 
@@ -19,11 +18,9 @@ def require_backend(backend: Backend | None = None) -> None:
     name = backend or _backend.USER_CHOICE or _backend.find_installed()
     choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
-        problem = (
-            f"Keras is set to run on {name!r}"
-            if name
-            else "no Keras backend is installed"
-        )
+        problem = "no Keras backend is installed"
+        if name:
+            problem = f"Keras is set to run on {name!r}"
         raise UsageError(
             f"{problem}; run 'python -m pip install jax', or install tensorflow or"
             " torch and name it with --backend."
@@ -37,21 +34,9 @@ def require_backend(backend: Backend | None = None) -> None:
 
 
 def import_keras() -> None:
-    """Import Keras, and hide TensorFlow's log messages unless the import fails."""
-    # The messages bypass Python and ignore TF_CPP_MIN_LOG_LEVEL.
+    """Import Keras, and hide most of TensorFlow's log messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        except BaseException:
-            messages.seek(0)
-            os.write(terminal, messages.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
+    import keras  # noqa: F401
 
 
 def collect_versions() -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras, require_backend
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns, Fact
@@ -69,10 +68,10 @@ def load(name: str | Path) -> Model:
     """Read a model file, and import Keras only for an encoder of the user's own."""
     path = Path(name)
     if not os.path.isfile(path):
-        todo = "keras-tied fit rows.csv -o model.safetensors writes one"
-        if near := find_file(name):
-            todo = f"write {near!r}"
-        raise UsageError(f"there is no model {str(path)!r}; {todo}.")
+        raise UsageError(
+            f"there is no model {str(path)!r}; keras-tied fit rows.csv -o"
+            " model.safetensors writes one."
+        )
 
     from keras_tied.fitted.file import read
     from keras_tied.rows import find_columns

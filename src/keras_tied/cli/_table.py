@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._text import format_quantity, propose
 from keras_tied.cli._messages import UsageError, remark
 from keras_tied.cli._options import ID, STANDARD_OUTPUT, column_option, read_option
-from keras_tied.cli._proposals import find_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +78,7 @@ class TableOptions:
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
     ) -> Source:
         """Open a table; the absent columns are missing only if this is asked for."""
-        from keras_tied.tables import TableError, open_table
+        from keras_tied.tables import open_table
 
         if "pandas" not in sys.modules:
             _import_arrow_alone()
@@ -87,14 +86,7 @@ class TableOptions:
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        try:
-            return open_table(path, text=text, header=header, **options)
-        except TableError as error:
-            if not os.path.lexists(path) and (near := find_file(path)):
-                raise UsageError(
-                    f"there is no file {path!r}; write {near!r}."
-                ) from error
-            raise
+        return open_table(path, text=text, header=header, **options)
 
 
 def _import_arrow_alone() -> None:
