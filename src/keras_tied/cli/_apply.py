@@ -121,23 +121,25 @@ def fill(
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
     patch = None if task.safe_csv else source.find_patch(output)
-    n_cells = 0
+    write_rows_or_cells: Any = partial(write_table, output, safe_csv=task.safe_csv)
+    if patch:
+        write_rows_or_cells = partial(write_patch, output, patch)
 
-    def fill_all(batches: Iterator[Batch]) -> Iterator[Any]:
-        nonlocal n_cells
-        for batch in batches:
-            filled, new = fill_rows(transform, batch)
-            n_cells += sum(map(len, new))
-            yield from new if patch else [filled]
+    def fill_all(batches: Iterator[Batch]) -> int:
+        n_cells = 0
 
-    def write(rows: Scan) -> tuple[int, Doubts]:
-        use: Any = partial(write_table, output, safe_csv=task.safe_csv)
-        if patch:
-            use = partial(write_patch, output, patch)
-        _, doubts = fold(rows, lambda batches: use(fill_all(batches)))
-        return n_cells, doubts
+        def fill_each() -> Iterator[Any]:
+            nonlocal n_cells
+            for batch in batches:
+                filled, new = fill_rows(transform, batch)
+                n_cells += sum(map(len, new))
+                yield from new if patch else [filled]
+
+        write_rows_or_cells(fill_each())
+        return n_cells
 
     rows = transform.scan(source)
+    write = partial(fold, function=fill_all)
     write_rows("filled", rows, write, output, json, "cell")
     if cells is not None:
         new_cells = partial(list_new_cells, transform)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -36,7 +35,6 @@ MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readabl
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
 MOST_SHOWN = 500
 MOST_COMPARED = 100_000  # rows of which those that are there twice are found
-NOT_OF_SCORE = r" --(strict|seed[ =]\d+)(?= |$)"  # options of check alone
 
 
 @dataclass(frozen=True)
@@ -95,9 +93,9 @@ def check(
         _print_survey(table)
         is_refused = any(fact.refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
-        if table.columns.features and not (is_refused or is_pipe):
-            line = join(["score", *sys.argv[2:]])
-            remark(f"next, {re.sub(NOT_OF_SCORE, '', line)}.")
+        is_plain = not strict and seed == 0  # which score has not
+        if table.columns.features and is_plain and not (is_refused or is_pipe):
+            remark(f"next, {join(['score', *sys.argv[2:]])}.")
     if strict:
         table.columns.require_usable(table.facts)
         if table.warnings:

@@ -133,5 +133,5 @@ def report_wrong_use() -> Iterator[None]:
         if error.strerror:
             reason = f"{error.filename!r}: {error.strerror}"
         raise UsageError(f"cannot use {reason}; name another file.") from error
-    except (ImportError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         raise UsageError(str(error)) from error

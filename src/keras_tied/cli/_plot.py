@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._inputs import Inputs
-from keras_tied.cli._messages import remark, report_wrong_use
+from keras_tied.cli._messages import remark
 from keras_tied.cli._options import FIGURE, STAR, Json, output_option
 from keras_tied.cli._output import print_result, save_figure
 from keras_tied.cli._progress import show_stages
@@ -22,13 +22,11 @@ def plot(
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     from keras_tied.drawing import collect_history
+    from keras_tied.fitted.value import baseline_errors
     from keras_tied.plotting import FORMATS, AutoencoderDisplay, new_figure
 
-    with report_wrong_use():
-        check_writable(output, FORMATS)
-        figure = new_figure()
-    from keras_tied.fitted.value import baseline_errors
-
+    check_writable(output, FORMATS)
+    figure = new_figure()
     fitted_model, rows = inputs.open_with_label()
     sample, doubts = take(rows)
     remark(*describe_doubtful(rows, doubts))
