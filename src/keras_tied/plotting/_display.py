@@ -37,14 +37,12 @@ if TYPE_CHECKING:
 
     History = Mapping[str, Sequence[float] | Array]
 
-_ROOM = 0.3  # of the cost's axis, for its legend
 _LONGEST = 30  # characters of a label or of a feature's name
 # Of a curve of the cost: its name, its colour and its width.
 _CURVES = {
     "loss": ("train", "#9CCBE8", 5.0),
     "val_loss": ("validation", INK, 1.2),
 }
-_POWER_OF_TEN = 10  # an axis that reaches over one has such ticks to read
 
 
 class AutoencoderDisplay:
@@ -224,15 +222,10 @@ class AutoencoderDisplay:
                 epochs, curve, label=label, color=colour, linewidth=width, marker=dot
             )
             costs.append(curve)
-        n_epochs = max(map(len, costs), default=0)
-        if n_epochs:
-            # Most happens in the first epochs, so their axis is logarithmic as well.
+            # Most happens in the first epochs.
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
-            if n_epochs < _POWER_OF_TEN:
-                axes.set_xticks(range(1, n_epochs + 1))
-                axes.set_xticks([], minor=True)
-        else:
+        if not costs:
             axes.set_xticks([])
             place = axes.transAxes
             axes.text(0.5, 0.3, "not trained", transform=place, ha="center", color=INK)
@@ -249,14 +242,9 @@ class AutoencoderDisplay:
         if not costs:
             axes.set_yticks([])
             return
-        axes.legend(loc="upper right", fontsize=10, frameon=False)
+        axes.legend(fontsize=10, frameon=False)
         if (np.concatenate(costs) > 0).any():
             axes.set_yscale("log", nonpositive="mask")
-            low, high = axes.get_ylim()
-            # For the legend, above all curves.
-            axes.set_ylim(low, high * (high / low) ** _ROOM)
-            if high < _POWER_OF_TEN * low:
-                axes.yaxis.set_minor_formatter("{x:g}")
 
 
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> Array:

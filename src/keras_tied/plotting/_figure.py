@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -117,15 +116,12 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
         )
         for colour, marker in _style_groups(labels)
     ]
-    # As many columns as fit, whose rows are filled evenly.
     longest = max(map(len, labels.groups))
     n_fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
-    n_columns = max(1, min(_MOST_ACROSS, n_fitting))
-    n_rows = math.ceil(len(handles) / n_columns)
     legend = figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=math.ceil(len(handles) / n_rows),
+        ncols=min(_MOST_ACROSS, max(1, n_fitting)),
         frameon=False,
     )
     # The user's names as they are: not as formulas, and with a leading underscore.
