@@ -28,7 +28,6 @@ MOST_OUTSIDE = 0.002  # the share of points on each side that the view need not 
 # Around the others, relative to their spread; points further out are left outside.
 ROOM = 0.6
 DENSE_POINTS = 1500  # points on top of a density
-N_HEXAGONS = 40  # of a density, from one side of a panel to the other
 MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 

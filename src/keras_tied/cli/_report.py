@@ -31,17 +31,11 @@ from keras_tied.cli._rows import (
     open_rows,
     take,
 )
-from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
+from keras_tied.cli._table import TableOptions, describe_doubtful
 
 if TYPE_CHECKING:
     from keras_tied._types import Array
-    from keras_tied.report import (
-        About,
-        Drift,
-        PageColumn,
-        Report,
-        Whole,
-    )
+    from keras_tied.report import About, Drift, Whole
     from keras_tied.rows import Doubts, Scan
 
 N_WORST = 20  # the oddest rows, which a report always holds
@@ -63,51 +57,58 @@ def report(
 ) -> None:
     """Write a page to explore rows, their codes and why they are odd; it works offline.
 
-    Scores, errors and densities are those of all rows. PCA's error on it is that of PCA
-    of a sample of 20,000 rows, where there are more.
+    Scores and errors are those of all rows. PCA's error on it is that of PCA of a
+    sample of 20,000 rows, where there are more.
     """
-    from keras_tied.report import Report, Rows, require_libraries
+    from keras_tied.report import PageColumn, Report, Rows, require_libraries
 
     check_writable(output, ["html"])
     require_libraries()
-    fitted_model, rows = inputs.open_with_label()
+    model, rows = inputs.open_with_label()
     rows = replace(rows, reads="restored")
-    sample, whole, doubts = survey_rows(fitted_model, rows)
+    sample, whole, doubts = survey_rows(model, rows)
     warnings, old = describe_doubtful(rows, doubts), None
     remark(*warnings)
     if against is not None:
-        old, old_warnings = _read_old(fitted_model, against, inputs.options)
+        old, old_warnings = _read_old(model, against, inputs.options)
         warnings += old_warnings
     warnings += describe_repeats(rows)
-    warnings += _list_warnings(fitted_model, rows)
+    warnings += _list_warnings(model, rows)
     with show_stages("writing the page"):
-        sample_rows = Rows.compute(
-            fitted_model.fitted_value,
-            sample.numbers,
-            outlier_scores=whole.scores[whole.places],
-            ids=sample.ids,
-            labels=sample.labels,
-            label_name=rows.label or "label",
-        )
         page = Report(
-            fitted_model.fitted_value,
-            sample_rows,
-            _list_columns(rows),
+            model.fitted_value,
+            Rows.compute(
+                model.fitted_value,
+                sample.numbers,
+                outlier_scores=whole.scores[whole.places],
+                ids=sample.ids,
+                labels=sample.labels,
+                label_name=rows.label or "label",
+            ),
+            list(map(PageColumn.from_table, rows.columns.used)),
             whole,
             old,
             _list_changes(rows, doubts),
-            _describe_table(fitted_model, rows, sample, warnings, safe_csv),
+            _describe_table(model, rows, sample, warnings, safe_csv),
             n_worst=N_WORST,
         )
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    drifted = _list_drifts(page)
-    facts = {"output": output} | _describe(page) | {"drifted": drifted}
+    drifted = page.list_drifted()
+    facts = {
+        "output": output,
+        "rows": whole.n_rows,
+        "shown": len(sample.numbers),
+        "error": whole.mean_error,
+        "pca_error": page.about.pca_error,
+        "kept": whole.kept,
+        "standing_out": whole.n_outstanding,
+        "drifted": drifted,
+    }
     done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
     print_result(json, facts, done)
     if fail_on_drift and drifted:
-        names = list_some(drifted)
-        say(f"{inputs.data!r} has drifted: {names}.")
+        say(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
         raise typer.Exit(DRIFT_CODE)
 
 
@@ -115,38 +116,21 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
     import numpy as np
 
-    from keras_tied.report import Planes, Rows, Tally, Whole
+    from keras_tied.report import Tally, Whole
 
-    fitted = model.fitted_value
-    tally = Tally(fitted)
+    tally = Tally(model.fitted_value)
     pairs = []
 
     def measure(numbers: Array) -> None:
         tally.add(numbers)
-        pairs.append(fitted.measure_rows(numbers))
+        pairs.append(model.fitted_value.measure_rows(numbers))
 
     sample, doubts = take(rows, doing="scoring", use=measure)
     scores, errors = np.concatenate(pairs, axis=1)
-    if len(sample.places) == rows.source.n_rows:
-        return sample, Whole(errors, scores, sample.places, tally), doubts
-    is_far = fitted.find_far_values(sample.numbers).any(axis=1)
-    ordinary = sample.numbers[~is_far]
-    ordinary_rows = Rows.compute(fitted, ordinary)
-    planes = Planes(ordinary_rows, _list_columns(rows))
-
-    def count(numbers: Array) -> None:
-        planes.count(Rows.compute(fitted, numbers))
-
-    worst = np.argsort(-scores, kind="stable")[:N_WORST]
-    places = np.union1d(sample.places, worst)
-    sample, _ = take(rows, places, "drawing", count)
-    return sample, Whole(errors, scores, places, tally, planes), doubts
-
-
-def _list_columns(rows: Scan) -> list[PageColumn]:
-    from keras_tied.report import PageColumn
-
-    return [PageColumn.from_table(column) for column in rows.columns.used]
+    if len(sample.places) < rows.source.n_rows:
+        worst = np.argsort(-scores, kind="stable")[:N_WORST]
+        sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
+    return sample, Whole(errors, scores, sample.places, tally), doubts
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
@@ -176,32 +160,26 @@ def _describe_table(
 ) -> About:
     from importlib.metadata import version
 
+    from keras_tied.fitted.value import baseline_errors
     from keras_tied.report import About, describe_model
 
     fitted = model.fitted_value
     pca_error = None  # with classes it is not one of squares, as those of the page are
     if fitted.link is None:
-        from keras_tied.fitted.value import baseline_errors
-
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    facts, columns = model.find_facts(), rows.columns
-    if rows.id is not None:
-        columns = replace(columns, left_out={**columns.left_out, rows.id: "the id"})
-        for place, fact in enumerate(facts):
-            if fact.name == rows.id:
-                facts[place] = replace(fact, becomes="left out: the id")
-    text = ", ".join(explain_left_out(columns))
+    facts = model.find_facts()
+    for place, fact in enumerate(facts):
+        if fact.name == rows.id:
+            facts[place] = replace(fact, becomes="left out: the id")
     commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
-    versions = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
     return About(
         title=_name_table(rows),
         model=describe_model(fitted, model.contents.settings),
         pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
         facts=facts,
-        notes=[f"Columns that the model does not use: {text}."] if text else [],
         command=" && ".join(filter(None, commands)),
-        versions={str(name): str(number) for name, number in versions.items()},
+        versions=model.find_note({}, "versions") | {"bokeh": version("bokeh")},
         safe_csv=safe_csv,
     )
 
@@ -226,23 +204,3 @@ def _read_old(
     warnings = [f"{rows.source.name}: {sentence}" for sentence in sentences]
     remark(*warnings)
     return (_name_table(rows), sample.numbers, scores), warnings
-
-
-def _describe(page: Report) -> dict[str, Any]:
-    """Return what a page says, as JSON."""
-    return {
-        "rows": page.whole.n_rows,
-        "shown": len(page.rows.X),
-        "error": page.whole.mean_error,
-        "pca_error": page.about.pca_error,
-        "kept": page.whole.kept,
-        "standing_out": page.whole.n_outstanding,
-    }
-
-
-def _list_drifts(page: Report) -> list[str]:
-    """Return what has drifted: columns and scores, or without an older table scores."""
-    if page.old is None:
-        return ["outlier score"] * page.whole.has_drifted
-    drifts, score = page.find_drift()
-    return [drift.name for drift in [*drifts, score] if drift.has_drifted]

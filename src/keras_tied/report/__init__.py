@@ -9,13 +9,12 @@ from keras_tied.report._report import (
     require_libraries,
 )
 from keras_tied.report._rows import Rows
-from keras_tied.report._whole import Planes, Tally, Whole
+from keras_tied.report._whole import Tally, Whole
 
 __all__ = [
     "About",
     "Drift",
     "PageColumn",
-    "Planes",
     "Report",
     "Rows",
     "Tally",

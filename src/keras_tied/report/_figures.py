@@ -10,7 +10,6 @@ from bokeh.models import (
     BoxSelectTool,
     CDSView,
     ColumnDataSource,
-    HexTile,
     HoverTool,
     IndexFilter,
     LassoSelectTool,
@@ -27,28 +26,25 @@ from bokeh.plotting import figure
 
 from keras_tied._types import Array
 from keras_tied.drawing import View
-from keras_tied.report._whole import Hexagons, Orientation, Planes
+from keras_tied.report._whole import Planes, count_points
 
 _LONGEST_LABEL = 40  # characters of an axis
+CLEAR = "#00000000"  # of cells without a point
 _GREY = ["#808080"]  # until the script of the page sets the colours
-_MIRROR: dict[Orientation, Orientation] = {
-    "pointytop": "flattop",
-    "flattop": "pointytop",
-}
 
 
 def draw_panels(
     planes: Planes,
     points: Mapping[str, Array],
     axes: Mapping[str, tuple[str, str]],
-    is_dense: bool,
+    counted: Mapping[str, Array] | None,
     outstanding: Sequence[int],
 ) -> dict[str, Any]:
     """Return the linked panels of rows, with rings around those that stand out.
 
     They are a document of BokehJS, and the name of each of its roots. `points` are
-    (n, 2) in each panel, or more of a code; hexagons are drawn below them if they are
-    some of the rows.
+    (n, 2) in each panel, or more of a code; how many of those that are `counted` lie
+    where is drawn below them.
     """
     n = len(points["code"])
     data = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
@@ -57,17 +53,16 @@ def draw_panels(
         data |= {f"{name}_x": x, f"{name}_y": y}
     source = ColumnDataSource(data, name="rows")
     colours = LinearColorMapper(palette=_GREY, name="colours")
-    densities = LinearColorMapper(palette=_GREY, name="densities")
-    look = _choose_look(n, is_dense)
+    densities = LinearColorMapper(palette=_GREY, nan_color=CLEAR, name="densities")
+    look = _choose_look(n, counted is not None)
     document, roots = Document(), {}
-    for name, hexagons in planes.hexagons.items():
-        plot = _make_plot(name, axes[name], hexagons.view)
+    for name, view in planes.views.items():
+        plot = _make_plot(name, axes[name], view)
         tools = _add_tools(plot)
-        if is_dense:
-            alone = {None: hexagons}
-            layers = planes.pairs if name == "code" else alone
-            for pair, pair_hexagons in layers.items():
-                _add_hexagons(plot, pair_hexagons, densities, pair)
+        if counted is not None:
+            pairs = planes.pairs if name == "code" else {(0, 1): view}
+            for pair, pair_view in pairs.items():
+                _add_density(plot, counted[name][:, pair], pair_view, densities, pair)
         renderer = _add_points(plot, source, colours, look, outstanding)
         for tool in tools:
             tool.renderers = [renderer]
@@ -157,30 +152,21 @@ def _add_points(
     return points
 
 
-def _add_hexagons(
-    plot: Any, hexagons: Hexagons, densities: Any, pair: tuple[int, int] | None
+def _add_density(
+    plot: Any, points: Array, view: View, densities: Any, pair: tuple[int, int]
 ) -> None:
-    """Add hexagons; those of two units in both orders, of which the first is shown."""
-    cells, counts = hexagons.counts()
-    q, r = cells.T
-    density = np.log1p(counts).astype(np.float32)
-    colour: Any = {"field": "density", "transform": densities}
-    tile = partial(
-        HexTile,
-        q="q",
-        r="r",
-        size=hexagons.size,
-        fill_color=colour,
-        line_color=None,
+    """Add how many points, (n, 2), lie where; of two units, the first pair is shown."""
+    counts = count_points(points, view)
+    density = np.where(counts > 0, np.log1p(counts), np.nan)
+    (left, right), (bottom, top) = view
+    plot.image(
+        [density.astype(np.float32)],
+        x=left,
+        y=bottom,
+        dw=right - left,
+        dh=top - bottom,
+        color_mapper=densities,
+        name=f"density {pair[0]} {pair[1]}",
+        level="underlay",
+        visible=pair == (0, 1),
     )
-    scale, orientation = hexagons.aspect_scale, hexagons.orientation
-    upright = tile(aspect_scale=scale, orientation=orientation)
-    turns = [(upright, q, r, pair)]
-    if pair is not None:
-        mirror = tile(aspect_scale=1 / scale, orientation=_MIRROR[orientation])
-        turns.append((mirror, -r, -q, pair[::-1]))
-    for glyph, across, upwards, units in turns:
-        source = ColumnDataSource({"q": across, "r": upwards, "density": density})
-        name = "density" if units is None else f"density {units[0]} {units[1]}"
-        is_shown = units in (None, (0, 1))
-        plot.add_glyph(source, glyph, name=name, level="underlay", visible=is_shown)

@@ -71,10 +71,10 @@ PALETTES = {  # each on a light page and on a dark one
 def render(report: Report) -> str:
     """Return the whole page."""
     places, worst = _choose_rows(report)
-    planes = _fit_planes(report, len(places))
+    planes = Planes(report.rows.take(~report.is_far), report.columns)
     figures = _draw(report, planes, places, worst)
     data = _describe_rows(report, places, worst) | _describe_units(report)
-    data["views"] = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
+    data["views"] = [[*pair, *view] for pair, view in planes.pairs.items()]
     bars = rank_columns(report)
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     ours = [(FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
@@ -143,16 +143,6 @@ def _choose_rows(report: Report) -> tuple[Array, Array]:
     return places, np.searchsorted(places, worst)
 
 
-def _fit_planes(report: Report, n_drawn: int) -> Planes:
-    """Return the planes of the panels, with all rows counted if some are not drawn."""
-    if report.whole.planes is not None:
-        return report.whole.planes
-    planes = Planes(report.rows.take(~report.is_far), report.columns)
-    if report.whole.n_rows > n_drawn:
-        planes.count(report.rows)
-    return planes
-
-
 def _draw(
     report: Report, planes: Planes, places: Array, worst: Array
 ) -> dict[str, Any]:
@@ -163,8 +153,9 @@ def _draw(
     axes = dict.fromkeys(points, planes.plane.names)
     axes["code"] = "unit 1", "unit 2" if n_units > 1 else "error"
     is_dense = whole.n_rows > len(places)
+    counted = planes.project(report.rows) if is_dense else None
     outstanding = worst[: whole.n_outstanding].tolist()
-    return draw_panels(planes, points, axes, is_dense, outstanding)
+    return draw_panels(planes, points, axes, counted, outstanding)
 
 
 def _describe_units(report: Report) -> dict[str, Any]:

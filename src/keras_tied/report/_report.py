@@ -258,6 +258,13 @@ class Report:
             score = replace(score, p=1.0)
         return [*self.changed, *drifts], score
 
+    def list_drifted(self) -> list[str]:
+        """What has drifted: columns and scores, or without an older table scores."""
+        if self.old is None:
+            return ["outlier score"] * self.whole.has_drifted
+        drifts, score = self.find_drift()
+        return [drift.name for drift in [*drifts, score] if drift.has_drifted]
+
     def to_html(self) -> str:
         """Return the page, to be written as UTF-8.
 

@@ -4,16 +4,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.drawing import (
     MOST_UNITS,
-    N_HEXAGONS,
     Plane,
     View,
     choose_view,
@@ -25,62 +23,17 @@ from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import CONSTANT, PageColumn
 from keras_tied.report._rows import Rows
 
-Orientation = Literal["pointytop", "flattop"]
-
 # Larger numbers are drawn there; a sum of many of them still fits single precision.
 LARGEST = 1e34
-
-
-class Hexagons:
-    """Counts points in hexagons, within a view."""
-
-    def __init__(self, view: View) -> None:
-        self.view = view
-        # Hexagons are regular on the screen, on a panel that is about square. Bokeh
-        # takes their size on both axes, and rounds it to nothing on one that is much
-        # longer.
-        (left, right), (bottom, top) = view
-        width, height = right - left, top - bottom
-        self.orientation: Orientation = "flattop" if width > height else "pointytop"
-        self.size = max(width, height) / N_HEXAGONS / 1.5
-        self.aspect_scale = height / width
-        corners = np.array(list(itertools.product(*view)))
-        cells = self._find_cells(corners)
-        self._first = cells.min(axis=0) - 1  # (2,) the lowest q and r
-        last = cells.max(axis=0) + 1
-        self._counts = np.zeros(last - self._first + 1, np.intp)
-
-    def _find_cells(self, points: Array) -> NDArray[np.intp]:
-        """Return q and r, the axial coordinates of the hexagons of points, (n, 2)."""
-        from bokeh.util.hex import cartesian_to_axial
-
-        x, y = points.T
-        cells = cartesian_to_axial(
-            x, y, self.size, self.orientation, aspect_scale=self.aspect_scale
-        )
-        return np.column_stack(cells)
-
-    def add(self, points: Array) -> None:
-        """Count some more points, (n, 2)."""
-        low, high = np.transpose(self.view)
-        is_inside = (points >= low) & (points <= high)
-        inside = points[is_inside.all(axis=1)]
-        q, r = (self._find_cells(inside) - self._first).T
-        np.add.at(self._counts, (q, r), 1)
-
-    def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Return q and r of each hexagon with points, (n, 2), and how many it has."""
-        q, r = np.nonzero(self._counts)
-        cells = np.column_stack([q, r]) + self._first
-        return cells.astype(np.int32), self._counts[q, r]
+N_CELLS = 40  # of a density, from one side of a panel to the other
 
 
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    A code of a single unit has the errors beside it. `hexagons` hold how many rows lie
-    where, by the name of the panel, and `pairs` the same by two columns of the code,
-    counted from 0.
+    A code of a single unit has the errors beside it. `views` are the parts of the
+    planes to draw, by the name of the panel, and `pairs` those of two columns of the
+    code, counted from 0.
     """
 
     def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
@@ -90,16 +43,12 @@ class Planes:
         code = points["code"]
         n_units = min(code.shape[1], MOST_UNITS)
         self.pairs = {
-            pair: Hexagons(choose_view(code[:, pair]))
-            for pair in itertools.combinations(range(n_units), 2)
+            pair: choose_view(code[:, pair])
+            for pair in itertools.permutations(range(n_units), 2)
         }
-        parts = points["input"], points["reconstruction"]
-        view = choose_view(np.concatenate(parts))
-        self.hexagons = {
-            "input": Hexagons(view),
-            "code": self.pairs[0, 1],
-            "reconstruction": Hexagons(view),
-        }
+        both = np.concatenate([points["input"], points["reconstruction"]])
+        view = choose_view(both)
+        self.views = {"input": view, "code": self.pairs[0, 1], "reconstruction": view}
 
     def project(self, rows: Rows) -> dict[str, Array]:
         """Return the points of rows in each plane, (n, 2), and their whole code."""
@@ -108,21 +57,19 @@ class Planes:
             "code": pair_with_errors(rows.code, rows.errors),
             "reconstruction": self.plane.project(rows.reconstruction),
         }
-        return {name: _round(place) for name, place in points.items()}
-
-    def count(self, rows: Rows) -> None:
-        """Count some more rows in the hexagons of each plane."""
-        points = self.project(rows)
-        for name in ("input", "reconstruction"):
-            self.hexagons[name].add(points[name])
-        for pair, hexagons in self.pairs.items():
-            hexagons.add(points["code"][:, pair])
+        # The page has single precision; in double, a view may be too narrow to draw.
+        single = {}
+        for name, place in points.items():
+            inside = np.clip(place, -LARGEST, LARGEST)
+            single[name] = inside.astype(np.float32).astype(np.float64)
+        return single
 
 
-def _round(points: Array) -> Array:
-    """Round to the page's single precision: double would need too many hexagons."""
-    inside = np.clip(points, -LARGEST, LARGEST)
-    return inside.astype(np.float32).astype(np.float64)
+def count_points(points: Array, view: View) -> Array:
+    """Count points, (n, 2), in the cells of a view, (cells upwards, cells across)."""
+    x, y = points.T
+    counts, _, _ = np.histogram2d(x, y, bins=N_CELLS, range=view)
+    return counts.T
 
 
 class Tally:
@@ -156,7 +103,6 @@ class Whole:
     scores: Array  # (N,) the outlier score of each row, which ranks follow
     places: Array  # (n,) which rows the report holds, from 0, in order
     tally: Tally  # of all rows
-    planes: Planes | None = None  # with all rows counted; by default those of the page
 
     @classmethod
     def measure(cls, rows: Rows, fitted: Fitted | None) -> Self:

@@ -120,11 +120,8 @@ const Plots = (() => {
 
   /** The part of two units that holds nearly all rows, where it is known. */
   function findView(across, upwards) {
-    for (const [first, second, x, y] of Data.views) {
-      if (first === across && second === upwards) return [x, y];
-      if (first === upwards && second === across) return [y, x];
-    }
-    return null;
+    const [, , ...view] = Data.views.find(([first, second]) => first === across && second === upwards) ?? [];
+    return view.length ? view : null;
   }
 
   /** Say which columns the units follow that are drawn. */
