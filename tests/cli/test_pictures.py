@@ -74,7 +74,7 @@ def test_a_page_of_a_sample_tells_of_all_rows(keras_tied, fruit, most_rows):
         expected = [float(scored[place][name]) for place in places]
         assert data[f"{name}s"] == pytest.approx(expected, rel=rel)
     assert [data["ranks"][row] for row in data["worst"]] == list(range(1, 21))
-    X = np.frombuffer(base64.b64decode(data["X"]), np.float32)
+    X = np.frombuffer(base64.b64decode(data["X"]))
     counts = X.reshape(len(places), -1)[:, 5]
     assert_array_equal(counts, fruit["count"][places].astype(float))
 

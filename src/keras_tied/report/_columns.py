@@ -149,29 +149,22 @@ def format_features(column: PageColumn, features: Array) -> str:
             name = "true" if number >= 0.5 else "false"
             return format_value(form.get(name, name))
         case "time":
-            from keras_tied.columns import decode_days
-
-            cycles = ["hour"] if form.get("hour") and len(features) > 1 else []
-            is_clock = form.get("is_clock", False)
-            origin = form.get("origin", 0.0)
-            offset = form.get("offset", 0.0)
-            [days] = decode_days(features[None], cycles, origin, is_clock)
-            days += offset
-            minutes = round(days * 1440) % 1440
-            if is_clock:
+            start = form.get("origin", 0.0) + form.get("offset", 0.0)
+            days = number + start
+            if form.get("is_clock"):
+                minutes = round(days * 1440) % 1440
                 return f"{minutes // 60:02}:{minutes % 60:02}"
-            if not cycles:  # all are at one time of their days
-                days = round(days - (origin + offset) % 1.0)
+            if not form.get("hour"):  # all are at one time of their days
+                days = round(days - start % 1.0)
             return str(np.datetime64(math.floor(days), "D"))
         case "whole":
             return _ungroup(f"{round(number):,}")
-    text = _ungroup(format_number(number))
-    if (places := form.get("places")) is not None:
-        text = f"{number:,.{places}f}"
-    separator = form.get("separator", ",")
-    decimal = form.get("decimal", ".")
-    marks = str.maketrans({",": separator, ".": decimal})
-    text = text.translate(marks)
+    places = form.get("places")
+    plain = f"{number:,.{places or 0}f}"
+    if places is None:
+        plain = _ungroup(format_number(number))
+    marks = {",": form.get("separator", ","), ".": form.get("decimal", ".")}
+    text = plain.translate(str.maketrans(marks))
     return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
 
 
@@ -221,10 +214,8 @@ def format_typical(column: PageColumn, rows: Array) -> str:
     if column.kind == "truth":
         share = (rows[:, 0] >= 0.5).mean()
         return f"{format_share(share)} true"
-    median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
-    if column.kind == "time":
-        return format_features(column, np.array([median]))
-    return _ungroup(format_number(median))
+    median = np.median(rows[:, 0])  # the first feature of a time is its days
+    return format_features(column, np.array([median]))
 
 
 def correlate(X: Array, code: Array) -> Array:
@@ -235,10 +226,9 @@ def correlate(X: Array, code: Array) -> Array:
         if len(values) < 2:
             continue
         values = values / (np.abs(values).max() or 1.0)  # no square overflows
-        if values.var() <= CONSTANT:
-            continue
-        with np.errstate(all="ignore"):
-            pairs = np.corrcoef(values, units, rowvar=False)
+        if values.var() > CONSTANT:
+            with np.errstate(all="ignore"):
+                pairs = np.corrcoef(values, units, rowvar=False)
             correlations[:, feature] = pairs[0, 1:]
     return np.nan_to_num(correlations)
 

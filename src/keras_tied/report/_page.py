@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 FOLDER = resources.files(__package__) / "page"
 # Of the drawn rows: given and expected in their columns, and shares.
 MOST_NUMBERS = 180_000
-LARGEST_SINGLE = 2**24  # up to which single precision holds whole numbers
 FEWEST_POINTS = 200  # that are drawn, of however many columns
 # In the order that they are loaded.
 SCRIPTS = (
@@ -174,23 +173,9 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
     whole, fitted = report.whole, report.fitted
     rows, numbers = report.rows.take(places), whole.places[places] + 1
     shares, expected, rarity = report.explain(places)
-    one_in, rarities = None, {}
-    if fitted is not None:
-        most = fitted.largest_rarity
-        rarest = fitted.find_rarity(rows.scores).tolist()
-        one_in = [format_rarity(n, most) for n in rarest]
-        rarities = {text: describe_rarity(text) for text in one_in}
+    most, rarest = fitted.largest_rarity, fitted.find_rarity(rows.scores)
+    one_in = [format_rarity(n, most) for n in rarest.tolist()]
     labels, colour_by = _describe_labels(report.rows, places)
-    # Single precision holds the differences of numbers that it does not hold.
-    lowest = np.fmin.reduce(rows.X)
-    spread = np.fmax.reduce(rows.X) - lowest
-    middle = np.rint(np.nan_to_num(lowest + spread / 2))
-    is_large = np.abs(middle) > LARGEST_SINGLE
-    offsets = np.where(
-        is_large & (spread < LARGEST_SINGLE),
-        middle,
-        0.0,
-    )
     if rows.ids is None:
         ids = [f"{number:,}" for number in numbers]
     else:
@@ -204,16 +189,15 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "errors": _round(rows.errors),
         "scores": _round(rows.scores),
         "one_in": one_in,
-        "rarities": rarities,
+        "rarities": {text: describe_rarity(text) for text in one_in},
         "main_share": MAIN_SHARE,
         "contradiction": CONTRADICTION,
         "is_far": report.is_far[places].tolist(),
         "is_mended": (rarity < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": [column.to_json() for column in report.columns],
-        "X": _encode(rows.X - offsets),
-        "expected": _encode(expected - offsets),
-        "offsets": offsets.tolist(),
+        "X": _encode(rows.X, "<f8"),
+        "expected": _encode(expected, "<f8"),
         "shares": _encode(shares),
         "codes": _encode(rows.code),
         "n_units": rows.code.shape[1],
@@ -250,11 +234,11 @@ def _describe_labels(
     }
 
 
-def _describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
+def _describe_decoder(fitted: Fitted) -> dict[str, Any] | None:
     """Return what decodes a code; None if the network is not dense, or large."""
-    network: Any = fitted and fitted.network
+    network: Any = fitted.network
     is_dense = hasattr(network, "kernels")
-    if fitted is None or not is_dense or network.n_parameters > MOST_WEIGHTS:
+    if not is_dense or network.n_parameters > MOST_WEIGHTS:
         return None
     scaling, link = fitted.preprocessing.scaling, fitted.link
     decoder: dict[str, Any] = {
@@ -277,8 +261,8 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
     return decoder
 
 
-def _encode(values: ArrayLike) -> str:
-    """Return numbers as base64 of single precision, little-endian, row by row."""
-    # What is too large for it, or for a sum of many, becomes the largest that is not.
-    numbers = np.clip(values, -LARGEST, LARGEST).astype("<f4")
+def _encode(values: ArrayLike, dtype: str = "<f4") -> str:
+    """Return numbers as base64, row by row."""
+    # What is too large for a sum of many becomes the largest that is not.
+    numbers = np.clip(values, -LARGEST, LARGEST).astype(dtype)
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

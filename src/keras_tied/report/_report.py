@@ -77,8 +77,7 @@ class Report:
     units, or one and the error.
 
     Args:
-        fitted: explains rows and decodes a code, or None for another model: then errors
-            explain.
+        fitted: explains rows and decodes a code.
         rows: the rows, and what the model makes of them.
         columns: the columns that the features of the rows belong to, in order.
         all_rows: facts of all rows, where `rows` are some of them. Defaults to those of
@@ -96,17 +95,17 @@ class Report:
         ValueError: where the columns or the older table do not fit the rows.
 
     Examples:
-        >>> import numpy as np
-        >>> from keras_tied.report import About, PageColumn, Report, Rows
-        >>> X = np.random.default_rng(0).normal(size=(30, 2))
-        >>> rows = Rows(X, X, 0.9 * X, (0.1 * X) ** 2)
-        >>> columns = [PageColumn("width"), PageColumn("height")]
-        >>> report = Report(None, rows, columns, about=About("rows.csv"))
-        >>> "<h1>rows.csv</h1>" in report.to_html()
+        >>> from keras_tied.report import Report
+        >>> from sklearn.datasets import load_iris
+        >>> from keras_tied import TiedAutoencoder
+        >>> iris = load_iris(as_frame=True).data
+        >>> autoencoder = TiedAutoencoder(random_state=0, max_iter=5).fit(iris)
+        >>> report = Report.from_estimator(autoencoder, iris, title="iris.csv")
+        >>> "<h1>iris.csv</h1>" in report.to_html()
         True
     """
 
-    fitted: Fitted | None
+    fitted: Fitted
     rows: Rows
     columns: Sequence[PageColumn]
     all_rows: Whole | None = None
@@ -207,8 +206,6 @@ class Report:
     @cached_property
     def far_values(self) -> Array:
         """(n, features) which values lie far outside of their columns."""
-        if self.fitted is None:
-            return np.zeros(self.rows.X.shape, bool)
         return self.fitted.find_far_values(self.rows.X)
 
     @property
@@ -222,21 +219,14 @@ class Report:
 
         Returns the share of each column in a row's oddness, (m, columns); what the
         others make likely, (m, features); and one row in how many is as odd with that
-        in the column of the largest share, (m,). Without a fitted value, shares of the
-        error, reconstructions, NaN.
+        in the column of the largest share, (m,).
         """
-        rows = self.rows.take(places)
-        if self.fitted is None:
-            errors = np.nan_to_num(rows.feature_errors)
-            shares = sum_columns(self.columns, errors)
-            total = shares.sum(axis=1, keepdims=True)
-            shares = shares / np.where(total > 0, total, 1.0)
-            return shares, rows.reconstruction, np.full(len(places), np.nan)
-        reasons = self.fitted.explain(rows.X)
+        rows = self.rows.X[places]
+        reasons = self.fitted.explain(rows)
         shares, expected = reasons.shares, reasons.expected
         if shares.shape[1] == len(self.columns):
             expected = snap_features(self.columns, expected)
-            shares = drop_same(self.columns, shares, rows.X, expected)
+            shares = drop_same(self.columns, shares, rows, expected)
         largest = shares.argmax(axis=1)
         scores = reasons.scores[np.arange(len(places)), largest]
         rarity = self.fitted.find_rarity(scores)
@@ -253,7 +243,7 @@ class Report:
             self.columns, old, self.rows.X, old_scores, self.rows.scores
         )
         # Of rows that a model was fitted to, the scores are less than those of others.
-        was_fitted = self.fitted and self.fitted.largest_rarity == len(old)
+        was_fitted = self.fitted.largest_rarity == len(old)
         if was_fitted and not self.whole.has_drifted:
             score = replace(score, p=1.0)
         return [*self.changed, *drifts], score

@@ -89,11 +89,6 @@ def _describe_oddest(report: Report, oddest: int) -> str:
     size = f"Its score is {format_number(score)}"
     if median > 0:
         size = f"Its score is {format_number(score / median)} times the median"
-    if fitted is None:
-        if causes:
-            share = format_share(causes[0].share)
-            name += f": {share} of its error is in {causes[0].column}"
-        return f"The oddest row is {name}. {size}."
     reason = describe_reason(causes, bool(rarity < ORDINARY))
     if whole.n_outstanding == 0:
         usual = f"within what is usual in {format_quantity(whole.n_rows, 'row')}"

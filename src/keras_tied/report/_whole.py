@@ -80,18 +80,17 @@ class Tally:
     column.
     """
 
-    def __init__(self, fitted: Fitted | None = None) -> None:
-        self.sums: Array = np.zeros((4, fitted.n_features if fitted else 0))
+    def __init__(self, fitted: Fitted) -> None:
+        self.sums: Array = np.zeros((4, fitted.n_features))
         self.missing: Array | float = 0  # (features,)
         self.fitted = fitted
 
     def add(self, X: Array) -> None:
         """Count some more rows, (n, features)."""
-        if self.fitted:
-            is_far = self.fitted.find_far_values(X).any(axis=1)
-            ordinary = X[~is_far]
-            weights = np.ones(len(ordinary))
-            self.sums += self.fitted.sums_of_squares(ordinary, weights)
+        is_far = self.fitted.find_far_values(X).any(axis=1)
+        ordinary = X[~is_far]
+        weights = np.ones(len(ordinary))
+        self.sums += self.fitted.sums_of_squares(ordinary, weights)
         self.missing += np.isnan(X).sum(axis=0)
 
 
@@ -105,30 +104,23 @@ class Whole:
     tally: Tally  # of all rows
 
     @classmethod
-    def measure(cls, rows: Rows, fitted: Fitted | None) -> Self:
+    def measure(cls, rows: Rows, fitted: Fitted) -> Self:
         """Measure rows that are all of a table."""
         tally = Tally(fitted)
         tally.add(rows.X)
-        if fitted is None:  # nor is it known what the errors of the mean would be
-            tally.sums = np.zeros((4, rows.X.shape[1]))
-            tally.sums[2] = (~np.isnan(rows.feature_errors)).sum(axis=0)
-            tally.sums[3] = np.nansum(rows.feature_errors, axis=0)
         places = np.arange(len(rows.X))
         return cls(rows.errors, rows.scores, places, tally)
 
     @cached_property
     def n_outstanding(self) -> int:
         """How many rows are so odd that hardly any table has such rows by chance."""
-        fitted = self.tally.fitted
-        if fitted is None:
-            return 0
-        return int(fitted.stand_out(self.scores, self.n_rows).sum())
+        stands_out = self.tally.fitted.stand_out(self.scores, self.n_rows)
+        return int(stands_out.sum())
 
     @property
     def has_drifted(self) -> bool:
         """Whether far more rows are odd than were in training."""
-        fitted = self.tally.fitted
-        return fitted is not None and fitted.has_drifted(self.scores)
+        return self.tally.fitted.has_drifted(self.scores)
 
     @property
     def n_rows(self) -> int:

@@ -4,11 +4,10 @@
 const Data = (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
+  const readBytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
+
   /** Decode base64 of single precision, little-endian. */
-  function readFloats(text) {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    return new Float32Array(bytes.buffer);
-  }
+  const readFloats = (text) => new Float32Array(readBytes(text));
 
   const rows = read("rows-data");
   const d = rows.columns.reduce((sum, { n }) => sum + n, 0);
@@ -17,12 +16,9 @@ const Data = (() => {
     column.begin = begin;
     begin += column.n;
   }
-  const table = (name, width, offsets = null) => {
-    let numbers = readFloats(rows[name]);
-    if (offsets) numbers = Float64Array.from(numbers, (number, i) => number + offsets[i % width]);
-    return (row) => numbers.subarray(row * width, (row + 1) * width);
-  };
-  const shares = table("shares", rows.columns.length);
+  const table = (numbers, width) => (row) => numbers.subarray(row * width, (row + 1) * width);
+  const given = new Float64Array(readBytes(rows.X));
+  const shares = table(readFloats(rows.shares), rows.columns.length);
 
   /** The share of each column in the oddness of a row, the largest first. */
   function explain(row) {
@@ -34,14 +30,13 @@ const Data = (() => {
     n: rows.ids.length,
     figures: read("figures-data"),
     readFloats,
-    given: table("X", d, rows.offsets),
-    expected: table("expected", d, rows.offsets),
-    code: table("codes", rows.n_units),
+    given: table(given, d),
+    expected: table(new Float64Array(readBytes(rows.expected)), d),
+    code: table(readFloats(rows.codes), rows.n_units),
     error: (row) => rows.errors[row] ?? -1,
     score: (row) => rows.scores[row] ?? -1,
     /** How odd a row is, in words. */
-    oddness: (row) =>
-      rows.one_in === null ? `score ${Format.number(rows.scores[row])}` : rows.rarities[rows.one_in[row]],
+    oddness: (row) => rows.rarities[rows.one_in[row]],
     explain,
   };
 })();

@@ -48,10 +48,6 @@ const Row = (() => {
     });
     if (causes.length === 0) return "No column alone makes it odd.";
     const [first, second] = causes;
-    if (Data.one_in === null) {
-      const part = `${Format.percent(first.share)} of its error is ${first.name}`;
-      return `${part}: ${first.given} is given, ${first.expected} is reconstructed.`;
-    }
     const mended = (which) => (Data.is_mended[row] ? `, and with ${which} the row would be ordinary` : "");
     if (first.share >= MAIN || second === undefined) {
       return `${first.name}: ${first.given} is given; the other columns suggest ${first.expected}${mended("that")}.`;
@@ -66,8 +62,7 @@ const Row = (() => {
   function standing(row) {
     if (Data.scores[row] === null) return "It has no score: all of its values are missing.";
     const rank = `number ${Format.count(Data.ranks[row])} of ${Format.count(Data.n_all)}`;
-    const rare = Data.one_in === null ? "" : `${Data.oddness(row)}, `;
-    return `Outlier score ${Format.number(Data.scores[row])}: ${rare}${rank}. Error ${Format.number(Data.errors[row])}.`;
+    return `Outlier score ${Format.number(Data.scores[row])}: ${Data.oddness(row)}, ${rank}. Error ${Format.number(Data.errors[row])}.`;
   }
 
   function show(row) {

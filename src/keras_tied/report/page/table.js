@@ -21,8 +21,8 @@ const Table = (() => {
       if (column.kind === "category" || column.kind === "truth") return { name: column.name, key: text, text };
       const read = (limit) => (column.kind === "time" ? readTime : readNumber)(limit, column.form);
       const key = (row) => Data.given(row)[column.begin];
-      const offset = Data.offsets[column.begin];
-      const near = (limit) => Math.fround(limit - offset) + offset;  // as rows are held
+      const isSingle = Data.ids.every((_, row) => Object.is(Math.fround(key(row)), key(row)));
+      const near = isSingle ? Math.fround : Number;  // as the model takes its numbers
       return { name: column.name, key, text, read: (limit) => near(read(limit)) };
     }),
     { name: "score", key: score, text: (row) => Format.number(Data.scores[row]) },
@@ -139,7 +139,7 @@ const Table = (() => {
     });
     const made = make("tr", {}, cell("mark", box), cell("id", explain));
     if (Data.labels !== null) made.append(cell("label", Data.labels[row]));
-    made.append(cell("score", Data.one_in === null ? Format.number(Data.scores[row]) : Data.one_in[row]));
+    made.append(cell("score", Data.one_in[row]));
     made.append(cell("error", Format.number(Data.errors[row])));
     if (chosen()) made.append(cell("chosen", chosen().text(row)));
     made.append(cell("contributing", contributing.length ? make("ul", {}, ...contributing) : "no column alone"));
