@@ -24,6 +24,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.drawing import View
 from keras_tied.report._whole import Planes, count_points
@@ -86,10 +87,8 @@ def _make_plot(name: str, axes: tuple[str, str], view: View) -> Any:
         min_border=8,
     )
     for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
-        if len(text) > _LONGEST_LABEL:
-            text = f"{text[: _LONGEST_LABEL - 2]}…"
         # Plain text, because a name such as $$x$$ would be taken for a formula.
-        axis.axis_label = PlainText(text=text)
+        axis.axis_label = PlainText(text=format_value(text, _LONGEST_LABEL))
         axis.ticker.desired_num_ticks = 5
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.minor_tick_line_color = None

@@ -103,10 +103,4 @@ def _count_classes(column: PageColumn, features: Array) -> Counts:
         share = share.replace(" ", "\xa0")
         return f"{names[place]} ({share})"
 
-    if len(classes) == 2:
-        last = describe(1)
-    elif len(classes) > MOST_CLASSES:
-        last = f"{MOST_CLASSES} of {len(classes)} categories"
-    else:
-        last = f"{len(classes)} categories"
-    return names, counts, (describe(0), last)
+    return names, counts, (describe(0), describe(-1))

@@ -22,7 +22,7 @@ from keras_tied.report._columns import (
     sum_columns,
 )
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._rows import Rows, check_table, check_vector
+from keras_tied.report._rows import Rows, check_vector
 from keras_tied.report._whole import Whole
 
 
@@ -124,9 +124,12 @@ class Report:
             )
         if self.old is not None:
             name, rows, scores = self.old
-            rows = check_table(rows, "the rows of old", n_columns=n_features)
-            scores = check_vector(scores, "the scores of old", len(rows))
-            self.old = name, rows, scores.astype(np.float64)
+            if rows.shape[1] != n_features:
+                raise ValueError(
+                    f"the rows of old have the shape {rows.shape}; give {n_features}"
+                    " columns."
+                )
+            self.old = name, rows, check_vector(scores, "the scores of old", len(rows))
 
     @classmethod
     def from_estimator(

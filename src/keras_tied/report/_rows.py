@@ -27,7 +27,7 @@ class Rows:
         label_name: the name of the labels. Defaults to "label".
 
     Raises:
-        ValueError: where the arrays do not fit, hold infinities, or have no rows.
+        ValueError: where the scores, ids or labels are not one for each row.
     """
 
     X: Array
@@ -40,19 +40,11 @@ class Rows:
     label_name: str = "label"
 
     def __post_init__(self) -> None:
-        self.X = check_table(self.X, "X")
-        n, n_features = self.X.shape
-        self.code = check_table(self.code, "code", n)
-        self.reconstruction = check_table(
-            self.reconstruction, "reconstruction", n, n_features
-        )
-        self.feature_errors = check_table(
-            self.feature_errors, "feature_errors", n, n_features
-        )
+        self.X = np.asarray(self.X, np.float64)
         for name in ("outlier_scores", "ids", "labels"):
             values = getattr(self, name)
             if values is not None:
-                setattr(self, name, check_vector(values, name, n))
+                setattr(self, name, check_vector(values, name, len(self.X)))
 
     @classmethod
     def compute(cls, model: Any, X: Any, **facts: Any) -> Self:
@@ -79,24 +71,6 @@ class Rows:
         """(n,) the outlier scores, or the errors."""
         scores = self.outlier_scores
         return self.errors if scores is None else scores.astype(np.float64)
-
-
-def check_table(
-    values: ArrayLike, name: str, n: int | None = None, n_columns: int | None = None
-) -> Array:
-    """Return a table of finite numbers and NaN as float64, (n, columns), or raise."""
-    from sklearn.utils import check_array  # takes long to import
-
-    table: Array = check_array(
-        values, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name
-    )
-    if n not in (None, len(table)) or n_columns not in (None, table.shape[1]):
-        rows, columns = n or "any", n_columns or "any"
-        raise ValueError(
-            f"{name} has the shape {table.shape}; give a table of {rows} rows and"
-            f" {columns} columns."
-        )
-    return table
 
 
 def check_vector(values: ArrayLike, name: str, n: int) -> Array:
