@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
+from tests.estimator.networks import seeded
 from tests.marks import slow
 
 from keras_tied.columns import Fact
-from keras_tied.report import PageColumn
+from keras_tied.report import PageColumn, Report
 
 from .conftest import SETTLE, make_report
 
@@ -208,6 +209,31 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
     assert page.inner_text("#row-heading") == "Row p42"
     report.find("p99")
     assert page.inner_text("#found") == "No row is named p99."
+
+
+def test_the_oddest_row_comes_first_with_its_reason(rng, opened):
+    X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
+    X[7, 2] = 900.0
+    with pytest.warns(UserWarning, match="1 absurd value"):
+        estimator = seeded(1, max_iter=2).fit(X)
+    report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
+    said = opened(report).page.inner_text("#oddest-row")
+    reason = "c: 900 is given; the other columns suggest "
+    assert said.startswith(f"The oddest row is 8. {reason}")
+    assert said.endswith(" times the median; fewer than one row in 300 are as odd.")
+
+
+def test_of_a_table_without_an_odd_row_it_is_said_that_even_the_oddest_is_usual(
+    rng, opened
+):
+    X = rng.uniform(size=(300, 3))
+    estimator = seeded(1, max_iter=2).fit(X)
+    report = Report.from_estimator(estimator, X, ids=[f"row {i}" for i in range(300)])
+    oddest = int(estimator.score_samples(X).argmin())
+    name = f"{oddest + 1} (id row {oddest})"
+    said = opened(report).page.inner_text("#oddest-row")
+    start = f"Even the oddest row, {name}, is within what is usual in 300 rows. "
+    assert said.startswith(start)
 
 
 def test_all_is_reached_by_the_keyboard(everything, opened):

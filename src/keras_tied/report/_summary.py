@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_tied._reasons import ORDINARY, Cause, describe_reason
 from keras_tied._text import (
-    describe_rarity,
-    format_number,
     format_quantity,
-    format_rarity,
     format_share,
     format_value,
     list_some,
 )
-from keras_tied.report._columns import (
-    LONGEST,
-    format_features,
-    slice_columns,
-    sum_columns,
-)
+from keras_tied.report._columns import LONGEST, sum_columns
 from keras_tied.report._drift import ALARM, Drift
 
 if TYPE_CHECKING:
@@ -45,8 +36,8 @@ def rank_columns(report: Report) -> list[Bar]:
     return bars
 
 
-def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
-    """Say why a row is the oddest, what is kept and lost, and how many stand out."""
+def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:
+    """Say what is kept and lost, and how many rows stand out."""
     whole, n_units = report.whole, report.rows.code.shape[1]
     ending = "s" if n_units == 1 else ""  # of a verb
     verb = f"stand{ending} for"
@@ -66,38 +57,7 @@ def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
             "Far more rows are odd than in training: fit a model to this table to find"
             " what is odd in it."
         )
-    if not np.isnan(report.rows.scores[oddest]):
-        sentences.insert(0, _describe_oddest(report, oddest))
     return sentences
-
-
-def _describe_oddest(report: Report, oddest: int) -> str:
-    """Say which row is the oddest, why, and how odd it is."""
-    rows, whole, fitted = report.rows, report.whole, report.fitted
-    [shares], [expected], [rarity] = report.explain(np.array([oddest]))
-    causes, parts = [], slice_columns(report.columns)
-    for place in np.argsort(-shares, kind="stable")[:3].tolist():
-        column, part = parts[place]
-        given = format_features(column, rows.X[oddest, part])
-        likely = format_features(column, expected[part])
-        if shares[place] > 0:
-            causes.append(Cause(column.title, shares[place], given, likely))
-    name = f"{whole.places[oddest] + 1:,}"
-    if rows.ids is not None:
-        name += f" (id {format_value(rows.ids[oddest], LONGEST)})"
-    score, median = rows.scores[oddest], np.nanmedian(whole.scores)
-    size = f"Its score is {format_number(score)}"
-    if median > 0:
-        size = f"Its score is {format_number(score / median)} times the median"
-    reason = describe_reason(causes, bool(rarity < ORDINARY))
-    if whole.n_outstanding == 0:
-        usual = f"within what is usual in {format_quantity(whole.n_rows, 'row')}"
-        return f"Even the oddest row, {name}, is {usual}: {reason}. {size}."
-    [one_in] = fitted.find_rarity(rows.scores[[oddest]])
-    rare = describe_rarity(format_rarity(one_in, fitted.largest_rarity))
-    if whole.has_drifted:
-        rare += " in training"
-    return f"The oddest row is {name}: {reason}. {size}; {rare}."
 
 
 def describe_shift(report: Report) -> dict[str, object] | None:

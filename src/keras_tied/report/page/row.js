@@ -39,7 +39,7 @@ const Row = (() => {
     return make("tr", {}, header, ...cells);
   }
 
-  // As `describe_reason` of keras_tied._reasons.
+  // As `describe_reason` of keras_tied._reasons, which is for the command.
   function reason(row, shares) {
     const causes = shares.filter(({ share }) => share > 0).slice(0, 3).map(({ index, share }) => {
       const column = Data.columns[index];
@@ -63,6 +63,19 @@ const Row = (() => {
     if (Data.scores[row] === null) return "It has no score: all of its values are missing.";
     const rank = `number ${Format.count(Data.ranks[row])} of ${Format.count(Data.n_all)}`;
     return `Outlier score ${Format.number(Data.scores[row])}: ${Data.oddness(row)}, ${rank}. Error ${Format.number(Data.errors[row])}.`;
+  }
+
+  /** Which row is the oddest, why, and how odd it is. */
+  function describeOddest() {
+    const [row] = Data.worst;
+    const score = Data.scores[row];
+    if (score === null) return "";
+    const number = Format.count(Data.places[row]);
+    const name = Data.ids[row] === number ? number : `${number} (id ${Data.ids[row]})`;
+    const size = Data.median > 0 ? `${Format.number(score / Data.median)} times the median` : Format.number(score);
+    const start = Data.n_outstanding ? `The oddest row is ${name}` : `Even the oddest row, ${name}, is within what is usual in ${Format.count(Data.n_all)} rows`;
+    const rare = Data.n_outstanding ? `; ${Data.oddness(row)}${Data.has_drifted ? " in training" : ""}` : "";
+    return `${start}. ${reason(row, Data.explain(row))} Its score is ${size}${rare}.`;
   }
 
   function show(row) {
@@ -114,6 +127,7 @@ const Row = (() => {
   }
 
   function start() {
+    element("oddest-row").textContent = describeOddest();
     element("row-close").addEventListener("click", close);
     element("row-mark").addEventListener("click", () => Marks.toggle(open));
     element("row-larger").addEventListener("click", () => step(-1));
