@@ -14,13 +14,10 @@ from bokeh.models import (
     IndexFilter,
     LassoSelectTool,
     LinearColorMapper,
-    PanTool,
     PlainText,
     Range1d,
-    ResetTool,
     Scatter,
     TapTool,
-    WheelZoomTool,
 )
 from bokeh.plotting import figure
 
@@ -59,14 +56,15 @@ def draw_panels(
     document, roots = Document(), {}
     for name, view in planes.views.items():
         plot = _make_plot(name, axes[name], view)
-        tools = _add_tools(plot)
         if counted is not None:
             pairs = planes.pairs if name == "code" else {(0, 1): view}
             for pair, pair_view in pairs.items():
                 _add_density(plot, counted[name][:, pair], pair_view, densities, pair)
         renderer = _add_points(plot, source, colours, look, outstanding)
-        for tool in tools:
-            tool.renderers = [renderer]
+        plot.hover.tooltips = None
+        plot.select(BoxSelectTool).overlay.use_handles = False
+        for kind in (BoxSelectTool, LassoSelectTool, TapTool, HoverTool):
+            plot.select(kind).renderers = [renderer]
         document.add_root(plot)
         roots[plot.id] = name
     return {"document": document.to_json(deferred=False), "roots": roots}
@@ -76,7 +74,9 @@ def _make_plot(name: str, axes: tuple[str, str], view: View) -> Any:
     """Make an empty plot."""
     x_range, y_range = (Range1d(start=low, end=high) for low, high in view)
     plot: Any = figure(
-        tools=[],
+        tools="box_select,lasso_select,tap,hover,pan,wheel_zoom,reset",
+        active_drag="box_select",
+        active_scroll=None,  # the page scrolls, until the tool is chosen
         name=name,
         x_range=x_range,
         y_range=y_range,
@@ -94,19 +94,6 @@ def _make_plot(name: str, axes: tuple[str, str], view: View) -> Any:
     plot.axis.minor_tick_line_color = None
     plot.axis.axis_line_color = None
     return plot
-
-
-def _add_tools(plot: Any) -> list[Any]:
-    """Add the tools of a panel, and return those that select points."""
-    box = BoxSelectTool(name="box")
-    box.overlay.use_handles = False
-    lasso = LassoSelectTool(name="lasso")
-    selecting = [box, lasso, TapTool(), HoverTool(tooltips=None)]
-    moving = [PanTool(name="pan"), WheelZoomTool(name="zoom"), ResetTool(name="reset")]
-    plot.add_tools(*selecting, *moving)
-    plot.toolbar.active_drag = box
-    plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
-    return selecting
 
 
 def _choose_look(n: int, is_dense: bool) -> tuple[float, float]:

@@ -83,14 +83,14 @@ const Plots = (() => {
     for (const image of document.querySelectorAll(".printed")) image.remove();
   }
 
-  /** Choose what dragging does: box, lasso or pan. */
-  function chooseTool(name) {
-    for (const { toolbar } of panels()) toolbar.active_drag = toolbar.tools.find((tool) => tool.name === name);
+  /** Choose the type of the tool that dragging uses. */
+  function chooseTool(type) {
+    for (const { toolbar } of panels()) toolbar.active_drag = toolbar.tools.find((tool) => tool.type === type);
   }
 
   function zoomOnScroll(on) {
     for (const { toolbar } of panels()) {
-      toolbar.active_scroll = on ? toolbar.tools.find((tool) => tool.name === "zoom") : null;
+      toolbar.active_scroll = on ? toolbar.tools.find((tool) => tool.type === "WheelZoomTool") : null;
     }
   }
 
