@@ -16,7 +16,7 @@ class Arrays:
     A share of the error of a row is one of its oddness, and one row in two is as odd.
     """
 
-    network = link = None
+    network = link = columns_json = None
     largest_rarity = 999_999
 
     def __init__(self, rows):

@@ -474,12 +474,13 @@ def test_names_and_what_units_follow_are_in_full_on_a_telephone(rng, opened):
         width=390,
     )
     assert not any(report.each(".bars th bdi, .columns bdi", BROKEN))
-    assert report.texts("#axes div") == [
-        f"\N{RIGHTWARDS ARROW} Unit 1 rises with {names[0]}",
-        f"\N{UPWARDS ARROW} Unit 2 falls with {names[1]}",
-    ]
+    across, upwards = report.texts("#axes div")
+    start = f"\N{RIGHTWARDS ARROW} Unit 1 follows {names[0]} (1.00), "
+    assert across.startswith(start)
+    start = f"\N{UPWARDS ARROW} Unit 2 follows {names[1]} (-1.00), "
+    assert upwards.startswith(start)
     report.page.select_option("#across", "2")
-    assert f"Unit 3 rises with {names[2]}" in report.texts("#axes div")[0]
+    assert f"Unit 3 follows {names[2]} (1.00), " in report.texts("#axes div")[0]
 
 
 CELLS = """[...e.cells].map((cell) => [

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from keras_tied.columns import Column
 
 LONGEST = 60  # characters of a name that are shown
-WEAKEST = 0.3  # a correlation below this is not named
-MOST_NAMED = 2
-CONSTANT = 1e-12  # the largest mean square of a feature that is constant
 # Of times that are no text.
 TIME_FORMATS = {
     "date": "%Y-%m-%d",
@@ -50,7 +47,6 @@ class PageColumn:
     # the sine of the hour, `zone`, `places` of the seconds, `padded`, `is_clock` for
     # times of day, and `months`, pairs of what stands for them
     form: Mapping[str, Any] = field(default_factory=dict)
-    step: float = 0.0  # what all numbers or days are multiples of; 0 for nothing
 
     @classmethod
     def from_table(cls, column: Column) -> Self:
@@ -78,15 +74,15 @@ class PageColumn:
                 "is_clock": form.is_clock,
                 "months": list_months(form.months),
             }
-            return cls(name, "time", n_features, time, step=column.step)
+            return cls(name, "time", n_features, time)
         if column.kind is Kind.boolean:
             truths = structs.asdict(form) if form else {}
             return cls(name, "truth", form=truths)
         if isinstance(form, NumberText) and not form.is_whole:
             number = structs.asdict(form)
-            return cls(name, "number", n_features, number, column.step)
+            return cls(name, "number", n_features, number)
         is_whole = column.kind is Kind.integer or form is not None
-        return cls(name, "whole" if is_whole else "number", step=column.step)
+        return cls(name, "whole" if is_whole else "number")
 
     @property
     def title(self) -> str:
@@ -174,19 +170,6 @@ def _ungroup(number: str) -> str:
     return number.replace(",", "") if is_like_year else number
 
 
-def snap_features(columns: Sequence[PageColumn], rows: Array) -> Array:
-    """What is expected, (n, features), as the nearest that the columns can hold."""
-    if not any(column.step for column in columns):
-        return rows
-    from keras_tied.columns import snap
-
-    snapped = rows.astype(np.float64)
-    for column, part in slice_columns(columns):
-        origin = column.form.get("origin", 0.0)
-        snapped[:, part.start] = snap(snapped[:, part.start], column.step, origin)
-    return snapped
-
-
 def drop_same(
     columns: Sequence[PageColumn], shares: Array, given: Array, expected: Array
 ) -> Array:
@@ -223,11 +206,8 @@ def correlate(X: Array, code: Array) -> Array:
     correlations = np.zeros((code.shape[1], X.shape[1]))
     for feature, present in enumerate(~np.isnan(X.T)):
         values, units = X[present, feature], code[present]  # (m,), (m, units)
-        if len(values) < 2:
-            continue
-        values = values / (np.abs(values).max() or 1.0)  # no square overflows
-        if values.var() > CONSTANT:
-            with np.errstate(all="ignore"):
+        if len(values) > 1 and np.ptp(values) > 0:
+            with np.errstate(all="ignore"):  # of units that are constant
                 pairs = np.corrcoef(values, units, rowvar=False)
             correlations[:, feature] = pairs[0, 1:]
     return np.nan_to_num(correlations)
@@ -251,21 +231,3 @@ def describe_units(
         drivers.sort(key=lambda driver: -abs(driver[2]))
         units.append(drivers)
     return units
-
-
-def name_axis(
-    unit: int, columns: Sequence[PageColumn], drivers: Sequence[Driver]
-) -> str:
-    """Say which columns a unit, counted from 0, follows most."""
-    texts: list[str] = []
-    for place, level, correlation in drivers[:MOST_NAMED]:
-        if abs(correlation) < WEAKEST:
-            continue
-        name = columns[place].title
-        text = f"where {name} is {level}" if level else f"with {name}"
-        verb = "rises" if correlation > 0 else "falls"
-        if not (texts and texts[0].startswith(verb)):
-            text = f"{verb} {text}"
-        texts.append(text)
-    trend = " and ".join(texts) or "follows no column closely"
-    return f"Unit {unit + 1} {trend}"

@@ -26,7 +26,7 @@ from keras_tied._text import (
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import LONGEST, correlate, describe_units, name_axis
+from keras_tied.report._columns import LONGEST, correlate, describe_units
 from keras_tied.report._figures import draw_panels
 from keras_tied.report._histograms import draw_histograms
 from keras_tied.report._rows import Rows
@@ -70,9 +70,12 @@ PALETTES = {  # each on a light page and on a dark one
 def render(report: Report) -> str:
     """Return the whole page."""
     places, worst = _choose_rows(report)
-    planes = Planes(report.rows.take(~report.is_far), report.columns)
+    ordinary = report.rows.take(~report.is_far)
+    planes = Planes(ordinary, report.columns)
     figures = _draw(report, planes, places, worst)
-    data = _describe_rows(report, places, worst) | _describe_units(report)
+    data = _describe_rows(report, places, worst)
+    correlations = correlate(ordinary.X, ordinary.code)
+    data["units"] = describe_units(report.columns, correlations)
     data["views"] = [[*pair, *view] for pair, view in planes.pairs.items()]
     bars = rank_columns(report)
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
@@ -155,17 +158,6 @@ def _draw(
     counted = planes.project(report.rows) if is_dense else None
     outstanding = worst[: whole.n_outstanding].tolist()
     return draw_panels(planes, points, axes, counted, outstanding)
-
-
-def _describe_units(report: Report) -> dict[str, Any]:
-    """Return which columns the units of the code follow, and what their axes say."""
-    ordinary = report.rows.take(~report.is_far)
-    correlations = correlate(ordinary.X, ordinary.code)
-    units = describe_units(report.columns, correlations)
-    axes = [
-        name_axis(unit, report.columns, drivers) for unit, drivers in enumerate(units)
-    ]
-    return {"units": units, "axes": axes}
 
 
 def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from keras_tied.report._columns import (
     PageColumn,
     drop_same,
     slice_columns,
-    snap_features,
     sum_columns,
 )
 from keras_tied.report._drift import Drift, find_drift
@@ -228,7 +227,10 @@ class Report:
         reasons = self.fitted.explain(rows)
         shares, expected = reasons.shares, reasons.expected
         if shares.shape[1] == len(self.columns):
-            expected = snap_features(self.columns, expected)
+            if self.fitted.columns_json is not None:
+                from keras_tied.columns import Columns
+
+                expected = Columns.from_json(self.fitted.columns_json).snap(expected)
             shares = drop_same(self.columns, shares, rows, expected)
         largest = shares.argmax(axis=1)
         scores = reasons.scores[np.arange(len(places)), largest]

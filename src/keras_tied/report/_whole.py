@@ -20,11 +20,12 @@ from keras_tied.drawing import (
 )
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import CONSTANT, PageColumn
+from keras_tied.report._columns import PageColumn
 from keras_tied.report._rows import Rows
 
 # Larger numbers are drawn there; a sum of many of them still fits single precision.
 LARGEST = 1e34
+CONSTANT = 1e-12  # the largest mean square of a feature that is constant
 N_CELLS = 40  # of a density, from one side of a panel to the other
 
 

@@ -124,10 +124,18 @@ const Plots = (() => {
     return view.length ? view : null;
   }
 
+  /** Name the columns that a unit follows most, with their correlations. */
+  function nameUnit(unit) {
+    if (unit >= Data.n_units) return "Error";
+    const drivers = Data.units[unit].slice(0, 2).map(([column, level, r]) =>
+      `${Data.columns[column].name}${level ? `: ${level}` : ""} (${r.toFixed(2)})`);
+    return `Unit ${unit + 1} follows ${drivers.join(", ")}`;
+  }
+
   /** Say which columns the units follow that are drawn. */
   function nameAxes(across, upwards) {
-    const names = [["→", Data.axes[across]], ["↑", Data.axes[upwards] ?? "Error"]];
-    document.getElementById("axes").replaceChildren(...names.map(([arrow, name]) => make("div", {}, `${arrow} ${name}`)));
+    const names = [`→ ${nameUnit(across)}`, `↑ ${nameUnit(upwards)}`];
+    document.getElementById("axes").replaceChildren(...names.map((name) => make("div", {}, name)));
   }
 
   /** Draw two units of the code, and how many rows lie where, if it is known of them. */
