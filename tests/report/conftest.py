@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.estimator.networks import seeded
 
 from keras_tied.report import About, PageColumn, Report, Rows
 
@@ -29,8 +30,15 @@ class Arrays:
 
     def sums_of_squares(self, X, weights):
         errors = self.rows.feature_errors
-        unknown = np.zeros((2, self.n_features))
-        return [*unknown, (~np.isnan(errors)).sum(axis=0), np.nansum(errors, axis=0)]
+        unknown = np.zeros(self.n_features)
+        n_present = np.isfinite(errors).sum(axis=0)
+        squares = np.nansum(errors, axis=0)
+        return [
+            unknown,
+            unknown,
+            n_present,
+            squares,
+        ]
 
     def find_rarity(self, scores):
         return np.full(len(scores), 2.0)
@@ -92,6 +100,16 @@ def arrays(rng):
     }
 
 
+@pytest.fixture
+def odd_report(rng):
+    """A report on an estimator, in which row 8 is odd by its last column."""
+    X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
+    X[7, 2] = 900.0
+    with pytest.warns(UserWarning, match="1 absurd value"):
+        estimator = seeded(1, max_iter=2).fit(X)
+    return Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
+
+
 class Elements(HTMLParser):
     """The elements of a page, their attributes, its data, and its other texts."""
 
@@ -99,7 +117,6 @@ class Elements(HTMLParser):
         super().__init__()
         self.names = []
         self.attributes = []
-        self.titles = []  # of bars
         self._tag, texts = "", []
         self._texts = texts
         self.feed(page)
@@ -116,8 +133,6 @@ class Elements(HTMLParser):
     def handle_data(self, data):
         if self._tag == "rows-data":
             self.rows = json.loads(data)
-        elif self._tag == "title":
-            self.titles.append(data)
         elif self._tag not in ("script", "style", "figures-data"):
             self._texts.append(data)
 

@@ -211,13 +211,8 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
     assert page.inner_text("#found") == "No row is named p99."
 
 
-def test_the_oddest_row_comes_first_with_its_reason(rng, opened):
-    X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
-    X[7, 2] = 900.0
-    with pytest.warns(UserWarning, match="1 absurd value"):
-        estimator = seeded(1, max_iter=2).fit(X)
-    report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
-    said = opened(report).page.inner_text("#oddest-row")
+def test_the_oddest_row_comes_first_with_its_reason(odd_report, opened):
+    said = opened(odd_report).page.inner_text("#oddest-row")
     reason = "c: 900 is given; the other columns suggest "
     assert said.startswith(f"The oddest row is 8. {reason}")
     assert said.endswith(" times the median; fewer than one row in 300 are as odd.")
@@ -335,16 +330,13 @@ def test_grey_shows_how_many_rows_have_which_of_two_units(
     rows = page.evaluate(f"[[...{ROWS}.code_x], [...{ROWS}.colour]]")
     assert set(np.float32(rows[0])) <= set(np.float32(code[:, across]))
     assert set(np.float32(rows[1])) <= set(np.float32(X[:, 1]))
-    found = page.evaluate(VIEW)
-    view = left, right, bottom, top = list(map(float, found["view"]))
-    assert_allclose(list(map(float, found["ends"])), view)
-    x, y = np.float32(code[:, [across, upwards]].T).astype(float)
-    is_inside = (left <= x) & (x <= right) & (bottom <= y) & (y <= top)
-    cells = 40 * np.array([(y - bottom) / (top - bottom), (x - left) / (right - left)])
-    expected = np.zeros((40, 40))
-    np.add.at(expected, tuple(cells[:, is_inside].astype(int)), 1)
-    counts = np.reshape(found["counts"], (40, 40))
-    assert np.abs(counts - expected).sum() < 30  # rows on an edge
+    view = page.evaluate(VIEW)
+    ends = np.array(view["ends"], float)
+    assert_allclose(ends, np.array(view["view"], float))
+    places = np.float32(code[:, [upwards, across]]).astype(float)
+    expected, _, _ = np.histogram2d(*places.T, 40, [ends[2:], ends[:2]])
+    counts = np.reshape(view["counts"], (40, 40))
+    assert_allclose(counts, expected, atol=0.01)
     assert counts.sum() > 2900
 
 
@@ -434,6 +426,34 @@ def test_histograms_are_drawn_without_a_script(kinds, chromium, tmp_path):
         assert 0.02 < is_coloured.mean() < 1
     assert "1.7 % missing" in page.locator(".columns li").first.inner_text()
     page.close()
+
+
+def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
+    report = opened(kinds)
+    assert report.texts(".columns .ends") == [
+        f"{np.nanmin(kinds.rows.X[:, 0]):.3g}\n9.7",
+        "1990\n2049",
+        "plum (50 %)\npear (50 %)",
+        "2020-01-01\n2020-02-29",
+    ]
+    titles = report.each(".columns title", "e.textContent")
+    assert titles[30] == "1990 to 1991: 2 rows"
+    assert titles[60] == "plum: 30 rows"
+
+
+def test_times_of_day_are_named_as_such(opened):
+    times = np.arange(48) / 48
+    angles = 2 * np.pi * (times + 0.25)
+    X = np.column_stack([times, np.sin(angles), np.cos(angles)])
+    form = {
+        "format": "%H:%M",
+        "origin": 0.25,
+        "hour": 1,
+        "is_clock": True,
+    }
+    columns = [PageColumn("at", "time", 3, form)]
+    report = opened(make_report(X, X, columns=columns))
+    assert report.texts(".columns .ends") == ["06:00\n05:30"]
 
 
 def test_a_category_is_one_column_with_its_levels(kinds, opened):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_tied.columns import Column
 
 LONGEST = 60  # characters of a name that are shown
+MINUTE = 1 / 1440  # in days
 # Of times that are no text.
 TIME_FORMATS = {
     "date": "%Y-%m-%d",
@@ -131,57 +132,41 @@ def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
     return np.asarray(np.add.reduceat(features, starts, axis=-1))
 
 
-def format_features(column: PageColumn, features: Array) -> str:
-    """Format the value that the features of a column stand for."""
-    if np.isnan(features).any():
-        return "missing"
-    form, number = column.form, float(features[0])
-    match column.kind:
-        case "category":
-            level = format_value(column.levels[int(features.argmax())], 40)
-            is_misspelt = features.max() == MISSPELT
-            return f"{level}, misspelt" if is_misspelt else level
-        case "truth":
-            name = "true" if number >= 0.5 else "false"
-            return format_value(form.get(name, name))
-        case "time":
-            start = form.get("origin", 0.0) + form.get("offset", 0.0)
-            days = number + start
-            if form.get("is_clock"):
-                minutes = round(days * 1440) % 1440
-                return f"{minutes // 60:02}:{minutes % 60:02}"
-            if not form.get("hour"):  # all are at one time of their days
-                days = round(days - start % 1.0)
-            return str(np.datetime64(math.floor(days), "D"))
-        case "whole":
-            return _ungroup(f"{round(number):,}")
-    places = form.get("places")
-    plain = f"{number:,.{places or 0}f}"
-    if places is None:
-        plain = _ungroup(format_number(number))
-    marks = {",": form.get("separator", ","), ".": form.get("decimal", ".")}
-    text = plain.translate(str.maketrans(marks))
-    return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
-
-
-def _ungroup(number: str) -> str:
-    """Write a number of four digits as 2003: it may be a year."""
-    is_like_year = len(number.lstrip("-")) == len("2,003")
-    return number.replace(",", "") if is_like_year else number
-
-
 def drop_same(
     columns: Sequence[PageColumn], shares: Array, given: Array, expected: Array
 ) -> Array:
     """Shares of oddness, (n, columns), 0 where what is expected is what is there."""
     shares = shares.copy()
-    parts = slice_columns(columns)
-    for row, place in np.argwhere(shares > 0):
-        column, part = parts[place]
-        text = format_features(column, given[row, part])
-        if text == format_features(column, expected[row, part]):
-            shares[row, place] = 0.0
+    for place, (column, part) in enumerate(slice_columns(columns)):
+        is_same = _find_same(column, given[:, part], expected[:, part])
+        shares[is_same, place] = 0.0
     return shares
+
+
+def _find_same(column: PageColumn, given: Array, expected: Array) -> Array:
+    """Which values, (n, features), are written as what is expected, or nearly so."""
+    is_present = ~np.isnan(given).any(axis=1)
+    if column.kind == "category":
+        is_spelt = given.max(axis=1) != MISSPELT
+        is_same = given.argmax(axis=1) == expected.argmax(axis=1)
+        return np.asarray(is_present & is_spelt & is_same)
+    first, second = given[:, 0], expected[:, 0]
+    if column.kind == "number":
+        places = column.form.get("places")
+        texts = [_write_numbers(values, places) for values in (first, second)]
+        return np.asarray(is_present & (texts[0] == texts[1]))
+    # How far whole numbers, truth values and days may be apart.
+    tolerance = 0.5
+    if column.kind == "time":
+        tolerance = MINUTE if "%H" in column.form.get("format", "") else 0.9
+    return np.asarray(is_present & (np.abs(first - second) <= tolerance))
+
+
+def _write_numbers(numbers: Array, places: int | None) -> Array:
+    """Write numbers, (n,), with some decimals, or with three digits."""
+    if places is None:
+        return np.array(list(map(format_number, numbers.tolist())))
+    return np.round(numbers, places)
 
 
 def format_typical(column: PageColumn, rows: Array) -> str:
@@ -197,8 +182,17 @@ def format_typical(column: PageColumn, rows: Array) -> str:
     if column.kind == "truth":
         share = (rows[:, 0] >= 0.5).mean()
         return f"{format_share(share)} true"
-    median = np.median(rows[:, 0])  # the first feature of a time is its days
-    return format_features(column, np.array([median]))
+    median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
+    if column.kind == "time":
+        form = column.form
+        days = median + form.get("origin", 0.0) + form.get("offset", 0.0)
+        if form.get("is_clock"):
+            minutes = round(days / MINUTE) % 1440
+            return f"{minutes // 60:02}:{minutes % 60:02}"
+        return str(np.datetime64(math.floor(days), "D"))
+    text = format_number(median)
+    is_like_year = len(text) == len("2,003")
+    return text.replace(",", "") if is_like_year else text
 
 
 def correlate(X: Array, code: Array) -> Array:

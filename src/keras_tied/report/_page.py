@@ -42,7 +42,8 @@ MOST_NUMBERS = 180_000
 FEWEST_POINTS = 200  # that are drawn, of however many columns
 # In the order that they are loaded.
 SCRIPTS = (
-    "data format marks decoder colours plots toolbar row table units download link page"
+    "data format histograms marks decoder colours plots toolbar row table units"
+    " download link page"
 ).split()
 MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 
@@ -76,6 +77,7 @@ def render(report: Report) -> str:
     data = _describe_rows(report, places, worst)
     correlations = correlate(ordinary.X, ordinary.code)
     data["units"] = describe_units(report.columns, correlations)
+    data["histograms"] = draw_histograms(report)
     data["views"] = [[*pair, *view] for pair, view in planes.pairs.items()]
     bars = rank_columns(report)
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
@@ -89,7 +91,6 @@ def render(report: Report) -> str:
         scripts=[Markup(script) for script in scripts],
         figures=figures,
         rows=data,
-        histograms=draw_histograms(report),
         sentences=summarize(report, bars),
         shift=describe_shift(report),
         bars=bars,

@@ -52,7 +52,7 @@ const Colours = (() => {
   function byColumn(column) {
     const rows = Array.from({ length: Data.n }, (_, row) => Data.given(row));
     if (column.kind !== "category" && column.kind !== "truth") {
-      const format = (number) => Format.value(column, fill(column, number));
+      const format = (number) => Histograms.name(column, number);
       return shade(column.name, rows.map((row) => row[column.begin]), format);
     }
     const texts = rows.map((row) => Format.value(column, row));
@@ -64,14 +64,6 @@ const Colours = (() => {
     if (frequent.length > nColoured) names.push(`${frequent.length - nColoured} others`);
     const place = new Map(names.map((text, index) => [text, index]));
     return group(column.name, texts.map((text) => place.get(text) ?? nColoured), names, nColoured);
-  }
-
-  /** Features of a row in which a column has this number. */
-  function fill(column, number) {
-    const row = new Float32Array(column.begin + column.n);
-    row[column.begin] = number;
-    if (column.form.hour) row[column.begin + column.form.hour + 1] = 1;
-    return row;
   }
 
   const byUnit = (unit) =>

@@ -22,6 +22,7 @@
   Toolbar.start();
   Table.start();
   Units.start();
+  Histograms.start();
   Row.start();
   Plots.onHover((row) => {
     hover.hidden = row === undefined;
