@@ -26,6 +26,8 @@ from keras_tied._types import Array
 from keras_tied.drawing import View
 from keras_tied.report._whole import Planes, count_points
 
+SMALL, LARGE, FEW = 4.5, 8.0, 300  # sizes of points, the larger one of a few
+ALPHA = 0.75
 _LONGEST_LABEL = 40  # characters of an axis
 CLEAR = "#00000000"  # of cells without a point
 _GREY = ["#808080"]  # until the script of the page sets the colours
@@ -52,7 +54,7 @@ def draw_panels(
     source = ColumnDataSource(data, name="rows")
     colours = LinearColorMapper(palette=_GREY, name="colours")
     densities = LinearColorMapper(palette=_GREY, nan_color=CLEAR, name="densities")
-    look = _choose_look(n, counted is not None)
+    size = SMALL if n > FEW or counted is not None else LARGE
     document, roots = Document(), {}
     for name, view in planes.views.items():
         plot = _make_plot(name, axes[name], view)
@@ -60,7 +62,7 @@ def draw_panels(
             pairs = planes.pairs if name == "code" else {(0, 1): view}
             for pair, pair_view in pairs.items():
                 _add_density(plot, counted[name][:, pair], pair_view, densities, pair)
-        renderer = _add_points(plot, source, colours, look, outstanding)
+        renderer = _add_points(plot, source, colours, size, outstanding)
         plot.hover.tooltips = None
         plot.select(BoxSelectTool).overlay.use_handles = False
         for kind in (BoxSelectTool, LassoSelectTool, TapTool, HoverTool):
@@ -96,32 +98,22 @@ def _make_plot(name: str, axes: tuple[str, str], view: View) -> Any:
     return plot
 
 
-def _choose_look(n: int, is_dense: bool) -> tuple[float, float]:
-    """Return the size and the opacity of n points."""
-    if is_dense:
-        return 4.0, 0.8
-    if n <= 300:
-        return 8.0, 0.85
-    return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
-
-
 def _add_points(
     plot: Any,
     source: ColumnDataSource,
     colours: Any,
-    look: tuple[float, float],
+    size: float,
     outstanding: Sequence[int],
 ) -> Any:
     """Add points, and rings around some; return the renderer of the points."""
-    size, alpha = look
     place: dict[str, Any] = {"x": f"{plot.name}_x", "y": f"{plot.name}_y"}
     colour: Any = {"field": "colour", "transform": colours}
     dots = partial(Scatter, **place, marker={"field": "shape"}, fill_color=colour)
     points = plot.add_glyph(
         source,
-        dots(size=size, fill_alpha=alpha, line_color=None),
+        dots(size=size, fill_alpha=ALPHA, line_color=None),
         selection_glyph=dots(size=size + 1.5, line_width=0.7),
-        nonselection_glyph=dots(size=size, fill_alpha=alpha / 5, line_color=None),
+        nonselection_glyph=dots(size=size, fill_alpha=ALPHA / 5, line_color=None),
         hover_glyph=dots(size=size + 5, line_width=1.5),
         name="points",
     )
