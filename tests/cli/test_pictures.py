@@ -122,7 +122,7 @@ def test_any_column_tells_rows_apart(keras_tied, fruit, most_rows, label, labels
     data = read_data(read_page())
     places = np.array(data["places"]) - 1
     assert data["labels"] == labels(fruit)[places].tolist()
-    assert data["colour_by"]["name"] == label
+    assert data["label_name"] == label
 
 
 CHANGES = {
@@ -189,12 +189,11 @@ def test_a_plot_tells_the_errors_of_its_rows_and_of_their_pca(
     assert (found["rows"], found["drawn"]) == (80, 50)
 
 
-def test_characters_that_no_font_has_are_named_once(keras_tied, fruit):
+def test_characters_that_no_font_has_are_told_of_once(keras_tied, fruit):
     signs = [chr(0x12000 + place) for place in range(9)]
     save(fruit.assign(taste=np.resize(signs, 300)))
     line = f"plot {MODEL} rows.csv -o a.png"
-    some = ", ".join(signs[:8])
-    said = f"no font here has {some} and 1 more, drawn as boxes; install one"
+    said = "no font here has some of the characters, which are drawn as boxes; install"
     assert keras_tied(line).err.count(said) == 1
     assert keras_tied(f"{line} --quiet")[1:] == ("", "")
 

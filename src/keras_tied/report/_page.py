@@ -24,12 +24,11 @@ from keras_tied._text import (
     format_value,
 )
 from keras_tied._types import Array
-from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
+from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, palette
 from keras_tied.fitted.value import Fitted
 from keras_tied.report._columns import LONGEST, correlate, describe_units
 from keras_tied.report._figures import draw_panels
 from keras_tied.report._histograms import draw_histograms
-from keras_tied.report._rows import Rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
@@ -168,7 +167,14 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
     shares, expected, rarity = report.explain(places)
     most, rarest = fitted.largest_rarity, fitted.find_rarity(rows.scores)
     one_in = [format_rarity(n, most) for n in rarest.tolist()]
-    labels, colour_by = _describe_labels(report.rows, places)
+    labels, label_numbers = None, None
+    if rows.labels is not None:
+        labels = [
+            "" if label is None or label != label else format_value(label)
+            for label in rows.labels.tolist()
+        ]
+        if rows.labels.dtype.kind in "iuf":
+            label_numbers = _round(np.clip(rows.labels, -LARGEST, LARGEST))
     if rows.ids is None:
         ids = [f"{number:,}" for number in numbers]
     else:
@@ -182,6 +188,8 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "median": float(np.median(np.nan_to_num(whole.scores))),
         "ranks": whole.ranks[places].tolist(),
         "labels": labels,
+        "label_numbers": label_numbers,
+        "label_name": format_value(rows.label_name),
         "errors": _round(rows.errors),
         "scores": _round(rows.scores),
         "one_in": one_in,
@@ -198,7 +206,6 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "codes": _encode(rows.code),
         "n_units": rows.code.shape[1],
         "worst": worst.tolist(),
-        "colour_by": colour_by,
         "palettes": PALETTES,
         "decoder": _describe_decoder(fitted),
         "safe_csv": report.about.safe_csv,
@@ -208,26 +215,6 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
 
 def _round(numbers: Array) -> list[float | None]:
     return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
-
-
-def _describe_labels(
-    rows: Rows, places: Array
-) -> tuple[list[str] | None, dict[str, Any] | None]:
-    """Return the labels of the drawn rows, and what colours they give them."""
-    if rows.labels is None:
-        return None, None
-    labels = classify_labels(rows.labels)
-    texts = [
-        "" if label is None or label != label else format_value(label)
-        for label in rows.labels[places].tolist()
-    ]
-    values = labels.values[places].tolist()
-    return texts, {
-        "name": format_value(rows.label_name),
-        "values": [None if value != value else value for value in values],
-        "groups": labels.groups,
-        "n_coloured": labels.n_coloured,
-    }
 
 
 def _describe_decoder(fitted: Fitted) -> dict[str, Any] | None:

@@ -70,7 +70,7 @@ def count_points(points: Array, view: View) -> Array:
     """Count points, (n, 2), in the cells of a view, (cells upwards, cells across)."""
     x, y = points.T
     counts, _, _ = np.histogram2d(x, y, bins=N_CELLS, range=view)
-    return counts.T
+    return np.asarray(counts.T)
 
 
 class Tally:

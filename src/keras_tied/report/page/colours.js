@@ -2,7 +2,8 @@
 
 // What the colours of the points show, and the legend.
 const Colours = (() => {
-  const { palettes, colour_by: labels, columns } = Data;
+  const { palettes, labels, label_numbers: numbers, label_name: labelName, columns } = Data;
+  const collator = new Intl.Collator("en", { numeric: true });
   const MOST_COLOURS = palettes.groups.length - 1;
   const MOST_GROUPS = 2 * MOST_COLOURS;  // each colour as a circle and as a square
   const legend = document.getElementById("legend");
@@ -35,10 +36,25 @@ const Colours = (() => {
     };
   }
 
+  /** Many different numbers are shades. */
   function byLabel() {
-    return labels.groups === null
-      ? shade(labels.name, labels.values.map((value) => value ?? NaN), Format.number, true)
-      : group(labels.name, labels.values, labels.groups, labels.n_coloured);
+    const areShades = numbers !== null && new Set(labels.filter(Boolean)).size > MOST_COLOURS;
+    if (!areShades) return byText(labelName, labels);
+    return shade(labelName, numbers.map((number) => number ?? NaN), Format.number, true);
+  }
+
+  /** The most frequent texts are told apart; the empty one is missing. */
+  function byText(name, texts) {
+    const counts = new Map();
+    texts.filter(Boolean).forEach((text) => counts.set(text, (counts.get(text) ?? 0) + 1));
+    const frequent = [...counts].sort((a, b) => b[1] - a[1]).map(([text]) => text);
+    const names = frequent.slice(0, MOST_GROUPS).sort(collator.compare);
+    const nColoured = names.length;
+    const place = new Map(names.map((text, index) => [text, index]));
+    if (frequent.length > nColoured) names.push(`${frequent.length - nColoured} others`);
+    if (texts.includes("")) names.push("missing");
+    const find = (text) => (text === "" ? names.length - 1 : place.get(text) ?? nColoured);
+    return group(name, texts.map(find), names, nColoured);
   }
 
   /** Scores and errors differ by orders of magnitude, so that their logarithm is shown. */
@@ -55,22 +71,14 @@ const Colours = (() => {
       const format = (number) => Histograms.name(column, number);
       return shade(column.name, rows.map((row) => row[column.begin]), format);
     }
-    const texts = rows.map((row) => Format.value(column, row));
-    const counts = new Map();
-    texts.forEach((text) => counts.set(text, (counts.get(text) ?? 0) + 1));
-    const frequent = [...counts].sort((a, b) => b[1] - a[1]).map(([text]) => text);
-    const names = frequent.slice(0, MOST_GROUPS).sort();
-    const nColoured = names.length;
-    if (frequent.length > nColoured) names.push(`${frequent.length - nColoured} others`);
-    const place = new Map(names.map((text, index) => [text, index]));
-    return group(column.name, texts.map((text) => place.get(text) ?? nColoured), names, nColoured);
+    return byText(column.name, rows.map((row) => Format.value(column, row)));
   }
 
   const byUnit = (unit) =>
     shade(`unit ${unit + 1}`, Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]), Format.number);
 
   const choices = [
-    ...(labels === null ? [] : [[labels.name, byLabel]]),
+    ...(labels === null ? [] : [[labelName, byLabel]]),
     ["outlier score", () => byLogarithm("outlier score", Data.scores)],
     ["error", () => byLogarithm("error", Data.errors)],
     ...columns.map((column) => [column.name, () => byColumn(column)]),

@@ -21,7 +21,7 @@ const Download = (() => {
 
   function toCsv(rows) {
     const units = Array.from({ length: Data.n_units }, (_, unit) => `code${unit}`);
-    const label = Data.labels === null ? [] : [Data.colour_by.name];
+    const label = Data.labels === null ? [] : [Data.label_name];
     const head = ["row", ...label, "score", "rank", "error", ...Data.columns.map(({ name }) => name), ...units];
     const lines = [...rows].sort((a, b) => a - b).map((row) => [
       Data.ids[row],

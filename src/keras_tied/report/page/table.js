@@ -10,12 +10,11 @@ const Table = (() => {
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b));
   const { error, score } = Data;
   const label = (row) => Data.labels[row];
-  const areShades = Data.colour_by !== null && Data.colour_by.groups === null;
-  const labelKey = areShades ? (row) => Data.colour_by.values[row] ?? NaN : label;
+  const labelKey = Data.label_numbers === null ? label : (row) => Data.label_numbers[row] ?? NaN;
   const areNumbered = Data.ids.every((id, row) => id === Format.count(Data.places[row]));
   // What all rows are listed by: what they are sorted by, what is shown, and how a limit is read.
   const choices = [
-    ...(Data.labels === null ? [] : [{ name: Data.colour_by.name, key: labelKey, text: label }]),
+    ...(Data.labels === null ? [] : [{ name: Data.label_name, key: labelKey, text: label }]),
     ...Data.columns.map((column) => {
       const text = (row) => Format.value(column, Data.given(row));
       if (column.kind === "category" || column.kind === "truth") return { name: column.name, key: text, text };

@@ -15,8 +15,7 @@ const Toolbar = (() => {
   }
 
   function describeRow(row) {
-    const name = Data.colour_by === null ? "label" : Data.colour_by.name;
-    const label = Data.labels === null ? [] : [`${name} ${Data.labels[row] || "missing"}`];
+    const label = Data.labels === null ? [] : [`${Data.label_name} ${Data.labels[row] || "missing"}`];
     return [`Row ${Data.ids[row]}`, ...label, Data.oddness(row)];
   }
 
