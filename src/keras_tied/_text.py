@@ -77,13 +77,6 @@ def format_rarity(one_in: float, most: float) -> str:
     return f"{round(one_in, min(0, 2 - digits)):,.0f}"
 
 
-def describe_rarity(one_in: str) -> str:
-    """Say how many rows are as odd, from the text of `format_rarity`."""
-    if one_in.startswith(">"):
-        return f"fewer than one row in {one_in[2:]} are as odd"
-    return f"one row in {one_in} is as odd"
-
-
 def list_some(names: Sequence[str], most: int = 8) -> str:
     """List the first names, and the number of the others: "a, b and 1 more"."""
     more = len(names) - most

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
 from keras_tied._text import (
-    describe_rarity,
     format_number,
     format_quantity,
     format_rarity,
@@ -193,7 +192,6 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "errors": _round(rows.errors),
         "scores": _round(rows.scores),
         "one_in": one_in,
-        "rarities": {text: describe_rarity(text) for text in one_in},
         "main_share": MAIN_SHARE,
         "contradiction": CONTRADICTION,
         "is_far": report.is_far[places].tolist(),

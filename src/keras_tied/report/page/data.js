@@ -36,7 +36,10 @@ const Data = (() => {
     error: (row) => rows.errors[row] ?? -1,
     score: (row) => rows.scores[row] ?? -1,
     /** How odd a row is, in words. */
-    oddness: (row) => rows.rarities[rows.one_in[row]],
+    oddness: (row) => {
+      const text = rows.one_in[row];
+      return text.startsWith(">") ? `fewer than one row in ${text.slice(2)} are as odd` : `one row in ${text} is as odd`;
+    },
     explain,
   };
 })();
