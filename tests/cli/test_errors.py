@@ -40,10 +40,10 @@ FIT = {
     "one.csv": "'one.csv' has one row, and training needs 2 at least; add rows.",
     "titled.csv": "has 3 columns, of which its first line names one, as a title does",
     "titled.xlsx": "its first line names one, as a title does",
-    "rows.csv --components 9": "--components 9 is more than 40 rows of 3 numbers have;"
-    " ask for fewer.",
+    "rows.csv --components 9": "--components 9 is too many for 40 rows of 3 numbers; ask"
+    " for at most 3.",
     "few.csv --components 1..2": "3 sample(s) (shape=(3, 3)) while a minimum of 10 is",
-    "towns.csv": "80 rows of 1 number have; ask for fewer, or use columns that were left out:"
+    "towns.csv": "80 rows of 1 number; ask for at most 1, or use columns that were left out:"
     " y (text of which nearly every value differs, 80 in 80 rows), z (always 'same').",
     "rows.csv --components 0": "--components '0' is neither a whole number from 1 on",
     "rows.csv --components 1.0": "--components '1.0' is neither a whole number from 1 on",
@@ -52,8 +52,8 @@ FIT = {
     "rows.csv --components 1..65": "nor several such as 1..16 or 1,2,4, at most 64",
     "rows.csv --components 0.5,2": "nor a share between 0 and 1",
     "rows.csv --components 999999": "--components '999999' is neither",
-    "rows.csv --components 1..3": "n_components=3 must be between 1 and 2, for 3 features"
-    " and 40 rows.",
+    "rows.csv --components 1..3": "--components 3 is too many for 40 rows of 3 numbers; "
+    "ask for at most 2.",
     "kinds.csv -q --components 1..2": "no value could be hidden: there is one column",
     "rows.csv --columns a --components 1,2": "1 feature(s) (shape=(40, 1)) while a minimum",
     "rows.csv --hidden wide": "--hidden 'wide' is neither auto nor numbers of units",

@@ -578,3 +578,23 @@ def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, 
     assert len(notes["table"]["columns"]) == 1000
     keras_tied(f"encode {MODEL} wide.npy -o codes.npy")
     assert np.load("codes.npy").shape == (12, 2)
+
+
+def test_as_many_components_as_numbers_are_warned_of(keras_tied):
+    fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
+    warning = "the code holds all of a row, 3 numbers"
+    assert warning in keras_tied(f"{fit} --components 3").err
+    assert keras_tied(f"{fit} --components 2").err == ""
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_warned_of(keras_tied, rng):
+    np.save("noise.npy", rng.normal(size=(60, 50)))
+    fit = f"fit noise.npy -o {MODEL} --epochs 1 --json --components"
+    done = keras_tied(f"{fit} 40")
+    error, [held_out, _] = done.json["error"], done.json["held_out"]
+    worse = (
+        f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
+    )
+    assert worse in done.err
+    assert "the model knows these by heart" in done.err
+    assert keras_tied(f"{fit} 2").err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ from keras_tied.cli._widths import (
 )
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
+MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
 Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
 Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
 
@@ -189,10 +191,12 @@ def _train(
     finally:
         with suppress(OSError):  # it is not there, or holds a training to go on with
             checkpoint.rmdir()
+    model = load(output)
+    remark(*_find_doubts(model))
     if is_interrupted():
-        return load(output), checkpoint
+        return model, checkpoint
     shutil.rmtree(checkpoint, ignore_errors=True)
-    return load(output), None
+    return model, None
 
 
 def _train_and_write(
@@ -258,22 +262,46 @@ def _choose_components(
     widths: list[int], table: Table, seed: int
 ) -> tuple[int, list[dict[str, float]]]:
     """Return the number of components, and the errors of each if there are several."""
+    from keras_tied.fitting.width import count_most_components
+
     columns = table.survey.columns
-    if len(widths) > 1:
-        return find_width(table.rows, widths, columns.column_numbers, seed)
-    [components] = widths
     n_rows, n_features = table.rows.shape
-    if components > min(n_rows, n_features):
-        remedy = "ask for fewer"
+    is_choice = len(widths) > 1
+    most = min(n_rows, n_features)
+    if is_choice:  # of which each leaves something over
+        most = count_most_components(n_rows, n_features)
+    if 0 < most < widths[-1]:
+        remedy = f"ask for at most {most}"
         if columns.left_out:
             left_out = list_some(explain_left_out(columns))
             remedy += f", or use columns that were left out: {left_out}"
         numbers = format_quantity(n_features, "number")
         raise UsageError(
-            f"--components {components} is more than {n_rows:,} rows of {numbers} have;"
+            f"--components {widths[-1]} is too many for {n_rows:,} rows of {numbers};"
             f" {remedy}."
         )
-    return components, []
+    if is_choice:
+        return find_width(table.rows, widths, columns.column_numbers, seed)
+    return widths[0], []
+
+
+def _find_doubts(model: Model) -> Iterator[str]:
+    """Warn of a model whose errors promise more than it can do."""
+    n_features = model.fitted_value.n_features
+    error, held_out = model.notes["error"], model.notes["held_out"]
+    if model.fitted_value.n_components >= n_features:
+        numbers = format_quantity(n_features, "number")
+        yield (
+            f"the code holds all of a row, {numbers}, so that every row is"
+            " reconstructed as it is; add columns, or ask for fewer with --components."
+        )
+    elif held_out is not None and held_out[0] > MOST_OPTIMISM * error:
+        yield (
+            f"the error of rows held out, {held_out[0]:.4g}, is"
+            f" {held_out[0] / error:.3g} times that of the rows trained on:"
+            " the model knows these by heart; add rows, or ask for fewer with"
+            " --components."
+        )
 
 
 def _parse_components(text: str) -> list[int] | float:
