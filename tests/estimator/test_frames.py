@@ -135,6 +135,12 @@ def test_imputation_changes_what_is_missing_and_nothing_else(estimator, frame):
     assert filled[before["word"].isna()].mean() > 0.8
 
 
+def test_an_arrow_table_that_is_filled_keeps_its_metadata():
+    table = LIBRARIES["pyarrow"](make_gaps(make_frame()))
+    filled = make(1).fit(table).impute(table)
+    assert filled.schema.equals(table.schema, check_metadata=True)
+
+
 def test_a_loaded_estimator_gives_the_same(estimator, frame, reload):
     loaded = reload(estimator)
     assert_array_equal(loaded.feature_names_in_, estimator.feature_names_in_)

@@ -20,7 +20,7 @@ from keras_tied.columns._column import (
 )
 from keras_tied.columns._columns import Columns
 from keras_tied.columns._facts import ROWS_TO_COUNT, Fact
-from keras_tied.columns._frames import FrameSchema, has_kinds, read_rows
+from keras_tied.columns._frames import FrameSchema, read_rows
 from keras_tied.columns._kinds import (
     NUMBERS,
     Kind,
@@ -62,7 +62,6 @@ __all__ = [
     "find_kind",
     "format_cell",
     "get_value",
-    "has_kinds",
     "is_number",
     "list_months",
     "list_values",

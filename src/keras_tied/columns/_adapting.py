@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied._types import Array
-from keras_tied.columns._column import Column, MisfitError
+from keras_tied.columns._column import Column
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._facts import ColumnChoice
 from keras_tied.columns._kinds import Kind, find_kind
@@ -29,14 +28,15 @@ def adapt_column(
     """Return a column in the form of other values, or itself if it reads them."""
     kind = find_kind(values.type)
     are_digits = kind is Kind.integer and column.kind is Kind.time
-    if column.kind is Kind.text or not (kind is Kind.text or are_digits):
+    can_differ = kind is Kind.text or are_digits
+    if not can_differ or column.kind is Kind.text or isinstance(column.form, Durations):
         return column
     texts = column.clean(values).drop_null()
     if not len(texts):
         return column
     new = _decide_form(column, texts, decimal)
-    before = _parse(column, texts)
-    after = _parse(new, texts)
+    before = column.text_form.parse(texts)
+    after = new.text_form.parse(texts)
     reads_before = ~np.isnan(before)
     reads = ~np.isnan(after)
     both = reads_before & reads
@@ -75,21 +75,9 @@ def _decide_form(
         dates = ORDERS[order[0]] if order else dates
     choice = ColumnChoice(decimal=decimal, dates=dates)
     new, _, doubt = read_text(column.name, texts, choice)
-    if new is None:
+    if new is None or new.is_clock != column.is_clock:
         return column
-    for form in (Times, Durations):  # which may be of another unit
-        if isinstance(new.form, form) != isinstance(old, form):
-            return column
-    if isinstance(new.form, Times) and isinstance(old, Times):
-        is_other = new.form.is_clock != old.is_clock
-        if doubt or is_other:
-            return column
+    is_time = column.kind is Kind.time
+    if (new.kind is Kind.time) != is_time or (is_time and doubt):
+        return column
     return replace(column, form=new.form)
-
-
-def _parse(column: Column, texts: pa.Array) -> Array:
-    """Return the numbers of texts, NaN if the column cannot take them."""
-    try:
-        return column.parse(texts)
-    except MisfitError:
-        return np.full(len(texts), np.nan)

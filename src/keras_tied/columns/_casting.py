@@ -11,6 +11,8 @@ from keras_tied.columns._arrow import to_floats, to_integers, to_text
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
+FIRST = np.datetime64(-MOST_MICROSECONDS, "us")
+LAST = np.datetime64(MOST_MICROSECONDS, "us")
 
 
 def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
@@ -77,10 +79,7 @@ def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
     """Times that nanoseconds hold, of those that may be any, in a time zone."""
     if not types.is_timestamp(values.type):
         return values
-    own = pa.timestamp("us", values.type.tz)
-    ticks = values.cast(own)
-    ticks = ticks.cast(pa.int64())
-    high = MOST_MICROSECONDS
-    ticks = pc.max_element_wise(ticks, -high, skip_nulls=False)
-    ticks = pc.min_element_wise(ticks, high, skip_nulls=False)
-    return ticks.cast(pa.timestamp("us", zone))
+    times = np.asarray(values)
+    times = times.astype(FIRST.dtype)
+    within = np.clip(times, FIRST, LAST)
+    return pa.array(within, pa.timestamp("us", zone))

@@ -1,11 +1,9 @@
 """One column of a table, as numbers and back."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,7 +41,6 @@ EARLIEST = -0.25  # that one time of day is before another that it follows, in d
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, *NUMBERS, Kind.text)
-WHOLE = re.compile(r"-?\d{1,19}")
 
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
 
@@ -117,9 +114,7 @@ class Column:
     @property
     def longest_text(self) -> int:
         """About how many characters the text of a value has at most, besides digits."""
-        parts = () if self.form is None else msgspec.structs.astuple(self.form)
-        written = "".join(part for part in parts if isinstance(part, str))
-        return max(map(len, (written, *self.categories)))
+        return max(map(len, (str(self.form), *self.categories)))
 
     @property
     def description(self) -> str:
@@ -127,6 +122,11 @@ class Column:
         if self.form is not None:
             return self.form.description
         return "categories" if self.kind is Kind.text else f"{self.kind}s"
+
+    @property
+    def text_form(self) -> AnyForm:
+        """How its values are read from text that is not of categories."""
+        return self.form or NumberText()
 
     @property
     def expectation(self) -> str:
@@ -142,19 +142,17 @@ class Column:
         return [*self.categories, *others]
 
     def require_consistent(self) -> None:
-        """Raise a `ValueError` if its attributes contradict one another."""
+        """Raise an error of Python's or Arrow's if its attributes are no column's."""
         is_text = self.kind is Kind.text
         are_times = isinstance(self.form, Times)
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
-        are_whole = all(
-            WHOLE.fullmatch(text) and abs(int(text)) < 2**63 for text in categories
-        )
+        if self.whole:
+            pa.array(categories, pa.string()).cast(pa.int64())  # raises for words
         is_consistent = (
             self.kind in (*PLAIN, Kind.time),
             is_text == bool(categories) and are_distinct,
             is_text or not self.other,
-            are_whole or not self.whole,
             are_times == (self.kind is Kind.time),
             0 <= self.step < 2**31,
             abs(self.origin) < 2**31,
@@ -231,7 +229,7 @@ class Column:
         `MisfitError`.
         """
         kind = find_kind(values.type)
-        form = self.form or NumberText()
+        form = self.text_form
         if isinstance(form, Times):
             if form.format and kind in (*NUMBERS, Kind.text):
                 return form.parse(self.clean(values))
@@ -369,11 +367,9 @@ def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     if kind is Kind.text:
         is_mark = pc.is_in(to_text(values), pa.array(marks))
     else:
-        numbers = [float(mark) for mark in marks if is_number(mark)]
-        cells = values.cast(pa.float64(), safe=False)
-        if types.is_float32(values.type):
-            numbers += np.array(numbers, np.float32).tolist()
-        is_mark = pc.is_in(cells, pa.array(numbers, pa.float64()))
+        numbers = np.array([float(mark) for mark in marks if is_number(mark)])
+        both = np.append(numbers, numbers.astype(np.float32))  # as a column may have it
+        is_mark = np.isin(to_floats(values), both)
     return pc.if_else(is_mark, None, values)
 
 

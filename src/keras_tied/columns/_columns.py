@@ -26,7 +26,6 @@ from keras_tied.columns._missing import MOST_MISREAD
 from keras_tied.columns._names import IDS, ROW_NUMBERS
 from keras_tied.columns._number_text import (
     ROWS_TO_DECIDE,
-    NumberText,
     decide_number_text,
     find_decimal,
     is_number,
@@ -116,7 +115,7 @@ class Columns:
         """
         choice = ColumnChoice(**choices)
         decisions = choose_columns(sample, choice)
-        facts = [decision.fact for decision in decisions]
+        facts = [fact for fact, _ in decisions]
         left_out = {
             fact.name: fact.becomes.removeprefix("left out: ")
             for fact, column in decisions
@@ -279,15 +278,14 @@ class Columns:
         """
         self.match(batch.column_names)
         numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
-        earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
         for column, part in self.parts:
             values = batch[column.name]
             n_present = len(values) - values.null_count
             try:
                 block, new = column.encode(values, days)
-                if column.name in earlier:
-                    days[column.name] = column.parse(values)
+                if column.kind is Kind.time:
+                    days[column.name] = block[:, 0] + column.origin
                 rows = column.find_misread(values, block[:, 0])
                 if len(rows) > MOST_MISREAD * max(n_present, first_row):
                     row = int(rows[0])
@@ -329,7 +327,6 @@ class Columns:
                 continue
             values = rows[name]
             if values.null_count == len(values):
-                differences[name] = np.zeros(len(values), bool)
                 continue
             restored = restoration.restore(rows, len(values))
             restored = _cast(restored, values.type)
@@ -419,9 +416,7 @@ class Columns:
             if types.is_floating(new.type) and not types.is_null(own.type):
                 # with as many decimals as others, or as single precision has
                 others = own.filter(~is_gap)[:ROWS_TO_DECIDE]
-                form = NumberText()
-                if len(others):
-                    form, _ = decide_number_text(to_text(others), ".")
+                form, _ = decide_number_text(to_text(others), ".")
                 if form.places is not None:
                     places = column.find_places(form.places)
                     form = msgspec.structs.replace(form, places=places)

@@ -11,6 +11,7 @@ from pyarrow import types
 from keras_tied._types import Array
 from keras_tied.columns._arrow import measure_matches, set_null, to_floats, to_integers
 from keras_tied.columns._form import Form
+from keras_tied.columns._kinds import Kind
 
 PATTERN = (
     r"^(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
@@ -23,6 +24,7 @@ TWO_DIGITS = r"^(?:0\d|\d\d+):"
 class Durations(Form, frozen=True, tag="durations"):
     """Durations of one form: text with hours or not; Arrow's own, if not `is_text`."""
 
+    kind: ClassVar[Kind] = Kind.number
     description: ClassVar[str] = "durations"  # what they are, for people
     is_text: bool = True
     hours: bool = True

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -134,8 +134,5 @@ class Restoration:
         return pa.repeat(value[0], n_rows)
 
 
-class Decision(NamedTuple):
-    """A fact, and the column that is used or restored, or None."""
-
-    fact: Fact
-    column: Column | Restoration | None = None
+# A fact, and the column that is used or restored, or None.
+Decision: TypeAlias = tuple[Fact, Column | Restoration | None]

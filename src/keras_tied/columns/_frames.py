@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
 
@@ -17,8 +16,6 @@ from keras_tied._table_errors import TableError
 from keras_tied._types import Array
 from keras_tied.columns._casting import cast_like, make_alike
 from keras_tied.columns._kinds import (
-    NUMBERS,
-    find_kind,
     make_distinct,
     simplify_rows,
 )
@@ -27,14 +24,6 @@ from keras_tied.columns._kinds import (
 Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
 LIBRARIES = "numpy", "pandas", "polars", "pyarrow"
 PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
-
-
-def has_kinds(frame: Any) -> bool:
-    """Whether a frame has columns of other dtypes than numbers."""
-    if find_library(frame) in ("pandas", "polars"):
-        return True  # as was seen before anything was imported
-    kinds = set(map(find_kind, pa.table(frame).schema.types))
-    return not kinds.issubset(NUMBERS)
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +52,11 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def without_rows(self) -> pa.RecordBatch:
         """A batch without rows, of the types of the frame."""
-        return _read_template(self.template)
+        batches = list(pa.ipc.open_stream(self.template))
+        if len(batches) != 1 or batches[0].num_rows:
+            raise ValueError("the frame has another number of rows than none")
+        batches[0].validate(full=True)
+        return batches[0]
 
     def require_consistent(self) -> None:
         """Raise a `ValueError` unless the template has as many columns as names."""
@@ -103,28 +96,18 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             if others.null_count < len(others):
                 others = others.filter(is_missing)
                 filled[name] = replace_values(values, is_missing, others)
-        if self.library == "numpy":
+        if self.library != "pandas":
             arrays = {name: filled.get(name, rows[name]) for name in names}
-            return self._wrap(arrays, X)
-        if not filled:
-            return X
+            frame = self._wrap(arrays, X)
+            if self.library == "pyarrow":  # which forgets its metadata on the way
+                metadata = pa.table(X).schema.metadata
+                return frame.replace_schema_metadata(metadata)
+            return frame
         frame = self._wrap(filled, X)
-        places = list(map(names.index, filled))
-        if self.library == "polars":
-            return X.with_columns(frame)
-        if self.library == "pandas":
-            copy = X.copy()
-            for column, place in enumerate(places):
-                dtype = X.dtypes.iloc[place]
-                values = _restore(frame.iloc[:, column], dtype)
-                copy.isetitem(place, values)
-            return copy
-        table = pa.table(X)
-        for column, place in enumerate(places):
-            values = frame[column]
-            field = table.field(place).with_type(values.type)
-            table = table.set_column(place, field, values)
-        return table
+        copy = X.copy()
+        for column, name in enumerate(filled):
+            copy.isetitem(names.index(name), frame.iloc[:, column])
+        return copy
 
     def _wrap(self, arrays: dict[str, pa.Array], like: Any) -> Any:
         """Columns, by the names of the batch, as a frame of the library."""
@@ -255,12 +238,3 @@ def read_rows(X: Any) -> pa.RecordBatch:
     """The rows of a frame as those of a table: categories are text or whole numbers."""
     _, _, batch = _read(X)
     return simplify_rows(batch)
-
-
-@lru_cache(16)
-def _read_template(template: bytes) -> pa.RecordBatch:
-    batches = list(pa.ipc.open_stream(template))
-    if len(batches) != 1 or batches[0].num_rows:
-        raise ValueError("the frame has another number of rows than none")
-    batches[0].validate(full=True)
-    return batches[0]

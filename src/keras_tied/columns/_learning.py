@@ -141,7 +141,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
             fact, column = _decide(name, values, choice)
         if isinstance(column, Column):
             column = replace(column, marks=(*column.marks, *choice.na))
-        decisions.append(Decision(fact, column))
+        decisions.append((fact, column))
     decisions = _leave_out_copies(decisions, sample)
     return _relate_times(decisions, sample)
 
@@ -183,7 +183,7 @@ def _leave_out(
     becomes = f"left out: {reason}"
     n_missing = values.null_count
     fact = Fact(name, reads_as, becomes, n_missing, examples=_show(values))
-    return Decision(fact)
+    return fact, None
 
 
 def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
@@ -191,60 +191,41 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     kind = find_kind(values.type)
     if kind is Kind.other:
         becomes = f"left out: values of type {values.type}"
-        return Decision(Fact(name, "other values", becomes))
+        return Fact(name, "other values", becomes), None
     cells = drop_missing(values) if kind is Kind.text else values
     is_missing = cells.is_null(nan_is_null=True)
     if pc.all(is_missing).as_py():
         n_rows = len(values)
         fact = Fact(name, "no value", f"left out: no value in {n_rows} rows", n_rows)
-        return Decision(fact, Restoration(name))
+        return fact, Restoration(name)
     if kind is Kind.text:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
             return _leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters")
     if name in choice.categorical and kind in (*NUMBERS, Kind.text):
         if kind is Kind.number:
-            values = _require_whole(name, values)
+            _require_whole(name, to_floats(values))
         by_type = choice.begin is None
         words = Column(name, Kind.text, whole=kind in NUMBERS, exact=by_type)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
-    kind, form = _find_form(name, values, choice)
-    column = Column(name, kind, form=form)
-    return _decide_numbers(column, values, choice)
-
-
-def _find_form(
-    name: str,
-    values: pa.Array,
-    choice: ColumnChoice,
-) -> tuple[Kind, AnyForm | None]:
-    """Return the kind and the form of values that are no text."""
-    kind = find_kind(values.type)
     form = find_form(values.type)
-    if form is not None:
-        return Kind.time if isinstance(form, Times) else Kind.number, form
     if kind in NUMBERS:
-        times = _find_digit_times(name, values, choice)
-        if times is not None:
-            return Kind.time, times
-        # In another file, 1.234 is a whole number.
-        if kind is Kind.integer and choice.decimal == ",":
-            return kind, NumberText(",", places=0)
-    return kind, None
+        form = _find_digit_times(name, values, choice)
+    if form is None and kind is Kind.integer and choice.decimal == ",":
+        form = NumberText(",", places=0)  # in another file, 1.234 is a whole number
+    kind = kind if form is None else form.kind
+    return _decide_numbers(Column(name, kind, form=form), values, choice)
 
 
-def _require_whole(name: str, values: pa.Array) -> pa.Array:
-    """Return numbers that name categories as whole numbers, or raise a `TableError`."""
-    numbers = to_floats(values)
-    values = pc.if_else(np.isnan(numbers), None, values)
-    whole = values.cast(pa.int64(), safe=False)
-    if np.array_equal(numbers, to_floats(whole), equal_nan=True):
-        return whole
-    raise TableError(
-        f"column {name!r} holds fractions, which name no categories; make it text."
-    )
+def _require_whole(name: str, numbers: Array) -> None:
+    """Raise a `TableError` if numbers that name categories are not whole."""
+    is_whole = (numbers % 1 == 0) & (np.abs(numbers) < 2**63)
+    if not np.all(is_whole | np.isnan(numbers)):
+        raise TableError(
+            f"column {name!r} holds fractions, which name no categories; make it text."
+        )
 
 
 def _decide_text(
@@ -263,36 +244,37 @@ def _decide_text(
     are_times = column is not None and column.kind is Kind.time
     if not are_times and _are_codes(cells):
         return _decide_words(values, words, "codes of digits")
-    if marks and column is not None:
+    by_name = choice.by_name(name)
+    if column is None:
+        are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
+        if are_different and by_name and names_rows(name):
+            return _leave_out(name, values, f"{IDS}, for --id", IDS)
+        return _decide_words(values, words)
+    if marks:
         column = replace(column, marks=marks)
         warning = (
             f"holds {quote(marks)} in {1 - len(others) / len(cells):.0%} of its values,"
             f" beside {column.description}: they count as missing; say --categorical"
             f" {shlex.quote(name)} if they name kinds"
         )
-    are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
-    if column is None and are_different and choice.by_name(name) and names_rows(name):
-        return _leave_out(name, values, f"{IDS}, for --id", IDS)
-    if column is not None and column.kind is Kind.integer and choice.by_name(name):
-        form = column.form or NumberText()
-        numbers = pa.array(form.parse(others), from_pandas=True).drop_null()
-        meaning = judge_name(name, numbers) if share >= FEWEST_READ else None
+    is_read = ~np.isnan(column.text_form.parse(others))
+    if column.kind is Kind.integer and by_name and share >= FEWEST_READ:
+        numbers = column.text_form.parse(others.filter(is_read))
+        meaning = judge_name(name, pa.array(numbers))
         if meaning == IDS and name not in (choice.columns or ()):
             return _leave_out(name, values, f"{IDS}, for --id", IDS)
         if meaning == CATEGORIES:
             return _decide_words(values, words, "names")
-    if column is not None and share >= 1 - MOST_MISREAD:
+    if share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
-    decision = _decide_words(values, words)
-    if column is None or share < FEWEST_READ:
-        return decision
-    is_odd = np.isnan((column.form or NumberText()).parse(others))
-    odd = others.filter(is_odd)
+    fact, used = _decide_words(values, words)
+    if share < FEWEST_READ:
+        return fact, used
+    odd = others.filter(~is_read)
     example = _show(odd)[0]
-    fact, used = decision
     if isinstance(used, Column) and not used.other:
         doubt = f"if they are {column.description}, say --na {shlex.quote(example)}"
-        return Decision(replace(fact, becomes=_join(fact.becomes, doubt)), used)
+        return replace(fact, becomes=_join(fact.becomes, doubt)), used
     remedy = choice.remedy.format(column=shlex.quote(name), value=shlex.quote(example))
     fact = replace(
         fact,
@@ -305,7 +287,7 @@ def _decide_text(
         ),
         refused=True,
     )
-    return Decision(fact)
+    return fact, None
 
 
 def _are_codes(texts: pa.Array) -> bool:
@@ -341,13 +323,9 @@ def read_text(
             break
     if best is None:
         return None, 0.0, ""
-    kind = Kind.time if isinstance(best, Times) else Kind.number
-    if isinstance(best, NumberText):
-        if best.places == 0:
-            kind = Kind.integer
-        if best == NumberText(places=best.places):
-            best = None
-    return Column(name, kind, form=best), most, doubt
+    is_plain = isinstance(best, NumberText) and best == NumberText(places=best.places)
+    column = Column(name, best.kind, form=None if is_plain else best)
+    return column, most, doubt
 
 
 def _find_forms(
@@ -408,7 +386,7 @@ def _decide_numbers(
     except MisfitError:
         # an infinite number, which `Columns.encode` reports with its row
         fact = Fact(column.name, column.description, "1 number")
-        return Decision(fact, column)
+        return fact, column
     kind = column.kind
     is_missing = np.isnan(numbers)
     if kind in NUMBERS:
@@ -433,11 +411,10 @@ def _decide_numbers(
     if kind is Kind.number and types.is_primitive(values.type):
         is_whole = np.array_equal(present, np.rint(present))
         column = replace(column, whole=is_whole)
-    is_some = ~is_missing[:ROWS_TO_DECIDE]
-    some = values[:ROWS_TO_DECIDE].filter(is_some)
-    examples = _show(some)
+    read = values.filter(~is_missing)
+    examples = _show(read)
     reads_as = column.description
-    if isinstance(column.form, Times) and column.form.format and examples:
+    if isinstance(column.form, Times) and column.form.format:
         reads_as += f" such as {examples[0]}"
     warning = _join(warning, _describe_sentinel(column, values, numbers))
     n_misread = len(column.find_misread(values, numbers))
@@ -452,17 +429,16 @@ def _decide_numbers(
         examples,
         warning,
     )
-    if present.min() == present.max():  # maybe in single precision
-        same = values.filter(~is_missing)
-        if len(same.unique()) == 1:
-            return _leave_out_constant(fact, same)
+    is_flat = present.min() == present.max()  # maybe in single precision
+    if is_flat and len(read.unique()) == 1:
+        return _leave_out_constant(fact, read)
     if kind is Kind.time and choice.dates == "off":
         becomes = "left out: a date or time, with --dates off"
-        return Decision(replace(fact, becomes=becomes))
+        return replace(fact, becomes=becomes), None
     if choice.by_name(column.name) and kind is Kind.integer:
         doubt = describe_doubt(column.name, different)
         fact = replace(fact, becomes=_join(fact.becomes, doubt))
-    return Decision(fact, column)
+    return fact, column
 
 
 def _needs_double(numbers: Array) -> bool:
@@ -575,7 +551,7 @@ def _decide_words(
             becomes=f"left out: {reason}",
             warning=warning,
         )
-        return Decision(fact)
+        return fact, None
     warning = _join(warning, doubt)
     categories = tuple(sorted(common))
     column = replace(column, categories=categories, other=has_other)
@@ -590,7 +566,7 @@ def _decide_words(
             )
             warning = _join(warning, rare)
     fact = replace(fact, becomes=becomes, warning=warning)
-    return Decision(fact, column)
+    return fact, column
 
 
 def _merge_cases(words: dict[str, int]) -> dict[str, int]:
@@ -643,7 +619,7 @@ def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
         value = str(value)
     is_date = types.is_date(present.type)
     restoration = Restoration(fact.name, value=value, is_date=is_date)
-    return Decision(fact, restoration)
+    return fact, restoration
 
 
 def _leave_out_copies(
@@ -665,7 +641,7 @@ def _leave_out_copies(
                 column = Restoration(fact.name, copy_of=same[0])
             else:
                 others.append(fact.name)
-        different.append(Decision(fact, column))
+        different.append((fact, column))
     return different
 
 
@@ -690,7 +666,7 @@ def _relate_times(decisions: list[Decision], sample: pa.RecordBatch) -> list[Dec
                     column = replace(column, since=name)
             earlier[column.name] = days
             fact = replace(fact, becomes=_describe_features(column))
-        related.append(Decision(fact, column))
+        related.append((fact, column))
     return related
 
 

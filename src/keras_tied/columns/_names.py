@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import to_floats
@@ -102,13 +101,12 @@ def judge_name(name: str, numbers: pa.Array) -> str | None:
     rule = _find_rule(name)
     if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS):
         return None
-    doubles = numbers.cast(pa.float64(), safe=False)
-    is_whole = pc.equal(pc.subtract(doubles, pc.round(doubles)), 0)  # unlike infinity
-    pairs = numbers.value_counts()
-    is_truth = sorted(pairs.field("values").to_pylist()) == [0, 1]
-    if is_truth or not pc.all(is_whole, min_count=1).as_py():
+    different = to_floats(numbers.unique())
+    is_whole = np.isfinite(different) & (different == np.rint(different))
+    is_truth = sorted(different) == [0, 1]
+    if is_truth or not len(different) or not is_whole.all():
         return None
-    counts = np.sort(pairs.field("counts"))[::-1]
+    counts = np.sort(numbers.value_counts().field("counts"))[::-1]
     n_common = counts[: rule.most].sum()
     is_common = n_common >= rule.share * len(numbers)
     if is_common and len(numbers) >= rule.n_rows * len(counts):

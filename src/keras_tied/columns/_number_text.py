@@ -66,6 +66,11 @@ class NumberText(Form, frozen=True, tag="number"):
     bounds: bool = False  # whether some stand behind a sign such as < or ~
 
     @property
+    def kind(self) -> Kind:
+        """What the numbers are."""
+        return Kind.integer if self.places == 0 else Kind.number
+
+    @property
     def description(self) -> str:
         """What the numbers are, for people."""
         if self.is_whole:
@@ -125,22 +130,24 @@ class NumberText(Form, frozen=True, tag="number"):
             return to_integers(numbers, pa.int64())
         sizes = np.abs(numbers)
         if self.places is None:
-            plain = pa.array(sizes).cast(pa.string())
-            digits = pc.replace_substring(plain, ".", self.decimal)
+            plain = pa.array(sizes).cast(pa.string()).to_pylist()
         else:
-            form = f",.{self.places}f"
-            marks = str.maketrans({",": self.separator, ".": self.decimal})
-            texts = [format(size, form).translate(marks) for size in sizes.tolist()]
-            digits = pa.array(texts, pa.string())
-        has_digit = pc.match_substring_regex(digits, "[1-9]")  # unlike -0.00
-        is_negative = pc.and_(has_digit, numbers < 0)
-        begin, end = ("(", ")") if self.parentheses else ("-", "")
-        before = [pc.if_else(is_negative, begin, ""), self.prefix]
-        if self.prefix.endswith(" ") and not self.parentheses:
-            before.reverse()  # CHF -5, but -$5
-        after = [self.suffix, pc.if_else(is_negative, end, "")]
-        whole = pc.binary_join_element_wise(*before, digits, *after, "")
-        return set_null(whole, np.isnan(numbers))
+            plain = [f"{size:,.{self.places}f}" for size in sizes.tolist()]
+        texts = map(self._write_text, plain, (numbers < 0).tolist())
+        return set_null(pa.array(texts, pa.string()), np.isnan(numbers))
+
+    def _write_text(self, plain: str, is_negative: bool) -> str:
+        """Return digits such as 1,234.50 in this form."""
+        marks = str.maketrans({",": self.separator, ".": self.decimal})
+        digits = plain.translate(marks)
+        text = f"{self.prefix}{digits}{self.suffix}"
+        if not is_negative or not re.search("[1-9]", digits):  # as in -0.00
+            return text
+        if self.parentheses:
+            return f"({text})"
+        if self.prefix.endswith(" "):
+            return f"{self.prefix}-{digits}{self.suffix}"  # CHF -5, but -$5
+        return f"-{text}"
 
 
 def is_number(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from keras_tied.columns._arrow import (
     to_integers,
 )
 from keras_tied.columns._form import Form
+from keras_tied.columns._kinds import Kind
 
 SECONDS = 86_400
 CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
@@ -123,6 +125,7 @@ OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 class Times(Form, frozen=True, tag="times"):
     """Dates and times of one form."""
 
+    kind: ClassVar[Kind] = Kind.time
     # how the text is written, as for `strftime`; empty if they are not text
     format: Annotated[str, msgspec.Meta(pattern=FORMAT)] = ""
     # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
@@ -155,12 +158,11 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        zone = self.zone.strip().replace(":", "")
-        if not self.format or zone[:1] not in ("+", "-"):
+        offset = re.search("[-+].*", self.zone)
+        if not self.format or offset is None:
             return 0.0
-        hours, minutes = int(zone[1:3]), int(zone[3:])
-        days = (hours * 60 + minutes) / 1440
-        return -days if zone[0] == "-" else days
+        ahead = datetime.strptime(offset[0], "%z").utcoffset() or timedelta()
+        return ahead / timedelta(days=1)
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""

@@ -1,5 +1,7 @@
 """Truth values as people write them."""
 
+from typing import ClassVar
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,6 +9,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 from keras_tied.columns._arrow import count_values, set_null, to_floats, to_text
 from keras_tied.columns._form import Form
+from keras_tied.columns._kinds import Kind
 from keras_tied.columns._missing import MARKS, MISSING, MOST_MISREAD
 from keras_tied.columns._number_text import ROWS_TO_DECIDE
 
@@ -25,6 +28,7 @@ INITIALS = frozenset("ynjtf")
 class TruthText(Form, frozen=True, tag="truth"):
     """Truth values as text: how true and false are written."""
 
+    kind: ClassVar[Kind] = Kind.boolean
     true: str
     false: str
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ import numpy as np
 from keras_tied._text import format_quantity, list_some
 from keras_tied._types import Array
 from keras_tied.columns import (
+    NUMBERS,
     Columns,
     FrameSchema,
     MisreadValues,
-    has_kinds,
+    find_kind,
     read_rows,
 )
 
@@ -30,10 +32,12 @@ REMEDY = "correct them, or name it in categorical_features"
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     """What the columns of a frame or an array are; None if all are numbers."""
     by_dtype = isinstance(categorical_features, str)
-    if by_dtype and not has_kinds(X):
-        return None
     frame, categories = FrameSchema.learn(X)
     batch = read_rows(X)
+    kinds = set(map(find_kind, batch.schema.types))
+    # Frames of pandas and polars were seen to have others by their dtypes.
+    if by_dtype and frame.library == "pyarrow" and kinds.issubset(NUMBERS):
+        return None
     if batch.num_rows < 2:
         raise ValueError(
             f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is"
@@ -105,18 +109,16 @@ def _find_columns(
 ) -> list[str]:
     """The columns that names, places or a mask stand for, by their batch's names."""
     chosen = np.asarray(features)
-    n = len(names)
-    is_places = chosen.dtype.kind in "iu" or not len(chosen)
-    if chosen.dtype.kind == "b" and len(chosen) == n:
-        places = np.flatnonzero(chosen).tolist()
-    elif is_places and np.isin(chosen, range(-n, n)).all():
-        places = chosen.tolist()
-    elif not is_places and set(chosen.tolist()) <= set(given):
-        places = [place for place in range(n) if given[place] in chosen]
-    else:
-        raise ValueError(
-            f"categorical_features={features!r} are neither names nor places of the"
-            f" {n} columns of X, nor a mask of as many; give one of these, or"
-            " 'from_dtype'."
-        )
-    return [names[place] for place in places]
+    if not len(chosen):
+        return []
+    if chosen.dtype.kind in "biu":
+        with suppress(IndexError):
+            return [str(name) for name in np.array(names)[chosen]]
+    elif set(chosen.tolist()) <= set(given):
+        pairs = zip(given, names, strict=True)
+        return [name for own, name in pairs if own in chosen]
+    raise ValueError(
+        f"categorical_features={features!r} are neither names nor places of the"
+        f" {len(names)} columns of X, nor a mask of as many; give one of these, or"
+        " 'from_dtype'."
+    )
