@@ -1,6 +1,5 @@
 """Files of columns: Arrow, Feather, Parquet, ORC, and NumPy's, in pieces."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pyarrow import ipc
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied.tables._copy import copy_bytes, name_copy, split_file
+from keras_tied.tables._copy import Copies, split_file
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_BYTES,
@@ -137,7 +136,7 @@ def _read_orc(name: str, request: Request) -> Batches:
         yield from map(_validate, batches)
 
 
-def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:
+def open_npz(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open a copy of an array of an `.npz` file, by name where there are several."""
     array = options.array
     with report_read_errors(name, "an .npz file", _explain), ZipFile(name) as archive:
@@ -154,9 +153,8 @@ def open_npz(name: str, options: ReadOptions, folder: str) -> TableFile:
             raise TableError(
                 f"{name!r} has no array {array!r}; name one of {quote(names)}."
             )
-        copy = name_copy(os.path.join(folder, "rows.npy"), name)
         with archive.open(f"{array or names[0]}.npy") as member:
-            copy_bytes(split_file(member), copy, options)
+            copy = copies.copy_bytes(split_file(member), name, "rows.npy")
     return replace(open_npy(copy, options), name=name)
 
 

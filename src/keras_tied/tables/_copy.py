@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import partial
+from contextlib import ExitStack
+from functools import cached_property, partial
+from tempfile import mkdtemp
 from typing import IO
 
 import pyarrow as pa
 from pyarrow import ipc
 
+from keras_tied._files import temporary_folder
 from keras_tied._table_errors import TableError
-from keras_tied.tables._file import ReadOptions, check_width
+from keras_tied._text import hide_secrets
 
 PART = 2**20  # bytes that are copied at a time
 
@@ -20,62 +23,70 @@ class Copy(str):
     origin: str
 
     def __repr__(self) -> str:
-        return repr(self.origin)
+        return repr(hide_secrets(self.origin))
 
 
-def name_copy(place: str, origin: str) -> Copy:
-    """Return the path of a copy of what has another name."""
-    copy = Copy(place)
-    copy.origin = origin
-    return copy
+class Copies(ExitStack):
+    """Copies for one table, all of which have a bounded size together."""
+
+    def __init__(self, most_bytes: int = 2**34) -> None:
+        super().__init__()
+        self.most_bytes = most_bytes
+        self._n_bytes = 0
+
+    @cached_property
+    def _folder(self) -> str:
+        return self.enter_context(temporary_folder())
+
+    def make_folder(self) -> str:
+        """Make an empty folder, which is deleted with all copies."""
+        return mkdtemp(dir=self._folder)
+
+    def copy_bytes(
+        self,
+        parts: Iterable[bytes],
+        origin: str,
+        name: str,
+        folder: str | None = None,
+    ) -> Copy:
+        """Write bytes to a file of a name, by default in a folder of its own."""
+        copy = Copy(os.path.join(folder or self.make_folder(), name))
+        copy.origin = origin.origin if isinstance(origin, Copy) else origin
+        with open(copy, "wb") as target:
+            for part in parts:
+                self._count(len(part), copy)
+                target.write(part)
+        return copy
+
+    def copy_rows(
+        self,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        origin: str,
+    ) -> Copy:
+        """Write rows to an Arrow file."""
+        copy = self.copy_bytes([], origin, "rows.arrow")
+        compressed = ipc.IpcWriteOptions(compression="lz4")
+        with (
+            pa.OSFile(str(copy), "wb") as target,
+            ipc.new_file(target, schema, options=compressed) as writer,
+        ):
+            for batch in batches:
+                begin = target.tell()
+                writer.write_batch(batch)
+                self._count(target.tell() - begin, copy)
+        return copy
+
+    def _count(self, n_bytes: int, copy: Copy) -> None:
+        """Count some more bytes, and raise if there are more than there may be."""
+        self._n_bytes += n_bytes
+        if self._n_bytes > self.most_bytes:
+            raise TableError(
+                f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"
+                " fewer rows, or let it take more with --max-copy (max_copy=...)."
+            )
 
 
 def split_file(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the bytes of an open file in parts."""
     return iter(partial(file.read, PART), b"")
-
-
-def copy_bytes(
-    parts: Iterable[bytes],
-    copy: Copy,
-    options: ReadOptions,
-    n_before: int = 0,
-) -> int:
-    """Write bytes to a file, and return how many there are with those before."""
-    n_bytes = n_before
-    with open(copy, "wb") as target:
-        for part in parts:
-            n_bytes += len(part)
-            _check_size(copy, n_bytes, options)
-            target.write(part)
-    return n_bytes
-
-
-def copy_rows(
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-    folder: str,
-    origin: str,
-    options: ReadOptions,
-) -> Copy:
-    """Write rows to an Arrow file in a folder, and return its path."""
-    check_width(origin, len(schema), options)
-    copy = name_copy(os.path.join(folder, "rows.arrow"), origin)
-    compressed = ipc.IpcWriteOptions(compression="lz4")
-    with (
-        pa.OSFile(str(copy), "wb") as target,
-        ipc.new_file(target, schema, options=compressed) as writer,
-    ):
-        for batch in batches:
-            writer.write_batch(batch)
-            _check_size(copy, target.tell(), options)
-    return copy
-
-
-def _check_size(copy: Copy, n_bytes: int, options: ReadOptions) -> None:
-    """Raise if a copy has more bytes than one may have."""
-    if n_bytes > options.max_copy:
-        raise TableError(
-            f"{copy!r} takes a copy of more than {options.max_copy:,} bytes; choose"
-            " fewer rows, or let it take more with --max-copy (max_copy=...)."
-        )

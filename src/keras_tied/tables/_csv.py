@@ -302,7 +302,7 @@ class _CsvFile:
             for batch in self._look_for_rows(self._open(names)):
                 n_rows += batch.num_rows
                 for place, values in enumerate(batch.columns):
-                    dtypes[place] = _widen_type(dtypes[place], values, decimal)
+                    dtypes[place] = widen_type(dtypes[place], values, decimal)
         return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
     def _look_for_rows(self, batches: Iterable[pa.RecordBatch]) -> Batches:
@@ -515,7 +515,7 @@ class _CsvFile:
         )
 
 
-def _widen_type(
+def widen_type(
     dtype: pa.DataType, values: pa.Array, decimal: str | None
 ) -> pa.DataType:
     """Return the narrowest type that holds `dtype` and what text stands for."""

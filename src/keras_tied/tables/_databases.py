@@ -12,7 +12,7 @@ from keras_tied._table_errors import TableError
 from keras_tied._text import format_quantity, quote
 from keras_tied.columns import make_distinct
 from keras_tied.tables._binary import open_arrow
-from keras_tied.tables._copy import copy_bytes, copy_rows, name_copy, split_file
+from keras_tied.tables._copy import Copies, Copy, split_file
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_ROWS,
@@ -37,18 +37,18 @@ READS = (  # what a query may do
 DUCKDB = {"enable_external_access": "false", "memory_limit": "2GiB"}
 
 
-def open_database(name: str, options: ReadOptions, folder: str) -> TableFile:
+def open_database(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open the result of a query of a database, or its only table."""
     with report_read_errors(name, "a database"):
         with open(name, "rb") as start:
             is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
         copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
-        file = open_arrow(copy_result(name, options, folder))
+        file = open_arrow(copy_result(name, options, copies))
     return replace(file, name=name)
 
 
-def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
-    with closing(_connect(name, options, folder)) as database:
+def _copy_sqlite(name: str, options: ReadOptions, copies: Copies) -> Copy:
+    with closing(_connect(name, copies)) as database:
         database.execute("BEGIN")  # all that follows reads one moment
         allowed, denied = sqlite3.SQLITE_OK, sqlite3.SQLITE_DENY
         database.set_authorizer(
@@ -61,10 +61,10 @@ def _copy_sqlite(name: str, options: ReadOptions, folder: str) -> str:
         get_rows = partial(_run, name, database, query)
         file = open_rows(name, "the result of the query", get_rows, options)
         rows = file.read(Request([0], file.schema.names))
-        return copy_rows(file.schema, rows, folder, name, options)
+        return copies.copy_rows(file.schema, rows, name)
 
 
-def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection:
+def _connect(name: str, copies: Copies) -> sqlite3.Connection:
     """Connect to a database; what is beside it is as before, once this is closed."""
     path = Path(name).absolute()
     with open(path, "rb") as file:
@@ -73,11 +73,10 @@ def _connect(name: str, options: ReadOptions, folder: str) -> sqlite3.Connection
     if has_log and not os.access(path.parent, os.W_OK):
         # A reader has locks in a file beside, which it could not make there.
         with forbid_changes(name, find_stamp(name)):
-            n_bytes = 0
+            folder = copies.make_folder()
             for part in filter(Path.exists, (path, log)):
-                copy = name_copy(os.path.join(folder, part.name), name)
                 with part.open("rb") as file:
-                    n_bytes = copy_bytes(split_file(file), copy, options, n_bytes)
+                    copies.copy_bytes(split_file(file), name, part.name, folder)
         path = Path(folder, path.name)
     # One who may only read would leave the log that it makes.
     mode = "rw" if has_log and not log.exists() else "ro"
@@ -102,7 +101,7 @@ def _run(name: str, database: sqlite3.Connection, query: str) -> Iterator[Row]:
         yield dict(zip(names, row, strict=True))
 
 
-def _copy_duckdb(name: str, options: ReadOptions, folder: str) -> str:
+def _copy_duckdb(name: str, options: ReadOptions, copies: Copies) -> Copy:
     try:
         import duckdb
     except ImportError as error:
@@ -110,6 +109,7 @@ def _copy_duckdb(name: str, options: ReadOptions, folder: str) -> str:
             f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".'
         ) from error
     most = f"{options.max_copy}B"
+    folder = copies.make_folder()
     config = DUCKDB | {"temp_directory": folder, "max_temp_directory_size": most}
     with duckdb.connect(str(name), read_only=True, config=config) as database:
         kinds = database.execute(
@@ -123,7 +123,7 @@ def _copy_duckdb(name: str, options: ReadOptions, folder: str) -> str:
         # Older versions have another name for it.
         to_arrow = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
         reader = to_arrow(BATCH_ROWS)
-        return copy_rows(reader.schema, reader, folder, name, options)
+        return copies.copy_rows(reader.schema, reader, name)
 
 
 def _refuse(name: str) -> TableError:

@@ -3,7 +3,7 @@
 import glob
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,7 @@ OUTPUT_ENDINGS = (
     *WRITTEN,
     *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")),
 )
-
-
+SHOWN_ENDINGS = ", ".join(f".{ending}" for ending in FORMATS)
 FEWEST_IN_ORDER = 4  # numbers of a row that are so by chance in few tables
 
 
@@ -230,14 +229,18 @@ def is_pipe(path: str) -> bool:
     return False
 
 
-def find_files(path: str, format: str | None = None) -> list[str]:
-    """Return the files of a path, a folder or a pattern, sorted, all of one format.
+def find_root(path: str) -> str:
+    """Return a path up to its first folder that is a pattern."""
+    while glob.has_magic(path):
+        path = os.path.dirname(path)
+    return path
 
-    Of several, files count that have an ending of ours, or any if a format is given,
-    and whose name begins with no dot or underscore; folders in a folder count if they
-    are called `name=value`.
+
+def find_files(path: str, format: str | None = None) -> list[str]:
+    """Return the files of a path, a folder or a pattern; see `choose_files`.
+
+    Folders in a folder count if they are called `name=value`.
     """
-    endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):
         if os.path.isdir(path):
             paths = list(_walk(path))
@@ -247,28 +250,35 @@ def find_files(path: str, format: str | None = None) -> list[str]:
                 raise TableError(
                     f"{path!r} is a device or a socket; name a file or a pipe."
                 )
-            if find_format(path, format) is None:
-                raise TableError(
-                    f"{path!r} has not one of the endings {endings}; say what it is"
-                    " with --format (format=...)."
-                )
             return [path]
         else:
             paths = glob.glob(path, recursive=True)
-    shown = (file for file in paths if not Path(file).name.startswith((".", "_")))
-    files = sorted(f for f in shown if find_format(f, format) and os.path.isfile(f))
-    if not files:
+    return choose_files(path, filter(os.path.isfile, paths), format)
+
+
+def choose_files(path: str, files: Iterable[str], format: str | None) -> list[str]:
+    """Return those of some files that have one of our endings, sorted.
+
+    Any ending will do if a format is given. A name that begins with a dot or an
+    underscore will not.
+    """
+    chosen = {}
+    for file in sorted(files):
+        if not Path(file).name.startswith((".", "_")) and find_format(file, format):
+            chosen[file] = find_format(file, format)
+    if not chosen:
         raise TableError(
-            f"{path!r} holds no file with one of the endings {endings}; name another."
+            f"{path!r} holds no file with one of the endings {SHOWN_ENDINGS}; name"
+            " another."
         )
-    formats = {find_format(file, format): file for file in reversed(files)}
-    if len(formats) > 1:
-        two = quote(sorted(formats.values())[:2])
+    examples = {own: file for file, own in reversed(chosen.items())}
+    if len(examples) > 1:
+        two = quote(sorted(examples.values())[:2])
         raise TableError(
             f"{path!r} holds files of several formats, such as {two}; choose those of"
             " one, for example with '*.csv'."
         )
-    return files
+    return list(chosen)
 
 
 def _walk(folder: str) -> Iterator[str]:

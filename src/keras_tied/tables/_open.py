@@ -1,24 +1,25 @@
 """Open a table, wherever it is and whatever its format."""
 
 import os
-import re
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from keras_tied._files import temporary_folder
+from keras_tied._table_errors import TableError
 from keras_tied._text import hide_secrets, quote
 from keras_tied._types import StrPath
 from keras_tied.tables import _binary, _file
-from keras_tied.tables._csv import open_csv
+from keras_tied.tables._copy import Copies, Copy
+from keras_tied.tables._csv import open_csv, widen_type
 from keras_tied.tables._file import (
+    SHOWN_ENDINGS,
     TEXTS,
     Batches,
     ReadOptions,
@@ -38,7 +39,6 @@ SELF_DESCRIBING = {  # files that need no options
     **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
 }
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
 
 
 def open_table(
@@ -78,99 +78,73 @@ def open_table(
         [{'name': ['apple', 'plum'], 'weight': [182, None]}]
     """
     name, options = os.fspath(path), replace(options, **changes)
-    with ExitStack() as copies:
+    with Copies(options.max_copy) as copies:
         files = _open_files(name, options, copies)
         source = Source(hide_secrets(name), files, merge_schemas(files))
         weakref.finalize(source, copies.pop_all().close)
     return source
 
 
-def _open_files(
-    name: str,
-    options: ReadOptions,
-    copies: ExitStack,
-) -> list[TableFile]:
+def _open_files(name: str, options: ReadOptions, copies: Copies) -> list[TableFile]:
     """Open the files of a path; what is copied for that is deleted with `copies`."""
-    place, is_address = name, "://" in name
-    if name == "-" or is_address or _file.is_pipe(name):
+    paths: Sequence[str]
+    if name == "-" or "://" in name or _file.is_pipe(name):
         # pyarrow's file systems take long to import
-        from keras_tied.tables._fetch import copy_here
+        from keras_tied.tables._fetch import fetch
 
-        folder = copies.enter_context(temporary_folder())
-        place = copy_here(name, options, folder)
-    paths = _file.find_files(place, options.format)
-    files: Sequence[TableFile] = [_open(path, options, copies) for path in paths]
+        paths = fetch(name, options.format, copies)
+    else:
+        paths = _file.find_files(name, options.format)
+    files = [_open(path, options, copies) for path in paths]
     is_text = _file.find_format(paths[0], options.format) in TEXTS
     if is_text and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]
-    root = place
-    if is_address:
-        files, root = _name_copies(
-            name,
-            place,
-            paths,
-            files,
-            options,
-        )
-    if os.path.isdir(place):
-        files = _add_partitions(files, root)
+    if not os.path.isfile(name):
+        files = _add_partitions(files, hide_secrets(_file.find_root(name)))
     return [_add_absent(file, options.absent) for file in files]
 
 
-def _name_copies(
-    address: str,
-    place: str,
-    paths: Sequence[str],
-    files: Sequence[TableFile],
-    options: ReadOptions,
-) -> tuple[list[TableFile], str]:
-    """Name the copies of files by their addresses; return the part all have, too."""
-    from keras_tied.tables._fetch import split_address
-
-    root, _, settings = split_address(address)
-    named = []
-    for path, file in zip(paths, files, strict=True):
-        own = root
-        if os.path.isdir(place):
-            own += "/" + PurePath(os.path.relpath(path, place)).as_posix()
-        own += settings
-        read = partial(
-            _read_copy,
-            file,
-            str(path),
-            own,
-            options,
-        )
-        named.append(replace(file, name=hide_secrets(own), read=read))
-    return named, root
+def _open(name: str, options: ReadOptions, copies: Copies) -> TableFile:
+    """Open a file, or the copy of one, by its format; see `_open_as_it_is`."""
+    file = _open_as_it_is(name, options, copies)
+    _file.check_width(name, len(file.schema), options)
+    if not isinstance(name, Copy) or "://" not in name.origin:
+        return file
+    read = partial(_read_copy, file, name, options)
+    return replace(file, name=hide_secrets(name.origin), read=read)
 
 
 def _read_copy(
-    copy: TableFile,
-    path: str,
-    address: str,
+    file: TableFile,
+    copy: Copy,
     options: ReadOptions,
     request: Request,
 ) -> Batches:
     """Read the copy of a file; a process elsewhere copies it again."""
-    if os.path.exists(path):
-        yield from copy.read(request)
+    if os.path.exists(copy):
+        yield from file.read(request)
         return
-    with ExitStack() as copies:
-        for file in _open_files(address, options, copies):
-            yield from file.read(request)
+    from keras_tied.tables._fetch import fetch
+
+    with Copies(options.max_copy) as copies:
+        [again] = fetch(copy.origin, options.format, copies)
+        yield from _open(again, options, copies).read(request)
 
 
-def _open(name: str, options: ReadOptions, copies: ExitStack) -> TableFile:
+def _open_as_it_is(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open a file by its format; rows are those that it has now, or an error."""
     format = _file.find_format(name, options.format)
+    if format is None:
+        raise TableError(
+            f"{name!r} has not one of the endings {SHOWN_ENDINGS}; say what it is with"
+            " --format (format=...)."
+        )
     if format in _file.DATABASES:
         from keras_tied.tables._databases import open_database
 
-        folder = copies.enter_context(temporary_folder())
-        return open_database(name, options, folder)
+        return open_database(name, options, copies)
     stamp = find_stamp(name)
     with forbid_changes(name, stamp):
         file = _open_format(name, format, options, copies)
@@ -199,21 +173,18 @@ def _patch_and_watch(
 
 def _open_format(
     name: str,
-    format: str | None,
+    format: str,
     options: ReadOptions,
-    copies: ExitStack,
+    copies: Copies,
 ) -> TableFile:
     if format in SELF_DESCRIBING:
-        file = SELF_DESCRIBING[format](name)
-        _file.check_width(name, len(file.schema), options)
-        return file
+        return SELF_DESCRIBING[format](name)
     if format in TEXTS:
         return open_csv(name, options)
     if format == "npy":
         return _binary.open_npy(name, options)
     if format == "npz":
-        folder = copies.enter_context(temporary_folder())
-        return _binary.open_npz(name, options, folder)
+        return _binary.open_npz(name, options, copies)
     if format in _file.JSON:
         from keras_tied.tables._rows import open_json  # takes long to import
 
@@ -223,32 +194,27 @@ def _open_format(
     return open_workbook(name, options)
 
 
-def _add_partitions(files: Sequence[TableFile], root: str) -> Sequence[TableFile]:
+def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
-    keys = [_find_keys(file.name, root) for file in files]
-    types = {}
+    n_outside = len(Path(root).parts)
+    keys: list[dict[str, str | None]] = []
+    for file in files:
+        own = {}
+        for part in Path(file.name).parts[n_outside:-1]:
+            name, is_named, value = unquote(part).partition("=")
+            if is_named:
+                own[name] = None if value == NO_VALUE else value
+        keys.append(own)
+    columns = {}
     for name in keys[0]:
-        texts = [values.get(name) for values in keys]
-        are_whole = all(re.fullmatch(WHOLE, text) for text in texts if text is not None)
-        types[name] = pa.int64() if are_whole else pa.string()
-    partitions = []
-    for file, values in zip(files, keys, strict=True):
-        scalars = {
-            name: pa.scalar(values.get(name), pa.string()).cast(dtype)
-            for name, dtype in types.items()
-        }
-        partitions.append(_add_columns(file, scalars) if scalars else file)
-    return partitions
-
-
-def _find_keys(file: str, root: str) -> dict[str, str | None]:
-    """Return the values of columns that the folders of a file name."""
-    keys = {}
-    for part in Path(os.path.relpath(file, root)).parts[:-1]:
-        name, is_named, value = unquote(part).partition("=")
-        if is_named:
-            keys[name] = None if value == NO_VALUE else value
-    return keys
+        texts = pa.array([own.get(name) for own in keys], pa.string())
+        texts = pc.utf8_trim_whitespace(texts)
+        columns[name] = texts.cast(widen_type(pa.null(), texts, None))
+    whole = []
+    for place, file in enumerate(files):
+        own_values = {name: values[place] for name, values in columns.items()}
+        whole.append(_add_columns(file, own_values))
+    return whole
 
 
 def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
@@ -263,6 +229,8 @@ def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
 
 def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
     """Return a file with more columns, or others, of one value each."""
+    if not values:
+        return file
     fields = [field for field in file.schema if field.name not in values]
     fields += [pa.field(name, value.type) for name, value in values.items()]
     read = partial(_read_columns, file, values)
@@ -278,10 +246,7 @@ def _read_columns(
     # A column tells how many rows there are.
     stored = replace(request, names=names or file.schema.names[:1])
     for batch in file.read(stored):
-        columns = {}
-        for name in request.names:
-            if name in values:
-                columns[name] = pa.repeat(values[name], batch.num_rows)
-            else:
-                columns[name] = batch[name]
+        columns = {name: batch[name] for name in batch.schema.names}
+        for name, value in values.items():
+            columns[name] = pa.repeat(value, batch.num_rows)
         yield pa.record_batch(columns)
