@@ -55,10 +55,7 @@ BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
 COMMENTS = ("#", "%")
-QUOTED = re.compile('"[^"]*"')
-# What text may begin with, by its encoding.
-MARKED = [("\ufeff", encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be")]
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARK = "\ufeff"  # what text may begin with
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
 
 
@@ -89,12 +86,6 @@ class _Utf8(BytesIO):
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
     """Open a CSV file; with a decimal comma, decimals are read as text."""
-    if options.delimiter is not None and len(options.delimiter) != 1:
-        raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
-    try:
-        codecs.lookup(options.encoding or "utf-8")
-    except LookupError as error:
-        raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
     # All threads share this limit.
     csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))
     *likely, last = [options.encoding] if options.encoding else _guess_encodings(name)
@@ -110,10 +101,9 @@ def _guess_encodings(name: str) -> list[str]:
     """Return the encodings to try, from the bytes at the beginning."""
     with report_read_errors(name, "a CSV file"), pa.input_stream(name) as file:
         head = file.read(BLOCK)
-    if head[:2] in UTF_16:
-        return ["utf-16"]
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        if zeros.count(0) > len(zeros) / 2:
+        has_mark = head.startswith(MARK.encode(encoding))
+        if has_mark or zeros.count(0) > len(zeros) / 2:
             return [encoding]
     # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
     is_utf8 = head[-1:] >= b"\x80" or not head.decode("utf-8", "ignore").isascii()
@@ -179,15 +169,15 @@ class _CsvFile:
         """Return what writes a copy with new cells, if that has the same bytes else."""
         with self._open_text() as file, pa.input_stream(self.name) as raw:
             text, begin = file.read(BLOCK), raw.read(4 * BLOCK)
-        for mark, encoding in (*MARKED, ("", self.encoding)):
-            if begin.startswith((mark + text).encode(encoding)):
-                split = partial(self._split, mark)
-                return partial(patch_text, encoding, split, self._replace)
-        return None
+        encoding = self.encoding
+        adds_mark = "".encode(encoding) != b""  # as UTF-16 of either order does
+        if adds_mark or not begin.startswith(text.encode(encoding)):
+            return None
+        return partial(patch_text, encoding, self._split, self._replace)
 
-    def _split(self, mark: str) -> Iterator[tuple[str, list[str] | None]]:
+    def _split(self) -> Iterator[tuple[str, list[str] | None]]:
         """Yield the parts of the text, and the cells of each that is a row."""
-        lines = [mark]
+        lines: list[str] = []
         reader = csv.reader(self._read_lines(lines), delimiter=self._delimiter)
         is_header = self.options.header
         ignores_empty = self._has_several or self.options.comment
@@ -256,7 +246,7 @@ class _CsvFile:
         self._skip = 0
         rows: list[list[str]] = []
         with self._report_errors():
-            reader = csv.reader(self._read_narrow(), delimiter=self._delimiter)
+            reader = csv.reader(self._read_lines(), delimiter=self._delimiter)
             for cells in reader:
                 if cells and (rows or not cells[0].startswith(SEPARATOR)):
                     rows.append(cells)
@@ -273,6 +263,7 @@ class _CsvFile:
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
         self._first = cells = rows[0]
+        check_width(self.name, len(cells), self.options)
         check_names(self.name, rows, self.options)
         if len(rows) < 2 and self.options.header:
             raise TableError(
@@ -287,8 +278,7 @@ class _CsvFile:
         with self._report_errors():
             reader = self._open(texts)
             more, decimal = self._find_text(reader.schema, texts)
-            if not more <= texts:
-                reader = self._open(texts | more)
+            reader = self._open(texts | more)
             schema = reader.schema
             try:
                 batches = self._look_for_rows(reader)
@@ -306,23 +296,22 @@ class _CsvFile:
         return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
 
     def _look_for_rows(self, batches: Iterable[pa.RecordBatch]) -> Batches:
-        """Yield the batches, and note a value of each column that holds rows."""
-        names = list(self._names)
+        """Yield the batches, and note the first value that holds rows."""
         most = min(len(self._names) - 1, MOST_DELIMITERS)
         n_lines = max(2, MOST_DELIMITERS // max(most, 1))
         end = re.escape(self._delimiter)
         line = rf"\n(?:[^{end}\n]*{end}){{{most}}}[^\n]*"
+        is_found = most == 0
         for batch in batches:
             yield batch
-            for name in names[:]:
-                cells = batch[name]
-                if not (most and types.is_string(cells.type)):
+            for name, cells in zip(self._names, batch.columns, strict=True):
+                if is_found or not types.is_string(cells.type):
                     continue
                 if not pc.any(pc.match_substring(cells, "\n")).as_py():
                     continue
                 has_rows = pc.match_substring_regex(cells, f"(?:{line}){{{n_lines}}}\n")
                 for cell in cells.filter(has_rows)[:1].to_pylist():
-                    names.remove(name)
+                    is_found = True
                     self.notes.append(
                         f"a value of {name!r} holds many lines like rows"
                         f" ({format_value(cell, 40)!r}); is its quotation mark closed?"
@@ -333,8 +322,8 @@ class _CsvFile:
     ) -> tuple[set[str], str | None]:
         """Find more columns to read as text than known ones, and the decimal mark.
 
-        These are dates, truth values but "true" and "false", digits that name
-        something, and numbers with a point where other columns have a decimal comma.
+        These are dates, digits that name something, and numbers with a point where
+        other columns have a decimal comma.
         """
         batch = next(self._open(schema.names))
         columns = list(zip(schema, batch.columns, strict=True))
@@ -346,7 +335,6 @@ class _CsvFile:
         texts = set()
         floats = [field.name for field in schema if types.is_floating(field.type)]
         if decimal is None and floats and self._delimiter == ";":
-            batch = next(self._open({*known, *floats}))
             cells = pa.concat_arrays(list(map(batch.column, floats)))
             if pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py():
                 decimal = ","
@@ -356,17 +344,10 @@ class _CsvFile:
                     " --decimal . if it stands before decimals"
                 )
         for field, cells in columns:
-            if types.is_boolean(field.type):
-                plain = pc.is_in(cells.drop_null(), pa.array(["true", "false"]))
-                is_text = not pc.all(plain).as_py()
-            elif find_kind(field.type) in NUMBERS:
-                names_something = pc.match_substring_regex(
-                    pc.utf8_trim_whitespace(cells), LONG_NUMERAL
-                )
-                is_text = pc.any(names_something).as_py()
-            else:
-                is_text = types.is_temporal(field.type)
-            if is_text:
+            is_name = types.is_temporal(field.type)
+            if find_kind(field.type) in NUMBERS:
+                is_name = _has_long_numeral(pc.utf8_trim_whitespace(cells))
+            if is_name:
                 texts.add(field.name)
         if decimal == ",":
             texts.update(floats)
@@ -406,14 +387,13 @@ class _CsvFile:
                 include_columns=names,
                 null_values=MISSING,
                 strings_can_be_null=True,
+                true_values=["true"],
+                false_values=["false"],
             ),
         )
 
     def _open_text(self) -> TextIOWrapper:
-        encoding = self.encoding
-        if codecs.lookup(encoding).name == "utf-8":
-            encoding = "utf-8-sig"
-        return TextIOWrapper(pa.input_stream(self.name), encoding, newline="")
+        return TextIOWrapper(pa.input_stream(self.name), self.encoding, newline="")
 
     def _read_lines(self, copies: list[str] | None = None) -> Iterator[str]:
         """Yield the lines, with an empty one for each that is skipped or a comment.
@@ -428,19 +408,14 @@ class _CsvFile:
                     raise csv.Error("a line is longer than any may be")
                 if copies is not None:
                     copies.append(line)
+                if number == 0:
+                    line = line.removeprefix(MARK)
                 is_comment = mark and not in_quotes and line.startswith(mark)
                 if number < self.options.skip or is_comment:
                     line = "\n"
                 if line.count('"') % 2:
                     in_quotes = not in_quotes
                 yield line
-
-    def _read_narrow(self) -> Iterator[str]:
-        """Yield the lines, unless one has more cells than a file may have columns."""
-        for line in self._read_lines():
-            n_cells = 1 + QUOTED.sub("", line).count(self._delimiter)
-            check_width(self.name, n_cells, self.options)
-            yield line
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
         self.ragged_row = row
@@ -526,10 +501,15 @@ def widen_type(
     if types.is_null(dtype) or types.is_integer(dtype):
         candidates = [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]
     cells = pc.utf8_trim_whitespace(values)
-    if pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py():
+    if _has_long_numeral(cells):
         return pa.string()
     for candidate in candidates:
         with suppress(pa.ArrowException):
             pc.cast(cells, candidate)
             return candidate
     return pa.string()
+
+
+def _has_long_numeral(cells: pa.Array) -> bool:
+    """Whether some digits name something."""
+    return bool(pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py())
