@@ -166,7 +166,7 @@ class Request:
 Batches: TypeAlias = Iterator[pa.RecordBatch]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableFile:
     """A file of rows that can be read in pieces, each of them on its own."""
 

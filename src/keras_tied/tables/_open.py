@@ -30,7 +30,7 @@ from keras_tied.tables._file import (
     forbid_changes,
 )
 from keras_tied.tables._patch import Cells, Patch
-from keras_tied.tables._source import Source, find_clashes, merge_schemas
+from keras_tied.tables._source import Piece, Source, merge_columns, merge_schemas
 
 AS_DETECTED = ReadOptions()
 SELF_DESCRIBING = {  # files that need no options
@@ -80,7 +80,11 @@ def open_table(
     name, options = os.fspath(path), replace(options, **changes)
     with Copies(options.max_copy) as copies:
         files = _open_files(name, options, copies)
-        source = Source(hide_secrets(name), files, merge_schemas(files))
+        schema = merge_schemas(files)
+        pieces = [
+            Piece(file, place) for file in files for place in range(len(file.rows))
+        ]
+        source = Source(hide_secrets(name), pieces, schema)
         weakref.finalize(source, copies.pop_all().close)
     return source
 
@@ -97,7 +101,7 @@ def _open_files(name: str, options: ReadOptions, copies: Copies) -> list[TableFi
         paths = _file.find_files(name, options.format)
     files = [_open(path, options, copies) for path in paths]
     is_text = _file.find_format(paths[0], options.format) in TEXTS
-    if is_text and (clashes := find_clashes(files)):
+    if is_text and (clashes := merge_columns(files)[1]):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]

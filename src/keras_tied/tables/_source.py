@@ -3,8 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,20 +33,32 @@ PART_ROWS = 2**20
 SAMPLE_BYTES = 2**27
 
 
+class Piece(NamedTuple):
+    """Rows of a file that can be read on their own."""
+
+    file: TableFile
+    place: int
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return self.file.rows[self.place]
+
+
 @dataclass(eq=False)
 class Source:
     """The rows of one or several files, read anew by each method, a batch at a time.
 
     Attributes:
         name: the path as it was given.
-        files: those that have the rows.
+        pieces: those of the files that have the rows.
         schema: the names and Arrow types of the columns.
         first_row: how many rows of its file come before those of a part that `split`
             gives.
     """
 
     name: str
-    files: Sequence[TableFile]
+    pieces: Sequence[Piece]
     schema: pa.Schema
     first_row: int = 0
 
@@ -54,7 +69,12 @@ class Source:
     @cached_property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return sum(sum(file.rows) for file in self.files)
+        return sum(piece.n_rows for piece in self.pieces)
+
+    @property
+    def files(self) -> list[TableFile]:
+        """The files that have the rows."""
+        return list(dict.fromkeys(piece.file for piece in self.pieces))
 
     @property
     def notes(self) -> list[str]:
@@ -114,10 +134,9 @@ class Source:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         usual = max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names)))
         size = n_rows or min(usual, LARGEST_BATCH, most_rows)
-        pieces = [(file, range(len(file.rows))) for file in self.files]
         first, *others = self.files
         schema = first.schema if as_stored and not others else self.schema
-        yield from resize_batches(self._read(pieces, names, schema), size)
+        yield from resize_batches(_read(self.pieces, names, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample at most n rows from all over the table, in a random order.
@@ -126,10 +145,15 @@ class Source:
         random places.
         """
         random = np.random.default_rng(seed)
-        pieces, available = self._choose_pieces(n, random)
-        n, names = min(n, available), self.schema.names
+        sizes = np.array([piece.n_rows for piece in self.pieces])
+        order = random.permutation(len(sizes))
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
+        chosen = np.sort(order[: max(enough, SAMPLE_PIECES)])
+        available = int(sizes[chosen].sum())
+        pieces = [self.pieces[place] for place in chosen]
+        n = min(n, available)
         parts, end, n_bytes = [], 0, 0
-        for batch in self._read(pieces, names, self.schema):
+        for batch in _read(pieces, self.schema.names, self.schema):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
             share = n * end // available - n * begin // available
@@ -146,23 +170,6 @@ class Source:
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
-    def _choose_pieces(
-        self, n: int, random: np.random.Generator
-    ) -> tuple[list[tuple[TableFile, list[int]]], int]:
-        """Choose random pieces with n rows or more; count their rows, too."""
-        sizes = np.concatenate([file.rows for file in self.files])
-        order = random.permutation(len(sizes))
-        enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
-        chosen = np.sort(order[: max(enough, SAMPLE_PIECES)])
-        parts, first = [], 0
-        for file in self.files:
-            last = first + len(file.rows)
-            own = chosen[(first <= chosen) & (chosen < last)] - first
-            if len(own):
-                parts.append((file, own.tolist()))
-            first = last
-        return parts, int(sizes[chosen].sum())
-
     def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, which other processes can read.
 
@@ -170,49 +177,42 @@ class Source:
         file cannot be read in smaller pieces, as CSV.
         """
         parts = []
-        for file in self.files:
-            ends = np.cumsum(file.rows)
-            begin = 0
-            while begin < len(ends):
-                first_row = int(ends[begin] - file.rows[begin])
-                end = int(np.searchsorted(ends, first_row + n_rows, side="right"))
-                end = max(begin + 1, end)
-                read = partial(_read_part, file, begin)
-                part = replace(file, rows=file.rows[begin:end], read=read)
-                if sum(part.rows):
-                    parts.append(Source(file.name, [part], self.schema, first_row))
-                begin = end
+        for file, pieces in groupby(self.pieces, attrgetter("file")):
+            first_row = 0
+            own: list[Piece] = []
+            n_own = 0
+            for piece in pieces:
+                if n_own and n_own + piece.n_rows > n_rows:
+                    parts.append(Source(file.name, own, self.schema, first_row))
+                    first_row += n_own
+                    own, n_own = [], 0
+                own.append(piece)
+                n_own += piece.n_rows
+            if n_own:
+                parts.append(Source(file.name, own, self.schema, first_row))
         return parts
 
-    def _read(
-        self,
-        pieces: Iterable[tuple[TableFile, Sequence[int]]],
-        names: list[str],
-        schema: pa.Schema,
-    ) -> Batches:
-        """Yield the rows of pieces of files, as many as these had when opened."""
-        schema = pa.schema([schema.field(name) for name in names])
-        for file, indices in pieces:
-            n_expected = sum(file.rows[index] for index in indices)
-            n_read = 0
-            for whole in file.read(Request(indices, names)):
-                n_read += whole.num_rows
-                if n_read > n_expected:
-                    break
-                for batch in _split_bytes(whole):
-                    if not batch.schema.equals(schema):
-                        batch = batch.select(names).cast(schema)
-                    yield batch
-            if n_read != n_expected:
-                raise TableError(
-                    f"{file.name!r} has not the {n_expected:,} rows that it names;"
-                    " write it anew."
-                )
 
-
-def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
-    pieces = [begin + piece for piece in request.pieces]
-    return file.read(replace(request, pieces=pieces))
+def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batches:
+    """Yield the rows of pieces of files, as many as these had when opened."""
+    schema = pa.schema([schema.field(name) for name in names])
+    for file, group in groupby(pieces, attrgetter("file")):
+        own = list(group)
+        n_expected = sum(piece.n_rows for piece in own)
+        n_read = 0
+        for whole in file.read(Request([piece.place for piece in own], names)):
+            n_read += whole.num_rows
+            if n_read > n_expected:
+                break
+            for batch in _split_bytes(whole):
+                if not batch.schema.equals(schema):
+                    batch = batch.select(names).cast(schema)
+                yield batch
+        if n_read != n_expected:
+            raise TableError(
+                f"{file.name!r} has not the {n_expected:,} rows that it names; write it"
+                " anew."
+            )
 
 
 def _check_schema(file: TableFile) -> None:
@@ -228,59 +228,46 @@ def _check_schema(file: TableFile) -> None:
             getattr(dtype, "tz", None)
 
 
-def find_clashes(files: Sequence[TableFile]) -> list[str]:
-    """Return the columns that are of several kinds in some files."""
+def merge_columns(
+    files: Sequence[TableFile],
+) -> tuple[dict[str, pa.DataType], dict[str, TableFile]]:
+    """Return the types of the columns of files, and where some are of another kind."""
     dtypes: dict[str, pa.DataType] = {}
-    clashes = []
+    clashes: dict[str, TableFile] = {}
     for file in files:
         for field in file.schema:
             before = dtypes.get(field.name, pa.null())
-            merged = merge_types(before, field.type)
+            merged = merge_types(before, simplify_type(field.type))
             if merged is None:
-                clashes.append(field.name)
+                clashes.setdefault(field.name, file)
             dtypes[field.name] = merged or before
-    return clashes
+    return dtypes, clashes
 
 
 def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     """Return the columns of all files, in the order of the first."""
+    first = files[0]
+    names = dict.fromkeys(first.schema.names)
     for file in files:
         _check_schema(file)
-    first, *others = files
-    dtypes = _list_types(first)
-    for file in others:
-        own_dtypes = _list_types(file)
-        mismatch = _find_mismatch(dtypes, own_dtypes, first.name)
+        own_names = dict.fromkeys(file.schema.names)
+        mismatch = ""
+        if absent := [name for name in names if name not in own_names]:
+            mismatch = f"has no column {quote(absent)}, which {first.name!r} has"
+        elif extra := [name for name in own_names if name not in names]:
+            mismatch = f"has the column {quote(extra)}, which {first.name!r} has not"
         if mismatch:
             raise TableError(
                 f"{file.name!r} {mismatch}; give files with the same columns."
             )
-        for name, dtype in own_dtypes.items():
-            dtypes[name] = merge_types(dtypes[name], dtype)
+    dtypes, clashes = merge_columns(files)
+    for name, file in clashes.items():
+        own, other = (find_kind(each.schema.field(name).type) for each in (file, first))
+        raise TableError(
+            f"{file.name!r} has {own} in column {name!r}, where {first.name!r} has"
+            f" {other}; give files with the same columns."
+        )
     return pa.schema(dtypes)
-
-
-def _find_mismatch(
-    dtypes: dict[str, pa.DataType],
-    own_dtypes: dict[str, pa.DataType],
-    other: str,
-) -> str:
-    """Return how the types of a file differ from those of another, or ""."""
-    if absent := [name for name in dtypes if name not in own_dtypes]:
-        return f"has no column {quote(absent)}, which {other!r} has"
-    if extra := [name for name in own_dtypes if name not in dtypes]:
-        return f"has the column {quote(extra)}, which {other!r} has not"
-    for name, dtype in own_dtypes.items():
-        if merge_types(dtypes[name], dtype) is None:
-            kind = find_kind(dtypes[name])
-            return (
-                f"has {find_kind(dtype)} in column {name!r}, where {other!r} has {kind}"
-            )
-    return ""
-
-
-def _list_types(file: TableFile) -> dict[str, pa.DataType]:
-    return {field.name: simplify_type(field.type) for field in file.schema}
 
 
 def _split_bytes(batch: pa.RecordBatch) -> Batches:
