@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,10 +20,9 @@ from keras_tied._text import format_value, quote
 from keras_tied.columns import (
     LONG_NUMERAL,
     MISSING,
-    NUMBERS,
     find_decimal,
-    find_kind,
     make_distinct,
+    merge_types,
 )
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
@@ -41,6 +40,7 @@ from keras_tied.tables._patch import Cells, Patch, patch_text
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
+TRUTHS = ("true", "false")
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 # Numbers that may have a point between thousands, and none before decimals.
 THOUSANDS = r"^\s*-?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)\s*$"
@@ -162,8 +162,9 @@ class _CsvFile:
 
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
+        schema = pa.schema(map(self._schema.field, request.names))
         with self._report_errors():
-            yield from self._open((), request.names)
+            yield from self._open(schema)
 
     def _find_patch(self) -> Patch | None:
         """Return what writes a copy with new cells, if that has the same bytes else."""
@@ -273,99 +274,69 @@ class _CsvFile:
 
     def _scan(self) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
-        names, known = self._names, self.options.text
-        texts = {name for name in names if known is None or name in known}
+        as_text = pa.schema([(name, pa.string()) for name in self._names])
+        text = self.options.text
+        known = self._names if text is None else set(self._names).intersection(text)
+        n_rows, holds_rows = 0, False
         with self._report_errors():
-            reader = self._open(texts)
-            more, decimal = self._find_text(reader.schema, texts)
-            reader = self._open(texts | more)
-            schema = reader.schema
-            try:
-                batches = self._look_for_rows(reader)
-                return schema, sum(batch.num_rows for batch in batches), decimal
-            except pa.ArrowInvalid as error:
-                if "CSV conversion error" not in str(error):
-                    raise
-        # A later value does not fit the type of the first block; every value fits text.
-        with self._report_errors():
-            dtypes, n_rows = list(schema.types), 0
-            for batch in self._look_for_rows(self._open(names)):
+            first = next(self._open(as_text))
+            dtypes = {name: find_type(first[name]) for name in self._names}
+            dtypes |= dict.fromkeys(known, pa.null())
+            decimal = self.options.decimal or self._find_decimal(first, dtypes)
+            dtypes |= dict.fromkeys(known, pa.string())
+            for batch in self._open(as_text):
                 n_rows += batch.num_rows
-                for place, values in enumerate(batch.columns):
-                    dtypes[place] = widen_type(dtypes[place], values, decimal)
-        return pa.schema(zip(names, dtypes, strict=True)), n_rows, decimal
+                for name, dtype in dtypes.items():
+                    dtypes[name] = _widen_type(dtype, batch[name], decimal)
+                    if types.is_string(dtypes[name]) and not holds_rows:
+                        holds_rows = self._look_for_rows(name, batch[name])
+        return pa.schema(dtypes), n_rows, decimal
 
-    def _look_for_rows(self, batches: Iterable[pa.RecordBatch]) -> Batches:
-        """Yield the batches, and note the first value that holds rows."""
+    def _look_for_rows(self, name: str, cells: pa.Array) -> bool:
+        """Whether a value holds rows, which is noted."""
         most = min(len(self._names) - 1, MOST_DELIMITERS)
-        n_lines = max(2, MOST_DELIMITERS // max(most, 1))
+        if not most or not pc.any(pc.match_substring(cells, "\n")).as_py():
+            return False
+        n_lines = max(2, MOST_DELIMITERS // most)
         end = re.escape(self._delimiter)
         line = rf"\n(?:[^{end}\n]*{end}){{{most}}}[^\n]*"
-        is_found = most == 0
-        for batch in batches:
-            yield batch
-            for name, cells in zip(self._names, batch.columns, strict=True):
-                if is_found or not types.is_string(cells.type):
-                    continue
-                if not pc.any(pc.match_substring(cells, "\n")).as_py():
-                    continue
-                has_rows = pc.match_substring_regex(cells, f"(?:{line}){{{n_lines}}}\n")
-                for cell in cells.filter(has_rows)[:1].to_pylist():
-                    is_found = True
-                    self.notes.append(
-                        f"a value of {name!r} holds many lines like rows"
-                        f" ({format_value(cell, 40)!r}); is its quotation mark closed?"
-                    )
-
-    def _find_text(
-        self, schema: pa.Schema, known: Collection[str]
-    ) -> tuple[set[str], str | None]:
-        """Find more columns to read as text than known ones, and the decimal mark.
-
-        These are dates, digits that name something, and numbers with a point where
-        other columns have a decimal comma.
-        """
-        batch = next(self._open(schema.names))
-        columns = list(zip(schema, batch.columns, strict=True))
-        decimal = self.options.decimal or find_decimal(
-            cells
-            for field, cells in columns
-            if types.is_string(field.type) and field.name not in known
+        has_rows = pc.match_substring_regex(cells, f"(?:{line}){{{n_lines}}}\n")
+        found = cells.filter(has_rows)
+        if not len(found):
+            return False
+        self.notes.append(
+            f"a value of {name!r} holds many lines like rows"
+            f" ({format_value(found[0].as_py(), 40)!r}); is its quotation mark closed?"
         )
-        texts = set()
-        floats = [field.name for field in schema if types.is_floating(field.type)]
-        if decimal is None and floats and self._delimiter == ";":
-            cells = pa.concat_arrays(list(map(batch.column, floats)))
-            if pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py():
-                decimal = ","
-                example = cells.filter(pc.match_substring(cells, "."))[0]
-                self.notes.append(
-                    f"numbers such as {example} have a point between thousands; say"
-                    " --decimal . if it stands before decimals"
-                )
-        for field, cells in columns:
-            is_name = types.is_temporal(field.type)
-            if find_kind(field.type) in NUMBERS:
-                is_name = _has_long_numeral(pc.utf8_trim_whitespace(cells))
-            if is_name:
-                texts.add(field.name)
-        if decimal == ",":
-            texts.update(floats)
-        if decimal is None:
-            decimal = "." if floats else DECIMALS.get(self._delimiter)
-        return texts, decimal
+        return True
 
-    def _open(
-        self, texts: Iterable[str], names: Sequence[str] | None = None
-    ) -> arrow.CSVStreamingReader:
-        """Open the file, or some columns of it, with some columns as text."""
+    def _find_decimal(
+        self, batch: pa.RecordBatch, dtypes: Mapping[str, pa.DataType]
+    ) -> str | None:
+        """Return the decimal mark that columns of these types show, or None."""
+        texts = [batch[name] for name in dtypes if types.is_string(dtypes[name])]
+        numbers = [batch[name] for name in dtypes if types.is_floating(dtypes[name])]
+        if decimal := find_decimal(texts):
+            return decimal
+        if not numbers:
+            return DECIMALS.get(self._delimiter)
+        cells = pa.concat_arrays(numbers)
+        is_grouped = pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py()
+        if self._delimiter != ";" or not is_grouped:
+            return "."
+        example = cells.filter(pc.match_substring(cells, "."))[0]
+        self.notes.append(
+            f"numbers such as {example} have a point between thousands; say --decimal ."
+            " if it stands before decimals"
+        )
+        return ","
+
+    def _open(self, schema: pa.Schema) -> arrow.CSVStreamingReader:
+        """Open some columns of the file, which have these types."""
         source, encoding = self.name, self.encoding.replace("utf-8", "utf8")
         has_comments = bool(self.options.comment)
         if has_comments:
             source, encoding = pa.PythonFile(_Utf8(self._read_lines()), "r"), "utf8"
-        dtypes = dict.fromkeys(texts, pa.string())
-        if names is not None:
-            dtypes = {name: self._schema.field(name).type for name in names}
         return arrow.open_csv(
             source,
             arrow.ReadOptions(
@@ -383,12 +354,10 @@ class _CsvFile:
                 invalid_row_handler=self._refuse,
             ),
             arrow.ConvertOptions(
-                column_types=dtypes,
-                include_columns=names,
+                column_types=schema,
+                include_columns=schema.names,
                 null_values=MISSING,
                 strings_can_be_null=True,
-                true_values=["true"],
-                false_values=["false"],
             ),
         )
 
@@ -490,26 +459,30 @@ class _CsvFile:
         )
 
 
-def widen_type(
-    dtype: pa.DataType, values: pa.Array, decimal: str | None
-) -> pa.DataType:
-    """Return the narrowest type that holds `dtype` and what text stands for."""
-    is_empty = values.null_count == len(values)
-    if types.is_string(dtype) or (types.is_null(dtype) and is_empty):
-        return dtype
-    candidates = [dtype]
-    if types.is_null(dtype) or types.is_integer(dtype):
-        candidates = [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]
-    cells = pc.utf8_trim_whitespace(values)
-    if _has_long_numeral(cells):
+def find_type(values: pa.Array, decimal: str | None = None) -> pa.DataType:
+    """Return the narrowest type of what text stands for; digits that name are text."""
+    # Arrow passes over these spaces where it reads numbers.
+    cells = pc.ascii_trim(values, " \t").drop_null()
+    if not len(cells):
+        return pa.null()
+    if pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py():
         return pa.string()
-    for candidate in candidates:
-        with suppress(pa.ArrowException):
-            pc.cast(cells, candidate)
-            return candidate
+    if pc.all(pc.is_in(cells, pa.array(TRUTHS))).as_py():
+        return pa.bool_()
+    for dtype in [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]:
+        with suppress(pa.ArrowInvalid):
+            pc.cast(cells, dtype)
+            return dtype
     return pa.string()
 
 
-def _has_long_numeral(cells: pa.Array) -> bool:
-    """Whether some digits name something."""
-    return bool(pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py())
+def _widen_type(
+    dtype: pa.DataType, values: pa.Array, decimal: str | None
+) -> pa.DataType:
+    """Return a type that holds `dtype` and what text stands for."""
+    if types.is_string(dtype) or (types.is_floating(dtype) and decimal == ","):
+        return pa.string()
+    with suppress(pa.ArrowException):  # no text becomes a null by a cast
+        pc.cast(values, dtype)
+        return dtype
+    return merge_types(dtype, find_type(values, decimal)) or pa.string()

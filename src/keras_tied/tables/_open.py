@@ -10,14 +10,13 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import hide_secrets, quote
 from keras_tied._types import StrPath
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._copy import Copies, Copy
-from keras_tied.tables._csv import open_csv, widen_type
+from keras_tied.tables._csv import find_type, open_csv
 from keras_tied.tables._file import (
     SHOWN_ENDINGS,
     TEXTS,
@@ -207,13 +206,12 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
         for part in Path(file.name).parts[n_outside:-1]:
             name, is_named, value = unquote(part).partition("=")
             if is_named:
-                own[name] = None if value == NO_VALUE else value
+                own[name] = None if value == NO_VALUE else value.strip()
         keys.append(own)
     columns = {}
     for name in keys[0]:
         texts = pa.array([own.get(name) for own in keys], pa.string())
-        texts = pc.utf8_trim_whitespace(texts)
-        columns[name] = texts.cast(widen_type(pa.null(), texts, None))
+        columns[name] = texts.cast(find_type(texts))
     whole = []
     for place, file in enumerate(files):
         own_values = {name: values[place] for name, values in columns.items()}
