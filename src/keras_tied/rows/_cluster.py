@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._signals import clean_up_at_signal
@@ -22,8 +21,7 @@ SECONDS = 20  # to wait for a scheduler, and for a first worker
 # Of workers here, without Dask's own: these make glibc give back each array, which
 # takes long.
 ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-# That are sent ahead of their results, which bounds what is in memory.
-TASKS_PER_THREAD = 2
+TASKS_AT_ONCE = 64  # that are sent in one message
 
 
 class ClusterError(Exception):
@@ -45,24 +43,16 @@ class DaskWorkers:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        places = {}
-
-        def submit(place: int) -> Any:
-            future = self.client.submit(function, *items[place], pure=False)
-            places[future.key] = place
-            return future
-
-        waiting = iter(range(len(items)))
+        arguments = zip(*items, strict=True)
         try:
-            n_threads = max(1, sum(self.client.nthreads().values()))
-            first = [
-                submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)
-            ]
-            running = as_completed(first, loop=self.client.loop)
+            futures = self.client.map(
+                function, *arguments, pure=False, batch_size=TASKS_AT_ONCE
+            )
+            places = {future.key: place for place, future in enumerate(futures)}
+            running = as_completed(futures, loop=self.client.loop)
+            del futures  # so that each result is let go of once it was used
             for future in running:
                 yield places[future.key], future.result()
-                if (place := next(waiting, None)) is not None:
-                    running.add(submit(place))
         except KilledWorker as error:
             raise ClusterError(
                 "a part of the table has ended several workers, perhaps for want of"
