@@ -325,6 +325,21 @@ def test_folders_that_are_called_by_a_value_are_columns(rows, folder):
     assert read(source, names=["zip"]).column_names == ["zip"]
 
 
+def test_folders_of_a_pattern_are_columns_too(folder):
+    for year in (2025, 2026):
+        (folder / f"year={year}").mkdir()
+        (folder / f"year={year}" / "rows.csv").write_text("x\n1\n")
+    found = read("year=*/rows.csv").to_pydict()
+    assert found == {"x": [1, 1], "year": [2025, 2026]}
+    assert read("year=2025/rows.csv").to_pydict() == {"x": [1]}
+
+
+def test_compressed_text_is_read_at_an_address(rows, folder):
+    save(rows, "rows.csv.gz")
+    address = (folder / "rows.csv.gz").as_uri()
+    assert read(address).to_pydict() == rows.to_pydict()
+
+
 def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
     save(rows[:9], "a.csv")
     save(rows[9:].drop_columns(["whole", "word"]), "b.csv")

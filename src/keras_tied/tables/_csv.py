@@ -54,7 +54,6 @@ MOST_ACCENTS = 0.6
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
-COMMENTS = ("#", "%")
 MARK = "\ufeff"  # what text may begin with
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
 
@@ -135,7 +134,12 @@ class _CsvFile:
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = [f"x{index}" for index in range(len(cells))]
         if self.options.header:
-            self._names = self._name_columns([cell.strip() for cell in cells])
+            cells = [cell.strip() for cell in cells]
+            self._names = make_distinct(cells)
+            pairs = zip(self._names, cells, strict=True)
+            if new := [name for name, cell in pairs if name != cell]:
+                note = f"names that are empty or stand twice are now {quote(new)}"
+                self.notes.append(note)
         try:
             self._schema, n_rows, decimal = self._scan()
         except _LengthError:
@@ -150,15 +154,6 @@ class _CsvFile:
             decimal,
             self._find_patch(),
         )
-
-    def _name_columns(self, cells: list[str]) -> list[str]:
-        """Return names that differ, and note those that are new."""
-        names = make_distinct(cells)
-        new = [name for name, cell in zip(names, cells, strict=True) if name != cell]
-        if new:
-            note = f"names that are empty or stand twice are now {quote(new)}"
-            self.notes.append(note)
-        return names
 
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
@@ -259,11 +254,10 @@ class _CsvFile:
             raise TableError(
                 f"{self.name!r} is empty; give a file with names and rows."
             )
-        lines = [" ".join(row).encode() for row in rows]
-        longest = max(map(len, lines))
+        longest = max(len(" ".join(row).encode()) for row in rows)
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
-        self._first = cells = rows[0]
+        cells = rows[0]
         check_width(self.name, len(cells), self.options)
         check_names(self.name, rows, self.options)
         if len(rows) < 2 and self.options.header:
@@ -398,15 +392,12 @@ class _CsvFile:
     def _explain(self, name: str, error: Exception) -> Exception:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
         if message and (row := self.ragged_row):
-            todo = "say with --skip (skip=...) how many lines stand before the names"
-            marks = {self._first[0][:1], str(row.text)[:1]}
-            for mark in marks.intersection(COMMENTS):
-                todo = f"pass over comments with --comment {mark!r} (comment={mark!r})"
             return TableError(
                 f"{name!r} has {row.actual_columns} cells in line"
                 f" {self._find_line(row)}, where its first line has"
                 f" {row.expected_columns}; put text that holds the delimiter in quotes,"
-                f" close all quotes, name another delimiter, or {todo}."
+                " close all quotes, name another delimiter, or pass over titles with"
+                " --skip (skip=...) and over comments with --comment '#' (comment='#')."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
