@@ -134,10 +134,11 @@ def check_names(
             " cells; put a line with the names of the columns before it, or say"
             " --no-header (header=False)."
         )
-    has_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
-    if has_title and others and len(first) == len(others[0]) and not options.skip:
-        n = 1 if any(others[0]) else 2
-        if n == 2 or all(others[0]):
+    is_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
+    if is_title and others and not options.skip:
+        second = others[0]
+        if all(second) or not any(second):
+            n = 1 if any(second) else 2
             raise TableError(
                 f"{name!r} has {len(first)} columns, of which its first line names one,"
                 f" as a title does; pass over it with --skip {n} (skip={n}), or name"
