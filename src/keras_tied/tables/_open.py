@@ -53,8 +53,8 @@ def open_table(
     is opened. A file that changes from then on is an error.
 
     Args:
-        path: a file; a folder, also with folders called `name=value`, which become
-            columns; a pattern such as `"part-*.parquet"`; an address such as
+        path: a file; a folder, or a pattern such as `"part-*.parquet"`, also with
+            folders called `name=value`, which become columns; an address such as
             `s3://...`, `gs://...` or `https://...`; or `"-"` for the standard input.
             What is no local file is copied to one, and so is what a database holds at
             this moment. Several files have the same columns, and are read in the order
@@ -104,8 +104,7 @@ def _open_files(name: str, options: ReadOptions, copies: Copies) -> list[TableFi
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]
-    if not os.path.isfile(name):
-        files = _add_partitions(files, hide_secrets(_file.find_root(name)))
+    files = _add_partitions(files, hide_secrets(_file.find_root(name)))
     return [_add_absent(file, options.absent) for file in files]
 
 
@@ -199,11 +198,12 @@ def _open_format(
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
-    n_outside = len(Path(root).parts)
     keys: list[dict[str, str | None]] = []
     for file in files:
         own = {}
-        for part in Path(file.name).parts[n_outside:-1]:
+        path = Path(file.name)
+        inside = path.relative_to(root) if path.is_relative_to(root) else Path()
+        for part in inside.parts[:-1]:
             name, is_named, value = unquote(part).partition("=")
             if is_named:
                 own[name] = None if value == NO_VALUE else value.strip()
