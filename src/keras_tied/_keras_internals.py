@@ -10,12 +10,14 @@ from typing import Any
 import keras
 from keras import Layer, Model, Variable
 from keras.src.optimizers import ALL_OBJECTS_DICT
+from keras.src.quantizers.quantizers import dequantize_with_sz_map
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
 NAMED_OPTIMIZERS = ALL_OBJECTS_DICT
+undo_groups = dequantize_with_sz_map
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
@@ -179,6 +181,11 @@ def dequantized_kernel(layer: Layer) -> Any:
     """The kernel of a quantised layer, as Keras gives it from 3.16 on; None before."""
     view = getattr(layer, "_quantized_weight", lambda: None)()
     return None if view is None else view.dequantize(layer.compute_dtype)
+
+
+def lay_scale_along_kernel(layer: Layer) -> Any:
+    """The scales of an EinsumDense's integers, which lie as its outputs do."""
+    return layer._adjust_scale_for_dequant(layer.kernel_scale)
 
 
 def refresh_parameters(layer: Layer) -> None:

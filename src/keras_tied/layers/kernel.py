@@ -1,7 +1,5 @@
 """The kernel of any Keras layer, as the matrix that its forward pass multiplies by."""
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -91,27 +89,12 @@ def _is_calibrated(layer: Layer) -> bool:
 
 def _undo_calibration(layer: Any, values: Any) -> Any:
     """The groups undone, transposed, less the factors that AWQ gives the inputs."""
-    grouped = (layer.kernel_scale, layer.kernel_zero)
-    values = ops.cast(values, layer.compute_dtype)
-    matrix = ops.transpose(_undo_groups(layer, values, *grouped, axis=-1))
+    scale, zero = layer.kernel_scale, layer.kernel_zero
+    matrix = internals.undo_groups(values, scale, zero, layer.g_idx)
+    matrix = ops.transpose(matrix)
     if layer.quantization_mode == "awq":
-        factors = ops.cast(layer.awq_scales, layer.compute_dtype)
-        matrix = ops.divide(matrix, ops.expand_dims(factors, -1))
+        matrix = ops.divide(matrix, ops.expand_dims(layer.awq_scales, -1))
     return ops.reshape(matrix, kernel_shape(layer))
-
-
-def _undo_groups(
-    layer: Any,
-    values: Any,
-    scale: Any,
-    zero: Any,
-    axis: int,
-) -> Any:
-    """`(values - zero) * scale`, where the lines along an axis share them in groups."""
-    groups = ops.cast(layer.g_idx, "int32")
-    scale = ops.cast(ops.take(scale, groups, axis=axis), layer.compute_dtype)
-    zero = ops.cast(ops.take(zero, groups, axis=axis), layer.compute_dtype)
-    return ops.multiply(ops.subtract(values, zero), scale)
 
 
 def _round_to_float8(layer: Any, values: Any) -> Any:
@@ -138,10 +121,10 @@ def _undo_integers(layer: Any, name: str, values: Any) -> Any:
 def _dequantize(layer: Any, name: str, values: Any) -> Any:
     """`values / scale`, or the groups undone where lines share scales."""
     shape = values.shape
-    scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
+    scale = getattr(layer, f"{name}_scale")
     is_einsum = isinstance(layer, keras.layers.EinsumDense)
     if is_einsum and layer.quantization_mode == "int8":
-        return ops.divide(values, _along_kernel(scale, layer.equation, shape))
+        return ops.divide(values, internals.lay_scale_along_kernel(layer))
     # A Dense has one scale a column, grouped along the rows; an Embedding the other way
     # round.
     axis = -1
@@ -154,20 +137,5 @@ def _dequantize(layer: Any, name: str, values: Any) -> Any:
     if zero is None:
         kernel = ops.divide(values, ops.expand_dims(scale, axis))
     else:
-        kernel = _undo_groups(layer, values, scale, zero, axis)
+        kernel = internals.undo_groups(values, scale, zero, layer.g_idx, axis)
     return ops.reshape(kernel, shape)
-
-
-def _along_kernel(
-    scale: Any,
-    equation: str,
-    kernel_shape: Sequence[int],
-) -> Any:
-    """An EinsumDense's scales, which lie as its outputs do, as its kernel lies."""
-    _, kernel, outputs = re.split(",|->", equation)
-    sizes = dict(zip(kernel, kernel_shape, strict=True))
-    axes = [letter for letter in outputs if letter in sizes]
-    scale = ops.reshape(scale, [sizes[letter] for letter in axes])
-    order = [axes.index(letter) for letter in kernel if letter in axes]
-    shape = [sizes[letter] if letter in axes else 1 for letter in kernel]
-    return ops.reshape(ops.transpose(scale, order), shape)
