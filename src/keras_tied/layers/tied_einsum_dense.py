@@ -1,6 +1,7 @@
 """The reverse of an EinsumDense layer."""
 
 import re
+from string import digits
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -10,33 +11,22 @@ from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
+Sizes = dict[str, Any]  # of axes, by their letters; None where it is not known
 
-class Equation(NamedTuple):
-    """The letters of `inputs,kernel->outputs`, and where there is an ellipsis."""
+
+class Axes(NamedTuple):
+    """The letters of `inputs,kernel->outputs`, with a digit for each axis of `...`."""
 
     inputs: str
     kernel: str
     outputs: str
-    before: bool
-    after: bool
 
     @classmethod
-    def parse(cls, equation: str) -> Self:
-        inputs, kernel, outputs = re.split(",|->", equation)
-        before, after = inputs.startswith("..."), inputs.endswith("...")
-        return cls(inputs.strip("."), kernel, outputs.strip("."), before, after)
-
-    def __str__(self) -> str:
-        before, after = "..." * self.before, "..." * self.after
-        inputs = f"{before}{self.inputs}{after}"
-        return f"{inputs},{self.kernel}->{before}{self.outputs}{after}"
-
-    def split(self, input_shape: Shape) -> tuple[Shape, Shape, Shape]:
-        """The sizes before the letters of the inputs, with letters, and after them."""
-        sizes = tuple(input_shape)  # not a shape of TensorFlow's
-        start = len(sizes) - len(self.inputs) if self.before else 0
-        end = start + len(self.inputs)
-        return sizes[:start], sizes[start:end], sizes[end:]
+    def parse(cls, equation: str, rank: int) -> Self:
+        """The axes for inputs of a rank."""
+        n_elided = rank - sum(map(str.isalpha, equation.split(",")[0]))
+        elided = digits[: max(n_elided, 0)]
+        return cls(*re.split(",|->", equation.replace("...", elided)))
 
 
 @serializable
@@ -100,82 +90,71 @@ class TiedEinsumDense(TiedLayer):
     @property
     def equation(self) -> str:
         """The einsum equation that this layer computes, `inputs,kernel->outputs`."""
-        return str(self._equation())
-
-    def _equation(self) -> Equation:
         partner = self.tied_settings()
-        equation = Equation.parse(partner.equation)
+        equation: str = partner.equation
         if not self.transpose:
             return equation
-        axes_after = equation.kernel + equation.outputs
-        missing_axes = sorted(set(equation.inputs) - set(axes_after))
+        inputs, kernel, outputs = re.split(",|->", equation)
+        missing_axes = sorted(set(inputs) - set(kernel + outputs))
         if missing_axes:
             raise ValueError(
                 f"{self.label} cannot reconstruct the inputs of '{partner.name}', whose"
-                f" equation '{partner.equation}' sums over the axes {missing_axes} and"
+                f" equation '{equation}' sums over the axes {missing_axes} and"
                 " keeps nothing of them: keep them in its output, and sum over them in"
                 " a layer of its own."
             )
-        return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
+        return f"{outputs},{kernel}->{inputs}"
 
     def build(self, input_shape: Shape) -> None:
-        equation, sizes = self._equation(), self._sizes(input_shape)
-        before, _, _ = equation.split(input_shape)
-        axes = {}
-        for axis, letter in enumerate(equation.inputs, len(before)):
-            if letter in equation.kernel:
-                axes[axis] = sizes[letter]
-        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
-        units = equation.inputs if self.transpose else equation.outputs
-        kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
-        gain = tuple(size if letter in units else 1 for letter, size in kernel_axes)
-        output_shape = self.compute_output_shape(input_shape)
-        self.add_own_weights(gain, self._bias_shape(equation, output_shape))
+        axes = Axes.parse(self.equation, len(input_shape))
+        sizes = self._sizes(axes, input_shape)
+        expected = {}
+        for axis, letter in enumerate(axes.inputs):
+            if letter in axes.kernel:
+                expected[axis] = sizes[letter]
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=expected)
+        units = axes.inputs if self.transpose else axes.outputs
+        gain = [sizes[letter] if letter in units else 1 for letter in axes.kernel]
+        self.add_own_weights(tuple(gain), self._bias_shape(axes, sizes))
 
-    def _bias_shape(
-        self,
-        equation: Equation,
-        shape: Shape,
-    ) -> tuple[int, ...]:
+    def _bias_shape(self, axes: Axes, sizes: Sizes) -> tuple[int, ...]:
         """The sizes of the axes from the first that the bias has, 1 for the others."""
-        axes: Any = self.bias_axes
-        if axes is None:
-            axes = [each for each in equation.outputs if each in equation.kernel]
-        letters = equation.outputs
-        letters = letters.rjust(len(shape)) if equation.before else letters
-        letters = letters.ljust(len(shape))
-        sizes = []
-        known: set[str] = set()
-        for letter, size in zip(letters, shape, strict=True):
-            sizes.append(size if size and letter in axes else 1)
-            known.update(letter if size else "")
-        if not set(axes) <= known:
+        letters = self.bias_axes
+        if letters is None:
+            letters = "".join(each for each in axes.outputs if each in axes.kernel)
+        shape = [sizes[each] if each in letters else 1 for each in axes.outputs]
+        if None in shape or not set(letters) <= set(axes.outputs):
             raise ValueError(
-                f"{self.label} computes '{equation}', with outputs of shape "
-                f"{tuple(shape)}; received bias_axes={axes!r}: name axes of "
-                f"'{equation.outputs}' whose size is known."
+                f"{self.label} computes '{self.equation}', with outputs of shape "
+                f"{tuple(map(sizes.get, axes.outputs))}; received"
+                f" bias_axes={letters!r}: name axes of the outputs whose size is known."
             )
-        start = min(map(letters.index, axes), default=len(shape))
-        return tuple(sizes[start:])
+        start = min(map(axes.outputs.index, letters), default=len(shape))
+        return tuple(shape[start:])
 
-    def _sizes(self, input_shape: Shape) -> dict[str, int | None]:
-        """The size of each axis of the equation, by its letter; None if not known."""
-        equation, kernel_shape = self._equation(), self.tied_kernel_shape()
-        sizes: dict[str, int | None] = {}
-        sizes.update(zip(equation.kernel, kernel_shape, strict=True))
-        _, letters, after = equation.split(input_shape)
-        fits = len(letters) == len(equation.inputs) and (equation.after or not after)
-        for letter, size in zip(equation.inputs, letters, strict=False):
+    def _sizes(self, axes: Axes, input_shape: Shape) -> Sizes:
+        """The size of each axis, by its letter; None if not known."""
+        kernel_shape = self.tied_kernel_shape()
+        sizes: Sizes = dict(zip(axes.kernel, kernel_shape, strict=True))
+        fits = len(axes.inputs) == len(input_shape)
+        for letter, size in zip(axes.inputs, input_shape, strict=False):
             known = sizes.setdefault(letter, size)
             fits = fits and known in (None, size or known)
         if not fits:
             raise ValueError(
-                f"{self.label} computes '{equation}' with the kernel of"
+                f"{self.label} computes '{self.equation}' with the kernel of"
                 f" '{self.tied_settings().name}', of shape {kernel_shape}; received an"
                 f" input of shape {tuple(input_shape)}: feed it outputs of that"
                 f" layer{'' if self.transpose else ' or inputs as it takes'}, or tie it"
                 " to another."
             )
+        # The layer tied to may know a size that ours do not tell; its batch size is not
+        # ours.
+        partner_shape = self.tied_input_shape() if self.transpose else None
+        if partner_shape is not None and len(partner_shape) == len(axes.outputs):
+            pairs = zip(axes.outputs[1:], partner_shape[1:], strict=True)
+            for letter, size in pairs:
+                sizes[letter] = sizes[letter] or size
         return sizes
 
     def call(self, inputs: Any) -> Any:
@@ -185,18 +164,9 @@ class TiedEinsumDense(TiedLayer):
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        equation, sizes = self._equation(), self._sizes(input_shape)
-        before, _, after = equation.split(input_shape)
-        shape = [*before, *(sizes[letter] for letter in equation.outputs), *after]
-        partner_shape = self.tied_input_shape() if self.transpose else None
-        if partner_shape is None or len(partner_shape) != len(shape):
-            return tuple(shape)
-        # The layer tied to may know a size that ours do not tell; its batch size is not
-        # ours.
-        for axis in range(1, len(shape)):
-            if shape[axis] is None:
-                shape[axis] = partner_shape[axis]
-        return tuple(shape)
+        axes = Axes.parse(self.equation, len(input_shape))
+        sizes = self._sizes(axes, input_shape)
+        return tuple(sizes[letter] for letter in axes.outputs)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "bias_axes": self.bias_axes}
