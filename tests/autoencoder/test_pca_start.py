@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import Model
 from keras.layers import (
     Activation,
     Add,
@@ -202,6 +203,17 @@ def test_fit_starts_from_the_rows_that_are_not_held_out():
     assert_same_weights(fitted, expected)
 
 
+class OwnDecoder(Model):
+    """Has no graph that could be walked through."""
+
+    def __init__(self):
+        super().__init__(name="own")
+        self.dense = Dense(6)
+
+    def call(self, codes):
+        return self.dense(codes)
+
+
 def branched():
     first, second = dense(6, 2)
     return Autoencoder(graph(lambda x: second(Add()([x, first(x)]))))
@@ -223,32 +235,39 @@ def change(method, *arguments):
 
 
 ERRORS = {
-    r"'dense.*_mirror' has none: build the decoder with `mirror\(encoder, gain=": (
+    r"'dense.*_mirror', .* has no gain: build .* with `mirror\(encoder, gain=": (
         lambda: build_model(*dense(4, 2), gain=False)
     ),
     "'dense.*_mirror' is followed by one: leave `output_activation` out": (
         lambda: build_model(*dense(4, 2), output_activation="sigmoid")
     ),
-    "'bare.*' has no bias: build it with use_bias=True": lambda: build_model(
+    "'bare.*', which has no bias: build it with use_bias=True": lambda: build_model(
         Dense(2, use_bias=False, name="bare")
     ),
-    "'narrow' has 2 units: give it at least 3": lambda: build_model(
+    "'narrow', which has 2 units: give it at least 3": lambda: build_model(
         Dense(2, name="narrow"), Dense(3)
     ),
-    r"'conv' \(Conv1D\) in 'chain' is another layer": lambda: build_model(
+    r"'conv' \(Conv1D\) is another layer": lambda: build_model(
         Conv1D(2, 3, name="conv"), Flatten(), shape=(6, 1)
     ),
-    r"'bn' \(BatchNormalization\) in 'chain' is another layer": lambda: build_model(
+    r"'bn' \(BatchNormalization\) is another layer": lambda: build_model(
         *dense(4), BatchNormalization(name="bn"), *dense(2)
     ),
-    "'graph' .* is not: write it as a Sequential model": branched,
-    "'changed' is quantized .*: call `quantize`": lambda: change("quantize", "int8"),
-    "'changed' .* has an adapter: call `quantize`": lambda: change("enable_lora", 2),
+    r"'add.*' \(Add\) is another layer": branched,
+    "'own' .* is not: write it as a Sequential model": lambda: Autoencoder(
+        chain(Dense(2)), OwnDecoder()
+    ),
+    "'changed', which is quantized .*: call `quantize`": lambda: change(
+        "quantize", "int8"
+    ),
+    "'changed', .* has an adapter: call `quantize`": lambda: change("enable_lora", 2),
     "tied to all of them, in reverse": half_tied,
     "found no region in which the activations": lambda: build_model(
         *dense(4, 2, last="softmax"), *dense(2)
     ),
-    "at most 6 components, and the code has 7": lambda: build_model(*dense(7)),
+    r"n_components=7 must be between 0 and min\(n_samples": lambda: build_model(
+        *dense(7)
+    ),
     r"gives it \(300, 2, 6\): put a Flatten layer": lambda: build_model(
         *dense(2), shape=(2, 6)
     ),

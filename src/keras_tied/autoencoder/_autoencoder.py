@@ -14,9 +14,10 @@ from keras_tied._keras_internals import UnlockedModel, forget_calls
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape, StrPath
 from keras_tied.autoencoder._mirror import fits, mirror
-from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
+from keras_tied.autoencoder._pca_init import start_from_pca
 
 HALVES = ("encoder", "decoder")
+BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept
 
 
 @serializable

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import Layer, Model, Variable, layers, ops
+from keras import Model, Variable, layers, ops
 
-from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
 from keras_tied.layers import TiedDense
@@ -21,9 +21,8 @@ Pairs = tuple[slice, slice]  # the first and the second units of the pairs of a 
 TOLERANCE = 1e-3
 ROUNDING = 1e-7
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
-STEEPEST = 10.0  # the largest slope of an activation there; its inverse is the least
-BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept
 
+DENSE = (layers.Dense, TiedDense)
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
 RANDOM = (
@@ -36,22 +35,27 @@ PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
 def start_from_pca(encoder: Model, decoder: Model, x: Any) -> None:
-    front, links = _find_links(encoder, layers.Dense)
-    _, back = _find_links(decoder, TiedDense)
-    n_components = _check_chain(links, back)
-    scores = _fit_scores(_propagate(front, x, encoder), n_components)
-    activations = [link.activations for link in (*links, *back[:-1])]
-    lines = _fit_lines(scores, activations, links[-1].layer.name)
-    _assign(links, back, scores, lines)
+    path = [*_find_chain(encoder), *_find_chain(decoder)]
+    links = _find_links(path)
+    forth, back = _split_links(links)
+    n_components = int(forth[-1].layer.units)
+    inputs = _propagate(path, x, encoder)
+    scores = _fit_scores(inputs, n_components)
+    n_bent = sum(bool(link.activations) for link in links)
+    # The errors of the activations may add up, so each gets an equal part of the
+    # tolerance.
+    share = scores.tolerance / max(n_bent, 1) ** 2
+    lines = [_fit_line_of(link, scores.values, share) for link in links[:-1]]
+    _assign(forth, back, scores, lines)
 
 
 @dataclass
 class _Link:
-    """A dense layer of a half, the activations after it, and whether noise is, too."""
+    """A dense layer, the activations behind it, and whether noise is there, too."""
 
     layer: Any
     activations: list[Activation]
-    random: bool = False
+    is_random: bool = False
 
 
 class _Scores(NamedTuple):
@@ -62,115 +66,112 @@ class _Scores(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """Maps the values of the carrying units, `(n, units)`, back to the scores."""
+    """How an activation carries the scores.
 
+    It takes in `scale * scores + point` and gives `values`, `(n, k)`; the scores are
+    `slope * values + intercept`.
+    """
+
+    scale: float
+    point: Array
     values: Array
     slope: Array
     intercept: Array
 
-    @property
-    def outputs(self) -> Array:
-        return self.slope * self.values + self.intercept
 
-
-class _Lines(NamedTuple):
-    """The scale of the scores, the first activation's points, and the lines back."""
-
-    scale: float
-    first: Array
-    between: list[_Line]
-    last: _Line
-
-
-def _find_links(
-    model: Model,
-    kind: type[Any],
-) -> tuple[list[Layer], list[_Link]]:
-    if (path := layer_chain(model)) is None:
+def _find_chain(model: Any) -> list[Any]:
+    """The layers of a model's graph in their order, nested models laid open."""
+    if not getattr(model, "inputs", None):
         raise ValueError(
             "A start from PCA needs halves that are chains of layers, each fed by the"
             f" one before it; '{model.name}' ({type(model).__name__}) is not: write it"
             " as a Sequential model."
         )
-    front: list[Layer] = []
+    path = []
+    for layer in getattr(model, "operations", model.layers):  # of a Sequential: layers
+        if isinstance(layer, Model):
+            path += _find_chain(layer)
+        elif not isinstance(layer, layers.InputLayer):
+            path.append(layer)
+    return path
+
+
+def _find_links(path: list[Any]) -> list[_Link]:
+    n_links = sum(isinstance(layer, DENSE) for layer in path)
     links: list[_Link] = []
-    reshape: Layer | None = None
     for layer in path:
-        if isinstance(layer, kind) and reshape is None:
+        is_between = 0 < len(links) < n_links
+        if isinstance(layer, DENSE):
             links.append(_Link(layer, _drop_linear(layer.activation)))
-        elif isinstance(layer, PASSING):
-            if links:
-                links[-1].random |= isinstance(layer, RANDOM)
-        elif isinstance(layer, SHAPING) and links:
-            reshape = layer
-        elif isinstance(layer, SHAPING):
-            front.append(layer)
-        elif isinstance(layer, ACTIVATIONS) and links and reshape is None:
+        elif isinstance(layer, ACTIVATIONS) and links:
             links[-1].activations += _drop_linear(getattr(layer, "activation", layer))
-        else:
-            culprit = reshape or layer
+        elif isinstance(layer, RANDOM) and links:
+            links[-1].is_random = True
+        elif not isinstance(layer, PASSING if is_between else PASSING + SHAPING):
             raise ValueError(
-                f"A start from PCA can pass through {kind.__name__} layers with"
-                " activations, dropout or noise between them, and Flatten, Reshape,"
-                f" Rescaling or Normalization around them; '{culprit.name}'"
-                f" ({type(culprit).__name__}) in '{model.name}' is another layer or in"
-                " another place: leave it out, or start from random weights."
+                "A start from PCA can pass through Dense layers with activations,"
+                " dropout or noise between them, and Flatten, Reshape, Rescaling or"
+                f" Normalization around them; '{layer.name}' ({type(layer).__name__})"
+                " is another layer or in another place: leave it out, or start from"
+                " random weights."
             )
-    return front, links
+    return links
 
 
 def _drop_linear(activation: Activation) -> list[Activation]:
     return [] if activation is keras.activations.linear else [activation]
 
 
-def _check_chain(links: list[_Link], back: list[_Link]) -> int:
-    """The number of components, after a check that the decoder mirrors the encoder."""
-    partners = [link.layer.tied_to for link in back if link.layer.transpose]
-    if not links or [link.layer for link in reversed(links)] != partners:
+def _split_links(links: list[_Link]) -> tuple[list[_Link], list[_Link]]:
+    """Those of the encoder and of the decoder, after a check that one mirrors it."""
+    half = len(links) // 2
+    forth, back = links[:half], links[half:]
+    partners = [_find_partner(link.layer) for link in back]
+    if not links or [link.layer for link in reversed(forth)] != partners:
         raise ValueError(
             "A start from PCA needs an encoder of Dense layers and a decoder that is"
             " tied to all of them, in reverse: build the decoder with `mirror(encoder,"
             " gain=True)`."
         )
-    for link in (*links, *back):
-        if not link.layer.use_bias:
-            raise ValueError(
-                "A start from PCA has to shift the values between layers, and layer "
-                f"'{link.layer.name}' has no bias: build it with use_bias=True."
-            )
-    for link in links:
-        if link.layer.quantization_mode is not None or link.layer.lora_enabled:
-            raise ValueError(
-                "A start from PCA sets each kernel, and that of layer"
-                f" '{link.layer.name}' is quantized or has an adapter: call `quantize`"
-                " or `enable_lora` after it."
-            )
-    is_linear = not any(link.activations for link in (*links, *back))
-    for link in back:
-        if not link.layer.use_gain and not is_linear:
-            raise ValueError(
-                "A start from PCA with activations needs gains, and the decoder's layer"
-                f" '{link.layer.name}' has none: build the decoder with"
-                " `mirror(encoder, gain=True)`."
-            )
     if back[-1].activations:
         raise ValueError(
             "A start from PCA needs an output without an activation, and the decoder's"
             f" layer '{back[-1].layer.name}' is followed by one: leave"
             " `output_activation` out."
         )
-    n_components = int(links[-1].layer.units)
+    is_linear = not any(link.activations for link in links)
+    width = forth[-1].layer.units
     for link in links:
-        if link.layer.units < n_components:
+        if obstacle := _find_obstacle(link.layer, width, is_linear):
             raise ValueError(
-                f"A start from PCA passes {n_components} scores through every layer,"
-                f" and '{link.layer.name}' has {link.layer.units} units: give it at"
-                f" least {n_components}."
+                f"A start from PCA cannot set layer '{link.layer.name}', which"
+                f" {obstacle}."
             )
-    return n_components
+    return forth, back
 
 
-def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
+def _find_partner(layer: Any) -> Any:
+    is_reverse = isinstance(layer, TiedDense) and layer.transpose
+    return layer.tied_to if is_reverse else None
+
+
+def _find_obstacle(layer: Any, width: int, is_linear: bool) -> str:
+    if not layer.use_bias:
+        return "has no bias: build it with use_bias=True"
+    if isinstance(layer, TiedDense):
+        if layer.use_gain or is_linear:
+            return ""
+        return "has no gain: build the decoder with `mirror(encoder, gain=True)`"
+    if layer.quantization_mode is not None or layer.lora_enabled:
+        return (
+            "is quantized or has an adapter: call `quantize` or `enable_lora` after it"
+        )
+    if layer.units < width:
+        return f"has {layer.units} units: give it at least {width}, as the code has"
+    return ""
+
+
+def _propagate(path: list[Any], x: Any, encoder: Model) -> Array:
     """The inputs of the encoder's first dense layer, `(n, d)`."""
     rows = np.asarray(x)
     shape = encoder.input_shape[1:]
@@ -180,111 +181,58 @@ def _propagate(front: list[Layer], x: Any, encoder: Model) -> Array:
             f" {', '.join(map(str, shape))}); received {type(x).__name__} of shape"
             f" {rows.shape}: convert it to a NumPy array."
         )
-    parts = []
-    numbers = rows.astype(keras.config.floatx())
-    for batch in np.array_split(numbers, 1 + len(rows) // BATCH_SIZE):
-        values = batch
-        for layer in front:
-            values = layer(values)
-        parts.append(ops.convert_to_numpy(values))
-    inputs = np.concatenate(parts)
-    if inputs.ndim != 2:
+    inputs = ops.convert_to_tensor(rows, keras.config.floatx())
+    for layer in path:
+        if isinstance(layer, DENSE):
+            break
+        inputs = layer(inputs)
+    if len(inputs.shape) != 2:
         raise ValueError(
             "A start from PCA needs a first Dense layer that takes in a row of"
-            f" numbers; '{encoder.name}' gives it {inputs.shape}: put a Flatten layer"
-            " before it."
+            f" numbers; '{encoder.name}' gives it {tuple(inputs.shape)}: put a Flatten"
+            " layer before it."
         )
-    return inputs
+    return np.asarray(ops.convert_to_numpy(inputs))
 
 
 def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     """PCA of the rows, and their scores."""
-    n_rows, n_features = inputs.shape
-    if n_components > min(n_rows, n_features):
-        raise ValueError(
-            f"PCA of {n_rows} rows with {n_features} features has at most"
-            f" {min(n_rows, n_features)} components, and the code has {n_components}"
-            " units: give more rows, or make the code narrower."
-        )
     from sklearn.decomposition import PCA  # which takes long to import
 
-    mean = inputs.mean(axis=0, dtype=np.float64)
-    # Around the mean, single precision suffices.
-    deviations = (inputs - mean).astype(inputs.dtype)
-    components = PCA(n_components, random_state=0).fit(deviations).components_.T
-    components = np.asarray(components, np.float64)
-    values = deviations @ components
-    total = np.square(deviations, dtype=np.float64).sum()
-    explained = np.square(values).sum()
-    tolerance = max(TOLERANCE * (total - explained), ROUNDING * total)
-    return _Scores(mean, components, values, tolerance)
+    rows = inputs.astype(np.float64)
+    pca = PCA(n_components, random_state=0)
+    values = pca.fit_transform(rows)
+    total = len(rows) * rows.var(axis=0).sum()
+    lost = total - np.square(values).sum()
+    tolerance = max(TOLERANCE * lost, ROUNDING * total)
+    return _Scores(pca.mean_, pca.components_.T, values, tolerance)
 
 
-def _fit_lines(
-    scores: _Scores,
-    activations: list[list[Activation]],
-    name: str,
-) -> _Lines:
-    """The lines at the first of scales 1, 1/2 ... at which the error is that of PCA."""
-    spread = float(scores.values.std(axis=0).max())
+def _fit_line_of(link: _Link, scores: Array, share: float) -> _Line:
+    """The line at the first of scales 1, 1/2 ... with a point where it is exact enough.
+
+    `share` is the largest sum of squared errors of the scores.
+    """
+    reach = 1.05 * np.abs(scores).max(axis=0)
+    spread = scores.std(axis=0).max()
     scale = 1.0
-    while (lines := _fit_lines_at(scale, scores, activations)) is None:
+    while scale == 1 or scale * spread >= SMALLEST:
+        # The origin, and points on both sides of it whose interval excludes it.
+        points = [np.zeros(len(reach))]
+        for more in (0.0, 1.0, 2.0, 4.0, 8.0):
+            points += [scale * reach + more, -(scale * reach + more)]
+        for point in points:
+            values = _activate(link.activations, scale * scores + point)
+            slope, intercept = _fit_line(values, scores)
+            errors = slope * values + intercept - scores
+            if np.square(errors).sum() <= share:
+                return _Line(scale, point, values, slope, intercept)
         scale /= 2
-        if scale * spread < SMALLEST:
-            raise ValueError(
-                "A start from PCA found no region in which the activations up to layer"
-                f" '{name}' and back work on each unit by itself along a straight line:"
-                " use other ones, or start from random weights."
-            )
-    return lines
-
-
-def _fit_lines_at(
-    scale: float,
-    scores: _Scores,
-    activations: list[list[Activation]],
-) -> _Lines | None:
-    """The lines at a scale; None if the reconstructed scores exceed the tolerance."""
-    targets = scale * scores.values
-    # The errors of the activations may add up, so each gets an equal part of the
-    # tolerance.
-    share = scale**2 * scores.tolerance / len(activations) ** 2
-    points = [_choose_point(each, targets, share) for each in activations]
-    inputs = targets + points[0]
-    between = []
-    for each, point in zip(activations[:-1], points[1:], strict=True):
-        line = _fit_line(_activate(each, inputs), targets, point)
-        inputs = line.outputs
-        between.append(line)
-    last = _fit_line(_activate(activations[-1], inputs), scores.values, 0.0)
-    if np.square(last.outputs - scores.values).sum() > scores.tolerance:
-        return None
-    return _Lines(scale, points[0], between, last)
-
-
-def _choose_point(
-    activations: list[Activation],
-    targets: Array,
-    share: float,
-) -> Array:
-    """Points, one a unit, around which the activation is linear enough, or the most."""
-    least = np.inf
-    best = np.zeros(targets.shape[1])
-    reach = 1.05 * np.abs(targets).max(axis=0)
-    # The origin, and points on both sides of it whose interval excludes it.
-    points = [best]
-    for more in (0.0, 1.0, 2.0, 4.0, 8.0):
-        points += [reach + more, -(reach + more)]
-    for point in points:
-        line = _fit_line(_activate(activations, targets + point), targets, 0.0)
-        error = np.square(line.outputs - targets).sum()
-        is_steady = line.slope.min() > 1 / STEEPEST and line.slope.max() < STEEPEST
-        if error < least and is_steady:
-            least = error
-            best = point
-        if least <= share:
-            break
-    return best
+    raise ValueError(
+        "A start from PCA found no region in which the activations of layer"
+        f" '{link.layer.name}' work on each unit by itself along a straight line: use"
+        " other ones, or start from random weights."
+    )
 
 
 def _activate(activations: list[Activation], inputs: Array) -> Array:
@@ -294,8 +242,8 @@ def _activate(activations: list[Activation], inputs: Array) -> Array:
     return np.asarray(values, dtype=np.float64)
 
 
-def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
-    """The least-squares line from values to `targets + point`, for each unit."""
+def _fit_line(values: Array, targets: Array) -> tuple[Array, Array]:
+    """Slope and intercept of the least-squares line to the targets, for each unit."""
     mean = values.mean(axis=0)
     deviations = values - mean
     squares = np.square(deviations).sum(axis=0)
@@ -305,38 +253,44 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
     # others.
     steady = squares <= 1e-10 * squares.max()
     slope = np.where(steady, common, products / np.where(steady, 1.0, squares))
-    return _Line(values, slope, targets.mean(axis=0) - slope * mean + point)
+    return slope, targets.mean(axis=0) - slope * mean
 
 
 def _assign(
-    links: list[_Link],
+    forth: list[_Link],
     back: list[_Link],
     scores: _Scores,
-    lines: _Lines,
+    lines: list[_Line],
 ) -> None:
     n_components = scores.values.shape[1]
     carriers = slice(n_components)  # the units that carry the scores
-    kernels = [_read(link.layer.kernel) for link in links]
-    biases = [_read(link.layer.bias) for link in links]
-    kernels[0][:, carriers] = lines.scale * scores.components
-    biases[0][carriers] = lines.first - scores.mean @ kernels[0][:, carriers]
-    for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
-        kernel[carriers, carriers] = np.diag(line.slope)
-        bias[carriers] = line.intercept
+    kernels = [_read(link.layer.kernel) for link in forth]
+    biases = [_read(link.layer.bias) for link in forth]
+    first, last = lines[0], lines[-1]
+    kernels[0][:, carriers] = first.scale * scores.components
+    biases[0][carriers] = first.point - scores.mean @ kernels[0][:, carriers]
+    # From the values of one activation to what the next takes in.
+    steps = [
+        (after.scale * before.slope, after.scale * before.intercept + after.point)
+        for before, after in pairwise(lines)
+    ]
+    hidden = zip(kernels[1:], biases[1:], steps, strict=False)
+    for kernel, bias, (slope, intercept) in hidden:
+        kernel[carriers, carriers] = np.diag(slope)
+        bias[carriers] = intercept
 
-    # The hidden layers, from the code outwards.
-    outwards = range(len(links) - 1, 0, -1)
-    backward = lines.between[len(links) - 1 :]
-    for index, link, line in zip(outwards, back, backward, strict=False):
-        can_train = link.layer.gain is not None and not links[index - 1].random
-        n_others = len(kernels[index]) - n_components
-        pairs = locate_pairs(n_components, n_others // 2 if can_train else 0)
-        kernel = kernels[index]
-        _cancel_pairs(kernels[index - 1], biases[index - 1], kernel[:, carriers], pairs)
-        _assign_hidden(link, line, kernel[:, carriers], pairs)
-    bias = scores.mean + scores.components @ lines.last.intercept
-    _assign_decoder(back[-1].layer, lines.last.slope / lines.scale, bias)
-    for link, kernel, bias in zip(links, kernels, biases, strict=True):
+    # The decoder's hidden layers, from the code outwards.
+    backward = zip(back, lines[len(forth) - 1 :], steps[len(forth) - 1 :], strict=False)
+    for index, (link, line, step) in enumerate(backward, 1):
+        kernel = kernels[-index][:, carriers]
+        can_train = link.layer.gain is not None and not forth[-index - 1].is_random
+        n_others = len(kernel) - n_components if can_train else 0
+        pairs = locate_pairs(n_components, n_others // 2)
+        _cancel_pairs(kernels[-index - 1], biases[-index - 1], kernel, pairs)
+        _assign_hidden(link, line, step, kernel, pairs)
+    bias = scores.mean + scores.components @ last.intercept
+    _assign_decoder(back[-1].layer, last.slope / first.scale, bias)
+    for link, kernel, bias in zip(forth, kernels, biases, strict=True):
         link.layer.kernel.assign(kernel)
         link.layer.bias.assign(bias)
 
@@ -354,13 +308,20 @@ def _cancel_pairs(before: Array, bias: Array, after: Array, pairs: Pairs) -> Non
     after[other.stop :] = 0
 
 
-def _assign_hidden(link: _Link, line: _Line, kernel: Array, pairs: Pairs) -> None:
+def _assign_hidden(
+    link: _Link,
+    line: _Line,
+    step: tuple[Array, Array],
+    kernel: Array,
+    pairs: Pairs,
+) -> None:
     """Set the decoder's layer that leads from the scores to a hidden layer."""
     n_units, n_components = kernel.shape
     one, other = pairs
-    gain = line.slope / np.diag(kernel)
+    slope, intercept = step
+    gain = slope / np.diag(kernel)
     bias = np.zeros(n_units)
-    bias[:n_components] = line.intercept
+    bias[:n_components] = intercept
     if one.start < one.stop:
         inputs = (line.values * gain) @ kernel[one].T  # (n, pairs)
         bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
@@ -383,8 +344,9 @@ def _choose_pair_biases(
     bends = []
     for point in (kink, curve):
         values = _activate(activations, deviations + point)
-        line = _fit_line(deviations, values, 0.0)
-        bends.append(np.square(line.outputs - values).sum(axis=0))
+        slope, intercept = _fit_line(deviations, values)
+        errors = slope * deviations + intercept - values
+        bends.append(np.square(errors).sum(axis=0))
     point = np.where(bends[0] >= bends[1], kink, curve)
     return point - mean, point + mean
 
