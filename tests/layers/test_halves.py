@@ -125,14 +125,15 @@ def test_halves_copied_in_one_container_are_tied_where_they_are_joined(
         assert_tied(call(in_model, encoder, decoder))
 
 
-def test_halves_cloned_apart_are_tied_by_name_with_a_warning(halves):
+def test_halves_cloned_apart_work_once_they_are_tied(halves):
     encoder, decoder = map(clone_model, halves)
-    with pytest.warns(UserWarning, match="'out' was copied without 'code'.*'code'"):
-        joined = call(in_model, encoder, decoder)
-    assert find(decoder, "out").tied_to is find(encoder, "code")
-    with pytest.raises(ValueError, match="tied to 'code' for its name alone"):
-        assert_tied(joined)
+    with pytest.raises(
+        ValueError, match=r"'out' is tied to layer 'code' .* `keras_tied"
+    ):
+        call(in_model, encoder, decoder)
     retie(decoder, encoder)
+    joined = call(in_model, encoder, decoder)
+    assert find(decoder, "out").tied_to is find(encoder, "code")
     assert_tied(joined)
 
 

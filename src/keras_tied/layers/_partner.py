@@ -62,9 +62,8 @@ class Reference:
         place: Place | None,
         likeness: Config | None,
     ) -> None:
-        self.class_name: str = serialized["class_name"]
         # A layer of the user's own may leave its name out.
-        self.name: str = serialized["config"].get("name", self.class_name)
+        self.name: str = serialized["config"].get("name", serialized["class_name"])
         self.serialized = serialized
         self.place = place
         self.likeness = likeness
@@ -83,8 +82,7 @@ class Link:
     """Holds the partner out of reach of Keras's tracking, which would count it again.
 
     The tied layer is `alone` where it was loaded without its partner and has one of its
-    own. A partner is `doubtful` that was found by its name alone, or that stands behind
-    another layer of its name.
+    own. That is `doubtful` where another layer of its name stands before the layer.
     """
 
     changes = 0  # how often a tied layer has got another partner in this process
@@ -272,8 +270,12 @@ def _find_path(
     return paths[0] if len(paths) == 1 else []
 
 
-def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
-    """The layer at a place, if the model or a part of it is a copy that has it."""
+def _at_place(tied: Layer, model: Survey) -> Layer | None:
+    """The layer at the place of a partner not met yet, if the model has that place."""
+    reference = getattr(link_of(tied), "partner", None)
+    if not isinstance(reference, Reference) or reference.place is None:
+        return None
+    place = reference.place
     for scope in model.around(tied):
         if partner := scope.find(place.inside, tied, scope.kernels):
             return partner
@@ -287,61 +289,23 @@ def _at_place(tied: Layer, place: Place, model: Survey) -> Layer | None:
     return None
 
 
-def _at_places(tied: Any, roots: Iterable[Layer]) -> list[tuple[Any, Layer]]:
-    """The partners of a tied layer, and of all that wait for theirs beside it."""
-    for root in [*roots, tied]:
-        model = survey(root)
-        if _at_place(tied, tied._link.partner.place, model) is None:
-            continue
-        pairs = []
-        for layer in model.whole.kernels:
-            reference = getattr(link_of(layer), "partner", None)
-            if not isinstance(reference, Reference) or reference.place is None:
-                continue
-            if partner := _at_place(layer, reference.place, model):
-                pairs.append((layer, partner))
-        return pairs
-    return []
+def find_partner(tied: Any, models: tuple[Layer, ...]) -> None:
+    """Look for the layer tied to, at its place in a copy, and for those of the others.
 
-
-def find_partner(
-    tied: Any,
-    reference: Reference,
-    models: tuple[Layer, ...],
-) -> None:
-    """Look for the layer tied to: at its place in a copy, or by its name."""
+    All that wait for their partners beside a tied layer find them with it.
+    """
     around = [*homes(tied), *models]
-    if reference.place is None:
-        _find_by_name(tied, around)
-        return
-    for layer, partner in _at_places(tied, reversed(around)):
-        if kernel_fits(layer, partner):
-            layer.use(partner)
+    for root in [*reversed(around), tied]:
+        model = survey(root)
+        if _at_place(tied, model) is None:
+            continue
+        for layer in model.whole.kernels:
+            partner = _at_place(layer, model)
+            if partner is not None and layer.can_be_tied_to(partner):
+                layer.use(partner)
+        break
     if tied._link.layer is not None:
         tied.refresh(around)
-
-
-def _find_by_name(tied: Any, around: list[Layer]) -> None:
-    name = tied._link.partner.name
-    for layers in _circles(tied, around):
-        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)])
-        if len(namesakes) > 1:
-            raise ValueError(
-                f"{tied.label} was copied without '{name}', which it was tied to, and"
-                f" {len(namesakes)} layers of that name stand around it: say which with"
-                " `keras_tied.retie(decoder, encoder)`."
-            )
-        for partner in namesakes:
-            tied.tie_to(partner, around)
-            tied._link.doubtful = True
-            warnings.warn(
-                f"{tied.label} was copied without '{name}', which it was tied to, and"
-                " is now tied to the layer before it that has this name and kernel"
-                f" shape ('{partner.path}'): to tie it to another layer, or to avoid"
-                " this warning, use `keras_tied.retie(decoder, encoder)`.",
-                stacklevel=2,
-            )
-            return
 
 
 def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
@@ -369,16 +333,6 @@ def likeness_of(partner: Layer) -> Config | None:
     return {**names, "registered_name": None, "config": config}
 
 
-def find_of_other_shape(tied: Any, around: list[Layer]) -> Layer | None:
-    """The layer at the partner's place, if it has a kernel of another shape there."""
-    if tied._link.partner.place is None:
-        return None
-    for layer, partner in _at_places(tied, around):
-        if layer is tied and partner.built and kernel_shape(partner):
-            return partner
-    return None
-
-
 def look_for_another(tied: Any, own: Layer) -> None:
     """Tie a layer that brought its partner to the one it now stands behind."""
     has_numbers = all(map(internals.holds_numbers, kernel_variables(own)))
@@ -387,7 +341,7 @@ def look_for_another(tied: Any, own: Layer) -> None:
     around = homes(tied)
     strangers = False
     for layers in _circles(tied, around):
-        namesakes = find_namesakes(tied, [*layers, *partners_of(layers)])
+        namesakes = _find_namesakes(tied, [*layers, *partners_of(layers)])
         for partner in namesakes:
             if _equal_kernels(partner, own):
                 _replace_partner(own, partner, [tied, *around])
@@ -417,14 +371,12 @@ def _replace_partner(
                 layer.tie_to(partner, around)
 
 
-def find_namesakes(tied: Any, layers: Iterable[Layer]) -> list[Layer]:
+def _find_namesakes(tied: Any, layers: Iterable[Layer]) -> list[Layer]:
     """Those of these layers, each once, that could be taken for the partner."""
     partner = tied._link.partner
-    is_known = isinstance(partner, Layer)
-    kind = type(partner).__name__ if is_known else partner.class_name
     namesakes = []
     for layer in internals.drop_repeats(layers):
-        is_namesake = layer.name == partner.name and type(layer).__name__ == kind
+        is_namesake = layer.name == partner.name and type(layer) is type(partner)
         is_other = layer is not tied and layer is not partner
         if is_namesake and is_other and kernel_fits(tied, layer):
             namesakes.append(layer)

@@ -152,24 +152,11 @@ def ties(model: Layer) -> list[Tie]:
         ('out', 'code', (4, 2))
     """
     paths = _paths(_require_layer(model, "ties"))
-    return _list_ties(paths, paths, [model])
-
-
-# Layers by their ids, with the names that lead there.
-Paths = dict[int, tuple[Layer, str]]
-
-
-def _list_ties(
-    layers: Paths,
-    paths: Paths,
-    models: list[Layer],
-) -> list[Tie]:
-    """The ties of some layers, to those in `paths` or looked for in models."""
     listing = []
-    for layer, path in layers.values():
+    for layer, path in paths.values():
         if not isinstance(layer, TiedLayer):
             continue
-        partner = layer.partner_in(*models)
+        partner = layer.partner_in(model)
         is_built = partner is not None and partner.built
         shape = layer.tied_kernel_shape() if is_built else layer._link.kernel_shape
         inside = id(partner) in paths
@@ -182,9 +169,9 @@ def assert_tied(model: Layer) -> None:
     """Raise unless every tied layer of a model uses the kernel of one of its layers.
 
     Raises:
-        ValueError: where a tied layer has not met the layer that it is tied to, is tied
-            to one that the model does not hold, or to one that was found by its name
-            alone; where `model` holds no tied layer, or is not a layer.
+        ValueError: where a tied layer has not met the layer that it is tied to, or is
+            tied to one that the model does not hold; where `model` holds no tied layer,
+            or is not a layer.
 
     Examples:
         >>> import keras, keras_tied
@@ -216,8 +203,6 @@ def _doubt(model: Layer, tie: Tie) -> str:
         )
     if not tie.inside:
         return f"{name} is tied to '{tie.tied_to_path}', which is not in '{model.name}'"
-    if tie.layer._link.doubtful:
-        return f"{name} was tied to '{tie.tied_to_path}' for its name alone"
     return ""
 
 
@@ -272,9 +257,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
-    paths = _paths(decoder)
-    own_paths = {key: value for key, value in paths.items() if value[0] in tied}
-    return _list_ties(own_paths, _paths(encoder) | paths, [])
+    return [tie for tie in ties(decoder) if tie.layer in tied]
 
 
 def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
@@ -353,6 +336,10 @@ def _require_layer(model: Any, function: str) -> Layer:
             f"({type(model).__name__})."
         )
     return model
+
+
+# Layers by their ids, with the names that lead there.
+Paths = dict[int, tuple[Layer, str]]
 
 
 def _paths(model: Layer, prefix: str = "") -> Paths:

@@ -100,7 +100,7 @@ class TiedLayer(internals.CallObserver):
                 " nnx.clone or nnx.merge."
             )
         if isinstance(link.partner, partners.Reference):
-            partners.find_partner(self, link.partner, models)
+            partners.find_partner(self, models)
         elif link.alone:
             partners.look_for_another(self, link.partner)
         return link.layer
@@ -212,20 +212,12 @@ class TiedLayer(internals.CallObserver):
         reference = self._link.partner
         around = partners.homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
-        misfit = partners.find_of_other_shape(self, around)
-        if misfit is not None:
-            raise ValueError(
-                f"{self.label} was made for a kernel of shape"
-                f" {self._link.kernel_shape}, and '{misfit.name}', which it is tied"
-                f" to, has one of shape {kernel_shape(misfit)} in {place}: where"
-                " widths change, make the tied layer anew, with"
-                " `keras_tied.tie(layer)` or `keras_tied.mirror(encoder)`."
-            )
         raise ValueError(
             f"{self.label} is tied to layer '{reference.name}' with a kernel of shape"
             f" {self._link.kernel_shape}, and no such layer was found in {place}: call,"
             f" clone or rebuild the model that holds both '{reference.name}' and"
             f" '{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
+            " Where widths have changed, make the tied layer anew."
         )
 
     def add_own_weights(
@@ -309,8 +301,6 @@ class TiedLayer(internals.CallObserver):
                 self.tied_kernel_shape()
             original = partners.survey_original(self)
             place = partners.locate(self, partner, original)
-            if place is None and not original.is_saved:
-                self._refuse_namesakes(partner, original)
             alone = original.brings_partner(self, partner)
             serialized = keras.saving.serialize_keras_object(partner)
             likeness = partners.likeness_of(partner)
@@ -322,16 +312,6 @@ class TiedLayer(internals.CallObserver):
             "kernel_shape": self._link.kernel_shape,
             "alone": alone,
         }
-
-    def _refuse_namesakes(self, partner: Layer, original: partners.Survey) -> None:
-        """Raise where a copy would be tied to another layer for its name."""
-        if partners.find_namesakes(self, original.whole.kernels):
-            raise ValueError(
-                f"{self.label} is tied to layer '{partner.name}', and the model that is"
-                " copied holds another layer of that name and kernel shape instead,"
-                " which a copy would be tied to: copy the model that holds both, or"
-                " give the two different names."
-            )
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
