@@ -214,10 +214,20 @@ class TiedConv(TiedLayer):
     def _fixed_sizes(self) -> Shape:
         """The sizes to reconstruct, None where the input leaves only one."""
         settings = self.tied_settings()
-        if self.output_size is not None:
-            return self._check_sizes(self.output_size)
+        is_transposed = isinstance(settings, TRANSPOSED)
+        if (given := self.output_size) is not None:
+            each = (given,) * settings.rank if isinstance(given, int) else tuple(given)
+            if len(each) != settings.rank or is_transposed or not self.transpose:
+                raise ValueError(
+                    f"{self.label} received output_size={given!r}, which is for the"
+                    " adjoint of a convolution whose strides leave several: pass"
+                    f" {settings.rank} sizes, one for each spatial axis of"
+                    f" '{settings.name}' ({type(settings).__name__}), or one integer"
+                    " for all, or leave it out where the size follows from the input."
+                )
+            return each
         sizes: Shape = (None,) * settings.rank
-        if isinstance(settings, TRANSPOSED):
+        if is_transposed:
             return sizes
         partner_sizes = self._sizes(self.tied_input_shape() or (None, None, *sizes))
         sizes_to_restore = []
@@ -233,25 +243,6 @@ class TiedConv(TiedLayer):
                     " fixed size."
                 )
         return tuple(sizes_to_restore)
-
-    def _check_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
-        settings = self.tied_settings()
-        if not self.transpose or isinstance(settings, TRANSPOSED):
-            raise ValueError(
-                f"{self.label} received output_size={sizes!r}, but the size of its"
-                " output follows from that of its input, as it is"
-                f" {'the adjoint of' if self.transpose else 'the same map as'}"
-                f" '{settings.name}' ({type(settings).__name__}): leave `output_size`"
-                " out."
-            )
-        each = (sizes,) * settings.rank if isinstance(sizes, int) else tuple(sizes)
-        if len(each) != settings.rank:
-            raise ValueError(
-                f"{self.label} received output_size={sizes!r}, but '{settings.name}' "
-                f"({type(settings).__name__}) has {settings.rank} spatial axes: pass "
-                f"{settings.rank} sizes, or one integer for all."
-            )
-        return each
 
     def _output_sizes(self, input_sizes: Shape) -> Shape:
         """The spatial sizes of the adjoint's output, for an input of the given ones."""
