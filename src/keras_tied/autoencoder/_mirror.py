@@ -90,6 +90,7 @@ class _Step:
     operation: Any = None
     rule: rules.Rule | None = None
     has_kernel: bool = False
+    follows_kernel: bool = False  # its own, or one of a step before it
     sources: list[int] = field(default_factory=list)
     consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
@@ -125,8 +126,7 @@ def _find_code(encoder: Any, code: str | None) -> Any:
         layer, _ = producer(output)
         outputs.setdefault(layer.name, output)
     names = list(outputs)
-    if hasattr(encoder, "output_names"):  # a Sequential model has none
-        outputs |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
+    if hasattr(encoder, "output_names"):  # a Sequential model has no `output`
         outputs |= encoder.output if isinstance(encoder.output, dict) else {}
     if code not in outputs:
         choice = "" if code is None else f"; received code={code!r}"
@@ -174,7 +174,16 @@ def _add_step(
         raise _make_refusal(operation)
     if entry.rule is rules.leave_out:
         return sources[0]
-    step = _Step(operation.name, shape, operation, entry.rule, entry.kernel, sources)
+    follows_kernel = entry.kernel or any(steps[each].follows_kernel for each in sources)
+    step = _Step(
+        operation.name,
+        shape,
+        operation,
+        entry.rule,
+        entry.kernel,
+        follows_kernel,
+        sources,
+    )
     shapes = [steps[source].shape for source in sources]
     is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
     if entry.rule is rules.mirror_branches and not is_sum:
@@ -213,16 +222,13 @@ def _make_refusal(operation: Any) -> ValueError:
 
 def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
     """Keep only the activations between two kernels, and add the one of the output."""
-    after: set[int] = set()
-    for index, step in enumerate(steps):
-        if step.has_kernel or not after.isdisjoint(step.sources):
-            after.add(index)
     before: set[int] = set()
     linear = keras.activations.linear
     for index, step in reversed(list(enumerate(steps))):
         if step.has_kernel or index in before:
             before.update(step.sources)
-        if index not in before & after or step.activation is linear:
+        is_between = step.follows_kernel and index in before
+        if not is_between or step.activation is linear:
             step.activation = None
     if output_activation is linear:
         return
