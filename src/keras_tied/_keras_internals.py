@@ -33,15 +33,6 @@ def drop_repeats(layers: Iterable[Layer]) -> list[Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
-def forget_calls(layer: Layer) -> None:
-    """Forget the symbolic calls so far.
-
-    A graph counts calls from its own first one: if the constructor of a layer makes
-    another, a rebuilt graph takes the wrong one.
-    """
-    layer._inbound_nodes.clear()
-
-
 class Graph:
     """A snapshot of a model: the layers it holds, and what each was called after."""
 

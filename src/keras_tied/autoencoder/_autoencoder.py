@@ -10,7 +10,7 @@ from keras import Layer, Model, layers, ops
 from numpy.typing import NDArray
 
 from keras_tied import training
-from keras_tied._keras_internals import UnlockedModel, forget_calls
+from keras_tied._keras_internals import UnlockedModel
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape, StrPath
 from keras_tied.autoencoder._mirror import fits, mirror
@@ -74,15 +74,14 @@ class Autoencoder(UnlockedModel):
     ) -> None:
         # The encoder casts its input, as it does without an autoencoder around it.
         super().__init__(autocast=False, **kwargs)
-        source = _make_source(encoder)
+        input_shape = _find_input_shape(encoder)
         if decoder is None:
             decoder = mirror(encoder)
         self.encoder = encoder
         self.decoder = _check_model(decoder, "decoder")
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
-        self(source)
-        forget_calls(self)
+        self.build(input_shape)
 
     def __setattr__(self, name: str, value: Any) -> None:
         is_fixed = name in HALVES and getattr(self, "built", False)
@@ -364,7 +363,7 @@ def _check_model(half: Any, role: str) -> Model:
     )
 
 
-def _make_source(encoder: Any) -> Any:
+def _find_input_shape(encoder: Any) -> Shape:
     inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(
@@ -373,7 +372,7 @@ def _make_source(encoder: Any) -> Any:
             " one."
         )
     if inputs:
-        return keras.Input(batch_shape=inputs[0].shape, dtype=inputs[0].dtype)
+        return tuple(inputs[0].shape)
     shape = (encoder.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise ValueError(
@@ -381,7 +380,7 @@ def _make_source(encoder: Any) -> Any:
             f" '{encoder.name}' ({type(encoder).__name__}) has no input shape yet:"
             " start it with a `keras.Input`, or call it on data once."
         )
-    return keras.Input(batch_shape=(None, *shape[1:]))
+    return (None, *shape[1:])
 
 
 def _get_noise(noise: Any) -> Layer | None:
