@@ -81,10 +81,6 @@ class Epochs:
         logs = self.model.test_step(self.batches[0])
         return float(logs.get("loss", 0.0))
 
-    def make_objective(self) -> "Objective":
-        """What L-BFGS minimises."""
-        return Objective(self)
-
     def run_epoch(self) -> EpochLogs:
         """Train for an epoch, and validate; the logs are tensors."""
         self.model.reset_metrics()
@@ -120,7 +116,9 @@ class Objective:
         """The model's logs, and the gradient of the loss of the training rows."""
         self.push(weights)
         _assign(self._others)
+        self.epochs.pull()
         (logs,) = split_epochs(self.epochs.run_epochs(1))
+        self.epochs.push()
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:

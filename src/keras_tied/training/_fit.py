@@ -129,6 +129,7 @@ def fit(
             )
             if is_search:
                 parts = _join_batches(model, parts)
+                shuffle = False
             else:
                 _check_memory(parts)
             trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)

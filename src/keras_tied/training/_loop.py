@@ -18,6 +18,7 @@ from keras_tied.training._epochs import (
     SECONDS_BETWEEN_VISITS,
     EpochLogs,
     Epochs,
+    Objective,
     split_epochs,
 )
 from keras_tied.training.lbfgs import LBFGS, search
@@ -88,7 +89,7 @@ class Loop:
 
     def _run_search(self, epoch: int, end: int) -> EpochLogs:
         optimizer, logs = self.model.optimizer, {}
-        objective = self.trainer.make_objective()
+        objective = Objective(self.trainer)
 
         def report(new_logs: EpochLogs, weights: Any) -> bool:
             nonlocal epoch, logs

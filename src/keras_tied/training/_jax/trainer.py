@@ -13,15 +13,11 @@ from keras import Model
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import (
-    EpochLogs,
     Epochs,
     Logs,
-    Objective,
     Run,
     Visit,
     is_seed,
-    split_epochs,
-    split_vector,
 )
 from keras_tied.training._jax.compile_cache import Programs, compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
@@ -106,7 +102,10 @@ class JaxEpochs(Epochs):
 
     def repeat(self, run: Run, epochs: int) -> Logs:
         self.state = run.state
-        return self._call(run.orders, epochs, 0, self.rows.full)
+        return self.run_epochs(epochs, run.orders)
+
+    def run_epochs(self, epochs: int, orders: Any = None) -> Logs:
+        return self._call(orders, epochs, 0, self.rows.full)
 
     def is_finite(self) -> bool:
         return all_finite(self.state[0])
@@ -116,9 +115,6 @@ class JaxEpochs(Epochs):
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
         logs, _ = jax.jit(self.model.test_step)(state, self.rows.first)
         return float(logs.get("loss", 0.0))
-
-    def make_objective(self) -> Objective:
-        return JaxObjective(self)
 
     def _run_steps(self, run: Run, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, with a visit after each of these."""
@@ -161,7 +157,7 @@ class JaxEpochs(Epochs):
     ) -> Logs:
         """Take the state some epochs on, of the full batches from `begin` to `end`."""
         arguments = self.state, orders, epochs, begin, end, self.arrays
-        program, groups = self.get_program("epochs", self._compile, arguments)
+        program, groups = self.get_program(arguments)
         self.state, tables = program(*arguments)
         logs: Logs = {}
         for names, table in zip(groups, tables, strict=True):
@@ -172,19 +168,17 @@ class JaxEpochs(Epochs):
 
     def get_program(
         self,
-        kind: str,
-        compile_for: Callable[[Any], Any],
         arguments: Any,
     ) -> Any:
-        """The program of a kind for arguments of these shapes, compiled once."""
+        """The program for arguments of these shapes, compiled once."""
         # `compile` of the model replaces its `train_function`, and so removes them.
         kept = vars(self.model.train_function)
         programs = kept.setdefault("keras_tied_programs", Programs())
         shapes = list(map(jax.typeof, jax.tree.leaves(arguments)))
         variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
-        key = str((kind, self.is_short, shapes, variables, parts))
-        return programs.find(key, lambda: compile_for(arguments))
+        key = str((self.is_short, shapes, variables, parts))
+        return programs.find(key, lambda: self._compile(arguments))
 
     def program(self, widen: bool = True) -> Program:
         return Program(self.model, self.parts, self.state, self.most_epochs, widen)
@@ -212,58 +206,3 @@ class JaxEpochs(Epochs):
             except jax.errors.JaxRuntimeError:
                 return self._compile(arguments, widen=False)
         return executable, program.log_names
-
-
-class JaxObjective(Objective):
-    """The loss of all rows, by the model's own steps; see `Objective`."""
-
-    epochs: JaxEpochs
-
-    def __init__(self, epochs: JaxEpochs) -> None:
-        super().__init__(epochs)
-        self.state = epochs.state
-        _, non_trainable, optimizer, _ = epochs.variables
-        self.seeds = [is_seed(variable) for variable in non_trainable]
-        places = {id(variable): place for place, variable in enumerate(optimizer)}
-        gradients = epochs.model.optimizer.gradients
-        self.gradients = [places[id(variable)] for variable in gradients]
-        self.next_variables: Any = None
-
-    def evaluate(self, weights: Any) -> tuple[EpochLogs, Any]:
-        vector = np.asarray(weights, np.float32)
-        arguments = vector, self.state, self.epochs.arrays
-        program = self.epochs.get_program("objective", self._compile, arguments)
-        values, gradient, self.next_variables = program(*arguments)
-        columns = {name: np.asarray(value)[None] for name, value in values.items()}
-        (logs,) = split_epochs(columns)
-        return logs, np.asarray(gradient, np.float64)
-
-    def accept(self) -> None:
-        trainable, _, *others = self.state
-        self.state = (trainable, self.next_variables, *others)
-
-    def push(self, weights: Any) -> None:
-        values = split_vector(jnp.asarray(weights, jnp.float32), self.shapes)
-        self.epochs.state = (values, *self.state[1:])
-        self.epochs.push()
-
-    def _compile(self, arguments: Any) -> Any:
-        program = self.epochs.program(widen=False)
-
-        # Training and validation rows are often the same, and XLA then computes the
-        # network once.
-        def call(vector: Any, state: Any, arrays: Any) -> Any:
-            trainable = split_vector(vector, self.shapes)
-            _, before, optimizer, _ = state
-            state = (trainable, before, optimizer, program.fresh)
-            batch = program.train.part.select(arrays, None)
-            next_state, logs = program.train.run_last(state, {}, batch)
-            _, after, optimizer, _ = next_state
-            gradients = [optimizer[place].ravel() for place in self.gradients]
-            each = zip(self.seeds, before, after, strict=True)
-            variables = [old if is_drawn else new for is_drawn, old, new in each]
-            state = (trainable, variables, *state[2:])
-            _, validation_logs = program.validate(state, arrays)
-            return logs | validation_logs, jnp.concatenate(gradients), variables
-
-        return self.epochs.compile(call, program, arguments)
