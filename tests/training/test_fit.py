@@ -66,7 +66,7 @@ def train(method, case):
 
 
 def was_in_the_loop(model):
-    return hasattr(model.train_function, "keras_tied_programs")
+    return hasattr(model.train_function, "keras_tied_program")
 
 
 def assert_same(results, rtol=1e-4, atol=1e-4):

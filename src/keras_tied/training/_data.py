@@ -42,10 +42,9 @@ class BatchedRows:
     def steps(self) -> int:
         return self.full + (self.last > 0)
 
-    @property
-    def first(self) -> Any:
-        """The first batch."""
-        return map_once(lambda array: array[: self.batch_size], self.data)
+    def take_first(self, size: int) -> Any:
+        """A batch of the first rows."""
+        return map_once(lambda array: array[:size], self.data)
 
 
 # The rows to train on, and those to evaluate.

@@ -75,12 +75,6 @@ class Epochs:
         """Whether no weight is a NaN or an infinity."""
         return all_finite([_read(v) for v in self.model.trainable_variables])
 
-    def compute_loss(self) -> float:
-        """The loss of the first batch of rows."""
-        self.model.reset_metrics()
-        logs = self.model.test_step(self.batches[0])
-        return float(logs.get("loss", 0.0))
-
     def run_epoch(self) -> EpochLogs:
         """Train for an epoch, and validate; the logs are tensors."""
         self.model.reset_metrics()

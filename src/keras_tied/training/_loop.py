@@ -153,8 +153,12 @@ class Loop:
             self.trainer.push()
         n_reported = self._report(epoch, epochs[:failure], has_begun)
         if failure is not None and not self.model.stop_training:
-            self._recover(failure)
             loss = epochs[failure].get("loss", 0.0)
+            # It is that of the weights before the steps of its epoch, so that only
+            # those an epoch earlier are known to have a finite one.
+            sound = failure if np.isfinite(loss) else failure - 1
+            self.trainer.rewind(sound)
+            self.trainer.push()
             raise make_divergence_error(self.model, epoch + failure, loss)
         if n_reported < len(epochs):
             self.trainer.rewind(n_reported)
@@ -201,17 +205,6 @@ class Loop:
             if not np.isfinite(logs.get("loss", 0.0)):
                 return index
         return None if self.trainer.is_finite() else len(epochs) - 1
-
-    def _recover(self, failure: int) -> None:
-        """Give the model the last weights that are finite and have a finite loss.
-
-        The loss of an epoch is that of the weights before its steps, so the weights
-        after the last epoch with a finite loss can be bad, and those before it cannot.
-        """
-        self.trainer.rewind(failure)
-        if not self.trainer.is_finite() or not np.isfinite(self.trainer.compute_loss()):
-            self.trainer.rewind(failure - 1)
-        self.trainer.push()
 
 
 def _is_bar(callback: Callback) -> bool:

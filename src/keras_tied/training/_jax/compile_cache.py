@@ -1,15 +1,13 @@
 """A cache of compiled programs, by their text. See ../README.md."""
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import jax
-import numpy as np
 
-CAPACITY = 16  # programs; the least recently used one is removed first
+CAPACITY = 16  # programs; the oldest one is removed first
 
 FAST_OPTIONS: dict[
     str, Any
@@ -27,42 +25,34 @@ FAST_OPTIONS: dict[
 }
 
 
-class Programs(OrderedDict[Any, Any]):
-    """Programs by their keys, the last used one last."""
-
-    def find(self, key: Any, make: Callable[[], Any]) -> Any:
-        """The program of a key, which is made where it is not there."""
-        if key not in self:
-            self[key] = make()
-        self.move_to_end(key)
-        if len(self) > CAPACITY:
-            self.popitem(last=False)
-        return self[key]
-
-
-programs = Programs()
+programs: dict[Any, Any] = {}
 
 
 def compile_program(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
-    constants: Iterable[Any],
     *,
     fast: bool = False,
 ) -> Any:
-    """Compile a function with these constants, or take it from the cache."""
+    """Compile a function, or take it from the cache."""
     program = jax.jit(function).lower(*arguments)
-    digest = hashlib.sha256(program.as_text().encode())
-    for constant in constants:
-        digest.update(np.asarray(constant).tobytes())
-    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree)
-
-    def make() -> Any:
-        if fast and jax.default_backend() == "cpu":
-            # A release of XLA without one of the options refuses them.
-            with suppress(jax.errors.JaxRuntimeError):
-                return program.compile(compiler_options=FAST_OPTIONS)
-        return program.compile()
-
+    text = program.as_text()  # with the numbers of its constants, all of them
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    key = digest, fast, (program.in_tree, program.out_tree)
+    if key in programs:
+        return programs[key]
+    executable = _compile(program, fast)
     # A program names functions of Python by their places, not by what they are.
-    return make() if "callback" in program.as_text() else programs.find(key, make)
+    if "callback" not in text:
+        if len(programs) >= CAPACITY:
+            programs.pop(next(iter(programs)))
+        programs[key] = executable
+    return executable
+
+
+def _compile(program: Any, fast: bool) -> Any:
+    if fast and jax.default_backend() == "cpu":
+        # A release of XLA without one of the options refuses them.
+        with suppress(jax.errors.JaxRuntimeError):
+            return program.compile(compiler_options=FAST_OPTIONS)
+    return program.compile()

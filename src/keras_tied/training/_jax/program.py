@@ -1,16 +1,15 @@
 """The function that XLA compiles: many steps and epochs, and the rows they take."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 from keras import Model
 
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import flatten_logs, name_validation
+from keras_tied.training._epochs import EpochLogs, flatten_logs, name_validation
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import (
@@ -21,7 +20,6 @@ from keras_tied.training._jax.features_first import (
 
 # By the id of the host's array, and whether it is kept flipped.
 Arrays = dict[tuple[int, bool], jax.Array]
-Batch = Callable[[Any, int], Any]  # from its first row and its size
 
 
 class TracedFunction:
@@ -30,17 +28,11 @@ class TracedFunction:
     `arguments` may be shapes and dtypes; its value has no tall matrices.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *arguments: Any,
-        widen: bool = True,
-    ) -> None:
-        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(
-            *arguments
-        )
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        trace = jax.make_jaxpr(function, return_shape=True)
+        self.jaxpr, self.outputs = trace(*arguments)
         self.text = str(self.jaxpr)
-        self.widen = widen and self.contains("bf16[") and multiplies_bfloat16()
+        self.widen = self.contains("bf16[") and multiplies_bfloat16()
 
     def contains(self, *words: str) -> bool:
         return any(word in self.text for word in words)
@@ -60,19 +52,6 @@ class TracedFunction:
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
 
 
-def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
-    """The constants of a jaxpr and of those within."""
-
-    def is_jaxpr(value: Any) -> bool:
-        return isinstance(value, ClosedJaxpr)
-
-    yield from jaxpr.consts
-    for eqn in jaxpr.jaxpr.eqns:
-        for value in jax.tree.leaves(eqn.params, is_leaf=is_jaxpr):
-            if is_jaxpr(value):
-                yield from list_constants(value)
-
-
 class DeviceRows:
     """Rows on the device, in `arrays`, each once; `places` are those in there."""
 
@@ -82,51 +61,48 @@ class DeviceRows:
         arrays: Arrays,
         units: Sequence[int],
     ) -> None:
-        self.rows = rows
-        leaves, self.structure = jax.tree.flatten(rows.data)
+        leaves = jax.tree.leaves(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
         narrow = all(is_worthwhile(rows.batch_size, shape, units) for shape in shapes)
-        self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
-        self.places = []
-        for leaf, flipped in zip(leaves, self.flipped, strict=True):
-            is_transpose = flipped and not rows.full
+
+        def put(leaf: Any) -> int:
+            is_transpose = narrow and leaf.ndim > 1 and not rows.full
             key = id(leaf), is_transpose
             if key not in arrays:
                 values = np.ascontiguousarray(leaf.T) if is_transpose else leaf
                 # No copy where the device can read the host's memory, as Keras's `fit`
                 # does.
                 arrays[key] = jax.device_put(values, may_alias=True)
-            self.places.append(list(arrays).index(key))
-        sizes = rows.full, rows.last, rows.batch_size
-        self.key = *sizes, self.structure, self.places, self.flipped
+            return list(arrays).index(key)
 
-    def select(self, arrays: Sequence[Any], order: Any) -> Batch:
-        """The function that gives the rows `begin .. begin + size - 1` of an order."""
+        self.rows = rows
+        self.narrow = narrow
+        self.places = jax.tree.map(put, rows.data)
+        self.key = rows.full, rows.last, rows.batch_size, narrow, str(self.places)
 
-        def batch(begin: Any, size: int) -> Any:
-            leaves = []
-            for place, flipped in zip(self.places, self.flipped, strict=True):
-                rows = take(arrays[place], flipped, begin, size)
-                leaves.append(FlippedMatrix(rows) if flipped else rows)
-            return jax.tree.unflatten(self.structure, leaves)
+    def select(
+        self,
+        arrays: Sequence[Any],
+        order: Any,
+        begin: Any,
+        size: int,
+    ) -> Any:
+        """The rows `begin .. begin + size - 1` of an order."""
 
-        def take(
-            rows: Any,
-            flipped: bool,
-            begin: Any,
-            size: int,
-        ) -> Any:
-            if not self.rows.full:  # all rows, of which flipped ones are kept so
+        def take(place: int) -> Any:
+            rows = arrays[place]
+            is_flipped = self.narrow and rows.ndim > 1
+            if self.rows.full:
                 if order is None:
-                    return rows
-                return rows[:, order] if flipped else rows[order]
-            if order is None:
-                rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
-            else:
-                rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            return rows.T if flipped else rows
+                    rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
+                else:
+                    rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
+                rows = rows.T if is_flipped else rows
+            elif order is not None:  # all rows, of which flipped ones are kept so
+                rows = rows[:, order] if is_flipped else rows[order]
+            return FlippedMatrix(rows) if is_flipped else rows
 
-        return batch
+        return jax.tree.map(take, self.places)
 
 
 class Pass:
@@ -137,7 +113,6 @@ class Pass:
         part: DeviceRows,
         step: Callable[..., Any],
         state: Any,
-        widen: bool,
     ) -> None:
         self.part = part
         self.rows = part.rows
@@ -149,9 +124,8 @@ class Pass:
         self.steps = {}
         for size in {self.rows.batch_size if self.rows.full else 0, self.rows.last}:
             if size:
-                example = _make_example(self.rows.data, size)
-                trace = TracedFunction(step_flat, state, example, widen=widen)
-                self.steps[size] = trace
+                batch = self.rows.take_first(size)
+                self.steps[size] = TracedFunction(step_flat, state, batch)
         logs, _ = next(iter(self.steps.values())).outputs
         self.empty_logs = {
             name: np.zeros(value.shape, value.dtype) for name, value in logs.items()
@@ -163,7 +137,8 @@ class Pass:
         logs: Any,
         begin: Any,
         end: Any,
-        batch: Batch,
+        arrays: Sequence[Any],
+        order: Any = None,
     ) -> Any:
         """The state after the full batches from `begin` to `end`, and the last logs."""
         if not self.rows.full:
@@ -172,19 +147,26 @@ class Pass:
 
         def step(index: Any, carry: Any) -> Any:
             state, logs = carry
-            new_logs, state = self.steps[size](state, batch(index * size, size))
+            batch = self.part.select(arrays, order, index * size, size)
+            new_logs, state = self.steps[size](state, batch)
             return state, logs | new_logs
 
         logs = {name: jnp.asarray(value) for name, value in logs.items()}
         return jax.lax.fori_loop(begin, end, step, (state, logs))
 
-    def run_last(self, state: Any, logs: Any, batch: Batch) -> Any:
+    def run_last(
+        self,
+        state: Any,
+        logs: Any,
+        arrays: Sequence[Any],
+        order: Any = None,
+    ) -> Any:
         """The state after the smaller last batch, if there is one, and the logs."""
         size = self.rows.last
         if not size:
             return state, logs
-        last = batch(self.rows.count - size, size)
-        new_logs, state = self.steps[size](state, last)
+        batch = self.part.select(arrays, order, self.rows.count - size, size)
+        new_logs, state = self.steps[size](state, batch)
         return state, logs | new_logs
 
 
@@ -197,24 +179,19 @@ class Program:
         parts: Sequence[DeviceRows],
         state: Any,
         most_epochs: int,
-        widen: bool,
     ) -> None:
         self.most_epochs = most_epochs
         trainable, non_trainable, _, metrics = state
         model.reset_metrics()
         self.fresh = [np.asarray(each.value) for each in model.metrics_variables]
         train, *validation = parts
-        self.train = Pass(train, model.train_step, state, widen)
+        self.train = Pass(train, model.train_step, state)
         self.passes = [self.train]
-        self.empty_logs = dict(self.train.empty_logs)
+        self.empty_logs: EpochLogs = dict(self.train.empty_logs)
         for part in validation:
             state = trainable, non_trainable, metrics
-            self.passes.append(Pass(part, model.test_step, state, widen))
+            self.passes.append(Pass(part, model.test_step, state))
             self.empty_logs |= name_validation(self.passes[-1].empty_logs)
-        groups: dict[Any, list[str]] = {}
-        for name, value in self.empty_logs.items():
-            groups.setdefault((value.shape, value.dtype), []).append(name)
-        self.log_names = list(groups.values())  # those of one shape and dtype together
 
     @property
     def steps(self) -> list[TracedFunction]:
@@ -236,13 +213,13 @@ class Program:
     ) -> Any:
         """The state after so many epochs, of the full batches from `begin` to `end`.
 
-        With it comes a table of logs, `(most_epochs, names, ...)`, for each shape of
-        them. The smaller last batch and the validation follow if `end` is the number of
-        full batches.
+        With it comes a table with a row of logs for each epoch, `(most_epochs, ...)`.
+        The smaller last batch and the validation follow if `end` is the number of full
+        batches.
         """
 
         def epoch(index: Any, carry: Any) -> Any:
-            (*variables, metrics), tables = carry
+            (*variables, metrics), table = carry
             order = None if orders is None else orders[index]
             if self.train.rows.full:
                 pairs = zip(self.fresh, metrics, strict=True)
@@ -250,38 +227,33 @@ class Program:
             else:
                 metrics = self.fresh
             state = *variables, metrics
-            batch = self.train.part.select(arrays, order)
-            state, logs = self.run_epoch(state, begin, end, batch, arrays)
+            state, logs = self.run_epoch(state, begin, end, arrays, order)
+            row = jnp.concatenate([logs[name].ravel() for name in self.empty_logs])
             update = jax.lax.dynamic_update_index_in_dim
-            for place, names in enumerate(self.log_names):
-                row = jnp.stack([logs[name] for name in names])
-                tables[place] = update(tables[place], row, index, axis=0)
-            return state, tables
+            return state, update(table, row, index, axis=0)
 
-        tables = []
-        for names in self.log_names:
-            value = self.empty_logs[names[0]]
-            shape = (self.most_epochs, len(names), *value.shape)
-            tables.append(jnp.zeros(shape, value.dtype))
-        return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
+        empty_row = np.concatenate([log.ravel() for log in self.empty_logs.values()])
+        table = jnp.zeros((self.most_epochs, empty_row.size), empty_row.dtype)
+        return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
     def run_epoch(
         self,
         state: Any,
         begin: Any,
         end: Any,
-        batch: Batch,
         arrays: Sequence[Any],
+        order: Any,
     ) -> Any:
+        train = self.train
         logs = self.empty_logs
-        state, logs = self.train.run_full(state, logs, begin, end, batch)
+        state, logs = train.run_full(state, logs, begin, end, arrays, order)
 
         def finish(state: Any, logs: Any) -> Any:
-            state, logs = self.train.run_last(state, logs, batch)
+            state, logs = train.run_last(state, logs, arrays, order)
             state, validation_logs = self.validate(state, arrays)
             return state, logs | validation_logs
 
-        rows = self.train.rows
+        rows = train.rows
         if not rows.full:
             return finish(state, logs)
         if not rows.last and len(self.passes) == 1:
@@ -293,20 +265,9 @@ class Program:
         for each in self.passes[1:]:
             trainable, non_trainable, optimizer, _ = state
             inner = trainable, non_trainable, self.fresh
-            batch = each.part.select(arrays, None)
-            logs, full = each.empty_logs, each.rows.full
-            inner, logs = each.run_full(inner, logs, 0, full, batch)
-            inner, logs = each.run_last(inner, logs, batch)
+            full = each.rows.full
+            inner, logs = each.run_full(inner, each.empty_logs, 0, full, arrays)
+            inner, logs = each.run_last(inner, logs, arrays)
             trainable, non_trainable, metrics = inner
             state = trainable, non_trainable, optimizer, metrics
         return state, name_validation(logs)
-
-
-def _make_example(data: Any, size: int) -> Any:
-    """The shapes and dtypes of a batch of so many rows, on the device."""
-
-    def describe(array: Any) -> Any:
-        dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-        return jax.ShapeDtypeStruct((size, *array.shape[1:]), dtype)
-
-    return jax.tree.map(describe, data)

@@ -2,11 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from keras import Model
 
@@ -19,8 +17,8 @@ from keras_tied.training._epochs import (
     Visit,
     is_seed,
 )
-from keras_tied.training._jax.compile_cache import Programs, compile_program
-from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
+from keras_tied.training._jax.compile_cache import compile_program
+from keras_tied.training._jax.program import Arrays, DeviceRows, Program
 
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -57,6 +55,7 @@ class JaxEpochs(Epochs):
         self.is_short = epochs * self._count_multiplications() < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
+        self.executable: Any = None
         arrays: Arrays = {}
         self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
         self.arrays = list(arrays.values())
@@ -87,18 +86,13 @@ class JaxEpochs(Epochs):
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         epochs = min(epochs, self.most_epochs)
-        run = Run(self.state, self._draw_orders(epochs), epochs)
+        # Keras donates the memory of the model's values, in its `evaluate` for one.
+        state = jax.device_put(self.state, may_alias=False)
+        run = Run(state, self._draw_orders(epochs), epochs)
         self.runs.append(run)
         if epochs == 1 and self.rows.full:
             return self._run_steps(run, visit)
         return self.repeat(run, epochs)
-
-    def rewind(self, epochs: int) -> None:
-        # Keras donates the memory of the model's values, in its `evaluate` for one.
-        values = jax.tree.leaves(self.runs[0].state)
-        if len(self.runs) > 1 and any(value.is_deleted() for value in values):
-            self.runs.popleft()
-        super().rewind(epochs)
 
     def repeat(self, run: Run, epochs: int) -> Logs:
         self.state = run.state
@@ -109,12 +103,6 @@ class JaxEpochs(Epochs):
 
     def is_finite(self) -> bool:
         return all_finite(self.state[0])
-
-    def compute_loss(self) -> float:
-        trainable, non_trainable, _, metrics = self.state
-        state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
-        logs, _ = jax.jit(self.model.test_step)(state, self.rows.first)
-        return float(logs.get("loss", 0.0))
 
     def _run_steps(self, run: Run, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, with a visit after each of these."""
@@ -157,52 +145,39 @@ class JaxEpochs(Epochs):
     ) -> Logs:
         """Take the state some epochs on, of the full batches from `begin` to `end`."""
         arguments = self.state, orders, epochs, begin, end, self.arrays
-        program, groups = self.get_program(arguments)
-        self.state, tables = program(*arguments)
+        if self.executable is None:
+            self.executable, self.empty_logs = self._find_program(arguments)
+        self.state, table = self.executable(*arguments)
+        rows = np.asarray(table)[:epochs]
         logs: Logs = {}
-        for names, table in zip(groups, tables, strict=True):
-            rows = np.asarray(table)[:epochs]
-            for place, name in enumerate(names):
-                logs[name] = rows[:, place]
+        begin = 0
+        for name, empty in self.empty_logs.items():
+            end = begin + empty.size
+            logs[name] = rows[:, begin:end].reshape(epochs, *empty.shape)
+            begin = end
         return logs
 
-    def get_program(
-        self,
-        arguments: Any,
-    ) -> Any:
-        """The program for arguments of these shapes, compiled once."""
-        # `compile` of the model replaces its `train_function`, and so removes them.
-        kept = vars(self.model.train_function)
-        programs = kept.setdefault("keras_tied_programs", Programs())
+    def _find_program(self, arguments: Any) -> Any:
+        """The model's last program, or a new one for arguments of other shapes."""
         shapes = list(map(jax.typeof, jax.tree.leaves(arguments)))
         variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
         key = str((self.is_short, shapes, variables, parts))
-        return programs.find(key, lambda: self._compile(arguments))
-
-    def program(self, widen: bool = True) -> Program:
-        return Program(self.model, self.parts, self.state, self.most_epochs, widen)
-
-    def compile(
-        self,
-        function: Callable[..., Any],
-        program: Program,
-        arguments: Any,
-    ) -> Any:
-        """Compile a function of a program's steps."""
-        fast = self.is_short and program.has_ready_kernels
-        constants: list[Any] = []
-        for step in program.steps:
-            constants += list_constants(step.jaxpr)
-        return compile_program(function, arguments, constants, fast=fast)
-
-    def _compile(self, arguments: Any, widen: bool = True) -> Any:
-        program = self.program(widen)
-        executable = self.compile(program, program, arguments)
-        if any(step.widen for step in program.steps):
-            # A release of XLA without these products fails only when the program runs.
-            try:
-                jax.block_until_ready(executable(*arguments))
-            except jax.errors.JaxRuntimeError:
-                return self._compile(arguments, widen=False)
-        return executable, program.log_names
+        # `compile` of the model replaces its `train_function`, and so removes them.
+        kept = vars(self.model.train_function)
+        last_key, found = kept.get("keras_tied_program", ("", None))
+        if key != last_key:
+            program = Program(self.model, self.parts, self.state, self.most_epochs)
+            fast = self.is_short and program.has_ready_kernels
+            executable = compile_program(program, arguments, fast=fast)
+            if any(step.widen for step in program.steps):
+                # XLA has these products in some forms, and fails only when it runs.
+                try:
+                    jax.block_until_ready(executable(*arguments))
+                except jax.errors.JaxRuntimeError:
+                    for step in program.steps:
+                        step.widen = False
+                    executable = compile_program(program, arguments, fast=fast)
+            found = executable, program.empty_logs
+            kept["keras_tied_program"] = key, found
+        return found
