@@ -177,42 +177,31 @@ def test_the_checkpoint_of_another_training_is_refused(changes, message, checkpo
     assert checkpoint.exists()
 
 
-def change_array(name, change):
+def change_byte(name):
+    """Change a byte of an array, as a disk does."""
+
     def damage(path):
         with np.load(path) as file:
-            arrays = dict(file)
-        arrays[name] = change(arrays[name])
-        np.savez(path, **arrays)
+            content = file[name].tobytes()
+        whole = bytearray(path.read_bytes())
+        whole[whole.index(content) + len(content) // 2] ^= 1
+        path.write_bytes(whole)
 
     return damage
 
 
-def change_epochs(notes):
-    text = notes.tobytes().replace(b'"epochs": ', b'"epochs": 1')
-    return np.frombuffer(text, np.uint8)
-
-
 DAMAGES = {
-    "cut": (
-        lambda path: path.write_bytes(path.read_bytes()[:-50]),
-        "is no checkpoint; delete it",
-    ),
-    "empty": (lambda path: path.write_bytes(b""), "is no checkpoint; delete it"),
-    "weights": (
-        change_array("array.0", lambda array: array ^ 1),
-        "is damaged; delete it to begin anew",
-    ),
-    "notes": (
-        change_array("notes", change_epochs),
-        "is damaged; delete it to begin anew",
-    ),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-50]),
+    "empty": lambda path: path.write_bytes(b""),
+    "weights": change_byte("array.0"),
+    "notes": change_byte("notes"),
 }
 
 
-@for_each(DAMAGES, "damage", "message")
-def test_a_damaged_checkpoint_is_refused(damage, message, checkpoint):
+@for_each(DAMAGES, "damage")
+def test_a_damaged_checkpoint_is_refused(damage, checkpoint):
     damage(checkpoint)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="or damaged; delete it to begin anew"):
         train(folder=checkpoint.parent)
 
 
