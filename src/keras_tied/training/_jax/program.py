@@ -1,6 +1,7 @@
 """The function that XLA compiles: many steps and epochs, and the rows they take."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -131,7 +132,7 @@ class Pass:
             name: np.zeros(value.shape, value.dtype) for name, value in logs.items()
         }
 
-    def run_full(
+    def run(
         self,
         state: Any,
         logs: Any,
@@ -140,34 +141,30 @@ class Pass:
         arrays: Sequence[Any],
         order: Any = None,
     ) -> Any:
-        """The state after the full batches from `begin` to `end`, and the last logs."""
-        if not self.rows.full:
-            return state, logs
-        size = self.rows.batch_size
+        """The state after the full batches from `begin` to `end`, and the last logs.
 
-        def step(index: Any, carry: Any) -> Any:
-            state, logs = carry
-            batch = self.part.select(arrays, order, index * size, size)
+        The smaller last batch follows if `end` is the number of full batches.
+        """
+        full, last = self.rows.full, self.rows.last
+
+        def step(begin: Any, size: int, state: Any, logs: Any) -> Any:
+            batch = self.part.select(arrays, order, begin, size)
             new_logs, state = self.steps[size](state, batch)
             return state, logs | new_logs
 
-        logs = {name: jnp.asarray(value) for name, value in logs.items()}
-        return jax.lax.fori_loop(begin, end, step, (state, logs))
+        def step_full(index: Any, carry: Any) -> Any:
+            size = self.rows.batch_size
+            return step(index * size, size, *carry)
 
-    def run_last(
-        self,
-        state: Any,
-        logs: Any,
-        arrays: Sequence[Any],
-        order: Any = None,
-    ) -> Any:
-        """The state after the smaller last batch, if there is one, and the logs."""
-        size = self.rows.last
-        if not size:
-            return state, logs
-        batch = self.part.select(arrays, order, self.rows.count - size, size)
-        new_logs, state = self.steps[size](state, batch)
-        return state, logs | new_logs
+        def step_last(state: Any, logs: Any) -> Any:
+            return step(self.rows.count - last, last, state, logs)
+
+        if full:
+            logs = {name: jnp.asarray(value) for name, value in logs.items()}
+            state, logs = jax.lax.fori_loop(begin, end, step_full, (state, logs))
+        if last:
+            state, logs = _finish(step_last, self.rows, end, state, logs)
+        return state, logs
 
 
 class Program:
@@ -227,7 +224,11 @@ class Program:
             else:
                 metrics = self.fresh
             state = *variables, metrics
-            state, logs = self.run_epoch(state, begin, end, arrays, order)
+            logs = self.empty_logs
+            state, logs = self.train.run(state, logs, begin, end, arrays, order)
+            if len(self.passes) > 1:
+                validate = partial(self.validate, arrays=arrays)
+                state, logs = _finish(validate, self.train.rows, end, state, logs)
             row = jnp.concatenate([logs[name].ravel() for name in self.empty_logs])
             update = jax.lax.dynamic_update_index_in_dim
             return state, update(table, row, index, axis=0)
@@ -236,38 +237,25 @@ class Program:
         table = jnp.zeros((self.most_epochs, empty_row.size), empty_row.dtype)
         return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
-    def run_epoch(
-        self,
-        state: Any,
-        begin: Any,
-        end: Any,
-        arrays: Sequence[Any],
-        order: Any,
-    ) -> Any:
-        train = self.train
-        logs = self.empty_logs
-        state, logs = train.run_full(state, logs, begin, end, arrays, order)
+    def validate(self, state: Any, logs: Any, arrays: Sequence[Any]) -> Any:
+        validation = self.passes[1]
+        trainable, non_trainable, optimizer, _ = state
+        state = trainable, non_trainable, self.fresh
+        full = validation.rows.full
+        state, new_logs = validation.run(state, validation.empty_logs, 0, full, arrays)
+        trainable, non_trainable, metrics = state
+        state = trainable, non_trainable, optimizer, metrics
+        return state, logs | name_validation(new_logs)
 
-        def finish(state: Any, logs: Any) -> Any:
-            state, logs = train.run_last(state, logs, arrays, order)
-            state, validation_logs = self.validate(state, arrays)
-            return state, logs | validation_logs
 
-        rows = train.rows
-        if not rows.full:
-            return finish(state, logs)
-        if not rows.last and len(self.passes) == 1:
-            return state, logs
-        return jax.lax.cond(end == rows.full, finish, lambda *same: same, state, logs)
-
-    def validate(self, state: Any, arrays: Sequence[Any]) -> Any:
-        logs: Any = {}
-        for each in self.passes[1:]:
-            trainable, non_trainable, optimizer, _ = state
-            inner = trainable, non_trainable, self.fresh
-            full = each.rows.full
-            inner, logs = each.run_full(inner, each.empty_logs, 0, full, arrays)
-            inner, logs = each.run_last(inner, logs, arrays)
-            trainable, non_trainable, metrics = inner
-            state = trainable, non_trainable, optimizer, metrics
-        return state, name_validation(logs)
+def _finish(
+    function: Callable[[Any, Any], Any],
+    rows: BatchedRows,
+    end: Any,
+    state: Any,
+    logs: Any,
+) -> Any:
+    """Apply a function to state and logs if all full batches are done."""
+    if not rows.full:
+        return function(state, logs)
+    return jax.lax.cond(end == rows.full, function, lambda *same: same, state, logs)

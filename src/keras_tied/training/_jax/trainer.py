@@ -13,7 +13,6 @@ from keras_tied.training._data import Parts
 from keras_tied.training._epochs import (
     Epochs,
     Logs,
-    Run,
     Visit,
     is_seed,
 )
@@ -55,6 +54,7 @@ class JaxEpochs(Epochs):
         self.is_short = epochs * self._count_multiplications() < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
+        self.orders: Any = None
         self.executable: Any = None
         arrays: Arrays = {}
         self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
@@ -86,32 +86,30 @@ class JaxEpochs(Epochs):
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         epochs = min(epochs, self.most_epochs)
-        # Keras donates the memory of the model's values, in its `evaluate` for one.
-        state = jax.device_put(self.state, may_alias=False)
-        run = Run(state, self._draw_orders(epochs), epochs)
-        self.runs.append(run)
+        self.start = self.state
+        self.orders = self._draw_orders(epochs)
         if epochs == 1 and self.rows.full:
-            return self._run_steps(run, visit)
-        return self.repeat(run, epochs)
+            return self._run_steps(visit)
+        return self.run_epochs(epochs)
 
-    def repeat(self, run: Run, epochs: int) -> Logs:
-        self.state = run.state
-        return self.run_epochs(epochs, run.orders)
+    def rewind(self, epochs: int) -> None:
+        self.state = self.start
+        self.run_epochs(epochs)
 
-    def run_epochs(self, epochs: int, orders: Any = None) -> Logs:
-        return self._call(orders, epochs, 0, self.rows.full)
+    def run_epochs(self, epochs: int) -> Logs:
+        return self._call(epochs, 0, self.rows.full)
 
     def is_finite(self) -> bool:
         return all_finite(self.state[0])
 
-    def _run_steps(self, run: Run, visit: Visit) -> Logs:
+    def _run_steps(self, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, with a visit after each of these."""
         begin, full = 0, self.rows.full
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
             start = time.perf_counter()
-            logs = self._call(run.orders, 1, begin, end)
+            logs = self._call(1, begin, end)
             seconds = time.perf_counter() - start
             self.seconds_per_step = seconds / (end - begin)
             if end == full:
@@ -136,15 +134,9 @@ class JaxEpochs(Epochs):
                 batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
         return jax.device_put(orders)
 
-    def _call(
-        self,
-        orders: Any,
-        epochs: int,
-        begin: int,
-        end: int,
-    ) -> Logs:
+    def _call(self, epochs: int, begin: int, end: int) -> Logs:
         """Take the state some epochs on, of the full batches from `begin` to `end`."""
-        arguments = self.state, orders, epochs, begin, end, self.arrays
+        arguments = self.state, self.orders, epochs, begin, end, self.arrays
         if self.executable is None:
             self.executable, self.empty_logs = self._find_program(arguments)
         self.state, table = self.executable(*arguments)
