@@ -54,7 +54,10 @@ class TracedFunction:
 
 
 class DeviceRows:
-    """Rows on the device, in `arrays`, each once; `places` are those in there."""
+    """Rows on the device, in `arrays`, each once; `places` are those in there.
+
+    Where all rows are one batch, narrow ones are kept flipped.
+    """
 
     def __init__(
         self,
@@ -64,22 +67,23 @@ class DeviceRows:
     ) -> None:
         leaves = jax.tree.leaves(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = all(is_worthwhile(rows.batch_size, shape, units) for shape in shapes)
+        are_narrow = all(is_worthwhile(rows.count, shape, units) for shape in shapes)
+        self.rows = rows
+        self.are_flipped = are_narrow and not rows.full
 
         def put(leaf: Any) -> int:
-            is_transpose = narrow and leaf.ndim > 1 and not rows.full
-            key = id(leaf), is_transpose
+            is_flipped = self.are_flipped and leaf.ndim > 1
+            key = id(leaf), is_flipped
             if key not in arrays:
-                values = np.ascontiguousarray(leaf.T) if is_transpose else leaf
+                values = np.ascontiguousarray(leaf.T) if is_flipped else leaf
                 # No copy where the device can read the host's memory, as Keras's `fit`
                 # does.
                 arrays[key] = jax.device_put(values, may_alias=True)
             return list(arrays).index(key)
 
-        self.rows = rows
-        self.narrow = narrow
         self.places = jax.tree.map(put, rows.data)
-        self.key = rows.full, rows.last, rows.batch_size, narrow, str(self.places)
+        sizes = rows.full, rows.last, rows.batch_size
+        self.key = *sizes, self.are_flipped, str(self.places)
 
     def select(
         self,
@@ -92,16 +96,11 @@ class DeviceRows:
 
         def take(place: int) -> Any:
             rows = arrays[place]
-            is_flipped = self.narrow and rows.ndim > 1
-            if self.rows.full:
-                if order is None:
-                    rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
-                else:
-                    rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-                rows = rows.T if is_flipped else rows
-            elif order is not None:  # all rows, of which flipped ones are kept so
-                rows = rows[:, order] if is_flipped else rows[order]
-            return FlippedMatrix(rows) if is_flipped else rows
+            if self.are_flipped and rows.ndim > 1:
+                return FlippedMatrix(rows if order is None else rows[:, order])
+            if order is not None:
+                return rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
+            return jax.lax.dynamic_slice_in_dim(rows, begin, size)
 
         return jax.tree.map(take, self.places)
 
