@@ -158,21 +158,18 @@ def checkpoint(at_every_chance, tmp_path):
 
 
 OTHERS = {
-    "rows": ({"rows": ROWS + 1}, "with other rows and validation rows;"),
-    "epochs": ({"epochs": 40}, "with other settings;"),
-    "split": ({"validation_split": 0}, "other settings and rows and validation rows;"),
-    "callbacks": ({"callbacks": [Watcher()]}, "with other callbacks;"),
-    "optimizer": (
-        {"optimizer": Adam(0.5)},
-        "with other optimizer;",
-    ),
-    "layers": ({"layer": BatchNormalization()}, "with other layers;"),
+    "rows": {"rows": ROWS + 1},
+    "epochs": {"epochs": 40},
+    "split": {"validation_split": 0},
+    "callbacks": {"callbacks": [Watcher()]},
+    "optimizer": {"optimizer": Adam(0.5)},
+    "layers": {"layer": BatchNormalization()},
 }
 
 
-@for_each(OTHERS, "changes", "message")
-def test_the_checkpoint_of_another_training_is_refused(changes, message, checkpoint):
-    with pytest.raises(ValueError, match=message):
+@for_each(OTHERS, "changes")
+def test_the_checkpoint_of_another_training_is_refused(changes, checkpoint):
+    with pytest.raises(ValueError, match="is of a training with other rows"):
         train(folder=checkpoint.parent, **changes)
     assert checkpoint.exists()
 

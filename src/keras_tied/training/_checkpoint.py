@@ -37,9 +37,15 @@ class Checkpoint:
         settings: dict[str, Any],
     ) -> None:
         self.file = CheckpointFile(Path(folder, FILE))
-        self.model = model
         self.file.path.parent.mkdir(parents=True, exist_ok=True)
-        self.fingerprint = _take_fingerprint(model, parts, settings)
+        self.model = model
+        self.training = (
+            [keras.tree.flatten(rows.data) for rows in parts if rows],
+            settings,
+            [(tuple(each.shape), each.dtype) for each in model.variables],
+            _describe_optimizer(model),
+        )
+        self.fingerprint = ""
         self.callbacks: Sequence[Callback] = ()
 
     def restore(self, callbacks: Sequence[Callback]) -> int | None:
@@ -49,16 +55,15 @@ class Checkpoint:
         """
         self.callbacks = callbacks
         kinds = [type(callback).__name__ for callback in callbacks]
-        self.fingerprint["callbacks"] = " ".join(kinds)
-        notes, path = self.file.read(), repr(str(self.file.path))
+        self.fingerprint = digest((self.training, kinds))
+        notes = self.file.read()
         if notes is None:
             return None
-        theirs, ours = notes["fingerprint"], self.fingerprint
-        others = [name for name in ours if theirs.get(name) != ours[name]]
-        if others:
+        if notes["fingerprint"] != self.fingerprint:
             raise ValueError(
-                f"{path} is of a training with other {' and '.join(others)}; delete it,"
-                " or name another folder as checkpoint."
+                f"{str(self.file.path)!r} is of a training with other rows, settings,"
+                " layers, callbacks or another optimizer; delete it, or name another"
+                " folder as checkpoint."
             )
         for variable, value in zip(self._variables, notes["variables"], strict=True):
             variable.assign(value)
@@ -98,17 +103,8 @@ def _list_attributes(callback: Callback) -> dict[str, Any]:
     return values
 
 
-def _take_fingerprint(
-    model: Model,
-    parts: Parts,
-    settings: dict[str, Any],
-) -> dict[str, str]:
+def _describe_optimizer(model: Model) -> Any:
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     # Its name may only count the optimizers of the process.
     optimizer["config"].pop("name", None)
-    values: dict[str, Any] = {"settings": settings, "optimizer": optimizer}
-    values["layers"] = [(tuple(each.shape), each.dtype) for each in model.variables]
-    for name, rows in zip(("rows", "validation rows"), parts, strict=True):
-        leaves = keras.tree.flatten(rows.data) if rows else []
-        values[name] = list(map(np.asarray, leaves))
-    return {name: digest(value) for name, value in values.items()}
+    return optimizer

@@ -52,11 +52,11 @@ def fit(
     JAX, for arrays in memory, steps and epochs run in one compiled program; it comes
     back to Python once a second or more, and a second `fit` of the same shapes finds it
     compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
-    (each in a graph) and on PyTorch (in a plain loop). Everything else is left to Keras's
-    `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of the
-    free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and
-    callbacks that work at single steps. Ctrl-C stops training at the end of the epoch
-    and returns the history so far; a second one raises `KeyboardInterrupt`.
+    (each in a graph) and on PyTorch (in a plain loop). Everything else is left to
+    Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8
+    of the free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly,
+    and callbacks that work at single steps. Ctrl-C stops training at the end of the
+    epoch and returns the history so far; a second one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
