@@ -232,8 +232,9 @@ class Program:
             update = jax.lax.dynamic_update_index_in_dim
             return state, update(table, row, index, axis=0)
 
-        empty_row = np.concatenate([log.ravel() for log in self.empty_logs.values()])
-        table = jnp.zeros((self.most_epochs, empty_row.size), empty_row.dtype)
+        empty = self.empty_logs.values()
+        width = sum(log.size for log in empty)
+        table = jnp.zeros((self.most_epochs, width), jnp.result_type(*empty))
         return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
     def validate(self, state: Any, logs: Any, arrays: Sequence[Any]) -> Any:
