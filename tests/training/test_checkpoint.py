@@ -49,7 +49,6 @@ if keras.backend.backend() == "jax":
     KINDS |= {
         "batches": lambda: {},
         "dropout": lambda: {"layer": Dropout(0.3)},
-        "order in a batch": lambda: {"shuffle": "batch"},
         "mixed": lambda: {"dtype": "mixed_bfloat16"},
         "nadam": lambda: {"optimizer": Nadam(0.01)},
     }

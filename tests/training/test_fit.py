@@ -216,7 +216,6 @@ def generate():
 QUICK = {
     "rows in a new order": lambda: {},
     "rows in order": lambda: {"shuffle": False},
-    "order within batches": lambda: {"shuffle": "batch"},
     "accumulation": lambda: {
         "optimizer": Adam(0.01, gradient_accumulation_steps=3),
         "metrics": ["mae"],
@@ -257,6 +256,7 @@ LEFT_TO_KERAS = {
         "optimizer": SGD(0.1, use_ema=True),
         "callbacks": [SwapEMAWeights(swap_on_epoch=True)],
     },
+    "order within batches": lambda: {"shuffle": "batch"},
     "generator": generate,
 }
 
@@ -417,6 +417,7 @@ def test_backup_and_restore_goes_on_in_the_epoch_after(tmp_path):
 CAUSES = {
     "steps_per_epoch or validation_steps is given": {"steps_per_epoch": 2},
     "validation_freq is not 1": {"validation_freq": 2},
+    "shuffle is 'batch'": {"shuffle": "batch"},
     "TerminateOnNaN works at single steps": {"callbacks": [TerminateOnNaN()]},
     "Batches is no array in memory": {"x": Batches(), "y": None},
     "the model runs eagerly": {"run_eagerly": True},

@@ -54,9 +54,10 @@ def fit(
     compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
     (each in a graph) and on PyTorch (in a plain loop). Everything else is left to
     Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8
-    of the free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly,
-    and callbacks that work at single steps. Ctrl-C stops training at the end of the
-    epoch and returns the history so far; a second one raises `KeyboardInterrupt`.
+    of the free memory, `steps_per_epoch`, `validation_freq`, `shuffle="batch"`, models
+    that run eagerly, and callbacks that work at single steps. Ctrl-C stops training at
+    the end of the epoch and returns the history so far; a second one raises
+    `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
@@ -123,6 +124,8 @@ def fit(
     with interrupts() as is_interrupted:
         try:
             _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
+            if shuffle == "batch":
+                raise LeftToKerasError("shuffle is 'batch'")
             parts = pack_parts(
                 (x, y, sample_weight, class_weight, batch_size),
                 (validation_split, validation_data, validation_batch_size),

@@ -45,7 +45,7 @@ class JaxEpochs(Epochs):
         # In one batch the order only matters to layers that draw random numbers for
         # each row.
         order_matters = rows.steps > 1 or any(map(is_seed, model.variables))
-        self.shuffle = shuffle if order_matters else False
+        self.shuffle = bool(shuffle) and order_matters
         self.most_epochs = MOST_EPOCHS
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
@@ -125,13 +125,9 @@ class JaxEpochs(Epochs):
         """The orders of the rows, `(most_epochs, rows)`, drawn as Keras draws them."""
         if not self.shuffle:
             return None
-        count, size = self.rows.count, self.rows.batch_size
-        orders = np.zeros((self.most_epochs, count), np.int32)
+        orders = np.zeros((self.most_epochs, self.rows.count), np.int32)
         for order in orders[:epochs]:
-            length = size if self.shuffle == "batch" else count
-            for begin in range(0, count, length):
-                batch = order[begin : begin + length]
-                batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
+            order[:] = np.random.permutation(len(order))  # noqa: NPY002
         return jax.device_put(orders)
 
     def _call(self, epochs: int, begin: int, end: int) -> Logs:
