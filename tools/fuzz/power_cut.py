@@ -46,14 +46,14 @@ def read_plainly(path: Path) -> bool:
 
 
 def write_checkpoint(path: Path) -> None:
-    arrays = {"x": np.arange(100_000.0)}
-    CheckpointFile(path).write(arrays, {}, time.monotonic())
+    notes = {"x": np.arange(100_000.0)}
+    CheckpointFile(path).write(notes, time.monotonic())
 
 
 OTHERS = {
     "checkpoint.npz": (
         write_checkpoint,
-        lambda path: CheckpointFile(path).read()[0]["x"].sum(),
+        lambda path: CheckpointFile(path).read()["x"].sum(),
     ),
     "plain": (write_plainly, read_plainly),
 }
