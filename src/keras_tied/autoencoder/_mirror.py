@@ -279,17 +279,16 @@ def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     """What each source of a step gets: the tensor, or its part of a concatenation."""
     if step.rule is not rules.split_branches:
         return [tensor] * len(step.sources)
-    axis = step.operation.axis
-    axis = axis - 1 if axis > 0 else axis  # of a shape without the batch
-    sizes = [steps[source].shape[axis] for source in step.sources]
-    if axis == -1 - len(step.shape) or None in sizes:
+    axis = step.operation.axis % (1 + len(step.shape))  # 0 is the batch
+    sizes = [steps[source].shape[axis - 1] for source in step.sources]
+    if axis == 0 or None in sizes:
         raise ValueError(
             f"mirror splits what layer '{step.name}' (Concatenate) joins, and its axis"
             f" {step.operation.axis} is the batch or of unknown length: give all"
             " lengths in the encoder's Input."
         )
     ends = np.cumsum(sizes)[:-1].tolist()
-    return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
+    return list(keras.ops.split(tensor, ends, axis=axis))
 
 
 def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:

@@ -196,10 +196,10 @@ class RowMethods(
         return self._fitted.score(X, weights)
 
     def score_samples(self, X: Any) -> Array:
-        """How normal rows are: the higher, the less of an outlier.
+        """How normal rows are, the negated outlier score: the higher, the more normal.
 
-        The score is the sum of how far a row's values, code, reconstruction and what
-        each column holds beside what the others make likely are from those of most
+        The outlier score is the sum of how far a row's values, code, reconstruction and
+        what each column holds beside what the others make likely are from those of most
         training rows. In a table of numbers it grows with the distance of the row from
         the three quarters of them that are the most ordinary. Rows with a value far
         outside the rest of its column come first.
