@@ -43,6 +43,7 @@ _CURVES = {
     "loss": ("train", "#9CCBE8", 5.0),
     "val_loss": ("validation", INK, 1.2),
 }
+_POWER_OF_TEN = 10  # an axis that reaches over one has such ticks to read
 
 
 class AutoencoderDisplay:
@@ -245,6 +246,12 @@ class AutoencoderDisplay:
         axes.legend(fontsize=10, frameon=False)
         if (np.concatenate(costs) > 0).any():
             axes.set_yscale("log", nonpositive="mask")
+        for axis, (low, high) in (
+            (axes.xaxis, axes.get_xlim()),
+            (axes.yaxis, axes.get_ylim()),
+        ):
+            if high < _POWER_OF_TEN * low:
+                axis.set_minor_formatter("{x:g}")
 
 
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> Array:
