@@ -193,6 +193,30 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, [each for each in node.input_tensors if id(each) not in masks]
 
 
+def layer_chain(model: Any) -> list[Layer] | None:
+    """The layers of a model's graph, if each takes what the one before it gives.
+
+    Nested models are laid open. None for anything else, and for a model with a `call`
+    of its own.
+    """
+    if not isinstance(model, Model):
+        return None
+    is_graph = type(model).call.__module__.startswith("keras.")
+    if not is_graph or len(getattr(model, "inputs", ())) != 1:
+        return None
+    if len(model.outputs) != 1:
+        return None
+    path: list[Layer] = []
+    tensor = model.outputs[0]
+    while tensor is not model.inputs[0]:
+        operation, inputs = producer(tensor)
+        if len(inputs) != 1:
+            return None
+        path = [*(layer_chain(operation) or [operation]), *path]
+        tensor = inputs[0]
+    return path
+
+
 class CallObserver(Layer):
     """A layer that is told before each call that may reach it."""
 

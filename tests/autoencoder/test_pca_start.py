@@ -1,5 +1,6 @@
 """The start from PCA, against scikit-learn's."""
 
+import keras
 import numpy as np
 import pytest
 from keras import Model
@@ -14,6 +15,7 @@ from keras.layers import (
     GaussianNoise,
     LeakyReLU,
     Normalization,
+    Reshape,
 )
 from keras.optimizers import SGD
 from keras.utils import set_random_seed
@@ -234,7 +236,26 @@ def change(method, *arguments):
     return model
 
 
+class Scaled(keras.Sequential):
+    def call(self, *args, **kwargs):
+        return 2 * super().call(*args, **kwargs)
+
+
+def with_own_call():
+    encoder = Scaled([keras.Input((6,)), Dense(2)], name="scaled")
+    return Autoencoder(encoder, mirror(encoder, gain=True))
+
+
+def test_an_activation_that_stands_twice_and_a_code_of_another_shape_start_at_pca():
+    twice = Activation("tanh")
+    assert_starts_at_pca(start(ROWS, Dense(5), twice, Dense(2), twice), ROWS)
+    shaped = start(ROWS, Dense(5, "tanh"), Dense(4), Reshape((2, 2)))
+    error = np.mean(find_errors(shaped, ROWS))
+    assert error < 1.002 * find_pca_error(ROWS, 4)
+
+
 ERRORS = {
+    "'scaled' .* is not: write it as a Sequential model": with_own_call,
     r"'dense.*_mirror', .* has no gain: build .* with `mirror\(encoder, gain=": (
         lambda: build_model(*dense(4, 2), gain=False)
     ),
@@ -253,7 +274,7 @@ ERRORS = {
     r"'bn' \(BatchNormalization\) is another layer": lambda: build_model(
         *dense(4), BatchNormalization(name="bn"), *dense(2)
     ),
-    r"'add.*' \(Add\) is another layer": branched,
+    "'graph' .* is not: write it as a Sequential model": branched,
     "'own' .* is not: write it as a Sequential model": lambda: Autoencoder(
         chain(Dense(2)), OwnDecoder()
     ),

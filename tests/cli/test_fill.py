@@ -43,6 +43,7 @@ FORMS = {
     "CR": Form(end="\r"),
     "a BOM": Form(encoding="utf-8-sig", note="né"),
     "UTF-16": Form(encoding="utf-16", note="né€"),
+    "UTF-16, named": Form(encoding="utf-16", note="né", options="--encoding utf-16"),
     "UTF-16, big end first": Form(encoding="utf-16-be", before="\ufeff", note="né"),
     "Japanese": Form(encoding="shift_jis", note="桃", options="--encoding shift_jis"),
     "Windows": Form(encoding="cp1252", note="trés"),

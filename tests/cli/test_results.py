@@ -12,7 +12,7 @@ from tests.estimator.networks import seeded
 from tests.marks import for_each, slow
 
 from keras_tied import TiedAutoencoder
-from keras_tied.fitted import file
+from keras_tied.fitted import file, value
 from keras_tied.fitting import sample
 
 from .conftest import save
@@ -286,6 +286,8 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(keras_tied, rng):
     asked = keras_tied("corrections people.safetensors new.csv --json").json
     assert {"row": 6, "value": "Oslo"}.items() <= asked["corrections"][0].items()
     save(rows.rename(columns={"person_id": "value"}), "other.csv")
+    save(rows.rename(columns={"person_id": "score"}).astype(str), "named.csv")
+    assert "Bergmo" in keras_tied("corrections named.csv --id score").out
     failed = keras_tied("corrections other.csv --id value", 2)
     assert "the id 'value' is a column of the list, too" in failed.err
 
@@ -569,6 +571,16 @@ def test_absurd_values_move_no_code_of_others(
         codes.append(np.abs(np.load("codes.npy")))
     difference = np.abs(codes[1] - codes[0]) / codes[0].std(axis=0)
     assert np.median(difference) < 0.1
+
+
+def test_a_model_that_cannot_be_compared_with_pca_is_there(keras_tied, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("too many rows.")
+
+    monkeypatch.setattr(value, "baseline_errors", fail)
+    keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1)
+    assert TiedAutoencoder.load("new.safetensors").n_iter_ == 2
+    assert "error" not in keras_tied("inspect new.safetensors --json").json["notes"]
 
 
 def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(keras_tied, rng):

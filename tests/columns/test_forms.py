@@ -263,6 +263,25 @@ def write_clock(minutes):
     return [f"{minute // 60 % 24:02}:{minute % 60:02}" for minute in minutes]
 
 
+def test_a_moment_that_follows_a_time_of_day_comes_back(rng):
+    minutes = rng.integers(60, 1200, 200)
+    day = np.datetime64("2024-01-01T00:00", "us")
+    logged = day + (minutes + rng.integers(-20, 50, 200)).astype("timedelta64[m]")
+    batch = pa.record_batch({"opened": write_clock(minutes), "logged": logged})
+    columns = learn(batch)
+    assert columns.features[-1] == "logged:days since opened"
+    numbers = columns.encode(batch)
+    numbers[:, columns.features.index("logged:days")] += 40  # the other one tells
+    gaps = batch.set_column(1, "logged", pa.nulls(200, batch[1].type))
+    filled = columns.fill(gaps, numbers)["logged"].to_numpy(zero_copy_only=False)
+    assert np.abs(filled - logged).max() < np.timedelta64(5, "m")  # of 54 years
+
+
+@pytest.mark.parametrize("zone", ["+25:00", "+99:99"])
+def test_a_zone_of_a_day_and_more_is_no_failure(zone):
+    learn({"at": [f"2024-01-{day:02}T10:00:00{zone}" for day in range(1, 29)]})
+
+
 def test_times_of_day_past_midnight_come_after_those_before_it(rng):
     begins = rng.integers(1080, 1561, 300)
     spans = np.resize([40, 60, -5], 300)

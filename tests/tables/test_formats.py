@@ -325,6 +325,33 @@ def test_folders_that_are_called_by_a_value_are_columns(rows, folder):
     assert read(source, names=["zip"]).column_names == ["zip"]
 
 
+def test_a_folder_that_is_called_by_no_value_is_an_empty_column(folder):
+    (folder / "day=__HIVE_DEFAULT_PARTITION__").mkdir()
+    (folder / "day=__HIVE_DEFAULT_PARTITION__" / "rows.csv").write_text("a\n1\n")
+    assert read(open_table(".")).to_pydict() == {"a": [1], "day": [None]}
+
+
+def test_a_name_of_a_column_that_is_no_text_is_refused(folder):
+    table = pa.table({"long": [1.0, 2.0]})
+    with pa.ipc.new_stream("rows.arrow", table.schema) as writer:
+        writer.write_table(table)
+    path = folder / "rows.arrow"
+    path.write_bytes(path.read_bytes().replace(b"long", b"\x90ong"))
+    with refused("'rows.arrow'"):
+        open_table("rows.arrow")
+
+
+def test_a_folder_of_one_file_is_no_pattern(folder):
+    (folder / "run=3[final]").mkdir()
+    (folder / "run=3[final]" / "rows.csv").write_text("a,b\n1,2\n")
+    assert open_table("run=3[final]/rows.csv").schema.names == ["a", "b"]
+
+
+def test_a_space_before_a_truth_value_makes_it_text(folder):
+    (folder / "rows.csv").write_text("a,ok\n1, true\n2, false\n")
+    assert read(open_table("rows.csv"))["ok"].to_pylist() == [" true", " false"]
+
+
 def test_folders_of_a_pattern_are_columns_too(folder):
     for year in (2025, 2026):
         (folder / f"year={year}").mkdir()

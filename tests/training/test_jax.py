@@ -251,6 +251,27 @@ def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
     assert_allclose(*losses, rtol=5e-3)
 
 
+@pytest.mark.usefixtures("processor")
+def test_a_program_that_xla_cannot_run_is_written_anew(rng, monkeypatch):
+    texts = []
+
+    def compile_program(function, arguments, *, fast):
+        texts.append(jax.jit(function).lower(*arguments).as_text())
+        if len(texts) > 1:
+            return compile_cache.compile_program(function, arguments, fast=fast)
+
+        def refuse(*_):
+            raise jax.errors.JaxRuntimeError("UNIMPLEMENTED")
+
+        return refuse
+
+    monkeypatch.setattr(trainer, "compile_program", compile_program)
+    rows = rng.normal(size=(64, 300)).astype("float32")
+    train(build_mixed(), rows, fit, batch_size=32, epochs=1)
+    first, second = texts
+    assert first != second
+
+
 def test_units_that_pass_have_a_gradient_of_one():
     layer = PartlyLinear("exponential", 1)
     x = np.float32([[200, 0]])

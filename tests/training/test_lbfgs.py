@@ -191,6 +191,26 @@ def test_an_error_says_what_to_do(call, message, rows):
         call(rows)
 
 
+class Fails(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        raise RuntimeError("an error of its own")
+
+
+def test_an_error_of_a_callback_is_that_of_the_callback(rows):
+    with pytest.raises(RuntimeError, match="an error of its own"):
+        fit(build_model(), rows, rows, epochs=3, callbacks=[Fails()], verbose=0)
+
+
+def test_nan_is_an_error_that_leaves_moving_averages_alone(rows):
+    rows[2, 3] = np.nan
+    layers = keras.layers.BatchNormalization(), keras.layers.Dense(rows.shape[1])
+    model = keras.Sequential([keras.Input(rows.shape[1:]), *layers])
+    model.compile(LBFGS(), "mse")
+    with pytest.raises(FloatingPointError):
+        fit(model, rows, rows, epochs=3, verbose=0)
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
 def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
     rows[2, 3] = np.nan
     model = build_model()

@@ -146,6 +146,14 @@ def test_a_loss_that_overflows_is_an_error_and_the_last_finite_weights_are_kept(
     assert np.isfinite(losses).all()
 
 
+def test_weights_that_overflow_in_one_step_go_back_to_those_before(rows):
+    model = build_model(SGD(1e38))
+    before = model.get_weights()
+    with pytest.raises(FloatingPointError):
+        train(model, 30 * rows, epochs=8, batch_size=len(rows))
+    assert_equal(model.get_weights(), before)
+
+
 def test_nan_in_the_data_is_an_error_that_leaves_the_weights_alone(rows):
     rows[3, 2] = np.nan
     model = build_model()

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import Model, Variable, layers, ops
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
 from keras_tied.layers import TiedDense
@@ -79,20 +80,14 @@ class _Line(NamedTuple):
     intercept: Array
 
 
-def _find_chain(model: Any) -> list[Any]:
+def _find_chain(model: Model) -> list[Any]:
     """The layers of a model's graph in their order, nested models laid open."""
-    if not getattr(model, "inputs", None):
+    if (path := layer_chain(model)) is None:
         raise ValueError(
             "A start from PCA needs halves that are chains of layers, each fed by the"
             f" one before it; '{model.name}' ({type(model).__name__}) is not: write it"
             " as a Sequential model."
         )
-    path = []
-    for layer in getattr(model, "operations", model.layers):  # of a Sequential: layers
-        if isinstance(layer, Model):
-            path += _find_chain(layer)
-        elif not isinstance(layer, layers.InputLayer):
-            path.append(layer)
     return path
 
 
@@ -100,7 +95,8 @@ def _find_links(path: list[Any]) -> list[_Link]:
     n_links = sum(isinstance(layer, DENSE) for layer in path)
     links: list[_Link] = []
     for layer in path:
-        is_between = 0 < len(links) < n_links
+        # The code, in the middle, may have any shape.
+        is_between = 0 < len(links) < n_links and 2 * len(links) != n_links
         if isinstance(layer, DENSE):
             links.append(_Link(layer, _drop_linear(layer.activation)))
         elif isinstance(layer, ACTIVATIONS) and links:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +232,6 @@ def _train_and_write(
         remark_warnings(),
     ):
         outcome = fit(parameters, rows, features=features, moments=table.moments)
-    with show_stages("comparing with PCA"):
-        error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {
@@ -246,16 +245,20 @@ def _train_and_write(
         "seconds": round(time.perf_counter() - start, 3),
         "components": outcome.fitted.n_components,
         "is_pca": outcome.is_pca,
-        "error": error,
-        "pca_error": pca_error,
         "measured_on": measured_on,
         "streamed": streamed,
         "trimmed": outcome.n_trimmed,
         "has_classes": outcome.fitted.link is not None,
         "held_out": outcome.held_out_errors if streamed is None else None,
     }
+    write = partial(write_outcome, output, outcome, vars(parameters))
     with report_write_errors(str(output)):
-        write_outcome(output, outcome, vars(parameters), notes)
+        write(notes)  # what follows may fail
+    with show_stages("comparing with PCA"):
+        error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
+    notes |= {"error": error, "pca_error": pca_error}
+    with report_write_errors(str(output)):
+        write(notes)
 
 
 def _choose_components(

@@ -68,7 +68,9 @@ def print_rows(
     for row in rows:
         texts = []
         for name in names:
-            value, write = row[name], formats.get(name, str)
+            value = row[name]
+            is_text = isinstance(value, str)  # an id can have any name
+            write = str if is_text else formats.get(name, str)
             texts.append("" if value is None else write(value))
         cells.append(texts)
     print_table([HEADINGS.get(name, name) for name in names], cells)

@@ -285,7 +285,7 @@ class Columns:
             try:
                 block, new = column.encode(values, days)
                 if column.kind is Kind.time:
-                    days[column.name] = block[:, 0] + column.origin
+                    days[column.name] = column.parse(values)
                 rows = column.find_misread(values, block[:, 0])
                 if len(rows) > MOST_MISREAD * max(n_present, first_row):
                     row = int(rows[0])

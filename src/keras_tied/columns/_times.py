@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -158,11 +157,11 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        offset = re.search("[-+].*", self.zone)
+        offset = re.search(OFFSET, self.zone)
         if not self.format or offset is None:
             return 0.0
-        ahead = datetime.strptime(offset[0], "%z").utcoffset() or timedelta()
-        return ahead / timedelta(days=1)
+        minutes = 60 * int(offset["hours"]) + int(offset["minutes"])
+        return (-minutes if offset["sign"] == "-" else minutes) / 1440
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""

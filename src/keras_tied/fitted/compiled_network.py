@@ -16,6 +16,9 @@ from keras_tied._types import Array
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
+FEWEST_BLOCK_ROWS, MOST_BLOCK_ROWS = 256, 4096
+NUMBERS = 2**18  # numbers in a block of rows, about: larger blocks are not faster
+
 _PROCESS = os.getpid()
 _COMPUTING = Lock()  # Keras is traced by one thread at a time
 
@@ -24,12 +27,11 @@ class CompiledNetwork:
     """An autoencoder of Keras, which is not trained any more, as two functions of rows.
 
     They donate and change no arrays, so threads can share them. JAX and TensorFlow
-    compile for each number of rows, so rows are padded with zeros to `block_rows`.
+    compile for each number of rows, so rows are padded with zeros, few ones to
+    `FEWEST_BLOCK_ROWS` and others to `block_rows`.
     """
 
     threads = False  # a compiled function has its own
-    block_rows = 256
-    """The rows to compute at a time."""
 
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
@@ -47,6 +49,12 @@ class CompiledNetwork:
     def n_parameters(self) -> int:
         """The number of weights, each kernel once."""
         return int(self.model.count_params())
+
+    @property
+    def block_rows(self) -> int:
+        """The rows to compute at a time."""
+        rows = NUMBERS // self.layer_sizes[0]
+        return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
@@ -73,11 +81,12 @@ class CompiledNetwork:
 
         _require_no_fork()
         n = len(rows)
-        padded = np.zeros((self.block_rows, *shape), np.float32)
+        size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
+        padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
         with _COMPUTING:
             output = function(keras.ops.convert_to_tensor(padded))
-        numbers = keras.ops.convert_to_numpy(output).reshape(self.block_rows, -1)
+        numbers = keras.ops.convert_to_numpy(output).reshape(size, -1)
         return numbers[:n].astype(np.float32, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:

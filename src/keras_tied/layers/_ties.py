@@ -257,7 +257,8 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
-    return [tie for tie in ties(decoder) if tie.layer in tied]
+    # Their partners are in the encoder, or in the decoder.
+    return [tie._replace(inside=True) for tie in ties(decoder) if tie.layer in tied]
 
 
 def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:

@@ -158,8 +158,11 @@ def _find_same(column: PageColumn, given: Array, expected: Array) -> Array:
     # How far whole numbers, truth values and days may be apart.
     tolerance = 0.5
     if column.kind == "time":
-        tolerance = MINUTE if "%H" in column.form.get("format", "") else 0.9
-    return np.asarray(is_present & (np.abs(first - second) <= tolerance))
+        form = column.form.get("format", "")
+        tolerance = MINUTE / 2 if "%H" in form else 0.9
+        if "%S" in form:
+            tolerance /= 60
+    return np.asarray(is_present & (np.abs(first - second) < tolerance))
 
 
 def _write_numbers(numbers: Array, places: int | None) -> Array:

@@ -29,6 +29,7 @@ class Histogram(NamedTuple):
     # whether the first and the last bar count others, too
     has_less: bool = False
     has_more: bool = False
+    n_rows: int = 0  # that have a class, which may have no bar
 
 
 def draw_histograms(report: Report) -> list[Histogram]:
@@ -83,4 +84,4 @@ def _count_classes(column: PageColumn, features: Array) -> Histogram:
         places = features.argmax(axis=1)
         counts = np.bincount(places, minlength=column.n_features)
     order = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
-    return Histogram(counts[order].tolist(), order.tolist())
+    return Histogram(counts[order].tolist(), order.tolist(), n_rows=len(features))

@@ -55,6 +55,7 @@ BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
 MARK = "\ufeff"  # what text may begin with
+MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
 
 
@@ -85,9 +86,18 @@ class _Utf8(BytesIO):
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
     """Open a CSV file; with a decimal comma, decimals are read as text."""
+    if options.delimiter is not None and len(options.delimiter) != 1:
+        raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
+    try:
+        codec = codecs.lookup(options.encoding or "utf-8").name
+    except LookupError as error:
+        raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
     # All threads share this limit.
     csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))
-    *likely, last = [options.encoding] if options.encoding else _guess_encodings(name)
+    encodings = _guess_encodings(name)
+    if options.encoding and codec not in MARKED:
+        encodings = [options.encoding]
+    *likely, last = encodings
     notes = []
     for encoding in likely:
         with suppress(_EncodingError):
@@ -397,7 +407,8 @@ class _CsvFile:
                 f" {self._find_line(row)}, where its first line has"
                 f" {row.expected_columns}; put text that holds the delimiter in quotes,"
                 " close all quotes, name another delimiter, or pass over titles with"
-                " --skip (skip=...) and over comments with --comment '#' (comment='#')."
+                " --skip (skip=...) and over comments with --comment (comment=...) and"
+                " the sign that they begin with."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
@@ -458,7 +469,7 @@ def find_type(values: pa.Array, decimal: str | None = None) -> pa.DataType:
         return pa.null()
     if pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py():
         return pa.string()
-    if pc.all(pc.is_in(cells, pa.array(TRUTHS))).as_py():
+    if pc.all(pc.is_in(values.drop_null(), pa.array(TRUTHS))).as_py():
         return pa.bool_()
     for dtype in [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]:
         with suppress(pa.ArrowInvalid):

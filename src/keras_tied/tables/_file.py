@@ -232,7 +232,7 @@ def is_pipe(path: str) -> bool:
 
 def find_root(path: str) -> str:
     """Return a path up to its first folder that is a pattern."""
-    while glob.has_magic(path):
+    while glob.has_magic(path) and not os.path.exists(path):
         path = os.path.dirname(path)
     return path
 

@@ -211,7 +211,8 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     columns = {}
     for name in keys[0]:
         texts = pa.array([own.get(name) for own in keys], pa.string())
-        columns[name] = texts.cast(find_type(texts))
+        is_empty = texts.null_count == len(texts)
+        columns[name] = texts if is_empty else texts.cast(find_type(texts))
     whole = []
     for place, file in enumerate(files):
         own_values = {name: values[place] for name, values in columns.items()}

@@ -246,10 +246,11 @@ def merge_columns(
 
 def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     """Return the columns of all files, in the order of the first."""
+    for file in files:
+        _check_schema(file)
     first = files[0]
     names = dict.fromkeys(first.schema.names)
     for file in files:
-        _check_schema(file)
         own_names = dict.fromkeys(file.schema.names)
         mismatch = ""
         if absent := [name for name in names if name not in own_names]:

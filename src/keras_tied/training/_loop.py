@@ -92,7 +92,8 @@ class Loop:
         def report(new_logs: EpochLogs) -> bool:
             nonlocal epoch, logs
             logs = new_logs
-            self._report(epoch, [logs], False)
+            self.hooks.on_epoch_begin(epoch)
+            self._report(epoch, [logs], True)
             epoch += 1
             return not (self.model.stop_training or self.is_interrupted())
 
@@ -137,6 +138,8 @@ class Loop:
         n_reported = self._report(epoch, epochs[:failure], has_begun)
         if failure is not None and not self.model.stop_training:
             self.trainer.rewind(failure)
+            if failure and not self.trainer.is_finite():  # by its last step alone
+                self.trainer.rewind(failure - 1)
             self.trainer.push()
             loss = epochs[failure].get("loss", 0.0)
             raise make_divergence_error(self.model, epoch + failure, loss)

@@ -203,7 +203,8 @@ def search(
             )
     finally:
         optimizer.only_differentiates = False
-        if accepted is not point:
+        if accepted is not point or not np.isfinite(first["loss"]):
             objective.push(accepted)
+            assign_all(objective.others)
     if accepted is start and end > begin:  # it was an optimum, up to rounding
         report(first)

@@ -39,16 +39,17 @@ const Colours = (() => {
   /** Many different numbers are shades. */
   function byLabel() {
     const areShades = numbers !== null && new Set(labels.filter(Boolean)).size > MOST_COLOURS;
-    if (!areShades) return byText(labelName, labels);
+    const order = new Map(labels.map((text, row) => [text, numbers?.[row] ?? 0]));
+    if (!areShades) return byText(labelName, labels, (a, b) => order.get(a) - order.get(b));
     return shade(labelName, numbers.map((number) => number ?? NaN), Format.number, true);
   }
 
   /** The most frequent texts are told apart; the empty one is missing. */
-  function byText(name, texts) {
+  function byText(name, texts, compare = () => 0) {
     const counts = new Map();
     texts.filter(Boolean).forEach((text) => counts.set(text, (counts.get(text) ?? 0) + 1));
     const frequent = [...counts].sort((a, b) => b[1] - a[1]).map(([text]) => text);
-    const names = frequent.slice(0, MOST_GROUPS).sort(collator.compare);
+    const names = frequent.slice(0, MOST_GROUPS).sort((a, b) => compare(a, b) || collator.compare(a, b));
     const nColoured = names.length;
     const place = new Map(names.map((text, index) => [text, index]));
     if (frequent.length > nColoured) names.push(`${frequent.length - nColoured} others`);
@@ -71,7 +72,8 @@ const Colours = (() => {
       const format = (number) => Histograms.name(column, number);
       return shade(column.name, rows.map((row) => row[column.begin]), format);
     }
-    return byText(column.name, rows.map((row) => Format.value(column, row)));
+    const write = (row) => (Number.isNaN(row[column.begin]) ? "" : Format.value(column, row));
+    return byText(column.name, rows.map(write));
   }
 
   const byUnit = (unit) =>

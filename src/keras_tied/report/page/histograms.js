@@ -14,23 +14,34 @@ const Histograms = (() => {
     return Format.value(column, row);
   }
 
-  function nameClasses(column, [counts, classes], n) {
+  function nameClasses(column, [counts, classes, , , , , nRows]) {
+    if (counts.length === 0) return [[], ["-", "-"]];
     const names = classes.map((place) => name(column, place));
-    const end = (bar) => (counts.length ? `${names.at(bar)} (${Format.percent(counts.at(bar) / n)})` : "-");
-    return [names, [end(0), end(-1)]];
+    const end = (bar) => `${names.at(bar)} (${Format.percent(counts.at(bar) / nRows)})`;
+    const n = column.kind === "truth" ? 2 : column.n;
+    const some = n > counts.length ? `${counts.length} of ${n} categories` : `${n} categories`;
+    return [names, [end(0), n === 2 ? end(-1) : some]];
   }
 
-  function nameBins(column, [counts, edges, least, largest, hasLess, hasMore]) {
+  /** A bar of many days needs no time of day. */
+  function nameDay(column, place, [, edges]) {
+    const isLong = column.kind === "time" && edges.at(-1) - edges[0] > 2 * edges.length;
+    const text = name(column, place);
+    return isLong ? text.replace(/[T ]\d{1,2}:\d\d.*$/, "") : text;
+  }
+
+  function nameBins(column, histogram) {
+    const [counts, edges, least, largest, hasLess, hasMore] = histogram;
     if (counts.length === 0) return [[], ["-", "-"]];
     const step = column.kind === "whole" ? 1 : 0;
     const names = counts.map((_, bar) => {
-      const [first, last] = [name(column, edges[bar]), name(column, edges[bar + 1] - step)];
+      const [first, last] = [nameDay(column, edges[bar], histogram), nameDay(column, edges[bar + 1] - step, histogram)];
       return first === last ? first : `${first} to ${last}`;
     });
     const [less, more] = [hasLess ? " or less" : "", hasMore ? " or more" : ""];
     names[0] += less;
     names[names.length - 1] += more;
-    return [names, [name(column, least) + less, name(column, largest) + more]];
+    return [names, [nameDay(column, least, histogram) + less, nameDay(column, largest, histogram) + more]];
   }
 
   function start() {
@@ -38,9 +49,8 @@ const Histograms = (() => {
       const column = Data.columns[index];
       const histogram = Data.histograms[index];
       const [counts] = histogram;
-      const total = counts.reduce((sum, count) => sum + count, 0);
       const isClass = column.kind === "category" || column.kind === "truth";
-      const [names, ends] = (isClass ? nameClasses : nameBins)(column, histogram, total);
+      const [names, ends] = (isClass ? nameClasses : nameBins)(column, histogram);
       item.querySelectorAll("title").forEach((title, bar) => {
         title.textContent = `${names[bar]}: ${Format.count(counts[bar])} ${counts[bar] === 1 ? "row" : "rows"}`;
       });

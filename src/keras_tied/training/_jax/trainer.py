@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -165,7 +166,9 @@ class JaxEpochs(Epochs):
                 except jax.errors.JaxRuntimeError:
                     for step in program.steps:
                         step.widen = False
-                    executable = compile_program(program, arguments, fast=fast)
+                    # JAX traces another function anew.
+                    narrow = partial(Program.__call__, program)
+                    executable = compile_program(narrow, arguments, fast=fast)
             found = executable, program.empty_logs
             kept["keras_tied_program"] = key, found
         return found
