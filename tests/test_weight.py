@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 TREES = [
     # tree, most tokens, most tokens a line
     ("src", 157_700, 8.4),
-    ("tests", 149_300, 9.0),
+    ("tests", 150_000, 9.0),
     ("benchmarks", 19_900, 9.0),
 ]
 MOST_A_LINE_OF_A_FILE = 10.5  # of `src`

@@ -688,9 +688,6 @@ ERRORS = {
         lambda x: Concatenate(1, name="both")([x, x]),
         (None, 3),
     ),
-    "'rows'.* axis 0 is the batch": lambda: graph(
-        lambda x: Concatenate(0, name="rows")([x, x])
-    ),
     "'rows'.* axis -3 is the batch": lambda: graph(
         lambda x: Concatenate(-3, name="rows")([x, x]), (5, 4)
     ),

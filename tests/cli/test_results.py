@@ -555,10 +555,8 @@ def test_absurd_values_move_no_code_of_others(
 ):
     for name in ("MOST_ROWS", "SMALLEST_SAMPLE"):
         monkeypatch.setattr(sample, name, most_rows)
-    monkeypatch.setattr("keras_tied.columns.ROWS_TO_COUNT", 150)
     shown = keras_tied("check fruit.csv").out
-    some = ", of which 200 were looked at" if most_rows == 200 else ""
-    assert f"300 rows{some}, 150 of these for distinct numbers, " in shown
+    assert (", of which 200 were looked at" in shown) == (most_rows == 200)
     codes = []
     for weight, count in (("98", "1"), ("9999999", "-500000")):
         fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count

@@ -277,11 +277,6 @@ def test_a_moment_that_follows_a_time_of_day_comes_back(rng):
     assert np.abs(filled - logged).max() < np.timedelta64(5, "m")  # of 54 years
 
 
-@pytest.mark.parametrize("zone", ["+25:00", "+99:99"])
-def test_a_zone_of_a_day_and_more_is_no_failure(zone):
-    learn({"at": [f"2024-01-{day:02}T10:00:00{zone}" for day in range(1, 29)]})
-
-
 def test_times_of_day_past_midnight_come_after_those_before_it(rng):
     begins = rng.integers(1080, 1561, 300)
     spans = np.resize([40, 60, -5], 300)

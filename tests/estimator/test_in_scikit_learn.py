@@ -16,14 +16,11 @@ def test_scikit_learn_check(estimator, check):
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-@pytest.mark.parametrize("is_named", [True, False])
-def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
+def test_output_of_a_library_reaches_codes_and_rows(kind, iris):
     library = pytest.importorskip(kind)
-    X, names = iris, ["x0", "x1", "x2", "x3"]
-    if is_named:
-        names = list("abcd")
-        X = library.DataFrame(dict(zip(names, iris.T, strict=True)))
-        X = X[50:]  # whose index is not that of new rows
+    names = list("abcd")
+    X = library.DataFrame(dict(zip(names, iris.T, strict=True)))
+    X = X[50:]  # whose index is not that of new rows
     estimator = seeded(2, max_iter=3).fit(X)
     expected, rows = estimator.transform(X), estimator.reconstruct(X)
     assert type(rows) is np.ndarray
@@ -40,5 +37,5 @@ def test_output_of_a_library_reaches_codes_and_rows(kind, is_named, iris):
             rows,
             rtol=1e-5,
         )
-        if kind == "pandas" and is_named:
+        if kind == "pandas":
             assert frame.index.equals(X.index)

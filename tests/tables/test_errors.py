@@ -180,7 +180,6 @@ def test_a_harmful_file_takes_neither_much_memory_nor_time(folder, name):
         ({"encoding": "utf-9"}, ["utf-9", "such as utf-8"]),
         ({"encoding": "ascii"}, ["not ascii", "line 2"]),
         ({"delimiter": "::"}, ["::", "one character"]),
-        ({"delimiter": ""}, ["one character"]),
     ],
 )
 def test_an_option_that_does_not_fit_is_one_sentence(folder, options, parts):

@@ -201,19 +201,11 @@ def test_an_error_of_a_callback_is_that_of_the_callback(rows):
         fit(build_model(), rows, rows, epochs=3, callbacks=[Fails()], verbose=0)
 
 
-def test_nan_is_an_error_that_leaves_moving_averages_alone(rows):
-    rows[2, 3] = np.nan
-    layers = keras.layers.BatchNormalization(), keras.layers.Dense(rows.shape[1])
-    model = keras.Sequential([keras.Input(rows.shape[1:]), *layers])
-    model.compile(LBFGS(), "mse")
-    with pytest.raises(FloatingPointError):
-        fit(model, rows, rows, epochs=3, verbose=0)
-    assert all(np.isfinite(weights).all() for weights in model.get_weights())
-
-
 def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
     rows[2, 3] = np.nan
-    model = build_model()
+    inner = build_model()
+    model = keras.Sequential([inner.inputs[0], BatchNormalization(), inner])
+    model.compile(LBFGS(), "mse")
     before = model.get_weights()
     with pytest.raises(FloatingPointError, match="check the data"):
         train(model, rows)
