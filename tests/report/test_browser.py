@@ -443,8 +443,17 @@ def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
 
 def test_of_many_categories_some_have_bars_and_labels_are_in_order(opened):
     X = np.eye(14)[np.r_[np.arange(14), 0, 0]]
-    columns = [PageColumn("town", "category", 14, levels=list("abcdefghijklmn"))]
-    report = opened(make_report(X, columns=columns, labels=[-10.0, 1.0, 0.0, -1.0] * 4))
+    towns = list("abcdefghijklmn")
+    columns = [
+        PageColumn("town", "category", 14, levels=towns),
+    ]
+    labels = [-10.0, 1.0, 0.0, -1.0] * 4
+    page = make_report(
+        X,
+        columns=columns,
+        labels=labels,
+    )
+    report = opened(page)
     assert report.texts(".columns .ends") == ["a (19 %)\n12 of 14 categories"]
     names = [text.split()[0] for text in report.texts(".group")]
     assert names == ["-10", "-1", "0", "1"]

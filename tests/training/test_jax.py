@@ -258,7 +258,13 @@ def test_a_program_that_xla_cannot_run_is_written_anew(rng, monkeypatch):
 
     monkeypatch.setattr(trainer, "compile_program", compile_program)
     rows = rng.normal(size=(64, 300)).astype("float32")
-    train(build_mixed(), rows, fit, batch_size=32, epochs=1)
+    train(
+        build_mixed(),
+        rows,
+        fit,
+        batch_size=32,
+        epochs=1,
+    )
     first, second = texts
     assert first != second
 

@@ -198,7 +198,14 @@ class Fails(keras.callbacks.Callback):
 
 def test_an_error_of_a_callback_is_that_of_the_callback(rows):
     with pytest.raises(RuntimeError, match="an error of its own"):
-        fit(build_model(), rows, rows, epochs=3, callbacks=[Fails()], verbose=0)
+        fit(
+            build_model(),
+            rows,
+            rows,
+            epochs=3,
+            callbacks=[Fails()],
+            verbose=0,
+        )
 
 
 def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
