@@ -272,8 +272,7 @@ def test_a_moment_that_follows_a_time_of_day_comes_back(rng):
     assert columns.features[-1] == "logged:days since opened"
     numbers = columns.encode(batch)
     numbers[:, columns.features.index("logged:days")] += 40  # the other one tells
-    empty = pa.nulls(200, batch[1].type)
-    gaps = batch.set_column(1, "logged", empty)
+    gaps = batch.set_column(1, "logged", pa.nulls(200, batch[1].type))
     filled = columns.fill(gaps, numbers)["logged"].to_numpy(zero_copy_only=False)
     assert np.abs(filled - logged).max() < np.timedelta64(5, "m")  # of 54 years
 

@@ -444,14 +444,10 @@ def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
 def test_of_many_categories_some_have_bars_and_labels_are_in_order(opened):
     X = np.eye(14)[np.r_[np.arange(14), 0, 0]]
     towns = list("abcdefghijklmn")
-    columns = [
-        PageColumn("town", "category", 14, levels=towns),
-    ]
-    labels = [-10.0, 1.0, 0.0, -1.0] * 4
     page = make_report(
         X,
-        columns=columns,
-        labels=labels,
+        columns=[PageColumn("town", "category", 14, levels=towns)],
+        labels=[-10.0, 1.0, 0.0, -1.0] * 4,
     )
     report = opened(page)
     assert report.texts(".columns .ends") == ["a (19 %)\n12 of 14 categories"]

@@ -157,11 +157,12 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        offset = re.search(OFFSET, self.zone)
-        if not self.format or offset is None:
+        zone = self.zone.strip().replace(":", "")
+        if not self.format or zone[:1] not in ("+", "-"):
             return 0.0
-        minutes = 60 * int(offset["hours"]) + int(offset["minutes"])
-        return (-minutes if offset["sign"] == "-" else minutes) / 1440
+        hours, minutes = int(zone[1:3]), int(zone[3:])
+        days = (hours * 60 + minutes) / 1440
+        return -days if zone[0] == "-" else days
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
