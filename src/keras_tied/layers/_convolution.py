@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 from keras import backend, ops
 
 
@@ -117,18 +116,28 @@ def spread(
 
 def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a depthwise code, by `(taps..., image channels, multiplier)`."""
-    # (taps..., image channels, multiplier, phases)
-    kernel = _split_kernel(kernel, windows)
+    phases = _split_kernel(kernel, windows)
+    *taps, channels, multiplier, count = phases.shape
+    weights = ops.reshape(
+        phases,
+        (*taps, channels * multiplier, count),
+    )
     phase_windows = [window.phase for window in windows]
-    multiplier = kernel.shape[-2]
-    phases = []
-    for index in range(multiplier):
-        # Every image channel gathers from one of the code channels that it was
-        # multiplied into.
-        part = code[..., index::multiplier]
-        weights = kernel[..., index, :]
-        phases.append(convolve(part, weights, phase_windows, ops.depthwise_conv))
-    return _interleave(sum(phases), windows)
+    image = convolve(code, weights, phase_windows, ops.depthwise_conv)
+    if multiplier > 1:
+        # Each image channel gathers from all the code channels that it was multiplied
+        # into.
+        _, *sizes, _ = ops.shape(image)
+        image = ops.reshape(
+            image,
+            (-1, *sizes, channels, multiplier, count),
+        )
+        image = ops.sum(image, axis=-2)
+        image = ops.reshape(
+            image,
+            (-1, *sizes, channels * count),
+        )
+    return _interleave(image, windows)
 
 
 def _has_fast_transpose(windows: Windows) -> bool:
@@ -179,25 +188,43 @@ def _split_kernel(kernel: Any, windows: Windows) -> Any:
     rank = len(windows)
     channels = kernel.shape[rank:]
     for axis, window in enumerate(windows):
-        kernel = _split_taps(kernel, axis, window)
+        if window.stride > 1:
+            kernel = _split_taps(kernel, axis, window)
     # Not from the kernel's shape, which is symbolic while PyTorch exports.
     taps = [window.phase.taps for window in windows]
-    return ops.reshape(kernel, (*taps, *channels, -1))
+    count = prod(window.stride for window in windows)
+    kernel = ops.reshape(kernel, (*taps, *channels, count))
+    return ops.flip(kernel, axis=tuple(range(rank)))
 
 
 def _split_taps(kernel: Any, axis: int, window: Window) -> Any:
     """The kernel with the taps of a phase along an axis, and a last axis of phases."""
-    phase = window.phase
-    taps = np.arange(window.taps)
-    # How far each tap is, in elements of the image; the phase may keep the dilation.
-    places = taps * window.dilation // phase.dilation
-    # Which tap a phase has at each place, the last first: one of zeros where none is.
-    index = np.full((phase.taps, window.stride), window.taps)
-    index[phase.taps - 1 - places // window.stride, places % window.stride] = taps
-    zeros = [(0, 0)] * len(kernel.shape)
-    zeros[axis] = (0, 1)
-    kernel = ops.take(ops.pad(kernel, zeros), index, axis)
+    before = kernel.shape[:axis]
+    after = kernel.shape[axis + 1 :]
+    length = window.taps
+    if window.dilation > 1:
+        # Write out the zeros that the dilation skips.
+        length *= window.dilation
+        kernel = ops.expand_dims(kernel, axis + 1)
+        kernel = _pad_axis(kernel, axis + 1, window.dilation - 1)
+        kernel = ops.reshape(kernel, (*before, length, *after))
+    taps = window.phase.taps
+    whole = taps * window.stride
+    if whole < length:  # of the zeros after the last tap
+        kernel, _ = ops.split(kernel, [whole], axis=axis)
+    else:
+        kernel = _pad_axis(kernel, axis, whole - length)
+    kernel = ops.reshape(
+        kernel,
+        (*before, taps, window.stride, *after),
+    )
     return ops.moveaxis(kernel, axis + 1, -1)
+
+
+def _pad_axis(kernel: Any, axis: int, count: int) -> Any:
+    zeros = [(0, 0)] * len(kernel.shape)
+    zeros[axis] = (0, count)
+    return ops.pad(kernel, zeros)
 
 
 def _interleave(phases: Any, windows: Windows) -> Any:
@@ -235,7 +262,8 @@ def pad(image: Any, widths: Sequence[tuple[int, int]]) -> Any:
         zeros.append((max(before, 0), max(after, 0)))
         begin, end = max(-before, 0), min(after, 0) or None
         parts.append(slice(begin, end))
-    image = image[tuple(parts)]
+    if any(min(width) < 0 for width in widths):
+        image = image[tuple(parts)]
     if any(map(any, zeros)):
         image = ops.pad(image, [*zeros, (0, 0)])
     return image
