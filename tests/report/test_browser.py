@@ -443,10 +443,10 @@ def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
 
 def test_of_many_categories_some_have_bars_and_labels_are_in_order(opened):
     X = np.eye(14)[np.r_[np.arange(14), 0, 0]]
-    towns = list("abcdefghijklmn")
+    towns = {"levels": list("abcdefghijklmn")}
     page = make_report(
         X,
-        columns=[PageColumn("town", "category", 14, levels=towns)],
+        columns=[PageColumn("town", "category", 14, towns)],
         labels=[-10.0, 1.0, 0.0, -1.0] * 4,
     )
     report = opened(page)
