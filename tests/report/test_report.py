@@ -182,8 +182,9 @@ def test_a_row_that_stands_out_is_counted(odd_report):
     assert "1 of 300 rows stands out." in page.text
     assert odd_report.whole.mean_error < 1  # without that row
     histograms = page.rows["histograms"]
-    assert [sum(counts) for counts, *_ in histograms] == [300] * 3
-    assert histograms[2][4:6] == [False, True]
+    assert [sum(each["counts"]) for each in histograms] == [300] * 3
+    assert histograms[2]["has_more"]
+    assert not histograms[2]["has_less"]
 
 
 def test_units_follow_the_columns_that_they_correlate_with(rng):
@@ -288,12 +289,13 @@ def test_histograms_count_the_values_of_each_column(rng):
         PageColumn("ripe", "truth"),
     )
     sizes, edges = np.histogram(X[np.isfinite(X[:, 0]), 0], 30)
-    assert numbers[0] == sizes.tolist()
-    assert_allclose(numbers[1], edges)
-    assert whole[:2] == [np.bincount(ages).tolist(), [18, 19, 20, 21]]
-    for (counts, places, *_), values in zip(classes, [kinds, ripe > 1], strict=True):
+    assert numbers["counts"] == sizes.tolist()
+    assert_allclose(numbers["places"], edges)
+    assert whole["counts"] == np.bincount(ages).tolist()
+    assert whole["places"] == [18, 19, 20, 21]
+    for found, values in zip(classes, [kinds, ripe > 1], strict=True):
         frequent = Counter(map(int, values)).most_common()
-        assert list(zip(places, counts, strict=True)) == frequent
+        assert list(zip(found["places"], found["counts"], strict=True)) == frequent
 
 
 @pytest.mark.parametrize(
@@ -307,8 +309,8 @@ def test_histograms_count_the_values_of_each_column(rng):
 )
 @pytest.mark.parametrize("kind", ["number", "whole", "truth"])
 def test_any_values_have_a_histogram_of_all_of_them(values, kind):
-    [(counts, *_)] = list_histograms(np.array(values)[:, None], PageColumn("a", kind))
-    assert sum(counts) == np.isfinite(values).sum()
+    [found] = list_histograms(np.array(values)[:, None], PageColumn("a", kind))
+    assert sum(found["counts"]) == np.isfinite(values).sum()
 
 
 DRIFTING = [

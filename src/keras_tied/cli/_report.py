@@ -94,7 +94,7 @@ def report(
         )
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    drifted = page.list_drifted()
+    drifted = page.name_drifts()
     facts = {
         "output": output,
         "rows": whole.n_rows,

@@ -113,7 +113,10 @@ def score(
         facts["oddest"] = _list_oddest(oddest.table, oddest.reasons)
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
-        print_json(facts) if json else print_rows(names, facts["oddest"], most)
+        if json:
+            print_json(facts)
+        else:
+            print_rows(names, facts["oddest"], most)
     else:
         n_rows = len(scores)
         n_written = write_table(output, batches, safe_csv=safe_csv)

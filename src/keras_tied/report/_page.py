@@ -75,7 +75,7 @@ def render(report: Report) -> str:
     data = _describe_rows(report, places, worst)
     correlations = correlate(ordinary.X, ordinary.code)
     data["units"] = describe_units(report.columns, correlations)
-    data["histograms"] = draw_histograms(report)
+    data["histograms"] = [each._asdict() for each in draw_histograms(report)]
     data["views"] = [[*pair, *view] for pair, view in planes.pairs.items()]
     bars = rank_columns(report)
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw

@@ -253,8 +253,8 @@ class Report:
             score = replace(score, p=1.0)
         return [*self.changed, *drifts], score
 
-    def list_drifted(self) -> list[str]:
-        """What has drifted: columns and scores, or without an older table scores."""
+    def name_drifts(self) -> list[str]:
+        """Name the columns and scores that have drifted; of no older table, scores."""
         if self.old is None:
             return ["outlier score"] * self.whole.has_drifted
         drifts, score = self.find_drift()

@@ -14,9 +14,9 @@ const Histograms = (() => {
     return Format.value(column, row);
   }
 
-  function nameClasses(column, [counts, classes, , , , , nRows]) {
+  function nameClasses(column, { counts, places, n_rows: nRows }) {
     if (counts.length === 0) return [[], ["-", "-"]];
-    const names = classes.map((place) => name(column, place));
+    const names = places.map((place) => name(column, place));
     const end = (bar) => `${names.at(bar)} (${Format.percent(counts.at(bar) / nRows)})`;
     const n = column.kind === "truth" ? 2 : column.n;
     const some = n > counts.length ? `${counts.length} of ${n} categories` : `${n} categories`;
@@ -24,21 +24,21 @@ const Histograms = (() => {
   }
 
   /** A bar of many days needs no time of day. */
-  function nameDay(column, place, [, edges]) {
+  function nameDay(column, place, { places: edges }) {
     const isLong = column.kind === "time" && edges.at(-1) - edges[0] > 2 * edges.length;
     const text = name(column, place);
     return isLong ? text.replace(/[T ]\d{1,2}:\d\d.*$/, "") : text;
   }
 
   function nameBins(column, histogram) {
-    const [counts, edges, least, largest, hasLess, hasMore] = histogram;
+    const { counts, places: edges, least, largest } = histogram;
     if (counts.length === 0) return [[], ["-", "-"]];
     const step = column.kind === "whole" ? 1 : 0;
     const names = counts.map((_, bar) => {
       const [first, last] = [nameDay(column, edges[bar], histogram), nameDay(column, edges[bar + 1] - step, histogram)];
       return first === last ? first : `${first} to ${last}`;
     });
-    const [less, more] = [hasLess ? " or less" : "", hasMore ? " or more" : ""];
+    const [less, more] = [histogram.has_less ? " or less" : "", histogram.has_more ? " or more" : ""];
     names[0] += less;
     names[names.length - 1] += more;
     return [names, [nameDay(column, least, histogram) + less, nameDay(column, largest, histogram) + more]];
@@ -48,7 +48,7 @@ const Histograms = (() => {
     document.querySelectorAll(".columns > li").forEach((item, index) => {
       const column = Data.columns[index];
       const histogram = Data.histograms[index];
-      const [counts] = histogram;
+      const { counts } = histogram;
       const isClass = column.kind === "category" || column.kind === "truth";
       const [names, ends] = (isClass ? nameClasses : nameBins)(column, histogram);
       item.querySelectorAll("title").forEach((title, bar) => {
