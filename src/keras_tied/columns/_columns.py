@@ -278,13 +278,14 @@ class Columns:
         """
         self.match(batch.column_names)
         numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
+        earlier = {column.since for column in self.used}
         days: dict[str, Array] = {}
         for column, part in self.parts:
             values = batch[column.name]
             n_present = len(values) - values.null_count
             try:
                 block, new = column.encode(values, days)
-                if column.kind is Kind.time:
+                if column.name in earlier:
                     days[column.name] = column.parse(values)
                 rows = column.find_misread(values, block[:, 0])
                 if len(rows) > MOST_MISREAD * max(n_present, first_row):
