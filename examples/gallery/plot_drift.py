@@ -22,9 +22,7 @@ new["mean texture"] = texture.mean() + 0.4 * (texture - texture.mean())
 new.loc[np.random.default_rng(0).uniform(size=len(new)) < 0.1, "mean area"] = np.nan
 
 autoencoder = TiedAutoencoder(3, random_state=0).fit(old)
-report = Report.from_estimator(
-    autoencoder, new, old=("old", old, -autoencoder.score_samples(old))
-)
+report = Report.from_estimator(autoencoder, new, old=("old", old))
 columns, score = report.find_drift()
 drifts = [score, *columns]
 

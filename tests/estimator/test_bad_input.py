@@ -52,12 +52,8 @@ def test_probabilities_of_numbers(fitted, iris):
     ("X", "message"),
     [
         ([["a", "b"], ["c", "d"]], "could not convert string to float"),
-        ([[1.0, np.inf], [2.0, 3.0]], "Input X contains infinity"),
         ([[1.0, 2.0]], r"Found array with 1 sample\(s\).*minimum of 2 is required"),
-        (np.zeros((0, 3)), r"Found array with 0 sample\(s\)"),
         (pd.DataFrame({"a": [1.0]})[:0], "^Found array with 0 sample"),
-        ([1.0, 2.0], "Expected 2D array, got 1D array instead"),
-        (np.zeros((2, 2, 2)), "Found array with dim 3"),
         (np.zeros((2, 1), "datetime64[D]"), r"Date data .*: X has datetime64\[D\]"),
         (pl.LazyFrame({"a": [1.0, 2.0]}), r"X is a LazyFrame.*X\.collect\(\)"),
         (
@@ -118,7 +114,6 @@ def test_the_column_that_is_no_number_is_named(library, values, message):
         ([1, 2] * 9, [9], "categorical_features="),
         ([1, 2] * 9, [-4], "categorical_features="),
         ([1, 2] * 9, [True], "categorical_features="),
-        ([1, 2] * 9, [0.5], "categorical_features="),
     ],
 )
 def test_columns_that_are_no_categories_are_named(values, features, message):
@@ -177,10 +172,8 @@ def test_more_components_than_features_or_rows(shape, rng):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (np.ones(3), r"sample_weight.shape == \(3,\), expected \(150,\)"),
         (-np.ones(150), "Negative values in data passed to `sample_weight`"),
         (np.eye(150)[3], "at least 2 rows of positive sample_weight, and was given 1"),
-        (np.full(150, np.nan), "sample_weight contains NaN"),
     ],
 )
 def test_weights(weights, message, iris):

@@ -330,12 +330,12 @@ def make_table(rng, n=1000, shift=0.0, shares=(0.5, 0.3, 0.2), holes=0.1):
     return X, rng.chisquare(5, n)
 
 
-def compare(old, new):
+def compare(old, new, columns=DRIFTING):
     X, scores = new
     return make_report(
         X,
         outlier_scores=scores,
-        columns=DRIFTING,
+        columns=columns,
         old=("old.csv", *old),
     )
 
@@ -371,8 +371,7 @@ def test_a_category_that_is_rare_does_not_drift(rng):
     columns = [PageColumn("kind", "category", 3)]
     old, new = np.eye(3)[[0] * 49 + [1]], np.eye(3)[[2] + [0] * 48 + [1]]
     scores = np.ones(50)
-    report = make_report(new, columns=columns, old=("old.csv", old, scores))
-    [drift], _ = report.find_drift()
+    [drift], _ = compare((old, scores), (new, scores), columns).find_drift()
     assert not drift.has_drifted
 
 
@@ -392,7 +391,18 @@ def test_rows_like_those_of_training_have_not_drifted(rng):
     mixing = rng.normal(size=(3, 50))
     old, new = rng.normal(size=(2, 300, 3)) @ mixing + rng.normal(size=(2, 300, 50))
     model = seeded(3, max_iter=2).fit(old)
-    scores = -model.score_samples(old)
-    report = Report.from_estimator(model, new, old=("old.csv", old, scores))
-    _, score = report.find_drift()
+    _, score = Report.from_estimator(model, new, old=("old.csv", old)).find_drift()
     assert not score.has_drifted
+
+
+def test_drift_of_frames(rng):
+    old = pd.DataFrame(
+        {
+            "height": rng.normal(size=200),
+            "town": ["a", "b"] * 100,
+        }
+    )
+    new = old.assign(town=["a", "a", "a", "b"] * 50)
+    report = Report.from_estimator(seeded(1, max_iter=1).fit(old), new, old=("", old))
+    [drift, _], _ = report.find_drift()
+    assert (drift.name, drift.moved) == ("town", 0.25)

@@ -141,6 +141,7 @@ class Report:
         labels: ArrayLike | None = None,
         label_name: str = "label",
         title: str = "Autoencoder",
+        old: tuple[str, Any] | None = None,
         **facts: Any,
     ) -> Self:
         """Make a report on some rows and a fitted estimator.
@@ -156,6 +157,8 @@ class Report:
             labels: (n,) colour the rows. Defaults to the outlier score.
             label_name: the name of the labels.
             title: the page's heading, such as the name of the file.
+            old: the name of an older table and its rows, as `X`, to tell what has
+                drifted. Defaults to none.
             **facts: the other arguments of `Report`.
 
         Examples:
@@ -190,6 +193,9 @@ class Report:
                 numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
                 names = getattr(estimator, "feature_names_in_", numbered)
             columns = [PageColumn(str(name)) for name in names]
+        if old is not None:
+            name, old_rows = old[0], estimator.to_numbers(old[1])
+            facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
         about = About(title, describe_model(fitted, estimator))
         facts.setdefault("about", about)
         return cls(fitted, rows, columns, **facts)
