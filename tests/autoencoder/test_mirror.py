@@ -823,7 +823,11 @@ def test_any_mirror_gives_back_the_shape_and_has_no_kernel_of_its_own(data):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one backend will do")
 @pytest.mark.parametrize(
     ("name", "n_ties"),
-    [("VGG16", 13), ("DenseNet121", 120), ("MobileNetV2", 52)],
+    [
+        ("VGG16", 13),
+        ("MobileNetV2", 52),
+        pytest.param("DenseNet121", 120, marks=pytest.mark.night),
+    ],
 )
 def test_an_application_trains_a_step_and_comes_back_from_a_file_tied(
     name, n_ties, tmp_path

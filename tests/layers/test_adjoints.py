@@ -287,7 +287,7 @@ def is_misread(layer, shape):
 
 @pytest.mark.parametrize(
     "count",
-    [3, pytest.param(64, marks=slow)],
+    [3, pytest.param(64, marks=pytest.mark.night)],
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_adjoint_of_random_convolutions_that_keras_accepts(kind, count):
