@@ -228,6 +228,19 @@ def test_two_values_that_contradict_each_other_are_both_named(rng):
     assert shares[2:].max() < 0.1
 
 
+def test_a_time_before_the_one_that_it_follows_is_named(rng):
+    """What is expected of it, and of the time between, agrees."""
+    minutes = rng.integers([0, 20], [180, 90], (400, 2)).cumsum(axis=1)
+    minutes[7, 1] = minutes[7, 0] - 130
+    times = pd.Timestamp("2024-05-02T08") + pd.to_timedelta(minutes.ravel(), "min")
+    frame = pd.DataFrame(times.to_numpy().reshape(-1, 2), columns=["opened", "closed"])
+    frame["weight"] = rng.normal(size=400)
+    reasons = make(max_iter=1).fit(frame).explain(frame[7:8])
+    assert reasons.shares[0].tolist() == [0, 1, 0]
+    [expected] = reasons.expected["closed"] - frame["opened"][7]
+    assert 20 < expected.total_seconds() / 60 < 90
+
+
 def test_anomalies_do_not_bend_what_judges_them(rng):
     """A twentieth of the rows lie where no other does, and are as far as some others."""
     X = rng.normal(size=(400, 6))

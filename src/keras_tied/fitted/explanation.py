@@ -104,7 +104,8 @@ def _predict(
     layout = score.layout
     shift, scale = score.scaling
     beyond = score.fences.find(scaled)
-    is_likely = beyond | np.isnan(scaled)
+    columns_beyond = np.logical_or.reduceat(beyond, layout.starts, axis=1)
+    is_likely = columns_beyond[:, layout.columns] | np.isnan(scaled)
     nan = np.float32(np.nan)
     ordinary = np.where(is_likely, nan, complete)
     ordinary = score.gaussian.impute(ordinary)
