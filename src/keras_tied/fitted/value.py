@@ -73,40 +73,33 @@ class Fitted:
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
-        shape = X.shape[0], self.n_components
-        codes = np.empty(shape, X.dtype)
 
-        def encode(part: slice) -> None:
+        def encode(part: slice) -> Array:
             _, complete = self.preprocessing.forward(X, part)
-            codes[part] = self.network.encode(complete)
+            codes = self.network.encode(complete)
+            return codes.astype(X.dtype, copy=False)
 
-        self._map(encode, len(codes))
-        return codes
+        return np.concatenate(self._map(encode, X.shape[0]))
 
     def inverse_transform(self, codes: Array) -> Array:
         """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
         require_floats(codes, self.n_components)
-        shape = len(codes), self.n_features
-        rows = np.empty(shape, codes.dtype)
-        backward = self.preprocessing.scaling.backward
 
-        def write(part: slice) -> None:
+        def decode_part(part: slice) -> Array:
             single = codes[part].astype(np.float32, copy=False)
             scaled = decode(self.network, single, self.link)
-            rows[part] = backward(scaled, codes.dtype)
+            return self.preprocessing.scaling.backward(scaled, codes.dtype)
 
-        self._map(write, len(codes))
-        return rows
+        return np.concatenate(self._map(decode_part, len(codes)))
 
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
-        rows = np.empty(X.shape, X.dtype)
 
-        def reconstruct(block: Block) -> Array:
+        def reconstruct(part: slice, block: Block) -> Array:
             scaled = self._fill_in(block)
             return self.preprocessing.scaling.backward(scaled, X.dtype)
 
-        return self._compute(X, rows, reconstruct)
+        return np.concatenate(self.fold(X, reconstruct))
 
     def impute(self, X: Any) -> Array:
         """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
@@ -156,11 +149,10 @@ class Fitted:
     ) -> Array:
         """The squared errors of scaled rows, `(n, d)` with NaN, or means, `(n,)`."""
 
-        def measure(block: Block) -> Array:
+        def measure(part: slice, block: Block) -> Array:
             return block.squares if per_feature else block.mean_squares
 
-        shape = X.shape if per_feature else X.shape[:1]
-        return self._compute(X, np.empty(shape), measure)
+        return np.concatenate(self.fold(X, measure))
 
     def score(self, X: Any, weights: Array | None = None) -> float:
         """R² over all scaled features; with a link the share of deviance explained."""
@@ -178,20 +170,21 @@ class Fitted:
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
-        scores = np.empty(X.shape[0])
-        return -self._compute(X, scores, self.score_block)
+
+        def score(part: slice, block: Block) -> Array:
+            return -self.score_block(block)
+
+        return np.concatenate(self.fold(X, score))
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
         """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
-        scores = np.empty(X.shape[0], np.float32)
-        errors = np.empty(X.shape[0], np.float32)
 
-        def measure(part: slice, block: Block) -> None:
+        def measure(part: slice, block: Block) -> Array:
+            pair = np.stack([self.score_block(block), block.mean_squares])
             with np.errstate(over="ignore"):
-                scores[part] = self.score_block(block)
-                errors[part] = block.mean_squares
+                return pair.astype(np.float32)
 
-        self.fold(X, measure)
+        scores, errors = np.concatenate(self.fold(X, measure), axis=1)
         return scores, errors
 
     def score_block(self, block: Block) -> Array:
@@ -256,20 +249,6 @@ class Fitted:
             return use(part, self.forward(scaled, complete))
 
         return self._map(compute, X.shape[0])
-
-    def _compute(
-        self,
-        X: Any,
-        results: Array,
-        function: Callable[[Block], Array],
-    ) -> Array:
-        """Fill an array with what a function gives for each block of rows."""
-
-        def write(part: slice, block: Block) -> None:
-            results[part] = function(block)
-
-        self.fold(X, write)
-        return results
 
     def _map(
         self,
