@@ -29,7 +29,7 @@ def make_link(X, scaler="standard", temperature=1.0, mixture=0.001):
     """A link that is not calibrated, and the scaled rows."""
     weights = np.ones(len(X))
     scaling = fit_scaling(X, scaler, weights)
-    scaled = scaling.forward_in_double(X)
+    scaled = scaling.forward(X)
     link = replace(
         fit_link(scaled, weights, LAYOUT, scaling),
         temperatures=np.where(IS_CLASS, temperature, 1.0),

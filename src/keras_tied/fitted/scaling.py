@@ -1,6 +1,6 @@
 """Scaling of columns, and back."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,20 +22,13 @@ class Scaling(NamedTuple):
     scale: Array  # `(d,)` float64
 
     def forward(self, X: Array) -> NDArray[np.float32]:
-        """Scale rows, `(n, d)`, in their own dtype; the result is float32."""
-        shift, rest = split(self.shift, X.dtype)
-        scaled = X - shift
-        if rest is not None:
-            scaled -= rest
-        scaled /= self.scale.astype(X.dtype, copy=False)
-        return scaled.astype(np.float32, copy=False)
-
-    def forward_in_double(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, alike whatever their dtype, in double precision."""
         scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
         for part in _split(X):
             rows = X[part].astype(np.float64)
-            scaled[part] = self.forward(rows)
+            rows -= self.shift
+            rows /= self.scale
+            scaled[part] = rows
         return scaled
 
     def backward(self, Z: Array, dtype: DTypeLike) -> Array:
@@ -43,15 +36,6 @@ class Scaling(NamedTuple):
         rows = Z * self.scale.astype(dtype, copy=False)
         rows += self.shift.astype(dtype, copy=False)
         return rows
-
-
-def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
-    """A number in a dtype, and what its rounding leaves over; None for float64."""
-    first = shift.astype(dtype, copy=False)
-    if dtype == np.float64:
-        return first, None
-    rest = shift - first
-    return first, rest.astype(dtype)
 
 
 def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:

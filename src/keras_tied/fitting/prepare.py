@@ -73,7 +73,7 @@ def prepare_rows(
     scaler = parameters.scaler
     scaling = moments and moments.find_scaling(scaler)
     scaling = scaling or fit_scaling(X, scaler, weights)
-    scaled = scaling.forward_in_double(X)
+    scaled = scaling.forward(X)
     layout = rows.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
     if np.isnan(scaled).any():
@@ -95,7 +95,7 @@ def prepare_batch(
     preprocessing: Preprocessing,
 ) -> PreparedRows:
     """Scale and fill in rows with what was fitted to others."""
-    scaled = preprocessing.scaling.forward_in_double(rows.X)
+    scaled = preprocessing.scaling.forward(rows.X)
     return PreparedRows(rows, preprocessing, scaled, preprocessing.impute(scaled))
 
 

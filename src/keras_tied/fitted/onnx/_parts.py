@@ -10,7 +10,6 @@ from keras_tied.fitted.layout import NUMBER
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.onnx._graph import Tensor
 from keras_tied.fitted.onnx._imputation import add_imputation
-from keras_tied.fitted.scaling import Scaling, split
 from keras_tied.fitted.value import Fitted
 
 PARTS = {
@@ -26,14 +25,13 @@ def add_part(
 ) -> Tensor:
     """Add what a part computes of rows or codes, in their dtype."""
     dtype = tensor.dtype
-    shift, rest, scale = _round_scaling(fitted.preprocessing.scaling, dtype)
+    shift, scale = fitted.preprocessing.scaling
+    _require_range(shift, scale, dtype)
     if part == "decoder":
         code = tensor.cast(np.float32)
         reconstruction = _decode(network, fitted.link, code)
         return reconstruction.cast(dtype) * scale + shift
-    shifted = tensor - shift
-    if rest is not None:
-        shifted -= rest
+    shifted = tensor.cast(np.float64) - shift
     scaled = (shifted / scale).cast(np.float32)
     complete = add_imputation(fitted.preprocessing, scaled)
     code = _encode(network, complete)
@@ -47,20 +45,15 @@ def add_part(
     return reconstruction.cast(dtype) * scale + shift
 
 
-def _round_scaling(
-    scaling: Scaling, dtype: np.dtype[Any]
-) -> tuple[Array, Array | None, Array]:
-    """The shift in a dtype, what its rounding leaves over, and the scale."""
-    with np.errstate(over="ignore", under="ignore"):
-        shift, rest = split(scaling.shift, dtype)
-        scale = scaling.scale.astype(dtype)
-    fits = np.isfinite(shift) & np.isfinite(scale) & (scale > 0)
-    if not fits.all():
+def _require_range(shift: Array, scale: Array, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that rows and codes of a dtype cannot hold."""
+    limits = np.finfo(dtype)
+    largest = np.maximum(np.abs(shift), scale)
+    if largest.max() > limits.max or scale.min() < limits.tiny:
         raise ValueError(
             f"Some columns have numbers too large or too small for {dtype}: use"
             " dtype='float64'."
         )
-    return shift, rest, scale
 
 
 def _encode(network: DenseNetwork, rows: Tensor) -> Tensor:
