@@ -90,9 +90,7 @@ class Block(NamedTuple):
     @property
     def known_residuals(self) -> Array:
         """Reconstruction less input, 0 where a value is missing."""
-        residuals = self.reconstruction - self.complete
-        residuals[np.isnan(self.scaled)] = 0
-        return residuals
+        return np.where(np.isnan(self.scaled), 0, self.residuals)
 
     @property
     def squares(self) -> Array:
