@@ -11,6 +11,7 @@ from keras_tied.fitted.onnx._graph import Tensor
 
 # the length of the residual at the end, relative to the one at the start
 TOLERANCE = 1e-12
+TINY = 1e-300  # added to divisors, which are 0 in rows that have converged
 MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
 
 
@@ -117,21 +118,14 @@ def _step(
     """Solution, residual and direction after a step, `(n, D)`, and size, `(n, 1)`."""
     product = missing.where(direction @ precision, 0)
     curvature = (direction * product).sum_rows()
-    length = _divide(size, curvature)
+    length = size / (curvature + TINY)
     solution += direction * length
     residual -= product * length
     scaled_residual = residual / precision.diagonal()
     new_size = (residual * scaled_residual).sum_rows()
-    share = _divide(new_size, size)
+    share = new_size / (size + TINY)
     direction = scaled_residual + direction * share
     return [solution, residual, direction, new_size]
-
-
-def _divide(above: Tensor, below: Tensor) -> Tensor:
-    """The quotient, and 0 where the divisor is 0: in rows that have converged."""
-    is_positive = below > 0
-    quotient = above / is_positive.where(below, 1)
-    return is_positive.where(quotient, 0)
 
 
 def _is_any_greater(one: Tensor, other: Tensor) -> Tensor:
