@@ -1,6 +1,5 @@
 """The fitted value, against formulas and on any kind of rows."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -70,13 +69,6 @@ def test_compiled_functions_are_the_formula(rng):
     compiled = CompiledNetwork(model)
     rows = rng.normal(size=(compiled.block_rows, 5)).astype(np.float32)
     assert_computes(compiled, network, rows)
-
-
-def test_what_a_network_computes_for_itself_is_not_pickled():
-    network = draw_network((6, 9, 2))
-    content = pickle.dumps(network)
-    network.decode(np.ones((3, 2), np.float32))
-    assert len(pickle.dumps(network)) == len(content)
 
 
 def test_rows_that_overflow_are_silent():

@@ -20,6 +20,8 @@ CLEARLY = 3.0
 SMALLEST_FALL = 0.1
 """A column has a share if the score falls by so much of the largest fall."""
 
+LARGEST_FALL = 1e300  # of infinite ones, so that some can be added
+
 
 class Explanation(NamedTuple):
     """Why rows are odd; see `TiedAutoencoder.explain`.
@@ -80,9 +82,7 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
 
 def _find_shares(falls: Array) -> Array:
     """Falls, `(n, k)`, relative to their sum; beside infinite ones no others count."""
-    infinite = np.isinf(falls)
-    is_infinite = infinite.any(axis=1, keepdims=True)
-    falls = np.where(is_infinite, infinite, falls)
+    falls = np.minimum(falls, LARGEST_FALL)
     largest = falls.max(axis=1, keepdims=True)
     falls[falls < SMALLEST_FALL * largest] = 0.0
     total = falls.sum(axis=1, keepdims=True)
