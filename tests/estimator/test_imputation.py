@@ -141,12 +141,6 @@ def test_rows_of_more_weight_tell_more_of_what_is_missing(rng):
     assert_allclose(*filled, atol=0.1)
 
 
-def test_columns_of_two_values_or_fewer_have_no_pieces():
-    rows = np.tile([0.0, 1.0, np.nan], (1200, 1))
-    rows[::3, 1] = 2.0
-    assert fit_pieces(rows, Layout.of_numbers(3)) is None
-
-
 # Classes.
 
 
