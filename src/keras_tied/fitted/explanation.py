@@ -97,9 +97,9 @@ def _predict(
 ) -> tuple[Array, Array]:
     """What the other columns make likely, `(n, d)`, and `Explanation.ratios`.
 
-    It is the conditional mean in a normal distribution, of which values beyond the
-    fences are not a part. In a column of classes it is the likeliest one; the class of
-    the row stays if another is less than `CLEARLY` times as likely.
+    It is the conditional mean in a normal distribution, of which columns with a value
+    beyond a fence are not a part. In a column of classes it is the likeliest one; the
+    class of the row stays if another is less than `CLEARLY` times as likely.
     """
     layout = score.layout
     shift, scale = score.scaling
