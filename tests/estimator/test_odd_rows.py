@@ -231,9 +231,9 @@ def test_two_values_that_contradict_each_other_are_both_named(rng):
 def test_a_time_before_the_one_that_it_follows_is_named():
     rng = default_rng(1)
     opened = rng.integers(0, 180, 400)
-    closed = opened + rng.integers(20, 90, 400)
-    closed[7] = opened[7] - 130
-    frame = pd.DataFrame({"opened": opened, "closed": closed})
+    minutes = rng.integers(20, 90, 400)
+    minutes[7] = -130
+    frame = pd.DataFrame({"opened": opened, "closed": opened + minutes})
     frame = frame.apply(pd.to_datetime, unit="m")
     frame["weight"] = rng.normal(size=400)
     reasons = make(max_iter=1).fit(frame).explain(frame[7:8])
