@@ -117,7 +117,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, folder, rn
 @pytest.mark.parametrize(
     ("line", "after"),
     [
-        ("fit rows.npy -o new.safetensors", b"measuring"),
+        ("fit rows.npy -o new.safetensors", b"sampling"),
         ("demo --engine numpy --epochs 100000000", b"loss"),
     ],
 )

@@ -1,7 +1,6 @@
-"""Scale and start: in double precision whatever the dtype, in any unit, and in parts."""
+"""Scale and start: in double precision whatever the dtype and in any unit."""
 
 import tracemalloc
-from functools import reduce
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from numpy.random import default_rng
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from keras_tied.fitted.moments import Moments, measure_moments
 from keras_tied.fitted.pca import fit_pca
 from keras_tied.fitted.scaling import fit_scaling
 
@@ -139,60 +137,3 @@ def test_two_standardized_columns_have_a_sign_whatever_the_rounding(seed):
     expected = np.sqrt(0.5) * np.array([[1, 1], [1, -1]])
     assert_near(fit_pca(Z).vectors, expected)
     assert_near(fit_pca(Z[:, ::-1]).vectors, expected)
-
-
-# Statistics of parts of the rows, merged.
-
-
-def merge_parts(X, n):
-    """The moments of n parts of random lengths."""
-    ends = default_rng(n).choice(
-        len(X) - 1,
-        n - 1,
-        replace=False,
-    )
-    parts = np.split(X, np.sort(ends) + 1)
-    return reduce(Moments.merge, map(measure_moments, parts))
-
-
-@pytest.mark.parametrize("n_parts", [2, 3_000])
-@pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_parts_give_the_statistics_of_all_rows(n_parts, offset, rng):
-    X = rng.normal(size=(5_000, 6)) @ rng.normal(size=(6, 6)) + offset
-    merged = merge_parts(X, n_parts)
-    assert merged.rows == len(X)
-    assert merged.is_complete
-    assert_near(
-        merged.means,
-        X.mean(axis=0),
-        1e-12,
-    )
-    assert_near(
-        merged.products / len(X),
-        np.cov(X.T, bias=True),
-        1e-9,
-    )
-    found = merged.find_components(merged.find_scaling("standard"))
-    expected = fit_pca(StandardScaler().fit_transform(X))
-    assert_near(found.variances, expected.variances, 1e-7)
-    assert_near(found.vectors, expected.vectors, 1e-7)
-    assert_near(found.mean, 0, 1e-12)
-
-
-@pytest.mark.parametrize("scaler", SCALERS)
-@pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_the_scaling_is_that_of_all_rows(scaler, missing, rng):
-    X = rng.normal(
-        [3, -5, 0, 2],
-        [1, 10, 0.1, 0],
-        size=(3000, 4),
-    )
-    X = with_gaps(X, missing, rng)
-    X[:1500, 2] = np.nan
-    found = merge_parts(X, 7).find_scaling(scaler)
-    expected = fit_scaling(
-        X,
-        scaler,
-        np.ones(len(X)),
-    )
-    assert_near(found, expected, 1e-12)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from keras_tied._types import Array
     from keras_tied.columns import Columns, Fact
-    from keras_tied.fitted.fences import Fences
-    from keras_tied.fitted.moments import Moments
     from keras_tied.rows import Scan, Workers
     from keras_tied.tables import Source
 
@@ -46,7 +44,6 @@ class Survey:
     columns: Columns  # those that are used
     facts: list[Fact]  # about all columns
     warnings: list[str]
-    ends: Fences  # of the columns
 
     @property
     def whole(self) -> bool:
@@ -69,7 +66,6 @@ class Table:
 
     survey: Survey
     rows: Array  # all rows, or some in random order, (n, features) float32
-    moments: Moments | None = None  # of all rows, if these are some
 
 
 @command("keras-tied check rows.csv")
@@ -168,7 +164,7 @@ def survey(
         names = [fact.name for fact in facts if fact.misread and not fact.refused]
         batches = source.batches(names=names)
         misread = describe_misread(used.find_misread(batches, names))
-        ends, far = find_far_values(source, sample, used)
+        far = find_far_values(source, sample, used)
         warnings: list[str] = []
         if source.n_rows <= ROWS_TO_COUNT:
             warnings += describe_stray_rows(source)
@@ -178,14 +174,14 @@ def survey(
             if text:
                 warnings.append(f"column {name!r} {text}.")
     warnings += describe_repeats(Scan(source, used))
-    return Survey(source, sample, used, facts, warnings, ends)
+    return Survey(source, sample, used, facts, warnings)
 
 
 def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
-    """Read the rows that fit into memory, measure all of a larger table, and warn."""
+    """Read all rows, keep those that fit into memory, and warn."""
     import numpy as np
 
-    from keras_tied.rows import Doubts, Here, Scan, measure_table
+    from keras_tied.rows import Doubts, Here, Scan, sample_table
 
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
@@ -200,18 +196,13 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
         with show_stages("reading"):
             batches = rows.read(Doubts())
             return Table(survey, np.concatenate([numbers for _, numbers in batches]))
-    with show_rows("measuring", rows) as shown_rows:
-        moments, some, doubts = measure_table(
-            workers or Here(),
-            shown_rows,
-            survey.sample.num_rows,
-            seed,
-            survey.ends,
-        )
+    with show_rows("sampling", rows) as shown_rows:
+        n = survey.sample.num_rows
+        some, doubts = sample_table(workers or Here(), shown_rows, n, seed)
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
     sample_names = {fact.name for fact in survey.facts if fact.misread}
     for name, text in describe_misread(doubts.misread).items():
         if name not in sample_names:
             remark(f"column {name!r} {text}.")
-    return Table(survey, some, moments)
+    return Table(survey, some)

@@ -220,18 +220,19 @@ def _train_and_write(
     parameters = Parameters(**settings)
     rows, test_rows = table.rows, None
     title, streamed, measured_on = "training", None, "all rows"
-    if table.moments is not None:
+    is_sample = not table.survey.whole
+    if is_sample:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
         rows, test_rows = rows[n_test:], rows[:n_test]
         title = f"training on {len(rows):,} rows"
-        streamed = f"scale and PCA are those of all rows, the network of {len(rows):,}"
+        streamed = f"the model is fitted to {len(rows):,} rows, drawn at random"
         measured_on = f"{n_test:,} rows not trained on"
     with (
         show_training(title) as on_epoch,
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit(parameters, rows, features=features, moments=table.moments)
+        outcome = fit(parameters, rows, features=features, is_sample=is_sample)
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {

@@ -25,7 +25,7 @@ def summarize(model: Model) -> dict[str, str]:
             f"{absurd}; model and PCA have the medians of their columns there"
         )
     if streamed := model.find_note("", "streamed"):
-        facts["all rows"] = streamed
+        facts["sample"] = streamed
     for name in ("rows", "trained", "seconds", "command"):
         if name in notes:
             note = notes[name]

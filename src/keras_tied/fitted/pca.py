@@ -74,7 +74,13 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
         for part in parts:
             rows = (Z[part] - mean) * roots[part]
             covariance += rows.T @ rows
-        return find_components(mean, covariance)
+        variances, vectors = np.linalg.eigh(covariance)
+        return Components(
+            mean=mean,
+            vectors=_orient(vectors[:, ::-1]),
+            variances=np.maximum(variances[::-1], 0.0),
+            spreads=covariance.diagonal().copy(),
+        )
     rows = (Z - mean) * roots
     vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
     return Components(
@@ -82,17 +88,6 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
         vectors=_orient(vectors),
         variances=sizes**2,
         spreads=(rows**2).sum(axis=0),
-    )
-
-
-def find_components(mean: Array, covariance: Array) -> Components:
-    """PCA of rows with this mean, `(d,)`, and covariance, `(d, d)`."""
-    variances, vectors = np.linalg.eigh(covariance)
-    return Components(
-        mean=mean,
-        vectors=_orient(vectors[:, ::-1]),
-        variances=np.maximum(variances[::-1], 0.0),
-        spreads=covariance.diagonal().copy(),
     )
 
 

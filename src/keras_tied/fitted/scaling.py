@@ -45,7 +45,9 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     variance 1.
     """
     low, high = find_range(X)
-    _, exponents = np.frexp(_find_size(low, high))
+    # the largest absolute value of each column, 0 where all is missing
+    size = np.nan_to_num(np.fmax(np.abs(low), np.abs(high)))
+    _, exponents = np.frexp(size)
     total = np.zeros(len(low))
     mean = np.zeros(len(low))
     squares = np.zeros(len(low))
@@ -73,28 +75,8 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
         deviation = np.sqrt(squares / total)
     mean = np.ldexp(mean, exponents)
     deviation = np.ldexp(deviation, exponents)
-    return make_scaling(low, high, mean, deviation, len(X), scaler)
-
-
-def find_range(X: Array) -> tuple[Array, Array]:
-    """The smallest and the largest value of each column, float64; NaN without any."""
-    low = np.fmin.reduce(X, axis=0)
-    high = np.fmax.reduce(X, axis=0)
-    return low.astype(np.float64), high.astype(np.float64)
-
-
-def make_scaling(
-    low: Array,
-    high: Array,
-    mean: Array,
-    deviation: Array,
-    n_rows: int,
-    scaler: Scaler,
-) -> Scaling:
-    """Make a scaling from statistics, `(d,)` each, NaN where all is missing."""
     missing = np.isnan(low)
-    size = _find_size(low, high)
-    rounding = n_rows * np.finfo(np.float64).eps * size
+    rounding = len(X) * np.finfo(np.float64).eps * size
     constant = high - low <= rounding
     if scaler == "minmax":
         mean = low
@@ -113,10 +95,11 @@ def make_scaling(
     return Scaling(shift, scale)
 
 
-def _find_size(low: Array, high: Array) -> Array:
-    """The largest absolute value of each column, 0 where all is missing."""
-    size = np.fmax(np.abs(low), np.abs(high))
-    return np.nan_to_num(size)
+def find_range(X: Array) -> tuple[Array, Array]:
+    """The smallest and the largest value of each column, float64; NaN without any."""
+    low = np.fmin.reduce(X, axis=0)
+    high = np.fmax.reduce(X, axis=0)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def _split(X: Array) -> list[slice]:

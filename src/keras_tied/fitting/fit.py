@@ -16,7 +16,6 @@ from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.fences import fit_ends
 from keras_tied.fitted.link import Link, fit_link
-from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components
 from keras_tied.fitting import prepare, solver
 from keras_tied.fitting.judge import Outcome, judge
@@ -42,7 +41,7 @@ def fit(
     weights: Array | None = None,
     *,
     features: Features = NUMBERS,
-    moments: Moments | None = None,
+    is_sample: bool = False,
     validation: Array | None = None,
 ) -> Outcome:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
@@ -52,14 +51,14 @@ def fit(
         X: the rows, `(n, d)`, finite or NaN.
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
         features: of the rows.
-        moments: those of all rows without absurd values, if `X` is a sample.
+        is_sample: whether `X` was drawn from more rows, so that training may take long.
         validation: rows to hold out, instead of some of `X`.
     """
     given = prepare.take_rows(parameters, X, weights, features)
     given = prepare.canonicalize_few_rows(given)
     parameters = resolve_width(parameters, given.X, features.layout, fit)
     random, seed = make_generator(parameters.random_state)
-    rows, principal = prepare.prepare_rows(parameters, given, random, moments)
+    rows, principal = prepare.prepare_rows(parameters, given, random)
     if validation is not None:
         if parameters.trim:
             validation = fit_ends(X).trim(validation)
@@ -68,7 +67,7 @@ def fit(
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
     n_components = choose_n_components(parameters, given.X.shape, principal)
-    effort = 1 if moments is None else EFFORT
+    effort = EFFORT if is_sample else 1
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, principal)
     outcome = judge(plan, rows, solution)

@@ -12,7 +12,6 @@ from keras_tied.fitted.gaussian import fit_gaussian
 from keras_tied.fitted.imputation import Preprocessing
 from keras_tied.fitted.layout import Layout
 from keras_tied.fitted.link import Link
-from keras_tied.fitted.moments import Moments
 from keras_tied.fitted.pca import Components, fit_pca
 from keras_tied.fitted.scaling import find_range, fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
@@ -65,14 +64,11 @@ def prepare_rows(
     parameters: Parameters,
     rows: GivenRows,
     random: np.random.RandomState,
-    moments: Moments | None = None,
 ) -> tuple[PreparedRows, Components]:
-    """Fit the preprocessing, and PCA of all components, to rows or their moments."""
+    """Fit the preprocessing, and PCA of all components, to rows."""
     X = rows.X
     weights = rows.weights
-    scaler = parameters.scaler
-    scaling = moments and moments.find_scaling(scaler)
-    scaling = scaling or fit_scaling(X, scaler, weights)
+    scaling = fit_scaling(X, parameters.scaler, weights)
     scaled = scaling.forward(X)
     layout = rows.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
@@ -82,10 +78,7 @@ def prepare_rows(
         gaussian = fit_gaussian(ordinary, weights, random, layout)
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
-    if moments is not None and moments.is_complete:
-        principal = moments.find_components(scaling)
-    else:
-        principal = fit_pca(complete, weights)
+    principal = fit_pca(complete, weights)
     preprocessing = replace(preprocessing, mean=principal.mean)
     return PreparedRows(rows, preprocessing, scaled, complete), principal
 

@@ -12,7 +12,7 @@ from keras_tied.rows._folder import OutputFolder
 from keras_tied.rows._odd import find_far_values, find_oddest
 from keras_tied.rows._repeats import RepeatFinder
 from keras_tied.rows._scan import Batch, Doubts, Reads, Scan, fold
-from keras_tied.rows._tables import measure_table, transform_table
+from keras_tied.rows._tables import sample_table, transform_table
 from keras_tied.rows._transform import (
     BatchTransform,
     Output,
@@ -50,8 +50,8 @@ __all__ = [
     "list_new_cells",
     "load_transform",
     "measure_rows",
-    "measure_table",
     "prepend_id",
+    "sample_table",
     "to_dict",
     "transform_table",
 ]

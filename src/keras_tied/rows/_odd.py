@@ -10,7 +10,7 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_suggestion
 from keras_tied._types import Array
 from keras_tied.columns import Columns, MisreadValues, get_value
-from keras_tied.fitted.fences import Fences, fit_ends, fit_fences
+from keras_tied.fitted.fences import fit_ends, fit_fences
 from keras_tied.rows._scan import Batch, Doubts, Scan
 from keras_tied.rows._transform import BatchTransform, prepend_id
 from keras_tied.tables import Source, TableError
@@ -98,8 +98,8 @@ def find_far_values(
     source: Source,
     sample: pa.RecordBatch,
     columns: Columns,
-) -> tuple[Fences, dict[str, str]]:
-    """Find the ends of the columns of a table, and values beyond fences, described."""
+) -> dict[str, str]:
+    """Find values beyond the fences of the columns of a table, described."""
     far = MisreadValues()
     first_row = 0
     try:
@@ -108,8 +108,7 @@ def find_far_values(
         for _ in Scan(source, columns).read(Doubts()):
             pass  # up to the row of the table
         raise
-    ends = fit_ends(numbers)
-    fences = fit_fences(numbers, ends)
+    fences = fit_fences(numbers, fit_ends(numbers))
     is_beyond = fences.find(numbers).any(axis=0)
     places = np.unique(columns.column_numbers[is_beyond])
     used = [columns.used[place] for place in places]
@@ -132,4 +131,4 @@ def find_far_values(
             f" {middle}): correct what is wrong, or name it with --na; such rows come"
             " first in score"
         )
-    return ends, described
+    return described

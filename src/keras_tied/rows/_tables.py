@@ -5,14 +5,11 @@ import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 import pyarrow as pa
 
 from keras_tied._types import Array
-from keras_tied.fitted.fences import Fences
-from keras_tied.fitted.moments import Moments, measure_moments
 from keras_tied.fitted.tail import ranks
 from keras_tied.fitting.sample import choose_places
 from keras_tied.rows._folder import OutputFolder, resume
@@ -72,39 +69,35 @@ def transform_table(
     return rows.source.n_rows, doubts
 
 
-def measure_table(
+def sample_table(
     workers: Workers,
     rows: Scan,
     n: int,
     seed: int,
-    ends: Fences | None = None,
-) -> tuple[Moments, Array, Doubts]:
-    """Measure all rows of a table, and choose n of them at random.
+) -> tuple[Array, Doubts]:
+    """Read all rows of a table, and choose n of them at random.
 
     Args:
         workers: what runs the work.
         rows: those of the table, at least n.
         n: the rows to choose.
         seed: of the choice.
-        ends: medians are measured in place of values beyond them. Defaults to none.
 
     Returns:
-        The moments of all rows; the chosen rows in random order, `(n, features)`; and
-        what is doubtful in all rows.
+        The chosen rows in random order, `(n, features)`, and what is doubtful in all
+        rows.
     """
     parts = rows.split()
     sizes = [part.source.n_rows for part in parts]
     places = choose_places(sizes, n, seed)
-    items = [(part, places[index], ends) for index, part in enumerate(parts)]
+    items = list(zip(parts, places, strict=True))
 
     def note(index: int, _: object) -> None:
         rows.advance(sizes[index])
 
-    results, doubts = fold_parts(workers, _measure_part, items, note)
-    moments, chosen = zip(*results, strict=True)
+    chosen, doubts = fold_parts(workers, _choose_rows, items, note)
     random = np.random.default_rng(seed)
-    sample = random.permutation(np.concatenate(chosen))
-    return reduce(Moments.merge, moments), sample, doubts
+    return random.permutation(np.concatenate(chosen)), doubts
 
 
 def _write_part(
@@ -140,27 +133,17 @@ def _add_ranks(
         begin = end
 
 
-def _measure_part(
-    batches: Iterator[Batch],
-    places: Array,
-    ends: Fences | None,
-) -> tuple[Moments, Array]:
-    """Measure the rows of a part, and choose those at the places, ascending."""
+def _choose_rows(batches: Iterator[Batch], places: Array) -> Array:
+    """The rows of a part at some places, ascending."""
     chosen = []
     begin = 0
-
-    def measure(batch: Batch) -> Moments:
-        nonlocal begin
-        numbers = batch.numbers
+    for _, numbers in batches:
         end = begin + len(numbers)
         first, last = np.searchsorted(places, [begin, end])
         own = places[first:last] - begin
         chosen.append(numbers[own])
         begin = end
-        return measure_moments(numbers if ends is None else ends.trim(numbers))
-
-    moments = reduce(Moments.merge, map(measure, batches))
-    return moments, np.concatenate(chosen)
+    return np.concatenate(chosen)
 
 
 def _rank(
