@@ -1,6 +1,6 @@
 """The solver of the estimator's own networks, against formulas and differences."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -202,6 +202,16 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
     assert_array_equal(found, stack.numbers[1])
 
 
+@dataclass(frozen=True)
+class LongTraining(Objective):
+    """What L-BFGS needs of a plan."""
+
+    max_iter: int = 150
+    early_stopping: bool = False
+    n_iter_no_change: int = 50
+    verbose: int = 0
+
+
 def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
     """Blocks of rows add up, and the gradient at the end is small beside that at the
     start.
@@ -216,14 +226,10 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
         rows.weights,
         rows.select(np.arange(0)),
     )
-    objective = Objective(weight_decay=1e-2)
-    losses = []
-    best = lbfgs.fit_member(
-        member,
-        objective,
-        150,
-        lambda _, loss: losses.append(loss),
-    )
+    objective = LongTraining(weight_decay=1e-2)
+    training = lbfgs.train([member], objective, lambda: False)
+    [best] = training.networks
+    losses = training.losses
     assert (np.diff(losses) <= 0).all()
     sizes = []
     for each in (network, best):

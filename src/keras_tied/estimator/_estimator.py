@@ -204,8 +204,7 @@ class TiedAutoencoder(RowMethods, Parameters):
 
         Ctrl-C ends training with the best weights so far, and with a warning unless the
         call is within `keras_tied.training.interrupts`. A second Ctrl-C raises
-        `KeyboardInterrupt`, as the first does while L-BFGS looks for the number of
-        iterations.
+        `KeyboardInterrupt`.
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array or a sparse matrix of

@@ -16,7 +16,9 @@ from keras_tied.fitting.held_out import (
     split_rows,
 )
 from keras_tied.fitting.plan import Plan
+from keras_tied.fitting.progress import report
 from keras_tied.fitting.rows import TrainingRows
+from keras_tied.fitting.stack import Stack
 from keras_tied.fitting.start import pca_network, start_network
 
 STANDARD_ERRORS = 2
@@ -82,6 +84,57 @@ class HeldOut:
     sums: Array
     mean: float
     link: Link | None
+
+
+class Run:
+    """A training so far, which begins with the networks of its members.
+
+    Attributes:
+        rows: those to learn from.
+        weights: of these for each network, `(networks, n)`.
+        losses: of the last network, before each step or after each iteration.
+        errors: the mean held-out error after each part.
+        best: the number of parts until the least of these.
+        best_numbers: the weights after them.
+    """
+
+    def __init__(self, members: list[Member], dtype: type[np.floating]) -> None:
+        self.members = members
+        self.rows = members[-1].rows
+        self.weights = np.array([member.weights for member in members], dtype)
+        self.stack = Stack([member.network for member in members], dtype)
+        self.losses: list[float] = []
+        self.errors: list[float] = []
+        self.best = 0
+        self.best_numbers = self.stack.numbers.copy()
+
+    def measure(self) -> float:
+        """The mean error of the networks on the rows held out of them."""
+        networks = map(self.stack.make_network, self.stack.numbers)
+        total = sum(map(Member.measure, self.members, networks))
+        return total / (sum_weights(self.members) or 1.0)
+
+    def add_part(self, losses: list[float]) -> None:
+        """Note the losses of another part, and measure."""
+        self.losses += losses
+        least = min(self.errors, default=np.inf)
+        self.errors.append(self.measure())
+        if self.errors[-1] <= least:
+            self.best = len(self.errors)
+            self.best_numbers = self.stack.numbers.copy()
+
+    def is_over(self, n_parts: int, patience: int, plan: Plan) -> bool:
+        """Tell of the last part; whether training is ended, or gains nothing more."""
+        logs = {"loss": self.losses[-1]}
+        if plan.early_stopping:
+            logs["val_error"] = self.errors[-1]
+        part = len(self.errors)
+        is_late = part - self.best >= patience
+        return report(part, n_parts, logs, plan.verbose) or is_late
+
+    def make_best(self) -> list[DenseNetwork]:
+        """The networks with the least error."""
+        return list(map(self.stack.make_network, self.best_numbers))
 
 
 def sum_weights(members: list[Member]) -> float:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_tied._blas import blas_limit
 from keras_tied._checkpoint_file import CheckpointFile
 from keras_tied._types import Array
-from keras_tied.fitting.members import Member, Training, sum_weights
+from keras_tied.fitting.members import Member, Run, Training
 from keras_tied.fitting.plan import Plan
-from keras_tied.fitting.progress import report
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.schedule import make_schedule
 from keras_tied.fitting.stack import Objective, Stack
@@ -24,12 +21,10 @@ from keras_tied.fitting.stack import Objective, Stack
 BETA_1 = 0.9
 BETA_2 = 0.99
 EPSILON = 1e-7
-FEWEST_FOR_THREADS = 2**15
-"""Weights of a network: in smaller products threads only wait."""
 PATIENCE = 6
 """Parts without a smaller error after which the training on few rows ends."""
 RESTORED = "losses", "errors", "best", "best_numbers"
-"""Attributes of a run, beside its numbers and the state of Nadam."""
+"""Attributes of a run that a checkpoint holds, beside its numbers and Nadam."""
 
 
 @dataclass
@@ -108,12 +103,6 @@ def take_steps(
     return losses
 
 
-def limit_threads(stack: Stack) -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread while networks are small."""
-    is_small = stack.numbers.shape[1] < FEWEST_FOR_THREADS
-    return blas_limit.limit_to_one() if is_small else nullcontext()
-
-
 def train(
     members: list[Member],
     plan: Plan,
@@ -121,33 +110,33 @@ def train(
 ) -> Training:
     """Train networks side by side, and keep those with the least held-out error."""
     schedule = make_schedule(members, plan)
-    run = Run(members)
+    run = Run(members, np.float32)
+    nadam = Nadam.begin(run.stack.numbers)
     start_error = run.measure()  # of PCA
     file = None
     if plan.checkpoint is not None:
         file = CheckpointFile(Path(plan.checkpoint, "checkpoint.npz"))
-        run.restore(file)
+        _restore(file, run, nadam)
     n_restored = len(run.errors)
     n_parts = len(schedule.rates)
-    with limit_threads(run.stack):
+    patience = PATIENCE if plan.few_rows else n_parts
+    with run.stack.limit_threads():
         for part, rates in enumerate(schedule.rates, 1):
             batches = np.array([next(schedule.batches) for _ in rates])
             if part <= n_restored:  # the rows of the next parts are drawn after these
                 continue
-            last_losses = run.take_part(batches, rates, plan)
-            if not np.isfinite(last_losses).all():
+            part_losses = take_steps(
+                run.stack, nadam, run.rows, run.weights, batches, rates, plan
+            )
+            run.add_part(part_losses[:, -1].tolist())
+            if not np.isfinite(part_losses[-1]).all():
                 raise FloatingPointError(
                     f"The loss came out not finite at learning_rate="
                     f"{schedule.rate:.3g}: try {schedule.rate / 10:.3g}."
                 )
             if file and file.is_due:
-                run.save(file)
-            logs = {"loss": run.losses[-1]}
-            if plan.early_stopping:
-                logs["val_error"] = run.errors[-1]
-            is_stopped = report(part, n_parts, logs, plan.verbose)
-            is_late = plan.few_rows and part - run.best >= PATIENCE
-            if is_stopped or is_interrupted() or is_late:
+                _save(file, run, nadam)
+            if run.is_over(n_parts, patience, plan) or is_interrupted():
                 break
     ends = schedule.find_ends_of_passes(run.best)
     *begins, end = ends
@@ -158,72 +147,23 @@ def train(
         errors = [start_error, *run.errors]
         steps = schedule.find_ends_of_parts(len(run.errors))
         errors = np.interp(ends, steps, errors).tolist()
-    networks = list(map(run.stack.make_network, run.best_numbers))
-    return Training(networks, losses, errors)
+    return Training(run.make_best(), losses, errors)
 
 
-class Run:
-    """A training so far, which begins with the networks of its members.
+def _restore(file: CheckpointFile, run: Run, nadam: Nadam) -> None:
+    """Set the state that a file holds, if it is there."""
+    notes = file.read()
+    if notes is None:
+        return
+    run.stack.numbers[...] = notes["numbers"]
+    vars(nadam).update(notes["nadam"])
+    for name in RESTORED:
+        setattr(run, name, notes[name])
 
-    Attributes:
-        losses: of the last network, before each step.
-        errors: the mean held-out error after each part.
-        best: the number of parts until the least of these.
-    """
 
-    def __init__(self, members: list[Member]) -> None:
-        self.members = members
-        self.stack = Stack([member.network for member in members])
-        self.nadam = Nadam.begin(self.stack.numbers)
-        weights = [member.weights for member in members]
-        self.weights = np.array(weights, np.float32)
-        self.total_weight = sum_weights(members) or 1.0
-        self.losses: list[float] = []
-        self.errors: list[float] = []
-        self.best = 0
-        self.best_numbers = self.stack.numbers.copy()
-
-    def take_part(
-        self,
-        batches: Array,
-        rates: Array,
-        objective: Objective,
-    ) -> Array:
-        """Take steps, with places of rows, `(steps, batch_size)`, and measure.
-
-        Returns the losses before the last step, `(networks,)`.
-        """
-        rows = self.members[-1].rows
-        stack = self.stack
-        losses = take_steps(
-            stack, self.nadam, rows, self.weights, batches, rates, objective
-        )
-        self.losses += losses[:, -1].tolist()
-        least = min(self.errors, default=np.inf)
-        self.errors.append(self.measure())
-        if self.errors[-1] <= least:
-            self.best = len(self.errors)
-            self.best_numbers = stack.numbers.copy()
-        return losses[-1]
-
-    def measure(self) -> float:
-        """The mean error of the networks on the rows held out of them."""
-        networks = map(self.stack.make_network, self.stack.numbers)
-        return sum(map(Member.measure, self.members, networks)) / self.total_weight
-
-    def restore(self, file: CheckpointFile) -> None:
-        """Set the state that a file holds, if it is there."""
-        notes = file.read()
-        if notes is None:
-            return
-        self.stack.numbers[...] = notes["numbers"]
-        self.nadam = Nadam(**notes["nadam"])
-        for name in RESTORED:
-            setattr(self, name, notes[name])
-
-    def save(self, file: CheckpointFile) -> None:
-        """Save the state."""
-        notes: dict[str, Any] = {name: getattr(self, name) for name in RESTORED}
-        notes["numbers"] = self.stack.numbers
-        notes["nadam"] = vars(self.nadam)
-        file.write(notes, time.monotonic())
+def _save(file: CheckpointFile, run: Run, nadam: Nadam) -> None:
+    """Save the state."""
+    notes: dict[str, Any] = {name: getattr(run, name) for name in RESTORED}
+    notes["numbers"] = run.stack.numbers
+    notes["nadam"] = vars(nadam)
+    file.write(notes, time.monotonic())
