@@ -243,12 +243,11 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
 
 def test_the_learning_rate_rises_and_falls():
     rates = schedule.make_rates(0.5, 100, 30)
-    assert rates.shape == (4, 30)
-    flat = rates.ravel()
+    assert list(map(len, rates)) == [30, 30, 30, 10]
+    flat = np.concatenate(rates)
     assert_near(flat[:5], [0.1, 0.2, 0.3, 0.4, 0.5])
     cosine = 0.25 * (1 + np.cos(np.pi * np.arange(95) / 95))
-    assert_near(flat[5:100], cosine, 1e-6)
-    assert not flat[100:].any()
+    assert_near(flat[5:], cosine, 1e-6)
 
 
 def test_batches_go_through_all_rows_before_any_comes_again():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -238,7 +237,7 @@ class TiedAutoencoder(RowMethods, Parameters):
             X_val = to_dense(read_rows(self, columns, X_val))
         features = self._describe_features(columns)
         outcome = fit(
-            self._read_parameters(),
+            self,
             X,
             weights,
             features=features,
@@ -294,18 +293,13 @@ class TiedAutoencoder(RowMethods, Parameters):
             self, X, sample_weight, reset=before is None
         )
         features = self._describe_features(columns)
-        parameters = self._read_parameters()
-        outcome = fit_batch(parameters, X, weights, features, before)
+        outcome = fit_batch(self, X, weights, features, before)
         self._keep(outcome)
         if before is None and outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
         if outcome.interrupted:
             raise KeyboardInterrupt
         return self
-
-    def _read_parameters(self) -> Parameters:
-        params = {each.name: getattr(self, each.name) for each in fields(Parameters)}
-        return Parameters(**params)
 
     def _describe_features(self, columns: Columns | None) -> Features:
         """What a fit has to know of the features."""

@@ -14,7 +14,6 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
-from keras_tied.fitted.fences import fit_ends
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.pca import Components
 from keras_tied.fitting import prepare, solver
@@ -56,14 +55,13 @@ def fit(
     """
     given = prepare.take_rows(parameters, X, weights, features)
     given = prepare.canonicalize_few_rows(given)
-    parameters = resolve_width(parameters, given.X, features.layout, fit)
+    if parameters.chooses_width:
+        parameters = resolve_width(parameters, given.X, features.layout, fit)
     random, seed = make_generator(parameters.random_state)
     rows, principal = prepare.prepare_rows(parameters, given, random)
     if validation is not None:
-        if parameters.trim:
-            validation = fit_ends(X).trim(validation)
-        ones = np.ones(len(validation))
-        others = replace(given, X=validation, weights=ones)
+        trimmed = given.ends.trim(validation)
+        others = replace(given, X=trimmed, weights=np.ones(len(trimmed)))
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
     n_components = choose_n_components(parameters, given.X.shape, principal)
@@ -87,7 +85,8 @@ def fit_batch(
     given = prepare.take_rows(parameters, X, weights, features)
     random, seed = make_generator(parameters.random_state)
     if before is None:
-        parameters = resolve_width(parameters, X, features.layout, fit)
+        if parameters.chooses_width:
+            parameters = resolve_width(parameters, X, features.layout, fit)
         rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:
@@ -104,9 +103,9 @@ def fit_batch(
     with interrupts() as is_interrupted:
         training_rows = prepare.make_training_rows(plan, rows)
         state = before and before.nadam
-        solution, state = solver.fit_batch(plan, training_rows, network, state)
+        solution = solver.fit_batch(plan, training_rows, network, state)
+    solution = replace(solution, interrupted=is_interrupted())
     outcome = judge(plan, rows, solution, before and before.fitted)
-    outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
     if before is None:
         return outcome
     return outcome._replace(

@@ -126,6 +126,7 @@ def judge(
         validation_curve=solution.validation_errors,
         held_out_errors=solution.held_out_errors,
         interrupted=solution.interrupted,
+        nadam=solution.nadam,
     )
 
 

@@ -74,24 +74,16 @@ def make_model(
 
 
 def require_known_shapes(encoder: keras.Model) -> None:
-    """Refuse an encoder of unknown input or output shape."""
-    try:
-        inputs = encoder.input_shape
-        outputs = encoder.output_shape
-    except AttributeError as error:
-        raise ValueError(
-            f"encoder={encoder.name!r} must know the shape of its input: begin it with "
-            "keras.Input, or call it once."
-        ) from error
-    if not all(isinstance(shape[0], int | None) for shape in (inputs, outputs)):
-        raise ValueError(
-            f"encoder={encoder.name!r} must have one input and one output."
-        )
-    if None in (*inputs[1:], *outputs[1:]):
-        raise ValueError(
-            f"encoder={encoder.name!r} must have an input and an output of known shape,"
-            f" and turns {inputs} into {outputs}."
-        )
+    """Refuse an encoder of unknown input or output shape, or of several."""
+    inputs = getattr(encoder, "input_shape", None)
+    outputs = getattr(encoder, "output_shape", None)
+    for shape in (inputs, outputs):
+        sizes = shape[1:] if isinstance(shape, tuple) else ()
+        if not sizes or not all(isinstance(size, int) for size in sizes):
+            raise ValueError(
+                f"encoder={encoder.name!r} must have one input and one output of known"
+                f" shape, and turns {inputs} into {outputs}: begin it with keras.Input."
+            )
 
 
 def _fit_model(

@@ -76,6 +76,11 @@ class Parameters:
     checkpoint: StrPath | None = None
     verbose: int = 0
 
+    @property
+    def chooses_width(self) -> bool:
+        """Whether the number of components is chosen by several fits."""
+        return self.encoder is None and self.n_components == "auto"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Objective):

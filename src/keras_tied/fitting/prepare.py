@@ -53,6 +53,7 @@ def take_rows(
         X=ends.trim(X),
         features=features,
         weights=np.ones(n) if weights is None else weights,
+        ends=ends,
         fences=fences,
         distances=fences.sum_distances(X),
         n_trimmed=int(np.count_nonzero(ends.find(X))),

@@ -42,6 +42,7 @@ class GivenRows:
         X: `(n, d)`.
         features: of these.
         weights: `(n,)`, with mean 1.
+        ends: of the columns, beyond which a value is absurd.
         fences: of the columns.
         distances: of the values beyond the fences, as they were given, added up in each
             row, `(n,)`.
@@ -52,6 +53,7 @@ class GivenRows:
     X: Array
     features: Features
     weights: Array
+    ends: Fences
     fences: Fences
     distances: Array
     n_trimmed: int

@@ -35,22 +35,18 @@ class Schedule:
     Attributes:
         batches: the places of the rows of each batch, without an end.
         rate: the largest learning rate.
-        rates: `(parts, steps of a part)`; 0 after the last step.
-        steps: the number of steps.
+        rates: those of the steps of each part.
         steps_per_pass: the steps that go through all rows once, about.
     """
 
     batches: Iterator[Array]
     rate: float
-    rates: Array
-    steps: int
+    rates: list[Array]
     steps_per_pass: int
 
     def find_ends_of_parts(self, n: int) -> Array:
         """The steps until the start, and until the end of each of n parts."""
-        # The last part may have fewer steps than the others.
-        ends = np.arange(n + 1) * self.rates.shape[1]
-        return np.minimum(ends, self.steps)
+        return np.cumsum([0, *map(len, self.rates[:n])])
 
     def find_ends_of_passes(self, n_parts: int) -> list[int]:
         """The steps until the end of each pass, up to the end of n parts."""
@@ -84,10 +80,10 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
         rate /= max(1.0, steps / STEPS) ** 0.25
     batches = draw_batches(n, size, plan.random)
     rates = make_rates(rate, steps, part_steps)
-    return Schedule(batches, rate, rates, steps, steps_per_pass)
+    return Schedule(batches, rate, rates, steps_per_pass)
 
 
-def make_rates(rate: float, steps: int, part_steps: int) -> Array:
+def make_rates(rate: float, steps: int, part_steps: int) -> list[Array]:
     """Learning rates that rise linearly at first, and then fall along a cosine to 0."""
     step = np.arange(steps)
     warmup = max(1, int(steps * WARMUP))
@@ -95,8 +91,7 @@ def make_rates(rate: float, steps: int, part_steps: int) -> Array:
     fall = 0.5 * (1 + np.cos(np.pi * share))
     rise = (step + 1) / warmup
     rates = rate * np.where(step < warmup, rise, fall)
-    rates = np.pad(rates, (0, -steps % part_steps))
-    return rates.reshape(-1, part_steps)
+    return np.split(rates, range(part_steps, steps, part_steps))
 
 
 def draw_batches(

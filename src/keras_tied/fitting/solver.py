@@ -39,6 +39,7 @@ class Solution:
         link: of the network.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
         checkpoint: the folder of its state, of no use once it is judged.
+        nadam: the state that `partial_fit` goes on from.
     """
 
     network: Network
@@ -50,6 +51,7 @@ class Solution:
     link: Link | None = None
     interrupted: bool = False
     checkpoint: Path | None = None
+    nadam: NadamState | None = None
 
 
 def fit(
@@ -112,7 +114,7 @@ def fit_batch(
     rows: TrainingRows,
     network: DenseNetwork,
     state: NadamState | None,
-) -> tuple[Solution, NadamState]:
+) -> Solution:
     """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
     optimizer = Nadam.begin(stack.numbers)
@@ -126,6 +128,8 @@ def fit_batch(
     rates = np.full(n_steps, plan.learning_rate * RATE_OF_BATCHES)
     weights = rows.weights[None].astype(np.float32)
     losses = take_steps(stack, optimizer, rows, weights, batches, rates, plan)
-    loss = float(losses.mean())
-    state = NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step)
-    return Solution(stack.make_network(stack.numbers[0]), [loss]), state
+    return Solution(
+        network=stack.make_network(stack.numbers[0]),
+        losses=[float(losses.mean())],
+        nadam=NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step),
+    )

@@ -57,8 +57,6 @@ def resolve_width(
     holds what the columns have in common, and rises where it holds the noise of single
     ones; see `comparison.compare_widths`. `fit` gives the outcome of a fit.
     """
-    if parameters.encoder is not None or parameters.n_components != "auto":
-        return parameters
     n, d = X.shape
     columns = (layout or Layout.of_numbers(d)).columns
     n_columns = columns.max() + 1
