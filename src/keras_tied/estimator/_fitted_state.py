@@ -83,10 +83,20 @@ class FittedState(BaseEstimator):
         `reconstruct` turns into probabilities of classes.
         """
         check_is_fitted(self)
-        cache = vars(self).get("_model")
-        if cache is None or cache[0] is not self._fitted:
-            cache = self._model = (self._fitted, self._make_model())
-        return cache[1]
+        fitted, model = vars(self).get("_model", (None, None))
+        if fitted is not self._fitted:
+            with explain_missing():
+                from keras_tied.fitting.keras_encoder import make_model
+
+            fitted = self._fitted
+            model = make_model(
+                fitted.network,
+                noise=self.noise,
+                sparsity=self.sparsity,
+                weight_decay=self._outcome.weight_decay,
+            )
+            self._model = fitted, model
+        return model
 
     @property
     def encoder_(self) -> keras.Model:
@@ -140,18 +150,6 @@ class FittedState(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if frame is None or frame.library != "numpy":
             self.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
-
-    def _make_model(self) -> Autoencoder:
-        """A new Keras model that computes what the fitted value does."""
-        with explain_missing():
-            from keras_tied.fitting.keras_encoder import make_model
-
-        return make_model(
-            self._fitted.network,
-            noise=self.noise,
-            sparsity=self.sparsity,
-            weight_decay=self._outcome.weight_decay,
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {

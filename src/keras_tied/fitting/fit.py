@@ -53,6 +53,11 @@ def fit(
         is_sample: whether `X` was drawn from more rows, so that training may take long.
         validation: rows to hold out, instead of some of `X`.
     """
+    if parameters.checkpoint is not None and parameters.random_state is None:
+        raise ValueError(
+            "`checkpoint` needs a number as `random_state`: without one, the next fit"
+            " draws other weights and goes on from nothing."
+        )
     given = prepare.take_rows(parameters, X, weights, features)
     given = prepare.canonicalize_few_rows(given)
     if parameters.chooses_width:
@@ -159,11 +164,6 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     """The folder for the checkpoint of this training alone, in that of the plan."""
     if plan.checkpoint is None:
         return None
-    if not plan.is_repeatable:
-        raise ValueError(
-            "`checkpoint` needs a number as `random_state`: without one, the next fit"
-            " draws other weights and goes on from nothing."
-        )
     folder = Path(plan.checkpoint)
     own = folder / digest((__version__, replace(plan, checkpoint=None), rows))[:16]
     if folder.is_dir() and not own.exists() and any(folder.iterdir()):

@@ -16,7 +16,7 @@ from keras_tied.fitting.held_out import (
     split_rows,
 )
 from keras_tied.fitting.plan import Plan
-from keras_tied.fitting.progress import report
+from keras_tied.fitting.progress import call_back
 from keras_tied.fitting.rows import TrainingRows
 from keras_tied.fitting.stack import Stack
 from keras_tied.fitting.start import pca_network, start_network
@@ -130,7 +130,9 @@ class Run:
             logs["val_error"] = self.errors[-1]
         part = len(self.errors)
         is_late = part - self.best >= patience
-        return report(part, n_parts, logs, plan.verbose) or is_late
+        if plan.verbose:
+            print(f"Part {part}/{n_parts} - loss: {logs['loss']:.4g}", flush=True)
+        return call_back(part, n_parts, logs) or is_late
 
     def make_best(self) -> list[DenseNetwork]:
         """The networks with the least error."""

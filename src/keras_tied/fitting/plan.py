@@ -103,7 +103,6 @@ class Plan(Objective):
         random, seed: the generator of all random numbers, and the seed of those that
             are drawn step by step.
         effort: the factor of the most steps.
-        is_repeatable: whether the random numbers are those of the next fit, too.
     """
 
     method: Literal["pca", "nadam", "lbfgs", "encoder"]
@@ -125,7 +124,6 @@ class Plan(Objective):
     random: np.random.RandomState
     encoder: keras.Model | None
     checkpoint: StrPath | None
-    is_repeatable: bool
     verbose: int
 
 
@@ -219,7 +217,6 @@ def make_plan(
         seed=seed,
         encoder=parameters.encoder,
         checkpoint=parameters.checkpoint,
-        is_repeatable=parameters.random_state is not None,
         verbose=int(parameters.verbose),
     )
 

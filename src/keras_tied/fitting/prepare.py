@@ -16,7 +16,6 @@ from keras_tied.fitted.pca import Components, fit_pca
 from keras_tied.fitted.scaling import find_range, fit_scaling
 from keras_tied.fitting.plan import FEW_ROWS, Parameters, Plan
 from keras_tied.fitting.rows import (
-    NUMBERS,
     Features,
     GivenRows,
     PreparedRows,
@@ -30,8 +29,8 @@ SMALL = 1e-5  # relative to the range of a column: the most that rounding may ch
 def take_rows(
     parameters: Parameters,
     X: Array,
-    weights: Array | None = None,
-    features: Features = NUMBERS,
+    weights: Array | None,
+    features: Features,
 ) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
     n, d = X.shape

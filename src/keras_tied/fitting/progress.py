@@ -27,15 +27,3 @@ def call_back(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
     """Call the function that is registered; whether training shall end."""
     on_epoch = _on_epoch.get()
     return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))
-
-
-def report(
-    epoch: int,
-    epochs: int,
-    logs: Mapping[str, float],
-    verbose: int,
-) -> bool:
-    """Tell who wants to know of an epoch; whether training shall end."""
-    if verbose:
-        print(f"Part {epoch}/{epochs} - loss: {logs['loss']:.4g}", flush=True)
-    return call_back(epoch, epochs, logs)
