@@ -130,23 +130,26 @@ def train(
             )
             run.add_part(part_losses[:, -1].tolist())
             if not np.isfinite(part_losses[-1]).all():
+                rate = plan.learning_rate
                 raise FloatingPointError(
-                    f"The loss came out not finite at learning_rate="
-                    f"{schedule.rate:.3g}: try {schedule.rate / 10:.3g}."
+                    f"The loss came out not finite at learning_rate={rate:.3g}: try"
+                    f" {rate / 10:.3g}."
                 )
             if file and file.is_due:
                 _save(file, run, nadam)
             if run.is_over(n_parts, patience, plan) or is_interrupted():
                 break
-    ends = schedule.find_ends_of_passes(run.best)
-    *begins, end = ends
+    # The steps until the end of each part, and of each pass up to the best weights.
+    part_ends = np.cumsum([0, *map(len, schedule.rates)])
+    end = int(part_ends[run.best])
+    begins = list(range(schedule.steps_per_pass, end, schedule.steps_per_pass))
     step_losses = np.array(run.losses[:end])
     losses = [float(part.mean()) for part in np.split(step_losses, begins)]
     errors = []
     if plan.early_stopping:
         errors = [start_error, *run.errors]
-        steps = schedule.find_ends_of_parts(len(run.errors))
-        errors = np.interp(ends, steps, errors).tolist()
+        measured = part_ends[: len(errors)]
+        errors = np.interp([*begins, end], measured, errors).tolist()
     return Training(run.make_best(), losses, errors)
 
 

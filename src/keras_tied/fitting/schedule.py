@@ -34,24 +34,13 @@ class Schedule:
 
     Attributes:
         batches: the places of the rows of each batch, without an end.
-        rate: the largest learning rate.
         rates: those of the steps of each part.
         steps_per_pass: the steps that go through all rows once, about.
     """
 
     batches: Iterator[Array]
-    rate: float
     rates: list[Array]
     steps_per_pass: int
-
-    def find_ends_of_parts(self, n: int) -> Array:
-        """The steps until the start, and until the end of each of n parts."""
-        return np.cumsum([0, *map(len, self.rates[:n])])
-
-    def find_ends_of_passes(self, n_parts: int) -> list[int]:
-        """The steps until the end of each pass, up to the end of n parts."""
-        end = int(self.find_ends_of_parts(n_parts)[-1])
-        return [*range(self.steps_per_pass, end, self.steps_per_pass), end]
 
 
 def make_schedule(members: list[Member], plan: Plan) -> Schedule:
@@ -80,7 +69,7 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
         rate /= max(1.0, steps / STEPS) ** 0.25
     batches = draw_batches(n, size, plan.random)
     rates = make_rates(rate, steps, part_steps)
-    return Schedule(batches, rate, rates, steps_per_pass)
+    return Schedule(batches, rates, steps_per_pass)
 
 
 def make_rates(rate: float, steps: int, part_steps: int) -> list[Array]:
