@@ -20,8 +20,10 @@ class Arrays:
     network = link = columns_json = None
     largest_rarity = 999_999
 
-    def __init__(self, rows):
+    def __init__(self, rows, columns):
         self.rows = rows
+        sizes = [column.n_features for column in columns]
+        self._starts = np.cumsum(sizes) - sizes
         self.n_features = rows.X.shape[1]
         self._places = {row.tobytes(): place for place, row in enumerate(rows.X)}
 
@@ -41,7 +43,7 @@ class Arrays:
         ]
 
     def find_rarity(self, scores):
-        return np.full(len(scores), 2.0)
+        return np.full(scores.shape, 2.0)
 
     def stand_out(self, scores, n_rows):
         return np.zeros(len(scores), bool)
@@ -52,6 +54,7 @@ class Arrays:
     def explain(self, X):
         places = [self._places[row.tobytes()] for row in X]
         errors = np.nan_to_num(self.rows.feature_errors[places])
+        errors = np.add.reduceat(errors, self._starts, axis=1)
         total = errors.sum(axis=1, keepdims=True)
         shares = errors / np.where(total > 0, total, 1.0)
         expected = self.rows.reconstruction[places]
@@ -80,8 +83,9 @@ def make_report(X, code=None, made=None, errors=None, **facts):
     )
     names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
     columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
-    facts.setdefault("columns", columns)
-    return Report(Arrays(rows), rows, about=About(**take(About)), **facts)
+    columns = facts.pop("columns", columns)
+    about = About(**take(About))
+    return Report(Arrays(rows, columns), rows, columns, about=about, **facts)
 
 
 @pytest.fixture

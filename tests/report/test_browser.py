@@ -26,6 +26,7 @@ HOSTILE = [
     "<!-- &lt;b&gt;",
 ]
 LEFT = list(range(0, 80, 2))  # the rows of `arrays` on the left of the input
+CLOCK = {"format": "%H:%M:%S"}
 LEFT_HALF = (0.01, 0.01), (0.5, 0.99)
 
 pytestmark = slow
@@ -477,6 +478,30 @@ def test_a_category_is_one_column_with_its_levels(kinds, opened):
     assert first.split()[:3] == ["kind", "plum", "pear"]
     report.page.select_option("#colour-by", label="kind")
     assert report.texts(".group") == ["pear\n30", "plum\n30"]
+
+
+SAME = (1.0, 1.4), (1.009, 1.014), (0.0, 0.3, 1.0, 0.7), (3.0, 3.2)
+OTHER = (301.0, 302.0), (1.0, 0.4), (0.0, 0.3, 0.5, 0.7), (0.0, 40 / 86400)
+KINDS = [
+    *(
+        PageColumn("whole", "whole"),
+        PageColumn("near"),
+        PageColumn("kind", "category", 2),
+    ),
+    *(PageColumn("day", "time"), PageColumn("far"), PageColumn("truth", "truth")),
+    *(PageColumn("misspelt", "category", 2), PageColumn("time", "time", 1, CLOCK)),
+]
+
+
+def test_a_value_that_stands_there_already_has_no_share(opened):
+    pairs = np.concatenate([np.reshape(each, (-1, 2)) for each in SAME + OTHER])
+    X, made = pairs.T[:, None]
+    report = opened(make_report(X, X[:, :2], made, X * 0 + 1, columns=KINDS))
+    report.page.click("#oddest")
+    shares = report.texts("#row-columns td.share")
+    names = report.texts("#row-columns th[scope=row]")
+    found = [name for name, share in zip(names, shares, strict=True) if share != "0 %"]
+    assert set(found) == {column.name for column in KINDS[4:]}
 
 
 LONG = ["x" * 300, "totalHighCreditLimit" * 9, "mean.of_fractal dimension"]

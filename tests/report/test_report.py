@@ -13,7 +13,6 @@ from tests.marks import slow
 from tests.processes import run_python
 
 from keras_tied.report import PageColumn, Report
-from keras_tied.report._columns import drop_same
 
 from .conftest import Elements, make_report, parse
 
@@ -190,24 +189,11 @@ def test_a_row_that_stands_out_is_counted(odd_report):
 def test_units_follow_the_columns_that_they_correlate_with(rng):
     X = rng.normal(size=(300, 4))
     X[::7, 0] = np.nan
-    X[:, 2:] = np.eye(2)[(X[:, 2] > 0).astype(int)]
-    rate, size, grade, _ = np.nan_to_num(X.T)
-    code = np.column_stack([2 * grade + 0.7 * rate, size - rate, rng.random(300)])
-    grades = PageColumn("grade", "category", 2, {"levels": ["D1", "D2"]})
-    columns = [PageColumn("rate"), PageColumn("size"), grades]
-    rows = parse(
-        make_report(
-            X,
-            code,
-            columns=columns,
-        )
-    ).rows
-    firsts = [[driver[:2] for driver in drivers[:2]] for drivers in rows["units"]]
-    assert firsts[:2] == [[[2, "D1"], [0, ""]], [[0, ""], [1, ""]]]
-    for unit, drivers in zip(code.T, rows["units"], strict=True):
-        found = {place: correlation for place, _, correlation in drivers}
-        expected = pd.DataFrame(X[:, :2]).corrwith(pd.Series(unit))
-        assert_allclose([found[0], found[1]], expected, atol=1e-3)
+    rate, size, *_ = np.nan_to_num(X.T)
+    code = np.column_stack([2 * size + 0.7 * rate, size - rate, rng.random(300)])
+    found = parse(make_report(X, code)).rows["correlations"]
+    expected = [pd.DataFrame(X).corrwith(pd.Series(unit)) for unit in code.T]
+    assert_allclose(found, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +202,6 @@ def test_units_follow_the_columns_that_they_correlate_with(rng):
         ({"feature_names": ["a"]}, "columns have 1 features in all"),
         ({"ids": ["a"]}, "ids has the shape"),
         ({"labels": ["a"]}, "labels has the shape"),
-        ({"old": ("old", np.ones((3, 5)), np.ones(3))}, "the rows of old have the shape"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(arrays, wrong, message):
@@ -237,30 +222,6 @@ def test_the_libraries_are_imported_late_and_named_where_they_are_not_there():
     done = run_python("-c", WITHOUT_BOKEH, code=1)
     assert done.stdout == "set()\n"
     assert 'pip install "keras-tied[report]"' in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("kind", "given", "expected", "is_same", "form"),
-    [
-        ("whole", [1.0], [1.4], True, None),
-        ("number", [1.009], [1.014], True, None),
-        ("number", [301.0], [302.0], False, None),
-        ("number", [np.nan], [1.1], False, None),
-        ("truth", [1.0], [0.4], False, None),
-        ("category", [0.0, 1.0], [0.3, 0.7], True, None),
-        ("category", [0.0, 0.5], [0.3, 0.7], False, None),  # which is misspelt
-        ("time", [3.0], [3.6], True, None),
-        ("time", [0.0], [40 / 86400], False, {"format": "%H:%M:%S"}),
-        ("time", [0.0], [40 / 86400], False, {"format": "%H:%M"}),
-    ],
-)
-def test_a_value_that_stands_there_already_has_no_share(
-    kind, given, expected, is_same, form
-):
-    column = PageColumn("a", kind, len(given), form or {})
-    rows = np.array([given]), np.array([expected])
-    [[share]] = drop_same([column], np.ones((1, 1)), *rows)
-    assert share == (not is_same)
 
 
 LEVELS = ["plum", "pear", "fig"]

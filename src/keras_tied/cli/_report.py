@@ -119,18 +119,19 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     from keras_tied.report import Tally, Whole
 
     tally = Tally(model.fitted_value)
-    pairs = []
+    all_scores = []
 
     def measure(numbers: Array) -> None:
         tally.add(numbers)
-        pairs.append(model.fitted_value.measure_rows(numbers))
+        batch_scores, _ = model.fitted_value.measure_rows(numbers)
+        all_scores.append(batch_scores)
 
     sample, doubts = take(rows, doing="scoring", use=measure)
-    scores, errors = np.concatenate(pairs, axis=1)
+    scores = np.concatenate(all_scores)
     if len(sample.places) < rows.source.n_rows:
         worst = np.argsort(-scores, kind="stable")[:N_WORST]
         sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
-    return sample, Whole(errors, scores, sample.places, tally), doubts
+    return sample, Whole(scores, sample.places, tally), doubts
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:

@@ -1,4 +1,4 @@
-"""Columns as a page shows them, and the units of a code that follow them."""
+"""Columns as a page shows them, and how closely the units of a code follow them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from msgspec import structs
 
 from keras_tied._text import format_number, format_share, format_value
 from keras_tied._types import Array
-from keras_tied.fitted.layout import MISSPELT
 
 if TYPE_CHECKING:
     from keras_tied.columns import Column
@@ -25,10 +24,6 @@ TIME_FORMATS = {
     "timestamp": "%Y-%m-%d %H:%M:%S",
     "time": "%H:%M:%S",
 }
-
-# A column that a unit follows: its place, its level if it is a category, and the
-# correlation.
-Driver = tuple[int, str, float]
 
 
 @dataclass(frozen=True)
@@ -126,52 +121,6 @@ def slice_columns(columns: Sequence[PageColumn]) -> list[tuple[PageColumn, slice
     return list(zip(columns, parts, strict=True))
 
 
-def sum_columns(columns: Sequence[PageColumn], features: Array) -> Array:
-    """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
-    starts = [part.start for _, part in slice_columns(columns)]
-    return np.asarray(np.add.reduceat(features, starts, axis=-1))
-
-
-def drop_same(
-    columns: Sequence[PageColumn], shares: Array, given: Array, expected: Array
-) -> Array:
-    """Shares of oddness, (n, columns), 0 where what is expected is what is there."""
-    shares = shares.copy()
-    for place, (column, part) in enumerate(slice_columns(columns)):
-        is_same = _find_same(column, given[:, part], expected[:, part])
-        shares[is_same, place] = 0.0
-    return shares
-
-
-def _find_same(column: PageColumn, given: Array, expected: Array) -> Array:
-    """Which values, (n, features), are written as what is expected, or nearly so."""
-    is_present = ~np.isnan(given).any(axis=1)
-    if column.kind == "category":
-        is_spelt = given.max(axis=1) != MISSPELT
-        is_same = given.argmax(axis=1) == expected.argmax(axis=1)
-        return np.asarray(is_present & is_spelt & is_same)
-    first, second = given[:, 0], expected[:, 0]
-    if column.kind == "number":
-        places = column.form.get("places")
-        texts = [_write_numbers(values, places) for values in (first, second)]
-        return np.asarray(is_present & (texts[0] == texts[1]))
-    # How far whole numbers, truth values and days may be apart.
-    tolerance = 0.5
-    if column.kind == "time":
-        form = column.form.get("format", "")
-        tolerance = MINUTE / 2 if "%H" in form else 0.9
-        if "%S" in form:
-            tolerance /= 60
-    return np.asarray(is_present & (np.abs(first - second) < tolerance))
-
-
-def _write_numbers(numbers: Array, places: int | None) -> Array:
-    """Write numbers, (n,), with some decimals, or with three digits."""
-    if places is None:
-        return np.array(list(map(format_number, numbers.tolist())))
-    return np.round(numbers, places)
-
-
 def format_typical(column: PageColumn, rows: Array) -> str:
     """Format the median, or the most frequent category with its share."""
     if not len(rows):
@@ -208,23 +157,3 @@ def correlate(X: Array, code: Array) -> Array:
                 pairs = np.corrcoef(values, units, rowvar=False)
             correlations[:, feature] = pairs[0, 1:]
     return np.nan_to_num(correlations)
-
-
-def describe_units(
-    columns: Sequence[PageColumn], correlations: Array
-) -> list[list[Driver]]:
-    """Return the columns of each unit, strongest first, by their strongest feature."""
-    parts = slice_columns(columns)
-    units = []
-    for row in correlations:
-        drivers = []
-        for place, (column, part) in enumerate(parts):
-            features = row[part]
-            strongest = int(np.abs(features).argmax())
-            level = ""
-            if column.kind == "category":
-                level = format_value(column.levels[strongest], LONGEST)
-            drivers.append((place, level, round(float(features[strongest]), 3)))
-        drivers.sort(key=lambda driver: -abs(driver[2]))
-        units.append(drivers)
-    return units

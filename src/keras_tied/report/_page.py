@@ -25,7 +25,7 @@ from keras_tied._text import (
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, palette
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import LONGEST, correlate, describe_units
+from keras_tied.report._columns import LONGEST, correlate
 from keras_tied.report._figures import draw_panels
 from keras_tied.report._histograms import draw_histograms
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
@@ -74,7 +74,7 @@ def render(report: Report) -> str:
     figures = _draw(report, planes, places, worst)
     data = _describe_rows(report, places, worst)
     correlations = correlate(ordinary.X, ordinary.code)
-    data["units"] = describe_units(report.columns, correlations)
+    data["correlations"] = np.round(correlations, 3).tolist()
     data["histograms"] = [each._asdict() for each in draw_histograms(report)]
     data["views"] = [[*pair, *view] for pair, view in planes.pairs.items()]
     bars = rank_columns(report)
@@ -163,7 +163,13 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
     """Return the data of the drawn rows, of which `worst` are the oddest."""
     whole, fitted = report.whole, report.fitted
     rows, numbers = report.rows.take(places), whole.places[places] + 1
-    shares, expected, rarity = report.explain(places)
+    reasons = fitted.explain(rows.X)
+    expected = reasons.expected
+    if fitted.columns_json is not None:
+        from keras_tied.columns import Columns
+
+        expected = Columns.from_json(fitted.columns_json).snap(expected)
+    is_mended = fitted.find_rarity(reasons.scores) < ORDINARY
     most, rarest = fitted.largest_rarity, fitted.find_rarity(rows.scores)
     one_in = [format_rarity(n, most) for n in rarest.tolist()]
     labels, label_numbers = None, None
@@ -195,12 +201,12 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "main_share": MAIN_SHARE,
         "contradiction": CONTRADICTION,
         "is_far": report.is_far[places].tolist(),
-        "is_mended": (rarity < ORDINARY).tolist(),
+        "is_mended": _encode(is_mended, "u1"),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": [column.to_json() for column in report.columns],
         "X": _encode(rows.X, "<f8"),
         "expected": _encode(expected, "<f8"),
-        "shares": _encode(shares),
+        "shares": _encode(reasons.shares),
         "codes": _encode(rows.code),
         "n_units": rows.code.shape[1],
         "worst": worst.tolist(),

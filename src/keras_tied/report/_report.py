@@ -14,14 +14,9 @@ from numpy.typing import ArrayLike
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.fitted.value import Fitted
-from keras_tied.report._columns import (
-    PageColumn,
-    drop_same,
-    slice_columns,
-    sum_columns,
-)
+from keras_tied.report._columns import PageColumn, slice_columns
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._rows import Rows, check_vector
+from keras_tied.report._rows import Rows
 from keras_tied.report._whole import Whole
 
 
@@ -91,7 +86,7 @@ class Report:
         n_worst: rows that the table begins with, the oddest ones.
 
     Raises:
-        ValueError: where the columns or the older table do not fit the rows.
+        ValueError: where the columns do not fit the rows.
 
     Examples:
         >>> from keras_tied.report import Report
@@ -121,14 +116,6 @@ class Report:
             raise ValueError(
                 f"columns have {total} features in all; give columns of {n_features}."
             )
-        if self.old is not None:
-            name, rows, scores = self.old
-            if rows.shape[1] != n_features:
-                raise ValueError(
-                    f"the rows of old have the shape {rows.shape}; give {n_features}"
-                    " columns."
-                )
-            self.old = name, rows, check_vector(scores, "the scores of old", len(rows))
 
     @classmethod
     def from_estimator(
@@ -221,29 +208,6 @@ class Report:
         """(n,) which rows hold a value far outside its column, unless all do."""
         is_far = np.asarray(self.far_values.any(axis=1))
         return is_far & ~is_far.all()
-
-    def explain(self, places: Array) -> tuple[Array, Array, Array]:
-        """Explain some rows, by their places among those of the report.
-
-        Returns the share of each column in a row's oddness, (m, columns); what the
-        others make likely, (m, features); and one row in how many is as odd with that
-        in the column of the largest share, (m,).
-        """
-        rows = self.rows.X[places]
-        reasons = self.fitted.explain(rows)
-        shares, expected = reasons.shares, reasons.expected
-        if shares.shape[1] == len(self.columns):
-            if self.fitted.columns_json is not None:
-                from keras_tied.columns import Columns
-
-                expected = Columns.from_json(self.fitted.columns_json).snap(expected)
-            shares = drop_same(self.columns, shares, rows, expected)
-        largest = shares.argmax(axis=1)
-        scores = reasons.scores[np.arange(len(places)), largest]
-        rarity = self.fitted.find_rarity(scores)
-        if shares.shape[1] != len(self.columns):  # the estimator knows features alone
-            shares = sum_columns(self.columns, shares)
-        return shares, expected, rarity
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted."""

@@ -13,7 +13,7 @@ from keras_tied._text import (
     format_value,
     list_some,
 )
-from keras_tied.report._columns import LONGEST, sum_columns
+from keras_tied.report._columns import LONGEST, slice_columns
 from keras_tied.report._drift import ALARM, Drift
 
 if TYPE_CHECKING:
@@ -25,15 +25,14 @@ Bar = tuple[str, float]
 
 def rank_columns(report: Report) -> list[Bar]:
     """Return the columns by what is lost of them, or by error, the largest first."""
-    columns, whole = report.columns, report.whole
+    whole = report.whole
     features = whole.feature_errors if whole.kept is None else whole.lost
-    sizes = np.array([column.n_features for column in columns])
-    sums = sum_columns(columns, features) / sizes
     bars = []
-    for place in np.argsort(-sums, kind="stable").tolist():
-        if np.isfinite(sums[place]):
-            bars.append((columns[place].title, float(sums[place])))
-    return bars
+    for column, part in slice_columns(report.columns):
+        loss = float(features[part].mean())
+        if np.isfinite(loss):
+            bars.append((column.title, loss))
+    return sorted(bars, key=lambda bar: -bar[1])
 
 
 def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:

@@ -99,7 +99,6 @@ class Tally:
 class Whole:
     """What a report says of all rows."""
 
-    errors: Array  # (N,) the error of each row, NaN where all is missing
     scores: Array  # (N,) the outlier score of each row, which ranks follow
     places: Array  # (n,) which rows the report holds, from 0, in order
     tally: Tally  # of all rows
@@ -110,7 +109,7 @@ class Whole:
         tally = Tally(fitted)
         tally.add(rows.X)
         places = np.arange(len(rows.X))
-        return cls(rows.errors, rows.scores, places, tally)
+        return cls(rows.scores, places, tally)
 
     @cached_property
     def n_outstanding(self) -> int:
@@ -126,7 +125,7 @@ class Whole:
     @property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return len(self.errors)
+        return len(self.scores)
 
     @property
     def ranks(self) -> Array:

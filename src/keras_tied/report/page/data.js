@@ -17,12 +17,31 @@ const Data = (() => {
     begin += column.n;
   }
   const table = (numbers, width) => (row) => numbers.subarray(row * width, (row + 1) * width);
-  const given = new Float64Array(readBytes(rows.X));
+  const given = table(new Float64Array(readBytes(rows.X)), d);
+  const expected = table(new Float64Array(readBytes(rows.expected)), d);
   const shares = table(readFloats(rows.shares), rows.columns.length);
+  const isMended = table(new Uint8Array(readBytes(rows.is_mended)), rows.columns.length);
 
-  /** The share of each column in the oddness of a row, the largest first. */
+  /** The share of each column in the oddness of a row, the largest first; 0 where what is expected stands there. */
   function explain(row) {
-    return Array.from(shares(row), (share, index) => ({ index, share })).sort((a, b) => b.share - a.share);
+    const write = (column, values) => Format.value(column, values(row));
+    const causes = rows.columns.map((column, index) => {
+      const share = shares(row)[index];
+      const isSame = share > 0 && write(column, given) === write(column, expected);
+      return { index, share: isSame ? 0 : share, isMended: isMended(row)[index] === 1 };
+    });
+    return causes.sort((a, b) => b.share - a.share);
+  }
+
+  /** The columns that a unit follows, each by the number of it that it follows most, the closest first. */
+  function drivers(unit) {
+    const strength = (r) => Math.abs(r);
+    const found = rows.columns.map(({ name, begin, n, kind, form }) => {
+      const own = rows.correlations[unit].slice(begin, begin + n);
+      const strongest = own.map(strength).indexOf(Math.max(...own.map(strength)));
+      return { name: kind === "category" ? `${name}: ${form.levels[strongest]}` : name, r: own[strongest] };
+    });
+    return found.sort((a, b) => strength(b.r) - strength(a.r));
   }
 
   return {
@@ -30,8 +49,8 @@ const Data = (() => {
     n: rows.ids.length,
     figures: read("figures-data"),
     readFloats,
-    given: table(given, d),
-    expected: table(new Float64Array(readBytes(rows.expected)), d),
+    given,
+    expected,
     code: table(readFloats(rows.codes), rows.n_units),
     error: (row) => rows.errors[row] ?? -1,
     score: (row) => rows.scores[row] ?? -1,
@@ -41,5 +60,6 @@ const Data = (() => {
       return text.startsWith(">") ? `fewer than one row in ${text.slice(2)} are as odd` : `one row in ${text} is as odd`;
     },
     explain,
+    drivers,
   };
 })();

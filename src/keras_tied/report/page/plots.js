@@ -127,8 +127,7 @@ const Plots = (() => {
   /** Name the columns that a unit follows most, with their correlations. */
   function nameUnit(unit) {
     if (unit >= Data.n_units) return "Error";
-    const drivers = Data.units[unit].slice(0, 2).map(([column, level, r]) =>
-      `${Data.columns[column].name}${level ? `: ${level}` : ""} (${r.toFixed(2)})`);
+    const drivers = Data.drivers(unit).slice(0, 2).map(({ name, r }) => `${name} (${r.toFixed(2)})`);
     return `Unit ${unit + 1} follows ${drivers.join(", ")}`;
   }
 

@@ -41,14 +41,14 @@ const Row = (() => {
 
   // As `describe_reason` of keras_tied._reasons, which is for the command.
   function reason(row, shares) {
-    const causes = shares.filter(({ share }) => share > 0).slice(0, 3).map(({ index, share }) => {
+    const causes = shares.filter(({ share }) => share > 0).slice(0, 3).map(({ index, share, isMended }) => {
       const column = Data.columns[index];
       const [given, expected] = Format.pair(column, Data.given(row), Data.expected(row));
-      return { name: column.name, share, given, expected };
+      return { name: column.name, share, isMended, given, expected };
     });
     if (causes.length === 0) return "No column alone makes it odd.";
     const [first, second] = causes;
-    const mended = (which) => (Data.is_mended[row] ? `, and with ${which} the row would be ordinary` : "");
+    const mended = (which) => (first.isMended ? `, and with ${which} the row would be ordinary` : "");
     if (first.share >= MAIN || second === undefined) {
       return `${first.name}: ${first.given} is given; the other columns suggest ${first.expected}${mended("that")}.`;
     }

@@ -17,8 +17,7 @@ const Units = (() => {
   const sorted = (values) => Float64Array.from(values).filter(Number.isFinite).sort();
   const quantile = (values, share) => values[Math.round(share * (values.length - 1))] ?? 0;
 
-  function driver([column, level, r]) {
-    const name = Data.columns[column].name + (level ? `: ${level}` : "");
+  function driver({ name, r }) {
     const bar = make("span", { className: r < 0 ? "bar falls" : "bar rises" });
     bar.style.width = `${(50 * Math.abs(r)).toFixed(1)}%`;
     const track = make("span", { className: "track signed" }, bar);
@@ -43,7 +42,7 @@ const Units = (() => {
     code[unit] = quantile(values, 0.5);
     const children = [
       make("h3", {}, `Unit ${unit + 1}`),
-      make("ul", {}, ...Data.units[unit].slice(0, MOST_COLUMNS).map(driver)),
+      make("ul", {}, ...Data.drivers(unit).slice(0, MOST_COLUMNS).map(driver)),
     ];
     if (Decoder.isThere) {
       sliders[unit] = makeSlider(unit, values);
