@@ -1,6 +1,7 @@
 """What figures and the page have in common: colours, planes, and losses."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -103,30 +104,23 @@ def _group_labels(rows: Array, longest: int) -> Labels:
     return Labels(values, tuple(names), n_coloured)
 
 
-@dataclass(frozen=True)
-class Plane:
-    """Two axes for the rows of a table, and for other rows with the same columns."""
+class Plane(NamedTuple):
+    """Two axes for the rows of a table, and for other rows with the same columns.
+
+    `project` gives the points of rows, (n, 2); on components a missing value is the
+    mean of its column.
+    """
 
     names: tuple[str, str]
-    # (features, 2), or None for the columns as they are
-    directions: Points | None = None
-    mean: Points | float = 0.0
-    scale: Points | float = 1.0
-
-    def project(self, rows: Points) -> Points:
-        """Project rows to (n, 2); a missing value is a column's mean on components."""
-        rows = rows.astype(np.float64)
-        if self.directions is not None:
-            return _standardize(rows, self.mean, self.scale) @ self.directions
-        if rows.shape[1] > 1:
-            return rows[:, :2]
-        numbers = np.arange(1.0, len(rows) + 1)
-        return np.column_stack([numbers, rows[:, 0]])
+    project: Callable[[Points], Points]
 
 
-def _standardize(rows: Points, mean: Points | float, scale: Points | float) -> Points:
-    standard_rows = (rows - mean) / scale
-    return np.where(np.isnan(standard_rows), 0.0, standard_rows)
+def _take_two(rows: Points) -> Points:
+    """Return the first two columns, or the only one after the numbers of the rows."""
+    if rows.shape[1] > 1:
+        return rows[:, :2]
+    numbers = np.arange(1.0, len(rows) + 1)
+    return np.column_stack([numbers, rows[:, 0]])
 
 
 def fit_plane(
@@ -143,29 +137,36 @@ def fit_plane(
         names = list(feature_names)
         if len(names) == 1:
             names.insert(0, "row")
-        return Plane((names[0], names[1]))
+        return Plane((names[0], names[1]), _take_two)
     # Their import takes a second, which two columns do not need.
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
-    pca = PCA(n_components=2, random_state=0)
+    scaler, pca = StandardScaler(), PCA(n_components=2, random_state=0)
+
+    def standardize(rows: Points) -> Points:
+        standard_rows = scaler.transform(rows.astype(np.float64))
+        return np.asarray(np.nan_to_num(standard_rows))
+
     # Of columns without a value, or that are all constant.
     with np.errstate(invalid="ignore"):
-        scaler = StandardScaler().fit(rows)
-        pca.fit(_standardize(rows, scaler.mean_, scaler.scale_))
+        scaler.fit(rows)
+        pca.fit(standardize(rows))
     shares = np.nan_to_num(100 * pca.explained_variance_ratio_)
     first, second = (
         f"component {i + 1} ({share:.0f} %)" for i, share in enumerate(shares)
     )
-    return Plane((first, second), pca.components_.T, scaler.mean_, scaler.scale_)
+
+    def project(rows: Points) -> Points:
+        return np.asarray(pca.transform(standardize(rows)))
+
+    return Plane((first, second), project)
 
 
 def average_errors(feature_errors: Points) -> Points:
     """Return the mean of each row over what is not missing, (n,), or else NaN."""
-    n_present = (~np.isnan(feature_errors)).sum(axis=1)
-    total = np.nansum(feature_errors, axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / n_present)
+    with warnings.catch_warnings(action="ignore"):  # of rows without a value
+        return np.asarray(np.nanmean(feature_errors, axis=1, dtype=np.float64))
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:

@@ -95,17 +95,16 @@ def test_a_page_names_columns_commands_versions_and_what_was_left_out(keras_tied
 
 
 @slow
-def test_a_page_warns_once_and_names_the_id_that_is_given_to_it(keras_tied, fruit):
+def test_a_page_warns_once(keras_tied, fruit):
     fruit.loc[4, "weight"] = "heavy"
     save(fruit)
     keras_tied("fit rows.csv --epochs 1 --quiet")
     fruit.loc[300] = fruit.loc[9]
     save(fruit)
-    keras_tied("report rows.safetensors rows.csv -o r.html --id name")
+    keras_tied("report rows.safetensors rows.csv -o r.html")
     page = read_page()
     assert page.count("row 301 repeats row 10") == 1
     assert page.count("&#39;heavy&#39; in row 5") == 1
-    assert page.count("<td>left out: the id</td>") == 1
 
 
 @pytest.mark.parametrize(

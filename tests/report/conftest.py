@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.estimator.networks import seeded
 
-from keras_tied.report import About, PageColumn, Report, Rows
+from keras_tied.report import About, PageColumn, Report, Rows, Whole
 
 
 class Arrays:
@@ -41,6 +41,9 @@ class Arrays:
             n_present,
             squares,
         ]
+
+    def measure_rows(self, X):
+        return self.rows.scores, self.rows.errors
 
     def find_rarity(self, scores):
         return np.full(scores.shape, 2.0)
@@ -85,7 +88,10 @@ def make_report(X, code=None, made=None, errors=None, **facts):
     columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
     columns = facts.pop("columns", columns)
     about = About(**take(About))
-    return Report(Arrays(rows, columns), rows, columns, about=about, **facts)
+    arrays = Arrays(rows, columns)
+    whole = Whole(arrays)
+    whole.add(rows.X)
+    return Report(arrays, rows, columns, whole, about=about, **facts)
 
 
 @pytest.fixture

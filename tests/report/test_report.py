@@ -48,7 +48,7 @@ def test_the_page_says(arrays, what):
 )
 def test_the_page_says_how_much_is_kept_and_lost(arrays, lost, said):
     report = make_report(**arrays)
-    report.whole.tally.sums[:2] = [lost, [1, 1]]
+    report.all_rows.sums[:2] = [lost, [1, 1]]
     page = parse(report)
     assert said in page.text
     is_worse = "More than 100 %: its mean would be closer." in page.text
@@ -78,8 +78,8 @@ def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng)
     report = make_report(**arrays | {"errors": holed}, outlier_scores=scores)
     expected = [holed[0, 0], np.nan, *holed[2:].mean(axis=1)]
     assert_allclose(report.rows.errors, expected)
-    assert_array_equal(report.whole.ranks, 80 - scores)
-    assert report.whole.n_outstanding == 0
+    assert_array_equal(report.all_rows.ranks, 80 - scores)
+    assert report.all_rows.n_outstanding == 0
 
 
 def test_labels_may_be_missing(arrays):
@@ -159,7 +159,7 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
     assert kinds == {"weight": "number", "plan": "category", "day": "time"}
     assert_array_equal(report.rows.code, estimator.transform(frame))
     assert_array_equal(report.rows.scores, -estimator.score_samples(frame))
-    assert report.whole.kept == pytest.approx(estimator.score(frame))
+    assert report.all_rows.kept == pytest.approx(estimator.score(frame))
     assert_array_equal(report.missing, [0, 1 / 80, 0])
     page = parse(report)
     assert "noise 80 rows" in page.text
@@ -179,7 +179,7 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
 def test_a_row_that_stands_out_is_counted(odd_report):
     page = parse(odd_report)
     assert "1 of 300 rows stands out." in page.text
-    assert odd_report.whole.mean_error < 1  # without that row
+    assert odd_report.all_rows.mean_error < 1  # without that row
     histograms = page.rows["histograms"]
     assert [sum(each["counts"]) for each in histograms] == [300] * 3
     assert histograms[2]["has_more"]

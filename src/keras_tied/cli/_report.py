@@ -80,10 +80,11 @@ def report(
             Rows.compute(
                 model.fitted_value,
                 sample.numbers,
-                outlier_scores=whole.scores[whole.places],
+                outlier_scores=whole.scores[sample.places],
                 ids=sample.ids,
                 labels=sample.labels,
                 label_name=rows.label or "label",
+                places=sample.places,
             ),
             list(map(PageColumn.from_table, rows.columns.used)),
             whole,
@@ -116,22 +117,14 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
     """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
     import numpy as np
 
-    from keras_tied.report import Tally, Whole
+    from keras_tied.report import Whole
 
-    tally = Tally(model.fitted_value)
-    all_scores = []
-
-    def measure(numbers: Array) -> None:
-        tally.add(numbers)
-        batch_scores, _ = model.fitted_value.measure_rows(numbers)
-        all_scores.append(batch_scores)
-
-    sample, doubts = take(rows, doing="scoring", use=measure)
-    scores = np.concatenate(all_scores)
-    if len(sample.places) < rows.source.n_rows:
-        worst = np.argsort(-scores, kind="stable")[:N_WORST]
+    whole = Whole(model.fitted_value)
+    sample, doubts = take(rows, doing="scoring", use=whole.add)
+    if len(sample.places) < whole.n_rows:
+        worst = np.argsort(-whole.scores, kind="stable")[:N_WORST]
         sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
-    return sample, Whole(scores, sample.places, tally), doubts
+    return sample, whole, doubts
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
@@ -168,17 +161,13 @@ def _describe_table(
     pca_error = None  # with classes it is not one of squares, as those of the page are
     if fitted.link is None:
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    facts = model.find_facts()
-    for place, fact in enumerate(facts):
-        if fact.name == rows.id:
-            facts[place] = replace(fact, becomes="left out: the id")
     commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
     return About(
         title=_name_table(rows),
         model=describe_model(fitted, model.contents.settings),
         pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
-        facts=facts,
+        facts=model.find_facts(),
         command=" && ".join(filter(None, commands)),
         versions=model.find_note({}, "versions") | {"bokeh": version("bokeh")},
         safe_csv=safe_csv,

@@ -9,7 +9,7 @@ from keras_tied.report._report import (
     require_libraries,
 )
 from keras_tied.report._rows import Rows
-from keras_tied.report._whole import Tally, Whole
+from keras_tied.report._whole import Whole
 
 __all__ = [
     "About",
@@ -17,7 +17,6 @@ __all__ = [
     "PageColumn",
     "Report",
     "Rows",
-    "Tally",
     "Whole",
     "describe_model",
     "require_libraries",

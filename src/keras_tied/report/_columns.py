@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # characters of a name that are shown
 MINUTE = 1 / 1440  # in days
-# Of times that are no text.
-TIME_FORMATS = {
-    "date": "%Y-%m-%d",
-    "timestamp": "%Y-%m-%d %H:%M:%S",
-    "time": "%H:%M:%S",
-}
 
 
 @dataclass(frozen=True)
@@ -36,12 +30,11 @@ class PageColumn:
     # feature is its days
     kind: Literal["number", "whole", "truth", "category", "time"] = "number"
     n_features: int = 1  # how many features it has, which are side by side
-    # how the page writes its values, plainly by default. Of a number `decimal`,
-    # `separator`, `prefix`, `suffix`, `places` and `parentheses`; of a truth value
-    # `true` and `false`; of a category `levels`; of a time `format` as for `strftime`,
-    # `origin` and `offset` in days since 1970, `step` in days, `hour`, the feature with
-    # the sine of the hour, `zone`, `places` of the seconds, `padded`, `is_clock` for
-    # times of day, and `months`, pairs of what stands for them
+    # how the page writes its values, plainly by default. Of a number, a truth value and
+    # a time the attributes of its form in `keras_tied.columns`; of a category `levels`;
+    # of a time also `origin` and `offset` in days since 1970, `step` in days, `hour`,
+    # the feature with the sine of the hour, `is_clock` for times of day, and `months`,
+    # pairs of what stands for them
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -57,26 +50,21 @@ class PageColumn:
         name, form, n_features = column.name, column.form, len(column.features)
         if column.kind is Kind.text:
             return cls(name, "category", n_features, {"levels": column.labels})
+        attributes = {} if form is None else structs.asdict(form)
         if isinstance(form, Times):
-            time = {
-                "format": form.format or TIME_FORMATS[form.dtype],
+            attributes |= {
                 "origin": column.origin,
                 "step": column.step,
                 "offset": form.offset,
                 "hour": 1 if "hour" in column.cycles else None,
-                "zone": form.zone if form.format else "",
-                "places": form.places,
-                "padded": form.padded,
                 "is_clock": form.is_clock,
                 "months": list_months(form.months),
             }
-            return cls(name, "time", n_features, time)
+            return cls(name, "time", n_features, attributes)
         if column.kind is Kind.boolean:
-            truths = structs.asdict(form) if form else {}
-            return cls(name, "truth", form=truths)
+            return cls(name, "truth", form=attributes)
         if isinstance(form, NumberText) and not form.is_whole:
-            number = structs.asdict(form)
-            return cls(name, "number", n_features, number)
+            return cls(name, "number", form=attributes)
         is_whole = column.kind is Kind.integer or form is not None
         return cls(name, "whole" if is_whole else "number")
 

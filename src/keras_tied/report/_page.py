@@ -133,7 +133,7 @@ def _choose_rows(report: Report) -> tuple[Array, Array]:
     n_features = report.rows.X.shape[1]
     fitting = MOST_NUMBERS // (3 * n_features)
     most = min(report.most_points, max(FEWEST_POINTS, fitting))
-    if report.whole.n_rows > most:
+    if report.all_rows.n_rows > most:
         most = min(most, DENSE_POINTS)
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
@@ -148,7 +148,7 @@ def _draw(
     report: Report, planes: Planes, places: Array, worst: Array
 ) -> dict[str, Any]:
     """Return the figures as JSON."""
-    whole = report.whole
+    whole = report.all_rows
     n_units = report.rows.code.shape[1]
     points = planes.project(report.rows.take(places))
     axes = dict.fromkeys(points, planes.plane.names)
@@ -161,8 +161,8 @@ def _draw(
 
 def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]:
     """Return the data of the drawn rows, of which `worst` are the oddest."""
-    whole, fitted = report.whole, report.fitted
-    rows, numbers = report.rows.take(places), whole.places[places] + 1
+    whole, fitted = report.all_rows, report.fitted
+    rows = report.rows.take(places)
     reasons = fitted.explain(rows.X)
     expected = reasons.expected
     if fitted.columns_json is not None:
@@ -170,6 +170,8 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
 
         expected = Columns.from_json(fitted.columns_json).snap(expected)
     is_mended = fitted.find_rarity(reasons.scores) < ORDINARY
+    places_in_table = np.asarray(rows.places)
+    numbers = places_in_table + 1
     most, rarest = fitted.largest_rarity, fitted.find_rarity(rows.scores)
     one_in = [format_rarity(n, most) for n in rarest.tolist()]
     labels, label_numbers = None, None
@@ -191,7 +193,7 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "n_outstanding": whole.n_outstanding,
         "has_drifted": whole.has_drifted,
         "median": float(np.median(np.nan_to_num(whole.scores))),
-        "ranks": whole.ranks[places].tolist(),
+        "ranks": whole.ranks[places_in_table].tolist(),
         "labels": labels,
         "label_numbers": label_numbers,
         "label_name": format_value(rows.label_name),

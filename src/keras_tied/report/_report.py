@@ -74,8 +74,7 @@ class Report:
         fitted: explains rows and decodes a code.
         rows: the rows, and what the model makes of them.
         columns: the columns that the features of the rows belong to, in order.
-        all_rows: facts of all rows, where `rows` are some of them. Defaults to those of
-            `rows`.
+        all_rows: facts of all rows of the table, of which `rows` are some.
         old: the name, the rows and the outlier scores of an older table, to tell what
             has drifted. Defaults to none.
         changed: columns that had one value in training, and have others now: they have
@@ -102,7 +101,7 @@ class Report:
     fitted: Fitted
     rows: Rows
     columns: Sequence[PageColumn]
-    all_rows: Whole | None = None
+    all_rows: Whole
     old: tuple[str, Array, Array] | None = None
     changed: Sequence[Drift] = ()
     about: About = field(default_factory=About)
@@ -161,10 +160,12 @@ class Report:
         """
         X = estimator.to_numbers(X)
         fitted = estimator._fitted
+        all_rows = Whole(fitted)
+        all_rows.add(X)
         rows = Rows.compute(
             fitted,
             X,
-            outlier_scores=-fitted.score_samples(X),
+            outlier_scores=all_rows.scores,
             ids=ids,
             labels=labels,
             label_name=label_name,
@@ -185,18 +186,13 @@ class Report:
             facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
         about = About(title, describe_model(fitted, estimator))
         facts.setdefault("about", about)
-        return cls(fitted, rows, columns, **facts)
-
-    @cached_property
-    def whole(self) -> Whole:
-        """The facts of all rows."""
-        return self.all_rows or Whole.measure(self.rows, self.fitted)
+        return cls(fitted, rows, columns, all_rows, **facts)
 
     @property
     def missing(self) -> Array:
         """(columns,) the share of the values of each that are missing, in all rows."""
         starts = [part.start for _, part in slice_columns(self.columns)]
-        return np.asarray(self.whole.tally.missing)[starts] / self.whole.n_rows
+        return np.asarray(self.all_rows.missing)[starts] / self.all_rows.n_rows
 
     @cached_property
     def far_values(self) -> Array:
@@ -219,14 +215,14 @@ class Report:
         )
         # Of rows that a model was fitted to, the scores are less than those of others.
         was_fitted = self.fitted.largest_rarity == len(old)
-        if was_fitted and not self.whole.has_drifted:
+        if was_fitted and not self.all_rows.has_drifted:
             score = replace(score, p=1.0)
         return [*self.changed, *drifts], score
 
     def name_drifts(self) -> list[str]:
         """Name the columns and scores that have drifted; of no older table, scores."""
         if self.old is None:
-            return ["outlier score"] * self.whole.has_drifted
+            return ["outlier score"] * self.all_rows.has_drifted
         drifts, score = self.find_drift()
         return [drift.name for drift in [*drifts, score] if drift.has_drifted]
 

@@ -25,6 +25,8 @@ class Rows:
         labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the
             score.
         label_name: the name of the labels. Defaults to "label".
+        places: (n,) where in their table the rows are, counted from 0. Defaults to the
+            first.
 
     Raises:
         ValueError: where the scores, ids or labels are not one for each row.
@@ -38,9 +40,12 @@ class Rows:
     ids: Array | None = None
     labels: Array | None = None
     label_name: str = "label"
+    places: Array | None = None
 
     def __post_init__(self) -> None:
         self.X = np.asarray(self.X, np.float64)
+        if self.places is None:
+            self.places = np.arange(len(self.X))
         for name in ("outlier_scores", "ids", "labels"):
             values = getattr(self, name)
             if values is not None:

@@ -25,7 +25,7 @@ Bar = tuple[str, float]
 
 def rank_columns(report: Report) -> list[Bar]:
     """Return the columns by what is lost of them, or by error, the largest first."""
-    whole = report.whole
+    whole = report.all_rows
     features = whole.feature_errors if whole.kept is None else whole.lost
     bars = []
     for column, part in slice_columns(report.columns):
@@ -37,7 +37,7 @@ def rank_columns(report: Report) -> list[Bar]:
 
 def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:
     """Say what is kept and lost, and how many rows stand out."""
-    whole, n_units = report.whole, report.rows.code.shape[1]
+    whole, n_units = report.all_rows, report.rows.code.shape[1]
     ending = "s" if n_units == 1 else ""  # of a verb
     verb = f"stand{ending} for"
     if whole.kept is not None:

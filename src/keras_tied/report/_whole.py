@@ -2,9 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 
@@ -73,54 +71,45 @@ def count_points(points: Array, view: View) -> Array:
     return np.asarray(counts.T)
 
 
-class Tally:
-    """Adds up errors and missing values of features.
+class Whole:
+    """What a report says of all rows of a table, which are added in batches.
 
     `sums`, (4, features), are the errors, those of the mean, the number of values and
     the squared errors of each scaled feature; of rows without a value far outside its
-    column.
+    column. `missing`, (features,), is how many values are missing.
     """
 
     def __init__(self, fitted: Fitted) -> None:
-        self.sums: Array = np.zeros((4, fitted.n_features))
-        self.missing: Array | float = 0  # (features,)
         self.fitted = fitted
+        self.sums: Array = np.zeros((4, fitted.n_features))
+        self.missing: Array = np.zeros(fitted.n_features)
+        self._scores: list[Array] = []
 
     def add(self, X: Array) -> None:
-        """Count some more rows, (n, features)."""
+        """Measure some more rows, (n, features)."""
         is_far = self.fitted.find_far_values(X).any(axis=1)
         ordinary = X[~is_far]
         weights = np.ones(len(ordinary))
         self.sums += self.fitted.sums_of_squares(ordinary, weights)
         self.missing += np.isnan(X).sum(axis=0)
+        scores, _ = self.fitted.measure_rows(X)
+        self._scores.append(scores)
 
-
-@dataclass(frozen=True)
-class Whole:
-    """What a report says of all rows."""
-
-    scores: Array  # (N,) the outlier score of each row, which ranks follow
-    places: Array  # (n,) which rows the report holds, from 0, in order
-    tally: Tally  # of all rows
-
-    @classmethod
-    def measure(cls, rows: Rows, fitted: Fitted) -> Self:
-        """Measure rows that are all of a table."""
-        tally = Tally(fitted)
-        tally.add(rows.X)
-        places = np.arange(len(rows.X))
-        return cls(rows.scores, places, tally)
+    @cached_property
+    def scores(self) -> Array:
+        """(n,) the outlier score of each row."""
+        return np.concatenate(self._scores)
 
     @cached_property
     def n_outstanding(self) -> int:
         """How many rows are so odd that hardly any table has such rows by chance."""
-        stands_out = self.tally.fitted.stand_out(self.scores, self.n_rows)
+        stands_out = self.fitted.stand_out(self.scores, self.n_rows)
         return int(stands_out.sum())
 
     @property
     def has_drifted(self) -> bool:
         """Whether far more rows are odd than were in training."""
-        return self.tally.fitted.has_drifted(self.scores)
+        return self.fitted.has_drifted(self.scores)
 
     @property
     def n_rows(self) -> int:
@@ -129,23 +118,23 @@ class Whole:
 
     @property
     def ranks(self) -> Array:
-        """(n,) the rank of each row that the report holds, 1 for the oddest."""
+        """(n,) the rank of each row, 1 for the oddest."""
         scores = np.nan_to_num(self.scores, nan=0.0, posinf=np.inf)
         with np.errstate(over="ignore"):
             scores = scores.astype(np.float32)
-        return ranks(scores)[self.places]
+        return ranks(scores)
 
     @property
     def feature_errors(self) -> Array:
         """(features,) the mean squared error of each, NaN where all is missing."""
-        _, _, n_present, squares = self.tally.sums
+        _, _, n_present, squares = self.sums
         means = squares / np.maximum(n_present, 1)
         return np.where(n_present > 0, means, np.nan)
 
     @property
     def lost(self) -> Array:
         """(features,) the share of each variance that is lost, NaN where unknown."""
-        unexplained, variance, n_present, _ = self.tally.sums
+        unexplained, variance, n_present, _ = self.sums
         varies = variance > CONSTANT * np.maximum(n_present, 1)
         shares = unexplained / np.where(varies, variance, 1)
         return np.where(varies, shares, np.nan)
@@ -153,7 +142,7 @@ class Whole:
     @property
     def kept(self) -> float | None:
         """The share of all variance that is kept, None where it is unknown."""
-        unexplained, variance = self.tally.sums[:2].sum(axis=1)
+        unexplained, variance = self.sums[:2].sum(axis=1)
         if variance <= 0:
             return None
         return float(max(0.0, 1 - unexplained / variance))

@@ -3,6 +3,8 @@
 // Numbers and the values of columns as text.
 const Format = (() => {
   const MISSPELT = 0.5; // the largest feature of a category that is misspelt
+  // Of times that are no text.
+  const TIME_FORMATS = { date: "%Y-%m-%d", timestamp: "%Y-%m-%d %H:%M:%S", time: "%H:%M:%S" };
   const MONTH = 30.436875; // days, its mean length: the step of the same day of each
   const two = (number) => String(number).padStart(2, "0");
 
@@ -72,8 +74,9 @@ const Format = (() => {
 
   /** A time as its column writes it; `format` is as for strftime. */
   function time(features, form) {
-    const { format = "%Y-%m-%d", offset = 0, zone = "", places = 0, padded = true } = form;
-    const { is_clock = false, months = [] } = form;
+    const { dtype = "date", offset = 0, places = 0, padded = true, is_clock = false, months = [] } = form;
+    const format = form.format || TIME_FORMATS[dtype];
+    const zone = form.format ? form.zone ?? "" : "";  // of times that are text
     let local = within(days(features, form) + offset);
     if (is_clock) local -= Math.floor(local + 1e-9);
     const step = format.includes("%S") ? 10 ** places : format.includes("%M") ? 1 / 60 : 1 / 86400;
