@@ -91,8 +91,7 @@ WRONG = {
     "score": "a table is missing; write it as in keras-tied score",
     "score m.safetensors": "a table is missing",
     "report fruit.csv a.html": "'fruit.csv' is no model, which ends in .safetensors or",
-    "fill fruit.csv a.csv": "Missing option '--output' / '-o'; give one file, or a pattern",
-    "encode fruit.csv": "write keras-tied encode fruit.csv -o codes.csv.",
+    "encode fruit.csv": "Missing option '--output' / '-o'; write it as in keras-tied encode",
     "check": "write it as in keras-tied check rows.csv, or see keras-tied check --help.",
     "check rows.csv few.csv": "give one file, or a pattern in quotes such as '*.csv'",
     "check fruit.csv --delimter=;": "No such option: --delimter; write keras-tied check"

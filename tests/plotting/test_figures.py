@@ -341,11 +341,10 @@ def test_a_display_is_drawn_into_a_figure_with_two_numbers_as_its_labels(tables)
 
 
 REFUSED = {
-    "code has the shape": {"code": np.ones(N)},
-    "reconstruction has the shape": {"reconstruction": np.ones((N - 1, 5))},
-    "X has the shape": {"X": np.ones(N)},
-    "give one row per row of X, and at least one": {"code": np.ones((N, 0))},
-    "y has the shape": {"y": [0, 1]},
+    "Expected 2D array": {"code": np.ones(N)},
+    "inconsistent numbers of samples": {"reconstruction": np.ones((N - 1, 5))},
+    "a minimum of 1 is required": {"code": np.ones((N, 0))},
+    "numbers of samples": {"y": [0, 1]},
 }
 
 

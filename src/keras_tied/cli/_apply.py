@@ -63,38 +63,26 @@ class Task:
         return fold(rows, lambda batches: write(map(function, batches)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowTask(Task):
-    """What is transformed."""
-
-    inputs: Inputs
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeTask(Task):
-    """What is decoded."""
-
-    model: ModelFile
-    data: Data
-    id: str | None = option(ID, metavar="COLUMN")
-    options: TableOptions
-
-
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
-def encode(task: RowTask, cluster: ClusterOptions, json: Json = False) -> None:
+def encode(
+    task: Task, inputs: Inputs, cluster: ClusterOptions, json: Json = False
+) -> None:
     """Encode rows: write the code of each."""
-    _transform("encoded", "codes", task, cluster, json)
+    _transform("encoded", "codes", task, inputs, cluster, json)
 
 
 @command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
-def reconstruct(task: RowTask, cluster: ClusterOptions, json: Json = False) -> None:
+def reconstruct(
+    task: Task, inputs: Inputs, cluster: ClusterOptions, json: Json = False
+) -> None:
     """Reconstruct rows: encode and decode each."""
-    _transform("reconstructed", "reconstructions", task, cluster, json)
+    _transform("reconstructed", "reconstructions", task, inputs, cluster, json)
 
 
 @command("keras-tied fill model.safetensors rows.csv -o filled.csv")
 def fill(
-    task: RowTask,
+    task: Task,
+    inputs: Inputs,
     cells: str | None = option(
         "A table to write of which cells were filled, with what, and how sure it is.",
         metavar="OUT",
@@ -106,7 +94,7 @@ def fill(
     from keras_tied.rows import BatchTransform, fill_rows, fold, list_new_cells
     from keras_tied.tables import ENDINGS, write_patch, write_table
 
-    data, output = task.inputs.data, task.output
+    data, output = inputs.data, task.output
     require_output(output, json, data, ENDINGS)
     if cells is not None:
         require_output(cells, json, data)
@@ -117,7 +105,7 @@ def fill(
                 " name another file."
             )
     has_types = output.endswith(TYPED)
-    model, table = task.inputs.open(output, as_text=not has_types)
+    model, table = inputs.open(output, as_text=not has_types)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     source = table.source
     patch = None if task.safe_csv else source.find_patch(output)
@@ -152,17 +140,25 @@ def fill(
 
 
 @command("keras-tied decode model.safetensors codes.csv -o decoded.csv")
-def decode(task: CodeTask, json: Json = False) -> None:
+def decode(
+    task: Task,
+    model: ModelFile,
+    data: Data,
+    id: str | None = option(ID, metavar="COLUMN"),
+    *,
+    options: TableOptions,
+    json: Json = False,
+) -> None:
     """Decode codes, such as those that encode writes, into rows."""
     from keras_tied.columns import Columns
     from keras_tied.rows import prepend_id, to_dict
 
-    require_output(task.output, json, task.data)
-    model = load(task.model)
-    rows = _open_codes(model, task)
-    value = model.fitted_value
+    require_output(task.output, json, data)
+    fitted_model = load(model)
+    value = fitted_model.fitted_value
+    rows = _open_codes(fitted_model, data, options, id, task.output)
     names = [f"x{index}" for index in range(value.n_features)]
-    columns = model.columns or Columns.of_numbers(names)
+    columns = fitted_model.columns or Columns.of_numbers(names)
 
     def decode_batch(batch: Batch) -> pa.RecordBatch:
         codes = batch.numbers.astype(columns.dtype)
@@ -176,15 +172,16 @@ def decode(task: CodeTask, json: Json = False) -> None:
 def _transform(
     verb: str,
     output: Output,
-    task: RowTask,
+    task: Task,
+    inputs: Inputs,
     cluster: ClusterOptions,
     json: bool,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     from keras_tied.rows import BatchTransform
 
-    cluster.require_output(task.output, json, task.inputs.data)
-    model, rows = task.inputs.open(task.output)
+    cluster.require_output(task.output, json, inputs.data)
+    model, rows = inputs.open(task.output)
     transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     rows = transform.scan(rows.source)
     with cluster.connect_writer(transform, task.output) as write:
@@ -212,13 +209,15 @@ def write_rows(
     print_result(json, facts, text)
 
 
-def _open_codes(model: Model, task: CodeTask) -> Scan:
+def _open_codes(
+    model: Model, data: str, options: TableOptions, id: str | None, output: str
+) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
     from keras_tied.columns import NUMBERS, Columns
     from keras_tied.rows import Scan, code_names
 
-    id_column = task.id or (model.columns.id if model.columns else None)
-    source = task.options.open(task.data, [id_column] if id_column else [])
+    id_column = id or (model.columns.id if model.columns else None)
+    source = options.open(data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
     names = codes = code_names(n_components)
     if not set(names) <= set(source.schema.names):
@@ -226,9 +225,9 @@ def _open_codes(model: Model, task: CodeTask) -> Scan:
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(
-            f"{task.data!r} has {len(names)} columns of numbers, and a code of"
+            f"{data!r} has {len(names)} columns of numbers, and a code of"
             f" {str(model.path)!r} has {n_components}; name them {', '.join(codes[:3])}"
             " and so on."
         )
-    id = choose_id(source, task.id, id_column, task.output)
+    id = choose_id(source, id, id_column, output)
     return Scan(source, Columns.of_numbers(names), id)

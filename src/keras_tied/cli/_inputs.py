@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import DATA, option
 from keras_tied.cli._rows import RowOptions, open_rows
-from keras_tied.cli._table import ColumnOptions, require_column
+from keras_tied.cli._table import ColumnOptions
 
 if TYPE_CHECKING:
     from keras_tied.rows import Scan
@@ -51,15 +51,6 @@ class Inputs:
             self.columns.label,
             as_text,
         )
-
-    def open_with_label(self) -> tuple[Model, Scan]:
-        """The same, with a column of labels to show."""
-        model, rows = self.open()
-        label = self.columns.label
-        require_column(rows.source, label, "--label")
-        if label is None and rows.columns.label in rows.source.schema.names:
-            label = rows.columns.label
-        return model, replace(rows, label=label)
 
     def _load(self) -> Model:
         if self.model and self.kept_model:

@@ -84,11 +84,6 @@ def load(name: str | Path) -> Model:
         raise UsageError(
             f"{str(error).rstrip('.')}; name a whole model file."
         ) from error
-    if columns is not None and len(columns.features) != contents.fitted.n_features:
-        raise UsageError(
-            f"{str(path)!r} was noted to take {len(columns.features)} numbers, and"
-            f" takes {contents.fitted.n_features}; fit the model anew."
-        )
     return Model(path, contents, notes, columns)
 
 

@@ -27,7 +27,7 @@ def plot(
 
     check_writable(output, FORMATS)
     figure = new_figure()
-    fitted_model, rows = inputs.open_with_label()
+    fitted_model, rows = inputs.open()
     sample, doubts = take(rows)
     remark(*describe_doubtful(rows, doubts))
     with show_stages("drawing"):

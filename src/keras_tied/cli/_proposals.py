@@ -31,14 +31,7 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
         name = re.compile(f"^{re.escape(wrong)}(?=$|=)")
         others = [name.sub(near[0], word) for word in words]
         return f"write {join(others)}"
-    if isinstance(error, typer.BadParameter):
-        output = example.partition(" -o ")[2]
-        has_model = any(word.endswith(MODEL_ENDINGS) for word in words)
-        if output and "--output" in str(error.format_message()):
-            if len(words) > 2 and not has_model:  # there may be two tables
-                return describe_files(example)
-            return f"write {join([*words, '-o', output])}"
-    elif not wrong:
+    if not wrong and not isinstance(error, typer.BadParameter):
         return describe_files(example)
     command = [word for word in words[:1] if not word.startswith("-")]
     return f"write it as in {example}, or see {join([*command, '--help'])}"

@@ -64,7 +64,7 @@ def report(
 
     check_writable(output, ["html"])
     require_libraries()
-    model, rows = inputs.open_with_label()
+    model, rows = inputs.open()
     rows = replace(rows, reads="restored")
     sample, whole, doubts = survey_rows(model, rows)
     warnings, old = describe_doubtful(rows, doubts), None

@@ -48,7 +48,7 @@ def open_rows(
     label: str | None = None,
     as_text: bool = False,
 ) -> Scan:
-    """Open a table for a model, with the id column if the output can hold it."""
+    """Open a table for a model, with its label and its id if the output can hold it."""
     from keras_tied.columns import Columns, Kind
     from keras_tied.rows import Scan
 
@@ -57,12 +57,11 @@ def open_rows(
     source = options.open(data, None if as_text else text, known.names)
     remark_notes(source)
     output_id = choose_id(source, id, known.id, output)
+    require_column(source, label, "--label")
     columns = model.columns_of(source)
-    named = replace(
-        columns,
-        id=output_id or columns.id,
-        label=label or columns.label,
-    )
+    if label is None and columns.label in source.schema.names:
+        label = columns.label
+    named = replace(columns, id=output_id or columns.id, label=label)
     remedy = ", or have it imputed with --impute-absent"
     if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
@@ -74,7 +73,7 @@ def open_rows(
                 f"column {old.name!r} holds {new.description} in {data!r}, beside"
                 f" {old.description} in training, and is read in the form of the file."
             )
-    return Scan(source, file_columns, output_id)
+    return Scan(source, file_columns, output_id, label)
 
 
 def _adapt(columns: Columns, source: Source, options: TableOptions) -> Columns:

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
 from types import ModuleType
@@ -153,10 +153,12 @@ class ColumnOptions:
 
     def find_choices(self) -> list[str]:
         """The options that are given and tell how to fit a model."""
-        beside = "id", "label", "dates"
-        names = [name for name, given in vars(self).items() if given]
-        chosen = [f"--{name}" for name in names if name not in beside]
-        return chosen + ["--dates"] * (self.dates is not DateOrder.auto)
+        chosen = vars(replace(self, id=None, label=None))
+        return [
+            f"--{name}"
+            for name, given in chosen.items()
+            if given and given is not DateOrder.auto
+        ]
 
     @property
     def names_of_text(self) -> list[str]:

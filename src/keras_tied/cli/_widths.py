@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from keras_tied._types import Array
 
 MOST_WIDTHS = 64
+WIDTHS = re.compile(r"([1-9][0-9]{0,4})(?:\.\.([1-9][0-9]{0,4}))?")  # one, or a range
 
 
 def parse_widths(text: str) -> list[int] | None:
@@ -23,15 +25,12 @@ def parse_widths(text: str) -> list[int] | None:
     """
     widths: set[int] = set()
     for part in text.split(","):
-        first, dots, last = part.strip().partition("..")
-        ends = first, last if dots else first
-        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends):
+        ends = WIDTHS.fullmatch(part.strip())
+        if ends is None:
             return None
-        some = range(int(ends[0]), int(ends[1]) + 1)
-        if not some:
-            return None
-        widths.update(some)
-    return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
+        first, last = ends.groups(default=ends[1])
+        widths.update(range(int(first), int(last) + 1))
+    return sorted(widths) if 1 <= len(widths) <= MOST_WIDTHS else None
 
 
 def find_width(

@@ -103,16 +103,15 @@ class AutoencoderDisplay:
         label_name: str = "label",
         plane: Literal["principal", "features"] = "principal",
     ) -> None:
-        n = len(np.asarray(X))
-        self.X = _check_table(X, "X", n)
-        self.code = _check_table(code, "code", n)
-        self.reconstruction = _check_table(reconstruction, "reconstruction", n)
-        self.history = dict(history or {})
+        from sklearn.utils import check_array, check_consistent_length
+
+        self.X, self.code, self.reconstruction = (
+            check_array(table, dtype=None, ensure_all_finite=False)
+            for table in (X, code, reconstruction)
+        )
         self.y = None if y is None else np.asarray(y)
-        if self.y is not None and self.y.shape != (n,):
-            raise ValueError(
-                f"y has the shape {self.y.shape}; give one label per row of X."
-            )
+        check_consistent_length(X, code, reconstruction, self.y)
+        self.history = dict(history or {})
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
             errors = np.nan_to_num(average_errors(squares))
@@ -252,13 +251,3 @@ class AutoencoderDisplay:
         ):
             if high < _POWER_OF_TEN * low:
                 axis.set_minor_formatter("{x:g}")
-
-
-def _check_table(table: ArrayLike, name: str, n_rows: int) -> Array:
-    values = np.asarray(table)
-    if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
-        raise ValueError(
-            f"{name} has the shape {values.shape}; give one row per row of X, and at"
-            " least one column to draw."
-        )
-    return values

@@ -10,7 +10,8 @@ from keras_tied._types import Array
 from keras_tied.report._columns import PageColumn, format_typical, slice_columns
 
 ALARM = 0.01  # the probability that anything is named where nothing has drifted
-# Categories that are rarer than this are tested together (Cochran's rule).
+# Categories that are rarer than this are tested together, and not at all if they are
+# rarer together (Cochran's rule).
 FEWEST_EXPECTED = 5.0
 
 
@@ -120,13 +121,12 @@ def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, f
     before, now = table / n
     difference = np.abs(before - now)
     moved = float(difference.sum() / 2)
-    share = n.min() / n.sum()  # of the smaller table
-    is_rare = table.sum(axis=0) * share < FEWEST_EXPECTED
+    fewest = FEWEST_EXPECTED * n.sum() / n.min()  # of which the smaller table has them
+    is_rare = table.sum(axis=0) < fewest
     rest = table[:, is_rare].sum(axis=1)
     table = np.column_stack([table[:, ~is_rare], rest])
-    table = table[:, table.sum(axis=0) > 0]
-    fewest = table.sum(axis=0).min() * share  # that are expected
-    if table.shape[1] < 2 or fewest < 1:
+    table = table[:, table.sum(axis=0) >= fewest]
+    if table.shape[1] < 2:
         return moved, 1.0
     test = chi2_contingency(table, correction=False)
     return moved, float(test.pvalue)

@@ -1,6 +1,6 @@
 """The page's figures in Bokeh, in colours that its style sheet and its script set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from bokeh.plotting import figure
 from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.drawing import View
+from keras_tied.report._rows import Rows
 from keras_tied.report._whole import Planes, count_points
 
 SMALL, LARGE, FEW = 4.5, 8.0, 300  # sizes of points, the larger one of a few
@@ -35,18 +36,18 @@ _GREY = ["#808080"]  # until the script of the page sets the colours
 
 def draw_panels(
     planes: Planes,
-    points: Mapping[str, Array],
-    axes: Mapping[str, tuple[str, str]],
-    counted: Mapping[str, Array] | None,
+    rows: Rows,
+    counted_rows: Rows | None,
     outstanding: Sequence[int],
 ) -> dict[str, Any]:
     """Return the linked panels of rows, with rings around those that stand out.
 
-    They are a document of BokehJS, and the name of each of its roots. `points` are
-    (n, 2) in each panel, or more of a code; how many of those that are `counted` lie
-    where is drawn below them.
+    They are a document of BokehJS, and the name of each of its roots. How many of those
+    that are counted lie where is drawn below them.
     """
-    n = len(points["code"])
+    points = planes.project(rows)
+    counted = None if counted_rows is None else planes.project(counted_rows)
+    n = len(rows.X)
     data = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
     for name in points:
         x, y = np.ascontiguousarray(points[name][:, :2].T, np.float32)
@@ -57,7 +58,7 @@ def draw_panels(
     size = SMALL if n > FEW or counted is not None else LARGE
     document, roots = Document(), {}
     for name, view in planes.views.items():
-        plot = _make_plot(name, axes[name], view)
+        plot = _make_plot(name, planes.axes[name], view)
         if counted is not None:
             pairs = planes.pairs if name == "code" else {(0, 1): view}
             for pair, pair_view in pairs.items():

@@ -71,7 +71,11 @@ def render(report: Report) -> str:
     places, worst = _choose_rows(report)
     ordinary = report.rows.take(~report.is_far)
     planes = Planes(ordinary, report.columns)
-    figures = _draw(report, planes, places, worst)
+    drawn = report.rows.take(places)
+    is_dense = report.all_rows.n_rows > len(places)
+    counted = report.rows if is_dense else None
+    outstanding = worst[: report.all_rows.n_outstanding].tolist()
+    figures = draw_panels(planes, drawn, counted, outstanding)
     data = _describe_rows(report, places, worst)
     correlations = correlate(ordinary.X, ordinary.code)
     data["correlations"] = np.round(correlations, 3).tolist()
@@ -137,26 +141,11 @@ def _choose_rows(report: Report) -> tuple[Array, Array]:
         most = min(most, DENSE_POINTS)
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
-    worst = order[: report.n_worst]
-    others = np.random.default_rng(0).permutation(order[report.n_worst :])
+    worst, others = np.split(order, [report.n_worst])
+    others = np.random.default_rng(0).permutation(others)
     n_others = max(0, most - len(worst))
-    places = np.sort(np.concatenate([worst, others[:n_others]]))
+    places = np.sort(np.append(worst, others[:n_others]))
     return places, np.searchsorted(places, worst)
-
-
-def _draw(
-    report: Report, planes: Planes, places: Array, worst: Array
-) -> dict[str, Any]:
-    """Return the figures as JSON."""
-    whole = report.all_rows
-    n_units = report.rows.code.shape[1]
-    points = planes.project(report.rows.take(places))
-    axes = dict.fromkeys(points, planes.plane.names)
-    axes["code"] = "unit 1", "unit 2" if n_units > 1 else "error"
-    is_dense = whole.n_rows > len(places)
-    counted = planes.project(report.rows) if is_dense else None
-    outstanding = worst[: whole.n_outstanding].tolist()
-    return draw_panels(planes, points, axes, counted, outstanding)
 
 
 def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]:
@@ -170,8 +159,7 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
 
         expected = Columns.from_json(fitted.columns_json).snap(expected)
     is_mended = fitted.find_rarity(reasons.scores) < ORDINARY
-    places_in_table = np.asarray(rows.places)
-    numbers = places_in_table + 1
+    numbers = np.asarray(rows.places) + 1  # in the table
     most, rarest = fitted.largest_rarity, fitted.find_rarity(rows.scores)
     one_in = [format_rarity(n, most) for n in rarest.tolist()]
     labels, label_numbers = None, None
@@ -193,7 +181,7 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "n_outstanding": whole.n_outstanding,
         "has_drifted": whole.has_drifted,
         "median": float(np.median(np.nan_to_num(whole.scores))),
-        "ranks": whole.ranks[places_in_table].tolist(),
+        "ranks": whole.ranks[rows.places].tolist(),
         "labels": labels,
         "label_numbers": label_numbers,
         "label_name": format_value(rows.label_name),

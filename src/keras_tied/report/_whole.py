@@ -30,14 +30,20 @@ N_CELLS = 40  # of a density, from one side of a panel to the other
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    A code of a single unit has the errors beside it. `views` are the parts of the
-    planes to draw, by the name of the panel, and `pairs` those of two columns of the
-    code, counted from 0.
+    A code of a single unit has the errors beside it. By the name of the panel, `axes`
+    are what its axes are called, and `views` the parts of the planes to draw; `pairs`
+    are those of two columns of the code, counted from 0.
     """
 
     def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
         names = [format_value(name) for column in columns for name in column.features]
         self.plane: Plane = fit_plane(rows.X, names)
+        second = "unit 2" if rows.code.shape[1] > 1 else "error"
+        self.axes = {
+            "input": self.plane.names,
+            "code": ("unit 1", second),
+            "reconstruction": self.plane.names,
+        }
         points = self.project(rows)
         code = points["code"]
         n_units = min(code.shape[1], MOST_UNITS)
