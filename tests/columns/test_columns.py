@@ -253,7 +253,7 @@ def test_what_is_left_out_has_a_reason():
     columns = learn(sample, exclude=["unwanted"], label="y", id="name")
     assert columns.names == list(kept)
     assert columns.left_out == {name: why for name, (_, why) in LEFT_OUT.items()}
-    assert columns.text == ["y", "name"]
+    assert columns.text == ["name"]
     some = learn(sample, columns=["large", "row"])
     assert some.names == list(kept)
     assert some.left_out["day"] == "not among those asked for"

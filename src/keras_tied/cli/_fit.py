@@ -148,13 +148,7 @@ def fit_first(
     training = fill_options(TrainingOptions, {})
     table = learn(survey(data, options, columns, training.seed), training.seed)
     settings = training.to_arguments()
-    n_numbers = table.rows.shape[1]
-    if n_numbers == 1:
-        raise UsageError(
-            f"{data!r} has one column to use, and others are needed to judge it by;"
-            f" give more, or write {join(['check', data])}."
-        )
-    if n_numbers == 2:  # a code as wide as a row would leave nothing over
+    if table.rows.shape[1] <= 2:  # a code as wide as a row would leave nothing over
         settings["n_components"] = [1]
     with temporary_folder() as folder:
         path = output or Path(folder, "model.safetensors")

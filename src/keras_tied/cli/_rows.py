@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -158,15 +157,9 @@ def to_text(value: Any) -> str:
 
 
 def _to_labels(values: list[Any]) -> Array:
-    """Turn labels into numbers if all are: a column of CSV was read as text."""
+    """Return labels, of which those that are not all numbers are text."""
     import numpy as np
-
-    from keras_tied.drawing import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
         return np.array(values, float if None in values else None)
-    texts = list(map(to_text, values))
-    if len(set(texts)) > MOST_COLOURS:
-        with suppress(ValueError):
-            return np.array([float(text) if text else np.nan for text in texts])
-    return np.array(texts)
+    return np.array(list(map(to_text, values)))

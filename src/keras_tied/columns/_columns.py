@@ -161,7 +161,7 @@ class Columns:
 
     @property
     def text(self) -> list[str]:
-        """The columns to read as text: those in a form, the label and the id."""
+        """The columns to read as text: those in a form, and the id."""
         names = [
             column.name
             for column in self.used
@@ -174,7 +174,7 @@ class Columns:
             )
             if has_digits or restoration.copy_of in names:
                 names.append(restoration.name)
-        return [*names, *filter(None, (self.label, self.id))]
+        return names if self.id is None else [*names, self.id]
 
     @property
     def features(self) -> list[str]:
