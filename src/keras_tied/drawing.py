@@ -1,6 +1,7 @@
 """What figures and the page have in common: colours, planes, and losses."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -85,22 +86,19 @@ def _group_labels(rows: Array, longest: int) -> Labels:
     present = rows[~missing]
     if rows.dtype.kind not in "biuf":
         present = present.astype(str)
-    distinct, places, counts = np.unique(
-        present, return_inverse=True, return_counts=True
-    )
-    order = np.argsort(-counts, kind="stable")
-    frequent = np.sort(order[:MOST_GROUPS])
-    names = [format_value(label, longest) for label in distinct[frequent].tolist()]
+    labels = present.tolist()
+    counts = Counter(sorted(labels))  # the first of equally frequent ones
+    frequent = sorted(label for label, _ in counts.most_common(MOST_GROUPS))
+    names = [format_value(label, longest) for label in frequent]
     n_coloured = len(names)
-    n_others = len(distinct) - n_coloured
+    n_others = len(counts) - n_coloured
     if n_others:
         names.append(f"{n_others} others")
     if missing.any():
         names.append("missing")
-    groups = np.full(len(distinct), n_coloured)  # of the distinct labels
-    groups[frequent] = np.arange(n_coloured)
+    groups = {label: group for group, label in enumerate(frequent)}
     values = np.full(len(rows), len(names) - 1)  # what is missing is the last group
-    values[~missing] = groups[places]
+    values[~missing] = [groups.get(label, n_coloured) for label in labels]
     return Labels(values, tuple(names), n_coloured)
 
 

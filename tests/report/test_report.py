@@ -66,9 +66,9 @@ def test_the_drawn_rows_are_the_worst_and_the_same_sample_each_time(rng):
     X = rng.normal(size=(3000, 3))
     first, second = (parse(make_report(X, most_points=100)).rows for _ in range(2))
     worst = np.argsort(-(X**2).mean(axis=1))[:20]
-    assert [first["ids"][i] for i in first["worst"]] == [f"{i + 1:,}" for i in worst]
-    assert len(first["ids"]) == 100
-    assert first["ids"] == second["ids"]
+    assert [first["places"][i] for i in first["worst"]] == [i + 1 for i in worst]
+    assert len(first["places"]) == 100
+    assert first["places"] == second["places"]
 
 
 def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng):

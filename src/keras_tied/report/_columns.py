@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from msgspec import structs
 
-from keras_tied._text import format_number, format_share, format_value
+from keras_tied._reasons import format_suggestion
+from keras_tied._text import format_share, format_value
 from keras_tied._types import Array
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ def format_typical(column: PageColumn, rows: Array) -> str:
             minutes = round(days / MINUTE) % 1440
             return f"{minutes // 60:02}:{minutes % 60:02}"
         return str(np.datetime64(math.floor(days), "D"))
-    text = format_number(median)
-    is_like_year = len(text) == len("2,003")
-    return text.replace(",", "") if is_like_year else text
+    return format_suggestion(median)
 
 
 def correlate(X: Array, code: Array) -> Array:

@@ -40,7 +40,7 @@ MOST_NUMBERS = 180_000
 FEWEST_POINTS = 200  # that are drawn, of however many columns
 # In the order that they are loaded.
 SCRIPTS = (
-    "data format histograms marks decoder colours plots toolbar row table units"
+    "format data histograms marks decoder colours plots toolbar row table units"
     " download link page"
 ).split()
 MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
@@ -170,9 +170,8 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         ]
         if rows.labels.dtype.kind in "iuf":
             label_numbers = _round(np.clip(rows.labels, -LARGEST, LARGEST))
-    if rows.ids is None:
-        ids = [f"{number:,}" for number in numbers]
-    else:
+    ids = None
+    if rows.ids is not None:
         ids = [format_value(name) for name in rows.ids.tolist()]
     return {
         "ids": ids,
@@ -192,7 +191,7 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
         "contradiction": CONTRADICTION,
         "is_far": report.is_far[places].tolist(),
         "is_mended": _encode(is_mended, "u1"),
-        "mean": None if whole.mean_error is None else format_number(whole.mean_error),
+        "mean": whole.mean_error,
         "columns": [column.to_json() for column in report.columns],
         "X": _encode(rows.X, "<f8"),
         "expected": _encode(expected, "<f8"),

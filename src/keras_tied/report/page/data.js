@@ -46,7 +46,8 @@ const Data = (() => {
 
   return {
     ...rows,
-    n: rows.ids.length,
+    ids: rows.ids ?? rows.places.map(Format.count),
+    n: rows.places.length,
     figures: read("figures-data"),
     readFloats,
     given,

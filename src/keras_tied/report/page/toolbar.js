@@ -10,7 +10,7 @@ const Toolbar = (() => {
     if (indices.length === 1) return `${describeRow(indices[0]).join(", ")}.`;
     const errors = indices.map((row) => Data.errors[row]).filter((error) => error !== null);
     const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-    const shown = errors.length ? `; their mean error is ${Format.number(mean)}, that of all ${Data.mean}` : "";
+    const shown = errors.length ? `; their mean error is ${Format.number(mean)}, that of all ${Format.number(Data.mean)}` : "";
     return `${Format.count(indices.length)} of ${Format.count(Data.n)} rows are marked${shown}.`;
   }
 
