@@ -45,10 +45,11 @@ TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Where the result is written."""
+    """Where the result is written, and how it is told."""
 
     output: str = output_option("The file to write, its format by ending; - for CSV.")
     safe_csv: SafeCsv = False
+    json: Json = False
 
     def write(
         self,
@@ -64,19 +65,15 @@ class Task:
 
 
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
-def encode(
-    task: Task, inputs: Inputs, cluster: ClusterOptions, json: Json = False
-) -> None:
+def encode(task: Task, inputs: Inputs, cluster: ClusterOptions) -> None:
     """Encode rows: write the code of each."""
-    _transform("encoded", "codes", task, inputs, cluster, json)
+    _transform("encoded", "codes", task, inputs, cluster)
 
 
 @command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
-def reconstruct(
-    task: Task, inputs: Inputs, cluster: ClusterOptions, json: Json = False
-) -> None:
+def reconstruct(task: Task, inputs: Inputs, cluster: ClusterOptions) -> None:
     """Reconstruct rows: encode and decode each."""
-    _transform("reconstructed", "reconstructions", task, inputs, cluster, json)
+    _transform("reconstructed", "reconstructions", task, inputs, cluster)
 
 
 @command("keras-tied fill model.safetensors rows.csv -o filled.csv")
@@ -87,17 +84,15 @@ def fill(
         "A table to write of which cells were filled, with what, and how sure it is.",
         metavar="OUT",
     ),
-    *,
-    json: Json = False,
 ) -> None:
     """Fill the gaps of a table, and leave all else as it is, byte for byte."""
     from keras_tied.rows import BatchTransform, fill_rows, fold, list_new_cells
     from keras_tied.tables import ENDINGS, write_patch, write_table
 
     data, output = inputs.data, task.output
-    require_output(output, json, data, ENDINGS)
+    require_output(output, task.json, data, ENDINGS)
     if cells is not None:
-        require_output(cells, json, data)
+        require_output(cells, task.json, data)
         is_output = os.path.realpath(cells) == os.path.realpath(output)
         if is_output or cells == STANDARD_OUTPUT:
             raise UsageError(
@@ -128,7 +123,7 @@ def fill(
 
     rows = transform.scan(source)
     write = partial(fold, function=fill_all)
-    write_rows("filled", rows, write, output, json, "cell")
+    write_rows("filled", rows, write, task, "cell")
     if cells is not None:
         new_cells = partial(list_new_cells, transform)
         fold(rows, lambda batches: write_table(cells, new_cells(batches)))
@@ -147,13 +142,12 @@ def decode(
     id: str | None = option(ID, metavar="COLUMN"),
     *,
     options: TableOptions,
-    json: Json = False,
 ) -> None:
     """Decode codes, such as those that encode writes, into rows."""
     from keras_tied.columns import Columns
     from keras_tied.rows import prepend_id, to_dict
 
-    require_output(task.output, json, data)
+    require_output(task.output, task.json, data)
     fitted_model = load(model)
     value = fitted_model.fitted_value
     rows = _open_codes(fitted_model, data, options, id, task.output)
@@ -166,7 +160,7 @@ def decode(
         return prepend_id(rows.id, batch.rows, to_dict(decoded))
 
     write = partial(task.write, function=decode_batch)
-    write_rows("decoded", rows, write, task.output, json)
+    write_rows("decoded", rows, write, task)
 
 
 def _transform(
@@ -175,22 +169,21 @@ def _transform(
     task: Task,
     inputs: Inputs,
     cluster: ClusterOptions,
-    json: bool,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     from keras_tied.rows import BatchTransform
 
-    cluster.require_output(task.output, json, inputs.data)
+    cluster.require_output(task.output, task.json, inputs.data)
     model, rows = inputs.open(task.output)
     transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     rows = transform.scan(rows.source)
     with cluster.connect_writer(transform, task.output) as write:
         write = write or partial(task.write, function=transform.apply)
-        write_rows(verb, rows, write, task.output, json)
+        write_rows(verb, rows, write, task)
 
 
 def write_rows(
-    verb: str, rows: Scan, write: Write, output: str, json: bool, thing: str = "row"
+    verb: str, rows: Scan, write: Write, task: Task, thing: str = "row"
 ) -> None:
     """Write results for the rows of a table by a function, and print a summary."""
     start = time.perf_counter()
@@ -198,7 +191,7 @@ def write_rows(
         n_things, doubts = write(shown_rows)
     seconds = time.perf_counter() - start
     remark(*describe_doubtful(rows, doubts))
-    name = hide_secrets(output)
+    name = hide_secrets(task.output)
     facts = {
         verb: n_things,
         "output": name,
@@ -206,7 +199,7 @@ def write_rows(
         "unseen": doubts.unseen.counts,
     }
     text = f"{verb} {format_quantity(n_things, thing)} to {name} in {seconds:.1f} s"
-    print_result(json, facts, text)
+    print_result(task.json, facts, text)
 
 
 def _open_codes(

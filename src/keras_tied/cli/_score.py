@@ -12,7 +12,7 @@ import typer
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._apply import write_rows
+from keras_tied.cli._apply import Task, write_rows
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._inputs import Inputs
 from keras_tied.cli._messages import UsageError, remark, say
@@ -94,7 +94,8 @@ def score(
     transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect_writer(transform, output or "") as write:
         if write is not None:
-            write_rows("scored", rows, write, output or "", json)
+            task = Task(output=output or "", json=json)
+            write_rows("scored", rows, write, task)
             return
     if is_whole:
         find_all = partial(_score_all, transform)
