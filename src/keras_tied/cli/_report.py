@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from keras_tied.report import About, Drift, Whole
     from keras_tied.rows import Doubts, Scan
 
-N_WORST = 20  # the oddest rows, which a report always holds
+N_WORST = 20  # the oddest rows, which a page begins with
 
 
 @command("keras-tied report model.safetensors rows.csv -o report.html")
@@ -91,7 +91,6 @@ def report(
             old,
             _list_changes(rows, doubts),
             _describe_table(model, rows, sample, warnings, safe_csv),
-            n_worst=N_WORST,
         )
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")

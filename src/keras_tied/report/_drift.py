@@ -56,16 +56,18 @@ def find_drift(
         before=format_number(float(np.nanmedian(old_scores))),
         now=format_number(float(np.nanmedian(new_scores))),
     )
-    tests = [score]
-    for column, part in slice_columns(columns):
-        tests += _compare_column(column, old[:, part], new[:, part])
-    tests = [replace(test, p=min(1.0, len(tests) * test.p)) for test in tests]
-    score, *drifts = tests
     # Of each column there are two tests: what is missing, and what is there.
-    pairs = zip(drifts[::2], drifts[1::2], strict=True)
-    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
-    strongest.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
-    return strongest, score
+    n_tests = 2 * len(columns) + 1
+
+    def correct(test: Drift) -> Drift:
+        return replace(test, p=min(1.0, n_tests * test.p))
+
+    drifts = []
+    for column, part in slice_columns(columns):
+        pair = map(correct, _compare_column(column, old[:, part], new[:, part]))
+        drifts.append(min(pair, key=lambda drift: (drift.p, -drift.moved)))
+    drifts.sort(key=lambda drift: (not drift.has_drifted, -drift.moved))
+    return drifts, correct(score)
 
 
 def _compare_column(column: PageColumn, old: Array, new: Array) -> list[Drift]:
