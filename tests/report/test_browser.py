@@ -26,7 +26,6 @@ HOSTILE = [
     "<!-- &lt;b&gt;",
 ]
 LEFT = list(range(0, 80, 2))  # the rows of `arrays` on the left of the input
-CLOCK = {"format": "%H:%M:%S"}
 LEFT_HALF = (0.01, 0.01), (0.5, 0.99)
 
 pytestmark = slow
@@ -480,28 +479,32 @@ def test_a_category_is_one_column_with_its_levels(kinds, opened):
     assert report.texts(".group") == ["pear\n30", "plum\n30"]
 
 
-SAME = (1.0, 1.4), (1.009, 1.014), (0.0, 0.3, 1.0, 0.7), (3.0, 3.2)
-OTHER = (301.0, 302.0), (1.0, 0.4), (0.0, 0.3, 0.5, 0.7), (0.0, 40 / 86400)
-KINDS = [
-    *(
-        PageColumn("whole", "whole"),
-        PageColumn("near"),
-        PageColumn("kind", "category", 2),
-    ),
-    *(PageColumn("day", "time"), PageColumn("far"), PageColumn("truth", "truth")),
-    *(PageColumn("misspelt", "category", 2), PageColumn("time", "time", 1, CLOCK)),
-]
+CLOCK = {"format": "%H:%M:%S"}
+SHARES = {
+    "same whole": ("whole", [1.0], [1.4], {}),
+    "same number": ("number", [1.009], [1.014], {}),
+    "same category": ("category", [0.0, 1.0], [0.3, 0.7], {}),
+    "same day": ("time", [3.0], [3.2], {}),
+    "another number": ("number", [301.0], [302.0], {}),
+    "another truth": ("truth", [1.0], [0.4], {}),
+    "another time": ("time", [0.0], [40 / 86400], CLOCK),
+    "misspelt": ("category", [0.0, 0.5], [0.3, 0.7], {}),
+}
 
 
 def test_a_value_that_stands_there_already_has_no_share(opened):
-    pairs = np.concatenate([np.reshape(each, (-1, 2)) for each in SAME + OTHER])
-    X, made = pairs.T[:, None]
-    report = opened(make_report(X, X[:, :2], made, X * 0 + 1, columns=KINDS))
+    columns, given, expected = [], [], []
+    for name, (kind, before, after, form) in SHARES.items():
+        columns.append(PageColumn(name, kind, len(before), form))
+        given += before
+        expected += after
+    X, made = np.array([given]), np.array([expected])
+    report = opened(make_report(X, X[:, :2], made, np.ones(X.shape), columns=columns))
     report.page.click("#oddest")
-    shares = report.texts("#row-columns td.share")
     names = report.texts("#row-columns th[scope=row]")
-    found = [name for name, share in zip(names, shares, strict=True) if share != "0 %"]
-    assert set(found) == {column.name for column in KINDS[4:]}
+    shares = report.texts("#row-columns td.share")
+    found = {name for name, share in zip(names, shares, strict=True) if share != "0 %"}
+    assert found == set(list(SHARES)[4:])
 
 
 LONG = ["x" * 300, "totalHighCreditLimit" * 9, "mean.of_fractal dimension"]
