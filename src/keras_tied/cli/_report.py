@@ -188,7 +188,7 @@ def _read_old(
         sample, doubts = take(rows)
     except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
-    scores, _ = model.fitted_value.measure_rows(sample.numbers)
+    scores = -model.fitted_value.score_samples(sample.numbers)
     sentences = describe_doubtful(rows, doubts)
     warnings = [f"{rows.source.name}: {sentence}" for sentence in sentences]
     remark(*warnings)

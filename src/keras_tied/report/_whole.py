@@ -98,8 +98,7 @@ class Whole:
         weights = np.ones(len(ordinary))
         self.sums += self.fitted.sums_of_squares(ordinary, weights)
         self.missing += np.isnan(X).sum(axis=0)
-        scores, _ = self.fitted.measure_rows(X)
-        self._scores.append(scores)
+        self._scores.append(-self.fitted.score_samples(X))
 
     @cached_property
     def scores(self) -> Array:
