@@ -143,8 +143,9 @@ def fit_plane(
     scaler, pca = StandardScaler(), PCA(n_components=2, random_state=0)
 
     def standardize(rows: Points) -> Points:
-        standard_rows = scaler.transform(rows.astype(np.float64))
-        return np.asarray(np.nan_to_num(standard_rows))
+        # scikit-learn's `transform` refuses infinite numbers.
+        standard_rows = (rows.astype(np.float64) - scaler.mean_) / scaler.scale_
+        return np.where(np.isnan(standard_rows), 0.0, standard_rows)
 
     # Of columns without a value, or that are all constant.
     with np.errstate(invalid="ignore"):
@@ -156,7 +157,7 @@ def fit_plane(
     )
 
     def project(rows: Points) -> Points:
-        return np.asarray(pca.transform(standardize(rows)))
+        return np.asarray(standardize(rows) @ pca.components_.T)
 
     return Plane((first, second), project)
 
