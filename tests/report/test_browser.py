@@ -636,6 +636,7 @@ STRANGE = {
     "no errors": {"errors": NO_VALUES},
     "no values": {"X": NO_VALUES},
     "huge": {"X": HUGE, "errors": HUGE**2},
+    "an infinite score": {"outlier_scores": np.array([np.inf, *[1.0] * 79])},
     "numbers as labels": {"labels": np.linspace(0, 1, 80)},
     "no labels": {"labels": [None] * 80},
 }
