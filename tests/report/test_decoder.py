@@ -22,7 +22,7 @@ from keras_tied.fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.fitted.link import Link
 from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.value import Fitted
-from keras_tied.report import PageColumn, Report, Rows
+from keras_tied.report import PageColumn, Report, Rows, Whole
 from keras_tied.report._page import _describe_decoder
 
 PAGE = Path(keras_tied.__file__).parent / "report" / "page"
@@ -156,7 +156,9 @@ def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
     columns = [PageColumn(name) for name in "abcde"]
-    page = opened(Report(fitted, rows, columns)).page
+    whole = Whole(fitted)
+    whole.add(X)
+    page = opened(Report(fitted, rows, columns, whole)).page
     slider = page.get_by_role("slider", name="Unit 2")
     slider.focus()
     page.keyboard.press("End")
