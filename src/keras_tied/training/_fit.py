@@ -1,8 +1,8 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
 import logging
+import sys
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -126,14 +126,15 @@ def fit(
             _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
             if shuffle == "batch":
                 raise LeftToKerasError("shuffle is 'batch'")
+            if is_search:
+                _check_constraints(model)
+                batch_size = validation_batch_size = sys.maxsize  # all rows in one
+                shuffle = False
             parts = pack_parts(
                 (x, y, sample_weight, class_weight, batch_size),
                 (validation_split, validation_data, validation_batch_size),
             )
-            if is_search:
-                parts = _join_batches(model, parts)
-                shuffle = False
-            else:
+            if not is_search:
                 _check_memory(parts)
             trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         except LeftToKerasError as error:
@@ -206,17 +207,13 @@ def _check_memory(parts: Parts) -> None:
     raise LeftToKerasError("the rows take more than the free memory")
 
 
-def _join_batches(model: Model, parts: Parts) -> Parts:
-    """The same rows with each part in one batch, for L-BFGS."""
+def _check_constraints(model: Model) -> None:
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise ValueError(
                 f"LBFGS cannot hold '{variable.path}' to its constraint: compile"
                 f" '{model.name}' with another optimizer, or without the constraint."
             )
-    train, validation = parts
-    validation = validation and replace(validation, batch_size=validation.count)
-    return replace(train, batch_size=train.count), validation
 
 
 def _make_trainer(
