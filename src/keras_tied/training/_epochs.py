@@ -11,14 +11,12 @@ import keras
 import numpy as np
 from keras import Model, Variable
 
-from keras_tied._types import Array
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import BatchedRows, map_once
 
-SECONDS_BETWEEN_VISITS = 0.2
-
-Logs = dict[str, Array]  # of each metric, an array of epochs
-EpochLogs = dict[str, Any]
+# The values of variables: trainable, other, the optimizer's, and the metrics'.
+State = tuple[list[Any], ...]
+EpochLogs = dict[str, Any]  # of an epoch: a number for each metric, or an array
 Visit = Callable[[int, EpochLogs], object]  # the steps made in this epoch, and the logs
 
 
@@ -31,35 +29,65 @@ class Epochs:
         parts: Iterable[BatchedRows | None] = (),
     ) -> None:
         self.model = model
+        self.variables = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        self.start: State = ()  # that the last run began with
         data = [rows.data for rows in parts if rows]
         self.batches = map_once(keras.ops.convert_to_tensor, data)
-        self.start: Any = None  # the state that the last run began with
         self.step = self.run_epoch
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             self.step = tf.function(self.run_epoch)
 
-    def run(self, epochs: int, visit: Visit) -> Logs:
-        """Train for at most so many epochs; return the logs."""
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        self.start = read_all(variables)
-        return self.run_epochs(epochs)
+    def run(self, epochs: int, visit: Visit) -> list[EpochLogs]:
+        """Train for at most so many epochs; return the logs of each."""
+        self.start = self.read()
+        return self.train(epochs)
 
     def rewind(self, epochs: int) -> None:
         """Return to the state after so many epochs of the last run."""
-        assign_all(self.start)
-        self.run_epochs(epochs)
+        self.write(self.start)
+        self.train(epochs)
 
-    def pull(self) -> None:
-        """Read the model's variables."""
+    def read(self) -> State:
+        """The values of the model's variables."""
+        groups = [list(map(self.read_value, group)) for group in self.variables]
+        return tuple(groups)
 
-    def push(self) -> None:
-        """Write the model's variables."""
+    def read_value(self, variable: Variable) -> Any:
+        return np.array(keras.ops.convert_to_numpy(variable))  # a copy
+
+    def write(self, state: State) -> None:
+        """Set the model's variables, or those of the first groups."""
+        for variables, values in zip(self.variables, state, strict=False):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
 
     def is_finite(self) -> bool:
         """Whether no weight is a NaN or an infinity."""
-        return all_finite([read(v) for v in self.model.trainable_variables])
+        weights, *_ = self.variables
+        return all_finite(list(map(self.read_value, weights)))
+
+    def evaluate(
+        self, weights: list[Any], others: list[Any]
+    ) -> tuple[State, EpochLogs]:
+        """The state after an epoch from such variables, and its logs."""
+        self.write((weights, others))
+        (logs,) = self.train(1)
+        return self.read(), logs
+
+    def train(self, epochs: int) -> list[EpochLogs]:
+        """Train from the model's variables on, and set them."""
+        logs = []
+        for _ in range(epochs):
+            tensors = self.step()
+            logs.append({name: _to_number(tensors[name]) for name in tensors})
+        return logs
 
     def run_epoch(self) -> EpochLogs:
         """Train for an epoch, and validate; the logs are tensors."""
@@ -70,14 +98,10 @@ class Epochs:
             logs |= name_validation(flatten_logs(self.model.test_step(rows)))
         return logs
 
-    def run_epochs(self, epochs: int) -> Logs:
-        """Train for so many epochs; return the logs."""
-        columns: dict[str, list[Any]] = {}
-        for _ in range(epochs):
-            for name, value in self.step().items():
-                number = keras.ops.convert_to_numpy(value)
-                columns.setdefault(name, []).append(number)
-        return {name: np.array(column) for name, column in columns.items()}
+
+def _to_number(tensor: Any) -> Any:
+    array = keras.ops.convert_to_numpy(tensor)
+    return array if array.ndim else array.item()
 
 
 def flatten_logs(logs: Mapping[str, Any]) -> EpochLogs:
@@ -92,28 +116,5 @@ def name_validation(logs: Mapping[str, Any]) -> EpochLogs:
     return {f"val_{name}": value for name, value in logs.items()}
 
 
-def split_epochs(logs: Logs) -> list[EpochLogs]:
-    """The logs of each epoch: of a metric a number, or an array if it is a vector."""
-    columns = [
-        column.tolist() if column.ndim == 1 else list(column)
-        for column in logs.values()
-    ]
-    return [dict(zip(logs, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
 def is_seed(variable: Variable) -> bool:
     return "seed_generator_state" in variable.name
-
-
-def read(variable: Variable) -> Array:
-    """A copy of the value of a variable."""
-    return np.array(keras.ops.convert_to_numpy(variable))
-
-
-def read_all(variables: list[Variable]) -> list[tuple[Variable, Array]]:
-    return [(variable, read(variable)) for variable in variables]
-
-
-def assign_all(values: Iterable[tuple[Variable, Array]]) -> None:
-    for variable, value in values:
-        variable.assign(value)

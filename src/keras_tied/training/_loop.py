@@ -14,15 +14,11 @@ from keras_tied._keras_internals import find_initial_epoch
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import (
-    SECONDS_BETWEEN_VISITS,
-    EpochLogs,
-    Epochs,
-    split_epochs,
-)
+from keras_tied.training._epochs import EpochLogs, Epochs
 from keras_tied.training.lbfgs import LBFGS, search
 
 FIRST_BUNCH = 8
+SECONDS_BETWEEN_VISITS = 0.2
 
 
 @dataclass
@@ -63,28 +59,21 @@ class Loop:
         if isinstance(model.optimizer, LBFGS):
             logs = self._run_search(begin, end)
         else:
-            logs = self._train(begin, end)
+            logs = self._run_bunches(self._restore(begin), end)
+            if end > begin:
+                model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
         if self.checkpoint and not self.was_interrupted:
             self.checkpoint.file.delete()
         return model.history
 
-    def _train(self, begin: int, end: int) -> EpochLogs:
-        model = self.model
-        start = begin
-        if self.checkpoint is not None:
-            callbacks = [each for each in self.hooks.callbacks if not _is_bar(each)]
-            epochs = self.checkpoint.restore(callbacks)
-            if epochs is not None:
-                start = epochs
-                self.trainer.pull()
-        try:
-            return self._run_bunches(start, end)
-        finally:
-            if self.only_read:
-                self.trainer.push()
-            if end > begin:
-                model.optimizer.finalize_variable_values(model.trainable_weights)
+    def _restore(self, begin: int) -> int:
+        """The epoch to go on with, after the checkpoint's if there is one."""
+        if self.checkpoint is None:
+            return begin
+        callbacks = [each for each in self.hooks.callbacks if not _is_bar(each)]
+        epochs = self.checkpoint.restore(callbacks)
+        return begin if epochs is None else epochs
 
     def _run_search(self, epoch: int, end: int) -> EpochLogs:
         logs: EpochLogs = {}
@@ -125,22 +114,16 @@ class Loop:
         self.bar.seconds = 0.0
         if has_begun:
             self.hooks.on_epoch_begin(epoch)
-        if not self.only_read:
-            self.trainer.pull()
         start = time.perf_counter()
-        values = self.trainer.run(count, self._visit)
+        epochs = self.trainer.run(count, self._visit)
         seconds = time.perf_counter() - start
-        epochs = split_epochs(values)
         self.bar.seconds = seconds / len(epochs)
         failure = self._find_failure(epochs)
-        if not self.only_read:
-            self.trainer.push()
         n_reported = self._report(epoch, epochs[:failure], has_begun)
         if failure is not None and not self.model.stop_training:
             self.trainer.rewind(failure)
             if failure and not self.trainer.is_finite():  # by its last step alone
                 self.trainer.rewind(failure - 1)
-            self.trainer.push()
             loss = epochs[failure].get("loss", 0.0)
             raise make_divergence_error(self.model, epoch + failure, loss)
         if n_reported < len(epochs):
@@ -152,8 +135,6 @@ class Loop:
         if self.checkpoint is None:
             return
         if self.checkpoint.file.is_due or self.was_interrupted:
-            if self.only_read:
-                self.trainer.push()
             self.checkpoint.save(epoch)
 
     def _report(

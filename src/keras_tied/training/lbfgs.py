@@ -1,6 +1,5 @@
 """`LBFGS`, an optimizer that looks at all rows at once, and its search by SciPy."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,15 +12,7 @@ from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
 from keras_tied._serializable import serializable
 from keras_tied._types import Array
 from keras_tied.training._callbacks import make_divergence_error
-from keras_tied.training._epochs import (
-    EpochLogs,
-    Epochs,
-    assign_all,
-    is_seed,
-    read,
-    read_all,
-    split_epochs,
-)
+from keras_tied.training._epochs import EpochLogs, Epochs, is_seed
 
 
 @serializable
@@ -108,41 +99,41 @@ class Objective:
     """The loss of a model on all rows, as a function of its weights in one vector."""
 
     def __init__(self, epochs: Epochs) -> None:
-        self.model = epochs.model
         self.epochs = epochs
-        self.others = read_all(self.model.non_trainable_variables)
-
-    def get_weights(self) -> Array:
-        return _flatten(self.model.trainable_variables)
-
-    def push(self, weights: Array) -> None:
-        """Write the weights to the model's variables."""
-        begin = 0
-        for variable in self.model.trainable_variables:
-            end = begin + math.prod(variable.shape)
-            values = weights[begin:end].astype("float32")
-            variable.assign(values.reshape(variable.shape))
-            begin = end
+        self.weights, self.others, *_ = self.start = self.last = epochs.read()
+        _, variables, *_ = epochs.variables
+        self.seeds = [place for place, each in enumerate(variables) if is_seed(each)]
 
     def evaluate(self, weights: Array) -> tuple[EpochLogs, Array]:
         """The model's logs, and the gradient of the loss of the training rows."""
-        self.push(weights)
-        assign_all(self.others)
-        self.epochs.pull()
-        (logs,) = split_epochs(self.epochs.run_epochs(1))
-        self.epochs.push()
-        return logs, _flatten(self.model.optimizer.gradients)
+        values = _split(weights, self.weights)
+        self.last, logs = self.epochs.evaluate(values, self.others)
+        _, _, optimizer, _ = self.last
+        return logs, _flatten(optimizer[-len(values) :])
 
     def accept(self) -> None:
-        """Keep the other variables, such as moving averages, of the last evaluation."""
-        for place, (variable, _) in enumerate(self.others):
-            if not is_seed(variable):
-                self.others[place] = variable, read(variable)
+        """Go on from the state after the last evaluation; seeds stay as they are."""
+        _, before, *_ = self.start
+        self.weights, self.others, *_ = self.last
+        for place in self.seeds:
+            self.others[place] = before[place]
+        self.write()
+
+    def write(self) -> None:
+        """Let the model have the weights, and other variables, that were accepted."""
+        self.epochs.write((self.weights, self.others))
 
 
-def _flatten(variables: list[Variable]) -> Array:
-    vectors = [value.ravel() for _, value in read_all(variables)]
+def _flatten(values: list[Any]) -> Array:
+    vectors = [np.asarray(value).ravel() for value in values]
     return np.concatenate(vectors, dtype=np.float64)
+
+
+def _split(weights: Array, values: list[Any]) -> list[Array]:
+    """A vector as arrays of the shapes and dtypes of some values."""
+    ends = np.cumsum([value.size for value in values])
+    parts = zip(np.split(weights, ends[:-1]), values, strict=True)
+    return [part.reshape(value.shape).astype(value.dtype) for part, value in parts]
 
 
 def search(
@@ -157,7 +148,7 @@ def search(
     optimizer = epochs.model.optimizer
     objective = Objective(epochs)
     optimizer.only_differentiates = True
-    start = accepted = point = objective.get_weights()
+    start = point = _flatten(objective.weights)
     logs, _ = objective.evaluate(start)
     first = logs
     scale = 1.0 / max(abs(first["loss"]), 1e-30)
@@ -172,12 +163,10 @@ def search(
         return scale * loss, scale * gradient
 
     def on_iteration(intermediate_result: Any) -> None:
-        nonlocal accepted
         weights = intermediate_result.x
         if not np.array_equal(weights, point):
             evaluate(weights)
         objective.accept()
-        accepted = point
         if not report(logs):
             raise StopIteration
 
@@ -203,8 +192,6 @@ def search(
             )
     finally:
         optimizer.only_differentiates = False
-        if accepted is not point or not np.isfinite(first["loss"]):
-            objective.push(accepted)
-            assign_all(objective.others)
-    if accepted is start and end > begin:  # it was an optimum, up to rounding
-        report(first)
+        objective.write()
+    if objective.weights is objective.start[0] and end > begin:
+        report(first)  # it was an optimum, up to rounding

@@ -7,16 +7,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from keras import Model
+from keras import Model, Variable
 
-from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
-from keras_tied.training._epochs import (
-    Epochs,
-    Logs,
-    Visit,
-    is_seed,
-)
+from keras_tied.training._epochs import EpochLogs, Epochs, State, Visit, is_seed
 from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Program
 
@@ -51,7 +45,6 @@ class JaxEpochs(Epochs):
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
-        self.pull()
         self.is_short = epochs * self._count_multiplications() < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
@@ -65,61 +58,49 @@ class JaxEpochs(Epochs):
         """About those of an epoch: by each weight, at each place of a row."""
         leaves = jax.tree.leaves(self.rows.data)
         places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
-        n_weights = sum(value.size for value in self.state[0])
+        n_weights = sum(math.prod(each.shape) for each in self.variables[0])
         n_multiplications = self.rows.count * places * n_weights
         return int(n_multiplications + self.rows.steps * STEP)
 
-    def pull(self) -> None:
-        model = self.model
-        self.variables = [
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        ]
-        values = [[variable.value for variable in group] for group in self.variables]
-        self.state = tuple(values)
+    def read_value(self, variable: Variable) -> Any:
+        return variable.value
 
-    def push(self) -> None:
-        for variables, values in zip(self.variables, self.state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-
-    def run(self, epochs: int, visit: Visit) -> Logs:
+    def run(self, epochs: int, visit: Visit) -> list[EpochLogs]:
         epochs = min(epochs, self.most_epochs)
-        self.start = self.state
         self.orders = self._draw_orders(epochs)
         if epochs == 1 and self.rows.full:
             return self._run_steps(visit)
-        return self.run_epochs(epochs)
+        return super().run(epochs, visit)
 
-    def rewind(self, epochs: int) -> None:
-        self.state = self.start
-        self.run_epochs(epochs)
+    def train(self, epochs: int) -> list[EpochLogs]:
+        state, logs = self._call(self.read(), epochs, 0, self.rows.full)
+        self.write(state)
+        return logs
 
-    def run_epochs(self, epochs: int) -> Logs:
-        return self._call(epochs, 0, self.rows.full)
+    def evaluate(
+        self, weights: list[Any], others: list[Any]
+    ) -> tuple[State, EpochLogs]:
+        _, _, *rest = self.read()
+        state = weights, others, *rest
+        state, (logs,) = self._call(state, 1, 0, self.rows.full)
+        return state, logs
 
-    def is_finite(self) -> bool:
-        return all_finite(self.state[0])
-
-    def _run_steps(self, visit: Visit) -> Logs:
+    def _run_steps(self, visit: Visit) -> list[EpochLogs]:
         """One epoch, a few steps at a time, with a visit after each of these."""
         begin, full = 0, self.rows.full
+        self.start = state = self.read()
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
             start = time.perf_counter()
-            logs = self._call(1, begin, end)
+            state, epochs = self._call(state, 1, begin, end)
             seconds = time.perf_counter() - start
             self.seconds_per_step = seconds / (end - begin)
             if end == full:
-                return logs
-            scalars = {}
-            for name, values in logs.items():
-                if values.size == 1 and not name.startswith("val_"):
-                    scalars[name] = values.item()
-            visit(end, scalars)
+                self.write(state)
+                return epochs
+            (logs,) = epochs
+            visit(end, {key: logs[key] for key in logs if not key.startswith("val_")})
             begin = end
 
     def _draw_orders(self, epochs: int) -> Any:
@@ -131,20 +112,31 @@ class JaxEpochs(Epochs):
             order[:] = np.random.permutation(len(order))  # noqa: NPY002
         return jax.device_put(orders)
 
-    def _call(self, epochs: int, begin: int, end: int) -> Logs:
-        """Take the state some epochs on, of the full batches from `begin` to `end`."""
-        arguments = self.state, self.orders, epochs, begin, end, self.arrays
+    def _call(
+        self,
+        state: State,
+        epochs: int,
+        begin: int,
+        end: int,
+    ) -> tuple[State, list[EpochLogs]]:
+        """The state some epochs on, of the full batches from `begin` to `end`."""
+        arguments = state, self.orders, epochs, begin, end, self.arrays
         if self.executable is None:
             self.executable, self.empty_logs = self._find_program(arguments)
-        self.state, table = self.executable(*arguments)
+        state, table = self.executable(*arguments)
         rows = np.asarray(table)[:epochs]
-        logs: Logs = {}
+        columns = []
         begin = 0
-        for name, empty in self.empty_logs.items():
+        for empty in self.empty_logs.values():
             end = begin + empty.size
-            logs[name] = rows[:, begin:end].reshape(epochs, *empty.shape)
+            column = rows[:, begin:end].reshape(epochs, *empty.shape)
+            columns.append(list(column) if empty.shape else column.tolist())
             begin = end
-        return logs
+        logs = [
+            dict(zip(self.empty_logs, values, strict=True))
+            for values in zip(*columns, strict=True)
+        ]
+        return state, logs
 
     def _find_program(self, arguments: Any) -> Any:
         """The model's last program, or a new one for arguments of other shapes."""
@@ -156,7 +148,7 @@ class JaxEpochs(Epochs):
         kept = vars(self.model.train_function)
         last_key, found = kept.get("keras_tied_program", ("", None))
         if key != last_key:
-            program = Program(self.model, self.parts, self.state, self.most_epochs)
+            program = Program(self.model, self.parts, arguments[0], self.most_epochs)
             fast = self.is_short and program.has_ready_kernels
             executable = compile_program(program, arguments, fast=fast)
             if any(step.widen for step in program.steps):
