@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 from keras import backend, ops
+from numpy.typing import NDArray
 
 
 class Window(NamedTuple):
@@ -25,11 +27,11 @@ class Window(NamedTuple):
         image_size: int | None,
         code_size: int | None = None,
     ) -> Self:
-        """The convolution as Keras pads it; any `image_size` does for a stride of 1."""
+        """The convolution as Keras pads it, for the smallest image if not known."""
+        reach = self.reach if padding == "valid" else 0
         if image_size is None:
-            image_size = self.reach + 1
+            image_size = reach + 1
         if code_size is None:
-            reach = self.reach if padding == "valid" else 0
             code_size = (image_size - 1 - reach) // self.stride + 1
         missing = self.image_size(code_size) - image_size
         lefts = {"valid": 0, "same": max(missing, 0) // 2, "causal": self.reach}
@@ -50,14 +52,25 @@ class Window(NamedTuple):
     @property
     def phase(self) -> Self:
         """The convolution of the code, of stride 1, that gives a phase of the image."""
-        before = self.reach // self.stride - self.left // self.stride
-        after = (self.reach - self.right) // self.stride
-        phase = self._replace(left=before, right=after)
-        if self.stride == 1:
-            return phase
-        # The kernel is written out, so that no dilation is left.
-        taps = self.reach // self.stride + 1
-        return phase._replace(taps=taps, stride=1, dilation=1)
+        # With a stride, the zeros that the dilation skips are written out.
+        dilation = self.dilation if self.stride == 1 else 1
+        return self._replace(
+            taps=self.reach // (self.stride * dilation) + 1,
+            stride=1,
+            dilation=dilation,
+            left=self.reach // self.stride - self.left // self.stride,
+            right=(self.reach - self.right) // self.stride,
+        )
+
+    @property
+    def phase_taps(self) -> NDArray[Any]:
+        """Ones at the taps of each phase, reversed: `(taps, phase taps, phases)`."""
+        taps = np.arange(self.taps)
+        numbers, phases = np.divmod(taps * self.dilation, self.stride)
+        last = self.phase.taps - 1
+        ones = np.zeros((self.taps, last + 1, self.stride))
+        ones[taps, last - numbers // self.phase.dilation, phases] = 1
+        return ones
 
     def image_size(self, code_size: int) -> int:
         whole = (code_size - 1) * self.stride + self.reach + 1
@@ -116,37 +129,32 @@ def spread(
 
 def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a depthwise code, by `(taps..., image channels, multiplier)`."""
-    phases = _split_kernel(kernel, windows)
-    *taps, channels, multiplier, count = phases.shape
+    weights = _split_kernel(kernel, windows)
+    *taps, channels, multiplier, count = weights.shape
     weights = ops.reshape(
-        phases,
+        weights,
         (*taps, channels * multiplier, count),
     )
     phase_windows = [window.phase for window in windows]
-    image = convolve(code, weights, phase_windows, ops.depthwise_conv)
-    if multiplier > 1:
-        # Each image channel gathers from all the code channels that it was multiplied
-        # into.
-        _, *sizes, _ = ops.shape(image)
-        image = ops.reshape(
-            image,
-            (-1, *sizes, channels, multiplier, count),
-        )
-        image = ops.sum(image, axis=-2)
-        image = ops.reshape(
-            image,
-            (-1, *sizes, channels * count),
-        )
-    return _interleave(image, windows)
+    phases = convolve(code, weights, phase_windows, ops.depthwise_conv)
+    image = _interleave(phases, windows)
+    if multiplier == 1:
+        return image
+    # Each image channel gathers from all the code channels that it was multiplied into.
+    _, *sizes, _ = ops.shape(image)
+    image = ops.reshape(
+        image,
+        (-1, *sizes, channels, multiplier),
+    )
+    return ops.sum(image, axis=-1)
 
 
 def _has_fast_transpose(windows: Windows) -> bool:
     """Whether the backend's own transposed convolution is used: where it is fast."""
-    if backend.backend() == "jax":  # XLA is many times slower at its gradients
-        return all(window.stride == 1 for window in windows)
-    if backend.backend() == "tensorflow":  # has no dilation on a CPU without oneDNN
+    name: str = backend.backend()
+    if name == "tensorflow":  # has no dilation on a CPU without oneDNN
         return all(window.dilation == 1 for window in windows)
-    return True
+    return name != "jax"  # XLA is many times slower at its gradients
 
 
 def _transpose(code: Any, kernel: Any, windows: Windows) -> Any:
@@ -185,67 +193,37 @@ def _sum_phases(code: Any, kernel: Any, windows: Windows) -> Any:
 
 def _split_kernel(kernel: Any, windows: Windows) -> Any:
     """The kernel `(taps..., a, b)`, reversed, as `(phase taps..., a, b, phases)`."""
-    rank = len(windows)
-    channels = kernel.shape[rank:]
-    for axis, window in enumerate(windows):
-        if window.stride > 1:
-            kernel = _split_taps(kernel, axis, window)
-    # Not from the kernel's shape, which is symbolic while PyTorch exports.
+    channels = kernel.shape[-2:]
     taps = [window.phase.taps for window in windows]
     count = prod(window.stride for window in windows)
-    kernel = ops.reshape(kernel, (*taps, *channels, count))
-    return ops.flip(kernel, axis=tuple(range(rank)))
-
-
-def _split_taps(kernel: Any, axis: int, window: Window) -> Any:
-    """The kernel with the taps of a phase along an axis, and a last axis of phases."""
-    before = kernel.shape[:axis]
-    after = kernel.shape[axis + 1 :]
-    length = window.taps
-    if window.dilation > 1:
-        # Write out the zeros that the dilation skips.
-        length *= window.dilation
-        kernel = ops.expand_dims(kernel, axis + 1)
-        kernel = _pad_axis(kernel, axis + 1, window.dilation - 1)
-        kernel = ops.reshape(kernel, (*before, length, *after))
-    taps = window.phase.taps
-    whole = taps * window.stride
-    if whole < length:  # of the zeros after the last tap
-        kernel, _ = ops.split(kernel, [whole], axis=axis)
-    else:
-        kernel = _pad_axis(kernel, axis, whole - length)
-    kernel = ops.reshape(
-        kernel,
-        (*before, taps, window.stride, *after),
-    )
-    return ops.moveaxis(kernel, axis + 1, -1)
-
-
-def _pad_axis(kernel: Any, axis: int, count: int) -> Any:
-    zeros = [(0, 0)] * len(kernel.shape)
-    zeros[axis] = (0, count)
-    return ops.pad(kernel, zeros)
+    for window in windows:
+        # The first axis of taps goes, and two come at the end.
+        ones = ops.convert_to_tensor(window.phase_taps, kernel.dtype)
+        kernel = ops.tensordot(kernel, ones, axes=[[0], [0]])
+    # From (a, b, phase taps, phases, phase taps, phases, ...)
+    last = 2 * len(windows) + 2
+    order = (*range(2, last, 2), 0, 1, *range(3, last, 2))
+    kernel = ops.transpose(kernel, order)
+    return ops.reshape(kernel, (*taps, *channels, count))
 
 
 def _interleave(phases: Any, windows: Windows) -> Any:
     """The image, from channels `(image channels, phases)`, less its padding."""
     strides = [window.stride for window in windows]
     rank = len(windows)
-    image = phases
-    if prod(strides) > 1:
-        _, *sizes, width = ops.shape(phases)
-        channels = width // prod(strides)
-        image = ops.reshape(
-            image,
-            (-1, *sizes, channels, *strides),
-        )
-        # Each axis of places is followed by the axis of its phases, and merged with it.
-        order = [0]
-        for axis in range(1, rank + 1):
-            order += [axis, rank + 1 + axis]
-        image = ops.transpose(image, (*order, rank + 1))
-        whole = [size * stride for size, stride in zip(sizes, strides, strict=True)]
-        image = ops.reshape(image, (-1, *whole, channels))
+    _, *sizes, width = ops.shape(phases)
+    channels = width // prod(strides)
+    image = ops.reshape(
+        phases,
+        (-1, *sizes, channels, *strides),
+    )
+    # Each axis of places is followed by the axis of its phases, and merged with it.
+    order = [0]
+    for axis in range(1, rank + 1):
+        order += [axis, rank + 1 + axis]
+    image = ops.transpose(image, (*order, rank + 1))
+    whole = [size * stride for size, stride in zip(sizes, strides, strict=True)]
+    image = ops.reshape(image, (-1, *whole, channels))
     widths = []
     for window in windows:
         before = -(window.left % window.stride)

@@ -10,7 +10,6 @@ from keras_tied._types import Config, Shape
 from keras_tied.layers._convolution import (
     Window,
     convolve,
-    pad,
     spread,
     spread_depthwise,
 )
@@ -124,40 +123,23 @@ class TiedConv(TiedLayer):
             self._output_sizes(self._sizes(inputs.shape))
         if are_channels_first:
             inputs = ops.moveaxis(inputs, 1, -1)
-        outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
+        outputs = self._multiply(inputs)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         if are_channels_first:
             outputs = ops.moveaxis(outputs, -1, 1)
         return self.activation(outputs)
 
-    def _adjoint(self, inputs: Any) -> Any:
+    def _multiply(self, inputs: Any) -> Any:
+        """Take images to codes, or codes to images, channels last."""
         settings, windows = self.tied_settings(), self._windows()
-        if isinstance(settings, TRANSPOSED):
-            return convolve(inputs, self.kernel, windows)
-        if isinstance(settings, DEPTHWISE):
+        is_depthwise = isinstance(settings, DEPTHWISE)
+        if isinstance(settings, TRANSPOSED) == self.transpose:
+            operation = ops.depthwise_conv if is_depthwise else ops.conv
+            return convolve(inputs, self.kernel, windows, operation)
+        if is_depthwise:
             return spread_depthwise(inputs, self.kernel, windows)
         return spread(inputs, self.kernel, windows, self._groups())
-
-    def _forward(self, inputs: Any) -> Any:
-        settings = self.tied_settings()
-        if isinstance(settings, TRANSPOSED):
-            return spread(inputs, self.kernel, self._windows())
-        padding = settings.padding
-        if padding == "causal":  # known to Keras's layer, not to its operation
-            before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
-            inputs = pad(inputs, [(before, 0)])
-            padding = "valid"
-        is_depthwise = isinstance(settings, DEPTHWISE)
-        convolution = ops.depthwise_conv if is_depthwise else ops.conv
-        return convolution(
-            inputs,
-            self.kernel,
-            data_format="channels_last",
-            strides=settings.strides,
-            padding=padding,
-            dilation_rate=settings.dilation_rate,
-        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not self.transpose:
@@ -214,10 +196,11 @@ class TiedConv(TiedLayer):
     def _fixed_sizes(self) -> Shape:
         """The sizes to reconstruct, None where the input leaves only one."""
         settings = self.tied_settings()
-        is_transposed = isinstance(settings, TRANSPOSED)
+        sizes: Shape = (None,) * settings.rank
+        leaves_several = self.transpose and not isinstance(settings, TRANSPOSED)
         if (given := self.output_size) is not None:
             each = (given,) * settings.rank if isinstance(given, int) else tuple(given)
-            if len(each) != settings.rank or is_transposed or not self.transpose:
+            if len(each) != settings.rank or not leaves_several:
                 raise ValueError(
                     f"{self.label} received output_size={given!r}, which is for the"
                     " adjoint of a convolution whose strides leave several: pass"
@@ -226,8 +209,7 @@ class TiedConv(TiedLayer):
                     " for all, or leave it out where the size follows from the input."
                 )
             return each
-        sizes: Shape = (None,) * settings.rank
-        if is_transposed:
+        if not leaves_several:
             return sizes
         partner_sizes = self._sizes(self.tied_input_shape() or (None, None, *sizes))
         sizes_to_restore = []
@@ -249,20 +231,18 @@ class TiedConv(TiedLayer):
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size
         forth = Window.image_size if encodes else Window.code_size
-        sizes = list(self._fixed_sizes())
-        expected = []
-        fits = True
-        windows = self._windows()
-        for axis, (window, size) in enumerate(zip(windows, input_sizes, strict=True)):
-            if sizes[axis] is None and size is not None:
-                sizes[axis] = back(window, size)
-            image = sizes[axis]
+        sizes, expected = [], []
+        axes = zip(self._windows(), self._fixed_sizes(), input_sizes, strict=True)
+        for window, image, size in axes:
+            if image is None and size is not None:
+                image = back(window, size)
+            sizes.append(image)
             # A size may be unknown, or symbolic while a model is exported: then it is
             # not checked.
             if isinstance(size, int) and isinstance(image, int):
-                expected.append(forth(window, image))
-                fits = fits and expected[-1] == size and image >= 1
-        if not fits:
+                size = forth(window, max(image, 1))
+            expected.append(size)
+        if tuple(expected) != tuple(input_sizes):
             raise ValueError(
                 f"{self.label} takes outputs of '{self.tied_settings().name}', which"
                 f" have size {tuple(expected)} for the inputs of size {tuple(sizes)}"
