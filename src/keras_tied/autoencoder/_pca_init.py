@@ -339,10 +339,9 @@ def _choose_pair_biases(
     kink = curve * deviations.std(axis=0)
     bends = []
     for point in (kink, curve):
-        values = _activate(activations, deviations + point)
-        slope, intercept = _fit_line(deviations, values)
-        errors = slope * deviations + intercept - values
-        bends.append(np.square(errors).sum(axis=0))
+        values = _activate(activations, point + deviations)
+        opposite = _activate(activations, point - deviations)
+        bends.append((values + opposite).var(axis=0))  # what is linear cancels
     point = np.where(bends[0] >= bends[1], kink, curve)
     return point - mean, point + mean
 
