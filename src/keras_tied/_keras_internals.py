@@ -103,14 +103,6 @@ def model_of_file() -> Layer | None:
     return models[-1] if models else None
 
 
-def model_being_loaded() -> Layer | None:
-    """The model, or layer, whose weights are being read from a file; None if none."""
-    models = _first_layers(
-        lambda module, function: module in FILES and function == "_load_state"
-    )
-    return models[-1] if models else None
-
-
 def is_reading_file() -> bool:
     """Whether Keras reads or writes a model: not every variable may be set yet."""
     return any(_module(frame) in FILES for frame in _frames())

@@ -138,7 +138,7 @@ class TiedLayer(internals.CallObserver):
     def kernel_layer(self) -> Layer | None:
         """What Keras saves and loads as a part of this layer, if it has not yet."""
         partner = self.tied_to
-        half = internals.model_being_loaded()
+        half = internals.model_of_file()
         if half is not None and partner is not None:
             bias = getattr(partner, "bias", None)
             if bias is not None and not self._is_inside(partner, half):
@@ -146,11 +146,11 @@ class TiedLayer(internals.CallObserver):
         return partner
 
     @property
-    def kernel_layer_is_loaded(self) -> None:
+    def kernel_layer_is_done(self) -> None:
         """Give the partner back its bias, which is no part of a half loaded alone.
 
-        Keras asks for all attributes in alphabetical order, and loads each before the
-        next.
+        Keras asks for all attributes in alphabetical order, and saves or loads each
+        before the next.
         """
         partner: Any = self.tied_to
         if self._link.bias is not None:
@@ -161,8 +161,8 @@ class TiedLayer(internals.CallObserver):
         """Whether a half uses the kernel of a layer that it holds or has brought."""
         layers = internals.flatten_layers(half)
         links = filter(None, map(partners.link_of, layers))
-        partners_in_file = [link.partner for link in links if link.alone]
-        return partner in (*layers, *partners_in_file)
+        brought = [link.partner for link in links if link.alone]
+        return partner in (*layers, *brought)
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         if self._link.kernel_shape is None:
