@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -33,53 +32,26 @@ def drop_repeats(layers: Iterable[Layer]) -> list[Layer]:
     return list({id(layer): layer for layer in layers}.values())
 
 
-class Graph:
-    """A snapshot of a model: the layers it holds, and what each was called after."""
-
-    def __init__(self, root: Layer) -> None:
-        self.root = root
-        self.layers = flatten_layers(root)  # the root first
-        # A layer may have its kernel only once it is built.
-        n_built = sum(layer.built for layer in self.layers)
-        self.state = n_built, *map(id, self.layers)
-        self.notes: dict[Any, Any] = {}  # what is derived from the snapshot
-        self._parents: dict[Any, list[Any]] = {}
-
-    @cached_property
-    def parts(self) -> list[tuple[Layer, list[Layer]]]:
-        """The root and all that hold layers, with what they hold; inner ones first."""
-        parts = []
-        for layer in reversed(self.layers):
-            layers = flatten_layers(layer)
-            if len(layers) > 1 or layer is self.root:
-                parts.append((layer, layers))
-        return parts
-
-    def calls(self, layer: Layer) -> list[Any]:
-        return list(layer._inbound_nodes)
-
-    def before(self, calls: list[Any]) -> Iterator[Layer]:
-        """Every layer that was called before these calls, and those within."""
-        queue = list(calls)
-        visited = set(map(id, queue))
-        for node in queue:
-            if node not in self._parents:
-                self._parents[node] = node.parent_nodes
-            for parent in self._parents[node]:
-                if id(parent) not in visited:
-                    visited.add(id(parent))
-                    queue.append(parent)
-                    yield from flatten_layers(parent.operation)
+def calls_of(layer: Layer) -> list[Any]:
+    return list(layer._inbound_nodes)
 
 
-def take_snapshot(root: Layer) -> Graph:
-    """The graph of a model; the last one, where its layers are the same."""
-    notes = vars(root._tracker)  # no attribute of the layer: Keras compares these
-    last: Graph | None = notes.get("keras_tied_graph")
-    graph = Graph(root)
-    if last is None or last.state != graph.state:
-        last = notes["keras_tied_graph"] = graph
-    return last
+def layers_before(calls: list[Any]) -> Iterator[Layer]:
+    """Every layer that was called before these calls, and those within."""
+    queue = list(calls)
+    visited = set(map(id, queue))
+    for node in queue:
+        for parent in node.parent_nodes:
+            if id(parent) not in visited:
+                visited.add(id(parent))
+                queue.append(parent)
+                yield from flatten_layers(parent.operation)
+
+
+def notes_of(layer: Layer) -> dict[Any, Any]:
+    """What we note about a layer; no attribute of it, as Keras compares these."""
+    notes: dict[Any, Any] = vars(layer._tracker).setdefault("keras_tied_notes", {})
+    return notes
 
 
 def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:

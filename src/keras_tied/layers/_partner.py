@@ -14,7 +14,6 @@ import numpy as np
 from keras import Layer
 
 from keras_tied import _keras_internals as internals
-from keras_tied._keras_internals import Graph, take_snapshot
 from keras_tied._types import Config
 from keras_tied.layers.kernel import kernel_name, kernel_shape, kernel_variables
 
@@ -93,7 +92,7 @@ class Link:
         self.kernel_shape: tuple[int, ...] | None = None
         self.alone = False
         self.doubtful = False
-        self.homes: list[weakref.ref[Layer]] = []
+        self.homes: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.bias: Any = None  # the partner's, while the file of a half is read
 
     @property
@@ -114,26 +113,21 @@ def partners_of(layers: Iterable[Layer]) -> list[Layer]:
 
 def homes(tied: Any) -> list[Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
-    noted = [reference() for reference in tied._link.homes]
-    alive = [home for home in noted if home is not None]
-    return internals.find_holders(tied, alive)
+    return internals.find_holders(tied, tied._link.homes)
 
 
-class Scope:
+class Scope(NamedTuple):
     """A part of a model, and the layers with a kernel that it holds, in order."""
 
-    def __init__(self, layer: Layer, kernels: Iterable[Layer]) -> None:
-        self.layer = layer
-        self.kernels = list(kernels)
-        ids = map(id, self.kernels)
-        self.numbers = {key: number for number, key in enumerate(ids)}
+    layer: Layer
+    kernels: list[Layer]
 
     def address(self, tied: Layer, path: list[Layer]) -> Address:
         """The address of the last layer of a path."""
         names = ",".join(type(layer).__name__ for layer in path)
         return Address(
             size=len(self.kernels),
-            own=self.numbers[id(tied)],
+            own=self.kernels.index(tied),
             partner=len(path) - 1,
             classes=zlib.crc32(names.encode()),
         )
@@ -145,13 +139,11 @@ class Scope:
         layers: Iterable[Layer],
     ) -> Layer | None:
         """The layer at an address, if this is a copy of the scope it was noted in."""
-        size, own = len(self.kernels), self.numbers[id(tied)]
+        size, own = len(self.kernels), self.kernels.index(tied)
         if (size, own) != (address.size, address.own):
             return None  # before any layer is looked at
         path = list(islice(layers, address.partner + 1))
-        if not path or self.address(tied, path) != address:
-            return None
-        return None if path[-1] is tied else path[-1]
+        return path[-1] if self.address(tied, path) == address else None
 
 
 class Survey:
@@ -161,13 +153,15 @@ class Survey:
     nowhere else.
     """
 
-    def __init__(self, graph: Graph, is_saved: bool) -> None:
-        self.graph = graph
+    def __init__(self, root: Layer, layers: list[Layer], is_saved: bool) -> None:
+        self.layers = layers
         self.is_saved = is_saved
-        self.brings = _find_lone(graph.layers, is_saved)
-        self.scopes = [
-            Scope(layer, self.with_kernel(layers)) for layer, layers in graph.parts
-        ]
+        self.brings = _find_lone(layers, is_saved)
+        self.scopes = []
+        for layer in reversed(layers):
+            held = internals.flatten_layers(layer)
+            if len(held) > 1 or layer is root:
+                self.scopes.append(Scope(layer, list(self.with_kernel(held))))
         self.scopes.sort(key=lambda scope: len(scope.kernels))
         self.whole = self.scopes[-1]
 
@@ -177,49 +171,52 @@ class Survey:
             if kernel_name(layer) is None:
                 continue
             yield layer
-            if id(layer) in self.brings:
+            if layer in self.brings:
                 yield from partners_of([layer])
 
     def before(self, call: Any) -> Iterator[Layer]:
-        return self.with_kernel(self.graph.before([call]))
+        return self.with_kernel(internals.layers_before([call]))
 
     def around(self, tied: Layer) -> Iterator[Scope]:
         """The tied layer and each part of the model that holds it, innermost first."""
         yield Scope(tied, [tied])
         for scope in self.scopes:
-            if scope.layer is not tied and id(tied) in scope.numbers:
+            if scope.layer is not tied and tied in scope.kernels:
                 yield scope
 
     def brings_partner(self, tied: Layer, partner: Layer) -> bool:
         """Whether a copy of a tied layer has to bring its partner with it."""
-        if id(tied) in self.whole.numbers:
-            return id(tied) in self.brings
-        return self.is_saved and id(partner) not in self.whole.numbers
+        if tied in self.whole.kernels:
+            return tied in self.brings
+        return self.is_saved and partner not in self.whole.kernels
 
 
-def _find_lone(layers: list[Layer], is_saved: bool) -> set[int]:
+def _find_lone(layers: list[Layer], is_saved: bool) -> list[Layer]:
     """The layers that bring a partner: in a file, the first tied to one not in it."""
-    alone = set()
-    first: dict[int, int] = {}
+    alone = []
+    first: dict[Layer, Layer] = {}
     for layer in layers:
         link = link_of(layer)
         if link is None:
             continue
         if link.alone:
-            alone.add(id(layer))
+            alone.append(layer)
         if link.layer is not None and link.layer not in layers:
-            first.setdefault(id(link.layer), id(layer))
-    return set(first.values()) if is_saved else alone
+            first.setdefault(link.layer, layer)
+    return list(first.values()) if is_saved else alone
 
 
 def survey(root: Layer, is_saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    graph = take_snapshot(root)
-    key = is_saved, Link.changes
-    if key not in graph.notes:
-        graph.notes = {key: Survey(graph, is_saved)}
-    surveys: dict[Any, Survey] = graph.notes
-    return surveys[key]
+    layers = internals.flatten_layers(root)  # the root first
+    # A layer may have its kernel only once it is built.
+    n_built = sum(layer.built for layer in layers)
+    state = is_saved, Link.changes, n_built, *map(id, layers)
+    surveys: dict[Any, Survey] = internals.notes_of(root)
+    if state not in surveys:
+        surveys.clear()
+        surveys[state] = Survey(root, layers, is_saved)
+    return surveys[state]
 
 
 def survey_original(tied: Layer) -> Survey:
@@ -228,7 +225,7 @@ def survey_original(tied: Layer) -> Survey:
         return survey(root, is_saved=True)
     for model in internals.models_being_copied():
         original = survey(model)
-        if id(tied) in original.whole.numbers:
+        if tied in original.whole.kernels:
             return original
     return survey(tied)
 
@@ -237,12 +234,11 @@ def locate(tied: Layer, partner: Layer, original: Survey) -> Place | None:
     """The place of a partner in the model that is copied; None if it is not there."""
     upstream = None
     for scope in original.around(tied):
-        if upstream is None and scope.layer is not original.graph.root:
+        if upstream is None and scope.layer is not original.layers[0]:
             path = _find_path(scope.layer, partner, original)
             upstream = scope.address(tied, path) if path else None
-        number = scope.numbers.get(id(partner))
-        if number is not None:
-            path = scope.kernels[: number + 1]
+        if partner in scope.kernels:
+            path = scope.kernels[: scope.kernels.index(partner) + 1]
             return Place(scope.address(tied, path), upstream)
     return None
 
@@ -257,11 +253,11 @@ def _find_path(
     Empty if the calls differ.
     """
     paths: list[list[Layer]] = []
-    for call in original.graph.calls(layer):
+    for call in internals.calls_of(layer):
         path = []
         for each in original.before(call):
             path.append(each)
-            if each is partner or id(each) not in original.whole.numbers:
+            if each is partner or each not in original.whole.kernels:
                 break
         if path[-1:] != [partner]:
             return []
@@ -280,7 +276,7 @@ def _at_place(tied: Layer, model: Survey) -> Layer | None:
         if partner := scope.find(place.inside, tied, scope.kernels):
             return partner
     for scope in model.around(tied):
-        calls = model.graph.calls(scope.layer)
+        calls = internals.calls_of(scope.layer)
         if place.upstream and calls:
             # The first call of a copy is its original's.
             layers = model.before(calls[0])
@@ -308,14 +304,14 @@ def find_partner(tied: Any, models: tuple[Layer, ...]) -> None:
         tied.refresh(around)
 
 
-def _circles(tied: Layer, around: Iterable[Layer]) -> Iterator[list[Layer]]:
-    """The layers that a tied one may take inputs from, in ever wider circles."""
+def _sources(tied: Layer, around: Iterable[Layer]) -> list[Layer]:
+    """The layers that a tied one may take inputs from, the nearest first."""
+    layers: list[Layer] = []
     for scope in (tied, *around):
-        graph = take_snapshot(scope)
-        layers = list(graph.before(graph.calls(scope)))
+        layers += internals.layers_before(internals.calls_of(scope))
         if scope is not tied and not hasattr(scope, "operations"):
-            layers += graph.layers  # without a graph, all count
-        yield layers
+            layers += internals.flatten_layers(scope)  # without a graph, all count
+    return layers
 
 
 def likeness_of(partner: Layer) -> Config | None:
@@ -339,14 +335,13 @@ def look_for_another(tied: Any, own: Layer) -> None:
     if internals.is_reading_file() or not has_numbers:
         return  # the numbers come later, or are elsewhere while Keras trains
     around = homes(tied)
-    strangers = False
-    for layers in _circles(tied, around):
-        namesakes = _find_namesakes(tied, [*layers, *partners_of(layers)])
-        for partner in namesakes:
-            if _equal_kernels(partner, own):
-                _replace_partner(own, partner, [tied, *around])
-                return
-        strangers |= any(layer in layers for layer in namesakes)
+    layers = _sources(tied, around)
+    namesakes = _find_namesakes(tied, [*layers, *partners_of(layers)])
+    for partner in namesakes:
+        if _equal_kernels(partner, own):
+            _replace_partner(own, partner, [tied, *around])
+            return
+    strangers = [layer for layer in namesakes if layer in layers]
     if strangers and not tied._link.doubtful:
         tied._link.doubtful = True
         warnings.warn(

@@ -132,7 +132,7 @@ class TiedLayer(internals.CallObserver):
         with suppress(ValueError, Warning):
             partner = self.tied_to
         if partner is None:
-            self._link.homes = list(map(weakref.ref, partners.homes(self)))
+            self._link.homes = weakref.WeakSet(partners.homes(self))
 
     @property
     def kernel_layer(self) -> Layer | None:
