@@ -13,9 +13,9 @@ from keras_tied.columns._arrow import measure_matches, set_null, to_floats, to_i
 from keras_tied.columns._form import Form
 from keras_tied.columns._kinds import Kind
 
-PATTERN = (
-    r"^(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
-)
+END = r":(?P<seconds>[0-5]\d(?:\.(?P<fraction>\d{1,6}))?)$"
+WITHOUT_HOURS = r"^(?P<minutes>\d{1,6})" + END
+WITH_HOURS = r"^(?P<hours>\d{1,6}):(?P<minutes>\d{1,6})" + END
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 LONGER_THAN_A_DAY = r"^(?:24:(?:0[1-9]|[1-5]\d)|(?:2[5-9]|[3-9]\d|\d{3,}):[0-5]\d)"
 TWO_DIGITS = r"^(?:0\d|\d\d+):"
@@ -35,14 +35,13 @@ class Durations(Form, frozen=True, tag="durations"):
         if types.is_duration(values.type):
             ticks = values.cast(pa.duration("us"), safe=False)
             return to_floats(ticks.cast(pa.int64())) / 1e6
-        parts = pc.extract_regex(values, PATTERN)
+        if not self.hours:
+            values = pc.binary_join_element_wise("0", values, ":")
+        parts = pc.extract_regex(values, WITH_HOURS)
         total = np.zeros(len(values))
         for name, seconds in UNITS.items():
-            digits = pc.struct_field(parts, name)
-            digits = pc.binary_join_element_wise("0", digits, "")
-            total += seconds * to_floats(digits)
-        is_alike = pc.equal(_has_hours(parts), self.hours)
-        return np.where(is_alike.fill_null(False), total, np.nan)
+            total += seconds * to_floats(pc.struct_field(parts, name))
+        return total
 
     def write(self, numbers: Array) -> pa.Array:
         """Return seconds, (n,) with NaN for a missing one, as in the table."""
@@ -70,21 +69,13 @@ def decide_durations(texts: pa.Array) -> Durations | None:
     Some are longer than a day, or all have hours, minutes and seconds, and less than
     ten hours.
     """
-    parts = pc.extract_regex(texts, PATTERN).drop_null()
-    if not len(parts):
+    has_hours = measure_matches(texts, WITH_HOURS) > 0
+    if has_hours == (measure_matches(texts, WITHOUT_HOURS) > 0):  # none, or both
         return None
-    share_with_hours = pc.mean(_has_hours(parts)).as_py()
-    if 0 < share_with_hours < 1:
-        return None
-    has_hours = share_with_hours == 1
     is_padded = measure_matches(texts, TWO_DIGITS) > 0
     are_short = measure_matches(texts, LONGER_THAN_A_DAY) == 0
     if are_short and (is_padded or not has_hours):
         return None
-    lengths = pc.utf8_length(pc.struct_field(parts, "seconds"))
-    places = max(0, pc.max(lengths).as_py() - len("00."))
-    return Durations(hours=has_hours, places=places)
-
-
-def _has_hours(parts: pa.Array) -> pa.Array:
-    return pc.not_equal(pc.struct_field(parts, "hours"), "")
+    parts = pc.extract_regex(texts, WITH_HOURS if has_hours else WITHOUT_HOURS)
+    lengths = pc.utf8_length(pc.struct_field(parts, "fraction"))
+    return Durations(hours=has_hours, places=pc.max(lengths).as_py())
