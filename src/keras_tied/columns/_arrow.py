@@ -41,6 +41,11 @@ def measure_matches(texts: pa.Array, pattern: str) -> float:
     return share or 0.0
 
 
+def measure_present(numbers: Array) -> float:
+    """Return the share of numbers that are not missing; NaN of none."""
+    return float(np.mean(~np.isnan(numbers)))
+
+
 def set_null(values: pa.Array, is_missing: Array) -> pa.Array:
     """Return values, with a null where they are missing."""
     return pc.if_else(is_missing, None, values)

@@ -14,6 +14,7 @@ from keras_tied._types import Array
 from keras_tied.columns._arrow import (
     count_values,
     measure_matches,
+    measure_present,
     to_floats,
     to_integers,
 )
@@ -36,7 +37,8 @@ Months: TypeAlias = Literal["", "de", "es", "fr", "it", "quarter"]
 Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part that comes again
 
 DAY_FIRST = "%d/%m/%Y,%d-%m-%Y,%d.%m.%Y,%d/%m/%y,%d-%m-%y,%d.%m.%y".split(",")
-MONTH_FIRST = "%m/%d/%Y,%m-%d-%Y,%m.%d.%Y,%m/%d/%y,%m-%d-%y,%m.%d.%y".split(",")
+OTHER_ORDER = str.maketrans("dm", "md")
+MONTH_FIRST = [date.translate(OTHER_ORDER) for date in DAY_FIRST]
 OTHER_DATES = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -118,7 +120,6 @@ TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
 )
-OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
 class Times(Form, frozen=True, tag="times"):
@@ -157,12 +158,7 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        zone = self.zone.strip().replace(":", "")
-        if not self.format or zone[:1] not in ("+", "-"):
-            return 0.0
-        hours, minutes = int(zone[1:3]), int(zone[3:])
-        days = (hours * 60 + minutes) / 1440
-        return -days if zone[0] == "-" else days
+        return _find_offset(self.zone) / SECONDS if self.format else 0.0
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
@@ -173,6 +169,8 @@ class Times(Form, frozen=True, tag="times"):
                 unit = pa.time64("us")
             ticks = values.cast(unit, safe=False)
             return to_floats(ticks.cast(pa.int64())) / (SECONDS * 1e6)
+        if not self.format:  # which Arrow cannot parse
+            return np.full(len(values), np.nan)
         if re.fullmatch("(?:%[YmdyHM])+", self.format):  # digits, as 905 for 0905
             values = pc.replace_substring_regex(values, r"\.0+$", "")
             values = pc.utf8_lpad(values, len(self.format), "0")
@@ -307,26 +305,22 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     first = day_first
     if first is None:
         first = measure_matches(whole, "/") == 0
-    candidates = []
     orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
-    for dates in (OTHER_DATES, *orders):
-        formats = list(dates)
-        if has_clock:
-            formats = [date + clock for date in dates for clock in JOINED]
-        if dates is OTHER_DATES:
-            formats += [*CLOCKS, *MONTHS]
-        candidates.append(_find_format(formats, whole))
-    best, _ = max(candidates, key=lambda pair: pair[1])
+    formats = [*OTHER_DATES, *orders[0], *orders[1]]
+    if has_clock:
+        formats = [date + clock for date in formats for clock in JOINED]
+    best, share = _find_format([*formats, *CLOCKS, *MONTHS], whole)
     if not best:
         return None, ""
-    shares = [share for _, share in candidates]
     example = repr(texts[0].as_py())
     doubt = ""
-    if day_first is None and shares[0] < shares[1] == shares[2]:
-        doubt = (
-            f"holds {example}, of which day and month are not clear; say --dates dmy or"
-            " --dates mdy"
-        )
+    if day_first is None and re.match("%[dm].%[dm]", best):
+        other = _parse_text(whole, best.translate(OTHER_ORDER))
+        if measure_present(other) == share:
+            doubt = (
+                f"holds {example}, of which day and month are not clear; say --dates"
+                " dmy or --dates mdy"
+            )
     if best == "%m/%y":
         doubt = f"holds {example}, which is read as a month; else say --categorical"
     whole = whole.filter(~np.isnan(_parse_text(whole, best)))
@@ -389,8 +383,7 @@ def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
     for form in formats:
         if np.isnan(_parse_text(few, form)).all():
             continue
-        is_read = ~np.isnan(_parse_text(texts, form))
-        share = float(np.mean(is_read))
+        share = measure_present(_parse_text(texts, form))
         if share > most:
             best, most = form, share
         if share == 1.0:
@@ -474,11 +467,17 @@ def _parse_tail(texts: pa.Array) -> Array:
     tail = pc.extract_regex(texts, TAIL)
     fraction = pc.struct_field(tail, "fraction")
     fraction = pc.binary_join_element_wise("0.", fraction, "0", "")
-    zone = pc.extract_regex(pc.struct_field(tail, "zone"), OFFSET)
-    hours = to_floats(pc.struct_field(zone, "hours"))
-    minutes = to_floats(pc.struct_field(zone, "minutes"))
-    is_minus = pc.equal(pc.struct_field(zone, "sign"), "-")
-    sign = np.where(is_minus.fill_null(False), -1.0, 1.0)
-    ahead = sign * (hours * 3600 + minutes * 60)
-    seconds = np.nan_to_num(to_floats(fraction)) - np.nan_to_num(ahead)
+    zones = pc.struct_field(tail, "zone").fill_null("").dictionary_encode()
+    offsets = np.array(list(map(_find_offset, zones.dictionary.to_pylist())))
+    ahead = offsets[np.asarray(zones.indices)]
+    seconds = np.nan_to_num(to_floats(fraction)) - ahead
     return seconds / SECONDS
+
+
+def _find_offset(zone: str) -> float:
+    """Return the seconds that a zone such as +05:30 is ahead, 0 for one by its name."""
+    digits = zone.strip().replace(":", "")
+    if digits[:1] not in ("+", "-"):
+        return 0.0
+    seconds = int(digits[1:3]) * 3600.0 + int(digits[3:]) * 60
+    return -seconds if digits[0] == "-" else seconds
