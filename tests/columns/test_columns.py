@@ -44,7 +44,7 @@ def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
         "word=blue",
         "word=red",
     ]
-    assert columns.column_numbers.tolist() == [0, 1, 2, 3, 3]
+    assert columns.layout.columns.tolist() == [0, 1, 2, 3, 3]
     expected = [
         [0.5, 1, 1, 0, 1],
         [NAN, 2, 0, 1, 0],

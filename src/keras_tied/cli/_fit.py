@@ -279,7 +279,7 @@ def _choose_components(
             f" {remedy}."
         )
     if is_choice:
-        return find_width(table.rows, widths, columns.column_numbers, seed)
+        return find_width(table.rows, widths, columns.layout.columns, seed)
     return widths[0], []
 
 

@@ -57,7 +57,8 @@ def cast_like(values: pa.Array, like: pa.Array) -> pa.Array:
         return to_integers(to_floats(values), dtype)
     if types.is_decimal(dtype):
         return _cast_to_decimals(values, dtype)
-    if types.is_timestamp(dtype) and dtype.unit == "ns":
+    are_moments = types.is_timestamp(values.type) and types.is_timestamp(dtype)
+    if are_moments and dtype.unit == "ns":
         values = _limit_time(values, dtype.tz)
     if types.is_time(dtype) and types.is_string(values.type):  # a constant
         moments = pc.binary_join_element_wise("1970-01-01", values, " ")
@@ -77,8 +78,6 @@ def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 
 def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
     """Times that nanoseconds hold, of those that may be any, in a time zone."""
-    if not types.is_timestamp(values.type):
-        return values
     times = np.asarray(values)
     times = times.astype(FIRST.dtype)
     within = np.clip(times, FIRST, LAST)

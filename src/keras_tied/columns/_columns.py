@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pyarrow import types
 
 from keras_tied._table_errors import TableError
@@ -186,8 +186,9 @@ class Columns:
         """Which of the numbers belong to which column, and what they hold."""
         kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
         column_kinds = [kinds.get(column.kind, NUMBER) for column in self.used]
-        numbers = self.column_numbers
-        return Layout(numbers, np.array(column_kinds)[numbers])
+        sizes = [len(column.features) for column in self.used]
+        numbers = np.repeat(np.arange(len(sizes)), sizes)
+        return Layout(numbers, np.repeat(column_kinds, sizes))
 
     @property
     def dtype(self) -> type[np.floating[Any]]:
@@ -199,13 +200,6 @@ class Columns:
     def parts(self) -> Iterator[tuple[Column, slice]]:
         """Each column that is used, and which of the numbers are its own."""
         return zip(self.used, self.layout.parts, strict=True)
-
-    @property
-    def column_numbers(self) -> NDArray[np.intp]:
-        """For each of the numbers, the place of its column in `used`."""
-        n_features = [len(column.features) for column in self.used]
-        places = np.arange(len(self.used))
-        return np.repeat(places, n_features)
 
     def match(self, names: Sequence[str], remedy: str = "") -> list[str]:
         """Return the columns of another table that are unknown; raise if it lacks some.
@@ -515,9 +509,11 @@ class Columns:
                 restoration.copy_of in (None, *names),
             ]
         if self.frame is not None:
-            self.frame.require_consistent()
             there = self.frame.without_rows.column_names
-            is_consistent.append({*(self.order or self.names)} <= {*there})
+            is_consistent += [
+                len(there) == len(self.frame.names),
+                {*(self.order or self.names)} <= {*there},
+            ]
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")
 

@@ -58,11 +58,6 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         batches[0].validate(full=True)
         return batches[0]
 
-    def require_consistent(self) -> None:
-        """Raise a `ValueError` unless the template has as many columns as names."""
-        if len(self.without_rows.schema) != len(self.names):
-            raise ValueError("the frame has another number of columns than names")
-
     def join(self, columns: pa.RecordBatch, like: Any) -> Any:
         """Some columns of the frame, with its dtypes, and the index of `like`."""
         template = self.without_rows

@@ -110,10 +110,10 @@ def find_far_values(
         raise
     fences = fit_fences(numbers, fit_ends(numbers))
     is_beyond = fences.find(numbers).any(axis=0)
-    places = np.unique(columns.column_numbers[is_beyond])
+    places = np.unique(columns.layout.columns[is_beyond])
     used = [columns.used[place] for place in places]
     some = replace(columns, used=tuple(used))
-    some_fences = fences.select(np.isin(columns.column_numbers, places))
+    some_fences = fences.select(np.isin(columns.layout.columns, places))
     batches = Scan(source, some).read(Doubts())
     for rows, numbers in batches if used else ():
         beyond = some_fences.find(numbers)  # (n, features)

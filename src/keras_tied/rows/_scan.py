@@ -87,7 +87,7 @@ class Scan:
             yield Batch(rows, numbers)
             self.advance(rows.num_rows)
         # A column without a value has none in any of its numbers.
-        blank = np.unique(columns.column_numbers[~has_value])
+        blank = np.unique(columns.layout.columns[~has_value])
         for name in np.array(columns.names, object)[blank]:
             if name not in unseen.counts:
                 doubts.empty.append(name)
