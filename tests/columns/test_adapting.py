@@ -158,7 +158,7 @@ def test_dates_that_do_not_tell_have_the_order_learned(order):
         ([datetime.time(i % 24) for i in range(N)], write_days("%Y-%m-%d")),
         (AMOUNTS, ["1 g", "2 kg"] * 30),
         (TRUTHS, ["maybe", "never"] * 30),
-        (AMOUNTS, ["red", "green"] * 30),
+        (DAYS, ["soon", "later"] * 30),
     ],
 )
 def test_another_kind_is_refused(learned, given):

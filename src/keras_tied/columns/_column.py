@@ -14,7 +14,7 @@ from keras_tied._types import Array
 from keras_tied.columns._arrow import to_floats, to_integers, to_text
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
-from keras_tied.columns._missing import MARKS, MISSING, drop_missing
+from keras_tied.columns._missing import drop_missing
 from keras_tied.columns._number_text import (
     MOST_PLACES,
     NumberText,
@@ -126,6 +126,8 @@ class Column:
     @property
     def text_form(self) -> AnyForm:
         """How its values are read from text that is not of categories."""
+        if self.kind is Kind.boolean:
+            return self.form or TruthText("true", "false")
         return self.form or NumberText()
 
     @property
@@ -230,19 +232,17 @@ class Column:
         """
         kind = find_kind(values.type)
         form = self.text_form
-        if isinstance(form, Times):
-            if form.format and kind in (*NUMBERS, Kind.text):
-                return form.parse(self.clean(values))
-            times = _require_kind(values, (Kind.time,), self.expectation)
-            return form.parse(times)
-        if kind is Kind.text:
+        are_times = isinstance(form, Times)
+        if kind is Kind.text or (are_times and kind in NUMBERS):
             parsed = form.parse(self.clean(values))
-        elif isinstance(form, Durations) and types.is_duration(values.type):
+        elif type(form) is type(find_form(values.type)):
             parsed = form.parse(values)
         else:
-            values = _require_kind(values, PLAIN, self.expectation)
-            values = drop_marks(values, self.marks)
-            parsed = to_floats(values)
+            kinds = () if are_times else PLAIN
+            values = _require_kind(values, kinds, self.expectation)
+            parsed = to_floats(drop_marks(values, self.marks))
+        if are_times:
+            return parsed
         dtype = np.float64 if self.double else np.float32
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(dtype, copy=False)
@@ -277,8 +277,7 @@ class Column:
         if self.exact:
             return values.cast(pa.string())
         has_signs = isinstance(self.form, TruthText) or "-" in self.categories
-        marks = MISSING if has_signs else MARKS
-        return drop_missing(values, marks)
+        return drop_missing(values, has_signs)
 
     def write_as(self, dtype: pa.DataType) -> Self:
         """The column in the form of values of a type, where that is no text."""

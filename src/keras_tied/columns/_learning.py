@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,13 @@ from pyarrow import types
 from keras_tied._table_errors import TableError
 from keras_tied._text import format_value, list_some, propose, quote
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, measure_matches, to_floats, to_text
+from keras_tied.columns._arrow import (
+    count_values,
+    measure_matches,
+    measure_present,
+    to_floats,
+    to_text,
+)
 from keras_tied.columns._column import (
     EARLIEST,
     OTHER,
@@ -234,10 +240,9 @@ def _decide_text(
     choice: ColumnChoice,
 ) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    if (truths := decide_truth_text(values)) is not None:
-        boolean = Column(name, Kind.boolean, form=truths)
-        return _decide_numbers(boolean, values, choice)
     cells = drop_missing(values).drop_null()
+    if measure_matches(cells, r"^\+$") > 1 - MOST_MISREAD:
+        cells = drop_missing(values, has_signs=True).drop_null()
     words = Column(name, Kind.text)
     marks, others = _split_marks(cells)
     column, share, warning = read_text(name, others, choice)
@@ -314,9 +319,8 @@ def read_text(
 ) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share, and a doubt."""
     best, most, doubt = None, FEWEST_LOOKS, ""
-    some = texts[:ROWS_TO_DECIDE]
-    for form, own_doubt in _find_forms(name, some, choice):
-        share = 0.0 if form is None else _measure_read(form, texts)
+    for form, own_doubt in _find_forms(name, texts, choice):
+        share = 0.0 if form is None else measure_present(form.parse(texts))
         if share > most:
             best, most, doubt = form, share, own_doubt
         if most >= 1 - MOST_MISREAD:
@@ -334,6 +338,8 @@ def _find_forms(
     choice: ColumnChoice,
 ) -> Iterator[tuple[AnyForm | None, str]]:
     """Yield the forms that texts may be of, with a doubt about each."""
+    yield decide_truth_text(texts), ""
+    texts = texts[:ROWS_TO_DECIDE]
     if measure_matches(texts, DIGITS) == 1:
         yield _find_digit_times(name, texts, choice), ""
     yield decide_durations(texts), ""
@@ -342,12 +348,6 @@ def _find_forms(
     if measure_numeric(texts) >= FEWEST_LOOKS and not are_ranges:
         yield decide_number_text(texts, choice.decimal)
     yield decide_times(texts, choice.day_first)
-
-
-def _measure_read(form: AnyForm, texts: pa.Array) -> float:
-    """Return the share of texts that a form reads."""
-    is_read = ~np.isnan(form.parse(texts))
-    return float(np.mean(is_read))
 
 
 def _find_digit_times(
@@ -369,7 +369,7 @@ def _find_digit_times(
         texts = to_text(values.drop_null().unique())
         shortest = pc.min(pc.utf8_length(texts)).as_py()
         times = limit_century(Times(form, padded=shortest >= len(form)))
-        if _measure_read(times, texts) >= 1 - MOST_MISREAD:
+        if measure_present(times.parse(texts)) >= 1 - MOST_MISREAD:
             return times
     return None
 
@@ -429,8 +429,7 @@ def _decide_numbers(
         examples,
         warning,
     )
-    is_flat = present.min() == present.max()  # maybe in single precision
-    if is_flat and len(read.unique()) == 1:
+    if len(read.unique()) == 1:
         return _leave_out_constant(fact, read)
     if kind is Kind.time and choice.dates == "off":
         becomes = "left out: a date or time, with --dates off"
@@ -488,7 +487,7 @@ def _decide_words(
     cells = column.clean(values)
     present = cells.drop_null()
     spellings = count_values(present)
-    counts = spellings if column.exact else _merge_cases(spellings)
+    counts = _merge_spellings(spellings, column.exact)
     n, n_rows = len(counts), len(present)
     warning = ""
     if n < len(spellings):
@@ -496,24 +495,12 @@ def _decide_words(
             f"has {len(spellings)} spellings of {n} categories, merged whatever their"
             " case"
         )
-    misspelt, similar = _find_misspelt({} if column.exact else counts)
+    misspelt, similar = ({}, {}) if column.exact else _find_misspelt(counts)
     if misspelt:
         warning = _join(warning, _describe_misspelt(misspelt, counts))
-    fact = Fact(
-        column.name,
-        reads_as or "categories",
-        "",
-        missing=cells.null_count,
-        distinct=len(spellings),
-        examples=_show(present),
-        warning=warning,
-    )
-    if n == 1:
-        return _leave_out_constant(fact, present)
     least = RAREST * n_rows if n > MOST_CATEGORIES else 0
-    common = [text for text in counts if counts[text] >= least]
-    common.sort(key=lambda text: (-counts[text], text))
-    common = common[:MOST_CATEGORIES]
+    most = counts.most_common(MOST_CATEGORIES)
+    common = [text for text, times in most if times >= least]
     if n - len(misspelt) > 1:
         common = [text for text in common if text not in misspelt]
     # What is similar to a category, and none that is misspelt, is one, too.
@@ -521,41 +508,28 @@ def _decide_words(
         if name in common and text not in common:
             common.append(text)
     has_other = len({*common, *misspelt}) < n
-    looks, doubt = 0.0, ""
-    if not reads_as:
-        some = present[:ROWS_TO_DECIDE]
-        looks = measure_numeric(some)
-        if n >= FEWEST_AMOUNTS and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD:
-            doubt = (
-                f"holds text such as {fact.examples[0]!r}, which is read as no number"
-                " and no time: write it as one, or say --categorical"
-                f" {shlex.quote(column.name)} if it names kinds"
-            )
-    reason = ""
+    some = present[:ROWS_TO_DECIDE]
+    is_numeric = not reads_as and measure_numeric(some) > MOST_NUMERIC
+    examples = _show(present)
+    reason, doubt = "", ""
     if n > max(2, ALL_DIFFERENT * n_rows):
         reason = f"text of which nearly every value differs, {n} in {n_rows} rows"
     elif not common:
         reason = f"text of {n} categories, all of which are rare"
-    elif has_other and looks > MOST_NUMERIC:
+    elif has_other and is_numeric:
         reason = "text that looks like numbers, of too many kinds for categories"
-    if reason:
-        warning = doubt
-        if looks > MOST_NUMERIC:
-            warning = (
-                f"looks like numbers in {looks:.0%} of its values, but not of one kind,"
-                " and is left out; say --categorical for the column if it names kinds"
-            )
-        fact = replace(
-            fact,
-            reads_as=reads_as or "text",
-            becomes=f"left out: {reason}",
-            warning=warning,
+    are_many = n >= FEWEST_AMOUNTS and not reads_as
+    is_numbered = are_many and measure_matches(some, NUMBERED) > 1 - MOST_MISREAD
+    if is_numbered or (reason and is_numeric):
+        doubt = (
+            f"holds text such as {examples[0]!r}, which is not read as numbers or times"
+            " of one form: write it so, or say --categorical"
+            f" {shlex.quote(column.name)} if it names kinds"
         )
-        return fact, None
-    warning = _join(warning, doubt)
     categories = tuple(sorted(common))
     column = replace(column, categories=categories, other=has_other)
     becomes = _describe_features(column)
+    warning = _join(warning, doubt)
     if has_other:
         share = 1 - sum(counts[text] for text in common) / n_rows
         becomes += f"; {OTHER} holds {share:.0%} of the values"
@@ -565,28 +539,38 @@ def _decide_words(
                 f" their own; the others, {share:.0%} of the values, count as one"
             )
             warning = _join(warning, rare)
-    fact = replace(fact, becomes=becomes, warning=warning)
-    return fact, column
+    if reason:
+        becomes, warning = f"left out: {reason}", doubt
+    fact = Fact(
+        column.name,
+        reads_as or ("text" if reason else "categories"),
+        becomes,
+        missing=cells.null_count,
+        distinct=len(spellings),
+        examples=examples,
+        warning=warning,
+    )
+    if n == 1:
+        return _leave_out_constant(fact, present)
+    return fact, None if reason else column
 
 
-def _merge_cases(words: dict[str, int]) -> dict[str, int]:
-    """Count texts whatever their case, by the most frequent spelling of each."""
-    merged: dict[str, Counter[str]] = defaultdict(Counter)
-    for text, times in sorted(words.items()):
-        merged[text.lower()][text] = times
-    counts = {}
-    for spellings in merged.values():
-        ((most, _),) = spellings.most_common(1)
-        counts[most] = spellings.total()
+def _merge_spellings(spellings: dict[str, int], exact: bool) -> Counter[str]:
+    """Count texts, whatever their case if not exact: by the most frequent spelling."""
+    counts: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for text in sorted(spellings, key=lambda text: (-spellings[text], text)):
+        name = names.setdefault(text if exact else text.lower(), text)
+        counts[name] += spellings[text]
     return counts
 
 
-def _find_misspelt(counts: dict[str, int]) -> tuple[dict[str, str], dict[str, str]]:
+def _find_misspelt(counts: Counter[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return rare texts with the frequent ones that they are misspellings of.
 
     The second are others that are similar to a more frequent one.
     """
-    texts = sorted(counts, key=lambda text: -counts[text])
+    texts = [text for text, _ in counts.most_common()]
     frequent = [text for text in texts if counts[text] >= RARER]
     frequent = frequent[:MOST_FREQUENT]
     misspelt: dict[str, str] = {}

@@ -1,7 +1,5 @@
 """The texts of a missing value."""
 
-from collections.abc import Iterable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,8 +18,12 @@ DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
 MARKS = (*MISSING, *DASHES)
 
 
-def drop_missing(texts: pa.Array, marks: Iterable[str] = MARKS) -> pa.Array:
-    """Return text without the space around it and the marks of a missing value."""
+def drop_missing(texts: pa.Array, has_signs: bool = False) -> pa.Array:
+    """Return text without the space around it and the marks of a missing value.
+
+    With `has_signs`, a dash is a value.
+    """
     cells = to_text(texts)
+    marks = MISSING if has_signs else MARKS
     is_mark = pc.is_in(cells, pa.array(marks))
     return pc.if_else(is_mark, None, cells)

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
-from keras_tied.columns._arrow import count_values, set_null, to_floats, to_text
+from keras_tied.columns._arrow import count_values, set_null, to_floats
 from keras_tied.columns._form import Form
 from keras_tied.columns._kinds import Kind
-from keras_tied.columns._missing import MARKS, MISSING, MOST_MISREAD
+from keras_tied.columns._missing import MOST_MISREAD
 from keras_tied.columns._number_text import ROWS_TO_DECIDE
 
-MOST_SPELLINGS = 30  # with those of a missing value
+MOST_SPELLINGS = 30
 PAIRS = tuple(
     tuple(pair.split("="))
     for pair in (
@@ -21,7 +21,7 @@ PAIRS = tuple(
         " sim=não wahr=falsch sì=no да=нет tak=nie +=-"
     ).split()
 )
-TRUE, FALSE = zip(*PAIRS, strict=True)
+TRUE, FALSE = zip(*PAIRS, ("1", "0"), strict=True)  # of later tables, too
 INITIALS = frozenset("ynjtf")
 
 
@@ -52,21 +52,17 @@ class TruthText(Form, frozen=True, tag="truth"):
         return set_null(texts, np.isnan(numbers))
 
 
-def decide_truth_text(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values, if nearly all are such or missing."""
-    some = values[:ROWS_TO_DECIDE]
-    if len(some.unique()) > MOST_SPELLINGS:
+def decide_truth_text(texts: pa.Array) -> TruthText | None:
+    """Return the form of truth values, if nearly all texts are those of some pairs."""
+    if len(texts[:ROWS_TO_DECIDE].unique()) > MOST_SPELLINGS:
         return None
-    cells = to_text(values)
-    counts = count_values(cells.drop_null())
-    for mark in MISSING if "+" in counts else MARKS:
-        counts.pop(mark, None)
+    counts = count_values(texts)
     words = {text.lower() for text in counts}
-    pairs = [pair for pair in PAIRS if words >= set(pair)]
+    pairs = [pair for pair in PAIRS if words.issuperset(pair)]
     known = {word for pair in pairs for word in pair}
     known |= {word[0] for word in known} & INITIALS
     n_known = sum(counts[text] for text in counts if text.lower() in known)
-    if n_known < (1 - MOST_MISREAD) * sum(counts.values()) or not pairs:
+    if n_known < (1 - MOST_MISREAD) * len(texts) or not pairs:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):
