@@ -51,20 +51,12 @@ CHARACTERS_TO_LOOK_AT = 2**16
 MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
-BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
+BLOCK, LARGEST_BLOCK = 2**20, LARGEST_CELL
 LINES_AT_ONCE = 2**12
 BLOCKS_TO_LOOK_AT = 2**8
 MARK = "\ufeff"  # what text may begin with
 MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
-
-
-class _EncodingError(TableError):
-    """A file is not text in its encoding."""
-
-
-class _LengthError(TableError):
-    """A line does not fit into a block."""
 
 
 class _Utf8(BytesIO):
@@ -94,35 +86,30 @@ def open_csv(name: str, options: ReadOptions) -> TableFile:
         raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
     # All threads share this limit.
     csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))
-    encodings = _guess_encodings(name)
+    encoding, notes = _find_encoding(name)
     if options.encoding and codec not in MARKED:
-        encodings = [options.encoding]
-    *likely, last = encodings
-    notes = []
-    for encoding in likely:
-        with suppress(_EncodingError):
-            return _CsvFile(name, options, encoding, []).learn()
-        notes.append(f"it is not {encoding} text, and is read as {last}")
-    return _CsvFile(name, options, last, notes).learn()
+        encoding, notes = options.encoding, []
+    return _CsvFile(name, options, encoding, notes).learn()
 
 
-def _guess_encodings(name: str) -> list[str]:
-    """Return the encodings to try, from the bytes at the beginning."""
+def _find_encoding(name: str) -> tuple[str, list[str]]:
+    """Return the encoding that the bytes at the beginning show, and what is said."""
     with report_read_errors(name, "a CSV file"), pa.input_stream(name) as file:
         head = file.read(BLOCK)
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         has_mark = head.startswith(MARK.encode(encoding))
         if has_mark or zeros.count(0) > len(zeros) / 2:
-            return [encoding]
+            return encoding, []
     # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
     is_utf8 = head[-1:] >= b"\x80" or not head.decode("utf-8", "ignore").isascii()
-    if is_utf8 or re.search(NOT_WESTERN, head):
-        return ["utf-8"]
+    if head.isascii() or is_utf8 or re.search(NOT_WESTERN, head):
+        return "utf-8", []
     words = re.split(rb"[^A-Za-z\xc0-\xff]+", head)
     letters = b"".join(word for word in words if not word.isascii())
     accents = re.sub(b"[A-Za-z]", b"", letters)
-    is_western = len(accents) <= MOST_ACCENTS * len(letters)
-    return ["utf-8", "cp1252"] if is_western else ["utf-8"]
+    if len(accents) > MOST_ACCENTS * len(letters):
+        return "utf-8", []
+    return "cp1252", ["it is not utf-8 text, and is read as cp1252"]
 
 
 @dataclass(eq=False)
@@ -138,10 +125,9 @@ class _CsvFile:
     def learn(self) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
         self._delimiter = self.options.delimiter or self._find_delimiter()
-        cells, longest = self._read_header()
+        cells = self._read_header()
         # Of a single column, an empty line is a missing value.
         self._has_several = len(cells) > 1
-        self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = [f"x{index}" for index in range(len(cells))]
         if self.options.header:
             cells = [cell.strip() for cell in cells]
@@ -150,11 +136,7 @@ class _CsvFile:
             if new := [name for name, cell in pairs if name != cell]:
                 note = f"names that are empty or stand twice are now {quote(new)}"
                 self.notes.append(note)
-        try:
-            self._schema, n_rows, decimal = self._scan()
-        except _LengthError:
-            self._block = LARGEST_BLOCK
-            self._schema, n_rows, decimal = self._scan()
+        self._schema, n_rows, decimal = self._scan()
         return TableFile(
             self.name,
             self._schema,
@@ -247,8 +229,8 @@ class _CsvFile:
             self.notes.append(doubt)
         return usual
 
-    def _read_header(self) -> tuple[list[str], int]:
-        """Return the cells of the first line, and the bytes of the longer of two."""
+    def _read_header(self) -> list[str]:
+        """Return the cells of the first line."""
         self._skip = 0
         rows: list[list[str]] = []
         with self._report_errors():
@@ -264,36 +246,36 @@ class _CsvFile:
             raise TableError(
                 f"{self.name!r} is empty; give a file with names and rows."
             )
-        longest = max(len(" ".join(row).encode()) for row in rows)
-        if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
-            raise fault
         cells = rows[0]
         check_width(self.name, len(cells), self.options)
         check_names(self.name, rows, self.options)
         if len(rows) < 2 and self.options.header:
-            raise TableError(
+            raise self._find_open_quote() or TableError(
                 f"{self.name!r} has a line of names and no rows; give it rows."
             )
-        return cells, longest
+        return cells
 
     def _scan(self) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
         as_text = pa.schema([(name, pa.string()) for name in self._names])
         text = self.options.text
         known = self._names if text is None else set(self._names).intersection(text)
+        dtypes: dict[str, pa.DataType] = dict.fromkeys(self._names, pa.null())
+        decimal = self.options.decimal
         n_rows, holds_rows = 0, False
         with self._report_errors():
-            first = next(self._open(as_text))
-            dtypes = {name: find_type(first[name]) for name in self._names}
-            dtypes |= dict.fromkeys(known, pa.null())
-            decimal = self.options.decimal or self._find_decimal(first, dtypes)
-            dtypes |= dict.fromkeys(known, pa.string())
             for batch in self._open(as_text):
-                n_rows += batch.num_rows
                 for name, dtype in dtypes.items():
-                    dtypes[name] = _widen_type(dtype, batch[name], decimal)
+                    if name not in known:
+                        dtypes[name] = _widen_type(dtype, batch[name])
                     if types.is_string(dtypes[name]) and not holds_rows:
                         holds_rows = self._look_for_rows(name, batch[name])
+                if n_rows == 0:
+                    decimal = decimal or self._find_decimal(batch, dtypes)
+                n_rows += batch.num_rows
+        for name, dtype in dtypes.items():
+            if name in known or (decimal == "," and types.is_floating(dtype)):
+                dtypes[name] = pa.string()
         return pa.schema(dtypes), n_rows, decimal
 
     def _look_for_rows(self, name: str, cells: pa.Array) -> bool:
@@ -308,6 +290,8 @@ class _CsvFile:
         found = cells.filter(has_rows)
         if not len(found):
             return False
+        if fault := self._find_open_quote():
+            raise fault
         self.notes.append(
             f"a value of {name!r} holds many lines like rows"
             f" ({format_value(found[0].as_py(), 40)!r}); is its quotation mark closed?"
@@ -324,9 +308,10 @@ class _CsvFile:
             return decimal
         if not numbers:
             return DECIMALS.get(self._delimiter)
+        if self._delimiter != ";":
+            return "."
         cells = pa.concat_arrays(numbers)
-        is_grouped = pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py()
-        if self._delimiter != ";" or not is_grouped:
+        if not pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py():
             return "."
         example = cells.filter(pc.match_substring(cells, "."))[0]
         self.notes.append(
@@ -345,7 +330,7 @@ class _CsvFile:
             source,
             arrow.ReadOptions(
                 use_threads=False,  # or else an error does not tell the row
-                block_size=self._block,
+                block_size=LARGEST_BLOCK,
                 encoding=encoding,
                 column_names=self._names,
                 skip_rows=self._skip,
@@ -413,7 +398,7 @@ class _CsvFile:
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message or isinstance(error, csv.Error):
-            return self._find_open_quote() or _LengthError(
+            return self._find_open_quote() or TableError(
                 f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes,"
                 " which are the most; shorten it, or use Parquet."
             )
@@ -437,8 +422,8 @@ class _CsvFile:
             if file.read(1) or n % 2 == 0:
                 return None
         return TableError(
-            f"{self.name!r} has a very long line and {n:,} quotation marks, an odd"
-            " number; look for one that is not closed."
+            f"{self.name!r} has a line or value that is very long, and {n:,} quotation"
+            " marks, an odd number; look for one that is not closed."
         )
 
     def _encoding_error(self) -> TableError:
@@ -455,36 +440,32 @@ class _CsvFile:
                 except UnicodeDecodeError as error:
                     position += error.start - len(error.object)
                     break
-        return _EncodingError(
+        return TableError(
             f"{self.name!r} is not {self.encoding} text in line {n_lines} (byte"
             f" {position}); save it as UTF-8, or name its encoding, such as latin-1."
         )
 
 
-def find_type(values: pa.Array, decimal: str | None = None) -> pa.DataType:
+def find_type(values: pa.Array) -> pa.DataType:
     """Return the narrowest type of what text stands for; digits that name are text."""
     # Arrow passes over these spaces where it reads numbers.
     cells = pc.ascii_trim(values, " \t").drop_null()
     if not len(cells):
         return pa.null()
-    if pc.any(pc.match_substring_regex(cells, LONG_NUMERAL)).as_py():
-        return pa.string()
-    if pc.all(pc.is_in(values.drop_null(), pa.array(TRUTHS))).as_py():
-        return pa.bool_()
-    for dtype in [pa.int64()] if decimal == "," else [pa.int64(), pa.float64()]:
+    for dtype in (pa.int64(), pa.float64()):
         with suppress(pa.ArrowInvalid):
             pc.cast(cells, dtype)
-            return dtype
-    return pa.string()
+            is_name = pc.match_substring_regex(cells, LONG_NUMERAL)
+            return pa.string() if pc.any(is_name).as_py() else dtype
+    is_truth = pc.is_in(values.drop_null(), pa.array(TRUTHS))
+    return pa.bool_() if pc.all(is_truth).as_py() else pa.string()
 
 
-def _widen_type(
-    dtype: pa.DataType, values: pa.Array, decimal: str | None
-) -> pa.DataType:
+def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
     """Return a type that holds `dtype` and what text stands for."""
-    if types.is_string(dtype) or (types.is_floating(dtype) and decimal == ","):
-        return pa.string()
+    if types.is_string(dtype):
+        return dtype
     with suppress(pa.ArrowException):  # no text becomes a null by a cast
         pc.cast(values, dtype)
         return dtype
-    return merge_types(dtype, find_type(values, decimal)) or pa.string()
+    return merge_types(dtype, find_type(values)) or pa.string()
