@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from keras_tied.columns import Kind, find_kind, list_values
+from keras_tied.columns import list_values
 from keras_tied.rows._scan import Batch
 
 FEWEST_IN_BLOCK, CHANCE = 3, 0.05
@@ -18,12 +19,10 @@ others by chance."""
 FEW, FEW_SHARE = 10, 0.01
 """More single repeats, and a larger share of the rows, are part of the table."""
 LARGEST_SHARE = 0.999  # of equal pairs: in a table of one kind of row nothing repeats
-MISSING = 1 - 2**63  # what a missing whole number or time is hashed as
-WHOLE = (Kind.boolean, Kind.integer, Kind.time)
-FACTOR = np.uint64(0x9E3779B97F4A7C15)
-HALF = np.uint64(32)
+FACTOR = np.int64(31)
+SEPARATOR, NO_VALUE = "\x1f", "\0"  # in the text of a row
 
-Hashes: TypeAlias = NDArray[np.uint64]
+Hashes: TypeAlias = NDArray[np.int64]
 Places: TypeAlias = NDArray[np.intp]
 
 
@@ -70,16 +69,13 @@ class RepeatFinder:
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Collect some more rows."""
-        contents = np.zeros(rows.num_rows, np.uint64)
-        for name in rows.column_names:
-            if name not in self.ids:
-                contents = _mix(contents, rows[name])
+        others = [name for name in rows.column_names if name not in self.ids]
+        contents = _hash(rows.select(others))
         hashes = [contents]
         for name in self.ids:
-            values = rows[name]
-            own = _mix(np.full_like(contents, FACTOR), values)
-            # A row without an id is told by its content.
-            hashes.append(np.where(values.is_null(), contents, own))
+            own = _hash(rows.select([name]))
+            # A row without an id is told by its content, which is no id.
+            hashes.append(np.where(rows[name].is_null(), ~contents, own))
         self._hashes.append(hashes)
 
     def find(self) -> list[Repeat]:
@@ -99,38 +95,23 @@ class RepeatFinder:
         return repeats + _list_few(rows, firsts, is_single, len(whole))
 
 
-def _mix(hashes: Hashes, values: pa.Array) -> Hashes:
-    """Hashes of rows, `(n,)`, with another column of theirs."""
-    mixed = (hashes ^ _hash(values)) * FACTOR
-    return mixed ^ (mixed >> HALF)
+def _hash(rows: pa.RecordBatch) -> Hashes:
+    """One number for each row, `(n,)`, of which equal ones have the same."""
+    texts = [pa.repeat("", rows.num_rows), *map(_write, rows.columns)]
+    lines = pc.binary_join_element_wise(
+        *texts, SEPARATOR, null_handling="replace", null_replacement=NO_VALUE
+    )
+    return np.array([hash(line) for line in lines.to_pylist()], np.int64)
 
 
-def _hash(values: pa.Array) -> Hashes:
-    """One number for each value, `(n,)`, of which equal ones have the same."""
-    kind = find_kind(values.type)
-    if kind is Kind.text:
-        encoded = values.dictionary_encode()
-        words = encoded.dictionary.to_pylist()
-        places = np.asarray(encoded.indices.fill_null(-1))
-        return np.take(_hash_objects([*words, None]), places)
+def _write(values: pa.Array) -> pa.Array:
+    """Each value as text, of which equal ones have the same."""
     if pa.types.is_floating(values.type):
-        numbers = np.asarray(values.cast(pa.float64()))
-        numbers = numbers + 0.0  # without -0
-        numbers[np.isnan(numbers)] = np.nan  # of one kind
-    elif kind in WHOLE:
-        if kind is Kind.time and values.type.bit_width == 32:
-            values = values.cast(pa.int32())
-        numbers = values.cast(pa.int64(), safe=False)
-        numbers = np.asarray(numbers.fill_null(MISSING))
-    else:  # a decimal may have more digits than a double
-        return _hash_objects(list_values(values))
-    return numbers.view(np.uint64)
-
-
-def _hash_objects(values: list[object]) -> Hashes:
-    """One number for each object, `(n,)`, of what it is written as."""
-    hashes = [hash(repr(value)) for value in values]
-    return np.array(hashes, np.int64).view(np.uint64)
+        values = pc.add(values, 0.0)  # without -0
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowException:
+        return pa.array([repr(value) for value in list_values(values)])
 
 
 def _find_equal(hashes: Hashes) -> tuple[Places, Places]:
