@@ -155,7 +155,7 @@ def survey(
     from keras_tied.columns import ROWS_TO_COUNT
     from keras_tied.fitting.sample import choose_sample_size
     from keras_tied.rows import Scan, find_far_values
-    from keras_tied.tables import describe_stray_rows
+    from keras_tied.tables import describe_total
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
@@ -166,8 +166,8 @@ def survey(
         misread = describe_misread(used.find_misread(batches, names))
         far = find_far_values(source, sample, used)
         warnings: list[str] = []
-        if source.n_rows <= ROWS_TO_COUNT:
-            warnings += describe_stray_rows(source)
+        if source.n_rows <= ROWS_TO_COUNT and (total := describe_total(source)):
+            warnings.append(total)
     for fact in facts:
         name = fact.name
         for text in (far.get(name), misread.get(name), fact.warning):

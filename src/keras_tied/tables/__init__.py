@@ -4,7 +4,7 @@ from keras_tied._table_errors import TableError, WriteError
 from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._open import open_table
 from keras_tied.tables._source import Source
-from keras_tied.tables._stray_rows import describe_stray_rows
+from keras_tied.tables._total import describe_total
 from keras_tied.tables._write import check_output, write_patch, write_table
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "TableError",
     "WriteError",
     "check_output",
-    "describe_stray_rows",
+    "describe_total",
     "open_table",
     "write_patch",
     "write_table",
