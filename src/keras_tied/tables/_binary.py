@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -155,7 +154,7 @@ def open_npz(name: str, options: ReadOptions, copies: Copies) -> TableFile:
             )
         with archive.open(f"{array or names[0]}.npy") as member:
             copy = copies.copy_bytes(split_file(member), name, "rows.npy")
-    return replace(open_npy(copy, options), name=name)
+    return open_npy(copy, options)
 
 
 def open_npy(name: str, options: ReadOptions) -> TableFile:

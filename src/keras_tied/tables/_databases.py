@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -43,8 +42,7 @@ def open_database(name: str, options: ReadOptions, copies: Copies) -> TableFile:
         with open(name, "rb") as start:
             is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
         copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
-        file = open_arrow(copy_result(name, options, copies))
-    return replace(file, name=name)
+        return open_arrow(copy_result(name, options, copies))
 
 
 def _copy_sqlite(name: str, options: ReadOptions, copies: Copies) -> Copy:

@@ -3,9 +3,9 @@
 import glob
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import quote
+from keras_tied._text import hide_secrets, quote
 from keras_tied.columns import is_number
+from keras_tied.tables._copy import Copy
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._patch import Patch
 
@@ -171,13 +172,21 @@ Batches: TypeAlias = Iterator[pa.RecordBatch]
 class TableFile:
     """A file of rows that can be read in pieces, each of them on its own."""
 
-    name: str
+    path: str  # of the file, or of a copy
     schema: pa.Schema
     rows: Sequence[int]  # of each piece
     read: Callable[[Request], Batches]
     notes: Sequence[str] = ()  # what was detected, for the user
     decimal: str | None = None  # the decimal mark, if the file tells
     patch: Patch | None = None  # writes a copy with new cells, if there is a way
+    # columns of the schema that are not in the file, of one value each
+    constants: Mapping[str, pa.Scalar] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The path or the address as the user knows it."""
+        path = self.path
+        return hide_secrets(path.origin if isinstance(path, Copy) else path)
 
 
 Stamp: TypeAlias = tuple[int, ...]

@@ -3,6 +3,7 @@
 import os
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -108,68 +109,55 @@ def _open_files(name: str, options: ReadOptions, copies: Copies) -> list[TableFi
     return [_add_absent(file, options.absent) for file in files]
 
 
-def _open(name: str, options: ReadOptions, copies: Copies) -> TableFile:
-    """Open a file, or the copy of one, by its format; see `_open_as_it_is`."""
-    file = _open_as_it_is(name, options, copies)
-    _file.check_width(name, len(file.schema), options)
-    if not isinstance(name, Copy) or "://" not in name.origin:
-        return file
-    read = partial(_read_copy, file, name, options)
-    return replace(file, name=hide_secrets(name.origin), read=read)
+def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
+    """Open a file, or the copy of one, by its format.
 
-
-def _read_copy(
-    file: TableFile,
-    copy: Copy,
-    options: ReadOptions,
-    request: Request,
-) -> Batches:
-    """Read the copy of a file; a process elsewhere copies it again."""
-    if os.path.exists(copy):
-        yield from file.read(request)
-        return
-    from keras_tied.tables._fetch import fetch
-
-    with Copies(options.max_copy) as copies:
-        [again] = fetch(copy.origin, options.format, copies)
-        yield from _open(again, options, copies).read(request)
-
-
-def _open_as_it_is(name: str, options: ReadOptions, copies: Copies) -> TableFile:
-    """Open a file by its format; rows are those that it has now, or an error."""
-    format = _file.find_format(name, options.format)
+    Its rows are those that it has now, or an error.
+    """
+    format = _file.find_format(path, options.format)
     if format is None:
         raise TableError(
-            f"{name!r} has not one of the endings {SHOWN_ENDINGS}; say what it is with"
+            f"{path!r} has not one of the endings {SHOWN_ENDINGS}; say what it is with"
             " --format (format=...)."
         )
-    if format in _file.DATABASES:
-        from keras_tied.tables._databases import open_database
-
-        return open_database(name, options, copies)
-    stamp = find_stamp(name)
-    with forbid_changes(name, stamp):
-        file = _open_format(name, format, options, copies)
-    read = partial(_read_and_watch, file, name, stamp)
-    patch = file.patch and partial(_patch_and_watch, file.patch, name, stamp)
+    # A database may change: it is read as it is at one moment.
+    may_change = format in _file.DATABASES
+    stays = nullcontext() if may_change else forbid_changes(path, find_stamp(path))
+    with stays:
+        file = _open_format(path, format, options, copies)
+        stamp = find_stamp(file.path)
+    _file.check_width(path, len(file.schema), options)
+    read = partial(_read_as_opened, file, stamp, options)
+    patch = file.patch and partial(_patch_as_opened, file.patch, path, stamp)
     return replace(file, read=read, patch=patch)
 
 
-def _read_and_watch(
-    file: TableFile, name: str, stamp: Stamp, request: Request
+def _read_as_opened(
+    file: TableFile, stamp: Stamp, options: ReadOptions, request: Request
 ) -> Batches:
-    """Read a file of which each batch is as it was when it was opened."""
-    with forbid_changes(name, stamp) as check:
+    """Read a file of which each batch is as it was when it was opened.
+
+    A process elsewhere copies what is at an address again.
+    """
+    path = file.path
+    if isinstance(path, Copy) and "://" in path.origin and not os.path.exists(path):
+        from keras_tied.tables._fetch import fetch
+
+        with Copies(options.max_copy) as copies:
+            [again] = fetch(path.origin, options.format, copies)
+            yield from _open(again, options, copies).read(request)
+        return
+    with forbid_changes(path, stamp) as check:
         for batch in file.read(request):
             check()
             yield batch
 
 
-def _patch_and_watch(
-    patch: Patch, name: str, stamp: Stamp, file: IO[bytes], rows: Iterator[Cells]
+def _patch_as_opened(
+    patch: Patch, path: str, stamp: Stamp, file: IO[bytes], rows: Iterator[Cells]
 ) -> None:
     """Write a copy of a file with new cells, if it is as it was when it was opened."""
-    with forbid_changes(name, stamp):
+    with forbid_changes(path, stamp):
         patch(file, rows)
 
 
@@ -187,6 +175,10 @@ def _open_format(
         return _binary.open_npy(name, options)
     if format == "npz":
         return _binary.open_npz(name, options, copies)
+    if format in _file.DATABASES:
+        from keras_tied.tables._databases import open_database
+
+        return open_database(name, options, copies)
     if format in _file.JSON:
         from keras_tied.tables._rows import open_json  # takes long to import
 
@@ -216,7 +208,7 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     whole = []
     for place, file in enumerate(files):
         own_values = {name: values[place] for name, values in columns.items()}
-        whole.append(_add_columns(file, own_values))
+        whole.append(_add_constants(file, own_values))
     return whole
 
 
@@ -225,31 +217,17 @@ def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
     absent = [name for name in names if name not in file.schema.names]
     if not absent:
         return file
-    whole = _add_columns(file, dict.fromkeys(absent, pa.scalar(None)))
+    whole = _add_constants(file, dict.fromkeys(absent, pa.scalar(None)))
     note = f"has no column {quote(absent)}, which is imputed"
     return replace(whole, notes=[*file.notes, note])
 
 
-def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
-    """Return a file with more columns, or others, of one value each."""
-    if not values:
-        return file
-    fields = [field for field in file.schema if field.name not in values]
-    fields += [pa.field(name, value.type) for name, value in values.items()]
-    read = partial(_read_columns, file, values)
-    return replace(file, schema=pa.schema(fields), read=read, patch=None)
-
-
-def _read_columns(
-    file: TableFile,
-    values: Mapping[str, pa.Scalar],
-    request: Request,
-) -> Batches:
-    names = [name for name in request.names if name not in values]
-    # A column tells how many rows there are.
-    stored = replace(request, names=names or file.schema.names[:1])
-    for batch in file.read(stored):
-        columns = {name: batch[name] for name in batch.schema.names}
-        for name, value in values.items():
-            columns[name] = pa.repeat(value, batch.num_rows)
-        yield pa.record_batch(columns)
+def _add_constants(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
+    """Return a file with columns of one value each, where it lacks them."""
+    schema = file.schema
+    constants = dict(file.constants)
+    for name, value in values.items():
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, value.type))
+            constants[name] = value
+    return replace(file, schema=schema, constants=constants)

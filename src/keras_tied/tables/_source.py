@@ -90,11 +90,13 @@ class Source:
     def find_patch(self, output: str) -> Patch | None:
         """Return what writes a copy of the file with new cells, or None.
 
-        There is none for several files, and for an output of another format.
+        There is none for several files, for columns that the file lacks, and for an
+        output of another format.
         """
         first, *others = self.files
         format = find_format(output) or "csv"  # of the standard output
-        return None if others or format != find_format(first.name) else first.patch
+        is_copy = format == find_format(first.path) and not first.constants
+        return first.patch if is_copy and not others else None
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -200,11 +202,18 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
         own = list(group)
         n_expected = sum(piece.n_rows for piece in own)
         n_read = 0
-        for whole in file.read(Request([piece.place for piece in own], names)):
+        constants = file.constants
+        stored = [name for name in names if name not in constants]
+        # A column tells how many rows there are.
+        stored = stored or file.schema.names[:1]
+        for whole in file.read(Request([piece.place for piece in own], stored)):
             n_read += whole.num_rows
             if n_read > n_expected:
                 break
             for batch in _split_bytes(whole):
+                for name, value in constants.items():
+                    values = pa.repeat(value, batch.num_rows)
+                    batch = batch.append_column(name, values)
                 if not batch.schema.equals(schema):
                     batch = batch.select(names).cast(schema)
                 yield batch
