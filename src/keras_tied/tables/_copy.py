@@ -47,10 +47,9 @@ class Copies(ExitStack):
         parts: Iterable[bytes],
         origin: str,
         name: str,
-        folder: str | None = None,
     ) -> Copy:
-        """Write bytes to a file of a name, by default in a folder of its own."""
-        copy = Copy(os.path.join(folder or self.make_folder(), name))
+        """Write bytes to a file of a name, in a folder of its own."""
+        copy = Copy(os.path.join(self.make_folder(), name))
         copy.origin = origin.origin if isinstance(origin, Copy) else origin
         with open(copy, "wb") as target:
             for part in parts:

@@ -1,17 +1,16 @@
 """Databases: the result of a query at one moment, copied to a file of Arrow."""
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from keras_tied._table_errors import TableError
-from keras_tied._text import format_quantity, quote
+from keras_tied._text import quote
 from keras_tied.columns import make_distinct
 from keras_tied.tables._binary import open_arrow
-from keras_tied.tables._copy import Copies, Copy, split_file
+from keras_tied.tables._copy import Copies, Copy
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_ROWS,
@@ -46,7 +45,7 @@ def open_database(name: str, options: ReadOptions, copies: Copies) -> TableFile:
 
 
 def _copy_sqlite(name: str, options: ReadOptions, copies: Copies) -> Copy:
-    with closing(_connect(name, copies)) as database:
+    with _connect(name) as database:
         database.execute("BEGIN")  # all that follows reads one moment
         allowed, denied = sqlite3.SQLITE_OK, sqlite3.SQLITE_DENY
         database.set_authorizer(
@@ -62,27 +61,22 @@ def _copy_sqlite(name: str, options: ReadOptions, copies: Copies) -> Copy:
         return copies.copy_rows(file.schema, rows, name)
 
 
-def _connect(name: str, copies: Copies) -> sqlite3.Connection:
-    """Connect to a database; what is beside it is as before, once this is closed."""
+@contextmanager
+def _connect(name: str) -> Iterator[sqlite3.Connection]:
+    """Connect to a database; what is beside it is as before."""
     path = Path(name).absolute()
     with open(path, "rb") as file:
         has_log = LOG_VERSION in file.read(20)[18:]  # of who writes, and who reads
-    log = Path(f"{path}-wal")
-    if has_log and not os.access(path.parent, os.W_OK):
-        # A reader has locks in a file beside, which it could not make there.
-        with forbid_changes(name, find_stamp(name)):
-            folder = copies.make_folder()
-            for part in filter(Path.exists, (path, log)):
-                with part.open("rb") as file:
-                    copies.copy_bytes(split_file(file), name, part.name, folder)
-        path = Path(folder, path.name)
-    # One who may only read would leave the log that it makes.
-    mode = "rw" if has_log and not log.exists() else "ro"
-    database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)
-    # of a value, also a computed one
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
-    database.execute("PRAGMA trusted_schema = OFF")
-    return database
+    # Without its log nobody writes, and a reader would make one, with locks.
+    is_still = has_log and not Path(f"{path}-wal").exists()
+    mode = "immutable=1" if is_still else "mode=ro"
+    stays = forbid_changes(name, find_stamp(name)) if is_still else nullcontext()
+    address = f"{path.as_uri()}?{mode}"
+    with stays, closing(sqlite3.connect(address, uri=True)) as database:
+        # of a value, also a computed one
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
+        database.execute("PRAGMA trusted_schema = OFF")
+        yield database
 
 
 def _run(name: str, database: sqlite3.Connection, query: str) -> Iterator[Row]:
@@ -137,16 +131,11 @@ def _choose_query(
     """Return the query, or that for the only table; no view runs unasked."""
     if options.query is not None:
         return options.query
-    views = [table for table, kind in kinds if kind.lower() == "view"]
-    tables = [table for table, _ in kinds if table not in views]
+    tables = [table for table, kind in kinds if kind.lower() != "view"]
     if len(tables) != 1:
-        held = []
-        for kind, names in (("table", tables), ("view", views)):
-            if names:
-                quantity = format_quantity(len(names), kind)
-                held.append(f"{quantity} ({quote(sorted(names))})")
+        held = quote(sorted(table for table, _ in kinds)) or "none"
         raise TableError(
-            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read"
-            ' with --query "SELECT ... FROM ..." (query=...).'
+            f"{name!r} holds no single table (tables and views: {held}); say which rows"
+            ' to read with --query "SELECT ... FROM ..." (query=...).'
         )
     return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

@@ -21,7 +21,6 @@ from keras_tied.tables._rows import open_rows
 
 TEXTS = "xl/sharedStrings.xml"
 SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
-PART, LONGEST_TAG = 2**24, 999  # bytes of a sheet that are searched at a time
 LARGEST_SHEET = 2**30  # bytes of a sheet in the file, and about those in memory
 CELL_BYTES = 32  # in memory, also of an empty cell before another one
 FAR_CELL = re.compile(rb"""r\s*=\s*["'](?:[A-Z]{2}|[A-Z]\d{7})""")
@@ -114,13 +113,12 @@ def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
     if FAR_CELL.search(sheet):
         from openpyxl.utils import column_index_from_string
 
-        rows, columns = [0], {b"A"}
-        for begin in range(0, len(sheet), PART):
-            cells = CELL.findall(sheet, begin, begin + PART + LONGEST_TAG)
-            rows.append(max((int(number) for _, number in cells), default=0))
-            columns.update(letters for letters, _ in cells)
-        last = max(column_index_from_string(each.decode()) for each in columns)
-        n_bytes = CELL_BYTES * max(rows) * last
+        last_row, columns = 0, {"A"}
+        for cell in CELL.finditer(sheet):
+            last_row = max(last_row, int(cell[2]))
+            columns.add(cell[1].decode())
+        last_column = max(map(column_index_from_string, columns))
+        n_bytes = CELL_BYTES * last_row * last_column
     if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
         places = np.array(TEXT_CELL.findall(sheet), np.intp)
         n_bytes += int(lengths[places].sum())
