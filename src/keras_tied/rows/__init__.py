@@ -19,7 +19,6 @@ from keras_tied.rows._transform import (
     code_names,
     find_columns,
     load_transform,
-    measure_rows,
     prepend_id,
     to_dict,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "list_misread",
     "list_new_cells",
     "load_transform",
-    "measure_rows",
     "prepend_id",
     "sample_table",
     "to_dict",

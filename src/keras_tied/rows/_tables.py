@@ -3,18 +3,16 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from keras_tied._types import Array
-from keras_tied.fitted.tail import ranks
 from keras_tied.fitting.sample import choose_places
 from keras_tied.rows._folder import OutputFolder, resume
 from keras_tied.rows._scan import Batch, Doubts, Scan
-from keras_tied.rows._transform import BatchTransform, measure_rows
+from keras_tied.rows._transform import BatchTransform
 from keras_tied.rows._workers import Workers, fold_parts
 from keras_tied.tables import Source
 
@@ -33,8 +31,7 @@ def transform_table(
     Args:
         workers: what runs the work.
         rows: those of the table, as `BatchTransform.scan` gives them.
-        transform: the function of batches; scores get a column `rank`, 1 for the oddest
-            row.
+        transform: the function of batches.
         folder: the output.
 
     Returns:
@@ -48,14 +45,10 @@ def transform_table(
     parts = rows.split()
     digest = _digest([part.source for part in parts], transform)
     checksums = resume(folder, digest)
-    part_ranks: Sequence[Array | None] = [None] * len(parts)
-    if transform.output == "scores":
-        part_ranks = _rank(workers, parts, transform)
     names = [f"part-{index:05}.parquet" for index in range(len(parts))]
     items, n_done = [], 0
-    for part, own_ranks, name in zip(parts, part_ranks, names, strict=True):
-        checksum = checksums.get(name)
-        items.append((part, own_ranks, transform, folder, name, checksum))
+    for part, name in zip(parts, names, strict=True):
+        items.append((part, transform, folder, name, checksums.get(name)))
 
     def note(index: int, checksum: str) -> None:
         nonlocal n_done
@@ -102,35 +95,18 @@ def sample_table(
 
 def _write_part(
     batches: Iterator[Batch],
-    ranks: Array | None,
     transform: BatchTransform,
     folder: OutputFolder,
     name: str,
     checksum: str | None,
 ) -> str:
-    """Write the results of a part, with the ranks of scores; return its checksum.
+    """Write the results of a part; return its checksum.
 
     A part that has the checksum already is left as it is.
     """
     if checksum and folder.is_whole(name, checksum):
         return checksum
-    results = map(transform.apply, batches)
-    if ranks is None:
-        return folder.write_table(name, results)
-    return folder.write_table(name, _add_ranks(results, ranks))
-
-
-def _add_ranks(
-    results: Iterable[pa.RecordBatch], ranks: Array
-) -> Iterator[pa.RecordBatch]:
-    """Put the column of ranks behind that of scores."""
-    begin = 0
-    for result in results:
-        end = begin + result.num_rows
-        place = result.schema.get_field_index("score") + 1
-        some = pa.array(ranks[begin:end])
-        yield result.add_column(place, "rank", some)
-        begin = end
+    return folder.write_table(name, map(transform.apply, batches))
 
 
 def _choose_rows(batches: Iterator[Batch], places: Array) -> Array:
@@ -144,19 +120,6 @@ def _choose_rows(batches: Iterator[Batch], places: Array) -> Array:
         chosen.append(numbers[own])
         begin = end
     return np.concatenate(chosen)
-
-
-def _rank(
-    workers: Workers,
-    parts: Sequence[Scan],
-    transform: BatchTransform,
-) -> list[Array]:
-    """Return the ranks of the scores of all rows, by part."""
-    items = [(replace(part, id=None), transform.fitted) for part in parts]
-    measured, _ = fold_parts(workers, measure_rows, items)
-    scores = np.concatenate([part_scores for part_scores, _ in measured])
-    ends = np.cumsum([part.source.n_rows for part in parts])
-    return np.split(ranks(scores), ends[:-1])
 
 
 def _digest(parts: Sequence[Source], transform: BatchTransform) -> str:

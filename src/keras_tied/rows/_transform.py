@@ -1,7 +1,6 @@
 """The fitted value as a function of Arrow batches, for any engine that has some."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -210,12 +209,6 @@ def find_columns(fitted: Fitted) -> Columns | None:
         return Columns.from_json(fitted.columns_json)
     names = fitted.feature_names
     return None if names is None else Columns.of_numbers(names)
-
-
-def measure_rows(batches: Iterable[Batch], fitted: Fitted) -> Array:
-    """Return scores and errors of all rows, `(2, n)`."""
-    pairs = [fitted.measure_rows(numbers) for _, numbers in batches]
-    return np.concatenate(pairs, axis=1)
 
 
 def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
