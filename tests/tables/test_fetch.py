@@ -55,12 +55,6 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.send(1000, CSV)
         time.sleep(2)
 
-    def answer_trickle(self, _):
-        self.send(None)
-        for byte in CSV * 100:
-            self.wfile.write(bytes([byte]))
-            time.sleep(0.01)
-
     def answer_circle(self, _):
         self.send_response(302)
         self.send_header("Location", self.path)
@@ -89,7 +83,6 @@ def test_a_page_is_read_also_behind_a_password(server):
         ("short", "ended after 12 of 1,000 bytes"),
         ("endless", "more than 1,000,000 bytes"),
         ("silent", "timed out"),
-        ("trickle", "less than 1,024 bytes a second"),
         ("circle", "answers 302"),
     ],
 )

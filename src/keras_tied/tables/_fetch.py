@@ -4,12 +4,10 @@ import base64
 import fnmatch
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -18,13 +16,12 @@ from pyarrow import fs
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import hide_secrets
-from keras_tied.tables._copy import PART, Copies, Copy, split_file
+from keras_tied.tables._copy import Copies, Copy, split_file
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import choose_files, find_format, find_root
 
 PAGES = ("http://", "https://")
 SECONDS = 30  # to wait for a server that sends nothing
-FEWEST_BYTES = 2**10  # a second of a server, after as many seconds again
 MAGICS = {  # how a file of each format begins; any other is CSV
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
@@ -80,7 +77,7 @@ def _copy_page(address: str, copies: Copies) -> Copy:
     shown = hide_secrets(address)
     try:
         with urlopen(request, timeout=SECONDS) as response:
-            copy = copies.copy_bytes(_receive(shown, response), address, name)
+            copy = copies.copy_bytes(split_file(response), address, name)
             n_bytes = os.path.getsize(copy)
             n_expected = int(response.headers.get("Content-Length", n_bytes))
     except HTTPError as error:
@@ -94,20 +91,6 @@ def _copy_page(address: str, copies: Copies) -> Copy:
             f"{shown!r} ended after {n_bytes:,} of {n_expected:,} bytes; try again."
         )
     return copy
-
-
-def _receive(name: str, response: Any) -> Iterator[bytes]:
-    """Yield what a server sends, unless it takes its time."""
-    start, n_bytes = time.monotonic(), 0
-    while part := response.read1(PART):
-        n_bytes += len(part)
-        yield part
-        most_seconds = SECONDS + n_bytes / FEWEST_BYTES
-        if time.monotonic() - start > most_seconds:
-            raise TableError(
-                f"{name!r} comes at less than {FEWEST_BYTES:,} bytes a second; download"
-                " it first, and give the file."
-            )
 
 
 def _copy_objects(address: str, format: str | None, copies: Copies) -> Iterator[Copy]:
