@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
 from functools import partial
 from io import TextIOWrapper
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied.columns import MISSING
+from keras_tied.columns import MISSING, merge_types
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     BATCH_BYTES,
@@ -31,18 +30,16 @@ Row: TypeAlias = dict[str, Any]
 PART = 2**18  # characters of JSON that are read at a time
 BETWEEN = re.compile(r"[\s,\ufeff]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
-TYPES = {  # of a column, by the types of its values; any others are text together
-    frozenset[type](): pa.null(),
-    frozenset({bool}): pa.bool_(),
-    frozenset({int}): pa.int64(),
-    frozenset({float}): pa.float64(),
-    frozenset({int, float}): pa.float64(),
-    frozenset({date}): pa.date32(),
-    frozenset({datetime}): pa.timestamp("us"),
-    frozenset({time}): pa.time64("us"),
-    frozenset({timedelta}): pa.duration("us"),
-    frozenset({time, timedelta}): pa.duration("us"),
-}
+TYPES = (  # of columns; all else is text
+    pa.null(),
+    pa.bool_(),
+    pa.int64(),
+    pa.float64(),
+    pa.date32(),
+    pa.timestamp("us"),
+    pa.time64("us"),
+    pa.duration("us"),
+)
 
 
 def open_rows(
@@ -52,22 +49,19 @@ def open_rows(
     options: ReadOptions,
 ) -> TableFile:
     """Open a file of rows, which is one piece; read it once to learn types."""
-    types: dict[str, set[type]] = {}
+    dtypes: dict[str, pa.DataType] = {}
     n_rows = 0
     with report_read_errors(name, what):
-        for row in get_rows():
-            n_rows += 1
-            for column, value in row.items():
-                value_types = types.setdefault(column, set())
-                if value is None or value in MISSING:
-                    continue
-                is_large = type(value) is int and not -(2**63) <= value < 2**63
-                value_types.add(str if is_large else type(value))
-            check_width(name, len(types), options)
-        dtypes = {
-            column: TYPES.get(frozenset(value_types), pa.string())
-            for column, value_types in types.items()
-        }
+        for some in _group(get_rows()):
+            n_rows += len(some)
+            columns: dict[str, list[Any]] = {}
+            for row in some:
+                for column, value in row.items():
+                    columns.setdefault(column, []).append(value)
+            for column, values in columns.items():
+                before = dtypes.get(column, pa.null())
+                dtypes[column] = merge_types(before, _find_type(values)) or pa.string()
+            check_width(name, len(dtypes), options)
         schema = pa.schema(dtypes)
     read = partial(
         _read,
@@ -77,6 +71,16 @@ def open_rows(
         schema,
     )
     return TableFile(name, schema, [n_rows], read)
+
+
+def _find_type(values: list[Any]) -> pa.DataType:
+    """Return the type that holds values of Python."""
+    known = [None if value in MISSING else value for value in values]
+    try:
+        dtype = pa.array(known).type
+    except (pa.ArrowException, OverflowError):
+        return pa.string()
+    return dtype if dtype in TYPES else pa.string()
 
 
 def _read(
@@ -112,8 +116,6 @@ def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _convert(value: Any, dtype: pa.DataType) -> Any:
     """Return a value as one of the type of its column."""
-    if pa.types.is_duration(dtype) and isinstance(value, time):
-        return datetime.combine(date.min, value) - datetime.min
     if not pa.types.is_string(dtype):
         return None if isinstance(value, str) else value
     if value is None or isinstance(value, str):

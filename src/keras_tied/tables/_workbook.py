@@ -4,7 +4,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import IO, Any
 
@@ -157,12 +157,19 @@ def _patch_sheet(
 
 
 def _make_alike(cells: Sequence[Any]) -> list[Any]:
-    """Return the cells of a column: at midnight, a time is a date to the library."""
-    if not any(isinstance(cell, datetime) for cell in cells):
-        return list(cells)
-    return [
-        datetime.combine(cell, time()) if type(cell) is date else cell for cell in cells
-    ]
+    """Return the cells of a column: a time may be a date or a duration there.
+
+    The one is at midnight, the other below a day.
+    """
+    kinds = set(map(type, cells))
+    alike = []
+    for cell in cells:
+        if type(cell) is date and datetime in kinds:
+            cell = datetime.combine(cell, time())
+        elif type(cell) is time and timedelta in kinds:
+            cell = datetime.combine(date.min, cell) - datetime.min
+        alike.append(cell)
+    return alike
 
 
 def _simplify(cell: Any) -> Any:
