@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
-from io import BufferedReader, BytesIO, StringIO, TextIOWrapper
-from itertools import islice
+from functools import partial
+from io import BufferedReader, StringIO, TextIOWrapper
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +23,7 @@ from keras_tied.columns import (
     make_distinct,
     merge_types,
 )
+from keras_tied.tables._copy import Copies
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     LARGEST_CELL,
@@ -36,7 +36,7 @@ from keras_tied.tables._file import (
     check_width,
     find_format,
 )
-from keras_tied.tables._patch import Cells, Patch, patch_text
+from keras_tied.tables._patch import Cells, patch_text
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
@@ -52,28 +52,9 @@ MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
 BLOCK, LARGEST_BLOCK = 2**20, LARGEST_CELL
-LINES_AT_ONCE = 2**12
-BLOCKS_TO_LOOK_AT = 2**8
 MARK = "\ufeff"  # what text may begin with
 MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
-
-
-class _Utf8(BytesIO):
-    """Lines as a file of UTF-8, for Arrow."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines, self._rest = lines, b""
-
-    def read(self, size: int | None = None, /) -> bytes:
-        """Return the next bytes, fewer at the end alone."""
-        while len(self._rest) < (size or 0):
-            text = "".join(islice(self._lines, LINES_AT_ONCE))
-            if not text:
-                break
-            self._rest += text.encode()
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return part
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
@@ -144,7 +125,7 @@ class _CsvFile:
             self.read,
             self.notes,
             decimal,
-            self._find_patch(),
+            partial(patch_text, self.encoding, self._split, self._replace),
         )
 
     def read(self, request: Request) -> Batches:
@@ -152,16 +133,6 @@ class _CsvFile:
         schema = pa.schema(map(self._schema.field, request.names))
         with self._report_errors():
             yield from self._open(schema)
-
-    def _find_patch(self) -> Patch | None:
-        """Return what writes a copy with new cells, if that has the same bytes else."""
-        with self._open_text() as file, pa.input_stream(self.name) as raw:
-            text, begin = file.read(BLOCK), raw.read(4 * BLOCK)
-        encoding = self.encoding
-        adds_mark = "".encode(encoding) != b""  # as UTF-16 of either order does
-        if adds_mark or not begin.startswith(text.encode(encoding)):
-            return None
-        return partial(patch_text, encoding, self._split, self._replace)
 
     def _split(self) -> Iterator[tuple[str, list[str] | None]]:
         """Yield the parts of the text, and the cells of each that is a row."""
@@ -176,24 +147,21 @@ class _CsvFile:
             is_header = is_header and not is_row
 
     def _replace(self, row: str, new: Cells) -> str:
-        """Return a row with new cells, each between the spaces of the old one."""
-        parts = [list(part) for part in self._cell.findall(row)]
+        """Return a row with new cells, each between the spaces of the old one.
+
+        A row is cells, maybe in quotes, each with what ends it.
+        """
+        end = re.escape(self._delimiter)
+        text = rf'(?:"[^"]*(?:""[^"]*)*")?[^{end}\r\n]*'
+        parts = list(map(list, re.findall(rf"({text})({end}|[\r\n]*\Z)", row)))
         for name, cell in new.items():
             part = parts[self._schema.get_field_index(name)]
             old = part[0].strip()
-            special = f'[{re.escape(self._delimiter)}"\r\n]'
-            if re.search(special, cell) or old.startswith('"'):
+            if re.search(f'[{end}"\r\n]', cell) or old.startswith('"'):
                 doubled = cell.replace('"', '""')
                 cell = f'"{doubled}"'
             part[0] = part[0].replace(old, cell) if old else part[0] + cell
         return "".join(cell + end for cell, end in parts)
-
-    @cached_property
-    def _cell(self) -> re.Pattern[str]:
-        """A cell with its quotes, and what ends it."""
-        end = re.escape(self._delimiter)
-        cell = f'(?:"[^"]*(?:""[^"]*)*")?[^{end}\r\n]*'
-        return re.compile(rf"({cell})({end}|[\r\n]*\Z)")
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines hold as many."""
@@ -320,35 +288,37 @@ class _CsvFile:
         )
         return ","
 
-    def _open(self, schema: pa.Schema) -> arrow.CSVStreamingReader:
-        """Open some columns of the file, which have these types."""
-        source, encoding = self.name, self.encoding.replace("utf-8", "utf8")
+    def _open(self, schema: pa.Schema) -> Batches:
+        """Read some columns of the file, which have these types."""
+        path, encoding = self.name, self.encoding.replace("utf-8", "utf8")
         has_comments = bool(self.options.comment)
-        if has_comments:
-            source, encoding = pa.PythonFile(_Utf8(self._read_lines()), "r"), "utf8"
-        return arrow.open_csv(
-            source,
-            arrow.ReadOptions(
-                use_threads=False,  # or else an error does not tell the row
-                block_size=LARGEST_BLOCK,
-                encoding=encoding,
-                column_names=self._names,
-                skip_rows=self._skip,
-                skip_rows_after_names=int(self.options.header),
-            ),
-            arrow.ParseOptions(
-                delimiter=self._delimiter,
-                newlines_in_values=True,
-                ignore_empty_lines=self._has_several or has_comments,
-                invalid_row_handler=self._refuse,
-            ),
-            arrow.ConvertOptions(
-                column_types=schema,
-                include_columns=schema.names,
-                null_values=MISSING,
-                strings_can_be_null=True,
-            ),
-        )
+        with Copies(self.options.max_copy) as copies:
+            if has_comments:
+                lines = (line.encode() for line in self._read_lines())
+                path, encoding = copies.copy_bytes(lines, path, "rows.csv"), "utf8"
+            yield from arrow.open_csv(
+                path,
+                arrow.ReadOptions(
+                    use_threads=False,  # or else an error does not tell the row
+                    block_size=LARGEST_BLOCK,
+                    encoding=encoding,
+                    column_names=self._names,
+                    skip_rows=self._skip,
+                    skip_rows_after_names=int(self.options.header),
+                ),
+                arrow.ParseOptions(
+                    delimiter=self._delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=self._has_several or has_comments,
+                    invalid_row_handler=self._refuse,
+                ),
+                arrow.ConvertOptions(
+                    column_types=schema,
+                    include_columns=schema.names,
+                    null_values=MISSING,
+                    strings_can_be_null=True,
+                ),
+            )
 
     def _open_text(self) -> TextIOWrapper:
         return TextIOWrapper(pa.input_stream(self.name), self.encoding, newline="")
@@ -415,12 +385,12 @@ class _CsvFile:
         return int(row.number or 0)
 
     def _find_open_quote(self) -> TableError | None:
-        """Return an error if a quotation mark of a file that is not huge is alone."""
+        """Return an error if a quotation mark is alone."""
         with self._open_text() as file:
-            parts = islice(iter(partial(file.read, BLOCK), ""), BLOCKS_TO_LOOK_AT)
+            parts = iter(partial(file.read, BLOCK), "")
             n = sum(part.count('"') for part in parts)
-            if file.read(1) or n % 2 == 0:
-                return None
+        if n % 2 == 0:
+            return None
         return TableError(
             f"{self.name!r} has a line or value that is very long, and {n:,} quotation"
             " marks, an odd number; look for one that is not closed."

@@ -4,7 +4,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -230,13 +230,6 @@ def find_format(path: str, format: str | None = None) -> str | None:
             if name.endswith(f".{ending}"):
                 return ending.partition(".")[0]
     return format
-
-
-def is_pipe(path: str) -> bool:
-    """Whether a path is a pipe with a name, such as a shell makes of <(...)."""
-    with suppress(OSError):
-        return Path(path).is_fifo()
-    return False
 
 
 def find_root(path: str) -> str:

@@ -92,7 +92,8 @@ def open_table(
 def _open_files(name: str, options: ReadOptions, copies: Copies) -> list[TableFile]:
     """Open the files of a path; what is copied for that is deleted with `copies`."""
     paths: Sequence[str]
-    if name == "-" or "://" in name or _file.is_pipe(name):
+    is_pipe = os.path.exists(name) and Path(name).is_fifo()
+    if name == "-" or "://" in name or is_pipe:
         # pyarrow's file systems take long to import
         from keras_tied.tables._fetch import fetch
 
@@ -194,8 +195,7 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     for file in files:
         own = {}
         path = Path(file.name)
-        inside = path.relative_to(root) if path.is_relative_to(root) else Path()
-        for part in inside.parts[:-1]:
+        for part in path.relative_to(root).parts[:-1]:
             name, is_named, value = unquote(part).partition("=")
             if is_named:
                 own[name] = None if value == NO_VALUE else value.strip()
