@@ -12,7 +12,6 @@ import numpy as np
 
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
-from keras_tied._types import Array
 from keras_tied.columns import make_distinct
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import ReadOptions, TableFile, check_names
@@ -82,47 +81,48 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
 
 
 def _require_small_sheets(name: str) -> None:
-    """Refuse a workbook with a sheet that would take much more memory than disk.
-
-    The library keeps the empty cells between others, and a text as often as it is in a
-    sheet, and ends the process where memory does not suffice.
-    """
+    """Refuse a workbook with a sheet that would take much more memory than disk."""
     with zipfile.ZipFile(name) as archive:
-        sizes = {part.filename: part.file_size for part in archive.infolist()}
-        sheets = list(filter(SHEET.fullmatch, sizes))
-        largest = max(sizes.get(part, 0) for part in [TEXTS, *sheets])
-        texts = b""
-        if TEXTS in sizes and largest <= LARGEST_SHEET:
-            texts = archive.read(TEXTS)
-            largest = max(largest, CELL_BYTES * texts.count(b"<si"))
-        if largest <= LARGEST_SHEET:
-            lengths = np.array([*map(len, texts.split(b"<si")[1:]), 0])
-            for sheet in sheets:
-                n_bytes = _estimate_bytes(archive.read(sheet), lengths)
-                largest = max(largest, n_bytes)
-    if largest > LARGEST_SHEET:
+        is_large = any(n_bytes > LARGEST_SHEET for n_bytes in _measure_parts(archive))
+    if is_large:
         raise TableError(
             f"{name!r} has a sheet with cells so far apart, or texts so long and"
             " frequent, that it takes more than 1 GiB of memory; save it as CSV."
         )
 
 
-def _estimate_bytes(sheet: bytes, lengths: Array) -> int:
-    """About the memory that far cells and texts take; 0 where these are few or near."""
-    n_bytes = 0
-    if FAR_CELL.search(sheet):
-        from openpyxl.utils import column_index_from_string
+def _measure_parts(archive: zipfile.ZipFile) -> Iterator[int]:
+    """Yield about how much memory each part takes, before it is taken.
 
-        last_row, columns = 0, {"A"}
-        for cell in CELL.finditer(sheet):
-            last_row = max(last_row, int(cell[2]))
-            columns.add(cell[1].decode())
-        last_column = max(map(column_index_from_string, columns))
-        n_bytes = CELL_BYTES * last_row * last_column
-    if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
-        places = np.array(TEXT_CELL.findall(sheet), np.intp)
-        n_bytes += int(lengths[places].sum())
-    return n_bytes
+    The library keeps the empty cells between others, and a text as often as it is in a
+    sheet, and ends the process where memory does not suffice.
+    """
+    sizes = {part.filename: part.file_size for part in archive.infolist()}
+    sheets = list(filter(SHEET.fullmatch, sizes))
+    for part in [TEXTS, *sheets]:
+        yield sizes.get(part, 0)
+    texts = archive.read(TEXTS) if TEXTS in sizes else b""
+    yield CELL_BYTES * texts.count(b"<si")
+    lengths = np.array([*map(len, texts.split(b"<si")[1:]), 0])
+    for part in sheets:
+        sheet = archive.read(part)
+        if FAR_CELL.search(sheet):
+            yield _measure_cells(sheet)
+        if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
+            places = np.array(TEXT_CELL.findall(sheet), np.intp)
+            yield int(lengths[places].sum())
+
+
+def _measure_cells(sheet: bytes) -> int:
+    """Return about how much memory the cells up to the last one take."""
+    from openpyxl.utils import column_index_from_string
+
+    last_row, columns = 0, {"A"}
+    for cell in CELL.finditer(sheet):
+        last_row = max(last_row, int(cell[2]))
+        columns.add(cell[1].decode())
+    last_column: int = max(map(column_index_from_string, columns))
+    return CELL_BYTES * last_row * last_column
 
 
 def _patch_sheet(
