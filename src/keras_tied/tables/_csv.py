@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, StringIO, TextIOWrapper
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,6 +53,7 @@ MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
 BLOCK, LARGEST_BLOCK = 2**20, LARGEST_CELL
+FIRST_ROWS = 2**12
 MARK = "\ufeff"  # what text may begin with
 MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
@@ -232,7 +234,11 @@ class _CsvFile:
         decimal = self.options.decimal
         n_rows, holds_rows = 0, False
         with self._report_errors():
-            for batch in self._open(as_text):
+            batches = self._open(as_text)
+            first = next(batches)
+            # To find types takes longer than to see that they hold the rest.
+            parts = first[:FIRST_ROWS], first[FIRST_ROWS:]
+            for batch in chain(parts, batches):
                 for name, dtype in dtypes.items():
                     if name not in known:
                         dtypes[name] = _widen_type(dtype, batch[name])
