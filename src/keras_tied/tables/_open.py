@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -194,21 +194,18 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     keys: list[dict[str, str | None]] = []
     for file in files:
         own = {}
-        path = Path(file.name)
-        for part in path.relative_to(root).parts[:-1]:
-            name, is_named, value = unquote(part).partition("=")
+        for folder in Path(file.name).relative_to(root).parts[:-1]:
+            name, is_named, value = unquote(folder).partition("=")
             if is_named:
                 own[name] = None if value == NO_VALUE else value.strip()
         keys.append(own)
-    columns = {}
+    whole = list(files)
     for name in keys[0]:
         texts = pa.array([own.get(name) for own in keys], pa.string())
         is_empty = texts.null_count == len(texts)
-        columns[name] = texts if is_empty else texts.cast(find_type(texts))
-    whole = []
-    for place, file in enumerate(files):
-        own_values = {name: values[place] for name, values in columns.items()}
-        whole.append(_add_constants(file, own_values))
+        values = texts if is_empty else texts.cast(find_type(texts))
+        pairs = zip(whole, values, strict=True)
+        whole = [_add_column(file, name, value) for file, value in pairs]
     return whole
 
 
@@ -217,17 +214,15 @@ def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
     absent = [name for name in names if name not in file.schema.names]
     if not absent:
         return file
-    whole = _add_constants(file, dict.fromkeys(absent, pa.scalar(None)))
+    for name in absent:
+        file = _add_column(file, name, pa.scalar(None))
     note = f"has no column {quote(absent)}, which is imputed"
-    return replace(whole, notes=[*file.notes, note])
+    return replace(file, notes=[*file.notes, note])
 
 
-def _add_constants(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
-    """Return a file with columns of one value each, where it lacks them."""
-    schema = file.schema
-    constants = dict(file.constants)
-    for name, value in values.items():
-        if name not in schema.names:
-            schema = schema.append(pa.field(name, value.type))
-            constants[name] = value
-    return replace(file, schema=schema, constants=constants)
+def _add_column(file: TableFile, name: str, value: pa.Scalar) -> TableFile:
+    """Return a file with a column of one value, if it has none of the name."""
+    if name in file.schema.names:
+        return file
+    schema = file.schema.append(pa.field(name, value.type))
+    return replace(file, schema=schema, constants={**file.constants, name: value})
