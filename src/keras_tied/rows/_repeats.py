@@ -106,9 +106,9 @@ def _hash(rows: pa.RecordBatch) -> Hashes:
 
 def _write(values: pa.Array) -> pa.Array:
     """Each value as text, of which equal ones have the same."""
-    if pa.types.is_floating(values.type):
-        values = pc.add(values, 0.0)  # without -0
     try:
+        if pa.types.is_floating(values.type):
+            values = pc.add(values, 0.0)  # without -0
         return values.cast(pa.string())
     except pa.ArrowException:
         return pa.array([repr(value) for value in list_values(values)])
