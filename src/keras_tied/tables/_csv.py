@@ -439,9 +439,9 @@ def find_type(values: pa.Array) -> pa.DataType:
 
 def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
     """Return a type that holds `dtype` and what text stands for."""
-    if types.is_string(dtype):
-        return dtype
-    with suppress(pa.ArrowException):  # no text becomes a null by a cast
+    if types.is_null(dtype):
+        return find_type(values)
+    with suppress(pa.ArrowInvalid):
         pc.cast(values, dtype)
         return dtype
     return merge_types(dtype, find_type(values)) or pa.string()
