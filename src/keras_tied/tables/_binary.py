@@ -26,9 +26,6 @@ from keras_tied.tables._file import (
 )
 
 CELLS = 2**20  # numbers in a piece of an array
-ARROW = "an Arrow or Feather (version 2) file"
-PARQUET = "a Parquet file"
-ORC = "an ORC file"
 # The continuation marker; the stream format has no magic.
 STREAM_START = b"\xff\xff\xff\xff"
 # Bytes of each column of Parquet; without it a row group is read whole, however large.
@@ -36,8 +33,8 @@ READ_AHEAD = 2**20
 
 
 @contextmanager
-def _open(name: str, what: str) -> Iterator[pa.OSFile]:
-    with report_read_errors(name, what), pa.OSFile(name) as source:
+def _open(name: str) -> Iterator[pa.OSFile]:
+    with report_read_errors(name), pa.OSFile(name) as source:
         yield source
 
 
@@ -49,7 +46,7 @@ def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def open_arrow(name: str) -> TableFile:
     """Open an Arrow file, or a stream of Arrow, which is one piece."""
-    with _open(name, ARROW) as source:
+    with _open(name) as source:
         is_stream = source.read(len(STREAM_START)) == STREAM_START
         source.seek(0)
         if is_stream:
@@ -71,14 +68,14 @@ def _open_columns(source: pa.OSFile, places: Sequence[int]) -> Any:
 
 def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
     places = sorted(map(schema.get_field_index, request.names))
-    with _open(name, ARROW) as source:
+    with _open(name) as source:
         file = _open_columns(source, places)
         for piece in request.pieces:
             yield _validate(file.get_batch(piece))
 
 
 def _read_stream(name: str, _: Request) -> Batches:
-    with _open(name, ARROW) as source:
+    with _open(name) as source:
         yield from map(_validate, ipc.open_stream(source))
 
 
@@ -86,7 +83,7 @@ def open_parquet(name: str) -> TableFile:
     """Open a Parquet file."""
     import pyarrow.parquet as pq  # takes long to import
 
-    with _open(name, PARQUET) as source, pq.ParquetFile(source) as file:
+    with _open(name) as source, pq.ParquetFile(source) as file:
         metadata, schema = file.metadata, file.schema_arrow
     groups = list(map(metadata.row_group, range(metadata.num_row_groups)))
     rows = [group.num_rows for group in groups]
@@ -103,7 +100,7 @@ def _read_parquet(
 ) -> Batches:
     import pyarrow.parquet as pq
 
-    with _open(name, PARQUET) as source:
+    with _open(name) as source:
         file = pq.ParquetFile(
             source, metadata=metadata, buffer_size=READ_AHEAD, pre_buffer=False
         )
@@ -116,7 +113,7 @@ def open_orc(name: str) -> TableFile:
     """Open an ORC file, which is one piece."""
     from pyarrow import orc  # takes long to import
 
-    with _open(name, ORC) as source:
+    with _open(name) as source:
         file = orc.ORCFile(source)
         return TableFile(name, file.schema, [file.nrows], partial(_read_orc, name))
 
@@ -124,7 +121,7 @@ def open_orc(name: str) -> TableFile:
 def _read_orc(name: str, request: Request) -> Batches:
     from pyarrow import dataset
 
-    with _open(name, ORC) as source:
+    with _open(name) as source:
         fragment = dataset.OrcFileFormat().make_fragment(source)
         batches = fragment.to_batches(
             columns=request.names,
@@ -138,7 +135,7 @@ def _read_orc(name: str, request: Request) -> Batches:
 def open_npz(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open a copy of an array of an `.npz` file, by name where there are several."""
     array = options.array
-    with report_read_errors(name, "an .npz file", _explain), ZipFile(name) as archive:
+    with report_read_errors(name, _explain), ZipFile(name) as archive:
         members = archive.namelist()
         names = [
             member.removesuffix(".npy") for member in members if member.endswith(".npy")
@@ -159,7 +156,7 @@ def open_npz(name: str, options: ReadOptions, copies: Copies) -> TableFile:
 
 def open_npy(name: str, options: ReadOptions) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on."""
-    with report_read_errors(name, "an .npy file", _explain):
+    with report_read_errors(name, _explain):
         rows = npy.open_memmap(name, mode="r")
     if rows.ndim != 2 or not rows.shape[1]:
         raise TableError(
@@ -183,7 +180,7 @@ def open_npy(name: str, options: ReadOptions) -> TableFile:
 def _read_npy(name: str, size: int, request: Request) -> Batches:
     places = [int(column.removeprefix("x")) for column in request.names]
     for piece in request.pieces:
-        with report_read_errors(name, "an .npy file", _explain):
+        with report_read_errors(name, _explain):
             # A new map each time lets go of the memory of the rows read before.
             whole = npy.open_memmap(name, mode="r")
             begin = piece * size

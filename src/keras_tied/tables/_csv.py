@@ -77,7 +77,7 @@ def open_csv(name: str, options: ReadOptions) -> TableFile:
 
 def _find_encoding(name: str) -> tuple[str, list[str]]:
     """Return the encoding that the bytes at the beginning show, and what is said."""
-    with report_read_errors(name, "a CSV file"), pa.input_stream(name) as file:
+    with report_read_errors(name), pa.input_stream(name) as file:
         head = file.read(BLOCK)
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         has_mark = head.startswith(MARK.encode(encoding))
@@ -358,7 +358,7 @@ class _CsvFile:
     def _report_errors(self) -> AbstractContextManager[None]:
         """Turn an error of Arrow into one with the lines and names of the file."""
         self.ragged_row = None
-        return report_read_errors(self.name, "a CSV file", self._explain)
+        return report_read_errors(self.name, self._explain)
 
     def _explain(self, name: str, error: Exception) -> Exception:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""

@@ -37,7 +37,7 @@ DUCKDB = {"enable_external_access": "false", "memory_limit": "2GiB"}
 
 def open_database(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open the result of a query of a database, or its only table."""
-    with report_read_errors(name, "a database"):
+    with report_read_errors(name):
         with open(name, "rb") as start:
             is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
         copy_result = _copy_sqlite if is_sqlite else _copy_duckdb
@@ -56,7 +56,7 @@ def _copy_sqlite(name: str, options: ReadOptions, copies: Copies) -> Copy:
         ).fetchall()
         query = _choose_query(name, options, kinds)
         get_rows = partial(_run, name, database, query)
-        file = open_rows(name, "the result of the query", get_rows, options)
+        file = open_rows(name, get_rows, options)
         rows = file.read(Request([0], file.schema.names))
         return copies.copy_rows(file.schema, rows, name)
 

@@ -11,20 +11,19 @@ from keras_tied._text import format_value, hide_secrets
 @contextmanager
 def report_read_errors(
     name: str,
-    what: str,
     explain: Callable[[str, Exception], Exception] = lambda _, error: error,
 ) -> Iterator[None]:
     """Turn any error while a file is read into a `TableError`.
 
-    `what` is such as "a CSV file". `explain` returns, for an error of one format, what
-    to raise instead; any other as it is.
+    `explain` returns, for an error of one format, what to raise instead; any other as
+    it is.
     """
     try:
         yield
     except TableError:
         raise
     except Exception as error:  # a reader may raise anything at a file that lies
-        with report_read_errors(name, what):  # it may read the file again
+        with report_read_errors(name):  # it may read the file again
             better = explain(name, error)
         if better is not error:
             raise better from error
@@ -44,4 +43,4 @@ def report_read_errors(
             reason = "its name is not in UTF-8; rename it"
         if isinstance(error, MemoryError):
             reason += ", as there is too little memory or it is damaged"
-        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
+        raise TableError(f"{name!r} cannot be read: {reason}.") from error

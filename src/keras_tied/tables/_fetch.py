@@ -39,7 +39,7 @@ def fetch(path: str, format: str | None, copies: Copies) -> list[Copy]:
     """Copy the standard input, a pipe, or the files at an address."""
     name = hide_secrets(path)
     try:
-        with report_read_errors(name, "a table"):
+        with report_read_errors(name):
             if "://" not in path:
                 return [_copy_stream(path, format, copies)]
             if path.startswith(PAGES):

@@ -194,7 +194,7 @@ Stamp: TypeAlias = tuple[int, ...]
 
 def find_stamp(name: str) -> Stamp:
     """Return what tells a file from another, and from itself before a change."""
-    with report_read_errors(name, "a table"):
+    with report_read_errors(name):
         status = os.stat(name)
     # Not its device, whose number differs between the machines of a cluster.
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -244,7 +244,7 @@ def find_files(path: str, format: str | None = None) -> list[str]:
 
     Folders in a folder count if they are called `name=value`.
     """
-    with report_read_errors(path, "a table"):
+    with report_read_errors(path):
         if os.path.isdir(path):
             paths = list(_walk(path))
         elif os.path.exists(path) or not glob.has_magic(path):

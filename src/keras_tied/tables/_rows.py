@@ -44,14 +44,13 @@ TYPES = (  # of columns; all else is text
 
 def open_rows(
     name: str,
-    what: str,
     get_rows: Callable[[], Iterable[Row]],
     options: ReadOptions,
 ) -> TableFile:
     """Open a file of rows, which is one piece; read it once to learn types."""
     dtypes: dict[str, pa.DataType] = {}
     n_rows = 0
-    with report_read_errors(name, what):
+    with report_read_errors(name):
         for some in _group(get_rows()):
             n_rows += len(some)
             columns: dict[str, list[Any]] = {}
@@ -66,7 +65,6 @@ def open_rows(
     read = partial(
         _read,
         name,
-        what,
         get_rows,
         schema,
     )
@@ -85,13 +83,12 @@ def _find_type(values: list[Any]) -> pa.DataType:
 
 def _read(
     name: str,
-    what: str,
     get_rows: Callable[[], Iterable[Row]],
     schema: pa.Schema,
     request: Request,
 ) -> Batches:
     schema = pa.schema([schema.field(column) for column in request.names])
-    with report_read_errors(name, what):
+    with report_read_errors(name):
         for some in _group(get_rows()):
             arrays = []
             for field in schema:
@@ -131,7 +128,7 @@ def _flatten(value: Any) -> Any:
 def open_json(name: str, options: ReadOptions) -> TableFile:
     """Open a file of JSON objects, in lines or in one array, compressed or not."""
     read = partial(_read_objects, name)
-    file = open_rows(name, "a file of JSON objects", read, options)
+    file = open_rows(name, read, options)
     split = partial(_parse_objects, name)
     return replace(file, patch=partial(patch_text, "utf-8", split, replace_members))
 

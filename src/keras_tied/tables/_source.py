@@ -226,7 +226,7 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
 
 def _check_schema(file: TableFile) -> None:
     """Raise if two columns have one name, or a name or a zone is no text."""
-    with report_read_errors(file.name, "a table"):
+    with report_read_errors(file.name):
         counts = Counter(file.schema.names)
         if twice := [name for name in counts if counts[name] > 1]:
             raise TableError(

@@ -36,10 +36,10 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         raise TableError(fault) from error
     sheet = options.sheet
     if zipfile.is_zipfile(name):
-        with report_read_errors(name, "a workbook"):
+        with report_read_errors(name):
             _require_small_sheets(name)
     with (
-        report_read_errors(name, "a workbook"),
+        report_read_errors(name),
         CalamineWorkbook.from_path(str(name)) as book,
     ):
         sheets = book.sheet_names
@@ -69,7 +69,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     columns = zip(*lines.values(), strict=True)
     cells = zip(*map(_make_alike, columns), strict=True)
     rows = [dict(zip(names, line, strict=True)) for line in cells]
-    file = open_rows(name, "a workbook", partial(iter, rows), options)
+    file = open_rows(name, partial(iter, rows), options)
     if name.endswith(".xlsx"):
         places = {column: left + place for place, column in enumerate(names, 1)}
         patch = partial(_patch_sheet, name, first, list(lines), places)
@@ -136,7 +136,7 @@ def _patch_sheet(
     """Write a copy of a workbook with new cells in some rows of a sheet."""
     from openpyxl import load_workbook
 
-    with report_read_errors(name, "a workbook"):
+    with report_read_errors(name):
         book = load_workbook(name, rich_text=True)
     for number, cells in zip(numbers, rows, strict=False):
         for column, value in cells.items():
