@@ -62,12 +62,7 @@ def open_rows(
                 dtypes[column] = merge_types(before, _find_type(values)) or pa.string()
             check_width(name, len(dtypes), options)
         schema = pa.schema(dtypes)
-    read = partial(
-        _read,
-        name,
-        get_rows,
-        schema,
-    )
+    read = partial(_read, name, get_rows, schema)
     return TableFile(name, schema, [n_rows], read)
 
 
