@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, StringIO, TextIOWrapper
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,11 +51,14 @@ CHARACTERS_TO_LOOK_AT = 2**16
 MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
-BLOCK, LARGEST_BLOCK = 2**20, LARGEST_CELL
-FIRST_ROWS = 2**12
+BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 MARK = "\ufeff"  # what text may begin with
 MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
+
+
+class _LengthError(TableError):
+    """A line does not fit into a block."""
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
@@ -108,9 +110,10 @@ class _CsvFile:
     def learn(self) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
         self._delimiter = self.options.delimiter or self._find_delimiter()
-        cells = self._read_header()
+        cells, longest = self._read_header()
         # Of a single column, an empty line is a missing value.
         self._has_several = len(cells) > 1
+        self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = [f"x{index}" for index in range(len(cells))]
         if self.options.header:
             cells = [cell.strip() for cell in cells]
@@ -119,7 +122,11 @@ class _CsvFile:
             if new := [name for name, cell in pairs if name != cell]:
                 note = f"names that are empty or stand twice are now {quote(new)}"
                 self.notes.append(note)
-        self._schema, n_rows, decimal = self._scan()
+        try:
+            self._schema, n_rows, decimal = self._scan()
+        except _LengthError:
+            self._block = LARGEST_BLOCK
+            self._schema, n_rows, decimal = self._scan()
         return TableFile(
             self.name,
             self._schema,
@@ -199,8 +206,8 @@ class _CsvFile:
             self.notes.append(doubt)
         return usual
 
-    def _read_header(self) -> list[str]:
-        """Return the cells of the first line."""
+    def _read_header(self) -> tuple[list[str], int]:
+        """Return the cells of the first line, and the bytes of the longer of two."""
         self._skip = 0
         rows: list[list[str]] = []
         with self._report_errors():
@@ -223,7 +230,7 @@ class _CsvFile:
             raise self._find_open_quote() or TableError(
                 f"{self.name!r} has a line of names and no rows; give it rows."
             )
-        return cells
+        return cells, max(len(" ".join(row).encode()) for row in rows)
 
     def _scan(self) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
@@ -234,11 +241,7 @@ class _CsvFile:
         decimal = self.options.decimal
         n_rows, holds_rows = 0, False
         with self._report_errors():
-            batches = self._open(as_text)
-            first = next(batches)
-            # To find types takes longer than to see that they hold the rest.
-            parts = first[:FIRST_ROWS], first[FIRST_ROWS:]
-            for batch in chain(parts, batches):
+            for batch in self._open(as_text):
                 for name, dtype in dtypes.items():
                     if name not in known:
                         dtypes[name] = _widen_type(dtype, batch[name])
@@ -306,7 +309,7 @@ class _CsvFile:
                 path,
                 arrow.ReadOptions(
                     use_threads=False,  # or else an error does not tell the row
-                    block_size=LARGEST_BLOCK,
+                    block_size=self._block,
                     encoding=encoding,
                     column_names=self._names,
                     skip_rows=self._skip,
@@ -374,7 +377,7 @@ class _CsvFile:
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message or isinstance(error, csv.Error):
-            return self._find_open_quote() or TableError(
+            return self._find_open_quote() or _LengthError(
                 f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes,"
                 " which are the most; shorten it, or use Parquet."
             )
