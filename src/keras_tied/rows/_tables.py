@@ -4,7 +4,6 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
