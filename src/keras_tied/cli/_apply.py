@@ -56,7 +56,7 @@ class Task:
         rows: Scan,
         function: Callable[[Batch], pa.RecordBatch],
     ) -> tuple[int, Doubts]:
-        """Write the result of a function for each batch; return the number of rows."""
+        """Write the result of a function for each batch; count rows and doubts."""
         from keras_tied.rows import fold
         from keras_tied.tables import write_table
 

@@ -113,6 +113,7 @@ class TiedEinsumDense(TiedLayer):
             if letter in axes.kernel:
                 expected[axis] = sizes[letter]
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=expected)
+        # of the layer tied to, whose outputs are the inputs of the transposed one
         units = axes.inputs if self.transpose else axes.outputs
         gain = [sizes[letter] if letter in units else 1 for letter in axes.kernel]
         self.add_own_weights(tuple(gain), self._bias_shape(axes, sizes))

@@ -39,8 +39,8 @@ def read_archive(path: StrPath, before_keras: Callable[[], object] | None) -> Co
     require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:
         # A copy, as the file may be replaced meanwhile, without the part that Keras
-        # does not know: at a fourth it extracts all to a folder, which it leaves there
-        # at an error.
+        # does not know: where there are more than three, it extracts all to a folder,
+        # which it leaves there at an error.
         copy = Path(folder, "model.keras")  # as Keras asks for this ending
         with zipfile.ZipFile(path) as archive:
             _check_parts(archive, os.path.getsize(path))
@@ -81,6 +81,8 @@ def _copy_model(archive: zipfile.ZipFile, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as copy:
         for name in archive.namelist():
             if name in PARTS or name.startswith(ASSETS):
-                target = copy.open(name, "w", force_zip64=True)
-                with archive.open(name) as part, target:
+                with (
+                    archive.open(name) as part,
+                    copy.open(name, "w", force_zip64=True) as target,
+                ):
                     shutil.copyfileobj(part, target)
