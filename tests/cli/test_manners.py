@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 from tests.marks import slow, slow_but
-from tests.processes import serve_folder
+from tests.processes import run_python, serve_folder
 
 from keras_tied import __version__, cli
 from keras_tied.cli import _progress
@@ -356,3 +356,11 @@ def test_secrets_of_an_address_are_neither_kept_nor_told(keras_tied, folder):
     for text in texts:
         assert b"s3cret" not in text
         assert b"T0K3N" not in text
+
+
+@pytest.mark.parametrize("command", ["check", "score m.safetensors"])
+def test_a_table_is_read_without_importing_pandas(command, folder):
+    program = f"-X importtime -m keras_tied {command} fruit.csv"
+    imported = run_python(*program.split(), cwd=folder).stderr
+    assert "pyarrow.lib" in imported
+    assert "pandas._libs" not in imported

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_tied.cli._keras import import_keras, require_backend
 from keras_tied.cli._messages import UsageError
+from keras_tied.cli._table import import_arrow_alone
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns, Fact
@@ -76,6 +77,7 @@ def load(name: str | Path) -> Model:
     from keras_tied.fitted.file import read
     from keras_tied.rows import find_columns
 
+    import_arrow_alone()
     try:
         contents = read(path, _import_keras)
         notes = contents.notes if isinstance(contents.notes, dict) else {}

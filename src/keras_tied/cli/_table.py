@@ -80,8 +80,7 @@ class TableOptions:
         """Open a table; the absent columns are missing only if this is asked for."""
         from keras_tied.tables import open_table
 
-        if "pandas" not in sys.modules:
-            _import_arrow_alone()
+        import_arrow_alone()
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
@@ -89,8 +88,10 @@ class TableOptions:
         return open_table(path, text=text, header=header, **options)
 
 
-def _import_arrow_alone() -> None:
+def import_arrow_alone() -> None:
     """Import Arrow without pandas, which its first array would import for nothing."""
+    if "pandas" in sys.modules:
+        return
     import pyarrow as pa
 
     pandas: Any = ModuleType("pandas")
