@@ -63,6 +63,7 @@ TRUTH_FORMS = {
     "letters": write_truths("T", "F"),
     "signs": write_truths("+", "-"),
     "0 and 1": write_truths(1, 0),
+    "numerals": write_truths("1.0", "0.0"),
 }
 LEARNED = ["booleans", "yes", "ja", "letters", "signs"]
 
@@ -91,6 +92,14 @@ def test_numbers_are_those_of_the_first_form(first, other):
     assert_array_equal(adapted.encode(other), columns.encode(first))
     assert adapted.features == columns.features
     assert adapted.decode(adapted.encode(other)).schema.names == first.schema.names
+
+
+@pytest.mark.parametrize("learned", LEARNED)
+@pytest.mark.parametrize("given", TRUTH_FORMS)
+def test_truth_values_are_read_in_any_form(learned, given):
+    columns = learn({"x": TRUTH_FORMS[learned]})
+    rows = pa.record_batch({"x": TRUTH_FORMS[given]})
+    assert_array_equal(columns.adapt(rows).encode(rows)[:, 0], TRUTHS)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ PAIRS = tuple(
         " sim=não wahr=falsch sì=no да=нет tak=nie +=-"
     ).split()
 )
-TRUE, FALSE = zip(*PAIRS, ("1", "0"), strict=True)  # of later tables, too
+# Of later tables, numbers are truth values, too.
+TRUE, FALSE = zip(*PAIRS, ("1", "0"), ("1.0", "0.0"), strict=True)
 INITIALS = frozenset("ynjtf")
 
 
