@@ -7,7 +7,7 @@ import pickle
 import sys
 import threading
 import types
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import pandas as pd
@@ -198,6 +198,22 @@ def test_midnights_are_times_and_durations_are_read_in_a_sheet(folder):
     table = read(open_table("rows.xlsx", skip=2))
     assert table["when"].to_pylist() == list(map(str, moments))
     assert table["long"].to_pylist() == lengths
+
+
+@pytest.mark.parametrize(
+    ("cells", "texts"),
+    [
+        ([date(2025, 1, 1), 4], ["2025-01-01", "4"]),
+        ([time(1, 2), 3], ["01:02:00", "3"]),
+        ([1.5, True], ["1.5", "true"]),
+    ],
+)
+def test_a_number_beside_cells_of_another_kind_is_text(folder, cells, texts):
+    book = Workbook()
+    for cell in ["x", *cells]:
+        book.active.append([cell])
+    book.save("rows.xlsx")
+    assert read("rows.xlsx")["x"].to_pylist() == texts
 
 
 def test_a_sheet_with_cells_far_apart_is_refused(folder):

@@ -69,6 +69,9 @@ def open_rows(
 def _find_type(values: list[Any]) -> pa.DataType:
     """Return the type that holds values of Python."""
     known = [None if value in MISSING else value for value in values]
+    kinds = set(map(type, known)) - {type(None)}
+    if len(kinds) > 1 and kinds != {int, float}:
+        return pa.string()  # where Arrow would read a number as a day
     try:
         dtype = pa.array(known).type
     except (pa.ArrowException, OverflowError):
