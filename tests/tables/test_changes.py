@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.tables import open_table, write_patch
+from keras_tied.tables import _databases, open_table, write_patch
 
 from .conftest import read, refused, save
 
@@ -102,6 +102,22 @@ def test_a_database_is_read_as_it_was_when_it_was_opened(folder, mode):
         assert read("rows.db").to_pydict() == {"a": [1001, 1002, 3]}
     os.remove("rows.db")
     assert read(source).to_pydict() == {"a": [1, 2]}
+
+
+def test_a_database_is_read_as_it_was_also_if_a_writer_comes_and_goes(
+    folder, monkeypatch
+):
+    run = _databases._run
+
+    def write_and_run(*args):
+        with closing(sqlite3.connect("rows.db")) as writer:
+            writer.executescript("UPDATE t SET a = a + 1000")
+        return run(*args)
+
+    with closing(sqlite3.connect("rows.db")) as database:
+        database.executescript(f"PRAGMA journal_mode = WAL; {SQL}")
+    monkeypatch.setattr(_databases, "_run", write_and_run)
+    assert read("rows.db").to_pydict() == {"a": [1, 2]}
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o555])

@@ -1,5 +1,6 @@
 """Databases: the result of a query at one moment, copied to a file of Arrow."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -67,9 +68,11 @@ def _connect(name: str) -> Iterator[sqlite3.Connection]:
     path = Path(name).absolute()
     with open(path, "rb") as file:
         has_log = LOG_VERSION in file.read(20)[18:]  # of who writes, and who reads
-    # Without its log nobody writes, and a reader would make one, with locks.
-    is_still = has_log and not Path(f"{path}-wal").exists()
-    mode = "immutable=1" if is_still else "mode=ro"
+    mode, is_still = "mode=ro", False
+    if has_log and not Path(f"{path}-wal").exists():
+        # One who may only read would leave the log that it makes, or could make none.
+        is_still = not os.access(path.parent, os.W_OK)
+        mode = "immutable=1" if is_still else "mode=rw"
     stays = forbid_changes(name, find_stamp(name)) if is_still else nullcontext()
     address = f"{path.as_uri()}?{mode}"
     with stays, closing(sqlite3.connect(address, uri=True)) as database:
