@@ -88,12 +88,15 @@ QUOTES = {  # in which row one is not closed, and where the next one is
 }
 
 
+@pytest.mark.parametrize("text", [(), None])
 @for_each(QUOTES, "places", "n_notes")
-def test_lines_that_a_quotation_mark_swallows_are_told(open_text, places, n_notes):
+def test_lines_that_a_quotation_mark_swallows_are_told(
+    open_text, places, n_notes, text
+):
     rows = [f"{row},a,b,c,d\n" for row in range(20)]
     for place in places:
         rows[place] = rows[place].replace("a", '"a')
-    notes = open_text("n,x,y,z,w\n" + "".join(rows)).notes
+    notes = open_text("n,x,y,z,w\n" + "".join(rows), text=text).notes
     assert sum("is its quotation mark closed?" in note for note in notes) == n_notes
 
 

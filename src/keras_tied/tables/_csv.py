@@ -245,7 +245,8 @@ class _CsvFile:
                 for name, dtype in dtypes.items():
                     if name not in known:
                         dtypes[name] = _widen_type(dtype, batch[name])
-                    if types.is_string(dtypes[name]) and not holds_rows:
+                    is_text = name in known or types.is_string(dtypes[name])
+                    if is_text and not holds_rows:
                         holds_rows = self._look_for_rows(name, batch[name])
                 if n_rows == 0:
                     decimal = decimal or self._find_decimal(batch, dtypes)
