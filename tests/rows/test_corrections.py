@@ -97,6 +97,12 @@ def test_ids_of_any_type_are_equal_in_full_alone(name):
     assert sentences == ["row 5 has the id of row 1"]
 
 
+def test_a_number_may_be_missing_in_two_ways():
+    finder = RepeatFinder([])
+    finder.add(pa.record_batch({"x": pa.array([0.5, np.nan, 1.0, None])}))
+    assert [repeat.sentence for repeat in finder.find()] == ["row 4 repeats row 2"]
+
+
 @pytest.mark.parametrize("n_words", [1, 2, 6])
 def test_equal_rows_of_few_kinds_are_a_part_of_the_table(n_words):
     rng = default_rng(0)

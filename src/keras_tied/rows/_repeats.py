@@ -108,7 +108,9 @@ def _write(values: pa.Array) -> pa.Array:
     """Each value as text, of which equal ones have the same."""
     try:
         if pa.types.is_floating(values.type):
-            values = pc.add(values, 0.0)  # without -0
+            numbers = np.asarray(pc.add(values, 0.0))  # without -0
+            # Their bits are written faster.
+            values = pa.array(numbers, from_pandas=True).view(pa.int64())
         return values.cast(pa.string())
     except pa.ArrowException:
         return pa.array([repr(value) for value in list_values(values)])
