@@ -200,6 +200,7 @@ def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
     [
         ("x,1,5\ny,2,7\nTotal,3,12", "row 3, the last, says 'Total' in column 'a'"),
         ("x,1,5\ny,2,7\nz,3,12", "row 3, the last, holds the sums of the others"),
+        ("x,1,5\ny,2,7\nTotal,3,12\n,,\n,,", "row 3, the last, says 'Total'"),
         ("x,1,5\ny,2,7\nz,3,13", ""),
         ("x,1,5\n,,\nz,3,13", ""),
         ("Total,1,5\ny,2,7\nTotal,3,1", ""),

@@ -19,10 +19,12 @@ MOST_OFF = 1e-6
 
 
 def describe_total(source: Source) -> str:
-    """Warn of a last row that adds up the others, or return ""."""
+    """Warn of a row that adds up the others, the last but empty ones, or return ""."""
     rows = next(source.batches(source.n_rows))
     if len(rows) < source.n_rows:  # as they are large
         return ""
+    while len(rows) > 1 and all(values.null_count for values in rows[-1:].columns):
+        rows = rows[:-1]
     says = ""
     n_sums = 0
     for name in rows.column_names:
