@@ -45,6 +45,7 @@ FORMS = {
     "UTF-16": Form(encoding="utf-16", note="né€"),
     "UTF-16, named": Form(encoding="utf-16", note="né", options="--encoding utf-16"),
     "UTF-16, big end first": Form(encoding="utf-16-be", before="\ufeff", note="né"),
+    "UTF-32": Form(encoding="utf-32", note="né", options="--encoding utf-32"),
     "Japanese": Form(encoding="shift_jis", note="桃", options="--encoding shift_jis"),
     "Windows": Form(encoding="cp1252", note="trés"),
     "all in quotes": Form(quoted=("name", *FILLED, "note")),

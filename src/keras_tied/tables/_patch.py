@@ -22,6 +22,7 @@ def patch_text(
     rows: Iterator[Cells],
 ) -> None:
     """Write a copy of a text, given in parts, each with its row or None."""
+    file.write("".encode(encoding))  # the mark of UTF-32
     output = TextIOWrapper(file, encoding, newline="")
     for text, row in split():
         if row is not None and (new := next(rows)):
