@@ -47,7 +47,7 @@ FIT = {
     " y (text of which nearly every value differs, 80 in 80 rows), z (always 'same').",
     "rows.csv --components 0": "--components '0' is neither a whole number from 1 on",
     "rows.csv --components 1.0": "--components '1.0' is neither a whole number from 1 on",
-    "rows.csv --components 3..1": "--components '3..1' is neither",
+    "rows.csv --components 3..1,2": "--components '3..1,2' is neither",
     "rows.csv --components 1..": "--components '1..' is neither",
     "rows.csv --components 1..65": "nor several such as 1..16 or 1,2,4, at most 64",
     "rows.csv --components 0.5,2": "nor a share between 0 and 1",

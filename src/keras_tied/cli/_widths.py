@@ -28,9 +28,11 @@ def parse_widths(text: str) -> list[int] | None:
         ends = WIDTHS.fullmatch(part.strip())
         if ends is None:
             return None
-        first, last = ends.groups(default=ends[1])
-        widths.update(range(int(first), int(last) + 1))
-    return sorted(widths) if 1 <= len(widths) <= MOST_WIDTHS else None
+        some = range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+        if not some:
+            return None
+        widths.update(some)
+    return sorted(widths) if len(widths) <= MOST_WIDTHS else None
 
 
 def find_width(
