@@ -138,7 +138,6 @@ def test_errors_and_score_are_those_of_scaled_values_that_are_there(
     assert_near(fitted.score(iris), fitted.reconstruction_r2_)
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered")
 @pytest.mark.parametrize("number", [1e300, -1e300, 3.4e38])
 def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(
     number, fitted, iris

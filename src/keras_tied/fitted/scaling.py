@@ -24,11 +24,12 @@ class Scaling(NamedTuple):
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, alike whatever their dtype, in double precision."""
         scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
-        for part in _split(X):
-            rows = X[part].astype(np.float64)
-            rows -= self.shift
-            rows /= self.scale
-            scaled[part] = rows
+        with np.errstate(over="ignore"):
+            for part in _split(X):
+                rows = X[part].astype(np.float64)
+                rows -= self.shift
+                rows /= self.scale
+                scaled[part] = rows
         return scaled
 
     def backward(self, Z: Array, dtype: DTypeLike) -> Array:
