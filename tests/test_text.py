@@ -29,6 +29,7 @@ YEAR = 1998.6
         ("format_given", math.inf, "inf"),
         ("format_given", None, "missing"),
         ("format_suggestion", 9999999, "1.00e+07"),
+        ("format_suggestion", float("inf"), "inf"),
         ("format_suggestion", 33912, "33,900"),
         ("format_suggestion", YEAR, "1999"),
         ("format_suggestion", 2.4449, "2.44"),

@@ -1,5 +1,6 @@
 """Why a row is odd, in words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ def format_suggestion(value: Any) -> str:
     """Format a value that is about what is expected."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_given(value)
-    if abs(value) >= SMALLEST_WITH_COMMA:
+    if SMALLEST_WITH_COMMA <= abs(value) < math.inf:
         value = round(value, 3 - len(str(abs(int(value)))))
     elif abs(value) >= 1000:  # a year, which three digits would make another
         return f"{value:.0f}"

@@ -637,6 +637,7 @@ STRANGE = {
     "no values": {"X": NO_VALUES},
     "huge": {"X": HUGE, "errors": HUGE**2},
     "an infinite score": {"outlier_scores": np.array([np.inf, *[1.0] * 79])},
+    "an infinite error": {"errors": np.vstack([[np.inf, 0], ZEROS[1:]])},
     "numbers as labels": {"labels": np.linspace(0, 1, 80)},
     "no labels": {"labels": [None] * 80},
 }

@@ -157,4 +157,5 @@ class Whole:
         """The mean error of the rows whose errors count."""
         errors = self.feature_errors
         present = errors[~np.isnan(errors)]
-        return float(present.mean()) if len(present) else None
+        # JSON has no infinite number
+        return min(LARGEST, float(present.mean())) if len(present) else None
