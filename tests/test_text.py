@@ -14,6 +14,7 @@ YEAR = 1998.6
     ("function", "value", "text"),
     [
         ("format_value", "a\0b", "a�b"),
+        ("format_value", 20260131.0, "20260131"),
         ("format_number", 0.123456, "0.123"),
         ("format_number", 12345.6, "12,346"),
         ("format_number", math.nan, "-"),

@@ -24,7 +24,9 @@ _INVISIBLE = dict.fromkeys((*range(32), *_ESCAPES), "�")
 
 def format_value(value: Any, longest: int = LONGEST) -> str:
     """Turn a user's value into text that can be encoded, is visible, and is short."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
+    if isinstance(value, float):  # whole ones may be dates such as 20260131
+        text = f"{value:.{15 if value % 1 == 0 else 6}g}"
     if len(text) > longest:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"

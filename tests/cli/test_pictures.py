@@ -111,7 +111,7 @@ def test_a_page_warns_once(keras_tied, fruit):
     ("label", "labels"),
     [
         ("weight", lambda fruit: fruit["weight"]),
-        ("ripe", lambda fruit: fruit["ripe"].str.title()),
+        ("ripe", lambda fruit: fruit["ripe"]),
         ("name", lambda fruit: fruit["name"]),
     ],
 )
@@ -122,6 +122,10 @@ def test_any_column_tells_rows_apart(keras_tied, fruit, most_rows, label, labels
     places = np.array(data["places"]) - 1
     assert data["labels"] == labels(fruit)[places].tolist()
     assert data["label_name"] == label
+
+
+def test_truth_values_with_gaps_are_no_numbers():
+    assert _rows._to_labels([True, None]).tolist() == ["true", ""]
 
 
 CHANGES = {

@@ -86,6 +86,10 @@ def test_labels_may_be_missing(arrays):
     labels = ["x", None, np.nan, *["y"] * 77]
     rows = parse(make_report(**arrays, labels=labels)).rows
     assert rows["labels"][:4] == ["x", "", "", "y"]
+    days = [np.nan, *range(20260101, 20260180)]
+    rows = parse(make_report(**arrays, labels=days)).rows
+    assert rows["labels"][:2] == ["", "20260101"]
+    assert rows["label_numbers"][:2] == [None, 20260101]
 
 
 def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):

@@ -153,6 +153,8 @@ def take(
 
 def to_text(value: Any) -> str:
     """Return the text of an id or a label."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(value)
 
 
@@ -160,6 +162,6 @@ def _to_labels(values: list[Any]) -> Array:
     """Return labels, of which those that are not all numbers are text."""
     import numpy as np
 
-    if all(value is None or isinstance(value, int | float) for value in values):
+    if {*map(type, values)} <= {int, float, type(None)}:
         return np.array(values, float if None in values else None)
     return np.array(list(map(to_text, values)))

@@ -169,7 +169,7 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
             for label in rows.labels.tolist()
         ]
         if rows.labels.dtype.kind in "iuf":
-            label_numbers = _round(rows.labels)
+            label_numbers = _round(rows.labels, 15)
     ids = None
     if rows.ids is not None:
         ids = [format_value(name) for name in rows.ids.tolist()]
@@ -206,9 +206,9 @@ def _describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any
     }
 
 
-def _round(numbers: Array) -> list[float | None]:
+def _round(numbers: Array, digits: int = 7) -> list[float | None]:
     finite = np.clip(numbers, -LARGEST, LARGEST)  # JSON has no infinite ones
-    return [None if np.isnan(number) else float(f"{number:.7g}") for number in finite]
+    return [None if np.isnan(x) else float(f"{x:.{digits}g}") for x in finite]
 
 
 def _describe_decoder(fitted: Fitted) -> dict[str, Any] | None:
