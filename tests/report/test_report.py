@@ -80,6 +80,8 @@ def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng)
     assert_allclose(report.rows.errors, expected)
     assert_array_equal(report.all_rows.ranks, 80 - scores)
     assert report.all_rows.n_outstanding == 0
+    report.all_rows.add(report.rows.X)
+    assert report.all_rows.n_rows == 160
 
 
 def test_labels_may_be_missing(arrays):

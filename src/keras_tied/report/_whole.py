@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -100,12 +99,12 @@ class Whole:
         self.missing += np.isnan(X).sum(axis=0)
         self._scores.append(-self.fitted.score_samples(X))
 
-    @cached_property
+    @property
     def scores(self) -> Array:
         """(n,) the outlier score of each row."""
         return np.concatenate(self._scores)
 
-    @cached_property
+    @property
     def n_outstanding(self) -> int:
         """How many rows are so odd that hardly any table has such rows by chance."""
         stands_out = self.fitted.stand_out(self.scores, self.n_rows)
