@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.estimator.model_files import change, read_document
 from tests.estimator.networks import seeded
 from tests.marks import slow
 from tests.processes import run_python
@@ -60,6 +61,12 @@ def test_a_model_without_names_is_refused(tmp_path, rng):
     path = tmp_path / "m.safetensors"
     TiedAutoencoder(1, max_iter=1).fit(rng.normal(size=(40, 3))).save(path)
     with pytest.raises(ValueError, match="knows no names of columns"):
+        load_transform(path)
+    columns = read_document("text")["settings"]["columns"]
+    path.write_bytes(
+        change("text", columns=columns | {"columns": columns["columns"][1:]})
+    )
+    with pytest.raises(ValueError, match="not those of its numbers"):
         load_transform(path)
 
 
