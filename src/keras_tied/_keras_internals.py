@@ -157,18 +157,20 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, [each for each in node.input_tensors if id(each) not in masks]
 
 
+def is_graph(model: Any) -> bool:
+    """Whether a model is built as a graph of layers, without a `call` of its own."""
+    if not isinstance(model, Model):
+        return False
+    ends = getattr(model, "inputs", None) and getattr(model, "outputs", None)
+    return bool(ends) and type(model).call.__module__.startswith("keras.")
+
+
 def layer_chain(model: Any) -> list[Layer] | None:
     """The layers of a model's graph, if each takes what the one before it gives.
 
-    Nested models are laid open. None for anything else, and for a model with a `call`
-    of its own.
+    Nested models are laid open. None for anything else.
     """
-    if not isinstance(model, Model):
-        return None
-    is_graph = type(model).call.__module__.startswith("keras.")
-    if not is_graph or len(getattr(model, "inputs", ())) != 1:
-        return None
-    if len(model.outputs) != 1:
+    if not is_graph(model) or len([*model.inputs, *model.outputs]) != 2:
         return None
     path: list[Layer] = []
     tensor = model.outputs[0]

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from keras.layers import Concatenate
+from keras.layers import Concatenate, Dense
 from keras.ops import convert_to_numpy
 from numpy.testing import assert_allclose
 from tests.layers import cases
@@ -21,6 +21,15 @@ def graph(wire, shape=(6,)):
 def several_inputs():
     inputs = [keras.Input((2,)), keras.Input((3,))]
     return keras.Model(inputs, Concatenate()(inputs), name="several")
+
+
+class Scaled(keras.Sequential):
+    def call(self, *args, **kwargs):
+        return 2 * super().call(*args, **kwargs)
+
+
+def scaled():
+    return Scaled([keras.Input((6,)), Dense(2)], name="scaled")
 
 
 def join(encoder, decoder):

@@ -70,7 +70,17 @@ from tests.marks import for_each, slow, slow_but
 from keras_tied import Autoencoder, assert_tied, mirror, tie, ties
 from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, UnitActivity
 
-from .networks import assert_close, chain, draw, graph, join, read, run, several_inputs
+from .networks import (
+    assert_close,
+    chain,
+    draw,
+    graph,
+    join,
+    read,
+    run,
+    scaled,
+    several_inputs,
+)
 
 FORMATS = ["channels_last", "channels_first"]
 
@@ -657,6 +667,8 @@ def halves(x):
 ERRORS = {
     "Sequential 'mine'.*Input": lambda: keras.Sequential([Dense(3)], name="mine"),
     "NotFunctional 'mine'.*Functional": lambda: NotFunctional(name="mine"),
+    "no `call` of its own; received Scaled 'scaled'": scaled,
+    r"'scaled' \(Scaled\): write .* without a `call`": lambda: chain(scaled()),
     "received str": lambda: "mine",
     "has 2: mirror its parts one by one": several_inputs,
     "has 'dense_mean', 'dense_variance'.*: pass code='dense_mean'": lambda: graph(

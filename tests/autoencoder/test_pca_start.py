@@ -1,6 +1,5 @@
 """The start from PCA, against scikit-learn's."""
 
-import keras
 import numpy as np
 import pytest
 from keras import Model
@@ -28,7 +27,7 @@ from tests.marks import slow, slow_but
 
 from keras_tied import Autoencoder, mirror, tie
 
-from .networks import assert_close, assert_same_weights, chain, graph, read, run
+from .networks import assert_close, assert_same_weights, chain, graph, read, run, scaled
 
 DIGITS = (load_digits().data[:300] / 16).astype("float32")
 CURVE = np.linspace(-1, 1, 200, dtype="float32")[:, None] ** [1, 2, 4]
@@ -236,14 +235,9 @@ def change(method, *arguments):
     return model
 
 
-class Scaled(keras.Sequential):
-    def call(self, *args, **kwargs):
-        return 2 * super().call(*args, **kwargs)
-
-
 def with_own_call():
-    encoder = Scaled([keras.Input((6,)), Dense(2)], name="scaled")
-    return Autoencoder(encoder, mirror(encoder, gain=True))
+    encoder = scaled()
+    return Autoencoder(encoder, chain(tie(encoder.layers[0]), shape=(2,)))
 
 
 def test_an_activation_that_stands_twice_and_a_code_of_another_shape_start_at_pca():

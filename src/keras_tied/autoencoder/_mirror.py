@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import Layer, Model, layers
 
-from keras_tied._keras_internals import producer
+from keras_tied._keras_internals import is_graph, producer
 from keras_tied._types import Shape
 from keras_tied.autoencoder import _mirror_rules as rules
 from keras_tied.autoencoder._mirror_rules import LayerContext
@@ -105,11 +105,11 @@ class _Step:
 
 def _find_code(encoder: Any, code: str | None) -> Any:
     """The output of an encoder, the one named `code` of several."""
-    if not isinstance(encoder, Model) or not _has_graph(encoder):
+    if not is_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, Layer) else ""
         raise ValueError(
             "mirror takes a Sequential or Functional model that is built, so that its"
-            " layers can be walked through; received"
+            " layers can be walked through, and has no `call` of its own; received"
             f" {type(encoder).__name__}{layer_name}: start it with a `keras.Input`, or"
             " write it as a Functional model."
         )
@@ -147,7 +147,7 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     sources = []
     for source in inputs:  # a comprehension would double the depth of the recursion
         sources.append(_visit(source, places, steps))
-    if isinstance(operation, Model) and _has_graph(operation):
+    if is_graph(operation):
         if len(operation.outputs) != 1:
             raise ValueError(
                 f"mirror can open nested models with one output; '{operation.name}' has"
@@ -213,7 +213,7 @@ def _make_refusal(operation: Any) -> ValueError:
         )
     advice = "leave it out of the encoder, or write that part of the decoder by hand"
     if isinstance(operation, Model):
-        advice = "write it as a Sequential or Functional model"
+        advice = "write it as a Functional model, without a `call` of its own"
     return ValueError(
         f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a"
         f" rule with `@mirror.register({kind})`."
@@ -308,10 +308,6 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
             " layer."
         )
     return tensor
-
-
-def _has_graph(model: Any) -> bool:
-    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
 
 
 def fits(shape: Shape, expected: Shape) -> bool:
