@@ -1,5 +1,7 @@
 """What a tied layer, and what lists and mends ties, says where it cannot be tied."""
 
+from zlib import crc32
+
 import keras
 import pytest
 from keras import layers
@@ -133,7 +135,10 @@ LOST = {
         rebuilt(dense(features=9)), layers.Dense(3, name="code")
     )(ROWS),
     "and no such layer was found in 'whole'": lambda: placed(
-        {"inside": [10**30] * 4, "upstream": [1, 0, 10**12, 0]}
+        {"inside": [10**9] * 4, "upstream": [1, 0, 10**9, 0]}
+    )(ROWS),
+    "layer 'code' .*no such layer was found in 'whole'": lambda: placed(
+        {"inside": [2, 1, 1, crc32(b"Dense,TiedDense")], "upstream": None}  # its own
     )(ROWS),
     r"kernel of shape \(4, 3\), .* widths have changed, make the tied": lambda: (
         clone_of_other_widths()(normal(2, 9))
@@ -152,6 +157,7 @@ LOST = {
         {"inside": [1, 2, 3], "upstream": None},
         {"inside": [1, -2, 3, 4], "upstream": None},
         {"inside": [1, 2, 3, 4], "upstream": ["a"] * 4},
+        {"inside": [2, 1, 10**30, 0], "upstream": None},
     ],
     ids=str,
 )

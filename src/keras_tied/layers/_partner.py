@@ -17,7 +17,7 @@ from keras_tied import _keras_internals as internals
 from keras_tied._types import Config
 from keras_tied.layers.kernel import kernel_name, kernel_shape, kernel_variables
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
 class Address(NamedTuple):
@@ -379,7 +379,10 @@ def _find_namesakes(tied: Any, layers: Iterable[Layer]) -> list[Layer]:
 
 
 def kernel_fits(tied: Any, layer: Layer) -> bool:
-    if not layer.built:
+    chain = [layer]
+    for each in chain:
+        chain += partners_of([each])
+    if tied in chain or not layer.built:
         return False
     shape = tied._link.kernel_shape
     link = link_of(layer)
