@@ -69,9 +69,14 @@ def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:
     return sorted(holders, key=lambda holder: len(flatten_layers(holder)))
 
 
-def model_of_file() -> Layer | None:
-    """What a file or a pickle is being written of, or read into; None if none is."""
-    models = _first_layers(lambda module, _: module in FILES)
+def model_of_file(step: str = "") -> Layer | None:
+    """What a file or a pickle is being written of, or read into; None if none is.
+
+    `step` is what the functions of Keras are called that do so, at the end.
+    """
+    models = _first_layers(
+        lambda module, function: module in FILES and function.endswith(step)
+    )
     return models[-1] if models else None
 
 

@@ -150,6 +150,20 @@ def test_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(halves, tmp_path
     assert_close(code.bias, bias)
 
 
+def test_a_file_that_failed_leaves_no_bias_behind(halves, tmp_path, monkeypatch):
+    encoder, decoder = halves
+    code = find(encoder, "code")
+    path = tmp_path / "half.weights.h5"
+    monkeypatch.setattr(code, "save_own_variables", lambda store: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        decoder.save_weights(path)
+    monkeypatch.undo()
+    randomize(encoder, 2)
+    bias = np.array(code.bias)
+    in_model(encoder, decoder).save_weights(path)
+    assert_close(code.bias, bias)
+
+
 @each_of(*HALVES)
 def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(case, tmp_path):
     loaded = through_file(case.build(), tmp_path)

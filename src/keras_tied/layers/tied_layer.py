@@ -138,7 +138,8 @@ class TiedLayer(internals.CallObserver):
     def kernel_layer(self) -> Layer | None:
         """What Keras saves and loads as a part of this layer, if it has not yet."""
         partner = self.tied_to
-        half = internals.model_of_file()
+        half = internals.model_of_file("_load_state")
+        self._link.bias = None  # a file that failed may have left one
         if half is not None and partner is not None:
             bias = getattr(partner, "bias", None)
             if bias is not None and not self._is_inside(partner, half):
@@ -146,11 +147,11 @@ class TiedLayer(internals.CallObserver):
         return partner
 
     @property
-    def kernel_layer_is_done(self) -> None:
+    def kernel_layer_is_loaded(self) -> None:
         """Give the partner back its bias, which is no part of a half loaded alone.
 
-        Keras asks for all attributes in alphabetical order, and saves or loads each
-        before the next.
+        Keras asks for all attributes in alphabetical order, and loads each before the
+        next.
         """
         partner: Any = self.tied_to
         if self._link.bias is not None:
