@@ -94,6 +94,8 @@ class Measures(Callback):
     def on_epoch_end(self, epoch, logs=None):
         outputs = convert_to_numpy(self.model(self.rows))
         self.errors.append(outputs - self.rows)
+        mae = convert_to_numpy(self.model.get_metrics_result()["mae"])
+        assert mae == pytest.approx(logs["mae"])
 
 
 def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
@@ -111,6 +113,17 @@ def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
     distances = [np.mean(np.abs(error)) for error in measures.errors]
     assert_allclose(history.history["loss"], squares, rtol=1e-4)
     assert_allclose(history.history["val_mae"], distances, rtol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras refuses it there")
+def test_weights_that_train_no_more_stay_and_the_others_go_on(rows):
+    model = build_model()
+    first = train(model, rows).history["loss"]
+    last = model.layers[-1]
+    last.trainable = False
+    before = convert_to_numpy(last.bias).copy()
+    assert train(model, rows).history["loss"][-1] < first[-1]
+    assert_equal(convert_to_numpy(last.bias), before)
 
 
 def test_it_stops_with_the_weights_of_the_last_iteration_and_goes_on(rows):

@@ -100,28 +100,33 @@ class Objective:
 
     def __init__(self, epochs: Epochs) -> None:
         self.epochs = epochs
-        self.weights, self.others, *_ = self.start = self.last = epochs.read()
-        _, variables, *_ = epochs.variables
+        self.state = self.start = self.last = epochs.read()
+        weights, variables, *_ = epochs.variables
         self.seeds = [place for place, each in enumerate(variables) if is_seed(each)]
+        optimizer = epochs.model.optimizer
+        first = len(optimizer.variables) - len(optimizer.gradients)
+        # Not every weight that has a gradient still trains.
+        self.gradients = [first + variable_index(optimizer, each) for each in weights]
 
     def evaluate(self, weights: Array) -> tuple[EpochLogs, Array]:
         """The model's logs, and the gradient of the loss of the training rows."""
-        values = _split(weights, self.weights)
-        self.last, logs = self.epochs.evaluate(values, self.others)
+        accepted, others, *_ = self.state
+        values = _split(weights, accepted)
+        self.last, logs = self.epochs.evaluate(values, others)
         _, _, optimizer, _ = self.last
-        return logs, _flatten(optimizer[-len(values) :])
+        return logs, _flatten([optimizer[place] for place in self.gradients])
 
     def accept(self) -> None:
         """Go on from the state after the last evaluation; seeds stay as they are."""
         _, before, *_ = self.start
-        self.weights, self.others, *_ = self.last
+        _, others, *_ = self.state = self.last
         for place in self.seeds:
-            self.others[place] = before[place]
+            others[place] = before[place]
         self.write()
 
     def write(self) -> None:
-        """Let the model have the weights, and other variables, that were accepted."""
-        self.epochs.write((self.weights, self.others))
+        """Let the model have the state that was accepted."""
+        self.epochs.write(self.state)
 
 
 def _flatten(values: list[Any]) -> Array:
@@ -148,7 +153,7 @@ def search(
     optimizer = epochs.model.optimizer
     objective = Objective(epochs)
     optimizer.only_differentiates = True
-    start = point = _flatten(objective.weights)
+    start = point = _flatten(objective.start[0])
     logs, _ = objective.evaluate(start)
     first = logs
     scale = 1.0 / max(abs(first["loss"]), 1e-30)
@@ -193,5 +198,5 @@ def search(
     finally:
         optimizer.only_differentiates = False
         objective.write()
-    if objective.weights is objective.start[0] and end > begin:
+    if objective.state is objective.start and end > begin:
         report(first)  # it was an optimum, up to rounding
