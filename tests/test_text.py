@@ -7,8 +7,6 @@ import pytest
 from keras_tied import _reasons, _text
 from keras_tied._reasons import Cause
 
-YEAR = 1998.6
-
 
 @pytest.mark.parametrize(
     ("function", "value", "text"),
@@ -16,25 +14,18 @@ YEAR = 1998.6
         ("format_value", "a\0b", "a�b"),
         ("format_value", 20260131.0, "20260131"),
         ("format_number", 0.123456, "0.123"),
-        ("format_number", 12345.6, "12,346"),
         ("format_number", math.nan, "-"),
-        ("format_share", 0.8962, "90 %"),
-        ("format_share", 0.99, "99 %"),
         ("format_share", 0.9996, "99.9 %"),
         ("format_share", 1.0, "100 %"),
         ("format_share", 0.0123, "1.2 %"),
         ("format_given", 9999999.0, "9,999,999"),
-        ("format_given", 33912, "33,912"),
-        ("format_given", YEAR, "1998.6"),
         ("format_given", 0.1234567, "0.123457"),
         ("format_given", math.inf, "inf"),
         ("format_given", None, "missing"),
         ("format_suggestion", 9999999, "1.00e+07"),
         ("format_suggestion", float("inf"), "inf"),
         ("format_suggestion", 33912, "33,900"),
-        ("format_suggestion", YEAR, "1999"),
         ("format_suggestion", 2.4449, "2.44"),
-        ("format_suggestion", "plum", "plum"),
     ],
 )
 def test_values_are_visible_and_have_the_digits_that_say_something(
