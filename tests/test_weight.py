@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TREES = [
     # tree, most tokens, most tokens a line
-    ("src", 152_700, 8.4),
+    ("src", 152_750, 8.4),
     ("tests", 150_000, 9.0),
     ("benchmarks", 19_900, 9.0),
 ]

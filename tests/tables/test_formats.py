@@ -371,10 +371,10 @@ def test_a_space_before_a_truth_value_makes_it_text(folder):
 def test_folders_of_a_pattern_are_columns_too(folder):
     for year in (2025, 2026):
         (folder / f"year={year}").mkdir()
-        (folder / f"year={year}" / "rows.csv").write_text("x\n1\n")
+        (folder / f"year={year}" / "rows.csv").write_text("x,year\n1,9\n")
     found = read("year=*/rows.csv").to_pydict()
     assert found == {"x": [1, 1], "year": [2025, 2026]}
-    assert read("year=2025/rows.csv").to_pydict() == {"x": [1]}
+    assert read("year=2025/rows.csv").to_pydict() == {"x": [1], "year": [9]}
 
 
 def test_compressed_text_is_read_at_an_address(rows, folder):

@@ -221,8 +221,9 @@ def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
 
 
 def _add_column(file: TableFile, name: str, value: pa.Scalar) -> TableFile:
-    """Return a file with a column of one value, if it has none of the name."""
-    if name in file.schema.names:
-        return file
-    schema = file.schema.append(pa.field(name, value.type))
+    """Return a file with a column of one value, in place of its own of the name."""
+    schema = file.schema
+    if name in schema.names:
+        schema = schema.remove(schema.get_field_index(name))
+    schema = schema.append(pa.field(name, value.type))
     return replace(file, schema=schema, constants={**file.constants, name: value})

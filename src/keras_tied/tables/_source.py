@@ -211,9 +211,11 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
             if n_read > n_expected:
                 break
             for batch in _split_bytes(whole):
-                for name, value in constants.items():
-                    values = pa.repeat(value, batch.num_rows)
-                    batch = batch.append_column(name, values)
+                if constants:
+                    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                    for name, value in constants.items():
+                        columns[name] = pa.repeat(value, batch.num_rows)
+                    batch = pa.record_batch(columns)
                 if not batch.schema.equals(schema):
                     batch = batch.select(names).cast(schema)
                 yield batch
