@@ -128,12 +128,12 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
         file = _open_format(path, format, options, copies)
         stamp = find_stamp(file.path)
     _file.check_width(path, len(file.schema), options)
-    read = partial(_read_as_opened, file, stamp, options)
-    patch = file.patch and partial(_patch_as_opened, file.patch, path, stamp)
+    read = partial(_read_and_watch, file, stamp, options)
+    patch = file.patch and partial(_patch_and_watch, file.patch, path, stamp)
     return replace(file, read=read, patch=patch)
 
 
-def _read_as_opened(
+def _read_and_watch(
     file: TableFile, stamp: Stamp, options: ReadOptions, request: Request
 ) -> Batches:
     """Read a file of which each batch is as it was when it was opened.
@@ -154,7 +154,7 @@ def _read_as_opened(
             yield batch
 
 
-def _patch_as_opened(
+def _patch_and_watch(
     patch: Patch, path: str, stamp: Stamp, file: IO[bytes], rows: Iterator[Cells]
 ) -> None:
     """Write a copy of a file with new cells, if it is as it was when it was opened."""
