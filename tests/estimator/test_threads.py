@@ -21,7 +21,13 @@ from tests.marks import slow
 from tests.processes import inherit, run_python
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from keras_tied import _processors
+from keras_tied._blas import blas_limit
 from keras_tied.fitted.blocks import map_blocks
+from keras_tied.fitted.dense_network import DenseNetwork
+from keras_tied.fitted.imputation import Preprocessing
+from keras_tied.fitting import prepare
+from keras_tied.fitting.stack import Stack
 
 from .near import assert_near
 from .networks import seeded
@@ -183,6 +189,23 @@ process.start()
 process.join()
 print(process.exitcode)
 """
+FIRST_FIT = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from keras_tied import TiedAutoencoder
+from keras_tied.fitting.stack import Stack
+def count():
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+numbers = set()
+find_gradient = Stack.find_gradient
+def spy(*arguments):
+    numbers.update(count())
+    return find_gradient(*arguments)
+Stack.find_gradient = spy
+rows = np.random.default_rng(0).normal(size=(60, 5))
+TiedAutoencoder(2, solver="lbfgs", max_iter=1, random_state=0).fit(rows)
+print(numbers, count())
+"""
 FORKED_ENCODER = """
 import os, pickle, signal
 import keras
@@ -205,9 +228,10 @@ estimator.transform(rows)
 """
 
 
-def run(program):
+def run(program, **environment):
     """What a program prints in a process of its own."""
-    return run_python("-W", "ignore", "-c", program).stdout.split()
+    done = run_python("-W", "ignore", "-c", program, environment=environment)
+    return done.stdout.split()
 
 
 @slow
@@ -253,6 +277,80 @@ def test_blas_has_one_thread_in_large_calls_and_its_own_number_afterwards(
         )
     assert within == {1}
     assert count_blas_threads() == {2}
+
+
+def spy_on_blas_threads(monkeypatch, owner, name):
+    """The numbers of threads of BLAS at each call of a function."""
+    numbers = set()
+    function = getattr(owner, name)
+
+    def call(*arguments, **options):
+        numbers.update(count_blas_threads())
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, call)
+    return numbers
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "nadam"])
+def test_blas_has_one_thread_in_a_fit_and_its_own_number_afterwards(
+    solver, digits, monkeypatch, two_blas_threads
+):
+    of_gradients = spy_on_blas_threads(monkeypatch, Stack, "find_gradient")
+    of_pca = spy_on_blas_threads(monkeypatch, prepare, "fit_pca")
+    seeded(4, hidden_layer_sizes=600, max_iter=1, solver=solver).fit(digits)
+    assert of_gradients == of_pca == {1}
+    assert count_blas_threads() == {2}
+
+
+def test_blas_has_one_thread_in_a_batch_of_a_fit(digits, monkeypatch, two_blas_threads):
+    numbers = spy_on_blas_threads(monkeypatch, Stack, "find_gradient")
+    seeded(4, hidden_layer_sizes=600).partial_fit(digits[:200])
+    assert numbers == {1}
+    assert count_blas_threads() == {2}
+
+
+@slow
+def test_each_blas_that_the_first_fit_of_a_process_loads_has_one_thread():
+    assert run(FIRST_FIT, OPENBLAS_NUM_THREADS="2") == ["{1}", "{2}"]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "transform", "impute", "explain"])
+def test_blas_has_one_thread_in_calls_of_one_block(
+    method, network, digits, monkeypatch, two_blas_threads
+):
+    rows = digits[:50].copy()
+    rows[:, 20] = np.nan
+    of_networks = spy_on_blas_threads(monkeypatch, DenseNetwork, "encode")
+    of_gaps = spy_on_blas_threads(monkeypatch, Preprocessing, "impute")
+    getattr(network, method)(rows)
+    assert of_networks | of_gaps == {1}
+    assert count_blas_threads() == {2}
+
+
+def test_fits_at_a_time_leave_blas_its_own_number(digits, two_blas_threads):
+    def fit(count):
+        seeded(4, max_iter=1 + count % 3).fit(digits[: 60 + 10 * count])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fit, range(12)))
+    assert count_blas_threads() == {2}
+
+
+@pytest.mark.parametrize(("quota", "n_threads"), [(1.9, 1), (3.0, 3)])
+def test_there_are_no_more_threads_than_processors(quota, n_threads, monkeypatch):
+    """As on a machine of 64 cores, in a container with a small quota."""
+    monkeypatch.setattr(_processors, "QUOTA", quota)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(blas_limit, "count_threads", lambda: 64)
+    begin = threading.Barrier(n_threads)
+
+    def work(part):
+        begin.wait(60)  # until each of the threads has a block
+        return threading.get_ident()
+
+    identities = map_in_threads(work, n_threads * 2, 1)
+    assert len(set(identities)) == n_threads
 
 
 def test_a_limit_of_one_thread_is_kept():
@@ -317,7 +415,10 @@ def test_errstate_of_the_caller_holds_in_large_calls(two_blas_threads):
 @pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="there are no such timers here"
 )
-def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
+@pytest.mark.parametrize("block_rows", [1, 4])
+def test_ctrl_c_at_any_moment_leaves_blas_its_threads(block_rows, two_blas_threads):
+    """In the threads of several blocks, and in the caller's of one."""
+
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -330,7 +431,7 @@ def test_ctrl_c_at_any_moment_leaves_blas_its_threads(two_blas_threads):
                     map_in_threads(
                         lambda part: None,
                         4,
-                        1,
+                        block_rows,
                     )
                     signal.setitimer(signal.ITIMER_REAL, 0)
                 except KeyboardInterrupt:

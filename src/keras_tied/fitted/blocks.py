@@ -1,15 +1,64 @@
 """Maps a function over blocks of rows, on several threads where these are faster."""
 
+import os
+import time
 from _thread import start_new_thread
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 from keras_tied._blas import blas_limit
+from keras_tied._processors import count_processors
+
+LONGEST_BLOCK = 2.0  # seconds that a fork waits, at most
 
 Result = TypeVar("Result")
+
+
+fork_lock = Lock()
+running: set[object] = set()  # blocks that threads compute now
+
+
+def wait_for_blocks() -> None:
+    """Before a fork, wait for the blocks that threads compute, and let none begin.
+
+    A thread can be within OpenBLAS, and hold its lock, which the child would wait for
+    forever.
+    """
+    fork_lock.acquire()
+    end = time.monotonic() + LONGEST_BLOCK
+    while running and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def begin_in_child() -> None:
+    """Begin anew in a forked process, where the threads of its parent are not."""
+    running.clear()
+    fork_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=wait_for_blocks,
+        after_in_parent=fork_lock.release,
+        after_in_child=begin_in_child,
+    )
+
+
+@contextmanager
+def delay_forks() -> Iterator[None]:
+    """Let forks wait until the block of this thread is computed."""
+    block = object()
+    with fork_lock:
+        running.add(block)
+    try:
+        yield
+    finally:
+        running.discard(block)
 
 
 def split_rows(n_rows: int, block_rows: int) -> list[slice]:
@@ -26,31 +75,32 @@ def map_blocks(
 ) -> list[Result]:
     """The results of a function of slices of at most `block_rows` rows, in order.
 
-    There is at least one: of no rows, if there are none.
+    There is at least one: of no rows, if there are none. BLAS is held to one thread.
 
-    With `threads`, as many are used as NumPy's BLAS would, which is then held to one
-    each: so the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold
-    here.
+    With `threads`, as many are used as BLAS would otherwise, so that the limits of
+    `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold here; but no more than
+    there are processors for this process.
     """
     parts = split_rows(n_rows, block_rows) or [slice(0, 0)]
     n_workers = 1
     if threads and len(parts) > 1:
-        n_workers = min(len(parts), blas_limit.threads())
+        n_workers = min(len(parts), blas_limit.count_threads(), count_processors())
     if n_workers < 2:
-        return [function(part) for part in parts]
+        with blas_limit.limit_to_one():
+            return [function(part) for part in parts]
     queue = deque(enumerate(parts))
     results = dict[int, Result]()
     outcomes = SimpleQueue[BaseException | None]()
 
     def work() -> None:
         try:
-            with blas_limit.limit_to_one() as block:
+            with blas_limit.limit_to_one():
                 while queue:
                     try:
                         index, part = queue.popleft()
                     except IndexError:  # another thread has taken the last one
                         break
-                    with block:
+                    with delay_forks():
                         results[index] = function(part)
             outcomes.put(None)
         except BaseException as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from keras_tied._blas import blas_limit
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import map_blocks
 from keras_tied.fitted.explanation import explain_rows
@@ -101,6 +102,7 @@ class Fitted:
 
         return np.concatenate(self.fold(X, reconstruct))
 
+    @blas_limit.limit_to_one()
     def impute(self, X: Any) -> Array:
         """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
 
@@ -301,6 +303,7 @@ def explained_shares(sums: Array) -> Array:
     return shares
 
 
+@blas_limit.limit_to_one()
 def baseline_errors(
     fitted: Fitted,
     X: Array,

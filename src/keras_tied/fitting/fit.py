@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tied._blas import blas_limit
 from keras_tied._checkpoint_file import digest
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
@@ -34,6 +35,7 @@ EFFORT = 4
 """The factor of the most steps of training on a sample: reading all rows takes long."""
 
 
+@blas_limit.limit_to_one()
 def fit(
     parameters: Parameters,
     X: Array,
@@ -79,6 +81,7 @@ def fit(
     return outcome
 
 
+@blas_limit.limit_to_one()
 def fit_batch(
     parameters: Parameters,
     X: Array,

@@ -54,7 +54,7 @@ def train(
         if run.is_over(iterations, plan.n_iter_no_change, plan) or is_interrupted():
             raise StopIteration
 
-    with np.errstate(over="ignore", invalid="ignore"), stack.limit_threads():
+    with np.errstate(over="ignore", invalid="ignore"):
         minimize(
             find_gradient,
             stack.numbers.flatten(),

@@ -120,25 +120,24 @@ def train(
     n_restored = len(run.errors)
     n_parts = len(schedule.rates)
     patience = PATIENCE if plan.few_rows else n_parts
-    with run.stack.limit_threads():
-        for part, rates in enumerate(schedule.rates, 1):
-            batches = np.array([next(schedule.batches) for _ in rates])
-            if part <= n_restored:  # the rows of the next parts are drawn after these
-                continue
-            part_losses = take_steps(
-                run.stack, nadam, run.rows, run.weights, batches, rates, plan
+    for part, rates in enumerate(schedule.rates, 1):
+        batches = np.array([next(schedule.batches) for _ in rates])
+        if part <= n_restored:  # the rows of the next parts are drawn after these
+            continue
+        part_losses = take_steps(
+            run.stack, nadam, run.rows, run.weights, batches, rates, plan
+        )
+        run.add_part(part_losses[:, -1].tolist())
+        if not np.isfinite(part_losses[-1]).all():
+            rate = plan.learning_rate
+            raise FloatingPointError(
+                f"The loss came out not finite at learning_rate={rate:.3g}: try"
+                f" {rate / 10:.3g}."
             )
-            run.add_part(part_losses[:, -1].tolist())
-            if not np.isfinite(part_losses[-1]).all():
-                rate = plan.learning_rate
-                raise FloatingPointError(
-                    f"The loss came out not finite at learning_rate={rate:.3g}: try"
-                    f" {rate / 10:.3g}."
-                )
-            if file and file.is_due:
-                _save(file, run, nadam)
-            if run.is_over(n_parts, patience, plan) or is_interrupted():
-                break
+        if file and file.is_due:
+            _save(file, run, nadam)
+        if run.is_over(n_parts, patience, plan) or is_interrupted():
+            break
     # The steps until the end of each part, and of each pass up to the best weights.
     part_ends = np.cumsum([0, *map(len, schedule.rates)])
     end = int(part_ends[run.best])

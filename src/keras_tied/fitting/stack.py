@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from keras_tied._blas import blas_limit
 from keras_tied._types import Array
 from keras_tied.fitted.activations import ACTIVATIONS
 from keras_tied.fitted.dense_network import WEIGHTS, DenseNetwork, compute_layers
 from keras_tied.fitting.rows import TrainingRows
-
-FEWEST_FOR_THREADS = 2**15
-"""Weights of a network: in smaller products threads only wait."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +57,6 @@ class Stack:
     def make_network(self, numbers: Array) -> DenseNetwork:
         """The network that these numbers are the weights of, `(numbers,)`."""
         return self._split(numbers.astype(np.float32))
-
-    def limit_threads(self) -> AbstractContextManager[Any]:
-        """Hold BLAS to one thread while networks are small."""
-        is_small = self.numbers.shape[1] < FEWEST_FOR_THREADS
-        return blas_limit.limit_to_one() if is_small else nullcontext()
 
     def find_gradient(
         self,
