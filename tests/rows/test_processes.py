@@ -16,7 +16,8 @@ from pyarrow import fs, parquet
 from tests.marks import slow
 from tests.processes import find_port, run_python
 
-from keras_tied import TiedAutoencoder, cli
+from keras_tied import TiedAutoencoder, _processors, cli
+from keras_tied.rows import connect
 
 from .conftest import run
 
@@ -90,6 +91,14 @@ def test_workers_give_what_the_command_gives_alone(
     output = f"s3://bucket/{kind}"
     run(kind, model, "s3://bucket/rows", "--id", "who", "-o", output, *LOCAL)
     assert parquet.read_table(f"bucket/{kind}", filesystem=store).equals(expected)
+
+
+@slow
+def test_there_is_one_worker_for_each_processor_that_the_quota_leaves(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(_processors, "QUOTA", 3.9)
+    with connect("local") as workers:
+        assert len(workers.client.ncores()) == 3
 
 
 @slow

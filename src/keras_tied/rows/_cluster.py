@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from keras_tied._processors import count_processors
 from keras_tied._signals import clean_up_at_signal
 from keras_tied._version import __version__
 
@@ -72,7 +73,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
     Args:
         address: such as `"tcp://10.0.0.1:8786"`, or `"local"`.
         n_workers: the processes of `"local"`, one thread each. Defaults to one for each
-            processor.
+            processor that this process may use.
 
     Raises:
         ImportError: if `dask.distributed` is not installed.
@@ -103,7 +104,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
             environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
             with config.set(environment), _block_interrupts():
                 cluster = LocalCluster(
-                    n_workers=n_workers,
+                    n_workers=n_workers or count_processors(),
                     threads_per_worker=1,
                     dashboard_address=None,
                     # The usual port may be that of another command.
