@@ -24,6 +24,7 @@ from sklearn.decomposition import PCA
 from tests.layers.cases import normal
 from tests.layers.oracles import slopes
 from tests.marks import slow, slow_but
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied import Autoencoder, mirror, tie
 
@@ -238,6 +239,25 @@ def change(method, *arguments):
 def with_own_call():
     encoder = scaled()
     return Autoencoder(encoder, chain(tie(encoder.layers[0]), shape=(2,)))
+
+
+def test_blas_has_one_thread_in_pca_and_its_own_number_afterwards(monkeypatch):
+    def count_threads():
+        libraries = threadpool_info()
+        return {each["num_threads"] for each in libraries if each["user_api"] == "blas"}
+
+    within = set()
+    fit_transform = PCA.fit_transform
+
+    def spy(pca, rows):
+        within.update(count_threads())
+        return fit_transform(pca, rows)
+
+    monkeypatch.setattr(PCA, "fit_transform", spy)
+    with threadpool_limits(2, user_api="blas"):
+        start(ROWS, *dense(9, 2))
+        assert count_threads() == {2}
+    assert within == {1}
 
 
 def test_an_activation_that_stands_twice_and_a_code_of_another_shape_start_at_pca():

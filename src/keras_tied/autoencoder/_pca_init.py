@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import Model, Variable, layers, ops
 
+from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
@@ -197,7 +198,8 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
 
     rows = inputs.astype(np.float64)
     pca = PCA(n_components, random_state=0)
-    values = pca.fit_transform(rows)
+    with blas_limit.limit_to_one():
+        values = pca.fit_transform(rows)
     total = len(rows) * rows.var(axis=0).sum()
     lost = total - np.square(values).sum()
     tolerance = max(TOLERANCE * lost, ROUNDING * total)
