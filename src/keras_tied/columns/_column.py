@@ -276,7 +276,8 @@ class Column:
             values = pc.if_else(is_whole, values.cast(pa.int64(), safe=False), None)
         if self.exact:
             return values.cast(pa.string())
-        has_signs = isinstance(self.text_form, TruthText) or "-" in self.categories
+        form = self.form
+        has_signs = isinstance(form, TruthText) and form.has_signs
         return drop_missing(values, has_signs)
 
     def write_as(self, dtype: pa.DataType) -> Self:
