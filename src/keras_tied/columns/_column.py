@@ -134,7 +134,7 @@ class Column:
     def expectation(self) -> str:
         """What a value should be, for messages."""
         if self.kind is Kind.boolean:
-            return self.description
+            return self.text_form.description
         return "a date or time" if self.kind is Kind.time else "a number"
 
     @property
@@ -243,6 +243,9 @@ class Column:
             parsed = to_floats(drop_marks(values, self.marks))
         if are_times:
             return parsed
+        if self.kind is Kind.boolean:
+            is_truth = (parsed == 0) | (parsed == 1)
+            parsed = np.where(is_truth, parsed, np.nan)
         dtype = np.float64 if self.double else np.float32
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(dtype, copy=False)
