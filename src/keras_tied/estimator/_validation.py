@@ -120,6 +120,15 @@ def _as_table(X: Any) -> Any:
     return check_array(X, dtype=DTYPES, ensure_all_finite="allow-nan")
 
 
+def _to_named(X: Any) -> Any:
+    """A batch of Arrow as a table, whose names scikit-learn knows; else the same."""
+    if type(X).__name__ != "RecordBatch":
+        return X
+    import pyarrow as pa
+
+    return pa.table(X)
+
+
 def is_frame(X: Any) -> bool:
     """Whether this is a data frame of any library that shares its columns by Arrow."""
     return hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")
@@ -154,6 +163,7 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
 
 def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     """Rows of numbers alone, an array or a CSR matrix, float32 or float64."""
+    X = _to_named(X)
     encoder = estimator.encoder
     shape = () if encoder is None else encoder.input_shape[1:]
     dtypes = _list_dtypes(X)
