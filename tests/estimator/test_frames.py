@@ -302,6 +302,64 @@ def test_columns_are_found_by_name(estimator, frame):
     )
 
 
+def make_batch(frame):
+    columns = [pa.array(values.to_numpy()) for _, values in frame.items()]
+    return pa.RecordBatch.from_arrays(columns, names=list(frame))
+
+
+def test_a_batch_of_numbers_is_matched_by_name_as_a_table_is():
+    frame = pd.DataFrame({"a": NOISE, "b": 100 * NOISE + KIND})
+    for fitted in (make(1).fit(frame), make(1).fit(make_batch(frame))):
+        assert fitted.feature_names_in_.tolist() == ["a", "b"]
+        codes = fitted.transform(frame)
+        assert_array_equal(fitted.transform(make_batch(frame)), codes)
+        with pytest.raises(ValueError, match="must be in the same order"):
+            fitted.transform(make_batch(frame[["b", "a"]]))
+        with pytest.raises(ValueError, match="unseen at fit time"):
+            fitted.transform(make_batch(frame.set_axis(["a", "c"], axis=1)))
+
+
+@pytest.mark.parametrize("extra", ["word", "number", "new"])
+@pytest.mark.parametrize("convert", [lambda frame: frame, make_batch])
+def test_a_name_that_repeats_in_a_later_frame_is_named(extra, convert):
+    frame = make_frame()[["word", "number"]]
+    estimator = make(1).fit(frame)
+    values = frame.iloc[::-1, :1].set_axis([extra], axis=1)
+    later = convert(pd.concat([frame, values, values], axis=1))
+    for method in ("transform", "impute", "reconstruct"):
+        with pytest.raises(ValueError, match=f" columns of the name '{extra}'"):
+            getattr(estimator, method)(later)
+
+
+def test_names_that_repeated_in_training_may_repeat():
+    frame = make_frame()[["word", "number"]].set_axis(["same", "same"], axis=1)
+    estimator = make(1).fit(frame)
+    codes = estimator.transform(frame)
+    assert_array_equal(estimator.transform(frame.assign(other=1)), codes)
+    with pytest.raises(ValueError, match="X has 3 columns of the name 'same'"):
+        estimator.transform(pd.concat([frame, frame.iloc[:, :1]], axis=1))
+
+
+def test_blanks_at_the_ends_of_names_are_ignored(reload):
+    frame = make_frame()[["word", "number", "single"]]
+    padded = frame.set_axis([" word", "number ", "single"], axis=1)
+    gaps = padded.copy()
+    gaps.iloc[KIND == 0, :2] = None
+    for estimator in (make(1).fit(frame), reload(make(1).fit(padded))):
+        assert_array_equal(estimator.transform(frame), estimator.transform(padded))
+        filled = estimator.impute(gaps)
+        assert filled.notna().all(axis=None)
+        assert list(filled) == list(padded)
+        assert list(estimator.reconstruct(gaps)) == list(estimator.feature_names_in_)
+
+
+def test_names_that_differ_by_a_blank_stay_apart():
+    frame = make_frame()[["word", "number"]].set_axis(["a", "a "], axis=1)
+    estimator = make(1).fit(frame)
+    codes = estimator.transform(frame)
+    assert_array_equal(estimator.transform(frame[["a ", "a"]]), codes)
+
+
 def test_whole_numbers_with_gaps_are_filled_by_whole_ones():
     frame = pd.DataFrame(
         {

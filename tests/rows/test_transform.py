@@ -57,6 +57,22 @@ def test_a_batch_that_does_not_fit_is_refused(model, batch, names, message):
         load_transform(model, id="code0")(batch.rename_columns(names))
 
 
+def test_a_batch_with_a_name_twice_is_refused(model, batch):
+    twice = batch.append_column("a", batch["b"])
+    with pytest.raises(TableError, match="several columns of the name 'a'"):
+        load_transform(model)(twice)
+
+
+def test_blanks_at_the_ends_of_names_are_ignored(model, batch):
+    padded = batch.rename_columns([f" {name} " for name in batch.column_names])
+    codes = load_transform(model, id="who")(batch)
+    assert load_transform(model, id=" who ")(padded).equals(codes)
+    gaps = padded.set_column(1, " a ", pa.nulls(len(padded), padded[1].type))
+    filled = load_transform(model, "filled")(gaps)
+    assert filled.schema == padded.schema
+    assert not filled[" a "].null_count
+
+
 def test_a_model_without_names_is_refused(tmp_path, rng):
     path = tmp_path / "m.safetensors"
     TiedAutoencoder(1, max_iter=1).fit(rng.normal(size=(40, 3))).save(path)

@@ -18,6 +18,7 @@ from keras_tied.columns._casting import cast_like, make_alike
 from keras_tied.columns._kinds import (
     make_distinct,
     simplify_rows,
+    trim_names,
 )
 
 # A name in pandas may be several, of levels.
@@ -182,6 +183,13 @@ def find_library(X: Any) -> str:
     return next((name for name in names if name in LIBRARIES), names[0])
 
 
+def list_names(X: Any) -> list[Any]:
+    """The names of the columns of a frame as they were given; none of an array."""
+    if hasattr(X, "column_names"):  # of Arrow
+        return list(X.column_names)
+    return list(getattr(X, "columns", ()))
+
+
 def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
     """The library of a frame or an array, the names of its columns, and its rows."""
     library = find_library(X)
@@ -190,12 +198,10 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         for index, column in enumerate(X.T):
             columns[f"x{index}"] = pa.array(column, from_pandas=True)
         return library, list(columns), pa.record_batch(columns)
-    if library in ("pandas", "polars"):
-        given = list(X.columns)
-    else:
+    if library not in ("pandas", "polars"):
         library, X = "pyarrow", pa.table(X)
-        given = X.column_names
-    names = make_distinct(list(map(str, given)))
+    given = list_names(X)
+    names = make_distinct(trim_names(list(map(str, given))))
     try:
         if library == "pandas":
             frame = _name_levels(X.set_axis(names, axis=1))

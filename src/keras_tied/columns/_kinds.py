@@ -1,5 +1,6 @@
 """The kinds of values in a column, and their Arrow types."""
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -63,6 +64,14 @@ def simplify_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
     return rows.cast(pa.schema(fields))
 
 
+def rename_rows(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return rows with other names, and with the metadata of their schema."""
+    pairs = zip(rows.schema, names, strict=True)
+    fields = [field.with_name(name) for field, name in pairs]
+    schema = pa.schema(fields, rows.schema.metadata)
+    return pa.record_batch(rows.columns, schema=schema)
+
+
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     """Return the type that holds the values of both, or None if their kinds differ."""
     if first == second or types.is_null(second):
@@ -73,6 +82,14 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if kinds == {Kind.integer}:
         return pa.int64()
     return pa.float64() if kinds.issubset(NUMBERS) else None
+
+
+def trim_names(names: Sequence[str]) -> list[str]:
+    """Return names without blanks at their ends, but where two would be the same."""
+    trimmed = [name.strip() for name in names]
+    counts = Counter(trimmed)
+    pairs = zip(names, trimmed, strict=True)
+    return [new if new and counts[new] == 1 else name for name, new in pairs]
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The fitted value as a function of Arrow batches, for any engine that has some."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, get_value
+from keras_tied.columns import Columns, get_value, rename_rows, trim_names
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.layout import CATEGORY, MISSPELT
@@ -67,7 +67,13 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        return self.apply(Batch(batch, self.columns.encode(batch)))
+        names = trim_names(batch.column_names)
+        ids = dict(zip(batch.column_names, names, strict=True))
+        transform = replace(self, id=ids.get(self.id, self.id))
+        rows = rename_rows(batch, names)
+        result = transform.apply(Batch(rows, self.columns.encode(rows)))
+        is_copy = self.output == "filled"
+        return rename_rows(result, batch.column_names) if is_copy else result
 
     def apply(self, batch: Batch) -> pa.RecordBatch:
         """Transform rows that are numbers already."""
