@@ -169,22 +169,86 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(estimator,
 @pytest.mark.filterwarnings("ignore:1 column of X was left out")
 @pytest.mark.parametrize(
     "label",
-    ["same", 7, ("two", "levels")],
+    [
+        "same",
+        7,
+        True,
+        None,
+        np.nan,
+        np.inf,
+        b"bytes",
+        pd.Timestamp("2026-01-31"),
+        ("two", "levels"),
+        ("two", None),
+        (True, np.nan),
+        ("two", pd.Timestamp("2026-01-31")),
+        ("two", ("three", 4)),
+    ],
 )
-def test_columns_of_any_label_come_back(label):
+def test_columns_of_any_label_come_back(label, reload):
     frame = make_gaps(make_frame())
     frame.columns = pd.Index([label] * 12)
-    estimator = make(1).fit(frame)
+    estimator = reload(make(1).fit(frame))
     for rows in (
         estimator.reconstruct(frame),
         estimator.impute(frame),
     ):
-        assert schema_of(rows) == schema_of(frame)
+        assert rows.columns.identical(frame.columns)
+        assert list(rows.dtypes) == list(frame.dtypes)
+
+
+@pytest.mark.parametrize("label", [True, None, np.nan, ("b", 2), ("b", None)])
+def test_labels_of_several_types_come_back(label, reload):
+    frame = make_frame()[["word", "number"]]
+    frame.columns = pd.Index(["word", label], dtype=object, tupleize_cols=False)
+    estimator = reload(make(1).fit(frame))
+    for rows in (estimator.reconstruct(frame), estimator.impute(frame)):
+        assert rows.columns.identical(frame.columns)
+
+
+BACKED = {
+    "words": pa.array(["a", "b", "c"]).take(pa.array(KIND)),
+    "levels": pa.array(["a", "b", "c"]).take(pa.array(KIND)).dictionary_encode(),
+    "levels of numbers": pa.array(KIND).dictionary_encode(),
+    "whole numbers": pa.array(KIND),
+    "decimals": pa.array(KIND.astype("int8")).cast(pa.decimal128(10, 2)),
+    "days": pa.array(KIND.astype("int32")).cast(pa.date32()),
+    "views": pa.array(["a", "b", "c"]).take(pa.array(KIND)).cast(pa.string_view()),
+    "lists": pa.array([[kind] for kind in KIND]),
+    "structures": pa.array([{"a": kind} for kind in KIND]),
+    "maps": pa.array([[("a", kind)] for kind in KIND], pa.map_("string", "int64")),
+}
+
+
+@pytest.mark.filterwarnings("ignore:1 column of X was left out")
+@for_each(BACKED, "values")
+def test_columns_of_pandas_that_are_of_arrow_come_back(values, reload):
+    backed = pd.Series(pd.arrays.ArrowExtensionArray(values))
+    frame = pd.DataFrame({"word": np.array(["x", "y", "z"])[KIND], "what": backed})
+    frame["number"] = NOISE
+    some = pa.array(np.arange(ROWS), mask=KIND == 0)
+    plain = values.cast(pa.string()) if values.type == pa.string_view() else values
+    some_values = plain.take(some).cast(values.type)
+    gaps = frame.assign(
+        what=pd.Series(pd.arrays.ArrowExtensionArray(some_values)),
+        word=frame["word"].where(KIND > 0),
+    )
+    estimator = reload(make(1).fit(frame))
+    is_used = "what" not in estimator._columns.left_out
+    filled = estimator.impute(gaps)
+    assert filled.dtypes.equals(frame.dtypes)
+    assert filled["word"].notna().all()
+    assert filled["what"].isna().sum() == (0 if is_used else some.null_count)
+    kept = ["word", "what", "number"] if is_used else ["word", "number"]
+    assert estimator.reconstruct(frame).dtypes.equals(frame[kept].dtypes)
 
 
 DATES = np.datetime64("2026-01-31") + KIND
 COLUMNS = {
     "levels that are numbers": pd.Categorical(1000 * KIND),
+    "levels beyond those with a sign": pd.Categorical(
+        np.uint64([1, 2**63, 2**64 - 1])[KIND]
+    ),
     "levels that are truth values": pd.Categorical(KIND > 0),
     "levels that are intervals": pd.cut(KIND, 3),
     "levels between spaces": pd.Categorical(np.array([" a", "b ", "c"])[KIND]),

@@ -1,6 +1,6 @@
 """One column of a table, as numbers and back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
@@ -150,7 +150,7 @@ class Column:
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
         if self.whole:
-            pa.array(categories, pa.string()).cast(pa.int64())  # raises for words
+            _to_whole(categories)  # raises for words
         is_consistent = (
             self.kind in (*PLAIN, Kind.time),
             is_text == bool(categories) and are_distinct,
@@ -345,10 +345,18 @@ class Column:
         shares = shares[:, : len(labels)]
         best = shares.argmax(axis=1)  # (n,)
         places = pa.array(best, mask=is_missing.any(axis=1))
-        values = pa.array(labels)
-        if self.whole and OTHER not in labels:
-            values = values.cast(pa.int64())
+        is_whole = self.whole and OTHER not in labels
+        values = _to_whole(labels) if is_whole else pa.array(labels)
         return values.take(places)
+
+
+def _to_whole(texts: Sequence[str]) -> pa.Array:
+    """Return whole numbers, without a sign if one of them is too large for that."""
+    values = pa.array(texts, pa.string())
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return values.cast(pa.uint64())
 
 
 def find_form(dtype: pa.DataType) -> AnyForm | None:
