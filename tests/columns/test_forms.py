@@ -266,10 +266,10 @@ def test_a_dash_beside_words_for_yes_and_no_is_missing(pair):
 
 
 def test_a_dash_beside_a_plus_is_no():
-    batch = pa.record_batch({"x": ["+", "-", "-", None] * 9})
+    batch = pa.record_batch({"x": ["+", "-", "-", None, "."] * 9})
     columns, [fact] = Columns.survey(batch)
-    assert fact.missing == 9
-    assert_array_equal(columns.encode(batch)[:, 0], [1, 0, 0, np.nan] * 9)
+    assert fact.missing == 18
+    assert_array_equal(columns.encode(batch)[:, 0], [1, 0, 0, np.nan, np.nan] * 9)
     one = batch[1:2]
     assert columns.encode(one).item() == 0
 

@@ -79,6 +79,16 @@ def test_gaps_of_an_arrow_table_that_polars_made_are_filled():
     assert make(1).fit(table).impute(gaps)["c"].null_count == 0
 
 
+def test_levels_that_polars_keeps_as_views_are_filled():
+    words = pl.Series(np.array(list("abc"))[KIND], dtype=pl.Categorical)
+    frame = pl.DataFrame({"c": words, "x": KIND + NOISE})
+    newest = pl.CompatLevel.newest()
+    table = frame.to_arrow(compat_level=newest)
+    gaps = frame.with_columns(c=pl.when(pl.col("x") < 1).then("c"))
+    filled = make(1).fit(table).impute(gaps.to_arrow(compat_level=newest))
+    assert filled["c"].null_count == 0
+
+
 def schema_of(frame):
     """The names and dtypes of the columns, in order."""
     if isinstance(frame, pd.DataFrame):
@@ -381,6 +391,24 @@ def test_a_batch_of_numbers_is_matched_by_name_as_a_table_is():
             fitted.transform(make_batch(frame[["b", "a"]]))
         with pytest.raises(ValueError, match="unseen at fit time"):
             fitted.transform(make_batch(frame.set_axis(["a", "c"], axis=1)))
+
+
+@pytest.mark.parametrize("convert", [pa.Table.from_pandas, make_batch])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (datetime.datetime(2026, 1, 31), "Date data not supported: column 'b' of X"),
+        (datetime.date(2026, 1, 31), "Date data not supported: column 'b' of X"),
+        (datetime.timedelta(1), "Date data not supported: column 'b' of X"),
+        ("word", "Non-numeric data not supported: column 'b' of X"),
+    ],
+)
+def test_a_column_of_arrow_that_is_no_number_later_is_named(convert, value, message):
+    frame = pd.DataFrame({"a": NOISE, "b": 100 * NOISE + KIND})
+    estimator = make(1).fit(frame)
+    later = frame[["a"]].assign(b=pd.Series([value] * ROWS, dtype=object))
+    with pytest.raises(ValueError, match=message):
+        estimator.transform(convert(later))
 
 
 @pytest.mark.parametrize("extra", ["word", "number", "new"])

@@ -21,6 +21,7 @@ from keras_tied.columns._kinds import (
     make_distinct,
     simplify_rows,
     trim_names,
+    unpack_views,
 )
 
 Level: TypeAlias = str | int | float | bool | None
@@ -262,9 +263,11 @@ def _read(X: Any) -> tuple[Any, list[Name], pa.RecordBatch]:
             f"{what} cannot be used ({reason}); make all of its values of one plain"
             " type."
         ) from error
-    arrays = [column.combine_chunks() for column in table.columns]
-    batch = pa.record_batch(arrays, schema=table.schema)
-    return library, given, batch
+    arrays = [unpack_views(column.combine_chunks()) for column in table.columns]
+    pairs = zip(table.schema, arrays, strict=True)
+    fields = [field.with_type(values.type) for field, values in pairs]
+    schema = pa.schema(fields, table.schema.metadata)
+    return library, given, pa.record_batch(arrays, schema=schema)
 
 
 def _to_arrow(frame: Any) -> pa.Table:

@@ -61,7 +61,18 @@ def simplify_type(dtype: pa.DataType) -> pa.DataType:
 def simplify_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows in the types that batches have."""
     fields = [(field.name, simplify_type(field.type)) for field in rows.schema]
+    columns = list(map(unpack_views, rows.columns))
+    rows = pa.record_batch(columns, names=rows.schema.names)
     return rows.cast(pa.schema(fields))
+
+
+def unpack_views(values: pa.Array) -> pa.Array:
+    """Return a dictionary of views of text, which Arrow cannot cast, as one of text."""
+    dtype = values.type
+    if not types.is_dictionary(dtype) or not types.is_string_view(dtype.value_type):
+        return values
+    texts = values.dictionary.cast(pa.string())
+    return pa.DictionaryArray.from_arrays(values.indices, texts, ordered=dtype.ordered)
 
 
 def rename_rows(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:

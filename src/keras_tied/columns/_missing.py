@@ -13,9 +13,9 @@ MISSING = (
     *"NA N/A n/a n.a. <NA> #N/A #NA NaN nan NAN -NaN -nan".split(),
     *"NULL Null null None none ? #DIV/0! #VALUE! #REF!".split(),
 )
+POINTS = (".", "..", "...")
 # of a missing value too, but where `+` and `-` are the values of a column
-DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
-MARKS = (*MISSING, *DASHES)
+DASHES = ("-", "--", "---", "–", "—")  # noqa: RUF001
 
 
 def drop_missing(texts: pa.Array, has_signs: bool = False) -> pa.Array:
@@ -24,7 +24,7 @@ def drop_missing(texts: pa.Array, has_signs: bool = False) -> pa.Array:
     With `has_signs`, a dash is a value.
     """
     cells = to_text(texts)
-    marks = MISSING if has_signs else MARKS
+    marks = (*MISSING, *POINTS) if has_signs else (*MISSING, *POINTS, *DASHES)
     is_mark = pc.is_in(cells, pa.array(marks))
     return pc.if_else(is_mark, None, cells)
 
