@@ -84,8 +84,16 @@ def format_suggestion(value: Any) -> str:
     """Format a value that is about what is expected."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_given(value)
+    value = round_suggestion(value)
+    if 1000 <= abs(value) < SMALLEST_WITH_COMMA:
+        return f"{value:.0f}"
+    return format_number(value)
+
+
+def round_suggestion(value: float) -> float:
+    """Round a number that is about what is expected to three digits."""
     if SMALLEST_WITH_COMMA <= abs(value) < math.inf:
         value = round(value, 3 - len(str(abs(int(value)))))
     elif abs(value) >= 1000:  # a year, which three digits would make another
-        return f"{value:.0f}"
-    return format_number(float(value))
+        value = round(value)
+    return float(f"{value:.3g}") if abs(value) < 1000 else float(value)

@@ -242,6 +242,32 @@ def test_a_copy_of_a_file_with_types_has_these_and_its_other_columns(
     pd.testing.assert_frame_equal(new.where(old.notna()), old.where(old.notna()))
 
 
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "xlsx"])
+def test_names_with_blanks_are_those_of_csv_and_stay_in_the_copy(
+    keras_tied, fruit, rng, ending
+):
+    rows, n_gaps = make_records(fruit, rng)
+    names = {name: f" {name} " for name in fruit if name != "name"}
+    rows = pd.DataFrame(rows).rename(columns=names)
+    if ending == "jsonl":
+        rows.to_json("rows.jsonl", orient="records", lines=True)
+    elif ending == "xlsx":
+        pytest.importorskip("openpyxl")
+        rows.to_excel("rows.xlsx", index=False)
+    else:
+        rows.to_parquet("rows.parquet")
+    done = keras_tied(f"fill m.safetensors rows.{ending} -o new.{ending}")
+    assert done.out.startswith(f"filled {n_gaps} cells to ")
+    if ending == "jsonl":
+        copy = pd.read_json("new.jsonl", lines=True)
+    elif ending == "xlsx":
+        copy = pd.read_excel("new.xlsx", engine="openpyxl")
+    else:
+        copy = pd.read_parquet("new.parquet")
+    assert list(copy) == list(rows)
+    assert not copy[[names[name] for name in FILLED]].isna().any(axis=None)
+
+
 def test_each_cell_that_is_filled_is_listed_with_how_sure_it_is(keras_tied, fruit, rng):
     rows, is_gap = make_gaps(fruit, rng)
     rows.loc[~is_gap.any(axis=1), "weight"] = "1e9"

@@ -102,6 +102,28 @@ def test_truth_values_are_read_in_any_form(learned, given):
     assert_array_equal(columns.adapt(rows).encode(rows)[:, 0], TRUTHS)
 
 
+@pytest.mark.parametrize("learned", LEARNED)
+def test_a_dash_is_no_in_the_form_of_signs_alone(learned):
+    columns = learn({"x": TRUTH_FORMS[learned]})
+    words = pa.record_batch({"x": ["yes", "-", "no", "yes"]})
+    assert_array_equal(columns.adapt(words).encode(words)[:, 0], [1, np.nan, 0, 1])
+    signs = pa.record_batch({"x": ["+", "-", "-", "+"]})
+    assert_array_equal(columns.adapt(signs).encode(signs)[:, 0], [1, 0, 0, 1])
+
+
+def test_gaps_of_truth_values_are_filled_in_the_words_of_the_table():
+    columns = learn({"x": TRUTH_FORMS["yes"]})
+    rows = pa.record_batch({"x": ["ja", "nein", "-", "-"]})
+    filled = columns.adapt(rows).fill(rows, [[1.0], [0.0], [1.0], [0.0]])
+    assert filled["x"].to_pylist() == ["ja", "nein", "ja", "nein"]
+
+
+def test_signs_are_no_words_of_a_table_that_was_not_adapted_to():
+    columns = learn({"x": TRUTH_FORMS["yes"]})
+    with pytest.raises(TableError, match=r"holds '\+' in row 1, where yes or no was"):
+        columns.encode(pa.record_batch({"x": TRUTH_FORMS["signs"]}))
+
+
 @pytest.mark.parametrize(
     ("learned", "given"),
     [("{} %", "{} kg"), ("€{}", "${}"), ("{} Mb", "{} MB")],

@@ -306,6 +306,19 @@ def test_of_twenty_values_one_may_be_misread():
         columns.encode(batch[1:])
 
 
+@pytest.mark.parametrize("number", [2, -7, 0.5, NAN, np.inf])
+@pytest.mark.parametrize("values", [[True, False], ["yes", "no"], ["+", "-"]])
+def test_numbers_other_than_0_and_1_are_no_truth_values(values, number):
+    columns, misread = learn({"x": values * 9}), MisreadValues()
+    batch = pa.record_batch({"x": [1.0, 0.0] * 9 + [1.0, number]})
+    numbers = columns.encode(batch, misread=misread)
+    assert_array_equal(numbers[:, 0], [1, 0] * 9 + [1, NAN])
+    assert misread.counts["x"] == (not np.isnan(number))
+    if not np.isnan(number):
+        with pytest.raises(TableError, match=f"holds {float(number)} in row 2, where"):
+            columns.encode(batch[18:])
+
+
 def test_nan_of_a_frame_is_filled_as_null_is():
     rows = pa.table({"x": [1.0, NAN, None], "y": ["a", None, "b"]})
     schema, _ = FrameSchema.learn(rows)

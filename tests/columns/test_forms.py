@@ -253,6 +253,27 @@ def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
     assert not fact.warning
 
 
+@pytest.mark.parametrize("pair", ["yes|no", "ja|nein", "T|F", "true|false"])
+def test_a_dash_beside_words_for_yes_and_no_is_missing(pair):
+    texts = [*pair.split("|"), "-", "–"] * 9  # noqa: RUF001
+    batch = pa.record_batch({"x": texts})
+    columns, [fact] = Columns.survey(batch)
+    is_dash = [False, False, True, True] * 9
+    assert fact.missing == 18
+    assert fact.misread == 0
+    assert_array_equal(columns.encode(batch)[:, 0], [1, 0, np.nan, np.nan] * 9)
+    assert_array_equal(columns.find_gaps(batch)["x"], is_dash)
+
+
+def test_a_dash_beside_a_plus_is_no():
+    batch = pa.record_batch({"x": ["+", "-", "-", None, "."] * 9})
+    columns, [fact] = Columns.survey(batch)
+    assert fact.missing == 18
+    assert_array_equal(columns.encode(batch)[:, 0], [1, 0, 0, np.nan, np.nan] * 9)
+    one = batch[1:2]
+    assert columns.encode(one).item() == 0
+
+
 def test_the_end_of_a_day_is_its_begin():
     reads_as, _, again = read(["09:30", "24:00", "13:13"] * 9)
     assert reads_as.startswith("times of day")

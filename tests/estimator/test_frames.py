@@ -79,6 +79,16 @@ def test_gaps_of_an_arrow_table_that_polars_made_are_filled():
     assert make(1).fit(table).impute(gaps)["c"].null_count == 0
 
 
+def test_levels_that_polars_keeps_as_views_are_filled():
+    words = pl.Series(np.array(list("abc"))[KIND], dtype=pl.Categorical)
+    frame = pl.DataFrame({"c": words, "x": KIND + NOISE})
+    newest = pl.CompatLevel.newest()
+    table = frame.to_arrow(compat_level=newest)
+    gaps = frame.with_columns(c=pl.when(pl.col("x") < 1).then("c"))
+    filled = make(1).fit(table).impute(gaps.to_arrow(compat_level=newest))
+    assert filled["c"].null_count == 0
+
+
 def schema_of(frame):
     """The names and dtypes of the columns, in order."""
     if isinstance(frame, pd.DataFrame):
@@ -169,22 +179,86 @@ def test_probabilities_add_up_to_one_and_the_largest_is_reconstructed(estimator,
 @pytest.mark.filterwarnings("ignore:1 column of X was left out")
 @pytest.mark.parametrize(
     "label",
-    ["same", 7, ("two", "levels")],
+    [
+        "same",
+        7,
+        True,
+        None,
+        np.nan,
+        np.inf,
+        b"bytes",
+        pd.Timestamp("2026-01-31"),
+        ("two", "levels"),
+        ("two", None),
+        (True, np.nan),
+        ("two", pd.Timestamp("2026-01-31")),
+        ("two", ("three", 4)),
+    ],
 )
-def test_columns_of_any_label_come_back(label):
+def test_columns_of_any_label_come_back(label, reload):
     frame = make_gaps(make_frame())
     frame.columns = pd.Index([label] * 12)
-    estimator = make(1).fit(frame)
+    estimator = reload(make(1).fit(frame))
     for rows in (
         estimator.reconstruct(frame),
         estimator.impute(frame),
     ):
-        assert schema_of(rows) == schema_of(frame)
+        assert rows.columns.identical(frame.columns)
+        assert list(rows.dtypes) == list(frame.dtypes)
+
+
+@pytest.mark.parametrize("label", [True, None, np.nan, ("b", 2), ("b", None)])
+def test_labels_of_several_types_come_back(label, reload):
+    frame = make_frame()[["word", "number"]]
+    frame.columns = pd.Index(["word", label], dtype=object, tupleize_cols=False)
+    estimator = reload(make(1).fit(frame))
+    for rows in (estimator.reconstruct(frame), estimator.impute(frame)):
+        assert rows.columns.identical(frame.columns)
+
+
+BACKED = {
+    "words": pa.array(["a", "b", "c"]).take(pa.array(KIND)),
+    "levels": pa.array(["a", "b", "c"]).take(pa.array(KIND)).dictionary_encode(),
+    "levels of numbers": pa.array(KIND).dictionary_encode(),
+    "whole numbers": pa.array(KIND),
+    "decimals": pa.array(KIND.astype("int8")).cast(pa.decimal128(10, 2)),
+    "days": pa.array(KIND.astype("int32")).cast(pa.date32()),
+    "views": pa.array(["a", "b", "c"]).take(pa.array(KIND)).cast(pa.string_view()),
+    "lists": pa.array([[kind] for kind in KIND]),
+    "structures": pa.array([{"a": kind} for kind in KIND]),
+    "maps": pa.array([[("a", kind)] for kind in KIND], pa.map_("string", "int64")),
+}
+
+
+@pytest.mark.filterwarnings("ignore:1 column of X was left out")
+@for_each(BACKED, "values")
+def test_columns_of_pandas_that_are_of_arrow_come_back(values, reload):
+    backed = pd.Series(pd.arrays.ArrowExtensionArray(values))
+    frame = pd.DataFrame({"word": np.array(["x", "y", "z"])[KIND], "what": backed})
+    frame["number"] = NOISE
+    some = pa.array(np.arange(ROWS), mask=KIND == 0)
+    plain = values.cast(pa.string()) if values.type == pa.string_view() else values
+    some_values = plain.take(some).cast(values.type)
+    gaps = frame.assign(
+        what=pd.Series(pd.arrays.ArrowExtensionArray(some_values)),
+        word=frame["word"].where(KIND > 0),
+    )
+    estimator = reload(make(1).fit(frame))
+    is_used = "what" not in estimator._columns.left_out
+    filled = estimator.impute(gaps)
+    assert filled.dtypes.equals(frame.dtypes)
+    assert filled["word"].notna().all()
+    assert filled["what"].isna().sum() == (0 if is_used else some.null_count)
+    kept = ["word", "what", "number"] if is_used else ["word", "number"]
+    assert estimator.reconstruct(frame).dtypes.equals(frame[kept].dtypes)
 
 
 DATES = np.datetime64("2026-01-31") + KIND
 COLUMNS = {
     "levels that are numbers": pd.Categorical(1000 * KIND),
+    "levels beyond those with a sign": pd.Categorical(
+        np.uint64([1, 2**63, 2**64 - 1])[KIND]
+    ),
     "levels that are truth values": pd.Categorical(KIND > 0),
     "levels that are intervals": pd.cut(KIND, 3),
     "levels between spaces": pd.Categorical(np.array([" a", "b ", "c"])[KIND]),
@@ -300,6 +374,82 @@ def test_columns_are_found_by_name(estimator, frame):
         estimator.transform(turned),
         estimator.transform(frame),
     )
+
+
+def make_batch(frame):
+    columns = [pa.array(values.to_numpy()) for _, values in frame.items()]
+    return pa.RecordBatch.from_arrays(columns, names=list(frame))
+
+
+def test_a_batch_of_numbers_is_matched_by_name_as_a_table_is():
+    frame = pd.DataFrame({"a": NOISE, "b": 100 * NOISE + KIND})
+    for fitted in (make(1).fit(frame), make(1).fit(make_batch(frame))):
+        assert fitted.feature_names_in_.tolist() == ["a", "b"]
+        codes = fitted.transform(frame)
+        assert_array_equal(fitted.transform(make_batch(frame)), codes)
+        with pytest.raises(ValueError, match="must be in the same order"):
+            fitted.transform(make_batch(frame[["b", "a"]]))
+        with pytest.raises(ValueError, match="unseen at fit time"):
+            fitted.transform(make_batch(frame.set_axis(["a", "c"], axis=1)))
+
+
+@pytest.mark.parametrize("convert", [pa.Table.from_pandas, make_batch])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (datetime.datetime(2026, 1, 31), "Date data not supported: column 'b' of X"),
+        (datetime.date(2026, 1, 31), "Date data not supported: column 'b' of X"),
+        (datetime.timedelta(1), "Date data not supported: column 'b' of X"),
+        ("word", "Non-numeric data not supported: column 'b' of X"),
+    ],
+)
+def test_a_column_of_arrow_that_is_no_number_later_is_named(convert, value, message):
+    frame = pd.DataFrame({"a": NOISE, "b": 100 * NOISE + KIND})
+    estimator = make(1).fit(frame)
+    later = frame[["a"]].assign(b=pd.Series([value] * ROWS, dtype=object))
+    with pytest.raises(ValueError, match=message):
+        estimator.transform(convert(later))
+
+
+@pytest.mark.parametrize("extra", ["word", "number", "new"])
+@pytest.mark.parametrize("convert", [lambda frame: frame, make_batch])
+def test_a_name_that_repeats_in_a_later_frame_is_named(extra, convert):
+    frame = make_frame()[["word", "number"]]
+    estimator = make(1).fit(frame)
+    values = frame.iloc[::-1, :1].set_axis([extra], axis=1)
+    later = convert(pd.concat([frame, values, values], axis=1))
+    for method in ("transform", "impute", "reconstruct"):
+        with pytest.raises(ValueError, match=f" columns of the name '{extra}'"):
+            getattr(estimator, method)(later)
+
+
+def test_names_that_repeated_in_training_may_repeat():
+    frame = make_frame()[["word", "number"]].set_axis(["same", "same"], axis=1)
+    estimator = make(1).fit(frame)
+    codes = estimator.transform(frame)
+    assert_array_equal(estimator.transform(frame.assign(other=1)), codes)
+    with pytest.raises(ValueError, match="X has 3 columns of the name 'same'"):
+        estimator.transform(pd.concat([frame, frame.iloc[:, :1]], axis=1))
+
+
+def test_blanks_at_the_ends_of_names_are_ignored(reload):
+    frame = make_frame()[["word", "number", "single"]]
+    padded = frame.set_axis([" word", "number ", "single"], axis=1)
+    gaps = padded.copy()
+    gaps.iloc[KIND == 0, :2] = None
+    for estimator in (make(1).fit(frame), reload(make(1).fit(padded))):
+        assert_array_equal(estimator.transform(frame), estimator.transform(padded))
+        filled = estimator.impute(gaps)
+        assert filled.notna().all(axis=None)
+        assert list(filled) == list(padded)
+        assert list(estimator.reconstruct(gaps)) == list(estimator.feature_names_in_)
+
+
+def test_names_that_differ_by_a_blank_stay_apart():
+    frame = make_frame()[["word", "number"]].set_axis(["a", "a "], axis=1)
+    estimator = make(1).fit(frame)
+    codes = estimator.transform(frame)
+    assert_array_equal(estimator.transform(frame[["a ", "a"]]), codes)
 
 
 def test_whole_numbers_with_gaps_are_filled_by_whole_ones():

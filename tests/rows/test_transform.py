@@ -1,7 +1,9 @@
 """The fitted value as a function of Arrow batches, against `TiedAutoencoder`."""
 
 import pickle
+import re
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.estimator.model_files import change, read_document
 from tests.estimator.networks import seeded
-from tests.marks import slow
+from tests.marks import for_each, slow
 from tests.processes import run_python
 
 from keras_tied import TiedAutoencoder
@@ -57,6 +59,22 @@ def test_a_batch_that_does_not_fit_is_refused(model, batch, names, message):
         load_transform(model, id="code0")(batch.rename_columns(names))
 
 
+def test_a_batch_with_a_name_twice_is_refused(model, batch):
+    twice = batch.append_column("a", batch["b"])
+    with pytest.raises(TableError, match="several columns of the name 'a'"):
+        load_transform(model)(twice)
+
+
+def test_blanks_at_the_ends_of_names_are_ignored(model, batch):
+    padded = batch.rename_columns([f" {name} " for name in batch.column_names])
+    codes = load_transform(model, id="who")(batch)
+    assert load_transform(model, id=" who ")(padded).equals(codes)
+    gaps = padded.set_column(1, " a ", pa.nulls(len(padded), padded[1].type))
+    filled = load_transform(model, "filled")(gaps)
+    assert filled.schema == padded.schema
+    assert not filled[" a "].null_count
+
+
 def test_a_model_without_names_is_refused(tmp_path, rng):
     path = tmp_path / "m.safetensors"
     TiedAutoencoder(1, max_iter=1).fit(rng.normal(size=(40, 3))).save(path)
@@ -85,6 +103,37 @@ def test_a_pickled_function_is_small_and_needs_no_keras(model, batch, folder, tm
     (tmp_path / "f").write_bytes(pickle.dumps((transform, batch)))
     printed = run_python("-c", PROGRAM, cwd=tmp_path).stdout
     assert printed == f"{transform(batch)['code0'][0]}\nset()\n"
+
+
+FORMS = {
+    "points": ("{:.2f}", {}),
+    "decimal commas": ("{:.2f}", {",": ".", ".": ","}),
+    "thousands": ("{:,.2f}", {",": "'"}),
+    "a unit": ("{:.2f} kg", {}),
+    "a currency": ("${:.2f}", {}),
+}
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+@for_each(FORMS, "form")
+def test_a_suggestion_has_the_same_digits_in_each_form(tmp_path, rng, form, factor):
+    pattern, marks = form
+    size = rng.normal(size=300)
+    mass = 500 + 100 * size + rng.normal(size=300)
+    mass[7] = 215.33
+    frame = pd.DataFrame({"mass": mass.round(2), "width": size, "height": -size})
+    frame["mass"] *= factor
+    given = pa.RecordBatch.from_pandas(frame)
+    path = tmp_path / "model.safetensors"
+    seeded(1, max_iter=5).fit(frame).save(path)
+    explain = load_transform(path, "scores", explain=True)
+    expected = explain(given)["expected1"][7].as_py()
+    texts = [pattern.format(x).translate(str.maketrans(marks)) for x in frame["mass"]]
+    written = given.set_column(0, "mass", pa.array(texts))
+    explain = replace(explain, columns=explain.columns.adapt(written))
+    suggestion = explain(written)["expected1"][7].as_py()
+    assert re.sub(r"\D", "", suggestion) == re.sub(r"\D", "", expected)
+    assert len(re.findall(r"[1-9]", suggestion)) <= 3
 
 
 def test_no_suggestion_is_the_value_that_stands_there(tmp_path, rng):

@@ -75,6 +75,32 @@ def test_a_file_is_read_as_it_was_saved(saved, rows):
     assert source.kinds == dict(zip(rows.column_names, kinds, strict=True))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_blanks_at_the_ends_of_names_are_no_part_of_them(rows, folder, name):
+    names = [" number", "whole ", "wo rd", "money\t", "zip"]
+    save(rows.rename_columns(names), name)
+    opened = open_table(name)
+    source = pickle.loads(pickle.dumps(opened))
+    expected = ["number", "whole", "wo rd", "money", "zip"]
+    assert source.schema.names == expected
+    assert source.stored_names in (names, expected)
+    found = read(source)
+    assert found.column_names == expected
+    assert read(source, names=["whole"])["whole"].to_pylist() == rows[1].to_pylist()
+
+
+def test_names_that_differ_by_a_blank_stay_apart(folder):
+    rows = pa.table({"a": [1, 2], "a ": [3, 4], " b ": [5, 6], " ": [7, 8]})
+    pq.write_table(rows, "rows.parquet")
+    assert open_table("rows.parquet").schema.names == ["a", "a ", "b", " "]
+
+
+def test_categories_are_noted_by_names_with_blanks_too(folder):
+    words = pd.Categorical(["a", "b"] * 9)
+    pd.DataFrame({" word ": words, "x": range(18)}).to_parquet("rows.parquet")
+    assert open_table("rows.parquet").categorical == ["word"]
+
+
 @pytest.mark.parametrize("n_rows", [37, 128, N, 5 * N])
 def test_batches_have_the_size_and_columns_asked_for(saved, rows, n_rows):
     names = ["word", "number"]

@@ -86,6 +86,7 @@ def fill(
     ),
 ) -> None:
     """Fill the gaps of a table, and leave all else as it is, byte for byte."""
+    from keras_tied.columns import rename_rows
     from keras_tied.rows import BatchTransform, fill_rows, fold, list_new_cells
     from keras_tied.tables import ENDINGS, write_patch, write_table
 
@@ -116,7 +117,8 @@ def fill(
             for batch in batches:
                 filled, new = fill_rows(transform, batch)
                 n_cells += sum(map(len, new))
-                yield from new if patch else [filled]
+                whole = rename_rows(filled, source.stored_names)
+                yield from new if patch else [whole]
 
         write_rows_or_cells(fill_each())
         return n_cells

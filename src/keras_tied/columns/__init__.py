@@ -27,8 +27,10 @@ from keras_tied.columns._kinds import (
     find_kind,
     make_distinct,
     merge_types,
+    rename_rows,
     simplify_rows,
     simplify_type,
+    trim_names,
 )
 from keras_tied.columns._misread import MisreadValues
 from keras_tied.columns._missing import MISSING
@@ -68,7 +70,9 @@ __all__ = [
     "make_distinct",
     "merge_types",
     "read_rows",
+    "rename_rows",
     "simplify_rows",
     "simplify_type",
     "snap",
+    "trim_names",
 ]

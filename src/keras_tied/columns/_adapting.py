@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied._table_errors import TableError
-from keras_tied.columns._column import Column
+from keras_tied.columns._column import Column, drop_marks
 from keras_tied.columns._durations import Durations
 from keras_tied.columns._facts import ColumnChoice
 from keras_tied.columns._kinds import NUMBERS, Kind, find_kind
 from keras_tied.columns._learning import read_text
-from keras_tied.columns._missing import MOST_MISREAD
+from keras_tied.columns._missing import MOST_MISREAD, list_present
 from keras_tied.columns._number_text import NumberText
 from keras_tied.columns._times import Times
 
@@ -31,7 +31,7 @@ def adapt_column(
     old = column.form
     if not can_differ or column.kind is Kind.text or isinstance(old, Durations):
         return column
-    texts = column.clean(values).drop_null()
+    texts = list_present(drop_marks(values, column.marks))
     dates = "auto"
     if isinstance(old, NumberText):
         decimal = decimal or old.decimal
@@ -46,8 +46,8 @@ def adapt_column(
     are_alike = len(kinds) == 1 or kinds.issubset(NUMBERS)
     if not are_alike or (doubt and new.kind is Kind.time):
         return column
-    if column.kind is Kind.boolean:  # which is read in any form
-        return replace(column, form=old or new.form)
+    if column.kind is Kind.boolean:  # any words are read, and signs in their own form
+        return replace(column, form=new.form)
     before = column.text_form.parse(texts)
     after = new.text_form.parse(texts)
     is_read = ~np.isnan(after)

@@ -1,6 +1,6 @@
 """One column of a table, as numbers and back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
@@ -134,7 +134,7 @@ class Column:
     def expectation(self) -> str:
         """What a value should be, for messages."""
         if self.kind is Kind.boolean:
-            return self.description
+            return self.text_form.description
         return "a date or time" if self.kind is Kind.time else "a number"
 
     @property
@@ -150,7 +150,7 @@ class Column:
         categories = self.categories
         are_distinct = len(set(categories)) == len(categories)
         if self.whole:
-            pa.array(categories, pa.string()).cast(pa.int64())  # raises for words
+            _to_whole(categories)  # raises for words
         is_consistent = (
             self.kind in (*PLAIN, Kind.time),
             is_text == bool(categories) and are_distinct,
@@ -243,6 +243,9 @@ class Column:
             parsed = to_floats(drop_marks(values, self.marks))
         if are_times:
             return parsed
+        if self.kind is Kind.boolean:
+            is_truth = (parsed == 0) | (parsed == 1)
+            parsed = np.where(is_truth, parsed, np.nan)
         dtype = np.float64 if self.double else np.float32
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(dtype, copy=False)
@@ -276,7 +279,8 @@ class Column:
             values = pc.if_else(is_whole, values.cast(pa.int64(), safe=False), None)
         if self.exact:
             return values.cast(pa.string())
-        has_signs = isinstance(self.text_form, TruthText) or "-" in self.categories
+        form = self.form
+        has_signs = isinstance(form, TruthText) and form.has_signs
         return drop_missing(values, has_signs)
 
     def write_as(self, dtype: pa.DataType) -> Self:
@@ -341,10 +345,18 @@ class Column:
         shares = shares[:, : len(labels)]
         best = shares.argmax(axis=1)  # (n,)
         places = pa.array(best, mask=is_missing.any(axis=1))
-        values = pa.array(labels)
-        if self.whole and OTHER not in labels:
-            values = values.cast(pa.int64())
+        is_whole = self.whole and OTHER not in labels
+        values = _to_whole(labels) if is_whole else pa.array(labels)
         return values.take(places)
+
+
+def _to_whole(texts: Sequence[str]) -> pa.Array:
+    """Return whole numbers, without a sign if one of them is too large for that."""
+    values = pa.array(texts, pa.string())
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return values.cast(pa.uint64())
 
 
 def find_form(dtype: pa.DataType) -> AnyForm | None:

@@ -1,5 +1,6 @@
 """A table as numbers, and numbers as a table."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -18,8 +19,15 @@ from keras_tied.columns._adapting import adapt_column
 from keras_tied.columns._arrow import to_text
 from keras_tied.columns._column import Column, MisfitError, drop_marks, get_value, snap
 from keras_tied.columns._facts import ColumnChoice, Fact, Restoration
-from keras_tied.columns._frames import FrameSchema, find_library, replace_values, wrap
-from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind
+from keras_tied.columns._frames import (
+    FrameSchema,
+    find_library,
+    list_names,
+    read_rows,
+    replace_values,
+    wrap,
+)
+from keras_tied.columns._kinds import LONGEST_TEXT, Kind, find_kind, trim_names
 from keras_tied.columns._learning import choose_columns
 from keras_tied.columns._misread import MisreadValues
 from keras_tied.columns._missing import MOST_MISREAD
@@ -86,8 +94,9 @@ class Columns:
 
     @classmethod
     def of_numbers(cls, names: Iterable[object]) -> Self:
-        """Return columns of numbers, of these names."""
-        return cls(tuple(Column(str(name), Kind.number) for name in names))
+        """Return columns of numbers, of these names without blanks at their ends."""
+        texts = trim_names(list(map(str, names)))
+        return cls(tuple(Column(name, Kind.number) for name in texts))
 
     @classmethod
     def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
@@ -206,7 +215,12 @@ class Columns:
 
         `remedy` is what the message names besides adding the column.
         """
-        given = set(names)
+        given = Counter(names)
+        if twice := [name for name in self.names if given[name] > 1]:
+            raise TableError(
+                f"the table has several columns of the name {quote(twice)}; rename or"
+                " drop all but one."
+            )
         if absent := [name for name in self.names if name not in given]:
             raise TableError(
                 f"the table has no column {quote(absent)}, which the model uses; add"
@@ -214,6 +228,19 @@ class Columns:
             )
         known = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known]
+
+    def read_frame(self, X: Any) -> pa.RecordBatch:
+        """Return the rows of a frame; raise if a name repeats more than in training."""
+        learned = self.names if self.frame is None else self.frame.names
+        counts = Counter(map(str, learned))
+        given = Counter(map(str, list_names(X)))
+        for name, times in given.items():
+            if times > max(1, counts[name]):
+                raise TableError(
+                    f"X has {times} columns of the name {name!r}, and the model learned"
+                    f" {counts[name]}; rename or drop the others."
+                )
+        return read_rows(X)
 
     def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
         """Return these columns in the form in which another table is written.

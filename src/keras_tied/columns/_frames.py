@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -18,12 +20,14 @@ from keras_tied.columns._casting import cast_like, make_alike
 from keras_tied.columns._kinds import (
     make_distinct,
     simplify_rows,
+    trim_names,
+    unpack_views,
 )
 
-# A name in pandas may be several, of levels.
-Name: TypeAlias = str | int | float | tuple[str | int | float, ...]
+Level: TypeAlias = str | int | float | bool | None
+Name: TypeAlias = Level | tuple[Level, ...]  # in pandas it may have levels
 LIBRARIES = "numpy", "pandas", "polars", "pyarrow"
-PLAIN = (str, int, float, tuple)  # types of names that are kept as they are
+ARROW_BACKED = "[pyarrow]"  # ends the name of a dtype of pandas that is Arrow's
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,12 +46,11 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
-        plain = [name if isinstance(name, PLAIN) else str(name) for name in names]
         categories = [
             field.name for field in batch.schema if types.is_dictionary(field.type)
         ]
         template = sink.getvalue().to_pybytes()
-        return cls(library, tuple(plain), template), categories
+        return cls(library, tuple(names), template), categories
 
     @property
     def without_rows(self) -> pa.RecordBatch:
@@ -126,14 +129,15 @@ def replace_values(
     """Values, with others in place of some."""
     if types.is_null(values.type):  # of a column without a value
         values = values.cast(others.type)
-    if types.is_string_view(values.type):  # as Polars has, which cannot be taken from
+    dtype = values.type
+    if types.is_string_view(dtype):  # as Polars has, which cannot be taken from
         values = values.cast(pa.string())
     both = pa.chunked_array([values, make_alike(others, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)
     places = np.arange(n)
     places[is_replaced] = n + np.arange(len(others))
-    return both.take(places)
+    return both.take(places).cast(dtype)
 
 
 def wrap(
@@ -149,21 +153,63 @@ def wrap(
         return import_module("polars").from_arrow(table)
     if library == "pyarrow":
         return table.rename_columns(list(map(str, names)))
-    frame = table.to_pandas()
-    metadata = table.schema.pandas_metadata or {}
-    for note in metadata.get("columns", ()):
-        name = note.get("field_name")
-        if note.get("numpy_type") == "object" and name in frame:
-            frame = frame.astype({name: object})
+    frame = _to_pandas(table)
     frame.columns = names
     if find_library(like) != "pandas":
         return frame
     frame.index = like.index
+    places = {repr(_to_plain(name)): place for place, name in enumerate(like.columns)}
+    own = list(map(repr, names))
+    if places.keys() >= set(own):  # whose names may be of types that JSON has not
+        frame.columns = like.columns.take([places[name] for name in own])
+        names = list(frame.columns)
     for place, name in enumerate(names):
         if name in like and like.columns.is_unique:
             column = frame.iloc[:, place]
             frame.isetitem(place, _restore(column, like[name].dtype))
     return frame
+
+
+def _to_pandas(table: pa.Table) -> Any:
+    """A table as a frame of pandas, in the dtypes that its metadata name."""
+    metadata = table.schema.pandas_metadata or {}
+    dtypes = {}
+    notes = []
+    for note in metadata.get("columns", ()):
+        dtype = str(note.get("numpy_type"))
+        dtypes[note.get("field_name")] = dtype
+        # pandas finds no dtype by a name such as that of a list of Arrow's.
+        if not dtype.endswith(ARROW_BACKED):
+            notes.append(note)
+    if metadata:
+        text = json.dumps({**metadata, "columns": notes})
+        table = table.replace_schema_metadata({"pandas": text})
+    frame = table.to_pandas()
+    for place, name in enumerate(table.column_names):
+        dtype = dtypes.get(name, "")
+        if dtype == "object":
+            frame = frame.astype({name: object})
+        if dtype.endswith(ARROW_BACKED):
+            arrays = import_module("pandas").arrays
+            frame.isetitem(place, arrays.ArrowExtensionArray(table[name]))
+    return frame
+
+
+def _to_plain(name: Any) -> Name:
+    """A name as JSON can hold it: of most types, its text."""
+    if isinstance(name, tuple):
+        return tuple(map(_to_plain_level, name))
+    return _to_plain_level(name)
+
+
+def _to_plain_level(name: Any) -> Level:
+    if isinstance(name, float) and math.isnan(name):
+        return None
+    if name is None or isinstance(name, bool | int):
+        return name
+    if isinstance(name, float) and math.isfinite(name):
+        return float(name)
+    return str(name)
 
 
 def _restore(column: Any, dtype: Any) -> Any:
@@ -182,7 +228,14 @@ def find_library(X: Any) -> str:
     return next((name for name in names if name in LIBRARIES), names[0])
 
 
-def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
+def list_names(X: Any) -> list[Name]:
+    """The names of the columns of a frame as a file holds them; none of an array."""
+    if hasattr(X, "column_names"):  # of Arrow
+        return list(X.column_names)
+    return list(map(_to_plain, getattr(X, "columns", ())))
+
+
+def _read(X: Any) -> tuple[Any, list[Name], pa.RecordBatch]:
     """The library of a frame or an array, the names of its columns, and its rows."""
     library = find_library(X)
     if library == "numpy":
@@ -190,16 +243,14 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
         for index, column in enumerate(X.T):
             columns[f"x{index}"] = pa.array(column, from_pandas=True)
         return library, list(columns), pa.record_batch(columns)
-    if library in ("pandas", "polars"):
-        given = list(X.columns)
-    else:
+    if library not in ("pandas", "polars"):
         library, X = "pyarrow", pa.table(X)
-        given = X.column_names
-    names = make_distinct(list(map(str, given)))
+    given = list_names(X)
+    names = make_distinct(trim_names(list(map(str, given))))
     try:
         if library == "pandas":
             frame = _name_levels(X.set_axis(names, axis=1))
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = _to_arrow(frame)
         else:
             table = X.to_arrow() if library == "polars" else X
             table = table.rename_columns(names)
@@ -212,9 +263,22 @@ def _read(X: Any) -> tuple[Any, list[Any], pa.RecordBatch]:
             f"{what} cannot be used ({reason}); make all of its values of one plain"
             " type."
         ) from error
-    arrays = [column.combine_chunks() for column in table.columns]
-    batch = pa.record_batch(arrays, schema=table.schema)
-    return library, given, batch
+    arrays = [unpack_views(column.combine_chunks()) for column in table.columns]
+    pairs = zip(table.schema, arrays, strict=True)
+    fields = [field.with_type(values.type) for field, values in pairs]
+    schema = pa.schema(fields, table.schema.metadata)
+    return library, given, pa.record_batch(arrays, schema=schema)
+
+
+def _to_arrow(frame: Any) -> pa.Table:
+    """A frame of pandas as a table, whose metadata name each dtype that is Arrow's."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    metadata = table.schema.pandas_metadata
+    for note in metadata["columns"]:
+        dtype = str(frame.dtypes[note["field_name"]])
+        if dtype.endswith(ARROW_BACKED):
+            note["numpy_type"] = dtype
+    return table.replace_schema_metadata({"pandas": json.dumps(metadata)})
 
 
 def _name_levels(frame: Any) -> Any:

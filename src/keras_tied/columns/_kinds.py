@@ -1,5 +1,6 @@
 """The kinds of values in a column, and their Arrow types."""
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -60,7 +61,26 @@ def simplify_type(dtype: pa.DataType) -> pa.DataType:
 def simplify_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows in the types that batches have."""
     fields = [(field.name, simplify_type(field.type)) for field in rows.schema]
+    columns = list(map(unpack_views, rows.columns))
+    rows = pa.record_batch(columns, names=rows.schema.names)
     return rows.cast(pa.schema(fields))
+
+
+def unpack_views(values: pa.Array) -> pa.Array:
+    """Return a dictionary of views of text, which Arrow cannot cast, as one of text."""
+    dtype = values.type
+    if not types.is_dictionary(dtype) or not types.is_string_view(dtype.value_type):
+        return values
+    texts = values.dictionary.cast(pa.string())
+    return pa.DictionaryArray.from_arrays(values.indices, texts, ordered=dtype.ordered)
+
+
+def rename_rows(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return rows with other names, and with the metadata of their schema."""
+    pairs = zip(rows.schema, names, strict=True)
+    fields = [field.with_name(name) for field, name in pairs]
+    schema = pa.schema(fields, rows.schema.metadata)
+    return pa.record_batch(rows.columns, schema=schema)
 
 
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
@@ -73,6 +93,14 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if kinds == {Kind.integer}:
         return pa.int64()
     return pa.float64() if kinds.issubset(NUMBERS) else None
+
+
+def trim_names(names: Sequence[str]) -> list[str]:
+    """Return names without blanks at their ends, but where two would be the same."""
+    trimmed = [name.strip() for name in names]
+    counts = Counter(trimmed)
+    pairs = zip(names, trimmed, strict=True)
+    return [new if new and counts[new] == 1 else name for name, new in pairs]
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:

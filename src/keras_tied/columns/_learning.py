@@ -45,7 +45,7 @@ from keras_tied.columns._facts import (
     Restoration,
 )
 from keras_tied.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
-from keras_tied.columns._missing import MOST_MISREAD, drop_missing
+from keras_tied.columns._missing import MOST_MISREAD, drop_missing, list_present
 from keras_tied.columns._names import (
     CATEGORIES,
     IDS,
@@ -240,9 +240,7 @@ def _decide_text(
     choice: ColumnChoice,
 ) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    cells = drop_missing(values).drop_null()
-    if measure_matches(cells, r"^\+$") > 1 - MOST_MISREAD:
-        cells = drop_missing(values, has_signs=True).drop_null()
+    cells = list_present(values)
     words = Column(name, Kind.text)
     marks, others = _split_marks(cells)
     column, share, warning = read_text(name, others, choice)

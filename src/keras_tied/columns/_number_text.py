@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from keras_tied._types import Array
 from keras_tied.columns._arrow import set_null, to_floats, to_integers
@@ -135,6 +135,16 @@ class NumberText(Form, frozen=True, tag="number"):
             plain = [f"{size:,.{self.places}f}" for size in sizes.tolist()]
         texts = map(self._write_text, plain, (numbers < 0).tolist())
         return set_null(pa.array(texts, pa.string()), np.isnan(numbers))
+
+    def write_short(self, number: float) -> str | None:
+        """Return a number as text of this form, without zeros after its decimals."""
+        form = self
+        if self.places is not None:
+            digits = f"{number:.{self.places}f}".rstrip("0")
+            _, _, decimals = digits.partition(".")
+            form = structs.replace(self, places=len(decimals))
+        [text] = form.write(np.array([number]))
+        return None if text.as_py() is None else str(text)
 
     def _write_text(self, plain: str, is_negative: bool) -> str:
         """Return digits such as 1,234.50 in this form."""

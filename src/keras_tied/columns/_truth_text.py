@@ -21,8 +21,9 @@ PAIRS = tuple(
         " sim=não wahr=falsch sì=no да=нет tak=nie +=-"
     ).split()
 )
+SIGNS = ("+", "-")
 # Of later tables, numbers are truth values, too.
-TRUE, FALSE = zip(*PAIRS, ("1", "0"), ("1.0", "0.0"), strict=True)
+READ_PAIRS = (*PAIRS, ("1", "0"), ("1.0", "0.0"))
 INITIALS = frozenset("ynjtf")
 
 
@@ -38,11 +39,18 @@ class TruthText(Form, frozen=True, tag="truth"):
         """What the values are, for people."""
         return f"{self.true} or {self.false}"
 
+    @property
+    def has_signs(self) -> bool:
+        """Whether a dash is false; it is a missing value beside other words."""
+        return (self.true, self.false) == SIGNS
+
     def parse(self, texts: pa.Array) -> Array:
         """Return 1 and 0, (n,) float64, with NaN where there is neither."""
+        pairs = [pair for pair in READ_PAIRS if pair != SIGNS or self.has_signs]
+        true, false = zip(*pairs, strict=True)
         folded = pc.utf8_lower(texts)
-        is_true = pc.is_in(folded, pa.array(TRUE))
-        is_false = pc.is_in(folded, pa.array(FALSE))
+        is_true = pc.is_in(folded, pa.array(true))
+        is_false = pc.is_in(folded, pa.array(false))
         is_known = pc.or_(is_true, is_false)
         return to_floats(pc.if_else(is_known, is_true, None))
 

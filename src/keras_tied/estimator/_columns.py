@@ -65,7 +65,8 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
 def encode(columns: Columns, X: Any) -> Array:
     """The numbers of a frame or an array, `(n, d)`, with NaN where one is missing."""
     unseen, misread = MisreadValues(), MisreadValues()
-    numbers = columns.encode(read_rows(X), unseen=unseen, misread=misread)
+    rows = columns.read_frame(X)
+    numbers = columns.encode(rows, unseen=unseen, misread=misread)
     merged = {column.name for column in columns.used if column.other}
     lost = []
     for name, n in unseen.counts.items():

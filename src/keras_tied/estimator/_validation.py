@@ -120,6 +120,15 @@ def _as_table(X: Any) -> Any:
     return check_array(X, dtype=DTYPES, ensure_all_finite="allow-nan")
 
 
+def _to_named(X: Any) -> Any:
+    """A batch of Arrow as a table, whose names scikit-learn knows; else the same."""
+    if type(X).__name__ != "RecordBatch":
+        return X
+    import pyarrow as pa
+
+    return pa.table(X)
+
+
 def is_frame(X: Any) -> bool:
     """Whether this is a data frame of any library that shares its columns by Arrow."""
     return hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")
@@ -154,12 +163,12 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
 
 def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     """Rows of numbers alone, an array or a CSR matrix, float32 or float64."""
+    X = _to_named(X)
     encoder = estimator.encoder
     shape = () if encoder is None else encoder.input_shape[1:]
     dtypes = _list_dtypes(X)
     for place, dtype in dtypes:
-        is_time = getattr(dtype, "is_temporal", bool)()  # of Polars, and False else
-        if is_time or getattr(dtype, "kind", "") in ("M", "m"):
+        if _is_time(dtype):
             raise ValueError(
                 f"Date data not supported: {place} has {dtype}; turn it into numbers,"
                 " such as days since a date, or leave it out."
@@ -191,8 +200,21 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     return rows
 
 
+def _is_time(dtype: Any) -> bool:
+    """Whether a dtype of any library is of dates, times or durations."""
+    if hasattr(dtype, "is_temporal"):  # of Polars
+        return bool(dtype.is_temporal())
+    if type(dtype).__module__.startswith("pyarrow"):
+        from pyarrow import types
+
+        return bool(types.is_temporal(dtype))
+    return getattr(dtype, "kind", "") in ("M", "m")
+
+
 def _list_dtypes(X: Any) -> list[tuple[str, Any]]:
     """The dtypes of a frame's columns, or of an array, each after what it is of."""
+    if hasattr(X, "column_names"):  # of Arrow
+        return [(f"column {field.name!r} of X", field.type) for field in X.schema]
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         places = [f"column {name!r} of X" for name in X.columns]
         return list(zip(places, X.dtypes, strict=True))
@@ -203,8 +225,11 @@ def _explain(X: Any, error: Exception) -> str | None:
     """A message that names a column of a frame; None if scikit-learn's is better."""
     culprit = "X"
     for index, (place, _) in enumerate(_list_dtypes(X) if is_frame(X) else ()):
-        places = X.iloc if hasattr(X, "iloc") else X
-        column = places[:, [index]]
+        if hasattr(X, "column_names"):
+            column = X.select([index])
+        else:
+            places = X.iloc if hasattr(X, "iloc") else X
+            column = places[:, [index]]
         try:
             check_array(
                 column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0

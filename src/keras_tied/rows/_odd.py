@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_suggestion
+from keras_tied._reasons import ORDINARY, Cause, describe_reason
 from keras_tied._types import Array
-from keras_tied.columns import Columns, MisreadValues, get_value
+from keras_tied.columns import Columns, MisreadValues
 from keras_tied.fitted.fences import fit_ends, fit_fences
 from keras_tied.rows._scan import Batch, Doubts, Scan
-from keras_tied.rows._transform import BatchTransform, prepend_id
+from keras_tied.rows._transform import BatchTransform, format_likely, prepend_id
 from keras_tied.tables import Source, TableError
 
 
@@ -123,9 +123,12 @@ def find_far_values(
         first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
     described = {}
-    for name in far.counts:
-        value = get_value(typical[name], 0)
-        middle = format_suggestion(value)
+    for column, part in columns.parts:
+        name = column.name
+        if name not in far.counts:
+            continue
+        number = fences.middle[part.start]
+        middle = format_likely(column, number, typical[name], 0)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"
             f" {middle}): correct what is wrong, or name it with --na; such rows come"

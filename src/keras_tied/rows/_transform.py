@@ -1,15 +1,22 @@
 """The fitted value as a function of Arrow batches, for any engine that has some."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import Cause, format_given, format_suggestion
+from keras_tied._reasons import Cause, format_given, format_suggestion, round_suggestion
 from keras_tied._types import Array, StrPath
-from keras_tied.columns import Columns, get_value
+from keras_tied.columns import (
+    Column,
+    Columns,
+    NumberText,
+    get_value,
+    rename_rows,
+    trim_names,
+)
 from keras_tied.fitted.explanation import Explanation
 from keras_tied.fitted.file import read
 from keras_tied.fitted.layout import CATEGORY, MISSPELT
@@ -67,7 +74,13 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        return self.apply(Batch(batch, self.columns.encode(batch)))
+        names = trim_names(batch.column_names)
+        ids = dict(zip(batch.column_names, names, strict=True))
+        transform = replace(self, id=ids.get(self.id, self.id))
+        rows = rename_rows(batch, names)
+        result = transform.apply(Batch(rows, self.columns.encode(rows)))
+        is_copy = self.output == "filled"
+        return rename_rows(result, batch.column_names) if is_copy else result
 
     def apply(self, batch: Batch) -> pa.RecordBatch:
         """Transform rows that are numbers already."""
@@ -117,8 +130,9 @@ class BatchTransform:
         """Return the columns that make each row odd, the oddest first."""
         explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")
-        expected = self.columns.decode(self.columns.snap(explanation.expected))
-        layout = self.columns.layout
+        numbers = self.columns.snap(explanation.expected)
+        expected = self.columns.decode(numbers)
+        used, layout = self.columns.used, self.columns.layout
         is_half = (batch.numbers == MISSPELT) & (layout.kinds == CATEGORY)
         is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
         causes = []
@@ -130,14 +144,17 @@ class BatchTransform:
                 share = float(explanation.shares[row, column])
                 if share <= 0:
                     break
-                value = get_value(batch.rows[name], row)
-                likely = format_suggestion(get_value(expected[name], row))
-                is_same = likely == format_suggestion(value)
+                values = batch.rows[name]
+                place = layout.starts[column]
+                given = batch.numbers[row, place]
+                made = numbers[row, place]
+                likely = format_likely(used[column], made, expected[name], row)
+                is_same = likely == format_likely(used[column], given, values, row)
                 row_causes.append(
                     Cause(
                         name,
                         share,
-                        format_given(value),
+                        format_given(get_value(values, row)),
                         None if is_same else likely,
                         float(explanation.ratios[row, column]),
                         bool(is_misspelt[row, column]),
@@ -147,6 +164,17 @@ class BatchTransform:
             others = [cause for cause in row_causes if cause.expected is not None]
             causes.append((others or row_causes)[:MOST_COLUMNS])
         return causes
+
+
+def format_likely(column: Column, number: float, values: pa.Array, row: int) -> str:
+    """Format a value that is about what is expected, of which `number` is the first.
+
+    A number that is written as text has as many digits as another.
+    """
+    form = column.form
+    if isinstance(form, NumberText) and not form.is_whole:
+        return format_given(form.write_short(round_suggestion(number)))
+    return format_suggestion(get_value(values, row))
 
 
 def load_transform(

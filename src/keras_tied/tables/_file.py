@@ -181,6 +181,8 @@ class TableFile:
     patch: Patch | None = None  # writes a copy with new cells, if there is a way
     # columns of the schema that are not in the file, of one value each
     constants: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    # what the file calls columns of the schema whose names end in blanks there
+    stored_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -15,9 +15,11 @@ import pyarrow as pa
 from keras_tied._table_errors import TableError
 from keras_tied._text import hide_secrets, quote
 from keras_tied._types import StrPath
+from keras_tied.columns import rename_rows, trim_names
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._copy import Copies, Copy
 from keras_tied.tables._csv import find_type, open_csv
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import (
     SHOWN_ENDINGS,
     TEXTS,
@@ -125,12 +127,57 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
     may_change = format in _file.DATABASES
     stays = nullcontext() if may_change else forbid_changes(path, find_stamp(path))
     with stays:
-        file = _open_format(path, format, options, copies)
+        file = _trim_names(_open_format(path, format, options, copies))
         stamp = find_stamp(file.path)
     _file.check_width(path, len(file.schema), options)
     read = partial(_read_and_watch, file, stamp, options)
     patch = file.patch and partial(_patch_and_watch, file.patch, path, stamp)
     return replace(file, read=read, patch=patch)
+
+
+def _trim_names(file: TableFile) -> TableFile:
+    """Return a file whose columns have no blanks at the ends of their names.
+
+    The names are those of the same table as CSV.
+    """
+    with report_read_errors(file.name):
+        own_names = file.schema.names
+    names = trim_names(own_names)
+    pairs = zip(names, own_names, strict=True)
+    stored = {name: own for name, own in pairs if name != own}
+    if not stored:
+        return file
+    fields = [
+        field.with_name(name) for name, field in zip(names, file.schema, strict=True)
+    ]
+    return replace(
+        file,
+        schema=pa.schema(fields, file.schema.metadata),
+        read=partial(_read_stored, file, stored),
+        patch=file.patch and partial(_patch_stored, file.patch, stored),
+        stored_names=stored,
+    )
+
+
+def _read_stored(
+    file: TableFile, stored: Mapping[str, str], request: Request
+) -> Batches:
+    """Read a file by the names of its columns without blanks at their ends."""
+    names = {own: name for name, own in stored.items()}
+    own_names = [stored.get(name, name) for name in request.names]
+    for batch in file.read(replace(request, names=own_names)):
+        trimmed = [names.get(own, own) for own in batch.schema.names]
+        yield rename_rows(batch, trimmed)
+
+
+def _patch_stored(
+    patch: Patch, stored: Mapping[str, str], file: IO[bytes], rows: Iterator[Cells]
+) -> None:
+    """Write a copy of a file by the names of its columns without blanks."""
+    patch(
+        file,
+        ({stored.get(name, name): cells[name] for name in cells} for cells in rows),
+    )
 
 
 def _read_and_watch(

@@ -104,15 +104,22 @@ class Source:
         return {field.name: find_kind(field.type) for field in self.schema}
 
     @property
+    def stored_names(self) -> list[str]:
+        """What the first file calls its columns, maybe with blanks at the ends."""
+        first = self.files[0]
+        return [first.stored_names.get(name, name) for name in first.schema.names]
+
+    @property
     def categorical(self) -> list[str]:
         """The columns whose type in the file is categories of text or whole numbers."""
         schema = self.files[0].schema
+        stored = dict(zip(self.stored_names, schema.names, strict=True))
         names = {f.name for f in schema if types.is_dictionary(f.type)}
         with suppress(ValueError, TypeError, AttributeError, KeyError):
             # whatever a file may note
             for note in schema.pandas_metadata["columns"]:
                 if note["pandas_type"] == "categorical":
-                    names.add(note["field_name"])
+                    names.add(stored[note["field_name"]])
         kinds = self.kinds
         words = Kind.text, Kind.integer
         return [name for name in schema.names if name in names and kinds[name] in words]
