@@ -83,17 +83,18 @@ class FittedState(BaseEstimator):
         `reconstruct` turns into probabilities of classes.
         """
         check_is_fitted(self)
+        outcome = self._outcome
         fitted, model = vars(self).get("_model", (None, None))
-        if fitted is not self._fitted:
+        if fitted is not outcome.fitted:
             with explain_missing():
                 from keras_tied.fitting.keras_encoder import make_model
 
-            fitted = self._fitted
+            fitted = outcome.fitted
             model = make_model(
                 fitted.network,
                 noise=self.noise,
                 sparsity=self.sparsity,
-                weight_decay=self._outcome.weight_decay,
+                weight_decay=outcome.weight_decay,
             )
             self._model = fitted, model
         return model
@@ -117,8 +118,9 @@ class FittedState(BaseEstimator):
     @offset_.setter
     def offset_(self, value: float) -> None:
         # Score and offset are in one value, so another thread sees both change at once.
-        fitted = replace(self._fitted, offset=float(value))
-        self._outcome = self._outcome._replace(fitted=fitted)
+        outcome = self._outcome
+        fitted = replace(outcome.fitted, offset=float(value))
+        self._outcome = outcome._replace(fitted=fitted)
 
     if not TYPE_CHECKING:
 
@@ -129,6 +131,16 @@ class FittedState(BaseEstimator):
                     f"{type(self).__name__} has no {name}, as {ABSENT[name]}."
                 )
             return super().__getattribute__(name)  # raises what a property has raised
+
+    def __copy__(self) -> Self:
+        """A copy with the same attributes, all of one moment."""
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self))
+        return copy
+
+    def _take_over(self, trained: Self) -> None:
+        """Take over all attributes of a trained copy in one moment."""
+        self.__dict__ = vars(trained)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_outcome")
