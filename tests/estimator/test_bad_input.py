@@ -174,6 +174,7 @@ def test_more_components_than_features_or_rows(shape, rng):
     [
         (-np.ones(150), "Negative values in data passed to `sample_weight`"),
         (np.eye(150)[3], "at least 2 rows of positive sample_weight, and was given 1"),
+        (np.ma.masked_less(np.ones(150), 2), "sample_weight contains NaN"),
     ],
 )
 def test_weights(weights, message, iris):
@@ -204,6 +205,15 @@ def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(encoder, 
         ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"
     ):
         TiedAutoencoder(encoder=encoder).partial_fit(iris)
+
+
+def test_a_fit_to_too_few_features_keeps_the_number_of_features(rng):
+    X = rng.normal(size=(60, 3))
+    estimator = TiedAutoencoder(2, max_iter=1).fit(X)
+    codes = estimator.transform(X)
+    with pytest.raises(ValueError, match="n_components=2 must be"):
+        estimator.fit(X[:, :1])
+    assert_array_equal(estimator.transform(X), codes)
 
 
 def test_a_failed_fit_keeps_what_was_learned():

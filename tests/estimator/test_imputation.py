@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, Ridge
 
 from keras_tied import TiedAutoencoder
+from keras_tied.comparison import compare_widths
 from keras_tied.fitted.gaussian import (
     RIDGE,
     Gaussian,
@@ -139,6 +140,67 @@ def test_rows_of_more_weight_tell_more_of_what_is_missing(rng):
         for some, some_weights in ((X, weights), (X[is_heavy], None))
     ]
     assert_allclose(*filled, atol=0.1)
+
+
+# Masked arrays.
+
+
+@pytest.fixture
+def masked(rng):
+    """Rows whose masked cells hide a large number, and the same with NaN there."""
+    rows = rng.normal(size=(60, 3))
+    mask = rng.random(rows.shape) < 0.2
+    with_nan = np.where(mask, np.nan, rows)
+    return np.ma.MaskedArray(np.where(mask, 1e6, rows), mask), with_nan
+
+
+ROW_METHODS = (
+    "transform reconstruct impute reconstruction_error score score_samples rarity"
+    " decision_function predict to_numbers"
+).split()
+
+
+@pytest.mark.parametrize("method", ROW_METHODS)
+def test_masked_cells_are_missing(method, masked):
+    rows, with_nan = masked
+    estimator = seeded(1, max_iter=1).fit(with_nan)
+    found = getattr(estimator, method)(rows)
+    assert_array_equal(found, getattr(estimator, method)(with_nan))
+
+
+def test_masked_cells_are_missing_in_training(masked):
+    rows, with_nan = masked
+    validation = {"X_val": rows}, {"X_val": with_nan}
+    found, expected = (
+        seeded(1, max_iter=1).fit(X, **options).score_samples(with_nan)
+        for X, options in zip(masked, validation, strict=True)
+    )
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float32", "object"])
+def test_masked_cells_are_missing_whatever_the_dtype(dtype, rng):
+    values = rng.integers(0, 2, (60, 3))
+    mask = rng.random(values.shape) < 0.2
+    rows = np.ma.MaskedArray(values.astype(dtype), mask)
+    with_nan = np.where(mask, np.nan, values)
+    estimator = seeded(1, max_iter=1).fit(with_nan)
+    assert_allclose(estimator.score_samples(rows), estimator.score_samples(with_nan))
+    kinds = seeded(1, max_iter=1, categorical_features=[0]).fit(rows)
+    assert_array_equal(kinds.impute(rows), kinds.impute(with_nan))
+
+
+def test_widths_are_compared_without_masked_cells(masked):
+    found, expected = (compare_widths(X, [1], random_state=0) for X in masked)
+    assert found == expected
+
+
+def test_a_fitted_value_refuses_a_masked_array(masked):
+    rows, with_nan = masked
+    fitted = seeded(1, max_iter=1).fit(with_nan)._fitted
+    for method in ("transform", "impute", "score_samples", "find_far_values"):
+        with pytest.raises(ValueError, match="are a MaskedArray"):
+            getattr(fitted, method)(rows)
 
 
 # Classes.

@@ -208,7 +208,7 @@ class TiedAutoencoder(RowMethods, Parameters):
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array or a sparse matrix of
-                numbers, with NaN where one is missing, or a data frame with
+                numbers, with NaN or a mask where one is missing, or a data frame with
                 columns of any kind.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row

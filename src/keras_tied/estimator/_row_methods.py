@@ -26,6 +26,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._validation import DTYPES, is_frame, to_dense, validate_rows
 from keras_tied.fitted.explanation import Explanation
+from keras_tied.fitted.imputation import fill_masked
 
 
 class RowMethods(
@@ -73,7 +74,7 @@ class RowMethods(
         """
         state = copy(self)
         check_is_fitted(state)
-        codes = check_array(X, dtype=DTYPES, input_name="X")
+        codes = check_array(fill_masked(X), dtype=DTYPES, input_name="X")
         fitted = state._fitted
         if codes.shape[1] != fitted.n_components:
             raise ValueError(
@@ -154,6 +155,7 @@ class RowMethods(
             1   fig     6
         """
         state = copy(self)
+        X = fill_masked(X)
         rows = to_dense(validate_rows(state, X))
         columns = state._columns
         filled = state._fitted.impute(rows)
@@ -204,7 +206,8 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+        weights = fill_masked(sample_weight)
+        weights = _check_sample_weight(weights, rows, dtype=np.float64)
         return state._fitted.score(rows, weights)
 
     def score_samples(self, X: Any) -> Array:

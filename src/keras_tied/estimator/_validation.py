@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from keras_tied._types import Array
+from keras_tied.fitted.imputation import fill_masked
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns
@@ -39,7 +40,11 @@ def validate_training_rows(
     columns = _learn_columns(estimator, X) if reset else estimator._columns
     rows = to_dense(read_rows(estimator, columns, X, reset))
     weights = _check_sample_weight(
-        sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
+        fill_masked(sample_weight),
+        rows,
+        dtype=np.float64,
+        ensure_non_negative=True,
+        copy=True,
     )
     counts = weights > 0
     if not counts.all():
@@ -117,7 +122,8 @@ def _as_table(X: Any) -> Any:
     """A frame as it is, and anything else as an array of numbers."""
     if is_frame(X):
         return X
-    return check_array(X, dtype=DTYPES, ensure_all_finite="allow-nan")
+    rows = fill_masked(X)
+    return check_array(rows, dtype=DTYPES, ensure_all_finite="allow-nan")
 
 
 def is_frame(X: Any) -> bool:
@@ -165,9 +171,9 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
                 " such as days since a date, or leave it out."
             )
     is_half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
-    rows = X
+    rows = fill_masked(X)
     if len(shape) > 1 and getattr(X, "ndim", 2) > 2:
-        rows = X.reshape(len(X), -1)
+        rows = rows.reshape(len(rows), -1)
     try:
         rows = validate_data(
             estimator,

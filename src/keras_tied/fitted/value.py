@@ -225,6 +225,7 @@ class Fitted:
 
     def find_far_values(self, X: Any) -> Array:
         """Which values lie far outside of their columns, `(n, d)`."""
+        require_floats(X, self.n_features)
         scaled = self.preprocessing.scaling.forward(X)
         return self.outlier_score.fences.find(scaled)
 
