@@ -112,6 +112,11 @@ BOMBS = {
     "200,000 arrays": lambda: with_header(
         b"{" + b"".join(ENTRY % i for i in range(200_000)) + b'"a":1}'
     ),
+    "220,000 arrays that are empty": lambda: pack(
+        {**read_arrays(), **{str(i): np.zeros(0, "u1") for i in range(220_000)}},
+        SETTINGS,
+        None,
+    ),
     "activation": lambda: change("text", activation="x" * 10**6),
     "format": partial(
         pack,
