@@ -46,6 +46,7 @@ def validate_training_rows(
         ensure_non_negative=True,
         copy=True,
     )
+    weights /= weights.max() or 1.0  # no sum of them is infinite
     counts = weights > 0
     if not counts.all():
         rows, weights = rows[counts], weights[counts]

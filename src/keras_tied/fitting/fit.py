@@ -51,7 +51,7 @@ def fit(
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
         features: of the rows.
         is_sample: whether `X` was drawn from more rows, so that training may take long.
-        validation: rows to hold out, instead of some of `X`.
+        validation: rows to hold out, with some values, instead of some of `X`.
     """
     if parameters.checkpoint is not None and parameters.random_state is None:
         raise ValueError(
@@ -66,6 +66,11 @@ def fit(
     rows, principal = prepare.prepare_rows(parameters, given, random)
     if validation is not None:
         trimmed = given.ends.trim(validation)
+        if not np.any(~np.isnan(trimmed) & ~np.isnan(given.X).all(axis=0)):
+            raise ValueError(
+                "X_val has no value in the columns in which X has values: give rows"
+                " with values, or leave X_val out."
+            )
         others = replace(given, X=trimmed, weights=np.ones(len(trimmed)))
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)

@@ -68,7 +68,7 @@ def prepare_rows(
     """Fit the preprocessing, and PCA of all components, to rows."""
     X = rows.X
     weights = rows.weights
-    scaling = fit_scaling(X, parameters.scaler, weights)
+    scaling = fit_scaling(X, parameters.scaler, weights, rows.features.names)
     scaled = scaling.forward(X)
     layout = rows.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
