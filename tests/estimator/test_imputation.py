@@ -27,6 +27,8 @@ from keras_tied.fitted.scaling import Scaling
 from .classes import LAYOUT, both, draw_classes
 from .networks import seeded
 
+SEEDS = st.integers(0, 1000)
+
 
 def with_holes(X, share):
     """A copy in which each row keeps its first value, if no other one."""
@@ -140,6 +142,66 @@ def test_rows_of_more_weight_tell_more_of_what_is_missing(rng):
         for some, some_weights in ((X, weights), (X[is_heavy], None))
     ]
     assert_allclose(*filled, atol=0.1)
+
+
+# The range of training.
+
+
+def make_clipped(seed, decimals):
+    """Rows with many values at the ends of their columns, and the same with gaps."""
+    rng = default_rng(seed)
+    X = rng.normal(size=(200, 4))
+    X[:, 2:] = 2 * X[:, :2]
+    low, high = (-1.7, 1.9) if decimals else (-np.sqrt(3), np.sqrt(5))
+    X = X.clip(low, high)
+    X = X if decimals is None else X.round(decimals)
+    return X, rng.random(X.shape) < 0.3
+
+
+def assert_within(filled, X, gaps):
+    filled = np.asarray(filled, dtype=np.float64)
+    beyond = (filled < X.min(axis=0)) | (filled > X.max(axis=0))
+    assert not (beyond & gaps).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("decimals", [1, None])
+@given(seed=SEEDS)
+def test_what_is_filled_in_lies_within_the_values_of_training(decimals, dtype, seed):
+    X, gaps = make_clipped(seed, decimals)
+    estimator = seeded(1, max_iter=1).fit(X)
+    filled = estimator.impute(np.where(gaps, np.nan, X).astype(dtype))
+    assert filled.dtype == dtype
+    assert_within(filled, X, gaps)
+
+
+def test_a_constant_that_single_precision_lacks_is_filled_in_by_the_nearest(rng):
+    X = np.column_stack([rng.normal(size=60), np.full(60, 1.7)])
+    estimator = seeded(1, max_iter=1).fit(X)
+    filled = estimator.impute(np.array([[0.0, np.nan]], np.float32))
+    assert filled[0, 1] == np.float32(1.7)
+
+
+@pytest.mark.parametrize("decimals", [1, None])
+@given(seed=SEEDS)
+def test_what_is_filled_into_a_frame_of_kinds_lies_within_the_values_of_training(
+    decimals, seed
+):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    X, gaps = make_clipped(seed, decimals)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    kinds = np.where(X[:, 0] > 0, "plum", "pear")
+    estimator = seeded(1, max_iter=1).fit(frame.assign(kind=kinds))
+    filled = estimator.impute(frame.mask(gaps).assign(kind=kinds))
+    assert_within(filled[list("abcd")], X, gaps)
+
+
+@given(seed=SEEDS)
+def test_what_is_expected_lies_within_the_values_of_training(seed):
+    X, _ = make_clipped(seed, 1)
+    expected = seeded(1, max_iter=1).fit(X).explain(2 * X).expected
+    assert_within(expected, X, np.full(X.shape, True))
 
 
 # Masked arrays.

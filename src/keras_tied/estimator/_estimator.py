@@ -239,7 +239,7 @@ class TiedAutoencoder(RowMethods, Parameters):
                 raise ValueError(
                     "X_val is not used with early_stopping=False: leave one of them."
                 )
-            X_val = to_dense(read_rows(trained, columns, X_val))
+            X_val = to_dense(read_rows(trained, columns, X_val, double=True))
         features = trained._describe_features(columns)
         outcome = fit(
             trained,

@@ -156,7 +156,8 @@ class RowMethods(
         """
         state = copy(self)
         X = fill_masked(X)
-        rows = to_dense(validate_rows(state, X))
+        # A value of a frame must not be rounded beyond those of training.
+        rows = to_dense(validate_rows(state, X, double=True))
         columns = state._columns
         filled = state._fitted.impute(rows)
         if columns is None and not is_frame(X):

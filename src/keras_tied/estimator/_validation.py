@@ -38,7 +38,7 @@ def validate_training_rows(
 
         require_known_shapes(estimator.encoder)
     columns = _learn_columns(estimator, X) if reset else estimator._columns
-    rows = to_dense(read_rows(estimator, columns, X, reset))
+    rows = to_dense(read_rows(estimator, columns, X, reset=reset, double=True))
     weights = _check_sample_weight(
         fill_masked(sample_weight),
         rows,
@@ -58,16 +58,24 @@ def validate_training_rows(
     return rows, weights / weights.mean(), columns
 
 
-def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
-    """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix."""
+def validate_rows(estimator: BaseEstimator, X: Any, *, double: bool = False) -> Any:
+    """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix.
+
+    With `double`, those of a frame with columns of any kind are in double precision.
+    """
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)
-    return read_rows(estimator, estimator._columns, X)
+    return read_rows(estimator, estimator._columns, X, double=double)
 
 
 def read_rows(
-    estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
+    estimator: BaseEstimator,
+    columns: Columns | None,
+    X: Any,
+    *,
+    reset: bool = False,
+    double: bool = False,
 ) -> Any:
     """The numbers of rows with these columns, `(n, d)`, an array or a CSR matrix.
 
@@ -87,7 +95,7 @@ def read_rows(
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _columns
 
-        return _columns.encode(columns, table)
+        return _columns.encode(columns, table, double=double)
     if table.shape[1] != len(columns.features):
         raise ValueError(
             f"X is an array of {table.shape[1]} numbers a row, and"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from keras_tied._types import Array
 from keras_tied.fitted.blocks import map_blocks
@@ -116,10 +117,25 @@ class Fitted:
         else:
             _, complete = imputer.forward(known, slice(None))
             filled = imputer.scaling.backward(complete, X.dtype)
-        smallest = self.smallest.astype(X.dtype)
-        largest = self.largest.astype(X.dtype)
-        filled = np.clip(filled, smallest, largest)
+        filled = np.clip(filled, *self._find_ends(X.dtype))
         return np.where(np.isnan(X), filled, X)
+
+    def _find_ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
+        """The smallest and the largest number of a dtype in the range of training.
+
+        Where there is none between the two, both are the nearest to the range.
+        """
+        smallest = self.smallest.astype(dtype)
+        largest = self.largest.astype(dtype)
+        infinity = largest.dtype.type(np.inf)
+        low = np.where(
+            smallest < self.smallest, np.nextafter(smallest, infinity), smallest
+        )
+        high = np.where(
+            largest > self.largest, np.nextafter(largest, -infinity), largest
+        )
+        is_empty = low > high
+        return np.where(is_empty, smallest, low), np.where(is_empty, smallest, high)
 
     @property
     def imputer(self) -> Preprocessing:

@@ -48,8 +48,11 @@ def take_rows(
     if parameters.trim:
         ends = fit_ends(X)
         fences = fit_fences(X, ends)
+    trimmed = ends.trim(X)
+    if trimmed is not X:
+        low, high = find_range(trimmed)
     return GivenRows(
-        X=ends.trim(X),
+        X=trimmed,
         features=features,
         weights=np.ones(n) if weights is None else weights,
         ends=ends,
@@ -57,6 +60,8 @@ def take_rows(
         distances=fences.sum_distances(X),
         n_trimmed=int(np.count_nonzero(ends.find(X))),
         empty=columns[np.isnan(low)].tolist(),
+        smallest=low,
+        largest=high,
     )
 
 

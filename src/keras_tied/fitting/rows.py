@@ -48,6 +48,8 @@ class GivenRows:
             row, `(n,)`.
         n_trimmed: the number of absurd values.
         empty: the columns without values, by their names or places.
+        smallest, largest: of the values of each column, as they were given, `(d,)`
+            float64; NaN without any.
     """
 
     X: Array
@@ -58,6 +60,8 @@ class GivenRows:
     distances: Array
     n_trimmed: int
     empty: list[str | int]
+    smallest: Array
+    largest: Array
 
 
 @dataclass(frozen=True, eq=False)
