@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array, StrPath
 from keras_tied.fitted import file as _files
-from keras_tied.fitted.file.contents import deserialize_params
+from keras_tied.fitted.file.contents import deserialize_params, require
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
@@ -225,10 +225,16 @@ class FittedState(BaseEstimator):
             estimator._validate_params()
             estimator._keep(make_outcome(contents))
             del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them
-            estimator.n_features_in_ = contents.fitted.n_features
-            names = contents.fitted.feature_names
-            columns = estimator._columns
-            if columns is not None:
+            fitted = contents.fitted
+            estimator.n_features_in_ = fitted.n_features
+            names = fitted.feature_names
+            if fitted.columns_json is not None:
+                from keras_tied.columns import Columns
+
+                layout = fitted.preprocessing.layout
+                columns = Columns.from_json(fitted.columns_json, layout)
+                is_same = names in (None, tuple(columns.features))
+                require(is_same, "its feature names are not those of its columns")
                 estimator._keep_names(columns)
             elif names is not None:
                 estimator.feature_names_in_ = np.array(names, dtype=object)

@@ -175,7 +175,8 @@ class Report:
         if fitted.columns_json is not None:
             from keras_tied.columns import Columns
 
-            used = Columns.from_json(fitted.columns_json).used
+            layout = fitted.preprocessing.layout
+            used = Columns.from_json(fitted.columns_json, layout).used
             columns = [PageColumn.from_table(column) for column in used]
         else:
             names = feature_names
