@@ -1,5 +1,7 @@
 """Rows before the network: columns are scaled, and missing values imputed."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +73,15 @@ class Preprocessing:
     mean: Array
     layout: Layout
     gaussian: Gaussian | None = None
+
+    def select(self, features: Array) -> Preprocessing:
+        """The preprocessing of rows with all features in another order."""
+        return Preprocessing(
+            self.scaling.select(features),
+            self.mean[features],
+            self.layout.select(features),
+            self.gaussian and self.gaussian.select(features),
+        )
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
         """A part of the rows, dense or CSR, scaled with NaN, and complete, float32.

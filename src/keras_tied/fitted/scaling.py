@@ -1,5 +1,7 @@
 """Scaling of columns, and back."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -24,6 +26,10 @@ class Scaling(NamedTuple):
 
     shift: Array  # `(d,)` float64
     scale: Array  # `(d,)` float64
+
+    def select(self, features: Array) -> Scaling:
+        """The scaling of some columns, at these places."""
+        return Scaling(self.shift[features], self.scale[features])
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, alike whatever their dtype, in double precision."""

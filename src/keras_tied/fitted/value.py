@@ -1,5 +1,7 @@
 """The fitted value: immutable arrays that encode, decode, impute and score rows."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -71,6 +73,23 @@ class Fitted:
     def n_components(self) -> int:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
+
+    def select(self, features: Array) -> Fitted:
+        """The fitted value of rows with all features in another order, at places."""
+        weights = self.imputation_weights
+        names = self.feature_names
+        network: Any = self.network  # not one of Keras, whose features have places
+        return replace(
+            self,
+            preprocessing=self.preprocessing.select(features),
+            network=network.select(features),
+            outlier_score=self.outlier_score.select(features),
+            smallest=self.smallest[features],
+            largest=self.largest[features],
+            feature_names=names and tuple(names[place] for place in features),
+            imputation_weights=None if weights is None else weights[features],
+            link=self.link and self.link.select(features),
+        )
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""

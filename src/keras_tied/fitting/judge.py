@@ -61,6 +61,14 @@ class Outcome(NamedTuple):
     interrupted: bool = False
     nadam: NadamState | None = None
 
+    def select(self, features: Array) -> Outcome:
+        """The outcome of a fit to all features in another order."""
+        shares = self.feature_r2
+        return self._replace(
+            fitted=self.fitted.select(features),
+            feature_r2=None if shares is None else shares[features],
+        )
+
 
 def judge(
     plan: Plan,

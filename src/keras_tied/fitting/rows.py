@@ -29,6 +29,12 @@ class Features(NamedTuple):
     layout: Layout | None = None
     columns_json: bytes | None = None
 
+    def select(self, places: Array) -> Features:
+        """The features in another order, of columns in another one."""
+        names = self.names and tuple(self.names[place] for place in places)
+        layout = self.layout and self.layout.select(places)
+        return Features(names, layout, self.columns_json)
+
 
 NUMBERS = Features()
 """Those of rows without names, which are numbers."""
@@ -62,6 +68,18 @@ class GivenRows:
     empty: list[str | int]
     smallest: Array
     largest: Array
+
+    def select(self, places: Array) -> GivenRows:
+        """The rows with their features in another order."""
+        return replace(
+            self,
+            X=np.take(self.X, places, axis=1),
+            features=self.features.select(places),
+            ends=self.ends.select(places),
+            fences=self.fences.select(places),
+            smallest=self.smallest[places],
+            largest=self.largest[places],
+        )
 
 
 @dataclass(frozen=True, eq=False)
