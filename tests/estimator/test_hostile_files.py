@@ -303,6 +303,7 @@ MUTATIONS = [
     ("classes", "link.frequencies", 1.1, "not from 0 to 1"),
     ("classes", "link.temperatures", 0.0, "not positive"),
     ("classes", "link.mixtures", -0.1, "not from 0 to 1"),
+    ("classes", "link.mixtures", 0.0, "a class that may be impossible"),
     ("classes", "link.costs", -1.0, "not positive"),
 ]
 for place in (1, 2, 4, 5, 6):

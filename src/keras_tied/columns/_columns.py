@@ -514,10 +514,13 @@ class Columns:
                 restoration.copy_of in (None, *names),
             ]
         if self.frame is not None:
-            there = self.frame.without_rows.column_names
+            rows = self.frame.without_rows
+            there = rows.column_names
+            notes = rows.schema.pandas_metadata  # raises if it is no JSON
             is_consistent += [
                 len(there) == len(self.frame.names),
                 {*(self.order or self.names)} <= {*there},
+                notes is None or isinstance(notes, dict),
             ]
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")

@@ -135,12 +135,12 @@ class FittedState(BaseEstimator):
     def __copy__(self) -> Self:
         """A copy with the same attributes, all of one moment."""
         copy = object.__new__(type(self))
-        vars(copy).update(vars(self))
+        copy.__dict__.update(self.__dict__)
         return copy
 
     def _take_over(self, trained: Self) -> None:
         """Take over all attributes of a trained copy in one moment."""
-        self.__dict__ = vars(trained)
+        self.__dict__ = trained.__dict__
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_outcome")

@@ -142,7 +142,8 @@ def fill_masked(X: Any) -> Any:
     if not isinstance(X, np.ma.MaskedArray):
         return X
     has_nan = X.dtype.kind in "fc"
-    return (X if has_nan else X.astype(object)).filled(np.nan)
+    dtype = X.dtype if has_nan else object
+    return np.ma.filled(X.astype(dtype), np.nan)
 
 
 def require_floats(X: Any, width: int) -> None:

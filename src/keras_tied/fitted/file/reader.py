@@ -243,6 +243,8 @@ class Reader:
         )
         require_shares(link.frequencies, "link.frequencies")
         require_shares(link.mixtures, "link.mixtures")
+        is_mixed = (link.mixtures > 0) | (layout.kinds == NUMBER)
+        require(is_mixed, "'link.mixtures' has a class that may be impossible")
         is_open = (link.frequencies < 1) | (layout.kinds != BOOLEAN)
         require(is_open, "'link.frequencies' has a boolean that is never false")
         return link
