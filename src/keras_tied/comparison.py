@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from keras_tied._types import Array
+from keras_tied.fitted.imputation import fill_masked
 from keras_tied.fitting.fit import fit
 from keras_tied.fitting.plan import Parameters
 from keras_tied.fitting.width import (
@@ -67,7 +68,7 @@ def compare_widths(
     if not len(widths):
         raise ValueError("widths is empty; give numbers of components.")
     rows = check_array(
-        X,
+        fill_masked(X),
         dtype=[np.float64, np.float32],
         ensure_all_finite="allow-nan",
         ensure_min_samples=FEWEST_ROWS,

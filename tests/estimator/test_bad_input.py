@@ -169,11 +169,17 @@ def test_more_components_than_features_or_rows(shape, rng):
         TiedAutoencoder(5).fit(rng.normal(size=shape))
 
 
+HIDDEN = r"sample_weight hides all rows .* in the columns \[.*3\] of X: give weights"
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
         (-np.ones(150), "Negative values in data passed to `sample_weight`"),
         (np.eye(150)[3], "at least 2 rows of positive sample_weight, and was given 1"),
+        (np.ma.masked_less(np.ones(150), 2), "sample_weight contains NaN"),
+        *((np.where(np.arange(150), 1, w), HIDDEN) for w in (1e30, 1e100, 1e308)),
+        (np.where(np.arange(150) < 2, 1e307, 1), HIDDEN),
     ],
 )
 def test_weights(weights, message, iris):
@@ -204,6 +210,33 @@ def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(encoder, 
         ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"
     ):
         TiedAutoencoder(encoder=encoder).partial_fit(iris)
+
+
+def test_held_out_rows_without_a_value(iris):
+    with pytest.raises(ValueError, match="X_val has no value in the columns"):
+        TiedAutoencoder(1).fit(iris, X_val=np.full((9, 4), np.nan))
+    X = iris.copy()
+    X[:, 3] = np.nan
+    of_last = np.where(np.arange(4) < 3, np.nan, iris[:9])
+    with pytest.raises(ValueError, match="X_val has no value in the columns"):
+        TiedAutoencoder(1).fit(X, X_val=of_last)
+
+
+def test_weights_that_fall_to_nothing_are_used(iris):
+    X = np.random.default_rng(0).permutation(iris)
+    weights = 0.1 ** np.arange(0, 450, 3.0)  # from 1 to 1e-447, which is 0
+    weights[:90] = 1.0
+    estimator = TiedAutoencoder(1, max_iter=1).fit(X, sample_weight=weights)
+    assert np.isfinite(estimator.score_samples(X)).all()
+
+
+def test_a_fit_to_too_few_features_keeps_the_number_of_features(rng):
+    X = rng.normal(size=(60, 3))
+    estimator = TiedAutoencoder(2, max_iter=1).fit(X)
+    codes = estimator.transform(X)
+    with pytest.raises(ValueError, match="n_components=2 must be"):
+        estimator.fit(X[:, :1])
+    assert_array_equal(estimator.transform(X), codes)
 
 
 def test_a_failed_fit_keeps_what_was_learned():

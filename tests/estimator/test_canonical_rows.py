@@ -1,5 +1,7 @@
-"""Few rows give one fit in any order and precision."""
+"""Rows give one fit in any order of their columns; few rows in any order and precision."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
@@ -40,3 +42,87 @@ def test_a_fit_is_the_same_in_single_precision_and_in_another_order(seed):
     )
     assert_array_equal(other.transform(X), one.transform(X))
     assert_allclose(other.rarity(X), one.rarity(X), rtol=1e-5)
+
+
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
+"""Sums in another order round differently in single precision."""
+
+
+def assert_same(one, other, X, order):
+    """Two estimators are the same, the second of which has other places of columns."""
+    for method in ("transform", "score_samples", "rarity"):
+        found = getattr(other, method)(X[:, order])
+        assert_allclose(found, getattr(one, method)(X), **TOLERANCE)
+    for method in ("reconstruct", "impute"):
+        found = getattr(other, method)(X[:, order])
+        assert_allclose(found, getattr(one, method)(X)[:, order], **TOLERANCE)
+    shares = one.explain(X).shares[:, order]
+    assert_allclose(other.explain(X[:, order]).shares, shares, atol=1e-3)
+    assert_allclose(other.feature_r2_, one.feature_r2_[order], **TOLERANCE)
+    for name in ("offset_", "loss_curve_", "validation_curve_", "n_iter_"):
+        assert_allclose(getattr(other, name), getattr(one, name), **TOLERANCE)
+
+
+def draw_rows(n, gaps, rng):
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 7))
+    X += 0.3 * rng.normal(size=X.shape)
+    X[:, 3] **= 2
+    X[:, 4] = X[:, 4] > 0.5
+    X[:, 5] = 2.5  # a constant
+    return with_gaps(X, gaps, rng)
+
+
+@pytest.mark.parametrize("gaps", [0, 0.05, 0.2])
+@pytest.mark.parametrize("n", [40, 300, 1200])
+def test_a_fit_is_the_same_with_columns_in_another_order(n, gaps, rng):
+    X = draw_rows(n, gaps, rng)
+    order = rng.permutation(7)
+    one = seeded(2, max_iter=3).fit(X)
+    other = seeded(2, max_iter=3).fit(X[:, order])
+    assert_same(one, other, X, order)
+
+
+OPTIONS = {
+    "lbfgs": {"solver": "lbfgs"},
+    "a number of components": {"n_components": "auto"},
+    "a share of variance": {"n_components": 0.8},
+    "another scaler": {"scaler": "minmax"},
+    "noise": {"noise": 0.1},
+    "held-out rows": {"X_val": True},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_way_to_fit_is_the_same_with_columns_in_another_order(name, rng):
+    X = draw_rows(120, 0, rng)
+    order = rng.permutation(7)
+    options = {"n_components": 2, "max_iter": 3, **OPTIONS[name]}
+    fits = []
+    is_held_out = options.pop("X_val", False)
+    for rows in (X, X[:, order]):
+        validation = {"X_val": rows[:40]} if is_held_out else {}
+        fits.append(seeded(**options).fit(rows, **validation))
+    assert_same(*fits, X, order)
+
+
+def test_columns_of_any_kind_give_one_fit_in_any_order(rng):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    x = rng.normal(size=700)  # so many that numbers have pieces
+    table = {
+        "kind": np.where(x > 0, "plum", np.where(x > -1, "fig", "pear")),
+        "size": x.round(2),
+        "count": np.rint(3 * x).astype(int),
+        "ripe": x + 0.3 * rng.normal(size=700) > 0,
+        "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.rint(99 * x), "D"),
+    }
+    frame = pd.DataFrame(table)
+    frame.loc[rng.random(700) < 0.1, ["kind", "size"]] = None
+    names = list(rng.permutation(list(table)))
+    one, other = (seeded(2, max_iter=3).fit(some) for some in (frame, frame[names]))
+    for method in ("transform", "score_samples"):
+        found = getattr(other, method)(frame)
+        assert_allclose(found, getattr(one, method)(frame), **TOLERANCE)
+    filled = one.impute(frame), other.impute(frame)
+    for name in ("kind", "count", "ripe", "day"):
+        assert (filled[0][name] == filled[1][name]).all()

@@ -12,7 +12,8 @@ import pytest
 from numpy.random import default_rng
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from tests.marks import for_each
+from tests.marks import for_each, slow
+from tests.processes import run_python
 
 from keras_tied.tables import open_table
 
@@ -501,3 +502,23 @@ def test_a_reconstruction_contradicts_no_constant_without_a_warning(name, value,
         rows = estimator.reconstruct(later)[name].to_numpy()
     assert len(caught) == 1
     assert (rows[KIND == 0] == other).all()
+
+
+WITHOUT = """
+import sys
+import numpy as np
+import pandas as pd
+from keras_tied import TiedAutoencoder
+sys.modules[sys.argv[1]] = None  # as if it were not installed
+kinds = ["plum", "plumm", "pear", "apple"] * 10
+frame = pd.DataFrame({"kind": kinds, "size": np.arange(40.0)})
+TiedAutoencoder(1).fit(frame)
+"""
+
+
+@slow
+@pytest.mark.parametrize("library", ["pyarrow", "rapidfuzz"])
+def test_without_a_library_of_frames_the_error_names_the_extra(library):
+    message = run_python("-c", WITHOUT, library, code=1).stderr.splitlines()[-1]
+    assert message.startswith("ImportError: columns")
+    assert message.endswith(f'need {library}; run pip install "keras-tied[cli]".')

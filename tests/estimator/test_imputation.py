@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, Ridge
 
 from keras_tied import TiedAutoencoder
+from keras_tied.comparison import compare_widths
 from keras_tied.fitted.gaussian import (
     RIDGE,
     Gaussian,
@@ -25,6 +26,8 @@ from keras_tied.fitted.scaling import Scaling
 
 from .classes import LAYOUT, both, draw_classes
 from .networks import seeded
+
+SEEDS = st.integers(0, 1000)
 
 
 def with_holes(X, share):
@@ -139,6 +142,127 @@ def test_rows_of_more_weight_tell_more_of_what_is_missing(rng):
         for some, some_weights in ((X, weights), (X[is_heavy], None))
     ]
     assert_allclose(*filled, atol=0.1)
+
+
+# The range of training.
+
+
+def make_clipped(seed, decimals):
+    """Rows with many values at the ends of their columns, and the same with gaps."""
+    rng = default_rng(seed)
+    X = rng.normal(size=(200, 4))
+    X[:, 2:] = 2 * X[:, :2]
+    low, high = (-1.7, 1.9) if decimals else (-np.sqrt(3), np.sqrt(5))
+    X = X.clip(low, high)
+    X = X if decimals is None else X.round(decimals)
+    return X, rng.random(X.shape) < 0.3
+
+
+def assert_within(filled, X, gaps):
+    filled = np.asarray(filled, dtype=np.float64)
+    beyond = (filled < X.min(axis=0)) | (filled > X.max(axis=0))
+    assert not (beyond & gaps).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("decimals", [1, None])
+@given(seed=SEEDS)
+def test_what_is_filled_in_lies_within_the_values_of_training(decimals, dtype, seed):
+    X, gaps = make_clipped(seed, decimals)
+    estimator = seeded(1, max_iter=1).fit(X)
+    filled = estimator.impute(np.where(gaps, np.nan, X).astype(dtype))
+    assert filled.dtype == dtype
+    assert_within(filled, X, gaps)
+
+
+def test_a_constant_that_single_precision_lacks_is_filled_in_by_the_nearest(rng):
+    X = np.column_stack([rng.normal(size=60), np.full(60, 1.7)])
+    estimator = seeded(1, max_iter=1).fit(X)
+    filled = estimator.impute(np.array([[0.0, np.nan]], np.float32))
+    assert filled[0, 1] == np.float32(1.7)
+
+
+@pytest.mark.parametrize("decimals", [1, None])
+@given(seed=SEEDS)
+def test_what_is_filled_into_a_frame_of_kinds_lies_within_the_values_of_training(
+    decimals, seed
+):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    X, gaps = make_clipped(seed, decimals)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    kinds = np.where(X[:, 0] > 0, "plum", "pear")
+    estimator = seeded(1, max_iter=1).fit(frame.assign(kind=kinds))
+    filled = estimator.impute(frame.mask(gaps).assign(kind=kinds))
+    assert_within(filled[list("abcd")], X, gaps)
+
+
+@given(seed=SEEDS)
+def test_what_is_expected_lies_within_the_values_of_training(seed):
+    X, _ = make_clipped(seed, 1)
+    expected = seeded(1, max_iter=1).fit(X).explain(2 * X).expected
+    assert_within(expected, X, np.full(X.shape, True))
+
+
+# Masked arrays.
+
+
+@pytest.fixture
+def masked(rng):
+    """Rows whose masked cells hide a large number, and the same with NaN there."""
+    rows = rng.normal(size=(60, 3))
+    mask = rng.random(rows.shape) < 0.2
+    with_nan = np.where(mask, np.nan, rows)
+    return np.ma.MaskedArray(np.where(mask, 1e6, rows), mask), with_nan
+
+
+ROW_METHODS = (
+    "transform reconstruct impute reconstruction_error score score_samples rarity"
+    " decision_function predict to_numbers"
+).split()
+
+
+@pytest.mark.parametrize("method", ROW_METHODS)
+def test_masked_cells_are_missing(method, masked):
+    rows, with_nan = masked
+    estimator = seeded(1, max_iter=1).fit(with_nan)
+    found = getattr(estimator, method)(rows)
+    assert_array_equal(found, getattr(estimator, method)(with_nan))
+
+
+def test_masked_cells_are_missing_in_training(masked):
+    rows, with_nan = masked
+    validation = {"X_val": rows}, {"X_val": with_nan}
+    found, expected = (
+        seeded(1, max_iter=1).fit(X, **options).score_samples(with_nan)
+        for X, options in zip(masked, validation, strict=True)
+    )
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float32", "object"])
+def test_masked_cells_are_missing_whatever_the_dtype(dtype, rng):
+    values = rng.integers(0, 2, (60, 3))
+    mask = rng.random(values.shape) < 0.2
+    rows = np.ma.MaskedArray(values.astype(dtype), mask)
+    with_nan = np.where(mask, np.nan, values)
+    estimator = seeded(1, max_iter=1).fit(with_nan)
+    assert_allclose(estimator.score_samples(rows), estimator.score_samples(with_nan))
+    kinds = seeded(1, max_iter=1, categorical_features=[0]).fit(rows)
+    assert_array_equal(kinds.impute(rows), kinds.impute(with_nan))
+
+
+def test_widths_are_compared_without_masked_cells(masked):
+    found, expected = (compare_widths(X, [1], random_state=0) for X in masked)
+    assert found == expected
+
+
+def test_a_fitted_value_refuses_a_masked_array(masked):
+    rows, with_nan = masked
+    fitted = seeded(1, max_iter=1).fit(with_nan)._fitted
+    for method in ("transform", "impute", "score_samples", "find_far_values"):
+        with pytest.raises(ValueError, match="are a MaskedArray"):
+            getattr(fitted, method)(rows)
 
 
 # Classes.

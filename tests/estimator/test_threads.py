@@ -14,6 +14,7 @@ from functools import partial
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 from tests.autoencoder.networks import chain
@@ -132,6 +133,31 @@ def test_a_reader_beside_a_refit_gets_what_one_fit_gives(method, digits):
     found += [refit.result() for refit in refits]
     for each in found:
         assert any(np.allclose(each, other, atol=1e-3) for other in known)
+
+
+@pytest.mark.filterwarnings("ignore:X holds values that count as missing")
+def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(rng):
+    """Rows are encoded by the columns of the fit that they are scored by."""
+    sizes = rng.normal(size=60)
+    fruit = pd.DataFrame({"kind": ["plum", "pear", "plum"] * 20, "size": sizes})
+    more = fruit.assign(kind=["plum", "pear", "fig", "apple", "kiwi", "lime"] * 10)
+    wide = more.assign(price=2 * sizes, weight=sizes**2)
+    frames = fruit, more, wide
+    known = [seeded(1).fit(frame).score_samples(wide) for frame in frames]
+    estimator = seeded(1).fit(fruit)
+    found = []
+
+    def refit():
+        for place in range(15):
+            estimator.fit(frames[place % 3])
+
+    with ThreadPoolExecutor(1) as pool:
+        refits = pool.submit(refit)
+        while not refits.done():
+            found.append(estimator.score_samples(wide))
+    refits.result()
+    for scores in found:
+        assert any(np.allclose(scores, other, atol=1e-6) for other in known)
 
 
 # Processes.

@@ -500,8 +500,11 @@ class Columns:
         return msgspec.json.encode(head | _drop_empty(json))
 
     @classmethod
-    def from_json(cls, text: bytes) -> Self:
-        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`."""
+    def from_json(cls, text: bytes, layout: Layout | None = None) -> Self:
+        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`.
+
+        With the layout of a model, other columns than those of its numbers are refused.
+        """
         try:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
@@ -514,6 +517,8 @@ class Columns:
                 "the description of the columns in the model file is damaged"
                 f" ({error}); save the model anew."
             ) from error
+        if layout is not None and not columns.layout.equals(layout):
+            raise TableError("the columns of the model are not those of its numbers")
         return columns
 
     def _require_consistent(self) -> None:
@@ -536,10 +541,13 @@ class Columns:
                 restoration.copy_of in (None, *names),
             ]
         if self.frame is not None:
-            there = self.frame.without_rows.column_names
+            rows = self.frame.without_rows
+            there = rows.column_names
+            notes = rows.schema.pandas_metadata  # raises if it is no JSON
             is_consistent += [
                 len(there) == len(self.frame.names),
                 {*(self.order or self.names)} <= {*there},
+                notes is None or isinstance(notes, dict),
             ]
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")

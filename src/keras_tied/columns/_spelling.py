@@ -22,8 +22,14 @@ def find_similar(
     """
     if not texts or not names:
         return []
-    from rapidfuzz.distance import OSA  # takes long to import
-    from rapidfuzz.process import cdist
+    try:
+        from rapidfuzz.distance import OSA  # takes long to import
+        from rapidfuzz.process import cdist
+    except ImportError as error:
+        raise ImportError(
+            'columns of text need rapidfuzz; run pip install "keras-tied[cli]".',
+            name="rapidfuzz",
+        ) from error
 
     texts = list(map(_fold_case, texts))
     names = list(map(_fold_case, names))

@@ -62,8 +62,14 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     return replace(columns, frame=frame)
 
 
-def encode(columns: Columns, X: Any) -> Array:
-    """The numbers of a frame or an array, `(n, d)`, with NaN where one is missing."""
+def encode(columns: Columns, X: Any, *, double: bool) -> Array:
+    """The numbers of a frame or an array, `(n, d)`, with NaN where one is missing.
+
+    They are in double precision, or in that of the columns.
+    """
+    if double:
+        used = tuple(replace(column, double=True) for column in columns.used)
+        columns = replace(columns, used=used)
     unseen, misread = MisreadValues(), MisreadValues()
     rows = columns.read_frame(X)
     numbers = columns.encode(rows, unseen=unseen, misread=misread)

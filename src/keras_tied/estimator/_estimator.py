@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -207,8 +208,8 @@ class TiedAutoencoder(RowMethods, Parameters):
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array or a sparse matrix of
-                numbers, with NaN where one is missing, or a data frame with columns of
-                any kind.
+                numbers, with NaN or a mask where one is missing, or a data frame with
+                columns of any kind.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row
                 of weight 2 counts as two in scale, loss and scores, but as one in
@@ -228,16 +229,20 @@ class TiedAutoencoder(RowMethods, Parameters):
                 rows, or more components than there are rows or features; for text and
                 dates where there is no frame, or `categorical_features=None`.
         """
-        X, weights, columns = validate_training_rows(self, X, sample_weight, reset=True)
+        # Other threads read this estimator meanwhile.
+        trained = copy(self)
+        X, weights, columns = validate_training_rows(
+            trained, X, sample_weight, reset=True
+        )
         if X_val is not None:
-            if not self.early_stopping:
+            if not trained.early_stopping:
                 raise ValueError(
                     "X_val is not used with early_stopping=False: leave one of them."
                 )
-            X_val = to_dense(read_rows(self, columns, X_val))
-        features = self._describe_features(columns)
+            X_val = to_dense(read_rows(trained, columns, X_val, double=True))
+        features = trained._describe_features(columns)
         outcome = fit(
-            self,
+            trained,
             X,
             weights,
             features=features,
@@ -249,14 +254,15 @@ class TiedAutoencoder(RowMethods, Parameters):
                 " far.",
                 stacklevel=3,
             )
-        self._keep(outcome)
+        trained._keep(outcome)
+        self._take_over(trained)
         if outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=3)
-        if self.n_trimmed_values_:
+        if outcome.n_trimmed:
             warnings.warn(
                 f"The fit of {type(self).__name__} takes the medians of their columns"
                 " in place of"
-                f" {format_quantity(self.n_trimmed_values_, 'absurd value')}: correct"
+                f" {format_quantity(outcome.n_trimmed, 'absurd value')}: correct"
                 " them, or set trim=False; score_samples puts their rows first.",
                 stacklevel=3,
             )
@@ -288,13 +294,15 @@ class TiedAutoencoder(RowMethods, Parameters):
                 "partial_fit trains the estimator's own network: to train an `encoder`"
                 " in batches, use keras_tied.Autoencoder(encoder) and its `fit`."
             )
-        before = vars(self).get("_outcome")
+        trained = copy(self)
+        before = vars(trained).get("_outcome")
         X, weights, columns = validate_training_rows(
-            self, X, sample_weight, reset=before is None
+            trained, X, sample_weight, reset=before is None
         )
-        features = self._describe_features(columns)
-        outcome = fit_batch(self, X, weights, features, before)
-        self._keep(outcome)
+        features = trained._describe_features(columns)
+        outcome = fit_batch(trained, X, weights, features, before)
+        trained._keep(outcome)
+        self._take_over(trained)
         if before is None and outcome.empty:
             warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
         if outcome.interrupted:

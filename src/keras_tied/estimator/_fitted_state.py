@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from keras_tied._backend import explain_missing
 from keras_tied._types import Array, StrPath
 from keras_tied.fitted import file as _files
-from keras_tied.fitted.file.contents import deserialize_params
+from keras_tied.fitted.file.contents import deserialize_params, require
 from keras_tied.fitted.value import Fitted
 from keras_tied.fitting.file import ATTRIBUTES, make_outcome, write_outcome
 from keras_tied.fitting.judge import Outcome
@@ -83,17 +83,18 @@ class FittedState(BaseEstimator):
         `reconstruct` turns into probabilities of classes.
         """
         check_is_fitted(self)
+        outcome = self._outcome
         fitted, model = vars(self).get("_model", (None, None))
-        if fitted is not self._fitted:
+        if fitted is not outcome.fitted:
             with explain_missing():
                 from keras_tied.fitting.keras_encoder import make_model
 
-            fitted = self._fitted
+            fitted = outcome.fitted
             model = make_model(
                 fitted.network,
                 noise=self.noise,
                 sparsity=self.sparsity,
-                weight_decay=self._outcome.weight_decay,
+                weight_decay=outcome.weight_decay,
             )
             self._model = fitted, model
         return model
@@ -117,8 +118,9 @@ class FittedState(BaseEstimator):
     @offset_.setter
     def offset_(self, value: float) -> None:
         # Score and offset are in one value, so another thread sees both change at once.
-        fitted = replace(self._fitted, offset=float(value))
-        self._outcome = self._outcome._replace(fitted=fitted)
+        outcome = self._outcome
+        fitted = replace(outcome.fitted, offset=float(value))
+        self._outcome = outcome._replace(fitted=fitted)
 
     if not TYPE_CHECKING:
 
@@ -129,6 +131,16 @@ class FittedState(BaseEstimator):
                     f"{type(self).__name__} has no {name}, as {ABSENT[name]}."
                 )
             return super().__getattribute__(name)  # raises what a property has raised
+
+    def __copy__(self) -> Self:
+        """A copy with the same attributes, all of one moment."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def _take_over(self, trained: Self) -> None:
+        """Take over all attributes of a trained copy in one moment."""
+        self.__dict__ = trained.__dict__
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_outcome")
@@ -213,10 +225,16 @@ class FittedState(BaseEstimator):
             estimator._validate_params()
             estimator._keep(make_outcome(contents))
             del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them
-            estimator.n_features_in_ = contents.fitted.n_features
-            names = contents.fitted.feature_names
-            columns = estimator._columns
-            if columns is not None:
+            fitted = contents.fitted
+            estimator.n_features_in_ = fitted.n_features
+            names = fitted.feature_names
+            if fitted.columns_json is not None:
+                from keras_tied.columns import Columns
+
+                layout = fitted.preprocessing.layout
+                columns = Columns.from_json(fitted.columns_json, layout)
+                is_same = names in (None, tuple(columns.features))
+                require(is_same, "its feature names are not those of its columns")
                 estimator._keep_names(columns)
             elif names is not None:
                 estimator.feature_names_in_ = np.array(names, dtype=object)

@@ -1,5 +1,9 @@
-"""The methods of `TiedAutoencoder` that take rows and need no training."""
+"""The methods of `TiedAutoencoder` that take rows and need no training.
 
+Each computes with a copy of the estimator, which no `fit` in another thread changes.
+"""
+
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._validation import DTYPES, is_frame, to_dense, validate_rows
 from keras_tied.fitted.explanation import Explanation
+from keras_tied.fitted.imputation import fill_masked
 
 
 class RowMethods(
@@ -39,7 +44,7 @@ class RowMethods(
             An array or a CSR matrix; of a frame with columns of any kind those that its
             columns become, `(n_samples, n_numbers)`.
         """
-        return validate_rows(self, X)
+        return validate_rows(copy(self), X)
 
     def transform(self, X: Any) -> Array:
         """Encode rows.
@@ -51,8 +56,9 @@ class RowMethods(
             The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for
             float16.
         """
-        X = validate_rows(self, X)
-        return self._fitted.transform(X)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return state._fitted.transform(rows)
 
     def inverse_transform(self, X: Any) -> Array:
         """Reconstruct rows from codes.
@@ -66,15 +72,16 @@ class RowMethods(
             frame with columns of any kind, a frame like it, without the columns that
             were left out.
         """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=DTYPES, input_name="X")
-        fitted = self._fitted
+        state = copy(self)
+        check_is_fitted(state)
+        codes = check_array(fill_masked(X), dtype=DTYPES, input_name="X")
+        fitted = state._fitted
         if codes.shape[1] != fitted.n_components:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} has codes"
                 f" of {fitted.n_components}."
             )
-        return _wrap_rows(self, fitted.inverse_transform(codes), X)
+        return _wrap_rows(state, fitted.inverse_transform(codes), X)
 
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
@@ -91,8 +98,9 @@ class RowMethods(
             In a column of a frame that was constant, or the same as another one, other
             values stay as they are.
         """
-        rows = validate_rows(self, X)
-        return _wrap_rows(self, self._fitted.reconstruct(rows), X, X)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return _wrap_rows(state, state._fitted.reconstruct(rows), X, X)
 
     def reconstruct_proba(self, X: Any) -> Any:
         """How likely the reconstruction makes every category, and every boolean.
@@ -109,15 +117,17 @@ class RowMethods(
             ValueError: if no column of the rows that were fitted to holds booleans or
                 categories.
         """
-        rows = validate_rows(self, X)
-        if self._columns is None or not self._columns.layout.has_classes:
+        state = copy(self)
+        rows = validate_rows(state, X)
+        columns = state._columns
+        if columns is None or not columns.layout.has_classes:
             raise ValueError(
                 f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs"
                 " a column of booleans or categories."
             )
-        codes = self._fitted.transform(rows)
-        numbers = self._fitted.inverse_transform(codes)
-        return self._columns.join_proba(numbers, X)
+        codes = state._fitted.transform(rows)
+        numbers = state._fitted.inverse_transform(codes)
+        return columns.join_proba(numbers, X)
 
     def impute(self, X: Any) -> Any:
         """Fill in what is missing, and leave the rest as it is.
@@ -144,9 +154,12 @@ class RowMethods(
             0  plum     4
             1   fig     6
         """
-        rows = to_dense(validate_rows(self, X))
-        columns = self._columns
-        filled = self._fitted.impute(rows)
+        state = copy(self)
+        X = fill_masked(X)
+        # A value of a frame must not be rounded beyond those of training.
+        rows = to_dense(validate_rows(state, X, double=True))
+        columns = state._columns
+        filled = state._fitted.impute(rows)
         if columns is None and not is_frame(X):
             return filled
         from keras_tied.columns import Columns, FrameSchema, read_rows
@@ -172,8 +185,9 @@ class RowMethods(
             square of each, `(n_samples, n_features)`, with NaN where a feature is
             missing; float64.
         """
-        X = validate_rows(self, X)
-        return self._fitted.reconstruction_error(X, per_feature)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return state._fitted.reconstruction_error(rows, per_feature)
 
     def score(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -191,9 +205,11 @@ class RowMethods(
         Returns:
             At most 1; 0 is what the mean of the training rows would get.
         """
-        X = validate_rows(self, X)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._fitted.score(X, weights)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        weights = fill_masked(sample_weight)
+        weights = _check_sample_weight(weights, rows, dtype=np.float64)
+        return state._fitted.score(rows, weights)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, the negated outlier score: the higher, the more normal.
@@ -210,8 +226,9 @@ class RowMethods(
         Returns:
             Scores, `(n_samples,)` float64.
         """
-        X = validate_rows(self, X)
-        return self._fitted.score_samples(X)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return state._fitted.score_samples(rows)
 
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd, by scores of the training rows.
@@ -225,8 +242,9 @@ class RowMethods(
         Returns:
             Numbers from 1 up to that of the training rows, `(n_samples,)` float64.
         """
-        X = validate_rows(self, X)
-        return self._fitted.rarity(X)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return state._fitted.rarity(rows)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd: by which columns, and what the others make likely.
@@ -256,9 +274,10 @@ class RowMethods(
             >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
             (np.int64(2), 3)
         """
-        rows = validate_rows(self, X)
-        explanation = self._fitted.explain(rows)
-        expected = _wrap_rows(self, explanation.expected, X)
+        state = copy(self)
+        rows = validate_rows(state, X)
+        explanation = state._fitted.explain(rows)
+        expected = _wrap_rows(state, explanation.expected, X)
         return explanation._replace(expected=expected)
 
     def decision_function(self, X: Any) -> Array:
@@ -270,8 +289,9 @@ class RowMethods(
         Returns:
             Scores, `(n_samples,)` float64.
         """
-        X, fitted = validate_rows(self, X), self._fitted
-        return fitted.score_samples(X) - fitted.offset
+        state = copy(self)
+        rows = validate_rows(state, X)
+        return state._fitted.score_samples(rows) - state._fitted.offset
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Classify rows as outliers and inliers.

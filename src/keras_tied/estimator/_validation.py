@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from keras_tied._types import Array
+from keras_tied.fitted.imputation import fill_masked
 
 if TYPE_CHECKING:
     from keras_tied.columns import Columns
@@ -37,10 +38,15 @@ def validate_training_rows(
 
         require_known_shapes(estimator.encoder)
     columns = _learn_columns(estimator, X) if reset else estimator._columns
-    rows = to_dense(read_rows(estimator, columns, X, reset))
+    rows = to_dense(read_rows(estimator, columns, X, reset=reset, double=True))
     weights = _check_sample_weight(
-        sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
+        fill_masked(sample_weight),
+        rows,
+        dtype=np.float64,
+        ensure_non_negative=True,
+        copy=True,
     )
+    weights /= weights.max() or 1.0  # no sum of them is infinite
     counts = weights > 0
     if not counts.all():
         rows, weights = rows[counts], weights[counts]
@@ -52,16 +58,24 @@ def validate_training_rows(
     return rows, weights / weights.mean(), columns
 
 
-def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
-    """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix."""
+def validate_rows(estimator: BaseEstimator, X: Any, *, double: bool = False) -> Any:
+    """Rows for a fitted estimator, `(n, d)`, an array or a CSR matrix.
+
+    With `double`, those of a frame with columns of any kind are in double precision.
+    """
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)
-    return read_rows(estimator, estimator._columns, X)
+    return read_rows(estimator, estimator._columns, X, double=double)
 
 
 def read_rows(
-    estimator: BaseEstimator, columns: Columns | None, X: Any, reset: bool = False
+    estimator: BaseEstimator,
+    columns: Columns | None,
+    X: Any,
+    *,
+    reset: bool = False,
+    double: bool = False,
 ) -> Any:
     """The numbers of rows with these columns, `(n, d)`, an array or a CSR matrix.
 
@@ -81,7 +95,7 @@ def read_rows(
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _columns
 
-        return _columns.encode(columns, table)
+        return _columns.encode(columns, table, double=double)
     if table.shape[1] != len(columns.features):
         raise ValueError(
             f"X is an array of {table.shape[1]} numbers a row, and"
@@ -117,7 +131,8 @@ def _as_table(X: Any) -> Any:
     """A frame as it is, and anything else as an array of numbers."""
     if is_frame(X):
         return X
-    return check_array(X, dtype=DTYPES, ensure_all_finite="allow-nan")
+    rows = fill_masked(X)
+    return check_array(rows, dtype=DTYPES, ensure_all_finite="allow-nan")
 
 
 def _to_named(X: Any) -> Any:
@@ -174,9 +189,9 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
                 " such as days since a date, or leave it out."
             )
     is_half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
-    rows = X
+    rows = fill_masked(X)
     if len(shape) > 1 and getattr(X, "ndim", 2) > 2:
-        rows = X.reshape(len(X), -1)
+        rows = rows.reshape(len(rows), -1)
     try:
         rows = validate_data(
             estimator,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,16 @@ class DenseNetwork:
         """The rows to compute at a time."""
         rows = NUMBERS // max(self.layer_sizes)
         return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
+
+    def select(self, features: Array) -> DenseNetwork:
+        """The network of rows with all features in another order."""
+        first, *kernels = self.kernels
+        bias, *decoder_biases = self.decoder_biases
+        return replace(
+            self,
+            kernels=(first[features], *kernels),
+            decoder_biases=(bias[features], *decoder_biases),
+        )
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""

@@ -68,9 +68,10 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
         with np.errstate(invalid="ignore"):  # both may be infinite
             falls = np.fmax(scores[:, :1] - scores[:, 1:], 0.0)
         falls[missing[:, starts]] = 0.0
+        values = preprocessing.scaling.backward(expected, np.float64)
         return Explanation(
             shares=_find_shares(falls),
-            expected=preprocessing.scaling.backward(expected, np.float64),
+            expected=np.clip(values, fitted.smallest, fitted.largest),
             scores=scores[:, 1:],
             ratios=ratios,
         )

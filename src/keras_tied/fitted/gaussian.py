@@ -127,6 +127,24 @@ class Gaussian(NamedTuple):
             covariance += added
         return covariance.reshape(width, width)
 
+    def select(self, features: Array) -> Gaussian:
+        """The distribution of all features in another order, which are at places."""
+        d = len(features)
+        pieces = self.pieces
+        order = features
+        if pieces is not None:
+            places = np.argsort(features)  # where each feature goes
+            moved = places[pieces.features]
+            piece_order = np.argsort(moved, kind="stable")
+            order = np.append(features, d + piece_order)
+            pieces = Pieces(
+                moved[piece_order], *(array[piece_order] for array in pieces[1:])
+            )
+        precision = self.precision
+        if precision is not None:
+            precision = precision[np.ix_(order, order)]
+        return Gaussian(self.mean[order], precision, pieces)
+
     def marginalize(self, d: int) -> Gaussian:
         """The distribution of the first features alone."""
         if self.precision is None or self.pieces is None:

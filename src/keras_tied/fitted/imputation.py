@@ -1,5 +1,7 @@
 """Rows before the network: columns are scaled, and missing values imputed."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +74,15 @@ class Preprocessing:
     layout: Layout
     gaussian: Gaussian | None = None
 
+    def select(self, features: Array) -> Preprocessing:
+        """The preprocessing of rows with all features in another order."""
+        return Preprocessing(
+            self.scaling.select(features),
+            self.mean[features],
+            self.layout.select(features),
+            self.gaussian and self.gaussian.select(features),
+        )
+
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
         """A part of the rows, dense or CSR, scaled with NaN, and complete, float32.
 
@@ -126,14 +137,24 @@ class Preprocessing:
         return self.impute(others), np.where(hidden, rows, nan)
 
 
+def fill_masked(X: Any) -> Any:
+    """A masked array with NaN for each masked number, and anything else as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    has_nan = X.dtype.kind in "fc"
+    dtype = X.dtype if has_nan else object
+    return np.ma.filled(X.astype(dtype), np.nan)
+
+
 def require_floats(X: Any, width: int) -> None:
     """Refuse rows of another dtype or width: their numbers would be wrong."""
-    is_array = hasattr(X, "ndim") and hasattr(X, "dtype")
+    is_masked = isinstance(X, np.ma.MaskedArray)
+    is_array = hasattr(X, "ndim") and hasattr(X, "dtype") and not is_masked
     dtypes = np.float32, np.float64
     if not is_array or X.ndim != 2 or X.shape[1] != width or X.dtype not in dtypes:
         given = f"{X.dtype} of shape {X.shape}" if is_array else f"a {type(X).__name__}"
         raise ValueError(
             f"Rows must be an array of float32 or float64 of shape (n, {width}), and"
-            f" these are {given}; TiedAutoencoder.load takes frames and lists, and the"
-            " command tables."
+            f" these are {given}; TiedAutoencoder.load takes frames, lists and masked"
+            " arrays, and the command tables."
         )

@@ -36,6 +36,16 @@ class Layout:
         """Columns of one number each."""
         return cls(np.arange(n_features), np.full(n_features, NUMBER))
 
+    def select(self, features: Array) -> Layout:
+        """The layout of all features in another order, column by column."""
+        begins = np.diff(self.columns[features], prepend=-1) != 0
+        return Layout(np.cumsum(begins) - 1, self.kinds[features])
+
+    def equals(self, other: Layout) -> bool:
+        """Whether these are the same columns."""
+        pairs = (self.columns, other.columns), (self.kinds, other.kinds)
+        return all(np.array_equal(one, another) for one, another in pairs)
+
     @cached_property
     def starts(self) -> Array:
         """The first feature of each column."""

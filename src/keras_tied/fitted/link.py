@@ -53,6 +53,17 @@ class Link:
     layout: Layout
     scaling: Scaling
 
+    def select(self, features: Array) -> Link:
+        """The link of rows with all features in another order."""
+        return Link(
+            self.frequencies[features],
+            self.temperatures[features],
+            self.mixtures[features],
+            self.costs[features],
+            self.layout.select(features),
+            self.scaling.select(features),
+        )
+
     @cached_property
     def weights(self) -> Array:
         """Of errors, so that their mean is that of the columns, `(d,)`."""

@@ -53,6 +53,10 @@ class Axes(NamedTuple):
     mean: Array
     vectors: Array
 
+    def select(self, features: Array) -> Axes:
+        """The axes of rows with all features in another order."""
+        return Axes(self.mean[features], self.vectors[features])
+
     def project(self, rows: Array) -> Array:
         """The coordinates of rows along the axes."""
         return (rows - self.mean) @ self.vectors
@@ -198,6 +202,27 @@ class OutlierScore:
     scale: Array
     fences: Fences
     tail: Tail
+
+    def select(self, features: Array) -> OutlierScore:
+        """The score of rows with all features in another order."""
+        layout = self.layout.select(features)
+        *_, end = self._ends
+        order = [features, np.arange(len(features), end)]
+        if self.gaussian.precision is not None:
+            numbers = features[layout.numbers]
+            order.append(end + np.searchsorted(self.layout.numbers, numbers))
+        coordinates = np.concatenate(order)
+        return replace(
+            self,
+            residual_axes=self.residual_axes.select(features),
+            core_axes=self.core_axes.select(features),
+            gaussian=self.gaussian.select(features),
+            layout=layout,
+            scaling=self.scaling.select(features),
+            median=self.median[coordinates],
+            scale=self.scale[coordinates],
+            fences=self.fences.select(features),
+        )
 
     @cached_property
     def surprise(self) -> Array | None:

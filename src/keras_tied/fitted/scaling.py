@@ -1,5 +1,8 @@
 """Scaling of columns, and back."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +16,9 @@ Scaler = Literal["standard", "minmax"] | None
 BLOCK = 2**20  # numbers that are brought to double precision at a time
 ROUNDING = 1e-5
 """The least scale of a constant column, relative to it, or 1: no rounding must show."""
+LEAST_DEVIATION = 1e-5
+"""Relative to the range of a column that is not constant: that of one other value among
+10 billion rows of equal weights. Single precision holds no more."""
 
 
 class Scaling(NamedTuple):
@@ -20,6 +26,10 @@ class Scaling(NamedTuple):
 
     shift: Array  # `(d,)` float64
     scale: Array  # `(d,)` float64
+
+    def select(self, features: Array) -> Scaling:
+        """The scaling of some columns, at these places."""
+        return Scaling(self.shift[features], self.scale[features])
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, alike whatever their dtype, in double precision."""
@@ -39,11 +49,16 @@ class Scaling(NamedTuple):
         return rows
 
 
-def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
+def fit_scaling(
+    X: Array,
+    scaler: Scaler,
+    weights: Array,
+    names: Sequence[str | int] | None = None,
+) -> Scaling:
     """Measure the columns of rows, `(n, d)` with NaN, in double precision.
 
     The scaler None is for mean 0 and one factor for all columns, which makes their mean
-    variance 1.
+    variance 1. An error names columns by `names`, and by their places without.
     """
     low, high = find_range(X)
     # the largest absolute value of each column, 0 where all is missing
@@ -79,6 +94,14 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     missing = np.isnan(low)
     rounding = len(X) * np.finfo(np.float64).eps * size
     constant = high - low <= rounding
+    hidden = ~constant & (deviation < LEAST_DEVIATION * (high - low))
+    if hidden.any():
+        columns = np.asarray(names or range(len(low)))
+        raise ValueError(
+            "sample_weight hides all rows but those of the largest weights, which are"
+            f" equal in the columns {columns[hidden].tolist()} of X: give weights that"
+            " differ less."
+        )
     if scaler == "minmax":
         mean = low
         deviation = high - low

@@ -1,10 +1,13 @@
 """The fitted value: immutable arrays that encode, decode, impute and score rows."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from keras_tied._blas import blas_limit
 from keras_tied._types import Array
@@ -72,6 +75,23 @@ class Fitted:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
 
+    def select(self, features: Array) -> Fitted:
+        """The fitted value of rows with all features in another order, at places."""
+        weights = self.imputation_weights
+        names = self.feature_names
+        network: Any = self.network  # not one of Keras, whose features have places
+        return replace(
+            self,
+            preprocessing=self.preprocessing.select(features),
+            network=network.select(features),
+            outlier_score=self.outlier_score.select(features),
+            smallest=self.smallest[features],
+            largest=self.largest[features],
+            feature_names=names and tuple(names[place] for place in features),
+            imputation_weights=None if weights is None else weights[features],
+            link=self.link and self.link.select(features),
+        )
+
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
 
@@ -118,10 +138,25 @@ class Fitted:
         else:
             _, complete = imputer.forward(known, slice(None))
             filled = imputer.scaling.backward(complete, X.dtype)
-        smallest = self.smallest.astype(X.dtype)
-        largest = self.largest.astype(X.dtype)
-        filled = np.clip(filled, smallest, largest)
+        filled = np.clip(filled, *self._find_ends(X.dtype))
         return np.where(np.isnan(X), filled, X)
+
+    def _find_ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
+        """The smallest and the largest number of a dtype in the range of training.
+
+        Where there is none between the two, both are the nearest to the range.
+        """
+        smallest = self.smallest.astype(dtype)
+        largest = self.largest.astype(dtype)
+        infinity = largest.dtype.type(np.inf)
+        low = np.where(
+            smallest < self.smallest, np.nextafter(smallest, infinity), smallest
+        )
+        high = np.where(
+            largest > self.largest, np.nextafter(largest, -infinity), largest
+        )
+        is_empty = low > high
+        return np.where(is_empty, smallest, low), np.where(is_empty, smallest, high)
 
     @property
     def imputer(self) -> Preprocessing:
@@ -227,6 +262,7 @@ class Fitted:
 
     def find_far_values(self, X: Any) -> Array:
         """Which values lie far outside of their columns, `(n, d)`."""
+        require_floats(X, self.n_features)
         scaled = self.preprocessing.scaling.forward(X)
         return self.outlier_score.fences.find(scaled)
 

@@ -53,7 +53,7 @@ def fit(
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
         features: of the rows.
         is_sample: whether `X` was drawn from more rows, so that training may take long.
-        validation: rows to hold out, instead of some of `X`.
+        validation: rows to hold out, with some values, instead of some of `X`.
     """
     if parameters.checkpoint is not None and parameters.random_state is None:
         raise ValueError(
@@ -61,13 +61,23 @@ def fit(
             " draws other weights and goes on from nothing."
         )
     given = prepare.take_rows(parameters, X, weights, features)
+    places = np.arange(X.shape[1])
+    if parameters.encoder is None:  # the features of an image stay where they are
+        places = prepare.order_columns(given)
+        given = given.select(places)
     given = prepare.canonicalize_few_rows(given)
     if parameters.chooses_width:
-        parameters = resolve_width(parameters, given.X, features.layout, fit)
+        layout = given.features.layout
+        parameters = resolve_width(parameters, given.X, layout, fit)
     random, seed = make_generator(parameters.random_state)
     rows, principal = prepare.prepare_rows(parameters, given, random)
     if validation is not None:
-        trimmed = given.ends.trim(validation)
+        trimmed = given.ends.trim(np.take(validation, places, axis=1))
+        if not np.any(~np.isnan(trimmed) & ~np.isnan(given.X).all(axis=0)):
+            raise ValueError(
+                "X_val has no value in the columns in which X has values: give rows"
+                " with values, or leave X_val out."
+            )
         others = replace(given, X=trimmed, weights=np.ones(len(trimmed)))
         held_out = prepare.prepare_batch(others, rows.preprocessing)
         rows = replace(rows, validation=held_out)
@@ -78,7 +88,9 @@ def fit(
     outcome = judge(plan, rows, solution)
     if solution.checkpoint is not None:
         shutil.rmtree(solution.checkpoint, ignore_errors=True)
-    return outcome
+    if parameters.encoder is not None:
+        return outcome
+    return outcome.select(np.argsort(places))
 
 
 @blas_limit.limit_to_one()

@@ -13,7 +13,6 @@ from keras_tied.fitted import imputation, outlier_score
 from keras_tied.fitted.blocks import split_rows
 from keras_tied.fitted.file.contents import NadamState
 from keras_tied.fitted.layout import NUMBER
-from keras_tied.fitted.scaling import find_range
 from keras_tied.fitted.tail import fit_tail
 from keras_tied.fitted.value import (
     Fitted,
@@ -22,7 +21,7 @@ from keras_tied.fitted.value import (
     explained_shares,
 )
 from keras_tied.fitting.plan import Plan
-from keras_tied.fitting.rows import PreparedRows
+from keras_tied.fitting.rows import GivenRows, PreparedRows
 from keras_tied.fitting.solver import Solution
 
 
@@ -62,6 +61,14 @@ class Outcome(NamedTuple):
     interrupted: bool = False
     nadam: NadamState | None = None
 
+    def select(self, features: Array) -> Outcome:
+        """The outcome of a fit to all features in another order."""
+        shares = self.feature_r2
+        return self._replace(
+            fitted=self.fitted.select(features),
+            feature_r2=None if shares is None else shares[features],
+        )
+
 
 def judge(
     plan: Plan,
@@ -98,7 +105,7 @@ def judge(
     other_scores = score.score_held_out(block, optimism)[~is_far]
     tail = fit_tail(other_scores, scores[~is_far], float(is_far.mean()), n)
     scores += tail.limit * distances
-    smallest, largest = _find_ends(given.X, before)
+    smallest, largest = _find_ends(given, before)
     fitted = Fitted(
         preprocessing,
         solution.network,
@@ -148,16 +155,18 @@ def _weigh_imputations(
     return np.where(preprocessing.layout.kinds == NUMBER, weights, 0.0)
 
 
-def _find_ends(X: Array, before: Fitted | None) -> tuple[Array, Array]:
-    """The smallest and largest values of rows, `(n, d)`, and of those before."""
-    smallest, largest = find_range(X)
+def _find_ends(rows: GivenRows, before: Fitted | None) -> tuple[Array, Array]:
+    """The smallest and largest values of rows and of those before, `(d,)` each."""
+    smallest = rows.smallest
+    largest = rows.largest
     if before is not None:
         is_known = np.isfinite(before.smallest)
         smallest = np.fmin(smallest, np.where(is_known, before.smallest, np.nan))
         largest = np.fmax(largest, np.where(is_known, before.largest, np.nan))
-    smallest[np.isnan(smallest)] = -np.inf  # where nothing is known
-    largest[np.isnan(largest)] = np.inf
-    return smallest, largest
+    is_unknown = np.isnan(smallest)
+    return np.where(is_unknown, -np.inf, smallest), np.where(
+        is_unknown, np.inf, largest
+    )
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:

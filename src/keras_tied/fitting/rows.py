@@ -29,6 +29,12 @@ class Features(NamedTuple):
     layout: Layout | None = None
     columns_json: bytes | None = None
 
+    def select(self, places: Array) -> Features:
+        """The features in another order, of columns in another one."""
+        names = self.names and tuple(self.names[place] for place in places)
+        layout = self.layout and self.layout.select(places)
+        return Features(names, layout, self.columns_json)
+
 
 NUMBERS = Features()
 """Those of rows without names, which are numbers."""
@@ -48,6 +54,8 @@ class GivenRows:
             row, `(n,)`.
         n_trimmed: the number of absurd values.
         empty: the columns without values, by their names or places.
+        smallest, largest: of the values of each column, as they were given, `(d,)`
+            float64; NaN without any.
     """
 
     X: Array
@@ -58,6 +66,20 @@ class GivenRows:
     distances: Array
     n_trimmed: int
     empty: list[str | int]
+    smallest: Array
+    largest: Array
+
+    def select(self, places: Array) -> GivenRows:
+        """The rows with their features in another order."""
+        return replace(
+            self,
+            X=np.take(self.X, places, axis=1),
+            features=self.features.select(places),
+            ends=self.ends.select(places),
+            fences=self.fences.select(places),
+            smallest=self.smallest[places],
+            largest=self.largest[places],
+        )
 
 
 @dataclass(frozen=True, eq=False)

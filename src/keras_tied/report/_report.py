@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -158,6 +159,7 @@ class Report:
             >>> report.rows.code.shape
             (150, 2)
         """
+        estimator = copy(estimator)  # which another thread may fit anew
         X = estimator.to_numbers(X)
         fitted = estimator._fitted
         all_rows = Whole(fitted)
@@ -173,7 +175,8 @@ class Report:
         if fitted.columns_json is not None:
             from keras_tied.columns import Columns
 
-            used = Columns.from_json(fitted.columns_json).used
+            layout = fitted.preprocessing.layout
+            used = Columns.from_json(fitted.columns_json, layout).used
             columns = [PageColumn.from_table(column) for column in used]
         else:
             names = feature_names

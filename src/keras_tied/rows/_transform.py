@@ -234,12 +234,7 @@ def load_transform(
 def find_columns(fitted: Fitted) -> Columns | None:
     """Return the columns that a fitted value takes, or None if it knows no names."""
     if fitted.columns_json is not None:
-        columns = Columns.from_json(fitted.columns_json)
-        layouts = columns.layout, fitted.preprocessing.layout
-        own, of_numbers = [(each.columns, each.kinds) for each in layouts]
-        if not np.array_equal(own, of_numbers):
-            raise ValueError("the columns of the model are not those of its numbers")
-        return columns
+        return Columns.from_json(fitted.columns_json, fitted.preprocessing.layout)
     names = fitted.feature_names
     return None if names is None else Columns.of_numbers(names)
 

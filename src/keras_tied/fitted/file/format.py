@@ -22,6 +22,9 @@ from keras_tied.fitted.value import Network
 FORMAT = 2  # the version of the format
 KEY = "keras_tied"  # the entry of the header's metadata that holds all JSON
 MOST_BYTES = 2**24  # of a header
+MOST_ARRAY_BYTES = 2**18
+"""Of the names, dtypes, shapes and places of arrays: those of some 2,000 arrays, each
+of which takes more than a kilobyte of memory."""
 MOST_MARKS = {"{[": 2**20, ":,": 2**21}
 """About the lists and objects, and the values, in its JSON, which take up to 80 and 60
 bytes of memory each. A table of 150,000 columns is below that."""
@@ -35,7 +38,7 @@ SHARED = "outlier_score.layout", "outlier_score.scaling", "link.layout", "link.s
 class _Header(Struct):
     """What is read of a header here; the library reads and checks the rest."""
 
-    metadata: dict[str, str] = field(name="__metadata__", default_factory=dict)
+    metadata: Raw = field(name="__metadata__", default_factory=lambda: Raw(b"{}"))
 
 
 class _Document(Struct):
@@ -69,7 +72,8 @@ def to_bytes(contents: Contents) -> bytes:
     content = save(arrays, {KEY: metadata})
     try:
         _require_small_header(content)
-        _read_document(metadata)
+        length = int.from_bytes(content[:8], "little")
+        _read_document(_read_metadata(content[8 : 8 + length]))
     except ValueError as error:
         raise ValueError(
             f"The file could not be read back, as {error}: shorten loss_curve_, or use"
@@ -106,13 +110,12 @@ def read_file(path: StrPath, network: Network | None = None) -> Contents:
         length = int.from_bytes(start[:8], "little")
         try:
             header = start[8:] + file.read(length - 1)
-            metadata = msgspec.json.decode(header, type=_Header).metadata
-            require(KEY in metadata, "it holds no TiedAutoencoder")
+            text = _read_metadata(header)
             file.seek(0)
             arrays = load(file.read())
         except (SafetensorError, msgspec.DecodeError) as error:
             raise ValueError(NOT_OURS) from error
-    document, settings = _read_document(metadata[KEY])
+    document, settings = _read_document(text)
     digest = _digest((document.settings, document.notes), arrays)
     require(document.sha256 == digest, "its checksum is not that of its contents")
     for name in settings.transposed:
@@ -135,6 +138,17 @@ def _require_small_header(content: bytes) -> None:
     require(content[8:9] == b"{", NOT_OURS)
     message = f"its header has {size:,} bytes, more than {MOST_BYTES:,}"
     require(size <= MOST_BYTES, message)
+
+
+def _read_metadata(header: bytes) -> str:
+    """The JSON of ours in a header that lists not too many arrays besides."""
+    raw = bytes(msgspec.json.decode(header, type=_Header).metadata)
+    size = len(header) - len(raw)
+    message = f"its list of arrays has {size:,} bytes, more than {MOST_ARRAY_BYTES:,}"
+    require(size <= MOST_ARRAY_BYTES, message)
+    metadata = msgspec.json.decode(raw, type=dict[str, str])
+    require(KEY in metadata, "it holds no TiedAutoencoder")
+    return metadata[KEY]
 
 
 def _read_document(text: str) -> tuple[_Document, Settings]:

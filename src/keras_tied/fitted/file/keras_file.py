@@ -16,6 +16,7 @@ from keras_tied._files import temporary_folder
 from keras_tied._types import StrPath
 from keras_tied.fitted.file.contents import Contents, require, require_plain
 from keras_tied.fitted.file.format import MOST_BYTES, NOT_OURS, read_file
+from keras_tied.fitted.file.reader import LARGEST
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -58,7 +59,8 @@ def read_archive(path: StrPath, before_keras: Callable[[], object] | None) -> Co
         require(is_ours, "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)
         for weights in model.get_weights():
-            require(np.isfinite(weights), "its weights are not finite")
+            is_finite = np.abs(weights) <= LARGEST  # and not NaN
+            require(is_finite, "its weights are not finite or too large")
         return read_file(fitted_file, network)
 
 

@@ -24,6 +24,11 @@ from keras_tied.fitted.scaling import Scaling
 from keras_tied.fitted.tail import N_NUMBERS, Tail
 from keras_tied.fitted.value import Fitted, Network
 
+ASYMMETRY = 1e-6  # of a matrix that was inverted, relative to its largest number
+LARGEST = 1e18
+"""Of scaled values and of weights: single precision holds their squares."""
+ANY_UNIT = float(np.finfo(np.float64).max)  # of what is in the units of the columns
+
 
 @dataclass
 class Reader:
@@ -42,8 +47,12 @@ class Reader:
         dtype: Any = np.float64,
         finite: bool = True,
         positive: bool = False,
+        most: float = LARGEST,
     ) -> Array:
-        """An array of such numbers, of a shape that has None for any size."""
+        """An array of such numbers, of a shape that has None for any size.
+
+        Finite ones are not larger than `most`.
+        """
         require(name in self.arrays, f"it lacks the array {name!r}")
         array = self.arrays.pop(name)
         fits = len(array.shape) == len(shape)
@@ -51,8 +60,8 @@ class Reader:
             fits = fits and expected in (None, size)
         require(fits, f"{name!r} has the shape {array.shape}, which does not fit")
         require(array.dtype == dtype, f"{name!r} has the dtype {array.dtype}")
-        is_finite = not finite or np.isfinite(array)
-        require(is_finite, f"{name!r} has numbers that are not finite")
+        is_finite = not finite or np.abs(array) <= most  # and not NaN
+        require(is_finite, f"{name!r} has numbers that are not finite or too large")
         is_positive = not positive or array > 0
         require(is_positive, f"{name!r} has numbers that are not positive")
         return array
@@ -65,6 +74,7 @@ class Reader:
         positive: Collection[str] = (),
         dtype: Any = np.float64,
         finite: bool = True,
+        most: float = LARGEST,
         **fields: Any,
     ) -> Any:
         """A value of other fields and of arrays of n numbers each, some positive."""
@@ -76,6 +86,7 @@ class Reader:
                     dtype=dtype,
                     finite=finite,
                     positive=field in positive,
+                    most=most,
                 )
         return kind(**fields)
 
@@ -85,7 +96,9 @@ class Reader:
             network = self.make_network(settings.activation)
         d, *_, k = network.layer_sizes
         layout = self.make_layout(d)
-        scaling = self.make(Scaling, "preprocessing.scaling.", d, ["scale"])
+        scaling = self.make(
+            Scaling, "preprocessing.scaling.", d, ["scale"], most=ANY_UNIT
+        )
         imputer = None
         if self.has("preprocessing.gaussian."):
             most = gaussian.MOST_FEATURES
@@ -103,7 +116,7 @@ class Reader:
         n_names = d if names is None else len(names)
         require(n_names == d, f"its feature names are not {d}")
         columns = bytes(settings.columns)
-        return Fitted(
+        fitted = Fitted(
             preprocessing=Preprocessing(scaling, mean, layout, imputer),
             network=network,
             outlier_score=self.make_outlier_score(layout, scaling, k),
@@ -115,6 +128,8 @@ class Reader:
             columns_json=None if columns == b"null" else columns,
             link=self.make_link(layout, scaling) if self.has("link.") else None,
         )
+        require_finite_results(fitted)
+        return fitted
 
     def make_network(self, activation: str | None) -> DenseNetwork:
         """The estimator's own network."""
@@ -177,8 +192,7 @@ class Reader:
         if pieces is not None or self.has(f"{place}precision"):
             precision = self.take(f"{place}precision", width, width)
             require(width <= most, "it has too many features for a precision")
-            is_positive = precision.diagonal() > 0
-            require(is_positive, f"'{place}precision' is not positive")
+            require_positive_definite(precision, f"{place}precision")
         return Gaussian(mean, precision, pieces)
 
     def make_outlier_score(
@@ -203,7 +217,8 @@ class Reader:
         fences = self.make(Fences, f"{place}fences.", d, finite=False)
         is_between = (fences.low < fences.middle) & (fences.middle < fences.high)
         require(is_between, "'outlier_score.fences' are not in order")
-        tail = Tail.from_numbers(self.take(f"{place}tail.numbers", N_NUMBERS))
+        numbers = self.take(f"{place}tail.numbers", N_NUMBERS, most=ANY_UNIT)
+        tail = Tail.from_numbers(numbers)
         score = OutlierScore(
             **axes,
             gaussian=distribution,
@@ -228,6 +243,8 @@ class Reader:
         )
         require_shares(link.frequencies, "link.frequencies")
         require_shares(link.mixtures, "link.mixtures")
+        is_mixed = (link.mixtures > 0) | (layout.kinds == NUMBER)
+        require(is_mixed, "'link.mixtures' has a class that may be impossible")
         is_open = (link.frequencies < 1) | (layout.kinds != BOOLEAN)
         require(is_open, "'link.frequencies' has a boolean that is never false")
         return link
@@ -242,6 +259,45 @@ class Reader:
         )
         require(state.squares >= 0, "'nadam.squares' has negative numbers")
         return state
+
+
+def require_positive_definite(matrix: Array, name: str) -> None:
+    """Require a matrix whose parts have inverses, whichever values are missing."""
+    tolerance = ASYMMETRY * np.abs(matrix).max()
+    require(np.abs(matrix - matrix.T) <= tolerance, f"{name!r} is not symmetric")
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"{name!r} is not positive definite") from error
+
+
+def require_finite_results(fitted: Fitted) -> None:
+    """Require finite numbers for rows at the ends of the range of training.
+
+    A model of Keras is not tried: it would be compiled, and may overflow there.
+    """
+    scaling = fitted.preprocessing.scaling
+    ends = []
+    for values in (fitted.smallest, fitted.largest):
+        known = np.where(np.isfinite(values), values, scaling.shift)
+        ends.append(scaling.forward(known[None])[0])
+    low, high = ends
+    require(
+        np.abs(ends) <= LARGEST,
+        "'preprocessing.scaling' is not that of 'smallest' and 'largest'",
+    )
+    if not isinstance(fitted.network, DenseNetwork):
+        return
+    is_even = np.arange(len(low)) % 2 == 0
+    one, other = np.where(is_even, ends, ends[::-1])
+    missing = np.full_like(low, np.nan)
+    rows = np.stack([low, high, one, other, missing])
+    with np.errstate(all="ignore"):
+        complete = fitted.preprocessing.impute(rows)
+        block = fitted.forward(rows, complete)
+        results = complete, block.codes, block.reconstruction, fitted.score_block(block)
+    for numbers in results:
+        require(np.isfinite(numbers), "it computes numbers that are not finite")
 
 
 def require_shares(array: Array, name: str) -> None:
