@@ -11,8 +11,6 @@ from keras import Model
 
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import EpochLogs, flatten_logs, name_validation
-from keras_tied.training._evaluation import Evaluation
-from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import (
     FeaturesFirst,
     FlippedMatrix,
@@ -33,7 +31,6 @@ class TracedFunction:
         trace = jax.make_jaxpr(function, return_shape=True)
         self.jaxpr, self.outputs = trace(*arguments)
         self.text = str(self.jaxpr)
-        self.widen = self.contains("bf16[") and multiplies_bfloat16()
 
     def contains(self, *words: str) -> bool:
         return any(word in self.text for word in words)
@@ -43,11 +40,7 @@ class TracedFunction:
         leaves = jax.tree.leaves(arguments)
         flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
         rows = {matrix.transpose.shape[1] for matrix in flipped}
-        evaluation = Evaluation()
-        if rows:
-            evaluation = FeaturesFirst(rows)
-        elif self.widen:
-            evaluation = WideEvaluation()
+        evaluation = FeaturesFirst(rows)
         outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
         plain = [evaluation.to_array(output) for output in outputs]
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)

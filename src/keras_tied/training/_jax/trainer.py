@@ -2,7 +2,6 @@
 
 import math
 import time
-from functools import partial
 from typing import Any
 
 import jax
@@ -151,16 +150,6 @@ class JaxEpochs(Epochs):
             program = Program(self.model, self.parts, arguments[0], self.most_epochs)
             fast = self.is_short and program.has_ready_kernels
             executable = compile_program(program, arguments, fast=fast)
-            if any(step.widen for step in program.steps):
-                # XLA has these products in some forms, and fails only when it runs.
-                try:
-                    jax.block_until_ready(executable(*arguments))
-                except jax.errors.JaxRuntimeError:
-                    for step in program.steps:
-                        step.widen = False
-                    # JAX traces another function anew.
-                    narrow = partial(Program.__call__, program)
-                    executable = compile_program(narrow, arguments, fast=fast)
             found = executable, program.empty_logs
             kept["keras_tied_program"] = key, found
         return found
