@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -11,12 +11,14 @@ from keras import Layer, Model, Variable
 from keras.src.optimizers import ALL_OBJECTS_DICT
 from keras.src.quantizers.quantizers import dequantize_with_sz_map
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+from keras.src.utils.python_utils import pythonify_logs
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy it."""
 NAMED_OPTIMIZERS = ALL_OBJECTS_DICT
 undo_groups = dequantize_with_sz_map
+flatten_logs = pythonify_logs
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[Layer]:
@@ -125,6 +127,22 @@ def holds_numbers(variable: Variable) -> bool:
     value = variable._value
     is_deleted = getattr(value, "is_deleted", bool)  # of JAX, and False else
     return value is not None and not is_deleted()
+
+
+@contextmanager
+def take_numbers(variables: Iterable[Variable]) -> Iterator[None]:
+    """Leave variables without numbers, as Keras's JAX trainer does at its steps.
+
+    So a step that reads one past its arguments fails as it does there.
+    """
+    taken = [(variable, variable._value) for variable in variables]
+    for variable, _ in taken:
+        variable._value = None
+    try:
+        yield
+    finally:
+        for variable, value in taken:
+            variable._value = value
 
 
 def stored_numbers(variable: Variable) -> Any:
@@ -245,6 +263,11 @@ def pack_rows(
     """The x, y and weights of rows as a step takes them, and how many rows they are."""
     adapter = ArrayDataAdapter(*arrays, class_weight=class_weight)
     return adapter._inputs, adapter._num_samples
+
+
+def results_or_logs(model: Model, logs: Any) -> Any:
+    """What Keras reports of a pass over rows: its metrics, or the last step's logs."""
+    return model._get_metrics_result_or_logs(logs)
 
 
 def find_initial_epoch(model: Model, given: int) -> int:

@@ -129,11 +129,87 @@ class Halved(keras.Model):
             return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
 
 
+class Reports(keras.Model):
+    """Its steps give other numbers by the names of its metrics."""
+
+    if ON_JAX:
+
+        def train_step(self, state, data):
+            logs, state = super().train_step(state, data)
+            return dict.fromkeys(logs, 7.0 + 0 * logs["loss"]), state
+
+        def test_step(self, state, data):
+            logs, state = super().test_step(state, data)
+            return dict.fromkeys(logs, 7.0 + 0 * logs["loss"]), state
+
+    else:
+
+        def train_step(self, data):
+            logs = super().train_step(data)
+            return dict.fromkeys(logs, 7.0 + 0 * logs["loss"])
+
+        def test_step(self, data):
+            logs = super().test_step(data)
+            return dict.fromkeys(logs, 7.0 + 0 * logs["loss"])
+
+
+class MixesRows(Layer):
+    """Adds to each row half of the one before it, while training."""
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        return inputs + 0.5 * keras.ops.roll(inputs, 1, axis=0)
+
+
+class HoldsMetric(Layer):
+    """A layer with a metric of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = keras.metrics.Mean(name="mean")
+
+    def call(self, inputs):
+        self.mean.update_state(keras.ops.mean(inputs) + 5.0)
+        return inputs
+
+
+class Steps(Metric):
+    """Counts the steps of all epochs, since it is never reset."""
+
+    def __init__(self):
+        super().__init__(name="steps")
+        self.count = self.add_weight(name="count", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(1.0)
+
+    def result(self):
+        return self.count * 1
+
+    def reset_state(self):
+        pass
+
+
+class Hundreds(Steps):
+    """Counts on from the next hundred in each epoch."""
+
+    def reset_state(self):
+        self.count.assign(100.0 * (keras.ops.floor(self.count / 100) + 1))
+
+
+class HostHundreds(Steps):
+    """The same in Python."""
+
+    def reset_state(self):
+        self.count.assign(100.0 * (float(convert_to_numpy(self.count)) // 100 + 1))
+
+
 class Moments(Metric):
     """A metric whose result is a dict, as some of Keras's users write them."""
 
     def __init__(self):
-        super().__init__(name="moments")
+        super().__init__(name="a name before those of others")
         self.total = self.add_weight(name="total", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -197,6 +273,11 @@ def with_a_step_of_its_own():
     return {"model": Halved(base.inputs, base.outputs)}
 
 
+def with_reports_of_its_own():
+    base = build_tied()
+    return {"model": Reports(base.inputs, base.outputs), "metrics": ["mae"]}
+
+
 def in_a_callback_list():
     model = build_tied()
     hooks = CallbackList([Adds()], add_history=True, model=model)
@@ -226,6 +307,9 @@ QUICK = {
     "optional input": with_an_optional_input,
     "half precision": in_half,
     "step of its own": with_a_step_of_its_own,
+    "step with the names of metrics": with_reports_of_its_own,
+    "metric that is not reset": lambda: {"metrics": [Steps()]},
+    "dict of metrics": lambda: {"metrics": ["mae", Moments()]},
     "split": lambda: {
         "validation_data": None,
         "validation_split": 0.3,
@@ -251,6 +335,14 @@ QUICK = {
     ),
     "frame": lambda: {"x": pd.DataFrame(X), "y": pd.DataFrame(X)},
 }
+if ON_JAX:
+    QUICK |= {
+        "metric that is reset to something": lambda: {"metrics": [Hundreds()]},
+        "mixed rows": lambda: {
+            "model": build_tied(MixesRows()),
+            "batch_size": ROWS,
+        },
+    }
 LEFT_TO_KERAS = {
     "callback in evaluation": lambda: {
         "optimizer": SGD(0.1, use_ema=True),
@@ -259,6 +351,8 @@ LEFT_TO_KERAS = {
     "order within batches": lambda: {"shuffle": "batch"},
     "generator": generate,
 }
+if ON_JAX:
+    LEFT_TO_KERAS["metric outside of JAX"] = lambda: {"metrics": [HostHundreds()]}
 
 
 def with_several_inputs():
@@ -340,7 +434,6 @@ RARER = {
             "two": np.linspace(1, 0, ROWS),
         },
     },
-    "dict of metrics": lambda: {"metrics": ["mae", Moments()]},
     "vector of metrics": lambda: of_classes(ONE_HOT, "mse", metrics=[F1Score()]),
     "vector of one number": lambda: of_classes(
         ONE_HOT[:, :1],
@@ -369,6 +462,53 @@ def test_history_and_weights_are_those_of_keras(name):
         ours, _ = results[0]
         expected = name not in LEFT_TO_KERAS and name != "no epochs"
         assert was_in_the_loop(ours) == expected
+
+
+def test_rows_that_are_one_batch_are_mixed_with_others_in_each_epoch():
+    losses = []
+    for shuffle in (True, False):
+        model = build_tied(MixesRows())
+        case = {"model": model, "batch_size": ROWS, "shuffle": shuffle, "epochs": 3}
+        _, history = train(fit, lambda case=case: case)
+        losses.append(history.history["loss"])
+    assert (np.abs(np.subtract(*losses)) > 1e-3).all()
+
+
+def test_a_metric_of_a_layer_is_what_it_is_in_keras():
+    def case():
+        return {"model": build_tied(HoldsMetric()), "epochs": 3}
+
+    if not ON_JAX:
+        assert_same([train(method, case) for method in (fit, keras.Model.fit)])
+        return
+    for method in (fit, keras.Model.fit):
+        with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+            train(method, case)
+
+
+FIRST_FITS = {
+    "all epochs": lambda: {},
+    "one batch": lambda: {"batch_size": ROWS},
+    "stopped": lambda: {"callbacks": [Stops(17)], "epochs": 60},
+    "one batch, stopped": lambda: {
+        "batch_size": ROWS,
+        "callbacks": [Stops(17)],
+        "epochs": 60,
+    },
+}
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras draws from PyTorch's generator"
+)
+@pytest.mark.parametrize("name", FIRST_FITS)
+def test_a_second_training_takes_the_rows_in_the_order_of_keras(name):
+    results = []
+    for method in (fit, keras.Model.fit):
+        model, _ = train(method, FIRST_FITS[name])
+        history = method(model, X, X, batch_size=16, epochs=3, verbose=0)
+        results.append((model, history))
+    assert_same(results)
 
 
 class Records(Callback):

@@ -4,19 +4,20 @@ The class here makes one step an epoch, by the model's own steps, which change i
 variables: as TensorFlow and PyTorch do it. JAX has another of the same methods.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import Model, Variable
 
+from keras_tied._keras_internals import flatten_logs, results_or_logs
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import BatchedRows, map_once
 
 # The values of variables: trainable, other, the optimizer's, and the metrics'.
 State = tuple[list[Any], ...]
-EpochLogs = dict[str, Any]  # of an epoch: a number for each metric, or an array
+EpochLogs = dict[str, Any]  # of an epoch: numbers, arrays, and dicts of these
 Visit = Callable[[int, EpochLogs], object]  # the steps made in this epoch, and the logs
 
 
@@ -27,31 +28,39 @@ class Epochs:
         self,
         model: Model,
         parts: Iterable[BatchedRows | None] = (),
+        shuffle: bool | str = False,
     ) -> None:
         self.model = model
+        self.shuffle = bool(shuffle)
         self.variables = (
             model.trainable_variables,
             model.non_trainable_variables,
             model.optimizer.variables,
             model.metrics_variables,
         )
-        self.start: State = ()  # that the last run began with
+        self.start: State = ()  # that the last run began with, and
+        self.random: Any = None  # NumPy's random state then
         data = [rows.data for rows in parts if rows]
         self.batches = map_once(keras.ops.convert_to_tensor, data)
-        self.step = self.run_epoch
+        self.steps = model.train_step, model.test_step
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            self.step = tf.function(self.run_epoch)
+            self.steps = tuple(map(tf.function, self.steps))
 
     def run(self, epochs: int, visit: Visit) -> list[EpochLogs]:
         """Train for at most so many epochs; return the logs of each."""
-        self.start = self.read()
+        self.note_start()
         return self.train(epochs)
+
+    def note_start(self) -> None:
+        self.start = self.read()
+        self.random = np.random.get_state()  # noqa: NPY002
 
     def rewind(self, epochs: int) -> None:
         """Return to the state after so many epochs of the last run."""
         self.write(self.start)
+        np.random.set_state(self.random)  # noqa: NPY002
         self.train(epochs)
 
     def read(self) -> State:
@@ -85,18 +94,29 @@ class Epochs:
         """Train from the model's variables on, and set them."""
         logs = []
         for _ in range(epochs):
-            tensors = self.step()
-            logs.append({name: _to_number(tensors[name]) for name in tensors})
+            tensors = self.run_epoch()
+            logs.append(join_logs(keras.tree.map_structure(_to_number, tensors)))
         return logs
 
-    def run_epoch(self) -> EpochLogs:
-        """Train for an epoch, and validate; the logs are tensors."""
-        self.model.reset_metrics()
-        logs = flatten_logs(self.model.train_step(self.batches[0]))
-        for rows in self.batches[1:]:
+    def run_epoch(self) -> list[Any]:
+        """Train for an epoch, and validate; the logs of both are tensors."""
+        logs = []
+        train, *validation = self.batches
+        batches = [self.reorder(train), *validation]
+        for step, batch in zip(self.steps, batches, strict=False):
             self.model.reset_metrics()
-            logs |= name_validation(flatten_logs(self.model.test_step(rows)))
+            logs.append(results_or_logs(self.model, step(batch)))
         return logs
+
+    def reorder(self, batch: Any) -> Any:
+        """All rows, in an order drawn anew, which layers that mix them may see."""
+        if not self.shuffle:
+            return batch
+        count = len(
+            next(each for each in keras.tree.flatten(batch) if each is not None)
+        )
+        order = np.random.permutation(count)  # noqa: NPY002
+        return map_once(lambda rows: keras.ops.take(rows, order, axis=0), batch)
 
 
 def _to_number(tensor: Any) -> Any:
@@ -104,16 +124,18 @@ def _to_number(tensor: Any) -> Any:
     return array if array.ndim else array.item()
 
 
-def flatten_logs(logs: Mapping[str, Any]) -> EpochLogs:
-    """The logs of a step in one dict, with those of metrics whose result is a dict."""
-    flat: EpochLogs = {}
-    for name, value in logs.items():
-        flat |= flatten_logs(value) if isinstance(value, dict) else {name: value}
-    return flat
+def join_logs(logs: list[Any]) -> EpochLogs:
+    """The logs of an epoch from those of training, and of validation if there is one.
 
-
-def name_validation(logs: Mapping[str, Any]) -> EpochLogs:
-    return {f"val_{name}": value for name, value in logs.items()}
+    A metric whose result is a dict is laid open in the latter alone: Keras orders the
+    names of an epoch later.
+    """
+    train, *validation = logs
+    joined = dict(train)
+    for each in validation:
+        flat = flatten_logs(each)
+        joined |= {f"val_{name}": value for name, value in flat.items()}
+    return joined
 
 
 def is_seed(variable: Variable) -> bool:

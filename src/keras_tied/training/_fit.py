@@ -48,11 +48,12 @@ def fit(
 
     Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's
     own `train_step`, optimizer, loss and metrics: the same history and weights up to
-    rounding, and the same order of the rows after `keras.utils.set_random_seed`. On
-    JAX, for arrays in memory, steps and epochs run in one compiled program; it comes
-    back to Python once a second or more, and a second `fit` of the same shapes finds it
-    compiled. Where all rows are one batch, epochs are also taken together on TensorFlow
-    (each in a graph) and on PyTorch (in a plain loop). Everything else is left to
+    rounding. On JAX, for arrays in memory, steps and epochs run in one compiled
+    program, with the same order of the rows after `keras.utils.set_random_seed`; it
+    comes back to Python once a second or more, and a second `fit` of the same shapes
+    finds it compiled. Where all rows are one batch, epochs are also taken together on
+    TensorFlow (each in a graph) and on PyTorch (in a plain loop), in an order that is
+    drawn anew for each, and is not that of Keras. Everything else is left to
     Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8
     of the free memory, `steps_per_epoch`, `validation_freq`, `shuffle="batch"`, models
     that run eagerly, and callbacks that work at single steps. Ctrl-C stops training at
@@ -238,7 +239,7 @@ def _make_trainer(
         from keras_tied.training._jax.trainer import JaxEpochs
 
         return JaxEpochs(model, parts, shuffle, n_epochs)
-    return Epochs(model, parts)
+    return Epochs(model, parts, shuffle)
 
 
 def _check_model(model: Model, parts: Parts) -> None:

@@ -1,26 +1,30 @@
 """The function that XLA compiles: many steps and epochs, and the rows they take."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
-from keras import Model
+from keras import Model, Variable
 
+from keras_tied._keras_internals import results_or_logs, take_numbers
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import EpochLogs, flatten_logs, name_validation
-from keras_tied.training._evaluation import Evaluation
-from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import (
     FeaturesFirst,
     FlippedMatrix,
     is_worthwhile,
 )
+from keras_tied.training._jax.row_order import order_matters
 
 # By the id of the host's array, and whether it is kept flipped.
 Arrays = dict[tuple[int, bool], jax.Array]
+# The variables of a model as they lie in a state.
+Groups = Sequence[list[Variable]]
 
 
 class TracedFunction:
@@ -33,7 +37,6 @@ class TracedFunction:
         trace = jax.make_jaxpr(function, return_shape=True)
         self.jaxpr, self.outputs = trace(*arguments)
         self.text = str(self.jaxpr)
-        self.widen = self.contains("bf16[") and multiplies_bfloat16()
 
     def contains(self, *words: str) -> bool:
         return any(word in self.text for word in words)
@@ -43,11 +46,7 @@ class TracedFunction:
         leaves = jax.tree.leaves(arguments)
         flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
         rows = {matrix.transpose.shape[1] for matrix in flipped}
-        evaluation = Evaluation()
-        if rows:
-            evaluation = FeaturesFirst(rows)
-        elif self.widen:
-            evaluation = WideEvaluation()
+        evaluation = FeaturesFirst(rows)
         outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
         plain = [evaluation.to_array(output) for output in outputs]
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
@@ -112,29 +111,23 @@ class Pass:
         self,
         part: DeviceRows,
         step: Callable[..., Any],
+        variables: Groups,
         state: Any,
     ) -> None:
         self.part = part
         self.rows = part.rows
-
-        def step_flat(state: Any, data: Any) -> Any:
-            logs, state = step(state, data)
-            return flatten_logs(logs), state
-
         self.steps = {}
-        for size in {self.rows.batch_size if self.rows.full else 0, self.rows.last}:
-            if size:
-                batch = self.rows.take_first(size)
-                self.steps[size] = TracedFunction(step_flat, state, batch)
+        with take_numbers(chain.from_iterable(variables)):
+            for size in {self.rows.batch_size if self.rows.full else 0, self.rows.last}:
+                if size:
+                    batch = self.rows.take_first(size)
+                    self.steps[size] = TracedFunction(step, state, batch)
         logs, _ = next(iter(self.steps.values())).outputs
-        self.empty_logs = {
-            name: np.zeros(value.shape, value.dtype) for name, value in logs.items()
-        }
+        self.empty_logs = _make_zeros(logs)
 
     def run(
         self,
         state: Any,
-        logs: Any,
         begin: Any,
         end: Any,
         arrays: Sequence[Any],
@@ -146,24 +139,58 @@ class Pass:
         """
         full, last = self.rows.full, self.rows.last
 
-        def step(begin: Any, size: int, state: Any, logs: Any) -> Any:
+        def step(begin: Any, size: int, state: Any) -> Any:
             batch = self.part.select(arrays, order, begin, size)
-            new_logs, state = self.steps[size](state, batch)
-            return state, logs | new_logs
+            logs, state = self.steps[size](state, batch)
+            return state, logs
 
         def step_full(index: Any, carry: Any) -> Any:
             size = self.rows.batch_size
-            return step(index * size, size, *carry)
+            state, _ = carry
+            return step(index * size, size, state)
 
         def step_last(state: Any, logs: Any) -> Any:
-            return step(self.rows.count - last, last, state, logs)
+            return step(self.rows.count - last, last, state)
 
+        logs = self.empty_logs
         if full:
-            logs = {name: jnp.asarray(value) for name, value in logs.items()}
             state, logs = jax.lax.fori_loop(begin, end, step_full, (state, logs))
         if last:
             state, logs = _finish(step_last, self.rows, end, state, logs)
         return state, logs
+
+
+class Metrics:
+    """The metrics of a model, as functions of its state."""
+
+    def __init__(self, model: Model, variables: Groups) -> None:
+        self.model = model
+        self.variables = variables
+
+    def reset(self, state: Any) -> list[Any]:
+        """The values of the metrics' variables at the begin of an epoch."""
+        with self.hold(state) as scope:
+            self.model.reset_metrics()
+        *_, variables = self.variables
+        return list(map(scope.get_current_value, variables))
+
+    def report(self, state: Any, logs: Any) -> Any:
+        """The results of the metrics, or the last step's logs, as Keras decides."""
+        with self.hold(state):
+            return jax.tree.map(jnp.asarray, results_or_logs(self.model, logs))
+
+    def hold(self, state: Any) -> keras.StatelessScope:
+        """A scope in which the model's variables have the values of a state."""
+        variables, values = map(chain.from_iterable, (self.variables, state))
+        return keras.StatelessScope(list(zip(variables, values, strict=True)))
+
+    def can_be_traced(self, state: Any) -> bool:
+        """Whether they are computed by JAX alone, which Keras does not ask for."""
+        with suppress(jax.errors.JAXTypeError):
+            jax.eval_shape(self.reset, state)
+            jax.eval_shape(self.report, state, {})
+            return True
+        return False
 
 
 class Program:
@@ -171,32 +198,34 @@ class Program:
 
     def __init__(
         self,
-        model: Model,
+        metrics: Metrics,
         parts: Sequence[DeviceRows],
         state: Any,
         most_epochs: int,
     ) -> None:
+        self.metrics = metrics
         self.most_epochs = most_epochs
-        trainable, non_trainable, _, metrics = state
-        model.reset_metrics()
-        self.fresh = [np.asarray(each.value) for each in model.metrics_variables]
+        model, variables = metrics.model, metrics.variables
         train, *validation = parts
-        self.train = Pass(train, model.train_step, state)
-        self.passes = [self.train]
-        self.empty_logs: EpochLogs = dict(self.train.empty_logs)
+        self.passes = [Pass(train, model.train_step, variables, state)]
+        n_state = len(jax.tree.leaves(state))
+        self.keeps_order = not train.rows.full and not order_matters(
+            self.passes[0].steps[train.rows.last].jaxpr, n_state
+        )
         for part in validation:
-            state = trainable, non_trainable, metrics
-            self.passes.append(Pass(part, model.test_step, state))
-            self.empty_logs |= name_validation(self.passes[-1].empty_logs)
-
-    @property
-    def steps(self) -> list[TracedFunction]:
-        return [step for each in self.passes for step in each.steps.values()]
+            groups = map(_drop_optimizer, (variables, state))
+            self.passes.append(Pass(part, model.test_step, *groups))
+        self.empty_logs = [self.find_empty_logs(each, state) for each in self.passes]
 
     @property
     def has_ready_kernels(self) -> bool:
         """Whether XLA has kernels for the steps: not for bfloat16 and erf."""
-        return not any(step.contains("bf16[", " erf") for step in self.steps)
+        steps = [step for each in self.passes for step in each.steps.values()]
+        return not any(step.contains("bf16[", " erf") for step in steps)
+
+    def find_empty_logs(self, rows: Pass, state: Any) -> Any:
+        report = self.metrics.report
+        return _make_zeros(jax.eval_shape(report, state, rows.empty_logs))
 
     def __call__(
         self,
@@ -209,43 +238,58 @@ class Program:
     ) -> Any:
         """The state after so many epochs, of the full batches from `begin` to `end`.
 
-        With it comes a table with a row of logs for each epoch, `(most_epochs, ...)`.
-        The smaller last batch and the validation follow if `end` is the number of full
-        batches.
+        With it come the logs of training and of validation, with an array of
+        `(most_epochs, ...)` for each number of a step's. The smaller last batch and the
+        validation follow if `end` is the number of full batches.
         """
+        train = self.passes[0]
 
         def epoch(index: Any, carry: Any) -> Any:
-            (*variables, metrics), table = carry
-            order = None if orders is None else orders[index]
-            if self.train.rows.full:
-                pairs = zip(self.fresh, metrics, strict=True)
-                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
-            else:
-                metrics = self.fresh
-            state = *variables, metrics
-            logs = self.empty_logs
-            state, logs = self.train.run(state, logs, begin, end, arrays, order)
+            state, table = carry
+            keeps_order = self.keeps_order or orders is None
+            order = None if keeps_order else orders[index]
+            *variables, metrics = state
+            fresh = self.metrics.reset(state)
+            if train.rows.full:
+                pairs = zip(fresh, metrics, strict=True)
+                fresh = [jnp.where(begin == 0, *pair) for pair in pairs]
+            state = *variables, fresh
+            state, last_logs = train.run(state, begin, end, arrays, order)
+            logs = [self.metrics.report(state, last_logs), *self.empty_logs[1:]]
             if len(self.passes) > 1:
                 validate = partial(self.validate, arrays=arrays)
-                state, logs = _finish(validate, self.train.rows, end, state, logs)
-            row = jnp.concatenate([logs[name].ravel() for name in self.empty_logs])
-            update = jax.lax.dynamic_update_index_in_dim
-            return state, update(table, row, index, axis=0)
+                state, logs = _finish(validate, train.rows, end, state, logs)
 
-        empty = self.empty_logs.values()
-        width = sum(log.size for log in empty)
-        table = jnp.zeros((self.most_epochs, width), jnp.result_type(*empty))
+            def note(column: Any, log: Any) -> Any:
+                return jax.lax.dynamic_update_index_in_dim(column, log, index, axis=0)
+
+            return state, jax.tree.map(note, table, logs)
+
+        def make_column(log: Any) -> Any:
+            return jnp.zeros((self.most_epochs, *log.shape), log.dtype)
+
+        table = jax.tree.map(make_column, self.empty_logs)
         return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
     def validate(self, state: Any, logs: Any, arrays: Sequence[Any]) -> Any:
         validation = self.passes[1]
         trainable, non_trainable, optimizer, _ = state
-        state = trainable, non_trainable, self.fresh
+        state = trainable, non_trainable, self.metrics.reset(state)
         full = validation.rows.full
-        state, new_logs = validation.run(state, validation.empty_logs, 0, full, arrays)
+        state, last_logs = validation.run(state, 0, full, arrays)
         trainable, non_trainable, metrics = state
         state = trainable, non_trainable, optimizer, metrics
-        return state, logs | name_validation(new_logs)
+        return state, [logs[0], self.metrics.report(state, last_logs)]
+
+
+def _drop_optimizer(groups: Any) -> Any:
+    """The groups of a state that Keras evaluates with."""
+    trainable, non_trainable, _, metrics = groups
+    return trainable, non_trainable, metrics
+
+
+def _make_zeros(logs: Any) -> Any:
+    return jax.tree.map(lambda log: np.zeros(log.shape, log.dtype), logs)
 
 
 def _finish(

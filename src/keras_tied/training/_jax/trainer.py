@@ -2,17 +2,23 @@
 
 import math
 import time
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 from keras import Model, Variable
 
-from keras_tied.training._data import Parts
-from keras_tied.training._epochs import EpochLogs, Epochs, State, Visit, is_seed
+from keras_tied._types import Array
+from keras_tied.training._data import LeftToKerasError, Parts
+from keras_tied.training._epochs import (
+    EpochLogs,
+    Epochs,
+    State,
+    Visit,
+    join_logs,
+)
 from keras_tied.training._jax.compile_cache import compile_program
-from keras_tied.training._jax.program import Arrays, DeviceRows, Program
+from keras_tied.training._jax.program import Arrays, DeviceRows, Metrics, Program
 
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -37,10 +43,7 @@ class JaxEpochs(Epochs):
         super().__init__(model)
         rows, _ = parts
         self.rows = rows
-        # In one batch the order only matters to layers that draw random numbers for
-        # each row.
-        order_matters = rows.steps > 1 or any(map(is_seed, model.variables))
-        self.shuffle = bool(shuffle) and order_matters
+        self.shuffle = bool(shuffle)
         self.most_epochs = MOST_EPOCHS
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
@@ -48,6 +51,9 @@ class JaxEpochs(Epochs):
         self.is_short = epochs * self._count_multiplications() < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
+        self.metrics = Metrics(model, self.variables)
+        if not self.metrics.can_be_traced(self.read()):
+            raise LeftToKerasError("a metric computes outside of JAX")
         self.orders: Any = None
         self.executable: Any = None
         arrays: Arrays = {}
@@ -67,12 +73,12 @@ class JaxEpochs(Epochs):
 
     def run(self, epochs: int, visit: Visit) -> list[EpochLogs]:
         epochs = min(epochs, self.most_epochs)
-        self.orders = self._draw_orders(epochs)
         if epochs == 1 and self.rows.full:
             return self._run_steps(visit)
         return super().run(epochs, visit)
 
     def train(self, epochs: int) -> list[EpochLogs]:
+        self.orders = self._draw_orders(epochs)
         state, logs = self._call(self.read(), epochs, 0, self.rows.full)
         self.write(state)
         return logs
@@ -88,7 +94,9 @@ class JaxEpochs(Epochs):
     def _run_steps(self, visit: Visit) -> list[EpochLogs]:
         """One epoch, a few steps at a time, with a visit after each of these."""
         begin, full = 0, self.rows.full
-        self.start = state = self.read()
+        self.note_start()
+        self.orders = self._draw_orders(1)
+        state = self.start
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
@@ -122,20 +130,14 @@ class JaxEpochs(Epochs):
         """The state some epochs on, of the full batches from `begin` to `end`."""
         arguments = state, self.orders, epochs, begin, end, self.arrays
         if self.executable is None:
-            self.executable, self.empty_logs = self._find_program(arguments)
+            self.executable = self._find_program(arguments)
         state, table = self.executable(*arguments)
-        rows = np.asarray(table)[:epochs]
-        columns = []
-        begin = 0
-        for empty in self.empty_logs.values():
-            end = begin + empty.size
-            column = rows[:, begin:end].reshape(epochs, *empty.shape)
-            columns.append(list(column) if empty.shape else column.tolist())
-            begin = end
-        logs = [
-            dict(zip(self.empty_logs, values, strict=True))
-            for values in zip(*columns, strict=True)
-        ]
+        leaves, structure = jax.tree.flatten(table)
+        columns = [_list_epochs(np.asarray(leaf)[:epochs]) for leaf in leaves]
+        logs = []
+        for epoch in range(epochs):
+            values = [column[epoch] for column in columns]
+            logs.append(join_logs(jax.tree.unflatten(structure, values)))
         return state, logs
 
     def _find_program(self, arguments: Any) -> Any:
@@ -148,19 +150,13 @@ class JaxEpochs(Epochs):
         kept = vars(self.model.train_function)
         last_key, found = kept.get("keras_tied_program", ("", None))
         if key != last_key:
-            program = Program(self.model, self.parts, arguments[0], self.most_epochs)
+            state = arguments[0]
+            program = Program(self.metrics, self.parts, state, self.most_epochs)
             fast = self.is_short and program.has_ready_kernels
-            executable = compile_program(program, arguments, fast=fast)
-            if any(step.widen for step in program.steps):
-                # XLA has these products in some forms, and fails only when it runs.
-                try:
-                    jax.block_until_ready(executable(*arguments))
-                except jax.errors.JaxRuntimeError:
-                    for step in program.steps:
-                        step.widen = False
-                    # JAX traces another function anew.
-                    narrow = partial(Program.__call__, program)
-                    executable = compile_program(narrow, arguments, fast=fast)
-            found = executable, program.empty_logs
+            found = compile_program(program, arguments, fast=fast)
             kept["keras_tied_program"] = key, found
         return found
+
+
+def _list_epochs(column: Array) -> list[Any]:
+    return list(column) if column.ndim > 1 else column.tolist()
