@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -121,15 +120,12 @@ def fit(
     table_survey = survey(data, options, columns, training.seed)
     with cluster.connect() as workers:
         table = learn(table_survey, training.seed, workers)
-    model, checkpoint = _train(table, settings, output, start)
+    model, was_interrupted = _train(table, settings, output, start)
     facts = {"output": output, "columns": table_survey.columns.names} | model.notes
     next_line = {"next": join(["score", str(output), data])}
     print_result(json, facts, summarize(model) | next_line)
-    if checkpoint is not None:
-        text = f"interrupted; {str(output)!r} is the best model so far"
-        if checkpoint.exists():
-            text += "; the same command goes on with the training"
-        say(f"{text}.")
+    if was_interrupted:
+        say(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPT_CODE)
 
 
@@ -152,8 +148,8 @@ def fit_first(
         settings["n_components"] = [1]
     with temporary_folder() as folder:
         path = output or Path(folder, "model.safetensors")
-        model, checkpoint = _train(table, settings, path, start)
-        if checkpoint is not None:
+        model, was_interrupted = _train(table, settings, path, start)
+        if was_interrupted:
             path.unlink()  # else the next command would take it for a whole one
             raise KeyboardInterrupt
     seconds = model.notes["seconds"]
@@ -167,10 +163,10 @@ def fit_first(
 
 def _train(
     table: Table, settings: dict[str, Any], output: Path, start: float
-) -> tuple[Model, Path | None]:
+) -> tuple[Model, bool]:
     """Train a model, write it to a file, and return it.
 
-    After Ctrl-C it is the best so far, and the folder of its checkpoint is returned.
+    After Ctrl-C it is the best so far; returns whether that was pressed.
     """
     widths: list[dict[str, float]] = []
     some = settings["n_components"]
@@ -178,20 +174,11 @@ def _train(
         settings["n_components"], widths = _choose_components(
             some, table, settings["random_state"]
         )
-    checkpoint = output.resolve().with_suffix(".unfinished")
-    settings["checkpoint"] = checkpoint
-    try:
-        with interrupts() as is_interrupted:
-            _train_and_write(table, settings, widths, output, start)
-    finally:
-        with suppress(OSError):  # it is not there, or holds a training to go on with
-            checkpoint.rmdir()
+    with interrupts() as is_interrupted:
+        _train_and_write(table, settings, widths, output, start)
     model = load(output)
     remark(*_find_doubts(model))
-    if is_interrupted():
-        return model, checkpoint
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return model, None
+    return model, is_interrupted()
 
 
 def _train_and_write(

@@ -29,13 +29,10 @@ def write_outcome(
     params: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a fit with its parameters, and notes, a JSON object; see `write`.
-
-    Where a checkpoint was is left out, as it is not of the model.
-    """
+    """Write a fit with its parameters, and notes, a JSON object; see `write`."""
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
     attributes = {f"{name}_": getattr(outcome, name) for name in ATTRIBUTES}
-    params = {name: params[name] for name in sorted(params) if name != "checkpoint"}
+    params = {name: params[name] for name in sorted(params)}
     settings = Settings(
         **attributes,
         params=params,
