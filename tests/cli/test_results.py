@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -379,6 +381,23 @@ def test_a_table_alone_has_a_model_fitted_first(keras_tied):
     assert expected.out == first.out == again.out
     assert "fitted a model to 'fruit.csv' first" in first.err
     assert "fitted" not in again.err
+
+
+def test_a_model_that_another_command_replaces_meanwhile_is_not_used(
+    keras_tied, monkeypatch
+):
+    replace = os.replace
+
+    def replace_twice(part, target):
+        replace(part, target)
+        if Path(target).name == "kept.safetensors":
+            shutil.copy("m.safetensors", target)
+
+    score = "score fruit.csv --id name"
+    expected = keras_tied(score).out
+    monkeypatch.setattr(os, "replace", replace_twice)
+    assert keras_tied(f"{score} --model kept.safetensors").out == expected
+    assert keras_tied("score m.safetensors fruit.csv").out != expected
 
 
 def test_a_model_fitted_first_leaves_something_of_two_numbers_over(keras_tied):

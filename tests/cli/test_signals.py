@@ -211,6 +211,16 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
     assert (folder / "clients.csv").read_text().count("\n") == 301
 
 
+@slow
+def test_four_commands_at_once_fit_and_keep_one_model(folder):
+    before = names(folder)
+    line = "score fruit.csv --id name --model kept.safetensors --quiet"
+    four = [start(line, folder) for _ in range(4)]
+    done = [(*each.communicate(timeout=300), each.returncode) for each in four]
+    assert done == [(done[0][0], "", 0)] * 4
+    assert names(folder) - before == {"kept.safetensors"}
+
+
 # What a process leaves that is killed, and who deletes it.
 
 DIES = f"import os; os.fsync = lambda _: os.kill(os.getpid(), 9); {COMMAND}"
