@@ -204,11 +204,23 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
     for process in both:
         assert process.stdout.readline() == "at it\n"
     said = [process.communicate("\n\n", timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 1]
-    text = "keras-tied: cannot write 'clients.csv': File exists; name another file.\n"
-    assert said == ["", text]
+    assert [process.returncode for process in both] == [0, 2]
+    text = "it is there already; name another file.\n"
+    assert said == ["", f"keras-tied: cannot write 'clients.csv': {text}"]
     assert names(folder) - before == {"clients.csv"}
     assert (folder / "clients.csv").read_text().count("\n") == 301
+
+
+@slow
+def test_cells_that_came_meanwhile_are_not_clobbered(folder):
+    line = "fill m.safetensors fruit.csv -o new.csv --cells cells.csv --no-clobber -q"
+    process = start(line, folder, WAITS)
+    assert process.stdout.readline() == "at it\n"
+    (folder / "cells.csv").write_text("mine")
+    _, said = process.communicate("\n" * 9, timeout=60)
+    assert "cannot write 'cells.csv': it is there already" in said
+    assert process.returncode == 2
+    assert (folder / "cells.csv").read_text() == "mine"
 
 
 @slow
