@@ -11,7 +11,7 @@ from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import STANDARD_INPUT, Data, Json, Seed, option
-from keras_tied.cli._output import print_json, print_table
+from keras_tied.cli._output import print_json, print_line, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._proposals import join
 from keras_tied.cli._table import (
@@ -118,9 +118,9 @@ def _print_survey(survey: Survey) -> None:
 
     source = survey.source
     for note in source.notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")
     for warning in survey.warnings:
-        print(f"warning: {warning.rstrip('.')}")
+        print_line(f"warning: {warning.rstrip('.')}")
     n_sample = survey.sample.num_rows
     rows = format_quantity(source.n_rows, "row")
     if not survey.whole:
@@ -128,7 +128,7 @@ def _print_survey(survey: Survey) -> None:
     if n_sample > ROWS_TO_COUNT:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
-    print(f"{source.name}: {rows}, {numbers} a row")
+    print_line(f"{source.name}: {rows}, {numbers} a row")
     print_columns(survey.facts[:MOST_SHOWN])
     if more := survey.facts[MOST_SHOWN:]:
         quantity = format_quantity(len(more), "more column")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +24,6 @@ from keras_tied.cli._keras import collect_versions
 from keras_tied.cli._messages import (
     INTERRUPT_CODE,
     UsageError,
-    describe_command,
     remark,
     remark_warnings,
     say,
@@ -220,7 +220,7 @@ def _train_and_write(
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {
-        "command": describe_command(),
+        "command": join(sys.argv[1:]),
         "data": source.name,
         "rows": source.n_rows,
         "table": table.survey.to_json(MOST_FACTS),
