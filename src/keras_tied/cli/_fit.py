@@ -222,7 +222,7 @@ def _train_and_write(
     notes = {
         "command": join(sys.argv[1:]),
         "data": source.name,
-        "rows": source.n_rows,
+        "rows": table.survey.training.n_rows,
         "table": table.survey.to_json(MOST_FACTS),
         "versions": collect_versions(),
         **choice,
