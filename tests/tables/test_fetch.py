@@ -55,6 +55,13 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.send(1000, CSV)
         time.sleep(2)
 
+    def answer_double(self, _):
+        self.send_response(200)
+        for length in ("8", "1000"):
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(CSV)
+
     def answer_part(self, _):
         self.send(len(CSV), CSV, status=206)
 
@@ -115,6 +122,7 @@ def test_a_page_is_read_also_behind_a_password(server):
         ("endless", "more than 1,000,000 bytes"),
         ("silent", "timed out"),
         ("circle", "answers 302"),
+        ("double", "ended after 8 of 1,000 bytes"),
         ("part", "answers 206"),
         ("changed", "answers 203"),
         ("odd", "answers 299"),

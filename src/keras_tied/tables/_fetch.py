@@ -94,18 +94,20 @@ def _copy_page(address: str, copies: Copies) -> Copy:
             if response.status != OK:
                 raise HTTPError("", response.status, "", response.headers, response)
             copy = copies.copy_bytes(split_file(response), address, name)
-            n_bytes = os.path.getsize(copy)
-            n_expected = int(response.headers.get("Content-Length", n_bytes))
+            lengths = response.headers.get_all("Content-Length", ())
     except HTTPError as error:
         error.close()
         raise TableError(
             f"{shown!r} is not given by its server, which answers {error.code}; look at"
             " the address."
         ) from error
-    if n_bytes != n_expected:
-        raise TableError(
-            f"{shown!r} ended after {n_bytes:,} of {n_expected:,} bytes; try again."
-        )
+    n_bytes = os.path.getsize(copy)
+    for length in map(str.strip, lengths):  # a server may name several
+        if length != str(n_bytes):
+            expected = f"{int(length):,}" if length.isdecimal() else repr(length)
+            raise TableError(
+                f"{shown!r} ended after {n_bytes:,} of {expected} bytes; try again."
+            )
     return copy
 
 
