@@ -398,3 +398,8 @@ def test_an_escape_code_in_the_name_of_a_file_does_not_reach_the_terminal(keras_
         done = keras_tied(line)
         assert "[31mb" in done.out
         assert "\x1b" not in done.out + done.err
+
+
+def test_a_star_in_the_name_of_an_output_stands_for_the_table(keras_tied, folder):
+    keras_tied("encode m.safetensors fruit.csv -o '*-codes.csv'")
+    assert (folder / "fruit-codes.csv").exists()

@@ -76,7 +76,7 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
                 if "*" in output:
                     named = options.get("data") or options["model"]
                     output = output.replace("*", _find_stem(str(named)))
-                    options["output"] = Path(output)
+                    options["output"] = type(options["output"])(output)
                 written = [output, str(options.get("cells") or "")]
                 new = [path for path in written if path and common.no_clobber]
                 for path in new:
