@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 import warnings
-from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def _insert_array(arrays: dict[str, Array], value: dict[str, Any]) -> Any:
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of plain values, arrays, dataclasses and Keras objects."""
+    """The SHA-256 of plain values, arrays and Keras objects."""
     text = json.dumps(value, default=_to_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -109,10 +108,6 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         numbers = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
         return [str(value.dtype), value.shape, hashlib.sha256(numbers.data).hexdigest()]
-    if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
-    if isinstance(value, np.random.RandomState):
-        return value.get_state()
     if hasattr(value, "get_config"):
         return [type(value).__name__, value.get_config()]
     return getattr(value, "__qualname__", None) or repr(value)

@@ -27,7 +27,7 @@ CANNOT_FLUSH_FOLDERS = {
 PART = ".keras-tied-"  # how the name of a part file begins
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
-_new_file: ContextVar[Path | None] = ContextVar("new_file", default=None)
+_new_files: ContextVar[frozenset[Path]] = ContextVar("new_files", default=frozenset())
 
 
 def check_writable(output: Path, endings: Collection[str]) -> None:
@@ -79,6 +79,8 @@ def report_write_errors(
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError):  # which the user has ruled out
+            kind = TableError
         todo = "free some space" if is_full else "name another file"
         raise kind(f"cannot write {name!r}: {reason}; {todo}.") from error
 
@@ -103,13 +105,13 @@ def temporary_folder() -> Iterator[str]:
 
 
 @contextmanager
-def require_new(path: Path) -> Iterator[None]:
-    """Within, the first write of a file fails if it is there by then."""
-    before = _new_file.set(Path(os.path.realpath(path)))
+def require_new(*paths: Path) -> Iterator[None]:
+    """Within, the first write of each of some files fails if it is there by then."""
+    before = _new_files.set(frozenset(Path(os.path.realpath(path)) for path in paths))
     try:
         yield
     finally:
-        _new_file.reset(before)
+        _new_files.reset(before)
 
 
 @contextmanager
@@ -131,9 +133,10 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             yield part
             with open(part, "r+b") as file:
                 os.fsync(file.fileno())
-            if target == _new_file.get():
+            new_files = _new_files.get()
+            if target in new_files:
                 _create(part, target)
-                _new_file.set(None)
+                _new_files.set(new_files - {target})
             else:
                 with suppress(FileNotFoundError):  # there is no target yet
                     shutil.copymode(target, part)
@@ -160,12 +163,15 @@ def keep_tidy(folder: Path) -> Iterator[None]:
 def _create(part: Path, target: Path) -> None:
     """Give a file its name, or raise if another has it."""
     try:
-        os.link(part, target)
-    except FileExistsError:
-        raise
-    except OSError:  # some file systems have no links
-        target.touch(exist_ok=False)
-        os.replace(part, target)
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            raise
+        except OSError:  # some file systems have no links
+            target.touch(exist_ok=False)
+            os.replace(part, target)
+    except FileExistsError as error:
+        raise FileExistsError(error.errno, "it is there already", target) from error
 
 
 @contextmanager

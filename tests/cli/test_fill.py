@@ -108,6 +108,20 @@ def test_a_copy_of_text_differs_in_its_gaps_alone(keras_tied, fruit, rng, form):
     assert read(form.file) == data
 
 
+def test_no_filled_cell_of_safe_csv_is_a_formula(keras_tied, rng):
+    words = rng.choice(["=1+1", "@sum"], size=200)
+    frame = pd.DataFrame({"word": words, "size": (words == "=1+1") + rng.random(200)})
+    frame.loc[:9, "word"] = None
+    frame.to_csv("rows.csv", index=False)
+    line = "fill rows.csv -o new.csv --cells cells.csv"
+    keras_tied(line)
+    values = pd.read_csv("cells.csv")["value"]
+    assert set(values) <= set(words)
+    assert len(values) == 10
+    keras_tied(f"{line} --safe-csv")
+    assert list(pd.read_csv("cells.csv")["value"]) == [f"'{value}" for value in values]
+
+
 def test_numbers_of_safe_csv_stay_numbers(keras_tied, fruit):
     fruit.assign(note="=1+1").to_csv("rows.csv", index=False)
     keras_tied("fill m.safetensors rows.csv -o new.csv --safe-csv")

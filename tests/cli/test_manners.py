@@ -364,3 +364,42 @@ def test_a_table_is_read_without_importing_pandas(command, folder):
     imported = run_python(*program.split(), cwd=folder).stderr
     assert "pyarrow.lib" in imported
     assert "pandas._libs" not in imported
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("fit {} -o new.safetensors --epochs 1", 0),
+        ("check {}", 0),
+        ("score {} --thresh 3", 2),
+        ("chekc {}", 2),
+        ("encode {} --model new.safetensors -o codes.csv", 0),
+    ],
+)
+def test_no_command_prints_the_secrets_of_an_address(keras_tied, line, code):
+    with serve_folder(".") as place:
+        address = f"'http://user:s3cret@{place}/fruit.csv?token=T0KEN'"
+        done = keras_tied(line.format(address), code)
+        assert f"http://{place}/fruit.csv" in done.out + done.err
+    for secret in ("user", "s3cret", "T0KEN"):
+        assert secret not in (done.out + done.err)
+
+
+def test_an_escape_code_in_the_name_of_a_file_does_not_reach_the_terminal(keras_tied):
+    name = "a\x1b[31mb"
+    os.rename("fruit.csv", f"{name}.csv")
+    for line in (
+        f"fit '{name}.csv' -o '{name}.safetensors' --epochs 1",
+        f"check '{name}.csv'",
+        f"encode '{name}.safetensors' '{name}.csv' -o '{name}.npy'",
+        f"score '{name}.safetensors' '{name}.csv' -o '{name}.parquet'",
+        f"inspect '{name}.safetensors'",
+    ):
+        done = keras_tied(line)
+        assert "[31mb" in done.out
+        assert "\x1b" not in done.out + done.err
+
+
+def test_a_star_in_the_name_of_an_output_stands_for_the_table(keras_tied, folder):
+    keras_tied("encode m.safetensors fruit.csv -o '*-codes.csv'")
+    assert (folder / "fruit-codes.csv").exists()

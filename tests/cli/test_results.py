@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -381,6 +383,23 @@ def test_a_table_alone_has_a_model_fitted_first(keras_tied):
     assert "fitted" not in again.err
 
 
+def test_a_model_that_another_command_replaces_meanwhile_is_not_used(
+    keras_tied, monkeypatch
+):
+    replace = os.replace
+
+    def replace_twice(part, target):
+        replace(part, target)
+        if Path(target).name == "kept.safetensors":
+            shutil.copy("m.safetensors", target)
+
+    score = "score fruit.csv --id name"
+    expected = keras_tied(score).out
+    monkeypatch.setattr(os, "replace", replace_twice)
+    assert keras_tied(f"{score} --model kept.safetensors").out == expected
+    assert keras_tied("score m.safetensors fruit.csv").out != expected
+
+
 def test_a_model_fitted_first_leaves_something_of_two_numbers_over(keras_tied):
     score = "score fruit.csv --columns weight"
     assert "the code holds all of a row, 1 number" in keras_tied(score).err
@@ -608,3 +627,36 @@ def test_a_model_that_knows_its_rows_by_heart_is_warned_of(keras_tied, rng):
     assert worse in done.err
     assert "the model knows these by heart" in done.err
     assert keras_tied(f"{fit} 2").err == ""
+
+
+def add_total(fruit):
+    """Fruit with a last row that adds up the others."""
+    sums = fruit[["weight", "count"]].apply(pd.to_numeric, errors="coerce").sum()
+    total = pd.DataFrame([{"name": "Total", **sums.map("{:.2f}".format)}])
+    return pd.concat([fruit, total], ignore_index=True)
+
+
+def test_a_total_is_not_trained_on(keras_tied, fruit):
+    save(fruit)
+    keras_tied("fit rows.csv -o plain.safetensors --epochs 3")
+    save(add_total(fruit), "total.csv")
+    done = keras_tied("fit total.csv -o total.safetensors --epochs 3 --json")
+    assert "row 301, the last, says 'Total' in column 'name'" in done.err
+    assert done.json["rows"] == 300
+    codes = []
+    for name in ("plain", "total"):
+        keras_tied(f"encode {name}.safetensors rows.csv -o codes.npy")
+        codes.append(np.load("codes.npy"))
+    assert_array_equal(*codes)
+
+
+def test_score_and_corrections_name_a_total_as_such(keras_tied, fruit):
+    save(add_total(fruit))
+    for model in ("", f"{MODEL} "):
+        done = keras_tied(f"score {model}rows.csv --json")
+        whys = {row["row"]: row["why"] for row in done.json["oddest"]}
+        assert whys[301] == "a total: it says 'Total' in column 'name'"
+        listed = keras_tied(f"corrections {model}rows.csv --json").json["corrections"]
+        [of_total] = [entry for entry in listed if entry["row"] == 301]
+        assert of_total == listed[0]
+        assert of_total["why"].startswith("a total: it says 'Total' in column 'name';")

@@ -14,13 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.random import default_rng
-from numpy.testing import assert_equal
 from pyarrow import csv, parquet
-from safetensors.numpy import load_file
 from tests.marks import needs_posix, slow, slow_but
 from tests.processes import inherit
 
-from keras_tied import TiedAutoencoder, _checkpoint_file
+from keras_tied import TiedAutoencoder
 from keras_tied.__main__ import run
 from keras_tied.training import interrupts
 
@@ -206,11 +204,33 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
     for process in both:
         assert process.stdout.readline() == "at it\n"
     said = [process.communicate("\n\n", timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 1]
-    text = "keras-tied: cannot write 'clients.csv': File exists; name another file.\n"
-    assert said == ["", text]
+    assert [process.returncode for process in both] == [0, 2]
+    text = "it is there already; name another file.\n"
+    assert said == ["", f"keras-tied: cannot write 'clients.csv': {text}"]
     assert names(folder) - before == {"clients.csv"}
     assert (folder / "clients.csv").read_text().count("\n") == 301
+
+
+@slow
+def test_cells_that_came_meanwhile_are_not_clobbered(folder):
+    line = "fill m.safetensors fruit.csv -o new.csv --cells cells.csv --no-clobber -q"
+    process = start(line, folder, WAITS)
+    assert process.stdout.readline() == "at it\n"
+    (folder / "cells.csv").write_text("mine")
+    _, said = process.communicate("\n" * 9, timeout=60)
+    assert "cannot write 'cells.csv': it is there already" in said
+    assert process.returncode == 2
+    assert (folder / "cells.csv").read_text() == "mine"
+
+
+@slow
+def test_four_commands_at_once_fit_and_keep_one_model(folder):
+    before = names(folder)
+    line = "score fruit.csv --id name --model kept.safetensors --quiet"
+    four = [start(line, folder) for _ in range(4)]
+    done = [(*each.communicate(timeout=300), each.returncode) for each in four]
+    assert done == [(done[0][0], "", 0)] * 4
+    assert names(folder) - before == {"kept.safetensors"}
 
 
 # What a process leaves that is killed, and who deletes it.
@@ -281,57 +301,3 @@ def test_a_name_that_may_not_be_on_the_disk_is_said(
     monkeypatch.setattr(os, "fsync", refuse_folders)
     assert bool(keras_tied(SAMPLE, code).err) == bool(code)
     assert (folder / "clients.csv").exists()
-
-
-PARTS = f"""
-from keras_tied import _checkpoint_file
-from keras_tied.fitting import schedule
-_checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.0
-schedule.PART_STEPS = 40
-{COMMAND}
-"""
-
-
-@slow
-@needs_posix
-def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_model(folder, rng):
-    rows = rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 6))
-    np.save("rows.npy", np.column_stack([rows, rows[:, 0] ** 2]))
-    before = names(folder)
-    checkpoint = folder / "new.unfinished"
-
-    def fit(output, epochs):
-        line = f"fit rows.npy -o {output}.safetensors --hidden 16 --epochs {epochs}"
-        return start(line, folder, PARTS)
-
-    def kill(process):
-        while not list(checkpoint.glob("*/*.npz")):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        process.kill()
-        process.communicate()
-        assert not (folder / "new.safetensors").exists()
-
-    finish(fit("whole", 80))
-    kill(fit("new", 80))
-    kill(fit("new", 80))
-    assert "anew" not in finish(fit("new", 80))
-    assert names(folder) - before == {"whole.safetensors", "new.safetensors"}
-    assert_equal(load_file("new.safetensors"), load_file("whole.safetensors"))
-    os.remove("new.safetensors")
-    kill(fit("new", 80))
-    other = "of a fit to other rows or with other settings, and this fit begins anew."
-    assert other in finish(fit("new", 20))
-    assert not checkpoint.exists()
-
-
-def test_a_full_disk_stops_checkpoints_and_not_the_training(
-    keras_tied, refuse_flush, monkeypatch
-):
-    before = set(os.listdir())
-    refuse_flush(errno.ENOSPC)
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    done = keras_tied("fit fruit.csv -o new.safetensors --epochs 2", 1)
-    assert "cannot be written (No space left on device): training goes on" in done.err
-    assert done.err.splitlines()[-1].startswith("keras-tied: cannot write 'new.safete")
-    assert set(os.listdir()) == before

@@ -547,3 +547,16 @@ def test_of_equal_scores_all_rows_are_as_odd():
     X = np.repeat(np.eye(2), [950, 50], axis=0)
     model = seeded(1, max_iter=1).fit(X)
     assert_array_equal(model.rarity(X[:1]), 1.0)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_a_row_with_a_value_far_outside_has_a_reason(n_features, noise, rng):
+    """Also where what the other columns suggest would fit them worse."""
+    X = rng.normal(size=(400, 1)) * np.arange(1, n_features + 1)
+    X += noise * rng.normal(size=X.shape)
+    estimator = seeded(1, max_iter=20).fit(X)
+    fences = fit_fences(X)
+    rows = rng.uniform(fences.low, fences.high, size=(2_000, n_features))
+    rows[:, 0] = fences.high[0] + 0.02 * np.ptp(X[:, 0])
+    assert estimator.explain(rows).shares.any(axis=1).all()

@@ -311,7 +311,7 @@ import os, sys, numpy as np
 from keras_tied import TiedAutoencoder, load
 X = np.random.default_rng(0).normal(size=(1200, 3))
 X[:, 2] = X[:, 0] ** 2
-settings = {"max_iter": 2, "random_state": 0, "checkpoint": "checkpoint"}
+settings = {"max_iter": 2, "random_state": 0}
 fit = lambda: TiedAutoencoder(1, **settings).fit(X)
 model = fit()
 model.score_samples(X), model.explain(X[:5]), model.impute(np.where(X > 2, np.nan, X))

@@ -28,8 +28,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             getattr(self, f"answer_{way}", self.send_error)(404)
 
-    def send(self, length, *parts):
-        self.send_response(200)
+    def send(self, length, *parts, status=200):
+        self.send_response(status)
         if length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()
@@ -54,6 +54,44 @@ class Server(http.server.BaseHTTPRequestHandler):
     def answer_silent(self, _):
         self.send(1000, CSV)
         time.sleep(2)
+
+    def answer_double(self, _):
+        self.send_response(200)
+        for length in ("8", "1000"):
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(CSV)
+
+    def answer_part(self, _):
+        self.send(len(CSV), CSV, status=206)
+
+    def answer_changed(self, _):
+        self.send(len(CSV), CSV, status=203)
+
+    def answer_odd(self, _):
+        self.send(len(CSV), CSV, status=299)
+
+    def trickle(self, content):
+        for byte in content * 20:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.02)
+
+    def answer_trickle(self, _):
+        self.send(None)
+        self.trickle(CSV)
+
+    def answer_crawl(self, _):
+        self.trickle(b"HTTP/1.1 200 OK")
+
+    def answer_paused(self, _):
+        self.send(None, CSV)
+        time.sleep(0.2)
+        self.wfile.write(b"5,6\n" * 1000)
+
+    def answer_elsewhere(self, _):
+        self.send_response(302)
+        self.send_header("Location", "ftp://me:pass%20word@127.0.0.1/x.csv")
+        self.end_headers()
 
     def answer_circle(self, _):
         self.send_response(302)
@@ -84,6 +122,13 @@ def test_a_page_is_read_also_behind_a_password(server):
         ("endless", "more than 1,000,000 bytes"),
         ("silent", "timed out"),
         ("circle", "answers 302"),
+        ("double", "ended after 8 of 1,000 bytes"),
+        ("part", "answers 206"),
+        ("changed", "answers 203"),
+        ("odd", "answers 299"),
+        ("trickle", "less than 1000 bytes a second"),
+        ("crawl", "less than 1000 bytes a second"),
+        ("elsewhere", "leads to 'ftp://127.0.0.1/x.csv', which is no page"),
     ],
 )
 def test_a_server_that_gives_no_table_is_one_sentence(server, way, said, monkeypatch):
@@ -96,6 +141,11 @@ def test_a_server_that_gives_no_table_is_one_sentence(server, way, said, monkeyp
         assert secret not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
+
+
+def test_a_server_may_pause(server, monkeypatch):
+    monkeypatch.setattr("keras_tied.tables._fetch.SECONDS", 0.3)
+    assert read(f"http://{server}/paused.csv").num_rows == 1002
 
 
 @pytest.mark.parametrize(

@@ -424,3 +424,22 @@ def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
         "has no column 'word', 'whole', 'never', which is imputed",
     ]
     assert read(open_table("b.csv", absent=["word"]), names=["word"]).num_rows == N - 9
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.jsonl", "rows.db"])
+@pytest.mark.parametrize("n_rows", [1, 499, N - 1, N])
+def test_the_head_of_a_table_is_its_first_rows(rows, folder, name, n_rows):
+    save(rows, name)
+    source = open_table(name)
+    head = source.head(n_rows)
+    assert head.n_rows == n_rows
+    assert read(head).equals(read(source)[:n_rows].combine_chunks())
+    assert read(head, names=["word"]).num_rows == n_rows
+
+
+def test_the_head_of_several_files_ends_in_one_of_them(rows, folder):
+    for place in range(4):
+        pq.write_table(rows[place * 100 : place * 100 + 100], f"{place}.parquet")
+    head = open_table("?.parquet").head(230)
+    assert read(head).equals(rows[:230])
+    assert [part.n_rows for part in head.split()] == [100, 100, 30]

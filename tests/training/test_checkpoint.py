@@ -21,6 +21,7 @@ from tests.autoencoder.networks import chain
 from tests.marks import for_each, needs_posix, slow, slow_but
 
 import keras_tied
+from keras_tied._checkpoint_file import digest
 from keras_tied.training import LBFGS, Watcher, fit
 
 from .conftest import Acts, build_tied
@@ -227,3 +228,23 @@ def test_an_autoencoder_keeps_one_too(tmp_path, ctrl_c):
     settings = {"epochs": 12, "verbose": 0, **ONE_BATCH}
     autoencoder.fit(ROWS, callbacks=[Acts(2, ctrl_c)], checkpoint=tmp_path, **settings)
     assert list(tmp_path.iterdir())
+
+
+def test_a_digest_is_that_of_equal_values_alone():
+    ones = np.ones(2)
+    values = [
+        1,
+        1.0,
+        "1",
+        [1],
+        [[1]],
+        {"1": 2},
+        None,
+        np.tanh,
+        *map(keras.layers.Dropout, (0.1, 0.2)),
+        ones,
+        ones[None],
+        ones.astype("float32"),
+    ]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest([ones, {"a": 1}]) == digest([np.ones(2), {"a": 1}])

@@ -2,13 +2,13 @@
 
     python tools/fuzz/random_faults.py --runs 300 --seed 0
 
-A command is `fit`, `encode` to Parquet, `encode` by workers of Dask, or a fit with
-checkpoints. `strace` lets one call of one kind fail in it, with ENOSPC, EIO, ENOMEM or
-EMFILE, at a place drawn from those that an undisturbed run comes to. After an exit code
-of 0 the output is that of the undisturbed run; after another one it is that, the one
-before it, or none. No part file is left, neither beside the output nor in TMPDIR: where
-a library has ended the process, or a minute has, the next run deletes it. The last line
-counts what was found.
+A command is `fit`, `encode` to Parquet, or `encode` by workers of Dask. `strace` lets
+one call of one kind fail in it, with ENOSPC, EIO, ENOMEM or EMFILE, at a place drawn
+from those that an undisturbed run comes to. After an exit code of 0 the output is that
+of the undisturbed run; after another one it is that, the one before it, or none. No
+part file is left, neither beside the output nor in TMPDIR: where a library has ended
+the process, or a minute has, the next run deletes it. The last line counts what was
+found.
 """
 
 import argparse
@@ -26,11 +26,6 @@ from kills import OLD, is_unmeasured, read_output, save_rows
 
 ERRORS = "ENOSPC", "EIO", "ENOMEM", "EMFILE"
 CALLS = "openat read pread64 write pwrite64 fsync rename link unlink mmap close".split()
-CHECKPOINTS = (
-    "from keras_tied import _checkpoint_file as c; from keras_tied.fitting import"
-    " schedule as s; c.SECONDS = c.SHARE = 0.0; s.PART_STEPS = 40;"
-    " from keras_tied.__main__ import main; main()"
-)
 ENCODE = "encode model.safetensors rows.parquet -q -o out/"
 FIT = "fit rows.parquet -q -o out/new.safetensors --epochs 30"
 COMMANDS = {
@@ -40,17 +35,15 @@ COMMANDS = {
         "-m keras_tied " + ENCODE + "codes --cluster local --workers 1",
         "codes",
     ),
-    "checkpoints": (FIT + " --solver nadam --hidden 16", "new.safetensors"),
 }
 
 
 def run(name: str, folder: Path, *strace: str) -> subprocess.CompletedProcess[str]:
     line = COMMANDS[name][0].split()
-    program = ["-c", CHECKPOINTS] if name == "checkpoints" else []
     # One that hangs ends by a signal, as `timeout` has no other way.
     limit = ["timeout", "--signal", "KILL", "60"]
     return subprocess.run(
-        [*limit, *strace, sys.executable, *program, *line],
+        [*limit, *strace, sys.executable, *line],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder / "tmp")},
         capture_output=True,

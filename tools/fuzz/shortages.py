@@ -73,10 +73,6 @@ def run(
     # Libraries may end a process that has too few addresses for their threads.
     assert 0 < done.returncode < 128 or most, place
     assert "Traceback" not in done.stderr, place
-    if (
-        most
-    ):  # A fit that ends by itself leaves a checkpoint to go on from, and else nothing
-        shutil.rmtree(out.with_suffix(".unfinished"), ignore_errors=True)
     assert [each.name for each in out.parent.iterdir()] == [out.name] * is_writable, (
         place
     )

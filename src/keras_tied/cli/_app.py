@@ -5,7 +5,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,15 +76,16 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
                 if "*" in output:
                     named = options.get("data") or options["model"]
                     output = output.replace("*", _find_stem(str(named)))
-                    options["output"] = Path(output)
-                for path in (output, str(options.get("cells") or "")):
-                    if common.no_clobber and os.path.lexists(path):
+                    options["output"] = type(options["output"])(output)
+                written = [output, str(options.get("cells") or "")]
+                new = [path for path in written if path and common.no_clobber]
+                for path in new:
+                    if os.path.lexists(path):
                         raise UsageError(
                             f"{path!r} is there already; name another, or leave out "
                             "--no-clobber."
                         )
-                is_new = output and common.no_clobber
-                with require_new(Path(output)) if is_new else nullcontext():
+                with require_new(*map(Path, new)):
                     fill_options(function, options)
 
         vars(run)["__signature__"] = inspect.Signature(parameters)

@@ -128,7 +128,8 @@ def fill(
     write_rows("filled", rows, write, task, "cell")
     if cells is not None:
         new_cells = partial(list_new_cells, transform)
-        fold(rows, lambda batches: write_table(cells, new_cells(batches)))
+        write_cells = partial(write_table, cells, safe_csv=task.safe_csv)
+        fold(rows, lambda batches: write_cells(new_cells(batches)))
     if not (patch or (has_types and data.endswith(TYPED))):
         remark(
             f"{output!r} is written anew and is no copy: that takes one file of the"

@@ -11,7 +11,7 @@ from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import FailedError, UsageError, be_quiet, remark
 from keras_tied.cli._options import STANDARD_INPUT, Data, Json, Seed, option
-from keras_tied.cli._output import print_json, print_table
+from keras_tied.cli._output import print_json, print_line, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._proposals import join
 from keras_tied.cli._table import (
@@ -40,15 +40,16 @@ class Survey:
     """A table, and what its columns read as."""
 
     source: Source
-    sample: pa.RecordBatch  # all rows, or some, in a random order
+    training: Source  # the rows to train on, without one that adds up the others
+    sample: pa.RecordBatch  # all of these, or some, in a random order
     columns: Columns  # those that are used
     facts: list[Fact]  # about all columns
     warnings: list[str]
 
     @property
     def whole(self) -> bool:
-        """Whether the sample is all rows."""
-        return bool(self.sample.num_rows == self.source.n_rows)
+        """Whether the sample is all rows to train on."""
+        return bool(self.sample.num_rows == self.training.n_rows)
 
     def to_json(self, most: int | None = None) -> dict[str, Any]:
         """Return the facts as JSON, about all columns or the first ones."""
@@ -118,9 +119,9 @@ def _print_survey(survey: Survey) -> None:
 
     source = survey.source
     for note in source.notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")
     for warning in survey.warnings:
-        print(f"warning: {warning.rstrip('.')}")
+        print_line(f"warning: {warning.rstrip('.')}")
     n_sample = survey.sample.num_rows
     rows = format_quantity(source.n_rows, "row")
     if not survey.whole:
@@ -128,7 +129,7 @@ def _print_survey(survey: Survey) -> None:
     if n_sample > ROWS_TO_COUNT:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
-    print(f"{source.name}: {rows}, {numbers} a row")
+    print_line(f"{source.name}: {rows}, {numbers} a row")
     print_columns(survey.facts[:MOST_SHOWN])
     if more := survey.facts[MOST_SHOWN:]:
         quantity = format_quantity(len(more), "more column")
@@ -152,29 +153,28 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
-    from keras_tied.columns import ROWS_TO_COUNT
     from keras_tied.fitting.sample import choose_sample_size
     from keras_tied.rows import Scan, find_far_values
-    from keras_tied.tables import describe_total
+    from keras_tied.tables import find_total
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
-        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
-        used, facts = columns.survey(sample, source)
+        total = find_total(source)
+        training = source.head(total.row - 1) if total else source
+        sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)
+        used, facts = columns.survey(sample, training)
         names = [fact.name for fact in facts if fact.misread and not fact.refused]
-        batches = source.batches(names=names)
+        batches = training.batches(names=names)
         misread = describe_misread(used.find_misread(batches, names))
-        far = find_far_values(source, sample, used)
-        warnings: list[str] = []
-        if source.n_rows <= ROWS_TO_COUNT and (total := describe_total(source)):
-            warnings.append(total)
+        far = find_far_values(training, sample, used)
+        warnings = [str(total)] if total else []
     for fact in facts:
         name = fact.name
         for text in (far.get(name), misread.get(name), fact.warning):
             if text:
                 warnings.append(f"column {name!r} {text}.")
-    warnings += describe_repeats(Scan(source, used))
-    return Survey(source, sample, used, facts, warnings)
+    warnings += describe_repeats(Scan(training, used))
+    return Survey(source, training, sample, used, facts, warnings)
 
 
 def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
@@ -183,7 +183,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
 
     from keras_tied.rows import Doubts, Here, Scan, sample_table
 
-    source, columns = survey.source, survey.columns
+    source, columns = survey.training, survey.columns
     if source.n_rows < 2:
         raise UsageError(
             f"{source.name!r} has one row, and training needs 2 at least; add rows."

@@ -44,7 +44,7 @@ def corrections(
         find_corrections,
         list_misread,
     )
-    from keras_tied.tables import write_table
+    from keras_tied.tables import find_total, write_table
 
     if output is not None:
         require_output(output, json, inputs.data)
@@ -68,8 +68,13 @@ def corrections(
         if column.other:  # which the rare ones in training are, too
             doubts.unseen.texts.pop(column.name, None)
     strange = list_misread(doubts.misread) + list_misread(doubts.unseen)
+    entries = strange + entries
+    if total := find_total(rows.source):
+        others = [entry for entry in entries if entry.row != total.row]
+        why = f"a total: it {total.reason}; take it out of the table"
+        entries = [Correction(total.row, why=why), *others]
     records = []
-    for entry in strange + entries:
+    for entry in entries:
         own_id = {rows.id: ids[entry.row - 1]} if rows.id else {}
         records.append({"row": entry.row, **own_id} | entry._asdict())
     text = format_quantity(len(records), "correction")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from keras_tied._files import check_writable, report_write_errors, temporary_folder
+from keras_tied._files import check_writable, report_write_errors
 from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command, fill_options
@@ -25,12 +24,11 @@ from keras_tied.cli._keras import collect_versions
 from keras_tied.cli._messages import (
     INTERRUPT_CODE,
     UsageError,
-    describe_command,
     remark,
     remark_warnings,
     say,
 )
-from keras_tied.cli._model import Model, load
+from keras_tied.cli._model import Model
 from keras_tied.cli._options import (
     STANDARD_INPUT,
     STAR,
@@ -55,6 +53,9 @@ from keras_tied.cli._widths import (
     find_width,
     parse_widths,
 )
+
+if TYPE_CHECKING:
+    from keras_tied.fitted.file.contents import Contents
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
@@ -121,15 +122,13 @@ def fit(
     table_survey = survey(data, options, columns, training.seed)
     with cluster.connect() as workers:
         table = learn(table_survey, training.seed, workers)
-    model, checkpoint = _train(table, settings, output, start)
+    contents, was_interrupted = _train(table, settings, output, start)
+    model = Model(output, contents, contents.notes, table_survey.columns)
     facts = {"output": output, "columns": table_survey.columns.names} | model.notes
     next_line = {"next": join(["score", str(output), data])}
     print_result(json, facts, summarize(model) | next_line)
-    if checkpoint is not None:
-        text = f"interrupted; {str(output)!r} is the best model so far"
-        if checkpoint.exists():
-            text += "; the same command goes on with the training"
-        say(f"{text}.")
+    if was_interrupted:
+        say(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPT_CODE)
 
 
@@ -150,12 +149,13 @@ def fit_first(
     settings = training.to_arguments()
     if table.rows.shape[1] <= 2:  # a code as wide as a row would leave nothing over
         settings["n_components"] = [1]
-    with temporary_folder() as folder:
-        path = output or Path(folder, "model.safetensors")
-        model, checkpoint = _train(table, settings, path, start)
-        if checkpoint is not None:
-            path.unlink()  # else the next command would take it for a whole one
-            raise KeyboardInterrupt
+    contents, was_interrupted = _train(table, settings, None, start)
+    if was_interrupted:  # the next command would take it for a whole one
+        raise KeyboardInterrupt
+    if output is not None:
+        _write(output, contents)
+    path = output or Path("model.safetensors")
+    model = Model(path, contents, contents.notes, table.survey.columns)
     seconds = model.notes["seconds"]
     fitted = f"fitted a model to {data!r} first, in {seconds:.1f} s"
     where = "keep it with --model, as in --model model.safetensors"
@@ -166,11 +166,11 @@ def fit_first(
 
 
 def _train(
-    table: Table, settings: dict[str, Any], output: Path, start: float
-) -> tuple[Model, Path | None]:
-    """Train a model, write it to a file, and return it.
+    table: Table, settings: dict[str, Any], output: Path | None, start: float
+) -> tuple[Contents, bool]:
+    """Train a model, write it to a file if one is named, and return what that holds.
 
-    After Ctrl-C it is the best so far, and the folder of its checkpoint is returned.
+    After Ctrl-C it is the best so far; returns whether that was pressed.
     """
     widths: list[dict[str, float]] = []
     some = settings["n_components"]
@@ -178,32 +178,22 @@ def _train(
         settings["n_components"], widths = _choose_components(
             some, table, settings["random_state"]
         )
-    checkpoint = output.resolve().with_suffix(".unfinished")
-    settings["checkpoint"] = checkpoint
-    try:
-        with interrupts() as is_interrupted:
-            _train_and_write(table, settings, widths, output, start)
-    finally:
-        with suppress(OSError):  # it is not there, or holds a training to go on with
-            checkpoint.rmdir()
-    model = load(output)
-    remark(*_find_doubts(model))
-    if is_interrupted():
-        return model, checkpoint
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return model, None
+    with interrupts() as is_interrupted:
+        contents = _train_and_write(table, settings, widths, output, start)
+    remark(*_find_doubts(contents))
+    return contents, is_interrupted()
 
 
 def _train_and_write(
     table: Table,
     settings: dict[str, Any],
     widths: list[dict[str, float]],
-    output: Path,
+    output: Path | None,
     start: float,
-) -> None:
+) -> Contents:
     """Train a model, measure it, and write it with notes on both."""
     from keras_tied.fitted.value import baseline_errors
-    from keras_tied.fitting.file import write_outcome
+    from keras_tied.fitting.file import make_contents
     from keras_tied.fitting.fit import fit
     from keras_tied.fitting.plan import Parameters
     from keras_tied.fitting.progress import epoch_callback
@@ -230,9 +220,9 @@ def _train_and_write(
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {
-        "command": describe_command(),
+        "command": join(sys.argv[1:]),
         "data": source.name,
-        "rows": source.n_rows,
+        "rows": table.survey.training.n_rows,
         "table": table.survey.to_json(MOST_FACTS),
         "versions": collect_versions(),
         **choice,
@@ -246,14 +236,24 @@ def _train_and_write(
         "has_classes": outcome.fitted.link is not None,
         "held_out": outcome.held_out_errors if streamed is None else None,
     }
-    write = partial(write_outcome, output, outcome, vars(parameters))
-    with report_write_errors(str(output)):
-        write(notes)  # what follows may fail
+    contents = make_contents(outcome, vars(parameters), notes)
+    if output is not None:
+        _write(output, contents)  # what follows may fail
     with show_stages("comparing with PCA"):
         error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
-    notes |= {"error": error, "pca_error": pca_error}
+    contents = contents._replace(
+        notes={**notes, "error": error, "pca_error": pca_error}
+    )
+    if output is not None:
+        _write(output, contents)
+    return contents
+
+
+def _write(output: Path, contents: Contents) -> None:
+    from keras_tied.fitted.file import write
+
     with report_write_errors(str(output)):
-        write(notes)
+        write(output, contents)
 
 
 def _choose_components(
@@ -283,11 +283,12 @@ def _choose_components(
     return widths[0], []
 
 
-def _find_doubts(model: Model) -> Iterator[str]:
+def _find_doubts(contents: Contents) -> Iterator[str]:
     """Warn of a model whose errors promise more than it can do."""
-    n_features = model.fitted_value.n_features
-    error, held_out = model.notes["error"], model.notes["held_out"]
-    if model.fitted_value.n_components >= n_features:
+    fitted, notes = contents.fitted, contents.notes
+    n_features = fitted.n_features
+    error, held_out = notes["error"], notes["held_out"]
+    if fitted.n_components >= n_features:
         numbers = format_quantity(n_features, "number")
         yield (
             f"the code holds all of a row, {numbers}, so that every row is"

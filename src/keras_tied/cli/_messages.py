@@ -1,6 +1,5 @@
 """Messages for the user, and exit codes."""
 
-import shlex
 import sys
 import traceback
 import warnings
@@ -64,12 +63,6 @@ def remark_warnings() -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *_, **__: remark(str(message))
         yield
-
-
-def describe_command() -> str:
-    """Return the command line as text, without the secrets of addresses."""
-    line = shlex.join(["keras-tied", *map(hide_secrets, sys.argv[1:])])
-    return line.encode(errors="backslashreplace").decode()
 
 
 @contextmanager

@@ -39,7 +39,12 @@ def print_result(
     if as_json:
         print_json(facts)
     elif facts["output"] != STANDARD_OUTPUT and not is_quiet():
-        print(text) if isinstance(text, str) else print_facts(text)
+        print_line(text) if isinstance(text, str) else print_facts(text)
+
+
+def print_line(text: str) -> None:
+    """Print a line of text, which may hold names and values of the user's."""
+    print(replace_controls(text))
 
 
 def print_json(facts: Mapping[str, Any]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from keras_tied._text import hide_secrets
+
 MODEL_ENDINGS = ".safetensors", ".keras"
 NEAR = 0.8  # how like an option another word is that is proposed
 
@@ -56,5 +58,6 @@ def write_use(file: str, example: str) -> str:
 
 
 def join(words: Sequence[str]) -> str:
-    """Return a command line that can be pasted."""
-    return shlex.join(["keras-tied", *words])
+    """Return a command line that can be pasted, without the secrets of addresses."""
+    line = shlex.join(["keras-tied", *map(hide_secrets, words)])
+    return line.encode(errors="backslashreplace").decode()

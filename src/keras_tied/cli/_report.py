@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import describe_repeats
 from keras_tied.cli._inputs import Inputs
-from keras_tied.cli._messages import UsageError, describe_command, remark, say
+from keras_tied.cli._messages import UsageError, remark, say
 from keras_tied.cli._model import Model
 from keras_tied.cli._options import (
     DRIFT_CODE,
@@ -26,6 +27,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._output import print_result, replace_output
 from keras_tied.cli._progress import show_stages
+from keras_tied.cli._proposals import join
 from keras_tied.cli._rows import (
     Sample,
     open_rows,
@@ -160,7 +162,7 @@ def _describe_table(
     pca_error = None  # with classes it is not one of squares, as those of the page are
     if fitted.link is None:
         _, pca_error = baseline_errors(fitted, sample.numbers)
-    commands = dict.fromkeys([model.find_note("", "command"), describe_command()])
+    commands = dict.fromkeys([model.find_note("", "command"), join(sys.argv[1:])])
     return About(
         title=_name_table(rows),
         model=describe_model(fitted, model.contents.settings),

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from keras_tied._types import Array
-    from keras_tied.rows import Batch, BatchTransform
+    from keras_tied.rows import Batch, BatchTransform, Oddest
+    from keras_tied.tables import Total
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 ALARM_CODE = 3  # the exit code where rows reach the threshold
@@ -67,7 +68,7 @@ def score(
     import numpy as np
 
     from keras_tied.rows import BatchTransform, find_oddest
-    from keras_tied.tables import write_table
+    from keras_tied.tables import find_total, write_table
 
     has_alarm = threshold is not None or fail_on_drift
     is_whole = output is not None and top is None
@@ -84,6 +85,8 @@ def score(
         raise UsageError(
             f"the id {rows.id!r} is a column of the result, too; rename it."
         )
+    if total := find_total(rows.source):
+        remark(str(total))
     fitted = model.fitted_value
     most = int(fitted.largest_rarity)
     if is_rarity and least > most:
@@ -111,7 +114,7 @@ def score(
         facts["drifted"] = fitted.has_drifted(scores)
     remark(*describe_doubtful(rows, doubts))
     if output is None:
-        facts["oddest"] = _list_oddest(oddest.table, oddest.reasons)
+        facts["oddest"] = _list_oddest(oddest, total)
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
         if json:
@@ -158,9 +161,15 @@ def _parse_threshold(text: str | None) -> tuple[float, bool]:
     )
 
 
-def _list_oddest(table: pa.RecordBatch, reasons: list[str]) -> list[dict[str, Any]]:
+def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:
+    """Return the oddest rows, with a reason each."""
     from keras_tied.columns import list_values
 
+    table, reasons = oddest.table, oddest.reasons
+    if total is not None:
+        pairs = zip(table["row"].to_pylist(), reasons, strict=True)
+        why_total = f"a total: it {total.reason}"
+        reasons = [why_total if row == total.row else why for row, why in pairs]
     names = [*table.column_names, "why"]
     columns = [*map(list_values, table.columns), reasons]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -108,10 +108,6 @@ class TiedAutoencoder(RowMethods, Parameters):
             fewer than 50 rows no value is absurd. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out
             rows; as in scikit-learn. Defaults to None.
-        checkpoint: a folder. Nadam keeps the state of a fit in it, from the tenth
-            second on. Where the process dies, or Ctrl-C ends it, the same fit goes on
-            there and ends in bitwise the same model; other fits begin anew, and can
-            share the folder. It needs a number as `random_state`. Defaults to none.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
     Attributes:
@@ -172,7 +168,6 @@ class TiedAutoencoder(RowMethods, Parameters):
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "trim": ["boolean"],
         "random_state": ["random_state"],
-        "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "verbose": ["verbose"],
     }
 

@@ -65,8 +65,9 @@ def explain_rows(fitted: Fitted, X: Any) -> Explanation:
         block = fitted.forward(rows, preprocessing.impute(rows))
         scores = fitted.score_block(block)
         scores = scores.reshape(-1, k + 1)
+        added = score.find_added(scaled)
         with np.errstate(invalid="ignore"):  # both may be infinite
-            falls = np.fmax(scores[:, :1] - scores[:, 1:], 0.0)
+            falls = np.fmax(scores[:, :1] - scores[:, 1:], added)
         falls[missing[:, starts]] = 0.0
         values = preprocessing.scaling.backward(expected, np.float64)
         return Explanation(

@@ -313,6 +313,16 @@ class OutlierScore:
         scores = self._add_up(self._standardize(block), block)
         return scores + self.tail.limit * self.fences.sum_distances(block.scaled)
 
+    def find_added(self, scaled: Array) -> Array:
+        """What values beyond fences add to the scores, `(n, columns)`: mostly 0.
+
+        It makes a row odd, even where the others do not fit what is expected there.
+        """
+        beyond = self.fences.find(scaled)
+        distances = self.fences.distances(scaled.astype(np.float64))
+        added = np.where(beyond, self.tail.limit * distances, 0.0)
+        return np.add.reduceat(added, self.layout.starts, axis=1)
+
     def score_held_out(self, block: Block, optimism: float) -> Array:
         r"""About the scores of training rows if they had not been trained on, `(n,)`.
 

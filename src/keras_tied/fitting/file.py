@@ -29,13 +29,19 @@ def write_outcome(
     params: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a fit with its parameters, and notes, a JSON object; see `write`.
+    """Write a fit with its parameters, and notes, a JSON object; see `write`."""
+    write(path, make_contents(outcome, params, notes))
 
-    Where a checkpoint was is left out, as it is not of the model.
-    """
+
+def make_contents(
+    outcome: Outcome,
+    params: Mapping[str, Any],
+    notes: Mapping[str, Any] | None = None,
+) -> Contents:
+    """What the file of a fit holds."""
     fitted, network, nadam = outcome.fitted, outcome.fitted.network, outcome.nadam
     attributes = {f"{name}_": getattr(outcome, name) for name in ATTRIBUTES}
-    params = {name: params[name] for name in sorted(params) if name != "checkpoint"}
+    params = {name: params[name] for name in sorted(params)}
     settings = Settings(
         **attributes,
         params=params,
@@ -46,7 +52,7 @@ def write_outcome(
         activation=network.activation if isinstance(network, DenseNetwork) else None,
         steps=0 if nadam is None else nadam.step,
     )
-    write(path, Contents(settings, fitted, notes, nadam))
+    return Contents(settings, fitted, notes, nadam)
 
 
 def make_outcome(contents: Contents) -> Outcome:

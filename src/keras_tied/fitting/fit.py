@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from keras_tied._blas import blas_limit
-from keras_tied._checkpoint_file import digest
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
-from keras_tied._version import __version__
 from keras_tied.fitted.dense_network import DenseNetwork
 from keras_tied.fitted.link import Link, fit_link
 from keras_tied.fitted.pca import Components
@@ -26,7 +21,7 @@ from keras_tied.fitting.plan import (
     make_generator,
     make_plan,
 )
-from keras_tied.fitting.rows import NUMBERS, Features, PreparedRows, TrainingRows
+from keras_tied.fitting.rows import NUMBERS, Features, PreparedRows
 from keras_tied.fitting.solver import Solution
 from keras_tied.fitting.start import pca_network, start_network
 from keras_tied.fitting.width import resolve_width
@@ -55,11 +50,6 @@ def fit(
         is_sample: whether `X` was drawn from more rows, so that training may take long.
         validation: rows to hold out, with some values, instead of some of `X`.
     """
-    if parameters.checkpoint is not None and parameters.random_state is None:
-        raise ValueError(
-            "`checkpoint` needs a number as `random_state`: without one, the next fit"
-            " draws other weights and goes on from nothing."
-        )
     given = prepare.take_rows(parameters, X, weights, features)
     places = np.arange(X.shape[1])
     if parameters.encoder is None:  # the features of an image stay where they are
@@ -85,12 +75,16 @@ def fit(
     effort = EFFORT if is_sample else 1
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, principal)
+<<<<<<< HEAD
     outcome = judge(plan, rows, solution)
     if solution.checkpoint is not None:
         shutil.rmtree(solution.checkpoint, ignore_errors=True)
     if parameters.encoder is not None:
         return outcome
     return outcome.select(np.argsort(places))
+=======
+    return judge(plan, rows, solution)
+>>>>>>> files
 
 
 @blas_limit.limit_to_one()
@@ -146,8 +140,6 @@ def _solve(
     if plan.method == "pca":
         return Solution(pca_network(components), link=link, is_pca=True)
     training_rows = prepare.make_training_rows(plan, rows, link)
-    folder = _choose_folder(plan, training_rows)
-    plan = replace(plan, checkpoint=folder)
     with interrupts() as is_interrupted:
         if plan.method == "encoder":
             from keras_tied.fitting import keras_encoder
@@ -157,7 +149,7 @@ def _solve(
             solution = solver.fit(plan, training_rows, principal, is_interrupted)
     if is_interrupted():
         return replace(solution, interrupted=is_interrupted.outermost)
-    return replace(solution, checkpoint=folder)
+    return solution
 
 
 def _fit_link(
@@ -173,18 +165,3 @@ def _fit_link(
         return None
     link = fit_link(rows.scaled, weights, layout, rows.preprocessing.scaling)
     return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, weights)
-
-
-def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
-    """The folder for the checkpoint of this training alone, in that of the plan."""
-    if plan.checkpoint is None:
-        return None
-    folder = Path(plan.checkpoint)
-    own = folder / digest((__version__, replace(plan, checkpoint=None), rows))[:16]
-    if folder.is_dir() and not own.exists() and any(folder.iterdir()):
-        warnings.warn(
-            f"{str(folder)!r} holds the checkpoint of a fit to other rows or with other"
-            " settings, and this fit begins anew.",
-            stacklevel=2,
-        )
-    return own

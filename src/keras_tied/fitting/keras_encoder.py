@@ -138,7 +138,6 @@ def _fit_model(
         epochs=epochs,
         callbacks=callbacks,
         verbose=plan.verbose,
-        checkpoint=plan.checkpoint,
     ).history
     losses = history["loss"]
     return Solution(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from keras_tied._checkpoint_file import CheckpointFile
 from keras_tied._types import Array
 from keras_tied.fitting.members import Member, Run, Training
 from keras_tied.fitting.plan import Plan
@@ -23,8 +19,6 @@ BETA_2 = 0.99
 EPSILON = 1e-7
 PATIENCE = 6
 """Parts without a smaller error after which the training on few rows ends."""
-RESTORED = "losses", "errors", "best", "best_numbers"
-"""Attributes of a run that a checkpoint holds, beside its numbers and Nadam."""
 
 
 @dataclass
@@ -113,17 +107,10 @@ def train(
     run = Run(members, np.float32)
     nadam = Nadam.begin(run.stack.numbers)
     start_error = run.measure()  # of PCA
-    file = None
-    if plan.checkpoint is not None:
-        file = CheckpointFile(Path(plan.checkpoint, "checkpoint.npz"))
-        _restore(file, run, nadam)
-    n_restored = len(run.errors)
     n_parts = len(schedule.rates)
     patience = PATIENCE if plan.few_rows else n_parts
-    for part, rates in enumerate(schedule.rates, 1):
+    for rates in schedule.rates:
         batches = np.array([next(schedule.batches) for _ in rates])
-        if part <= n_restored:  # the rows of the next parts are drawn after these
-            continue
         part_losses = take_steps(
             run.stack, nadam, run.rows, run.weights, batches, rates, plan
         )
@@ -134,8 +121,6 @@ def train(
                 f"The loss came out not finite at learning_rate={rate:.3g}: try"
                 f" {rate / 10:.3g}."
             )
-        if file and file.is_due:
-            _save(file, run, nadam)
         if run.is_over(n_parts, patience, plan) or is_interrupted():
             break
     # The steps until the end of each part, and of each pass up to the best weights.
@@ -150,22 +135,3 @@ def train(
         measured = part_ends[: len(errors)]
         errors = np.interp([*begins, end], measured, errors).tolist()
     return Training(run.make_best(), losses, errors)
-
-
-def _restore(file: CheckpointFile, run: Run, nadam: Nadam) -> None:
-    """Set the state that a file holds, if it is there."""
-    notes = file.read()
-    if notes is None:
-        return
-    run.stack.numbers[...] = notes["numbers"]
-    vars(nadam).update(notes["nadam"])
-    for name in RESTORED:
-        setattr(run, name, notes[name])
-
-
-def _save(file: CheckpointFile, run: Run, nadam: Nadam) -> None:
-    """Save the state."""
-    notes: dict[str, Any] = {name: getattr(run, name) for name in RESTORED}
-    notes["numbers"] = run.stack.numbers
-    notes["nadam"] = vars(nadam)
-    file.write(notes, time.monotonic())

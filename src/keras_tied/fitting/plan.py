@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from keras_tied._types import StrPath
 from keras_tied.fitted.pca import Components
 from keras_tied.fitted.scaling import Scaler
 from keras_tied.fitting.rows import PreparedRows
@@ -73,7 +72,6 @@ class Parameters:
     contamination: float = 0.1
     trim: bool = True
     random_state: Any = None
-    checkpoint: StrPath | None = None
     verbose: int = 0
 
     @property
@@ -123,7 +121,6 @@ class Plan(Objective):
     contamination: float
     random: np.random.RandomState
     encoder: keras.Model | None
-    checkpoint: StrPath | None
     verbose: int
 
 
@@ -216,7 +213,6 @@ def make_plan(
         random=random,
         seed=seed,
         encoder=parameters.encoder,
-        checkpoint=parameters.checkpoint,
         verbose=int(parameters.verbose),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +37,6 @@ class Solution:
         is_pca: whether the network is PCA.
         link: of the network.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
-        checkpoint: the folder of its state, of no use once it is judged.
         nadam: the state that `partial_fit` goes on from.
     """
 
@@ -50,7 +48,6 @@ class Solution:
     is_pca: bool = False
     link: Link | None = None
     interrupted: bool = False
-    checkpoint: Path | None = None
     nadam: NadamState | None = None
 
 

@@ -9,7 +9,7 @@ from keras_tied.rows._cluster import ClusterError, connect
 from keras_tied.rows._corrections import Correction, find_corrections, list_misread
 from keras_tied.rows._fill import fill_rows, list_new_cells
 from keras_tied.rows._folder import OutputFolder
-from keras_tied.rows._odd import find_far_values, find_oddest
+from keras_tied.rows._odd import Oddest, find_far_values, find_oddest
 from keras_tied.rows._repeats import RepeatFinder
 from keras_tied.rows._scan import Batch, Doubts, Reads, Scan, fold
 from keras_tied.rows._tables import sample_table, transform_table
@@ -31,6 +31,7 @@ __all__ = [
     "Correction",
     "Doubts",
     "Here",
+    "Oddest",
     "Output",
     "OutputFolder",
     "Reads",

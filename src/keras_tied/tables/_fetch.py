@@ -4,13 +4,23 @@ import base64
 import fnmatch
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
 from itertools import chain
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from pyarrow import fs
 
@@ -21,7 +31,9 @@ from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import choose_files, find_format, find_root
 
 PAGES = ("http://", "https://")
-SECONDS = 30  # to wait for a server that sends nothing
+SECONDS = 30  # to wait for a server that sends nothing, or too little
+SLOWEST = 1000  # bytes a second
+OK = 200
 MAGICS = {  # how a file of each format begins; any other is CSV
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
@@ -76,21 +88,99 @@ def _copy_page(address: str, copies: Copies) -> Copy:
     name = PurePosixPath(parts.path).name or "page"
     shown = hide_secrets(address)
     try:
-        with urlopen(request, timeout=SECONDS) as response:
+        opener = build_opener(_PagesOnly, _HTTP, _HTTPS)
+        with opener.open(request, timeout=SECONDS) as response:
+            # Others are of a part of the page, or of what a proxy made of it.
+            if response.status != OK:
+                raise HTTPError("", response.status, "", response.headers, response)
             copy = copies.copy_bytes(split_file(response), address, name)
-            n_bytes = os.path.getsize(copy)
-            n_expected = int(response.headers.get("Content-Length", n_bytes))
+            lengths = response.headers.get_all("Content-Length", ())
     except HTTPError as error:
         error.close()
         raise TableError(
             f"{shown!r} is not given by its server, which answers {error.code}; look at"
             " the address."
         ) from error
-    if n_bytes != n_expected:
-        raise TableError(
-            f"{shown!r} ended after {n_bytes:,} of {n_expected:,} bytes; try again."
-        )
+    n_bytes = os.path.getsize(copy)
+    for length in map(str.strip, lengths):  # a server may name several
+        if length != str(n_bytes):
+            expected = f"{int(length):,}" if length.isdecimal() else repr(length)
+            raise TableError(
+                f"{shown!r} ended after {n_bytes:,} of {expected} bytes; try again."
+            )
     return copy
+
+
+class _PagesOnly(HTTPRedirectHandler):
+    """Follows a server to other pages, and not to files of other protocols."""
+
+    def redirect_request(self, *arguments: Any) -> Request | None:
+        """Return the request of the page that a server leads to."""
+        request, response, *_, address = arguments
+        if not address.startswith(PAGES):
+            response.close()
+            page, target = map(hide_secrets, (request.full_url, address))
+            raise TableError(
+                f"{page!r} leads to {target!r}, which is no page; look at the address."
+            )
+        return super().redirect_request(*arguments)
+
+
+class _SteadyBytes(RawIOBase):
+    """The bytes that a server sends, from the status on; it may not be slow."""
+
+    def __init__(self, stream: RawIOBase) -> None:
+        self.stream = stream
+        self.begin = 0.0  # of a part of the time
+        self.n_bytes = 0  # since then
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read some bytes, or raise if those of the last seconds are too few."""
+        n_bytes: int | None = self.stream.readinto(buffer)
+        now = time.monotonic()
+        self.begin = self.begin or now
+        self.n_bytes += n_bytes or 0
+        seconds = now - self.begin
+        if seconds > SECONDS:
+            if self.n_bytes < SLOWEST * seconds:
+                raise TimeoutError(
+                    f"its server sends less than {SLOWEST} bytes a second"
+                )
+            self.begin, self.n_bytes = now, 0
+        return n_bytes
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.stream.close()
+        super().close()
+
+
+class _SteadyResponse(HTTPResponse):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.fp = BufferedReader(_SteadyBytes(self.fp.detach()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _SteadyResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _SteadyResponse
+
+
+class _HTTP(HTTPHandler):
+    def http_open(self, request: Request) -> Any:
+        return self.do_open(_Connection, request)
+
+
+class _HTTPS(HTTPSHandler):
+    def https_open(self, request: Request) -> Any:
+        return self.do_open(_SecureConnection, request)
 
 
 def _copy_objects(address: str, format: str | None, copies: Copies) -> Iterator[Copy]:

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -179,6 +179,22 @@ class Source:
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
+    def head(self, n_rows: int) -> "Source":
+        """Return the first rows; they are there as long as the whole table is."""
+        pieces = []
+        for piece in self.pieces:
+            n_own = min(piece.n_rows, n_rows)
+            n_rows -= n_own
+            if 0 < n_own < piece.n_rows:
+                file = piece.file
+                rows = list(file.rows)
+                rows[piece.place] = n_own
+                read = partial(_read_first, file, n_own)
+                piece = Piece(replace(file, rows=rows, read=read), piece.place)
+            if n_own:
+                pieces.append(piece)
+        return replace(self, pieces=pieces)
+
     def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, which other processes can read.
 
@@ -231,6 +247,13 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
                 f"{file.name!r} has not the {n_expected:,} rows that it names; write it"
                 " anew."
             )
+
+
+def _read_first(file: TableFile, n_rows: int, request: Request) -> Batches:
+    """Read a piece of a file, and yield its first rows."""
+    for batch in file.read(request):
+        yield batch[:n_rows]
+        n_rows = max(0, n_rows - batch.num_rows)
 
 
 def _check_schema(file: TableFile) -> None:

@@ -1,6 +1,7 @@
 """A last row that adds up the others."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +17,39 @@ WORD = re.compile(
 # Columns of which the last value is the sum of the others, about.
 FEWEST_SUMS = 2
 MOST_OFF = 1e-6
+MOST_ROWS = 1_000  # a longer table comes from no spreadsheet
+FEWEST_ROWS = 2  # others, which are trained on
 
 
-def describe_total(source: Source) -> str:
-    """Warn of a row that adds up the others, the last but empty ones, or return ""."""
+class Total(NamedTuple):
+    """A row that adds up the others, the last but empty ones.
+
+    Attributes:
+        row: its number, counted from 1.
+        reason: what tells, such as "says 'Total' in column 'region'".
+    """
+
+    row: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"row {self.row:,}, the last, {self.reason}: it is taken for a total, and"
+            " is not trained on; take it out of the table."
+        )
+
+
+def find_total(source: Source) -> Total | None:
+    """Find a row that adds up the others, if a table has one."""
+    if source.n_rows > MOST_ROWS:
+        return None
     rows = next(source.batches(source.n_rows))
     if len(rows) < source.n_rows:  # as they are large
-        return ""
+        return None
     while len(rows) > 1 and all(values.null_count for values in rows[-1:].columns):
         rows = rows[:-1]
+    if len(rows) <= FEWEST_ROWS:
+        return None
     says = ""
     n_sums = 0
     for name in rows.column_names:
@@ -38,10 +63,7 @@ def describe_total(source: Source) -> str:
             n_sums += _is_sum(float(value.as_py()), others)
     if n_sums >= FEWEST_SUMS:
         says = says or "holds the sums of the others"
-    return says and (
-        f"row {len(rows):,}, the last, {says}: if it adds up the others, take it out of"
-        " the table."
-    )
+    return Total(len(rows), says) if says else None
 
 
 def _is_sum(value: float, others: pa.Array) -> bool:

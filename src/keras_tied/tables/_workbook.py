@@ -8,8 +8,6 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import IO, Any
 
-import numpy as np
-
 from keras_tied._table_errors import TableError
 from keras_tied._text import quote
 from keras_tied.columns import make_distinct
@@ -18,13 +16,11 @@ from keras_tied.tables._file import ReadOptions, TableFile, check_names
 from keras_tied.tables._patch import Cells
 from keras_tied.tables._rows import open_rows
 
-TEXTS = "xl/sharedStrings.xml"
 SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
-LARGEST_SHEET = 2**30  # bytes of a sheet in the file, and about those in memory
+LARGEST_SHEET = 2**30  # about the bytes of its cells in memory
 CELL_BYTES = 32  # in memory, also of an empty cell before another one
 FAR_CELL = re.compile(rb"""r\s*=\s*["'](?:[A-Z]{2}|[A-Z]\d{7})""")
 CELL = re.compile(rb"""\sr\s*=\s*["']([A-Z]+)(\d+)[^>]*[^/]>""")  # with a value
-TEXT_CELL = re.compile(rb"""\st\s*=\s*["']s["'][^>]*>\s*<(?:\w+:)?v>(\d+)""")
 
 
 def open_workbook(name: str, options: ReadOptions) -> TableFile:
@@ -37,7 +33,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     sheet = options.sheet
     if zipfile.is_zipfile(name):
         with report_read_errors(name):
-            _require_small_sheets(name)
+            _forbid_far_cells(name)
     with (
         report_read_errors(name),
         CalamineWorkbook.from_path(str(name)) as book,
@@ -80,37 +76,20 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     return replace(file, notes=[note])
 
 
-def _require_small_sheets(name: str) -> None:
-    """Refuse a workbook with a sheet that would take much more memory than disk."""
-    with zipfile.ZipFile(name) as archive:
-        is_large = any(n_bytes > LARGEST_SHEET for n_bytes in _measure_parts(archive))
-    if is_large:
-        raise TableError(
-            f"{name!r} has a sheet with cells so far apart, or texts so long and"
-            " frequent, that it takes more than 1 GiB of memory; save it as CSV."
-        )
+def _forbid_far_cells(name: str) -> None:
+    """Refuse a workbook with a stray cell: the library keeps all empty ones before it.
 
-
-def _measure_parts(archive: zipfile.ZipFile) -> Iterator[int]:
-    """Yield about how much memory each part takes, before it is taken.
-
-    The library keeps the empty cells between others, and a text as often as it is in a
-    sheet, and ends the process where memory does not suffice.
+    It would end the process.
     """
-    sizes = {part.filename: part.file_size for part in archive.infolist()}
-    sheets = list(filter(SHEET.fullmatch, sizes))
-    for part in [TEXTS, *sheets]:
-        yield sizes.get(part, 0)
-    texts = archive.read(TEXTS) if TEXTS in sizes else b""
-    yield CELL_BYTES * texts.count(b"<si")
-    lengths = np.array([*map(len, texts.split(b"<si")[1:]), 0])
-    for part in sheets:
-        sheet = archive.read(part)
-        if FAR_CELL.search(sheet):
-            yield _measure_cells(sheet)
-        if lengths.max() * sheet.count(b">") > LARGEST_SHEET:
-            places = np.array(TEXT_CELL.findall(sheet), np.intp)
-            yield int(lengths[places].sum())
+    with zipfile.ZipFile(name) as archive:
+        for part in filter(SHEET.fullmatch, archive.namelist()):
+            sheet = archive.read(part)
+            if FAR_CELL.search(sheet) and _measure_cells(sheet) > LARGEST_SHEET:
+                raise TableError(
+                    f"{name!r} has a sheet with cells so far apart that it takes more"
+                    " than 1 GiB of memory; delete those that stand alone, or save it"
+                    " as CSV."
+                )
 
 
 def _measure_cells(sheet: bytes) -> int:
