@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_tied import tie
+from keras_tied import Autoencoder, tie
 
 from .cases import (
     HALVES,
@@ -100,6 +100,15 @@ def test_exported_loaded_decoder_computes_the_same(export_to, tmp_path):
     assert_exports(decoder, case.inputs(), export_to, tmp_path)
 
 
+@pytest.mark.parametrize("export_to", [as_saved_model, as_onnx])
+def test_autoencoder_is_exported_before_its_first_call(export_to, tmp_path):
+    encoder = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    autoencoder = Autoencoder(encoder)
+    rows = normal(3, 4)
+    found = export_to(autoencoder, rows, tmp_path)
+    assert_close(found, autoencoder(rows), 1e-5)
+
+
 def tokens(*shape):
     return np.arange(np.prod(shape)).reshape(shape).astype("int32")
 
@@ -151,7 +160,7 @@ def test_onnx_file_holds_the_kernel_once(name, gain, tmp_path):
 
 @pytest.mark.parametrize("name", LARGE)
 def test_saved_model_holds_the_kernel_as_often_as_any_other_weight(name, tmp_path):
-    model, rows, kernel_size = tie_to_large(name, gain=True)
+    model, rows, _ = tie_to_large(name, gain=True)
     as_saved_model(model, rows, tmp_path)
     tensorflow = pytest.importorskip("tensorflow")
     path = tmp_path / "exported" / "variables" / "variables"
