@@ -3,19 +3,20 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import Layer, Model, Variable
 from keras.src.optimizers import ALL_OBJECTS_DICT
 from keras.src.quantizers.quantizers import dequantize_with_sz_map
+from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.utils.python_utils import pythonify_logs
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
-"""The modules of Keras that write a model to a file, and those that copy it."""
+LAYER = "keras.src.layers.layer"
+"""The modules of Keras that write a model to a file, copy it, and call a layer."""
 NAMED_OPTIMIZERS = ALL_OBJECTS_DICT
 undo_groups = dequantize_with_sz_map
 flatten_logs = pythonify_logs
@@ -56,70 +57,95 @@ def notes_of(layer: Layer) -> dict[Any, Any]:
     return notes
 
 
+class RunningFunction(NamedTuple):
+    """A function that was called and has not returned, and what it was given."""
+
+    module: str
+    name: str
+    first: Any
+    others: list[Any]
+
+
+def find_running(is_chosen: Callable[[str, str], bool]) -> Iterator[RunningFunction]:
+    """The running functions that are chosen by module and name, innermost first.
+
+    A layer cannot know what holds it: Keras calls no hook of a layer before it copies
+    its model, or reads a file into it. But the function that does so has the model as
+    its first argument. Weights that layers share, as keras-team/keras#18821 asks for,
+    would make this needless.
+
+    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
+    runs, so this must not choose a function of the user's that may hold something
+    large.
+    """
+    frame = inspect.currentframe()
+    while frame := frame and frame.f_back:
+        module = str(frame.f_globals.get("__name__", ""))
+        name = frame.f_code.co_name
+        if is_chosen(module, name):
+            names, variadic, _, values = inspect.getargvalues(frame)
+            given = [values.get(each) for each in names]
+            first = given[0] if given else None
+            others = [*given[1:], *values.get(variadic or "", ())]
+            yield RunningFunction(module, name, first, others)
+
+
 def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:
     """What holds a layer: some noted before, and what Keras works on and does not copy.
 
     The smallest comes first.
     """
     holders = list(noted)
-    for each in _first_layers(
+    running = find_running(
         lambda module, _: module.startswith("keras.") and module not in COPIES
-    ):
+    )
+    for each in _first_layers(running):
         if each is not layer and layer in flatten_layers(each):
             holders.append(each)
     holders = drop_repeats(holders)
     return sorted(holders, key=lambda holder: len(flatten_layers(holder)))
 
 
-def model_of_file(step: str = "") -> Layer | None:
-    """What a file or a pickle is being written of, or read into; None if none is.
+def layers_before_inputs(layer: Layer) -> list[Layer]:
+    """The layers before the symbolic tensors that a layer, or its model, is called on.
 
-    `step` is what the functions of Keras are called that do so, at the end.
+    Keras adds the call to the graph when it ends.
     """
-    models = _first_layers(
-        lambda module, function: module in FILES and function.endswith(step)
+    calls = find_running(
+        lambda module, name: module == LAYER and name == Layer.__call__.__name__
     )
+    layers: list[Layer] = []
+    for call in calls:
+        if layer in flatten_layers(call.first):
+            for tensor in keras.tree.flatten(call.others):
+                if getattr(tensor, "_keras_history", None) is not None:
+                    operation, index, _ = tensor._keras_history
+                    layers += flatten_layers(operation)
+                    layers += layers_before([operation._inbound_nodes[index]])
+    return layers
+
+
+def model_of_file() -> Layer | None:
+    """What a file or a pickle is being written of, or read into; None if none is."""
+    models = _first_layers(find_running(lambda module, _: module in FILES))
     return models[-1] if models else None
 
 
 def is_reading_file() -> bool:
     """Whether Keras reads or writes a model: not every variable may be set yet."""
-    return any(_module(frame) in FILES for frame in _frames())
+    return any(find_running(lambda module, _: module in FILES))
 
 
 def models_being_copied() -> list[Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    models = _first_layers(
-        lambda module, function: module in COPIES or function == "get_config"
+    running = find_running(
+        lambda module, name: module in COPIES or name == "get_config"
     )
-    return drop_repeats(reversed(models))
+    return drop_repeats(reversed(_first_layers(running)))
 
 
-def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[Layer]:
-    """The layers that running functions have as first arguments, innermost first.
-
-    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it
-    runs, so this must not be asked of a function of the user's that may hold something
-    large.
-    """
-    layers = []
-    for frame in _frames():
-        code = frame.f_code
-        if code.co_argcount and is_chosen(_module(frame), code.co_name):
-            first = frame.f_locals.get(code.co_varnames[0])
-            if isinstance(first, Layer):
-                layers.append(first)
-    return layers
-
-
-def _frames() -> Iterator[FrameType]:
-    frame = inspect.currentframe()
-    while frame := frame and frame.f_back:
-        yield frame
-
-
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))
+def _first_layers(running: Iterable[RunningFunction]) -> list[Layer]:
+    return [each.first for each in running if isinstance(each.first, Layer)]
 
 
 def holds_numbers(variable: Variable) -> bool:
@@ -204,6 +230,22 @@ def layer_chain(model: Any) -> list[Layer] | None:
         path = [*(layer_chain(operation) or [operation]), *path]
         tensor = inputs[0]
     return path
+
+
+class LoadingStep(KerasSaveable):
+    """What is to be done when Keras has loaded the attributes before this one.
+
+    Keras loads attributes in alphabetical order, each object once.
+    """
+
+    def __init__(self, take: Callable[[], None]) -> None:
+        self.take = take
+
+    def _obj_type(self) -> str:
+        return "Loss"  # of the types that Keras knows, the one with least to look at
+
+    def load_own_variables(self, store: Any) -> None:
+        self.take()
 
 
 class CallObserver(Layer):

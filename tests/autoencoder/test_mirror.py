@@ -728,6 +728,18 @@ def test_an_error_names_the_layer_and_what_to_do(message):
         mirror(ERRORS[message]())
 
 
+@pytest.mark.parametrize("widen", [Reshape((1,)), Flatten()])
+def test_an_encoder_of_one_number_a_row_is_mirrored(widen):
+    encoder = chain(widen, Dense(2, name="code"), shape=())
+    autoencoder = Autoencoder(encoder)
+    numbers = np.linspace(-1, 1, 5)
+    assert_tied(autoencoder)
+    assert mirror(encoder).output_shape == (None,)
+    autoencoder.compile()
+    autoencoder.fit(numbers, epochs=1, verbose=0)
+    assert autoencoder(numbers).shape == (5,)
+
+
 def in_both_directions(units, **settings):
     return Bidirectional(GRU(units, **settings))
 

@@ -66,6 +66,89 @@ def test_halves_of_two_files_are_tied_where_they_are_joined(halves, join, tmp_pa
     assert_close(joined(X), call(join, *halves)(X))
 
 
+without_input_layer_warning = pytest.mark.filterwarnings(
+    "ignore:Layer InputLayer does not have a `quantize`"
+)
+
+
+def call_joined(joined, tied_model, folder):
+    joined(X)
+
+
+def save_and_load(joined, tied_model, folder):
+    assert_tied(through_file(joined, folder))
+
+
+def quantize(joined, tied_model, folder):
+    joined.quantize("int8")
+    tied_model.quantize("int8")
+
+
+def load_weights(joined, tied_model, folder):
+    randomize(tied_model, 3)
+    tied_model.save_weights(folder / "tied.weights.h5")
+    joined.load_weights(folder / "tied.weights.h5")
+
+
+def load_weights_of_encoder(joined, tied_model, folder):
+    encoder = tied_model.get_layer("encoder")
+    randomize(encoder, 3)
+    encoder.save_weights(folder / "encoder.weights.h5")
+    joined.get_layer("encoder").load_weights(folder / "encoder.weights.h5")
+
+
+def joined_by_call(encoder, decoder):
+    rows = keras.Input((4,))
+    return keras.Model(rows, decoder(encoder(rows)))
+
+
+@without_input_layer_warning
+@pytest.mark.parametrize(
+    "use",
+    [call_joined, save_and_load, quantize, load_weights, load_weights_of_encoder],
+)
+def test_halves_of_two_files_are_tied_before_their_model_is_first_called(
+    halves, use, tmp_path
+):
+    joined = joined_by_call(*[through_file(half, tmp_path) for half in halves])
+    tied_model = joined_by_call(*halves)
+    assert_tied(joined)
+    use(joined, tied_model, tmp_path)
+    assert_close(joined(X), tied_model(X))
+    assert_tied(joined)
+
+
+def test_looking_at_ties_ties_nothing(halves, tmp_path):
+    encoder, decoder = [through_file(half, tmp_path) for half in halves]
+    joined = MadeOfLayers(encoder, decoder)  # not called
+    [found] = ties(joined)
+    assert_tied(joined)
+    assert found.tied_to is find(encoder, "code")
+    assert find(decoder, "out").tied_to is not find(encoder, "code")
+
+
+@without_input_layer_warning
+def test_a_decoder_alone_does_not_quantize_the_kernel_of_its_encoder(halves):
+    encoder, decoder = halves
+    with pytest.warns(UserWarning, match="'out' was not quantized.*'code'"):
+        decoder.quantize("int8")
+    assert find(encoder, "code").quantization_mode is None
+    encoder.quantize("int8")
+    decoder.quantize("int8")  # nothing is left to do
+
+
+@without_input_layer_warning
+def test_a_decoder_loaded_alone_quantizes_its_kernel(halves, tmp_path):
+    loaded = through_file(halves[1], tmp_path)
+    codes = X[:, :3]
+    before = np.asarray(loaded(codes))
+    loaded.quantize("int8")
+    assert "int8" in {each.dtype for each in loaded.weights}
+    found = loaded(codes)
+    assert_close(found, before, atol=0.02 * np.ptp(before))
+    assert_close(through_file(loaded, tmp_path)(codes), found)
+
+
 @pytest.fixture
 def stranger(halves, tmp_path):
     """A decoder from a file, whose kernel has other numbers than the encoder has now."""

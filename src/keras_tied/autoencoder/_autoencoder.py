@@ -255,6 +255,11 @@ class Autoencoder(UnlockedModel):
         target = _get_target(x, y, sample_weight)
         return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
 
+    def export(self, filepath: StrPath, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.export`, also before the model was first called."""
+        self(keras.Input(batch_shape=self.input_shape))  # Keras demands a call
+        super().export(filepath, *args, **kwargs)
+
     def start_from_pca(self, x: Any) -> None:
         """Set the weights so that training begins at the error of PCA, and falls.
 

@@ -220,9 +220,10 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[Layer]:
             " length; build the encoder with an Input that gives the others."
         )
     lengths = [-1 if length is None else length for length in context.input_shape]
-    first, *rest = lengths
-    if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
+    is_flatten = isinstance(layer, layers.Flatten)
+    if is_flatten and _channels_first(layer) and len(lengths) > 1:
         # The encoder layer moved the channels last before it flattened.
+        first, *rest = lengths
         last = len(lengths)
         order = (last, *range(1, last))
         reshape_settings = _get_settings(layer, context, "_reshape")

@@ -92,8 +92,8 @@ class Link:
         self.kernel_shape: tuple[int, ...] | None = None
         self.alone = False
         self.doubtful = False
-        self.homes: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.bias: Any = None  # the partner's, while the file of a half is read
+        self.homes: weakref.WeakSet[Layer] = weakref.WeakSet()
 
     @property
     def layer(self) -> Layer | None:
@@ -285,28 +285,44 @@ def _at_place(tied: Layer, model: Survey) -> Layer | None:
     return None
 
 
-def find_partner(tied: Any, models: tuple[Layer, ...]) -> None:
-    """Look for the layer tied to, at its place in a copy, and for those of the others.
+def find_partner(tied: Any, models: Iterable[Layer]) -> Layer | None:
+    """The layer that a call of these models would tie a layer to. Nothing is tied."""
+    link = tied._link
+    if link.layer is not None:
+        twin = find_twin(tied, models) if link.alone else None
+        return twin or link.layer
+    model = _find_home(tied, models)
+    partner = None if model is None else _at_place(tied, model)
+    is_fit = partner is not None and tied.can_be_tied_to(partner)
+    return partner if is_fit else None
 
-    All that wait for their partners beside a tied layer find them with it.
-    """
+
+def _find_home(tied: Any, models: Iterable[Layer]) -> Survey | None:
+    """The largest model that has the place of a partner not met yet."""
     around = [*homes(tied), *models]
     for root in [*reversed(around), tied]:
         model = survey(root)
-        if _at_place(tied, model) is None:
-            continue
-        for layer in model.whole.kernels:
-            partner = _at_place(layer, model)
-            if partner is not None and layer.can_be_tied_to(partner):
-                layer.use(partner)
-        break
+        if _at_place(tied, model) is not None:
+            return model
+    return None
+
+
+def tie_by_place(tied: Any) -> None:
+    """Tie a layer to the one at its place in a copy, and with it all that wait so."""
+    model = _find_home(tied, ())
+    if model is None:
+        return
+    for layer in model.whole.kernels:
+        partner = _at_place(layer, model)
+        if partner is not None and layer.can_be_tied_to(partner):
+            layer.use(partner)
     if tied._link.layer is not None:
-        tied.refresh(around)
+        tied.refresh(homes(tied))
 
 
 def _sources(tied: Layer, around: Iterable[Layer]) -> list[Layer]:
     """The layers that a tied one may take inputs from, the nearest first."""
-    layers: list[Layer] = []
+    layers = internals.layers_before_inputs(tied)
     for scope in (tied, *around):
         layers += internals.layers_before(internals.calls_of(scope))
         if scope is not tied and not hasattr(scope, "operations"):
@@ -329,28 +345,46 @@ def likeness_of(partner: Layer) -> Config | None:
     return {**names, "registered_name": None, "config": config}
 
 
-def look_for_another(tied: Any, own: Layer) -> None:
+def find_twin(tied: Any, models: Iterable[Layer]) -> Layer | None:
+    """The layer with the numbers of the partner that a layer brought, before it."""
+    own = tied._link.partner
+    if not _are_numbers_known(own):
+        return None
+    layers = _sources(tied, [*homes(tied), *models])
+    for layer in _find_namesakes(tied, [*layers, *partners_of(layers)]):
+        if _equal_kernels(layer, own):
+            return layer
+    return None
+
+
+def tie_to_twin(tied: Any) -> None:
     """Tie a layer that brought its partner to the one it now stands behind."""
-    has_numbers = all(map(internals.holds_numbers, kernel_variables(own)))
-    if internals.is_reading_file() or not has_numbers:
-        return  # the numbers come later, or are elsewhere while Keras trains
-    around = homes(tied)
-    layers = _sources(tied, around)
-    namesakes = _find_namesakes(tied, [*layers, *partners_of(layers)])
-    for partner in namesakes:
-        if _equal_kernels(partner, own):
-            _replace_partner(own, partner, [tied, *around])
-            return
-    strangers = [layer for layer in namesakes if layer in layers]
-    if strangers and not tied._link.doubtful:
-        tied._link.doubtful = True
-        warnings.warn(
-            f"{tied.label} was loaded without the layer that it is tied to, and uses"
-            f" the kernel of its file; it is not tied to '{own.name}', which now stands"
-            " before it with another kernel: to tie the two, use"
-            " `keras_tied.retie(decoder, encoder)`.",
-            stacklevel=2,
-        )
+    own = tied._link.partner
+    twin = find_twin(tied, ())
+    if twin is not None:
+        _replace_partner(own, twin, [tied, *homes(tied)])
+    elif not tied._link.doubtful and _are_numbers_known(own):
+        _warn_of_stranger(tied, own)
+
+
+def _are_numbers_known(own: Layer) -> bool:
+    """Not while a file is read, or while Keras's JAX trainer has them."""
+    numbers = map(internals.holds_numbers, kernel_variables(own))
+    return not internals.is_reading_file() and all(numbers)
+
+
+def _warn_of_stranger(tied: Any, own: Layer) -> None:
+    """Warn once if a layer stands behind another of its partner's name and shape."""
+    if not _find_namesakes(tied, _sources(tied, homes(tied))):
+        return
+    tied._link.doubtful = True
+    warnings.warn(
+        f"{tied.label} was loaded without the layer that it is tied to, and uses"
+        f" the kernel of its file; it is not tied to '{own.name}', which now stands"
+        " before it with another kernel: to tie the two, use"
+        " `keras_tied.retie(decoder, encoder)`.",
+        stacklevel=2,
+    )
 
 
 def _replace_partner(

@@ -156,9 +156,10 @@ def ties(model: Layer) -> list[Tie]:
     for layer, path in paths.values():
         if not isinstance(layer, TiedLayer):
             continue
-        partner = layer.partner_in(model)
-        is_built = partner is not None and partner.built
-        shape = layer.tied_kernel_shape() if is_built else layer._link.kernel_shape
+        partner = layer.find_partner(model)
+        shape = layer._link.kernel_shape
+        if shape is None and partner is not None and partner.built:
+            shape = kernel_shape(partner)
         inside = id(partner) in paths
         partner_path = paths[id(partner)][1] if inside else layer._link.partner.name
         listing.append(Tie(layer, partner, path, partner_path, shape, inside))
@@ -196,7 +197,8 @@ def _doubt(model: Layer, tie: Tie) -> str:
     name = f"{type(tie.layer).__name__} '{tie.layer_path}'"
     if tie.tied_to is None:
         return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
-    if tie.layer._link.alone:
+    link = tie.layer._link
+    if link.alone and tie.tied_to is link.partner:
         return (
             f"{name} was loaded without '{tie.tied_to_path}' and has a kernel of"
             " its own"

@@ -123,7 +123,13 @@ class TiedConv(TiedLayer):
             self._output_sizes(self._sizes(inputs.shape))
         if are_channels_first:
             inputs = ops.moveaxis(inputs, 1, -1)
-        outputs = self._multiply(inputs)
+        # The gain scales the code, not the kernel: exporters would store the product.
+        if self.transpose:
+            scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
+            outputs = self._multiply(scaled)
+        else:
+            outputs = self._multiply(inputs)
+            outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         if are_channels_first:
@@ -136,10 +142,10 @@ class TiedConv(TiedLayer):
         is_depthwise = isinstance(settings, DEPTHWISE)
         if isinstance(settings, TRANSPOSED) == self.transpose:
             operation = ops.depthwise_conv if is_depthwise else ops.conv
-            return convolve(inputs, self.kernel, windows, operation)
+            return convolve(inputs, self.tied_kernel(), windows, operation)
         if is_depthwise:
-            return spread_depthwise(inputs, self.kernel, windows)
-        return spread(inputs, self.kernel, windows, self._groups())
+            return spread_depthwise(inputs, self.tied_kernel(), windows)
+        return spread(inputs, self.tied_kernel(), windows, self._groups())
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if not self.transpose:

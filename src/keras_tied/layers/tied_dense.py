@@ -3,7 +3,7 @@
 from typing import Any
 
 import keras
-from keras import Layer, ops
+from keras import Layer, backend, ops
 
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
@@ -117,7 +117,7 @@ class TiedDense(TiedLayer):
         # units.
         if self.transpose:
             scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
-            outputs = ops.matmul(scaled, ops.transpose(self.tied_kernel()))
+            outputs = multiply_by_transpose(scaled, self.tied_kernel())
         else:
             outputs = ops.matmul(inputs, self.tied_kernel())
             outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
@@ -133,3 +133,25 @@ class TiedDense(TiedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         features, units = self._matrix_shape()
         return (*input_shape[:-1], features if self.transpose else units)
+
+
+def multiply_by_transpose(inputs: Any, kernel: Any) -> Any:
+    """The product of `(batch, ..., units)` and the transpose of `(features, units)`.
+
+    The exporters to ONNX of PyTorch and TensorFlow replace the transpose of a constant
+    by its values, which are a second kernel in the file. They find none here.
+    """
+    name = backend.backend()
+    if name not in ("tensorflow", "torch"):
+        return ops.matmul(inputs, ops.transpose(kernel))
+    *batch, units = ops.shape(inputs)
+    rows = ops.reshape(inputs, (-1, units))
+    if name == "torch":
+        import torch
+
+        # Exported as a `Gemm`, which reads a kernel transposed; `ops.matmul` is not.
+        rows = ops.cast(rows, backend.standardize_dtype(kernel.dtype))
+        products = torch.mm(rows, ops.transpose(kernel))
+    else:
+        products = ops.transpose(ops.matmul(kernel, ops.transpose(rows)))
+    return ops.reshape(products, (*batch, kernel.shape[0]))

@@ -45,6 +45,8 @@ class TiedLayer(internals.CallObserver):
     ) -> None:
         super().__init__(**kwargs)
         self._link = partners.Link(self, self._validate_partner(tied_to))
+        # Keras takes this step after it has loaded `kernel_layer`.
+        self.kernel_layer_bias = internals.LoadingStep(self._restore_partner_bias)
         self.transpose = transpose
         self.use_gain = gain
         self.activation = keras.activations.get(activation)
@@ -87,23 +89,26 @@ class TiedLayer(internals.CallObserver):
     @property
     def tied_to(self) -> Layer | None:
         """The layer tied to; None while a rebuilt layer has not met it yet."""
-        return self.partner_in()
+        self._require_own_link()
+        if isinstance(self._link.partner, partners.Reference):
+            partners.tie_by_place(self)
+        elif self._link.alone:
+            partners.tie_to_twin(self)
+        return self._link.layer
 
-    def partner_in(self, *models: Layer) -> Layer | None:
-        """The layer tied to, looked for in these models as well."""
-        link = self._link
-        if link.owner() is not self:
+    def find_partner(self, *models: Layer) -> Layer | None:
+        """The layer that a call of these models would tie to. Nothing is tied."""
+        self._require_own_link()
+        return partners.find_partner(self, models)
+
+    def _require_own_link(self) -> None:
+        if self._link.owner() is not self:
             raise ValueError(
                 f"{self.label} was copied attribute by attribute, and would go on using"
                 " the kernel of the original: copy the model with"
                 " `keras.models.clone_model`, or save and load it, instead of with"
                 " nnx.clone or nnx.merge."
             )
-        if isinstance(link.partner, partners.Reference):
-            partners.find_partner(self, models)
-        elif link.alone:
-            partners.look_for_another(self, link.partner)
-        return link.layer
 
     def tie_to(self, partner: Layer, around: Iterable[Layer]) -> None:
         """Use the kernel of a layer; `around` are models that hold this one."""
@@ -137,30 +142,31 @@ class TiedLayer(internals.CallObserver):
     @property
     def kernel_layer(self) -> Layer | None:
         """What Keras saves and loads as a part of this layer, if it has not yet."""
-        partner = self.tied_to
-        half = internals.model_of_file("_load_state")
-        self._link.bias = None  # a file that failed may have left one
-        if half is not None and partner is not None:
-            bias = getattr(partner, "bias", None)
-            if bias is not None and not self._is_inside(partner, half):
-                self._link.bias = internals.stored_numbers(bias)
-        return partner
+        return self.tied_to
 
-    @property
-    def kernel_layer_is_loaded(self) -> None:
-        """Give the partner back its bias, which is no part of a half loaded alone.
+    def load_own_variables(self, store: Any) -> None:
+        """Load the gain and the bias, before Keras loads `kernel_layer`."""
+        self._note_partner_bias()
+        super().load_own_variables(store)
 
-        Keras asks for all attributes in alphabetical order, and loads each before the
-        next.
-        """
+    def _note_partner_bias(self) -> None:
+        """The bias of a partner is no part of a half that uses its kernel alone."""
+        partner, half = self.tied_to, internals.model_of_file()
+        bias = getattr(partner, "bias", None)
+        is_lent = bias is not None and half is not None
+        self._link.bias = None
+        if is_lent and not self._is_inside(partner, half):
+            self._link.bias = internals.stored_numbers(bias)
+
+    def _restore_partner_bias(self) -> None:
         partner: Any = self.tied_to
         if self._link.bias is not None:
             partner.bias.assign(self._link.bias)
             self._link.bias = None
 
-    def _is_inside(self, partner: Layer, half: Layer) -> bool:
-        """Whether a half uses the kernel of a layer that it holds or has brought."""
-        layers = internals.flatten_layers(half)
+    def _is_inside(self, partner: Layer, model: Layer) -> bool:
+        """Whether a model uses the kernel of a layer that it holds or has brought."""
+        layers = internals.flatten_layers(model)
         links = filter(None, map(partners.link_of, layers))
         brought = [link.partner for link in links if link.alone]
         return partner in (*layers, *brought)
@@ -278,7 +284,26 @@ class TiedLayer(internals.CallObserver):
         return self.call(*args, **kwargs)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do: the kernel is quantised in the layer that it belongs to."""
+        """Quantise the kernel if this layer brought it; its owner does so otherwise.
+
+        Raises:
+            NotImplementedError: where the owner is in no model that is being quantised.
+                Keras makes it a warning.
+        """
+        partner: Any = self.tied_to
+        if partner is None or getattr(partner, "quantization_mode", None) is not None:
+            return
+        around = partners.homes(self)
+        if self._link.alone:
+            partner.quantize(*args, **kwargs)
+            self.refresh(around)
+        elif not any(self._is_inside(partner, model) for model in around):
+            raise NotImplementedError(
+                f"{self.label} was not quantized: its kernel belongs to"
+                f" '{partner.name}', which is not in the model that is quantized;"
+                f" quantize '{partner.name}' or a model that holds it, such as the"
+                " encoder."
+            )
 
     def get_config(self) -> Config:
         return {
