@@ -75,16 +75,10 @@ def fit(
     effort = EFFORT if is_sample else 1
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, principal)
-<<<<<<< HEAD
     outcome = judge(plan, rows, solution)
-    if solution.checkpoint is not None:
-        shutil.rmtree(solution.checkpoint, ignore_errors=True)
     if parameters.encoder is not None:
         return outcome
     return outcome.select(np.argsort(places))
-=======
-    return judge(plan, rows, solution)
->>>>>>> files
 
 
 @blas_limit.limit_to_one()
