@@ -74,7 +74,7 @@ def test_row_of_weight_two_counts_as_two(solver, iris, rng):
 
 @pytest.mark.parametrize("objective", ["noise", "sparsity", "weight_decay"])
 def test_objectives_change_what_is_learned_and_keep_the_network(objective, iris):
-    other = quick(early_stopping=False, max_iter=20, weight_decay=0.0)
+    other = quick(early_stopping=False, max_iter=20, weight_decay=0.0, random_state=1)
     plain = clone(other).fit(iris)
     other.set_params(**{objective: 0.1}).fit(iris)
     assert not other.is_pca_

@@ -175,7 +175,7 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
     of_mean = find_costs(X, mean[None]).sum(axis=0)
     shares = 1 - costs / of_mean
     assert_allclose(outcome.feature_r2, shares[LAYOUT.columns], rtol=1e-3)
-    assert outcome.reconstruction_r2 == fitted.score(X)
+    assert outcome.reconstruction_r2 == pytest.approx(fitted.score(X), rel=1e-6)
     assert outcome.reconstruction_r2 == pytest.approx(shares.mean(), rel=1e-2)
 
 
@@ -220,7 +220,7 @@ def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
     X[:, 2] += X[:, 3]
     X[:, 3] = 0
     X[::9, LAYOUT.columns == 2] = np.nan
-    outcome = quick_fit(X)
+    outcome = quick_fit(X, random_state=1)
     rows = outcome.fitted.reconstruct(X)
     assert_allclose(
         rows[:, [1, 6, 7]],

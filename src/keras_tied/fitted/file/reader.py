@@ -291,7 +291,8 @@ def require_finite_results(fitted: Fitted) -> None:
     is_even = np.arange(len(low)) % 2 == 0
     one, other = np.where(is_even, ends, ends[::-1])
     missing = np.full_like(low, np.nan)
-    rows = np.stack([low, high, one, other, missing])
+    gaps = np.where(is_even, low, missing), np.where(is_even, missing, high)
+    rows = np.stack([low, high, one, other, missing, *gaps])
     with np.errstate(all="ignore"):
         complete = fitted.preprocessing.impute(rows)
         block = fitted.forward(rows, complete)
