@@ -251,8 +251,9 @@ class RowMethods(
 
         Each value is replaced by its conditional mean in a normal distribution of the
         columns, of which values far outside their column are no part, and the row is
-        scored again. A column's share is the fall of the score. Two values that
-        contradict each other have a share each.
+        scored again. A column's share is the fall of the score, and at least what a
+        value far outside the column adds to it. Two values that contradict each other
+        have a share each.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
