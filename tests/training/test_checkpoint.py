@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
 from keras.layers import BatchNormalization, Dense, Dropout, Identity
-from keras.metrics import R2Score
+from keras.metrics import R2Score, Sum
 from keras.ops import convert_to_numpy
 from keras.optimizers import SGD, Adam, Nadam
 from keras.utils import set_random_seed
@@ -25,6 +25,17 @@ from keras_tied._checkpoint_file import digest
 from keras_tied.training import LBFGS, Watcher, fit
 
 from .conftest import Acts, build_tied
+
+
+class Sums(Sum):
+    """A sum that goes on from epoch to epoch."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_pred)
+
+    def reset_state(self):
+        pass
+
 
 ROWS = default_rng(0).normal(size=(120, 6)).astype("float32")
 EPOCHS = 30
@@ -45,6 +56,7 @@ KINDS = {
         # A number, and a vector.
         "metrics": ["mae", R2Score(class_aggregation=None)],
     },
+    "metric that is not reset": lambda: {**ONE_BATCH, "metrics": [Sums()]},
 }
 if keras.backend.backend() == "jax":
     KINDS |= {

@@ -219,7 +219,7 @@ class Moments(Metric):
         return {"total": self.total * 1, "square": keras.ops.square(self.total)}
 
     def reset_state(self):
-        self.total.assign(7.0)
+        self.total.assign(0.0)
 
 
 class Shrinks(History):

@@ -23,10 +23,10 @@ KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback
 class Checkpoint:
     """A file with the state of a training after an epoch, written now and then.
 
-    It holds the variables of the model and of its optimizer, the state of NumPy's
-    random numbers, from which the orders of the rows are drawn, what callbacks note in
-    plain attributes and arrays (the history, the best weights), and a fingerprint of
-    rows, settings, model and optimizer.
+    It holds the variables of the model, its optimizer and its metrics, the state of
+    NumPy's random numbers, from which the orders of the rows are drawn, what callbacks
+    note in plain attributes and arrays (the history, the best weights), and a
+    fingerprint of rows, settings, model and optimizer.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class Checkpoint:
 
     @property
     def _variables(self) -> list[Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        model = self.model
+        # A metric may keep its state from epoch to epoch.
+        others = [*model.optimizer.variables, *model.metrics_variables]
+        return [*model.variables, *others]
 
 
 def _list_attributes(callback: Callback) -> dict[str, Any]:
