@@ -252,7 +252,8 @@ class FittedState(BaseEstimator):
         Missing values (NaN) are imputed; text, infinities and columns in another order
         are not refused. The file's metadata has the names of the features as
         `features`, a JSON list. The network of an `encoder` is left to Keras:
-        `model_.export(path, format="onnx")` takes scaled rows.
+        `model_.export(path, format="onnx")` takes scaled rows, and needs `jax2onnx`,
+        `tf2onnx` or, on PyTorch, `onnx`.
 
         Args:
             path: the file, whose name ends in `.onnx`.
