@@ -1,5 +1,5 @@
 # The command keras-tied:  docker build --build-arg VERSION=0.1.0 -t keras-tied .
-#                          docker run --rm -u "$(id -u)" -v "$PWD:/data" keras-tied check rows.csv
+#                          docker run --rm -u "$(id -u)" -v "$PWD:/data" tied-tables check rows.csv
 FROM python:3.13-slim AS build
 ARG VERSION=0.1.0.dev0
 COPY . /source

@@ -17,6 +17,6 @@ columns |= zip(tumours.feature_names, tumours.data.T)
 csv.write_csv(pyarrow.table(columns), "tumours.csv")
 PYTHON
 
-keras-tied fit tumours.csv -o tumours.safetensors --components 1..12 --id patient --label diagnosis
-keras-tied report tumours.safetensors tumours.csv -o tumours.html
+tied-tables fit tumours.csv -o tumours.safetensors --components 1..12 --id patient --label diagnosis
+tied-tables report tumours.safetensors tumours.csv -o tumours.html
 echo "written to $PWD"

@@ -14,11 +14,11 @@ columns |= zip(wine.feature_names, wine.data.T)
 csv.write_csv(pyarrow.table(columns), "wine.csv")
 PYTHON
 
-keras-tied fit wine.csv -o wine.safetensors --components 2 --label cultivar --id bottle
-keras-tied inspect wine.safetensors
-keras-tied encode wine.safetensors wine.csv -o codes.csv
-keras-tied score wine.safetensors wine.csv --top 5 -o -
-keras-tied plot wine.safetensors wine.csv -o wine.png
-keras-tied report wine.safetensors wine.csv -o wine.html
+tied-tables fit wine.csv -o wine.safetensors --components 2 --label cultivar --id bottle
+tied-tables inspect wine.safetensors
+tied-tables encode wine.safetensors wine.csv -o codes.csv
+tied-tables score wine.safetensors wine.csv --top 5 -o -
+tied-tables plot wine.safetensors wine.csv -o wine.png
+tied-tables report wine.safetensors wine.csv -o wine.html
 echo "written to $PWD:"
 ls

@@ -60,7 +60,7 @@ RCFILE = """\
 branch = true
 parallel = true
 data_file = {scratch}/coverage/data
-source = {tree}/src/keras_tied
+source = {tree}/keras-tied/src/keras_tied
 context = ${{PYTEST_CURRENT_TEST-}}
 patch = subprocess
 """
@@ -240,7 +240,7 @@ def copy_tree(scratch: Path, name: str) -> Path:
         check=True,
         text=True,
     )
-    for file in [*listed.stdout.split("\0")[:-1], "src/keras_tied/_tag.py"]:
+    for file in [*listed.stdout.split("\0")[:-1], "keras-tied/src/keras_tied/_tag.py"]:
         if (ROOT / file).exists():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, tree / file)

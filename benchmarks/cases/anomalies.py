@@ -95,7 +95,7 @@ def measure(task, scores, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     X, _ = task
     return -TiedAutoencoder(0.9, random_state=0).fit(X).score_samples(X)
@@ -106,5 +106,5 @@ def run_peer(detect, task):
     return detect(X)
 
 
-OURS = System(run_ours, "keras_tied.estimator", ours=True)
+OURS = System(run_ours, "tied_tables.estimator", ours=True)
 SYSTEMS = {"TiedAutoencoder": OURS, **list_detectors(run_peer)}

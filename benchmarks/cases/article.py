@@ -15,7 +15,7 @@ from benchmarks._case import (
     Measure,
     System,
 )
-from keras_tied.experiment import DECAY, LEARNING_RATE, MOMENTUM
+from keras_tied.article import DECAY, LEARNING_RATE, MOMENTUM
 
 TITLE = "The article's experiment"
 TEXT = """
@@ -59,15 +59,15 @@ def prepare(options):
 
 
 def load(options):
-    from keras_tied import datasets
-    from keras_tied.experiment import split
+    from keras_tied import article
+    from keras_tied.article import split
 
     path = Path(options.data, "donut_corr2.npy")
     if path.exists():
-        donuts = datasets.load_donuts(path)
+        donuts = article.load_donuts(path)
     else:
-        donuts = datasets.make_correlated_donuts(random_state=0)
-    rows, _ = datasets.prepare(*donuts, random_state=0)
+        donuts = article.make_correlated_donuts(random_state=0)
+    rows, _ = article.prepare(*donuts, random_state=0)
     return Task(*split(rows), 300 if options.quick else 3000)
 
 
@@ -89,7 +89,7 @@ def measure(task, history, seconds):
 
 def compare_with_formulas(task, loss):
     """How far the first losses are from those in double precision, in proportion."""
-    from keras_tied.reference import NumpyAutoencoder
+    from keras_tied.article import NumpyAutoencoder
 
     n = min(500, task.epochs)
     oracle = NumpyAutoencoder(
@@ -104,7 +104,7 @@ def compare_with_formulas(task, loss):
 
 def run_keras(fit, task, optimizer=None):
     """Train with a `fit`, which is named by its path."""
-    from keras_tied.experiment import build_model
+    from keras_tied.article import build_model
 
     model = build_model(KERNEL)
     if optimizer:
@@ -166,7 +166,7 @@ def run_formulas(task):
 
 def run_reference(name, task):
     """Features first, in arrays that are written over; or PyTensor."""
-    from keras_tied import reference
+    from keras_tied import article
 
     autoencoder = getattr(reference, name)(2, epochs=task.epochs, **RATES)
     autoencoder.fit(task.train, task.validation, initial_weights=START)
@@ -277,7 +277,7 @@ def run_mlp(task):
     return History(2 * halves, is_same=False)
 
 
-OURS = "keras_tied.experiment keras_tied.training keras"
+OURS = "keras_tied.article keras_tied.training keras"
 TF = f"{OURS} tensorflow"
 TORCH = f"{OURS} torch"
 EQUINOX = "equinox optax"
@@ -296,11 +296,11 @@ SYSTEMS = {
         run_stock, TORCH, "torch", beside="keras_tied on PyTorch", repeats=2
     ),
     "NumPy, from the formulas": System(run_formulas),
-    "NumPy, keras_tied.reference": System(
-        partial(run_reference, "NumpyAutoencoder"), "keras_tied.reference"
+    "NumPy, keras_tied.article": System(
+        partial(run_reference, "NumpyAutoencoder"), "keras_tied.article"
     ),
     "PyTensor": System(
-        partial(run_reference, "PyTensorAutoencoder"), "pytensor keras_tied.reference"
+        partial(run_reference, "PyTensorAutoencoder"), "pytensor keras_tied.article"
     ),
     "PyTorch, a loop": System(partial(run_torch, False), "torch torch._dynamo"),
     "PyTorch, torch.compile": System(partial(run_torch, True), "torch torch._dynamo"),

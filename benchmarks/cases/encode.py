@@ -27,7 +27,7 @@ ISOLATED = True
 
 
 def setup(options):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     X = draw_curved(np.random.default_rng(0), 5000, 8, 32)
     model = TiedAutoencoder(8, activation="tanh", random_state=0).fit(X)
@@ -74,7 +74,7 @@ def run(open_encoder, task):
 def open_ours():
     import keras_tied
 
-    return keras_tied.load("model.safetensors").transform
+    return tied_tables.load("model.safetensors").transform
 
 
 @cache
@@ -99,7 +99,7 @@ def open_keras():
 def open_numpy():
     import keras_tied
 
-    network = keras_tied.load("model.safetensors").network
+    network = tied_tables.load("model.safetensors").network
     mean, spread = read_scale()
     *hidden, last = zip(network.kernels, network.biases, strict=True)
 

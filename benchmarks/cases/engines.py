@@ -34,7 +34,7 @@ MODEL = "m.safetensors"
 def setup(options):
     from pandas import DataFrame
 
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     random = np.random.default_rng(0)
     X = draw_curved(random, N_ROWS, 4, 16)
@@ -52,7 +52,7 @@ def prepare(options):
 def measure(n, output, seconds):
     import pyarrow.dataset as ds
 
-    from keras_tied.rows import load_transform
+    from tied_tables.rows import load_transform
 
     codes = ds.dataset(output, format="parquet").to_table()
     shutil.rmtree(output, ignore_errors=True)  # or Ray adds the files of the next turn
@@ -87,8 +87,8 @@ ALONE = partial(run_command, "codes.parquet", "")
 DASK = partial(run_command, "codes", "--cluster local --workers 2")
 SPARK = partial(run_recipe, "spark", "local[2]")
 SYSTEMS = {
-    "keras-tied encode": System(ALONE, ours=True),
-    "keras-tied encode, Dask": System(DASK, needs="distributed", ours=True),
+    "tied-tables encode": System(ALONE, ours=True),
+    "tied-tables encode, Dask": System(DASK, needs="distributed", ours=True),
     "Ray": System(partial(run_recipe, "ray", ""), needs="ray", ours=True),
     "Spark": System(SPARK, needs="pyspark", ours=True),
 }

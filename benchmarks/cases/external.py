@@ -100,7 +100,7 @@ def measure(task, output, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     if task.name == "SimpleChains":
         return run_keras("keras_tied.training.fit", task)
@@ -216,7 +216,7 @@ def run_encdr(task):
 
 run_stock = partial(run_keras, "keras.Model.fit")
 run_chain = partial(run_only, "SimpleChains")
-KERAS = "keras_tied.estimator keras_tied.training keras"
+KERAS = "tied_tables.estimator keras_tied.training keras"
 PYOD = "pyod.models.auto_encoder"
 SYSTEMS = {
     "keras-tied": System(run_ours, KERAS, ours=True),

@@ -101,7 +101,7 @@ def measure(task, filled, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     return TiedAutoencoder(random_state=task.seed).fit(task.holes).impute(task.holes)
 
@@ -116,7 +116,7 @@ def run_seeded(impute, task):
 
 FORESTS = f"{IMPORTS} sklearn.ensemble"
 SYSTEMS = {
-    "TiedAutoencoder": System(run_ours, "keras_tied.estimator", ours=True),
+    "TiedAutoencoder": System(run_ours, "tied_tables.estimator", ours=True),
     "means and most frequent": System(partial(run_imputer, "SimpleImputer"), IMPORTS),
     "KNNImputer": System(partial(run_imputer, "KNNImputer"), IMPORTS),
     "IterativeImputer": System(partial(run_imputer, "IterativeImputer"), IMPORTS),

@@ -64,7 +64,7 @@ def measure(task, error, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     if task.kind == "ties":
         return fit_ties(task)
@@ -99,7 +99,7 @@ def run_pca(task):
 
 
 SYSTEMS = {
-    "keras-tied": System(run_ours, "keras_tied.estimator", ours=True),
+    "keras-tied": System(run_ours, "tied_tables.estimator", ours=True),
     "PCA": System(run_pca, "sklearn.decomposition"),
 }
 

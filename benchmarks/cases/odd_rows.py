@@ -147,7 +147,7 @@ def measure(task, output, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     model = TiedAutoencoder(random_state=0).fit(task.table)
     shares = np.asarray(model.explain(task.table.iloc[task.rows]).shares)
@@ -178,7 +178,7 @@ def run_forest(task):
     return -forest.score_samples(X), list(shares.idxmin(axis=1))
 
 
-OURS = System(run_ours, "keras_tied.estimator", ours=True)
+OURS = System(run_ours, "tied_tables.estimator", ours=True)
 FOREST = System(run_forest, "shap sklearn.ensemble")
 DETECTORS = list_detectors(run_peer) | {"isolation forest": FOREST}
 SYSTEMS = {"TiedAutoencoder": OURS, **DETECTORS}

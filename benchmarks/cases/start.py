@@ -78,7 +78,7 @@ def setup(options):
     import keras
     from sklearn.decomposition import PCA
 
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     X = draw_curved(np.random.default_rng(0), 1000, 2, 10)
     np.save("rows.npy", X)

@@ -70,7 +70,7 @@ def measure(task, reconstruction, seconds):
 
 
 def run_ours(task):
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     model = TiedAutoencoder(task.width, random_state=task.seed).fit(task.train)
     return model.reconstruct(task.test)
@@ -134,7 +134,7 @@ RBF = {"kernel": "rbf", "fit_inverse_transform": True}
 run_pca = partial(run_transformer, "sklearn.decomposition.PCA", {})
 run_kernel_pca = partial(run_transformer, "sklearn.decomposition.KernelPCA", RBF)
 SYSTEMS = {
-    "TiedAutoencoder": System(run_ours, "keras_tied.estimator", ours=True),
+    "TiedAutoencoder": System(run_ours, "tied_tables.estimator", ours=True),
     "PCA": System(run_pca, "sklearn.decomposition"),
     "KernelPCA, rbf": System(run_kernel_pca, "sklearn.decomposition"),
     "MLPRegressor": System(run_mlp, "sklearn.neural_network"),

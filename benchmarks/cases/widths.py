@@ -10,7 +10,7 @@ from benchmarks._case import SECONDS, Measure, System
 TITLE = "The number of components"
 TEXT = """
 Tables of 500 rows are made of 2, 3 or 5 components and noise, six columns for each, linear ones and
-curved ones. Their number is chosen as `keras-tied fit --components 1..8` does, by hidden values,
+curved ones. Their number is chosen as `tied-tables fit --components 1..8` does, by hidden values,
 and by the share of the variance that PCA keeps. *Right* is how often it is the number.
 """
 CHOSEN_ON = "The way to choose was chosen on tables of other seeds."
@@ -46,7 +46,7 @@ def measure(task, numbers, seconds):
 
 
 def run_ours(task):
-    from keras_tied.comparison import choose_width, compare_widths
+    from tied_tables.comparison import choose_width, compare_widths
 
     return [choose_width(compare_widths(X, range(1, 9))) for X in task]
 
@@ -61,7 +61,7 @@ def run_share(share, task):
 
 PCA = "sklearn.decomposition sklearn.preprocessing"
 SYSTEMS = {
-    "hidden values": System(run_ours, "keras_tied.comparison", ours=True),
+    "hidden values": System(run_ours, "tied_tables.comparison", ours=True),
     "80 % of PCA's variance": System(partial(run_share, 0.8), PCA),
     "90 % of PCA's variance": System(partial(run_share, 0.9), PCA),
 }

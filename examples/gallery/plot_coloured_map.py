@@ -6,7 +6,7 @@ Each point is a wine, placed by the code of eleven of its measurements and colou
 code was not given.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine

@@ -6,7 +6,7 @@ The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the cur
 kinds of digits further apart.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

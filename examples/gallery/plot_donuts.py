@@ -5,16 +5,13 @@ Two rings, seen through two numbers
 Four columns that nearly repeat each other, their code of two units, and what the code gives back.
 """
 
-from keras_tied import datasets, experiment, plotting
+from keras_tied import article
+from tied_tables import plotting
 
 import matplotlib.pyplot as plt
 
-X, y = datasets.prepare(
-    *datasets.make_correlated_donuts(random_state=0), random_state=0
-)
-result = experiment.run(
-    X
-)  # the autoencoder of the article "Autoencoder in Keras", 4-2-4
+X, y = article.prepare(*article.make_correlated_donuts(random_state=0), random_state=0)
+result = article.run(X)  # the autoencoder of the article "Autoencoder in Keras", 4-2-4
 display = plotting.AutoencoderDisplay(
     X,
     result.code,

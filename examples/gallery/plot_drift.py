@@ -6,8 +6,8 @@ How far the columns of a new table lie from those of an old one: one of them was
 narrower, and one lost some of its values.
 """
 
-from keras_tied import TiedAutoencoder
-from keras_tied.report import Report
+from tied_tables import TiedAutoencoder
+from tied_tables.report import Report
 
 import matplotlib.pyplot as plt
 import numpy as np

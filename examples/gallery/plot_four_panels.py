@@ -5,8 +5,8 @@ Rows, code, reconstruction and loss
 Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
 """
 
-from keras_tied import TiedAutoencoder
-from keras_tied.plotting import AutoencoderDisplay
+from tied_tables import TiedAutoencoder
+from tied_tables.plotting import AutoencoderDisplay
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_iris

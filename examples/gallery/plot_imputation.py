@@ -8,7 +8,7 @@ imputers.
 
 import warnings
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -7,24 +7,22 @@ start.
 """
 
 import keras_tied
-from keras_tied import datasets, experiment
+from keras_tied import article
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-X, _ = datasets.prepare(
-    *datasets.make_correlated_donuts(random_state=0), random_state=0
-)
-train, _ = experiment.split(X)
+X, _ = article.prepare(*article.make_correlated_donuts(random_state=0), random_state=0)
+train, _ = article.split(X)
 kernel = np.random.default_rng(0).uniform(-1, 1, (4, 2))
 settings = {"batch_size": len(train), "shuffle": False, "verbose": 0}
 
-by_descent = experiment.build_model(kernel)
+by_descent = article.build_model(kernel)
 losses = keras_tied.training.fit(
     by_descent, train, train, epochs=3000, **settings
 ).history["loss"]
-by_lbfgs = experiment.build_model(kernel)
+by_lbfgs = article.build_model(kernel)
 by_lbfgs.compile("lbfgs", loss="mse")
 fitted = keras_tied.training.fit(by_lbfgs, train, train, epochs=500, **settings)
 iterations = fitted.history["loss"]

@@ -6,7 +6,7 @@ The error on rows held out by the number of rows to learn from: below 50 rows th
 PCA, and from there on it gets ahead.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -6,7 +6,7 @@ A row whose values are ordinary one by one: what it holds, what its other column
 the share of each column in its oddness.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 import numpy as np

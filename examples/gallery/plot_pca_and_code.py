@@ -6,7 +6,7 @@ Points along a curve, and all that a code of one number can say of them: PCA's i
 autoencoder's a curve.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 import numpy as np

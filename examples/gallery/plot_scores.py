@@ -6,7 +6,7 @@ Outlier scores of a table in which five rows were changed: the values of each ch
 ordinary, one by one.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 import numpy as np

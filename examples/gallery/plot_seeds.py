@@ -6,7 +6,7 @@ Three fits that differ in their seed alone: all of them start from PCA, so the m
 only single points move.
 """
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine

@@ -8,7 +8,7 @@ the pictures.
 
 from importlib.util import find_spec
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

@@ -6,7 +6,7 @@ The error by the number of components: on rows held out it only falls, on values
 are hidden it has its least at the number to take.
 """
 
-from keras_tied import comparison
+from tied_tables import comparison
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -5,7 +5,7 @@ Each worker unpickles the function once, and is given Arrow tables. Needs `ray[d
 
 import sys
 
-from keras_tied.rows import load_transform
+from tied_tables.rows import load_transform
 
 import pyarrow as pa
 import ray

@@ -8,7 +8,7 @@ and Java.
 import sys
 from collections.abc import Iterator
 
-from keras_tied.rows import load_transform
+from tied_tables.rows import load_transform
 
 import pyarrow as pa
 from pyspark.sql import SparkSession

@@ -13,7 +13,7 @@ and six errors are planted in it, so that the answer can be checked.
 # A supplier sells one kind of goods, in one currency, at one rate of tax. Each payment has a price
 # and a quantity, from which the net amount, the tax and the total follow.
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import numpy as np
 import pandas as pd
@@ -136,8 +136,8 @@ assert dict(column_of) == {row: column for row, (column, _) in errors.items()}
 #
 # .. code-block:: sh
 #
-#     keras-tied fit payments.csv -o payments.safetensors --components 3 --id payment
-#     keras-tied score payments.safetensors payments.csv --top 6
+#     tied-tables fit payments.csv -o payments.safetensors --components 3 --id payment
+#     tied-tables score payments.safetensors payments.csv --top 6
 #
 # Read next
 # ---------

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import numpy as np
 import pandas as pd
@@ -86,7 +86,7 @@ for column, (measure, ours, theirs) in comparison.iterrows():
 # %%
 # At the shell, with the file as it is written
 # --------------------------------------------
-# ``keras-tied fill`` copies the text of each cell that has a value. So ``1.234,50 €`` stays
+# ``tied-tables fill`` copies the text of each cell that has a value. So ``1.234,50 €`` stays
 # ``1.234,50 €``, and what is filled in is written in the same form.
 
 folder = Path(tempfile.mkdtemp())
@@ -110,8 +110,8 @@ def run(command):
     assert done.returncode == 0, done.stderr
 
 
-run("keras-tied fit survey.csv -o survey.safetensors --components 3 --id person")
-run("keras-tied fill survey.safetensors survey.csv -o filled.csv")
+run("tied-tables fit survey.csv -o survey.safetensors --components 3 --id person")
+run("tied-tables fill survey.safetensors survey.csv -o filled.csv")
 
 # %%
 # The first rows before and after:

@@ -12,8 +12,8 @@ only one of them has. The table is made of three hidden numbers, so that the ans
 # -----------------------------------
 # Each row is three hidden numbers, which act on all columns through a curve, and noise on top.
 
-from keras_tied import TiedAutoencoder
-from keras_tied.comparison import choose_width, compare_widths
+from tied_tables import TiedAutoencoder
+from tied_tables.comparison import choose_width, compare_widths
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,7 +83,7 @@ figure.show()
 # In one step
 # -----------
 # ``n_components="auto"`` does the same and keeps the best, for the time of a fit for each width
-# from 1 to 16. ``keras-tied fit rows.csv --components 1..16`` does it at the shell. On
+# from 1 to 16. ``tied-tables fit rows.csv --components 1..16`` does it at the shell. On
 # four measurements of flowers:
 
 iris = load_iris().data

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from keras_tied.datasets import make_clients
+from keras_tied.article import make_clients
 
 import pandas as pd
 
@@ -53,7 +53,7 @@ write_clients("monday.csv", 200, seed=1)
 write_clients("tuesday.csv", 200, seed=2, with_odd=True)
 write_clients("wednesday.csv", 200, seed=3, raise_income=1.25)
 
-command = "keras-tied fit history.csv -o clients.safetensors --components 3 --id client --quiet"
+command = "tied-tables fit history.csv -o clients.safetensors --components 3 --id client --quiet"
 assert run(command) == 0
 
 # %%
@@ -64,7 +64,7 @@ assert run(command) == 0
 # than they are to wake anybody.
 
 run(
-    "keras-tied score clients.safetensors last-week.csv -o last-week-scores.csv --quiet"
+    "tied-tables score clients.safetensors last-week.csv -o last-week-scores.csv --quiet"
 )
 scores = pd.read_csv(folder / "last-week-scores.csv")
 print(scores.nlargest(3, "score").to_string(index=False))
@@ -78,7 +78,7 @@ print("threshold:", threshold)
 
 assert (
     run(
-        f"keras-tied score clients.safetensors monday.csv --top 1 --threshold {threshold}"
+        f"tied-tables score clients.safetensors monday.csv --top 1 --threshold {threshold}"
     )
     == 0
 )
@@ -91,7 +91,7 @@ assert (
 
 assert (
     run(
-        f"keras-tied score clients.safetensors tuesday.csv --top 2 --threshold {threshold}"
+        f"tied-tables score clients.safetensors tuesday.csv --top 2 --threshold {threshold}"
     )
     == 3
 )
@@ -103,7 +103,7 @@ assert (
 # columns of two tables. ``--json`` prints what it has found for a program to read, and the page is
 # there for people.
 
-command = "keras-tied report clients.safetensors wednesday.csv --against history.csv"
+command = "tied-tables report clients.safetensors wednesday.csv --against history.csv"
 done = subprocess.run(
     f"{command} -o wednesday.html --json".split(),
     cwd=folder,
@@ -128,7 +128,7 @@ assert "income" in facts["drifted"]
 #     # score-tonight: called by cron with "15 2 * * * /srv/clients/score-tonight"
 #     cd /srv/clients
 #     table=$(date +%F).csv
-#     keras-tied score clients.safetensors "$table" --top 10 --threshold 60 > odd.txt 2>&1
+#     tied-tables score clients.safetensors "$table" --top 10 --threshold 60 > odd.txt 2>&1
 #     [ $? = 0 ] || cat odd.txt
 #
 # With GitHub Actions
@@ -144,12 +144,12 @@ assert "income" in facts["drifted"]
 #         runs-on: ubuntu-latest
 #         steps:
 #           - uses: actions/checkout@v7
-#           - run: pip install "keras-tied[cli]"
+#           - run: pip install "tied-tables[cli]"
 #           - run: ./fetch-tonight > tonight.csv
 #           - run: >-
-#               keras-tied report clients.safetensors tonight.csv
+#               tied-tables report clients.safetensors tonight.csv
 #               --against history.csv -o tonight.html
-#           - run: keras-tied score clients.safetensors tonight.csv --top 10 --threshold 60
+#           - run: tied-tables score clients.safetensors tonight.csv --top 10 --threshold 60
 #           - if: always()
 #             uses: actions/upload-artifact@v7
 #             with: {name: tonight, path: tonight.html}

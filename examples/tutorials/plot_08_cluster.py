@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from keras_tied import load
+from tied_tables import load
 
 import dask.array as da
 import numpy as np
@@ -54,13 +54,13 @@ def run(command):
 # Above 200,000 rows it trains on a random sample: more steps on a sample are better than fewer on
 # all rows. ``--epochs 1`` is for this page; leave it out.
 
-run("keras-tied fit rows/ -o model.safetensors --components 3 --id reading --epochs 1")
+run("tied-tables fit rows/ -o model.safetensors --components 3 --id reading --epochs 1")
 
 # %%
 # Encode on one machine
 # ---------------------
 
-run("keras-tied encode model.safetensors rows/ -o codes.parquet")
+run("tied-tables encode model.safetensors rows/ -o codes.parquet")
 
 # %%
 # Encode on workers
@@ -69,7 +69,7 @@ run("keras-tied encode model.safetensors rows/ -o codes.parquet")
 # a folder. A worker that dies costs its part, which another one does again. If the command dies,
 # the same command goes on where it was.
 
-run("keras-tied encode model.safetensors rows/ -o codes/ --cluster local --workers 2")
+run("tied-tables encode model.safetensors rows/ -o codes/ --cluster local --workers 2")
 
 # %%
 # They are the same rows in the same order, and the same codes but for rounding: a worker multiplies
@@ -93,7 +93,7 @@ for unit in ("code0", "code1", "code2"):
 #
 #     dask scheduler                       # on one machine; prints its address
 #     dask worker tcp://10.0.0.1:8786      # on each of the others
-#     keras-tied encode model.safetensors s3://bucket/rows/ -o s3://bucket/codes/ \
+#     tied-tables encode model.safetensors s3://bucket/rows/ -o s3://bucket/codes/ \
 #       --cluster tcp://10.0.0.1:8786
 #
 # In Python
@@ -101,7 +101,7 @@ for unit in ("code0", "code1", "code2"):
 # Dask calls a method for each block of an array, or for each partition of a frame with
 # ``map_partitions``: nothing is computed before a result is asked for.
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 autoencoder = TiedAutoencoder.load(folder / "model.safetensors")
 table = dataset.dataset(folder / "rows").to_table().drop_columns("reading")
@@ -112,7 +112,7 @@ print(codes)
 print("spread of the code:", codes.std(axis=0).compute().round(2))
 
 # %%
-# An engine that is neither needs no more than a function of arrays: ``keras_tied.load`` imports
+# An engine that is neither needs no more than a function of arrays: ``tied_tables.load`` imports
 # no Keras, and what it gives can be pickled and sent to any worker.
 
 fitted = load(folder / "model.safetensors")

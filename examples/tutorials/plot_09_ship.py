@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from keras_tied import TiedAutoencoder
+from tied_tables import TiedAutoencoder
 
 import numpy as np
 import onnxruntime
@@ -47,7 +47,7 @@ print(f"... and {len(names) - 8} more")
 # %%
 # Python without Keras
 # --------------------
-# ``keras_tied.load`` gives the fitted value: it encodes, decodes, fills in and scores with NumPy
+# ``tied_tables.load`` gives the fitted value: it encodes, decodes, fills in and scores with NumPy
 # alone. A new process shows which modules it needs.
 
 np.save(folder / "rows.npy", wine.data)
@@ -56,7 +56,7 @@ import sys, json
 import numpy as np
 import keras_tied
 
-fitted = keras_tied.load("wine.safetensors")
+fitted = tied_tables.load("wine.safetensors")
 rows = np.load("rows.npy")
 np.save("codes.npy", fitted.transform(rows))
 heavy = {"keras", "jax", "tensorflow", "torch", "sklearn", "scipy"}
@@ -90,7 +90,7 @@ assert np.allclose(from_onnx, autoencoder.transform(rows), atol=1e-4)
 
 # %%
 # ``part="decoder"`` and ``part="reconstruction"`` write the other ways. The command does the same:
-# ``keras-tied export wine.safetensors -o wine.onnx``.
+# ``tied-tables export wine.safetensors -o wine.onnx``.
 #
 # In the browser
 # --------------
@@ -125,7 +125,7 @@ print(f"the page has to show {codes[0].round(3).tolist()}")
 # where                         what
 # ============================  ==============================================================
 # Python, all methods           ``TiedAutoencoder.load``
-# Python, small and fast start  ``keras_tied.load``: encodes, decodes, fills in, scores
+# Python, small and fast start  ``tied_tables.load``: encodes, decodes, fills in, scores
 # C++, C#, Java, JavaScript     ONNX: encodes, decodes or reconstructs
 # another language, no runtime  the arrays in the file of safetensors
 # ============================  ==============================================================

@@ -23,7 +23,7 @@ def run(monkeypatch, tmp_path):
 
 @slow
 def test_a_case_runs_from_end_to_end(run):
-    systems = ["keras_tied.training.fit", "NumPy, keras_tied.reference"]
+    systems = ["keras_tied.training.fit", "NumPy, keras_tied.article"]
     options = [part for system in systems for part in ("--system", system)]
     folder = run("article", "--quick", *options)
     result = json.loads((folder / "article.json").read_text())

@@ -32,7 +32,7 @@ guide/command.html
 benchmarks.html
 reference/index.html
 reference/tables.html
-reference/generated/keras_tied.estimator.TiedAutoencoder.html
+reference/generated/tied_tables.estimator.TiedAutoencoder.html
 changelog.html
 """.split()
 WIDTHS = (390, 768, 1440)

@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_iris
 
-from keras_tied.tables import open_table, write_table
+from tied_tables.io import open_table, write_table
 
 X = load_iris(return_X_y=True)[0]
 ROWS = pa.record_batch(
     {"name": [f"row {i}" for i in range(9000)], "x": np.arange(9000.0)}
 )
-ESTIMATOR = keras_tied.TiedAutoencoder(1, max_iter=3, random_state=0).fit(X)
+ESTIMATOR = tied_tables.TiedAutoencoder(1, max_iter=3, random_state=0).fit(X)
 
 
 def train(path: Path) -> None:
@@ -47,7 +47,7 @@ def train(path: Path) -> None:
 WRITERS = {
     "model.safetensors": (
         ESTIMATOR.save,
-        lambda path: keras_tied.load(path).transform(X).sum(),
+        lambda path: tied_tables.load(path).transform(X).sum(),
     ),
     **{
         f"rows.{ending}": (

@@ -25,7 +25,7 @@ import keras_tied  # noqa: F401  # settles the backend before Keras is imported
 # isort: split
 import keras
 
-from keras_tied.fitted.file.contents import deserialize_params
+from tied_tables.model.file.contents import deserialize_params
 
 EVENTS = (
     "socket.",

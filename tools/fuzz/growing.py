@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ipc, orc
 
-from keras_tied.tables import TableError, open_table
+from tied_tables.io import TableError, open_table
 
 ADDRESSES, DISK, SECONDS = 2 * 2**30, 2 * 10**9, 10
 LONG = "x" * 200_000

@@ -200,7 +200,7 @@ class Models:
         self.expected = {}
         for name, content in self.contents.items():
             self.path.write_bytes(content)
-            self.expected[name] = compute(keras_tied.load(self.path), name)
+            self.expected[name] = compute(tied_tables.load(self.path), name)
 
     def make(self, chance: random.Random) -> bytes:
         self.name, self.is_whole = chance.choice(self.names), chance.random() < 0.5
@@ -208,7 +208,7 @@ class Models:
         return change(self.contents[self.name], chance)
 
     def read(self) -> None:
-        results = compute(keras_tied.load(self.path), self.name)
+        results = compute(tied_tables.load(self.path), self.name)
         if self.is_whole:
             assert are_equal(results, self.expected[self.name]), "other results"
         elif self.is_own:

@@ -19,7 +19,7 @@ import numpy as np
 
 
 def fit_estimator(X: np.ndarray) -> None:
-    from keras_tied import TiedAutoencoder
+    from tied_tables import TiedAutoencoder
 
     TiedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from mutants import mutate, mutate_member
 from pyarrow import feather, ipc
 
-from keras_tied.columns import Columns
-from keras_tied.tables import TableError, open_table
+from tied_tables.columns import Columns
+from tied_tables.io import TableError, open_table
 
 
 def make_table(n: int = 200) -> pa.Table:

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_tied import cli
+from tied_tables import cli
 
 ROWS, MORE = 12_000, 50  # of a version: ROWS and up to MORE others
 OUTPUTS = {"encode": "csv", "reconstruct": "csv", "fill": "csv", "score": "csv"}

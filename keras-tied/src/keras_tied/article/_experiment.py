@@ -1,0 +1,317 @@
+"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_tied.article import RandomState
+
+if TYPE_CHECKING:
+    import keras
+
+Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
+OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
+Rows: TypeAlias = NDArray[np.float32]
+History: TypeAlias = Mapping[str, Sequence[float]]
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
+
+N_COMPONENTS = 2
+EPOCHS = 3000
+LEARNING_RATE = 0.1
+MOMENTUM = 0.95
+DECAY = 1e-5  # Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)
+VALIDATION_SPLIT = 0.33
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """The results of a run on n rows, of which the first n_train were trained on.
+
+    Attributes:
+        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of
+            the training rows before each epoch's step, and of the others after it, as
+            Keras logs them.
+        code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
+        train_mse, validation_mse: mean squared errors after the last epoch, of the
+            training rows and of the rows held out.
+        pca_train_mse, pca_validation_mse: the same of a PCA of as many components.
+        seconds: the time of training, with compilation and without imports.
+        parameters, untied_parameters: how many are trained, and would be with two
+            kernels.
+        tie_error: the largest difference between the two kernels: 0, as there is but
+            one.
+        model: the trained Keras model, or None if another engine trained.
+    """
+
+    history: dict[str, NDArray[np.float64]]
+    code: Rows
+    reconstruction: Rows
+    train_mse: float
+    validation_mse: float
+    pca_train_mse: float
+    pca_validation_mse: float
+    seconds: float
+    parameters: int
+    untied_parameters: int
+    tie_error: float
+    model: keras.Model | None
+
+
+def run(
+    X: ArrayLike,
+    *,
+    epochs: int = EPOCHS,
+    engine: Engine = "keras",
+    random_state: RandomState = 0,
+    on_epoch: OnEpoch | None = None,
+) -> Experiment:
+    """Train the autoencoder on the first 67 % of the rows, and a PCA like it.
+
+    The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is
+    minimised by gradient descent on all training rows at once, with momentum 0.95 and a
+    learning rate of 0.1 / (1 + 1e-5 t) at step t.
+
+    Args:
+        X: (n, features) rows in [0, 1] and in random order, as
+            `keras_tied.article.prepare` gives them; n ≥ 3 and features ≥ 2.
+        epochs: Steps of training.
+        engine: What trains: "keras", on the backend that Keras is set to, or the same
+            network written out by hand, "numpy" or "pytensor" (`keras_tied.article`).
+        random_state: Fixes the initial weights, which are the same for all engines.
+        on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from
+            0.
+
+    Raises:
+        ImportError, ValueError: If the engine is not installed, or unknown, or X is too
+            small.
+
+    Examples:
+        >>> from keras_tied import datasets
+        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
+        >>> X, y = datasets.prepare(*donuts)
+        >>> result = run(X, epochs=3, engine="numpy")
+        >>> result.code.shape, result.parameters, result.untied_parameters
+        ((90, 2), 14, 22)
+    """
+    parts = split(X)
+    kernel = _draw_kernel(parts[0].shape[1], random_state)
+    if engine == "keras":
+        results = _train_with_keras(parts, kernel, epochs, on_epoch)
+    else:
+        results = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, model = results
+    n_parameters = kernel.size + sum(kernel.shape)
+    train_mse, validation_mse = _compute_errors(parts, reconstruction)
+    pca_train_mse, pca_validation_mse = _compute_pca_errors(parts)
+    return Experiment(
+        history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
+        code=code,
+        reconstruction=reconstruction,
+        train_mse=train_mse,
+        validation_mse=validation_mse,
+        pca_train_mse=pca_train_mse,
+        pca_validation_mse=pca_validation_mse,
+        seconds=seconds,
+        parameters=n_parameters,
+        untied_parameters=n_parameters + kernel.size,
+        tie_error=0.0 if model is None else _compute_tie_error(model),
+        model=model,
+    )
+
+
+def split(X: ArrayLike) -> tuple[Rows, Rows]:
+    """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``.
+
+    They are in float32.
+
+    Raises:
+        ValueError: If X has too few rows or columns.
+
+    Examples:
+        >>> [len(part) for part in split(np.zeros((9000, 4)))]
+        [6029, 2971]
+    """
+    rows = np.asarray(X, dtype=np.float32)
+    if rows.ndim != 2 or len(rows) < N_COMPONENTS + 1 or rows.shape[1] < N_COMPONENTS:
+        raise ValueError(
+            f"X has the shape {rows.shape}; the experiment needs at least"
+            f" {N_COMPONENTS + 1} rows and {N_COMPONENTS} columns."
+        )
+    n_train = int(len(rows) * (1 - VALIDATION_SPLIT))
+    return rows[:n_train], rows[n_train:]
+
+
+def build_model(kernel: ArrayLike) -> keras.Model:
+    """Build and compile the article's Keras model, of an "encoder" and a "decoder".
+
+    The decoder is tied to the encoder, whose kernel, (features, components), is given.
+
+    Examples:
+        >>> build_model(np.zeros((4, 2))).count_params()
+        14
+    """
+    import keras
+
+    from keras_tied.layers import TiedDense
+
+    start = np.asarray(kernel)
+    features, components = start.shape
+    rows = keras.Input((features,), name="rows")
+    encoder = keras.layers.Dense(components, activation="sigmoid", name="encoder")
+    decoder = TiedDense(encoder, name="decoder")
+    model = keras.Model(rows, decoder(encoder(rows)), name="autoencoder")
+    encoder.kernel.assign(start)
+    decay = keras.optimizers.schedules.InverseTimeDecay
+    rate = decay(LEARNING_RATE, 1, decay_rate=DECAY)
+    model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
+    return model
+
+
+def run_from_pca(X: ArrayLike) -> tuple[float, float]:
+    """Train the article's network with gains from PCA's weights, by L-BFGS.
+
+    Returns:
+        The mean squared errors of the training rows and of those held out, `split` as
+        for `run`.
+
+    Raises:
+        ValueError: If X has too few rows or columns.
+
+    Examples:
+        >>> from keras_tied import datasets
+        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
+        >>> X, y = datasets.prepare(*donuts)
+        >>> train_mse, validation_mse = run_from_pca(X)
+        >>> result = run(X, epochs=3, engine="numpy")
+        >>> bool(train_mse < 1.001 * result.pca_train_mse)
+        True
+    """
+    import keras
+
+    from keras_tied.autoencoder import Autoencoder
+
+    train, _ = parts = split(X)
+    units = keras.layers.Dense(N_COMPONENTS, activation="sigmoid")
+    autoencoder = Autoencoder(keras.Sequential([keras.Input(train.shape[1:]), units]))
+    autoencoder.compile("lbfgs")
+    autoencoder.fit(train, start="pca", epochs=EPOCHS, verbose=0)
+    reconstruction = keras.ops.convert_to_numpy(autoencoder(np.concatenate(parts)))
+    return _compute_errors(parts, reconstruction)
+
+
+def _draw_kernel(features: int, random_state: RandomState) -> Rows:
+    """Draw a kernel from U(-a, a), a² = 6 / (features + components), on any backend."""
+    from sklearn.utils import check_random_state
+
+    limit = np.sqrt(6.0 / (features + N_COMPONENTS))
+    rng = check_random_state(random_state)
+    kernel = rng.uniform(-limit, limit, (features, N_COMPONENTS))
+    return np.asarray(kernel, dtype=np.float32)
+
+
+def _train_with_keras(
+    parts: tuple[Rows, Rows],
+    kernel: Rows,
+    epochs: int,
+    on_epoch: OnEpoch | None,
+) -> Trained:
+    import keras
+
+    from keras_tied import training
+
+    class EpochCallback(training.Watcher):
+        def on_epoch_end(
+            self,
+            epoch: int,
+            logs: Mapping[str, float] | None = None,
+        ) -> None:
+            if on_epoch:
+                on_epoch(epoch, logs or {})
+
+    model = build_model(kernel)
+    train, validation = parts
+    begin = time.perf_counter()
+    callback = training.fit(
+        model,
+        train,
+        train,
+        batch_size=len(train),
+        epochs=epochs,
+        verbose=0,
+        callbacks=[EpochCallback()],
+        validation_data=(validation, validation),
+        shuffle=False,
+        validation_batch_size=len(validation),
+    )
+    seconds = time.perf_counter() - begin
+    code = model.get_layer("encoder")(np.concatenate(parts))
+    outputs = code, model.get_layer("decoder")(code)
+    code, reconstruction = map(keras.ops.convert_to_numpy, outputs)
+    return callback.history, code, reconstruction, seconds, model
+
+
+def _compute_tie_error(model: keras.Model) -> float:
+    from keras import ops
+
+    layers = map(model.get_layer, ("encoder", "decoder"))
+    encoder, decoder = (ops.convert_to_numpy(layer.kernel) for layer in layers)
+    return float(np.abs(decoder - encoder.T).max())
+
+
+def _train_by_hand(
+    engine: Engine,
+    parts: tuple[Rows, Rows],
+    kernel: Rows,
+    epochs: int,
+    on_epoch: OnEpoch | None,
+) -> Trained:
+    from keras_tied import reference
+
+    kinds = {
+        "numpy": reference.NumpyAutoencoder,
+        "pytensor": reference.PyTensorAutoencoder,
+    }
+    if engine not in kinds:
+        raise ValueError(
+            f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'."
+        )
+    autoencoder = kinds[engine](
+        N_COMPONENTS,
+        learning_rate=LEARNING_RATE,
+        momentum=MOMENTUM,
+        decay=DECAY,
+        epochs=epochs,
+    )
+    features, components = kernel.shape
+    start = kernel, np.zeros(components), np.zeros(features)
+    begin = time.perf_counter()
+    autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
+    seconds = time.perf_counter() - begin
+    code = autoencoder.transform(np.concatenate(parts))
+    reconstruction = autoencoder.inverse_transform(code)
+    return autoencoder.history_, code, reconstruction, seconds, None
+
+
+def _compute_errors(
+    parts: tuple[Rows, Rows], reconstruction: NDArray[Any]
+) -> tuple[float, float]:
+    """The mean squared errors of the rows to train on, and of those held out."""
+    squares = (np.concatenate(parts) - reconstruction) ** 2
+    n_train = len(parts[0])
+    train_mse = np.mean(squares[:n_train], dtype=np.float64)
+    validation_mse = np.mean(squares[n_train:], dtype=np.float64)
+    return float(train_mse), float(validation_mse)
+
+
+def _compute_pca_errors(parts: tuple[Rows, Rows]) -> tuple[float, float]:
+    from sklearn.decomposition import PCA
+
+    pca = PCA(N_COMPONENTS, svd_solver="full").fit(parts[0].astype(np.float64))
+    code = pca.transform(np.concatenate(parts, dtype=np.float64))
+    return _compute_errors(parts, pca.inverse_transform(code))

@@ -1,0 +1,99 @@
+"""Why a row is odd, in words."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tied_tables._text import format_number, format_value
+
+MAIN_SHARE = 0.75  # a column with such a share is the reason alone
+# Two columns contradict each other if the second share is at least so much of the
+# first.
+CONTRADICTION = 0.5
+SMALLEST_WITH_COMMA = 10_000  # of numbers; a year has none
+ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
+
+
+class Cause(NamedTuple):
+    """A column that makes a row odd: its share, its value, and what is likely.
+
+    `expected` is None where that is the value that is there, `ratio` is how many times
+    as likely as the value that is, if they are categories, and `is_misspelt` whether
+    the value is a misspelling of what is expected.
+    """
+
+    column: str
+    share: float
+    given: str
+    expected: str | None
+    ratio: float = 1.0
+    is_misspelt: bool = False
+
+
+def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
+    """Tell why a row is odd, by the columns with the largest shares, largest first.
+
+    `is_ordinary` is whether the row would be ordinary with what is expected in the
+    first column.
+    """
+    if not causes:
+        return "no column alone makes it odd"
+    first, *others = causes
+    if first.is_misspelt:
+        return f"{first.column} {first.given} is maybe {first.expected}, misspelt"
+    if first.expected is None:
+        values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
+        ending = "seldom go together" if others else "is seldom beside the others"
+        return f"{' and '.join(values)} {ending}"
+    if first.share >= MAIN_SHARE or not others:
+        suggestion = f"suggest {first.expected}"
+        if first.ratio > 1:
+            times = format_number(float(f"{first.ratio:.2g}"))
+            suggestion = f"make {first.expected} {times} times as likely"
+        if is_ordinary:
+            suggestion += ", and with that the row would be ordinary"
+        return f"{first.column} {first.given}; the other columns {suggestion}"
+    second = others[0]
+    is_contradiction = second.share >= CONTRADICTION * first.share
+    if is_contradiction and first.share + second.share >= MAIN_SHARE:
+        ending = ", and with the former the row would be ordinary" * is_ordinary
+        return (
+            f"{first.column} {first.given} and {second.column} {second.given} seldom go"
+            f" together; the other columns suggest {first.column} {first.expected} or"
+            f" {second.column} {second.expected}{ending}"
+        )
+    values = [
+        f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes
+    ]
+    return f"several columns: {', '.join(values)}"
+
+
+def format_given(value: Any) -> str:
+    """Format a value of a table."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return format_value(value, 40)
+    # Whole decimals are there in a column with gaps.
+    is_whole = value % 1 == 0 and abs(value) < 1e15
+    comma = "," if abs(value) >= SMALLEST_WITH_COMMA else ""
+    return format(value, f"{comma}.0f" if is_whole else f"{comma}.6g")
+
+
+def format_suggestion(value: Any) -> str:
+    """Format a value that is about what is expected."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return format_given(value)
+    value = round_suggestion(value)
+    if 1000 <= abs(value) < SMALLEST_WITH_COMMA:
+        return f"{value:.0f}"
+    return format_number(value)
+
+
+def round_suggestion(value: float) -> float:
+    """Round a number that is about what is expected to three digits."""
+    if SMALLEST_WITH_COMMA <= abs(value) < math.inf:
+        value = round(value, 3 - len(str(abs(int(value)))))
+    elif abs(value) >= 1000:  # a year, which three digits would make another
+        value = round(value)
+    return float(f"{value:.3g}") if abs(value) < 1000 else float(value)

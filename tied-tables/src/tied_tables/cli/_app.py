@@ -1,0 +1,202 @@
+"""The root command, and the decorator that registers a subcommand."""
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+
+from tied_tables._files import require_new
+from tied_tables._text import replace_controls
+from tied_tables._version import __version__
+from tied_tables.cli._messages import UsageError, be_quiet, report_errors, say
+from tied_tables.cli._options import option
+from tied_tables.cli._proposals import (
+    MODEL_ENDINGS,
+    describe_files,
+    propose_command,
+    propose_words,
+    write_use,
+)
+
+# The base class of Typer's errors on a bad command line; some versions have no public
+# name for it.
+_ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+EXAMPLE = "tied-tables score rows.csv"
+app = typer.Typer(
+    help="Autoencoders whose decoder is their encoder, transposed.",
+    epilog=f"Example:  {EXAMPLE}",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    pretty_exceptions_enable=False,
+)
+_examples: dict[str, str] = {}  # of each command
+
+
+@dataclass(frozen=True)
+class CommonOptions:
+    """The options that all commands have."""
+
+    quiet: bool = option(
+        "Print no progress and no remarks.", "--quiet", "-q", default=False
+    )
+    no_clobber: bool = option(  # of commands with an output
+        "Fail if the output is there already.", "--no-clobber", default=False
+    )
+    debug: bool = option("Show the traceback of errors.", "--debug", default=False)
+
+
+def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command, and add `CommonOptions` to it.
+
+    A parameter whose type is a dataclass stands for the options that are its fields.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        parameters = list(_list_options(function))
+        has_output = any(each.name == "output" for each in parameters)
+        for each in _list_options(CommonOptions):
+            if has_output or each.name != "no_clobber":
+                parameters.append(each)
+
+        @functools.wraps(function)
+        def run(**options: Any) -> None:
+            common = fill_options(CommonOptions, options)
+            be_quiet(common.quiet)
+            with report_errors(common.debug):
+                _require_folder()
+                if "model" in options and "data" in options:
+                    _sort_files(options, example)
+                output = str(options.get("output") or "")
+                if "*" in output:
+                    named = options.get("data") or options["model"]
+                    output = output.replace("*", _find_stem(str(named)))
+                    options["output"] = type(options["output"])(output)
+                written = [output, str(options.get("cells") or "")]
+                new = [path for path in written if path and common.no_clobber]
+                for path in new:
+                    if os.path.lexists(path):
+                        raise UsageError(
+                            f"{path!r} is there already; name another, or leave out "
+                            "--no-clobber."
+                        )
+                with require_new(*map(Path, new)):
+                    fill_options(function, options)
+
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        name = function.__name__
+        _examples[name] = example
+        return app.command(name, epilog=f"Example:  {example}")(run)
+
+    return register
+
+
+def _list_options(function: Any) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a function, and in place of a dataclass its fields."""
+    for parameter in _list_parameters(function):
+        if is_dataclass(parameter.annotation):
+            yield from _list_options(parameter.annotation)
+        else:
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def fill_options(function: Any, options: Mapping[str, Any]) -> Any:
+    """Call a function with its own options, and those of its dataclasses.
+
+    An option that is not there has its default.
+    """
+    arguments = {}
+    for parameter in _list_parameters(function):
+        name, kind = parameter.name, parameter.annotation
+        if is_dataclass(kind):
+            arguments[name] = fill_options(kind, options)
+        else:
+            default = getattr(parameter.default, "default", parameter.default)
+            arguments[name] = options.get(name, default)
+    return function(**arguments)
+
+
+@functools.cache
+def _list_parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
+
+
+def _sort_files(options: dict[str, Any], example: str) -> None:
+    """Tell the model and the table apart, whichever comes first; a model may lack."""
+    files = [options[name] for name in ("model", "data") if options[name]]
+    models = [name for name in files if name.endswith(MODEL_ENDINGS)]
+    tables = [name for name in files if name not in models]
+    if not tables:
+        raise UsageError(f"a table is missing; write it as in {example}.")
+    if len(tables) > 1:
+        raise UsageError(
+            f"{tables[0]!r} is no model, which ends in {' or '.join(MODEL_ENDINGS)};"
+            f" {describe_files(example)}."
+        )
+    [options["data"]] = tables
+    options["model"] = models[0] if models else None
+
+
+def _require_folder() -> None:
+    """Raise if the working folder is not there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the folder that this runs in was deleted; change to another."
+        ) from error
+
+
+def _find_stem(name: str) -> str:
+    """Return the name of a table or a model without folders and endings."""
+    stem, _, _ = os.path.basename(name.rstrip("/")).partition(".")
+    return stem.strip("*?-") or "rows"
+
+
+def run(names: Collection[str]) -> int:
+    """Run the command line of one of some commands; returns the exit code."""
+    words = sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    first = words[0] if words else "--help"
+    if first not in names and not first.startswith("-"):
+        if os.path.lexists(first):
+            _print_uses(first)
+        else:
+            say(propose_command(words, names))
+        return 2
+    try:
+        return int(app(words, prog_name="tied-tables", standalone_mode=False) or 0)
+    except _ParserError as error:
+        what = propose_words(error, words, _examples.get(first, EXAMPLE))
+        message = cast(Any, error).format_message().rstrip(".")
+        say(f"{message}; {what}.")
+        return 2
+
+
+def _print_uses(file: str) -> None:
+    """Print what can be done with a file."""
+    print(f"What can be done with {replace_controls(file)}:")
+    for each in app.registered_commands:
+        if line := write_use(file, _examples[each.name or ""]):
+            what = inspect.getdoc(each.callback) or ""
+            print(f"\n  {what.splitlines()[0]}\n  $ {replace_controls(line)}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = option("Show the version.", "--version", default=False),
+) -> None:
+    if version:
+        print(f"tied-tables {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)

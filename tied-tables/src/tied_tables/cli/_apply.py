@@ -1,0 +1,229 @@
+"""``tied-tables encode``, ``decode`` and ``reconstruct``: rows in, rows out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tied_tables._text import format_quantity, hide_secrets
+from tied_tables.cli._app import command
+from tied_tables.cli._cluster import ClusterOptions
+from tied_tables.cli._inputs import Inputs
+from tied_tables.cli._messages import UsageError, remark
+from tied_tables.cli._model import Model, load
+from tied_tables.cli._options import (
+    ID,
+    STANDARD_OUTPUT,
+    Data,
+    Json,
+    ModelFile,
+    SafeCsv,
+    option,
+    output_option,
+)
+from tied_tables.cli._output import print_result
+from tied_tables.cli._progress import show_rows
+from tied_tables.cli._rows import choose_id
+from tied_tables.cli._table import (
+    TableOptions,
+    describe_doubtful,
+    require_output,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tied_tables.cli._cluster import Write
+    from tied_tables.rows import Batch, Doubts, Output, Scan
+
+TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Where the result is written, and how it is told."""
+
+    output: str = output_option("The file to write, its format by ending; - for CSV.")
+    safe_csv: SafeCsv = False
+    json: Json = False
+
+    def write(
+        self,
+        rows: Scan,
+        function: Callable[[Batch], pa.RecordBatch],
+    ) -> tuple[int, Doubts]:
+        """Write the result of a function for each batch; count rows and doubts."""
+        from tied_tables.io import write_table
+        from tied_tables.rows import fold
+
+        write = partial(write_table, self.output, safe_csv=self.safe_csv)
+        return fold(rows, lambda batches: write(map(function, batches)))
+
+
+@command("tied-tables encode model.safetensors rows.csv -o codes.csv")
+def encode(task: Task, inputs: Inputs, cluster: ClusterOptions) -> None:
+    """Encode rows: write the code of each."""
+    _transform("encoded", "codes", task, inputs, cluster)
+
+
+@command("tied-tables reconstruct model.safetensors rows.csv -o reconstructed.csv")
+def reconstruct(task: Task, inputs: Inputs, cluster: ClusterOptions) -> None:
+    """Reconstruct rows: encode and decode each."""
+    _transform("reconstructed", "reconstructions", task, inputs, cluster)
+
+
+@command("tied-tables fill model.safetensors rows.csv -o filled.csv")
+def fill(
+    task: Task,
+    inputs: Inputs,
+    cells: str | None = option(
+        "A table to write of which cells were filled, with what, and how sure it is.",
+        metavar="OUT",
+    ),
+) -> None:
+    """Fill the gaps of a table, and leave all else as it is, byte for byte."""
+    from tied_tables.columns import rename_rows
+    from tied_tables.io import ENDINGS, write_patch, write_table
+    from tied_tables.rows import BatchTransform, fill_rows, fold, list_new_cells
+
+    data, output = inputs.data, task.output
+    require_output(output, task.json, data, ENDINGS)
+    if cells is not None:
+        require_output(cells, task.json, data)
+        is_output = os.path.realpath(cells) == os.path.realpath(output)
+        if is_output or cells == STANDARD_OUTPUT:
+            raise UsageError(
+                f"--cells {cells!r} is the standard output, or where the table goes;"
+                " name another file."
+            )
+    has_types = output.endswith(TYPED)
+    model, table = inputs.open(output, as_text=not has_types)
+    transform = BatchTransform(model.fitted_value, table.columns, "filled")
+    source = table.source
+    patch = None if task.safe_csv else source.find_patch(output)
+    write_rows_or_cells: Any = partial(write_table, output, safe_csv=task.safe_csv)
+    if patch:
+        write_rows_or_cells = partial(write_patch, output, patch)
+
+    def fill_all(batches: Iterator[Batch]) -> int:
+        n_cells = 0
+
+        def fill_each() -> Iterator[Any]:
+            nonlocal n_cells
+            for batch in batches:
+                filled, new = fill_rows(transform, batch)
+                n_cells += sum(map(len, new))
+                whole = rename_rows(filled, source.stored_names)
+                yield from new if patch else [whole]
+
+        write_rows_or_cells(fill_each())
+        return n_cells
+
+    rows = transform.scan(source)
+    write = partial(fold, function=fill_all)
+    write_rows("filled", rows, write, task, "cell")
+    if cells is not None:
+        new_cells = partial(list_new_cells, transform)
+        write_cells = partial(write_table, cells, safe_csv=task.safe_csv)
+        fold(rows, lambda batches: write_cells(new_cells(batches)))
+    if not (patch or (has_types and data.endswith(TYPED))):
+        remark(
+            f"{output!r} is written anew and is no copy: that takes one file of the"
+            " same format, and no --safe-csv."
+        )
+
+
+@command("tied-tables decode model.safetensors codes.csv -o decoded.csv")
+def decode(
+    task: Task,
+    model: ModelFile,
+    data: Data,
+    id: str | None = option(ID, metavar="COLUMN"),
+    *,
+    options: TableOptions,
+) -> None:
+    """Decode codes, such as those that encode writes, into rows."""
+    from tied_tables.columns import Columns
+    from tied_tables.rows import prepend_id, to_dict
+
+    require_output(task.output, task.json, data)
+    fitted_model = load(model)
+    value = fitted_model.fitted_value
+    rows = _open_codes(fitted_model, data, options, id, task.output)
+    names = [f"x{index}" for index in range(value.n_features)]
+    columns = fitted_model.columns or Columns.of_numbers(names)
+
+    def decode_batch(batch: Batch) -> pa.RecordBatch:
+        codes = batch.numbers.astype(columns.dtype)
+        decoded = columns.decode(value.inverse_transform(codes))
+        return prepend_id(rows.id, batch.rows, to_dict(decoded))
+
+    write = partial(task.write, function=decode_batch)
+    write_rows("decoded", rows, write, task)
+
+
+def _transform(
+    verb: str,
+    output: Output,
+    task: Task,
+    inputs: Inputs,
+    cluster: ClusterOptions,
+) -> None:
+    """Transform the rows of a table, here or on workers."""
+    from tied_tables.rows import BatchTransform
+
+    cluster.require_output(task.output, task.json, inputs.data)
+    model, rows = inputs.open(task.output)
+    transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
+    rows = transform.scan(rows.source)
+    with cluster.connect_writer(transform, task.output) as write:
+        write = write or partial(task.write, function=transform.apply)
+        write_rows(verb, rows, write, task)
+
+
+def write_rows(
+    verb: str, rows: Scan, write: Write, task: Task, thing: str = "row"
+) -> None:
+    """Write results for the rows of a table by a function, and print a summary."""
+    start = time.perf_counter()
+    with show_rows(verb, rows) as shown_rows:
+        n_things, doubts = write(shown_rows)
+    seconds = time.perf_counter() - start
+    remark(*describe_doubtful(rows, doubts))
+    name = hide_secrets(task.output)
+    facts = {
+        verb: n_things,
+        "output": name,
+        "seconds": seconds,
+        "unseen": doubts.unseen.counts,
+    }
+    text = f"{verb} {format_quantity(n_things, thing)} to {name} in {seconds:.1f} s"
+    print_result(task.json, facts, text)
+
+
+def _open_codes(
+    model: Model, data: str, options: TableOptions, id: str | None, output: str
+) -> Scan:
+    """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
+    from tied_tables.columns import NUMBERS, Columns
+    from tied_tables.rows import Scan, code_names
+
+    id_column = id or (model.columns.id if model.columns else None)
+    source = options.open(data, [id_column] if id_column else [])
+    n_components = model.fitted_value.n_components
+    names = codes = code_names(n_components)
+    if not set(names) <= set(source.schema.names):
+        names = [name for name, kind in source.kinds.items() if kind in NUMBERS]
+        names = [name for name in names if name != id_column]
+    if len(names) != n_components:
+        raise UsageError(
+            f"{data!r} has {len(names)} columns of numbers, and a code of"
+            f" {str(model.path)!r} has {n_components}; name them {', '.join(codes[:3])}"
+            " and so on."
+        )
+    id = choose_id(source, id, id_column, output)
+    return Scan(source, Columns.of_numbers(names), id)

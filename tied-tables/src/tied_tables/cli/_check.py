@@ -1,0 +1,208 @@
+"""``tied-tables check``, and the table that a model is trained on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from tied_tables._text import format_quantity, list_some
+from tied_tables.cli._app import command
+from tied_tables.cli._messages import FailedError, UsageError, be_quiet, remark
+from tied_tables.cli._options import STANDARD_INPUT, Data, Json, Seed, option
+from tied_tables.cli._output import print_json, print_line, print_table
+from tied_tables.cli._progress import show_rows, show_stages
+from tied_tables.cli._proposals import join
+from tied_tables.cli._table import (
+    ColumnOptions,
+    TableOptions,
+    describe_misread,
+    remark_notes,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tied_tables._types import Array
+    from tied_tables.columns import Columns, Fact
+    from tied_tables.io import Source
+    from tied_tables.rows import Scan, Workers
+
+MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
+# Columns that are printed: a table of 40,000 takes half a minute to lay out.
+MOST_SHOWN = 500
+MOST_COMPARED = 100_000  # rows of which those that are there twice are found
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A table, and what its columns read as."""
+
+    source: Source
+    training: Source  # the rows to train on, without one that adds up the others
+    sample: pa.RecordBatch  # all of these, or some, in a random order
+    columns: Columns  # those that are used
+    facts: list[Fact]  # about all columns
+    warnings: list[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the sample is all rows to train on."""
+        return bool(self.sample.num_rows == self.training.n_rows)
+
+    def to_json(self, most: int | None = None) -> dict[str, Any]:
+        """Return the facts as JSON, about all columns or the first ones."""
+        return {
+            "notes": self.source.notes,
+            "warnings": self.warnings[:most],
+            "sampled_rows": self.sample.num_rows,
+            "columns": [asdict(fact) for fact in self.facts[:most]],
+        }
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, and the rows of it that are in memory."""
+
+    survey: Survey
+    rows: Array  # all rows, or some in random order, (n, features) float32
+
+
+@command("tied-tables check rows.csv")
+def check(
+    data: Data,
+    seed: Seed = 0,
+    *,
+    strict: bool = option("Fail if there is a warning.", "--strict", default=False),
+    columns: ColumnOptions,
+    options: TableOptions,
+    json: Json = False,
+) -> None:
+    """Show what the columns of a table read as, and what fit would make of them."""
+    if json:
+        be_quiet(True)
+    table = survey(data, options, columns, seed)
+    if json:
+        facts = {"data": table.source.name, "rows": table.source.n_rows}
+        print_json(facts | table.to_json())
+    else:
+        _print_survey(table)
+        is_refused = any(fact.refused for fact in table.facts)
+        is_pipe = data == STANDARD_INPUT  # which can be read once
+        is_plain = not strict and seed == 0  # which score has not
+        if table.columns.features and is_plain and not (is_refused or is_pipe):
+            remark(f"next, {join(['score', *sys.argv[2:]])}.")
+    if strict:
+        table.columns.require_usable(table.facts)
+        if table.warnings:
+            n_warnings = format_quantity(len(table.warnings), "warning")
+            raise FailedError(f"{data!r} has {n_warnings}.")
+
+
+def describe_repeats(rows: Scan) -> list[str]:
+    """Tell which rows are there twice: the first few, unless rows are many."""
+    from tied_tables.rows import RepeatFinder
+
+    if rows.source.n_rows > MOST_COMPARED:
+        return []
+    finder = RepeatFinder(rows.ids)
+    for batch in rows.source.batches():
+        finder.add(batch)
+    sentences = [repeat.sentence for repeat in finder.find()]
+    return [f"{list_some(sentences, 3)}."] if sentences else []
+
+
+def _print_survey(survey: Survey) -> None:
+    """Print what the columns of a table read as, with the warnings first."""
+    from tied_tables.columns import ROWS_TO_COUNT
+
+    source = survey.source
+    for note in source.notes:
+        print_line(f"note: {note}")
+    for warning in survey.warnings:
+        print_line(f"warning: {warning.rstrip('.')}")
+    n_sample = survey.sample.num_rows
+    rows = format_quantity(source.n_rows, "row")
+    if not survey.whole:
+        rows += f", of which {n_sample:,} were looked at"
+    if n_sample > ROWS_TO_COUNT:
+        rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
+    numbers = format_quantity(len(survey.columns.features), "number")
+    print_line(f"{source.name}: {rows}, {numbers} a row")
+    print_columns(survey.facts[:MOST_SHOWN])
+    if more := survey.facts[MOST_SHOWN:]:
+        quantity = format_quantity(len(more), "more column")
+        print(f"and {quantity}; check --json tells of all")
+
+
+def print_columns(facts: Sequence[Fact]) -> None:
+    """Print what each column reads as, and what becomes of it."""
+    counts = ["missing", "misread", "distinct"]
+    if not any(fact.misread for fact in facts):
+        counts.remove("misread")
+    rows = []
+    for fact in facts:
+        numbers = [f"{getattr(fact, name):,}" for name in counts]
+        examples = ", ".join(fact.examples)
+        rows.append([fact.name, fact.reads_as, *numbers, examples, fact.becomes])
+    print_table(("column", "reads as", *counts, "examples", "becomes"), rows)
+
+
+def survey(
+    data: str, options: TableOptions, columns: ColumnOptions, seed: int
+) -> Survey:
+    """Open a table, and decide which columns to use and how."""
+    from tied_tables.fit.sample import choose_sample_size
+    from tied_tables.io import find_total
+    from tied_tables.rows import Scan, find_far_values
+
+    with show_stages("reading"):
+        source = options.open(data, columns.names_of_text)
+        total = find_total(source)
+        training = source.head(total.row - 1) if total else source
+        sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)
+        used, facts = columns.survey(sample, training)
+        names = [fact.name for fact in facts if fact.misread and not fact.refused]
+        batches = training.batches(names=names)
+        misread = describe_misread(used.find_misread(batches, names))
+        far = find_far_values(training, sample, used)
+        warnings = [str(total)] if total else []
+    for fact in facts:
+        name = fact.name
+        for text in (far.get(name), misread.get(name), fact.warning):
+            if text:
+                warnings.append(f"column {name!r} {text}.")
+    warnings += describe_repeats(Scan(training, used))
+    return Survey(source, training, sample, used, facts, warnings)
+
+
+def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
+    """Read all rows, keep those that fit into memory, and warn."""
+    import numpy as np
+
+    from tied_tables.rows import Doubts, Here, Scan, sample_table
+
+    source, columns = survey.training, survey.columns
+    if source.n_rows < 2:
+        raise UsageError(
+            f"{source.name!r} has one row, and training needs 2 at least; add rows."
+        )
+    columns.require_usable(survey.facts)
+    remark_notes(source)
+    remark(*survey.warnings)
+    rows = Scan(source, columns)
+    if survey.whole:
+        with show_stages("reading"):
+            batches = rows.read(Doubts())
+            return Table(survey, np.concatenate([numbers for _, numbers in batches]))
+    with show_rows("sampling", rows) as shown_rows:
+        n = survey.sample.num_rows
+        some, doubts = sample_table(workers or Here(), shown_rows, n, seed)
+    # What the sample tells is among the warnings already: of rare categories, and of
+    # values that are not of their kind.
+    sample_names = {fact.name for fact in survey.facts if fact.misread}
+    for name, text in describe_misread(doubts.misread).items():
+        if name not in sample_names:
+            remark(f"column {name!r} {text}.")
+    return Table(survey, some)

@@ -1,0 +1,38 @@
+"""``tied-tables inspect``: show what a model file holds."""
+
+from typing import Any
+
+from tied_tables.cli._app import command
+from tied_tables.cli._check import print_columns
+from tied_tables.cli._model import Model, load
+from tied_tables.cli._options import Json, ModelFile
+from tied_tables.cli._output import print_facts, print_json
+from tied_tables.cli._summary import summarize
+
+
+@command("tied-tables inspect model.safetensors")
+def inspect(model: ModelFile, json: Json = False) -> None:
+    """Show what a model file holds: its columns, its network, and its training."""
+    opened_model = load(model)
+    if json:
+        print_json(_describe(opened_model))
+        return
+    print_facts(summarize(opened_model))
+    if facts := opened_model.find_facts():
+        print_columns(facts)
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    value, settings = model.fitted_value, model.contents.settings
+    return {
+        "model": model.path,
+        "features": value.n_features,
+        "components": value.n_components,
+        "layers": value.network.layer_sizes,
+        "parameters": value.network.n_parameters,
+        "is_pca": settings.is_pca_,
+        "iterations": settings.n_iter_,
+        "reconstruction_r2": settings.reconstruction_r2_,
+        "settings": settings.params,
+        "notes": model.notes,
+    }

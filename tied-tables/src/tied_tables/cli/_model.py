@@ -1,0 +1,94 @@
+"""A model file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tied_tables.cli._keras import import_keras, require_backend
+from tied_tables.cli._messages import UsageError
+from tied_tables.cli._table import import_arrow_alone
+
+if TYPE_CHECKING:
+    from tied_tables.columns import Columns, Fact
+    from tied_tables.io import Source
+    from tied_tables.model.file.contents import Contents
+    from tied_tables.model.value import Fitted
+
+Note = TypeVar("Note")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds."""
+
+    path: Path
+    contents: Contents
+    notes: dict[str, Any]  # of `tied-tables fit`; empty if Python wrote the file
+    columns: Columns | None  # that it takes; None if it knows no names
+
+    @property
+    def fitted_value(self) -> Fitted:
+        """The value that encodes, decodes and scores rows."""
+        return self.contents.fitted
+
+    def find_note(self, default: Note, *keys: str) -> Note:
+        """Return a note, or the default where it is not there or of another type."""
+        note: Any = self.notes
+        for key in keys:
+            note = note.get(key) if isinstance(note, dict) else None
+        return note if isinstance(note, type(default)) else default
+
+    def find_facts(self) -> list[Fact]:
+        """Return what the columns of the table were that it was fitted to, if noted."""
+        from tied_tables.columns import Fact
+
+        return list(map(Fact.from_json, self.find_note([], "table", "columns")))
+
+    def columns_of(self, source: Source) -> Columns:
+        """Return the columns of a table that the model takes."""
+        from tied_tables.columns import NUMBERS, Columns, Kind
+
+        if self.columns is not None:
+            return self.columns
+        numbers = Kind.boolean, *NUMBERS
+        n_features = self.fitted_value.n_features
+        names = [name for name, kind in source.kinds.items() if kind in numbers]
+        if len(names) != n_features:
+            raise UsageError(
+                f"{source.name!r} has {len(names)} columns of numbers, and"
+                f" {str(self.path)!r}, which knows no names, takes {n_features}; give"
+                " a table of these."
+            )
+        return Columns.of_numbers(names)
+
+
+def load(name: str | Path) -> Model:
+    """Read a model file, and import Keras only for an encoder of the user's own."""
+    path = Path(name)
+    if not os.path.isfile(path):
+        raise UsageError(
+            f"there is no model {str(path)!r}; tied-tables fit rows.csv -o"
+            " model.safetensors writes one."
+        )
+
+    from tied_tables.model.file import read
+    from tied_tables.rows import find_columns
+
+    import_arrow_alone()
+    try:
+        contents = read(path, _import_keras)
+        notes = contents.notes if isinstance(contents.notes, dict) else {}
+        columns = find_columns(contents.fitted)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{str(error).rstrip('.')}; name a whole model file."
+        ) from error
+    return Model(path, contents, notes, columns)
+
+
+def _import_keras() -> None:
+    require_backend()
+    import_keras()

@@ -1,0 +1,56 @@
+"""Options that several commands have."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+
+def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
+    """Return an option of a command, or of a dataclass of options; `...` is needed."""
+    return typer.Option(default, *names, help=help, **settings)
+
+
+column_option = partial(option, rich_help_panel="Columns")
+"""Returns an option of which columns to use."""
+read_option = partial(option, rich_help_panel="How the table is read")
+"""Returns an option of how a table is read."""
+
+
+def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) -> Any:
+    """Return the option of the file to write, needed unless it has a default."""
+    return option(help, "--output", "-o", metavar=metavar, default=default)
+
+
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
+STAR = "In its name, * stands for that of DATA."
+FIGURE = "The figure to write: .png, .svg or .pdf."
+ModelFile = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A file that tied-tables fit has written."),
+]
+DATA = (
+    "CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a database,"
+    " by ending; a folder of such files, a pattern in quotes, s3://... or https://...,"
+    " or - for the standard input."
+)
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
+ID = "The column that names the rows; kept, never trained on."
+SafeCsv = Annotated[
+    bool,
+    typer.Option(
+        "--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DRIFT_CODE = 4  # the exit code where rows have drifted
+FailOnDrift = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-drift",
+        help=f"Exit with the code {DRIFT_CODE} if the rows have drifted.",
+    ),
+]

@@ -1,0 +1,197 @@
+"""``tied-tables report``: write a page on a model and a table."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tied_tables._files import check_writable
+from tied_tables._text import format_quantity, list_some
+from tied_tables.cli._app import command
+from tied_tables.cli._check import describe_repeats
+from tied_tables.cli._inputs import Inputs
+from tied_tables.cli._messages import UsageError, remark, say
+from tied_tables.cli._model import Model
+from tied_tables.cli._options import (
+    DRIFT_CODE,
+    STAR,
+    FailOnDrift,
+    Json,
+    SafeCsv,
+    option,
+    output_option,
+)
+from tied_tables.cli._output import print_result, replace_output
+from tied_tables.cli._progress import show_stages
+from tied_tables.cli._proposals import join
+from tied_tables.cli._rows import (
+    Sample,
+    open_rows,
+    take,
+)
+from tied_tables.cli._table import TableOptions, describe_doubtful
+
+if TYPE_CHECKING:
+    from tied_tables._types import Array
+    from tied_tables.report import About, Drift, Whole
+    from tied_tables.rows import Doubts, Scan
+
+N_WORST = 20  # the oddest rows, which a page begins with
+
+
+@command("tied-tables report model.safetensors rows.csv -o report.html")
+def report(
+    inputs: Inputs,
+    output: Path = output_option(
+        f"The .html file to write. {STAR}", default=Path("*-report.html")
+    ),
+    against: str | None = option(
+        "An older table, to tell what has drifted since.", metavar="OLD"
+    ),
+    *,
+    fail_on_drift: FailOnDrift = False,
+    safe_csv: SafeCsv = False,
+    json: Json = False,
+) -> None:
+    """Write a page to explore rows, their codes and why they are odd; it works offline.
+
+    Scores and errors are those of all rows. PCA's error on it is that of PCA of a
+    sample of 20,000 rows, where there are more.
+    """
+    from tied_tables.report import PageColumn, Report, Rows, require_libraries
+
+    check_writable(output, ["html"])
+    require_libraries()
+    model, rows = inputs.open()
+    rows = replace(rows, reads="restored")
+    sample, whole, doubts = survey_rows(model, rows)
+    warnings, old = describe_doubtful(rows, doubts), None
+    remark(*warnings)
+    if against is not None:
+        old, old_warnings = _read_old(model, against, inputs.options)
+        warnings += old_warnings
+    warnings += describe_repeats(rows)
+    warnings += _list_warnings(model, rows)
+    with show_stages("writing the page"):
+        page = Report(
+            model.fitted_value,
+            Rows.compute(
+                model.fitted_value,
+                sample.numbers,
+                outlier_scores=whole.scores[sample.places],
+                ids=sample.ids,
+                labels=sample.labels,
+                label_name=rows.label or "label",
+                places=sample.places,
+            ),
+            list(map(PageColumn.from_table, rows.columns.used)),
+            whole,
+            old,
+            _list_changes(rows, doubts),
+            _describe_table(model, rows, sample, warnings, safe_csv),
+        )
+        with replace_output(output) as part:
+            part.write_text(page.to_html(), encoding="utf-8")
+    drifted = page.name_drifts()
+    facts = {
+        "output": output,
+        "rows": whole.n_rows,
+        "shown": len(sample.numbers),
+        "error": whole.mean_error,
+        "pca_error": page.about.pca_error,
+        "kept": whole.kept,
+        "standing_out": whole.n_outstanding,
+        "drifted": drifted,
+    }
+    done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
+    print_result(json, facts, done)
+    if fail_on_drift and drifted:
+        say(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
+        raise typer.Exit(DRIFT_CODE)
+
+
+def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
+    """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
+    import numpy as np
+
+    from tied_tables.report import Whole
+
+    whole = Whole(model.fitted_value)
+    sample, doubts = take(rows, doing="scoring", use=whole.add)
+    if len(sample.places) < whole.n_rows:
+        worst = np.argsort(-whole.scores, kind="stable")[:N_WORST]
+        sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
+    return sample, whole, doubts
+
+
+def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
+    """Return the columns that had one value in training, or were copies."""
+    from tied_tables.report import Drift
+
+    changes = []
+    for name, times in doubts.unseen.counts.items():
+        if name not in rows.columns.names:
+            before = rows.columns.left_out.get(name, "")
+            now = doubts.unseen.describe(name)
+            share = times / rows.source.n_rows
+            changes.append(Drift(name, share, before=before, now=now))
+    return changes
+
+
+def _list_warnings(model: Model, rows: Scan) -> list[str]:
+    """Return what was said of the table of training, named if it is another one."""
+    trained = model.find_note("", "data")
+    beginning = "" if trained == rows.source.name else f"{trained}: "
+    warnings: list[Any] = model.find_note([], "table", "warnings")
+    return [f"{beginning}{warning}" for warning in warnings]
+
+
+def _describe_table(
+    model: Model, rows: Scan, sample: Sample, warnings: list[str], safe_csv: bool
+) -> About:
+    from importlib.metadata import version
+
+    from tied_tables.model.value import baseline_errors
+    from tied_tables.report import About, describe_model
+
+    fitted = model.fitted_value
+    pca_error = None  # with classes it is not one of squares, as those of the page are
+    if fitted.link is None:
+        _, pca_error = baseline_errors(fitted, sample.numbers)
+    commands = dict.fromkeys([model.find_note("", "command"), join(sys.argv[1:])])
+    return About(
+        title=_name_table(rows),
+        model=describe_model(fitted, model.contents.settings),
+        pca_error=pca_error,
+        warnings=list(dict.fromkeys(warnings)),
+        facts=model.find_facts(),
+        command=" && ".join(filter(None, commands)),
+        versions=model.find_note({}, "versions") | {"bokeh": version("bokeh")},
+        safe_csv=safe_csv,
+    )
+
+
+def _name_table(rows: Scan) -> str:
+    return Path(rows.source.name).name or rows.source.name
+
+
+def _read_old(
+    model: Model, data: str, options: TableOptions
+) -> tuple[tuple[str, Array, Array], list[str]]:
+    """Read a sample of an older table, and tell what is doubtful in it."""
+    from tied_tables.io import TableError
+
+    try:
+        rows = open_rows(model, data, options)
+        sample, doubts = take(rows)
+    except TableError as error:  # which may not name the table
+        raise UsageError(f"--against {data}: {error}") from error
+    scores = -model.fitted_value.score_samples(sample.numbers)
+    sentences = describe_doubtful(rows, doubts)
+    warnings = [f"{rows.source.name}: {sentence}" for sentence in sentences]
+    remark(*warnings)
+    return (_name_table(rows), sample.numbers, scores), warnings

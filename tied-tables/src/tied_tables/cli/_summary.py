@@ -1,0 +1,73 @@
+"""What a model is and how it was trained, for `fit` and `inspect`."""
+
+from tied_tables._text import format_quantity, list_some
+from tied_tables.cli._model import Model
+from tied_tables.cli._table import explain_left_out
+
+
+def summarize(model: Model) -> dict[str, str]:
+    """Describe a model; the notes of its training, in its file, may be of any type."""
+    value, settings, notes = model.fitted_value, model.contents.settings, model.notes
+    network = " → ".join(map(str, value.network.layer_sizes))
+    what = "variance" if value.link is None else "deviance of the columns"
+    facts = {
+        "model": str(model.path),
+        **_describe_columns(model),
+        "components": f"{value.n_components}{model.find_note('', 'choice')}",
+        "network": network + (", PCA" if settings.is_pca_ else ""),
+        "parameters": f"{value.network.n_parameters:,}",
+        "kept": f"{settings.reconstruction_r2_:.2%} of the {what} of the training rows",
+        **_describe_errors(model),
+    }
+    if trimmed := model.find_note(0, "trimmed"):
+        absurd = format_quantity(trimmed, "absurd value")
+        facts["not trained on"] = (
+            f"{absurd}; model and PCA have the medians of their columns there"
+        )
+    if streamed := model.find_note("", "streamed"):
+        facts["sample"] = streamed
+    for name in ("rows", "trained", "seconds", "command"):
+        if name in notes:
+            note = notes[name]
+            facts[name] = f"{note:,}" if type(note) is int else str(note)
+    return facts
+
+
+def _describe_columns(model: Model) -> dict[str, str]:
+    columns, n_features = model.columns, model.fitted_value.n_features
+    if columns is None:
+        return {"columns": f"not noted; it takes {n_features} numbers"}
+    usage = list_some(columns.names)
+    if n_features > len(columns.names):
+        usage += f": {n_features} numbers, one for each category or part of a time"
+    left_out = list_some(explain_left_out(columns))
+    return {"columns used": usage} | ({"left out": left_out} if left_out else {})
+
+
+def _describe_errors(model: Model) -> dict[str, str]:
+    match model.notes:
+        case {
+            "error": float() as error,
+            "pca_error": float() as pca_error,
+            "measured_on": str() as where,
+            "held_out": None | [float(), float()] as held_out,
+        }:
+            pass
+        case _:
+            return {}
+    if held_out is not None:
+        where = f"on rows held out; {error:.4g} on {where}"
+        error, pca_error = held_out
+    what = "mean square of scaled columns"
+    if model.fitted_value.link is not None:
+        what = "mean deviance of columns, 1 for the best constants"
+    ratio = error / pca_error if pca_error else 1.0
+    against = f"the model's is {ratio:.2f} times that"
+    if ratio > 1:  # where a tenth of the values is missing
+        against += ", as it has learned to fill in gaps"
+    if model.contents.settings.is_pca_:
+        against = "no network was found that is better, so the model is PCA"
+    return {
+        "error": f"{error:.4g}, {what}, {where}",
+        "PCA's error": f"{pca_error:.4g}; {against}",
+    }

@@ -1,0 +1,245 @@
+"""Options and messages for the tables of commands."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatch
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tied_tables._text import format_quantity, propose
+from tied_tables.cli._messages import UsageError, remark
+from tied_tables.cli._options import ID, STANDARD_OUTPUT, column_option, read_option
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tied_tables.columns import Columns, Fact, MisreadValues
+    from tied_tables.io import Source
+    from tied_tables.rows import Doubts, Scan
+
+ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
+# Delimiters that are hard to type at a shell.
+DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
+REMEDY = (
+    "correct them, or say --na {value}, --categorical {column} or --exclude {column}"
+)
+DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """The options of how to read a table; see `tied_tables.io.open_table`."""
+
+    delimiter: str | None = read_option(
+        "Between the cells of CSV, where it is not clear.", metavar="CHAR"
+    )
+    encoding: str | None = read_option(
+        "Of CSV, instead of UTF-8 or what is clear.", metavar="NAME"
+    )
+    decimal: str | None = read_option(
+        "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
+    )
+    no_header: bool = read_option(
+        "The first line of CSV or a sheet is a row.", "--no-header", default=False
+    )
+    format: str | None = read_option(
+        "What DATA is, such as csv, whatever its ending.", metavar="NAME"
+    )
+    array: str | None = read_option(
+        "Which array of an .npz file to read.", metavar="NAME"
+    )
+    sheet: str | None = read_option(
+        "The sheet of a workbook, instead of the first.", metavar="NAME"
+    )
+    query: str | None = read_option("The rows of a database to read.", metavar="SQL")
+    skip: int = read_option(
+        "Lines of CSV or a sheet before the names.", default=0, min=0
+    )
+    comment: str | None = read_option(
+        "How lines of CSV begin to pass over, such as #.", metavar="TEXT"
+    )
+    max_columns: int = read_option(
+        "The most columns that are read.", default=50_000, min=1
+    )
+    max_copy: int = read_option(
+        "The most bytes that are copied here of what is elsewhere, or in a database.",
+        default=2**34,
+        min=1,
+    )
+
+    def open(
+        self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
+    ) -> Source:
+        """Open a table; the absent columns are missing only if this is asked for."""
+        from tied_tables.io import open_table
+
+        import_arrow_alone()
+        options = dict(vars(self))
+        header = not options.pop("no_header")
+        options["absent"] = absent if options.pop("impute_absent", False) else ()
+        options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
+        return open_table(path, text=text, header=header, **options)
+
+
+def import_arrow_alone() -> None:
+    """Import Arrow without pandas, which its first array would import for nothing."""
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    pandas: Any = ModuleType("pandas")
+    pandas.__version__ = "0"  # too old for Arrow
+    sys.modules["pandas"] = pandas
+    with warnings.catch_warnings(action="ignore"):
+        pa.array([0])
+    del sys.modules["pandas"]
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """The options of which columns to use, and how; see `Columns.survey`."""
+
+    columns: str | None = column_option(
+        "The columns to use, instead of all.", metavar="A,B"
+    )
+    exclude: list[str] | None = column_option(
+        "Columns not to use; can be given several times.", metavar="A,B"
+    )
+    label: str | None = column_option(
+        "A column of labels, for colour; never trained on.", metavar="COLUMN"
+    )
+    id: str | None = column_option(ID, metavar="COLUMN")
+    categorical: list[str] | None = column_option(
+        "Columns whose numbers are names, such as zip codes.", metavar="A,B"
+    )
+    numeric: list[str] | None = column_option(
+        "Columns whose numbers are quantities, whatever their names tell.",
+        metavar="A,B",
+    )
+    dates: DateOrder = column_option(
+        "The order of 1/2/2026 where it is not clear; off leaves dates out.",
+        default=DateOrder.auto,
+    )
+    na: list[str] | None = column_option(
+        "A missing value too; can be given several times.", metavar="TEXT"
+    )
+
+    def survey(
+        self, sample: pa.RecordBatch, source: Source
+    ) -> tuple[Columns, list[Fact]]:
+        """Decide which columns of some rows to use and how, with a fact about each."""
+        from tied_tables.columns import Columns
+
+        return Columns.survey(
+            sample,
+            columns=None if self.columns is None else split_names([self.columns]),
+            exclude=split_names(self.exclude),
+            label=self.label,
+            id=self.id,
+            categorical=[*split_names(self.categorical), *source.categorical],
+            numeric=split_names(self.numeric),
+            decimal=source.decimal,
+            dates=self.dates,
+            na=self.na or (),
+            remedy=REMEDY,
+            begin=next(source.batches(ROWS_TO_COUNT)),
+        )
+
+    def find_choices(self) -> list[str]:
+        """The options that are given and tell how to fit a model."""
+        chosen = vars(replace(self, id=None, label=None))
+        return [
+            f"--{name}"
+            for name, given in chosen.items()
+            if given and given is not DateOrder.auto
+        ]
+
+    @property
+    def names_of_text(self) -> list[str]:
+        """The columns whose values are names, also where they look like numbers."""
+        beside = [name for name in (self.label, self.id) if name is not None]
+        return [*beside, *split_names(self.categorical)]
+
+
+def split_names(texts: list[str] | None) -> list[str]:
+    """Split names at commas, as in a line of CSV."""
+    lines = [next(csv.reader([text]), []) for text in texts or []]
+    return [name.strip() for line in lines for name in line if name.strip()]
+
+
+def require_output(
+    output: str, json: bool, data: str, endings: Collection[str] = ()
+) -> None:
+    """Raise if a table could not be written, or over the one that is read."""
+    from tied_tables.io import OUTPUT_ENDINGS, check_output
+
+    check_output(output, endings or OUTPUT_ENDINGS)
+    target, source = map(os.path.realpath, (output, data))
+    folder = os.path.join(source, "")
+    is_source = fnmatch(target, source) or target.startswith(folder) or target == source
+    if is_source and os.path.isfile(target):
+        raise UsageError(
+            f"{output!r} is a table that is read; name another file with -o."
+        )
+    if json and output == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and --output - both write to the standard output; leave one of them"
+            " out."
+        )
+
+
+def require_column(source: Source, name: str | None, option: str) -> None:
+    """Raise if a table lacks the column that an option names."""
+    names = source.schema.names
+    if name is not None and name not in names:
+        raise UsageError(
+            f"{source.name!r} has no column {name!r} for {option}; "
+            f"{propose(name, names)}."
+        )
+
+
+def explain_left_out(columns: Columns) -> list[str]:
+    """Return each column that is not used, with the reason."""
+    return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
+
+
+def remark_notes(source: Source) -> None:
+    """Print what was detected when a table was opened."""
+    remark(*(f"{source.name!r}: {note}." for note in source.notes))
+
+
+def describe_misread(misread: MisreadValues, more: str = "") -> dict[str, str]:
+    """Describe the values that were not of the kind of their column, by column."""
+    return {
+        column: (
+            f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as"
+            f" missing{more}: {misread.describe(column)}"
+        )
+        for column, times in misread.counts.items()
+    }
+
+
+def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
+    """Tell which values were in no category, not of their kind, or all missing."""
+    sentences = []
+    for column, times in doubts.unseen.counts.items():
+        what = "of rare or new categories, which count as one or as missing"
+        if column not in rows.columns.names:
+            in_training = rows.columns.left_out.get(column, "another")
+            what = f"beside what it was in training, {in_training}, which are kept"
+        values = f"{format_quantity(times, 'value')} {what}"
+        some = doubts.unseen.describe(column)
+        sentences.append(f"column {column!r} holds {values}: {some}.")
+    for column in doubts.empty:
+        sentences.append(f"column {column!r} has no value in any row, and is imputed.")
+    kept = ", and not as a gap to fill" if rows.reads == "stored" else ""
+    for column, text in describe_misread(doubts.misread, kept).items():
+        sentences.append(f"column {column!r} {text}.")
+    return sentences

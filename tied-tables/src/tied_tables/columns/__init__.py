@@ -1,0 +1,78 @@
+"""The columns of a table: what kind each is, and its numbers."""
+
+try:
+    import pyarrow  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"columns that are no numbers, and reading tables, need {error.name}; run pip"
+        ' install "tied-tables[cli]".',
+        name=error.name,
+    ) from error
+
+from tied_tables.columns._column import (
+    OTHER,
+    Column,
+    MisfitError,
+    format_cell,
+    get_value,
+    list_values,
+    snap,
+)
+from tied_tables.columns._columns import Columns
+from tied_tables.columns._facts import ROWS_TO_COUNT, Fact
+from tied_tables.columns._frames import FrameSchema, read_rows
+from tied_tables.columns._kinds import (
+    NUMBERS,
+    Kind,
+    find_kind,
+    make_distinct,
+    merge_types,
+    rename_rows,
+    simplify_rows,
+    simplify_type,
+    trim_names,
+)
+from tied_tables.columns._misread import MisreadValues
+from tied_tables.columns._missing import MISSING
+from tied_tables.columns._number_text import (
+    LONG_NUMERAL,
+    NumberText,
+    find_decimal,
+    is_number,
+)
+from tied_tables.columns._times import Times, decode_days, list_months
+from tied_tables.columns._truth_text import TruthText
+
+__all__ = [
+    "LONG_NUMERAL",
+    "MISSING",
+    "NUMBERS",
+    "OTHER",
+    "ROWS_TO_COUNT",
+    "Column",
+    "Columns",
+    "Fact",
+    "FrameSchema",
+    "Kind",
+    "MisfitError",
+    "MisreadValues",
+    "NumberText",
+    "Times",
+    "TruthText",
+    "decode_days",
+    "find_decimal",
+    "find_kind",
+    "format_cell",
+    "get_value",
+    "is_number",
+    "list_months",
+    "list_values",
+    "make_distinct",
+    "merge_types",
+    "read_rows",
+    "rename_rows",
+    "simplify_rows",
+    "simplify_type",
+    "snap",
+    "trim_names",
+]

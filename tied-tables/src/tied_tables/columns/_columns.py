@@ -1,0 +1,566 @@
+"""A table as numbers, and numbers as a table."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike
+from pyarrow import types
+
+from tied_tables._table_errors import TableError
+from tied_tables._text import list_some, quote
+from tied_tables._types import Array
+from tied_tables.columns._adapting import adapt_column
+from tied_tables.columns._arrow import to_text
+from tied_tables.columns._column import Column, MisfitError, drop_marks, get_value, snap
+from tied_tables.columns._facts import ColumnChoice, Fact, Restoration
+from tied_tables.columns._frames import (
+    FrameSchema,
+    find_library,
+    list_names,
+    read_rows,
+    replace_values,
+    wrap,
+)
+from tied_tables.columns._kinds import LONGEST_TEXT, Kind, find_kind, trim_names
+from tied_tables.columns._learning import choose_columns
+from tied_tables.columns._misread import MisreadValues
+from tied_tables.columns._missing import MOST_MISREAD
+from tied_tables.columns._names import IDS, ROW_NUMBERS
+from tied_tables.columns._number_text import (
+    ROWS_TO_DECIDE,
+    decide_number_text,
+    find_decimal,
+    is_number,
+)
+from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from tied_tables.model.pca import TINY
+
+VERSION = 1
+# These are written to JSON also if they are empty.
+BASIC_KEYS = "name kind categories other left_out label id".split()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table that are used, and their encoding as numbers.
+
+    Numbers and booleans are used as they are, booleans as 0 and 1, however they are
+    written. A time becomes the days since the first, and the sine and cosine of the
+    hour, weekday and month that vary. Text becomes a number for each category, 1 for
+    the one that it is and 0 for the others. A missing value is NaN in all of the
+    numbers of its column, and a text that is maybe a misspelling of a category is half
+    of that one. Times that follow those of another column, as a delivery follows an
+    order, become the days since these, too.
+
+    Attributes:
+        used: the columns that are used, in the order of their numbers.
+        left_out: why each other column is not used, by name.
+        label, id: the columns of labels and of the names of rows, which are never used,
+            or None.
+        restored: the columns that are left out but decoded again: without a value,
+            always of one, or the same as another.
+        order: the columns that are decoded, in the table's order, if some are restored.
+        frame: the frame or array that they are those of; None for those of a file.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> from tied_tables.columns import Columns
+        >>> kinds, weights = ["plum", "apple", "plum"], [31, 182, None]
+        >>> fruit = pa.record_batch({"kind": kinds, "weight": weights})
+        >>> columns, facts = Columns.survey(fruit)
+        >>> columns.features
+        ['kind=apple', 'kind=plum', 'weight']
+        >>> columns.encode(fruit)
+        array([[  0.,   1.,  31.],
+               [  1.,   0., 182.],
+               [  0.,   1.,  nan]], dtype=float32)
+        >>> columns.decode([[0.2, 0.7, 40.4]]).to_pylist()
+        [{'kind': 'plum', 'weight': 40}]
+    """
+
+    used: tuple[Column, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    label: str | None = None
+    id: str | None = None
+    restored: tuple[Restoration, ...] = ()
+    order: tuple[str, ...] = ()
+    frame: FrameSchema | None = None
+
+    @classmethod
+    def of_numbers(cls, names: Iterable[object]) -> Self:
+        """Return columns of numbers, of these names without blanks at their ends."""
+        texts = trim_names(list(map(str, names)))
+        return cls(tuple(Column(name, Kind.number) for name in texts))
+
+    @classmethod
+    def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
+        """Look at some rows; return the columns to use, and a fact for each column.
+
+        Text reads as what at least 95 % of its values are: numbers with separators of
+        thousands, a decimal comma, a unit, a percent sign or parentheses; dates and
+        times; truth values. Text of which 75 % are numbers or times is refused, unless
+        it has few categories. Other text is categories, with a number each; of more
+        than 40, the most frequent 40 that are not rarer than one in a hundred have one
+        each, and all others one together.
+
+        Left out are nested and binary values; text that is no category: of which more
+        than four in five values differ, all are rare, or a part are numbers; and
+        columns without any value, with a single one, or with the same values as
+        another, which `decode` restores.
+
+        Args:
+            sample: the rows, such as `Source.sample` gives.
+            **choices: which columns may be used, and what they read as; see
+                `ColumnChoice`.
+
+        Raises:
+            TableError: if a column that is named is not in the table.
+        """
+        choice = ColumnChoice(**choices)
+        decisions = choose_columns(sample, choice)
+        facts = [fact for fact, _ in decisions]
+        left_out = {
+            fact.name: fact.becomes.removeprefix("left out: ")
+            for fact, column in decisions
+            if not isinstance(column, Column)
+        }
+        decoded = [column for _, column in decisions if column is not None]
+        restored = [column for column in decoded if isinstance(column, Restoration)]
+        columns = cls(
+            used=tuple(column for column in decoded if isinstance(column, Column)),
+            left_out=left_out,
+            label=choice.label,
+            id=choice.id,
+            restored=tuple(restored),
+            order=tuple(column.name for column in decoded if restored),
+        )
+        return columns, facts
+
+    def require_usable(self, facts: Sequence[Fact]) -> None:
+        """Raise a `TableError` if a column is refused, or none can be used."""
+        refused = [fact for fact in facts if fact.refused]
+        if refused:
+            faults = [f"column {fact.name!r} {fact.warning}" for fact in refused]
+            raise TableError(f"{list_some(faults, 3)}.")
+        if not self.used:
+            reasons = [f"{name!r} ({why})" for name, why in self.left_out.items()]
+            raise TableError(
+                f"no column can be used: {', '.join(reasons[:8])}; give one of numbers."
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns that are used."""
+        return [column.name for column in self.used]
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns that name rows."""
+        names = [] if self.id is None else [self.id]
+        for name, reason in self.left_out.items():
+            if reason.startswith((IDS, ROW_NUMBERS)):
+                names.append(name)
+        return names
+
+    @property
+    def text(self) -> list[str]:
+        """The columns to read as text: those in a form, and the id."""
+        names = [
+            column.name
+            for column in self.used
+            if column.kind is Kind.text or column.form is not None
+        ]
+        for restoration in self.restored:
+            # Digits of a constant such as 007 are kept.
+            has_digits = isinstance(restoration.value, str) and is_number(
+                restoration.value
+            )
+            if has_digits or restoration.copy_of in names:
+                names.append(restoration.name)
+        return names if self.id is None else [*names, self.id]
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the numbers, such as `colour=red`."""
+        return [name for column in self.used for name in column.features]
+
+    @property
+    def layout(self) -> Layout:
+        """Which of the numbers belong to which column, and what they hold."""
+        kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
+        column_kinds = [kinds.get(column.kind, NUMBER) for column in self.used]
+        sizes = [len(column.features) for column in self.used]
+        numbers = np.repeat(np.arange(len(sizes)), sizes)
+        return Layout(numbers, np.repeat(column_kinds, sizes))
+
+    @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """That of the numbers: single precision, unless a column needs double."""
+        needs_double = any(column.double for column in self.used)
+        return np.float64 if needs_double else np.float32
+
+    @property
+    def parts(self) -> Iterator[tuple[Column, slice]]:
+        """Each column that is used, and which of the numbers are its own."""
+        return zip(self.used, self.layout.parts, strict=True)
+
+    def match(self, names: Sequence[str], remedy: str = "") -> list[str]:
+        """Return the columns of another table that are unknown; raise if it lacks some.
+
+        `remedy` is what the message names besides adding the column.
+        """
+        given = Counter(names)
+        if twice := [name for name in self.names if given[name] > 1]:
+            raise TableError(
+                f"the table has several columns of the name {quote(twice)}; rename or"
+                " drop all but one."
+            )
+        if absent := [name for name in self.names if name not in given]:
+            raise TableError(
+                f"the table has no column {quote(absent)}, which the model uses; add"
+                f" it{remedy}."
+            )
+        known = {*self.names, *self.left_out, self.label, self.id}
+        return [name for name in names if name not in known]
+
+    def read_frame(self, X: Any) -> pa.RecordBatch:
+        """Return the rows of a frame; raise if a name repeats more than in training."""
+        learned = self.names if self.frame is None else self.frame.names
+        counts = Counter(map(str, learned))
+        given = Counter(map(str, list_names(X)))
+        for name, times in given.items():
+            if times > max(1, counts[name]):
+                raise TableError(
+                    f"X has {times} columns of the name {name!r}, and the model learned"
+                    f" {counts[name]}; rename or drop the others."
+                )
+        return read_rows(X)
+
+    def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
+        """Return these columns in the form in which another table is written.
+
+        The form of numbers, times and truth values that do not read as learned is
+        decided anew, as by `survey`; the order of dates that do not tell is the one
+        learned.
+
+        Args:
+            sample: some rows of the table, or of some of its columns.
+            decimal: the decimal mark, where the text does not tell. Defaults to that of
+                most columns, or the one learned.
+
+        Raises:
+            TableError: if a column has another unit than the one learned.
+
+        Examples:
+            >>> import pyarrow as pa
+            >>> from tied_tables.columns import Columns
+            >>> columns, _ = Columns.survey(pa.record_batch({"weight": [31.5, 182.0]}))
+            >>> other = pa.record_batch({"weight": ["31,5 g", "182 g"]})
+            >>> columns.adapt(other).encode(other).tolist()
+            [[31.5], [182.0]]
+        """
+        decimal = decimal or find_decimal(sample.columns)
+        used = []
+        given = set(sample.column_names)
+        for column in self.used:
+            if column.name in given:
+                values = sample[column.name]
+                column = adapt_column(column, values, decimal)
+            used.append(column)
+        return replace(self, used=tuple(used))
+
+    def encode(
+        self,
+        batch: pa.RecordBatch,
+        first_row: int = 0,
+        unseen: MisreadValues | None = None,
+        misread: MisreadValues | None = None,
+    ) -> Array:
+        """Encode rows as numbers, `(rows, len(features))`, NaN where one is missing.
+
+        Args:
+            batch: the rows, with columns in any order; others are ignored.
+            first_row: how many rows came before, for the messages.
+            unseen: collects the values whose category has no number of its own, which
+                are `(other)`, or missing if none was rare at first.
+            misread: collects the values that are not of their column's kind, and count
+                as missing.
+
+        Raises:
+            TableError: if a column is not there, a value is infinite or of a type that
+                cannot be of its kind, or more than 5 % of the rows up to here are not
+                of their kind.
+        """
+        self.match(batch.column_names)
+        numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)
+        earlier = {column.since for column in self.used}
+        days: dict[str, Array] = {}
+        for column, part in self.parts:
+            values = batch[column.name]
+            n_present = len(values) - values.null_count
+            try:
+                block, new = column.encode(values, days)
+                if column.name in earlier:
+                    days[column.name] = column.parse(values)
+                rows = column.find_misread(values, block[:, 0])
+                if len(rows) > MOST_MISREAD * max(n_present, first_row):
+                    row = int(rows[0])
+                    raise MisfitError(row, get_value(values, row), column.expectation)
+            except MisfitError as misfit:
+                raise TableError(
+                    f"column {column.name!r} holds {misfit.value!r} in row"
+                    f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
+                    " correct it, or leave it empty."
+                ) from misfit
+            numbers[:, part] = block
+            if misread is not None:
+                misread.add(column.name, values, rows, first_row)
+            if unseen is not None:
+                unseen.add(column.name, values, new, first_row)
+        return numbers
+
+    def find_misread(
+        self, batches: Iterable[pa.RecordBatch], names: Collection[str]
+    ) -> MisreadValues:
+        """Find the values of named columns that are not of their kind, however many."""
+        misread, first_row = MisreadValues(), 0
+        columns = [column for column in self.used if column.name in names]
+        for batch in batches if columns else ():
+            for column in columns:
+                values = batch[column.name]
+                rows = column.find_misread(values, column.parse(values))
+                misread.add(column.name, values, rows, first_row)
+            first_row += batch.num_rows
+        return misread
+
+    def find_differences(self, rows: pa.RecordBatch) -> dict[str, Array]:
+        """Which rows have another value than `decode` restores, by the column."""
+        differences = {}
+        for restoration in self.restored:
+            name = restoration.name
+            source = restoration.copy_of or name
+            if not {name, source}.issubset(rows.column_names):
+                continue
+            values = rows[name]
+            if values.null_count == len(values):
+                continue
+            restored = restoration.restore(rows, len(values))
+            restored = _cast(restored, values.type)
+            is_other = pc.not_equal(values, restored).fill_null(restoration.is_empty)
+            is_missing = values.is_null(nan_is_null=True)
+            is_other = pc.and_not(is_other, is_missing)
+            differences[name] = np.asarray(is_other)
+        return differences
+
+    @property
+    def row_bytes(self) -> int:
+        """About how many bytes a decoded row takes at most."""
+        texts = [column.longest_text for column in self.used]
+        texts += [restoration.longest_text for restoration in self.restored]
+        return sum(8 + n_characters for n_characters in texts)
+
+    def decode(
+        self,
+        numbers: ArrayLike,
+        named: bool = False,
+        rows: pa.RecordBatch | None = None,
+    ) -> pa.RecordBatch:
+        """Decode numbers to rows, with the columns that are used or restored.
+
+        Text is the category of the largest number, with `named` of those that have a
+        name, and a time that follows another is as far from it as its own number says.
+        Booleans are true from 0.5 on; a column of whole numbers is rounded; times
+        are those of their days; NaN is a missing value. What was text is written as it
+        was in the table. Where `rows` that the numbers stand for have another value in
+        a column that is restored, it stays.
+
+        Raises:
+            TableError: if the numbers have not the shape `(rows, len(features))`.
+        """
+        block = np.asarray(numbers)
+        n = len(self.features)
+        if block.ndim != 2 or block.shape[1] != n:
+            raise TableError(
+                f"numbers of the shape {block.shape} were given; give {n} columns."
+            )
+        if block.dtype.kind != "f":
+            block = block.astype(np.float64)
+        arrays = {}
+        days: dict[str, Array] = {}
+        for column, part in self.parts:
+            own = block[:, part]
+            arrays[column.name] = column.decode(own, named, days)
+            if named and column.kind is Kind.time:
+                days[column.name] = column.find_days(own, days)
+        for restoration in self.restored:
+            arrays[restoration.name] = restoration.restore(arrays, len(block))
+        if rows is not None:
+            for name, is_other in self.find_differences(rows).items():
+                if is_other.any():
+                    values = rows[name]
+                    restored = _cast(arrays[name], values.type)
+                    arrays[name] = pc.if_else(is_other, values, restored)
+        return pa.record_batch(
+            {name: arrays[name] for name in self.order or self.names}
+        )
+
+    def snap(self, numbers: Array) -> Array:
+        """Numbers, (rows, features), as the nearest that their columns can hold."""
+        snapped = numbers.astype(np.float64)
+        for column, part in self.parts:
+            first = snapped[:, part.start]
+            snapped[:, part.start] = snap(first, column.step, column.origin)
+        return snapped
+
+    def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
+        """Fill the gaps of rows in the columns that are used, and leave all else.
+
+        What takes their place is what `decode` gives for the numbers, in the types of
+        the rows: in text, it is written as the values of the column are.
+        """
+        used = [column.write_as(rows[column.name].type) for column in self.used]
+        columns = replace(self, used=tuple(used))
+        reconstruction = columns.decode(self.snap(np.asarray(numbers)), named=True)
+        gaps = self.find_gaps(rows)
+        for column in used:
+            name = column.name
+            if name not in gaps:
+                continue
+            is_gap = gaps[name]
+            own = rows[name]
+            new = reconstruction[name].filter(is_gap)
+            if types.is_floating(new.type) and not types.is_null(own.type):
+                # with as many decimals as others, or as single precision has
+                others = own.filter(~is_gap)[:ROWS_TO_DECIDE]
+                form, _ = decide_number_text(to_text(others), ".")
+                if form.places is not None:
+                    places = column.find_places(form.places)
+                    form = msgspec.structs.replace(form, places=places)
+                new = form.write(np.asarray(new, self.dtype))
+            filled = replace_values(own, is_gap, new)
+            place = rows.schema.get_field_index(name)
+            field = rows.schema.field(place).with_type(filled.type)
+            rows = rows.set_column(place, field, filled)
+        return rows
+
+    def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
+        """Return where values are missing, for each used column with such a one."""
+        gaps = {}
+        for column in self.used:
+            own = rows[column.name]
+            is_text = find_kind(own.type) is Kind.text
+            cells = column.clean(own) if is_text else drop_marks(own, column.marks)
+            is_gap = np.asarray(cells.is_null(nan_is_null=True))
+            if is_gap.any():
+                gaps[column.name] = is_gap
+        return gaps
+
+    def join(
+        self,
+        numbers: ArrayLike,
+        like: Any,
+        given: pa.RecordBatch | None = None,
+    ) -> Any:
+        """Decode numbers to the frame that was learned from, or one like `like`.
+
+        `given` are the rows that they stand for, as `decode` takes them.
+        """
+        rows = self.decode(numbers, named=True, rows=given)
+        if self.frame is not None:
+            return self.frame.join(rows, like)
+        return wrap(find_library(like), pa.table(rows), rows.column_names, like)
+
+    def join_proba(self, numbers: Array, like: Any) -> Any:
+        """Booleans and categories as shares, which add up to 1 in a category."""
+        layout = self.layout
+        shares = np.clip(numbers, 0.0, 1.0)
+        for part in layout.categories:
+            own = shares[:, part]
+            total = own.sum(axis=1, keepdims=True)  # (n, 1)
+            normal = own / np.maximum(total, TINY)
+            shares[:, part] = np.where(total > 0, normal, 1 / own.shape[1])
+        columns = {}
+        for place, name in enumerate(self.features):
+            if layout.kinds[place] != NUMBER:
+                columns[name] = shares[:, place]
+        library = self.frame.library if self.frame else find_library(like)
+        return wrap(library, pa.table(columns), list(columns), like)
+
+    def to_json(self) -> bytes:
+        """Return all of this as JSON."""
+        json = msgspec.to_builtins(self)
+        columns = map(_drop_empty, json.pop("used"))
+        head = {"version": VERSION, "columns": list(columns)}
+        return msgspec.json.encode(head | _drop_empty(json))
+
+    @classmethod
+    def from_json(cls, text: bytes, layout: Layout | None = None) -> Self:
+        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`.
+
+        With the layout of a model, other columns than those of its numbers are refused.
+        """
+        try:
+            json = msgspec.json.decode(text)
+            if not isinstance(json, dict) or json.get("version") != VERSION:
+                raise ValueError("they are not of this version")
+            json["used"] = json.pop("columns", None)
+            columns = msgspec.convert(json, cls)
+            columns._require_consistent()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise TableError(
+                "the description of the columns in the model file is damaged"
+                f" ({error}); save the model anew."
+            ) from error
+        if layout is not None and not columns.layout.equals(layout):
+            raise TableError("the columns of the model are not those of its numbers")
+        return columns
+
+    def _require_consistent(self) -> None:
+        """Raise a `ValueError` if parts of this contradict one another."""
+        for column in self.used:
+            column.require_consistent()
+        names = set(self.names)
+        others = {restoration.name for restoration in self.restored}
+        is_consistent = [
+            bool(self.used),
+            len(names) == len(self.used),
+            not self.order or {*self.order} == names | others,
+        ]
+        for restoration in self.restored:
+            if restoration.copy_of is None:
+                restoration.restore({}, 0)  # raises if the value is not of its type
+            is_consistent += [
+                restoration.longest_text <= LONGEST_TEXT,
+                restoration.name not in names,
+                restoration.copy_of in (None, *names),
+            ]
+        if self.frame is not None:
+            rows = self.frame.without_rows
+            there = rows.column_names
+            notes = rows.schema.pandas_metadata  # raises if it is no JSON
+            is_consistent += [
+                len(there) == len(self.frame.names),
+                {*(self.order or self.names)} <= {*there},
+                notes is None or isinstance(notes, dict),
+            ]
+        if not all(is_consistent):
+            raise ValueError("its columns contradict one another")
+
+
+def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
+    """Values in a type, or nulls in it if it has no such values."""
+    try:
+        return values.cast(dtype, safe=False)
+    except pa.ArrowException:
+        return pa.nulls(len(values), dtype)
+
+
+def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON without what is empty, 0 or false, as most of it is."""
+    return {name: json[name] for name in json if json[name] or name in BASIC_KEYS}

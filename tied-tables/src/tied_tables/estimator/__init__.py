@@ -1,0 +1,6 @@
+"""`TiedAutoencoder`, a scikit-learn transformer that is never worse than PCA."""
+
+from tied_tables.estimator._estimator import TiedAutoencoder
+from tied_tables.model.file import load
+
+__all__ = ["TiedAutoencoder", "load"]

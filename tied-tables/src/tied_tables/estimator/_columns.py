@@ -1,0 +1,131 @@
+"""What the columns of frames are, and their numbers, for an estimator."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tied_tables._text import format_quantity, list_some
+from tied_tables._types import Array
+from tied_tables.columns import (
+    NUMBERS,
+    Columns,
+    FrameSchema,
+    MisreadValues,
+    find_kind,
+    read_rows,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OURS = ("tied_tables.", "sklearn.")  # the modules between the user and a warning
+REMEDY = "correct them, or name it in categorical_features"
+
+
+def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
+    """What the columns of a frame or an array are; None if all are numbers."""
+    by_dtype = isinstance(categorical_features, str)
+    frame, categories = FrameSchema.learn(X)
+    batch = read_rows(X)
+    kinds = set(map(find_kind, batch.schema.types))
+    # Frames of pandas and polars were seen to have others by their dtypes.
+    if by_dtype and frame.library == "pyarrow" and kinds.issubset(NUMBERS):
+        return None
+    if batch.num_rows < 2:
+        raise ValueError(
+            f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is"
+            " required."
+        )
+    if not by_dtype:
+        names = batch.schema.names
+        categories = _find_columns(categorical_features, frame.names, names)
+    columns, facts = Columns.survey(batch, categorical=categories, remedy=REMEDY)
+    columns.require_usable(facts)
+    restored = {lost.name for lost in columns.restored if not lost.is_empty}
+    reasons = columns.left_out.items()
+    lost = [f"{name!r} ({why})" for name, why in reasons if name not in restored]
+    were = "column of X was" if len(lost) == 1 else "columns of X were"
+    _warn_of(f"{len(lost)} {were} left out", lost)
+    marks = [
+        f"{mark!r} in {column.name!r}"
+        for column in columns.used
+        for mark in column.marks
+    ]
+    _warn_of("X holds texts that count as missing", marks)
+    return replace(columns, frame=frame)
+
+
+def encode(columns: Columns, X: Any, *, double: bool) -> Array:
+    """The numbers of a frame or an array, `(n, d)`, with NaN where one is missing.
+
+    They are in double precision, or in that of the columns.
+    """
+    if double:
+        used = tuple(replace(column, double=True) for column in columns.used)
+        columns = replace(columns, used=used)
+    unseen, misread = MisreadValues(), MisreadValues()
+    rows = columns.read_frame(X)
+    numbers = columns.encode(rows, unseen=unseen, misread=misread)
+    merged = {column.name for column in columns.used if column.other}
+    lost = []
+    for name, n in unseen.counts.items():
+        if name not in merged:
+            values = f"{format_quantity(n, 'value')} of column {name!r}"
+            lost.append(
+                f"{values} in no category that fit has seen ({unseen.describe(name)})"
+            )
+    lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]
+    _warn_of("X holds values that count as missing", lost)
+    return numbers
+
+
+def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
+    """The rows of a frame; warn of columns that are not what they were in training."""
+    rows = read_rows(X)
+    kept = []
+    for name, is_other in columns.find_differences(rows).items():
+        if is_other.any():
+            values = format_quantity(int(is_other.sum()), "value")
+            before = columns.left_out.get(name)
+            kept.append(f"{values} of column {name!r} ({before} in training)")
+    _warn_of("X differs from what it was, and is kept", kept)
+    return rows
+
+
+def _warn_of(what: str, items: Sequence[str]) -> None:
+    """Warn of some things, if there are any, at the line of the user's code."""
+    if not items:
+        return
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals["__name__"].startswith(OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{what}: {list_some(items)}.", stacklevel=level)
+
+
+def _find_columns(
+    features: Any,
+    given: Sequence[Any],
+    names: list[str],
+) -> list[str]:
+    """The columns that names, places or a mask stand for, by their batch's names."""
+    chosen = np.asarray(features)
+    if not len(chosen):
+        return []
+    if chosen.dtype.kind in "biu":
+        with suppress(IndexError):
+            return [str(name) for name in np.array(names)[chosen]]
+    elif set(chosen.tolist()) <= set(given):
+        pairs = zip(given, names, strict=True)
+        return [name for own, name in pairs if own in chosen]
+    raise ValueError(
+        f"categorical_features={features!r} are neither names nor places of the"
+        f" {len(names)} columns of X, nor a mask of as many; give one of these, or"
+        " 'from_dtype'."
+    )

@@ -1,0 +1,289 @@
+"""What `fit` leaves in an estimator: arrays, Keras models made from them, and files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from tied_tables._backend import explain_missing
+
+from tied_tables._types import Array, StrPath
+from tied_tables.fit.file import ATTRIBUTES, make_outcome, write_outcome
+from tied_tables.fit.judge import Outcome
+from tied_tables.model import file as _files
+from tied_tables.model.file.contents import deserialize_params, require
+from tied_tables.model.value import Fitted
+
+if TYPE_CHECKING:
+    import keras
+    from tied_tables.autoencoder import Autoencoder
+
+    from tied_tables.columns import Columns
+
+ABSENT = {
+    "components_": (
+        "a code is not linear in the features: use inverse_transform to see what a code"
+        " stands for, and encoder_.get_weights() for the kernels"
+    ),
+    "explained_variance_ratio_": (
+        "the shares of nonlinear components do not add up: use reconstruction_r2_ for"
+        " that of all, and feature_r2_ for what is kept of each feature"
+    ),
+    "singular_values_": (
+        "a nonlinear code has none: use transform(X).std(axis=0) for the spread of "
+        "each component"
+    ),
+    "mean_": "transform scales the rows by itself: use X.mean(axis=0)",
+    "feature_r2_": "it is known after fit and not stored in a file",
+    "n_trimmed_values_": "it is known after fit and not stored in a file",
+}
+"""Attributes that are looked for in vain, and what to use instead."""
+
+
+@lru_cache(32)
+def _read_columns(text: bytes) -> Columns:
+    from tied_tables.columns import Columns
+
+    return Columns.from_json(text)
+
+
+class FittedState(BaseEstimator):
+    """The learned attributes of `TiedAutoencoder`, and their files."""
+
+    n_components_: int
+    n_iter_: int
+    is_pca_: bool
+    loss_curve_: list[float]
+    validation_curve_: list[float]
+    reconstruction_r2_: float
+    feature_r2_: Array | None
+    n_trimmed_values_: int
+    _outcome: Outcome
+
+    @property
+    def _fitted(self) -> Fitted:
+        """The fitted value."""
+        return self._outcome.fitted
+
+    @property
+    def _columns(self) -> Columns | None:
+        """What the columns of a frame are; None if all are numbers."""
+        text = self._fitted.columns_json
+        return None if text is None else _read_columns(text)
+
+    @property
+    def model_(self) -> Autoencoder:
+        """A copy of the autoencoder, as a Keras model of scaled rows.
+
+        There is a new one after each fit. Its output is the decoder's, which
+        `reconstruct` turns into probabilities of classes.
+        """
+        check_is_fitted(self)
+        outcome = self._outcome
+        fitted, model = vars(self).get("_model", (None, None))
+        if fitted is not outcome.fitted:
+            with explain_missing():
+                from tied_tables.fit.keras_encoder import make_model
+
+            fitted = outcome.fitted
+            model = make_model(
+                fitted.network,
+                noise=self.noise,
+                sparsity=self.sparsity,
+                weight_decay=outcome.weight_decay,
+            )
+            self._model = fitted, model
+        return model
+
+    @property
+    def encoder_(self) -> keras.Model:
+        """The encoder of `model_`."""
+        return self.model_.encoder
+
+    @property
+    def decoder_(self) -> keras.Model:
+        """The decoder of `model_`."""
+        return self.model_.decoder
+
+    @property
+    def offset_(self) -> float:
+        """The threshold of `score_samples`, which can be set."""
+        check_is_fitted(self)
+        return self._fitted.offset
+
+    @offset_.setter
+    def offset_(self, value: float) -> None:
+        # Score and offset are in one value, so another thread sees both change at once.
+        outcome = self._outcome
+        fitted = replace(outcome.fitted, offset=float(value))
+        self._outcome = outcome._replace(fitted=fitted)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to use instead of an attribute of PCA."""
+            if name in ABSENT and self.__sklearn_is_fitted__():
+                raise AttributeError(
+                    f"{type(self).__name__} has no {name}, as {ABSENT[name]}."
+                )
+            return super().__getattribute__(name)  # raises what a property has raised
+
+    def __copy__(self) -> Self:
+        """A copy with the same attributes, all of one moment."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def _take_over(self, trained: Self) -> None:
+        """Take over all attributes of a trained copy in one moment."""
+        self.__dict__ = trained.__dict__
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_outcome")
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Store what training has learned."""
+        self.n_components_ = outcome.fitted.n_components
+        for name in ATTRIBUTES:
+            setattr(self, f"{name}_", getattr(outcome, name))
+        self.feature_r2_ = outcome.feature_r2
+        self.n_trimmed_values_ = outcome.n_trimmed
+        self._outcome = outcome
+
+    def _keep_names(self, columns: Columns) -> None:
+        """Store the number of columns that were given to `fit`, and their names."""
+        frame = columns.frame
+        names = columns.names if frame is None else frame.names
+        self.n_features_in_ = len(names)
+        self.__dict__.pop("feature_names_in_", None)
+        if frame is None or frame.library != "numpy":
+            self.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in super().__getstate__().items()
+            if name != "_model"
+        }
+
+    def save(self, path: StrPath) -> None:
+        """Write the fitted estimator to one file, without pickle.
+
+        It is a file of safetensors, or an archive of Keras for an encoder of the user's
+        own. `load` reads both, on any backend, and `tied_tables.load` the fitted value
+        alone. A `random_state` that is a generator is stored as None. `model_.save`
+        writes a Keras model.
+
+        Args:
+            path: the file, whose name ends in `.safetensors` or `.keras`; replaced,
+                once all is written, if it exists.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+            ValueError: for another ending, or a parameter that only code could store.
+
+        Examples:
+            >>> import tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from tied_tables import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.save(f"{folder}/iris.safetensors")
+            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.safetensors")
+            >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
+            True
+        """
+        check_is_fitted(self)
+        params = self.get_params(deep=False)
+        write_outcome(path, self._outcome, params)
+
+    @classmethod
+    def load(cls, path: StrPath) -> Self:
+        """Read what `save` has written; no code in the file is run.
+
+        Register layers and functions of your own, in `encoder`, with
+        `keras.saving.register_keras_serializable` first.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is something else, incomplete or changed.
+        """
+        contents = _files.read(path)
+        with _files.name_file(path):
+            estimator = cls(**deserialize_params(contents.settings.params))
+            estimator._validate_params()
+            estimator._keep(make_outcome(contents))
+            del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them
+            fitted = contents.fitted
+            estimator.n_features_in_ = fitted.n_features
+            names = fitted.feature_names
+            if fitted.columns_json is not None:
+                from tied_tables.columns import Columns
+
+                layout = fitted.preprocessing.layout
+                columns = Columns.from_json(fitted.columns_json, layout)
+                is_same = names in (None, tuple(columns.features))
+                require(is_same, "its feature names are not those of its columns")
+                estimator._keep_names(columns)
+            elif names is not None:
+                estimator.feature_names_in_ = np.array(names, dtype=object)
+        return estimator
+
+    def export(
+        self,
+        path: StrPath,
+        part: Literal["encoder", "decoder", "reconstruction"] = "encoder",
+        *,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        """Write a part of the estimator to an ONNX file, which any language runs.
+
+        Missing values (NaN) are imputed; text, infinities and columns in another order
+        are not refused. The file's metadata has the names of the features as
+        `features`, a JSON list. The network of an `encoder` is left to Keras:
+        `model_.export(path, format="onnx")` takes scaled rows, and needs `jax2onnx`,
+        `tf2onnx` or, on PyTorch, `onnx`.
+
+        Args:
+            path: the file, whose name ends in `.onnx`.
+            part: `"encoder"` for `transform`, from `X`, `(rows, n_features)`, to
+                `code`, `(rows, n_components_)`; `"decoder"` for `inverse_transform`,
+                from `code` to `reconstruction`, `(rows, n_features)`; or
+                `"reconstruction"` for `reconstruct`, from `X` to `reconstruction`.
+                Defaults to `"encoder"`.
+            dtype: of input and output. `"float64"` scales in double precision, for
+                columns whose mean is large beside their spread; the network always
+                computes in single precision. Defaults to `"float32"`.
+
+        Raises:
+            ImportError: if the package `onnx` is not installed.
+            ValueError: for another ending, part or dtype, numbers that the dtype cannot
+                hold, or an `encoder`.
+            OSError: if the file cannot be written.
+
+        Examples:
+            >>> import os, tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from tied_tables import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.export(f"{folder}/iris.onnx")
+            ...     os.listdir(folder)
+            ['iris.onnx']
+        """
+        from tied_tables.model.onnx import write_onnx
+
+        check_is_fitted(self)
+        write_onnx(self._fitted, path, part, dtype)

@@ -1,0 +1,72 @@
+"""L-BFGS, on all rows in each step, for as many iterations as suit held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from tied_tables._types import Array
+from tied_tables.fit.members import Member, Run, Training
+from tied_tables.fit.plan import Plan
+from tied_tables.model.blocks import split_rows
+
+ITERATIONS = 500  # at most
+BLOCK_ROWS = 4096  # rows whose gradient is found at a time
+TOLERANCE = 1e-10  # of the relative change of the loss in an iteration
+
+
+def train(
+    members: list[Member],
+    plan: Plan,
+    is_interrupted: Callable[[], bool],
+) -> Training:
+    """Minimise the sum of the losses of all networks, in double precision.
+
+    Their weights are one vector, so all have as many iterations.
+    """
+    iterations = plan.max_iter or ITERATIONS
+    run = Run(members, np.float64)
+    stack = run.stack
+    shape = stack.numbers.shape
+    rows = run.rows
+    n = len(rows.inputs)
+    weights = run.weights / n
+    blocks = split_rows(n, BLOCK_ROWS)
+    objective = replace(plan, weight_decay=plan.weight_decay / len(blocks))
+    losses = np.zeros(0)
+
+    def find_gradient(numbers: Array) -> tuple[float, Array]:
+        nonlocal losses
+        stack.numbers[...] = numbers.reshape(shape)
+        losses = np.zeros(len(members))
+        gradient = np.zeros_like(stack.numbers)
+        for block in blocks:
+            losses += stack.find_gradient(rows, block, weights[:, block], objective)
+            gradient += stack.gradient
+        return float(losses.sum()), gradient.ravel()
+
+    def callback(intermediate_result: OptimizeResult) -> None:
+        stack.numbers[...] = intermediate_result.x.reshape(shape)
+        run.add_part([float(losses[-1])])
+        if run.is_over(iterations, plan.n_iter_no_change, plan) or is_interrupted():
+            raise StopIteration
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        minimize(
+            find_gradient,
+            stack.numbers.flatten(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=callback,
+            options={
+                "maxiter": iterations,
+                "maxfun": 100 * iterations,
+                "ftol": TOLERANCE,
+                "gtol": 0.0,
+            },
+        )
+    errors = run.errors[: run.best] if plan.early_stopping else []
+    return Training(run.make_best(), run.losses[: run.best], errors)

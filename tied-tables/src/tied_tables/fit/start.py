@@ -1,0 +1,97 @@
+"""Networks that compute PCA, with hidden units that can learn the rest, or without."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tied_tables._pairs import locate_pairs
+from tied_tables.model.dense_network import DenseNetwork
+from tied_tables.model.pca import TINY, Components
+
+
+def pca_network(principal: Components) -> DenseNetwork:
+    """PCA as a network without hidden layers."""
+    network = start_network(principal, (), "linear", np.random.default_rng(0))
+    return replace(network, linear_units=0)
+
+
+def start_network(
+    principal: Components,
+    hidden: Sequence[int],
+    activation: str,
+    random: np.random.Generator,
+) -> DenseNetwork:
+    """A network with hidden layers that computes PCA, and whose other units can learn.
+
+    The first k units of each hidden layer, which skip the activation, carry the PCA
+    scores. The others come in pairs with equal weights (`locate_pairs`). The two of a
+    pair enter the next layer with opposite signs, and so cancel; their gains in the
+    decoder are 0. The gradients of the gains are not 0: in the decoder, the two of a
+    pair have opposite kernels and so different values.
+
+    A constant feature has zero weights and a zero gradient in both halves: it is
+    reconstructed exactly, after training too. `hidden` are the units of each hidden
+    layer besides those k.
+    """
+    k = principal.vectors.shape[1]
+    sizes = [len(principal.mean), *(k + units for units in hidden), k]
+    least_variance = 1e-3 * principal.variances[0] + TINY
+    variances = np.maximum(principal.variances, least_variance)
+    deviations = np.sqrt(variances)
+    layers = []
+    for place, (inputs, units) in enumerate(pairwise(sizes)):
+        kernel = random.normal(size=(inputs, units))
+        kernel /= np.sqrt(inputs)
+        bias = np.zeros(units)
+        pairs = (units - k) // 2
+        one, other = locate_pairs(k, pairs)
+        kernel[:, other] = kernel[:, one]
+        bias[one] = bias[other] = random.uniform(-1, 1, pairs)
+        if place == 0:
+            kernel[:, :k] = principal.vectors
+            bias[:k] = -principal.mean @ principal.vectors
+            kernel[principal.spreads <= TINY] = 0.0
+            decoder_bias = principal.mean
+        else:
+            pairs = (inputs - k) // 2
+            one, other = locate_pairs(k, pairs)
+            weights = random.normal(size=(pairs, k))
+            weights /= np.sqrt(k) * deviations
+            kernel[:, :k] = np.eye(inputs, k)
+            kernel[one, :k] = weights
+            kernel[other, :k] = -weights
+            decoder_bias = np.zeros(inputs)
+            decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
+        gain = np.arange(units) < k
+        layer = kernel, bias, decoder_bias, gain
+        layers.append([array.astype(np.float32) for array in layer])
+    kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
+    return DenseNetwork(
+        kernels=kernels,
+        biases=biases,
+        decoder_biases=decoder_biases,
+        gains=gains,
+        activation=activation,
+        linear_units=k,
+    )
+
+
+def undo_projection(
+    network: DenseNetwork,
+    principal: Components,
+) -> DenseNetwork:
+    """The network of rows, `(n, d)`, for one of their scores, `(n, m)`."""
+    vectors = principal.vectors
+    mean = principal.mean
+    kernel = vectors @ network.kernels[0]
+    bias = network.biases[0] - mean @ kernel
+    decoder_bias = mean + vectors @ network.decoder_biases[0]
+    firsts = {"kernels": kernel, "biases": bias, "decoder_biases": decoder_bias}
+    arrays: dict[str, Any] = {}
+    for name, first in firsts.items():
+        _, *others = getattr(network, name)
+        arrays[name] = (first.astype(np.float32), *others)
+    return replace(network, **arrays)

@@ -1,0 +1,73 @@
+"""A last row that adds up the others."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tied_tables.columns import NUMBERS, Kind, find_kind
+from tied_tables.io._source import Source
+
+WORD = re.compile(
+    r"(?i)(?:(?:grand|sub|overall)[- ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe"
+    "|totale|total général"
+)
+# Columns of which the last value is the sum of the others, about.
+FEWEST_SUMS = 2
+MOST_OFF = 1e-6
+MOST_ROWS = 1_000  # a longer table comes from no spreadsheet
+FEWEST_ROWS = 2  # others, which are trained on
+
+
+class Total(NamedTuple):
+    """A row that adds up the others, the last but empty ones.
+
+    Attributes:
+        row: its number, counted from 1.
+        reason: what tells, such as "says 'Total' in column 'region'".
+    """
+
+    row: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"row {self.row:,}, the last, {self.reason}: it is taken for a total, and"
+            " is not trained on; take it out of the table."
+        )
+
+
+def find_total(source: Source) -> Total | None:
+    """Find a row that adds up the others, if a table has one."""
+    if source.n_rows > MOST_ROWS:
+        return None
+    rows = next(source.batches(source.n_rows))
+    if len(rows) < source.n_rows:  # as they are large
+        return None
+    while len(rows) > 1 and all(values.null_count for values in rows[-1:].columns):
+        rows = rows[:-1]
+    if len(rows) <= FEWEST_ROWS:
+        return None
+    says = ""
+    n_sums = 0
+    for name in rows.column_names:
+        values = rows[name]
+        kind = find_kind(values.type)
+        value, others = values[-1], values[:-1]
+        if kind is Kind.text and WORD.fullmatch(str(value).strip()):
+            if not pc.any(pc.equal(others, value)).as_py():
+                says = f"says {value.as_py()!r} in column {name!r}"
+        elif kind in NUMBERS and value.is_valid:
+            n_sums += _is_sum(float(value.as_py()), others)
+    if n_sums >= FEWEST_SUMS:
+        says = says or "holds the sums of the others"
+    return Total(len(rows), says) if says else None
+
+
+def _is_sum(value: float, others: pa.Array) -> bool:
+    """Whether a number is the sum of others, about, and larger than each of them."""
+    numbers = np.asarray(others.drop_null(), np.float64)
+    is_near = np.isclose(numbers.sum(), value, rtol=MOST_OFF, atol=0.0)
+    return bool(is_near) and abs(value) > np.abs(numbers).max(initial=0.0)

@@ -1,0 +1,122 @@
+"""Why rows are odd: what the other columns make likely, and the scores with that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tied_tables._types import Array
+from tied_tables.model.blocks import map_blocks
+from tied_tables.model.layout import NUMBER
+from tied_tables.model.outlier_score import OutlierScore
+
+if TYPE_CHECKING:
+    from tied_tables.model.value import Fitted
+
+MOST_NUMBERS = 2**21  # of the rows that are scored at a time
+CLEARLY = 3.0
+"""So many times as likely as the class of a row another has to be, to be suggested."""
+SMALLEST_FALL = 0.1
+"""A column has a share if the score falls by so much of the largest fall."""
+
+LARGEST_FALL = 1e300  # of infinite ones, so that some can be added
+
+
+class Explanation(NamedTuple):
+    """Why rows are odd; see `TiedAutoencoder.explain`.
+
+    Attributes:
+        shares: `(n, columns)`.
+        expected: `(n, d)`, in the units of the features.
+        scores: those with what is expected in a column, `(n, columns)`.
+        ratios: how many times as likely as the class of the row the likeliest is, 1 of
+            numbers, `(n, columns)`.
+    """
+
+    shares: Array
+    expected: Array
+    scores: Array
+    ratios: Array
+
+
+def explain_rows(fitted: Fitted, X: Any) -> Explanation:
+    """Explain rows, `(n, d)`; what is expected is within the values of training."""
+    n, d = X.shape
+    score = fitted.outlier_score
+    preprocessing = fitted.imputer
+    starts = score.layout.starts
+    k = len(starts)
+    owners = np.arange(k)[:, None] == score.layout.columns  # (k, d)
+    shift, scale = preprocessing.scaling
+    smallest = (fitted.smallest - shift) / scale
+    largest = (fitted.largest - shift) / scale
+
+    def explain_part(part: slice) -> Explanation:
+        scaled, complete = preprocessing.forward(X, part)
+        expected, ratios = _predict(score, scaled, complete)
+        expected = np.clip(expected, smallest, largest).astype(np.float32)
+        # The rows as they are, and with what is expected in each column: (n, k + 1, d).
+        rows = complete[:, None]
+        mended = np.where(owners, expected[:, None], rows)
+        rows = np.hstack([rows, mended])
+        missing = np.isnan(scaled)
+        rows = np.where(missing[:, None], np.float32(np.nan), rows).reshape(-1, d)
+        block = fitted.forward(rows, preprocessing.impute(rows))
+        scores = fitted.score_block(block)
+        scores = scores.reshape(-1, k + 1)
+        added = score.find_added(scaled)
+        with np.errstate(invalid="ignore"):  # both may be infinite
+            falls = np.fmax(scores[:, :1] - scores[:, 1:], added)
+        falls[missing[:, starts]] = 0.0
+        values = preprocessing.scaling.backward(expected, np.float64)
+        return Explanation(
+            shares=_find_shares(falls),
+            expected=np.clip(values, fitted.smallest, fitted.largest),
+            scores=scores[:, 1:],
+            ratios=ratios,
+        )
+
+    size = max(1, MOST_NUMBERS // (d * (k + 1)))
+    parts = map_blocks(explain_part, n, size, threads=False)
+    return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _find_shares(falls: Array) -> Array:
+    """Falls, `(n, k)`, relative to their sum; beside infinite ones no others count."""
+    falls = np.minimum(falls, LARGEST_FALL)
+    largest = falls.max(axis=1, keepdims=True)
+    falls[falls < SMALLEST_FALL * largest] = 0.0
+    total = falls.sum(axis=1, keepdims=True)
+    total[total == 0] = 1.0
+    return falls / total
+
+
+def _predict(
+    score: OutlierScore,
+    scaled: Array,
+    complete: Array,
+) -> tuple[Array, Array]:
+    """What the other columns make likely, `(n, d)`, and `Explanation.ratios`.
+
+    It is the conditional mean in a normal distribution, of which columns with a value
+    beyond a fence are not a part. In a column of classes it is the likeliest one; the
+    class of the row stays if another is less than `CLEARLY` times as likely.
+    """
+    layout = score.layout
+    shift, scale = score.scaling
+    beyond = score.fences.find(scaled)
+    columns_beyond = np.logical_or.reduceat(beyond, layout.starts, axis=1)
+    is_likely = columns_beyond[:, layout.columns] | np.isnan(scaled)
+    nan = np.float32(np.nan)
+    ordinary = np.where(is_likely, nan, complete)
+    ordinary = score.gaussian.impute(ordinary)
+    means = ordinary - score.find_surprises(ordinary)
+    expected = np.where(is_likely, ordinary, means)
+    given, most, is_on = score.compare_classes(scaled, ordinary)
+    ratios = most / given
+    is_clear = ratios >= CLEARLY
+    likeliest = (is_on - shift) / scale
+    classes = np.where(is_clear[:, layout.columns], likeliest, complete)
+    expected = np.where(layout.kinds == NUMBER, expected, classes)
+    return expected, ratios

@@ -1,0 +1,118 @@
+"""Files of fitted values: safetensors, or Keras's archive for an encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tied_tables._files import replace_atomically
+from tied_tables._types import StrPath
+from tied_tables.model.dense_network import DenseNetwork
+from tied_tables.model.file.contents import Contents
+from tied_tables.model.file.format import read_file, to_bytes
+from tied_tables.model.value import Fitted
+
+ZIP = b"PK"  # what an archive of Keras begins with
+LONGEST = 300  # characters of a message that quotes the file
+
+
+def load(path: StrPath) -> Fitted:
+    """Read the fitted value of a file of `TiedAutoencoder.save` or `tied-tables fit`.
+
+    No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec,
+    and Keras for an encoder of the user's own.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A value with the methods `transform`, `inverse_transform`, `reconstruct`,
+        `reconstruction_error`, `score`, `score_samples`, `rarity` and `explain` of
+        `TiedAutoencoder`. Rows are arrays of float32 or float64, `(n, n_features)`,
+        finite, or NaN where a value is missing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is something else, incomplete or changed.
+
+    Examples:
+        >>> import tempfile
+        >>> import tied_tables
+        >>> from sklearn.datasets import load_iris
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> autoencoder = tied_tables.TiedAutoencoder(1, max_iter=5, random_state=0)
+        >>> autoencoder = autoencoder.fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     autoencoder.save(f"{folder}/iris.safetensors")
+        ...     fitted = tied_tables.load(f"{folder}/iris.safetensors")
+        >>> bool((fitted.transform(X) == autoencoder.transform(X)).all())
+        True
+    """
+    return read(path).fitted
+
+
+def read(path: StrPath, before_keras: Callable[[], object] | None = None) -> Contents:
+    """Read what `write` has written, whatever the name of the file.
+
+    Errors are those of `load`. `before_keras` is called before Keras is imported, for
+    an encoder of the user's own.
+    """
+    with name_file(path):
+        with open(path, "rb") as file:
+            is_archive = file.read(len(ZIP)) == ZIP
+        if not is_archive:
+            return read_file(path)
+        from tied_tables.model.file.keras_file import read_archive
+
+        return read_archive(path, before_keras)
+
+
+def write(
+    path: StrPath,
+    contents: Contents,
+) -> None:
+    """Write a file; what is there is replaced once all is written.
+
+    The name of the file ends in `.safetensors`, and in `.keras` for an encoder of the
+    user's own.
+    """
+    target = Path(path)
+    network = contents.fitted.network
+    suffix, why = ".keras", "an encoder of your own is stored as a Keras model"
+    if isinstance(network, DenseNetwork):
+        suffix = ".safetensors"
+        why = (
+            "the estimator's own network is no Keras model; use model_.save to"
+            " write one"
+        )
+    if target.suffix != suffix:
+        raise ValueError(f"path={os.fspath(path)!r} must end in '{suffix}': {why}.")
+    content = to_bytes(contents)
+    with replace_atomically(target) as part:
+        if isinstance(network, DenseNetwork):
+            part.write_bytes(content)
+        else:
+            from tied_tables.model.file.keras_file import write_archive
+
+            write_archive(part, network.make_model(), content)
+
+
+@contextmanager
+def name_file(path: StrPath) -> Iterator[None]:
+    """Turn any error of reading a file into one `ValueError` that names the file."""
+    name = repr(os.fspath(path))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {name}.")
+    try:
+        yield
+    except Exception as error:  # any file can be given
+        text = str(error).strip() or type(error).__name__
+        line = text.splitlines()[0]
+        if len(line) > LONGEST:
+            line = f"{line[:LONGEST]}..."
+        reason = line.rstrip(".")
+        if not reason.isprintable():
+            reason = repr(reason)[1:-1]
+        raise ValueError(f"{name} cannot be loaded: {reason}.") from error

@@ -1,0 +1,377 @@
+"""The fitted value: immutable arrays that encode, decode, impute and score rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tied_tables._blas import blas_limit
+from tied_tables._types import Array
+from tied_tables.model.blocks import map_blocks
+from tied_tables.model.explanation import explain_rows
+from tied_tables.model.fences import fit_ends
+from tied_tables.model.imputation import Preprocessing, require_floats
+from tied_tables.model.link import Link
+from tied_tables.model.outlier_score import Block, OutlierScore
+from tied_tables.model.pca import TINY, fit_pca
+
+if TYPE_CHECKING:
+    from tied_tables.model.compiled_network import CompiledNetwork
+    from tied_tables.model.dense_network import DenseNetwork
+
+CHANCE = 0.05  # the expected number of rows below which one stands out
+
+Network: TypeAlias = "DenseNetwork | CompiledNetwork"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fitted estimator needs to encode, decode, impute and score rows.
+
+    An immutable value: safe to share between threads and forked processes, to pickle
+    and to send. Its methods are those of `TiedAutoencoder` of the same names, without
+    validation: rows are float32 or float64 arrays or CSR matrices of shape `(n, d)`,
+    finite or NaN.
+
+    Attributes:
+        preprocessing: scales columns and imputes missing values.
+        network: the encoder and the decoder, of scaled rows.
+        outlier_score: of `score_samples`.
+        smallest, largest: of the values that a feature had in training, `(d,)`, in its
+            units: what is filled in or expected is within; infinite without any.
+        offset: the threshold of `score_samples` below which a row is an outlier.
+        feature_names: of the columns, or None.
+        imputation_weights: of the network in what `reconstruct` fills in, beside
+            `preprocessing`, `(d,)` between 0 and 1; None if the network alone fills in.
+        columns_json: what the columns of a table are that the features were made from;
+            None if they are its own.
+        link: what turns the output of the decoder into probabilities; None if it is
+            what is reconstructed.
+    """
+
+    preprocessing: Preprocessing
+    network: Network
+    outlier_score: OutlierScore
+    smallest: Array
+    largest: Array
+    offset: float
+    feature_names: tuple[str, ...] | None
+    imputation_weights: Array | None
+    columns_json: bytes | None
+    link: Link | None
+
+    @property
+    def n_features(self) -> int:
+        """The columns of a row, d."""
+        return len(self.preprocessing.mean)
+
+    @property
+    def n_components(self) -> int:
+        """The columns of a code, k."""
+        return self.network.layer_sizes[-1]
+
+    def select(self, features: Array) -> Fitted:
+        """The fitted value of rows with all features in another order, at places."""
+        weights = self.imputation_weights
+        names = self.feature_names
+        network: Any = self.network  # not one of Keras, whose features have places
+        return replace(
+            self,
+            preprocessing=self.preprocessing.select(features),
+            network=network.select(features),
+            outlier_score=self.outlier_score.select(features),
+            smallest=self.smallest[features],
+            largest=self.largest[features],
+            feature_names=names and tuple(names[place] for place in features),
+            imputation_weights=None if weights is None else weights[features],
+            link=self.link and self.link.select(features),
+        )
+
+    def transform(self, X: Any) -> Array:
+        """The codes, `(n, k)`, in the dtype of `X`."""
+
+        def encode(part: slice) -> Array:
+            _, complete = self.preprocessing.forward(X, part)
+            codes = self.network.encode(complete)
+            return codes.astype(X.dtype, copy=False)
+
+        return np.concatenate(self._map(encode, X.shape[0]))
+
+    def inverse_transform(self, codes: Array) -> Array:
+        """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
+        require_floats(codes, self.n_components)
+
+        def decode_part(part: slice) -> Array:
+            single = codes[part].astype(np.float32, copy=False)
+            scaled = decode(self.network, single, self.link)
+            return self.preprocessing.scaling.backward(scaled, codes.dtype)
+
+        return np.concatenate(self._map(decode_part, len(codes)))
+
+    def reconstruct(self, X: Any) -> Array:
+        """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
+
+        def reconstruct(part: slice, block: Block) -> Array:
+            scaled = self._fill_in(block)
+            return self.preprocessing.scaling.backward(scaled, X.dtype)
+
+        return np.concatenate(self.fold(X, reconstruct))
+
+    @blas_limit.limit_to_one()
+    def impute(self, X: Any) -> Array:
+        """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
+
+        It is what `reconstruct` gives; where nothing was missing in training, and no
+        weights are known, conditional means in the distribution of the outlier score.
+        It stays within the values of the training rows.
+        """
+        # What is absurd tells nothing of what is missing.
+        known = np.where(self.find_far_values(X), X.dtype.type(np.nan), X)
+        imputer = self.imputer
+        if imputer is self.preprocessing:
+            filled = self.reconstruct(known)
+        else:
+            _, complete = imputer.forward(known, slice(None))
+            filled = imputer.scaling.backward(complete, X.dtype)
+        filled = np.clip(filled, *self._find_ends(X.dtype))
+        return np.where(np.isnan(X), filled, X)
+
+    def _find_ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
+        """The smallest and the largest number of a dtype in the range of training.
+
+        Where there is none between the two, both are the nearest to the range.
+        """
+        smallest = self.smallest.astype(dtype)
+        largest = self.largest.astype(dtype)
+        infinity = largest.dtype.type(np.inf)
+        low = np.where(
+            smallest < self.smallest, np.nextafter(smallest, infinity), smallest
+        )
+        high = np.where(
+            largest > self.largest, np.nextafter(largest, -infinity), largest
+        )
+        is_empty = low > high
+        return np.where(is_empty, smallest, low), np.where(is_empty, smallest, high)
+
+    @property
+    def imputer(self) -> Preprocessing:
+        """The preprocessing that fills gaps with what the other columns make likely.
+
+        Where nothing was missing in training, `preprocessing` fills them with means.
+        """
+        gaussian = self.outlier_score.gaussian
+        if self.preprocessing.gaussian is not None or gaussian.precision is None:
+            return self.preprocessing
+        return replace(self.preprocessing, gaussian=gaussian)
+
+    def _fill_in(self, block: Block) -> Array:
+        """The reconstruction, with what is missing moved to its conditional mean."""
+        weights = self.imputation_weights
+        complete = block.complete
+        if weights is None or complete is block.scaled:
+            return block.reconstruction
+        steps = block.reconstruction - complete
+        filled = complete + weights.astype(np.float32) * steps
+        return np.where(np.isnan(block.scaled), filled, block.reconstruction)
+
+    def reconstruction_error(
+        self,
+        X: Any,
+        per_feature: bool = False,
+    ) -> Array:
+        """The squared errors of scaled rows, `(n, d)` with NaN, or means, `(n,)`."""
+
+        def measure(part: slice, block: Block) -> Array:
+            return block.squares if per_feature else block.mean_squares
+
+        return np.concatenate(self.fold(X, measure))
+
+    def score(self, X: Any, weights: Array | None = None) -> float:
+        """R² over all scaled features; with a link the share of deviance explained."""
+        weights = np.ones(X.shape[0]) if weights is None else weights
+        return explained_share(self.sums_of_squares(X, weights))
+
+    def sums_of_squares(self, X: Any, weights: Array) -> Array:
+        """Of each feature errors, those of the mean, weights and squares, `(4, d)`."""
+        mean = self.preprocessing.mean
+
+        def add_up(part: slice, block: Block) -> Array:
+            return block.sums_of_squares(mean, weights[part], self.link)
+
+        return np.sum(self.fold(X, add_up), axis=0)
+
+    def score_samples(self, X: Any) -> Array:
+        """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
+
+        def score(part: slice, block: Block) -> Array:
+            return -self.score_block(block)
+
+        return np.concatenate(self.fold(X, score))
+
+    def measure_rows(self, X: Any) -> tuple[Array, Array]:
+        """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
+
+        def measure(part: slice, block: Block) -> Array:
+            pair = np.stack([self.score_block(block), block.mean_squares])
+            with np.errstate(over="ignore"):
+                return pair.astype(np.float32)
+
+        scores, errors = np.concatenate(self.fold(X, measure), axis=1)
+        return scores, errors
+
+    def score_block(self, block: Block) -> Array:
+        """The outlier scores of a block, `(n,)` float64; infinite after an overflow.
+
+        What is missing is no surprise, whatever was filled in.
+        """
+        imputer = self.imputer
+        if not (block.complete is block.scaled or imputer is self.preprocessing):
+            block = self.forward(block.scaled, imputer.impute(block.scaled))
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores = self.outlier_score.score(block)
+        scores[np.isnan(scores)] = np.inf
+        return scores
+
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd as each of these, `(n,)` float64."""
+        return self.find_rarity(-self.score_samples(X))
+
+    def find_rarity(self, scores: Array) -> Array:
+        """One row in how many has at least these scores, `(n,)` float64."""
+        return self.outlier_score.tail.find_rarity(scores)
+
+    def has_drifted(self, scores: Array) -> bool:
+        """Whether far more rows are odd than were in training, by scores `(n,)`."""
+        return self.outlier_score.tail.has_drifted(scores)
+
+    @property
+    def largest_rarity(self) -> float:
+        """The number of training rows: no row is rarer than one in so many."""
+        return self.outlier_score.tail.n_rows
+
+    def stand_out(self, scores: Array, n_rows: int) -> Array:
+        """Which scores hardly any table of so many rows has by chance, `(n,)`."""
+        tail = self.outlier_score.tail
+        rare = tail.find_shares(scores) * n_rows < CHANCE
+        return rare | (scores >= tail.far)
+
+    def find_far_values(self, X: Any) -> Array:
+        """Which values lie far outside of their columns, `(n, d)`."""
+        require_floats(X, self.n_features)
+        scaled = self.preprocessing.scaling.forward(X)
+        return self.outlier_score.fences.find(scaled)
+
+    explain = explain_rows
+
+    def forward(self, scaled: Array, complete: Array) -> Block:
+        """The forward pass of scaled rows."""
+        return compute_block(self.network, scaled, complete, self.link)
+
+    def fold(
+        self,
+        X: Any,
+        use: Callable[[slice, Block], Result],
+    ) -> list[Result]:
+        """The results of `use(part, block)` for all blocks, in order.
+
+        Several threads call it at a time; `part` is the slice of the rows.
+        """
+
+        def compute(part: slice) -> Result:
+            scaled, complete = self.preprocessing.forward(X, part)
+            return use(part, self.forward(scaled, complete))
+
+        return self._map(compute, X.shape[0])
+
+    def _map(
+        self,
+        function: Callable[[slice], Result],
+        n_rows: int,
+    ) -> list[Result]:
+        network = self.network
+        return map_blocks(function, n_rows, network.block_rows, network.threads)
+
+
+def compute_block(
+    network: Network,
+    scaled: Array,
+    complete: Array,
+    link: Link | None = None,
+) -> Block:
+    """The forward pass of any number of scaled rows, `(n, d)` float32, as one block."""
+
+    def compute(part: slice) -> tuple[Array, Array]:
+        codes = network.encode(complete[part])
+        return codes, decode(network, codes, link)
+
+    parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
+    codes, reconstructions = map(np.concatenate, zip(*parts, strict=True))
+    return Block(scaled, complete, codes, reconstructions)
+
+
+def decode(network: Network, codes: Array, link: Link | None) -> Array:
+    """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
+    outputs = network.decode(codes)
+    return outputs if link is None else link.apply(outputs)
+
+
+def explained_share(sums: Array) -> float:
+    """R² over all features, from `Fitted.sums_of_squares`."""
+    error, total = sums[:2].sum(axis=1)
+    if total > 0:
+        return float(1 - error / total)
+    return float(error == 0)
+
+
+def explained_shares(sums: Array) -> Array:
+    """R² of each feature, `(d,)`; NaN where all is missing, 1 or 0 if constant."""
+    error, total, weight = sums[:3]
+    rounding = TINY * weight
+    constant = total <= rounding
+    shares = 1 - error / np.where(constant, 1.0, total)
+    shares = np.where(constant, error <= rounding, shares)
+    shares[weight == 0] = np.nan
+    return shares
+
+
+@blas_limit.limit_to_one()
+def baseline_errors(
+    fitted: Fitted,
+    X: Array,
+    others: Array | None = None,
+) -> tuple[float, float]:
+    """The mean errors of a fitted value and of PCA, both of scaled rows.
+
+    They are squares; with probabilities of classes deviances, divided by those of the
+    best constants, and those of PCA are calibrated on the rows that it is fitted to.
+    Missing values do not count; for PCA they are imputed as the fitted value does.
+    Absurd values count as the medians of their columns, as in a fit. PCA is fitted to
+    `X`, `(n, d)`, better the rows that the value was fitted to, and measured on
+    `others`, by default on `X`.
+    """
+    ends = fit_ends(X)
+    X = ends.trim(X)
+    others = X if others is None else ends.trim(others)
+    if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
+        return 0.0, 0.0
+    scaled, complete = fitted.preprocessing.forward(X, slice(None))
+    principal = fit_pca(complete).truncate(fitted.n_components)
+    link = fitted.link
+    if link is not None:
+        link = replace(link, temperatures=np.ones(len(link.costs)))
+        outputs = principal.reconstruct(complete)
+        link = link.calibrate(outputs, scaled, np.ones(len(X)))
+    scaled, complete = fitted.preprocessing.forward(others, slice(None))
+    block = fitted.forward(scaled, complete)
+    errors = block.find_errors(fitted.link)
+    outputs = principal.reconstruct(complete)
+    if link is not None:
+        outputs = link.apply(outputs)
+    pca_block = block._replace(reconstruction=outputs)
+    pca_errors = pca_block.find_errors(link)
+    return float(np.nanmean(errors)), float(np.nanmean(pca_errors))

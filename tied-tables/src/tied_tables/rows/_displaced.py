@@ -1,0 +1,65 @@
+"""A row whose cells are displaced by one, from some column on."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tied_tables._reasons import ORDINARY
+from tied_tables.columns import MisfitError, format_cell
+from tied_tables.rows._transform import BatchTransform
+
+FEWEST_MOVED = 3
+"""Cells: to move fewer is hardly more than to leave an odd one out."""
+
+
+def find_displacement(
+    rows: pa.RecordBatch,
+    place: int,
+    transform: BatchTransform,
+) -> tuple[str, float] | None:
+    """Move the cells of a row back by one, from each column on, to either side.
+
+    Returns the column that they are displaced from, and the rarity of the row without.
+    Of what comes out, that counts whose cells are all like others of their columns, and
+    which is ordinary; if several are, one with the fewest gaps, the likeliest.
+    """
+    cells = [
+        format_cell(values, place) if values[place].is_valid else None
+        for values in rows.columns
+    ]
+    if len(cells) < FEWEST_MOVED:
+        return None
+    starts = []
+    candidates = []
+    for start in range(len(cells) - FEWEST_MOVED + 1):
+        before, moved = cells[:start], cells[start:]
+        starts.append(start)
+        candidates.append([*before, *moved[1:], None])
+        if moved[-1] is None:  # else a value would be lost
+            starts.append(start)
+            candidates.append([*before, None, *moved[:-1]])
+    columns = zip(rows.column_names, zip(*candidates, strict=True), strict=True)
+    texts = {name: pa.array(values, pa.string()) for name, values in columns}
+    numbers = []
+    gaps: Any = 0  # of each candidate
+    is_likely = np.ones(len(candidates), bool)
+    for column in transform.columns.used:
+        values = texts[column.name]
+        try:
+            block, unseen = column.encode(values, {})
+        except MisfitError:
+            return None
+        is_missing = np.asarray(column.clean(values).is_null())
+        is_likely &= is_missing | ~np.isnan(block[:, 0])
+        is_likely[unseen] = False
+        gaps += is_missing
+        numbers.append(block)
+    scores, _ = transform.fitted.measure_rows(np.hstack(numbers))
+    rarities = transform.fitted.find_rarity(scores)
+    is_likely &= rarities < ORDINARY
+    if not is_likely.any():
+        return None
+    order = np.lexsort([scores, gaps, ~is_likely])
+    best = int(order[0])
+    return rows.column_names[starts[best]], float(rarities[best])

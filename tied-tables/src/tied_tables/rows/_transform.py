@@ -1,0 +1,270 @@
+"""The fitted value as a function of Arrow batches, for any engine that has some."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from tied_tables._reasons import (
+    Cause,
+    format_given,
+    format_suggestion,
+    round_suggestion,
+)
+from tied_tables._types import Array, StrPath
+from tied_tables.columns import (
+    Column,
+    Columns,
+    NumberText,
+    get_value,
+    rename_rows,
+    trim_names,
+)
+from tied_tables.io import Source, TableError
+from tied_tables.model.explanation import Explanation
+from tied_tables.model.file import read
+from tied_tables.model.layout import CATEGORY, MISSPELT
+from tied_tables.model.value import Fitted
+from tied_tables.rows._scan import Batch, Reads, Scan
+
+Output = Literal["codes", "reconstructions", "scores", "filled"]
+MOST_COLUMNS = 3  # that are named for each row that is explained
+
+
+@dataclass(frozen=True)
+class BatchTransform:
+    """A pure function from Arrow batches to Arrow batches.
+
+    It is small, can be pickled, and imports no Keras unless the model has an encoder of
+    the user's own: send it to the workers of Dask, Ray or Spark.
+
+    Attributes:
+        fitted: the fitted value.
+        columns: the columns that it takes.
+        output: `"codes"` for `code0`, `code1` and so on, float32; `"reconstructions"`
+            for the columns that the model uses, in their types; `"filled"` for all
+            columns of the rows, with the gaps of those that the model uses filled in;
+            `"scores"` for the outlier score `score`, `one_in`, one row in how many is
+            as odd, and the reconstruction error `error`.
+        id: a column that is kept before these, or None.
+        explain: whether scores come with the columns that make the row odd: `column1`
+            to `column3`, their shares of the oddness, `share1` to `share3`, and
+            `expected1` to `expected3`, what the other columns make likely, as text. It
+            takes as long as to score a row for each column.
+    """
+
+    fitted: Fitted
+    columns: Columns
+    output: Output
+    id: str | None = None
+    explain: bool = False
+
+    def scan(self, source: Source) -> Scan:
+        """Return the rows of a table, with the columns that are read for it."""
+        more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "stored"}
+        reads = more.get(self.output, "used")
+        return Scan(source, self.columns, self.id, reads=reads)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Transform a batch of rows.
+
+        Args:
+            batch: the rows, with these columns at least, in any order.
+
+        Returns:
+            As many rows, in the same order.
+
+        Raises:
+            TableError: if a column is not there, or a value cannot be used.
+        """
+        names = trim_names(batch.column_names)
+        ids = dict(zip(batch.column_names, names, strict=True))
+        transform = replace(self, id=ids.get(self.id, self.id))
+        rows = rename_rows(batch, names)
+        result = transform.apply(Batch(rows, self.columns.encode(rows)))
+        is_copy = self.output == "filled"
+        return rename_rows(result, batch.column_names) if is_copy else result
+
+    def apply(self, batch: Batch) -> pa.RecordBatch:
+        """Transform rows that are numbers already."""
+        rows, numbers = batch
+        if self.output == "filled":
+            return self.columns.fill(rows, self.fitted.impute(numbers))
+        if self.output == "codes":
+            codes = self.fitted.transform(numbers).T  # (components, n)
+            names = code_names(len(codes))
+            result = dict(zip(names, codes, strict=True))
+        elif self.output == "reconstructions":
+            reconstructed = self.fitted.reconstruct(numbers)
+            result = to_dict(self.columns.decode(reconstructed, rows=rows))
+        else:
+            scores, errors = self.fitted.measure_rows(numbers)
+            result = self.describe_scores(scores, errors)
+            if self.explain:
+                result |= self.describe_causes(self.find_causes(batch))
+        return prepend_id(self.id, rows, result)
+
+    def describe_scores(self, scores: Array, errors: Array) -> dict[str, Any]:
+        """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
+        one_in = self.fitted.find_rarity(scores)
+        return {
+            "score": scores,
+            "one_in": one_in.astype(np.float32),
+            "error": errors,
+        }
+
+    def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
+        """Return the columns that name why rows are odd."""
+        columns = {}
+        for place in range(min(MOST_COLUMNS, len(self.columns.names))):
+            some = [row[place] if place < len(row) else None for row in causes]
+            names = [cause and cause.column for cause in some]
+            shares = [cause.share if cause else 0.0 for cause in some]
+            expected = [cause and cause.expected for cause in some]
+            number = place + 1
+            columns[f"column{number}"] = pa.array(names, pa.string())
+            columns[f"share{number}"] = pa.array(shares, pa.float32())
+            columns[f"expected{number}"] = pa.array(expected, pa.string())
+        return columns
+
+    def find_causes(
+        self, batch: Batch, explanation: Explanation | None = None
+    ) -> list[list[Cause]]:
+        """Return the columns that make each row odd, the oddest first."""
+        explanation = explanation or self.fitted.explain(batch.numbers)
+        order = np.argsort(-explanation.shares, axis=1, kind="stable")
+        numbers = self.columns.snap(explanation.expected)
+        expected = self.columns.decode(numbers)
+        used, layout = self.columns.used, self.columns.layout
+        is_half = (batch.numbers == MISSPELT) & (layout.kinds == CATEGORY)
+        is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
+        causes = []
+        names = self.columns.names
+        for row in range(len(order)):
+            row_causes = []
+            for column in order[row]:
+                name = names[column]
+                share = float(explanation.shares[row, column])
+                if share <= 0:
+                    break
+                values = batch.rows[name]
+                place = layout.starts[column]
+                given = batch.numbers[row, place]
+                made = numbers[row, place]
+                likely = format_likely(used[column], made, expected[name], row)
+                is_same = likely == format_likely(used[column], given, values, row)
+                row_causes.append(
+                    Cause(
+                        name,
+                        share,
+                        format_given(get_value(values, row)),
+                        None if is_same else likely,
+                        float(explanation.ratios[row, column]),
+                        bool(is_misspelt[row, column]),
+                    )
+                )
+            # A value that would stay is no reason, unless there is no other.
+            others = [cause for cause in row_causes if cause.expected is not None]
+            causes.append((others or row_causes)[:MOST_COLUMNS])
+        return causes
+
+
+def format_likely(column: Column, number: float, values: pa.Array, row: int) -> str:
+    """Format a value that is about what is expected, of which `number` is the first.
+
+    A number that is written as text has as many digits as another.
+    """
+    form = column.form
+    if isinstance(form, NumberText) and not form.is_whole:
+        return format_given(form.write_short(round_suggestion(number)))
+    return format_suggestion(get_value(values, row))
+
+
+def load_transform(
+    path: StrPath,
+    output: Output = "codes",
+    *,
+    id: str | None = None,
+    explain: bool = False,
+) -> BatchTransform:
+    """Read a model file as a function of Arrow batches.
+
+    Args:
+        path: a file that `tied-tables fit` has written, or `TiedAutoencoder.save` after
+            a fit to a table with names.
+        output: `"codes"`, `"reconstructions"`, `"filled"` or `"scores"`; see
+            `BatchTransform`. Defaults to `"codes"`.
+        id: a column to keep. Defaults to none.
+        explain: whether scores name the columns that make rows odd. Defaults to
+            `False`.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: if it is another file, or knows no names of columns.
+
+    Examples:
+        >>> import tempfile
+        >>> import pyarrow as pa
+        >>> from sklearn.datasets import load_iris
+        >>> from tied_tables import TiedAutoencoder
+        >>> from tied_tables.rows import load_transform
+        >>> iris = load_iris(as_frame=True).data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/iris.safetensors"
+        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(path)
+        ...     encode = load_transform(path)
+        >>> encode(pa.RecordBatch.from_pandas(iris)).schema.names
+        ['code0']
+    """
+    contents = read(path)
+    columns = find_columns(contents.fitted)
+    if columns is None:
+        raise ValueError(
+            f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
+            " some."
+        )
+    return BatchTransform(
+        contents.fitted,
+        columns,
+        output,
+        id,
+        explain,
+    )
+
+
+def find_columns(fitted: Fitted) -> Columns | None:
+    """Return the columns that a fitted value takes, or None if it knows no names."""
+    if fitted.columns_json is not None:
+        return Columns.from_json(fitted.columns_json, fitted.preprocessing.layout)
+    names = fitted.feature_names
+    return None if names is None else Columns.of_numbers(names)
+
+
+def to_dict(rows: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return the columns of rows by name."""
+    return {name: rows[name] for name in rows.column_names}
+
+
+def prepend_id(
+    id: str | None,
+    rows: pa.RecordBatch,
+    columns: dict[str, Any],
+) -> pa.RecordBatch:
+    """Put the id column of rows, if any, before the columns of their results."""
+    if id is None:
+        return pa.record_batch(columns)
+    if id in columns:
+        raise TableError(
+            f"the id column {id!r} has the name of a column of the result; rename it."
+        )
+    ids = {id: rows[id]}
+    return pa.record_batch(ids | columns)
+
+
+def code_names(n_components: int) -> list[str]:
+    """Return the names of the components of a code."""
+    return [f"code{index}" for index in range(n_components)]

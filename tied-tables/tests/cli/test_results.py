@@ -1,0 +1,662 @@
+"""What the commands write: beside the estimator, and in all its forms."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import for_each, slow
+
+from tied_tables import TiedAutoencoder
+from tied_tables.fit import sample
+from tied_tables.model import file, value
+
+from ..estimator.networks import seeded
+from .conftest import save
+
+MODEL = "m.safetensors"
+
+
+@pytest.fixture
+def estimator(folder):
+    return TiedAutoencoder.load(MODEL)
+
+
+@pytest.fixture
+def rows(folder, estimator):
+    return pd.read_csv("fruit.csv")[list(estimator.feature_names_in_)]
+
+
+def test_results_are_those_of_the_estimator(tied_tables, fruit, estimator, rows):
+    tied_tables(f"encode {MODEL} fruit.csv -o codes.npy")
+    assert_allclose(np.load("codes.npy"), estimator.transform(rows), rtol=1e-5)
+    tied_tables(f"score {MODEL} fruit.csv -o scores.csv")
+    table = pd.read_csv("scores.csv", dtype={"name": str})
+    assert list(table) == "name score rank one_in error".split()
+    assert table["name"].equals(fruit["name"])
+    for name, expected in (
+        ("score", -estimator.score_samples(rows)),
+        ("one_in", estimator.rarity(rows)),
+        ("error", estimator.reconstruction_error(rows)),
+    ):
+        assert_allclose(table[name], expected, rtol=1e-4)
+
+
+def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_to(
+    tied_tables, fruit, estimator, rows
+):
+    tied_tables(f"reconstruct {MODEL} fruit.csv -o restored.csv")
+    tied_tables(f"encode {MODEL} fruit.csv -o codes.parquet")
+    tied_tables(f"decode {MODEL} codes.parquet -o decoded.csv")
+    restored, decoded = (
+        pd.read_csv(f"{name}.csv", dtype={"name": str})
+        for name in ("restored", "decoded")
+    )
+    assert restored["name"].equals(fruit["name"])
+    assert (restored["farm"] == "north").all()
+    expected = estimator.reconstruct(rows)
+    for name in rows:
+        if rows[name].dtype == float:
+            assert_allclose(restored[name], expected[name], rtol=1e-4)
+        else:
+            assert restored[name].equals(expected[name])
+    whole = fruit["weight"] != ""  # a code does not say what was missing
+    pd.testing.assert_frame_equal(decoded[whole], restored[whole], rtol=1e-4)
+
+
+def test_codes_are_decoded_to_large_numbers(tied_tables):
+    save(pd.DataFrame({"stamp": 1_700_000_000_000 + 77 * np.arange(99)}))
+    tied_tables("fit rows.csv -o m2.safetensors --components 1 -q")
+    tied_tables("encode m2.safetensors rows.csv -o codes.csv")
+    done = tied_tables("decode m2.safetensors codes.csv -o -")
+    stamps = [int(row["stamp"]) for row in done.rows]
+    assert_allclose(np.diff(stamps), 77, atol=9)
+
+
+def test_standard_output_is_csv_and_nothing_else(tied_tables):
+    for command in ("encode", "reconstruct", "score"):
+        done = tied_tables(f"{command} {MODEL} fruit.csv -o -")
+        assert done.err == ""
+        assert [row["name"] for row in done.rows] == [f"{i:04}" for i in range(300)]
+    other = tied_tables(f"encode {MODEL} fruit.csv -o - --id day")
+    assert other.out.startswith("day,code0,code1\n2026-01-01,")
+
+
+def with_commas(frame):
+    return frame.apply(lambda column: column.str.replace(".", ","))
+
+
+GUISES = {
+    "in another order": (lambda frame: frame[frame.columns[::-1]], ",", ""),
+    "without what is not used": (
+        lambda frame: frame["kind weight length count ripe".split()],
+        ",",
+        "",
+    ),
+    "another case": (lambda frame: frame.replace({"plum": "PLUM"}), ",", ""),
+    "another delimiter": (lambda frame: frame, "|", "delimiter is a vertical bar"),
+    "a column beside": (
+        lambda frame: frame.assign(price="1"),
+        ",",
+        "ignored the column 'price' of 'rows.csv', which the model has never seen.",
+    ),
+    "a unit": (
+        lambda frame: frame.assign(length=frame["length"] + " cm"),
+        ",",
+        "column 'length' holds numbers in cm in 'rows.csv', beside numbers in training,"
+        " and is read in the form of the file.",
+    ),
+    "decimal commas": (
+        with_commas,
+        ";",
+        "'length' holds numbers with a decimal comma in 'rows.csv'",
+    ),
+}
+
+
+@for_each(GUISES, "change", "delimiter", "said")
+def test_rows_have_the_same_codes_in_any_guise(
+    tied_tables, fruit, change, delimiter, said
+):
+    tied_tables(f"encode {MODEL} fruit.csv -o expected.npy")
+    save(change(fruit), sep=delimiter)
+    done = tied_tables(f"encode {MODEL} rows.csv -o codes.npy")
+    assert_array_equal(np.load("codes.npy"), np.load("expected.npy"))
+    assert said in done.err
+    assert bool(said) == bool(done.err)
+
+
+def test_what_is_written_has_the_form_of_its_file(tied_tables, fruit):
+    save(with_commas(fruit), sep=";")
+    done = tied_tables(f"reconstruct {MODEL} rows.csv -o -")
+    assert all("," in row["weight"] for row in done.rows)
+
+
+def test_the_decimal_mark_is_given_where_a_file_does_not_tell(tied_tables, fruit):
+    fruit = fruit.assign(weight="1050", length=[f"3.{i:03}" for i in range(300)])
+    save(fruit, "unclear.csv")
+    fruit["length"] = fruit["length"].str.replace(".", "")
+    save(fruit, "whole.csv")
+    unclear = tied_tables(f"encode {MODEL} unclear.csv -o - --decimal ,")
+    assert unclear.out == tied_tables(f"encode {MODEL} whole.csv -o -").out
+
+
+DOUBTS = [
+    "column 'kind' holds 2 values of rare or new categories, which count as one or as"
+    " missing: 'quince' 2 times, first in row 4",
+    "column 'count' has no value in any row, and is imputed.",
+    "column 'weight' holds 1 value that counts as missing: 'heavy' in row 6",
+    "column 'farm' holds 300 values beside what it was in training, always 'north',"
+    " which are kept: 'south' 300 times",
+]
+
+
+def save_doubtful(fruit):
+    fruit.loc[3:4, "kind"] = "quince"
+    fruit.loc[5, "weight"] = "heavy"
+    doubtful = fruit.assign(farm="south", count="")
+    save(doubtful, "new.csv")
+    save(doubtful.drop(columns="count"), "absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "n_doubts"),
+    [
+        ("encode m.safetensors new.csv -o codes.csv", 3),
+        ("reconstruct m.safetensors new.csv -o rows.csv", 4),
+        ("score m.safetensors new.csv -o scores.csv", 3),
+        ("score m.safetensors new.csv --top 3", 3),
+        ("encode m.safetensors absent.csv -o codes.csv --impute-absent", 3),
+        ("plot m.safetensors new.csv -o rows.png", 3),
+        ("report m.safetensors new.csv -o rows.html", 4),
+        ("report m.safetensors fruit.csv -o rows.html --against new.csv", 3),
+    ],
+)
+def test_what_is_doubtful_is_said(tied_tables, fruit, command, n_doubts):
+    save_doubtful(fruit)
+    said = tied_tables(command).err
+    assert [doubt for doubt in DOUBTS if doubt in said] == DOUBTS[:n_doubts]
+
+
+def test_an_absent_column_counts_as_an_empty_one(tied_tables, fruit):
+    save_doubtful(fruit)
+    empty = tied_tables(f"encode {MODEL} new.csv -o - --quiet")
+    assert empty.err == ""
+    absent = tied_tables(f"encode {MODEL} absent.csv -o - --impute-absent")
+    assert absent.out == empty.out
+    assert "'absent.csv': has no column 'count', which is imputed." in absent.err
+    tied_tables(f"fill {MODEL} absent.csv -o filled.csv --impute-absent")
+    assert pd.read_csv("filled.csv")["count"].notna().all()
+
+
+def test_the_oddest_rows_are_the_same_however_they_are_asked_for(tied_tables):
+    score = f"score {MODEL} fruit.csv"
+    every = tied_tables(f"{score} -o - --explain").rows
+    order = sorted(range(300), key=lambda row: -float(every[row]["score"]))
+    assert [int(every[row]["rank"]) for row in order] == list(range(1, 301))
+    table = tied_tables(f"{score} -o - --top 7").rows
+    for place, found in zip(order, table, strict=False):
+        expected = {**every[place], "row": str(place + 1)}
+        for row in (found, expected):  # a few rows may be rounded in another way
+            row |= {name: float(row[name]) for name in row if "." in row[name]}
+        assert found == pytest.approx(expected)
+    oddest = tied_tables(f"{score} --json").json["oddest"]
+    assert [row["row"] - 1 for row in oddest] == order[:10]
+    for row, expected in zip(oddest, table, strict=False):
+        shares = [row[f"share{place}"] for place in (1, 2, 3)]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 + 1e-6
+        assert row["column1"] == expected["column1"]
+        assert np.float32(row["score"]) == np.float32(expected["score"])
+    shown = tied_tables(f"{score} --top 3").out
+    assert re.findall(r"^ (\d{4}) ", shown, re.MULTILINE) == [
+        row["name"] for row in oddest[:3]
+    ]
+    assert all(row["why"] in shown for row in oddest[:3])
+
+
+@pytest.mark.parametrize("top", ["", "--top 1"])
+def test_all_rows_that_stand_out_are_counted(tied_tables, fruit, top):
+    fruit.loc[[4, 7], "length"] = "900"
+    save(fruit, "new.csv")
+    said = tied_tables(f"score {MODEL} new.csv -o odd.csv {top}").out
+    assert said == "scored 300 rows, of which 2 stand out, to odd.csv\n"
+
+
+def test_misspellings_and_times_in_the_wrong_order_come_first(tied_tables, rng):
+    n = 400
+    ordered = rng.integers(20_000, 20_400, n).astype("datetime64[D]")
+    shipped = ordered + rng.integers(1, 9, n)
+    shipped[7] = ordered[7] - np.timedelta64(30, "D")
+    city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
+    city[[11, 12]] = "Loyn", "Kielo"
+    amount = rng.lognormal(3, 1, n).round(2)
+    orders = {
+        "ordered": ordered,
+        "shipped": shipped,
+        "city": city,
+        "amount": amount,
+    }
+    save(pd.DataFrame(orders), "orders.csv")
+    tied_tables("fit orders.csv -o orders.safetensors")
+    oddest = tied_tables("score orders.safetensors orders.csv --json").json["oddest"]
+    reasons = {row["row"]: row["why"] for row in oddest[:3]}
+    assert reasons[12] == "city Loyn is maybe Lyon, misspelt"
+    assert reasons[13] == "city Kielo is maybe Kiel, misspelt"
+    assert reasons[8].startswith(f"shipped {shipped[7]}; the other columns suggest")
+
+
+def test_corrections_are_the_cells_and_rows_that_were_planted(tied_tables, rng):
+    n = 400
+    height = rng.normal(170, 9, n).round(1)
+    weight = (0.9 * height - 80 + rng.normal(0, 2, n)).round(1)
+    city = rng.choice(["Lyon", "Bergamo", "Kiel"], n).astype(object)
+    people = {
+        "person_id": range(n),
+        "height": height,
+        "weight": weight,
+        "city": city,
+    }
+    rows = pd.DataFrame(people).astype(object)
+    usual = rows.loc[9, "weight"]
+    rows.loc[9, "weight"] = 10 * usual
+    rows.loc[19, "height"] = "tall"
+    rows.loc[29, "city"] = "Bergmo"
+    rows.loc[39, "person_id"] = 7
+    rows.loc[n] = rows.loc[50]
+    save(rows, "people.csv")
+    tied_tables("corrections people.csv -o corrections.csv --model people.safetensors")
+    found = pd.read_csv("corrections.csv")
+    assert found["row"].tolist()[:5] == [20, 40, 401, 30, 10]
+    assert found["column"].tolist()[:2] == ["height", "person_id"]
+    assert found.loc[3, "suggestion"] == "Bergamo"
+    assert found.loc[4, "column"] == "weight"
+    assert abs(float(found.loc[4, "suggestion"]) - usual) < 10
+    assert found.loc[4, "one_in"] > 300 > 20 > found.loc[4, "one_in_corrected"]
+    assert len(found) < 9
+    line = "corrections people.safetensors people.csv --json --id person_id"
+    asked = tied_tables(line).json
+    assert asked["corrections"][3]["person_id"] == "29"
+    assert [each["row"] for each in asked["corrections"]] == found["row"].tolist()
+    rows.loc[5, "city"] = "Oslo"
+    save(rows.head(9), "new.csv")
+    asked = tied_tables("corrections people.safetensors new.csv --json").json
+    assert {"row": 6, "value": "Oslo"}.items() <= asked["corrections"][0].items()
+    save(rows.rename(columns={"person_id": "value"}), "other.csv")
+    save(rows.rename(columns={"person_id": "score"}).astype(str), "named.csv")
+    assert "Bergmo" in tied_tables("corrections named.csv --id score").out
+    failed = tied_tables("corrections other.csv --id value", 2)
+    assert "the id 'value' is a column of the list, too" in failed.err
+
+
+def test_rare_kinds_that_the_model_knows_are_no_mistakes(tied_tables, rng):
+    rare = [2 * a + 2 * b for a in "abcdefg" for b in "hijklmn"]
+    towns = ["Lyon"] * 370 + ["Bergamo"] * 370 + rare
+    numbers = rng.normal(size=(2, len(towns)))
+    save(pd.DataFrame({"town": towns, "x": numbers[0], "y": numbers[1]}))
+    assert "like its other values" not in tied_tables("corrections rows.csv").out
+
+
+def list_reasons(tied_tables, rows):
+    """Why each row of a table is to be corrected, by its number."""
+    save(rows)
+    found = tied_tables("corrections rows.csv --json").json["corrections"]
+    return {each["row"]: each["why"] for each in found}
+
+
+def test_rows_whose_cells_are_displaced_are_said_to_be_so(tied_tables, rng):
+    n = 300
+    size = rng.normal(size=n)
+    names = [*"abcdef"]
+    numbers = {}
+    for place, name in enumerate(names):
+        noise = rng.normal(size=n)
+        numbers[name] = (10**place * (5 + size + 0.3 * noise)).round(2)
+    rows = pd.DataFrame(numbers)
+    rows.iloc[20, 2:] = [None, *rows.iloc[20, 2:-1]]
+    rows.iloc[40, 1:] = [*rows.iloc[40, 2:], None]
+    rows.loc[60, "e"] *= 10
+    said = list_reasons(tied_tables, rows)
+    assert said[21] == "the cells from c on are displaced by one"
+    assert said[41] == "the cells from b on are displaced by one"
+    assert said[61].startswith("e ")
+
+
+def test_each_doubtful_cell_has_a_line(tied_tables, rng):
+    n = 300
+    kind = rng.integers(0, 3, n)
+    price = (20 * kind + rng.normal(50, 3, n)).round(1)
+    rows = pd.DataFrame({"client_id": [f"K-{place:04}" for place in range(n)]})
+    rows["price"], rows["weight"] = price, (2 * price).astype(str)
+    rows["town"] = np.array(["Bergamo", "Hamburg", "Leipzig"])[kind]
+    rows.loc[20, ["price", "town"]] = 10, "Hambrug"  # and a doubtful price beside
+    rows.loc[[40, 41], "weight"] = "OVER"
+    rows.loc[80, "client_id"] = "K-0007"
+    said = list_reasons(tied_tables, rows)
+    assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
+    assert said[41] == said[42] == "weight OVER is not like its other values, 2 times"
+    assert said[81] == "row 81 has the client_id of row 8"
+
+
+def test_a_threshold_has_an_exit_code(tied_tables):
+    score = f"score {MODEL} fruit.csv"
+    scores = [float(row["score"]) for row in tied_tables(f"{score} -o -").rows]
+    least, some, top = min(scores), sorted(scores)[-30], max(scores)
+    tied_tables(f"{score} -o scores.csv --threshold {2 * top}")
+    for output in ("-o scores.csv", "-o scores.csv --top 40"):
+        done = tied_tables(f"{score} {output} --threshold {some}", 3)
+        assert "tied-tables: 30 rows reached the threshold" in done.err
+    done = tied_tables(f"{score} --top 2 --threshold {least}", 3)
+    assert "300 rows reached" in done.err
+    assert "1 row reached" in tied_tables(f"{score} --threshold {top}", 3).err
+
+
+def test_a_rarity_and_drift_have_exit_codes(tied_tables, fruit, estimator, rows):
+    score = f"score {MODEL} fruit.csv --fail-on-drift"
+    n_rare = int((estimator.rarity(rows) >= 20).sum())
+    found = tied_tables(f"{score} --threshold 1/20 --json", 3).json
+    assert (found["reached"], found["drifted"]) == (n_rare, False)
+    tied_tables(f"{score} -o scores.csv")
+    save(fruit.assign(weight=fruit["length"], length=fruit["count"]), "new.csv")
+    new = score.replace("fruit.csv", "new.csv")
+    done = tied_tables(f"{new} --json", 4)
+    assert done.json["drifted"]
+    assert "'new.csv' has drifted" in done.err
+    fruit.loc[5, ["weight", "length"]] = "3e38", "-3e38"  # of an infinite score
+    save(fruit, "new.csv")
+    assert tied_tables(f"{new} --json").json["reached"] == 0
+
+
+@slow
+def test_a_table_alone_has_a_model_fitted_first(tied_tables):
+    tied_tables("fit fruit.csv --id name")
+    expected = tied_tables("score fruit.csv fruit.safetensors")
+    line = "score fruit.csv --id name --model kept.safetensors"
+    first, again = tied_tables(line), tied_tables("score kept.safetensors fruit.csv")
+    assert expected.out == first.out == again.out
+    assert "fitted a model to 'fruit.csv' first" in first.err
+    assert "fitted" not in again.err
+
+
+def test_a_model_that_another_command_replaces_meanwhile_is_not_used(
+    tied_tables, monkeypatch
+):
+    replace = os.replace
+
+    def replace_twice(part, target):
+        replace(part, target)
+        if Path(target).name == "kept.safetensors":
+            shutil.copy("m.safetensors", target)
+
+    score = "score fruit.csv --id name"
+    expected = tied_tables(score).out
+    monkeypatch.setattr(os, "replace", replace_twice)
+    assert tied_tables(f"{score} --model kept.safetensors").out == expected
+    assert tied_tables("score m.safetensors fruit.csv").out != expected
+
+
+def test_a_model_fitted_first_leaves_something_of_two_numbers_over(tied_tables):
+    score = "score fruit.csv --columns weight"
+    assert "the code holds all of a row, 1 number" in tied_tables(score).err
+    tied_tables(f"{score},count --model narrow.safetensors")
+    assert tied_tables("inspect narrow.safetensors --json").json["components"] == 1
+
+
+OPTIONS = {
+    "--components 3 --hidden 8,6 --solver nadam --epochs 4 --validation 0.2 --seed 7"
+    " --scaler minmax": {
+        "n_components": 3,
+        "hidden_layer_sizes": (8, 6),
+        "solver": "nadam",
+        "max_iter": 4,
+        "early_stopping": True,
+        "validation_fraction": 0.2,
+        "scaler": "minmax",
+        "random_state": 7,
+    },
+    "--components 0.9 --epochs 3 --validation 0 --scaler none --solver lbfgs": {
+        "n_components": 0.9,
+        "hidden_layer_sizes": "auto",
+        "solver": "lbfgs",
+        "early_stopping": False,
+        "scaler": None,
+        "random_state": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_reach_the_estimator(tied_tables, options):
+    tied_tables(f"fit fruit.csv -o new.safetensors {options}")
+    params = TiedAutoencoder.load("new.safetensors").get_params()
+    expected = OPTIONS[options]
+    assert {name: params[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--columns weight,length,count",
+        "--exclude name,kind --exclude ripe,day --label taste",
+    ],
+)
+def test_columns_and_exclude_choose_what_is_used(tied_tables, options):
+    fit = f"fit fruit.csv -o new.safetensors --epochs 1 --json {options}"
+    assert tied_tables(fit).json["columns"] == ["weight", "length", "count"]
+
+
+def test_fit_and_inspect_tell_of_rows_columns_and_errors(tied_tables, estimator):
+    fit = "fit fruit.csv -o new.safetensors --epochs 9 --id name --label taste"
+    said = tied_tables(f"{fit} --dates off").words
+    inspected = tied_tables(f"inspect {MODEL}").words
+    told = tied_tables(f"inspect {MODEL} --json").json
+    notes = told["notes"]
+    error, pca_error = notes["held_out"]
+    for fact in (
+        "columns used kind, weight, length, count, ripe: 7 numbers",
+        "left out name (the id), day (a date or time",
+        "components 2",
+        "network 7 → 34 → 34 → 2",
+        "parameters 1,677",
+        f"error {error:.4g}, mean deviance of columns",
+        f"on rows held out; {notes['error']:.4g} on all rows",
+        f"PCA's error {pca_error:.4g}; the model's is {error / pca_error:.2f} times",
+        "rows 300",
+        "command tied-tables fit fruit.csv -o",
+    ):
+        assert fact in said
+        assert fact in inspected
+    assert "model new.safetensors" in said
+    assert "kind categories 0 3" in inspected
+    assert told["features"] == 7
+    assert told["components"] == 2
+    assert told["iterations"] == estimator.n_iter_
+    assert told["settings"]["max_iter"] == 9
+
+
+def test_of_several_numbers_of_components_one_is_chosen(tied_tables, rng):
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 10))
+    np.save("three.npy", X + 0.1 * rng.normal(size=X.shape))
+    choice = "components 3, of 1 to 5 the one that reconstructs hidden values best"
+    done = tied_tables(f"fit three.npy -o {MODEL} --components 1,3,5 --epochs 2")
+    assert choice in done.words
+    assert choice in tied_tables(f"inspect {MODEL}").words
+    told = tied_tables(f"inspect {MODEL} --json").json
+    assert told["components"] == 3
+    assert [width["n_components"] for width in told["notes"]["widths"]] == [1, 3, 5]
+
+
+def test_columns_with_nothing_in_common_are_told_of(tied_tables):
+    signs = np.meshgrid(*6 * [[-1.0, 1.0]])
+    np.save("noise.npy", np.reshape(signs, (6, -1)).T)
+    done = tied_tables(f"fit noise.npy -o {MODEL} --components 1..3")
+    assert "not better than by their mean: the columns have little in" in done.words
+
+
+def test_inspect_shows_strange_notes_and_tells_the_terminal_nothing(tied_tables):
+    strange = {"rows": ["many"], "error": "small", "choice": 3}
+    strange["command"] = "\x1b]0;x\x07"
+    contents = file.read(MODEL)
+    file.write(MODEL, contents._replace(notes=strange))
+    shown = tied_tables(f"inspect {MODEL}").out
+    assert "['many']" in shown
+    assert "]0;x" in shown
+    assert "\x1b" not in shown
+    assert re.search(r"components +2 *\n", shown)
+
+
+@pytest.mark.parametrize("name", ["a" * 243, os.fsdecode(b"\xff")])
+def test_a_model_has_a_name_of_any_bytes_and_of_as_many_as_fit(tied_tables, name):
+    path = f"{name}.safetensors"
+    tied_tables(f"fit fruit.csv -o {path} --epochs 1 -q")
+    assert tied_tables(f"inspect {path} --json").json["notes"]["rows"] == 300
+    tied_tables(f"report {path} fruit.csv -o {name}.html -q")
+    assert {path, f"{name}.html"} < set(os.listdir())
+
+
+def test_json_holds_no_character_that_a_terminal_obeys(tied_tables, fruit):
+    names = {"weight": "\x9b2J", "length": "\x7f\x90"}
+    save(fruit.rename(columns=names))
+    done = tied_tables("check rows.csv --json")
+    assert not set(done.out) & set(map(chr, range(127, 160)))
+    found = [column["name"] for column in done.json["columns"]]
+    assert set(names.values()) < set(found)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_that_was_saved_from_python_works(tied_tables, rng, named):
+    X = rng.normal(size=(60, 4)).astype(np.float32)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame.to_parquet("x.parquet")
+    rows = frame if named else X
+    estimator = seeded(max_iter=3).fit(rows)
+    estimator.save(MODEL)
+    tied_tables(f"encode {MODEL} x.parquet -o codes.npy")
+    assert_allclose(np.load("codes.npy"), estimator.transform(rows), atol=1e-5)
+    tied_tables(f"decode {MODEL} codes.npy -o x.csv")
+    names = list(frame) if named else ["x0", "x1", "x2", "x3"]
+    assert list(pd.read_csv("x.csv")) == names
+    tied_tables(f"score {MODEL} x.parquet")
+    inspected = tied_tables(f"inspect {MODEL}").out
+    assert ("not noted; it takes 4 numbers" in inspected) != named
+    assert ("columns used  a, b, c, d" in inspected) == named
+
+
+def test_onnxruntime_gives_the_codes_of_encode(tied_tables, rows):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    tied_tables(f"export {MODEL} -o m.onnx")
+    session = onnxruntime.InferenceSession("m.onnx")
+    features = json.loads(session.get_modelmeta().custom_metadata_map["features"])
+    numbers = pd.get_dummies(rows, prefix_sep="=")[features].astype(np.float32)
+    [codes] = session.run(["code"], {"X": numbers.to_numpy()})
+    tied_tables(f"encode {MODEL} fruit.csv -o codes.npy")
+    assert_allclose(codes, np.load("codes.npy"), atol=1e-4)
+
+
+@pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "score --top 3"])
+def test_safe_csv_begins_no_formula(tied_tables, fruit, command):
+    fruit["name"] = "=cmd|' /C calc'!A0 " + fruit["name"]
+    save(fruit)
+    line = f"{command} {MODEL} rows.csv -o -"
+    assert "\n=cmd" in tied_tables(line).out
+    safe = tied_tables(f"{line} --safe-csv").rows
+    assert all(row["name"].startswith("'=cmd") for row in safe)
+
+
+@pytest.mark.parametrize("most_rows", [10_000, 200])
+def test_absurd_values_move_no_code_of_others(
+    tied_tables, fruit, monkeypatch, most_rows
+):
+    for name in ("MOST_ROWS", "SMALLEST_SAMPLE"):
+        monkeypatch.setattr(sample, name, most_rows)
+    shown = tied_tables("check fruit.csv").out
+    assert (", of which 200 were looked at" in shown) == (most_rows == 200)
+    codes = []
+    for weight, count in (("98", "1"), ("9999999", "-500000")):
+        fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count
+        save(fruit)
+        line = f"fit rows.csv -o {MODEL} --epochs 2 --hidden 8 --json"
+        facts = tied_tables(line).json
+        assert bool(facts["streamed"]) == (most_rows < 300)
+        assert facts["rows"] == 300
+        tied_tables(f"encode {MODEL} fruit.csv -o codes.npy")
+        codes.append(np.abs(np.load("codes.npy")))
+    difference = np.abs(codes[1] - codes[0]) / codes[0].std(axis=0)
+    assert np.median(difference) < 0.1
+
+
+def test_a_model_that_cannot_be_compared_with_pca_is_there(tied_tables, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("too many rows.")
+
+    monkeypatch.setattr(value, "baseline_errors", fail)
+    tied_tables("fit fruit.csv -o new.safetensors --epochs 2", 1)
+    assert TiedAutoencoder.load("new.safetensors").n_iter_ == 2
+    assert "error" not in tied_tables("inspect new.safetensors --json").json["notes"]
+
+
+def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(tied_tables, rng):
+    np.save("wide.npy", rng.normal(size=(12, 1100)))
+    tied_tables(f"fit wide.npy -o {MODEL} --epochs 1")
+    notes = tied_tables(f"inspect {MODEL} --json").json["notes"]
+    assert len(notes["table"]["columns"]) == 1000
+    tied_tables(f"encode {MODEL} wide.npy -o codes.npy")
+    assert np.load("codes.npy").shape == (12, 2)
+
+
+def test_as_many_components_as_numbers_are_warned_of(tied_tables):
+    fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
+    warning = "the code holds all of a row, 3 numbers"
+    assert warning in tied_tables(f"{fit} --components 3").err
+    assert tied_tables(f"{fit} --components 2").err == ""
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_warned_of(tied_tables, rng):
+    np.save("noise.npy", rng.normal(size=(60, 50)))
+    fit = f"fit noise.npy -o {MODEL} --epochs 1 --json --components"
+    done = tied_tables(f"{fit} 40")
+    error, [held_out, _] = done.json["error"], done.json["held_out"]
+    worse = (
+        f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
+    )
+    assert worse in done.err
+    assert "the model knows these by heart" in done.err
+    assert tied_tables(f"{fit} 2").err == ""
+
+
+def add_total(fruit):
+    """Fruit with a last row that adds up the others."""
+    sums = fruit[["weight", "count"]].apply(pd.to_numeric, errors="coerce").sum()
+    total = pd.DataFrame([{"name": "Total", **sums.map("{:.2f}".format)}])
+    return pd.concat([fruit, total], ignore_index=True)
+
+
+def test_a_total_is_not_trained_on(tied_tables, fruit):
+    save(fruit)
+    tied_tables("fit rows.csv -o plain.safetensors --epochs 3")
+    save(add_total(fruit), "total.csv")
+    done = tied_tables("fit total.csv -o total.safetensors --epochs 3 --json")
+    assert "row 301, the last, says 'Total' in column 'name'" in done.err
+    assert done.json["rows"] == 300
+    codes = []
+    for name in ("plain", "total"):
+        tied_tables(f"encode {name}.safetensors rows.csv -o codes.npy")
+        codes.append(np.load("codes.npy"))
+    assert_array_equal(*codes)
+
+
+def test_score_and_corrections_name_a_total_as_such(tied_tables, fruit):
+    save(add_total(fruit))
+    for model in ("", f"{MODEL} "):
+        done = tied_tables(f"score {model}rows.csv --json")
+        whys = {row["row"]: row["why"] for row in done.json["oddest"]}
+        assert whys[301] == "a total: it says 'Total' in column 'name'"
+        listed = tied_tables(f"corrections {model}rows.csv --json").json["corrections"]
+        [of_total] = [entry for entry in listed if entry["row"] == 301]
+        assert of_total == listed[0]
+        assert of_total["why"].startswith("a total: it says 'Total' in column 'name';")

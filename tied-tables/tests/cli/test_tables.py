@@ -1,0 +1,204 @@
+"""What the commands say of a corpus of columns: `check`, `fit`, `score` and `fill`."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import feather
+from tests.marks import for_each
+
+from .conftest import save
+
+N = 60
+
+
+class Column(NamedTuple):
+    """The values of a column, again and again, and what is said of it."""
+
+    values: Iterable[object]
+    becomes: str
+    warning: str = ""
+    options: str = ""
+
+
+ROW_NUMBERS = range(1, N + 1)
+TOWNS = [f"town {i % 300}" if i % 3 else "Paris" for i in range(10 * N)]
+AGES = [*range(18, 18 + N - 1), 999]
+DAYS = ["1/2/2025", "3/4/2025", "11/12/2025"]
+NEARLY_NUMBERS = [f"about {i}" if i % 5 == 0 else i * 7 for i in range(N)]
+COLUMNS = {
+    "row numbers": Column(ROW_NUMBERS, "left out: row numbers, for --id"),
+    "numbers of rows": Column(ROW_NUMBERS, "1 number", "", "--numeric odd"),
+    "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
+    "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
+    "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, say --categorical"),
+    "kinds": Column([1, 2, 3], "3 numbers: 1, 2, 3", "", "--categorical odd"),
+    "postcodes": Column(
+        [f"{10_000 + 7 * i}-{1000 + i}" for i in range(N)],
+        "left out: text of which nearly every value differs",
+    ),
+    "towns": Column(
+        TOWNS,
+        "2 numbers: Paris, (other); (other) holds 67% of the values",
+        "the others, 67% of the values, count as one",
+    ),
+    "dates": Column(["31.01.2026", "15.02.2026"], "5 numbers: days, weekday sin"),
+    "either day or month": Column(DAYS, "", "day and month are not clear"),
+    "days first": Column(DAYS, "", "", "--dates dmy"),
+    "typing errors": Column(
+        ["12.x", *range(2, N), "none yet"],
+        "1 number",
+        "holds 2 values that count as missing: '12.x' in row 1, 'none yet' in row 60",
+    ),
+    "nearly numbers": Column(
+        NEARLY_NUMBERS, "refused", ", --categorical odd or --exclude odd"
+    ),
+    "grades": Column(
+        ["K", *range(1, 9)],
+        "9 numbers: 1, 2, 3, 4 and 5 more; if they are integers, say --na K",
+    ),
+    "unknown numbers": Column(
+        ["unknown", *range(12)],
+        "1 number",
+        "holds 'unknown' in 8% of its values, beside integers: they count as missing",
+    ),
+    "an absurd age": Column(
+        AGES, "1 number", "holds '999' in row 60, far outside its other values"
+    ),
+    "a missing age": Column(AGES, "1 number", "", "--na 999"),
+    "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "say --na -999"),
+    "ordinary nines": Column([10, 99, 50, 99, 98, 1], "1 number"),
+    "a row of totals": Column(
+        [*"ab" * 29, "a", "Total"], "", "row 60, the last, says 'Total' in column 'odd'"
+    ),
+}
+
+
+def write_rows(column):
+    n = max(N, len(column.values))
+    values = itertools.islice(itertools.cycle(column.values), n)
+    place = np.arange(n)
+    x, y = np.resize([3, 1, 4, 1, 5, 9, 2], n), place * 7 % 13
+    frame = pd.DataFrame({"x": x, "odd": list(values), "y": y, "z": place * 5 % 11})
+    save(frame)
+    return f"rows.csv {column.options}"
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_check_fit_and_inspect_tell_what_becomes_of_a_column(tied_tables, name):
+    column = COLUMNS[name]
+    table = write_rows(column)
+    found = tied_tables(f"check {table} --json").json
+    [fact] = [fact for fact in found["columns"] if fact["name"] == "odd"]
+    warnings = [f"warning: {text.rstrip('.')}" for text in found["warnings"]]
+    assert fact["becomes"].startswith(column.becomes)
+    assert column.warning in " ".join(warnings)
+    assert bool(warnings) == bool(column.warning)
+    shown = tied_tables(f"check {table}").out
+    assert shown.splitlines()[: len(warnings)] == warnings
+    assert re.search(rf"\n *odd .* {re.escape(fact['becomes'])} *\n", shown)
+    refused = 2 * fact["refused"]
+    tied_tables(f"check {table} --strict", refused or bool(warnings))
+    fit = f"fit {table} -o new.safetensors --epochs 1 --hidden 4"
+    fitted = tied_tables(fit, refused)
+    assert column.warning in fitted.words
+    if not refused:
+        inspected = tied_tables("inspect new.safetensors")
+        assert fact["becomes"] in inspected.words
+        noted = tied_tables("inspect new.safetensors --json").json["notes"]["table"]
+        assert noted["columns"] == found["columns"]
+        if reason := column.becomes.partition("left out: ")[2]:
+            assert f"odd ({reason}" in fitted.words
+            assert f"odd ({reason}" in inspected.words
+
+
+FAR = pa.array(range(2**40, 2**40 + N), pa.timestamp("s"))  # not of Python's years
+TYPED = [
+    FAR,
+    pa.StructArray.from_arrays([FAR], ["when"]),
+    pa.array([date(2026, 1, 1), None] * 30).dictionary_encode(),
+    pa.array(["a", "b"] * 30, pa.string_view()),
+    pa.array([b"a"] * N, pa.binary_view()),
+    pa.array([pa.MonthDayNano([1, 2, 3])] * N),
+]
+
+
+@pytest.mark.parametrize("values", TYPED)
+def test_a_column_may_be_of_any_type_of_arrow(tied_tables, rng, values):
+    table = pa.table({"typed": values, "x": rng.random(N), "y": rng.random(N)})
+    feather.write_feather(table, "rows.arrow")
+    tied_tables("fit rows.arrow -o own.safetensors")
+    for command in ("corrections", "score --json", "fill -o filled.arrow"):
+        tied_tables(f"{command} own.safetensors rows.arrow --id typed")
+
+
+PLANTED = {
+    "a weight": (40, "weight", "9999999"),
+    "a date": (0, "day", "1900-01-01"),
+}
+
+
+@for_each(PLANTED, "row", "column", "text")
+def test_an_absurd_value_is_listed_and_comes_first_with_why(
+    tied_tables, fruit, row, column, text
+):
+    fruit.loc[row, column] = text
+    save(fruit)
+    fit = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
+    fitted = tied_tables(fit).words
+    assert f"column {column!r} holds {text!r} in row {row + 1}, far outside" in fitted
+    assert "1 absurd value; model and PCA have the medians" in fitted
+    [odd] = tied_tables("score m.safetensors rows.csv --top 1 --json").json["oddest"]
+    assert (odd["row"], odd["name"], odd["column1"]) == (row + 1, f"{row:04}", column)
+    assert odd["why"].endswith("with that the row would be ordinary")
+    assert odd["one_in"] == 300
+
+
+def test_of_many_columns_check_shows_some_or_all(tied_tables):
+    numbers = np.arange(4 * 503).reshape(4, 503) ** 2 % 7
+    save(pd.DataFrame(numbers).add_prefix("c"))
+    some = tied_tables("check rows.csv").out
+    assert some.endswith("and 3 more columns; check --json tells of all\n")
+    assert "c499 " in some
+    assert "c500 " not in some
+    assert len(tied_tables("check rows.csv --json").json["columns"]) == 503
+
+
+@pytest.mark.parametrize(
+    ("data", "delimiter", "kept"),
+    [("gaps.csv", ";", "NA"), ("gaps.tsv", "\t", ""), ("gaps*.csv", ";", "")],
+)
+def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
+    tied_tables, fruit, rng, data, delimiter, kept
+):
+    rows = fruit.mask(rng.random(fruit.shape) < 0.1, "NA")
+    rows.loc[:2, ["weight", "count"]] = ("0097.50", " 12 "), ("", "ten"), ("1.", "NA")
+    if "*" in data:
+        save(rows[200:], "gaps2.csv", sep=delimiter)
+    first = rows[:200] if "*" in data else rows
+    save(first, data.replace("*", "1"), sep=delimiter)
+    done = tied_tables(f"fill m.safetensors '{data}' -o filled.csv")
+    known = "kind weight length count ripe".split()
+    is_gap = rows.isin(["", "NA"])
+    assert done.out.startswith(f"filled {is_gap[known].to_numpy().sum()} cells to ")
+    said = "holds 1 value that counts as missing, and not as a gap to fill: 'ten'"
+    assert f"column 'count' {said} in row 2" in done.err
+    assert ("'filled.csv' is written anew and" in done.err) == (kept == "")
+    mark = delimiter if kept else ","
+    filled = pd.read_csv("filled.csv", sep=mark, dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(filled.mask(is_gap), rows.mask(is_gap))
+    for name in ("name", "day", "farm", "taste"):  # of which the model knows nothing
+        assert (filled[name][rows[name] == "NA"] == kept).all()
+    assert set(filled["kind"]) == set(fruit["kind"])
+    assert set(filled["ripe"]) == {"true", "false"}
+    assert filled["count"][is_gap["count"]].str.fullmatch(r"-?\d+").all()
+    weights = filled["weight"][is_gap["weight"]]
+    assert weights.str.fullmatch(r"\d+\.\d\d?").all()
+    known = pd.to_numeric(fruit["weight"])
+    assert (weights.astype(float) - known).std() < known.std() / 2

@@ -1,0 +1,238 @@
+"""What CSV holds, in whatever way people write it."""
+
+import csv
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from tests.marks import for_each
+
+from tied_tables.columns import MISSING, Kind
+from tied_tables.io import ReadOptions, find_total, open_table
+
+from .conftest import read, refused
+
+TEXT = "größe,b\n1,ä\n2,y\n"
+SEMICOLONS = TEXT.replace(",", ";")
+SEMICOLON = "its delimiter is a semicolon"
+WINDOWS = "it is not utf-8 text, and is read as cp1252"
+TITLE = "Report of 2026\n"
+COMMENTS = '# made by hand, "with" care; it\'s\n#\n' + TEXT.replace("\n", '\n#"\n')
+
+# The same table: its bytes, or its text in UTF-8; options; what is said.
+WAYS = {
+    "commas": (TEXT, {}, []),
+    "semicolons": (SEMICOLONS, {}, [SEMICOLON]),
+    "tabs": (TEXT.replace(",", "\t"), {}, ["its delimiter is a tab"]),
+    "bars": (TEXT.replace(",", "|"), {}, ["its delimiter is a vertical bar"]),
+    "Excel's delimiter": ("sep=;\n" + SEMICOLONS, {}, []),
+    "spaces around names": (TEXT.replace(",b", ", b"), {}, []),
+    "empty lines": ("\n\n" + TEXT.replace("\n", "\r\n\r\n"), {}, []),
+    "quotes": (TEXT.replace("ä", '"ä"'), {}, []),
+    "Windows": (TEXT.encode("cp1252"), {}, [WINDOWS]),
+    "UTF-16": (SEMICOLONS.encode("utf-16"), {}, [SEMICOLON]),
+    "UTF-16 without a mark": (SEMICOLONS.encode("utf-16-le"), {}, [SEMICOLON]),
+    "the other one": (SEMICOLONS.encode("utf-16-be"), {}, [SEMICOLON]),
+    "a mark of UTF-8": (TEXT.encode("utf-8-sig"), {}, []),
+    "latin-1": (TEXT.encode("latin-1"), {"encoding": "latin-1"}, []),
+    "the delimiter named": (SEMICOLONS, {"delimiter": ";"}, []),
+    "a title": (TITLE + TEXT, {"skip": 1}, []),
+    "a quotation mark": ('5" pipes\n\n' + TEXT, {"skip": 2}, []),
+    "more cells": ("a,b,c,d,e\r\nf\r\n" + TEXT, {"skip": 2}, []),
+    "Excel behind a title": (TITLE + "sep=;\n" + SEMICOLONS, {"skip": 1}, []),
+    "comments": (COMMENTS, {"comment": "#"}, []),
+    "comments in UTF-16": (COMMENTS.encode("utf-16"), {"comment": "#"}, []),
+    "comments and a title": (TITLE + COMMENTS, {"skip": 1, "comment": "#"}, []),
+}
+
+
+@for_each(WAYS, "content", "options", "notes")
+def test_csv_is_read_however_it_is_written_and_what_was_found_is_said(
+    folder, content, options, notes
+):
+    if isinstance(content, str):
+        content = content.encode()
+    (folder / "rows.csv").write_bytes(content)
+    source = open_table("rows.csv", ReadOptions(**options))
+    assert source.notes == notes
+    assert read(source).to_pydict() == {"größe": [1, 2], "b": ["ä", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "columns"),
+    [
+        ("a,a\n1,2\n", {}, {"a": [1], "a_2": [2]}),
+        (",b\n1,2\n", {}, {"column1": [1], "b": [2]}),
+        ("0,1\n0.5,1.5\n", {}, {"0": [0.5], "1": [1.5]}),
+        ("a,b\nx; y,1\n", {}, {"a": ["x; y"], "b": [1]}),
+        ("x\n1\n\n3\n", {}, {"x": [1, None, 3]}),
+        ('a\n"one\n\ntwo"\n"x""y"\n', {}, {"a": ["one\n\ntwo", 'x"y']}),
+        ("zip\n00501\n", {"text": ["zip", "z"]}, {"zip": ["00501"]}),
+        ("0.5,a\n", {"header": False}, {"x0": [0.5], "x1": ["a"]}),
+        ("T\n1\n", {"skip": 1, "header": False}, {"x0": [1]}),
+        ("a, in m\n1\n2\n", {"format": "tsv"}, {"a, in m": [1, 2]}),
+        ('a\n"x\n# y"\n# no\nz # z\n', {"comment": "#"}, {"a": ["x\n# y", "z # z"]}),
+    ],
+)
+def test_csv_is_read_with_these_columns(open_text, content, options, columns):
+    source = open_text(content, **options)
+    assert list(read(source).to_pydict().items()) == list(columns.items())
+    new = {"a_2", "column1"}.intersection(columns)
+    notes = [f"names that are empty or stand twice are now {name!r}" for name in new]
+    assert source.notes == notes
+
+
+QUOTES = {  # in which row one is not closed, and where the next one is
+    "far": ([2, 9], 1),
+    "next to each other": ([2, 3], 0),
+}
+
+
+@pytest.mark.parametrize("text", [(), None])
+@for_each(QUOTES, "places", "n_notes")
+def test_lines_that_a_quotation_mark_swallows_are_told(
+    open_text, places, n_notes, text
+):
+    rows = [f"{row},a,b,c,d\n" for row in range(20)]
+    for place in places:
+        rows[place] = rows[place].replace("a", '"a')
+    notes = open_text("n,x,y,z,w\n" + "".join(rows), text=text).notes
+    assert sum("is its quotation mark closed?" in note for note in notes) == n_notes
+
+
+@pytest.mark.parametrize(
+    ("numbers", "decimal"), [(["996", "1.033"], ","), (["0.125", "1.033"], ".")]
+)
+def test_a_point_may_stand_between_thousands(open_text, numbers, decimal):
+    source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
+    assert source.decimal == decimal
+    is_told = any("say --decimal . if" in note for note in source.notes)
+    assert is_told == (decimal == ",")
+
+
+@pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])
+def test_a_title_without_the_delimiter_of_the_table_is_said(open_text, title):
+    [note] = open_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n").notes
+    assert "most lines hold a semicolon" in note
+    assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
+
+
+def test_missing_values_are_null_in_every_kind_of_column(open_text):
+    lines = [f'{missing},{missing},"{missing}",{missing}\n' for missing in MISSING]
+    kept = "number,whole,word,yes\n0.5,1,red,true\n"
+    first, *missing = read(open_text(kept + "".join(lines))).to_pylist()
+    assert list(first.values()) == [0.5, 1, "red", True]
+    assert missing == [dict.fromkeys(first)] * len(MISSING)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "kind", "first"),
+    [
+        ("1", "x", Kind.text, "1"),
+        ("1", "2.5", Kind.number, 1.0),
+        ("true", "maybe", Kind.text, "true"),
+        ("2020-01-02", "x", Kind.text, "2020-01-02"),
+        ("NA", "7.5", Kind.number, None),
+        ("?", "x", Kind.text, None),
+        ("", " 7", Kind.integer, None),
+        ("", "07", Kind.text, None),
+    ],
+)
+def test_a_column_is_of_the_kind_that_holds_what_comes_late(
+    open_text, early, late, kind, first
+):
+    n = 200_000
+    text = "x,y\n" + f"{early},abcdefgh\n" * n + f"{late},z\n"
+    source = open_text(text)
+    found = read(source)["x"]
+    assert source.kinds == {"x": kind, "y": Kind.text}
+    assert (len(found), found[0].as_py()) == (n + 1, first)
+    assert str(found[n]) == late.strip()
+
+
+def test_thousands_may_come_late(open_text):
+    text = "x;y\n" + "1,5;500\n" * 200_000 + "1,5;1.234\n"
+    assert open_text(text, decimal=",").kinds["y"] is Kind.text
+
+
+def test_comments_may_be_many_and_lines_keep_their_numbers(open_text):
+    lines = ["# b" if i % 3 else f"{i},{-i}" for i in range(60_000)]
+    text = "\n".join(["# a", "x,y", *lines])
+    found = read(open_text(text, comment="#"))
+    assert found["x"].to_pylist() == list(range(0, 60_000, 3))
+    with refused("3 cells in line 60003"):
+        open_text(f"{text}\n1,2,3", comment="#")
+
+
+@pytest.mark.parametrize("n_before", [0, 1000])
+@pytest.mark.parametrize("n", [140_000, 3_000_000])
+def test_a_cell_may_be_long(open_text, n, n_before):
+    text = 'a "" b\n' * (n // 7)
+    before = "1,z\n" * n_before
+    source = open_text(f'x,y\n{before}2,"{text}"\n3,w\n')
+    assert read(source)[n_before:].to_pydict() == {
+        "x": [2, 3],
+        "y": [text.replace('""', '"'), "w"],
+    }
+
+
+words = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc"]),
+    max_size=6,
+).filter(lambda word: word not in MISSING)
+numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+whole = st.none() | st.integers(-(2**63), 2**63 - 1)
+
+
+@given(st.lists(st.tuples(words, numbers, whole), min_size=1))
+@example([("sep=", None, None)])
+@example([("0,", 0.0, None)])  # text that looks like a number with a decimal comma
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
+    with open("rows.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["word", "number", "whole"], *cells])
+    found = read(open_table("rows.csv", text=["word"]))
+    assert list(zip(*found.to_pydict().values(), strict=True)) == cells
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x,1,5\ny,2,7\nTotal,3,12", "row 3, the last, says 'Total' in column 'a'"),
+        ("x,1,5\ny,2,7\nz,3,12", "row 3, the last, holds the sums of the others"),
+        ("x,1,5\ny,2,7\nTotal,3,12\n,,\n,,", "row 3, the last, says 'Total'"),
+        ("x,1,5\ny,2,7\nz,3,13", ""),
+        ("x,1,5\n,,\nz,3,13", ""),
+        ("Total,1,5\ny,2,7\nTotal,3,1", ""),
+        ("x,-3,5\ny,6,-7\nz,3,-2", ""),
+    ],
+)
+def test_a_last_row_that_adds_up_the_others_is_said(open_text, rows, said):
+    total = find_total(open_text(f"a,b,c\n{rows}\n"))
+    assert said in str(total)
+    assert bool(said) == bool(total)
+
+
+@pytest.mark.parametrize(
+    ("names", "are_row"),
+    [
+        ("M,0.455,0.365,15", True),
+        ("6,148,72,35", True),
+        ("1,1,2,3", True),
+        ("n0,n1,51.1", False),
+        ("n0,51.1,166.1", True),
+        ("Ann,5,3", True),
+        ("country,2019,2020", False),
+        ("country,1990,2000,2010", False),
+        ("country,2021,2020,2019", False),
+        ("dose,0.1,0.5,1,5", False),
+        ("a,b,5,3", False),
+    ],
+)
+def test_most_names_may_be_numbers_in_order_alone(open_text, names, are_row):
+    rows = [",".join("12345"[: 1 + names.count(",")])] * 2
+    text = "\n".join([names, *rows])
+    if are_row:
+        with refused("begins with a line of numbers", "--no-header"):
+            open_text(text)
+    assert read(open_text(text, header=not are_row))

@@ -1,0 +1,182 @@
+"""Files of each kind are read, give what they gave, and are written the same today.
+
+`make.py` has written them, and has the parameters and the rows.
+"""
+
+from functools import cache
+
+import keras
+import numpy as np
+import pandas
+import pytest
+from keras.ops import convert_to_numpy
+from msgspec import json, structs
+from numpy.testing import assert_allclose
+from safetensors.numpy import load_file
+from tests.marks import slow_but
+from typer.testing import CliRunner
+
+from tied_tables import Autoencoder, TiedAutoencoder, cli, load
+from tied_tables.model.file import read, write
+
+from .make import (
+    COMMANDS,
+    FIT,
+    FOLDER,
+    SETTINGS,
+    fit,
+    make_encoder,
+    name_file,
+    read_results,
+    results,
+)
+
+KINDS = list(SETTINGS)
+OWN = [kind for kind in KINDS if kind != "encoder"]
+"""The kinds whose network is the estimator's own."""
+TOLERANCES = {
+    "factors": 1e-9,
+    "reconstruct": 3e-5,
+    "inverse_transform": 3e-5,
+    "score_samples": 1e-3,
+}
+"""Relative and absolute, where they are not 1e-5: a score divides by spreads that may
+be tiny.
+"""
+
+
+@cache
+def load_pinned(kind):
+    """The estimator of a file, as it is loaded today."""
+    return TiedAutoencoder.load(FOLDER / name_file(kind))
+
+
+def assert_close(found, expected, name):
+    tolerance = TOLERANCES.get(name, 1e-5)
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
+def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
+    X, expected = read_results(kind)
+    found = results(load_pinned(kind), X)
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        assert_close(found[name], values, name)
+        assert np.asarray(found[name]).dtype == values.dtype, name
+
+
+def describe_encoder(params):
+    """Parameters, with a description in place of the encoder, if there is one."""
+    if params["encoder"] is None:
+        return params
+    layers = params["encoder"].layers
+    kinds = [(type(each), each.name, each.output.shape) for each in layers]
+    return params | {"encoder": kinds}
+
+
+@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
+def test_a_file_has_the_parameters_that_it_had_and_todays_defaults(kind):
+    expected = TiedAutoencoder(random_state=0, **SETTINGS[kind])
+    if kind == "encoder":
+        expected.set_params(encoder=make_encoder())
+    found = load_pinned(kind).get_params(deep=False)
+    assert describe_encoder(found) == describe_encoder(expected.get_params(deep=False))
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_file_is_written_today_as_it_was(kind, tmp_path):
+    """Bit for bit; a loaded estimator keeps all but the version and the notes."""
+    file = FOLDER / name_file(kind)
+    contents = read(file)
+    copies = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    write(copies[0], contents)
+    assert copies[0].read_bytes() == file.read_bytes()
+    load_pinned(kind).save(copies[1])
+    version = read(copies[1]).settings.version
+    settings = structs.replace(contents.settings, version=version)
+    write(copies[2], contents._replace(settings=settings, notes=None))
+    assert copies[1].read_bytes() == copies[2].read_bytes()
+
+
+def describe(file):
+    """The names of all that a file holds, and facts that do not depend on rounding."""
+    arrays = load_file(file)
+    contents = read(file)
+    return {
+        "arrays": {name: (a.dtype, a.ndim) for name, a in arrays.items()},
+        "settings": list(structs.asdict(contents.settings)),
+        "params": list(contents.settings.params),
+        "columns": json.decode(contents.settings.columns),
+        "notes": contents.notes and set(contents.notes),
+        "names": contents.settings.feature_names,
+        "has weight decay": contents.settings.weight_decay > 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    slow_but(OWN[1:], "missing", "pca", "partial", "classes"),
+)
+def test_what_is_fitted_today_has_a_file_of_the_same_names(kind, tmp_path):
+    """Else the format is another, of another number."""
+    fit(kind).save(tmp_path / "m.safetensors")
+    expected = describe(FOLDER / name_file(kind))
+    assert describe(tmp_path / "m.safetensors") == expected
+
+
+def run(command):
+    done = CliRunner().invoke(cli.app, command.split())
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_fits_a_file_of_the_same_names_and_columns(folder):
+    (folder / "text.csv").write_bytes((FOLDER / "text.csv").read_bytes())
+    run(FIT)
+    assert describe(folder / "text.safetensors") == describe(
+        FOLDER / "text.safetensors"
+    )
+
+
+def test_a_model_has_the_objectives_of_the_parameters():
+    model = load_pinned("objectives").model_
+    assert isinstance(model.noise, keras.layers.GaussianNoise)
+    assert isinstance(model.code_regularizer, keras.regularizers.L1)
+    decays = [layer.kernel_regularizer.l2 for layer in model.encoder.layers[::2]]
+    found = [model.noise.stddev, model.code_regularizer.l1, *decays]
+    assert_close(found, [0.1, 1e-3, 1e-4, 1e-4], "factors")
+
+
+@pytest.mark.parametrize("kind", slow_but(KINDS[:-1], "deep"))
+def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_path):
+    rows, expected = read_results(kind)
+    file = FOLDER / name_file(kind)
+    scaling = load(file).preprocessing.scaling
+    if kind != "encoder":
+        file = tmp_path / "model.keras"
+        load_pinned(kind).model_.save(file)
+    model = keras.models.load_model(file)
+    assert isinstance(model, Autoencoder)
+    X = np.asarray(rows)
+    complete = ~np.isnan(X).any(axis=1)
+    scaled = ((X - scaling.shift) / scaling.scale)[complete].astype(np.float32)
+    images = scaled.reshape(-1, *model.encoder.input_shape[1:])
+    codes = convert_to_numpy(model.encoder(images))
+    assert_close(codes, expected["transform"][complete], "transform")
+    decoded = convert_to_numpy(model.decoder(codes))
+    given = decoded.reshape(scaled.shape) * scaling.scale + scaling.shift
+    assert_close(given, expected["inverse_transform"][complete], "inverse_transform")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_makes_of_a_file_what_it_made(name, folder):
+    for file in ("text.csv", "text.encode.csv", "text.safetensors"):
+        (folder / file).write_bytes((FOLDER / file).read_bytes())
+    run(COMMANDS[name])
+    found, expected = (
+        pandas.read_csv(each / f"text.{name}.csv", dtype={"name": str})
+        for each in (folder, FOLDER)
+    )
+    tolerance = 1e-3 if name == "score" else 3e-5
+    pandas.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
