@@ -1,15 +1,29 @@
-"""The tied autoencoder of one hidden layer by hand, in NumPy and in PyTensor."""
+"""The 2017 article "Autoencoder in Keras": its data, networks, training and figure."""
 
-from keras_tied.article._numpy import (
-    NumpyAutoencoder,
-    Weights,
-    loss_and_gradient,
+from keras_tied.article._donuts import load_donuts, make_correlated_donuts, prepare
+from keras_tied.article._experiment import (
+    Experiment,
+    build_model,
+    run,
+    run_from_pca,
+    split,
 )
+from keras_tied.article._figure import draw
+from keras_tied.article._numpy import NumpyAutoencoder, Weights, loss_and_gradient
 from keras_tied.article._pytensor import PyTensorAutoencoder
 
 __all__ = [
+    "Experiment",
     "NumpyAutoencoder",
     "PyTensorAutoencoder",
     "Weights",
+    "build_model",
+    "draw",
+    "load_donuts",
     "loss_and_gradient",
+    "make_correlated_donuts",
+    "prepare",
+    "run",
+    "run_from_pca",
+    "split",
 ]

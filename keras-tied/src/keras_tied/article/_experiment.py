@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied.article import RandomState
-
-if TYPE_CHECKING:
-    import keras
+from keras_tied import training
+from keras_tied.article._donuts import RandomState, check_random_state
+from keras_tied.article._numpy import NumpyAutoencoder
+from keras_tied.article._pytensor import PyTensorAutoencoder
+from keras_tied.autoencoder import Autoencoder
+from keras_tied.layers import TiedDense
 
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
+Trained: TypeAlias = tuple[History, Rows, Rows, float, keras.Model | None]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -92,9 +95,9 @@ def run(
             small.
 
     Examples:
-        >>> from keras_tied import datasets
-        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
-        >>> X, y = datasets.prepare(*donuts)
+        >>> from keras_tied import article
+        >>> donuts = article.make_correlated_donuts(90, random_state=0)
+        >>> X, y = article.prepare(*donuts)
         >>> result = run(X, epochs=3, engine="numpy")
         >>> result.code.shape, result.parameters, result.untied_parameters
         ((90, 2), 14, 22)
@@ -156,10 +159,6 @@ def build_model(kernel: ArrayLike) -> keras.Model:
         >>> build_model(np.zeros((4, 2))).count_params()
         14
     """
-    import keras
-
-    from keras_tied.layers import TiedDense
-
     start = np.asarray(kernel)
     features, components = start.shape
     rows = keras.Input((features,), name="rows")
@@ -184,18 +183,14 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
         ValueError: If X has too few rows or columns.
 
     Examples:
-        >>> from keras_tied import datasets
-        >>> donuts = datasets.make_correlated_donuts(90, random_state=0)
-        >>> X, y = datasets.prepare(*donuts)
+        >>> from keras_tied import article
+        >>> donuts = article.make_correlated_donuts(90, random_state=0)
+        >>> X, y = article.prepare(*donuts)
         >>> train_mse, validation_mse = run_from_pca(X)
         >>> result = run(X, epochs=3, engine="numpy")
         >>> bool(train_mse < 1.001 * result.pca_train_mse)
         True
     """
-    import keras
-
-    from keras_tied.autoencoder import Autoencoder
-
     train, _ = parts = split(X)
     units = keras.layers.Dense(N_COMPONENTS, activation="sigmoid")
     autoencoder = Autoencoder(keras.Sequential([keras.Input(train.shape[1:]), units]))
@@ -207,8 +202,6 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
 
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
     """Draw a kernel from U(-a, a), a² = 6 / (features + components), on any backend."""
-    from sklearn.utils import check_random_state
-
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
     rng = check_random_state(random_state)
     kernel = rng.uniform(-limit, limit, (features, N_COMPONENTS))
@@ -221,10 +214,6 @@ def _train_with_keras(
     epochs: int,
     on_epoch: OnEpoch | None,
 ) -> Trained:
-    import keras
-
-    from keras_tied import training
-
     class EpochCallback(training.Watcher):
         def on_epoch_end(
             self,
@@ -257,10 +246,8 @@ def _train_with_keras(
 
 
 def _compute_tie_error(model: keras.Model) -> float:
-    from keras import ops
-
     layers = map(model.get_layer, ("encoder", "decoder"))
-    encoder, decoder = (ops.convert_to_numpy(layer.kernel) for layer in layers)
+    encoder, decoder = (keras.ops.convert_to_numpy(layer.kernel) for layer in layers)
     return float(np.abs(decoder - encoder.T).max())
 
 
@@ -271,11 +258,9 @@ def _train_by_hand(
     epochs: int,
     on_epoch: OnEpoch | None,
 ) -> Trained:
-    from keras_tied import reference
-
     kinds = {
-        "numpy": reference.NumpyAutoencoder,
-        "pytensor": reference.PyTensorAutoencoder,
+        "numpy": NumpyAutoencoder,
+        "pytensor": PyTensorAutoencoder,
     }
     if engine not in kinds:
         raise ValueError(
@@ -310,8 +295,10 @@ def _compute_errors(
 
 
 def _compute_pca_errors(parts: tuple[Rows, Rows]) -> tuple[float, float]:
-    from sklearn.decomposition import PCA
-
-    pca = PCA(N_COMPONENTS, svd_solver="full").fit(parts[0].astype(np.float64))
-    code = pca.transform(np.concatenate(parts, dtype=np.float64))
-    return _compute_errors(parts, pca.inverse_transform(code))
+    """The errors of the projection on the first right singular vectors."""
+    train = parts[0].astype(np.float64)
+    mean = train.mean(axis=0)
+    _, _, vectors = np.linalg.svd(train - mean, full_matrices=False)
+    components = vectors[:N_COMPONENTS]
+    code = (np.concatenate(parts, dtype=np.float64) - mean) @ components.T
+    return _compute_errors(parts, code @ components + mean)

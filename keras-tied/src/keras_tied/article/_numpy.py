@@ -7,8 +7,6 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Logs: TypeAlias = dict[str, float]
@@ -135,8 +133,8 @@ class NumpyAutoencoder:
         """Encode rows, (n, n_features), to codes, (n, n_components): sigmoid(X W + b).
 
         Raises:
-            sklearn.exceptions.NotFittedError: Before `fit`.
-            ValueError: If X is not a table of as many finite features as were fitted.
+            ValueError: Before `fit`, or if X is not a table of as many finite features
+                as were fitted.
         """
         kernel, code_bias, _ = self._get_weights()
         rows = _check_rows(X, "X", kernel.dtype, kernel.shape[0])
@@ -146,8 +144,8 @@ class NumpyAutoencoder:
         """Decode codes, (n, n_components), to rows, (n, n_features): code Wᵀ + c.
 
         Raises:
-            sklearn.exceptions.NotFittedError: Before `fit`.
-            ValueError: If code is not a table of n_components finite columns.
+            ValueError: Before `fit`, or if code is not a table of n_components finite
+                columns.
         """
         kernel, _, output_bias = self._get_weights()
         codes = _check_rows(code, "code", kernel.dtype, kernel.shape[1])
@@ -188,7 +186,7 @@ class NumpyAutoencoder:
 
     def _get_weights(self) -> Weights:
         if not hasattr(self, "kernel_"):
-            raise NotFittedError(
+            raise ValueError(
                 f"This {type(self).__name__} is not fitted yet; call fit first."
             )
         return Weights(self.kernel_, self.code_bias_, self.output_bias_)
@@ -302,6 +300,11 @@ def _check_rows(
 ) -> Array:
     """Copy a table of finite numbers with a row and a column at least, or raise."""
     table = _check_array(values, name, dtype)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ValueError(
+            f"{name} has the shape {table.shape}; give a table of rows and columns, at"
+            " least one of each."
+        )
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
     return table
@@ -322,16 +325,22 @@ def _check_weights(
         )
     arrays = []
     for value, name, shape in zip(weights, Weights._fields, shapes, strict=True):
-        array = _check_array(value, name, dtype, ensure_2d=False, ensure_min_samples=0)
+        array = _check_array(value, name, dtype)
         if array.shape != shape:
             raise ValueError(f"{name} has the shape {array.shape}; give it {shape}.")
         arrays.append(array)
     return Weights(*arrays)
 
 
-def _check_array(
-    values: ArrayLike, name: str, dtype: DTypeLike, **options: bool | int
-) -> Array:
+def _check_array(values: ArrayLike, name: str, dtype: DTypeLike) -> Array:
+    """Copy finite real numbers, or raise."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} holds values of type {given.dtype}; give real numbers."
+        )
     with np.errstate(over="ignore"):  # what is infinite then is refused
-        array = check_array(values, dtype=dtype, copy=True, input_name=name, **options)
-    return np.asarray(array)
+        array = np.array(given, dtype=dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has NaN or infinite values; remove or replace them.")
+    return array

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from keras import Model, Variable, layers, ops
+from threadpoolctl import threadpool_limits
 
-from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
@@ -194,16 +194,36 @@ def _propagate(path: list[Any], x: Any, encoder: Model) -> Array:
 
 def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     """PCA of the rows, and their scores."""
-    from sklearn.decomposition import PCA  # which takes long to import
-
     rows = inputs.astype(np.float64)
-    pca = PCA(n_components, random_state=0)
-    with blas_limit.limit_to_one():
-        values = pca.fit_transform(rows)
-    total = len(rows) * rows.var(axis=0).sum()
+    if n_components > min(rows.shape):
+        raise ValueError(
+            f"A start from PCA of {n_components} components needs as many rows and"
+            f" features; the inputs have the shape {rows.shape}: give more rows, or"
+            " start from random weights."
+        )
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    # BLAS threads gain little, and wait for each other beside other processes.
+    with threadpool_limits(1, user_api="blas"):
+        components = _find_principal_axes(centred, n_components)
+    values = centred @ components
+    total = np.square(centred).sum()
     lost = total - np.square(values).sum()
     tolerance = max(TOLERANCE * lost, ROUNDING * total)
-    return _Scores(pca.mean_, pca.components_.T, values, tolerance)
+    return _Scores(mean, components, values, tolerance)
+
+
+def _find_principal_axes(centred: Array, n_components: int) -> Array:
+    """The directions of largest variance, `(d, k)`, of rows of mean 0, `(n, d)`."""
+    n_rows, n_features = centred.shape
+    if n_rows < n_features:
+        _, _, vectors = np.linalg.svd(centred, full_matrices=False)
+        return vectors[:n_components].T
+    from scipy.linalg import eigh  # takes a while to import, and few need it
+
+    largest = n_features - n_components, n_features - 1
+    _, vectors = eigh(centred.T @ centred, subset_by_index=largest)
+    return np.asarray(vectors[:, ::-1])
 
 
 def _fit_line_of(link: _Link, scores: Array, share: float) -> _Line:

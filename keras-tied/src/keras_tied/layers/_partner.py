@@ -6,18 +6,15 @@ import weakref
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import keras
-import msgspec
 import numpy as np
 from keras import Layer
 
 from keras_tied import _keras_internals as internals
 from keras_tied._types import Config
 from keras_tied.layers.kernel import kernel_name, kernel_shape, kernel_variables
-
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
 class Address(NamedTuple):
@@ -27,13 +24,25 @@ class Address(NamedTuple):
     them. `classes` is a checksum of the classes up to the partner.
     """
 
-    size: Count
-    own: Count
-    partner: Count
-    classes: Count
+    size: int
+    own: int
+    partner: int
+    classes: int
+
+    @classmethod
+    def from_json(cls, counts: Any) -> Self | None:
+        """Read four counts below 2^32, or None."""
+        if counts is None:
+            return None
+        if len(counts) != len(cls._fields):
+            raise ValueError
+        for count in counts:
+            if type(count) is not int or not 0 <= count < 2**32:
+                raise ValueError
+        return cls(*counts)
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(NamedTuple):
     """Where the partner of a tied layer stands, in every copy of its model."""
 
     inside: Address
@@ -41,13 +50,28 @@ class Place(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_json(cls, lists: Any) -> Self | None:
+        """Read what `to_json` has made of a place, or of None."""
+        if lists is None:
+            return None
         try:
-            return msgspec.convert(lists, cls | None)
-        except msgspec.ValidationError:
+            inside = Address.from_json(lists["inside"])
+            upstream = Address.from_json(lists["upstream"])
+            if inside is None:
+                raise ValueError
+            return cls(inside, upstream)
+        except (KeyError, TypeError, ValueError):
             raise ValueError(
                 "The place of the layer tied to is to be two lists of four counts;"
                 f" received {lists!r}."
             ) from None
+
+
+def to_json(place: Place | None) -> dict[str, list[int] | None] | None:
+    if place is None:
+        return None
+    return {
+        name: address and list(address) for name, address in place._asdict().items()
+    }
 
 
 class Reference:

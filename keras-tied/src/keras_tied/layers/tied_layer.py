@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
-import msgspec
 from keras import Layer, Variable, ops
 
 from keras_tied import _keras_internals as internals
@@ -333,7 +332,7 @@ class TiedLayer(internals.CallObserver):
             reference = partners.Reference(serialized, place, likeness)
         return {
             "tied_to": reference.serialized,
-            "place": msgspec.to_builtins(reference.place),
+            "place": partners.to_json(reference.place),
             "likeness": reference.likeness,
             "kernel_shape": self._link.kernel_shape,
             "alone": alone,

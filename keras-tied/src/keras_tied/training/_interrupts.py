@@ -7,22 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from keras_tied._signals import EndingSignals
-
 
 @dataclass(eq=False)
 class _InterruptHandler:
-    """Notes the first Ctrl-C; at the second it raises, or ends the command."""
+    """Notes the first Ctrl-C, and raises at the second."""
 
-    command: EndingSignals | None
     is_interrupted: bool = False
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
-        command = self.command
-        if command is not None:
-            command.received = command.received or number
-            if self.is_interrupted:
-                command.end()
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True
@@ -60,10 +52,9 @@ def interrupts() -> Iterator[Interruption]:
     if isinstance(before, _InterruptHandler):
         yield Interruption(before, outermost=False)
         return
-    command = before if isinstance(before, EndingSignals) else None
-    handler = _InterruptHandler(command)
-    is_known = before is signal.default_int_handler or command is not None
-    ours = is_known and threading.current_thread() is threading.main_thread()
+    handler = _InterruptHandler()
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = is_main and before is signal.default_int_handler
     if ours:
         signal.signal(signal.SIGINT, handler)
     try:

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import Variable
 
-from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
 from keras_tied._serializable import serializable
 from keras_tied._types import Array
@@ -148,7 +147,9 @@ def search(
     report: Callable[[EpochLogs], bool],
 ) -> None:
     """Minimise, with a report after each epoch, which returns whether to go on."""
-    from scipy.optimize import minimize  # takes a while, and few need it
+    # They take a while to import, and few need them.
+    from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     optimizer = epochs.model.optimizer
     objective = Objective(epochs)
@@ -186,7 +187,7 @@ def search(
         if not np.isfinite(first["loss"]):
             raise make_divergence_error(epochs.model, begin, first["loss"])
         # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
-        with blas_limit.limit_to_one():
+        with threadpool_limits(1, user_api="blas"):
             minimize(
                 evaluate,
                 start,
