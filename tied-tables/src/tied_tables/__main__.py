@@ -1,20 +1,17 @@
 """The command ``tied-tables``, also as ``python -m tied_tables``."""
 
-import atexit
 import gc
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from tied_tables._signals import handle_signals
-from tied_tables._streams import open_streams
-
-UNTOLD_CODE = 5  # done, but not all that was printed could be written
 
 
 def main() -> None:
     """Run the command line and exit; the entry point of ``tied-tables``."""
-    run(_run)
+    sys.exit(run(_run))
 
 
 def _run() -> int:
@@ -24,31 +21,41 @@ def _run() -> int:
     return run()
 
 
-def run(command: Callable[[], int]) -> None:
-    """Run a command as a process, and exit with its code, or that of a signal."""
-    output, errors = open_streams()
+def run(command: Callable[[], int]) -> int:
+    """Run a command as a process; return its exit code, or that of a signal."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        # File names may hold characters that the encoding lacks.
+        stream.reconfigure(errors="backslashreplace")
     with handle_signals() as signals, ExitStack() as stack:
         if os.path.expanduser("~") == "~":  # libraries fail where there is no home
             from tied_tables._files import temporary_folder
 
             os.environ["HOME"] = stack.enter_context(temporary_folder())
         code = command()
-        if signals.received is not None:
-            if code == 0:
-                errors.write("tied-tables: interrupted; this is the result so far.\n")
-            code = signals.code
-    output.flush()
-    is_read = not isinstance(output.error, BrokenPipeError)
-    if code == 0 and output.error and is_read:
-        reason = f"cannot write to the standard output: {output.error.strerror}"
-        errors.write(f"tied-tables: done, but {reason}.\n")
-    errors.flush()
-    if code == 0 and (output.error or errors.error):
-        code = UNTOLD_CODE
-    # Not Python's own exit, which takes a fifth of the time of a short command to free
-    # what the system frees anyway.
-    atexit._run_exitfuncs()
-    os._exit(code)
+    if signals.received is not None:
+        if code == 0:
+            _report("interrupted; this is the result so far.")
+        code = signals.code
+    return _flush_output() or code
+
+
+def _flush_output() -> int:
+    """Write what is still to be printed; return 1 if that fails."""
+    if sys.stdout is None:
+        return 0
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would flush it again, and fail with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # else the reader has seen enough
+            _report(f"cannot write to the standard output: {error.strerror}.")
+        return 1
+    return 0
+
+
+def _report(message: str) -> None:
+    print("tied-tables:", message, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -46,15 +46,6 @@ def interrupts() -> Iterator[Interruption]:
     A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of
     every `fit`, share the outermost one's state. Outside the main thread, and where the
     signal has another handler, nothing changes.
-
-    Examples:
-        >>> from tied_tables.training import interrupts
-        >>> with interrupts() as is_interrupted:
-        ...     for epoch in range(3):  # or several calls of `fit`
-        ...         if is_interrupted():
-        ...             break
-        >>> epoch
-        2
     """
     before = signal.getsignal(signal.SIGINT)
     if isinstance(before, _InterruptHandler):

@@ -92,8 +92,8 @@ def format_suggestion(value: Any) -> str:
 
 def round_suggestion(value: float) -> float:
     """Round a number that is about what is expected to three digits."""
-    if SMALLEST_WITH_COMMA <= abs(value) < math.inf:
-        value = round(value, 3 - len(str(abs(int(value)))))
-    elif abs(value) >= 1000:  # a year, which three digits would make another
-        value = round(value)
-    return float(f"{value:.3g}") if abs(value) < 1000 else float(value)
+    if math.isinf(value):
+        return float(value)
+    if 1000 <= abs(value) < SMALLEST_WITH_COMMA:  # a year, which needs all digits
+        return float(round(value))
+    return float(f"{value:.3g}")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -51,8 +52,9 @@ class EndingSignals:
 
     def end(self) -> NoReturn:
         """End with the code of the signal."""
-        with suppress(OSError):
-            os.write(2, b"tied-tables: interrupted.\n")
+        if sys.stderr is not None:
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), b"tied-tables: interrupted.\n")
         for clean_up in reversed(_clean_ups):
             with suppress(OSError):
                 clean_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,10 @@ import typer
 from tied_tables._files import check_writable, report_write_errors
 from tied_tables._interrupts import interrupts
 from tied_tables._text import format_quantity, list_some
+from tied_tables._version import __version__
 from tied_tables.cli._app import command, fill_options
 from tied_tables.cli._check import MOST_FACTS, Table, learn, survey
 from tied_tables.cli._cluster import ClusterOptions
-from tied_tables.cli._keras import collect_versions
 from tied_tables.cli._messages import (
     INTERRUPT_CODE,
     UsageError,
@@ -224,7 +226,7 @@ def _train_and_write(
         "data": source.name,
         "rows": table.survey.training.n_rows,
         "table": table.survey.to_json(MOST_FACTS),
-        "versions": collect_versions(),
+        "versions": _collect_versions(),
         **choice,
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - start, 3),
@@ -328,3 +330,13 @@ def _parse_hidden_sizes(text: str) -> Any:
         f"--hidden {text!r} is neither auto nor numbers of units; give some such as"
         " 64,32."
     )
+
+
+def _collect_versions() -> dict[str, str]:
+    """The versions of what fits a model."""
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy")}
+    return {
+        "python": platform.python_version(),
+        "tied-tables": __version__,
+        **libraries,
+    }

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tied_tables.cli._keras import import_keras, require_backend
 from tied_tables.cli._messages import UsageError
-from tied_tables.cli._table import import_arrow_alone
 
 if TYPE_CHECKING:
     from tied_tables.columns import Columns, Fact
@@ -66,7 +64,7 @@ class Model:
 
 
 def load(name: str | Path) -> Model:
-    """Read a model file, and import Keras only for an encoder of the user's own."""
+    """Read a model file."""
     path = Path(name)
     if not os.path.isfile(path):
         raise UsageError(
@@ -77,9 +75,8 @@ def load(name: str | Path) -> Model:
     from tied_tables.model.file import read
     from tied_tables.rows import find_columns
 
-    import_arrow_alone()
     try:
-        contents = read(path, _import_keras)
+        contents = read(path)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
         columns = find_columns(contents.fitted)
     except (OSError, ValueError) as error:
@@ -87,8 +84,3 @@ def load(name: str | Path) -> Model:
             f"{str(error).rstrip('.')}; name a whole model file."
         ) from error
     return Model(path, contents, notes, columns)
-
-
-def _import_keras() -> None:
-    require_backend()
-    import_keras()

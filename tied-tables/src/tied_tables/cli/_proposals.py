@@ -12,7 +12,7 @@ import typer
 
 from tied_tables._text import hide_secrets
 
-MODEL_ENDINGS = ".safetensors", ".keras"
+MODEL_ENDINGS = (".safetensors",)
 NEAR = 0.8  # how like an option another word is that is proposed
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-import sys
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tied_tables._text import format_quantity, propose
 from tied_tables.cli._messages import UsageError, remark
@@ -80,26 +77,11 @@ class TableOptions:
         """Open a table; the absent columns are missing only if this is asked for."""
         from tied_tables.io import open_table
 
-        import_arrow_alone()
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return open_table(path, text=text, header=header, **options)
-
-
-def import_arrow_alone() -> None:
-    """Import Arrow without pandas, which its first array would import for nothing."""
-    if "pandas" in sys.modules:
-        return
-    import pyarrow as pa
-
-    pandas: Any = ModuleType("pandas")
-    pandas.__version__ = "0"  # too old for Arrow
-    sys.modules["pandas"] = pandas
-    with warnings.catch_warnings(action="ignore"):
-        pa.array([0])
-    del sys.modules["pandas"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from tied_tables._text import format_quantity
 from tied_tables.estimator._row_methods import RowMethods
@@ -49,16 +49,15 @@ class TiedAutoencoder(RowMethods, Parameters):
 
     Booleans and categories are reconstructed as probabilities, and the loss is their
     deviance, each column divided by what its best constant costs; where a network is
-    compared with PCA, too. With an `encoder` or `early_stopping=False` they are numbers
-    of squared error.
+    compared with PCA, too. With `early_stopping=False` they are numbers of squared
+    error.
 
     Args:
         n_components: the number of components of the code, at most
             `min(n_samples, n_features)`; a share of variance in (0, 1), for the
             smallest number with which PCA keeps it; or `"auto"`, for that from 1 to 16
             which reconstructs values best that are hidden in rows held out, which takes
-            a fit for each (`comparison.compare_widths`). Not used where an `encoder` is
-            given. Defaults to 2.
+            a fit for each (`comparison.compare_widths`). Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the
             linear ones, a number or a sequence. Defaults to `"auto"`: two or three
             layers of twice as many units as there are features; see "What auto stands
@@ -78,11 +77,6 @@ class TiedAutoencoder(RowMethods, Parameters):
             or sparsity the network is kept even where PCA's reconstruction is better.
         weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`,
             which falls with the rows; see "What auto stands for" in the guide.
-        encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes`
-            and `activation`, with one input of known shape that has as many numbers as
-            a row, such as an image. A copy with new weights is trained, and mirrored;
-            it neither starts from PCA nor falls back on it. Rows can have its shape or
-            be flat. It needs Keras and a backend. Defaults to none.
         categorical_features: which columns hold categories: their names, their places,
             or a mask; `"from_dtype"` for the columns of a frame that are no numbers by
             their dtype, which may be categories, text, booleans, dates and times; None
@@ -93,8 +87,8 @@ class TiedAutoencoder(RowMethods, Parameters):
             rows.
         learning_rate: the largest learning rate of Nadam, which rises to it for a
             twentieth of the steps and falls to 0 along a cosine. Defaults to `"auto"`:
-            0.02, less where there are more steps, and 0.003 for an `encoder`; see "What
-            auto stands for" in the guide.
+            0.02, and less where there are more steps; see "What auto stands for" in the
+            guide.
         early_stopping: whether to compare with PCA on held-out rows, and to keep the
             weights that are best for these. Of fewer than 1,000 rows, the number of
             steps is found by cross-validation, and the network learns from all rows.
@@ -115,8 +109,6 @@ class TiedAutoencoder(RowMethods, Parameters):
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
     Attributes:
-        model_: the `tied_tables.Autoencoder`; it works on scaled rows.
-        encoder_, decoder_: its halves, models.
         n_components_: the number of components.
         is_pca_: whether the model is PCA, because no network was better.
         n_iter_: the number of iterations of L-BFGS, or how often Nadam went through the
@@ -161,7 +153,6 @@ class TiedAutoencoder(RowMethods, Parameters):
         "noise": [NOT_NEGATIVE],
         "sparsity": [NOT_NEGATIVE],
         "weight_decay": [AUTO, NOT_NEGATIVE],
-        "encoder": [HasMethods(["call", "get_config"]), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "max_iter": [COUNT, None],
         "batch_size": [AUTO, COUNT],
@@ -184,11 +175,6 @@ class TiedAutoencoder(RowMethods, Parameters):
                 " many as PCA needs."
             )
         super()._validate_params()
-        if self.encoder is not None and self.solver == "lbfgs":
-            raise ValueError(
-                "solver='lbfgs' trains the estimator's own network: leave it out for an"
-                " `encoder`."
-            )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -201,9 +187,8 @@ class TiedAutoencoder(RowMethods, Parameters):
     ) -> Self:
         """Train on some rows.
 
-        Ctrl-C ends training with the best weights so far, and with a warning unless the
-        call is within `tied_tables.training.interrupts`. A second Ctrl-C raises
-        `KeyboardInterrupt`.
+        Ctrl-C ends training with the best weights so far, and with a warning. A second
+        Ctrl-C raises `KeyboardInterrupt`.
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array or a sparse matrix of
@@ -288,11 +273,6 @@ class TiedAutoencoder(RowMethods, Parameters):
             The estimator.
         """
         self._validate_params()
-        if self.encoder is not None:
-            raise ValueError(
-                "partial_fit trains the estimator's own network: to train an `encoder`"
-                " in batches, use tied_tables.Autoencoder(encoder) and its `fit`."
-            )
         trained = copy(self)
         before = vars(trained).get("_outcome")
         X, weights, columns = validate_training_rows(

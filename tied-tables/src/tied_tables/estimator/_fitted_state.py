@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from tied_tables._backend import explain_missing
 
 from tied_tables._types import Array, StrPath
 from tied_tables.fit.file import ATTRIBUTES, make_outcome, write_outcome
@@ -19,15 +18,13 @@ from tied_tables.model.file.contents import deserialize_params, require
 from tied_tables.model.value import Fitted
 
 if TYPE_CHECKING:
-    import keras
-    from tied_tables.autoencoder import Autoencoder
-
+    from keras_tied import Autoencoder
     from tied_tables.columns import Columns
 
 ABSENT = {
     "components_": (
         "a code is not linear in the features: use inverse_transform to see what a code"
-        " stands for, and encoder_.get_weights() for the kernels"
+        " stands for, and to_keras() for the kernels"
     ),
     "explained_variance_ratio_": (
         "the shares of nonlinear components do not add up: use reconstruction_r2_ for"
@@ -75,39 +72,37 @@ class FittedState(BaseEstimator):
         text = self._fitted.columns_json
         return None if text is None else _read_columns(text)
 
-    @property
-    def model_(self) -> Autoencoder:
-        """A copy of the autoencoder, as a Keras model of scaled rows.
+    def to_keras(self) -> Autoencoder:
+        """Make a Keras model of the trained network, which takes scaled rows.
 
-        There is a new one after each fit. Its output is the decoder's, which
-        `reconstruct` turns into probabilities of classes.
+        Its encoder gives the codes of `transform`; its output is the decoder's, which
+        `reconstruct` turns into probabilities of classes. It trains, saves and exports
+        as any Keras model does.
+
+        Returns:
+            A new `keras_tied.Autoencoder`, on the backend that Keras is set to.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+            ImportError: if keras-tied or a backend of Keras is not installed.
         """
         check_is_fitted(self)
         outcome = self._outcome
-        fitted, model = vars(self).get("_model", (None, None))
-        if fitted is not outcome.fitted:
-            with explain_missing():
-                from tied_tables.fit.keras_encoder import make_model
-
-            fitted = outcome.fitted
-            model = make_model(
-                fitted.network,
-                noise=self.noise,
-                sparsity=self.sparsity,
-                weight_decay=outcome.weight_decay,
-            )
-            self._model = fitted, model
-        return model
-
-    @property
-    def encoder_(self) -> keras.Model:
-        """The encoder of `model_`."""
-        return self.model_.encoder
-
-    @property
-    def decoder_(self) -> keras.Model:
-        """The decoder of `model_`."""
-        return self.model_.decoder
+        try:
+            from tied_tables.estimator._keras import make_model
+        except ModuleNotFoundError as error:
+            if error.name not in ("keras", "keras_tied"):
+                raise
+            raise ImportError(
+                "to_keras needs keras-tied, which is not installed; run pip install"
+                ' "tied-tables[keras]".'
+            ) from error
+        return make_model(
+            outcome.fitted.network,
+            noise=self.noise,
+            sparsity=self.sparsity,
+            weight_decay=outcome.weight_decay,
+        )
 
     @property
     def offset_(self) -> float:
@@ -163,24 +158,16 @@ class FittedState(BaseEstimator):
         if frame is None or frame.library != "numpy":
             self.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in super().__getstate__().items()
-            if name != "_model"
-        }
-
     def save(self, path: StrPath) -> None:
         """Write the fitted estimator to one file, without pickle.
 
-        It is a file of safetensors, or an archive of Keras for an encoder of the user's
-        own. `load` reads both, on any backend, and `tied_tables.load` the fitted value
-        alone. A `random_state` that is a generator is stored as None. `model_.save`
-        writes a Keras model.
+        It is a file of safetensors. `load` reads it, and `tied_tables.load` the fitted
+        value alone. A `random_state` that is a generator is stored as None.
+        `to_keras().save` writes a Keras model.
 
         Args:
-            path: the file, whose name ends in `.safetensors` or `.keras`; replaced,
-                once all is written, if it exists.
+            path: the file, whose name ends in `.safetensors`; replaced, once all is
+                written, if it exists.
 
         Raises:
             sklearn.exceptions.NotFittedError: before `fit`.
@@ -205,9 +192,6 @@ class FittedState(BaseEstimator):
     @classmethod
     def load(cls, path: StrPath) -> Self:
         """Read what `save` has written; no code in the file is run.
-
-        Register layers and functions of your own, in `encoder`, with
-        `keras.saving.register_keras_serializable` first.
 
         Args:
             path: the file.
@@ -251,9 +235,7 @@ class FittedState(BaseEstimator):
 
         Missing values (NaN) are imputed; text, infinities and columns in another order
         are not refused. The file's metadata has the names of the features as
-        `features`, a JSON list. The network of an `encoder` is left to Keras:
-        `model_.export(path, format="onnx")` takes scaled rows, and needs `jax2onnx`,
-        `tf2onnx` or, on PyTorch, `onnx`.
+        `features`, a JSON list.
 
         Args:
             path: the file, whose name ends in `.onnx`.
@@ -268,8 +250,8 @@ class FittedState(BaseEstimator):
 
         Raises:
             ImportError: if the package `onnx` is not installed.
-            ValueError: for another ending, part or dtype, numbers that the dtype cannot
-                hold, or an `encoder`.
+            ValueError: for another ending, part or dtype, or numbers that the dtype
+                cannot hold.
             OSError: if the file cannot be written.
 
         Examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,10 +32,6 @@ def validate_training_rows(
 
     With `reset` the number and the names of the features are stored, else compared.
     """
-    if estimator.encoder is not None:
-        from tied_tables.fit.keras_encoder import require_known_shapes
-
-        require_known_shapes(estimator.encoder)
     columns = _learn_columns(estimator, X) if reset else estimator._columns
     rows = to_dense(read_rows(estimator, columns, X, reset=reset, double=True))
     weights = _check_sample_weight(
@@ -179,8 +174,6 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
 def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     """Rows of numbers alone, an array or a CSR matrix, float32 or float64."""
     X = _to_named(X)
-    encoder = estimator.encoder
-    shape = () if encoder is None else encoder.input_shape[1:]
     dtypes = _list_dtypes(X)
     for place, dtype in dtypes:
         if _is_time(dtype):
@@ -189,13 +182,10 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
                 " such as days since a date, or leave it out."
             )
     is_half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
-    rows = fill_masked(X)
-    if len(shape) > 1 and getattr(X, "ndim", 2) > 2:
-        rows = rows.reshape(len(rows), -1)
     try:
-        rows = validate_data(
+        return validate_data(
             estimator,
-            rows,
+            fill_masked(X),
             accept_sparse="csr",
             dtype=np.float32 if is_half else DTYPES,
             ensure_all_finite="allow-nan",
@@ -207,12 +197,6 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
         if message is None:
             raise
         raise ValueError(message) from error
-    if encoder is not None and rows.shape[1] != math.prod(shape):
-        raise ValueError(
-            f"The encoder takes {math.prod(shape)} numbers, of shape {shape}, and X has"
-            f" {rows.shape[1]} features."
-        )
-    return rows
 
 
 def _is_time(dtype: Any) -> bool:

@@ -9,7 +9,6 @@ from msgspec import Raw
 
 from tied_tables._types import StrPath
 from tied_tables.fit.judge import Outcome
-from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.file import write
 from tied_tables.model.file.contents import Contents, Settings
 
@@ -49,7 +48,7 @@ def make_contents(
         feature_names=fitted.feature_names,
         weight_decay=outcome.weight_decay,
         columns=Raw(fitted.columns_json or b"null"),
-        activation=network.activation if isinstance(network, DenseNetwork) else None,
+        activation=network.activation,
         steps=0 if nadam is None else nadam.step,
     )
     return Contents(settings, fitted, notes, nadam)

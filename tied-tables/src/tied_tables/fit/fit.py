@@ -22,7 +22,6 @@ from tied_tables.fit.rows import NUMBERS, Features, PreparedRows
 from tied_tables.fit.solver import Solution
 from tied_tables.fit.start import pca_network, start_network
 from tied_tables.fit.width import resolve_width
-from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.link import Link, fit_link
 from tied_tables.model.pca import Components
 
@@ -51,10 +50,8 @@ def fit(
         validation: rows to hold out, with some values, instead of some of `X`.
     """
     given = prepare.take_rows(parameters, X, weights, features)
-    places = np.arange(X.shape[1])
-    if parameters.encoder is None:  # the features of an image stay where they are
-        places = prepare.order_columns(given)
-        given = given.select(places)
+    places = prepare.order_columns(given)
+    given = given.select(places)
     given = prepare.canonicalize_few_rows(given)
     if parameters.chooses_width:
         layout = given.features.layout
@@ -76,8 +73,6 @@ def fit(
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, principal)
     outcome = judge(plan, rows, solution)
-    if parameters.encoder is not None:
-        return outcome
     return outcome.select(np.argsort(places))
 
 
@@ -106,7 +101,6 @@ def fit_batch(
         components = principal.truncate(n_components)
         network = start_network(components, plan.hidden, plan.activation, draws)
     else:
-        assert isinstance(before.fitted.network, DenseNetwork)
         network = before.fitted.network
     with interrupts() as is_interrupted:
         training_rows = prepare.make_training_rows(plan, rows)
@@ -135,12 +129,7 @@ def _solve(
         return Solution(pca_network(components), link=link, is_pca=True)
     training_rows = prepare.make_training_rows(plan, rows, link)
     with interrupts() as is_interrupted:
-        if plan.method == "encoder":
-            from tied_tables.fit import keras_encoder
-
-            solution = keras_encoder.fit(plan, training_rows)
-        else:
-            solution = solver.fit(plan, training_rows, principal, is_interrupted)
+        solution = solver.fit(plan, training_rows, principal, is_interrupted)
     if is_interrupted():
         return replace(solution, interrupted=is_interrupted.outermost)
     return solution
@@ -154,8 +143,7 @@ def _fit_link(
     """The link of PCA, if there are classes and the loss is theirs."""
     layout = rows.preprocessing.layout
     weights = rows.given.weights
-    is_compared = plan.early_stopping and plan.method != "encoder"
-    if not layout.has_classes or not (is_compared or plan.method == "pca"):
+    if not layout.has_classes or not (plan.early_stopping or plan.method == "pca"):
         return None
     link = fit_link(rows.scaled, weights, layout, rows.preprocessing.scaling)
     return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, weights)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from tied_tables.fit.rows import PreparedRows
 from tied_tables.fit.stack import Objective
 from tied_tables.model.pca import Components
 from tied_tables.model.scaling import Scaler
-
-if TYPE_CHECKING:
-    import keras
 
 FEW_ROWS = 1000
 """With fewer, cross-validation and other defaults: a validation part is too small."""
@@ -31,7 +27,6 @@ MISSING_MUCH = 0.1
 HIDING_ROWS = 20_000
 MOST_COPIES = 10
 LEARNING_RATE = 0.02
-LEARNING_RATE_OF_ENCODER = 0.003
 UNITS = 48
 UNITS_OF_FEW_ROWS = 32
 MOST_UNITS = 512
@@ -61,7 +56,6 @@ class Parameters:
     noise: float = 0.0
     sparsity: float = 0.0
     weight_decay: float | Literal["auto"] = "auto"
-    encoder: keras.Model | None = None
     categorical_features: Any = "from_dtype"
     max_iter: int | None = None
     batch_size: int | Literal["auto"] = "auto"
@@ -77,7 +71,7 @@ class Parameters:
     @property
     def chooses_width(self) -> bool:
         """Whether the number of components is chosen by several fits."""
-        return self.encoder is None and self.n_components == "auto"
+        return self.n_components == "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +82,8 @@ class Plan(Objective):
     parameters of `TiedAutoencoder`.
 
     Attributes:
-        method: `"pca"` without a network, the solver of the estimator's own network, or
-            `"encoder"` for a Keras model.
-        hidden: the units of each hidden layer besides the linear ones; none for an
-            `encoder`.
+        method: `"pca"` without a network, or the solver of the network.
+        hidden: the units of each hidden layer besides the linear ones.
         n_axes: the principal axes that the network learns from; None for the features.
         n_copies: the copies of the rows, in each of which other values are hidden; 0 to
             hide none.
@@ -103,7 +95,7 @@ class Plan(Objective):
         effort: the factor of the most steps.
     """
 
-    method: Literal["pca", "nadam", "lbfgs", "encoder"]
+    method: Literal["pca", "nadam", "lbfgs"]
     n_components: int
     hidden: tuple[int, ...]
     activation: str
@@ -120,7 +112,6 @@ class Plan(Objective):
     n_iter_no_change: int
     contamination: float
     random: np.random.RandomState
-    encoder: keras.Model | None
     verbose: int
 
 
@@ -130,8 +121,6 @@ def choose_n_components(
     principal: Components,
 ) -> int:
     """The number of components for rows of a shape, `(n, d)`, with this PCA."""
-    if parameters.encoder is not None:
-        return math.prod(parameters.encoder.output_shape[1:])
     n_components: Any = parameters.n_components
     if n_components < 1:
         return principal.n_components_for(float(n_components))
@@ -169,27 +158,24 @@ def make_plan(
     few = n_rows < FEW_ROWS
     missing = np.isnan(rows.scaled).mean()
     method = _choose_method(parameters, n_rows, in_batches)
-    is_own = method in ("nadam", "lbfgs") and not in_batches
+    is_whole = method != "pca" and not in_batches
     n_axes = None
     n_copies = 0
-    if is_own and not missing:
+    if is_whole and not missing:
         most_axes = min(max(FEWEST_AXES, 2 * n_components), n_rows)
         n_axes = most_axes if n_features > 2 * most_axes else None
     if missing >= MISSING_MUCH and method != "lbfgs" and not in_batches:
         n_copies = min(max(1, HIDING_ROWS // n_rows), MOST_COPIES)
-    hidden: tuple[int, ...] = ()
-    if method != "encoder":
-        hidden = _choose_hidden(parameters, n_rows, n_axes or n_features)
+    hidden = _choose_hidden(parameters, n_rows, n_axes or n_features)
     activation = parameters.activation
     if activation == "auto":
         activation = "tanh" if few else "silu"
     rate = parameters.learning_rate
     if rate == "auto":
-        rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
+        rate = LEARNING_RATE
     batch_size = parameters.batch_size
     if batch_size == "auto":
-        has_many = method != "encoder" and n_rows >= MANY_ROWS
-        batch_size = BATCH_SIZE_OF_MANY_ROWS if has_many else BATCH_SIZE
+        batch_size = BATCH_SIZE if n_rows < MANY_ROWS else BATCH_SIZE_OF_MANY_ROWS
     return Plan(
         method=method,
         n_components=n_components,
@@ -212,7 +198,6 @@ def make_plan(
         contamination=parameters.contamination,
         random=random,
         seed=seed,
-        encoder=parameters.encoder,
         verbose=int(parameters.verbose),
     )
 
@@ -221,9 +206,7 @@ def _choose_method(
     parameters: Parameters,
     n_rows: int,
     in_batches: bool,
-) -> Literal["pca", "nadam", "lbfgs", "encoder"]:
-    if parameters.encoder is not None:
-        return "encoder"
+) -> Literal["pca", "nadam", "lbfgs"]:
     is_plain = not (parameters.noise or parameters.sparsity)
     if is_plain and n_rows < FEWEST_NETWORK_ROWS and not in_batches:
         return "pca"
@@ -237,8 +220,6 @@ def _choose_weight_decay(
     n_components: int,
 ) -> float:
     """The factor for rows `(n, d)`."""
-    if parameters.encoder is not None:
-        return 0.0
     if parameters.weight_decay != "auto":
         return float(parameters.weight_decay)
     divisor = n_rows * (n_rows + FEW_ROWS)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tied_tables._types import Array
+from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.fences import Fences
 from tied_tables.model.imputation import Preprocessing
 from tied_tables.model.layout import Layout
 from tied_tables.model.link import Link
 from tied_tables.model.pca import Components
-from tied_tables.model.value import Network, compute_block
+from tied_tables.model.value import compute_block
 
 
 class Features(NamedTuple):
@@ -167,14 +168,14 @@ class TrainingRows:
             lost=lost,
         )
 
-    def reconstruct(self, network: Network) -> Array:
+    def reconstruct(self, network: DenseNetwork) -> Array:
         """What a network's decoder puts out, `(n, d)`, without the link."""
         outputs = compute_block(network, self.inputs, self.inputs).reconstruction
         if self.axes is None:
             return outputs
         return outputs @ self.axes.vectors.T + self.axes.mean
 
-    def measure(self, network: Network, link: Link | None = None) -> Array:
+    def measure(self, network: DenseNetwork, link: Link | None = None) -> Array:
         """The mean error of each row, `(n,)`; the link is by default that of these."""
         link = link or self.link
         outputs = self.reconstruct(network)

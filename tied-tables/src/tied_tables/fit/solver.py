@@ -18,7 +18,6 @@ from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.file.contents import NadamState
 from tied_tables.model.link import Link
 from tied_tables.model.pca import Components
-from tied_tables.model.value import Network
 
 RATE_OF_BATCHES = 1 / 3  # of `partial_fit`, beside the largest learning rate of a fit
 
@@ -40,7 +39,7 @@ class Solution:
         nadam: the state that `partial_fit` goes on from.
     """
 
-    network: Network
+    network: DenseNetwork
     losses: list[float] = field(default_factory=list)
     validation_errors: list[float] = field(default_factory=list)
     n_iter: int = 1

@@ -1,6 +1,7 @@
 """Tables that are no local file: they are copied to one first."""
 
 import base64
+import errno
 import fnmatch
 import os
 import sys
@@ -64,7 +65,10 @@ def fetch(path: str, format: str | None, copies: Copies) -> list[Copy]:
 
 def _copy_stream(path: str, format: str | None, copies: Copies) -> Copy:
     """Copy the standard input, or a pipe, which is what its first bytes tell."""
-    with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+    is_piped = path == "-"
+    if is_piped and sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    with nullcontext(sys.stdin.buffer) if is_piped else open(path, "rb") as file:
         if not (head := file.read(8)):
             where = "on the standard input" if path == "-" else f"in {path!r}"
             raise TableError(f"there is nothing {where}; pipe a table to it.")

@@ -1,6 +1,7 @@
 """Tables written to disk, batch by batch."""
 
 import csv
+import errno
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -126,6 +127,8 @@ def _create(name: str) -> Iterator[IO[bytes]]:
     """Open a file to write, or the standard output."""
     with _report_errors(name):
         if name == STANDARD_OUTPUT:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, "it is closed")
             sys.stdout.flush()
             with open(sys.stdout.fileno(), "wb", closefd=False) as file:
                 yield file

@@ -11,9 +11,8 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
-from tied_tables._processors import count_processors
-
 from tied_tables._blas import blas_limit
+from tied_tables._processors import count_processors
 
 LONGEST_BLOCK = 2.0  # seconds that a fork waits, at most
 

@@ -48,9 +48,6 @@ class DenseNetwork:
     activation: str
     linear_units: int
 
-    threads = True
-    """Whether several threads are faster than one: NumPy computes without the lock."""
-
     @property
     def layer_sizes(self) -> list[int]:
         """The features of a row, the units of each hidden layer, and the components."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from tied_tables._blas import blas_limit
 from tied_tables._types import Array
 from tied_tables.model.blocks import map_blocks
+from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.explanation import explain_rows
 from tied_tables.model.fences import fit_ends
 from tied_tables.model.imputation import Preprocessing, require_floats
@@ -19,13 +20,8 @@ from tied_tables.model.link import Link
 from tied_tables.model.outlier_score import Block, OutlierScore
 from tied_tables.model.pca import TINY, fit_pca
 
-if TYPE_CHECKING:
-    from tied_tables.model.compiled_network import CompiledNetwork
-    from tied_tables.model.dense_network import DenseNetwork
-
 CHANCE = 0.05  # the expected number of rows below which one stands out
 
-Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
 
 
@@ -55,7 +51,7 @@ class Fitted:
     """
 
     preprocessing: Preprocessing
-    network: Network
+    network: DenseNetwork
     outlier_score: OutlierScore
     smallest: Array
     largest: Array
@@ -294,11 +290,11 @@ class Fitted:
         n_rows: int,
     ) -> list[Result]:
         network = self.network
-        return map_blocks(function, n_rows, network.block_rows, network.threads)
+        return map_blocks(function, n_rows, network.block_rows, threads=True)
 
 
 def compute_block(
-    network: Network,
+    network: DenseNetwork,
     scaled: Array,
     complete: Array,
     link: Link | None = None,
@@ -309,12 +305,12 @@ def compute_block(
         codes = network.encode(complete[part])
         return codes, decode(network, codes, link)
 
-    parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
+    parts = map_blocks(compute, len(complete), network.block_rows, threads=True)
     codes, reconstructions = map(np.concatenate, zip(*parts, strict=True))
     return Block(scaled, complete, codes, reconstructions)
 
 
-def decode(network: Network, codes: Array, link: Link | None) -> Array:
+def decode(network: DenseNetwork, codes: Array, link: Link | None) -> Array:
     """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
     outputs = network.decode(codes)
     return outputs if link is None else link.apply(outputs)

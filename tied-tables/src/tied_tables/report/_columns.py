@@ -32,10 +32,10 @@ class PageColumn:
     kind: Literal["number", "whole", "truth", "category", "time"] = "number"
     n_features: int = 1  # how many features it has, which are side by side
     # how the page writes its values, plainly by default. Of a number, a truth value and
-    # a time the attributes of its form in `tied_tables.columns`; of a category `levels`;
-    # of a time also `origin` and `offset` in days since 1970, `step` in days, `hour`,
-    # the feature with the sine of the hour, `is_clock` for times of day, and `months`,
-    # pairs of what stands for them
+    # a time the attributes of its form in `tied_tables.columns`; of a category
+    # `levels`; of a time also `origin` and `offset` in days since 1970, `step` in
+    # days, `hour`, the feature with the sine of the hour, `is_clock` for times of day,
+    # and `months`, pairs of what stands for them
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

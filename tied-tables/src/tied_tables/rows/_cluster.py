@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tied_tables._processors import count_processors
-
 from tied_tables._signals import clean_up_at_signal
 from tied_tables._version import __version__
 
@@ -182,8 +181,8 @@ def _check_workers(client: Client, address: str) -> None:
             raise ClusterError(f"{lack}; install version {__version__} there.")
         if version != __version__ and isinstance(version, str):
             raise ClusterError(
-                f"a worker of {address!r} has version {version} of tied-tables, and this"
-                f" is {__version__}; install one version everywhere."
+                f"a worker of {address!r} has version {version} of tied-tables, and"
+                f" this is {__version__}; install one version everywhere."
             )
 
 

@@ -1,28 +1,25 @@
-"""Files of fitted values: safetensors, or Keras's archive for an encoder."""
+"""Files of fitted values, in the format of safetensors."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tied_tables._files import replace_atomically
 from tied_tables._types import StrPath
-from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.file.contents import Contents
 from tied_tables.model.file.format import read_file, to_bytes
 from tied_tables.model.value import Fitted
 
-ZIP = b"PK"  # what an archive of Keras begins with
 LONGEST = 300  # characters of a message that quotes the file
 
 
 def load(path: StrPath) -> Fitted:
     """Read the fitted value of a file of `TiedAutoencoder.save` or `tied-tables fit`.
 
-    No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec,
-    and Keras for an encoder of the user's own.
+    No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec.
 
     Args:
         path: the file.
@@ -53,20 +50,13 @@ def load(path: StrPath) -> Fitted:
     return read(path).fitted
 
 
-def read(path: StrPath, before_keras: Callable[[], object] | None = None) -> Contents:
+def read(path: StrPath) -> Contents:
     """Read what `write` has written, whatever the name of the file.
 
-    Errors are those of `load`. `before_keras` is called before Keras is imported, for
-    an encoder of the user's own.
+    Errors are those of `load`.
     """
     with name_file(path):
-        with open(path, "rb") as file:
-            is_archive = file.read(len(ZIP)) == ZIP
-        if not is_archive:
-            return read_file(path)
-        from tied_tables.model.file.keras_file import read_archive
-
-        return read_archive(path, before_keras)
+        return read_file(path)
 
 
 def write(
@@ -75,28 +65,17 @@ def write(
 ) -> None:
     """Write a file; what is there is replaced once all is written.
 
-    The name of the file ends in `.safetensors`, and in `.keras` for an encoder of the
-    user's own.
+    The name of the file ends in `.safetensors`.
     """
     target = Path(path)
-    network = contents.fitted.network
-    suffix, why = ".keras", "an encoder of your own is stored as a Keras model"
-    if isinstance(network, DenseNetwork):
-        suffix = ".safetensors"
-        why = (
-            "the estimator's own network is no Keras model; use model_.save to"
-            " write one"
+    if target.suffix != ".safetensors":
+        raise ValueError(
+            f"path={os.fspath(path)!r} must end in '.safetensors'; to write a Keras"
+            " model, use to_keras().save."
         )
-    if target.suffix != suffix:
-        raise ValueError(f"path={os.fspath(path)!r} must end in '{suffix}': {why}.")
     content = to_bytes(contents)
     with replace_atomically(target) as part:
-        if isinstance(network, DenseNetwork):
-            part.write_bytes(content)
-        else:
-            from tied_tables.model.file.keras_file import write_archive
-
-            write_archive(part, network.make_model(), content)
+        part.write_bytes(content)
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple
@@ -16,15 +14,14 @@ from tied_tables._types import Array
 from tied_tables._version import __version__
 from tied_tables.model.value import Fitted
 
-ARRAYS = "__numpy__", "__tensor__"  # by which Keras stores arrays in a configuration
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a file holds besides arrays and notes, as JSON.
 
-    Names that end in `_` are attributes of the estimator. `activation` is that of the
-    estimator's own network, and None if the network is a Keras model; `steps` are those
+    Names that end in `_` are attributes of the estimator. `activation` is that of
+    the network; `steps` are those
     of Nadam that `partial_fit` has taken, 0 after `fit`; `columns` describes those of a
     table that features were made from, if they are not its own; `transposed` names the
     arrays that are stored transposed, as they lie in memory.
@@ -39,7 +36,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     offset: float
     feature_names: tuple[str, ...] | None
     weight_decay: Annotated[float, Meta(ge=0)]
-    activation: str | None
+    activation: str
     columns: Raw
     steps: Count
     transposed: list[str] = []
@@ -77,54 +74,13 @@ def to_json(value: Any) -> Any:
         return value.item()
     if isinstance(value, Iterable):
         return list(value)
-    return _serialize_encoder(value)
+    raise TypeError(f"a parameter is {value!r}, which no file can hold")
 
 
 def deserialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters from what JSON has of them; no code in it is run."""
     values = {}
     for name, value in params.items():
-        if name == "encoder" and value is not None:
-            value = _deserialize_encoder(value)
         require(not isinstance(value, dict), f"its parameter {name!r} is an object")
         values[name] = tuple(value) if isinstance(value, list) else value
     return values
-
-
-def _serialize_encoder(encoder: Any) -> Any:
-    import keras
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of Keras, where there is a lambda in it
-            text = json.dumps(keras.saving.serialize_keras_object(encoder))
-        config = json.loads(text)
-        _deserialize_encoder(config)
-    except Exception as error:  # of layers and functions of the user's own
-        raise ValueError(
-            f"encoder={encoder!r} cannot be read back from a file: register its"
-            " classes and functions with keras.saving.register_keras_serializable, and"
-            " use no lambda."
-        ) from error
-    return config
-
-
-def _deserialize_encoder(config: Any) -> Any:
-    import keras
-
-    require_plain(config)
-    return keras.saving.deserialize_keras_object(config, safe_mode=True)
-
-
-def require_plain(config: Any) -> None:
-    """Refuse arrays of text, which Keras does not: one element may take all memory."""
-    if isinstance(config, list):
-        for value in config:
-            require_plain(value)
-    elif isinstance(config, dict):
-        if config.get("class_name") in ARRAYS:
-            dtype = np.dtype(config["config"].get("dtype", "float32"))
-            # Truth values, integers or floats.
-            require(dtype.kind in "biuf", f"it has an array of {dtype}")
-        for value in config.values():
-            require_plain(value)

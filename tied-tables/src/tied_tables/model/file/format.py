@@ -17,7 +17,6 @@ from tied_tables._types import Array, StrPath
 from tied_tables.model.file.contents import Contents, Settings, require, to_json
 from tied_tables.model.file.reader import Reader
 from tied_tables.model.tail import Tail
-from tied_tables.model.value import Network
 
 FORMAT = 2  # the version of the format
 KEY = "tied_tables"  # the entry of the header's metadata that holds all JSON
@@ -51,7 +50,7 @@ class _Document(Struct):
 
 
 def to_bytes(contents: Contents) -> bytes:
-    """The bytes of a file; those of a Keras model lack the network."""
+    """The bytes of a file."""
     arrays = dict(_list_arrays(contents.fitted))
     arrays |= _list_arrays(contents.nadam, "nadam.")
     transposed = []
@@ -100,8 +99,8 @@ def _list_arrays(value: Any, place: str = "") -> Iterator[tuple[str, Array]]:
             yield from _list_arrays(part, f"{name}.")
 
 
-def read_file(path: StrPath, network: Network | None = None) -> Contents:
-    """Read a file, with a network that is not in it if one is given."""
+def read_file(path: StrPath) -> Contents:
+    """Read a file, and check all that it holds."""
     # Not mapped into memory: a process ends at once if somebody cuts off a file that it
     # has mapped.
     with open(path, "rb") as file:
@@ -124,7 +123,7 @@ def read_file(path: StrPath, network: Network | None = None) -> Contents:
         )
         arrays[name] = arrays[name].T
     reader = Reader(arrays)
-    fitted = reader.make_fitted(settings, network)
+    fitted = reader.make_fitted(settings)
     nadam = reader.make_nadam(fitted.network, settings.steps)
     other = min(arrays, default=None)
     require(other is None, f"it has an unexpected array {other!r}")

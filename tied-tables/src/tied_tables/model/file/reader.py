@@ -22,7 +22,7 @@ from tied_tables.model.link import Link
 from tied_tables.model.outlier_score import Axes, OutlierScore
 from tied_tables.model.scaling import Scaling
 from tied_tables.model.tail import N_NUMBERS, Tail
-from tied_tables.model.value import Fitted, Network
+from tied_tables.model.value import Fitted
 
 ASYMMETRY = 1e-6  # of a matrix that was inverted, relative to its largest number
 LARGEST = 1e18
@@ -90,10 +90,9 @@ class Reader:
                 )
         return kind(**fields)
 
-    def make_fitted(self, settings: Settings, network: Network | None) -> Fitted:
-        """The fitted value, with a network that is not in the file if one is given."""
-        if network is None:
-            network = self.make_network(settings.activation)
+    def make_fitted(self, settings: Settings) -> Fitted:
+        """The fitted value."""
+        network = self.make_network(settings.activation)
         d, *_, k = network.layer_sizes
         layout = self.make_layout(d)
         scaling = self.make(
@@ -131,7 +130,7 @@ class Reader:
         require_finite_results(fitted)
         return fitted
 
-    def make_network(self, activation: str | None) -> DenseNetwork:
+    def make_network(self, activation: str) -> DenseNetwork:
         """The estimator's own network."""
         n_layers = sum(name.startswith("network.kernels.") for name in self.arrays)
         require(n_layers > 0, "its network has 0 layers")
@@ -151,7 +150,7 @@ class Reader:
             biases,
             decoder_biases,
             gains,
-            activation=str(activation),
+            activation=activation,
             linear_units=after if n_layers > 1 else 0,
         )
         units = network.layer_sizes
@@ -249,7 +248,7 @@ class Reader:
         require(is_open, "'link.frequencies' has a boolean that is never false")
         return link
 
-    def make_nadam(self, network: Network, step: int) -> NadamState | None:
+    def make_nadam(self, network: DenseNetwork, step: int) -> NadamState | None:
         """What `partial_fit` goes on from, if it is there."""
         if not self.has("nadam."):
             return None
@@ -272,10 +271,7 @@ def require_positive_definite(matrix: Array, name: str) -> None:
 
 
 def require_finite_results(fitted: Fitted) -> None:
-    """Require finite numbers for rows at the ends of the range of training.
-
-    A model of Keras is not tried: it would be compiled, and may overflow there.
-    """
+    """Require finite numbers for rows at the ends of the range of training."""
     scaling = fitted.preprocessing.scaling
     ends = []
     for values in (fitted.smallest, fitted.largest):
@@ -286,8 +282,6 @@ def require_finite_results(fitted: Fitted) -> None:
         np.abs(ends) <= LARGEST,
         "'preprocessing.scaling' is not that of 'smallest' and 'largest'",
     )
-    if not isinstance(fitted.network, DenseNetwork):
-        return
     is_even = np.arange(len(low)) % 2 == 0
     one, other = np.where(is_even, ends, ends[::-1])
     missing = np.full_like(low, np.nan)

@@ -11,7 +11,6 @@ from onnx import helper
 from tied_tables._files import replace_atomically
 from tied_tables._types import StrPath
 from tied_tables._version import __version__
-from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.onnx._graph import OPSET, Graph, Tensor
 from tied_tables.model.onnx._parts import PARTS, add_part
 from tied_tables.model.value import Fitted
@@ -36,11 +35,6 @@ def write_onnx(
             raise ValueError(
                 f"{what}={value!r} is not one of {names}; choose one of them."
             )
-    if not isinstance(network, DenseNetwork):
-        raise ValueError(
-            "An encoder of your own is exported by Keras, which takes scaled rows: use"
-            " TiedAutoencoder's model_.export(path, format='onnx')."
-        )
     graph = Graph()
     start, end = (Tensor(graph, name, np.dtype(dtype)) for name in PARTS[part])
     result = add_part(fitted, network, part, start)
