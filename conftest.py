@@ -56,15 +56,6 @@ def refuse_flush(monkeypatch):
     return refuse
 
 
-@pytest.fixture
-def at_every_chance(monkeypatch):
-    """Write checkpoints as often as a fit looks whether one is due."""
-    from keras_tied import _checkpoint_file
-
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
-
-
 @pytest.fixture(scope="session")
 def donut_file():
     """The article's own data, where this checkout has it."""

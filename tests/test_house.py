@@ -10,37 +10,52 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "keras_tied"
-FILES = sorted(SOURCE.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+SOURCES = {
+    "keras_tied": ROOT / "keras-tied/src/keras_tied",
+    "tied_tables": ROOT / "tied-tables/src/tied_tables",
+}
+FILES = sorted(SOURCES["keras_tied"].rglob("*.py"))
 
 
 def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
-def imported_names(file):
-    """The modules and values of ours that a file imports, as paths below the package."""
+def imported_names(file, package):
+    """The modules and values of a package that a file imports, as paths below it."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-            "keras_tied"
-        ):
-            parts = node.module.split(".")[1:]
-            names.update((*parts, alias.name) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            first, *parts = (node.module or "").split(".")
+            if first == package:
+                names.update((*parts, alias.name) for alias in node.names)
     return names
 
 
-def test_no_package_imports_a_private_part_of_another():
+@pytest.mark.parametrize("package", SOURCES)
+def test_no_folder_imports_a_private_part_of_another(package):
     private = set()
-    for file in FILES:
-        package = file.relative_to(SOURCE).parts[0]
-        for first, *others in imported_names(file):
-            if first != package and any(map(is_private, others)):
+    for file in sorted(SOURCES[package].rglob("*.py")):
+        folder = file.relative_to(SOURCES[package]).parts[0]
+        for first, *others in imported_names(file, package):
+            if first != folder and any(map(is_private, others)):
                 private.add((file.name, first, *others))
     assert not private
 
 
-WORKFLOWS = sorted((SOURCE.parents[1] / ".github" / "workflows").glob("*.yml"))
+def test_a_library_imports_the_other_only_to_make_a_keras_model():
+    other = {"keras_tied": "tied_tables", "tied_tables": "keras_tied"}
+    found = {
+        file.name
+        for package, folder in SOURCES.items()
+        for file in folder.rglob("*.py")
+        if re.search(rf"^ *(from|import) {other[package]}\b", file.read_text(), re.M)
+    }
+    assert found == {"_keras.py", "_fitted_state.py"}
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED_ACTION = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 

@@ -6,7 +6,7 @@ import keras
 from tests.marks import slow
 from tests.processes import run_python
 
-PROGRAM = Path(__file__).parents[1] / "tools" / "keras_tests.py"
+PROGRAM = Path(__file__).parents[2] / "tools" / "keras_tests.py"
 
 
 @slow

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+READMES = [ROOT / "README.md", *sorted(ROOT.glob("*-*/README.md"))]
+PAGES = [*READMES, *sorted(ROOT.glob("docs/**/*.md"))]
 PYTHON = {"python", "py", "pycon"}
 SHELL = {"sh", "bash", "shell", "console"}
 BLOCK = re.compile(

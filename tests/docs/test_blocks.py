@@ -29,7 +29,7 @@ ALONE = [
 def clients(tmp_path_factory):
     """The table that the pages begin with."""
     path = tmp_path_factory.mktemp("clients") / "clients.csv"
-    subprocess.run(["keras-tied", "sample", "--quiet", str(path)], check=True)
+    subprocess.run(["tied-tables", "sample", "--quiet", str(path)], check=True)
     return path
 
 

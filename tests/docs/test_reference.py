@@ -14,15 +14,15 @@ LISTED = {
     for block in re.findall(r"autosummary::\n(.*?)```", page.read_text(), re.DOTALL)
     for name in re.findall(r"^   ([\w.]+)$", block, re.MULTILINE)
 }
-MODULES = (
-    "autoencoder comparison datasets estimator experiment layers losses"
-    " plotting reference regularizers report tables training"
-).split()
+KERAS = "article autoencoder layers losses regularizers training".split()
+TABLES = "comparison datasets estimator io plotting report".split()
+MODULES = [f"keras_tied.{name}" for name in KERAS]
+MODULES += [f"tied_tables.{name}" for name in TABLES]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_public_name_has_a_page(module):
-    package = importlib.import_module(f"keras_tied.{module}")
+    package = importlib.import_module(module)
     public = {
         name
         for name, value in inspect.getmembers(package)

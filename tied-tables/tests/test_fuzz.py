@@ -9,7 +9,7 @@ import pytest
 from tests.marks import slow
 from tests.processes import run_python
 
-FUZZ = Path(__file__).parents[1] / "tools" / "fuzz"
+FUZZ = Path(__file__).parents[2] / "tools" / "fuzz"
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 needs_compiler = pytest.mark.skipif(
@@ -31,13 +31,6 @@ def run(program, *arguments, **environment):
 
 def test_mutants_of_tables_and_models_are_refused_or_give_what_they_promise():
     run("campaign.py", "tables", "safetensors", "--count", 1000)
-    run("campaign.py", "keras", "--count", 100)
-
-
-def test_no_class_or_function_that_a_file_names_touches_anything():
-    [line] = run("gadgets.py")
-    assert line.startswith("done")
-    assert int(line.split()[1]) > 1000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -4,20 +4,20 @@ from numpy.testing import assert_allclose
 from scipy.special import expit
 from tests.marks import slow_but
 
-from keras_tied import datasets, experiment
+from keras_tied import article
 
 import keras  # isort: skip  after keras_tied, which settles the backend
 
 
 @pytest.fixture(scope="module")
 def donuts():
-    drawn = datasets.make_correlated_donuts(600, random_state=0)
-    return datasets.prepare(*drawn, random_state=0)[0]
+    drawn = article.make_correlated_donuts(600, random_state=0)
+    return article.prepare(*drawn, random_state=0)[0]
 
 
 @pytest.fixture(scope="module")
 def result(donuts):
-    return experiment.run(donuts, epochs=30, random_state=1)
+    return article.run(donuts, epochs=30, random_state=1)
 
 
 def test_the_tied_network_is_that_of_the_formula(donuts, result):
@@ -35,7 +35,7 @@ def test_the_tied_network_is_that_of_the_formula(donuts, result):
 def test_losses_are_those_of_keras_own_fit(donuts, result):
     """From a kernel that is uniform between -1 and 1 in 4 + 2 units."""
     kernel = np.random.RandomState(1).uniform(-1, 1, (4, 2))
-    stock = experiment.build_model(kernel)
+    stock = article.build_model(kernel)
     history = stock.fit(
         donuts,
         donuts,
@@ -54,7 +54,7 @@ def test_losses_are_those_of_keras_own_fit(donuts, result):
 
 
 def test_momentum_and_the_decay_of_the_learning_rate_are_the_articles():
-    optimizer = experiment.build_model(np.zeros((4, 2))).optimizer
+    optimizer = article.build_model(np.zeros((4, 2))).optimizer
     assert optimizer.momentum == 0.95
     for step in (0, 1, 3000):
         expected = 0.1 / (1 + 1e-5 * step)
@@ -63,7 +63,7 @@ def test_momentum_and_the_decay_of_the_learning_rate_are_the_articles():
 
 
 def test_the_errors_of_pca_are_the_variance_it_leaves(donuts, result):
-    train, validation = experiment.split(donuts.astype(float))
+    train, validation = article.split(donuts.astype(float))
     mean = train.mean(axis=0)
     _, _, axes = np.linalg.svd(train - mean)
     for rows, error in (
@@ -84,7 +84,7 @@ def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
     if engine == "pytensor":
         pytest.importorskip("pytensor")
     seen = []
-    ours = experiment.run(
+    ours = article.run(
         donuts,
         epochs=30,
         random_state=1,
@@ -112,12 +112,12 @@ def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
 )
 def test_what_cannot_be_trained_is_refused(shape, engine, message):
     with pytest.raises(ValueError, match=message):
-        experiment.run(np.zeros(shape), engine=engine)
+        article.run(np.zeros(shape), engine=engine)
 
 
 @pytest.mark.parametrize("seed", slow_but(range(10), 0))
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
-    X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)
-    result = experiment.run(X, random_state=seed)
+    X, _ = article.prepare(*article.load_donuts(donut_file), random_state=seed)
+    result = article.run(X, random_state=seed)
     assert result.train_mse <= 1.5e-4
     assert result.validation_mse <= 1.5e-4

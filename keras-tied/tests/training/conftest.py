@@ -46,3 +46,12 @@ class Stops(Watcher):
 @pytest.fixture
 def rows(rng):
     return rng.uniform(size=(60, 4)).astype("float32")
+
+
+@pytest.fixture
+def at_every_chance(monkeypatch):
+    """Write checkpoints as often as a fit looks whether one is due."""
+    from keras_tied.training import _checkpoint_file
+
+    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
+    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)

@@ -5,6 +5,7 @@ not.
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -122,8 +123,9 @@ def test_after_two_deaths_it_ends_as_if_it_had_never_died(kind, tmp_path):
 PROGRAM = """
 import sys
 import numpy as np
-from keras_tied import _checkpoint_file
-from . import test_checkpoint as test
+from importlib import import_module
+from keras_tied.training import _checkpoint_file
+test = import_module("keras-tied.tests.training.test_checkpoint")
 _checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.02
 values, history, _ = test.train(sys.argv[1], sys.argv[2] or None, epochs=400)
 np.savez(sys.argv[3], *values, *map(np.array, history.values()))
@@ -138,7 +140,8 @@ np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
     def start(folder, out):
         arguments = [kind, folder, tmp_path / out]
-        return subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, arguments)])
+        program = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+        return subprocess.Popen(program, cwd=Path(__file__).parents[3])
 
     begin = time.monotonic()
     assert start("", "whole.npz").wait() == 0

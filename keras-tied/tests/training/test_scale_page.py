@@ -14,7 +14,7 @@ from numpy.random import default_rng
 from tests.marks import slow
 from tests.processes import find_port, run_python
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "scale.md"
+PAGE = Path(__file__).parents[3] / "docs" / "guide" / "scale.md"
 BLOCKS = re.findall(
     r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
 )

@@ -90,7 +90,7 @@ WRONG = {
     "score fruit.csv --id nmae": "the table has no column 'nmae'; write 'name'.",
     "score": "a table is missing; write it as in tied-tables score",
     "score m.safetensors": "a table is missing",
-    "report fruit.csv a.html": "'fruit.csv' is no model, which ends in .safetensors or",
+    "report fruit.csv a.html": "'fruit.csv' is no model, which ends in .safetensors;",
     "encode fruit.csv": "Missing option '--output' / '-o'; write it as in tied-tables encode",
     "check": "write it as in tied-tables check rows.csv, or see tied-tables check --help.",
     "check rows.csv few.csv": "give one file, or a pattern in quotes such as '*.csv'",
@@ -108,15 +108,6 @@ WRONG = {
     "export m.safetensors -o a.onnx --part tail": "tail",
     "sample clients.xlsx": "clients.xlsx",
     "sample clients.npy": "an array holds nothing else; use .csv or .parquet",
-    "demo --data none.npy": "cannot use 'none.npy': No such file or directory; name another",
-    "demo --data short.npy": "rows",
-    "demo --output donuts.jpg": ".png, .svg, .pdf",
-    "demo --epochs 0": "--epochs",
-    "demo --backend abacus": "abacus",
-    "demo --engine steam": "steam",
-    "demo --engine numpy --backend jax": "--backend jax is for Keras, and --engine numpy"
-    " does without it; leave one of them out.",
-    "demo --epochs": "requires an argument; write it as in tied-tables demo",
     "chek rows.csv --strict": "'chek'; write tied-tables check rows.csv --strict.",
     "-x.csv": "write it as in tied-tables score rows.csv, or see tied-tables --help.",
     "steam": "there is no command 'steam'; tied-tables --help lists all.",
@@ -157,7 +148,9 @@ def test_a_deleted_working_folder_is_named(refused, folder, monkeypatch):
     (folder / "gone").mkdir()
     monkeypatch.chdir(folder / "gone")
     (folder / "gone").rmdir()
-    assert "the folder that this runs in was deleted; change to an" in refused("demo")
+    assert "the folder that this runs in was deleted; change to an" in refused(
+        "fit fruit.csv"
+    )
 
 
 COMMANDS = {
@@ -320,7 +313,7 @@ def test_a_misread_value_outside_the_sample_is_told(
 
 
 def test_debug_shows_the_traceback_before_the_sentence(tied_tables):
-    done = tied_tables("demo --data none.npy --debug", 2)
+    done = tied_tables("check none.csv --debug", 2)
     *lines, last = done.err.splitlines()
     assert lines[0].startswith("Traceback")
-    assert last.startswith("tied-tables: cannot use 'none.npy'")
+    assert last.startswith("tied-tables: cannot read 'none.csv'")

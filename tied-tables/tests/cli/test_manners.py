@@ -1,15 +1,13 @@
 """What a command says beside its work: help, progress, and what streams get."""
 
-import json
 import os
 import re
 import shlex
 import time
-from importlib.util import find_spec
 
 import pytest
 from tests.marks import slow, slow_but
-from tests.processes import run_python, serve_folder
+from tests.processes import serve_folder
 
 from tied_tables import __version__, cli
 from tied_tables.cli import _progress
@@ -96,7 +94,7 @@ def test_the_help_lists_options_of_columns_and_of_reading_apart(
 
 
 def test_completion_is_there_for_a_shell(tied_tables, monkeypatch):
-    monkeypatch.setenv("_KERAS_TIED_COMPLETE", "complete_bash")
+    monkeypatch.setenv("_TIED_TABLES_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "tied-tables enc")
     monkeypatch.setenv("COMP_CWORD", "1")
     assert tied_tables("").out.split() == ["encode"]
@@ -188,9 +186,9 @@ def test_work_is_said_to_go_on_to_people_alone(
     assert ("tied-tables: reading\n" in said) == (options == "")
 
 
-HEAVY = set("keras jax sklearn scipy h5py pandas torch tensorflow".split())
+HEAVY = set("keras jax sklearn scipy h5py torch tensorflow".split())
 IMPORTS = {
-    "encode m.safetensors fruit.csv -o codes.csv": HEAVY - {"pandas"},
+    "encode m.safetensors fruit.csv -o codes.csv": HEAVY,
     "fit fruit.csv -o new.safetensors --epochs 2": HEAVY,
     "check fruit.csv": HEAVY | {"bokeh", "matplotlib"},
     "--help": HEAVY | {"numpy", "pyarrow", "bokeh", "matplotlib"},
@@ -210,9 +208,7 @@ def test_a_command_imports_nothing_that_it_does_not_need(process, line):
 @pytest.mark.parametrize(
     ("missing", "line", "code", "said"),
     [
-        ("typer", "demo", 1, "tied-tables[cli]"),
-        ("torch", "demo --backend torch", 2, "torch is not installed; run 'python"),
-        ("pytensor", "demo --engine pytensor", 2, "tied-tables[pytensor]"),
+        ("typer", "sample", 1, "tied-tables[cli]"),
         ("onnx", "export m.safetensors -o m.onnx", 2, "tied-tables[onnx]"),
     ],
 )
@@ -224,42 +220,9 @@ def test_what_is_not_installed_is_named(process, missing, line, code, said):
     assert said in done.err
 
 
-CHOICE = """
-import os, sys
-for name in sys.argv.pop().split(","):
-    sys.modules[name] = None
-from tied_tables import cli
-cli.run()
-print(os.environ.get("KERAS_BACKEND"))
-"""
-NO_BACKEND = "no Keras backend is installed; run 'python -m pip install jax'"
-
-
-@pytest.mark.parametrize(
-    ("missing", "setting", "backend", "chosen", "said"),
-    [
-        ("none", "tensorflow", "", "jax", "none.npy"),
-        ("none", "jax", "tensorflow", "tensorflow", "none.npy"),
-        ("jax,torch,tensorflow", "jax", "", "", NO_BACKEND),
-        ("none", "jax", "abacus", "abacus", "Keras is set to run on 'abacus'; run"),
-    ],
-)
 @slow
-def test_the_command_trains_on_what_the_environment_names_or_is_installed(
-    process, folder, missing, setting, backend, chosen, said
-):
-    if chosen == "tensorflow" and find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is not installed")
-    (folder / "keras.json").write_text(json.dumps({"backend": setting}))
-    environment = {"KERAS_HOME": str(folder), "KERAS_BACKEND": backend}
-    done = process(f"demo --data none.npy {missing}", CHOICE, **environment)
-    assert done.out.strip() == chosen
-    assert said in done.err
-
-
-@slow
-def test_a_fit_in_a_new_home_leaves_no_settings_of_keras(process, folder):
-    environment = {"HOME": str(folder / "home"), "KERAS_HOME": ""}
+def test_a_fit_notes_versions_and_writes_nothing_into_the_home(process, folder):
+    environment = {"HOME": str(folder / "home")}
     done = process("fit fruit.csv -o new.safetensors --json", **environment)
     versions = done.json["versions"]
     assert list(versions) == ["python", "tied-tables", "numpy", "scipy"]
@@ -274,8 +237,8 @@ def test_a_file_name_beyond_the_encoding_of_a_stream_is_printed_escaped(process)
     assert os.path.exists("Δ.csv")
 
 
-UNTOLD = "tied-tables: done, but cannot write to the standard output: {}.\n"
-CLOSED, FULL = "Bad file descriptor", "No space left on device"
+FULL = "No space left on device"
+LOST = f"tied-tables: cannot write to the standard output: {FULL}.\n"
 
 
 @slow
@@ -283,16 +246,15 @@ CLOSED, FULL = "Bad file descriptor", "No space left on device"
 @pytest.mark.parametrize(
     ("streams", "code", "said"),
     [
-        (">&-", 5, UNTOLD.format(CLOSED)),
-        (">/dev/full", 5, UNTOLD.format(FULL)),
-        ("2>&-", 5, ""),
-        ("2>/dev/full", 5, ""),
-        ("<&- >&- 2>&-", 5, ""),
+        (">&-", 0, ""),
+        (">/dev/full", 1, LOST),
+        ("2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
         ("-q 2>&-", 0, ""),
         ("-q >&-", 0, ""),
     ],
 )
-def test_work_is_done_though_nothing_can_be_said(fruit, shell, streams, code, said):
+def test_work_is_done_though_nothing_can_be_printed(fruit, shell, streams, code, said):
     save(fruit.assign(more=1), "more.csv")  # which is remarked on
     done = shell(f"encode m.safetensors more.csv -o codes.csv {streams}")
     assert done.code == code
@@ -305,11 +267,11 @@ def test_work_is_done_though_nothing_can_be_said(fruit, shell, streams, code, sa
     ("line", "code", "said"),
     [
         ("encode m.safetensors fruit.csv -o - >/dev/full", 1, f"'-': {FULL}; free"),
-        ("encode m.safetensors fruit.csv -o - >&-", 1, f"'-': {CLOSED}"),
+        ("encode m.safetensors fruit.csv -o - >&-", 1, "'-': it is closed"),
         ("fill m.safetensors fruit.csv -o - >/dev/full", 1, f"'-': {FULL}; free"),
-        ("check - <&-", 2, f"'-': {CLOSED}"),
-        ("--help >/dev/full", 5, FULL),
-        ("--version >&-", 5, CLOSED),
+        ("check - <&-", 2, "'-': it is closed"),
+        ("--help >/dev/full", 1, FULL),
+        ("--version >&-", 0, ""),
         ("check none.csv 2>&-", 2, ""),
     ],
 )
@@ -360,14 +322,6 @@ def test_secrets_of_an_address_are_neither_kept_nor_told(tied_tables, folder):
     for text in texts:
         assert b"s3cret" not in text
         assert b"T0K3N" not in text
-
-
-@pytest.mark.parametrize("command", ["check", "score m.safetensors"])
-def test_a_table_is_read_without_importing_pandas(command, folder):
-    program = f"-X importtime -m tied_tables {command} fruit.csv"
-    imported = run_python(*program.split(), cwd=folder).stderr
-    assert "pyarrow.lib" in imported
-    assert "pandas._libs" not in imported
 
 
 @pytest.mark.parametrize(

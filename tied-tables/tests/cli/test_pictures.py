@@ -1,4 +1,4 @@
-"""`plot`, `report` and `demo`: what figures and pages show of tables and models."""
+"""`plot` and `report`: what figures and pages show of tables and models."""
 
 import base64
 import json
@@ -12,7 +12,6 @@ import pytest
 from numpy.testing import assert_array_equal
 from tests.marks import for_each, slow
 
-from tied_tables import datasets
 from tied_tables.cli import _rows
 
 from ..estimator.networks import seeded
@@ -227,54 +226,3 @@ def test_a_browser_shows_values_as_the_table_has_them(tied_tables, folder, chrom
     page.close()
     names = [column["name"] for column in read_data(read_page())["columns"]]
     assert pd.DataFrame(found, columns=names)[list(FORMS)].equals(pd.DataFrame(FORMS))
-
-
-@pytest.fixture
-def demo(folder):
-    """A demo that takes a moment, as far as training goes."""
-    X, y = datasets.make_correlated_donuts(300, random_state=0)
-    np.save("donuts.npy", np.column_stack([X, y]))
-    return "demo --data donuts.npy --epochs 5"
-
-
-def test_demo_prints_errors_parameters_tie_and_figure_unless_quiet(tied_tables, demo):
-    done = tied_tables(f"{demo} --engine numpy")
-    assert done.err == ""
-    for said in (
-        "the article's network",
-        "PCA, same components",
-        "engine numpy epochs 5, in",
-        "parameters 14, against 22 untied",
-        "max |W_dec - W_enc^T| = 0",
-        "figure tied-tables-demo.png",
-    ):
-        assert said in done.words
-    assert "with gains" not in done.words
-    quiet = tied_tables(f"{demo} --engine numpy --quiet -o quiet.png")
-    assert quiet == (0, "", "")
-    figures = [
-        Path(name).read_bytes() for name in ("tied-tables-demo.png", "quiet.png")
-    ]
-    assert figures[0] == figures[1]
-    assert figures[0].startswith(SIGNATURES["png"])
-
-
-@slow
-@pytest.mark.parametrize(("engine", "ending"), [("keras", "svg"), ("pytensor", "PDF")])
-def test_demo_draws_what_each_engine_has_trained(tied_tables, demo, engine, ending):
-    if engine == "pytensor":
-        pytest.importorskip("pytensor")
-    output = f"donuts.{ending}"
-    done = tied_tables(f"{demo} --engine {engine} -o {output}")
-    assert ("times PCA's error, and with gains" in done.words) == (engine == "keras")
-    assert f"engine {engine}" in done.words
-    assert Path(output).read_bytes().startswith(SIGNATURES[ending.lower()])
-
-
-@slow
-def test_demo_runs_on_the_backend_that_is_named_and_hides_what_keras_says(
-    process, demo
-):
-    done = process(f"{demo} --backend jax", KERAS_BACKEND="torch")
-    assert "engine keras on jax" in done.words
-    assert not [line for line in done.err.splitlines() if "tied-tables: " not in line]

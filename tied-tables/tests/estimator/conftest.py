@@ -24,16 +24,6 @@ def fitted(iris):
 
 
 @pytest.fixture
-def encoder():
-    """A Keras model for rows of four numbers."""
-    from keras.layers import Dense
-
-    from ..autoencoder.networks import chain
-
-    return chain(Dense(2), shape=(4,))
-
-
-@pytest.fixture
 def reload(tmp_path):
     """Saves an estimator in a file, and loads it."""
 

@@ -11,7 +11,6 @@ import safetensors.numpy
 
 FOLDER = Path(__file__).parents[1] / "pinned" / "files"
 KINDS = "text missing pca deep partial objectives imputation".split()
-"""The files that are read without Keras."""
 
 
 def save(estimator, folder):
@@ -26,8 +25,7 @@ def as_bytes(estimator, folder):
 
 @cache
 def whole(kind):
-    suffix = ".keras" if kind == "encoder" else ".safetensors"
-    return (FOLDER / f"{kind}{suffix}").read_bytes()
+    return (FOLDER / f"{kind}.safetensors").read_bytes()
 
 
 @cache

@@ -5,18 +5,14 @@ like it.
 import datetime
 from itertools import product
 
-import keras
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from keras import layers
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 from tied_tables import TiedAutoencoder
-
-from ..autoencoder.networks import chain, several_inputs
 
 METHODS = (
     "transform reconstruct impute reconstruction_error score score_samples rarity"
@@ -186,31 +182,6 @@ HIDDEN = r"sample_weight hides all rows .* in the columns \[.*3\] of X: give wei
 def test_weights(weights, message, iris):
     with pytest.raises(ValueError, match=message):
         TiedAutoencoder(1).fit(iris, sample_weight=weights)
-
-
-ENCODERS = {
-    r"encoder takes 3 numbers.*X has 4 features": lambda: chain(
-        layers.Dense(2), shape=(3,)
-    ),
-    r"encoder.*known shape": lambda: chain(layers.Conv1D(2, 2), shape=(None, 2)),
-    r"encoder.*keras.Input": lambda: keras.Sequential([layers.Dense(2)]),
-    r"encoder.*one input": several_inputs,
-}
-
-
-@pytest.mark.parametrize("message", ENCODERS)
-def test_encoder(message, iris):
-    with pytest.raises(ValueError, match=message):
-        TiedAutoencoder(encoder=ENCODERS[message]()).fit(iris)
-
-
-def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(encoder, iris):
-    with pytest.raises(ValueError, match="solver='lbfgs' trains the estimator's own"):
-        TiedAutoencoder(encoder=encoder, solver="lbfgs").fit(iris)
-    with pytest.raises(
-        ValueError, match=r"partial_fit trains .* use tied_tables.Autoencoder"
-    ):
-        TiedAutoencoder(encoder=encoder).partial_fit(iris)
 
 
 def test_held_out_rows_without_a_value(iris):

@@ -6,8 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from keras import layers
-from numpy.testing import assert_allclose, assert_array_equal, assert_equal
+from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import r2_score
@@ -17,7 +16,6 @@ from tied_tables import TiedAutoencoder
 from tied_tables.fit import solver
 from tied_tables.fit.progress import epoch_callback
 
-from ..autoencoder.networks import chain
 from .near import assert_near
 from .networks import seeded, with_gaps
 
@@ -97,38 +95,6 @@ def test_early_stopping_off_uses_every_row(iris):
     estimator = quick(early_stopping=False, max_iter=20).fit(iris)
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 20
     assert estimator.validation_curve_ == []
-
-
-def test_the_keras_model_is_a_copy(iris):
-    estimator = quick(sparsity=1e-6).fit(iris)
-    codes = estimator.transform(iris)
-    model = estimator.model_
-    model.set_weights([0 * weight for weight in model.get_weights()])
-    assert_array_equal(estimator.transform(iris), codes)
-
-
-@slow
-def test_encoder_of_images_is_mirrored(digits):
-    encoder = chain(
-        layers.Conv2D(4, 3, strides=2),
-        layers.Flatten(),
-        layers.Dense(5),
-        shape=(8, 8, 1),
-    )
-    before = encoder.get_weights()
-    X = digits[:256]
-    estimator = seeded(
-        encoder=encoder,
-        max_iter=10,
-    )
-    codes = estimator.fit_transform(X.reshape(-1, 8, 8, 1))
-    assert codes.shape == (256, 5)
-    assert_array_equal(estimator.transform(X), codes)
-    assert estimator.inverse_transform(codes).shape == X.shape
-    assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
-    assert_equal(encoder.get_weights(), before)  # a copy is trained
-    some = estimator.explain(X[:3]).shares
-    assert_allclose(estimator.explain(X).shares[:3], some, atol=1e-4)
 
 
 # Batches.

@@ -182,13 +182,6 @@ def test_numbers_beyond_single_precision_need_double(factor, tmp_path):
     assert_near(run(path, X=X), fitted.transform(X))
 
 
-def test_an_encoder_of_your_own_is_left_to_keras(encoder, iris, folder):
-    own = seeded(encoder=encoder, max_iter=1).fit(iris)
-    with pytest.raises(ValueError, match=r"model_\.export"):
-        own.export("m.onnx")
-    assert list(folder.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [

@@ -3,19 +3,15 @@
 import copy
 import os
 import pickle
-from importlib.util import find_spec
 
 import joblib
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from keras import layers
 from msgspec import structs
 from numpy.random import default_rng
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
-from tests.marks import for_each, slow
+from numpy.testing import assert_array_equal
+from tests.marks import for_each
 from tests.processes import run_python
 
 import tied_tables
@@ -23,7 +19,6 @@ from tied_tables import TiedAutoencoder
 from tied_tables.model import file as files
 from tied_tables.model.file import format
 
-from ..autoencoder.networks import chain
 from .model_files import as_bytes, save
 from .networks import seeded
 
@@ -136,63 +131,6 @@ def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(
     assert modules == []
 
 
-ELSEWHERE = """
-import pickle, sys
-import keras, numpy as np
-with open(sys.argv[1], "rb") as file:
-    estimator, rows, codes = pickle.load(file)
-np.testing.assert_allclose(estimator.transform(rows), codes, atol=1e-5)
-scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-found = keras.ops.convert_to_numpy(estimator.encoder_(scaled))
-np.testing.assert_allclose(found, codes, atol=1e-5)
-"""
-
-
-@slow
-@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_same_codes_in_a_new_process_under_any_backend(backend, fitted, iris, tmp_path):
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    content = pickle.dumps((fitted, iris, fitted.transform(iris)))
-    (tmp_path / "m").write_bytes(content)
-    run_python(
-        "-c",
-        ELSEWHERE,
-        tmp_path / "m",
-        environment={"KERAS_BACKEND": backend},
-    )
-
-
-class Bend(layers.Dense):
-    """A layer of the user's own."""
-
-
-def test_a_class_of_ones_own_comes_back_if_it_is_registered(iris, tmp_path):
-    encoder = chain(Bend(2), shape=(4,))
-    estimator = seeded(encoder=encoder, max_iter=1).fit(iris)
-    with pytest.raises(ValueError, match=r"must end in '\.keras': an encoder"):
-        save(estimator, tmp_path)
-    file = tmp_path / "m.keras"
-    with pytest.raises(ValueError, match=r"cannot be read back .*: register its"):
-        estimator.save(file)
-    assert list(tmp_path.iterdir()) == []
-    with keras.saving.custom_object_scope({"Bend": Bend}):
-        estimator.save(file)
-        loaded = TiedAutoencoder.load(file)
-        assert isinstance(loaded.encoder_.layers[0], Bend)
-        assert_allclose(
-            loaded.transform(iris),
-            estimator.transform(iris),
-            atol=1e-5,
-        )
-
-
-def test_a_clone_has_an_encoder_of_its_own(encoder):
-    cloned = clone(TiedAutoencoder(encoder=encoder))
-    assert cloned.encoder is not encoder
-    assert cloned.encoder.output_shape == (None, 2)
-
-
 # Writing.
 
 
@@ -217,7 +155,7 @@ def test_a_file_that_is_replaced_keeps_its_mode(file, fitted):
 @pytest.mark.parametrize("name", ["m.pkl", "m.keras", "m"])
 def test_save_refuses_another_ending(name, fitted):
     with pytest.raises(
-        ValueError, match=rf"'{name}' must end in '.safetensors'.* model_.save"
+        ValueError, match=rf"'{name}' must end in '.safetensors'.* to_keras"
     ):
         fitted.save(name)
 

@@ -10,8 +10,6 @@ from scipy.stats import rankdata
 from sklearn.preprocessing import StandardScaler
 from tests.marks import for_each
 
-from tied_tables.fit.keras_encoder import make_model
-from tied_tables.model.compiled_network import CompiledNetwork
 from tied_tables.model.tail import ranks
 
 from .near import assert_near
@@ -56,19 +54,6 @@ def test_a_network_of_any_width_is_its_formula(sizes, rng):
         network,
         rng.normal(size=(300, sizes[0])).astype("f4"),
     )
-
-
-def test_compiled_functions_are_the_formula(rng):
-    network = draw_network((5, 11, 9, 2))
-    model = make_model(
-        network,
-        noise=0.0,
-        sparsity=0.0,
-        weight_decay=0.0,
-    )
-    compiled = CompiledNetwork(model)
-    rows = rng.normal(size=(compiled.block_rows, 5)).astype(np.float32)
-    assert_computes(compiled, network, rows)
 
 
 def test_rows_that_overflow_are_silent():

@@ -3,7 +3,6 @@ thread.
 """
 
 import os
-import pickle
 import random
 import signal
 import sys
@@ -12,11 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from keras import layers
 from tests.marks import slow
 from tests.processes import inherit, run_python
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -29,7 +26,6 @@ from tied_tables.model.blocks import map_blocks
 from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.imputation import Preprocessing
 
-from ..autoencoder.networks import chain
 from .near import assert_near
 from .networks import seeded
 
@@ -99,19 +95,6 @@ def test_eight_threads_get_the_answers_of_one(
     parts.append(np.resize(digits, (10_000, 64)))  # of several blocks
     compare_in_threads(getattr(network, method), parts, turns)
     wait_for_two_blas_threads()
-
-
-@slow
-def test_threads_agree_on_an_encoder_of_ones_own(digits):
-    encoder = chain(layers.Dense(3, "relu"), shape=(64,))
-    estimator = seeded(
-        encoder=encoder,
-        max_iter=1,
-    )
-    estimator.fit(digits[:100])
-    other = pickle.loads(pickle.dumps(estimator))  # which has compiled nothing yet
-    parts = [digits[:size] for size in (1, 300, 5, 1000, 20, 256, 257, 3)]
-    compare_in_threads(other.reconstruct, parts, 100)
 
 
 @pytest.mark.parametrize("method", ["transform", "decision_function"])
@@ -232,26 +215,6 @@ rows = np.random.default_rng(0).normal(size=(60, 5))
 TiedAutoencoder(2, solver="lbfgs", max_iter=1, random_state=0).fit(rows)
 print(numbers, count())
 """
-FORKED_ENCODER = """
-import os, pickle, signal
-import keras
-import numpy as np
-from tied_tables import TiedAutoencoder
-encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-rows = np.random.default_rng(0).normal(size=(60, 4))
-fitted = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(rows)
-for estimator in (fitted, pickle.loads(pickle.dumps(fitted))):
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)
-        try:
-            estimator.transform(rows)
-        except RuntimeError as error:
-            os._exit(0 if "forked" in str(error) else 1)
-        os._exit(2)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), end=" ")
-estimator.transform(rows)
-"""
 
 
 def run(program, **environment):
@@ -270,13 +233,6 @@ def test_eight_forked_children_compute_as_their_parent():
 @needs_fork
 def test_a_forked_child_fits_as_its_parent_did():
     assert run(FORKED_FITS) == ["0", "0"]
-
-
-@slow
-@needs_fork
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch computes there")
-def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
-    assert run(FORKED_ENCODER) == ["0", "0"]
 
 
 # Blocks of rows.

@@ -3,7 +3,7 @@
 Run it only when the format of files changes on purpose, from the root of the
 repository:
 
-    python tests/pinned/make.py
+    python tied-tables/tests/pinned/make.py
 
 `test_files.py` compares what the files give with the results beside them. For each kind
 `files` has a model file and `KIND.npz`, the rows and the results; for `text`, which
@@ -15,10 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas
-from keras import layers
 
 from tied_tables import TiedAutoencoder
 from tied_tables.columns import Columns
@@ -48,21 +46,6 @@ inlier.
 """
 
 
-def make_encoder():
-    """An encoder of the user's own, of images."""
-    return keras.Sequential(
-        [
-            keras.Input((5, 5, 1), name="pixels"),
-            layers.Conv2D(
-                2, 3, strides=2, padding="same", activation="relu", name="filters"
-            ),
-            layers.Flatten(name="flat"),
-            layers.Dense(3, name="code"),
-        ],
-        name="images",
-    )
-
-
 ALL_ROWS = {"early_stopping": False, "trim": False}
 SETTINGS = {
     "text": {
@@ -76,7 +59,6 @@ SETTINGS = {
     "imputation": {"hidden_layer_sizes": (16, 16)},
     # There are too few rows for anything else.
     "pca": {"n_components": 0.7, "scaler": None},
-    "encoder": {"max_iter": 9},
     "deep": {
         "hidden_layer_sizes": (8, 4),
         "activation": "silu",
@@ -106,7 +88,7 @@ SETTINGS = {
         "trim": False,
     },
 }
-"""By kind: the parameters, but for the seed and the encoder."""
+"""By kind: the parameters, but for the seed."""
 
 
 def read_results(kind):
@@ -126,7 +108,7 @@ def read_rows(kind):
 
 
 def name_file(kind):
-    return f"{kind}.keras" if kind == "encoder" else f"{kind}.safetensors"
+    return f"{kind}.safetensors"
 
 
 def fit(kind):
@@ -137,8 +119,6 @@ def fit(kind):
         for batch in np.split(X, 2):
             estimator.partial_fit(batch)
         return estimator
-    if kind == "encoder":
-        estimator.set_params(encoder=make_encoder())
     return estimator.fit(X)
 
 

@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 from tests.marks import slow_but
 from typer.testing import CliRunner
 
-from tied_tables import Autoencoder, TiedAutoencoder, cli, load
+from keras_tied import Autoencoder
+from tied_tables import TiedAutoencoder, cli, load
 from tied_tables.model.file import read, write
 
 from .make import (
@@ -25,15 +26,12 @@ from .make import (
     FOLDER,
     SETTINGS,
     fit,
-    make_encoder,
     name_file,
     read_results,
     results,
 )
 
 KINDS = list(SETTINGS)
-OWN = [kind for kind in KINDS if kind != "encoder"]
-"""The kinds whose network is the estimator's own."""
 TOLERANCES = {
     "factors": 1e-9,
     "reconstruct": 3e-5,
@@ -56,7 +54,7 @@ def assert_close(found, expected, name):
     assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
     X, expected = read_results(kind)
     found = results(load_pinned(kind), X)
@@ -66,25 +64,14 @@ def test_a_file_gives_what_it_gave_and_has_learned_what_it_had(kind):
         assert np.asarray(found[name]).dtype == values.dtype, name
 
 
-def describe_encoder(params):
-    """Parameters, with a description in place of the encoder, if there is one."""
-    if params["encoder"] is None:
-        return params
-    layers = params["encoder"].layers
-    kinds = [(type(each), each.name, each.output.shape) for each in layers]
-    return params | {"encoder": kinds}
-
-
-@pytest.mark.parametrize("kind", slow_but(KINDS, *OWN))
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_has_the_parameters_that_it_had_and_todays_defaults(kind):
     expected = TiedAutoencoder(random_state=0, **SETTINGS[kind])
-    if kind == "encoder":
-        expected.set_params(encoder=make_encoder())
     found = load_pinned(kind).get_params(deep=False)
-    assert describe_encoder(found) == describe_encoder(expected.get_params(deep=False))
+    assert found == expected.get_params(deep=False)
 
 
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_is_written_today_as_it_was(kind, tmp_path):
     """Bit for bit; a loaded estimator keeps all but the version and the notes."""
     file = FOLDER / name_file(kind)
@@ -116,7 +103,7 @@ def describe(file):
 
 @pytest.mark.parametrize(
     "kind",
-    slow_but(OWN[1:], "missing", "pca", "partial", "classes"),
+    slow_but(KINDS[1:], "missing", "pca", "partial", "classes"),
 )
 def test_what_is_fitted_today_has_a_file_of_the_same_names(kind, tmp_path):
     """Else the format is another, of another number."""
@@ -139,24 +126,12 @@ def test_the_command_fits_a_file_of_the_same_names_and_columns(folder):
     )
 
 
-def test_a_model_has_the_objectives_of_the_parameters():
-    model = load_pinned("objectives").model_
-    assert isinstance(model.noise, keras.layers.GaussianNoise)
-    assert isinstance(model.code_regularizer, keras.regularizers.L1)
-    decays = [layer.kernel_regularizer.l2 for layer in model.encoder.layers[::2]]
-    found = [model.noise.stddev, model.code_regularizer.l1, *decays]
-    assert_close(found, [0.1, 1e-3, 1e-4, 1e-4], "factors")
-
-
 @pytest.mark.parametrize("kind", slow_but(KINDS[:-1], "deep"))
 def test_keras_reads_a_model_that_gives_codes_and_rows_of_scaled_ones(kind, tmp_path):
     rows, expected = read_results(kind)
-    file = FOLDER / name_file(kind)
-    scaling = load(file).preprocessing.scaling
-    if kind != "encoder":
-        file = tmp_path / "model.keras"
-        load_pinned(kind).model_.save(file)
-    model = keras.models.load_model(file)
+    scaling = load(FOLDER / name_file(kind)).preprocessing.scaling
+    load_pinned(kind).to_keras().save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(model, Autoencoder)
     X = np.asarray(rows)
     complete = ~np.isnan(X).any(axis=1)

@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from pkgutil import resolve_name
 
-import keras
 import pytest
 import typer
 
@@ -24,13 +23,6 @@ def list_parameters(command, kind):
     group = typer.main.get_command(cli.app)
     found = group.commands[command] if command else group
     return [each for each in found.params if each.param_type_name == kind]
-
-
-@pytest.mark.parametrize("name", SURFACE["registered"])
-def test_a_class_is_registered_with_keras_under_its_name(name):
-    cls = resolve_name(SURFACE["registered"][name])
-    assert keras.saving.get_registered_name(cls) == name
-    assert keras.saving.get_registered_object(name) is cls
 
 
 @pytest.mark.parametrize("name", MODULES)

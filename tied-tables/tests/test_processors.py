@@ -6,7 +6,7 @@ import os
 import pytest
 from tests.processes import run_python
 
-from keras_tied import _processors
+from tied_tables import _processors
 
 WITHOUT_QUOTA = "max 100000\n"
 
@@ -100,7 +100,7 @@ def test_less_than_two_processors_are_one(quota, monkeypatch):
 def test_a_process_that_may_run_on_one_processor_counts_one():
     program = """
 import os
-from keras_tied._processors import count_processors
+from tied_tables._processors import count_processors
 print(count_processors() <= len(os.sched_getaffinity(0)))
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 print(count_processors())
