@@ -34,6 +34,7 @@ import pytest
 from coverage.numbits import numbits_to_nums
 
 ROOT = Path(__file__).parents[1]
+TREES = "keras-tied/src/keras_tied", "tied-tables/src/tied_tables"
 TURNED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -60,7 +61,9 @@ RCFILE = """\
 branch = true
 parallel = true
 data_file = {scratch}/coverage/data
-source = {tree}/keras-tied/src/keras_tied
+source =
+    {tree}/keras-tied/src/keras_tied
+    {tree}/tied-tables/src/tied_tables
 context = ${{PYTEST_CURRENT_TEST-}}
 patch = subprocess
 """
@@ -217,7 +220,7 @@ def _change(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def choose(root: Path, count: int, seed: int, under: str) -> list[Fault]:
-    files = sorted((root / "src" / "keras_tied").rglob("*.py"))
+    files = sorted(path for tree in TREES for path in (root / tree).rglob("*.py"))
     makers = [
         make
         for path in files
@@ -240,7 +243,8 @@ def copy_tree(scratch: Path, name: str) -> Path:
         check=True,
         text=True,
     )
-    for file in [*listed.stdout.split("\0")[:-1], "keras-tied/src/keras_tied/_tag.py"]:
+    versions = [f"{tree}/_tag.py" for tree in TREES]
+    for file in [*listed.stdout.split("\0")[:-1], *versions]:
         if (ROOT / file).exists():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, tree / file)
@@ -252,7 +256,7 @@ def copy_tree(scratch: Path, name: str) -> Path:
 
 def environment(tree: Path) -> dict[str, str]:
     return os.environ | {
-        "PYTHONPATH": str(tree / "src"),
+        "PYTHONPATH": os.pathsep.join(str((tree / each).parent) for each in TREES),
         "PYTHONDONTWRITEBYTECODE": "1",
         "JAX_COMPILATION_CACHE_DIR": str(tree.parent / "jax"),
     }

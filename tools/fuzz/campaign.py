@@ -2,7 +2,7 @@
 
     python tools/fuzz/campaign.py tables --count 100000 --first 0
     python tools/fuzz/campaign.py models --count 100000
-    python tools/fuzz/campaign.py csv keras --count 2000
+    python tools/fuzz/campaign.py csv safetensors --count 2000
 
 The count is shared among the formats of tables; models are so many of each kind. Prints
 a line for each kind, with how many were refused, the growth of memory over that of
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 FORMATS = "csv csv.gz parquet arrow feather npy npz jsonl json orc sqlite xlsx".split()
-MODELS = ["safetensors", "keras"]
+MODELS = ["safetensors"]
 MUTANTS = Path(__file__).with_name("mutants.py")
 PIECE = 2000  # mutants of a process
 

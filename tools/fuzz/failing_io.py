@@ -14,13 +14,11 @@ import re
 import tempfile
 from pathlib import Path
 
-import keras_tied
-
-# isort: split
 import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_iris
 
+import tied_tables
 from tied_tables.io import open_table, write_table
 
 X = load_iris(return_X_y=True)[0]

@@ -98,7 +98,7 @@ def read_output(path: Path) -> Any:
         return content
     (length,) = struct.unpack("<Q", content[:8])
     document = json.loads(
-        json.loads(content[8 : 8 + length])["__metadata__"]["keras_tied"]
+        json.loads(content[8 : 8 + length])["__metadata__"]["tied_tables"]
     )
     notes = {k: v for k, v in document["notes"].items() if k not in TIMES}
     return document["settings"], notes, content[8 + length :]
@@ -115,7 +115,7 @@ def is_unmeasured(found: Any, whole: Any) -> bool:
 def kill_command(
     name: str, folder: Path, n_kills: int, n_again: int, chance: random.Random
 ) -> None:
-    arguments = [sys.executable, "-m", "keras_tied", *COMMANDS[name], "--quiet"]
+    arguments = [sys.executable, "-m", "tied_tables", *COMMANDS[name], "--quiet"]
     out = folder / COMMANDS[name][COMMANDS[name].index("-o") + 1]
     seconds = run(arguments, folder)
     whole, n_killed, n_parts, n_again_run, n_new, n = read_output(out), 0, 0, 0, 0, 0
@@ -142,7 +142,7 @@ def kill_command(
     left = [
         each
         for each in (folder / "tmp").iterdir()
-        if each.name.startswith("keras-tied")
+        if each.name.startswith("tied-tables")
     ]
     out.unlink()
     print(
@@ -169,8 +169,7 @@ def train(images: str, out: Path, checkpoint: Path, pace: float | None) -> None:
     # isort: split
     import keras
 
-    from keras_tied import _checkpoint_file
-    from keras_tied.training import _checkpoint, _loop, fit
+    from keras_tied.training import _checkpoint, _checkpoint_file, _loop, fit
 
     if pace is not None:
         _checkpoint_file.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
@@ -295,7 +294,7 @@ def main() -> None:
         if set(given.what) & {*COMMANDS}:
             save_rows(folder / "rows.parquet", given.rows)
             model = folder / "model.safetensors"
-            fit = [sys.executable, "-m", "keras_tied", *COMMANDS["fit"], "--quiet"]
+            fit = [sys.executable, "-m", "tied_tables", *COMMANDS["fit"], "--quiet"]
             run(fit, folder)
             (folder / "out" / "new.safetensors").rename(model)
         for what in given.what:

@@ -1,9 +1,8 @@
 """Mutants of model files, which may be refused in a `ValueError`.
 
 Some have bytes changed anywhere: they are refused, or give what the sound file gives.
-In others the checksums are right, as whoever means harm would have them, and parts are
-changed below them: the JSON, the arrays, or the file of weights of a Keras archive.
-They may give other numbers, but those of a network of our own are finite.
+In others the checksum is right, as whoever means harm would have it, and the settings
+or an array below it are changed. They may give other numbers, but finite ones.
 """
 
 import json
@@ -16,64 +15,30 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from mutants import mutate, mutate_member
+from mutants import mutate
 
-import keras_tied
+import tied_tables
 
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "estimator"))
+sys.path.append(str(Path(__file__).parents[2] / "tied-tables/tests/estimator"))
 from model_files import FOLDER, KINDS, pack
 
-CANARY = (
-    "from pathlib import Path\nPath(__file__ + '.ran').touch()\nharm = Harm = print\n"
-)
-HARM: list[Any] = [
-    {
-        "module": "canary",
-        "class_name": "Harm",
-        "config": {},
-        "registered_name": "canary>Harm",
-    },
-    {"module": "canary", "class_name": "Harm", "config": {}, "registered_name": None},
-    {
-        "module": "canary",
-        "class_name": "function",
-        "config": "harm",
-        "registered_name": "function",
-    },
-    {
-        "module": "os",
-        "class_name": "function",
-        "config": "system",
-        "registered_name": "function",
-    },
-    {
-        "module": "keras.layers",
-        "class_name": "Lambda",
-        "config": {
-            "function": {"class_name": "__lambda__", "config": {"code": "4wAAAAA="}}
-        },
-        "registered_name": None,
-    },
-    {"class_name": "__numpy__", "config": {"value": [1.0, 2.0], "dtype": "float32"}},
-    {"class_name": "__tensor__", "config": {"value": [[1.0]], "dtype": "int8"}},
-    *(
-        None,
-        True,
-        -1,
-        0,
-        2.5,
-        1e308,
-        10**30,
-        "",
-        "canary",
-        [],
-        {},
-        [[]],
-        "relu",
-        "float16",
-    ),
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    2.5,
+    1e308,
+    10**30,
+    "",
+    "canary",
+    [],
+    {},
+    [[]],
+    "relu",
+    "float16",
 ]
-"""Values that stand for some of a configuration."""
+"""Values that stand for some of the settings."""
 
 
 NUMBERS = [
@@ -136,7 +101,7 @@ def read_document(content: bytes) -> Any:
     """The JSON of a file of ours."""
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    return json.loads(header["__metadata__"]["keras_tied"])
+    return json.loads(header["__metadata__"]["tied_tables"])
 
 
 def mutate_settings(content: bytes, chance: random.Random) -> bytes:
@@ -147,9 +112,7 @@ def mutate_settings(content: bytes, chance: random.Random) -> bytes:
 
 
 def mutate_json(text: str, chance: random.Random) -> str:
-    """Change some letters, or a value for one of those that do harm, or for another
-    value.
-    """
+    """Change some letters, or a value for an odd one or for another of the document."""
     if chance.random() < 0.5:
         place, n = chance.randrange(len(text)), chance.choice([1, 1, 2, 4, 8])
         other = "".join(chance.choices('0123456789.-+eE{}[]",: truefalsn', k=n))
@@ -160,7 +123,9 @@ def mutate_json(text: str, chance: random.Random) -> str:
     for _ in range(chance.randint(1, 2)):
         container, key = chance.choice(places)
         other, place = chance.choice(places)
-        container[key] = chance.choice([*HARM, json.loads(json.dumps(other[place]))])
+        container[key] = chance.choice(
+            [*ODD_VALUES, json.loads(json.dumps(other[place]))]
+        )
     return json.dumps(document)
 
 
@@ -173,30 +138,17 @@ def list_places(value: Any) -> Any:
             yield from list_places(value[key])
 
 
-def mutate_archive(content: bytes, chance: random.Random) -> bytes:
-    """Change a part of an archive of Keras under a right checksum."""
-    changes = {
-        ".json": lambda part, chance: mutate_json(part.decode(), chance).encode(),
-        ".safetensors": mutate_contents,
-    }
-    return mutate_member(content, chance, changes)
-
-
 class Models:
     """Mutants of the pinned model files of one ending."""
 
     refusal = ValueError
 
     def __init__(self, ending: str, folder: Path) -> None:
-        self.is_own = ending != "keras"  # and not a network of Keras
-        self.mutate_parts = mutate_contents if self.is_own else mutate_archive
-        self.names = ["encoder"] if ending == "keras" else KINDS
+        self.names = KINDS
         self.contents = {
             name: (FOLDER / f"{name}.{ending}").read_bytes() for name in self.names
         }
         self.path = folder / f"mutant.{ending}"
-        folder.joinpath("canary.py").write_text(CANARY)
-        sys.path.append(str(folder))
         self.expected = {}
         for name, content in self.contents.items():
             self.path.write_bytes(content)
@@ -204,7 +156,7 @@ class Models:
 
     def make(self, chance: random.Random) -> bytes:
         self.name, self.is_whole = chance.choice(self.names), chance.random() < 0.5
-        change = mutate if self.is_whole else self.mutate_parts
+        change = mutate if self.is_whole else mutate_settings
         return change(self.contents[self.name], chance)
 
     def read(self) -> None:

@@ -28,7 +28,7 @@ from failing_io import WRITERS
 # isort: split
 import numpy as np
 
-from keras_tied._checkpoint_file import CheckpointFile
+from keras_tied.training._checkpoint_file import CheckpointFile
 
 SHUTDOWN, WITHOUT_LOG = 0x8004587D, struct.pack("I", 2)  # of ext4 and XFS
 LONG = b"new" * 400_000

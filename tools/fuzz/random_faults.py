@@ -29,10 +29,10 @@ CALLS = "openat read pread64 write pwrite64 fsync rename link unlink mmap close"
 ENCODE = "encode model.safetensors rows.parquet -q -o out/"
 FIT = "fit rows.parquet -q -o out/new.safetensors --epochs 30"
 COMMANDS = {
-    "fit": ("-m keras_tied " + FIT, "new.safetensors"),
-    "encode": ("-m keras_tied " + ENCODE + "codes.parquet", "codes.parquet"),
+    "fit": ("-m tied_tables " + FIT, "new.safetensors"),
+    "encode": ("-m tied_tables " + ENCODE + "codes.parquet", "codes.parquet"),
     "workers": (
-        "-m keras_tied " + ENCODE + "codes --cluster local --workers 1",
+        "-m tied_tables " + ENCODE + "codes --cluster local --workers 1",
         "codes",
     ),
 }
@@ -63,7 +63,7 @@ def read(path: Path):
 
 
 def list_parts(folder: Path) -> list[str]:
-    found = [*folder.glob("out/**/.*"), *(folder / "tmp").glob("keras-tied*")]
+    found = [*folder.glob("out/**/.*"), *(folder / "tmp").glob("tied-tables*")]
     return [str(path.relative_to(folder)) for path in found]
 
 

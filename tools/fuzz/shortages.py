@@ -57,7 +57,7 @@ def run(
         partial(resource.setrlimit, resource.RLIMIT_AS, (most, most)) if most else None
     )
     done = subprocess.run(
-        [sys.executable, "-m", "keras_tied", *COMMANDS[name]],
+        [sys.executable, "-m", "tied_tables", *COMMANDS[name]],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder / "tmp"), **environment},
         capture_output=True,
@@ -96,7 +96,7 @@ def main() -> None:
         for each in (out, folder / "tmp"):
             each.mkdir()
         save_rows(folder / "rows.parquet", given.rows)
-        fit = [sys.executable, "-m", "keras_tied", *COMMANDS["fit"], "--quiet"]
+        fit = [sys.executable, "-m", "tied_tables", *COMMANDS["fit"], "--quiet"]
         subprocess.run(fit, cwd=folder, check=True)
         (out / "new.safetensors").rename(folder / "model.safetensors")
         shim = build_shim(folder)
