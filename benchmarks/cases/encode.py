@@ -34,7 +34,7 @@ def setup(options):
     assert not model.is_pca_
     model.save("model.safetensors")
     model.export("model.onnx")
-    model.encoder_.save("encoder.keras")
+    model.to_keras().encoder.save("encoder.keras")
     np.savez("rows.npz", X=X, codes=model.transform(X))
 
 
@@ -72,7 +72,7 @@ def run(open_encoder, task):
 
 @cache
 def open_ours():
-    import keras_tied
+    import tied_tables
 
     return tied_tables.load("model.safetensors").transform
 
@@ -88,6 +88,9 @@ def open_onnx():
 
 @cache
 def open_keras():
+    import keras_tied  # noqa: F401  registers the layers
+
+    # isort: split
     import keras
 
     encoder = keras.models.load_model("encoder.keras")
@@ -97,7 +100,7 @@ def open_keras():
 
 @cache
 def open_numpy():
-    import keras_tied
+    import tied_tables
 
     network = tied_tables.load("model.safetensors").network
     mean, spread = read_scale()
@@ -124,10 +127,10 @@ def open_pca():
 
 SYSTEMS = {
     "TiedAutoencoder.transform": System(
-        partial(run, open_ours), "keras_tied", ours=True
+        partial(run, open_ours), "tied_tables", ours=True
     ),
     "ONNX Runtime": System(partial(run, open_onnx), "onnxruntime"),
     "keras.Model.predict": System(partial(run, open_keras), "keras_tied keras"),
-    "NumPy, by hand": System(partial(run, open_numpy), "keras_tied"),
+    "NumPy, by hand": System(partial(run, open_numpy), "tied_tables"),
     "PCA": System(partial(run, open_pca), "sklearn.decomposition"),
 }

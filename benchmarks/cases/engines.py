@@ -65,7 +65,7 @@ def measure(n, output, seconds):
 
 
 def run_command(output, options, n):
-    command = f"-m keras_tied encode {MODEL} rows -o {output} --quiet {options}"
+    command = f"-m tied_tables encode {MODEL} rows -o {output} --quiet {options}"
     subprocess.run([sys.executable, *command.split()], check=True)
     return output
 

@@ -219,7 +219,7 @@ run_chain = partial(run_only, "SimpleChains")
 KERAS = "tied_tables.estimator keras_tied.training keras"
 PYOD = "pyod.models.auto_encoder"
 SYSTEMS = {
-    "keras-tied": System(run_ours, KERAS, ours=True),
+    "tied-tables": System(run_ours, KERAS, ours=True),
     "keras.Model.fit": System(partial(run_chain, run_stock), KERAS),
     "PyTorch, a loop": System(partial(run_chain, run_torch), "torch"),
     "Equinox and Optax": System(partial(run_chain, run_equinox), "equinox optax"),

@@ -99,7 +99,7 @@ def run_pca(task):
 
 
 SYSTEMS = {
-    "keras-tied": System(run_ours, "tied_tables.estimator", ours=True),
+    "tied-tables": System(run_ours, "tied_tables.estimator", ours=True),
     "PCA": System(run_pca, "sklearn.decomposition"),
 }
 
@@ -136,7 +136,7 @@ def describe(result):
 
 
 def draw_result(result, column, axis):
-    styles = {"keras-tied": ("-", ""), "PCA": (":", "PCA, ")}
+    styles = {"tied-tables": ("-", ""), "PCA": (":", "PCA, ")}
     for system in result.runs:
         style, prefix = styles[system]
         growths = list_growths(result, system, column.measure)

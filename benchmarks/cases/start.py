@@ -22,12 +22,12 @@ BY_GROUP = True
 READ = "import numpy as np; X = np.load('rows.npy'); "
 QUIET = "trainer_kwargs={'enable_progress_bar': False, 'logger': False}"
 SCRIPTS = {
-    "keras-tied": {
-        "import": "import keras_tied",
-        "help": "-m keras_tied --help",
-        "first fit": READ + "from keras_tied import TiedAutoencoder as T; T(2).fit(X)",
+    "tied-tables": {
+        "import": "import tied_tables",
+        "help": "-m tied_tables --help",
+        "first fit": READ + "from tied_tables import TiedAutoencoder as T; T(2).fit(X)",
         "first encode": (
-            READ + "import keras_tied as k; k.load('m.safetensors').transform(X[:1])"
+            READ + "import tied_tables as k; k.load('m.safetensors').transform(X[:1])"
         ),
     },
     "PCA": {
@@ -92,7 +92,7 @@ def setup(options):
 
 
 def prepare(options):
-    return {name: partial(str, name) for name in SCRIPTS["keras-tied"]}
+    return {name: partial(str, name) for name in SCRIPTS["tied-tables"]}
 
 
 def measure(task, output, seconds):
@@ -111,7 +111,7 @@ def run(system, task):
 SYSTEMS = {
     name: System(
         partial(run, name),
-        ours=name == "keras-tied",
+        ours=name == "tied-tables",
         needs=scripts["import"].split()[1],
     )
     for name, scripts in SCRIPTS.items()
