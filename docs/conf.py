@@ -16,10 +16,10 @@ sys.path.insert(0, str(HERE / "_extensions"))
 
 from inventories import map_projects  # noqa: E402
 
-project = "keras-tied"
+project = "keras-tied and tied-tables"
 author = copyright = "The keras-tied developers"
 release = version = keras_tied.__version__
-html_title = "keras-tied"
+html_title = "keras-tied and tied-tables"
 html_baseurl = "https://keras-tied.github.io/keras-tied/"
 
 extensions = [
@@ -78,8 +78,8 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples/tutorials", "../examples/gallery"],
     "gallery_dirs": ["tutorials", "gallery"],
     "backreferences_dir": "reference/backreferences",
-    "doc_module": ("keras_tied",),
-    "reference_url": {"keras_tied": None},
+    "doc_module": ("keras_tied", "tied_tables"),
+    "reference_url": {"keras_tied": None, "tied_tables": None},
     "filename_pattern": r"\.py",
     "ignore_pattern": r"/_",
     "within_subsection_order": "FileNameSortKey",
@@ -93,7 +93,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "write_computation_times": False,
-    "first_notebook_cell": '%pip install --quiet "keras-tied[cli,jax]"',
+    "first_notebook_cell": '%pip install --quiet "keras-tied[jax]" "tied-tables[cli]"',
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -37,7 +37,7 @@ def write_report(app: Sphinx) -> None:
         "fit clients.csv -o model.safetensors",
         "report model.safetensors clients.csv -o clients.html",
     ):
-        command = [sys.executable, "-m", "keras_tied", *arguments.split(), "--quiet"]
+        command = [sys.executable, "-m", "tied_tables", *arguments.split(), "--quiet"]
         subprocess.run(command, cwd=FOLDER, check=True)
     (FOLDER / "model.safetensors").unlink()
 

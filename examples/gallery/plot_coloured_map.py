@@ -6,10 +6,10 @@ Each point is a wine, placed by the code of eleven of its measurements and colou
 code was not given.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
+
+from tied_tables import TiedAutoencoder
 
 wine = load_wine(as_frame=True).data
 others = ["color_intensity", "flavanoids"]

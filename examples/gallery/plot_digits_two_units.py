@@ -6,12 +6,12 @@ The two numbers that an autoencoder and PCA keep of a digit's 64 pixels: the cur
 kinds of digits further apart.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
+
+from tied_tables import TiedAutoencoder
 
 X, y = load_digits(return_X_y=True)
 train, test = slice(None, 1200), slice(1200, None)

@@ -6,9 +6,10 @@ Four columns that nearly repeat each other, their code of two units, and what th
 """
 
 from keras_tied import article
-from tied_tables import plotting
 
 import matplotlib.pyplot as plt
+
+from tied_tables import plotting
 
 X, y = article.prepare(*article.make_correlated_donuts(random_state=0), random_state=0)
 result = article.run(X)  # the autoencoder of the article "Autoencoder in Keras", 4-2-4

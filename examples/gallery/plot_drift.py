@@ -6,12 +6,12 @@ How far the columns of a new table lie from those of an old one: one of them was
 narrower, and one lost some of its values.
 """
 
-from tied_tables import TiedAutoencoder
-from tied_tables.report import Report
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
+
+from tied_tables import TiedAutoencoder
+from tied_tables.report import Report
 
 tumours = load_breast_cancer(as_frame=True).data.iloc[:, :10]
 shuffled = tumours.sample(frac=1, random_state=0)

@@ -5,11 +5,11 @@ Rows, code, reconstruction and loss
 Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
 """
 
-from tied_tables import TiedAutoencoder
-from tied_tables.plotting import AutoencoderDisplay
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_iris
+
+from tied_tables import TiedAutoencoder
+from tied_tables.plotting import AutoencoderDisplay
 
 iris = load_iris(as_frame=True)
 autoencoder = TiedAutoencoder(1, random_state=0).fit(iris.data)

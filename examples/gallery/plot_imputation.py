@@ -8,14 +8,14 @@ imputers.
 
 import warnings
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.preprocessing import StandardScaler
+
+from tied_tables import TiedAutoencoder
 
 warnings.simplefilter("ignore")  # of an imputer that has not converged
 X = StandardScaler().fit_transform(load_breast_cancer().data)[:, :10]

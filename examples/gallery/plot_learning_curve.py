@@ -6,11 +6,11 @@ The error on rows held out by the number of rows to learn from: below 50 rows th
 PCA, and from there on it gets ahead.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
+
+from tied_tables import TiedAutoencoder
 
 rng = np.random.default_rng(0)
 hidden = rng.normal(size=(2000, 2))

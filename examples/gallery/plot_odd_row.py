@@ -6,11 +6,11 @@ A row whose values are ordinary one by one: what it holds, what its other column
 the share of each column in its oddness.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_diabetes
+
+from tied_tables import TiedAutoencoder
 
 patients = load_diabetes(as_frame=True, scaled=False).data.drop(columns="sex")
 row = patients.index[patients["bmi"].rank().eq(40).argmax()]  # a slim patient

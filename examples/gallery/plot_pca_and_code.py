@@ -6,11 +6,11 @@ Points along a curve, and all that a code of one number can say of them: PCA's i
 autoencoder's a curve.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
+
+from tied_tables import TiedAutoencoder
 
 rng = np.random.default_rng(0)
 angle = rng.uniform(-2.4, 2.4, 900)

@@ -6,11 +6,11 @@ Outlier scores of a table in which five rows were changed: the values of each ch
 ordinary, one by one.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
+
+from tied_tables import TiedAutoencoder
 
 X = load_breast_cancer().data[:, :10]
 rng = np.random.default_rng(0)

@@ -6,10 +6,10 @@ Three fits that differ in their seed alone: all of them start from PCA, so the m
 only single points move.
 """
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
+
+from tied_tables import TiedAutoencoder
 
 wine = load_wine()
 plt.style.use("tableau-colorblind10")

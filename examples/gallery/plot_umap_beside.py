@@ -8,12 +8,12 @@ the pictures.
 
 from importlib.util import find_spec
 
-from tied_tables import TiedAutoencoder
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
+
+from tied_tables import TiedAutoencoder
 
 X, y = load_digits(n_class=6, return_X_y=True)
 X, y = X[:500], y[:500]

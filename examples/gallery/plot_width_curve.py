@@ -6,10 +6,10 @@ The error by the number of components: on rows held out it only falls, on values
 are hidden it has its least at the number to take.
 """
 
-from tied_tables import comparison
-
 import matplotlib.pyplot as plt
 import numpy as np
+
+from tied_tables import comparison
 
 rng = np.random.default_rng(0)
 X = np.tanh(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 16))) @ rng.normal(

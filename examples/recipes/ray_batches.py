@@ -5,10 +5,10 @@ Each worker unpickles the function once, and is given Arrow tables. Needs `ray[d
 
 import sys
 
-from tied_tables.rows import load_transform
-
 import pyarrow as pa
 import ray
+
+from tied_tables.rows import load_transform
 
 model, data, output = sys.argv[1:]
 encode = load_transform(model)

@@ -8,10 +8,10 @@ and Java.
 import sys
 from collections.abc import Iterator
 
-from tied_tables.rows import load_transform
-
 import pyarrow as pa
 from pyspark.sql import SparkSession
+
+from tied_tables.rows import load_transform
 
 model, data, output, *master = sys.argv[1:]
 encode = load_transform(model)

@@ -13,10 +13,10 @@ and six errors are planted in it, so that the answer can be checked.
 # A supplier sells one kind of goods, in one currency, at one rate of tax. Each payment has a price
 # and a quantity, from which the net amount, the tax and the total follow.
 
-from tied_tables import TiedAutoencoder
-
 import numpy as np
 import pandas as pd
+
+from tied_tables import TiedAutoencoder
 
 rng = np.random.default_rng(0)
 n = 3000

@@ -17,10 +17,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tied_tables import TiedAutoencoder
-
 import numpy as np
 import pandas as pd
+
+from tied_tables import TiedAutoencoder
 
 rng = np.random.default_rng(0)
 n = 900

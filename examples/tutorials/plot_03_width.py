@@ -12,14 +12,14 @@ only one of them has. The table is made of three hidden numbers, so that the ans
 # -----------------------------------
 # Each row is three hidden numbers, which act on all columns through a curve, and noise on top.
 
-from tied_tables import TiedAutoencoder
-from tied_tables.comparison import choose_width, compare_widths
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
+
+from tied_tables import TiedAutoencoder
+from tied_tables.comparison import choose_width, compare_widths
 
 rng = np.random.default_rng(1)
 hidden = rng.normal(size=(600, 3))

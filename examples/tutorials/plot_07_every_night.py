@@ -18,9 +18,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from keras_tied.article import make_clients
-
 import pandas as pd
+
+from tied_tables.datasets import make_clients
 
 folder = Path(tempfile.mkdtemp())
 

@@ -19,12 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tied_tables import load
-
 import dask.array as da
 import numpy as np
 import pyarrow as pa
 from pyarrow import dataset, parquet
+
+from tied_tables import load
 
 folder = Path(tempfile.mkdtemp())
 (folder / "rows").mkdir()

@@ -17,12 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tied_tables import TiedAutoencoder
-
 import numpy as np
 import onnxruntime
 from safetensors import safe_open
 from sklearn.datasets import load_wine
+
+from tied_tables import TiedAutoencoder
 
 folder = Path(tempfile.mkdtemp())
 wine = load_wine()
@@ -54,7 +54,7 @@ np.save(folder / "rows.npy", wine.data)
 program = """
 import sys, json
 import numpy as np
-import keras_tied
+import tied_tables
 
 fitted = tied_tables.load("wine.safetensors")
 rows = np.load("rows.npy")
