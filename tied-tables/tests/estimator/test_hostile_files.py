@@ -287,6 +287,7 @@ MUTATIONS = [
     ("text", f"{SCORE}.gaussian.precision", put(9.0, 1), "is not symmetric"),
     ("text", "network.kernels.0", put(1e30), "not finite or too large"),
     ("text", "preprocessing.scaling.scale", 1e-30, "is not that of 'smallest'"),
+    ("deep", "preprocessing.scaling.scale", 1e300, "numbers that are not finite"),
     ("imputation", "imputation_weights", -0.1, "not from 0 to 1"),
     ("imputation", "imputation_weights", 1.1, "not from 0 to 1"),
     ("imputation", "smallest", 1e9, "'smallest' is above 'largest'"),

@@ -290,8 +290,9 @@ def require_finite_results(fitted: Fitted) -> None:
     with np.errstate(all="ignore"):
         complete = fitted.preprocessing.impute(rows)
         block = fitted.forward(rows, complete)
-        results = complete, block.codes, block.reconstruction, fitted.score_block(block)
-    for numbers in results:
+        unscaled = scaling.backward(block.reconstruction, np.float32)
+        scores = fitted.score_block(block)
+    for numbers in (complete, block.codes, block.reconstruction, unscaled, scores):
         require(np.isfinite(numbers), "it computes numbers that are not finite")
 
 
