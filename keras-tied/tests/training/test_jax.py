@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from keras_tied.layers import PartlyLinear
 from keras_tied.training import fit
-from keras_tied.training._jax import compile_cache, program, row_order, trainer
+from keras_tied.training._jax import compile_cache, program, trainer
 
 
 def normalise(data):
@@ -136,43 +136,6 @@ def test_with_features_first_value_and_gradient_are_those_of_the_function(rng):
     lengths = {eqn.outvars[0].aval.shape[0] for eqn in products}
     assert lengths
     assert 64 not in lengths
-
-
-SYMMETRIC = {
-    "network": lambda w, x: jnp.mean((jnp.tanh(x @ w + w[0]) @ w - x) ** 2),
-    "gradient": jax.grad(lambda w, x: jnp.sum(jax.nn.softmax(x @ w) * x)),
-    "product of rows": lambda w, x: x.T @ x,
-    "extremes": lambda w, x: jnp.max(x, 0) - jnp.min(x) + w[0],
-    "classes": lambda w, x: jnp.sum(jnp.argmax(x @ w, 1) == 2),
-    "places in a row": lambda w, x: jnp.sum(x * (jnp.arange(5) > 2)),
-    "batch of products": lambda w, x: jnp.einsum("ni,nij->j", x, x[:, :, None] * w),
-    "one row for all": lambda w, x: jnp.sum(x - x.mean(0, keepdims=True) * w[0]),
-    "cube": lambda w, x: jnp.max(x.reshape(10, 5, 1) * w.reshape(1, 5, 5)),
-}
-UNSYMMETRIC = {
-    "mixed": lambda w, x: jnp.sum(x * jnp.roll(x, 1, 0)),
-    "first": lambda w, x: x[0],
-    "reversed": lambda w, x: jnp.sum(x * x[::-1]),
-    "numbered": lambda w, x: jnp.sum(x * jnp.arange(10)[:, None]),
-    "noise": lambda w, x: jnp.sum(x * jax.random.normal(jax.random.key(0), x.shape)),
-    "summed up": lambda w, x: jnp.sum(jnp.cumsum(x, 0) ** 2),
-    "two in one": lambda w, x: jnp.sum(jnp.max(x.reshape(5, 10), 1)),
-    "largest": lambda w, x: jnp.argmax(x, 0),
-    "square": lambda w, x: jnp.trace(x @ jax.random.normal(jax.random.key(0), (5, 10))),
-    "outputs": lambda w, x: x @ w,
-    "with its numbers": lambda w, x: jnp.arange(10.0) @ x,
-}
-
-
-@pytest.mark.parametrize("name", SYMMETRIC | UNSYMMETRIC)
-def test_the_order_of_rows_matters_where_other_orders_give_other_values(name, rng):
-    function = (SYMMETRIC | UNSYMMETRIC)[name]
-    w, x = rng.normal(size=(5, 5)), rng.normal(size=(10, 5))
-    values = [function(w, x[rng.permutation(10)]) for _ in range(5)]
-    is_same = all(np.allclose(value, values[0], rtol=1e-3) for value in values)
-    assert is_same == (name in SYMMETRIC)
-    step = jax.make_jaxpr(function)(w, x)
-    assert row_order.order_matters(step, 1) != is_same
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from keras_tied.training._jax.features_first import (
     FlippedMatrix,
     is_worthwhile,
 )
-from keras_tied.training._jax.row_order import order_matters
 
 # By the id of the host's array, and whether it is kept flipped.
 Arrays = dict[tuple[int, bool], jax.Array]
@@ -208,10 +207,6 @@ class Program:
         model, variables = metrics.model, metrics.variables
         train, *validation = parts
         self.passes = [Pass(train, model.train_step, variables, state)]
-        n_state = len(jax.tree.leaves(state))
-        self.keeps_order = not train.rows.full and not order_matters(
-            self.passes[0].steps[train.rows.last].jaxpr, n_state
-        )
         for part in validation:
             groups = map(_drop_optimizer, (variables, state))
             self.passes.append(Pass(part, model.test_step, *groups))
@@ -246,8 +241,7 @@ class Program:
 
         def epoch(index: Any, carry: Any) -> Any:
             state, table = carry
-            keeps_order = self.keeps_order or orders is None
-            order = None if keeps_order else orders[index]
+            order = None if orders is None else orders[index]
             *variables, metrics = state
             fresh = self.metrics.reset(state)
             if train.rows.full:
