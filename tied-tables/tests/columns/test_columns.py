@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
 from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues
+from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table
 
 from .conftest import learn, survey
@@ -558,3 +560,19 @@ def test_times_that_follow_others_are_the_days_since_these_too(rng):
     gaps = pa.record_batch({**arrays, "shipped": empty})
     numbers[:, again.features.index("shipped:days")] += 40
     assert again.fill(gaps, numbers).equals(rows)
+
+
+def test_what_arrow_notes_of_pandas_is_whole():
+    """Else it is missed when a frame is made, long after the file was read."""
+    frame = pd.DataFrame({"a": ["x", "y"] * 40, "b": range(80)})
+    columns = learn_columns(frame, "from_dtype")
+    Columns.from_json(columns.to_json())
+    notes = json.dumps({"columns": [{"name": "a"}]})
+    batch = columns.frame.without_rows.replace_schema_metadata({"pandas": notes})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    schema = FrameSchema("pandas", ("a", "b"), sink.getvalue().to_pybytes())
+    damaged = dataclasses.replace(columns, frame=schema)
+    with pytest.raises(TableError, match="damaged"):
+        Columns.from_json(damaged.to_json())

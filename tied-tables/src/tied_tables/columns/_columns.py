@@ -21,6 +21,7 @@ from tied_tables.columns._column import Column, MisfitError, drop_marks, get_val
 from tied_tables.columns._facts import ColumnChoice, Fact, Restoration
 from tied_tables.columns._frames import (
     FrameSchema,
+    PandasNotes,
     find_library,
     list_names,
     read_rows,
@@ -544,10 +545,10 @@ class Columns:
             rows = self.frame.without_rows
             there = rows.column_names
             notes = rows.schema.pandas_metadata  # raises if it is no JSON
+            msgspec.convert(notes, PandasNotes | None)
             is_consistent += [
                 len(there) == len(self.frame.names),
                 {*(self.order or self.names)} <= {*there},
-                notes is None or isinstance(notes, dict),
             ]
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")

@@ -30,6 +30,20 @@ LIBRARIES = "numpy", "pandas", "polars", "pyarrow"
 ARROW_BACKED = "[pyarrow]"  # ends the name of a dtype of pandas that is Arrow's
 
 
+class PandasColumn(Struct):
+    """What Arrow notes of a column of pandas, as far as it is needed to go back."""
+
+    pandas_type: str
+    numpy_type: str
+
+
+class PandasNotes(Struct):
+    """What Arrow notes of a frame of pandas, in the metadata of its schema."""
+
+    columns: list[PandasColumn]
+    column_indexes: list[PandasColumn] = []
+
+
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of a frame, or of an array, as they were given to `fit`."""
 
