@@ -4,7 +4,7 @@ How do I score new rows every night, and hear of the odd ones?
 
 A table arrives every night. This tutorial trains a model once, chooses a threshold, and then scores
 a quiet night, a night with an odd row and a night on which a column has drifted. All it takes is
-the command ``keras-tied`` and its exit code; the end has lines for cron and for GitHub Actions.
+the command ``tied-tables`` and its exit code; the end has lines for cron and for GitHub Actions.
 """
 
 # %%
