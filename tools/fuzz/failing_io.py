@@ -29,6 +29,9 @@ ESTIMATOR = tied_tables.TiedAutoencoder(1, max_iter=3, random_state=0).fit(X)
 
 
 def train(path: Path) -> None:
+    import keras_tied  # noqa: F401  settles the backend before Keras is imported
+
+    # isort: split
     import keras
 
     from keras_tied.training._checkpoint import FILE, Checkpoint
