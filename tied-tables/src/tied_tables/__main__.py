@@ -23,6 +23,8 @@ def _run() -> int:
 
 def run(command: Callable[[], int]) -> int:
     """Run a command as a process; return its exit code, or that of a signal."""
+    if sys.stderr is None:  # else messages would go to the standard output
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in filter(None, (sys.stdout, sys.stderr)):
         # File names may hold characters that the encoding lacks.
         stream.reconfigure(errors="backslashreplace")
@@ -31,7 +33,10 @@ def run(command: Callable[[], int]) -> int:
             from tied_tables._files import temporary_folder
 
             os.environ["HOME"] = stack.enter_context(temporary_folder())
-        code = command()
+        try:
+            code = command()
+        except OSError as error:  # of what is printed beside the work, such as --help
+            code = _lose_output(error)
     if signals.received is not None:
         if code == 0:
             _report("interrupted; this is the result so far.")
@@ -46,12 +51,17 @@ def _flush_output() -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python would flush it again, and fail with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # else the reader has seen enough
-            _report(f"cannot write to the standard output: {error.strerror}.")
-        return 1
+        return _lose_output(error)
     return 0
+
+
+def _lose_output(error: OSError) -> int:
+    """Report that the standard output cannot be written, and drop it."""
+    # Python would flush it again, and fail with a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):  # else the reader has seen enough
+        _report(f"cannot write to the standard output: {error.strerror}.")
+    return 1
 
 
 def _report(message: str) -> None:

@@ -38,14 +38,19 @@ def own_error(estimator, rows):
 
 @pytest.mark.parametrize("name", slow_but(TABLES, *TABLES[:2]))
 def test_not_worse_on_scikit_learns_tables(name):
+    """On training rows each fit, and on others their mean over some seeds."""
     X = getattr(datasets, f"load_{name}")().data
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
     width = max(1, X.shape[1] // 4)
     steps = 3 if name == "digits" else None
-    estimator = seeded(width, max_iter=steps, trim=False).fit(train)
-    for rows, factor in ((train, 1.001), (held_out, 1.01)):
-        expected = pca_error(train, rows, width)
-        assert own_error(estimator, rows) <= factor * expected
+    errors = []
+    for seed in range(3):
+        estimator = seeded(width, max_iter=steps, trim=False, random_state=seed)
+        estimator.fit(train)
+        expected = pca_error(train, train, width)
+        assert own_error(estimator, train) <= 1.001 * expected
+        errors.append(own_error(estimator, held_out))
+    assert np.mean(errors) <= 1.01 * pca_error(train, held_out, width)
 
 
 @given(

@@ -1,5 +1,6 @@
 """Messages for the user, and exit codes."""
 
+import errno
 import sys
 import traceback
 import warnings
@@ -20,6 +21,8 @@ LACKS_OF_MEMORY = (
 )
 _is_quiet = False
 _remarks: set[str] = set()  # those that were made
+# What the system answers when the standard output cannot be written.
+LOST_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}
 
 
 class UsageError(Exception):
@@ -75,8 +78,8 @@ def report_errors(debug: bool) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             print(hide_secrets(traceback.format_exc()), file=sys.stderr)
-        if isinstance(error, BrokenPipeError):  # the reader has seen enough
-            raise typer.Exit(1) from error
+        if isinstance(error, OSError) and error.errno in LOST_OUTPUT:
+            raise  # other writers turn it into a `WriteError`
         message, code = _explain(error)
         say(message)
         raise typer.Exit(code) from error
