@@ -19,7 +19,7 @@ from inventories import map_projects  # noqa: E402
 project = "keras-tied and tied-tables"
 author = copyright = "The keras-tied developers"
 release = version = keras_tied.__version__
-html_title = "keras-tied and tied-tables"
+html_title = "keras-tied · tied-tables"
 html_baseurl = "https://keras-tied.github.io/keras-tied/"
 
 extensions = [
