@@ -19,7 +19,8 @@ LONGEST = 300  # characters of a message that quotes the file
 def load(path: StrPath) -> Fitted:
     """Read the fitted value of a file of `TiedAutoencoder.save` or `tied-tables fit`.
 
-    No code in the file is run. Only NumPy, safetensors, msgspec and threadpoolctl are imported.
+    No code in the file is run. Only NumPy, safetensors, msgspec and threadpoolctl are
+    imported.
 
     Args:
         path: the file.
