@@ -5,14 +5,19 @@ pytest.importorskip("pyarrow")
 
 
 def survey(values, **choice):
-    """The columns of a table, and what is told of each."""
+    """The columns of a table, and what is said of each at a shell."""
+    from tied_tables.cli._column_words import describe_fact
     from tied_tables.columns import Columns
 
-    return Columns.survey(pa.record_batch(values), **choice)
+    columns, facts = Columns.survey(pa.record_batch(values), **choice)
+    return columns, list(map(describe_fact, facts))
 
 
 def learn(values, **choice):
     """Learn the columns of a table, or of one column x, and refuse unusable ones."""
-    columns, facts = survey(values, **choice)
-    columns.require_usable(facts)
+    from tied_tables._column_words import WORDS, require_usable
+    from tied_tables.columns import Columns
+
+    columns, facts = Columns.survey(pa.record_batch(values), **choice)
+    require_usable(columns, facts, WORDS)
     return columns

@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
-from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues
+from tied_tables import _column_words
+from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues, Topic
 from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table
 
@@ -254,11 +255,59 @@ def test_what_is_left_out_has_a_reason():
     sample = kept | {name: values for name, (values, _) in LEFT_OUT.items()}
     columns = learn(sample, exclude=["unwanted"], label="y", id="name")
     assert columns.names == list(kept)
-    assert columns.left_out == {name: why for name, (_, why) in LEFT_OUT.items()}
+    reasons = _column_words.describe_left_out(columns, _column_words.WORDS)
+    assert reasons == {name: why for name, (_, why) in LEFT_OUT.items()}
     assert columns.text == ["name"]
     some = learn(sample, columns=["large", "row"])
     assert some.names == list(kept)
-    assert some.left_out["day"] == "not among those asked for"
+    assert some.left_out["day"].topic is Topic.unasked
+
+
+def test_a_fact_says_what_becomes_of_a_column_and_why():
+    n = 40
+    sample = {
+        "row": range(n),
+        "twin": range(n),
+        "place": [f"{i % 5} Main Road" for i in range(n)],
+        "empty": pa.nulls(n),
+        "same": [7] * n,
+        "key": [f"key {i}" for i in range(n)],
+        "cents": ["1.5", "2.5", "7.5", "low"] * (n // 4),
+        "y": ["a", "b"] * (n // 2),
+    }
+    batch = pa.record_batch({name: list(values) for name, values in sample.items()})
+    columns, facts = Columns.survey(batch, label="y", id="row")
+    roles = "id used used unusable constant unusable used excluded".split()
+    assert [fact.role for fact in facts] == roles
+    reasons = [fact.reason for fact in facts]
+    assert [reason and reason.topic for reason in reasons] == [
+        Topic.id,
+        None,
+        None,
+        Topic.empty,
+        Topic.constant,
+        Topic.all_different,
+        None,
+        Topic.label,
+    ]
+    assert [fact.used for fact in facts if fact.used] == list(columns.used)
+    assert (reasons[4].value, reasons[5].n, reasons[5].total) == (7, n, n)
+    [remark] = facts[6].remarks
+    assert (remark.topic, remark.value, remark.text) == (
+        Topic.maybe_numeric,
+        "low",
+        "numbers",
+    )
+
+
+def test_a_copy_is_left_out_and_a_constant_is_decoded_in_the_order_of_the_table():
+    batch = pa.record_batch({"one": [1] * 30, "x": range(30), "twin": range(30)})
+    columns, facts = Columns.survey(batch)
+    assert [fact.role for fact in facts] == ["constant", "used", "copy"]
+    again = Columns.from_json(columns.to_json())
+    assert again == columns
+    decoded = again.decode(again.encode(batch))
+    assert decoded.equals(batch.select(["one", "x"]))
 
 
 @pytest.mark.parametrize(
@@ -407,9 +456,8 @@ SOUND = """{
         {"name": "price", "kind": "number",
          "form": {"form": "number", "decimal": ",", "prefix": "$", "places": 2}}
     ],
-    "restored": [{"name": "same", "value": 1.5}, {"name": "again", "copy_of": "x"}],
-    "order": ["x", "same", "word", "day", "again", "price"],
-    "left_out": {"y": "the label"},
+    "order": ["x", "same", "word", "day", "price"],
+    "left_out": {"y": {"topic": "label"}, "same": {"topic": "constant", "value": 1.5}},
     "label": "y"
 }"""
 
@@ -420,15 +468,17 @@ DAMAGES = {
     "a version to come": ('"version": 1', '"version": 3'),
     "no version": ('"version": 1,', ""),
     "a label that is a number": ('"label": "y"', '"label": 3'),
-    "a reason that is a number": ('"the label"', "3"),
+    "a reason that is a number": (r'\{"topic": "label"\}', "3"),
+    "a reason that is none": ('"label"}', '"misspelt"}'),
+    "a topic that is none": ('"label"}', '"colour"}'),
+    "a number of rows that is text": ('"label"}', '"label", "n": "3"}'),
     "a mark that is a number": ('"-9"', "-9"),
     "an order of others": ('"order": .', '"order": ["z", '),
-    "a copy of what is not there": ('"copy_of": "x"', '"copy_of": "z"'),
-    "a restored column that is used": ('"same"', '"x"'),
-    "a restored list": ("1.5", "[1]"),
-    "a date that is none": ("1.5", '"soon", "is_date": true'),
-    "a restored number that is too large": ("1.5", "1" + 30 * "0"),
-    "a restored text that is too long": ("1.5", f'"{LONG}"'),
+    "a constant column that is used": ('"same": ', '"x": '),
+    "a constant list": ("1.5", "[1]"),
+    "a date that is none": ("1.5", '"soon", "text": "date"'),
+    "a constant number that is too large": ("1.5", "1" + 30 * "0"),
+    "a constant text that is too long": ("1.5", f'"{LONG}"'),
     "a name that is a number": ('"name": "x"', '"name": 3'),
     "a name twice": ('"name": "x"', '"name": "word"'),
     "a kind that is not": ('"kind": "number"', '"kind": "colour"'),
@@ -481,8 +531,8 @@ def test_the_sound_description_is_accepted():
     of_word = ["word=a", "word=b", f"word={OTHER}"]
     assert columns.features == ["x", *of_word, *of_day, "price"]
     [row] = columns.decode(np.ones((1, 8))).to_pylist()
-    assert list(row) == ["x", "same", "word", "day", "again", "price"]
-    assert list(row.values()) == [1.0, 1.5, "a", "2024-10-05", 1.0, "$1,00"]
+    assert list(row) == ["x", "same", "word", "day", "price"]
+    assert list(row.values()) == [1.0, 1.5, "a", "2024-10-05", "$1,00"]
 
 
 WORDS = [
@@ -502,7 +552,7 @@ def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
     letter = data.draw(st.sampled_from([wrong, missing, twice]))
     misspelt = word[:place] + letter + word[place + 1 :]
     rows = pa.record_batch({"word": [*WORDS * 20, misspelt]})
-    columns, [fact] = Columns.survey(rows)
+    columns, [fact] = survey(rows)
     assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warning
     assert columns.used[0].categories == tuple(sorted(WORDS))
     last = columns.encode(rows)[-1]

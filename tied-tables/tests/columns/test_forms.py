@@ -18,7 +18,7 @@ from .conftest import learn, survey
 def read(values, **choice):
     """What a column reads as, its first feature, and its values decoded again."""
     batch = pa.record_batch({"x": values})
-    columns, (fact,) = Columns.survey(batch, **choice)
+    columns, (fact,) = survey(batch, **choice)
     again = Columns.from_json(columns.to_json())
     numbers = again.encode(batch)
     return fact.reads_as, numbers[:, 0], again.decode(numbers)["x"].to_pylist()
@@ -71,6 +71,13 @@ def test_a_unit_that_not_all_numbers_have_is_told_with_its_share():
     texts = ["12 kg", "14 kg", "9 kg", "10"] * 10
     _, [fact] = survey({"x": texts})
     assert "kg beside 75% of its numbers" in fact.warning
+
+
+def test_a_currency_that_thousands_lack_is_no_scale():
+    texts = ["$5K", "$7K", "$9", "12"] * 10
+    _, [fact] = survey({"x": texts})
+    assert fact.reads_as == "numbers in $"
+    assert "K beside 50% of its numbers, read as 1e3" in fact.warning
 
 
 FORMATS = (

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 from tests.marks import slow
 
-from tied_tables.columns import Fact
+from tied_tables.cli._column_words import FactText
 from tied_tables.report import PageColumn, Report
 
 from ..estimator.networks import seeded
@@ -63,7 +63,7 @@ def everything(rng):
         pca_error=1.3,
         model=first,
         old=(first, X + 1, np.ones(n)),
-        facts=[Fact(text, text, text, 3, 1, 7, (text, text)) for text in HOSTILE],
+        facts=[FactText(text, text, text, 3, 1, 7, (text, text)) for text in HOSTILE],
         warnings=hostile(3),
         title=second,
         command=f"tied-tables report {first}",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tied_tables._types import Array
+    from tied_tables.cli._column_words import FactText
     from tied_tables.columns import Columns, Fact
     from tied_tables.io import Source
     from tied_tables.rows import Scan, Workers
@@ -44,6 +45,7 @@ class Survey:
     sample: pa.RecordBatch  # all of these, or some, in a random order
     columns: Columns  # those that are used
     facts: list[Fact]  # about all columns
+    texts: list[FactText]  # the same in words
     warnings: list[str]
 
     @property
@@ -51,13 +53,20 @@ class Survey:
         """Whether the sample is all rows to train on."""
         return bool(self.sample.num_rows == self.training.n_rows)
 
+    def require_usable(self) -> None:
+        """Raise a `TableError` if a column is refused, or none can be used."""
+        from tied_tables._column_words import require_usable
+        from tied_tables.cli._column_words import REASONS
+
+        require_usable(self.columns, self.facts, REASONS)
+
     def to_json(self, most: int | None = None) -> dict[str, Any]:
         """Return the facts as JSON, about all columns or the first ones."""
         return {
             "notes": self.source.notes,
             "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
-            "columns": [asdict(fact) for fact in self.facts[:most]],
+            "columns": [asdict(text) for text in self.texts[:most]],
         }
 
 
@@ -88,13 +97,13 @@ def check(
         print_json(facts | table.to_json())
     else:
         _print_survey(table)
-        is_refused = any(fact.refused for fact in table.facts)
+        is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
         is_plain = not strict and seed == 0  # which score has not
         if table.columns.features and is_plain and not (is_refused or is_pipe):
             remark(f"next, {join(['score', *sys.argv[2:]])}.")
     if strict:
-        table.columns.require_usable(table.facts)
+        table.require_usable()
         if table.warnings:
             n_warnings = format_quantity(len(table.warnings), "warning")
             raise FailedError(f"{data!r} has {n_warnings}.")
@@ -130,13 +139,13 @@ def _print_survey(survey: Survey) -> None:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
     print_line(f"{source.name}: {rows}, {numbers} a row")
-    print_columns(survey.facts[:MOST_SHOWN])
-    if more := survey.facts[MOST_SHOWN:]:
+    print_columns(survey.texts[:MOST_SHOWN])
+    if more := survey.texts[MOST_SHOWN:]:
         quantity = format_quantity(len(more), "more column")
         print(f"and {quantity}; check --json tells of all")
 
 
-def print_columns(facts: Sequence[Fact]) -> None:
+def print_columns(facts: Sequence[FactText]) -> None:
     """Print what each column reads as, and what becomes of it."""
     counts = ["missing", "misread", "distinct"]
     if not any(fact.misread for fact in facts):
@@ -153,6 +162,7 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    from tied_tables.cli._column_words import describe_fact
     from tied_tables.fit.sample import choose_sample_size
     from tied_tables.io import find_total
     from tied_tables.rows import Scan, find_far_values
@@ -163,18 +173,19 @@ def survey(
         training = source.head(total.row - 1) if total else source
         sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, training)
-        names = [fact.name for fact in facts if fact.misread and not fact.refused]
+        names = [fact.name for fact in facts if fact.misread and not fact.is_refused]
         batches = training.batches(names=names)
         misread = describe_misread(used.find_misread(batches, names))
         far = find_far_values(training, sample, used)
         warnings = [str(total)] if total else []
-    for fact in facts:
-        name = fact.name
-        for text in (far.get(name), misread.get(name), fact.warning):
-            if text:
-                warnings.append(f"column {name!r} {text}.")
+    texts = list(map(describe_fact, facts))
+    for text in texts:
+        name = text.name
+        for warning in (far.get(name), misread.get(name), text.warning):
+            if warning:
+                warnings.append(f"column {name!r} {warning}.")
     warnings += describe_repeats(Scan(training, used))
-    return Survey(source, training, sample, used, facts, warnings)
+    return Survey(source, training, sample, used, facts, texts, warnings)
 
 
 def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
@@ -188,7 +199,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
         raise UsageError(
             f"{source.name!r} has one row, and training needs 2 at least; add rows."
         )
-    columns.require_usable(survey.facts)
+    survey.require_usable()
     remark_notes(source)
     remark(*survey.warnings)
     rows = Scan(source, columns)

@@ -47,7 +47,6 @@ from tied_tables.cli._summary import summarize
 from tied_tables.cli._table import (
     ColumnOptions,
     TableOptions,
-    explain_left_out,
 )
 from tied_tables.cli._widths import (
     MOST_WIDTHS,
@@ -273,6 +272,8 @@ def _choose_components(
     if 0 < most < widths[-1]:
         remedy = f"ask for at most {most}"
         if columns.left_out:
+            from tied_tables.cli._column_words import explain_left_out
+
             left_out = list_some(explain_left_out(columns))
             remedy += f", or use columns that were left out: {left_out}"
         numbers = format_quantity(n_features, "number")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tied_tables.cli._messages import UsageError
 
 if TYPE_CHECKING:
-    from tied_tables.columns import Columns, Fact
+    from tied_tables.cli._column_words import FactText
+    from tied_tables.columns import Columns
     from tied_tables.io import Source
     from tied_tables.model.file.contents import Contents
     from tied_tables.model.value import Fitted
@@ -39,11 +40,11 @@ class Model:
             note = note.get(key) if isinstance(note, dict) else None
         return note if isinstance(note, type(default)) else default
 
-    def find_facts(self) -> list[Fact]:
+    def find_facts(self) -> list[FactText]:
         """Return what the columns of the table were that it was fitted to, if noted."""
-        from tied_tables.columns import Fact
+        from tied_tables.cli._column_words import FactText
 
-        return list(map(Fact.from_json, self.find_note([], "table", "columns")))
+        return list(map(FactText.from_json, self.find_note([], "table", "columns")))
 
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""

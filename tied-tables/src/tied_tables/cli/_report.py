@@ -67,7 +67,7 @@ def report(
     check_writable(output, ["html"])
     require_libraries()
     model, rows = inputs.open()
-    rows = replace(rows, reads="restored")
+    rows = replace(rows, reads="constant")
     sample, whole, doubts = survey_rows(model, rows)
     warnings, old = describe_doubtful(rows, doubts), None
     remark(*warnings)
@@ -129,13 +129,16 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
-    """Return the columns that had one value in training, or were copies."""
+    """Return the columns that had one value in training."""
+    from tied_tables._column_words import describe_left_out
+    from tied_tables.cli._column_words import REASONS
     from tied_tables.report import Drift
 
+    left_out = describe_left_out(rows.columns, REASONS)
     changes = []
     for name, times in doubts.unseen.counts.items():
         if name not in rows.columns.names:
-            before = rows.columns.left_out.get(name, "")
+            before = left_out.get(name, "")
             now = doubts.unseen.describe(name)
             share = times / rows.source.n_rows
             changes.append(Drift(name, share, before=before, now=now))

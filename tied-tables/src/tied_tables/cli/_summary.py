@@ -2,7 +2,6 @@
 
 from tied_tables._text import format_quantity, list_some
 from tied_tables.cli._model import Model
-from tied_tables.cli._table import explain_left_out
 
 
 def summarize(model: Model) -> dict[str, str]:
@@ -40,6 +39,8 @@ def _describe_columns(model: Model) -> dict[str, str]:
     usage = list_some(columns.names)
     if n_features > len(columns.names):
         usage += f": {n_features} numbers, one for each category or part of a time"
+    from tied_tables.cli._column_words import explain_left_out
+
     left_out = list_some(explain_left_out(columns))
     return {"columns used": usage} | ({"left out": left_out} if left_out else {})
 

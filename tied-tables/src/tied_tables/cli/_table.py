@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
-REMEDY = (
-    "correct them, or say --na {value}, --categorical {column} or --exclude {column}"
-)
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
@@ -130,7 +127,6 @@ class ColumnOptions:
             decimal=source.decimal,
             dates=self.dates,
             na=self.na or (),
-            remedy=REMEDY,
             begin=next(source.batches(ROWS_TO_COUNT)),
         )
 
@@ -187,11 +183,6 @@ def require_column(source: Source, name: str | None, option: str) -> None:
         )
 
 
-def explain_left_out(columns: Columns) -> list[str]:
-    """Return each column that is not used, with the reason."""
-    return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
-
-
 def remark_notes(source: Source) -> None:
     """Print what was detected when a table was opened."""
     remark(*(f"{source.name!r}: {note}." for note in source.notes))
@@ -210,11 +201,15 @@ def describe_misread(misread: MisreadValues, more: str = "") -> dict[str, str]:
 
 def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
     """Tell which values were in no category, not of their kind, or all missing."""
+    from tied_tables._column_words import describe_left_out
+    from tied_tables.cli._column_words import REASONS
+
     sentences = []
+    left_out = describe_left_out(rows.columns, REASONS)
     for column, times in doubts.unseen.counts.items():
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
-            in_training = rows.columns.left_out.get(column, "another")
+            in_training = left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, which are kept"
         values = f"{format_quantity(times, 'value')} {what}"
         some = doubts.unseen.describe(column)

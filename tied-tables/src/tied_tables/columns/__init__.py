@@ -40,6 +40,7 @@ from tied_tables.columns._number_text import (
     find_decimal,
     is_number,
 )
+from tied_tables.columns._remarks import Remark, Role, Topic
 from tied_tables.columns._times import Times, decode_days, list_months
 from tied_tables.columns._truth_text import TruthText
 
@@ -57,7 +58,10 @@ __all__ = [
     "MisfitError",
     "MisreadValues",
     "NumberText",
+    "Remark",
+    "Role",
     "Times",
+    "Topic",
     "TruthText",
     "decode_days",
     "find_decimal",

@@ -11,9 +11,9 @@ from tied_tables.columns._column import Column, drop_marks
 from tied_tables.columns._durations import Durations
 from tied_tables.columns._facts import ColumnChoice
 from tied_tables.columns._kinds import NUMBERS, Kind, find_kind
-from tied_tables.columns._learning import read_text
 from tied_tables.columns._missing import MOST_MISREAD, list_present
 from tied_tables.columns._number_text import NumberText
+from tied_tables.columns._text import read_text
 from tied_tables.columns._times import Times
 
 ORDERS = {"%d": "dmy", "%m": "mdy"}

@@ -100,16 +100,24 @@ class Column:
     @property
     def features(self) -> list[str]:
         """The names of its numbers."""
-        if self.kind is Kind.text:
-            return [f"{self.name}={category}" for category in self.labels]
-        if self.kind is not Kind.time:
+        if self.kind not in (Kind.text, Kind.time):
             return [self.name]
+        mark = "=" if self.kind is Kind.text else ":"
+        return [f"{self.name}{mark}{part}" for part in self.parts]
+
+    @property
+    def parts(self) -> list[str]:
+        """What its numbers stand for, if it is text or times."""
+        if self.kind is Kind.text:
+            return self.labels
+        if self.kind is not Kind.time:
+            return []
         parts = ["days"]
         for cycle in self.cycles:
             parts += [f"{cycle} sin", f"{cycle} cos"]
         if self.since:
             parts.append(f"days since {self.since}")
-        return [f"{self.name}:{part}" for part in parts]
+        return parts
 
     @property
     def longest_text(self) -> int:
@@ -444,7 +452,7 @@ def list_values(values: pa.Array) -> list[object]:
 
 
 def format_cell(values: pa.Array, row: int) -> str:
-    """Format a value as it stands in a table, so that --na recognises it."""
+    """Format a value as it stands in a table, so that it can be a mark."""
     value = get_value(values, row)
     if isinstance(value, float):
         value = f"{value:.15g}"

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from pyarrow import types
 
 from tied_tables._table_errors import TableError
-from tied_tables._text import list_some, quote
+from tied_tables._text import quote
 from tied_tables._types import Array
 from tied_tables.columns._adapting import adapt_column
 from tied_tables.columns._arrow import to_text
 from tied_tables.columns._column import Column, MisfitError, drop_marks, get_value, snap
-from tied_tables.columns._facts import ColumnChoice, Fact, Restoration
+from tied_tables.columns._facts import ColumnChoice, Fact
 from tied_tables.columns._frames import (
     FrameSchema,
     PandasNotes,
@@ -29,16 +29,16 @@ from tied_tables.columns._frames import (
     wrap,
 )
 from tied_tables.columns._kinds import LONGEST_TEXT, Kind, find_kind, trim_names
-from tied_tables.columns._learning import choose_columns
+from tied_tables.columns._learning import decide_columns
 from tied_tables.columns._misread import MisreadValues
 from tied_tables.columns._missing import MOST_MISREAD
-from tied_tables.columns._names import IDS, ROW_NUMBERS
 from tied_tables.columns._number_text import (
     ROWS_TO_DECIDE,
     decide_number_text,
     find_decimal,
     is_number,
 )
+from tied_tables.columns._remarks import DATE, ROLES, Remark, Role, Topic
 from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables.model.pca import TINY
 
@@ -64,9 +64,8 @@ class Columns:
         left_out: why each other column is not used, by name.
         label, id: the columns of labels and of the names of rows, which are never used,
             or None.
-        restored: the columns that are left out but decoded again: without a value,
-            always of one, or the same as another.
-        order: the columns that are decoded, in the table's order, if some are restored.
+        order: the columns that are decoded, in the table's order, if there are others
+            than those that are used: constants.
         frame: the frame or array that they are those of; None for those of a file.
 
     Examples:
@@ -86,10 +85,9 @@ class Columns:
     """
 
     used: tuple[Column, ...]
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Remark] = field(default_factory=dict)
     label: str | None = None
     id: str | None = None
-    restored: tuple[Restoration, ...] = ()
     order: tuple[str, ...] = ()
     frame: FrameSchema | None = None
 
@@ -112,8 +110,8 @@ class Columns:
 
         Left out are nested and binary values; text that is no category: of which more
         than four in five values differ, all are rare, or a part are numbers; and
-        columns without any value, with a single one, or with the same values as
-        another, which `decode` restores.
+        columns with the same values as another, without any value, or with a single
+        one. `decode` gives the last two again.
 
         Args:
             sample: the rows, such as `Source.sample` gives.
@@ -124,36 +122,18 @@ class Columns:
             TableError: if a column that is named is not in the table.
         """
         choice = ColumnChoice(**choices)
-        decisions = choose_columns(sample, choice)
-        facts = [fact for fact, _ in decisions]
-        left_out = {
-            fact.name: fact.becomes.removeprefix("left out: ")
-            for fact, column in decisions
-            if not isinstance(column, Column)
-        }
-        decoded = [column for _, column in decisions if column is not None]
-        restored = [column for column in decoded if isinstance(column, Restoration)]
+        facts = decide_columns(sample, choice)
         columns = cls(
-            used=tuple(column for column in decoded if isinstance(column, Column)),
-            left_out=left_out,
+            used=tuple(fact.used for fact in facts if fact.used),
+            left_out={fact.name: fact.reason for fact in facts if fact.reason},
             label=choice.label,
             id=choice.id,
-            restored=tuple(restored),
-            order=tuple(column.name for column in decoded if restored),
         )
+        if columns.constants:
+            decoded = {*columns.names, *columns.constants}
+            order = tuple(name for name in sample.column_names if name in decoded)
+            columns = replace(columns, order=order)
         return columns, facts
-
-    def require_usable(self, facts: Sequence[Fact]) -> None:
-        """Raise a `TableError` if a column is refused, or none can be used."""
-        refused = [fact for fact in facts if fact.refused]
-        if refused:
-            faults = [f"column {fact.name!r} {fact.warning}" for fact in refused]
-            raise TableError(f"{list_some(faults, 3)}.")
-        if not self.used:
-            reasons = [f"{name!r} ({why})" for name, why in self.left_out.items()]
-            raise TableError(
-                f"no column can be used: {', '.join(reasons[:8])}; give one of numbers."
-            )
 
     @property
     def names(self) -> list[str]:
@@ -161,13 +141,19 @@ class Columns:
         return [column.name for column in self.used]
 
     @property
+    def constants(self) -> list[str]:
+        """The columns without a value, or with a single one, that are decoded too."""
+        return [
+            name
+            for name, reason in self.left_out.items()
+            if reason.topic in (Topic.constant, Topic.empty)
+        ]
+
+    @property
     def ids(self) -> list[str]:
         """The columns that name rows."""
-        names = [] if self.id is None else [self.id]
-        for name, reason in self.left_out.items():
-            if reason.startswith((IDS, ROW_NUMBERS)):
-                names.append(name)
-        return names
+        roles = (Role.id, Role.row_number)
+        return [name for name in self.left_out if self.left_out[name].role in roles]
 
     @property
     def text(self) -> list[str]:
@@ -177,13 +163,10 @@ class Columns:
             for column in self.used
             if column.kind is Kind.text or column.form is not None
         ]
-        for restoration in self.restored:
-            # Digits of a constant such as 007 are kept.
-            has_digits = isinstance(restoration.value, str) and is_number(
-                restoration.value
-            )
-            if has_digits or restoration.copy_of in names:
-                names.append(restoration.name)
+        for name in self.constants:
+            value = self.left_out[name].value
+            if isinstance(value, str) and is_number(value):  # such as 007
+                names.append(name)
         return names if self.id is None else [*names, self.id]
 
     @property
@@ -341,29 +324,35 @@ class Columns:
         return misread
 
     def find_differences(self, rows: pa.RecordBatch) -> dict[str, Array]:
-        """Which rows have another value than `decode` restores, by the column."""
+        """Which rows have another value than a constant column, by its name."""
         differences = {}
-        for restoration in self.restored:
-            name = restoration.name
-            source = restoration.copy_of or name
-            if not {name, source}.issubset(rows.column_names):
+        for name in self.constants:
+            if name not in rows.column_names:
                 continue
             values = rows[name]
             if values.null_count == len(values):
                 continue
-            restored = restoration.restore(rows, len(values))
-            restored = _cast(restored, values.type)
-            is_other = pc.not_equal(values, restored).fill_null(restoration.is_empty)
+            constant = _cast(self._repeat(name, len(values)), values.type)
+            is_empty = self.left_out[name].value is None
+            is_other = pc.not_equal(values, constant).fill_null(is_empty)
             is_missing = values.is_null(nan_is_null=True)
             is_other = pc.and_not(is_other, is_missing)
             differences[name] = np.asarray(is_other)
         return differences
 
+    def _repeat(self, name: str, n_rows: int) -> pa.Array:
+        """The value of a constant column in so many rows."""
+        reason = self.left_out[name]
+        value = pa.array([reason.value])
+        if reason.text == DATE:
+            value = value.cast(pa.date32())
+        return pa.repeat(value[0], n_rows)
+
     @property
     def row_bytes(self) -> int:
         """About how many bytes a decoded row takes at most."""
         texts = [column.longest_text for column in self.used]
-        texts += [restoration.longest_text for restoration in self.restored]
+        texts += [len(str(self.left_out[name].value)) for name in self.constants]
         return sum(8 + n_characters for n_characters in texts)
 
     def decode(
@@ -372,14 +361,14 @@ class Columns:
         named: bool = False,
         rows: pa.RecordBatch | None = None,
     ) -> pa.RecordBatch:
-        """Decode numbers to rows, with the columns that are used or restored.
+        """Decode numbers to rows, with the columns that are used or constant.
 
         Text is the category of the largest number, with `named` of those that have a
         name, and a time that follows another is as far from it as its own number says.
         Booleans are true from 0.5 on; a column of whole numbers is rounded; times
         are those of their days; NaN is a missing value. What was text is written as it
         was in the table. Where `rows` that the numbers stand for have another value in
-        a column that is restored, it stays.
+        a constant column, it stays. No other column that is left out is among them.
 
         Raises:
             TableError: if the numbers have not the shape `(rows, len(features))`.
@@ -399,8 +388,8 @@ class Columns:
             arrays[column.name] = column.decode(own, named, days)
             if named and column.kind is Kind.time:
                 days[column.name] = column.find_days(own, days)
-        for restoration in self.restored:
-            arrays[restoration.name] = restoration.restore(arrays, len(block))
+        for name in self.constants:
+            arrays[name] = self._repeat(name, len(block))
         if rows is not None:
             for name, is_other in self.find_differences(rows).items():
                 if is_other.any():
@@ -527,20 +516,17 @@ class Columns:
         for column in self.used:
             column.require_consistent()
         names = set(self.names)
-        others = {restoration.name for restoration in self.restored}
+        constants = self.constants
         is_consistent = [
             bool(self.used),
             len(names) == len(self.used),
-            not self.order or {*self.order} == names | others,
+            names.isdisjoint(self.left_out),
+            all(reason.topic in ROLES for reason in self.left_out.values()),
+            not self.order or {*self.order} == names.union(constants),
         ]
-        for restoration in self.restored:
-            if restoration.copy_of is None:
-                restoration.restore({}, 0)  # raises if the value is not of its type
-            is_consistent += [
-                restoration.longest_text <= LONGEST_TEXT,
-                restoration.name not in names,
-                restoration.copy_of in (None, *names),
-            ]
+        for name in constants:
+            self._repeat(name, 0)  # raises if the value is not of its type
+            is_consistent.append(len(str(self.left_out[name].value)) <= LONGEST_TEXT)
         if self.frame is not None:
             rows = self.frame.without_rows
             there = rows.column_names

@@ -1,16 +1,19 @@
 """What is learned of the columns of a table, and what is decided about them."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-import msgspec
 import pyarrow as pa
+from pyarrow import types
 
-from tied_tables._table_errors import TableError
-from tied_tables.columns._column import Column
+from tied_tables._text import format_value
+from tied_tables.columns._column import Column, get_value, list_values
+from tied_tables.columns._kinds import find_kind
+from tied_tables.columns._missing import MOST_MISREAD
+from tied_tables.columns._remarks import DATE, Remark, Role, Topic
 
 ROWS_TO_COUNT = 20_000  # the most rows of which different numbers are counted
+EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,6 @@ class ColumnChoice:
         begin: the first rows, in the table's order: if they are given, names and order
             tell which whole numbers are row numbers, ids or categories. By default,
             types do.
-        remedy: what to do about values that are not of the kind of most of their
-            column, for the message, with {column} and {value} for its name and one.
     """
 
     columns: Sequence[str] | None = None
@@ -46,7 +47,6 @@ class ColumnChoice:
     na: Collection[str] = ()
     numeric: Collection[str] = ()
     begin: pa.RecordBatch | None = None
-    remedy: str = "correct them"
 
     def by_name(self, name: str) -> bool:
         """Whether the name of a column tells what its whole numbers are."""
@@ -66,73 +66,72 @@ class Fact:
 
     Attributes:
         name, reads_as, examples: of the column, what its values are, and some of them.
-        becomes: the numbers that it becomes, or why it is left out.
+        column: how its values become numbers; None if they cannot.
+        reason: why it is not used; None if it is.
         missing: how many values are missing.
         misread: how many values are not what the column holds, and count as missing.
         distinct: how many values differ in the first 20,000 rows of the sample, or in
             all of text.
-        warning: what else to look at, as one clause about the column; empty if there is
-            nothing.
-        refused: whether the column cannot be used before someone says what it is.
+        remarks: what its values may be instead, and what else to look at.
     """
 
     name: str
     reads_as: str
-    becomes: str
+    column: Column | None = None
+    reason: Remark | None = None
     missing: int = 0
     misread: int = 0
     distinct: int = 0
     examples: tuple[str, ...] = ()
-    warning: str = ""
-    refused: bool = False
-
-    @classmethod
-    def from_json(cls, json: Any) -> Self:
-        """Read one from a model file, maybe untrusted, or raise a `TableError`."""
-        try:
-            return msgspec.convert(json, cls)
-        except msgspec.ValidationError as error:
-            raise TableError(
-                f"the facts of the columns in the model file are damaged ({error}); fit"
-                " it anew."
-            ) from error
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """A column that is left out, and comes back when rows are decoded.
-
-    Attributes:
-        name: of the column.
-        copy_of: the column that it is a copy of, or None if it is a constant.
-        value: the constant; None if the column had no value.
-        is_date: whether the value is the text of a date.
-    """
-
-    name: str
-    copy_of: str | None = None
-    value: str | int | float | bool | None = None
-    is_date: bool = False
+    remarks: tuple[Remark, ...] = ()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the column had no value."""
-        return self.copy_of is None and self.value is None
+    def used(self) -> Column | None:
+        """The column if it is used, else None."""
+        return self.column if self.reason is None else None
 
     @property
-    def longest_text(self) -> int:
-        """How many characters its value has."""
-        return len(str(self.value))
+    def role(self) -> Role:
+        """What becomes of the column."""
+        return Role.used if self.reason is None else self.reason.role
 
-    def restore(self, columns: Mapping[str, pa.Array], n_rows: int) -> pa.Array:
-        """Return the column that it is a copy of, or its value in so many rows."""
-        if self.copy_of is not None:
-            return columns[self.copy_of]
-        value = pa.array([self.value])
-        if self.is_date:
-            value = value.cast(pa.date32())
-        return pa.repeat(value[0], n_rows)
+    @property
+    def is_refused(self) -> bool:
+        """Whether the column cannot be used before someone says what it is."""
+        return self.reason is not None and self.reason.topic is Topic.mixed
 
 
-# A fact, and the column that is used or restored, or None.
-Decision: TypeAlias = tuple[Fact, Column | Restoration | None]
+def leave_out(
+    name: str,
+    values: pa.Array,
+    reason: Remark,
+    reads_as: str | None = None,
+) -> Fact:
+    """Return the fact of a column that is not looked at."""
+    return Fact(
+        name,
+        reads_as or str(find_kind(values.type)),
+        reason=reason,
+        missing=values.null_count,
+        examples=list_examples(values),
+    )
+
+
+def leave_out_constant(fact: Fact, present: pa.Array) -> Fact:
+    """Return the fact of a column whose values, without the missing ones, are equal."""
+    remarks = fact.remarks
+    value = get_value(present, 0)
+    if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
+        remarks = (Remark(Topic.partly_missing, format_value(value)),)
+    if not isinstance(value, str | int | float | bool):
+        value = str(value)
+    text = DATE if types.is_date(present.type) else ""
+    reason = Remark(Topic.constant, value, text)
+    return replace(fact, reason=reason, distinct=1, remarks=remarks)
+
+
+def list_examples(values: pa.Array) -> tuple[str, ...]:
+    """Return the first different values, as text."""
+    first = values[:100].drop_null()
+    examples = dict.fromkeys(map(format_value, list_values(first)))
+    return tuple(examples)[:EXAMPLES]

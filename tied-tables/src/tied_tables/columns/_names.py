@@ -9,8 +9,10 @@ import pyarrow as pa
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats
 from tied_tables.columns._kinds import NUMBERS, find_kind
+from tied_tables.columns._remarks import Remark, Topic
 
-ROW_NUMBERS, IDS, CATEGORIES = "row numbers", "ids", "categories"
+ROW_NUMBERS, IDS = str(Topic.row_numbers), str(Topic.ids)
+CATEGORIES = "categories"
 FEWEST_ROWS = 8  # fewer can be counted by chance
 FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
 MANY_DIGITS = 10**8  # numbers from here on may be names
@@ -124,14 +126,14 @@ def has_word(name: str, words: str) -> bool:
     return not set(words.split()).isdisjoint(_split(name))
 
 
-def describe_doubt(name: str, numbers: Array) -> str:
-    """What to say if different whole numbers are names after all; "" for quantities."""
+def find_doubt(name: str, numbers: Array) -> Remark | None:
+    """What different whole numbers may be after all; None for quantities."""
     n = len(numbers)
     if FEWEST_KINDS <= n <= MOST_KINDS and np.array_equal(numbers, range(1, n + 1)):
-        return f"if 1 to {n} name kinds, say --categorical"
+        return Remark(Topic.maybe_kinds, n=n)
     are_numbered = _find_rule(name) is OF_NUMBERS or np.max(numbers) >= MANY_DIGITS
     is_doubtful = n > MOST_KINDS and are_numbered
-    return "if they are names, say --exclude" if is_doubtful else ""
+    return Remark(Topic.maybe_names) if is_doubtful else None
 
 
 def _find_rule(name: str) -> Rule | None:

@@ -15,6 +15,7 @@ from tied_tables.columns._arrow import set_null, to_floats, to_integers
 from tied_tables.columns._form import Form
 from tied_tables.columns._kinds import Kind, find_kind
 from tied_tables.columns._missing import drop_missing
+from tied_tables.columns._remarks import Remark, Topic
 
 ROWS_TO_DECIDE = 1_000
 # A unit of a smaller share of numbers is a typing error.
@@ -184,7 +185,9 @@ def find_decimal(columns: Iterable[pa.Array]) -> str | None:
     return marks.most_common(1)[0][0] if marks else None
 
 
-def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText, str]:
+def decide_number_text(
+    texts: pa.Array, decimal: str | None
+) -> tuple[NumberText, Remark | None]:
     """Return the form of the numbers among texts, and a doubt about it.
 
     `decimal` is the mark where they do not tell.
@@ -196,45 +199,52 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     lines = "\n".join(numbers)
     separators = Counter(re.findall(rf"\d([^\d{mark}e\n])(?=\d)", lines))
     has_exponents = "e" in lines.lower()
-    prefix, suffix = _find_unit(matches, "prefix"), _find_unit(matches, "suffix")
-    unit = prefix.strip() or suffix.strip()
-    bounds = [match for match in matches if match["bound"] or match["least"]]
     suffixes = {(match["suffix"] or "").strip() for match in matches}
     has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
     if has_scales:
-        suffix = ""
         numbers = [match["number"] for match in matches if not match["suffix"]]
     decimals = [number.partition(mark)[2] for number in numbers]
     places = max(map(len, decimals), default=0)
     form = NumberText(
         decimal=mark,
         separator=max(separators, key=separators.__getitem__, default=""),
-        prefix=prefix,
-        suffix=suffix,
+        prefix=_find_unit(matches, "prefix"),
+        suffix="" if has_scales else _find_unit(matches, "suffix"),
         places=None if has_exponents or places > MOST_PLACES else places,
         parentheses=any(match[0].startswith("(") for match in matches),
         scales=has_scales,
-        bounds=bool(bounds),
+        bounds=any(map(_is_bound, matches)),
     )
-    warning = ""
-    commas = texts.filter(pc.match_substring(texts, ","))
-    if len(commas) and decimal is None and own_mark is None:
-        warning = (
-            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal ,"
-            " if the comma stands before decimals"
-        )
-    n_with_unit = sum(bool(match["prefix"] or match["suffix"]) for match in matches)
-    if unit and n_with_unit < FEWEST_WITH_UNIT * len(matches):
-        share = n_with_unit / len(matches)
-        reading = f"1{SCALES[unit]}" if has_scales else "if all had it"
-        warning = f"has {unit} beside {share:.0%} of its numbers, read as {reading}"
+    doubt = _find_doubt(matches, has_scales)
+    if doubt is None and decimal is None and own_mark is None:
+        commas = texts.filter(pc.match_substring(texts, ","))
+        if len(commas):
+            doubt = Remark(Topic.thousands, commas[0].as_py())
+    return form, doubt
+
+
+def _find_doubt(matches: list[re.Match[str]], has_scales: bool) -> Remark | None:
+    """Return what is doubtful about bounds, or units, of numbers."""
+    bounds = list(filter(_is_bound, matches))
     if bounds:
         share = len(bounds) / len(matches)
-        warning = (
-            f"holds {bounds[0][0]!r} and others such, {share:.0%} of its values, which"
-            f" are read as {bounds[0]['number']}; say --exclude if that is wrong"
-        )
-    return form, warning
+        example = bounds[0]
+        return Remark(Topic.bounds, example[0], example["number"], share=share)
+    places = ("suffix",) if has_scales else ("prefix", "suffix")
+    units = [_find_unit(matches, place).strip() for place in places]
+    unit = next(filter(None, units), "")
+    n_with_unit = sum(any(map(match.group, places)) for match in matches)
+    if not unit or n_with_unit >= FEWEST_WITH_UNIT * len(matches):
+        return None
+    share = n_with_unit / len(matches)
+    if has_scales:
+        return Remark(Topic.scale, unit, f"1{SCALES[unit]}", share=share)
+    return Remark(Topic.unit, unit, share=share)
+
+
+def _is_bound(match: re.Match[str]) -> bool:
+    """Whether a number only bounds a value, or is about it."""
+    return bool(match["bound"] or match["least"])
 
 
 def _to_plain(texts: pa.Array) -> pa.Array:

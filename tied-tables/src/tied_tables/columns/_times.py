@@ -20,6 +20,7 @@ from tied_tables.columns._arrow import (
 )
 from tied_tables.columns._form import Form
 from tied_tables.columns._kinds import Kind
+from tied_tables.columns._remarks import Remark, Topic
 
 SECONDS = 86_400
 CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
@@ -291,15 +292,17 @@ def decode_days(
     return np.where(is_near, days, by_waves) if is_clock else by_waves
 
 
-def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, str]:
+def decide_times(
+    texts: pa.Array, day_first: bool | None
+) -> tuple[Times | None, Remark | None]:
     """Return the form of times among texts, and a doubt about it.
 
     `day_first` is the order of day and month where they do not tell.
     """
-    some = texts[:TEXTS_TO_TRY]
-    if measure_matches(some, LOOK) < 0.5:
-        return None, ""
-    months = _find_months(some)
+    first_texts = texts[:TEXTS_TO_TRY]
+    if measure_matches(first_texts, LOOK) < 0.5:
+        return None, None
+    months = _find_months(first_texts)
     whole = _drop_tail(_translate(texts, months))
     has_clock = measure_matches(whole, ":") > 0
     first = day_first
@@ -311,18 +314,15 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         formats = [date + clock for date in formats for clock in JOINED]
     best, share = _find_format([*formats, *CLOCKS, *MONTHS], whole)
     if not best:
-        return None, ""
-    example = repr(texts[0].as_py())
-    doubt = ""
+        return None, None
+    example = texts[0].as_py()
+    doubt = None
     if day_first is None and re.match("%[dm].%[dm]", best):
         other = _parse_text(whole, best.translate(OTHER_ORDER))
         if measure_present(other) == share:
-            doubt = (
-                f"holds {example}, of which day and month are not clear; say --dates"
-                " dmy or --dates mdy"
-            )
+            doubt = Remark(Topic.day_or_month, example)
     if best == "%m/%y":
-        doubt = f"holds {example}, which is read as a month; else say --categorical"
+        doubt = Remark(Topic.month_or_fraction, example)
     whole = whole.filter(~np.isnan(_parse_text(whole, best)))
     if measure_matches(whole, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tied_tables._column_words import WORDS, describe_left_out, require_usable
 from tied_tables._text import format_quantity, list_some
 from tied_tables._types import Array
 from tied_tables.columns import (
@@ -18,6 +19,8 @@ from tied_tables.columns import (
     Columns,
     FrameSchema,
     MisreadValues,
+    Role,
+    Topic,
     find_kind,
     read_rows,
 )
@@ -25,8 +28,13 @@ from tied_tables.columns import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PYTHON_WORDS = {
+    **WORDS,
+    Topic.mixed: (
+        f"{WORDS[Topic.mixed]}: correct them, or name it in categorical_features"
+    ),
+}
 OURS = ("tied_tables.", "sklearn.")  # the modules between the user and a warning
-REMEDY = "correct them, or name it in categorical_features"
 
 
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
@@ -46,11 +54,13 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     if not by_dtype:
         names = batch.schema.names
         categories = _find_columns(categorical_features, frame.names, names)
-    columns, facts = Columns.survey(batch, categorical=categories, remedy=REMEDY)
-    columns.require_usable(facts)
-    restored = {lost.name for lost in columns.restored if not lost.is_empty}
-    reasons = columns.left_out.items()
-    lost = [f"{name!r} ({why})" for name, why in reasons if name not in restored]
+    columns, facts = Columns.survey(batch, categorical=categories)
+    require_usable(columns, facts, PYTHON_WORDS)
+    lost = [
+        f"{name!r} ({reason})"
+        for name, reason in describe_left_out(columns, PYTHON_WORDS).items()
+        if columns.left_out[name].role is not Role.constant
+    ]
     were = "column of X was" if len(lost) == 1 else "columns of X were"
     _warn_of(f"{len(lost)} {were} left out", lost)
     marks = [
@@ -90,10 +100,11 @@ def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
     """The rows of a frame; warn of columns that are not what they were in training."""
     rows = read_rows(X)
     kept = []
+    reasons = describe_left_out(columns, PYTHON_WORDS)
     for name, is_other in columns.find_differences(rows).items():
         if is_other.any():
             values = format_quantity(int(is_other.sum()), "value")
-            before = columns.left_out.get(name)
+            before = reasons[name]
             kept.append(f"{values} of column {name!r} ({before} in training)")
     _warn_of("X differs from what it was, and is kept", kept)
     return rows

@@ -95,8 +95,8 @@ class RowMethods(
 
         Returns:
             The rows, as `inverse_transform` gives them, an array in the dtype of `X`.
-            In a column of a frame that was constant, or the same as another one, other
-            values stay as they are.
+            In a column of a frame that was constant in training, other values stay as
+            they are. A column that was the same as another one is left out.
         """
         state = copy(self)
         rows = validate_rows(state, X)

@@ -14,9 +14,9 @@ from tied_tables.columns import Columns, MisreadValues, simplify_rows
 from tied_tables.io import Source
 
 BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
-# What is read: the columns that are used, what `decode` restores too, or all, maybe in
-# the types of their file.
-Reads = Literal["used", "restored", "all", "stored"]
+# What is read: the columns that are used, the constant ones too, or all, maybe in the
+# types of their file.
+Reads = Literal["used", "constant", "all", "stored"]
 Result = TypeVar("Result")
 
 
@@ -103,8 +103,8 @@ class Scan:
         if self.reads in ("all", "stored"):
             return None
         more = list(filter(None, (self.id, self.label)))
-        if self.reads == "restored":
-            names = [restoration.name for restoration in self.columns.restored]
+        if self.reads == "constant":
+            names = self.columns.constants
             more += [name for name in names if name in self.source.schema.names]
         return list(dict.fromkeys(self.columns.names + more))
 

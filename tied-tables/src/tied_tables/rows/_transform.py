@@ -63,7 +63,7 @@ class BatchTransform:
 
     def scan(self, source: Source) -> Scan:
         """Return the rows of a table, with the columns that are read for it."""
-        more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "stored"}
+        more: dict[Output, Reads] = {"reconstructions": "constant", "filled": "stored"}
         reads = more.get(self.output, "used")
         return Scan(source, self.columns, self.id, reads=reads)
 
