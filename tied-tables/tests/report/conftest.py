@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tied_tables.report import About, PageColumn, Report, Rows, Whole
+from tied_tables.columns import Column, Kind
+from tied_tables.report import About, Report, Rows, Whole
 
 from ..estimator.networks import seeded
 
@@ -23,7 +24,7 @@ class Arrays:
 
     def __init__(self, rows, columns):
         self.rows = rows
-        sizes = [column.n_features for column in columns]
+        sizes = [len(column.features) for column in columns]
         self._starts = np.cumsum(sizes) - sizes
         self.n_features = rows.X.shape[1]
         self._places = {row.tobytes(): place for place, row in enumerate(rows.X)}
@@ -86,7 +87,8 @@ def make_report(X, code=None, made=None, errors=None, **facts):
         **take(Rows),
     )
     names = [f"column {i + 1}" for i in range(rows.X.shape[1])]
-    columns = [PageColumn(name) for name in facts.pop("feature_names", names)]
+    names = facts.pop("feature_names", names)
+    columns = [Column(name, Kind.number) for name in names]
     columns = facts.pop("columns", columns)
     about = About(**take(About))
     arrays = Arrays(rows, columns)
@@ -144,7 +146,7 @@ class Elements(HTMLParser):
     def handle_data(self, data):
         if self._tag == "rows-data":
             self.rows = json.loads(data)
-        elif self._tag not in ("script", "style", "figures-data"):
+        elif self._tag not in ("script", "style", "figures-data", "view-data"):
             self._texts.append(data)
 
 

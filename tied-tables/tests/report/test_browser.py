@@ -11,7 +11,8 @@ from PIL import Image
 from tests.marks import slow
 
 from tied_tables.cli._column_words import FactText
-from tied_tables.report import PageColumn, Report
+from tied_tables.columns import Column, Kind, NumberText, Times, TruthText
+from tied_tables.report import Report
 
 from ..estimator.networks import seeded
 from .conftest import SETTLE, make_report
@@ -44,12 +45,12 @@ def everything(rng):
     X[:, 5:9] = np.eye(4)[rng.integers(4, size=n)]
     first, second, *_ = HOSTILE
     columns = [
-        *(PageColumn(name) for name in names[5:]),
-        PageColumn(names[0], form={"prefix": first, "suffix": second, "places": 2}),
-        PageColumn(names[1], "category", 4, {"levels": hostile(4)}),
-        PageColumn(names[2], "time", 1, {"format": f"%Y{first}%d", "zone": second}),
-        PageColumn(names[3], "truth", 1, {"true": first, "false": second}),
-        PageColumn(names[4], "whole"),
+        *(Column(name, Kind.number) for name in names[5:]),
+        Column(names[0], Kind.number, form=NumberText(".", "", first, second, 2)),
+        Column(names[1], Kind.text, tuple(hostile(4))),
+        Column(names[2], Kind.time, form=Times(f"%Y{first}%d", zone=second)),
+        Column(names[3], Kind.boolean, form=TruthText(first, second)),
+        Column(names[4], Kind.integer),
     ]
     return make_report(
         X,
@@ -194,7 +195,7 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
     page = report.page
     page.click("#oddest")
     given, made = (f"{arrays[name][6, 1]:.3g}" for name in ("X", "made"))
-    reason = f"height: {given} is given; the other columns suggest {made}"
+    reason = f"height {given}; the other columns suggest {made}, and with that "
     assert page.inner_text("#row-heading") == "Row p07"
     assert page.inner_text("#row-reason").startswith(reason)
     assert (
@@ -208,13 +209,13 @@ def test_the_oddest_row_is_explained_with_its_nearest_rows_and_others_are_found(
     report.find("p42")
     assert page.inner_text("#row-heading") == "Row p42"
     report.find("p99")
-    assert page.inner_text("#found") == "No row is named p99."
+    assert page.inner_text("#found") == "No row on this page is named p99."
 
 
 def test_the_oddest_row_comes_first_with_its_reason(odd_report, opened):
     said = opened(odd_report).page.inner_text("#oddest-row")
-    reason = "c: 900 is given; the other columns suggest "
-    assert said.startswith(f"The oddest row is 8. {reason}")
+    reason = "c 900; the other columns suggest "
+    assert said.startswith(f"The oddest row is 8: {reason}")
     assert said.endswith(" times the median; fewer than one row in 300 are as odd.")
 
 
@@ -227,7 +228,7 @@ def test_of_a_table_without_an_odd_row_it_is_said_that_even_the_oddest_is_usual(
     oddest = int(estimator.score_samples(X).argmin())
     name = f"{oddest + 1} (id row {oddest})"
     said = opened(report).page.inner_text("#oddest-row")
-    start = f"Even the oddest row, {name}, is within what is usual in 300 rows. "
+    start = f"Even the oddest row, {name}, is within what is usual in 300 rows: "
     assert said.startswith(start)
 
 
@@ -351,10 +352,10 @@ def kinds(rng):
     X[7:9, 0] = np.nan, 9.7
     errors = row[:, None] * 7 % 60 + 0 * X
     columns = [
-        PageColumn("size_in_metres"),
-        PageColumn("year", "whole"),
-        PageColumn("kind", "category", 2, {"levels": ["plum", "pear"]}),
-        PageColumn("day", "time", 1, {"origin": 18262.0}),
+        Column("size_in_metres", Kind.number),
+        Column("year", Kind.integer),
+        Column("kind", Kind.text, ("plum", "pear")),
+        Column("day", Kind.time, form=Times(dtype="date"), origin=18262.0),
     ]
     return make_report(
         *(X, X[:, 1:3], np.nan_to_num(X)[:, [0, 1, 3, 2, 4]], 0.1 + errors),
@@ -443,10 +444,9 @@ def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
 
 def test_of_many_categories_some_have_bars_and_labels_are_in_order(opened):
     X = np.eye(14)[np.r_[np.arange(14), 0, 0]]
-    towns = {"levels": list("abcdefghijklmn")}
     page = make_report(
         X,
-        columns=[PageColumn("town", "category", 14, towns)],
+        columns=[Column("town", Kind.text, tuple("abcdefghijklmn"))],
         labels=[-10.0, 1.0, 0.0, -1.0] * 4,
     )
     report = opened(page)
@@ -459,14 +459,14 @@ def test_times_of_day_are_named_as_such(opened):
     times = np.arange(48) / 48
     angles = 2 * np.pi * (times + 0.25)
     X = np.column_stack([times, np.sin(angles), np.cos(angles)])
-    form = {
-        "format": "%H:%M",
-        "origin": 0.25,
-        "hour": 1,
-        "is_clock": True,
-    }
-    columns = [PageColumn("at", "time", 3, form)]
-    report = opened(make_report(X, X, columns=columns))
+    column = Column(
+        "at",
+        Kind.time,
+        form=Times("%H:%M"),
+        origin=0.25,
+        cycles=("hour",),
+    )
+    report = opened(make_report(X, X, columns=[column]))
     assert report.texts(".columns .ends") == ["06:00\n05:30"]
 
 
@@ -479,23 +479,25 @@ def test_a_category_is_one_column_with_its_levels(kinds, opened):
     assert report.texts(".group") == ["pear\n30", "plum\n30"]
 
 
-CLOCK = {"format": "%H:%M:%S"}
+FIRST_AND_SECOND = {"categories": ("first", "second")}
+DAY = {"form": Times(dtype="date")}
+CLOCK = {"form": Times("%H:%M:%S")}
 SHARES = {
-    "same whole": ("whole", [1.0], [1.4], {}),
-    "same number": ("number", [1.009], [1.014], {}),
-    "same category": ("category", [0.0, 1.0], [0.3, 0.7], {}),
-    "same day": ("time", [3.0], [3.2], {}),
-    "another number": ("number", [301.0], [302.0], {}),
-    "another truth": ("truth", [1.0], [0.4], {}),
-    "another time": ("time", [0.0], [40 / 86400], CLOCK),
-    "misspelt": ("category", [0.0, 0.5], [0.3, 0.7], {}),
+    "same whole": (Kind.integer, [1.0], [1.4], {}),
+    "same number": (Kind.number, [1.009], [1.014], {}),
+    "same category": (Kind.text, [0.0, 1.0], [0.3, 0.7], FIRST_AND_SECOND),
+    "same day": (Kind.time, [3.0], [3.2], DAY),
+    "another number": (Kind.number, [301.0], [302.0], {}),
+    "another truth": (Kind.boolean, [1.0], [0.4], {}),
+    "another time": (Kind.time, [0.0], [40 / 86400], CLOCK),
+    "misspelt": (Kind.text, [0.0, 0.5], [0.3, 0.7], FIRST_AND_SECOND),
 }
 
 
 def test_a_value_that_stands_there_already_has_no_share(opened):
     columns, given, expected = [], [], []
     for name, (kind, before, after, form) in SHARES.items():
-        columns.append(PageColumn(name, kind, len(before), form))
+        columns.append(Column(name, kind, **form))
         given += before
         expected += after
     X, made = np.array([given]), np.array([expected])

@@ -14,15 +14,16 @@ from numpy.testing import assert_allclose
 from tests.marks import for_each, slow
 
 import tied_tables
-from tied_tables.columns import Columns
+from tied_tables.columns import Column, Columns, Kind
 from tied_tables.model.activations import ACTIVATIONS
 from tied_tables.model.imputation import Preprocessing
 from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables.model.link import Link
 from tied_tables.model.scaling import Scaling
 from tied_tables.model.value import Fitted
-from tied_tables.report import PageColumn, Report, Rows, Whole
-from tied_tables.report._page import _describe_decoder
+from tied_tables.report import Report, Rows, Whole
+from tied_tables.report._columns import format_cells
+from tied_tables.report._data import describe_decoder
 
 from ..estimator.networks import draw_network, seeded
 
@@ -34,12 +35,6 @@ const readFloats = (text) => new Float32Array(new Uint8Array(bytes(text)).buffer
 const Data = { decoder, readFloats };
 %s
 console.log(JSON.stringify(codes.map((code) => [...Decoder.decode(code)])));
-"""
-FORMAT = """
-const { rows, column } = JSON.parse(require("fs").readFileSync(0, "utf8"));
-%s
-const texts = rows.map((row) => Format.value(column, new Float32Array(row)));
-console.log(JSON.stringify(texts));
 """
 KINDS = np.array([NUMBER, BOOLEAN, CATEGORY, CATEGORY, CATEGORY])
 CLASSES = Layout(np.array([0, 1, 2, 2, 2]), KINDS)
@@ -106,7 +101,7 @@ def test_codes_are_decoded_on_the_page_as_by_the_fitted_value(rng, settings):
     fitted = make_fitted(rng, **settings)
     codes = 5 * rng.normal(size=(300, 3))
     codes = codes.astype(np.float32)
-    decoder = _describe_decoder(fitted)
+    decoder = describe_decoder(fitted)
     found = run_on_page(DECODE, "decoder.js", codes=codes.tolist(), decoder=decoder)
     expected = fitted.inverse_transform(codes)
     assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -130,8 +125,7 @@ def encode(texts):
 
 def show(columns, rows):
     """What the page writes of the numbers of a column."""
-    column = PageColumn.from_table(columns.used[0]).to_json() | {"begin": 0}
-    return run_on_page(FORMAT, "format.js", rows=rows.tolist(), column=column)
+    return format_cells(columns.used[0], rows.astype(np.float64))
 
 
 @pytest.mark.parametrize("texts", TIMES, ids=lambda texts: texts[0])
@@ -156,7 +150,7 @@ def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     some = seeded(3, max_iter=1).fit(X)
     fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
-    columns = [PageColumn(name) for name in "abcde"]
+    columns = [Column(name, Kind.number) for name in "abcde"]
     whole = Whole(fitted)
     whole.add(X)
     page = opened(Report(fitted, rows, columns, whole)).page

@@ -11,7 +11,10 @@ from scipy import stats
 from tests.marks import slow
 from tests.processes import run_python
 
-from tied_tables.report import PageColumn, Report
+from tied_tables.columns import Column, Kind
+from tied_tables.report import Report
+from tied_tables.report._columns import correlate
+from tied_tables.report._histograms import draw_histograms
 
 from ..estimator.networks import seeded
 from .conftest import Elements, make_report, parse
@@ -84,14 +87,18 @@ def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng)
     assert report.all_rows.n_rows == 160
 
 
+def list_texts(field):
+    return [field["texts"][cell] for cell in field["cells"]]
+
+
 def test_labels_may_be_missing(arrays):
     labels = ["x", None, np.nan, *["y"] * 77]
     rows = parse(make_report(**arrays, labels=labels)).rows
-    assert rows["labels"][:4] == ["x", "", "", "y"]
+    assert list_texts(rows["label"])[:4] == ["x", "missing", "missing", "y"]
     days = [np.nan, *range(20260101, 20260180)]
     rows = parse(make_report(**arrays, labels=days)).rows
-    assert rows["labels"][:2] == ["", "20260101"]
-    assert rows["label_numbers"][:2] == [None, 20260101]
+    assert list_texts(rows["label"])[:2] == ["missing", "20260101"]
+    assert rows["label"]["numbers"][:2] == [None, 20260101]
 
 
 def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
@@ -132,7 +139,7 @@ def test_units_of_any_range_have_a_density(rng, offset, spread):
     X = rng.normal(size=(1000, 3))
     code = X * [1, spread, 1] + [0, offset, 0]
     page = make_report(X, code, most_points=200).to_html()
-    assert '"name": "density 2 1"' in page
+    assert '"name":"density 2 1"' in page
 
 
 @slow
@@ -162,7 +169,7 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
     estimator = seeded(max_iter=5).fit(frame)
     report = Report.from_estimator(estimator, frame, title="noise")
     kinds = {column.name: column.kind for column in report.columns}
-    assert kinds == {"weight": "number", "plan": "category", "day": "time"}
+    assert kinds == {"weight": Kind.number, "plan": Kind.text, "day": Kind.time}
     assert_array_equal(report.rows.code, estimator.transform(frame))
     assert_array_equal(report.rows.scores, -estimator.score_samples(frame))
     assert report.all_rows.kept == pytest.approx(estimator.score(frame))
@@ -176,7 +183,7 @@ def test_a_report_of_an_estimator_has_its_numbers(frame, monkeypatch):
     assert notebook.names == ["iframe"]
     assert Elements(attributes["srcdoc"]).text == page.text
     assert "allow-same-origin" not in attributes["sandbox"]
-    monkeypatch.setattr("tied_tables.report._page.MOST_WEIGHTS", 3)
+    monkeypatch.setattr("tied_tables.report._data.MOST_WEIGHTS", 3)
     text = parse(report).text
     assert "There are no sliders, because the decoder is not dense" in text
     assert "sliders stand for" not in text
@@ -186,10 +193,11 @@ def test_a_row_that_stands_out_is_counted(odd_report):
     page = parse(odd_report)
     assert "1 of 300 rows stands out." in page.text
     assert odd_report.all_rows.mean_error < 1  # without that row
-    histograms = page.rows["histograms"]
-    assert [sum(each["counts"]) for each in histograms] == [300] * 3
-    assert histograms[2]["has_more"]
-    assert not histograms[2]["has_less"]
+    histograms = draw_histograms(odd_report)
+    assert [sum(histogram.counts) for histogram in histograms] == [300] * 3
+    first, last = histograms[2].ends
+    assert last.endswith(" or more")
+    assert not first.endswith(" or less")
 
 
 def test_units_follow_the_columns_that_they_correlate_with(rng):
@@ -197,7 +205,7 @@ def test_units_follow_the_columns_that_they_correlate_with(rng):
     X[::7, 0] = np.nan
     rate, size, *_ = np.nan_to_num(X.T)
     code = np.column_stack([2 * size + 0.7 * rate, size - rate, rng.random(300)])
-    found = parse(make_report(X, code)).rows["correlations"]
+    found = correlate(X, code)
     expected = [pd.DataFrame(X).corrwith(pd.Series(unit)) for unit in code.T]
     assert_allclose(found, expected, atol=1e-3)
 
@@ -230,11 +238,11 @@ def test_the_libraries_are_imported_late_and_named_where_they_are_not_there():
     assert 'pip install "tied-tables[report]"' in done.stderr
 
 
-LEVELS = ["plum", "pear", "fig"]
+LEVELS = ("plum", "pear", "fig")
 
 
 def list_histograms(X, *columns):
-    return parse(make_report(X, X, columns=columns)).rows["histograms"]
+    return draw_histograms(make_report(X, X, columns=columns))
 
 
 def test_histograms_count_the_values_of_each_column(rng):
@@ -250,19 +258,21 @@ def test_histograms_count_the_values_of_each_column(rng):
     X[::10, 0] = np.nan
     numbers, whole, *classes = list_histograms(
         X,
-        PageColumn("size"),
-        PageColumn("age", "whole"),
-        PageColumn("kind", "category", 3, {"levels": LEVELS}),
-        PageColumn("ripe", "truth"),
+        Column("size", Kind.number),
+        Column("age", Kind.integer),
+        Column("kind", Kind.text, LEVELS),
+        Column("ripe", Kind.boolean),
     )
     sizes, edges = np.histogram(X[np.isfinite(X[:, 0]), 0], 30)
-    assert numbers["counts"] == sizes.tolist()
-    assert_allclose(numbers["places"], edges)
-    assert whole["counts"] == np.bincount(ages).tolist()
-    assert whole["places"] == [18, 19, 20, 21]
-    for found, values in zip(classes, [kinds, ripe > 1], strict=True):
-        frequent = Counter(map(int, values)).most_common()
-        assert list(zip(found["places"], found["counts"], strict=True)) == frequent
+    assert numbers.counts == sizes.tolist()
+    firsts = [float(name.split(" to ")[0]) for name in numbers.names]
+    assert_allclose(firsts, edges[:-1], rtol=0.006)
+    assert whole.counts == np.bincount(ages).tolist()
+    assert whole.names == ["18", "19", "20"]
+    texts = np.array(LEVELS)[kinds], np.where(ripe > 1, "true", "false")
+    for found, values in zip(classes, texts, strict=True):
+        frequent = Counter(values.tolist()).most_common()
+        assert list(zip(found.names, found.counts, strict=True)) == frequent
 
 
 @pytest.mark.parametrize(
@@ -274,17 +284,17 @@ def test_histograms_count_the_values_of_each_column(rng):
         [1e15, 1e15 + 1, 0] * 3,
     ],
 )
-@pytest.mark.parametrize("kind", ["number", "whole", "truth"])
+@pytest.mark.parametrize("kind", [Kind.number, Kind.integer, Kind.boolean])
 def test_any_values_have_a_histogram_of_all_of_them(values, kind):
-    [found] = list_histograms(np.array(values)[:, None], PageColumn("a", kind))
-    assert sum(found["counts"]) == np.isfinite(values).sum()
+    [found] = list_histograms(np.array(values)[:, None], Column("a", kind))
+    assert sum(found.counts) == np.isfinite(values).sum()
 
 
 DRIFTING = [
-    *(PageColumn(f"number {i}") for i in range(8)),
-    PageColumn("kind", "category", 3, {"levels": LEVELS}),
-    PageColumn("holed"),
-    PageColumn("empty"),
+    *(Column(f"number {i}", Kind.number) for i in range(8)),
+    Column("kind", Kind.text, LEVELS),
+    Column("holed", Kind.number),
+    Column("empty", Kind.number),
 ]
 
 
@@ -335,7 +345,7 @@ def test_scores_alone_may_have_drifted(rng):
 
 
 def test_a_category_that_is_rare_does_not_drift(rng):
-    columns = [PageColumn("kind", "category", 3)]
+    columns = [Column("kind", Kind.text, LEVELS)]
     old, new = np.eye(3)[[0] * 49 + [1]], np.eye(3)[[2] + [0] * 48 + [1]]
     scores = np.ones(50)
     [drift], _ = compare((old, scores), (new, scores), columns).find_drift()

@@ -62,7 +62,7 @@ def report(
     Scores and errors are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
-    from tied_tables.report import PageColumn, Report, Rows, require_libraries
+    from tied_tables.report import Report, Rows, require_libraries
 
     check_writable(output, ["html"])
     require_libraries()
@@ -88,7 +88,7 @@ def report(
                 label_name=rows.label or "label",
                 places=sample.places,
             ),
-            list(map(PageColumn.from_table, rows.columns.used)),
+            rows.columns.used,
             whole,
             old,
             _list_changes(rows, doubts),

@@ -1,6 +1,5 @@
 """`Report`: the rows of a table, their code and reconstruction, as one HTML page."""
 
-from tied_tables.report._columns import PageColumn
 from tied_tables.report._drift import Drift
 from tied_tables.report._report import (
     About,
@@ -14,7 +13,6 @@ from tied_tables.report._whole import Whole
 __all__ = [
     "About",
     "Drift",
-    "PageColumn",
     "Report",
     "Rows",
     "Whole",

@@ -3,135 +3,128 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Sequence
 
 import numpy as np
-from msgspec import structs
 
-from tied_tables._reasons import format_suggestion
+from tied_tables._reasons import format_given, format_suggestion
 from tied_tables._text import format_share, format_value
 from tied_tables._types import Array
-
-if TYPE_CHECKING:
-    from tied_tables.columns import Column
+from tied_tables.columns import Column, Kind, NumberText, Times, list_values
+from tied_tables.model.layout import MISSPELT
 
 LONGEST = 60  # characters of a name that are shown
-MINUTE = 1 / 1440  # in days
+SECONDS = 86_400  # of a day
+# Larger numbers are drawn there; a sum of many of them still fits single precision.
+LARGEST = 1e34
+CLASSES = (Kind.boolean, Kind.text)
+MISSING = "missing"
 
 
-@dataclass(frozen=True)
-class PageColumn:
-    """A column of a table, and how a page writes its values."""
-
-    name: str
-    # a number, a whole number, or a truth value, of one feature each; a category, with
-    # a feature for each level, the largest of which is the value; a time, whose first
-    # feature is its days
-    kind: Literal["number", "whole", "truth", "category", "time"] = "number"
-    n_features: int = 1  # how many features it has, which are side by side
-    # how the page writes its values, plainly by default. Of a number, a truth value and
-    # a time the attributes of its form in `tied_tables.columns`; of a category
-    # `levels`; of a time also `origin` and `offset` in days since 1970, `step` in
-    # days, `hour`, the feature with the sine of the hour, `is_clock` for times of day,
-    # and `months`, pairs of what stands for them
-    form: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def from_table(cls, column: Column) -> Self:
-        """Return a column of `tied_tables.columns`, as a page shows it."""
-        from tied_tables.columns import (
-            Kind,
-            NumberText,
-            Times,
-            list_months,
-        )
-
-        name, form, n_features = column.name, column.form, len(column.features)
-        if column.kind is Kind.text:
-            return cls(name, "category", n_features, {"levels": column.labels})
-        attributes = {} if form is None else structs.asdict(form)
-        if isinstance(form, Times):
-            attributes |= {
-                "origin": column.origin,
-                "step": column.step,
-                "offset": form.offset,
-                "hour": 1 if "hour" in column.cycles else None,
-                "is_clock": form.is_clock,
-                "months": list_months(form.months),
-            }
-            return cls(name, "time", n_features, attributes)
-        if column.kind is Kind.boolean:
-            return cls(name, "truth", form=attributes)
-        if isinstance(form, NumberText) and not form.is_whole:
-            return cls(name, "number", form=attributes)
-        is_whole = column.kind is Kind.integer or form is not None
-        return cls(name, "whole" if is_whole else "number")
-
-    @property
-    def title(self) -> str:
-        """The name as it is shown."""
-        return format_value(self.name, LONGEST)
-
-    @property
-    def features(self) -> list[str]:
-        """The names of its features."""
-        if self.kind == "category":
-            return [f"{self.name}={level}" for level in self.levels]
-        return [self.name] * self.n_features
-
-    @property
-    def levels(self) -> Any:
-        """The levels of a category, by default their numbers."""
-        return self.form.get("levels", range(1, self.n_features + 1))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the column as JSON, with texts that can be shown."""
-        form = {
-            name: format_value(part) if isinstance(part, str) else part
-            for name, part in self.form.items()
-        }
-        if self.kind == "category":
-            form["levels"] = [format_value(level, LONGEST) for level in self.levels]
-        return {
-            "name": self.title,
-            "kind": self.kind,
-            "n": self.n_features,
-            "form": form,
-        }
+def format_name(column: Column) -> str:
+    """Format the name of a column as it is shown."""
+    return format_value(column.name, LONGEST)
 
 
-def slice_columns(columns: Sequence[PageColumn]) -> list[tuple[PageColumn, slice]]:
+def name_features(column: Column) -> list[str]:
+    """Name the features of a column: by its categories, or all as the column."""
+    if column.kind is Kind.text:
+        return column.features
+    return [column.name] * len(column.features)
+
+
+def slice_columns(columns: Sequence[Column]) -> list[tuple[Column, slice]]:
     """Return each column with the place of its features."""
-    sizes = [column.n_features for column in columns]
+    sizes = [len(column.features) for column in columns]
     ends = np.cumsum(sizes)
     parts = map(slice, ends - sizes, ends)
     return list(zip(columns, parts, strict=True))
 
 
-def format_typical(column: PageColumn, rows: Array) -> str:
+def format_cells(column: Column, features: Array) -> list[str]:
+    """Format the values of a column for its features, (n, features)."""
+    if column.kind is Kind.text:
+        return _format_categories(column, features)
+    numbers = features[:, 0]
+    if column.kind is Kind.time:
+        numbers = column.find_days(features, {}) - column.origin
+    return format_numbers(column, numbers)
+
+
+def _format_categories(column: Column, features: Array) -> list[str]:
+    values = list_values(column.decode(features, named=False, others={}))
+    is_misspelt = features.max(axis=1) == MISSPELT
+    texts = []
+    for value, misspelt in zip(values, is_misspelt.tolist(), strict=True):
+        ending = ", misspelt" if misspelt else ""
+        texts.append(_format(value) + ending)
+    return texts
+
+
+def format_numbers(column: Column, numbers: Array) -> list[str]:
+    """Format the first feature, (n,), of a column that is no category."""
+    form = column.form
+    if isinstance(form, Times):
+        values = form.write(column.wrap(numbers + column.origin))
+        return list(map(_format, list_values(values)))
+    if isinstance(form, NumberText) and form.places is None:
+        numbers = np.array([float(f"{number:.3g}") for number in numbers.tolist()])
+    numbers = _narrow(column, numbers)
+    values = column.decode(numbers[:, None], named=False, others={})
+    return list(map(_format, list_values(values)))
+
+
+def _narrow(column: Column, numbers: Array) -> Array:
+    """Return numbers in the precision that a model has of a column."""
+    within = np.clip(numbers, -LARGEST, LARGEST)
+    return within.astype(np.float64 if column.double else np.float32)
+
+
+def _format(value: object) -> str:
+    """Format a value of Arrow; numbers have three digits, whole ones all."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return format_suggestion(value)
+    return format_given(value) if isinstance(value, int) else format_value(value, 60)
+
+
+def list_numbers(column: Column, features: Array) -> list[float | None] | None:
+    """Return what sorts the values of a column; None if they are classes.
+
+    Of times these are the seconds since 1970, of the clock that is shown; None stands
+    for a missing value.
+    """
+    if column.kind in CLASSES:
+        return None
+    if isinstance(column.form, Times):
+        days = column.find_days(features, {}) + column.form.offset
+        seconds = np.round(np.clip(days, -1e9, 1e9) * SECONDS, 3)
+        return [None if math.isnan(second) else second for second in seconds.tolist()]
+    numbers = _narrow(column, features[:, 0])
+    # The shortest decimals of single precision are those of the table.
+    return [None if np.isnan(number) else float(str(number)) for number in numbers]
+
+
+def format_typical(column: Column, rows: Array) -> str:
     """Format the median, or the most frequent category with its share."""
     if not len(rows):
         return "-"
-    if column.kind == "category":
+    if column.kind is Kind.text:
         counts = np.bincount(rows.argmax(axis=1))
         largest = int(counts.argmax())
-        name = format_value(column.levels[largest], 30)
+        name = format_value(column.labels[largest], 30)
         share = counts[largest] / len(rows)
         return f"{name} ({format_share(share)})"
-    if column.kind == "truth":
+    if column.kind is Kind.boolean:
         share = (rows[:, 0] >= 0.5).mean()
         return f"{format_share(share)} true"
-    median = float(np.median(rows[:, 0]))  # the first feature of a time is its days
-    if column.kind == "time":
-        form = column.form
-        days = median + form.get("origin", 0.0) + form.get("offset", 0.0)
-        if form.get("is_clock"):
-            minutes = round(days / MINUTE) % 1440
-            return f"{minutes // 60:02}:{minutes % 60:02}"
-        return str(np.datetime64(math.floor(days), "D"))
-    return format_suggestion(median)
+    median = np.median(rows[:, :1], axis=0)  # (1,)
+    if column.kind is Kind.time:
+        return format_numbers(column, median)[0]
+    return format_suggestion(float(median[0]))
 
 
 def correlate(X: Array, code: Array) -> Array:

@@ -7,7 +7,8 @@ import numpy as np
 
 from tied_tables._text import format_number, format_share
 from tied_tables._types import Array
-from tied_tables.report._columns import PageColumn, format_typical, slice_columns
+from tied_tables.columns import Column, Kind
+from tied_tables.report._columns import format_typical, slice_columns
 
 ALARM = 0.01  # the probability that anything is named where nothing has drifted
 # Categories that are rarer than this are tested together, and not at all if they are
@@ -37,7 +38,7 @@ class Drift:
 
 
 def find_drift(
-    columns: Sequence[PageColumn],
+    columns: Sequence[Column],
     old: Array,
     new: Array,
     old_scores: Array,
@@ -70,13 +71,13 @@ def find_drift(
     return drifts, correct(score)
 
 
-def _compare_column(column: PageColumn, old: Array, new: Array) -> list[Drift]:
+def _compare_column(column: Column, old: Array, new: Array) -> list[Drift]:
     """Return how far a column, (n, features), has drifted by gaps, and by values."""
     old_gaps, new_gaps = _find_gaps(old), _find_gaps(new)
     old, new = old[~old_gaps], new[~new_gaps]
-    if column.kind == "category":
+    if column.kind is Kind.text:
         levels = old.argmax(axis=1), new.argmax(axis=1)
-        moved, p = _compare_counts(*levels, column.n_features)
+        moved, p = _compare_counts(*levels, len(column.features))
     else:
         moved, p = _compare_numbers(old[:, 0], new[:, 0])
     missing = ""

@@ -1,35 +1,45 @@
-"""Histograms of the columns: bars that need no script, which the page's one names."""
+"""Histograms of the columns: bars that need no script, and what each of them counts."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tied_tables._text import format_quantity, format_share, format_value
 from tied_tables._types import Array
-from tied_tables.report._columns import PageColumn, slice_columns
-from tied_tables.report._whole import LARGEST
+from tied_tables.columns import Column, Kind
+from tied_tables.report._columns import (
+    CLASSES,
+    LARGEST,
+    LONGEST,
+    format_numbers,
+    slice_columns,
+)
 
 if TYPE_CHECKING:
     from tied_tables.report._report import Report
 
 MOST_BINS = 30
 MOST_CLASSES = 12  # the most frequent ones
+CLOCK = re.compile(r"[T ]\d{1,2}:\d\d.*$")
 
 
 class Histogram(NamedTuple):
     """How many rows have which values of a column."""
 
     counts: list[int]  # of each bar
-    # the edges of the bars, one more than these; or the classes that they count
-    places: list[float]
-    # the least and the largest number that is not far outside the column
-    least: float = 0.0
-    largest: float = 0.0
-    # whether the first and the last bar count others, too
-    has_less: bool = False
-    has_more: bool = False
-    n_rows: int = 0  # that have a class, which may have no bar
+    names: list[str]  # what each bar counts
+    ends: tuple[str, str] = ("-", "-")  # what stands below the first and the last bar
+
+    @property
+    def titles(self) -> list[str]:
+        """What each bar counts, and how many."""
+        return [
+            f"{name}: {format_quantity(count, 'row')}"
+            for name, count in zip(self.names, self.counts, strict=True)
+        ]
 
 
 def draw_histograms(report: Report) -> list[Histogram]:
@@ -41,7 +51,7 @@ def draw_histograms(report: Report) -> list[Histogram]:
         features = features[is_present]
         if not len(features):
             histogram = Histogram([], [])
-        elif column.kind in ("category", "truth"):
+        elif column.kind in CLASSES:
             histogram = _count_classes(column, features)
         else:
             is_far = report.far_values[is_present, part.start]
@@ -50,13 +60,15 @@ def draw_histograms(report: Report) -> list[Histogram]:
     return histograms
 
 
-def _count_numbers(column: PageColumn, values: Array, is_far: Array) -> Histogram:
+def _count_numbers(column: Column, values: Array, is_far: Array) -> Histogram:
     """Count numbers or days in bins of equal width, of whole ones if they are whole."""
     values = np.clip(values, -LARGEST, LARGEST)
     ordinary = values if is_far.all() else values[~is_far]
     low = float(ordinary.min())
     high = float(ordinary.max())
-    step = int(column.kind == "whole")  # from the last number of a bin to the next bin
+    step = int(
+        column.kind is Kind.integer
+    )  # from the last number of a bin to the next bin
     width = (high - low + step) / MOST_BINS or 1.0
     if step:
         width = np.ceil(width)
@@ -65,23 +77,39 @@ def _count_numbers(column: PageColumn, values: Array, is_far: Array) -> Histogra
     edges = low + width * np.arange(n_bins + 1)
     inside = np.clip(values, low, edges[-1])
     counts, _ = np.histogram(inside, edges)
-    return Histogram(
-        counts=counts.tolist(),
-        places=edges.tolist(),
-        least=low,
-        largest=high,
-        has_less=bool(values.min() < low),
-        has_more=bool(values.max() > high),
-    )
+    places = np.concatenate([edges[:-1], edges[1:] - step, [low, high]])
+    texts = format_numbers(column, places)
+    if column.kind is Kind.time and width > 2:  # bars of days need no time of day
+        texts = [CLOCK.sub("", text) for text in texts]
+    firsts, lasts, ends = texts[:n_bins], texts[n_bins:-2], texts[-2:]
+    names = [
+        first if first == last else f"{first} to {last}"
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+    less = " or less" if values.min() < low else ""
+    more = " or more" if values.max() > high else ""
+    names[0] += less
+    names[-1] += more
+    return Histogram(counts.tolist(), names, (ends[0] + less, ends[1] + more))
 
 
-def _count_classes(column: PageColumn, features: Array) -> Histogram:
+def _count_classes(column: Column, features: Array) -> Histogram:
     """Count categories, or what is true and false, the most frequent first."""
-    if column.kind == "truth":
+    if column.kind is Kind.boolean:
+        labels = format_numbers(column, np.array([0.0, 1.0]))
         places = (features[:, 0] >= 0.5).astype(int)
-        counts = np.bincount(places, minlength=2)
     else:
+        labels = [format_value(label, LONGEST) for label in column.labels]
         places = features.argmax(axis=1)
-        counts = np.bincount(places, minlength=column.n_features)
+    counts = np.bincount(places, minlength=len(labels))
     order = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
-    return Histogram(counts[order].tolist(), order.tolist(), n_rows=len(features))
+    names = [labels[place] for place in order]
+    frequent = counts[order].tolist()
+    first, last = (
+        f"{names[bar]} ({format_share(frequent[bar] / len(features))})"
+        for bar in (0, -1)
+    )
+    if len(labels) > 2:
+        some = f"{len(names)} of " if len(labels) > len(names) else ""
+        last = f"{some}{len(labels)} categories"
+    return Histogram(frequent, names, (first, last))

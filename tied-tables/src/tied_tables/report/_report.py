@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from tied_tables._text import format_quantity
 from tied_tables._types import Array
+from tied_tables.columns import Column, Columns
 from tied_tables.model.value import Fitted
-from tied_tables.report._columns import PageColumn, slice_columns
+from tied_tables.report._columns import slice_columns
 from tied_tables.report._drift import Drift, find_drift
 from tied_tables.report._rows import Rows
 from tied_tables.report._whole import Whole
@@ -101,7 +102,7 @@ class Report:
 
     fitted: Fitted
     rows: Rows
-    columns: Sequence[PageColumn]
+    columns: Sequence[Column]
     all_rows: Whole
     old: tuple[str, Array, Array] | None = None
     changed: Sequence[Drift] = ()
@@ -111,7 +112,7 @@ class Report:
 
     def __post_init__(self) -> None:
         n_features = self.rows.X.shape[1]
-        total = sum(column.n_features for column in self.columns)
+        total = sum(len(column.features) for column in self.columns)
         if total != n_features:
             raise ValueError(
                 f"columns have {total} features in all; give columns of {n_features}."
@@ -173,23 +174,20 @@ class Report:
             label_name=label_name,
         )
         if fitted.columns_json is not None:
-            from tied_tables.columns import Columns
-
             layout = fitted.preprocessing.layout
-            used = Columns.from_json(fitted.columns_json, layout).used
-            columns = [PageColumn.from_table(column) for column in used]
+            columns = Columns.from_json(fitted.columns_json, layout)
         else:
             names = feature_names
             if names is None:
                 numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
                 names = getattr(estimator, "feature_names_in_", numbered)
-            columns = [PageColumn(str(name)) for name in names]
+            columns = Columns.of_numbers(names)
         if old is not None:
             name, old_rows = old[0], estimator.to_numbers(old[1])
             facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
         about = About(title, describe_model(fitted, estimator))
         facts.setdefault("about", about)
-        return cls(fitted, rows, columns, all_rows, **facts)
+        return cls(fitted, rows, columns.used, all_rows, **facts)
 
     @property
     def missing(self) -> Array:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tied_tables._text import (
+    format_number,
     format_quantity,
     format_share,
     format_value,
     list_some,
 )
-from tied_tables.report._columns import LONGEST, slice_columns
+from tied_tables.report._columns import LONGEST, format_name, slice_columns
 from tied_tables.report._drift import ALARM, Drift
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def rank_columns(report: Report) -> list[Bar]:
     for column, part in slice_columns(report.columns):
         loss = float(features[part].mean())
         if np.isfinite(loss):
-            bars.append((column.title, loss))
+            bars.append((format_name(column), loss))
     return sorted(bars, key=lambda bar: -bar[1])
 
 
@@ -57,6 +58,35 @@ def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:
             " what is odd in it."
         )
     return sentences
+
+
+def describe_oddest(report: Report, rows: dict[str, Any]) -> str:
+    """Say which row is the oddest, why, and how odd it is, from what is drawn."""
+    whole = report.all_rows
+    row = rows["worst"][0]
+    score = rows["score"]["numbers"][row]
+    if score is None:
+        return ""
+    name = f"{rows['places'][row]:,}"
+    if report.rows.ids is not None:
+        ids = rows["id"]
+        name = f"{name} (id {ids['texts'][ids['cells'][row]]})"
+    size = format_number(score)
+    median = float(np.median(np.nan_to_num(whole.scores)))
+    if median > 0:
+        size = f"{format_number(score / median)} times the median"
+    reason = rows["reasons"][row]
+    if not whole.n_outstanding:
+        return (
+            f"Even the oddest row, {name}, is within what is usual in"
+            f" {whole.n_rows:,} rows: {reason}. Its score is {size}."
+        )
+    oddness = rows["oddness"]
+    sentence = oddness["texts"][oddness["cells"][row]]
+    ending = " in training" if whole.has_drifted else ""
+    return (
+        f"The oddest row is {name}: {reason}. Its score is {size}; {sentence}{ending}."
+    )
 
 
 def describe_shift(report: Report) -> dict[str, object] | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tied_tables._text import format_value
 from tied_tables._types import Array
+from tied_tables.columns import Column
 from tied_tables.drawing import (
     MOST_UNITS,
     Plane,
@@ -17,11 +18,9 @@ from tied_tables.drawing import (
 )
 from tied_tables.model.tail import ranks
 from tied_tables.model.value import Fitted
-from tied_tables.report._columns import PageColumn
+from tied_tables.report._columns import LARGEST, name_features
 from tied_tables.report._rows import Rows
 
-# Larger numbers are drawn there; a sum of many of them still fits single precision.
-LARGEST = 1e34
 CONSTANT = 1e-12  # the largest mean square of a feature that is constant
 N_CELLS = 40  # of a density, from one side of a panel to the other
 
@@ -34,8 +33,10 @@ class Planes:
     are those of two columns of the code, counted from 0.
     """
 
-    def __init__(self, rows: Rows, columns: Sequence[PageColumn]) -> None:
-        names = [format_value(name) for column in columns for name in column.features]
+    def __init__(self, rows: Rows, columns: Sequence[Column]) -> None:
+        names = [
+            format_value(name) for column in columns for name in name_features(column)
+        ]
         self.plane: Plane = fit_plane(rows.X, names)
         second = "unit 2" if rows.code.shape[1] > 1 else "error"
         self.axes = {
@@ -67,6 +68,13 @@ class Planes:
             inside = np.clip(place, -LARGEST, LARGEST)
             single[name] = inside.astype(np.float32).astype(np.float64)
         return single
+
+    def count_outside(self, rows: Rows) -> int:
+        """Return how many rows lie outside of what the map of the code shows."""
+        points = self.project(rows)["code"][:, :2]
+        low, high = np.transpose(self.views["code"])
+        is_inside = (points >= low) & (points <= high)
+        return int((~is_inside.all(axis=1)).sum())
 
 
 def count_points(points: Array, view: View) -> Array:

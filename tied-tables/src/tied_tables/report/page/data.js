@@ -1,66 +1,72 @@
 "use strict";
 
-// The rows and columns that the page holds, as typed arrays.
+// The rows that the page holds, and how it shows them; Python has written every text.
 const Data = (() => {
-  const read = (id) => JSON.parse(document.getElementById(id).textContent);
-
-  const readBytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
+  function read(id) {
+    const { textContent } = document.getElementById(id);
+    return JSON.parse(textContent);
+  }
 
   /** Decode base64 of single precision, little-endian. */
-  const readFloats = (text) => new Float32Array(readBytes(text));
+  function readFloats(text) {
+    const bytes = Uint8Array.from(
+      atob(text),
+      (character) => character.charCodeAt(0),
+    );
+    return new Float32Array(bytes.buffer);
+  }
 
   const rows = read("rows-data");
-  const d = rows.columns.reduce((sum, { n }) => sum + n, 0);
-  let begin = 0;
-  for (const column of rows.columns) {
-    column.begin = begin;
-    begin += column.n;
-  }
-  const table = (numbers, width) => (row) => numbers.subarray(row * width, (row + 1) * width);
-  const given = table(new Float64Array(readBytes(rows.X)), d);
-  const expected = table(new Float64Array(readBytes(rows.expected)), d);
-  const shares = table(readFloats(rows.shares), rows.columns.length);
-  const isMended = table(new Uint8Array(readBytes(rows.is_mended)), rows.columns.length);
+  const codes = readFloats(rows.codes);
+  const n = rows.places.length;
 
-  /** The share of each column in the oddness of a row, the largest first; 0 where what is expected stands there. */
+  // What rows can be listed by; a missing number is null in JSON.
+  const fields = [rows.label, rows.score, rows.error, ...rows.columns];
+  const given = fields.filter(Boolean);
+  for (const field of given) {
+    field.numbers &&= field.numbers.map((number) => number ?? NaN);
+  }
+
+  /** The text of a row in a field. */
+  function text({ texts, cells }, row) {
+    return texts[cells[row]];
+  }
+
+  /** What sorts a row by a field: a number, or its text. */
+  function sortKey(field, row) {
+    return field.numbers ? field.numbers[row] : text(field, row);
+  }
+
+  /** The columns of a row by their shares in its oddness, the largest first. */
   function explain(row) {
-    const write = (column, values) => Format.value(column, values(row));
-    const causes = rows.columns.map((column, index) => {
-      const share = shares(row)[index];
-      const isSame = share > 0 && write(column, given) === write(column, expected);
-      return { index, share: isSame ? 0 : share, isMended: isMended(row)[index] === 1 };
-    });
+    const causes = rows.columns.map(({ name, texts, cells, expected }, index) => ({
+      name,
+      given: texts[cells[row]],
+      expected: texts[expected[row]],
+      share: rows.shares[index][row],
+    }));
     return causes.sort((a, b) => b.share - a.share);
   }
 
-  /** The columns that a unit follows, each by the number of it that it follows most, the closest first. */
-  function drivers(unit) {
-    const strength = (r) => Math.abs(r);
-    const found = rows.columns.map(({ name, begin, n, kind, form }) => {
-      const own = rows.correlations[unit].slice(begin, begin + n);
-      const strongest = own.map(strength).indexOf(Math.max(...own.map(strength)));
-      return { name: kind === "category" ? `${name}: ${form.levels[strongest]}` : name, r: own[strongest] };
-    });
-    return found.sort((a, b) => strength(b.r) - strength(a.r));
+  /** The units of a row. */
+  function code(row) {
+    const begin = row * rows.n_units;
+    return codes.subarray(begin, begin + rows.n_units);
   }
 
   return {
     ...rows,
-    ids: rows.ids ?? rows.places.map(Format.count),
-    n: rows.places.length,
+    n,
+    all: [...Array(n).keys()],
+    fields: given,
+    view: read("view-data"),
     figures: read("figures-data"),
+    id: (row) => text(rows.id, row),
+    idKey: (row) => sortKey(rows.id, row),
     readFloats,
-    given,
-    expected,
-    code: table(readFloats(rows.codes), rows.n_units),
-    error: (row) => rows.errors[row] ?? -1,
-    score: (row) => rows.scores[row] ?? -1,
-    /** How odd a row is, in words. */
-    oddness: (row) => {
-      const text = rows.one_in[row];
-      return text.startsWith(">") ? `fewer than one row in ${text.slice(2)} are as odd` : `one row in ${text} is as odd`;
-    },
+    text,
+    sortKey,
     explain,
-    drivers,
+    code,
   };
 })();

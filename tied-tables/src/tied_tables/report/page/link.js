@@ -1,35 +1,41 @@
 "use strict";
 
-// The address of the page names what is marked and which row is explained, so that a link restores
-// them. Rows are named by their numbers in the table: #marked=3-7.12&row=5
+// The address of the page names what is marked and which row is explained, so that a
+// link restores them. Rows are named by their numbers in the table: #marked=3-7.12&row=5
 const Link = (() => {
-  let reading = false;
+  const { places } = Data; // in order
+  let isReading = false;
 
-  function join(places) {
-    const parts = [];
-    for (const place of [...places].sort((a, b) => a - b)) {
-      const last = parts[parts.length - 1];
-      if (last !== undefined && place === last[1] + 1) last[1] = place;
-      else parts.push([place, place]);
+  /** Write rows as ranges of their numbers. */
+  function join(rows) {
+    const ranges = [];
+    for (const place of rows.map((row) => places[row]).sort((a, b) => a - b)) {
+      const last = ranges.at(-1);
+      if (last?.[1] === place - 1) last[1] = place;
+      else ranges.push([place, place]);
     }
-    return parts.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(".");
+    const parts = ranges.map((range) => [...new Set(range)].join("-"));
+    return parts.join(".");
   }
 
-  /** The drawn rows with these numbers; others, and what is no number, are left out. */
+  /** The drawn rows in ranges; what is no number is ignored. */
   function split(text) {
-    const rows = new Map(Data.places.map((place, row) => [place, row]));
     const ranges = text.split(".").map((part) => part.split("-").map(Number));
-    return Data.places
-      .filter((place) => ranges.some(([first, last = first]) => place >= first && place <= last))
-      .map((place) => rows.get(place));
+    return Data.all.filter((row) =>
+      ranges.some(([first, last = first]) => {
+        const place = places[row];
+        return place >= first && place <= last;
+      }),
+    );
   }
 
   function write() {
-    if (reading) return;
+    if (isReading) return;
     const parts = [];
     const marked = Marks.get();
-    if (marked.length) parts.push(`marked=${join(marked.map((row) => Data.places[row]))}`);
-    if (Row.current() !== null) parts.push(`row=${Data.places[Row.current()]}`);
+    const row = Row.current();
+    if (marked.length) parts.push(`marked=${join(marked)}`);
+    if (row !== null) parts.push(`row=${places[row]}`);
     const hash = parts.length ? `#${parts.join("&")}` : "";
     if (hash === location.hash) return;
     try {
@@ -40,12 +46,13 @@ const Link = (() => {
   }
 
   function read() {
-    const said = new Map(location.hash.slice(1).split("&").map((part) => part.split("=")));
-    reading = true;
-    if (said.has("marked")) Marks.set(split(said.get("marked") ?? ""));
-    const [row] = said.has("row") ? split(said.get("row") ?? "") : [];
+    const parameters = new URLSearchParams(location.hash.slice(1));
+    const marked = parameters.get("marked");
+    const [row] = split(parameters.get("row") ?? "");
+    isReading = true;
+    if (marked !== null) Marks.set(split(marked));
     if (row !== undefined) Row.open(row, { focus: false });
-    reading = false;
+    isReading = false;
   }
 
   function start() {

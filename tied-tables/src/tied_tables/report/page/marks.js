@@ -4,35 +4,43 @@
 const Marks = (() => {
   const listeners = [];
   let source = null;
-  let waiting = false;
+  let isWaiting = false;
 
-  const get = () => (source === null ? [] : source.selected.indices);
+  function get() {
+    return source.selected.indices;
+  }
 
   function set(indices) {
     source.selected.indices = indices;
   }
 
   function toggle(row) {
-    set(get().includes(row) ? get().filter((other) => other !== row) : [...get(), row]);
+    const others = get().filter((other) => other !== row);
+    set(get().includes(row) ? others : [...others, row]);
   }
 
-  const isSame = (indices) => {
+  /** Whether these rows are marked, and no others. */
+  function isSame(rows) {
     const marked = new Set(get());
-    return indices.length > 0 && indices.length === marked.size && indices.every((row) => marked.has(row));
-  };
+    if (rows.length === 0 || rows.length !== marked.size) return false;
+    return rows.every((row) => marked.has(row));
+  }
 
   /** Call a function after each change, once a frame. */
-  const onChange = (listener) => listeners.push(listener);
+  function onChange(listener) {
+    listeners.push(listener);
+  }
 
-  function connect(ofRows) {
-    source = ofRows;
+  function report() {
+    isWaiting = false;
+    for (const listener of listeners) listener(get());
+  }
+
+  function connect(rows) {
+    source = rows;
     source.selected.properties.indices.change.connect(() => {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => {
-        waiting = false;
-        listeners.forEach((listener) => listener(get()));
-      });
+      if (!isWaiting) requestAnimationFrame(report);
+      isWaiting = true;
     });
   }
 

@@ -1,188 +1,196 @@
 "use strict";
 
-// The figures, which Bokeh draws: their colours, the units that are shown, and the keyboard.
+// The figures, which Bokeh draws: their colours, the units shown, and the keyboard.
 const Plots = (() => {
+  const NAMES = ["input", "code", "reconstruction"];
+  const AXES = { ArrowLeft: "x", ArrowRight: "x", ArrowUp: "y", ArrowDown: "y" };
+  const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  let roots = [];
-  let source = null;
+  const { ranges, palettes } = Data.view;
   let models = null;
+  let plots = [];
+  let source = null;
 
-  const find = (name) => roots.find((plot) => plot.name === name);
-  const panels = () => ["input", "code", "reconstruction"].map(find);
+  function findPlot(name) {
+    return plots.find((plot) => plot.name === name);
+  }
 
   async function draw() {
-    const { document: drawing, roots: places } = Data.figures;
-    await Bokeh.embed.embed_items(
-      { page: drawing },
-      [{ docid: "page", roots: places, root_ids: Object.keys(places) }],
-    );
-    models = Bokeh.documents[Bokeh.documents.length - 1];
-    roots = models.roots();
+    const { document: drawing, roots } = Data.figures;
+    const item = { docid: "page", roots, root_ids: Object.keys(roots) };
+    await Bokeh.embed.embed_items({ page: drawing }, [item]);
+    models = Bokeh.documents.at(-1);
+    plots = models.roots();
     source = models.get_model_by_name("rows");
     Marks.connect(source);
     nameAxes(0, 1);
     Colours.start(showColours);
     dark.addEventListener("change", paint);
-    addEventListener("beforeprint", picture);
+    addEventListener("beforeprint", addPictures);
     addEventListener("afterprint", removePictures);
-    // A finger that scrolls the page must not draw a selection; the tool can be tapped on.
-    if (matchMedia("(pointer: coarse)").matches) for (const { toolbar } of roots) toolbar.active_drag = null;
-    for (const name of ["input", "code", "reconstruction"]) listenToKeys(name);
+    // A finger that scrolls the page must not draw a selection; a tool can be tapped.
+    if (matchMedia("(pointer: coarse)").matches) {
+      for (const { toolbar } of plots) toolbar.active_drag = null;
+    }
+    for (const name of NAMES) {
+      element(name).addEventListener("keydown", (event) => press(event, name));
+    }
   }
 
   function showColours() {
-    const { values, isSquare = () => false } = Colours.get();
-    const shape = values.map((value) => (isSquare(value) ? "square" : "circle"));
-    source.data = { ...source.data, colour: Float32Array.from(values), shape };
+    const colour = Float32Array.from(Colours.get().values);
+    const shape = Colours.listShapes();
+    source.data = { ...source.data, colour, shape };
     paint();
   }
 
   // Bokeh draws on canvases, which do not know when a style sheet's colours change.
   function paint() {
-    const style = getComputedStyle(document.documentElement);
-    const isDark = dark.matches && !document.documentElement.classList.contains("printing");
-    const of = (name) => style.getPropertyValue(`--${name}`).trim();
-    const { light, dark: darkest, low, high } = Colours.get();
-    const palette = isDark ? darkest : light;
-    models.get_model_by_name("colours").setv({ palette, nan_color: of("muted"), low, high });
+    const style = getComputedStyle(root);
+    const isDark = dark.matches && !root.classList.contains("printing");
+    const find = (name) => style.getPropertyValue(`--${name}`).trim();
+    const { low, high } = Colours.get();
+    const palette = Colours.findPalette(isDark);
+    const colours = models.get_model_by_name("colours");
+    colours.setv({ palette, nan_color: find("muted"), low, high });
     // There is none where all rows are drawn.
-    models.get_model_by_name("densities")?.setv({ palette: Data.palettes.density[Number(isDark)] });
-    for (const plot of roots) {
-      for (const { name, glyph, selection_glyph, hover_glyph } of plot.renderers) {
-        if (name === "points") {
-          selection_glyph.line_color = { value: of("ink") };
-          hover_glyph.line_color = { value: of("ink") };
-        } else if (name === "rings") {
-          glyph.line_color = { value: of("pca") };
-        }
+    const densities = models.get_model_by_name("densities");
+    densities?.setv({ palette: palettes.density[Number(isDark)] });
+    for (const renderer of plots.flatMap((plot) => plot.renderers)) {
+      if (renderer.name === "points") {
+        renderer.selection_glyph.line_color = { value: find("ink") };
+        renderer.hover_glyph.line_color = { value: find("ink") };
+      } else if (renderer.name === "rings") {
+        renderer.glyph.line_color = { value: find("pca") };
       }
     }
   }
 
   // Bokeh does this by itself, but later than a page is printed.
-  function applyColours({ model, all_indices, glyph, selection_glyph, nonselection_glyph }) {
-    for (const drawn of [glyph, selection_glyph, nonselection_glyph]) drawn.set_visuals(model.data_source, all_indices);
+  function applyColours(view) {
+    const glyphs = [view.glyph, view.selection_glyph, view.nonselection_glyph];
+    for (const glyph of glyphs) glyph.set_visuals(view.model.data_source, view.all_indices);
   }
 
   /** Put a picture of each figure beside it, in the colours for paper. */
-  function picture() {
-    document.documentElement.classList.add("printing");
+  function addPictures() {
+    root.classList.add("printing");
     paint();
-    for (const plot of roots) {
+    for (const plot of plots) {
       const view = Bokeh.index.get_by_id(plot.id);
-      view.all_renderer_views.filter(({ glyph }) => glyph).forEach(applyColours);
+      const renderers = view.all_renderer_views.filter(({ glyph }) => glyph);
+      renderers.forEach(applyColours);
       const { canvas } = view.export("png");
-      const alt = document.querySelector(`#${plot.name}-heading`).textContent;
-      document.getElementById(plot.name).append(make("img", { className: "printed", src: canvas.toDataURL(), alt }));
+      const alt = element(`${plot.name}-heading`).textContent;
+      const properties = { className: "printed", src: canvas.toDataURL(), alt };
+      element(plot.name).append(make("img", properties));
     }
   }
 
   function removePictures() {
-    document.documentElement.classList.remove("printing");
+    root.classList.remove("printing");
     paint();
     for (const image of document.querySelectorAll(".printed")) image.remove();
   }
 
-  /** Choose the type of the tool that dragging uses. */
-  function chooseTool(type) {
-    for (const { toolbar } of panels()) toolbar.active_drag = toolbar.tools.find((tool) => tool.type === type);
+  function findTool(toolbar, type) {
+    return toolbar.tools.find((tool) => tool.type === type);
   }
 
-  function zoomOnScroll(on) {
-    for (const { toolbar } of panels()) {
-      toolbar.active_scroll = on ? toolbar.tools.find((tool) => tool.type === "WheelZoomTool") : null;
+  /** Choose the type of the tool that dragging uses. */
+  function chooseTool(type) {
+    for (const { toolbar } of plots) toolbar.active_drag = findTool(toolbar, type);
+  }
+
+  function zoomOnScroll(isOn) {
+    for (const { toolbar } of plots) {
+      const wheel = findTool(toolbar, "WheelZoomTool");
+      toolbar.active_scroll = isOn ? wheel : null;
     }
   }
 
-  function setRange(range, values) {
-    const finite = values.filter(Number.isFinite);
+  /** Show all of some values along an axis. */
+  function fit(range, values) {
+    const finite = [...values].filter(Number.isFinite).sort((a, b) => a - b);
     if (finite.length === 0) return;
-    const low = finite.reduce((a, b) => Math.min(a, b));
-    const high = finite.reduce((a, b) => Math.max(a, b));
+    const [low, high] = [finite[0], finite.at(-1)];
     const room = 0.04 * (high - low) || 0.5;
     range.setv({ start: low - room, end: high + room });
   }
 
   /** Show every row that is drawn, however far out. */
   function showAll() {
-    for (const plot of panels()) {
-      setRange(plot.x_range, [...source.data[`${plot.name}_x`]]);
-      setRange(plot.y_range, [...source.data[`${plot.name}_y`]]);
+    for (const { name, x_range, y_range } of plots) {
+      fit(x_range, source.data[`${name}_x`]);
+      fit(y_range, source.data[`${name}_y`]);
     }
   }
 
   function reset() {
-    for (const { x_range, y_range } of panels()) {
+    for (const { x_range, y_range } of plots) {
       x_range.reset();
       y_range.reset();
     }
   }
 
-  /** The part of two units that holds nearly all rows, where it is known. */
-  function findView(across, upwards) {
-    const [, , ...view] = Data.views.find(([first, second]) => first === across && second === upwards) ?? [];
-    return view.length ? view : null;
-  }
-
-  /** Name the columns that a unit follows most, with their correlations. */
-  function nameUnit(unit) {
-    if (unit >= Data.n_units) return "Error";
-    const drivers = Data.drivers(unit).slice(0, 2).map(({ name, r }) => `${name} (${r.toFixed(2)})`);
-    return `Unit ${unit + 1} follows ${drivers.join(", ")}`;
-  }
-
   /** Say which columns the units follow that are drawn. */
   function nameAxes(across, upwards) {
-    const names = [`→ ${nameUnit(across)}`, `↑ ${nameUnit(upwards)}`];
-    document.getElementById("axes").replaceChildren(...names.map((name) => make("div", {}, name)));
+    const names = [across, upwards].map((unit) => Data.units[unit]?.follows);
+    const [first, second = "Error"] = names;
+    element("axes").replaceChildren(
+      make("div", {}, `→ ${first}`),
+      make("div", {}, `↑ ${second}`),
+    );
   }
 
-  /** Draw two units of the code, and how many rows lie where, if it is known of them. */
+  /** Show a part of an axis, or all of its values, until it is reset. */
+  function showPart(range, values, view) {
+    if (view) range.setv({ start: view[0], end: view[1] });
+    else fit(range, values);
+    range.setv({ reset_start: range.start, reset_end: range.end });
+  }
+
+  /** Draw two units of the code, and how many rows lie where, if that is known. */
   function chooseUnits(across, upwards) {
-    const plot = find("code");
-    const values = (unit) => Float32Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]);
-    source.data = { ...source.data, code_x: values(across), code_y: values(upwards) };
-    for (const renderer of plot.renderers) {
-      if (renderer.name.startsWith("density")) renderer.visible = renderer.name === `density ${across} ${upwards}`;
-    }
-    plot.below[0].axis_label.text = `unit ${across + 1}`;
-    plot.left[0].axis_label.text = `unit ${upwards + 1}`;
-    nameAxes(across, upwards);
-    const view = findView(across, upwards);
-    for (const [range, axis, values] of [[plot.x_range, 0, source.data.code_x], [plot.y_range, 1, source.data.code_y]]) {
-      if (view) range.setv({ start: view[axis][0], end: view[axis][1] });
-      else setRange(range, [...values]);
-      range.setv({ reset_start: range.start, reset_end: range.end });
-    }
-  }
-
-  // Arrows go from row to row along an axis of the panel in focus; space marks the row.
-  function listenToKeys(name) {
-    document.getElementById(name).addEventListener("keydown", (event) => {
-      const { key } = event;
-      if (key === " " && Row.current() !== null) {
-        event.preventDefault();
-        Marks.toggle(Row.current());
-        return;
+    const { x_range, y_range, below, left, renderers } = findPlot("code");
+    const [x, y] = [across, upwards].map((unit) =>
+      Float32Array.from(Data.all, (row) => Data.code(row)[unit]),
+    );
+    source.data = { ...source.data, code_x: x, code_y: y };
+    const density = `density ${across} ${upwards}`;
+    for (const renderer of renderers) {
+      if (renderer.name.startsWith("density")) {
+        renderer.visible = renderer.name === density;
       }
-      const axis = { ArrowLeft: "x", ArrowRight: "x", ArrowUp: "y", ArrowDown: "y" }[key];
-      if (axis === undefined) return;
-      event.preventDefault();
-      const along = source.data[`${name}_${axis}`];
-      const order = Array.from(along.keys()).filter((row) => Number.isFinite(along[row])).sort((a, b) => along[a] - along[b]);
-      const step = key === "ArrowRight" || key === "ArrowUp" ? 1 : -1;
-      const now = order.indexOf(Row.current());
-      const next = now < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(Math.max(now + step, 0), order.length - 1);
-      if (order.length) Row.open(order[next], { focus: false });
-    });
+    }
+    const view = ranges[`${across} ${upwards}`];
+    showPart(x_range, x, view?.[0]);
+    showPart(y_range, y, view?.[1]);
+    below[0].axis_label.text = Data.units[across].name;
+    left[0].axis_label.text = Data.units[upwards].name;
+    nameAxes(across, upwards);
   }
 
-  /** How many rows of the map lie outside of what it shows. */
-  function countOutside() {
-    const { x_range, y_range } = find("code");
-    const { code_x: x, code_y: y } = source.data;
-    const isIn = (value, { start, end }) => value >= start && value <= end;
-    return Array.from(x.keys()).filter((row) => !isIn(x[row], x_range) || !isIn(y[row], y_range)).length;
+  /** Go from row to row along an axis of a panel. */
+  function step(values, by) {
+    const rows = Data.all.filter((row) => Number.isFinite(values[row]));
+    rows.sort((a, b) => values[a] - values[b]);
+    if (by < 0) rows.reverse();
+    const last = rows.length - 1;
+    const next = rows[Math.min(rows.indexOf(Row.current()) + 1, last)];
+    if (next !== undefined) Row.open(next, { focus: false });
+  }
+
+  // Arrows go from row to row in the panel that has the focus; space marks the row.
+  function press(event, name) {
+    const { key } = event;
+    const axis = AXES[key];
+    const current = Row.current();
+    const isMark = key === " " && current !== null;
+    if (!axis && !isMark) return;
+    event.preventDefault();
+    if (isMark) Marks.toggle(current);
+    else step(source.data[`${name}_${axis}`], /Right|Up/.test(key) ? 1 : -1);
   }
 
   /** Draw a ring around a row, or around none. */
@@ -192,9 +200,23 @@ const Plots = (() => {
     source.change.emit?.();
   }
 
+  function onHover(listener) {
+    source.inspect.connect(() => listener(source.inspected.indices[0]));
+  }
+
+  function onTap(listener) {
+    for (const plot of plots) plot.on_event("tap", listener);
+  }
+
   return {
-    draw, chooseTool, zoomOnScroll, showAll, reset, chooseUnits, countOutside, point,
-    onHover: (listener) => source.inspect.connect(() => listener(source.inspected.indices[0])),
-    onTap: (listener) => panels().forEach((plot) => plot.on_event("tap", () => listener())),
+    draw,
+    chooseTool,
+    zoomOnScroll,
+    showAll,
+    reset,
+    chooseUnits,
+    point,
+    onHover,
+    onTap,
   };
 })();

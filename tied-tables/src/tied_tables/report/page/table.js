@@ -1,185 +1,223 @@
 "use strict";
 
-// The table of the oddest rows and of those that are marked, or of all rows by a column.
+// The table of the oddest rows and of those that are marked, or of all rows by a field.
 const Table = (() => {
-  const MOST_ROWS = 50;  // besides the oddest
-  const N_COLUMNS = 3;  // that are named for each row
-  const element = (id) => document.getElementById(id);
-  const [table, more, by, wanted, markListed] = ["table", "more", "by", "wanted", "mark-listed"].map(element);
+  const MOST_ROWS = 50; // besides the oddest
+  const MOST_CAUSES = 3; // columns that are named for each row
+  const SMALLEST_SHARE = 0.5; // of them, in percent
+  const FIRST_DESCENDING = ["mark", "score", "error", "chosen"];
   const collator = new Intl.Collator("en", { numeric: true });
-  const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b));
-  const { error, score } = Data;
-  const label = (row) => Data.labels[row];
-  const labelKey = Data.label_numbers === null ? label : (row) => Data.label_numbers[row] ?? NaN;
-  const areNumbered = Data.ids.every((id, row) => id === Format.count(Data.places[row]));
-  // What all rows are listed by: what they are sorted by, what is shown, and how a limit is read.
-  const choices = [
-    ...(Data.labels === null ? [] : [{ name: Data.label_name, key: labelKey, text: label }]),
-    ...Data.columns.map((column) => {
-      const text = (row) => Format.value(column, Data.given(row));
-      if (column.kind === "category" || column.kind === "truth") return { name: column.name, key: text, text };
-      const read = (limit) => (column.kind === "time" ? readTime : readNumber)(limit, column.form);
-      const key = (row) => Data.given(row)[column.begin];
-      const isSingle = Data.ids.every((_, row) => Object.is(Math.fround(key(row)), key(row)));
-      const near = isSingle ? Math.fround : Number;  // as the model takes its numbers
-      return { name: column.name, key, text, read: (limit) => near(read(limit)) };
-    }),
-    { name: "score", key: score, text: (row) => Format.number(Data.scores[row]) },
-    { name: "error", key: error, text: (row) => Format.number(Data.errors[row]) },
-  ];
-  const keys = {
-    mark: (row, isMarked) => Number(isMarked.has(row)),
-    id: (row) => (areNumbered ? Data.places : Data.ids)[row],
-    label: labelKey,
-    score,
-    error,
-    chosen: (row) => chosen().key(row),
-  };
-  let sort = { key: "score", descending: true };
+  const table = element("table");
+  const by = element("by");
+  const wanted = element("wanted");
+  const more = element("more");
+  const worst = new Set(Data.worst);
+  let sort = { key: "score", isDescending: true };
+  let marked = new Set();
   let listed = [];
-  let ticking = false;  // the rows must stay where they are meanwhile
+  let isTicking = false; // the rows must stay where they are meanwhile
 
-  const chosen = () => choices[by.value];  // none for the oddest rows
+  /** What rows are sorted by, by the key of a header. */
+  const KEYS = {
+    mark: (row) => Number(marked.has(row)),
+    id: Data.idKey,
+    label: (row) => Data.sortKey(Data.label, row),
+    score: (row) => -Data.ranks[row],
+    error: (row) => Data.error.numbers[row],
+    chosen: (row) => Data.sortKey(findField(), row),
+  };
+
+  /** The field that all rows are listed by; undefined for the oddest rows. */
+  function findField() {
+    return Data.fields[by.value];
+  }
+
+  function compare(a, b) {
+    return typeof a === "number" ? a - b : collator.compare(a, b);
+  }
+
+  /** Sort rows by a key, those without one last. */
+  function order(rows) {
+    const key = KEYS[sort.key];
+    const sign = sort.isDescending ? -1 : 1;
+    const isMissing = (row) => Number(Number.isNaN(key(row)));
+    return rows.sort((a, b) => {
+      const missing = isMissing(a) - isMissing(b);
+      const byKey = sign * compare(key(a), key(b));
+      return missing || byKey || Data.ranks[a] - Data.ranks[b];
+    });
+  }
 
   /** A number as a column writes it, or with a decimal point. */
-  function readNumber(text, form = {}) {
-    const hasComma = form.decimal === "," && text.includes(",");
-    const plain = hasComma ? text.replaceAll(".", "").replace(",", ".") : text.replaceAll(",", "");
-    return Number(plain || NaN);
+  function readNumber(text, { decimal }) {
+    if (decimal === "," && text.includes(",")) {
+      return Number(text.replaceAll(".", "").replace(",", "."));
+    }
+    return Number(text.replaceAll(",", "") || NaN);
   }
 
-  /** A time as a column writes it, such as 31.1.2020, or as 2020-01-31 18:00: days since the column's origin. */
-  function readTime(text, form) {
+  /** A time such as 31.1.2020 or 2020-01-31 18:00: seconds since 1970. */
+  function readTime(text, { is_day_first: isDayFirst }) {
+    const parts = text.match(/^(\d{1,2})([./])(\d{1,2})\2(\d{4})(.*)$/);
     let iso = text;
-    const [, first, mark, second, year, rest] = text.match(/^(\d{1,2})([./])(\d{1,2})\2(\d{4})(.*)$/) ?? [];
-    if (year) {
-      const isDayFirst = mark === "." || form.format?.startsWith("%d");
-      const [day, month] = isDayFirst ? [first, second] : [second, first];
-      iso = `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}${rest}`;
+    if (parts) {
+      const [, first, mark, second, year, clock] = parts;
+      const pair = [first, second].map((part) => part.padStart(2, "0"));
+      if (mark === "." || isDayFirst) pair.reverse();
+      iso = `${year}-${pair.join("-")}${clock}`;
     }
-    if (/:\d\d(\.\d+)?$/.test(iso)) iso = `${iso.replace(" ", "T")}Z`;  // not of the reader's zone
-    return Date.parse(iso) / 864e5 - (form.offset ?? 0) - (form.origin ?? 0);
+    const isUtc = /:\d\d(\.\d+)?$/.test(iso); // and not of the reader's zone
+    return Date.parse(isUtc ? `${iso.replace(" ", "T")}Z` : iso) / 1000;
   }
 
-  /** Whether a row has what is wanted: > 10, <= 2020-01-31, = red, or a part of the text. */
+  /** Whether a row has what is wanted: > 10, <= 2020-01-31, = red, or part of a text. */
   function isWanted(row) {
-    const { key, text, read = readNumber } = chosen();
-    const [, sign, what] = wanted.value.trim().match(/^([<>]=?|=|)\s*(.*)$/);
-    const value = text(row).toLowerCase();
-    if (!sign || !what) return value.includes(what.toLowerCase());
-    const limit = read(what);
-    const order = Number.isNaN(limit) ? collator.compare(value, what.toLowerCase()) : compare(key(row), limit);
-    return (order === 0 && sign.includes("=")) || (order < 0 && sign[0] === "<") || (order > 0 && sign[0] === ">");
+    const field = findField();
+    const value = Data.text(field, row).toLowerCase();
+    const text = wanted.value.trim().toLowerCase();
+    const [, sign, limit] = text.match(/^([<>]=?|=|)\s*(.*)$/);
+    if (!sign || !limit) return value.includes(limit);
+    const read = field.is_time ? readTime : readNumber;
+    const number = field.numbers ? read(limit, field) : NaN;
+    const difference = Number.isNaN(number)
+      ? collator.compare(value, limit)
+      : field.numbers[row] - number;
+    if (difference === 0) return sign.includes("=");
+    return sign[0] === (difference < 0 ? "<" : ">") && !Number.isNaN(difference);
   }
 
-  function list(inOrder) {
+  /** List rows of all by the field that is chosen. */
+  function listAll() {
+    const rows = order(Data.all.filter(isWanted));
+    const isLong = rows.length > MOST_ROWS;
+    const ending = isLong ? `, of which the first ${MOST_ROWS} are listed.` : ".";
+    const n = Text.count(rows.length);
+    const all = Text.count(Data.n);
+    more.textContent = `${n} of the ${all} rows on this page${ending}`;
     more.hidden = false;
-    if (chosen()) {
-      const rows = Array.from({ length: Data.n }, (_, row) => row).filter(isWanted).sort(inOrder);
-      more.textContent = `${Format.count(rows.length)} of the ${Format.count(Data.n)} rows on this page`;
-      more.textContent += rows.length > MOST_ROWS ? `, of which the first ${MOST_ROWS} are listed.` : ".";
-      return rows;
-    }
-    const worst = new Set(Data.worst);
-    const others = Marks.get().filter((row) => !worst.has(row));
-    others.sort((a, b) => score(b) - score(a));
-    more.hidden = others.length <= MOST_ROWS;
+    return rows;
+  }
+
+  /** List the oddest rows, and the oddest of the marked ones. */
+  function listOddest() {
+    const others = [...marked].filter((row) => !worst.has(row));
+    others.sort((a, b) => Data.ranks[a] - Data.ranks[b]);
+    const left = others.length - MOST_ROWS;
+    more.hidden = left <= 0;
     more.textContent =
-      `${Format.count(others.length - MOST_ROWS)} more marked rows, with smaller scores, are not listed.`;
-    return [...Data.worst, ...others.slice(0, MOST_ROWS)].sort(inOrder);
+      `${Text.count(left)} more marked rows, with smaller scores, are not listed.`;
+    return order([...worst, ...others.slice(0, MOST_ROWS)]);
   }
 
   function fill() {
-    const isMarked = new Set(Marks.get());
-    const key = (row) => keys[sort.key](row, isMarked);
-    const isMissing = (row) => Number(Number.isNaN(key(row)));
-    const sign = sort.descending ? -1 : 1;
-    listed = list((a, b) =>
-      isMissing(a) - isMissing(b) || sign * compare(key(a), key(b)) || Data.ranks[a] - Data.ranks[b]);
-    const most = chosen() ? MOST_ROWS : listed.length;
-    table.tBodies[0].replaceChildren(...listed.slice(0, most).map(makeRow));
+    const isOfAll = Boolean(findField());
+    listed = isOfAll ? listAll() : listOddest();
+    const shown = isOfAll ? listed.slice(0, MOST_ROWS) : listed;
+    table.tBodies[0].replaceChildren(...shown.map(makeRow));
     tick();
+    const direction = sort.isDescending ? "descending" : "ascending";
     for (const header of table.querySelectorAll("th[aria-sort]")) {
       const isKey = header.firstElementChild.dataset.key === sort.key;
-      header.setAttribute("aria-sort", isKey ? (sort.descending ? "descending" : "ascending") : "none");
+      header.setAttribute("aria-sort", isKey ? direction : "none");
     }
   }
 
-  /** List all rows by a column, the largest or the first text at first, or else the oddest rows. */
+  /** List all rows by a field, the largest or the first text at first. */
   function choose() {
+    const field = findField();
     const header = table.querySelector("th.chosen");
-    header.hidden = wanted.disabled = markListed.disabled = !chosen();
-    header.firstElementChild.replaceChildren(chosen() ? makeName(chosen().name) : "");
+    header.hidden = !field;
+    wanted.disabled = !field;
+    element("mark-listed").disabled = !field;
+    header.firstElementChild.replaceChildren(makeName(field?.name ?? ""));
     wanted.value = "";
-    if (chosen()) sortBy("chosen", typeof chosen().key(0) === "number");
+    if (field) sortBy("chosen", Boolean(field.numbers));
     else sortBy("score", true);
   }
 
-  function cell(kind, ...children) {
-    const made = make("td", { className: kind }, ...children);
-    made.setAttribute("role", "cell");
-    return made;
+  function makeCell(className, ...children) {
+    const cell = make("td", { className }, ...children);
+    cell.setAttribute("role", "cell");
+    return cell;
+  }
+
+  function makeCause({ name, given, expected, share }) {
+    const change = `${given} → ${expected}, ${Math.round(share)} %`;
+    const text = make("span", { className: "change" }, change);
+    return make("li", {}, makeName(name), " ", text);
+  }
+
+  function makeCauses(row) {
+    const causes = Data.explain(row).slice(0, MOST_CAUSES);
+    const named = causes.filter(({ share }) => share >= SMALLEST_SHARE);
+    if (named.length === 0) return "no column alone";
+    return make("ul", {}, ...named.map(makeCause));
+  }
+
+  function makeBox(row) {
+    const box = make("input", { type: "checkbox" });
+    box.setAttribute("aria-label", `Mark row ${Data.id(row)}`);
+    box.addEventListener("change", () => {
+      isTicking = true;
+      Marks.toggle(row);
+    });
+    return box;
   }
 
   function makeRow(row) {
-    const box = make("input", { type: "checkbox" });
-    box.setAttribute("aria-label", `Mark row ${Data.ids[row]}`);
-    box.addEventListener("change", () => {
-      ticking = true;
-      Marks.toggle(row);
-    });
-    const explain = make("button", { type: "button", className: "link" }, makeName(Data.ids[row]));
-    explain.addEventListener("click", () => Row.open(row));
-    const contributing = Data.explain(row).slice(0, N_COLUMNS).filter(({ share }) => share >= 0.005).map(({ index, share }) => {
-      const column = Data.columns[index];
-      const values = Format.pair(column, Data.given(row), Data.expected(row));
-      const change = `${values.join(" → ")}, ${Format.percent(share)}`;
-      return make("li", {}, makeName(column.name), " ", make("span", { className: "change" }, change));
-    });
-    const made = make("tr", {}, cell("mark", box), cell("id", explain));
-    if (Data.labels !== null) made.append(cell("label", Data.labels[row]));
-    made.append(cell("score", Data.one_in[row]));
-    made.append(cell("error", Format.number(Data.errors[row])));
-    if (chosen()) made.append(cell("chosen", chosen().text(row)));
-    made.append(cell("contributing", contributing.length ? make("ul", {}, ...contributing) : "no column alone"));
-    made.setAttribute("role", "row");
-    made.dataset.row = row;
-    return made;
+    const { label, error, one_in: oneIn } = Data;
+    const name = makeName(Data.id(row));
+    const cells = [
+      makeCell("mark", makeBox(row)),
+      makeCell("id", makeButton([name], () => Row.open(row), "link")),
+    ];
+    if (label) cells.push(makeCell("label", Data.text(label, row)));
+    cells.push(makeCell("score", Data.text(oneIn, row)));
+    cells.push(makeCell("error", Data.text(error, row)));
+    const field = findField();
+    if (field) cells.push(makeCell("chosen", Data.text(field, row)));
+    cells.push(makeCell("contributing", makeCauses(row)));
+    const line = make("tr", {}, ...cells);
+    line.setAttribute("role", "row");
+    line.dataset.row = row;
+    return line;
   }
 
   function tick() {
-    const isMarked = new Set(Marks.get());
-    for (const made of table.tBodies[0].rows) {
-      const on = isMarked.has(Number(made.dataset.row));
-      made.classList.toggle("marked", on);
-      made.querySelector("input").checked = on;
+    for (const line of table.tBodies[0].rows) {
+      const isMarked = marked.has(Number(line.dataset.row));
+      line.classList.toggle("marked", isMarked);
+      line.querySelector("input").checked = isMarked;
     }
   }
 
-  function sortBy(key, descending) {
-    sort = { key, descending };
+  function sortBy(key, isDescending) {
+    sort = { key, isDescending };
     fill();
   }
 
+  function show(indices) {
+    marked = new Set(indices);
+    if (isTicking) tick();
+    else fill();
+    isTicking = false;
+  }
+
   function start() {
-    by.append(...choices.map(({ name }, index) => make("option", { value: index }, name)));
     by.addEventListener("change", choose);
     wanted.addEventListener("input", fill);
-    markListed.addEventListener("click", () => Marks.set([...listed]));
+    element("mark-listed").addEventListener("click", () => Marks.set([...listed]));
     element("filter").addEventListener("submit", (event) => event.preventDefault());
     for (const button of table.querySelectorAll("th button")) {
       button.addEventListener("click", () => {
         const { key } = button.dataset;
-        const first = ["mark", "score", "error", "chosen"].includes(key);
-        sortBy(key, sort.key === key ? !sort.descending : first);
+        const isAgain = sort.key === key;
+        const isFirst = FIRST_DESCENDING.includes(key);
+        sortBy(key, isAgain ? !sort.isDescending : isFirst);
       });
     }
-    // In a frame of its own: the panels have drawn in this one.
-    Marks.onChange(() => requestAnimationFrame(() => {
-      if (ticking) tick();
-      else fill();
-      ticking = false;
-    }));
+    // In the frame after the next: the panels have drawn in that one.
+    Marks.onChange((indices) => requestAnimationFrame(() => show(indices)));
     fill();
   }
 

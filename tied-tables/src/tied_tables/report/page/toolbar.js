@@ -1,86 +1,102 @@
 "use strict";
 
-// One toolbar for all panels: what dragging does, finding a row, and what is done with the marks.
+// One toolbar for all panels: what dragging does, finding a row, and the marks.
 const Toolbar = (() => {
-  const element = (id) => document.getElementById(id);
-  const places = new Map(Data.ids.map((id, row) => [id.trim().toLowerCase(), row]));
+  const found = element("found");
+  const status = element("status");
+  const places = new Map(
+    Data.all.map((row) => [Data.id(row).trim().toLowerCase(), row]),
+  );
 
-  function describe(indices) {
+  function describeMarks(indices) {
     if (indices.length === 0) return "No rows are marked.";
-    if (indices.length === 1) return `${describeRow(indices[0]).join(", ")}.`;
-    const errors = indices.map((row) => Data.errors[row]).filter((error) => error !== null);
-    const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-    const shown = errors.length ? `; their mean error is ${Format.number(mean)}, that of all ${Format.number(Data.mean)}` : "";
-    return `${Format.count(indices.length)} of ${Format.count(Data.n)} rows are marked${shown}.`;
-  }
-
-  function describeRow(row) {
-    const label = Data.labels === null ? [] : [`${Data.label_name} ${Data.labels[row] || "missing"}`];
-    return [`Row ${Data.ids[row]}`, ...label, Data.oddness(row)];
+    if (indices.length === 1) {
+      const [row] = indices;
+      return `${[...Row.name(row), Data.text(Data.oddness, row)].join(", ")}.`;
+    }
+    const n = Text.count(indices.length);
+    return `${n} of ${Text.count(Data.n)} rows are marked.`;
   }
 
   /** The row with an id, or with this number in the table; else undefined. */
   function findRow(text) {
-    const wanted = text.trim().toLowerCase();
-    return places.get(wanted) ?? places.get(Number(wanted).toLocaleString("en"));
+    const name = text.toLowerCase();
+    return places.get(name) ?? places.get(Text.count(Number(name)));
   }
 
   function find(event) {
     event.preventDefault();
-    const text = element("find").value;
+    const text = element("find").value.trim();
     const row = findRow(text);
-    const some = Data.n < Data.n_all ? ` among the ${Format.count(Data.n)} rows on this page, of ${Format.count(Data.n_all)}` : "";
-    element("found").textContent = row === undefined && text.trim() ? `No row is named ${text.trim()}${some}.` : "";
-    if (row !== undefined) {
-      Marks.set([row]);
-      Row.open(row);
+    const isMissing = row === undefined && text !== "";
+    found.textContent = isMissing ? `No row on this page is named ${text}.` : "";
+    if (row === undefined) return;
+    Marks.set([row]);
+    Row.open(row);
+  }
+
+  function chooseTool(tools, chosen) {
+    for (const tool of tools) {
+      tool.setAttribute("aria-pressed", String(tool === chosen));
     }
+    if (chosen) Plots.chooseTool(chosen.dataset.tool);
+  }
+
+  function startTools() {
+    const tools = [...document.querySelectorAll("[data-tool]")];
+    for (const tool of tools) {
+      tool.addEventListener("click", () => chooseTool(tools, tool));
+    }
+    if (matchMedia("(pointer: coarse)").matches) chooseTool(tools, null);
+    const zoom = element("zoom");
+    zoom.addEventListener("click", () => {
+      const isOn = zoom.getAttribute("aria-pressed") !== "true";
+      zoom.setAttribute("aria-pressed", String(isOn));
+      Plots.zoomOnScroll(isOn);
+    });
+    for (const button of document.querySelectorAll("[data-show-all]")) {
+      button.addEventListener("click", Plots.showAll);
+    }
+  }
+
+  function startUnits() {
+    const choices = [element("across"), element("upwards")];
+    for (const choice of choices) {
+      choice?.addEventListener("change", () => {
+        const [across, upwards] = choices.map(({ value }) => Number(value));
+        Plots.chooseUnits(across, upwards);
+      });
+    }
+  }
+
+  function showMarked() {
+    const heading = element("worst-heading");
+    Table.sortBy("mark", true);
+    heading.scrollIntoView();
+    heading.focus({ preventScroll: true });
   }
 
   function start() {
-    const tools = [...document.querySelectorAll("[data-tool]")];
-    const press = (button) => tools.forEach((tool) => tool.setAttribute("aria-pressed", String(tool === button)));
-    for (const tool of tools) {
-      tool.addEventListener("click", () => {
-        Plots.chooseTool(tool.dataset.tool);
-        press(tool);
-      });
-    }
-    if (matchMedia("(pointer: coarse)").matches) press(null);
-    const zoom = element("zoom");
-    zoom.addEventListener("click", () => {
-      const on = zoom.getAttribute("aria-pressed") !== "true";
-      zoom.setAttribute("aria-pressed", String(on));
-      Plots.zoomOnScroll(on);
-    });
-    element("show-all").addEventListener("click", Plots.showAll);
-    element("reset").addEventListener("click", Plots.reset);
+    startTools();
+    startUnits();
+    const { worst } = Data;
+    const onClick = (id, listener) => element(id).addEventListener("click", listener);
     element("find-form").addEventListener("submit", find);
-    element("mark-worst").addEventListener("click", () => Marks.set([...Data.worst]));
-    element("oddest").addEventListener("click", () => Row.open(Data.worst[0]));
-    element("clear").addEventListener("click", () => Marks.set([]));
-    element("download").addEventListener("click", () => Download.save(Marks.get()));
-    element("show-marked").addEventListener("click", () => {
-      Table.sortBy("mark", true);
-      element("worst-heading").scrollIntoView();
-      element("worst-heading").focus({ preventScroll: true });
-    });
-    const outside = Plots.countOutside();
-    if (outside > 0) {
-      const more = make("button", { type: "button", className: "link" }, "Show all.");
-      more.addEventListener("click", Plots.showAll);
-      element("outside").replaceChildren(`${Format.count(outside)} of the rows lie further out. `, more);
-    }
-    const units = [element("across"), element("upwards")];
-    for (const choice of units) {
-      choice?.addEventListener("change", () => Plots.chooseUnits(...units.map(({ value }) => Number(value))));
-    }
+    onClick("reset", Plots.reset);
+    onClick("mark-worst", () => Marks.set([...worst]));
+    onClick("oddest", () => Row.open(worst[0]));
+    onClick("clear", () => Marks.set([]));
+    onClick("download", () => Download.save(Marks.get()));
+    onClick("show-marked", showMarked);
     Marks.onChange((indices) => {
-      element("status").textContent = describe(indices);
-      element("status").classList.toggle("unmarked", indices.length === 0);
-      for (const id of ["clear", "show-marked", "download"]) element(id).disabled = indices.length === 0;
+      const isEmpty = indices.length === 0;
+      status.textContent = describeMarks(indices);
+      status.classList.toggle("unmarked", isEmpty);
+      for (const id of ["clear", "show-marked", "download"]) {
+        element(id).disabled = isEmpty;
+      }
     });
   }
 
-  return { start, describeRow };
+  return { start };
 })();
