@@ -6,7 +6,6 @@ const Download = (() => {
   const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
   const { safe_csv: isSafe, file } = Data.view;
   const { label, score, error, columns } = Data;
-  const labels = label ? [label] : [];
 
   function quote(value) {
     if (typeof value === "number") return Number.isNaN(value) ? "" : String(value);
@@ -20,34 +19,30 @@ const Download = (() => {
     return text === "missing" ? "" : text;
   }
 
-  function listCells(row) {
-    const findAll = (fields) => fields.map((field) => findValue(field, row));
-    const units = [...Data.code(row)].map((unit) => Number(unit.toPrecision(7)));
-    return [
-      Data.id(row),
-      ...findAll(labels),
-      score.numbers[row],
-      Data.ranks[row],
-      error.numbers[row],
-      ...findAll(columns),
-      ...units,
-    ];
+  function listField(field, name = field.name) {
+    return [name, (row) => findValue(field, row)];
   }
 
+  function listUnit(_, unit) {
+    return [`code${unit}`, (row) => Number(Data.code(row)[unit].toPrecision(7))];
+  }
+
+  /** What is saved of each row: the name, and a function that gives it. */
+  const parts = [
+    ["row", Data.id],
+    ...(label ? [listField(label)] : []),
+    listField(score, "score"),
+    ["rank", (row) => Data.ranks[row]],
+    listField(error, "error"),
+    ...columns.map((column) => listField(column)),
+    ...Data.units.map(listUnit),
+  ];
+
   function toCsv(rows) {
-    const nameAll = (fields) => fields.map(({ name }) => name);
-    const head = [
-      "row",
-      ...nameAll(labels),
-      "score",
-      "rank",
-      "error",
-      ...nameAll(columns),
-      ...Data.units.map((_, unit) => `code${unit}`),
-    ];
     const ordered = [...rows].sort((a, b) => a - b);
-    const lines = [head, ...ordered.map(listCells)];
-    return lines.map((line) => `${line.map(quote)}\n`).join("");
+    const head = parts.map(([name]) => name);
+    const lines = ordered.map((row) => parts.map(([, find]) => find(row)));
+    return [head, ...lines].map((line) => `${line.map(quote)}\n`).join("");
   }
 
   function save(rows) {

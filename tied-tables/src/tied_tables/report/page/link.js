@@ -1,32 +1,15 @@
 "use strict";
 
 // The address of the page names what is marked and which row is explained, so that a
-// link restores them. Rows are named by their numbers in the table: #marked=3-7.12&row=5
+// link restores them. Rows are named by their numbers in the table: #marked=3.7.12&row=5
 const Link = (() => {
   const { places } = Data; // in order
   let isReading = false;
 
-  /** Write rows as ranges of their numbers. */
-  function join(rows) {
-    const ranges = [];
-    for (const place of rows.map((row) => places[row]).sort((a, b) => a - b)) {
-      const last = ranges.at(-1);
-      if (last?.[1] === place - 1) last[1] = place;
-      else ranges.push([place, place]);
-    }
-    const parts = ranges.map((range) => [...new Set(range)].join("-"));
-    return parts.join(".");
-  }
-
-  /** The drawn rows in ranges; what is no number is ignored. */
+  /** The drawn rows with these numbers; others, and what is no number, are ignored. */
   function split(text) {
-    const ranges = text.split(".").map((part) => part.split("-").map(Number));
-    return Data.all.filter((row) =>
-      ranges.some(([first, last = first]) => {
-        const place = places[row];
-        return place >= first && place <= last;
-      }),
-    );
+    const wanted = new Set(text.split(".").map(Number));
+    return Data.all.filter((row) => wanted.has(places[row]));
   }
 
   function write() {
@@ -34,7 +17,8 @@ const Link = (() => {
     const parts = [];
     const marked = Marks.get();
     const row = Row.current();
-    if (marked.length) parts.push(`marked=${join(marked)}`);
+    const numbers = marked.map((index) => places[index]).sort((a, b) => a - b);
+    if (marked.length) parts.push(`marked=${numbers.join(".")}`);
     if (row !== null) parts.push(`row=${places[row]}`);
     const hash = parts.length ? `#${parts.join("&")}` : "";
     if (hash === location.hash) return;
