@@ -2,21 +2,13 @@
 
 // Starts the page, and describes the row that is under the pointer.
 (async () => {
-  const GAP = 16; // pixels from the pointer
   const hover = element("hover");
-  let pointer = { x: 0, y: 0 };
 
-  /** Where a box begins beside the pointer, on the side where there is room. */
-  function besides(at, size, room) {
-    const after = at + GAP;
-    const before = at - GAP - size;
-    return Math.max(4, after + size < room ? after : before);
-  }
-
-  function place() {
-    const { width, height } = hover.getBoundingClientRect();
-    hover.style.left = `${besides(pointer.x, width, innerWidth)}px`;
-    hover.style.top = `${besides(pointer.y, height, innerHeight)}px`;
+  /** Put the box beside the pointer, towards the middle of the screen. */
+  function place({ clientX: x, clientY: y }) {
+    const shift = (at, size) => (at < size / 2 ? "16px" : "calc(-100% - 16px)");
+    const translate = `${shift(x, innerWidth)} ${shift(y, innerHeight)}`;
+    Object.assign(hover.style, { left: `${x}px`, top: `${y}px`, translate });
   }
 
   function describe(row) {
@@ -28,7 +20,6 @@
       make("div", { className: "name" }, name),
       ...lines.map((line) => make("div", {}, line)),
     );
-    place();
   }
 
   function unfold(button) {
@@ -39,10 +30,7 @@
     button.textContent = more.hidden ? closed : open;
   }
 
-  document.addEventListener("pointermove", ({ clientX: x, clientY: y }) => {
-    pointer = { x, y };
-    if (!hover.hidden) place();
-  });
+  document.addEventListener("pointermove", place);
   for (const button of document.querySelectorAll("[data-more]")) {
     button.addEventListener("click", () => unfold(button));
   }

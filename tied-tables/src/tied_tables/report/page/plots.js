@@ -93,19 +93,12 @@ const Plots = (() => {
     for (const image of document.querySelectorAll(".printed")) image.remove();
   }
 
-  function findTool(toolbar, type) {
-    return toolbar.tools.find((tool) => tool.type === type);
-  }
-
-  /** Choose the type of the tool that dragging uses. */
+  /** Choose the type of the tool that dragging uses; the wheel zooms beside moving. */
   function chooseTool(type) {
-    for (const { toolbar } of plots) toolbar.active_drag = findTool(toolbar, type);
-  }
-
-  function zoomOnScroll(isOn) {
     for (const { toolbar } of plots) {
-      const wheel = findTool(toolbar, "WheelZoomTool");
-      toolbar.active_scroll = isOn ? wheel : null;
+      const find = (wanted) => toolbar.tools.find((tool) => tool.type === wanted);
+      toolbar.active_drag = find(type);
+      toolbar.active_scroll = type === "PanTool" ? find("WheelZoomTool") : null;
     }
   }
 
@@ -211,7 +204,6 @@ const Plots = (() => {
   return {
     draw,
     chooseTool,
-    zoomOnScroll,
     showAll,
     reset,
     chooseUnits,

@@ -2,7 +2,6 @@
 
 // The table of the oddest rows and of those that are marked, or of all rows by a field.
 const Table = (() => {
-  const MOST_ROWS = 50; // besides the oddest
   const MOST_CAUSES = 3; // columns that are named for each row
   const SMALLEST_SHARE = 0.5; // of them, in percent
   const FIRST_DESCENDING = ["mark", "score", "error", "chosen"];
@@ -12,6 +11,7 @@ const Table = (() => {
   const wanted = element("wanted");
   const more = element("more");
   const worst = new Set(Data.worst);
+  const MOST_ROWS = Math.max(50, worst.size);
   let sort = { key: "score", isDescending: true };
   let marked = new Set();
   let listed = [];
@@ -86,33 +86,15 @@ const Table = (() => {
     return sign[0] === (difference < 0 ? "<" : ">") && !Number.isNaN(difference);
   }
 
-  /** List rows of all by the field that is chosen. */
-  function listAll() {
-    const rows = order(Data.all.filter(isWanted));
-    const isLong = rows.length > MOST_ROWS;
-    const ending = isLong ? `, of which the first ${MOST_ROWS} are listed.` : ".";
-    const n = Text.count(rows.length);
-    const all = Text.count(Data.n);
-    more.textContent = `${n} of the ${all} rows on this page${ending}`;
-    more.hidden = false;
-    return rows;
-  }
-
-  /** List the oddest rows, and the oddest of the marked ones. */
-  function listOddest() {
-    const others = [...marked].filter((row) => !worst.has(row));
-    others.sort((a, b) => Data.ranks[a] - Data.ranks[b]);
-    const left = others.length - MOST_ROWS;
-    more.hidden = left <= 0;
-    more.textContent =
-      `${Text.count(left)} more marked rows, with smaller scores, are not listed.`;
-    return order([...worst, ...others.slice(0, MOST_ROWS)]);
-  }
-
+  /** List the oddest rows and the marked ones, or all that are wanted. */
   function fill() {
-    const isOfAll = Boolean(findField());
-    listed = isOfAll ? listAll() : listOddest();
-    const shown = isOfAll ? listed.slice(0, MOST_ROWS) : listed;
+    const isOdd = (row) => worst.has(row) || marked.has(row);
+    listed = order(Data.all.filter(findField() ? isWanted : isOdd));
+    const shown = listed.slice(0, MOST_ROWS);
+    const n = Text.count(listed.length);
+    const isLong = listed.length > shown.length;
+    const ending = isLong ? `, of which the first ${MOST_ROWS} are listed.` : ".";
+    more.textContent = `${n} of the ${Text.count(Data.n)} rows on this page${ending}`;
     table.tBodies[0].replaceChildren(...shown.map(makeRow));
     tick();
     const direction = sort.isDescending ? "descending" : "ascending";

@@ -8,16 +8,6 @@ const Toolbar = (() => {
     Data.all.map((row) => [Data.id(row).trim().toLowerCase(), row]),
   );
 
-  function describeMarks(indices) {
-    if (indices.length === 0) return "No rows are marked.";
-    if (indices.length === 1) {
-      const [row] = indices;
-      return `${[...Row.name(row), Data.text(Data.oddness, row)].join(", ")}.`;
-    }
-    const n = Text.count(indices.length);
-    return `${n} of ${Text.count(Data.n)} rows are marked.`;
-  }
-
   /** The row with an id, or with this number in the table; else undefined. */
   function findRow(text) {
     const name = text.toLowerCase();
@@ -48,12 +38,6 @@ const Toolbar = (() => {
       tool.addEventListener("click", () => chooseTool(tools, tool));
     }
     if (matchMedia("(pointer: coarse)").matches) chooseTool(tools, null);
-    const zoom = element("zoom");
-    zoom.addEventListener("click", () => {
-      const isOn = zoom.getAttribute("aria-pressed") !== "true";
-      zoom.setAttribute("aria-pressed", String(isOn));
-      Plots.zoomOnScroll(isOn);
-    });
     for (const button of document.querySelectorAll("[data-show-all]")) {
       button.addEventListener("click", Plots.showAll);
     }
@@ -90,7 +74,8 @@ const Toolbar = (() => {
     onClick("show-marked", showMarked);
     Marks.onChange((indices) => {
       const isEmpty = indices.length === 0;
-      status.textContent = describeMarks(indices);
+      const n = Text.count(indices.length);
+      status.textContent = `Marked: ${n} of ${Text.count(Data.n)} rows.`;
       status.classList.toggle("unmarked", isEmpty);
       for (const id of ["clear", "show-marked", "download"]) {
         element(id).disabled = isEmpty;
