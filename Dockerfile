@@ -1,5 +1,6 @@
-# The command tied-tables:  docker build --build-arg VERSION=0.1.0 -t tied-tables .
-#                           docker run --rm -u "$(id -u)" -v "$PWD:/data" tied-tables check rows.csv
+# The tied-tables command in a container.
+# Build: docker build --build-arg VERSION=0.1.0 -t tied-tables .
+# Run:   docker run --rm -u "$(id -u)" -v "$PWD:/data" tied-tables check rows.csv
 FROM python:3.13-slim AS build
 ARG VERSION=0.1.0.dev0
 COPY tied-tables /source

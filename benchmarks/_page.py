@@ -20,6 +20,7 @@ from benchmarks._results import (
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 QUOTING = [
+    ROOT / "README.md",
     *sorted(ROOT.glob("*-*/README.md")),
     *sorted({*(ROOT / "docs").rglob("*.md")} - {PAGE}),
 ]

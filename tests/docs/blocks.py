@@ -6,6 +6,7 @@ A comment of Markdown above a block says what the block needs:
     <!-- continues -->            the blocks above it, in the same process and folder
     <!-- needs: umap, polars -->  packages; it is left out where they are not installed
     <!-- not run: REASON -->      what the tests do not have, such as a cluster
+    <!-- prints -->               above a block of text: what the block before it prints
 """
 
 import re
@@ -28,6 +29,9 @@ BLOCK = re.compile(
     """,
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
+PRINTED = re.compile(
+    r"\s*<!-- prints -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 INSTALLATION = re.compile(
     r"""
     ^(?:(?:python3?[ ]-m[ ])?pip3?|pipx|uv|conda|mamba|pixi|apt-get|brew|git[ ]clone)[ ]
@@ -47,6 +51,7 @@ class Block(NamedTuple):
     continues: bool
     needs: tuple[str, ...]
     not_run: str
+    prints: str
 
     def __str__(self):
         return f"{self.page}:{self.line}"
@@ -85,6 +90,7 @@ def read_blocks(page):
         comments = dict(
             re.findall(r"<!-- *([a-z ]+?)(?:: *(.*?))? *-->", match["comments"])
         )
+        printed = PRINTED.match(text, match.end())
         blocks.append(
             Block(
                 page=page.relative_to(ROOT).as_posix(),
@@ -94,6 +100,7 @@ def read_blocks(page):
                 continues="continues" in comments,
                 needs=tuple(re.findall(r"[\w.]+", comments.get("needs", ""))),
                 not_run=comments.get("not run", ""),
+                prints=printed[1] if printed else "",
             )
         )
     return blocks

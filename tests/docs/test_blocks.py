@@ -45,7 +45,9 @@ def run(tmp_path, clients, monkeypatch):
     shutil.copy(clients, folder)
 
     def run_blocks(blocks):
-        parts = [[str(block), block.language, block.source] for block in blocks]
+        parts = [
+            [str(block), block.language, block.source, block.prints] for block in blocks
+        ]
         run_python(RUNNER, input=json.dumps(parts), cwd=folder, environment=environment)
 
     return run_blocks

@@ -1,4 +1,4 @@
-"""Tied layers, and models whose decoder is their encoder transposed, for Keras 3."""
+"""Weight tying for Keras 3: layers that share the kernel of another layer."""
 # ruff: noqa: E402  Keras reads its backend when it is imported
 
 from keras_tied import _backend

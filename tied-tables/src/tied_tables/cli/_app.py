@@ -30,7 +30,7 @@ _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 EXAMPLE = "tied-tables score rows.csv"
 app = typer.Typer(
-    help="Autoencoders whose decoder is their encoder, transposed.",
+    help="Find suspicious cells in a table and fill in missing values.",
     epilog=f"Example:  {EXAMPLE}",
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
