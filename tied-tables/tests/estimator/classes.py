@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import default_rng
 
-from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from tied_tables._layout import BOOLEAN, CATEGORY, NUMBER, Layout
 
 N_COLUMNS = 5
 LAYOUT = Layout(

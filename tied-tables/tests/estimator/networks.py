@@ -34,7 +34,6 @@ def draw_network(sizes, activation="tanh", seed=0):
         decoder_biases=tuple(draw(inputs) for inputs, _ in pairs),
         gains=tuple(draw(units, mean=1.0) for _, units in pairs),
         activation=activation,
-        linear_units=sizes[-1] if len(sizes) > 2 else 0,
     )
 
 

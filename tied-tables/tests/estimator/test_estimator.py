@@ -87,7 +87,7 @@ def test_objectives_change_what_is_learned_and_keep_the_network(objective, iris)
 )
 def test_hidden_layers_are_as_wide_as_told(sizes, iris):
     estimator = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris)
-    found = estimator._fitted.network.layer_sizes[1:-1]
+    found = estimator._model.network.layer_sizes[1:-1]
     assert list(found) == [size + 1 for size in np.atleast_1d(sizes)]
 
 

@@ -32,7 +32,7 @@ def fit_to(X, layout=None, **parameters):
         max_iter=2,
         **parameters,
     )
-    return fit(settings, X, features=Features(layout=layout)).fitted
+    return fit(settings, X, features=Features(layout=layout))
 
 
 def hide(X):
@@ -154,7 +154,7 @@ def test_a_file_is_valid_and_has_names_and_each_kernel_once(estimator, tmp_path)
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     shapes = [tuple(each.dims) for each in model.graph.initializer]
-    kernels = [each.shape for each in estimator._fitted.network.kernels]
+    kernels = [each.shape for each in estimator._model.network.kernels]
     assert sorted(each for each in shapes if len(each) == 2) == sorted(kernels)
     [entry] = model.metadata_props
     assert entry.key == "features"

@@ -3,12 +3,12 @@
 import copy
 import os
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from msgspec import structs
 from numpy.random import default_rng
 from numpy.testing import assert_array_equal
 from tests.marks import for_each
@@ -137,11 +137,11 @@ def test_a_fitted_value_is_read_with_numpy_and_safetensors_alone(
 def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(file):
     content = file.read_bytes()
     contents = files.read(file)
-    settings = structs.replace(
-        contents.settings, loss_curve_=[0.123456789012345] * 1_000_000
-    )
+    curve = [0.123456789012345] * 1_000_000
+    training = contents.model.training._replace(loss_curve=curve)
+    model = replace(contents.model, training=training)
     with pytest.raises(ValueError, match="shorten loss_curve_"):
-        files.write(file, contents._replace(settings=settings))
+        files.write(file, contents._replace(model=model))
     assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
 

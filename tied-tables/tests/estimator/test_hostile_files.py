@@ -190,7 +190,7 @@ ACCEPTED = {
     "validation_curve_": CURVE,
     "reconstruction_r2_": {"-1"},
     "offset": NUMBER,
-    "feature_names": {"null", "texts"},
+    "feature_names": {"null"},  # or those of the columns
     "weight_decay": NUMBER - {"-1"},
     "activation": set(),
     "steps": set(),

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, Ridge
 
 from tied_tables import TiedAutoencoder
+from tied_tables._layout import Layout
 from tied_tables.comparison import compare_widths
 from tied_tables.model.gaussian import (
     RIDGE,
@@ -21,7 +22,6 @@ from tied_tables.model.gaussian import (
     fit_pieces,
 )
 from tied_tables.model.imputation import Preprocessing, fit_network_weights
-from tied_tables.model.layout import Layout
 from tied_tables.model.scaling import Scaling
 
 from .classes import LAYOUT, both, draw_classes
@@ -259,7 +259,7 @@ def test_widths_are_compared_without_masked_cells(masked):
 
 def test_a_fitted_value_refuses_a_masked_array(masked):
     rows, with_nan = masked
-    fitted = seeded(1, max_iter=1).fit(with_nan)._fitted
+    fitted = seeded(1, max_iter=1).fit(with_nan)._model
     for method in ("transform", "impute", "score_samples", "find_far_values"):
         with pytest.raises(ValueError, match="are a MaskedArray"):
             getattr(fitted, method)(rows)
@@ -486,7 +486,7 @@ def test_batches_widen_the_values_that_are_filled_in(rng):
         batch[::4, 2] = np.nan
         estimator.partial_fit(batch)
     X = np.vstack(batches)
-    fitted = estimator._fitted
+    fitted = estimator._model
     assert_array_equal(fitted.smallest, np.nanmin(X, axis=0))
     assert_array_equal(fitted.largest, np.nanmax(X, axis=0))
 
@@ -507,7 +507,7 @@ def test_a_batch_without_a_value_of_a_column_leaves_its_bounds(rng):
     X[:, 0] = np.round(3 * X[:, 0]).clip(0)
     X[::9, 0] = np.nan
     model = seeded(1).partial_fit(X)
-    weights = model._fitted.imputation_weights
+    weights = model._model.imputation_weights
     model.partial_fit(np.where(np.arange(3) == 0, np.nan, X))
     assert model.impute([[np.nan, -3, -3]])[0, 0] == 0
     assert weights is not None

@@ -22,7 +22,7 @@ def scale(X):
 def test_the_model_computes_what_the_network_does(digits):
     estimator = seeded(3, hidden_layer_sizes=6, max_iter=5, early_stopping=False)
     estimator.fit(digits[:300, :20])
-    network = estimator._fitted.network
+    network = estimator._model.network
     rows = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
     codes, reconstruction = compute_by_hand(network, rows)
     model = estimator.to_keras()

@@ -10,12 +10,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
+from tied_tables._layout import CATEGORY, NUMBER, Layout
 from tied_tables.estimator import TiedAutoencoder
-from tied_tables.fit.file import write_outcome
 from tied_tables.fit.fit import fit
+from tied_tables.fit.loss import Deviance, Projected
 from tied_tables.fit.plan import Parameters
-from tied_tables.fit.rows import Features, TrainingRows
-from tied_tables.model.layout import CATEGORY, NUMBER, Layout
+from tied_tables.fit.rows import Features
+from tied_tables.model.file import write
+from tied_tables.model.file.contents import Contents
 from tied_tables.model.link import fit_link
 from tied_tables.model.pca import fit_pca
 from tied_tables.model.scaling import fit_scaling
@@ -115,22 +117,18 @@ def test_the_loss_is_the_mean_error_and_has_the_gradient_of_differences(
     if is_projected:
         features = features @ axes.vectors.T + axes.mean
     errors = link.find_errors(scaled, link.apply(features))
-    rows = TrainingRows(
-        scaled,
-        scaled,
-        None,
-        link=link,
-        axes=axes,
-    )
-    found, gradient = rows.compare(outputs, scaled.T)
+    loss = Deviance(link)
+    if is_projected:
+        loss = Projected(loss, axes)
+    found, gradient = loss.compare(outputs, scaled.T)
     assert_allclose(
         found[0],
         np.nansum(errors, axis=1) / 8,
         rtol=1e-9,
     )
     step = 1e-6 * rng.normal(size=outputs.shape)
-    after, _ = rows.compare(outputs + step, scaled.T)
-    before, _ = rows.compare(outputs - step, scaled.T)
+    after, _ = loss.compare(outputs + step, scaled.T)
+    before, _ = loss.compare(outputs - step, scaled.T)
     expected = np.sum(2 * gradient * step, axis=1)
     assert_allclose(after - before, expected, rtol=1e-4, atol=1e-10)
 
@@ -161,22 +159,23 @@ def test_calibration_finds_the_temperature_and_the_mixture(rng):
 
 
 @pytest.fixture(scope="module")
-def outcome():
+def model():
     """Of 1,000 rows, which a network restores better than PCA."""
     return quick_fit(draw_classes(1000), hidden_layer_sizes=16, max_iter=60)
 
 
-def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
-    assert not outcome.is_pca
-    fitted, X = outcome.fitted, draw_classes(1000)
-    preprocessing = fitted.preprocessing
+def test_the_score_is_the_share_of_deviance_that_is_explained(model):
+    training = model.training
+    assert not training.is_pca
+    X = draw_classes(1000)
+    preprocessing = model.preprocessing
     mean = preprocessing.scaling.backward(preprocessing.mean, X.dtype)
-    costs = find_costs(X, fitted.reconstruct(X)).sum(axis=0)
+    costs = find_costs(X, model.reconstruct(X)).sum(axis=0)
     of_mean = find_costs(X, mean[None]).sum(axis=0)
     shares = 1 - costs / of_mean
-    assert_allclose(outcome.feature_r2, shares[LAYOUT.columns], rtol=1e-3)
-    assert outcome.reconstruction_r2 == pytest.approx(fitted.score(X), rel=1e-6)
-    assert outcome.reconstruction_r2 == pytest.approx(shares.mean(), rel=1e-2)
+    assert_allclose(training.feature_r2, shares[LAYOUT.columns], rtol=1e-3)
+    assert training.reconstruction_r2 == pytest.approx(model.score(X), rel=1e-6)
+    assert training.reconstruction_r2 == pytest.approx(shares.mean(), rel=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(outcome):
 )
 def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
     X = draw_classes(200)
-    fitted = quick_fit(X, **params).fitted
+    fitted = quick_fit(X, **params)
     rows = fitted.reconstruct(draw_classes(50, seed=1, missing=0.2))[:, IS_CLASS]
     assert ((rows > 0) & (rows < 1)).all()
     assert_allclose(
@@ -203,9 +202,9 @@ def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
 
 def test_numbers_and_fits_without_held_out_rows_have_no_link():
     X = draw_classes(300)
-    assert quick_fit(X, early_stopping=False).fitted.link is None
-    one = quick_fit(X, layout=None).fitted
-    other = quick_fit(X, layout=Layout.of_numbers(8)).fitted
+    assert quick_fit(X, early_stopping=False).link is None
+    one = quick_fit(X, layout=None)
+    other = quick_fit(X, layout=Layout.of_numbers(8))
     assert one.link is None is other.link
     assert_array_equal(
         one.reconstruct(X),
@@ -220,18 +219,18 @@ def test_columns_that_are_constant_or_lack_a_level_do_no_harm(n):
     X[:, 2] += X[:, 3]
     X[:, 3] = 0
     X[::9, LAYOUT.columns == 2] = np.nan
-    outcome = quick_fit(X, random_state=1)
-    rows = outcome.fitted.reconstruct(X)
+    model = quick_fit(X, random_state=1)
+    rows = model.reconstruct(X)
     assert_allclose(
         rows[:, [1, 6, 7]],
         [[1, 0, 1]] * n,
         atol=1 / n,
     )
     assert (rows[:, 3] < 0.1).all()
-    assert outcome.reconstruction_r2 > 0
+    assert model.training.reconstruction_r2 > 0
     X[:, 2:5] = 0  # a level that no row had
-    assert np.isfinite(outcome.fitted.score_samples(X)).all()
-    assert np.isfinite(outcome.fitted.score(X))
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.score(X))
 
 
 def test_more_features_than_axes_train_on_their_scores(rng):
@@ -241,15 +240,15 @@ def test_more_features_than_axes_train_on_their_scores(rng):
         np.repeat(np.arange(40), 4),
         np.full(160, CATEGORY),
     )
-    fitted = quick_fit(X, layout, max_iter=3).fitted
+    fitted = quick_fit(X, layout, max_iter=3)
     assert fitted.link is not None
     assert fitted.score(X) > 0
 
 
-def test_further_training_goes_on_with_squared_errors_and_no_link(outcome, tmp_path):
-    write_outcome(tmp_path / "m.safetensors", outcome, {"random_state": 0})
+def test_further_training_goes_on_with_squared_errors_and_no_link(model, tmp_path):
+    write(tmp_path / "m.safetensors", Contents(model, {"random_state": 0}))
     estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
     X = draw_classes(300, seed=2)
     estimator.partial_fit(X)
-    assert estimator._fitted.link is None
+    assert estimator._model.link is None
     assert np.isfinite(estimator.reconstruct(X)).all()

@@ -18,10 +18,10 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from tests.marks import for_each
 
+from tied_tables._layout import NUMBER, Layout
 from tied_tables.model.fences import fit_ends, fit_fences
 from tied_tables.model.gaussian import RIDGE
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import NUMBER, Layout
 from tied_tables.model.outlier_score import Block, fit_outlier_score
 from tied_tables.model.scaling import Scaling
 from tied_tables.model.tail import Tail, fit_tail
@@ -152,7 +152,7 @@ def test_absurd_values_stand_out_and_count_as_medians(solver, n):
             getattr(other, name)(X),
             getattr(clean, name)(X),
         )
-    standing_out = other._fitted.stand_out(-other.score_samples(absurd), n)
+    standing_out = other._model.stand_out(-other.score_samples(absurd), n)
     assert_array_equal(np.flatnonzero(standing_out), rows)
 
 
@@ -169,7 +169,7 @@ def test_without_trimming_absurd_values_move_the_scale():
     X[0, 1] = 1e9
     estimator = make(trim=False).fit(X)
     assert estimator.n_trimmed_values_ == 0
-    found = estimator._fitted.preprocessing.scaling.shift
+    found = estimator._model.preprocessing.scaling.shift
     assert_allclose(found, X.mean(axis=0))
 
 

@@ -100,7 +100,7 @@ def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(
     assume(estimator.n_trimmed_values_ == n_absurd)  # no heavy tail ends beyond a gap
     X[:n_absurd, 0] = np.nanmedian(X[:, 0])
     scaled = StandardScaler().fit_transform(X)
-    filled = estimator._fitted.preprocessing.forward(X, slice(None))[1]
+    filled = estimator._model.preprocessing.forward(X, slice(None))[1]
     pca = PCA(2, svd_solver="full").fit(filled)
     restored = pca.inverse_transform(pca.transform(filled))
     expected = np.nanmean((restored - scaled) ** 2)
@@ -139,13 +139,13 @@ def test_errors_beside_pca_are_those_of_scikit_learn():
     for rows in (X, others):
         expected = own_error(estimator, rows), pca_error(X, rows, 2)
         assert_near(
-            baseline_errors(estimator._fitted, X, rows),
+            baseline_errors(estimator._model, X, rows),
             expected,
             1e-4,
         )
     nothing = np.full((3, 6), np.nan)
-    assert baseline_errors(estimator._fitted, nothing) == (0.0, 0.0)
-    assert baseline_errors(estimator._fitted, X, nothing) == (0.0, 0.0)
+    assert baseline_errors(estimator._model, nothing) == (0.0, 0.0)
+    assert baseline_errors(estimator._model, X, nothing) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,17 @@ def test_errors_beside_pca_are_those_of_scikit_learn():
 def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     """For the network and for PCA."""
     X = with_gaps(draw_curve(n + 4_000), missing, default_rng(0))
-    outcome = fit(Parameters(n_components=2, random_state=0, trim=False), X[:n])
+    model = fit(Parameters(n_components=2, random_state=0, trim=False), X[:n])
     expected = baseline_errors(
-        outcome.fitted,
+        model,
         X[:n],
         X[n:],
     )
-    assert_near(outcome.held_out_errors, expected, 0.2)
+    assert_near(model.training.held_out_errors, expected, 0.2)
     if not missing:
-        assert outcome.held_out_errors[0] < 0.9 * outcome.held_out_errors[1]
+        assert (
+            model.training.held_out_errors[0] < 0.9 * model.training.held_out_errors[1]
+        )
 
 
 def test_parameters_have_the_defaults_of_the_estimator():

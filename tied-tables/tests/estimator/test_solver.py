@@ -12,6 +12,7 @@ from tests.marks import slow
 from tests.processes import run_python
 
 from tied_tables.fit import lbfgs, schedule
+from tied_tables.fit.loss import Squares
 from tied_tables.fit.members import HeldOut, Member, is_better
 from tied_tables.fit.nadam import Nadam, take_steps
 from tied_tables.fit.rows import TrainingRows
@@ -35,7 +36,7 @@ def make_rows(n, missing=0.0):
         inputs,
         with_gaps(inputs, missing, rng),
         rng.uniform(0.5, 2, n),
-        share=0.7,
+        Squares(share=0.7),
     )
 
 
@@ -71,7 +72,7 @@ def test_a_network_computes_pca_at_its_start(hidden, rng):
         principal,
         hidden,
         "silu",
-        rng,
+        seed=3,
     )
     pca = PCA(2).fit(X)
     expected = pca.inverse_transform(pca.transform(X))
@@ -127,10 +128,10 @@ def test_the_gradient_equals_central_differences(activation, noise):
 def test_noise_has_its_standard_deviation_and_is_another_in_each_step():
     """Without hidden layers and with the code as it is, the loss shows it."""
     X = np.zeros((20_000, 2), np.float32)
-    rows = TrainingRows(X, X, np.ones(20_000))
+    rows = TrainingRows(X, X, np.ones(20_000), Squares())
     zeros = (X[0],)
     identity = DenseNetwork(
-        (np.eye(2, dtype=np.float32),), zeros, zeros, (X[0] + 1,), "linear", 0
+        (np.eye(2, dtype=np.float32),), zeros, zeros, (X[0] + 1,), "linear"
     )
     stack = Stack([identity])
     objective = Objective(noise=0.5, seed=1)
@@ -227,9 +228,8 @@ def test_lbfgs_ends_where_the_gradient_is_0(monkeypatch):
         rows.select(np.arange(0)),
     )
     objective = LongTraining(weight_decay=1e-2)
-    training = lbfgs.train([member], objective, lambda: False)
-    [best] = training.networks
-    losses = training.losses
+    [best], training = lbfgs.train([member], objective, lambda: False)
+    losses = training.loss_curve
     assert (np.diff(losses) <= 0).all()
     sizes = []
     for each in (network, best):
@@ -283,7 +283,7 @@ def test_copies_of_rows_are_no_more_evidence(count, better):
     copies: of gains of mean 0.03 and standard deviation 0.85 it is 0.019 or 0.038.
     """
     X = np.zeros((10 * count, 5), np.float32)
-    rows = TrainingRows(X, X, np.ones(10 * count))
+    rows = TrainingRows(X, X, np.ones(10 * count), Squares())
     rows = replace(rows, plain=rows.select(np.arange(count)))
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 10 * count)
     network, pca = (
@@ -291,7 +291,7 @@ def test_copies_of_rows_are_no_more_evidence(count, better):
             [errors],
             np.array([errors.sum()]),
             errors.mean(),
-            None,
+            rows.loss,
         )
         for errors in (1.0 - gains, rows.weights)
     )

@@ -19,7 +19,6 @@ import numpy as np
 import pandas
 
 from tied_tables import TiedAutoencoder
-from tied_tables.columns import Columns
 from tied_tables.io import open_table
 from tied_tables.model.file import read
 
@@ -150,7 +149,7 @@ def write_text():
         arguments = [sys.executable, "-m", "tied_tables", *command.split()]
         subprocess.run(arguments, cwd=FOLDER, check=True)
     file = FOLDER / name_file("text")
-    columns = Columns.from_json(read(file).fitted.columns_json)
+    columns = read(file).model.columns
     table = open_table(str(FOLDER / "text.csv"), text=columns.text)
     (batch,) = table.batches()
     write_results("text", TiedAutoencoder.load(file), columns.encode(batch))

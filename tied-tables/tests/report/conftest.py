@@ -19,7 +19,7 @@ class Arrays:
     A share of the error of a row is one of its oddness, and one row in two is as odd.
     """
 
-    network = link = columns_json = None
+    network = link = columns = None
     largest_rarity = 999_999
 
     def __init__(self, rows, columns):

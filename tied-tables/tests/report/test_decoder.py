@@ -14,13 +14,14 @@ from numpy.testing import assert_allclose
 from tests.marks import for_each, slow
 
 import tied_tables
+from tied_tables._layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables.columns import Column, Columns, Kind
 from tied_tables.model.activations import ACTIVATIONS
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables.model.link import Link
 from tied_tables.model.scaling import Scaling
-from tied_tables.model.value import Fitted
+from tied_tables.model.training import Training
+from tied_tables.model.value import TableModel
 from tied_tables.report import Report, Rows, Whole
 from tied_tables.report._columns import format_cells
 from tied_tables.report._data import describe_decoder
@@ -60,7 +61,7 @@ def make_fitted(rng, activation, hidden=(7, 6), layout=NUMBERS):
             scaling,
         )
     preprocessing = Preprocessing(scaling, np.zeros(5), layout)
-    return Fitted(
+    return TableModel(
         preprocessing,
         network,
         outlier_score=None,
@@ -69,8 +70,8 @@ def make_fitted(rng, activation, hidden=(7, 6), layout=NUMBERS):
         offset=0.0,
         feature_names=None,
         imputation_weights=None,
-        columns_json=None,
         link=link,
+        training=Training(),
     )
 
 
@@ -148,7 +149,7 @@ def test_the_same_day_of_each_month_is_shown_for_those_around_it(frequency, days
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     X = rng.normal(size=(50, 5))
     some = seeded(3, max_iter=1).fit(X)
-    fitted = replace(some._fitted, network=draw_network([5, 7, 3], "gelu"))
+    fitted = replace(some._model, network=draw_network([5, 7, 3], "gelu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
     columns = [Column(name, Kind.number) for name in "abcde"]
     whole = Whole(fitted)

@@ -195,7 +195,7 @@ def test_a_fit_on_workers_or_by_address_is_that_of_the_files(store, folder, tmp_
         path = tmp_path / "m.safetensors"
         arguments = ["fit", data, "-o", path, "--id", "who", "--epochs", "2"]
         run_python("-c", FIT, *arguments, *options)
-        kernels = TiedAutoencoder.load(path)._fitted.network.kernels
+        kernels = TiedAutoencoder.load(path)._model.network.kernels
         weights.append(list(kernels))
         path.unlink()
     assert_equal(weights[1:], weights[:1] * 2)

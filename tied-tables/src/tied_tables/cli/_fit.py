@@ -193,15 +193,15 @@ def _train_and_write(
     start: float,
 ) -> Contents:
     """Train a model, measure it, and write it with notes on both."""
-    from tied_tables.fit.file import make_contents
     from tied_tables.fit.fit import fit
     from tied_tables.fit.plan import Parameters
     from tied_tables.fit.progress import epoch_callback
     from tied_tables.fit.rows import Features
+    from tied_tables.model.file.contents import Contents
     from tied_tables.model.value import baseline_errors
 
     columns = table.survey.columns
-    features = Features(tuple(columns.features), columns.layout, columns.to_json())
+    features = Features.of(columns)
     parameters = Parameters(**settings)
     rows, test_rows = table.rows, None
     title, streamed, measured_on = "training", None, "all rows"
@@ -217,7 +217,7 @@ def _train_and_write(
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        outcome = fit(parameters, rows, features=features, is_sample=is_sample)
+        model = fit(parameters, rows, features=features, is_sample=is_sample)
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {
@@ -229,19 +229,19 @@ def _train_and_write(
         **choice,
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - start, 3),
-        "components": outcome.fitted.n_components,
-        "is_pca": outcome.is_pca,
+        "components": model.n_components,
+        "is_pca": model.training.is_pca,
         "measured_on": measured_on,
         "streamed": streamed,
-        "trimmed": outcome.n_trimmed,
-        "has_classes": outcome.fitted.link is not None,
-        "held_out": outcome.held_out_errors if streamed is None else None,
+        "trimmed": model.training.n_trimmed,
+        "has_classes": model.link is not None,
+        "held_out": model.training.held_out_errors if streamed is None else None,
     }
-    contents = make_contents(outcome, vars(parameters), notes)
+    contents = Contents(model, vars(parameters), notes)
     if output is not None:
         _write(output, contents)  # what follows may fail
     with show_stages("comparing with PCA"):
-        error, pca_error = baseline_errors(outcome.fitted, rows, test_rows)
+        error, pca_error = baseline_errors(model, rows, test_rows)
     contents = contents._replace(
         notes={**notes, "error": error, "pca_error": pca_error}
     )
@@ -288,7 +288,7 @@ def _choose_components(
 
 def _find_doubts(contents: Contents) -> Iterator[str]:
     """Warn of a model whose errors promise more than it can do."""
-    fitted, notes = contents.fitted, contents.notes
+    fitted, notes = contents.model, contents.notes
     n_features = fitted.n_features
     error, held_out = notes["error"], notes["held_out"]
     if fitted.n_components >= n_features:

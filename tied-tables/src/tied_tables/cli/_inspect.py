@@ -23,16 +23,16 @@ def inspect(model: ModelFile, json: Json = False) -> None:
 
 
 def _describe(model: Model) -> dict[str, Any]:
-    value, settings = model.fitted_value, model.contents.settings
+    value, training = model.fitted_value, model.fitted_value.training
     return {
         "model": model.path,
         "features": value.n_features,
         "components": value.n_components,
         "layers": value.network.layer_sizes,
         "parameters": value.network.n_parameters,
-        "is_pca": settings.is_pca_,
-        "iterations": settings.n_iter_,
-        "reconstruction_r2": settings.reconstruction_r2_,
-        "settings": settings.params,
+        "is_pca": training.is_pca,
+        "iterations": training.n_iter,
+        "reconstruction_r2": training.reconstruction_r2,
+        "settings": model.contents.params,
         "notes": model.notes,
     }

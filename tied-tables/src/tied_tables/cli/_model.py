@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tied_tables.columns import Columns
     from tied_tables.io import Source
     from tied_tables.model.file.contents import Contents
-    from tied_tables.model.value import Fitted
+    from tied_tables.model.value import TableModel
 
 Note = TypeVar("Note")
 
@@ -29,9 +29,9 @@ class Model:
     columns: Columns | None  # that it takes; None if it knows no names
 
     @property
-    def fitted_value(self) -> Fitted:
+    def fitted_value(self) -> TableModel:
         """The value that encodes, decodes and scores rows."""
-        return self.contents.fitted
+        return self.contents.model
 
     def find_note(self, default: Note, *keys: str) -> Note:
         """Return a note, or the default where it is not there or of another type."""
@@ -79,7 +79,7 @@ def load(name: str | Path) -> Model:
     try:
         contents = read(path)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
-        columns = find_columns(contents.fitted)
+        columns = find_columns(contents.model)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(error).rstrip('.')}; name a whole model file."

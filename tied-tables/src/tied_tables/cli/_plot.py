@@ -21,7 +21,6 @@ def plot(
     json: Json = False,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
-    from tied_tables.drawing import collect_history
     from tied_tables.model.value import baseline_errors
     from tied_tables.plotting import FORMATS, AutoencoderDisplay, new_figure
 
@@ -32,11 +31,13 @@ def plot(
     remark(*describe_doubtful(rows, doubts))
     with show_stages("drawing"):
         fitted = fitted_model.fitted_value
+        training = fitted.training
+        history = {"loss": training.loss_curve, "val_loss": training.validation_curve}
         error, pca_error = baseline_errors(fitted, sample.numbers)
         AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
-            history=collect_history(fitted_model.contents.settings),
+            history={} if training.is_pca else history,
             figure=figure,
             y=sample.labels,
             label_name=rows.label or "label",

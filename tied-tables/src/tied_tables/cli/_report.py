@@ -168,7 +168,7 @@ def _describe_table(
     commands = dict.fromkeys([model.find_note("", "command"), join(sys.argv[1:])])
     return About(
         title=_name_table(rows),
-        model=describe_model(fitted, model.contents.settings),
+        model=describe_model(fitted),
         pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
         facts=model.find_facts(),

@@ -6,16 +6,17 @@ from tied_tables.cli._model import Model
 
 def summarize(model: Model) -> dict[str, str]:
     """Describe a model; the notes of its training, in its file, may be of any type."""
-    value, settings, notes = model.fitted_value, model.contents.settings, model.notes
+    value, notes = model.fitted_value, model.notes
+    training = value.training
     network = " → ".join(map(str, value.network.layer_sizes))
     what = "variance" if value.link is None else "deviance of the columns"
     facts = {
         "model": str(model.path),
         **_describe_columns(model),
         "components": f"{value.n_components}{model.find_note('', 'choice')}",
-        "network": network + (", PCA" if settings.is_pca_ else ""),
+        "network": network + (", PCA" if training.is_pca else ""),
         "parameters": f"{value.network.n_parameters:,}",
-        "kept": f"{settings.reconstruction_r2_:.2%} of the {what} of the training rows",
+        "kept": f"{training.reconstruction_r2:.2%} of the {what} of the training rows",
         **_describe_errors(model),
     }
     if trimmed := model.find_note(0, "trimmed"):
@@ -66,7 +67,7 @@ def _describe_errors(model: Model) -> dict[str, str]:
     against = f"the model's is {ratio:.2f} times that"
     if ratio > 1:  # where a tenth of the values is missing
         against += ", as it has learned to fill in gaps"
-    if model.contents.settings.is_pca_:
+    if model.fitted_value.training.is_pca:
         against = "no network was found that is better, so the model is PCA"
     return {
         "error": f"{error:.4g}, {what}, {where}",

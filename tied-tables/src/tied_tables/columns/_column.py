@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from tied_tables._layout import MISSPELT
 from tied_tables._text import format_value
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats, to_integers, to_text
@@ -32,7 +33,6 @@ from tied_tables.columns._times import (
     snap_to_months,
 )
 from tied_tables.columns._truth_text import TruthText
-from tied_tables.model.layout import MISSPELT
 
 # The name of all categories that were too rare to have a number of their own.
 OTHER = "(other)"

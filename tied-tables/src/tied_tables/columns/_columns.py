@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 from pyarrow import types
 
+from tied_tables._layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables._table_errors import TableError
 from tied_tables._text import quote
 from tied_tables._types import Array
@@ -39,10 +40,9 @@ from tied_tables.columns._number_text import (
     is_number,
 )
 from tied_tables.columns._remarks import DATE, ROLES, Remark, Role, Topic
-from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
-from tied_tables.model.pca import TINY
 
 VERSION = 1
+TINY = 1e-12  # a smaller sum of shares is that of none
 # These are written to JSON also if they are empty.
 BASIC_KEYS = "name kind categories other left_out label id".split()
 
@@ -490,11 +490,8 @@ class Columns:
         return msgspec.json.encode(head | _drop_empty(json))
 
     @classmethod
-    def from_json(cls, text: bytes, layout: Layout | None = None) -> Self:
-        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`.
-
-        With the layout of a model, other columns than those of its numbers are refused.
-        """
+    def from_json(cls, text: bytes) -> Self:
+        """Read what `to_json` gives, maybe untrusted, or raise a `TableError`."""
         try:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
@@ -507,8 +504,6 @@ class Columns:
                 "the description of the columns in the model file is damaged"
                 f" ({error}); save the model anew."
             ) from error
-        if layout is not None and not columns.layout.equals(layout):
-            raise TableError("the columns of the model are not those of its numbers")
         return columns
 
     def _require_consistent(self) -> None:

@@ -22,6 +22,7 @@ from tied_tables.fit.fit import fit, fit_batch
 from tied_tables.fit.plan import Parameters
 from tied_tables.fit.rows import NUMBERS, Features
 from tied_tables.model.activations import ACTIVATIONS
+from tied_tables.model.training import Training
 
 if TYPE_CHECKING:
     from tied_tables.columns import Columns
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 AUTO = StrOptions({"auto"})
 COUNT = Interval(Integral, 1, None, closed="left")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+INTERRUPTED = "Training was interrupted: this {} is the best so far."
 EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
+TRIMMED = (
+    "The fit of {} takes the medians of their columns in place of {}: correct them, or"
+    " set trim=False; score_samples puts their rows first."
+)
 
 
 class TiedAutoencoder(RowMethods, Parameters):
@@ -225,32 +231,24 @@ class TiedAutoencoder(RowMethods, Parameters):
                 )
             X_val = to_dense(read_rows(trained, columns, X_val, double=True))
         features = trained._describe_features(columns)
-        outcome = fit(
-            trained,
-            X,
-            weights,
-            features=features,
-            validation=X_val,
-        )
-        if outcome.interrupted:
-            warnings.warn(
-                f"Training was interrupted: this {type(self).__name__} is the best so"
-                " far.",
-                stacklevel=3,
-            )
-        trained._keep(outcome)
+        model = fit(trained, X, weights, features=features, validation=X_val)
+        trained._keep(model)
         self._take_over(trained)
-        if outcome.empty:
-            warnings.warn(EMPTY.format(outcome.empty), stacklevel=3)
-        if outcome.n_trimmed:
-            warnings.warn(
-                f"The fit of {type(self).__name__} takes the medians of their columns"
-                " in place of"
-                f" {format_quantity(outcome.n_trimmed, 'absurd value')}: correct"
-                " them, or set trim=False; score_samples puts their rows first.",
-                stacklevel=3,
-            )
+        self._warn(model.training)
         return self
+
+    def _warn(self, training: Training) -> None:
+        """Warn the caller of `fit` of what it should look at."""
+        warned = []
+        if training.interrupted:
+            warned.append(INTERRUPTED.format(type(self).__name__))
+        if training.empty:
+            warned.append(EMPTY.format(training.empty))
+        if training.n_trimmed:
+            values = format_quantity(training.n_trimmed, "absurd value")
+            warned.append(TRIMMED.format(type(self).__name__, values))
+        for message in warned:
+            warnings.warn(message, stacklevel=4)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -274,25 +272,24 @@ class TiedAutoencoder(RowMethods, Parameters):
         """
         self._validate_params()
         trained = copy(self)
-        before = vars(trained).get("_outcome")
+        before = vars(trained).get("_model")
         X, weights, columns = validate_training_rows(
             trained, X, sample_weight, reset=before is None
         )
         features = trained._describe_features(columns)
-        outcome = fit_batch(trained, X, weights, features, before)
-        trained._keep(outcome)
+        model = fit_batch(trained, X, weights, features, before)
+        trained._keep(model)
         self._take_over(trained)
-        if before is None and outcome.empty:
-            warnings.warn(EMPTY.format(outcome.empty), stacklevel=2)
-        if outcome.interrupted:
+        if before is None and model.training.empty:
+            warnings.warn(EMPTY.format(model.training.empty), stacklevel=2)
+        if model.training.interrupted:
             raise KeyboardInterrupt
         return self
 
     def _describe_features(self, columns: Columns | None) -> Features:
         """What a fit has to know of the features."""
         if columns is not None:
-            names = tuple(columns.features)
-            return Features(names, columns.layout, columns.to_json())
+            return Features.of(columns)
         if hasattr(self, "feature_names_in_"):
             return Features(tuple(map(str, self.feature_names_in_)))
         return NUMBERS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -11,11 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from tied_tables._types import Array, StrPath
-from tied_tables.fit.file import ATTRIBUTES, make_outcome, write_outcome
-from tied_tables.fit.judge import Outcome
 from tied_tables.model import file as _files
-from tied_tables.model.file.contents import deserialize_params, require
-from tied_tables.model.value import Fitted
+from tied_tables.model.file.contents import Contents, deserialize_params
+from tied_tables.model.value import TableModel
 
 if TYPE_CHECKING:
     from keras_tied import Autoencoder
@@ -41,13 +38,6 @@ ABSENT = {
 """Attributes that are looked for in vain, and what to use instead."""
 
 
-@lru_cache(32)
-def _read_columns(text: bytes) -> Columns:
-    from tied_tables.columns import Columns
-
-    return Columns.from_json(text)
-
-
 class FittedState(BaseEstimator):
     """The learned attributes of `TiedAutoencoder`, and their files."""
 
@@ -57,20 +47,14 @@ class FittedState(BaseEstimator):
     loss_curve_: list[float]
     validation_curve_: list[float]
     reconstruction_r2_: float
-    feature_r2_: Array | None
+    feature_r2_: Array
     n_trimmed_values_: int
-    _outcome: Outcome
-
-    @property
-    def _fitted(self) -> Fitted:
-        """The fitted value."""
-        return self._outcome.fitted
+    _model: TableModel
 
     @property
     def _columns(self) -> Columns | None:
         """What the columns of a frame are; None if all are numbers."""
-        text = self._fitted.columns_json
-        return None if text is None else _read_columns(text)
+        return self._model.columns
 
     def to_keras(self) -> Autoencoder:
         """Make a Keras model of the trained network, which takes scaled rows.
@@ -87,7 +71,6 @@ class FittedState(BaseEstimator):
             ImportError: if keras-tied or a backend of Keras is not installed.
         """
         check_is_fitted(self)
-        outcome = self._outcome
         try:
             from tied_tables.estimator._keras import make_model
         except ModuleNotFoundError as error:
@@ -98,24 +81,22 @@ class FittedState(BaseEstimator):
                 ' "tied-tables[keras]".'
             ) from error
         return make_model(
-            outcome.fitted.network,
+            self._model.network,
             noise=self.noise,
             sparsity=self.sparsity,
-            weight_decay=outcome.weight_decay,
+            weight_decay=self._model.training.weight_decay,
         )
 
     @property
     def offset_(self) -> float:
         """The threshold of `score_samples`, which can be set."""
         check_is_fitted(self)
-        return self._fitted.offset
+        return self._model.offset
 
     @offset_.setter
     def offset_(self, value: float) -> None:
         # Score and offset are in one value, so another thread sees both change at once.
-        outcome = self._outcome
-        fitted = replace(outcome.fitted, offset=float(value))
-        self._outcome = outcome._replace(fitted=fitted)
+        self._model = replace(self._model, offset=float(value))
 
     if not TYPE_CHECKING:
 
@@ -138,16 +119,21 @@ class FittedState(BaseEstimator):
         self.__dict__ = trained.__dict__
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_outcome")
+        return hasattr(self, "_model")
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep(self, model: TableModel) -> None:
         """Store what training has learned."""
-        self.n_components_ = outcome.fitted.n_components
-        for name in ATTRIBUTES:
-            setattr(self, f"{name}_", getattr(outcome, name))
-        self.feature_r2_ = outcome.feature_r2
-        self.n_trimmed_values_ = outcome.n_trimmed
-        self._outcome = outcome
+        training = model.training
+        self.n_components_ = model.n_components
+        self.n_iter_ = training.n_iter
+        self.is_pca_ = training.is_pca
+        self.loss_curve_ = list(training.loss_curve)
+        self.validation_curve_ = list(training.validation_curve)
+        self.reconstruction_r2_ = training.reconstruction_r2
+        if training.feature_r2 is not None:
+            self.feature_r2_ = training.feature_r2
+            self.n_trimmed_values_ = training.n_trimmed
+        self._model = model
 
     def _keep_names(self, columns: Columns) -> None:
         """Store the number of columns that were given to `fit`, and their names."""
@@ -187,7 +173,7 @@ class FittedState(BaseEstimator):
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        write_outcome(path, self._outcome, params)
+        _files.write(path, Contents(self._model, params))
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
@@ -204,24 +190,17 @@ class FittedState(BaseEstimator):
             ValueError: if it is something else, incomplete or changed.
         """
         contents = _files.read(path)
+        model = contents.model
         with _files.name_file(path):
-            estimator = cls(**deserialize_params(contents.settings.params))
+            estimator = cls(**deserialize_params(contents.params))
             estimator._validate_params()
-            estimator._keep(make_outcome(contents))
-            del estimator.feature_r2_, estimator.n_trimmed_values_  # no file holds them
-            fitted = contents.fitted
-            estimator.n_features_in_ = fitted.n_features
-            names = fitted.feature_names
-            if fitted.columns_json is not None:
-                from tied_tables.columns import Columns
-
-                layout = fitted.preprocessing.layout
-                columns = Columns.from_json(fitted.columns_json, layout)
-                is_same = names in (None, tuple(columns.features))
-                require(is_same, "its feature names are not those of its columns")
-                estimator._keep_names(columns)
-            elif names is not None:
-                estimator.feature_names_in_ = np.array(names, dtype=object)
+            estimator._keep(model)
+            estimator.n_features_in_ = model.n_features
+            if model.columns is not None:
+                estimator._keep_names(model.columns)
+            elif model.feature_names is not None:
+                names = np.array(model.feature_names, dtype=object)
+                estimator.feature_names_in_ = names
         return estimator
 
     def export(
@@ -268,4 +247,4 @@ class FittedState(BaseEstimator):
         from tied_tables.model.onnx import write_onnx
 
         check_is_fitted(self)
-        write_onnx(self._fitted, path, part, dtype)
+        write_onnx(self._model, path, part, dtype)

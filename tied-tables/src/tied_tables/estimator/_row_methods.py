@@ -58,7 +58,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return state._fitted.transform(rows)
+        return state._model.transform(rows)
 
     def inverse_transform(self, X: Any) -> Array:
         """Reconstruct rows from codes.
@@ -75,7 +75,7 @@ class RowMethods(
         state = copy(self)
         check_is_fitted(state)
         codes = check_array(fill_masked(X), dtype=DTYPES, input_name="X")
-        fitted = state._fitted
+        fitted = state._model
         if codes.shape[1] != fitted.n_components:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} has codes"
@@ -100,7 +100,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return _wrap_rows(state, state._fitted.reconstruct(rows), X, X)
+        return _wrap_rows(state, state._model.reconstruct(rows), X, X)
 
     def reconstruct_proba(self, X: Any) -> Any:
         """How likely the reconstruction makes every category, and every boolean.
@@ -125,8 +125,8 @@ class RowMethods(
                 f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs"
                 " a column of booleans or categories."
             )
-        codes = state._fitted.transform(rows)
-        numbers = state._fitted.inverse_transform(codes)
+        codes = state._model.transform(rows)
+        numbers = state._model.inverse_transform(codes)
         return columns.join_proba(numbers, X)
 
     def impute(self, X: Any) -> Any:
@@ -159,7 +159,7 @@ class RowMethods(
         # A value of a frame must not be rounded beyond those of training.
         rows = to_dense(validate_rows(state, X, double=True))
         columns = state._columns
-        filled = state._fitted.impute(rows)
+        filled = state._model.impute(rows)
         if columns is None and not is_frame(X):
             return filled
         from tied_tables.columns import Columns, FrameSchema, read_rows
@@ -187,7 +187,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return state._fitted.reconstruction_error(rows, per_feature)
+        return state._model.reconstruction_error(rows, per_feature)
 
     def score(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -209,7 +209,7 @@ class RowMethods(
         rows = validate_rows(state, X)
         weights = fill_masked(sample_weight)
         weights = _check_sample_weight(weights, rows, dtype=np.float64)
-        return state._fitted.score(rows, weights)
+        return state._model.score(rows, weights)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, the negated outlier score: the higher, the more normal.
@@ -228,7 +228,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return state._fitted.score_samples(rows)
+        return state._model.score_samples(rows)
 
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd, by scores of the training rows.
@@ -244,7 +244,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return state._fitted.rarity(rows)
+        return state._model.rarity(rows)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd: by which columns, and what the others make likely.
@@ -277,7 +277,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        explanation = state._fitted.explain(rows)
+        explanation = state._model.explain(rows)
         expected = _wrap_rows(state, explanation.expected, X)
         return explanation._replace(expected=expected)
 
@@ -292,7 +292,7 @@ class RowMethods(
         """
         state = copy(self)
         rows = validate_rows(state, X)
-        return state._fitted.score_samples(rows) - state._fitted.offset
+        return state._model.score_samples(rows) - state._model.offset
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Classify rows as outliers and inliers.

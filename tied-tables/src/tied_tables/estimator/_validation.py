@@ -160,10 +160,10 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
     if type(X) is not np.ndarray or X.ndim != 2 or not 0 < X.size <= FEW_NUMBERS:
         return False
     state = vars(estimator)  # in which to look up what is not there takes no time
-    outcome = state.get("_outcome")
+    model = state.get("_model")
     return (
-        outcome is not None
-        and outcome.fitted.columns_json is None
+        model is not None
+        and model.columns is None
         and X.shape[1] == state["n_features_in_"]
         and "feature_names_in_" not in state
         and X.dtype in DTYPES

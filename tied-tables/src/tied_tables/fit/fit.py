@@ -10,7 +10,7 @@ from tied_tables._blas import blas_limit
 from tied_tables._interrupts import interrupts
 from tied_tables._types import Array
 from tied_tables.fit import prepare, solver
-from tied_tables.fit.judge import Outcome, judge
+from tied_tables.fit.judge import judge
 from tied_tables.fit.plan import (
     Parameters,
     Plan,
@@ -20,10 +20,12 @@ from tied_tables.fit.plan import (
 )
 from tied_tables.fit.rows import NUMBERS, Features, PreparedRows
 from tied_tables.fit.solver import Solution
-from tied_tables.fit.start import pca_network, start_network
+from tied_tables.fit.start import start_network
 from tied_tables.fit.width import resolve_width
 from tied_tables.model.link import Link, fit_link
 from tied_tables.model.pca import Components
+from tied_tables.model.training import Training
+from tied_tables.model.value import TableModel
 
 EFFORT = 4
 """The factor of the most steps of training on a sample: reading all rows takes long."""
@@ -38,7 +40,7 @@ def fit(
     features: Features = NUMBERS,
     is_sample: bool = False,
     validation: Array | None = None,
-) -> Outcome:
+) -> TableModel:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
 
     Args:
@@ -54,26 +56,18 @@ def fit(
     given = given.select(places)
     given = prepare.canonicalize_few_rows(given)
     if parameters.chooses_width:
-        layout = given.features.layout
-        parameters = resolve_width(parameters, given.X, layout, fit)
+        parameters = resolve_width(parameters, given.X, given.layout, fit)
     random, seed = make_generator(parameters.random_state)
     rows, principal = prepare.prepare_rows(parameters, given, random)
+    held_out = None
     if validation is not None:
-        trimmed = given.ends.trim(np.take(validation, places, axis=1))
-        if not np.any(~np.isnan(trimmed) & ~np.isnan(given.X).all(axis=0)):
-            raise ValueError(
-                "X_val has no value in the columns in which X has values: give rows"
-                " with values, or leave X_val out."
-            )
-        others = replace(given, X=trimmed, weights=np.ones(len(trimmed)))
-        held_out = prepare.prepare_batch(others, rows.preprocessing)
-        rows = replace(rows, validation=held_out)
+        held_out = _prepare_validation(rows, np.take(validation, places, axis=1))
     n_components = choose_n_components(parameters, given.X.shape, principal)
     effort = EFFORT if is_sample else 1
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
-    solution = _solve(plan, rows, principal)
-    outcome = judge(plan, rows, solution)
-    return outcome.select(np.argsort(places))
+    solution = _solve(plan, rows, held_out, principal)
+    model = judge(plan, rows, solution).select(np.argsort(places))
+    return replace(model, columns=features.columns)
 
 
 @blas_limit.limit_to_one()
@@ -82,57 +76,79 @@ def fit_batch(
     X: Array,
     weights: Array,
     features: Features,
-    before: Outcome | None,
-) -> Outcome:
+    before: TableModel | None,
+) -> TableModel:
     """Train on some rows once, further than the batches before, if there were any."""
     given = prepare.take_rows(parameters, X, weights, features)
     random, seed = make_generator(parameters.random_state)
     if before is None:
         if parameters.chooses_width:
-            parameters = resolve_width(parameters, X, features.layout, fit)
+            parameters = resolve_width(parameters, X, given.layout, fit)
         rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:
-        rows = prepare.prepare_batch(given, before.fitted.preprocessing)
-        n_components = before.fitted.n_components
+        rows = prepare.prepare_batch(given, before.preprocessing)
+        n_components = before.n_components
     plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
     if before is None:
-        draws = np.random.default_rng(random.randint(2**31 - 1))
         components = principal.truncate(n_components)
-        network = start_network(components, plan.hidden, plan.activation, draws)
+        start_seed = random.randint(2**31 - 1)
+        network = start_network(components, plan.hidden, plan.activation, start_seed)
     else:
-        network = before.fitted.network
+        network = before.network
     with interrupts() as is_interrupted:
         training_rows = prepare.make_training_rows(plan, rows)
-        state = before and before.nadam
+        state = None if before is None else before.training.nadam
         solution = solver.fit_batch(plan, training_rows, network, state)
-    solution = replace(solution, interrupted=is_interrupted())
-    outcome = judge(plan, rows, solution, before and before.fitted)
-    if before is None:
-        return outcome
-    return outcome._replace(
-        loss_curve=before.loss_curve + outcome.loss_curve,
-        n_iter=before.n_iter + 1,
-        weight_decay=before.weight_decay,
-    )
+    solution = _note_interrupt(solution, is_interrupted())
+    model = judge(plan, rows, solution, before)
+    if before is not None:
+        training = model.training._replace(
+            loss_curve=[*before.training.loss_curve, *model.training.loss_curve],
+            n_iter=before.training.n_iter + 1,
+            weight_decay=before.training.weight_decay,
+        )
+        model = replace(model, training=training)
+    return replace(model, columns=features.columns)
+
+
+def _prepare_validation(rows: PreparedRows, X: Array) -> PreparedRows:
+    """Prepare rows to hold out, `(n, d)`, as those to learn from."""
+    given = rows.given
+    trimmed = given.ends.trim(X)
+    is_known = ~np.isnan(given.X).all(axis=0)
+    if not np.any(~np.isnan(trimmed) & is_known):
+        raise ValueError(
+            "X_val has no value in the columns in which X has values: give rows with"
+            " values, or leave X_val out."
+        )
+    held_out = replace(given, X=trimmed, weights=np.ones(len(trimmed)))
+    return prepare.prepare_batch(held_out, rows.preprocessing)
 
 
 def _solve(
     plan: Plan,
     rows: PreparedRows,
+    validation: PreparedRows | None,
     principal: Components,
 ) -> Solution:
     """PCA, or what training finds; Ctrl-C keeps the best so far."""
     components = principal.truncate(plan.n_components)
     link = _fit_link(plan, rows, components)
     if plan.method == "pca":
-        return Solution(pca_network(components), link=link, is_pca=True)
+        return Solution(start_network(components), link, Training(is_pca=True))
     training_rows = prepare.make_training_rows(plan, rows, link)
+    held_out = None
+    if validation is not None:
+        held_out = prepare.make_training_rows(plan, validation, link)
     with interrupts() as is_interrupted:
-        solution = solver.fit(plan, training_rows, principal, is_interrupted)
-    if is_interrupted():
-        return replace(solution, interrupted=is_interrupted.outermost)
-    return solution
+        solution = solver.fit(plan, training_rows, held_out, principal, is_interrupted)
+    return _note_interrupt(solution, is_interrupted() and is_interrupted.outermost)
+
+
+def _note_interrupt(solution: Solution, interrupted: bool) -> Solution:
+    training = solution.training._replace(interrupted=interrupted)
+    return solution._replace(training=training)
 
 
 def _fit_link(

@@ -2,83 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import NUMBER
 from tied_tables._types import Array
 from tied_tables.fit.plan import Plan
 from tied_tables.fit.rows import GivenRows, PreparedRows
 from tied_tables.fit.solver import Solution
 from tied_tables.model import imputation, outlier_score
 from tied_tables.model.blocks import split_rows
-from tied_tables.model.file.contents import NadamState
-from tied_tables.model.layout import NUMBER
 from tied_tables.model.tail import fit_tail
 from tied_tables.model.value import (
-    Fitted,
+    TableModel,
     compute_block,
     explained_share,
     explained_shares,
 )
 
 
-class Outcome(NamedTuple):
-    """What training gives.
-
-    Attributes:
-        fitted: the fitted value.
-        loss_curve: the loss after each iteration or epoch.
-        n_iter: iterations of L-BFGS or passes of Nadam over the rows.
-        is_pca: whether the network is PCA.
-        weight_decay: of the network.
-        reconstruction_r2: the share of the variance of the training rows that is
-            reconstructed.
-        feature_r2: that of each feature, `(d,)`.
-        n_trimmed: the number of absurd values, for which the fit took medians.
-        empty: the columns without values, by their names or places.
-        validation_curve: the errors on held-out rows, as long as `loss_curve`; empty
-            without such rows.
-        held_out_errors: the mean errors of the model and of PCA on rows that they have
-            not learned from, if any were.
-        interrupted: whether Ctrl-C ended training, and no caller reports it.
-        nadam: the state that `partial_fit` goes on from; None after `fit`.
-    """
-
-    fitted: Fitted
-    loss_curve: list[float]
-    n_iter: int
-    is_pca: bool
-    weight_decay: float
-    reconstruction_r2: float
-    feature_r2: Array | None
-    n_trimmed: int
-    empty: Sequence[str | int] = ()
-    validation_curve: Sequence[float] = ()
-    held_out_errors: tuple[float, float] | None = None
-    interrupted: bool = False
-    nadam: NadamState | None = None
-
-    def select(self, features: Array) -> Outcome:
-        """The outcome of a fit to all features in another order."""
-        shares = self.feature_r2
-        return self._replace(
-            fitted=self.fitted.select(features),
-            feature_r2=None if shares is None else shares[features],
-        )
-
-
 def judge(
     plan: Plan,
     rows: PreparedRows,
     solution: Solution,
-    before: Fitted | None = None,
-) -> Outcome:
+    before: TableModel | None = None,
+) -> TableModel:
     """Fit the outlier score, its tail and its threshold, and find R².
 
-    `before` is what was fitted to the batches before these rows, if there were any.
+    `before` is the model of the batches before these rows, if there were any.
     """
     imputation_weights = _weigh_imputations(plan, rows, solution)
     block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
@@ -106,7 +58,13 @@ def judge(
     tail = fit_tail(other_scores, scores[~is_far], float(is_far.mean()), n)
     scores += tail.limit * distances
     smallest, largest = _find_ends(given, before)
-    fitted = Fitted(
+    training = solution.training._replace(
+        reconstruction_r2=explained_share(sums),
+        feature_r2=explained_shares(sums),
+        n_trimmed=given.n_trimmed,
+        empty=given.empty,
+    )
+    return TableModel(
         preprocessing,
         solution.network,
         replace(score, tail=tail),
@@ -115,25 +73,10 @@ def judge(
         offset=outlier_score.find_weighted_quantile(
             -scores, weights, plan.contamination
         ),
+        feature_names=given.names,
         imputation_weights=imputation_weights,
         link=solution.link,
-        feature_names=given.features.names,
-        columns_json=given.features.columns_json,
-    )
-    return Outcome(
-        fitted=fitted,
-        loss_curve=solution.losses,
-        n_iter=max(1, solution.n_iter),
-        is_pca=solution.is_pca,
-        weight_decay=0.0 if solution.is_pca else plan.weight_decay,
-        reconstruction_r2=explained_share(sums),
-        feature_r2=explained_shares(sums),
-        n_trimmed=given.n_trimmed,
-        empty=given.empty,
-        validation_curve=solution.validation_errors,
-        held_out_errors=solution.held_out_errors,
-        interrupted=solution.interrupted,
-        nadam=solution.nadam,
+        training=training,
     )
 
 
@@ -155,7 +98,7 @@ def _weigh_imputations(
     return np.where(preprocessing.layout.kinds == NUMBER, weights, 0.0)
 
 
-def _find_ends(rows: GivenRows, before: Fitted | None) -> tuple[Array, Array]:
+def _find_ends(rows: GivenRows, before: TableModel | None) -> tuple[Array, Array]:
     """The smallest and largest values of rows and of those before, `(d,)` each."""
     smallest = rows.smallest
     largest = rows.largest
@@ -172,7 +115,8 @@ def _find_ends(rows: GivenRows, before: Fitted | None) -> tuple[Array, Array]:
 def _find_optimism(solution: Solution, sums: Array) -> float:
     """The error of rows held out over that of training rows; 1 where none were."""
     error, _, count, _ = sums.sum(axis=1)
-    errors = solution.validation_errors
-    if solution.is_pca or not errors or error <= 0:
+    training = solution.training
+    errors = training.validation_curve
+    if training.is_pca or not errors or error <= 0:
         return 1.0
     return float(min(errors) * count / error)

@@ -9,9 +9,11 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from tied_tables._types import Array
-from tied_tables.fit.members import Member, Run, Training
+from tied_tables.fit.members import Member, Run
 from tied_tables.fit.plan import Plan
 from tied_tables.model.blocks import split_rows
+from tied_tables.model.dense_network import DenseNetwork
+from tied_tables.model.training import Training
 
 ITERATIONS = 500  # at most
 BLOCK_ROWS = 4096  # rows whose gradient is found at a time
@@ -22,7 +24,7 @@ def train(
     members: list[Member],
     plan: Plan,
     is_interrupted: Callable[[], bool],
-) -> Training:
+) -> tuple[list[DenseNetwork], Training]:
     """Minimise the sum of the losses of all networks, in double precision.
 
     Their weights are one vector, so all have as many iterations.
@@ -68,5 +70,9 @@ def train(
                 "gtol": 0.0,
             },
         )
-    errors = run.errors[: run.best] if plan.early_stopping else []
-    return Training(run.make_best(), run.losses[: run.best], errors)
+    training = Training(
+        n_iter=max(1, run.best),
+        loss_curve=run.losses[: run.best],
+        validation_curve=run.errors[: run.best] if plan.early_stopping else [],
+    )
+    return run.make_best(), training

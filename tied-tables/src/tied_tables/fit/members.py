@@ -12,13 +12,13 @@ from tied_tables.fit.held_out import (
     make_folds,
     split_rows,
 )
+from tied_tables.fit.loss import Loss
 from tied_tables.fit.plan import Plan
 from tied_tables.fit.progress import call_back
 from tied_tables.fit.rows import TrainingRows
 from tied_tables.fit.stack import Stack
-from tied_tables.fit.start import pca_network, start_network
+from tied_tables.fit.start import start_network
 from tied_tables.model.dense_network import DenseNetwork
-from tied_tables.model.link import Link
 from tied_tables.model.pca import fit_pca
 
 STANDARD_ERRORS = 2
@@ -55,21 +55,6 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What training makes of some members.
-
-    Attributes:
-        networks: that of each member, after the best step.
-        losses: of the last one, after each iteration or in each pass up to that step.
-        errors: the mean error on held-out rows beside each; empty without such rows.
-    """
-
-    networks: list[DenseNetwork]
-    losses: list[float]
-    errors: list[float]
-
-
-@dataclass(frozen=True)
 class HeldOut:
     """How some networks do on the rows held out of each.
 
@@ -77,13 +62,13 @@ class HeldOut:
         errors: of the rows of each member, `(n,)`.
         sums: of these, times the weights of the rows, `(members,)`.
         mean: of the values that are not hidden.
-        link: that suits these rows; None if all errors are squares.
+        loss: that of the errors, with the link that suits these rows.
     """
 
     errors: list[Array]
     sums: Array
     mean: float
-    link: Link | None
+    loss: Loss
 
 
 class Run:
@@ -145,26 +130,29 @@ def sum_weights(members: list[Member]) -> float:
 
 
 def measure_held_out(members: list[Member], networks: list[DenseNetwork]) -> HeldOut:
-    """Calibrate the link of the networks of members with rows held out, and measure."""
-    pairs = list(zip(members, networks, strict=True))
-    weights = [member.held_out.weights for member in members]
-    link = members[0].held_out.link
-    if link is not None:
-        outputs = [member.held_out.reconstruct(network) for member, network in pairs]
-        link = link.calibrate(
+    """Calibrate the loss of the networks of members with rows held out, and measure."""
+    rows = [member.held_out for member in members]
+    loss = rows[0].loss
+    if loss.link is not None:
+        outputs = list(map(TrainingRows.compute_outputs, rows, networks))
+        loss = loss.calibrate(
             np.concatenate(outputs),
-            np.concatenate([member.held_out.targets for member in members]),
-            np.concatenate(weights),
+            np.concatenate([part.targets for part in rows]),
+            np.concatenate([part.weights for part in rows]),
         )
-    errors = [member.held_out.measure(network, link) for member, network in pairs]
-    sums = np.array(list(map(np.dot, weights, errors)))
-    mean = sums.sum() / sum_weights(members)
-    plain = members[0].held_out.plain
+    errors = []
+    sums = []
+    for part, network in zip(rows, networks, strict=True):
+        part_errors = part.measure(network, loss)
+        errors.append(part_errors)
+        sums.append(part.weights @ part_errors)
+    mean = np.sum(sums) / sum_weights(members)
+    plain = rows[0].plain
     if plain is not None:  # there is one member alone
         present = np.mean(~np.isnan(plain.targets), axis=1)
-        total = plain.weights @ plain.measure(networks[0], link)
+        total = plain.weights @ plain.measure(networks[0], loss)
         mean = total / (plain.weights @ present)
-    return HeldOut(errors, sums, float(mean), link)
+    return HeldOut(errors, np.array(sums), float(mean), loss)
 
 
 def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
@@ -190,11 +178,18 @@ def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
     )
 
 
-def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
-    """The networks to train: for few rows one for each fold and for all; else one."""
-    seed = plan.random.randint(2**31 - 1)
-    if rows.validation is not None or not plan.early_stopping:
-        held_out = rows.validation or rows.select(np.arange(0))
+def make_members(
+    plan: Plan,
+    rows: TrainingRows,
+    validation: TrainingRows | None,
+) -> list[Member]:
+    """The networks to train: for few rows one for each fold and for all; else one.
+
+    `validation` are rows to hold out instead of some of these.
+    """
+    seed = plan.random.randint(2**31 - 1)  # the same for each network
+    if validation is not None or not plan.early_stopping:
+        held_out = validation or rows.select(np.arange(0))
         return [_make_member(plan, seed, rows, held_out)]
     if not plan.few_rows:
         train_places, places = split_rows(rows.count, plan)
@@ -223,7 +218,6 @@ def _make_member(
 ) -> Member:
     """The network that learns from some rows, at its start."""
     principal = fit_pca(rows.inputs, rows.weights).truncate(plan.n_components)
-    draws = np.random.default_rng(seed)  # the same for each network
-    network = start_network(principal, plan.hidden, plan.activation, draws)
-    pca = pca_network(principal)
+    network = start_network(principal, plan.hidden, plan.activation, seed)
+    pca = start_network(principal)
     return Member(network, pca, rows, rows.weights, held_out)

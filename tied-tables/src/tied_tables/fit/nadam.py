@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tied_tables._types import Array
-from tied_tables.fit.members import Member, Run, Training
+from tied_tables.fit.members import Member, Run
 from tied_tables.fit.plan import Plan
 from tied_tables.fit.rows import TrainingRows
 from tied_tables.fit.schedule import make_schedule
 from tied_tables.fit.stack import Objective, Stack
+from tied_tables.model.dense_network import DenseNetwork
+from tied_tables.model.training import Training
 
 BETA_1 = 0.9
 BETA_2 = 0.99
@@ -101,7 +103,7 @@ def train(
     members: list[Member],
     plan: Plan,
     is_interrupted: Callable[[], bool],
-) -> Training:
+) -> tuple[list[DenseNetwork], Training]:
     """Train networks side by side, and keep those with the least held-out error."""
     schedule = make_schedule(members, plan)
     run = Run(members, np.float32)
@@ -134,4 +136,9 @@ def train(
         errors = [start_error, *run.errors]
         measured = part_ends[: len(errors)]
         errors = np.interp([*begins, end], measured, errors).tolist()
-    return Training(run.make_best(), losses, errors)
+    training = Training(
+        n_iter=max(1, len(losses)),
+        loss_curve=losses,
+        validation_curve=errors,
+    )
+    return run.make_best(), training

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from tied_tables._layout import Layout
 from tied_tables._types import Array
+from tied_tables.fit.loss import choose_loss
 from tied_tables.fit.plan import FEW_ROWS, Parameters, Plan
 from tied_tables.fit.rows import (
     Features,
@@ -17,7 +19,6 @@ from tied_tables.fit.rows import (
 from tied_tables.model.fences import fit_ends, fit_fences, keep_all
 from tied_tables.model.gaussian import fit_gaussian
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import Layout
 from tied_tables.model.link import Link
 from tied_tables.model.pca import Components, fit_pca
 from tied_tables.model.scaling import find_range, fit_scaling
@@ -53,7 +54,8 @@ def take_rows(
         low, high = find_range(trimmed)
     return GivenRows(
         X=trimmed,
-        features=features,
+        names=features.names,
+        layout=features.layout or Layout.of_numbers(d),
         weights=np.ones(n) if weights is None else weights,
         ends=ends,
         fences=fences,
@@ -73,15 +75,15 @@ def prepare_rows(
     """Fit the preprocessing, and PCA of all components, to rows."""
     X = rows.X
     weights = rows.weights
-    scaling = fit_scaling(X, parameters.scaler, weights, rows.features.names)
+    scaling = fit_scaling(X, parameters.scaler, weights, rows.names)
     scaled = scaling.forward(X)
-    layout = rows.features.layout or Layout.of_numbers(X.shape[1])
     gaussian = None
     if np.isnan(scaled).any():
         is_far = rows.fences.find(X)
         ordinary = np.where(is_far, np.float32(np.nan), scaled)
-        gaussian = fit_gaussian(ordinary, weights, random, layout)
-    preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
+        gaussian = fit_gaussian(ordinary, weights, random, rows.layout)
+    mean = np.zeros(X.shape[1])  # until PCA has found it
+    preprocessing = Preprocessing(scaling, mean, rows.layout, gaussian)
     complete = preprocessing.impute(scaled)
     principal = fit_pca(complete, weights)
     preprocessing = replace(preprocessing, mean=principal.mean)
@@ -104,22 +106,18 @@ def make_training_rows(
 ) -> TrainingRows:
     """The rows that a network learns from, in copies where some values are hidden."""
     weights = rows.given.weights
-    training_rows = TrainingRows(rows.complete, rows.scaled, weights, link=link)
-    if plan.n_copies:
-        inputs, targets = rows.preprocessing.hide(
-            rows.scaled, plan.n_copies, plan.random
-        )
-        training_rows = replace(
-            training_rows,
-            inputs=inputs,
-            targets=targets,
-            weights=np.tile(weights, plan.n_copies),
-            plain=training_rows,
-        )
-    if rows.validation is None:
+    loss = choose_loss(link)
+    training_rows = TrainingRows(rows.complete, rows.scaled, weights, loss)
+    if not plan.n_copies:
         return training_rows
-    validation = make_training_rows(plan, rows.validation, link)
-    return replace(training_rows, validation=validation)
+    inputs, targets = rows.preprocessing.hide(rows.scaled, plan.n_copies, plan.random)
+    return replace(
+        training_rows,
+        inputs=inputs,
+        targets=targets,
+        weights=np.tile(weights, plan.n_copies),
+        plain=training_rows,
+    )
 
 
 def order_columns(rows: GivenRows) -> Array:
@@ -131,11 +129,11 @@ def order_columns(rows: GivenRows) -> Array:
     tenth.
     """
     X = rows.X
-    scaling = fit_scaling(X, "standard", rows.weights, rows.features.names)
+    scaling = fit_scaling(X, "standard", rows.weights, rows.names)
     scaled = np.nan_to_num(scaling.forward(X), copy=False)
     lengths = np.sqrt(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64))
     covariances = (rows.weights * lengths) @ scaled
-    layout = rows.features.layout or Layout.of_numbers(X.shape[1])
+    layout = rows.layout
     order = np.argsort(covariances[layout.starts], kind="stable")
     places = np.arange(X.shape[1])
     return np.concatenate([places[layout.parts[column]] for column in order])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import Layout
 from tied_tables._types import Array
+from tied_tables.fit.loss import Loss, Projected, Squares
 from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.fences import Fences
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import Layout
-from tied_tables.model.link import Link
 from tied_tables.model.pca import Components
 from tied_tables.model.value import compute_block
+
+if TYPE_CHECKING:
+    from tied_tables.columns import Columns
 
 
 class Features(NamedTuple):
@@ -23,18 +26,17 @@ class Features(NamedTuple):
     Attributes:
         names: of the features, or None.
         layout: the columns that they were made from; None for numbers.
-        columns_json: what else is known of these columns, for the fitted value.
+        columns: what encodes these columns, for the model; None for numbers.
     """
 
     names: tuple[str, ...] | None = None
     layout: Layout | None = None
-    columns_json: bytes | None = None
+    columns: Columns | None = None
 
-    def select(self, places: Array) -> Features:
-        """The features in another order, of columns in another one."""
-        names = self.names and tuple(self.names[place] for place in places)
-        layout = self.layout and self.layout.select(places)
-        return Features(names, layout, self.columns_json)
+    @classmethod
+    def of(cls, columns: Columns) -> Features:
+        """The features that columns of a table are encoded as."""
+        return cls(tuple(columns.features), columns.layout, columns)
 
 
 NUMBERS = Features()
@@ -47,7 +49,8 @@ class GivenRows:
 
     Attributes:
         X: `(n, d)`.
-        features: of these.
+        names: of the features, or None.
+        layout: the columns that the features were made from.
         weights: `(n,)`, with mean 1.
         ends: of the columns, beyond which a value is absurd.
         fences: of the columns.
@@ -60,7 +63,8 @@ class GivenRows:
     """
 
     X: Array
-    features: Features
+    names: tuple[str, ...] | None
+    layout: Layout
     weights: Array
     ends: Fences
     fences: Fences
@@ -75,7 +79,8 @@ class GivenRows:
         return replace(
             self,
             X=np.take(self.X, places, axis=1),
-            features=self.features.select(places),
+            names=self.names and tuple(self.names[place] for place in places),
+            layout=self.layout.select(places),
             ends=self.ends.select(places),
             fences=self.fences.select(places),
             smallest=self.smallest[places],
@@ -92,42 +97,34 @@ class PreparedRows:
         preprocessing: what was done to them.
         scaled: `(n, d)` float32, with NaN for missing values.
         complete: the same, imputed; the same array where nothing is missing.
-        validation: rows to hold out; None for some of these.
     """
 
     given: GivenRows
     preprocessing: Preprocessing
     scaled: Array
     complete: Array
-    validation: PreparedRows | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingRows:
     """Scaled rows to train on.
 
     Attributes:
         inputs: `(n, features)` float32, complete.
-        targets: the same, with NaN where the input was imputed.
+        targets: what the loss compares outputs with, with NaN where it is not known.
         weights: `(n,)` float64, positive, with mean 1.
-        share: the features of `inputs`, of all that errors are the mean of.
-        lost: the mean squared error of each row that `project` leaves, `(n,)`.
-        link: that training begins with; None if all errors are squares.
-        axes: of `inputs`, if `targets` are features and these are scores.
+        loss: of the outputs of a network.
+        lost: the error of each row that no network can change, `(n,)`, or none.
         plain: the rows as they are, if these are copies of them, one after the other,
             in each of which other values are hidden.
-        validation: rows to hold out; None for some of these.
     """
 
     inputs: Array
     targets: Array
     weights: Array
-    share: float = 1.0
+    loss: Loss
     lost: Array | None = None
-    link: Link | None = None
-    axes: Components | None = None
     plain: TrainingRows | None = None
-    validation: TrainingRows | None = None
 
     @property
     def count(self) -> int:
@@ -149,60 +146,29 @@ class TrainingRows:
             plain=self.plain and self.plain.select(rows),
         )
 
-    def project(self, principal: Components) -> TrainingRows:
-        """The scores of complete rows on the components, `(n, k)`."""
-        deviations = self.inputs - principal.mean.astype(np.float32)
-        scores = deviations @ principal.vectors.astype(np.float32)
-        validation = self.validation and self.validation.project(principal)
-        rows = replace(self, inputs=scores, validation=validation)
-        if self.link is not None or self.targets is not self.inputs:  # of gaps
-            return replace(rows, axes=principal)
-        d, k = principal.vectors.shape
+    def project(self, axes: Components) -> TrainingRows:
+        """Rows whose inputs are the scores of these on axes, `(n, k)`.
+
+        Where the loss is squares of complete rows, targets are scores, too: what they
+        leave is the same for all networks.
+        """
+        deviations = self.inputs - axes.mean.astype(np.float32)
+        scores = deviations @ axes.vectors.astype(np.float32)
+        if self.loss.link is not None or self.targets is not self.inputs:
+            return replace(self, inputs=scores, loss=Projected(self.loss, axes))
+        d, k = axes.vectors.shape
         squares = np.square(deviations).sum(axis=1)
         squares -= np.square(scores).sum(axis=1)
         lost = np.maximum(squares, 0) / d
-        return replace(
-            rows,
-            targets=scores,
-            share=k / d,
-            lost=lost,
-        )
+        loss = Squares(share=k / d)
+        return replace(self, inputs=scores, targets=scores, loss=loss, lost=lost)
 
-    def reconstruct(self, network: DenseNetwork) -> Array:
-        """What a network's decoder puts out, `(n, d)`, without the link."""
-        outputs = compute_block(network, self.inputs, self.inputs).reconstruction
-        if self.axes is None:
-            return outputs
-        return outputs @ self.axes.vectors.T + self.axes.mean
+    def compute_outputs(self, network: DenseNetwork) -> Array:
+        """What a network puts out for the inputs, `(n, features)`."""
+        return compute_block(network, self.inputs, self.inputs).reconstruction
 
-    def measure(self, network: DenseNetwork, link: Link | None = None) -> Array:
-        """The mean error of each row, `(n,)`; the link is by default that of these."""
-        link = link or self.link
-        outputs = self.reconstruct(network)
-        if link is None:
-            errors = np.square(outputs - self.targets, dtype=np.float64)
-        else:
-            errors = link.find_errors(self.targets, link.apply(outputs))
-        means = np.nan_to_num(errors).mean(axis=1) * self.share
-        return means if self.lost is None else means + self.lost
-
-    def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """The mean error of each row, and its gradient in the outputs.
-
-        Outputs are `(networks, features, rows)`, targets `(features, rows)`, with NaN
-        where a value is missing, errors `(networks, rows)`.
-        """
-        if self.link is None:
-            gradient = outputs - targets
-            np.copyto(gradient, 0, where=np.isnan(targets))
-            errors = np.add.reduce(gradient * gradient, axis=1)
-            errors *= self.share / len(targets)
-            gradient *= 2 * self.share / len(targets)
-            return errors, gradient
-        if self.axes is None:
-            return self.link.compare(outputs, targets)
-        vectors = self.axes.vectors.astype(outputs.dtype)
-        mean = self.axes.mean.astype(outputs.dtype)
-        features = vectors @ outputs + mean[:, None]
-        errors, gradient = self.link.compare(features, targets)
-        return errors, vectors.T @ gradient
+    def measure(self, network: DenseNetwork, loss: Loss | None = None) -> Array:
+        """The error of a network on each row, `(n,)`, by default by the own loss."""
+        loss = loss or self.loss
+        errors = loss.measure(self.compute_outputs(network), self.targets)
+        return errors if self.lost is None else errors + self.lost

@@ -3,56 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from tied_tables.fit import nadam
-from tied_tables.fit.members import is_better, make_members, measure_held_out
+from tied_tables.fit.loss import choose_loss
+from tied_tables.fit.members import (
+    Member,
+    is_better,
+    make_members,
+    measure_held_out,
+)
 from tied_tables.fit.nadam import Nadam, take_steps
 from tied_tables.fit.plan import Plan
 from tied_tables.fit.rows import TrainingRows
 from tied_tables.fit.stack import Stack
-from tied_tables.fit.start import pca_network, undo_projection
+from tied_tables.fit.start import start_network, undo_projection
 from tied_tables.model.dense_network import DenseNetwork
-from tied_tables.model.file.contents import NadamState
 from tied_tables.model.link import Link
 from tied_tables.model.pca import Components
+from tied_tables.model.training import NadamState, Training
 
 RATE_OF_BATCHES = 1 / 3  # of `partial_fit`, beside the largest learning rate of a fit
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What a solver finds.
-
-    Attributes:
-        network: the network.
-        losses: after each iteration or epoch.
-        validation_errors: on held-out rows after each; empty without such rows.
-        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        held_out_errors: the mean errors of the network and of PCA on rows that neither
-            has learned from.
-        is_pca: whether the network is PCA.
-        link: of the network.
-        interrupted: whether Ctrl-C ended training, and no caller reports it.
-        nadam: the state that `partial_fit` goes on from.
-    """
+class Solution(NamedTuple):
+    """What a solver finds: a network, its link, and how it was trained."""
 
     network: DenseNetwork
-    losses: list[float] = field(default_factory=list)
-    validation_errors: list[float] = field(default_factory=list)
-    n_iter: int = 1
-    held_out_errors: tuple[float, float] | None = None
-    is_pca: bool = False
-    link: Link | None = None
-    interrupted: bool = False
-    nadam: NadamState | None = None
+    link: Link | None
+    training: Training
 
 
 def fit(
     plan: Plan,
     rows: TrainingRows,
+    validation: TrainingRows | None,
     principal: Components,
     is_interrupted: Callable[[], bool],
 ) -> Solution:
@@ -63,46 +50,57 @@ def fit(
     error. PCA is the solution, unless there is noise or sparsity, or the network is
     better on rows held out and not worse on all rows.
     """
-    axes = None
-    projected = rows
-    if plan.n_axes is not None:
-        axes = principal.truncate(plan.n_axes)
-        projected = rows.project(axes)
-    members = make_members(plan, projected)
+    members = _make_members(plan, rows, validation, principal)
     train = nadam.train
     if plan.method == "lbfgs":
         from tied_tables.fit import lbfgs  # SciPy takes long to import
 
         train = lbfgs.train
-    training = train(members, plan, is_interrupted)
-    network = training.networks[-1]
-    solution = Solution(
-        network=network if axes is None else undo_projection(network, axes),
-        losses=training.losses,
-        validation_errors=training.errors,
-        n_iter=len(training.losses),
-    )
-    components = principal.truncate(plan.n_components)
-    pca = replace(solution, network=pca_network(components), is_pca=True)
-    better = True
+    networks, training = train(members, plan, is_interrupted)
+    network = networks[-1]
+    if plan.n_axes is not None:
+        network = undo_projection(network, principal.truncate(plan.n_axes))
+    pca = start_network(principal.truncate(plan.n_components))
+    link = pca_link = None
+    is_better_held_out = True
     if plan.early_stopping:
-        with_rows = [member for member in members if member.held_out.count]
-        networks = training.networks[: len(with_rows)]
-        own = measure_held_out(with_rows, networks)
-        others = measure_held_out(with_rows, [member.pca for member in with_rows])
-        better = is_better(with_rows, own, others)
-        means = own.mean, others.mean
-        pca_means = others.mean, others.mean
-        solution = replace(solution, link=own.link, held_out_errors=means)
-        pca = replace(pca, link=others.link, held_out_errors=pca_means)
+        tested = [member for member in members if member.held_out.count]
+        held_out = measure_held_out(tested, networks[: len(tested)])
+        pca_held_out = measure_held_out(tested, [member.pca for member in tested])
+        is_better_held_out = is_better(tested, held_out, pca_held_out)
+        link = held_out.loss.link
+        pca_link = pca_held_out.loss.link
+        training = training._replace(held_out_errors=(held_out.mean, pca_held_out.mean))
 
-    def measure(result: Solution) -> float:
-        return float(rows.weights @ rows.measure(result.network, result.link))
+    def measure(result: DenseNetwork, result_link: Link | None) -> float:
+        errors = rows.measure(result, choose_loss(result_link))
+        return float(rows.weights @ errors)
 
-    is_plain = not (plan.noise or plan.sparsity)
-    if not is_plain or (better and measure(solution) <= measure(pca)):
-        return solution
-    return pca
+    is_chosen = bool(plan.noise or plan.sparsity)
+    if not is_chosen and is_better_held_out:
+        is_chosen = measure(network, link) <= measure(pca, pca_link)
+    if is_chosen:
+        training = training._replace(weight_decay=plan.weight_decay)
+        return Solution(network, link, training)
+    errors = training.held_out_errors
+    if errors is not None:
+        errors = errors[1], errors[1]
+    training = training._replace(is_pca=True, held_out_errors=errors)
+    return Solution(pca, pca_link, training)
+
+
+def _make_members(
+    plan: Plan,
+    rows: TrainingRows,
+    validation: TrainingRows | None,
+    principal: Components,
+) -> list[Member]:
+    """The networks to train, of features or of scores on principal axes."""
+    if plan.n_axes is not None:
+        axes = principal.truncate(plan.n_axes)
+        rows = rows.project(axes)
+        validation = validation and validation.project(axes)
+    return make_members(plan, rows, validation)
 
 
 def fit_batch(
@@ -124,8 +122,9 @@ def fit_batch(
     rates = np.full(n_steps, plan.learning_rate * RATE_OF_BATCHES)
     weights = rows.weights[None].astype(np.float32)
     losses = take_steps(stack, optimizer, rows, weights, batches, rates, plan)
-    return Solution(
-        network=stack.make_network(stack.numbers[0]),
-        losses=[float(losses.mean())],
+    training = Training(
+        loss_curve=[float(losses.mean())],
+        weight_decay=plan.weight_decay,
         nadam=NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step),
     )
+    return Solution(stack.make_network(stack.numbers[0]), None, training)

@@ -106,7 +106,7 @@ class Stack:
         code = encoded[-1]
         biases = layers.decoder_biases[::-1]
         decoded = compute_layers(matrices[::-1], biases, code, activate)[::-1]
-        errors, unit_gradient = rows.compare(decoded[0], targets.T)
+        errors, unit_gradient = rows.loss.compare(decoded[0], targets.T)
         unit_gradient *= weights[:, None]
         losses = (errors * weights).sum(axis=1, dtype=np.float64)
         unit_gradient = self._go_back_through_decoder(

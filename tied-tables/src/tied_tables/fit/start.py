@@ -1,4 +1,4 @@
-"""Networks that compute PCA, with hidden units that can learn the rest, or without."""
+"""Networks that start as PCA."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,24 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tied_tables._pairs import locate_pairs
 from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.pca import TINY, Components
 
 
-def pca_network(principal: Components) -> DenseNetwork:
-    """PCA as a network without hidden layers."""
-    network = start_network(principal, (), "linear", np.random.default_rng(0))
-    return replace(network, linear_units=0)
-
-
 def start_network(
     principal: Components,
-    hidden: Sequence[int],
-    activation: str,
-    random: np.random.Generator,
+    hidden: Sequence[int] = (),
+    activation: str = "linear",
+    seed: int = 0,
 ) -> DenseNetwork:
-    """A network with hidden layers that computes PCA, and whose other units can learn.
+    """A network that computes PCA, and whose hidden units can learn the rest.
 
     The first k units of each hidden layer, which skip the activation, carry the PCA
     scores. The others come in pairs with equal weights (`locate_pairs`). The two of a
@@ -36,6 +29,7 @@ def start_network(
     reconstructed exactly, after training too. `hidden` are the units of each hidden
     layer besides those k.
     """
+    random = np.random.default_rng(seed)
     k = principal.vectors.shape[1]
     sizes = [len(principal.mean), *(k + units for units in hidden), k]
     least_variance = 1e-3 * principal.variances[0] + TINY
@@ -75,8 +69,18 @@ def start_network(
         decoder_biases=decoder_biases,
         gains=gains,
         activation=activation,
-        linear_units=k,
     )
+
+
+def locate_pairs(n_components: int, pairs: int) -> tuple[slice, slice]:
+    """The first and the second units of the pairs of a hidden layer.
+
+    For k components and p pairs, units `0 .. k - 1` carry the scores; unit `k + i` and
+    unit `k + p + i` are a pair, for i from 0 to p - 1.
+    """
+    first = slice(n_components, n_components + pairs)
+    second = slice(first.stop, first.stop + pairs)
+    return first, second
 
 
 def undo_projection(

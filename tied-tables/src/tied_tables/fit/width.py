@@ -7,14 +7,15 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import Layout
 from tied_tables._types import Array
 from tied_tables.fit.plan import Parameters, make_generator
-from tied_tables.model.layout import Layout
 from tied_tables.model.pca import fit_pca
+from tied_tables.model.value import TableModel
 
 MOST_COMPONENTS = 16  # that are compared
 MOST_ROWS = 10_000  # that they are compared on
@@ -48,17 +49,17 @@ def count_most_components(n_rows: int, n_features: int) -> int:
 def resolve_width(
     parameters: Parameters,
     X: Array,
-    layout: Layout | None,
-    fit: Callable[[Parameters, Array], Any],
+    layout: Layout,
+    fit: Callable[[Parameters, Array], TableModel],
 ) -> Parameters:
     """The parameters of a fit to rows, `(n, d)`, with a number for "auto" components.
 
     With it, hidden values are reconstructed best. Their error is least where the code
     holds what the columns have in common, and rises where it holds the noise of single
-    ones; see `comparison.compare_widths`. `fit` gives the outcome of a fit.
+    ones; see `comparison.compare_widths`. `fit` gives the model of a fit.
     """
     n, d = X.shape
-    columns = (layout or Layout.of_numbers(d)).columns
+    columns = layout.columns
     n_columns = columns.max() + 1
     if n < FEWEST_ROWS or n_columns < 2:
         raise ValueError(
@@ -86,12 +87,12 @@ def measure_widths(
     X: Array,
     columns: Array,
     widths: Iterable[int],
-    fit: Callable[[Parameters, Array], Any],
+    fit: Callable[[Parameters, Array], TableModel],
 ) -> Iterator[Width]:
     """Yield the errors of each width, on rows held out of `X`, `(n, d)`.
 
     At most 10,000 rows are drawn. `columns`, `(d,)`, are numbers of what is hidden
-    together, and `fit` gives the outcome of a fit.
+    together, and `fit` gives the model of a fit.
     """
     from sklearn.model_selection import train_test_split  # which take long to import
     from sklearn.preprocessing import StandardScaler
@@ -111,10 +112,10 @@ def measure_widths(
     for width in widths:
         with warnings.catch_warnings(action="ignore"):
             # Of columns without values in the training part.
-            outcome = fit(replace(parameters, n_components=width), train)
-        if outcome.interrupted:
+            model = fit(replace(parameters, n_components=width), train)
+        if model.training.interrupted:
             raise KeyboardInterrupt
-        reconstruct = outcome.fitted.reconstruct
+        reconstruct = model.reconstruct
         pca_rows = principal.truncate(width).reconstruct(complete)
         yield Width(
             width,

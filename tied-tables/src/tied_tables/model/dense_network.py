@@ -29,8 +29,7 @@ class DenseNetwork:
 
     The encoder computes $h_l = f(W_l^T h_{l-1} + b_l)$ for $l = 1 \dots L$, the decoder
     $r_{l-1} = f(W_l (g_l \odot r_l) + c_l)$ for $l = L \dots 1$; $f$ leaves the first
-    `linear_units` units of a hidden layer as they are, and is not applied to code and
-    output.
+    $k$ units of a hidden layer as they are, and is not applied to code and output.
 
     Attributes:
         kernels: $W_l$, `(w[l-1], w[l])` float32 each.
@@ -38,7 +37,6 @@ class DenseNetwork:
         decoder_biases: $c_l$, `(w[l-1],)` float32 each.
         gains: $g_l$, `(w[l],)` float32 each.
         activation: the name of $f$, a key of `ACTIVATIONS`.
-        linear_units: the units of a hidden layer that skip $f$.
     """
 
     kernels: tuple[Array, ...]
@@ -46,12 +44,16 @@ class DenseNetwork:
     decoder_biases: tuple[Array, ...]
     gains: tuple[Array, ...]
     activation: str
-    linear_units: int
 
     @property
     def layer_sizes(self) -> list[int]:
         """The features of a row, the units of each hidden layer, and the components."""
         return [len(self.kernels[0]), *map(len, self.biases)]
+
+    @property
+    def linear_units(self) -> int:
+        """The units of a hidden layer that skip the activation: one a component."""
+        return len(self.biases[-1])
 
     @property
     def n_parameters(self) -> int:

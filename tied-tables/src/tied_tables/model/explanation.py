@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import NUMBER
 from tied_tables._types import Array
 from tied_tables.model.blocks import map_blocks
-from tied_tables.model.layout import NUMBER
 from tied_tables.model.outlier_score import OutlierScore
 
 if TYPE_CHECKING:
-    from tied_tables.model.value import Fitted
+    from tied_tables.model.value import TableModel
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time
 CLEARLY = 3.0
@@ -40,7 +40,7 @@ class Explanation(NamedTuple):
     ratios: Array
 
 
-def explain_rows(fitted: Fitted, X: Any) -> Explanation:
+def explain_rows(fitted: TableModel, X: Any) -> Explanation:
     """Explain rows, `(n, d)`; what is expected is within the values of training."""
     n, d = X.shape
     score = fitted.outlier_score

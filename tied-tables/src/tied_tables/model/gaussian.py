@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import Layout
 from tied_tables._types import Array
-from tied_tables.model.layout import Layout
 
 MOST_ROWS = 2000  # that the covariance is fitted to, at random
 MOST_FEATURES = 512

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tied_tables._layout import NUMBER, Layout
 from tied_tables._types import Array
 from tied_tables.model.gaussian import Gaussian
-from tied_tables.model.layout import NUMBER, Layout
 from tied_tables.model.scaling import Scaling
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random

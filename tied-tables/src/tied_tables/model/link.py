@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import BOOLEAN, NUMBER, Layout
 from tied_tables._types import Array
-from tied_tables.model.layout import BOOLEAN, NUMBER, Layout
 from tied_tables.model.pca import TINY
 from tied_tables.model.scaling import Scaling
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tied_tables._layout import MISSPELT, Layout
 from tied_tables._types import Array
 from tied_tables.model.fences import Fences
 from tied_tables.model.gaussian import Gaussian, fit_pieces, make_gaussian
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import MISSPELT, Layout
 from tied_tables.model.link import Link
 from tied_tables.model.pca import fit_pca
 from tied_tables.model.scaling import Scaling

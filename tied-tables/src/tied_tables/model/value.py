@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,6 +19,10 @@ from tied_tables.model.imputation import Preprocessing, require_floats
 from tied_tables.model.link import Link
 from tied_tables.model.outlier_score import Block, OutlierScore
 from tied_tables.model.pca import TINY, fit_pca
+from tied_tables.model.training import Training
+
+if TYPE_CHECKING:
+    from tied_tables.columns import Columns
 
 CHANCE = 0.05  # the expected number of rows below which one stands out
 
@@ -26,8 +30,8 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """What a fitted estimator needs to encode, decode, impute and score rows.
+class TableModel:
+    """A fitted model of a table: it encodes, decodes, imputes and scores rows.
 
     An immutable value: safe to share between threads and forked processes, to pickle
     and to send. Its methods are those of `TiedAutoencoder` of the same names, without
@@ -44,10 +48,11 @@ class Fitted:
         feature_names: of the columns, or None.
         imputation_weights: of the network in what `reconstruct` fills in, beside
             `preprocessing`, `(d,)` between 0 and 1; None if the network alone fills in.
-        columns_json: what the columns of a table are that the features were made from;
-            None if they are its own.
         link: what turns the output of the decoder into probabilities; None if it is
             what is reconstructed.
+        training: how the model was trained.
+        columns: those of a table, which are encoded as the features; None if they are
+            the features.
     """
 
     preprocessing: Preprocessing
@@ -58,8 +63,9 @@ class Fitted:
     offset: float
     feature_names: tuple[str, ...] | None
     imputation_weights: Array | None
-    columns_json: bytes | None
     link: Link | None
+    training: Training
+    columns: Columns | None = None
 
     @property
     def n_features(self) -> int:
@@ -71,21 +77,21 @@ class Fitted:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
 
-    def select(self, features: Array) -> Fitted:
-        """The fitted value of rows with all features in another order, at places."""
+    def select(self, features: Array) -> TableModel:
+        """The model of rows with all features in another order, at places."""
         weights = self.imputation_weights
         names = self.feature_names
-        network: Any = self.network  # not one of Keras, whose features have places
         return replace(
             self,
             preprocessing=self.preprocessing.select(features),
-            network=network.select(features),
+            network=self.network.select(features),
             outlier_score=self.outlier_score.select(features),
             smallest=self.smallest[features],
             largest=self.largest[features],
             feature_names=names and tuple(names[place] for place in features),
             imputation_weights=None if weights is None else weights[features],
             link=self.link and self.link.select(features),
+            training=self.training.select(features),
         )
 
     def transform(self, X: Any) -> Array:
@@ -317,7 +323,7 @@ def decode(network: DenseNetwork, codes: Array, link: Link | None) -> Array:
 
 
 def explained_share(sums: Array) -> float:
-    """R² over all features, from `Fitted.sums_of_squares`."""
+    """R² over all features, from `TableModel.sums_of_squares`."""
     error, total = sums[:2].sum(axis=1)
     if total > 0:
         return float(1 - error / total)
@@ -337,11 +343,11 @@ def explained_shares(sums: Array) -> Array:
 
 @blas_limit.limit_to_one()
 def baseline_errors(
-    fitted: Fitted,
+    model: TableModel,
     X: Array,
     others: Array | None = None,
 ) -> tuple[float, float]:
-    """The mean errors of a fitted value and of PCA, both of scaled rows.
+    """The mean errors of a model and of PCA, both of scaled rows.
 
     They are squares; with probabilities of classes deviances, divided by those of the
     best constants, and those of PCA are calibrated on the rows that it is fitted to.
@@ -355,16 +361,16 @@ def baseline_errors(
     others = X if others is None else ends.trim(others)
     if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
         return 0.0, 0.0
-    scaled, complete = fitted.preprocessing.forward(X, slice(None))
-    principal = fit_pca(complete).truncate(fitted.n_components)
-    link = fitted.link
+    scaled, complete = model.preprocessing.forward(X, slice(None))
+    principal = fit_pca(complete).truncate(model.n_components)
+    link = model.link
     if link is not None:
         link = replace(link, temperatures=np.ones(len(link.costs)))
         outputs = principal.reconstruct(complete)
         link = link.calibrate(outputs, scaled, np.ones(len(X)))
-    scaled, complete = fitted.preprocessing.forward(others, slice(None))
-    block = fitted.forward(scaled, complete)
-    errors = block.find_errors(fitted.link)
+    scaled, complete = model.preprocessing.forward(others, slice(None))
+    block = model.forward(scaled, complete)
+    errors = block.find_errors(model.link)
     outputs = principal.reconstruct(complete)
     if link is not None:
         outputs = link.apply(outputs)

@@ -14,7 +14,7 @@ from tied_tables._text import format_number, format_rarity
 from tied_tables._types import Array
 from tied_tables.columns import Columns
 from tied_tables.drawing import DENSE_POINTS
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 from tied_tables.report._columns import LARGEST, slice_columns
 from tied_tables.report._fields import (
     Field,
@@ -85,8 +85,8 @@ def _describe_columns(report: Report, rows: Rows) -> dict[str, Any]:
     fitted = report.fitted
     explanation = fitted.explain(rows.X)
     expected = explanation.expected
-    if fitted.columns_json is not None:
-        expected = Columns.from_json(fitted.columns_json).snap(expected)
+    if fitted.columns is not None:
+        expected = fitted.columns.snap(expected)
     columns = [
         describe_column(column, rows.X[:, part], expected[:, part])
         for column, part in slice_columns(report.columns)
@@ -124,7 +124,7 @@ def _describe_reasons(
     return reasons
 
 
-def _describe_oddness(fitted: Fitted, scores: Array) -> list[tuple[str, str]]:
+def _describe_oddness(fitted: TableModel, scores: Array) -> list[tuple[str, str]]:
     """Return one row in how many is as odd as each, and a sentence of it."""
     most = fitted.largest_rarity
     oddness = []
@@ -155,7 +155,7 @@ def _describe_standings(
     return standings
 
 
-def describe_decoder(fitted: Fitted) -> dict[str, Any] | None:
+def describe_decoder(fitted: TableModel) -> dict[str, Any] | None:
     """Return what decodes a code; None if the network is not dense, or large."""
     network: Any = fitted.network
     is_dense = hasattr(network, "kernels")

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from tied_tables._text import format_quantity
 from tied_tables._types import Array
 from tied_tables.columns import Column, Columns
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 from tied_tables.report._columns import slice_columns
 from tied_tables.report._drift import Drift, find_drift
 from tied_tables.report._rows import Rows
@@ -51,10 +51,10 @@ class About:
     safe_csv: bool = False
 
 
-def describe_model(fitted: Fitted, estimator: Any) -> str:
-    """Say what a fitted value is; `estimator` tells if it is PCA."""
+def describe_model(fitted: TableModel) -> str:
+    """Say what a fitted value is."""
     sizes = fitted.network.layer_sizes
-    if getattr(estimator, "is_pca_", False):
+    if fitted.training.is_pca:
         return f"PCA with {format_quantity(sizes[-1], 'component')}"
     units = " → ".join(f"{size:,}" for size in sizes)
     return f"a network of {units} units with tied weights"
@@ -100,7 +100,7 @@ class Report:
         True
     """
 
-    fitted: Fitted
+    fitted: TableModel
     rows: Rows
     columns: Sequence[Column]
     all_rows: Whole
@@ -162,7 +162,7 @@ class Report:
         """
         estimator = copy(estimator)  # which another thread may fit anew
         X = estimator.to_numbers(X)
-        fitted = estimator._fitted
+        fitted = estimator._model
         all_rows = Whole(fitted)
         all_rows.add(X)
         rows = Rows.compute(
@@ -173,10 +173,8 @@ class Report:
             labels=labels,
             label_name=label_name,
         )
-        if fitted.columns_json is not None:
-            layout = fitted.preprocessing.layout
-            columns = Columns.from_json(fitted.columns_json, layout)
-        else:
+        columns = fitted.columns
+        if columns is None:
             names = feature_names
             if names is None:
                 numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
@@ -185,7 +183,7 @@ class Report:
         if old is not None:
             name, old_rows = old[0], estimator.to_numbers(old[1])
             facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
-        about = About(title, describe_model(fitted, estimator))
+        about = About(title, describe_model(fitted))
         facts.setdefault("about", about)
         return cls(fitted, rows, columns.used, all_rows, **facts)
 

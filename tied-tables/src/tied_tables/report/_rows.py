@@ -53,7 +53,7 @@ class Rows:
 
     @classmethod
     def compute(cls, model: Any, X: Any, **facts: Any) -> Self:
-        """Encode and reconstruct rows by a model, which has the methods of `Fitted`."""
+        """Encode and reconstruct rows by a model with the methods of `TableModel`."""
         errors = model.reconstruction_error(X, per_feature=True)
         return cls(X, model.transform(X), model.reconstruct(X), errors, **facts)
 

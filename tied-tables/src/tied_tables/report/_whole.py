@@ -17,7 +17,7 @@ from tied_tables.drawing import (
     pair_with_errors,
 )
 from tied_tables.model.tail import ranks
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 from tied_tables.report._columns import LARGEST, name_features
 from tied_tables.report._rows import Rows
 
@@ -92,7 +92,7 @@ class Whole:
     column. `missing`, (features,), is how many values are missing.
     """
 
-    def __init__(self, fitted: Fitted) -> None:
+    def __init__(self, fitted: TableModel) -> None:
         self.fitted = fitted
         self.sums: Array = np.zeros((4, fitted.n_features))
         self.missing: Array = np.zeros(fitted.n_features)

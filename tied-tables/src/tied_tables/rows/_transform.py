@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from tied_tables._layout import CATEGORY, MISSPELT
 from tied_tables._reasons import (
     Cause,
     format_given,
@@ -25,8 +26,7 @@ from tied_tables.columns import (
 from tied_tables.io import Source, TableError
 from tied_tables.model.explanation import Explanation
 from tied_tables.model.file import read
-from tied_tables.model.layout import CATEGORY, MISSPELT
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 from tied_tables.rows._scan import Batch, Reads, Scan
 
 Output = Literal["codes", "reconstructions", "scores", "filled"]
@@ -55,7 +55,7 @@ class BatchTransform:
             takes as long as to score a row for each column.
     """
 
-    fitted: Fitted
+    fitted: TableModel
     columns: Columns
     output: Output
     id: str | None = None
@@ -221,14 +221,14 @@ def load_transform(
         ['code0']
     """
     contents = read(path)
-    columns = find_columns(contents.fitted)
+    columns = find_columns(contents.model)
     if columns is None:
         raise ValueError(
             f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
             " some."
         )
     return BatchTransform(
-        contents.fitted,
+        contents.model,
         columns,
         output,
         id,
@@ -236,10 +236,10 @@ def load_transform(
     )
 
 
-def find_columns(fitted: Fitted) -> Columns | None:
+def find_columns(fitted: TableModel) -> Columns | None:
     """Return the columns that a fitted value takes, or None if it knows no names."""
-    if fitted.columns_json is not None:
-        return Columns.from_json(fitted.columns_json, fitted.preprocessing.layout)
+    if fitted.columns is not None:
+        return fitted.columns
     names = fitted.feature_names
     return None if names is None else Columns.of_numbers(names)
 

@@ -1,4 +1,4 @@
-"""Files of fitted values, in the format of safetensors."""
+"""Files of models, in the format of safetensors."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from tied_tables._files import replace_atomically
 from tied_tables._types import StrPath
 from tied_tables.model.file.contents import Contents
 from tied_tables.model.file.format import read_file, to_bytes
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 
 LONGEST = 300  # characters of a message that quotes the file
 
 
-def load(path: StrPath) -> Fitted:
-    """Read the fitted value of a file of `TiedAutoencoder.save` or `tied-tables fit`.
+def load(path: StrPath) -> TableModel:
+    """Read the model in a file of `TiedAutoencoder.save` or `tied-tables fit`.
 
     No code in the file is run. Only NumPy, safetensors, msgspec and threadpoolctl are
-    imported.
+    imported; for a model of columns of any kind also PyArrow, if it is installed.
 
     Args:
         path: the file.
 
     Returns:
-        A value with the methods `transform`, `inverse_transform`, `reconstruct`,
+        A model with the methods `transform`, `inverse_transform`, `reconstruct`,
         `reconstruction_error`, `score`, `score_samples`, `rarity` and `explain` of
         `TiedAutoencoder`. Rows are arrays of float32 or float64, `(n, n_features)`,
-        finite, or NaN where a value is missing.
+        finite, or NaN where a value is missing. Its `columns` encode the rows of a
+        table so; they are None for a model of numbers, and without PyArrow.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -44,26 +45,24 @@ def load(path: StrPath) -> Fitted:
         >>> autoencoder = autoencoder.fit(X)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     autoencoder.save(f"{folder}/iris.safetensors")
-        ...     fitted = tied_tables.load(f"{folder}/iris.safetensors")
-        >>> bool((fitted.transform(X) == autoencoder.transform(X)).all())
+        ...     model = tied_tables.load(f"{folder}/iris.safetensors")
+        >>> bool((model.transform(X) == autoencoder.transform(X)).all())
         True
     """
-    return read(path).fitted
+    return read(path, needs_columns=False).model
 
 
-def read(path: StrPath) -> Contents:
+def read(path: StrPath, *, needs_columns: bool = True) -> Contents:
     """Read what `write` has written, whatever the name of the file.
 
-    Errors are those of `load`.
+    Errors are those of `load`. It is another one if columns need PyArrow, which is not
+    installed; they are left out if they are not needed.
     """
     with name_file(path):
-        return read_file(path)
+        return read_file(path, needs_columns)
 
 
-def write(
-    path: StrPath,
-    contents: Contents,
-) -> None:
+def write(path: StrPath, contents: Contents) -> None:
     """Write a file; what is there is replaced once all is written.
 
     The name of the file ends in `.safetensors`.

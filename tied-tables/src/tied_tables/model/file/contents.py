@@ -10,21 +10,28 @@ import numpy as np
 from msgspec import Meta, Raw, Struct
 from numpy.typing import ArrayLike
 
-from tied_tables._types import Array
 from tied_tables._version import __version__
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a file holds besides arrays and notes, as JSON.
+class Contents(NamedTuple):
+    """What a file holds."""
 
-    Names that end in `_` are attributes of the estimator. `activation` is that of
-    the network; `steps` are those
-    of Nadam that `partial_fit` has taken, 0 after `fit`; `columns` describes those of a
-    table that features were made from, if they are not its own; `transposed` names the
-    arrays that are stored transposed, as they lie in memory.
+    model: TableModel
+    params: Mapping[str, Any]  # of the estimator
+    notes: Any = None  # a JSON object of the command
+    version: str = __version__  # of tied-tables, which has written it
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a file holds besides arrays, as JSON.
+
+    Names that end in `_` are attributes of the estimator. `steps` are those of Nadam
+    that `partial_fit` has taken, 0 after `fit`; `columns` describes those of a table
+    that features were made from, if they are not its own; `transposed` names the arrays
+    that are stored transposed, as they lie in memory.
     """
 
     params: dict[str, Any]
@@ -40,24 +47,30 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     columns: Raw
     steps: Count
     transposed: list[str] = []
-    version: str = __version__
+    version: str
 
 
-class NadamState(NamedTuple):
-    """What `partial_fit` goes on from."""
-
-    averages: Array  # of the gradients of all weights, (n,) float32
-    squares: Array  # the averages of their squares, (n,) float32
-    step: int  # the number of steps taken
-
-
-class Contents(NamedTuple):
-    """What a file holds."""
-
-    settings: Settings  # of the estimator
-    fitted: Fitted  # the fitted value
-    notes: Any  # a JSON object of the command
-    nadam: NadamState | None  # what `partial_fit` goes on from; None after `fit`
+def make_settings(contents: Contents, transposed: list[str]) -> Settings:
+    """What JSON has of a model, some of whose arrays are stored transposed."""
+    model, params = contents.model, contents.params
+    training = model.training
+    columns = b"null" if model.columns is None else model.columns.to_json()
+    return Settings(
+        params={name: params[name] for name in sorted(params)},
+        n_iter_=training.n_iter,
+        is_pca_=training.is_pca,
+        loss_curve_=list(training.loss_curve),
+        validation_curve_=list(training.validation_curve),
+        reconstruction_r2_=training.reconstruction_r2,
+        offset=model.offset,
+        feature_names=model.feature_names,
+        weight_decay=training.weight_decay,
+        activation=model.network.activation,
+        columns=Raw(columns),
+        steps=0 if training.nadam is None else training.nadam.step,
+        transposed=transposed,
+        version=contents.version,
+    )
 
 
 def require(holds: ArrayLike, otherwise: str) -> None:

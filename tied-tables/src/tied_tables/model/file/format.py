@@ -14,7 +14,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tied_tables._types import Array, StrPath
-from tied_tables.model.file.contents import Contents, Settings, require, to_json
+from tied_tables.model.file.contents import (
+    Contents,
+    Settings,
+    make_settings,
+    require,
+    to_json,
+)
 from tied_tables.model.file.reader import Reader
 from tied_tables.model.tail import Tail
 
@@ -30,8 +36,11 @@ bytes of memory each. A table of 150,000 columns is below that."""
 NOT_OURS = (
     "it is not a file that TiedAutoencoder.save has written, or only a part of one"
 )
-SHARED = "outlier_score.layout", "outlier_score.scaling", "link.layout", "link.scaling"
-"""Values that are those of the preprocessing, which is written once."""
+SKIPPED = (
+    "outlier_score.layout outlier_score.scaling link.layout link.scaling"
+    " columns training"
+).split()
+"""Values that are those of the preprocessing, which is written once, or are in JSON."""
 
 
 class _Header(Struct):
@@ -51,8 +60,9 @@ class _Document(Struct):
 
 def to_bytes(contents: Contents) -> bytes:
     """The bytes of a file."""
-    arrays = dict(_list_arrays(contents.fitted))
-    arrays |= _list_arrays(contents.nadam, "nadam.")
+    model = contents.model
+    arrays = dict(_list_arrays(model))
+    arrays |= _list_arrays(model.training.nadam, "nadam.")
     transposed = []
     for name, array in arrays.items():
         if array.dtype.kind == "i":  # which has other sizes on other systems
@@ -61,7 +71,7 @@ def to_bytes(contents: Contents) -> bytes:
             transposed.append(name)
             array = array.T
         arrays[name] = np.asarray(array, order="C")
-    settings = msgspec.structs.replace(contents.settings, transposed=transposed)
+    settings = make_settings(contents, transposed)
     texts = []
     for value in (settings, contents.notes):
         text = msgspec.json.encode(value, enc_hook=to_json)
@@ -95,11 +105,11 @@ def _list_arrays(value: Any, place: str = "") -> Iterator[tuple[str, Array]]:
         name = f"{place}{part_name}"
         if isinstance(part, np.ndarray):
             yield name, part
-        elif name not in SHARED:
+        elif name not in SKIPPED:
             yield from _list_arrays(part, f"{name}.")
 
 
-def read_file(path: StrPath) -> Contents:
+def read_file(path: StrPath, needs_columns: bool) -> Contents:
     """Read a file, and check all that it holds."""
     # Not mapped into memory: a process ends at once if somebody cuts off a file that it
     # has mapped.
@@ -123,12 +133,11 @@ def read_file(path: StrPath) -> Contents:
         )
         arrays[name] = arrays[name].T
     reader = Reader(arrays)
-    fitted = reader.make_fitted(settings)
-    nadam = reader.make_nadam(fitted.network, settings.steps)
+    model = reader.make_model(settings, needs_columns)
     other = min(arrays, default=None)
     require(other is None, f"it has an unexpected array {other!r}")
     notes = msgspec.json.decode(document.notes)
-    return Contents(settings, fitted, notes, nadam)
+    return Contents(model, settings.params, notes, settings.version)
 
 
 def _require_small_header(content: bytes) -> None:

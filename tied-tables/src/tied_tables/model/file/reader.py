@@ -1,28 +1,32 @@
-"""The fitted value of the arrays of a file, which are checked as they are taken."""
+"""The model of the arrays of a file, which are checked as they are taken."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tied_tables._layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables._types import Array
 from tied_tables.model import gaussian, outlier_score
 from tied_tables.model.activations import ACTIVATIONS
 from tied_tables.model.dense_network import WEIGHTS, DenseNetwork
 from tied_tables.model.fences import Fences
-from tied_tables.model.file.contents import NadamState, Settings, require
+from tied_tables.model.file.contents import Settings, require
 from tied_tables.model.gaussian import Gaussian, Pieces
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from tied_tables.model.link import Link
 from tied_tables.model.outlier_score import Axes, OutlierScore
 from tied_tables.model.scaling import Scaling
 from tied_tables.model.tail import N_NUMBERS, Tail
-from tied_tables.model.value import Fitted
+from tied_tables.model.training import NadamState, Training
+from tied_tables.model.value import TableModel
+
+if TYPE_CHECKING:
+    from tied_tables.columns import Columns
 
 ASYMMETRY = 1e-6  # of a matrix that was inverted, relative to its largest number
 LARGEST = 1e18
@@ -90,8 +94,8 @@ class Reader:
                 )
         return kind(**fields)
 
-    def make_fitted(self, settings: Settings) -> Fitted:
-        """The fitted value."""
+    def make_model(self, settings: Settings, needs_columns: bool) -> TableModel:
+        """The model; without its columns if they cannot be read and are not needed."""
         network = self.make_network(settings.activation)
         d, *_, k = network.layer_sizes
         layout = self.make_layout(d)
@@ -114,8 +118,7 @@ class Reader:
         names = settings.feature_names
         n_names = d if names is None else len(names)
         require(n_names == d, f"its feature names are not {d}")
-        columns = bytes(settings.columns)
-        fitted = Fitted(
+        model = TableModel(
             preprocessing=Preprocessing(scaling, mean, layout, imputer),
             network=network,
             outlier_score=self.make_outlier_score(layout, scaling, k),
@@ -124,11 +127,12 @@ class Reader:
             offset=settings.offset,
             feature_names=names,
             imputation_weights=weights,
-            columns_json=None if columns == b"null" else columns,
             link=self.make_link(layout, scaling) if self.has("link.") else None,
+            columns=read_columns(settings, layout, needs_columns),
+            training=self.make_training(settings, network),
         )
-        require_finite_results(fitted)
-        return fitted
+        require_finite_results(model)
+        return model
 
     def make_network(self, activation: str) -> DenseNetwork:
         """The estimator's own network."""
@@ -151,7 +155,6 @@ class Reader:
             decoder_biases,
             gains,
             activation=activation,
-            linear_units=after if n_layers > 1 else 0,
         )
         units = network.layer_sizes
         require(min(units) == after > 0, f"its layers are of {units} units")
@@ -248,16 +251,48 @@ class Reader:
         require(is_open, "'link.frequencies' has a boolean that is never false")
         return link
 
-    def make_nadam(self, network: DenseNetwork, step: int) -> NadamState | None:
-        """What `partial_fit` goes on from, if it is there."""
-        if not self.has("nadam."):
-            return None
-        n = network.n_parameters
-        state: NadamState = self.make(
-            NadamState, "nadam.", n, dtype=np.float32, step=step
+    def make_training(self, settings: Settings, network: DenseNetwork) -> Training:
+        """How the model was trained, with what `partial_fit` goes on from, if any."""
+        nadam = None
+        if self.has("nadam."):
+            n = network.n_parameters
+            nadam = self.make(
+                NadamState, "nadam.", n, dtype=np.float32, step=settings.steps
+            )
+            require(nadam.squares >= 0, "'nadam.squares' has negative numbers")
+        return Training(
+            n_iter=settings.n_iter_,
+            is_pca=settings.is_pca_,
+            loss_curve=settings.loss_curve_,
+            validation_curve=settings.validation_curve_,
+            reconstruction_r2=settings.reconstruction_r2_,
+            weight_decay=settings.weight_decay,
+            nadam=nadam,
         )
-        require(state.squares >= 0, "'nadam.squares' has negative numbers")
-        return state
+
+
+def read_columns(
+    settings: Settings,
+    layout: Layout,
+    needs_columns: bool,
+) -> Columns | None:
+    """The columns that the features were made from, with the layout of the arrays."""
+    text = bytes(settings.columns)
+    if text == b"null":
+        return None
+    try:
+        from tied_tables.columns import Columns
+    except ImportError:
+        if needs_columns:
+            raise
+        return None
+    columns = Columns.from_json(text)
+    is_same = np.array_equal(columns.layout.columns, layout.columns)
+    is_same = is_same and np.array_equal(columns.layout.kinds, layout.kinds)
+    require(is_same, "the columns of the model are not those of its numbers")
+    is_named = settings.feature_names in (None, tuple(columns.features))
+    require(is_named, "its feature names are not those of its columns")
+    return columns
 
 
 def require_positive_definite(matrix: Array, name: str) -> None:
@@ -270,11 +305,11 @@ def require_positive_definite(matrix: Array, name: str) -> None:
         raise ValueError(f"{name!r} is not positive definite") from error
 
 
-def require_finite_results(fitted: Fitted) -> None:
+def require_finite_results(model: TableModel) -> None:
     """Require finite numbers for rows at the ends of the range of training."""
-    scaling = fitted.preprocessing.scaling
+    scaling = model.preprocessing.scaling
     ends = []
-    for values in (fitted.smallest, fitted.largest):
+    for values in (model.smallest, model.largest):
         known = np.where(np.isfinite(values), values, scaling.shift)
         ends.append(scaling.forward(known[None])[0])
     low, high = ends
@@ -288,10 +323,10 @@ def require_finite_results(fitted: Fitted) -> None:
     gaps = np.where(is_even, low, missing), np.where(is_even, missing, high)
     rows = np.stack([low, high, one, other, missing, *gaps])
     with np.errstate(all="ignore"):
-        complete = fitted.preprocessing.impute(rows)
-        block = fitted.forward(rows, complete)
+        complete = model.preprocessing.impute(rows)
+        block = model.forward(rows, complete)
         unscaled = scaling.backward(block.reconstruction, np.float32)
-        scores = fitted.score_block(block)
+        scores = model.score_block(block)
     for numbers in (complete, block.codes, block.reconstruction, unscaled, scores):
         require(np.isfinite(numbers), "it computes numbers that are not finite")
 

@@ -13,14 +13,14 @@ from tied_tables._types import StrPath
 from tied_tables._version import __version__
 from tied_tables.model.onnx._graph import OPSET, Graph, Tensor
 from tied_tables.model.onnx._parts import PARTS, add_part
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 
 DTYPES = ("float32", "float64")
 IR_VERSION = 8  # the format of the file, as old as the operators' version
 
 
 def write_onnx(
-    fitted: Fitted,
+    fitted: TableModel,
     path: StrPath,
     part: str,
     dtype: Any = "float32",

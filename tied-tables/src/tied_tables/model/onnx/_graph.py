@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from tied_tables._layout import CATEGORY, Layout
 from tied_tables._types import Array
-from tied_tables.model.layout import CATEGORY, Layout
 
 OPSET = 18  # the version of the operators in a file
 

@@ -3,10 +3,10 @@
 import numpy as np
 from onnx import helper
 
+from tied_tables._layout import NUMBER
 from tied_tables._types import Array
 from tied_tables.model.gaussian import Gaussian, Pieces
 from tied_tables.model.imputation import Preprocessing
-from tied_tables.model.layout import NUMBER
 from tied_tables.model.onnx._graph import Tensor
 
 # the length of the residual at the end, relative to the one at the start

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from tied_tables._layout import NUMBER
 from tied_tables._types import Array
 from tied_tables.model.dense_network import DenseNetwork
-from tied_tables.model.layout import NUMBER
 from tied_tables.model.link import Link
 from tied_tables.model.onnx._graph import Tensor
 from tied_tables.model.onnx._imputation import add_imputation
-from tied_tables.model.value import Fitted
+from tied_tables.model.value import TableModel
 
 PARTS = {
     "encoder": ("X", "code"),
@@ -21,7 +21,7 @@ PARTS = {
 
 
 def add_part(
-    fitted: Fitted, network: DenseNetwork, part: str, tensor: Tensor
+    fitted: TableModel, network: DenseNetwork, part: str, tensor: Tensor
 ) -> Tensor:
     """Add what a part computes of rows or codes, in their dtype."""
     dtype = tensor.dtype

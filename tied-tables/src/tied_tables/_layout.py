@@ -41,11 +41,6 @@ class Layout:
         begins = np.diff(self.columns[features], prepend=-1) != 0
         return Layout(np.cumsum(begins) - 1, self.kinds[features])
 
-    def equals(self, other: Layout) -> bool:
-        """Whether these are the same columns."""
-        pairs = (self.columns, other.columns), (self.kinds, other.kinds)
-        return all(np.array_equal(one, another) for one, another in pairs)
-
     @cached_property
     def starts(self) -> Array:
         """The first feature of each column."""
