@@ -20,7 +20,7 @@ from tied_tables.columns._column import (
 )
 from tied_tables.columns._columns import Columns
 from tied_tables.columns._facts import ROWS_TO_COUNT, Fact
-from tied_tables.columns._frames import FrameSchema, read_rows
+from tied_tables.columns._frames import Frame, FrameSchema, read_rows
 from tied_tables.columns._kinds import (
     NUMBERS,
     Kind,
@@ -53,6 +53,7 @@ __all__ = [
     "Column",
     "Columns",
     "Fact",
+    "Frame",
     "FrameSchema",
     "Kind",
     "MisfitError",

@@ -21,11 +21,10 @@ from tied_tables.columns._arrow import to_text
 from tied_tables.columns._column import Column, MisfitError, drop_marks, get_value, snap
 from tied_tables.columns._facts import ColumnChoice, Fact
 from tied_tables.columns._frames import (
+    Frame,
     FrameSchema,
     PandasNotes,
     find_library,
-    list_names,
-    read_rows,
     replace_values,
     wrap,
 )
@@ -215,16 +214,17 @@ class Columns:
 
     def read_frame(self, X: Any) -> pa.RecordBatch:
         """Return the rows of a frame; raise if a name repeats more than in training."""
+        frame = Frame.read(X)
         learned = self.names if self.frame is None else self.frame.names
         counts = Counter(map(str, learned))
-        given = Counter(map(str, list_names(X)))
+        given = Counter(map(str, frame.names))
         for name, times in given.items():
             if times > max(1, counts[name]):
                 raise TableError(
                     f"X has {times} columns of the name {name!r}, and the model learned"
                     f" {counts[name]}; rename or drop the others."
                 )
-        return read_rows(X)
+        return frame.rows
 
     def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
         """Return these columns in the form in which another table is written.

@@ -6,6 +6,8 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, Self, TypeAlias
 
@@ -44,6 +46,33 @@ class PandasNotes(Struct):
     column_indexes: list[PandasColumn] = []
 
 
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame or an array in Arrow, so that it is converted once.
+
+    Attributes:
+        given: the frame.
+        library: its library.
+        names: of its columns.
+        batch: its rows, whose columns have distinct texts as names.
+    """
+
+    given: Any
+    library: Any
+    names: list[Name]
+    batch: pa.RecordBatch
+
+    @classmethod
+    def read(cls, X: Any) -> Frame:
+        """A frame or an array in Arrow; the same where it is so already."""
+        return X if isinstance(X, Frame) else cls(X, *_read(X))
+
+    @cached_property
+    def rows(self) -> pa.RecordBatch:
+        """The rows as those of a table: categories are text or whole numbers."""
+        return simplify_rows(self.batch)
+
+
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of a frame, or of an array, as they were given to `fit`."""
 
@@ -55,7 +84,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def learn(cls, X: Any) -> tuple[Self, list[str]]:
         """The schema of a frame, and the columns whose dtype is categories."""
-        library, names, batch = _read(X)
+        read = Frame.read(X)
+        batch = read.batch
         without_rows = batch[:0]
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
@@ -64,7 +94,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             field.name for field in batch.schema if types.is_dictionary(field.type)
         ]
         template = sink.getvalue().to_pybytes()
-        return cls(library, tuple(names), template), categories
+        return cls(read.library, tuple(read.names), template), categories
 
     @property
     def without_rows(self) -> pa.RecordBatch:
@@ -94,7 +124,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
 
         Besides null that is what `gaps` tell of a column.
         """
-        _, _, rows = _read(X)
+        read = Frame.read(X)
+        X, rows = read.given, read.batch
         names = rows.column_names
         given = set(columns.column_names)
         filled = {}
@@ -309,5 +340,4 @@ def _name_levels(frame: Any) -> Any:
 
 def read_rows(X: Any) -> pa.RecordBatch:
     """The rows of a frame as those of a table: categories are text or whole numbers."""
-    _, _, batch = _read(X)
-    return simplify_rows(batch)
+    return Frame.read(X).rows

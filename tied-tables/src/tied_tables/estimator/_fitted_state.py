@@ -53,8 +53,9 @@ class FittedState(BaseEstimator):
 
     @property
     def _columns(self) -> Columns | None:
-        """What the columns of a frame are; None if all are numbers."""
-        return self._model.columns
+        """What the columns of a frame are; None if all are numbers, and before `fit`."""
+        model = vars(self).get("_model")
+        return None if model is None else model.columns
 
     def to_keras(self) -> Autoencoder:
         """Make a Keras model of the trained network, which takes scaled rows.

@@ -24,7 +24,13 @@ from sklearn.utils.validation import (
 
 from tied_tables._types import Array
 from tied_tables.estimator._fitted_state import FittedState
-from tied_tables.estimator._validation import DTYPES, is_frame, to_dense, validate_rows
+from tied_tables.estimator._validation import (
+    DTYPES,
+    is_frame,
+    to_arrow,
+    to_dense,
+    validate_rows,
+)
 from tied_tables.model.explanation import Explanation
 from tied_tables.model.imputation import fill_masked
 
@@ -99,8 +105,9 @@ class RowMethods(
             they are. A column that was the same as another one is left out.
         """
         state = copy(self)
-        rows = validate_rows(state, X)
-        return _wrap_rows(state, state._model.reconstruct(rows), X, X)
+        given = to_arrow(state._columns, X)
+        rows = validate_rows(state, given)
+        return _wrap_rows(state, state._model.reconstruct(rows), X, given)
 
     def reconstruct_proba(self, X: Any) -> Any:
         """How likely the reconstruction makes every category, and every boolean.
@@ -157,18 +164,20 @@ class RowMethods(
         state = copy(self)
         X = fill_masked(X)
         # A value of a frame must not be rounded beyond those of training.
-        rows = to_dense(validate_rows(state, X, double=True))
         columns = state._columns
+        given = to_arrow(columns, X)
+        rows = to_dense(validate_rows(state, given, double=True))
         filled = state._model.impute(rows)
         if columns is None and not is_frame(X):
             return filled
-        from tied_tables.columns import Columns, FrameSchema, read_rows
+        from tied_tables.columns import Columns, Frame, FrameSchema
 
-        frame, _ = FrameSchema.learn(X)
+        frame = Frame.read(given)
         if columns is None:
-            columns = Columns.of_numbers(frame.without_rows.schema.names)
-        gaps = columns.find_gaps(read_rows(X))
-        return frame.fill(X, columns.decode(filled, named=True), gaps)
+            columns = Columns.of_numbers(frame.batch.column_names)
+        gaps = columns.find_gaps(frame.rows)
+        schema, _ = FrameSchema.learn(frame)
+        return schema.fill(frame, columns.decode(filled, named=True), gaps)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
@@ -325,7 +334,7 @@ def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None)
     """
     columns = estimator._columns
     if columns is not None and (columns.frame is not None or is_frame(X)):
-        if not is_frame(given):
+        if given is None or not is_frame(X):
             return columns.join(rows, X)
         from tied_tables.estimator._columns import find_differences
 

@@ -32,7 +32,10 @@ def validate_training_rows(
 
     With `reset` the number and the names of the features are stored, else compared.
     """
-    columns = _learn_columns(estimator, X) if reset else estimator._columns
+    if reset:
+        columns, X = _learn_columns(estimator, X)
+    else:
+        columns = estimator._columns
     rows = to_dense(read_rows(estimator, columns, X, reset=reset, double=True))
     weights = _check_sample_weight(
         fill_masked(sample_weight),
@@ -76,20 +79,13 @@ def read_rows(
 
     Those of an array may stand for columns of any kind already.
     """
-    if type(X).__name__ == "LazyFrame":
-        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
-    if hasattr(X, "map_partitions"):
-        raise ValueError(
-            "X is a frame of Dask: pass X.compute(), or let X.map_partitions call a"
-            " method of the fitted estimator."
-        )
+    table = to_arrow(columns, X)
     if columns is None:
         return _validate_numbers(estimator, X, reset)
-    frame = columns.frame
-    table = _as_table(X)
-    if is_frame(X) or (frame is not None and frame.library == "numpy"):
-        from tied_tables.estimator import _columns
+    from tied_tables.columns import Frame
+    from tied_tables.estimator import _columns
 
+    if isinstance(table, Frame):
         return _columns.encode(columns, table, double=double)
     if table.shape[1] != len(columns.features):
         raise ValueError(
@@ -105,21 +101,47 @@ def to_dense(rows: Any) -> Array:
     return rows.toarray() if sparse.issparse(rows) else rows
 
 
-def _learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
-    """What the columns of rows are, unless all are numbers."""
+def to_arrow(columns: Columns | None, X: Any) -> Any:
+    """Rows that columns encode, in Arrow; an array of numbers, if they stand for these.
+
+    Rows without columns stay as they are.
+    """
+    if type(X).__name__ == "LazyFrame":
+        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    if hasattr(X, "map_partitions"):
+        raise ValueError(
+            "X is a frame of Dask: pass X.compute(), or let X.map_partitions call a"
+            " method of the fitted estimator."
+        )
+    if columns is None:
+        return X
+    from tied_tables.columns import Frame
+
+    if isinstance(X, Frame):
+        return X
+    table = _as_table(X)
+    of_arrays = columns.frame is not None and columns.frame.library == "numpy"
+    return Frame.read(table) if of_arrays or is_frame(X) else table
+
+
+def _learn_columns(estimator: BaseEstimator, X: Any) -> tuple[Columns | None, Any]:
+    """What the columns of rows are, and these in Arrow; None if all are numbers."""
     features = estimator.categorical_features
     if features is None or (isinstance(features, str) and not _may_have_kinds(X)):
-        return None
+        return None, X
     if sparse.issparse(X):
         raise ValueError(
             "categorical_features cannot name columns of sparse rows: X.toarray()."
         )
+    from tied_tables.columns import Frame
     from tied_tables.estimator import _columns
 
-    columns = _columns.learn_columns(_as_table(X), features)
-    if columns is not None:
-        estimator._keep_names(columns)
-    return columns
+    frame = Frame.read(_as_table(X))
+    columns = _columns.learn_columns(frame, features)
+    if columns is None:
+        return None, X
+    estimator._keep_names(columns)
+    return columns, frame
 
 
 def _as_table(X: Any) -> Any:
