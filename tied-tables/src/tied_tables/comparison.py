@@ -14,6 +14,7 @@ from tied_tables.fit.width import (
     FEWEST_ROWS,
     Width,
     count_most_components,
+    find_best_width,
     measure_widths,
 )
 from tied_tables.model.imputation import fill_masked
@@ -90,8 +91,8 @@ def compare_widths(
             on_width(width)
         return width
 
-    some = map(report, widths)
-    return list(measure_widths(parameters, rows, columns, some, fit))
+    reported = map(report, widths)
+    return list(measure_widths(parameters, rows, columns, reported, fit))
 
 
 def choose_width(curve: Sequence[Width]) -> int:
@@ -111,7 +112,7 @@ def choose_width(curve: Sequence[Width]) -> int:
             " reconstructed from other columns, and no value could be hidden: there is"
             " one column, or too few values; give one number of components."
         )
-    return min(curve, key=lambda width: width.hidden_error).n_components
+    return find_best_width(curve)
 
 
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:

@@ -53,7 +53,7 @@ class FittedState(BaseEstimator):
 
     @property
     def _columns(self) -> Columns | None:
-        """What the columns of a frame are; None if all are numbers, and before `fit`."""
+        """What the columns of a frame are; None for numbers alone, and before `fit`."""
         model = vars(self).get("_model")
         return None if model is None else model.columns
 

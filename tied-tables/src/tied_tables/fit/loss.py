@@ -99,7 +99,7 @@ class Projected:
         return self.loss.measure(self._restore(outputs), targets)
 
     def compare(self, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """The mean error of each row, `(networks, n)`, and its gradient in the scores."""
+        """The mean error of each row, and its gradient in the scores."""
         vectors = self.axes.vectors.astype(outputs.dtype)
         mean = self.axes.mean.astype(outputs.dtype)
         features = vectors @ outputs + mean[:, None]

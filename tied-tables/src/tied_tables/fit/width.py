@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -71,15 +71,19 @@ def resolve_width(
     _, seed = make_generator(state)
     settings = replace(parameters, random_state=seed, verbose=0)
     most = min(MOST_COMPONENTS, count_most_components(min(n, MOST_ROWS), d))
-    best = 1
-    least = np.inf
-    for width in measure_widths(settings, X, columns, range(1, most + 1), fit):
-        if width.hidden_error < least:
-            best = width.n_components
-            least = width.hidden_error
-        elif width.n_components - best >= PATIENCE:
+    widths = range(1, most + 1)
+    curve: list[Width] = []
+    for width in measure_widths(settings, X, columns, widths, fit):
+        curve.append(width)
+        best = find_best_width(curve)
+        if width.n_components - best >= PATIENCE:
             break
     return replace(parameters, n_components=best)
+
+
+def find_best_width(curve: Sequence[Width]) -> int:
+    """The first number of components with the least error of hidden values."""
+    return min(curve, key=lambda width: width.hidden_error).n_components
 
 
 def measure_widths(

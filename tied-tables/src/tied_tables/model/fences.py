@@ -55,14 +55,17 @@ class Fences(NamedTuple):
 
     def select(self, features: Array) -> Fences:
         """The fences of some columns, which a mask chooses."""
-        return Fences(*(values[features] for values in self))
+        selected = [values[features] for values in self]
+        return Fences(*selected)
 
     def find(self, X: Array) -> Array:
         """Which values lie beyond, `(n, d)`."""
         low = self.low.astype(X.dtype)
         high = self.high.astype(X.dtype)
         with np.errstate(invalid="ignore"):
-            return (low > X) | (high < X)
+            is_below = low > X
+            is_above = high < X
+        return is_below | is_above
 
     def trim(self, X: Array) -> Array:
         """The rows with the median of its column in place of each such value."""
@@ -79,20 +82,24 @@ class Fences(NamedTuple):
         ends = np.where(is_low, self.low, self.high)
         reach = ends - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.fmax(deviations / reach, 0.0)  # 0 where it is NaN
+            distances = deviations / reach
+            return np.fmax(distances, 0.0)  # 0 where it is NaN
 
     def sum_distances(self, X: Array) -> Array:
         """The summed distances of the values beyond, of each row, `(n,)`: mostly 0."""
         beyond = self.find(X)
         rows = beyond.any(axis=1)
-        distances = self.distances(X[rows].astype(np.float64))
+        values = X[rows].astype(np.float64)
+        distances = self.distances(values)
+        beyond = beyond[rows]
         totals = np.zeros(len(X))
-        totals[rows] = distances.sum(axis=1, where=beyond[rows])
+        totals[rows] = distances.sum(axis=1, where=beyond)
         return totals
 
     def scale(self, shift: Array, scale: Array) -> Fences:
         """The fences of scaled columns."""
-        return Fences(*((values - shift) / scale for values in self))
+        scaled = [(values - shift) / scale for values in self]
+        return Fences(*scaled)
 
 
 def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
@@ -126,8 +133,10 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
                 high[column] = _find_distance(deviations, X.size)
         n_negative = np.count_nonzero(values < 0)
         few = max(1, int(FEW_NEGATIVE * len(values)))
-        if 0 < n_negative <= few and not np.any(values % 1):
-            to_low[column] = min(reach[column], middle[column] + 0.5)
+        are_whole = not np.any(values % 1)
+        if 0 < n_negative <= few and are_whole:
+            to_zero = middle[column] + 0.5
+            to_low[column] = min(reach[column], to_zero)
     # A side that does not tell is as long as the other one.
     below = np.where(np.isinf(low), high, low)
     above = np.where(np.isinf(high), low, high)
@@ -135,9 +144,12 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     high = np.minimum(above, reach)
     fences = Fences(middle, middle - low, middle + high)
     rows = _sample_rows(X)
-    furthest = fences.distances(rows).max(axis=1, initial=0.0)
-    most = max(MOST_ROWS_BEYOND, int(MOST_BEYOND * len(rows)))
-    if np.count_nonzero(furthest > 1) <= most:
+    distances = fences.distances(rows)
+    furthest = distances.max(axis=1, initial=0.0)
+    share = int(MOST_BEYOND * len(rows))
+    most = max(MOST_ROWS_BEYOND, share)
+    n_beyond = np.count_nonzero(furthest > 1)
+    if n_beyond <= most:
         return fences
     factor = _find_largest(furthest, most + 1)
     return Fences(middle, middle - factor * low, middle + factor * high)
@@ -170,12 +182,14 @@ def _sample_rows(X: Array) -> Array:
     if n <= MOST_ROWS:
         return X
     places = np.linspace(0, n - 1, MOST_ROWS)
-    return X[places.astype(int)]
+    places = places.astype(int)
+    return X[places]
 
 
 def _find_largest(values: Array, rank: int) -> float:
     """The value, of `(n,)`, with a rank, 1 for the largest one."""
-    return float(np.partition(values, -rank)[-rank])
+    parted = np.partition(values, -rank)
+    return float(parted[-rank])
 
 
 def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
@@ -185,8 +199,10 @@ def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
     """
     if len(X) < FEWEST_ROWS:
         return
-    for column, values in enumerate(_sample_rows(X).T):
-        present = values[~np.isnan(values)].astype(np.float64)
+    rows = _sample_rows(X)
+    for column, values in enumerate(rows.T):
+        missing = np.isnan(values)
+        present = values[~missing].astype(np.float64)
         n_levels = len(np.unique(present))
         if n_levels > 2:
             yield column, present, n_levels
@@ -198,8 +214,10 @@ def _find_reach(deviations: Array, n_levels: int) -> float:
     if n_levels > MOST_LEVELS:
         share = int(MOST_ABSURD_SHARE * len(deviations))
         few = max(1, min(MOST_ABSURD, share))
-    outwards = deviations[np.argsort(np.abs(deviations))]
-    if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
+    order = np.argsort(np.abs(deviations))
+    outwards = deviations[order]
+    n_different = np.count_nonzero(outwards[:-few])
+    if n_different < FEWEST_VALUES:
         return np.inf
     highest = np.maximum.accumulate(outwards)
     lowest = np.minimum.accumulate(outwards)
@@ -225,11 +243,13 @@ def _find_distance(deviations: Array, n_values: int) -> float:
     growth = min(max(growth, 1.0), LARGEST_GROWTH)
     share_beyond = (1 - SHARES[1]) * len(beside) / n
     ratio = share_beyond * n_values / EXPECTED
-    steps = max(0.0, np.log(ratio) / np.log(FACTOR))
+    steps = np.log(ratio) / np.log(FACTOR)
+    steps = max(0.0, steps)
     if growth > 1:
         steps = growth * (growth**steps - 1) / (growth - 1)
     distance = b + step * steps
     many = max(MANY, int(MANY_SHARE * n))
-    if np.count_nonzero(beside > distance) > many:
+    n_beyond = np.count_nonzero(beside > distance)
+    if n_beyond > many:
         distance = BEYOND_MANY * _find_largest(beside, many + 1)
     return np.inf if np.isnan(distance) else float(distance)

@@ -95,13 +95,7 @@ def fit_scaling(
     rounding = len(X) * np.finfo(np.float64).eps * size
     constant = high - low <= rounding
     hidden = ~constant & (deviation < LEAST_DEVIATION * (high - low))
-    if hidden.any():
-        columns = np.asarray(names or range(len(low)))
-        raise ValueError(
-            "sample_weight hides all rows but those of the largest weights, which are"
-            f" equal in the columns {columns[hidden].tolist()} of X: give weights that"
-            " differ less."
-        )
+    _refuse_hidden(hidden, names)
     if scaler == "minmax":
         mean = low
         deviation = high - low
@@ -117,6 +111,18 @@ def fit_scaling(
     shift[missing] = 0.0
     scale[missing] = 1.0
     return Scaling(shift, scale)
+
+
+def _refuse_hidden(hidden: Array, names: Sequence[str | int] | None) -> None:
+    """Raise if weights hide that columns vary, `(d,)` bool."""
+    if not hidden.any():
+        return
+    columns = np.asarray(names or range(len(hidden)))
+    raise ValueError(
+        "sample_weight hides all rows but those of the largest weights, which are"
+        f" equal in the columns {columns[hidden].tolist()} of X: give weights that"
+        " differ less."
+    )
 
 
 def find_range(X: Array) -> tuple[Array, Array]:

@@ -19,7 +19,8 @@ BODY = (
 )
 """The shares of scores above, for which scores below the tail are kept. Tail and body
 were chosen by their calibration on one half of 149 tables, not on the other."""
-N_NUMBERS = 8 + len(BODY)
+N_FACTS = 8  # of a tail, besides its body
+N_NUMBERS = N_FACTS + len(BODY)
 FAR = 1.5  # times the largest score of ordinary training rows: it stands out
 MOST_FAR = 5
 HEAVY = 0.4
@@ -70,12 +71,20 @@ class Tail(NamedTuple):
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:
         """The tail of what `numbers` gives, `(N_NUMBERS,)`, or `ValueError`."""
-        parts = [*numbers[:8].tolist(), numbers[8:]]
+        facts = numbers[:N_FACTS].tolist()
+        parts = [*facts, numbers[N_FACTS:]]
         tail = cls(*parts)
-        is_valid = 0 < tail.share <= 1 and tail.scale > 0 and 0 <= tail.trimmed <= 1
-        is_valid = is_valid and min(tail.limit, tail.far) > 0 and tail.n_rows >= 1
-        rises = (np.diff(tail.body, append=tail.threshold) >= 0).all()
-        if not (is_valid and rises):
+        steps = np.diff(tail.body, append=tail.threshold)
+        is_valid = [
+            0 < tail.share <= 1,
+            tail.scale > 0,
+            0 <= tail.trimmed <= 1,
+            tail.limit > 0,
+            tail.far > 0,
+            tail.n_rows >= 1,
+            (steps >= 0).all(),
+        ]
+        if not all(is_valid):
             raise ValueError(
                 "the numbers of its outlier score's tail are those of none"
             )
@@ -84,7 +93,7 @@ class Tail(NamedTuple):
     @property
     def numbers(self) -> Array:
         """All of it in one array, `(N_NUMBERS,)`."""
-        return np.array([*self[:8], *self.body])
+        return np.array([*self[:N_FACTS], *self.body])
 
     def find_shares(self, scores: Array) -> Array:
         """The share of rows that are at least as odd, `(n,)` float64, not limited."""
@@ -95,13 +104,19 @@ class Tail(NamedTuple):
         if abs(self.shape) < 1e-6:
             above = np.exp(-excess)
         else:
-            base = np.maximum(1 + self.shape * excess, 0.0)
+            base = 1 + self.shape * excess
+            base = np.maximum(base, 0.0)
             above = base ** (-1 / self.shape)
+        above *= self.share
         knots = np.append(self.body, self.threshold)
-        shares = np.array([*np.maximum(BODY, self.share), self.share])
+        body_shares = np.maximum(BODY, self.share)
+        shares = np.append(body_shares, self.share)
         # Turned, since of equal scores the largest share counts.
-        below = np.interp(-scores, -knots[::-1], shares[::-1])
-        kept = np.where(scores > self.threshold, self.share * above, below)
+        knots = -knots[::-1]
+        shares = shares[::-1]
+        below = np.interp(-scores, knots, shares)
+        is_above = scores > self.threshold
+        kept = np.where(is_above, above, below)
         beyond = self.trimmed / np.maximum(multiple, 1.0)
         shares = (1 - self.trimmed) * kept + beyond
         return np.minimum(shares, 1.0)
@@ -111,14 +126,17 @@ class Tail(NamedTuple):
         score = self.body[DRIFT_PLACE]
         [usual] = self.find_shares(np.array([score]))
         share = float(np.mean(scores > score))
-        variance = usual * (1 - usual) * (1 / len(scores) + 1 / self.n_rows)
-        is_clear = share - usual > DEVIATIONS * np.sqrt(variance)
+        inverse_rows = 1 / len(scores) + 1 / self.n_rows
+        variance = usual * (1 - usual) * inverse_rows
+        chance = DEVIATIONS * np.sqrt(variance)
+        is_clear = share - usual > chance
         return bool(is_clear and share > DRIFT * usual)
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many is at least as odd, at most `n_rows`, `(n,)` float64."""
         with np.errstate(divide="ignore"):
-            return np.minimum(1 / self.find_shares(scores), self.n_rows)
+            rarity = 1 / self.find_shares(scores)
+        return np.minimum(rarity, self.n_rows)
 
 
 def fit_tail(
@@ -131,13 +149,19 @@ def fit_tail(
 
     The share of other rows, with a value beyond a fence, is `trimmed`.
     """
-    ordered = np.sort(scores[np.isfinite(scores)])
+    is_finite = np.isfinite(scores)
+    ordered = np.sort(scores[is_finite])
     n = len(ordered)
-    m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
-    threshold = float(ordered[max(n - 1 - m, 0)])
-    scale, shape = _fit_pareto(ordered[n - m :] - threshold)
-    body = np.quantile(ordered, 1 - np.array(BODY))
-    limit = max(float(trained.max(initial=0.0)), 1e-300)
+    m = max(int(TAIL_SHARE * n), FEWEST_EXCESSES)
+    m = min(m, n // 2)
+    place = max(n - 1 - m, 0)
+    threshold = float(ordered[place])
+    excesses = ordered[n - m :] - threshold
+    scale, shape = _fit_pareto(excesses)
+    shares_below = 1 - np.array(BODY)
+    body = np.quantile(ordered, shares_below)
+    largest = float(trained.max(initial=0.0))
+    limit = max(largest, 1e-300)
     return Tail(
         threshold=threshold,
         share=max(m, 1) / n,
@@ -155,16 +179,24 @@ def _find_far(scores: Array, m: int) -> float:
     """Below the largest scores that the tail of m below hardly has, or infinity."""
     ordered = np.sort(scores)[::-1]
     far = np.inf
-    for place in range(min(MOST_FAR, m // 3)):
+    most = min(MOST_FAR, m // 3)
+    for place in range(most):
         *below, threshold = ordered[place + 1 : place + m + 2]
-        scale, shape = _fit_pareto(np.sort(below) - threshold, HEAVY)
+        excesses = np.sort(below) - threshold
+        scale, shape = _fit_pareto(excesses, HEAVY)
         excess = (ordered[place] - threshold) / scale
-        if m * (1 + shape * excess) ** (-1 / shape) < UNLIKELY:
-            far = float(ordered[place : place + 2].mean())
+        base = 1 + shape * excess
+        n_expected = m * base ** (-1 / shape)
+        if n_expected < UNLIKELY:
+            neighbours = ordered[place : place + 2]
+            far = float(neighbours.mean())
     return far
 
 
-def _fit_pareto(excesses: Array, least: float = SHAPES[0]) -> tuple[float, float]:
+def _fit_pareto(
+    excesses: Array,
+    least: float = SHAPES[0],
+) -> tuple[float, float]:
     """Scale and shape of a generalised Pareto distribution, of ascending excesses."""
     m = len(excesses)
     mean = float(excesses.mean()) if m else 0.0

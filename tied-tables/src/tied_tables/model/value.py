@@ -102,18 +102,21 @@ class TableModel:
             codes = self.network.encode(complete)
             return codes.astype(X.dtype, copy=False)
 
-        return np.concatenate(self._map(encode, X.shape[0]))
+        parts = self._map(encode, X.shape[0])
+        return np.concatenate(parts)
 
     def inverse_transform(self, codes: Array) -> Array:
         """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
         require_floats(codes, self.n_components)
 
         def decode_part(part: slice) -> Array:
-            single = codes[part].astype(np.float32, copy=False)
+            part_codes = codes[part]
+            single = part_codes.astype(np.float32, copy=False)
             scaled = decode(self.network, single, self.link)
             return self.preprocessing.scaling.backward(scaled, codes.dtype)
 
-        return np.concatenate(self._map(decode_part, len(codes)))
+        parts = self._map(decode_part, len(codes))
+        return np.concatenate(parts)
 
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
@@ -122,7 +125,8 @@ class TableModel:
             scaled = self._fill_in(block)
             return self.preprocessing.scaling.backward(scaled, X.dtype)
 
-        return np.concatenate(self.fold(X, reconstruct))
+        parts = self.fold(X, reconstruct)
+        return np.concatenate(parts)
 
     @blas_limit.limit_to_one()
     def impute(self, X: Any) -> Array:
@@ -133,14 +137,17 @@ class TableModel:
         It stays within the values of the training rows.
         """
         # What is absurd tells nothing of what is missing.
-        known = np.where(self.find_far_values(X), X.dtype.type(np.nan), X)
+        is_absurd = self.find_far_values(X)
+        nan = X.dtype.type(np.nan)
+        known = np.where(is_absurd, nan, X)
         imputer = self.imputer
         if imputer is self.preprocessing:
             filled = self.reconstruct(known)
         else:
             _, complete = imputer.forward(known, slice(None))
             filled = imputer.scaling.backward(complete, X.dtype)
-        filled = np.clip(filled, *self._find_ends(X.dtype))
+        smallest, largest = self._find_ends(X.dtype)
+        filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
 
     def _find_ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
@@ -151,14 +158,14 @@ class TableModel:
         smallest = self.smallest.astype(dtype)
         largest = self.largest.astype(dtype)
         infinity = largest.dtype.type(np.inf)
-        low = np.where(
-            smallest < self.smallest, np.nextafter(smallest, infinity), smallest
-        )
-        high = np.where(
-            largest > self.largest, np.nextafter(largest, -infinity), largest
-        )
+        above = np.nextafter(smallest, infinity)
+        below = np.nextafter(largest, -infinity)
+        low = np.where(smallest < self.smallest, above, smallest)
+        high = np.where(largest > self.largest, below, largest)
         is_empty = low > high
-        return np.where(is_empty, smallest, low), np.where(is_empty, smallest, high)
+        low = np.where(is_empty, smallest, low)
+        high = np.where(is_empty, smallest, high)
+        return low, high
 
     @property
     def imputer(self) -> Preprocessing:
@@ -167,7 +174,8 @@ class TableModel:
         Where nothing was missing in training, `preprocessing` fills them with means.
         """
         gaussian = self.outlier_score.gaussian
-        if self.preprocessing.gaussian is not None or gaussian.precision is None:
+        had_gaps = self.preprocessing.gaussian is not None
+        if had_gaps or gaussian.precision is None:
             return self.preprocessing
         return replace(self.preprocessing, gaussian=gaussian)
 
@@ -178,8 +186,10 @@ class TableModel:
         if weights is None or complete is block.scaled:
             return block.reconstruction
         steps = block.reconstruction - complete
-        filled = complete + weights.astype(np.float32) * steps
-        return np.where(np.isnan(block.scaled), filled, block.reconstruction)
+        weights = weights.astype(np.float32)
+        filled = complete + weights * steps
+        missing = np.isnan(block.scaled)
+        return np.where(missing, filled, block.reconstruction)
 
     def reconstruction_error(
         self,
@@ -191,11 +201,13 @@ class TableModel:
         def measure(part: slice, block: Block) -> Array:
             return block.squares if per_feature else block.mean_squares
 
-        return np.concatenate(self.fold(X, measure))
+        parts = self.fold(X, measure)
+        return np.concatenate(parts)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
         """R² over all scaled features; with a link the share of deviance explained."""
-        weights = np.ones(X.shape[0]) if weights is None else weights
+        if weights is None:
+            weights = np.ones(X.shape[0])
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
@@ -205,7 +217,8 @@ class TableModel:
         def add_up(part: slice, block: Block) -> Array:
             return block.sums_of_squares(mean, weights[part], self.link)
 
-        return np.sum(self.fold(X, add_up), axis=0)
+        parts = self.fold(X, add_up)
+        return np.sum(parts, axis=0)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
@@ -213,17 +226,20 @@ class TableModel:
         def score(part: slice, block: Block) -> Array:
             return -self.score_block(block)
 
-        return np.concatenate(self.fold(X, score))
+        parts = self.fold(X, score)
+        return np.concatenate(parts)
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
         """The outlier scores and the reconstruction errors, `(n,)` float32 each."""
 
         def measure(part: slice, block: Block) -> Array:
-            pair = np.stack([self.score_block(block), block.mean_squares])
+            scores = self.score_block(block)
+            pair = np.stack([scores, block.mean_squares])
             with np.errstate(over="ignore"):
                 return pair.astype(np.float32)
 
-        scores, errors = np.concatenate(self.fold(X, measure), axis=1)
+        parts = self.fold(X, measure)
+        scores, errors = np.concatenate(parts, axis=1)
         return scores, errors
 
     def score_block(self, block: Block) -> Array:
@@ -232,8 +248,10 @@ class TableModel:
         What is missing is no surprise, whatever was filled in.
         """
         imputer = self.imputer
-        if not (block.complete is block.scaled or imputer is self.preprocessing):
-            block = self.forward(block.scaled, imputer.impute(block.scaled))
+        has_gaps = block.complete is not block.scaled
+        if has_gaps and imputer is not self.preprocessing:
+            complete = imputer.impute(block.scaled)
+            block = self.forward(block.scaled, complete)
         with np.errstate(invalid="ignore", over="ignore"):
             scores = self.outlier_score.score(block)
         scores[np.isnan(scores)] = np.inf
@@ -241,7 +259,8 @@ class TableModel:
 
     def rarity(self, X: Any) -> Array:
         """One row in how many is at least as odd as each of these, `(n,)` float64."""
-        return self.find_rarity(-self.score_samples(X))
+        scores = -self.score_samples(X)
+        return self.find_rarity(scores)
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many has at least these scores, `(n,)` float64."""
@@ -259,8 +278,10 @@ class TableModel:
     def stand_out(self, scores: Array, n_rows: int) -> Array:
         """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
-        rare = tail.find_shares(scores) * n_rows < CHANCE
-        return rare | (scores >= tail.far)
+        n_expected = tail.find_shares(scores) * n_rows
+        is_rare = n_expected < CHANCE
+        is_far = scores >= tail.far
+        return is_rare | is_far
 
     def find_far_values(self, X: Any) -> Array:
         """Which values lie far outside of their columns, `(n, d)`."""
@@ -295,8 +316,8 @@ class TableModel:
         function: Callable[[slice], Result],
         n_rows: int,
     ) -> list[Result]:
-        network = self.network
-        return map_blocks(function, n_rows, network.block_rows, threads=True)
+        block_rows = self.network.block_rows
+        return map_blocks(function, n_rows, block_rows, threads=True)
 
 
 def compute_block(
@@ -311,12 +332,22 @@ def compute_block(
         codes = network.encode(complete[part])
         return codes, decode(network, codes, link)
 
-    parts = map_blocks(compute, len(complete), network.block_rows, threads=True)
-    codes, reconstructions = map(np.concatenate, zip(*parts, strict=True))
-    return Block(scaled, complete, codes, reconstructions)
+    n = len(complete)
+    parts = map_blocks(compute, n, network.block_rows, threads=True)
+    codes, reconstructions = zip(*parts, strict=True)
+    return Block(
+        scaled,
+        complete,
+        codes=np.concatenate(codes),
+        reconstruction=np.concatenate(reconstructions),
+    )
 
 
-def decode(network: DenseNetwork, codes: Array, link: Link | None) -> Array:
+def decode(
+    network: DenseNetwork,
+    codes: Array,
+    link: Link | None,
+) -> Array:
     """The scaled rows, `(n, d)`, reconstructed from codes, `(n, k)` float32."""
     outputs = network.decode(codes)
     return outputs if link is None else link.apply(outputs)
@@ -335,7 +366,8 @@ def explained_shares(sums: Array) -> Array:
     error, total, weight = sums[:3]
     rounding = TINY * weight
     constant = total <= rounding
-    shares = 1 - error / np.where(constant, 1.0, total)
+    divisor = np.where(constant, 1.0, total)
+    shares = 1 - error / divisor
     shares = np.where(constant, error <= rounding, shares)
     shares[weight == 0] = np.nan
     return shares
@@ -359,16 +391,20 @@ def baseline_errors(
     ends = fit_ends(X)
     X = ends.trim(X)
     others = X if others is None else ends.trim(others)
-    if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
-        return 0.0, 0.0
-    scaled, complete = model.preprocessing.forward(X, slice(None))
+    for rows in (X, others):
+        if np.isnan(rows).all():  # also where no row is left
+            return 0.0, 0.0
+    preprocessing = model.preprocessing
+    scaled, complete = preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(model.n_components)
     link = model.link
     if link is not None:
-        link = replace(link, temperatures=np.ones(len(link.costs)))
+        ones = np.ones(model.n_features)
+        link = replace(link, temperatures=ones)
         outputs = principal.reconstruct(complete)
-        link = link.calibrate(outputs, scaled, np.ones(len(X)))
-    scaled, complete = model.preprocessing.forward(others, slice(None))
+        weights = np.ones(len(X))
+        link = link.calibrate(outputs, scaled, weights)
+    scaled, complete = preprocessing.forward(others, slice(None))
     block = model.forward(scaled, complete)
     errors = block.find_errors(model.link)
     outputs = principal.reconstruct(complete)
@@ -376,4 +412,6 @@ def baseline_errors(
         outputs = link.apply(outputs)
     pca_block = block._replace(reconstruction=outputs)
     pca_errors = pca_block.find_errors(link)
-    return float(np.nanmean(errors)), float(np.nanmean(pca_errors))
+    mean = np.nanmean(errors)
+    pca_mean = np.nanmean(pca_errors)
+    return float(mean), float(pca_mean)
