@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tied_tables._layout import MISSPELT
 from tied_tables._reasons import format_given, format_suggestion
 from tied_tables._text import format_share, format_value
 from tied_tables._types import Array
 from tied_tables.columns import Column, Kind, NumberText, Times, list_values
-from tied_tables._layout import MISSPELT
 
 LONGEST = 60  # characters of a name that are shown
 SECONDS = 86_400  # of a day

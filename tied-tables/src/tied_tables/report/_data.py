@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from tied_tables._reasons import ORDINARY, Cause, describe_reason
 from tied_tables._text import format_number, format_rarity
 from tied_tables._types import Array
-from tied_tables.columns import Columns
 from tied_tables.drawing import DENSE_POINTS
 from tied_tables.model.value import TableModel
 from tied_tables.report._columns import LARGEST, slice_columns
