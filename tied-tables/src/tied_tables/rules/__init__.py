@@ -23,7 +23,12 @@ from tied_tables.rules.relations import (
     find_numbers,
     find_relations,
 )
-from tied_tables.rules.texts import doubt_encoding, doubt_patterns, doubt_suffixes
+from tied_tables.rules.texts import (
+    doubt_encoding,
+    doubt_misspellings,
+    doubt_patterns,
+    doubt_suffixes,
+)
 
 __all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds"]
 
@@ -66,15 +71,16 @@ class Rules(NamedTuple):
 
     def list_doubts(self) -> list[Doubt]:
         """Return the cells that break rules, one doubt for each, the surest first."""
-        by_rule = doubt_dependencies(self.columns, self.rules)
-        others: list[Doubt] = [
+        doubts = [
             *doubt_relations(self.relations, self.numbers),
+            *doubt_dependencies(self.columns, self.rules),
             *doubt_encoding(self.columns),
             *doubt_suffixes(self.columns),
+            *doubt_misspellings(self.columns),
             *doubt_patterns(self.columns),
         ]
-        # A suggestion that is not there yields to one that is.
-        doubts = sorted([*others, *by_rule], key=lambda doubt: doubt.suggestion is None)
+        # Those that know what is right come first.
+        doubts.sort(key=lambda doubt: doubt.suggestion is None)
         first: dict[tuple[int, str], Doubt] = {}
         for doubt in doubts:
             first.setdefault((doubt.row, doubt.column), doubt)

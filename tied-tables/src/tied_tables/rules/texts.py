@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.kinds import Kinds
+from tied_tables.rules.kinds import Kinds, drop_suspects
 
 REPLACEMENT = "\ufffd"  # what stands for bytes that could not be decoded
 MOJIBAKE = "[\u00c2\u00c3\u00e2].?[\u0080-\u00bf\u2010-\u2122]"
@@ -17,6 +17,9 @@ RARE_RATIO = 20  # of the rows with a usual pattern and with an odd one
 MOST_ODD = 0.1  # of the rows; a column with more has no pattern
 SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
 FEWEST_SUFFIXED = 0.25  # of the rows in which the other column is empty
+MOST_MODELS = 100  # frequent texts of which others may be misspellings
+MOST_MISSPELT = 5  # rows with the same misspelling
+FEWEST_LETTERS = 8  # of a text that may be misspelt, where nothing else tells
 SHORTEST = 4  # letters of a word in which one may be wrong
 
 
@@ -119,6 +122,40 @@ def _doubt_suffix(
         text = a.texts[code].as_py()
         reason = f"{a.name} {text} ends in the {b.name}, which is empty"
         yield Doubt(row, a.name, text, parts[code], reason, STRENGTH)
+
+
+def doubt_misspellings(columns: Sequence[Kinds]) -> Iterator[Doubt]:
+    """Doubt texts that differ in few letters from one that is far more frequent.
+
+    They have no digits, and are at home nowhere.
+    """
+    for column, clean in zip(columns, drop_suspects(columns), strict=True):
+        is_suspect = (column.counts > clean.counts) & (column.counts <= MOST_MISSPELT)
+        suspects = np.flatnonzero(is_suspect).tolist()
+        order = np.argsort(-clean.counts, kind="stable")[:MOST_MODELS]
+        models = column.texts.take(order).to_pylist()
+        for code in suspects:
+            text = column.texts[code].as_py()
+            match = _find_near(text, models)
+            if match is None:
+                continue
+            reason = f"{column.name} {text} is maybe {match}, misspelt"
+            for row in _find_rows(column, code):
+                yield Doubt(row, column.name, text, match, reason, STRENGTH)
+
+
+def _find_near(text: str, models: Sequence[str]) -> str | None:
+    """Return the nearest text that differs in one letter of six, or None."""
+    from rapidfuzz.distance import OSA  # takes long to import
+
+    distances = {}
+    for model in models:
+        if min(len(text), len(model)) >= FEWEST_LETTERS:
+            most = max(1, len(model) // 6)
+            distance = OSA.distance(text, model, score_cutoff=most)
+            if 0 < distance <= most and not re.search(r"\d", text + model):
+                distances[model] = distance
+    return min(distances, key=distances.__getitem__, default=None)
 
 
 def _find_rows(column: Kinds, code: int) -> list[int]:
