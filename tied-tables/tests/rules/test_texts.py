@@ -51,3 +51,16 @@ def test_each_row_with_a_doubtful_text_is_named(to_table):
     names[[2, 5]] = "bro\ufffdken"
     doubts = doubt_encoding(find_kinds(to_table({"name": list(names)})))
     assert [doubt.row for doubt in doubts] == [2, 5]
+
+
+def test_a_text_that_also_stands_beside_a_value_is_not_doubted(to_table):
+    first = ["Source Verified", "Verified"] * 20
+    second = ["", "Verified", "Verified", ""] * 10
+    columns = find_kinds(to_table({"first": first, "second": second}))
+    assert not list(doubt_suffixes(columns))
+
+
+def test_another_word_of_as_many_letters_is_not_doubted(to_table):
+    texts = ["1. Married", "2. Divorce"] * 50
+    texts[7] = "3. Widowed"
+    assert not list(doubt_patterns(find_kinds(to_table({"status": texts}))))

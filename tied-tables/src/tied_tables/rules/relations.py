@@ -18,8 +18,9 @@ from tied_tables.rules.kinds import Kinds
 
 SCREEN_ROWS, SAMPLE_ROWS = 200, 2_000
 MOST_COLUMNS = 40
-LEAST_SHARE = 0.9  # of the rows in which a relation holds
-LEAST_EQUAL = 0.97  # the same of a multiple of one column
+LEAST_SHARE = 0.97  # of the rows in which a relation holds
+LEAST_SCREENED = 0.85  # the same of the few rows that are looked at first
+LEAST_EQUAL = 0.99  # the same of a multiple of one column
 MOST_CHANCE = 0.3  # of the rows, if the results are in another order
 FEWEST_ROWS = 20  # in which a result differs from its terms
 MOST_PLACES = 9
@@ -192,7 +193,7 @@ def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
 
 
 def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
-    """Return the relations that hold in at least 90 % of all rows."""
+    """Return the relations that hold in at least 97 % of all rows."""
     if len(columns) < 2:
         return []
     n_rows = len(columns[0].values)
@@ -252,7 +253,7 @@ def _match(
     is_known = ~np.isnan(gaps)
     n_equal = (gaps <= tolerances).sum(axis=1)
     n_known = is_known.sum(axis=1)
-    is_match = (n_known >= FEWEST_ROWS) & (n_equal >= (LEAST_SHARE - 0.1) * n_known)
+    is_match = (n_known >= FEWEST_ROWS) & (n_equal >= LEAST_SCREENED * n_known)
     return [c for c in np.flatnonzero(is_match).tolist() if c not in excluded]
 
 
@@ -269,7 +270,7 @@ def _find_factor(a: Array, column: Numbers) -> float | None:
         gaps = np.abs(factor * a - column.values)
         gaps = gaps <= column.tolerance
         n_known = (~np.isnan(a + column.values)).sum()
-        if gaps.sum() >= (LEAST_SHARE - 0.1) * n_known:
+        if gaps.sum() >= LEAST_SCREENED * n_known:
             return factor
     return None
 

@@ -20,6 +20,7 @@ FEWEST_SUFFIXED = 0.25  # of the rows in which the other column is empty
 MOST_MODELS = 100  # frequent texts of which others may be misspellings
 MOST_MISSPELT = 5  # rows with the same misspelling
 FEWEST_LETTERS = 8  # of a text that may be misspelt, where nothing else tells
+MOST_LETTERS = 5  # of so many, one may be wrong
 SHORTEST = 4  # letters of a word in which one may be wrong
 
 
@@ -84,6 +85,7 @@ def _find_model(
         if (
             "0" in model
             and 2 * len(differing) <= len(model)
+            and MOST_LETTERS * sum(model[i] != "0" for i in differing) <= len(model)
             and all(pattern[i].isalpha() and is_open[i] for i in differing)
         ):
             return model
@@ -110,7 +112,8 @@ def _doubt_suffix(
     """Doubt texts that end in a value of a column that is empty, if many do."""
     rows = np.flatnonzero(is_empty & (a.codes >= 0))
     parts = {}
-    for code in np.unique(a.codes[rows]).tolist():
+    own = np.setdiff1d(a.codes[rows], a.codes[~is_empty])  # never beside a value
+    for code in own.tolist():
         match = SUFFIX.fullmatch(a.texts[code].as_py())
         if match and match[2] in known:
             parts[code] = match[1]
