@@ -101,3 +101,12 @@ def test_numbers_are_read_with_currencies_and_thousands(to_table):
     [numbers] = find_numbers(find_kinds(to_table({"a": texts})))
     assert numbers.values[:4].tolist() == [1234.5, 7, -3.25, 50]
     assert numbers.places == 2
+
+
+def test_infinite_numbers_are_no_results():
+    values = np.round(np.random.default_rng(0).uniform(1, 99, (2, 100)), 2)
+    values[0, :3] = np.inf
+    columns = [Numbers(name, row, 2) for name, row in zip("ab", values, strict=True)]
+    columns.append(Numbers("c", np.round(values[0] + values[1], 2), 2))
+    [relation] = find_relations(columns)
+    assert relation.formula == "c = a + b"

@@ -25,10 +25,10 @@ MOST_RULES = 4  # that judge a column
 LEAST_TAU = 0.8
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
 LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
-MOST_MIXED = 0.15  # of the other rows of a group, that are not its majority
+MOST_MIXED = 0.25  # of the other rows of a group, that are not its majority
 MOST_COMMON = 0.001  # of a group, that has the same exception
 PRIOR_GROUPS = 2  # the prior weighs more where groups are few
-LEAST_EVIDENCE = 3.0  # a logarithm of odds
+LEAST_EVIDENCE = 2.6  # a logarithm of odds
 MOST_DOUBTED = 0.1  # the share of a column; if more is doubted, none is
 
 
@@ -387,7 +387,7 @@ def _is_subgroup(b: Kinds, doubted: Judgement, kinds: Sequence[Kinds]) -> Array:
 def _excuse_strangers(
     judgements: Sequence[Judgement], rules: Sequence[Sequence[Rule]], n_rows: int
 ) -> list[Judgement]:
-    """Leave out rows that break most rules of a determinant.
+    """Leave out cells of rows that break most rules of each of their determinants.
 
     They are of another thing with the same name.
     """
@@ -395,13 +395,13 @@ def _excuse_strangers(
     for place, own in enumerate(rules):
         for rule in own:
             told.setdefault(rule.dependency.determinant, []).append(place)
-    is_excused = [np.zeros(len(judgement.rows), bool) for judgement in judgements]
+    is_excused = [np.ones(len(judgement.rows), bool) for judgement in judgements]
     for places in told.values():
         rows = np.concatenate([judgements[place].rows for place in places])
         counts = np.bincount(rows, minlength=n_rows)
         is_stranger = (counts >= 2) & (2 * counts > len(places))
         for place in places:
-            is_excused[place] |= is_stranger[judgements[place].rows]
+            is_excused[place] &= is_stranger[judgements[place].rows]
     return [
         judgement.take(~excused)
         for judgement, excused in zip(judgements, is_excused, strict=True)

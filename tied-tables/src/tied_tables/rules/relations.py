@@ -275,13 +275,13 @@ def _find_factor(a: Array, column: Numbers) -> float | None:
     return None
 
 
+@np.errstate(invalid="ignore")
 def _prove(relation: Relation, columns: dict[str, Numbers]) -> Relation | None:
     """Count in how many rows a relation holds; None if in too few, or by chance."""
     result = columns[relation.result]
     terms = [columns[name].values for name in relation.terms]
     computed = relation.compute(terms)
-    with np.errstate(invalid="ignore"):
-        gaps = np.abs(computed - result.values)
+    gaps = np.abs(computed - result.values)
     is_known = np.isfinite(gaps)
     holds = gaps <= result.tolerance
     # rows that tell: the result is neither 0 nor one of the terms
