@@ -33,7 +33,7 @@ class Numbers(NamedTuple):
 
     Attributes:
         name: its name.
-        values: (rows,) float64, NaN where there is none.
+        values: (rows,) float64, finite, or NaN where there is none.
         places: how many decimals are written.
     """
 
@@ -187,7 +187,8 @@ def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
         lengths = np.where(is_read, np.asarray(pc.utf8_length(decimals)), 0)
         cumulated = np.bincount(lengths, weights=column.counts).cumsum()
         places = int(np.searchsorted(cumulated, 0.99 * cumulated[-1]))
-        values = np.append(numbers, np.nan)[column.codes]
+        finite = np.where(np.isinf(numbers), np.nan, numbers)
+        values = np.append(finite, np.nan)[column.codes]
         found.append(Numbers(column.name, values, min(places, MOST_PLACES)))
     return found[:MOST_COLUMNS]
 
@@ -237,9 +238,8 @@ def _list_candidates(columns: Sequence[Numbers]) -> Iterator[Relation]:
             for c in _match(result, values, tolerances, {i, j}):
                 yield Relation(names[c], (names[i], names[j]), place)
     for start in range(len(names) - 2):
-        total = values[start] + values[start + 1]
         for end in range(start + 2, len(names)):
-            total = total + values[end]
+            total = values[start : end + 1].sum(axis=0)
             for c in _match(total, values, tolerances, set(range(start, end + 1))):
                 yield Relation(names[c], tuple(names[start : end + 1]), None)
 
