@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
 MOST_SHOWN = 500
+MOST_RULES = 12  # that are printed
 MOST_COMPARED = 100_000  # rows of which those that are there twice are found
 
 
@@ -92,11 +93,17 @@ def check(
     if json:
         be_quiet(True)
     table = survey(data, options, columns, seed)
+    rules = _find_rules(table.sample)
     if json:
         facts = {"data": table.source.name, "rows": table.source.n_rows}
-        print_json(facts | table.to_json())
+        print_json(facts | table.to_json() | {"rules": rules})
     else:
         _print_survey(table)
+        for rule in rules[:MOST_RULES]:
+            print_line(rule)
+        if len(rules) > MOST_RULES:
+            more = format_quantity(len(rules) - MOST_RULES, "more rule")
+            print(f"and {more}; check --json tells of all")
         is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
         is_plain = not strict and seed == 0  # which score has not
@@ -107,6 +114,16 @@ def check(
         if table.warnings:
             n_warnings = format_quantity(len(table.warnings), "warning")
             raise FailedError(f"{data!r} has {n_warnings}.")
+
+
+def _find_rules(sample: pa.RecordBatch) -> list[str]:
+    """Describe what determines what among the rows of a sample."""
+    import pyarrow as pa
+
+    from tied_tables.rules import Rules
+
+    rules = Rules.find(pa.Table.from_batches([sample]))
+    return [*map(str, rules.relations), *map(str, rules.dependencies)]
 
 
 def describe_repeats(rows: Scan) -> list[str]:

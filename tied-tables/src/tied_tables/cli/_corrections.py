@@ -42,6 +42,8 @@ def corrections(
     from tied_tables.rows import (
         BatchTransform,
         Correction,
+        RuleFinder,
+        drop_repeated,
         find_corrections,
         list_misread,
     )
@@ -54,8 +56,10 @@ def corrections(
     rows = replace(rows, reads="all")
     transform = BatchTransform(model.fitted_value, rows.columns, "scores")
     ids: list[str] = []
+    finder = RuleFinder()
 
     def watch(batch: Batch) -> Batch:
+        finder.add(batch.rows)
         if rows.id is not None:
             ids.extend(map(to_text, list_values(batch.rows[rows.id])))
         return batch
@@ -68,7 +72,7 @@ def corrections(
         if column.other:  # which the rare ones in training are, too
             doubts.unseen.texts.pop(column.name, None)
     strange = list_misread(doubts.misread) + list_misread(doubts.unseen)
-    entries = strange + entries
+    entries = drop_repeated(finder.find() + strange + entries)
     if total := find_total(rows.source):
         others = [entry for entry in entries if entry.row != total.row]
         why = f"a total: it {total.reason}; take it out of the table"

@@ -6,7 +6,13 @@ Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers.
 """
 
 from tied_tables.rows._cluster import ClusterError, connect
-from tied_tables.rows._corrections import Correction, find_corrections, list_misread
+from tied_tables.rows._corrections import (
+    Correction,
+    RuleFinder,
+    drop_repeated,
+    find_corrections,
+    list_misread,
+)
 from tied_tables.rows._fill import fill_rows, list_new_cells
 from tied_tables.rows._folder import OutputFolder
 from tied_tables.rows._odd import Oddest, find_far_values, find_oddest
@@ -36,10 +42,12 @@ __all__ = [
     "OutputFolder",
     "Reads",
     "RepeatFinder",
+    "RuleFinder",
     "Scan",
     "Workers",
     "code_names",
     "connect",
+    "drop_repeated",
     "fill_rows",
     "find_columns",
     "find_corrections",

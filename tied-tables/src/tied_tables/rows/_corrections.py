@@ -4,15 +4,18 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from tied_tables._reasons import MAIN_SHARE, ORDINARY, describe_reason
-from tied_tables.columns import MisreadValues, format_cell
+from tied_tables.columns import OTHER, MisreadValues, format_cell
 from tied_tables.rows._displaced import find_displacement
 from tied_tables.rows._odd import find_oddest
 from tied_tables.rows._repeats import RepeatFinder
 from tied_tables.rows._scan import Batch
 from tied_tables.rows._transform import BatchTransform
+from tied_tables.rules import Rules
 
+MOST_RULE_CELLS = 2**26  # of rows in which rules are found together
 MOST_ODD = 1_000  # rows that are listed since they are odd
 MOST_CELLS = 2**17  # when each row is moved from each column
 RARE, RARE_SHARE = 50.0, 0.1
@@ -79,7 +82,7 @@ def find_corrections(
             row=oddest.table["row"][place].as_py(),
             column=first.column,
             value=format_cell(oddest.rows[first.column], place),
-            suggestion=first.expected,
+            suggestion=None if first.expected == OTHER else first.expected,
             why=oddest.reasons[place],
             one_in=_round(rarities[place]),
             one_in_corrected=_round(corrected[place]),
@@ -120,3 +123,47 @@ def list_misread(misread: MisreadValues) -> list[Correction]:
             for row in places:
                 corrections.append(Correction(row, column, text, why=why))
     return corrections
+
+
+class RuleFinder:
+    """Find the cells that break rules, in blocks of rows that fit into memory."""
+
+    def __init__(self) -> None:
+        self.corrections: list[Correction] = []
+        self._rows: list[pa.RecordBatch] = []
+        self._n_before = 0
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Add the next rows of the table."""
+        self._rows.append(rows)
+        n_cells = rows.num_columns * sum(each.num_rows for each in self._rows)
+        if n_cells > MOST_RULE_CELLS:
+            self._judge()
+
+    def find(self) -> list[Correction]:
+        """Return the cells that break rules, after the last rows."""
+        if self._rows:
+            self._judge()
+        return self.corrections
+
+    def _judge(self) -> None:
+        """Judge the rows that were added."""
+        table = pa.Table.from_batches(self._rows)
+        first_row = self._n_before + 1
+        for doubt in Rules.find(table).list_doubts():
+            row = first_row + doubt.row
+            self.corrections.append(Correction(row, *doubt[1:4], why=doubt.reason))
+        self._n_before += table.num_rows
+        self._rows = []
+
+
+def drop_repeated(corrections: Iterable[Correction]) -> list[Correction]:
+    """Keep the first correction of each cell, and all that are of no cell."""
+    cells: set[tuple[int, str | None]] = set()
+    kept = []
+    for correction in corrections:
+        cell = (correction.row, correction.column)
+        if correction.value is None or cell not in cells:
+            kept.append(correction)
+            cells.add(cell)
+    return kept

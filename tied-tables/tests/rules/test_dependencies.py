@@ -1,0 +1,162 @@
+from collections import Counter
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tied_tables.rules import Rules
+from tied_tables.rules.dependencies import count_pairs, measure_rule
+from tied_tables.rules.kinds import encode_kinds
+
+
+def encode(texts):
+    return encode_kinds("column", pa.chunked_array([pa.array(texts, pa.string())]))
+
+
+texts = st.lists(
+    st.tuples(st.sampled_from([None, *"abc"]), st.sampled_from([None, *"xyz"])),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(texts)
+def test_pairs_are_counted_as_a_counter_counts_them(rows):
+    a, b = (encode(column) for column in zip(*rows, strict=True))
+    groups = count_pairs(a.codes, b.codes, len(a.counts), len(b.counts))
+    present = [row for row in rows if None not in row]
+    expected = Counter(present)
+    for i, first in enumerate(a.texts.to_pylist()):
+        for j, second in enumerate(b.texts.to_pylist()):
+            counted = groups.count_rows(np.array([i]), np.array([j]))[0]
+            assert counted == expected[first, second]
+        own = Counter(second for other, second in present if other == first)
+        assert groups.sizes[i] == own.total()
+        assert groups.tops[i] == max(own.values(), default=0)
+        if own:
+            majority = b.texts[int(groups.majority[i])].as_py()
+            assert own[majority] == groups.tops[i]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tau_is_that_of_pairs_of_rows_compared_one_by_one(seed):
+    generator = np.random.default_rng(seed)
+    first = generator.integers(0, 8, 60)
+    second = np.where(
+        generator.random(60) < 0.8, first % 3, generator.integers(0, 3, 60)
+    )
+    counts = Counter(first.tolist())
+    rows = [row for row in range(60) if counts[first[row]] >= 3]
+    agree = np.mean(
+        [
+            np.mean(
+                [
+                    second[row] == second[other]
+                    for other in range(60)
+                    if other != row and first[other] == first[row]
+                ]
+            )
+            for row in rows
+        ]
+    )
+    base = np.mean([np.mean(np.delete(second, row) == second[row]) for row in rows])
+    a, b = encode(list(map(str, first))), encode(list(map(str, second)))
+    groups = count_pairs(a.codes, b.codes, len(a.counts), len(b.counts))
+    tau, telling = measure_rule(groups, b.counts, np.ones(len(a.counts)))
+    assert tau == pytest.approx((agree - base) / (1 - base))
+    assert telling == pytest.approx(np.log(agree / base) / -np.log(base))
+
+
+def test_exceptions_are_those_that_pandas_finds(places, to_table):
+    places["city"][17] = "Atlantis"
+    frame = pd.DataFrame(places)
+    groups = frame.groupby("zip")["city"]
+    majority = groups.transform(lambda cities: cities.mode()[0])
+    is_counted = groups.transform("size") >= 3
+    rules = Rules.find(to_table(places)).rules[1]
+    [rule] = [each for each in rules if each.dependency.determinant == "zip"]
+    assert rule.dependency.n_rows == is_counted.sum()
+    assert rule.dependency.n_exceptions == (is_counted & (majority != frame.city)).sum()
+
+
+def test_each_planted_error_is_found_with_what_was_there(places, to_table):
+    clean = {name: list(values) for name, values in places.items()}
+    planted = {
+        (3, "city"): "Atlantis",
+        (50, "city"): clean["city"][51],
+        (90, "state"): "S9",
+    }
+    planted = {
+        cell: value
+        for cell, value in planted.items()
+        if value != clean[cell[1]][cell[0]]
+    }
+    for (row, column), value in planted.items():
+        places[column][row] = value
+    doubts = Rules.find(to_table(places)).list_doubts()
+    found = {(doubt.row, doubt.column): doubt.suggestion for doubt in doubts}
+    assert found == {(row, column): clean[column][row] for row, column in planted}
+
+
+def test_the_reason_tells_the_counts(places, to_table):
+    row = 3
+    zip, city = places["zip"][row], places["city"][row]
+    n_rows = places["zip"].count(zip)
+    places["city"][row] = "Atlantis"
+    [doubt] = Rules.find(to_table(places)).list_doubts()
+    assert doubt.value == "Atlantis"
+    assert doubt.reason == (
+        f"city is {city} in {n_rows - 1} of {n_rows} rows with zip {zip}"
+    )
+
+
+def test_a_table_without_errors_has_no_doubts(places, to_table):
+    assert Rules.find(to_table(places)).list_doubts() == []
+
+
+def test_independent_columns_have_no_rules(to_table):
+    generator = np.random.default_rng(0)
+    table = {name: list(map(str, generator.integers(0, 20, 1_000))) for name in "abcd"}
+    rules = Rules.find(to_table(table))
+    assert rules.dependencies == []
+    assert rules.relations == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_the_order_of_columns_and_rows_changes_no_doubt(order, places, to_table):
+    places["city"][3] = "Atlantis"
+    places["state"][90] = "S9"
+    expected = Rules.find(to_table(places)).list_doubts()
+    rows = np.random.default_rng(sum(order)).permutation(400)
+    names = [list(places)[place] for place in order]
+    moved = {name: [places[name][row] for row in rows] for name in names}
+    doubts = Rules.find(to_table(moved)).list_doubts()
+    cells = {(rows[doubt.row], doubt.column, doubt.suggestion) for doubt in doubts}
+    assert cells == {(doubt.row, doubt.column, doubt.suggestion) for doubt in expected}
+
+
+def test_the_names_of_values_change_no_doubt(places, to_table):
+    places["city"][3] = "Atlantis"
+    renamed = places | {"zip": [f"area {zip[::-1]}" for zip in places["zip"]]}
+    [doubt] = Rules.find(to_table(places)).list_doubts()
+    [other] = Rules.find(to_table(renamed)).list_doubts()
+    assert doubt[:4] == other[:4]
+
+
+def test_groups_of_two_rows_have_no_word(to_table):
+    names = [str(row // 2) for row in range(400)]
+    values = [f"value {row // 2}" for row in range(400)]
+    values[7] = "wrong"
+    assert Rules.find(to_table({"name": names, "value": values})).list_doubts() == []
+
+
+def test_a_group_that_is_another_thing_is_no_error(places, to_table):
+    """All rows of one zip and `other` have another city: a second place of the name."""
+    for row in range(0, 400, 2):
+        if places["zip"][row] == places["zip"][0]:
+            places["city"][row] = "Twin"
+    assert Rules.find(to_table(places)).list_doubts() == []

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from tied_tables.rules import Rules
+from tied_tables.rules.kinds import find_kinds
+from tied_tables.rules.relations import OPERATIONS, Numbers, Relation, find_relations
+
+
+@pytest.mark.parametrize("place", range(len(OPERATIONS)))
+def test_a_solved_term_gives_the_result(place):
+    generator = np.random.default_rng(place)
+    a, b = generator.uniform(1, 90, (2, 50))
+    relation = Relation("c", ("a", "b"), place)
+    c = relation.compute([a, b])
+    np.testing.assert_allclose(relation.solve(0, c, [a, b]), a)
+    np.testing.assert_allclose(relation.solve(1, c, [a, b]), b)
+
+
+@pytest.mark.parametrize("place", range(len(OPERATIONS)))
+def test_each_relation_is_found(place):
+    generator = np.random.default_rng(place)
+    a = np.round(generator.uniform(50, 900, 300), 2)
+    b = np.round(generator.uniform(1, 40, 300), 0 if place in (4, 6, 7) else 2)
+    c = np.round(OPERATIONS[place].result(a, b), 2)
+    columns = [Numbers("a", a, 2), Numbers("b", b, 2), Numbers("c", c, 2)]
+    relations = find_relations(columns)
+    assert relations
+    for relation in relations:
+        values = dict(zip("abc", (a, b, c), strict=True))
+        computed = relation.compute([values[name] for name in relation.terms])
+        gaps = np.abs(computed - values[relation.result])
+        assert (gaps > 0.00501).sum() == relation.n_exceptions
+
+
+def test_a_sum_of_many_columns_is_found(to_table):
+    parts = np.random.default_rng(0).integers(0, 1_000, (4, 200))
+    columns = {
+        name: list(map(str, row)) for name, row in zip("abcd", parts, strict=True)
+    }
+    columns["all"] = list(map(str, parts.sum(axis=0)))
+    [relation] = Rules.find(to_table(columns)).relations
+    assert str(relation) == "all = a + b + c + d: 100 % of 200 rows, 0 exceptions"
+
+
+def test_a_multiple_is_found(to_table):
+    net = np.round(np.random.default_rng(0).uniform(10, 900, 300), 2)
+    columns = {
+        "net": [f"{value:.2f}" for value in net],
+        "tax": [f"{value:.2f}" for value in net * 0.19],
+    }
+    [relation] = Rules.find(to_table(columns)).relations
+    assert relation.formula == "tax = 0.19 x net"
+
+
+@pytest.mark.parametrize("n_values", [2, 3, 5])
+def test_columns_of_few_values_have_no_relations(n_values, to_table):
+    values = np.random.default_rng(n_values).integers(0, n_values, (8, 2_000))
+    columns = {f"c{place}": list(map(str, row)) for place, row in enumerate(values)}
+    assert Rules.find(to_table(columns)).relations == []
+
+
+def test_a_column_that_is_mostly_a_copy_is_no_product(to_table):
+    """With a quantity of 1, the total is the price in all rows but ten."""
+    generator = np.random.default_rng(0)
+    price = np.round(generator.uniform(1, 99, 1_000), 2)
+    quantity = np.ones(1_000, int)
+    quantity[:10] = 2
+    columns = {
+        "price": [f"{value:.2f}" for value in price],
+        "quantity": list(map(str, quantity)),
+        "total": [f"{value:.2f}" for value in price * quantity],
+    }
+    formulas = {
+        relation.formula for relation in Rules.find(to_table(columns)).relations
+    }
+    assert "total = price x quantity" not in formulas
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "wrong"), [("quantity", 5, "400"), ("total", 9, "0.07")]
+)
+def test_the_odd_cell_is_doubted_with_what_was_there(
+    column, row, wrong, orders, to_table
+):
+    expected = orders[column][row]
+    orders[column][row] = wrong
+    [doubt] = Rules.find(to_table(orders)).list_doubts()
+    assert (doubt.row, doubt.column, doubt.value) == (row, column, wrong)
+    assert float(doubt.suggestion) == float(expected)
+    assert "total = price x quantity: 99.8 % of 500 rows, 1 exception" in doubt.reason
+
+
+def test_rows_that_hold_are_never_doubted(orders, to_table):
+    assert Rules.find(to_table(orders)).list_doubts() == []
+
+
+def test_numbers_are_read_with_currencies_and_thousands(to_table):
+    from tied_tables.rules.relations import find_numbers
+
+    texts = ["$1,234.50", " 7 ", "-3.25", "50%"] * 10
+    [numbers] = find_numbers(find_kinds(to_table({"a": texts})))
+    assert numbers.values[:4].tolist() == [1234.5, 7, -3.25, 50]
+    assert numbers.places == 2
+
+
+def test_infinite_numbers_are_none(orders, to_table):
+    orders["price"][3] = orders["total"][4] = "1e400"
+    rules = Rules.find(to_table(orders))
+    [relation] = rules.relations
+    assert str(relation) == "total = price x quantity: 100 % of 498 rows, 0 exceptions"
+    assert rules.list_doubts() == []
