@@ -42,8 +42,9 @@ payments["paid"] = payments["due"] + pd.to_timedelta(rng.integers(-9, 3, n), "D"
 payments.index = [f"P{number:04}" for number in range(1, n + 1)]
 
 # %%
-# Six errors, of the kinds that people and programs make. Only the first can be found by a look at
-# one column: in each of the others every value is ordinary, but not beside the rest of its row.
+# Six errors, of the kinds that people and programs make. Only the first can be found by looking at
+# one column: in the others, each value is ordinary, but not in combination with the rest of its
+# row.
 
 errors = {
     "P0100": (
@@ -69,14 +70,14 @@ payments.loc[list(errors)]
 # %%
 # Train and score
 # ---------------
-# ``fit`` takes the frame as it is: numbers, text and dates. It asks for no labels. The code has
-# three numbers, too few to hold an error that only one row has.
+# ``fit`` accepts a frame of numbers, text and dates, and needs no labels. The code has three
+# numbers, too few to represent an error that only one row has.
 
 autoencoder = TiedAutoencoder(3, max_iter=20, random_state=0).fit(payments)
 
 # %%
-# ``score_samples`` follows scikit-learn: the lower, the odder. ``rarity`` turns a score into "one
-# row in so many", at most as many as there were in training.
+# ``score_samples`` follows scikit-learn: a lower score is more unusual. ``rarity`` converts a score
+# to "one row in how many", at most the number of training rows.
 
 ranking = pd.DataFrame(
     {
@@ -95,9 +96,9 @@ assert set(ranking.index[:6]) == set(errors)
 # %%
 # Why
 # ---
-# ``explain`` replaces one value of a row by what the other columns make likely, and scores the row
-# again. The share of a column is how much of the oddness goes away. ``expected`` is the value that
-# was put there.
+# ``explain`` replaces one value of a row by the one that the other columns suggest, and scores the
+# row again. The share of a column is the decrease of the outlier score. ``expected`` is the
+# suggested value.
 
 oddest = payments.loc[ranking.index[:6]]
 reasons = autoencoder.explain(oddest)
@@ -120,17 +121,17 @@ pd.DataFrame(
 )
 
 # %%
-# It is the column that was changed, in each of the six. What the others suggest is a conditional
-# mean, and not a correction: it can be some way off where the other columns say little.
+# It is the column that was changed, in each of the six. The suggestion is a conditional mean, not a
+# correction: it can be inaccurate if the other columns contain little information about the value.
 
 assert dict(column_of) == {row: column for row, (column, _) in errors.items()}
 
 # %%
-# Where to put the line
-# ---------------------
+# Choose a threshold
+# ------------------
 # Below the sixth row the scores fall to those of ordinary rows. ``contamination`` is the share of
-# rows that ``predict`` calls outliers, 10 % by default. Choose it by how many rows somebody has
-# time to look at, not by how many errors you hope there are.
+# rows that ``predict`` calls outliers, 10 % by default. Choose it by the number of rows that
+# somebody has time to check, not by the number of errors that you expect.
 #
 # At the shell the same takes two lines, and the second one prints the reasons:
 #

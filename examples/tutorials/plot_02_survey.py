@@ -51,8 +51,8 @@ survey.head()
 # %%
 # In Python
 # ---------
-# ``impute`` fills in what is missing and changes nothing else. Column types stay as they are. The
-# column of names is no answer, so it is left out.
+# ``impute`` fills in missing values and changes nothing else. Column types are kept. The column of
+# names is not an answer, so it is left out.
 
 answers = survey.drop(columns="person")
 autoencoder = TiedAutoencoder(3, random_state=0).fit(answers)
@@ -60,7 +60,7 @@ filled = autoencoder.impute(answers)
 filled.head()
 
 # %%
-# How good is that? The usual way out is the median of a column, or its most frequent answer.
+# How good is that? The usual baseline is the median of a column, or its most frequent answer.
 
 usual = answers.fillna(answers.median(numeric_only=True)).fillna(answers.mode().iloc[0])
 hidden = pd.DataFrame(is_gap, columns=truth.columns)
@@ -132,11 +132,11 @@ assert (old == new)[old != ""].stack().dropna().all()
 # %%
 # What to keep in mind
 # --------------------
-# One likely value is filled in, and no more is known about a person than before. Averages of the
-# filled table are fine; its spread is too small, because a likely value is never an extreme one. Do
-# not compute standard errors from it as if all had answered.
+# Imputation adds no information about a person. Averages of the filled table are usable; its
+# variance is too small, because a likely value is never an extreme one. Do not compute standard
+# errors as if everybody had answered.
 #
 # Read next
 # ---------
 # - :ref:`sphx_glr_gallery_plot_imputation.py` compares filling in with scikit-learn's imputers.
-# - :ref:`sphx_glr_tutorials_plot_01_payments.py` asks which answers contradict each other.
+# - :ref:`sphx_glr_tutorials_plot_01_payments.py` finds rows whose values contradict each other.

@@ -39,8 +39,8 @@ print("components for 90 %:", int(np.searchsorted(shares, 0.9) + 1))
 # %%
 # Hide values, and reconstruct them
 # ---------------------------------
-# The error of rows that are held out falls with every component more, so it cannot choose. The
-# error of values that are *hidden* from the model can: they are reconstructed from the other
+# The error of held-out rows falls with each further component, so it cannot choose their number.
+# The error of values that are *hidden* from the model can: they are reconstructed from the other
 # columns of their row, which helps as long as a component holds something that columns share.
 # ``compare_widths`` measures both.
 
@@ -55,7 +55,7 @@ assert choose_width(curve) == 3
 assert np.searchsorted(shares, 0.9) + 1 > 3
 
 # %%
-# The error falls from left to right; that of hidden values has its least in between.
+# The error falls from left to right; the error of hidden values has a minimum in between.
 
 plt.style.use("tableau-colorblind10")
 widths = [width.n_components for width in curve]
@@ -94,7 +94,7 @@ print(
 
 # %%
 # In a grid search, do not choose the width by ``score``: it is R² of the rows held out, which takes
-# the widest code. Choose other parameters so, at a width that you have found like this.
+# the widest code. Use it to choose other parameters, after the width.
 #
 # Read next
 # ---------

@@ -41,9 +41,8 @@ encoder = keras.Sequential(
 # %%
 # The decoder
 # -----------
-# ``mirror`` goes through the encoder backwards: each kernel is the encoder's own, transposed. What
-# is new are biases and one gain for each unit. The output is a picture in [0, 1], so it goes
-# through a sigmoid.
+# ``mirror`` reverses the encoder: each kernel is the encoder's, transposed. Only the biases and one
+# gain for each unit are new. The output is a picture in [0, 1], so it goes through a sigmoid.
 
 decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
 for layer in decoder.layers[1:]:
@@ -61,7 +60,7 @@ keras_tied.assert_tied(autoencoder)
 # %%
 # Train
 # -----
-# ``fit`` needs no target: the pictures are it.
+# ``fit`` needs no target: it uses the pictures.
 
 autoencoder.compile(keras.optimizers.Adam(5e-3))
 autoencoder.fit(train, batch_size=128, epochs=25, verbose=0)

@@ -9,7 +9,7 @@ model on scikit-learn's digits.
 """
 
 # %%
-# Where we begin
+# Starting point
 # --------------
 # Two layers down, two layers up, four kernels.
 
@@ -47,11 +47,11 @@ error_untied = train_and_report(untied)
 # %%
 # Line one: give the layers names
 # -------------------------------
-# A tied layer is told *which layer* it is tied to, so the encoder's layers need a variable of their
-# own: ``code`` was the layer's output above, and is the layer below.
+# ``tie`` needs the *layer*, not its output, so the encoder's layers need names: ``code`` was the
+# layer's output above, and is the layer below.
 #
-# Lines two and three: ``tie`` in place of ``Dense``
-# --------------------------------------------------
+# Lines two and three: ``tie`` instead of ``Dense``
+# -------------------------------------------------
 # ``tie(layer)`` is the layer's reverse. It computes ``x @ W.T + b`` with the kernel ``W`` of that
 # layer. The units need not be given: they are the number of inputs of the layer.
 
@@ -105,8 +105,8 @@ assert min(error_tied, error_gain) < 1.1 * error_untied
 assert with_gain.count_params() < 0.56 * untied.count_params()
 
 # %%
-# Or have it written
-# ------------------
+# Or use ``mirror``
+# -----------------
 # ``mirror`` writes the two lines of the decoder from the encoder, gains included. ``Autoencoder``
 # is the model around both.
 
@@ -121,7 +121,7 @@ assert autoencoder.count_params() == with_gain.count_params()
 # Keep the weights that you have
 # ------------------------------
 # A trained untied model is a good start for a tied one: copy the encoder and the decoder's biases,
-# and train on. The two kernels of each pair become one, so the error jumps first, and then falls.
+# and train on. The two kernels of each pair become one, so the error first rises, and then falls.
 
 for ours, theirs in {"hidden": "hidden", "code": "code"}.items():
     with_gain.get_layer(ours).set_weights(untied.get_layer(theirs).get_weights())

@@ -86,10 +86,10 @@ shares = np.bincount(tokens) / len(tokens)
 print(f"by frequency: {-(shares * np.log(shares)).sum():.2f}")
 
 # %%
-# Let it write
-# ------------
+# Generate text
+# -------------
 # The model gets the last letters, and its scores at the last place are the odds of the next one. A
-# temperature below 1 makes it less daring.
+# temperature below 1 makes likely letters even more likely.
 
 
 def write(beginning, n_letters=160, temperature=0.5):
@@ -113,8 +113,8 @@ def write(beginning, n_letters=160, temperature=0.5):
 print(write("the mean of the "))
 
 # %%
-# Save it, and tie one that is there
-# ----------------------------------
+# Save it, and tie an existing embedding
+# --------------------------------------
 # The file holds the table once. A loaded model is tied, and so is a clone.
 
 import tempfile

@@ -11,7 +11,7 @@ the command ``tied-tables`` and its exit code; the end has lines for cron and fo
 # Train once
 # ----------
 # The tables are clients of a made-up shop. ``make_clients`` plants two odd rows in each table. They
-# are taken out of history, which is to be quiet.
+# are removed from the history, which should contain only ordinary rows.
 
 import json
 import subprocess
@@ -59,9 +59,8 @@ assert run(command) == 0
 # %%
 # Choose a threshold
 # ------------------
-# Rows that a model was trained on are easy for it. So score rows that it was not trained on, such
-# as those of last week, and look at the oddest. If they are in order, a row tonight should be odder
-# than they are to wake anybody.
+# Choose the threshold on rows that the model was not trained on, such as those of last week. If the
+# oddest of them are correct, set the threshold above their scores.
 
 run(
     "tied-tables score clients.safetensors last-week.csv -o last-week-scores.csv --quiet"
@@ -74,7 +73,7 @@ print("threshold:", threshold)
 # %%
 # A quiet night
 # -------------
-# ``--threshold`` makes the exit code 3 where a row has this score or a higher one. Else it is 0.
+# With ``--threshold``, the exit code is 3 if a row has this score or a higher one, and 0 otherwise.
 
 assert (
     run(
@@ -86,8 +85,8 @@ assert (
 # %%
 # A night with odd rows
 # ---------------------
-# The exit code is 3, and the lines say which rows, and why. An error, such as a file that is not
-# there, exits with 1 or 2, so that the two can be told apart.
+# The exit code is 3, and the output lists the rows and the reasons. An error, such as a missing
+# file, exits with 1 or 2, so a script can distinguish them.
 
 assert (
     run(
@@ -99,7 +98,7 @@ assert (
 # %%
 # A night on which a column has drifted
 # -------------------------------------
-# Incomes are a quarter higher, and no row is odd by itself. ``report --against`` compares the
+# Incomes are a quarter higher, and no single row is an outlier. ``report --against`` compares the
 # columns of two tables. ``--json`` prints what it has found for a program to read, and the page is
 # there for people.
 
@@ -120,7 +119,7 @@ assert "income" in facts["drifted"]
 #
 # With cron
 # ---------
-# Cron mails what a job prints. So the script prints where something is odd, and is silent else.
+# Cron mails what a job prints. So the script prints only if something is odd.
 #
 # .. code-block:: sh
 #

@@ -66,13 +66,13 @@ run("tied-tables encode model.safetensors rows/ -o codes.parquet")
 # Encode on workers
 # -----------------
 # ``--cluster local`` starts workers on this machine. Each writes files of its own, so the output is
-# a folder. A worker that dies costs its part, which another one does again. If the command dies,
-# the same command goes on where it was.
+# a folder. If a worker fails, another one repeats its part. If the command fails, start it again:
+# it continues with the unfinished parts.
 
 run("tied-tables encode model.safetensors rows/ -o codes/ --cluster local --workers 2")
 
 # %%
-# They are the same rows in the same order, and the same codes but for rounding: a worker multiplies
+# They are the same rows in the same order, and the same codes up to rounding: a worker multiplies
 # other batches, with fewer threads.
 
 alone = parquet.read_table(folder / "codes.parquet")

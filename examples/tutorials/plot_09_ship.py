@@ -76,8 +76,8 @@ assert np.allclose(np.load(folder / "codes.npy"), codes, atol=1e-6)
 # %%
 # ONNX
 # ----
-# ``export`` writes the whole way from a row to its code as one graph: missing values are filled in
-# and columns are scaled inside of it. So the program that runs it needs no preparation of its own.
+# ``export`` writes one graph from a row to its code, which also fills in missing values and scales
+# columns. The program that runs it needs no preprocessing.
 
 autoencoder.export(folder / "wine.onnx")
 session = onnxruntime.InferenceSession(folder / "wine.onnx")
@@ -118,8 +118,8 @@ print(f"the page has to show {codes[0].round(3).tolist()}")
 #
 #     python -m http.server --directory FOLDER
 #
-# Which one to take
-# -----------------
+# Which one to use
+# ----------------
 #
 # ============================  ==============================================================
 # where                         what
