@@ -2,8 +2,7 @@
 A map of a table
 ================
 
-Each point is a wine, placed by the code of eleven of its measurements and coloured by two that the
-code was not given.
+Each point is a wine, placed by the code of eleven of its measurements and coloured by two others.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Deep, and tied layer by layer
 =============================
 
-The error of digits held out while a tied 64-48-32-8 autoencoder trains, and the pictures that it
-gives back beside those of PCA.
+The held-out error while a tied 64-48-32-8 autoencoder trains, and its reconstructions of digits
+compared with those of PCA.
 """
 
 import keras_tied

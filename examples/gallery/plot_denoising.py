@@ -2,7 +2,7 @@
 Denoising
 =========
 
-An autoencoder that has learned to undo noise, on pictures that it has not seen.
+An autoencoder trained to remove noise, on new pictures.
 """
 
 import keras_tied

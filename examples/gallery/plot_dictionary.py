@@ -2,8 +2,8 @@
 A dictionary of pictures
 ========================
 
-The strokes that add up to digits, six at a time: the directions of a sparse autoencoder's units
-that are active most, where red is ink and blue takes ink away.
+The most active units of a sparse autoencoder, which add up to digits, six at a time: red adds ink,
+blue removes it.
 """
 
 import keras_tied

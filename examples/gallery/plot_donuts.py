@@ -2,7 +2,7 @@
 Two rings, seen through two numbers
 ===================================
 
-Four columns that nearly repeat each other, their code of two units, and what the code gives back.
+Four correlated columns, their code of two units, and their reconstruction.
 """
 
 from keras_tied import article

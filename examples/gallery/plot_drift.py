@@ -2,7 +2,7 @@
 What has drifted
 ================
 
-How far the columns of a new table lie from those of an old one: one of them was moved, one was made
+How far the columns of a new table are from those of an old one: one was shifted, one was made
 narrower, and one lost some of its values.
 """
 

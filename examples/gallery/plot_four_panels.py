@@ -2,7 +2,7 @@
 Rows, code, reconstruction and loss
 ===================================
 
-Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
+Four panels of a fitted estimator in one call, coloured by a label that was not used in training.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,7 @@
 Filling in
 ==========
 
-The error of what is filled in, by the share of values that are missing, beside scikit-learn's
-imputers.
+The error of imputed values by the share of missing values, compared with scikit-learn's imputers.
 """
 
 import warnings

@@ -2,8 +2,8 @@
 How many rows it takes
 ======================
 
-The error on rows held out by the number of rows to learn from: below 50 rows the autoencoder is
-PCA, and from there on it gets ahead.
+The held-out error by the number of training rows: below 50 rows the autoencoder is PCA, and above
+that its error is lower.
 """
 
 import matplotlib.pyplot as plt

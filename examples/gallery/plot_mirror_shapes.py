@@ -2,8 +2,7 @@
 The shapes of a mirror
 ======================
 
-The numbers in a picture on its way through an encoder, and back through the decoder that ``mirror``
-has made of it.
+The shapes of a picture in an encoder, and in the decoder that ``mirror`` builds from it.
 """
 
 import keras_tied

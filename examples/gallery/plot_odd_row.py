@@ -2,8 +2,8 @@
 Why a row is odd
 ================
 
-A row whose values are ordinary one by one: what it holds, what its other columns make likely, and
-the share of each column in its oddness.
+A row in which each value alone is ordinary: its values, those that the other columns suggest, and
+the share of each column in its outlier score.
 """
 
 import matplotlib.pyplot as plt
@@ -37,5 +37,5 @@ left.set(xlabel="standard deviations from the mean", yticks=places, yticklabels=
 left.set(ylabel="column", title=f"one row in {rarity:.0f} is as odd")
 left.legend(frameon=False)
 right.barh(places, reasons.shares[0], color="C0")
-right.set(xlabel="share of the oddness", xlim=(0, 1))
+right.set(xlabel="share of the outlier score", xlim=(0, 1))
 plt.show()

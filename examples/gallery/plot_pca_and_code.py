@@ -2,8 +2,8 @@
 PCA against the code
 ====================
 
-Points along a curve, and all that a code of one number can say of them: PCA's is a line, the
-autoencoder's a curve.
+Points along a curve, and their reconstruction from one number: PCA's is a line, the autoencoder's a
+curve.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Start from PCA
 ==============
 
-The error while training, from random weights and from PCA's solution: the second begins where the
-first takes many epochs to get.
+The training error from random weights and from PCA's solution: the second begins at an error that
+the first reaches after many epochs.
 """
 
 import keras_tied

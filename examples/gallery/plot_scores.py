@@ -2,8 +2,8 @@
 Scores of ordinary and of odd rows
 ==================================
 
-Outlier scores of a table in which five rows were changed: the values of each changed row are
-ordinary, one by one.
+Outlier scores of a table in which five rows were changed: each value of a changed row alone is
+ordinary.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Other seeds, similar maps
 =========================
 
-Three fits that differ in their seed alone: all of them start from PCA, so the maps are alike, and
-only single points move.
+Three fits that differ only in their seed: all start from PCA, so the maps are similar, and only
+single points move.
 """
 
 import matplotlib.pyplot as plt

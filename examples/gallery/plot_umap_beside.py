@@ -1,9 +1,9 @@
 """
-UMAP beside it
-==============
+Compared with UMAP
+==================
 
-Maps of the digits by methods that keep neighbours, and by two that can also go back from the map to
-the pictures.
+Maps of the digits by methods that keep neighbours together, and by two that can also decode a point
+of the map to a picture.
 """
 
 from importlib.util import find_spec

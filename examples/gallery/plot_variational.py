@@ -2,8 +2,7 @@
 A variational autoencoder with a tied decoder
 =============================================
 
-Digits that are drawn from a grid of codes, by a decoder that ``mirror`` made of the encoder's
-means.
+Digits decoded from a grid of codes, by a decoder that ``mirror`` built from the encoder's means.
 """
 
 import keras_tied

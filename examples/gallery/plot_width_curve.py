@@ -2,8 +2,8 @@
 How wide a code
 ===============
 
-The error by the number of components: on rows held out it only falls, on values that
-are hidden it has its least at the number to take.
+The error by the number of components: on held-out rows it only falls, on hidden values it has its
+minimum at the number to choose.
 """
 
 import matplotlib.pyplot as plt
