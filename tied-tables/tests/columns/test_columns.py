@@ -290,7 +290,7 @@ def test_a_fact_says_what_becomes_of_a_column_and_why():
         None,
         Topic.label,
     ]
-    assert [fact.used for fact in facts if fact.used] == list(columns.used)
+    assert [fact.column for fact in facts if fact.column] == list(columns.used)
     assert (reasons[4].value, reasons[5].n, reasons[5].total) == (7, n, n)
     [remark] = facts[6].remarks
     assert (remark.topic, remark.value, remark.text) == (

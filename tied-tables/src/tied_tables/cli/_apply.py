@@ -209,7 +209,7 @@ def _open_codes(
     model: Model, data: str, options: TableOptions, id: str | None, output: str
 ) -> Scan:
     """Open a table of codes: columns code0, code1, ..., or else all of numbers."""
-    from tied_tables.columns import NUMBERS, Columns
+    from tied_tables.columns import NUMERIC_KINDS, Columns
     from tied_tables.rows import Scan, code_names
 
     id_column = id or (model.columns.id if model.columns else None)
@@ -217,7 +217,7 @@ def _open_codes(
     n_components = model.fitted_value.n_components
     names = codes = code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        names = [name for name, kind in source.kinds.items() if kind in NUMBERS]
+        names = [name for name, kind in source.kinds.items() if kind in NUMERIC_KINDS]
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(

@@ -115,7 +115,7 @@ class FactText:
 
 def describe_fact(fact: Fact) -> FactText:
     """Put a fact about a column in words."""
-    reads_as, column = fact.reads_as, fact.used
+    reads_as, column = fact.reads_as, fact.column
     warnings = _describe_remarks(fact, WARNINGS)
     reason = ""
     if fact.reason is not None:
@@ -150,7 +150,7 @@ def _describe_numbers(column: Column) -> str:
     numbers = format_quantity(len(column.features), "number")
     if len(column.features) == 1 and column.kind is not Kind.text:
         return numbers
-    return f"{numbers}: {list_some(column.parts, MOST_NUMBERS)}"
+    return f"{numbers}: {list_some(column.labels, MOST_NUMBERS)}"
 
 
 def _describe_remarks(fact: Fact, words: Mapping[Topic, str]) -> list[str]:

@@ -48,11 +48,11 @@ class Model:
 
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
-        from tied_tables.columns import NUMBERS, Columns, Kind
+        from tied_tables.columns import NUMERIC_KINDS, Columns, Kind
 
         if self.columns is not None:
             return self.columns
-        numbers = Kind.boolean, *NUMBERS
+        numbers = Kind.boolean, *NUMERIC_KINDS
         n_features = self.fitted_value.n_features
         names = [name for name, kind in source.kinds.items() if kind in numbers]
         if len(names) != n_features:

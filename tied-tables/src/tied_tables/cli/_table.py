@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tied_tables.io import Source
     from tied_tables.rows import Doubts, Scan
 
-ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
+FIRST_ROWS = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
@@ -127,7 +127,7 @@ class ColumnOptions:
             decimal=source.decimal,
             dates=self.dates,
             na=self.na or (),
-            begin=next(source.batches(ROWS_TO_COUNT)),
+            begin=next(source.batches(FIRST_ROWS)),
         )
 
     def find_choices(self) -> list[str]:

@@ -22,7 +22,7 @@ from tied_tables.columns._columns import Columns
 from tied_tables.columns._facts import ROWS_TO_COUNT, Fact
 from tied_tables.columns._frames import Frame, FrameSchema, read_rows
 from tied_tables.columns._kinds import (
-    NUMBERS,
+    NUMERIC_KINDS,
     Kind,
     find_kind,
     make_distinct,
@@ -47,7 +47,7 @@ from tied_tables.columns._truth_text import TruthText
 __all__ = [
     "LONG_NUMERAL",
     "MISSING",
-    "NUMBERS",
+    "NUMERIC_KINDS",
     "OTHER",
     "ROWS_TO_COUNT",
     "Column",

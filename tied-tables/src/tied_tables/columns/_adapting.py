@@ -10,7 +10,7 @@ from tied_tables._table_errors import TableError
 from tied_tables.columns._column import Column, drop_marks
 from tied_tables.columns._durations import Durations
 from tied_tables.columns._facts import ColumnChoice
-from tied_tables.columns._kinds import NUMBERS, Kind, find_kind
+from tied_tables.columns._kinds import NUMERIC_KINDS, Kind, find_kind
 from tied_tables.columns._missing import MOST_MISREAD, list_present
 from tied_tables.columns._number_text import NumberText
 from tied_tables.columns._text import read_text
@@ -43,7 +43,7 @@ def adapt_column(
     if new is None or new.is_clock != column.is_clock:
         return column
     kinds = {new.kind, column.kind}
-    are_alike = len(kinds) == 1 or kinds.issubset(NUMBERS)
+    are_alike = len(kinds) == 1 or kinds.issubset(NUMERIC_KINDS)
     if not are_alike or (doubt and new.kind is Kind.time):
         return column
     if column.kind is Kind.boolean:  # any words are read, and signs in their own form

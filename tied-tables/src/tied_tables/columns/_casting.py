@@ -11,8 +11,8 @@ from tied_tables.columns._arrow import to_floats, to_integers, to_text
 
 # Microseconds from 1970, of which nanoseconds hold no more.
 MOST_MICROSECONDS = 2**63 // 1000 - 1
-FIRST = np.datetime64(-MOST_MICROSECONDS, "us")
-LAST = np.datetime64(MOST_MICROSECONDS, "us")
+EARLIEST_IN_NANOSECONDS = np.datetime64(-MOST_MICROSECONDS, "us")
+LATEST_IN_NANOSECONDS = np.datetime64(MOST_MICROSECONDS, "us")
 
 
 def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
@@ -79,6 +79,6 @@ def _cast_to_decimals(values: pa.Array, dtype: pa.DataType) -> pa.Array:
 def _limit_time(values: pa.Array, zone: str | None) -> pa.Array:
     """Times that nanoseconds hold, of those that may be any, in a time zone."""
     times = np.asarray(values)
-    times = times.astype(FIRST.dtype)
-    within = np.clip(times, FIRST, LAST)
+    times = times.astype(EARLIEST_IN_NANOSECONDS.dtype)
+    within = np.clip(times, EARLIEST_IN_NANOSECONDS, LATEST_IN_NANOSECONDS)
     return pa.array(within, pa.timestamp("us", zone))

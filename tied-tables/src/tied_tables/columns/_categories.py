@@ -78,7 +78,7 @@ def decide_categories(values: pa.Array, column: Column, reads_as: str = "") -> F
     fact = Fact(
         column.name,
         reads_as or ("categories" if reason is None else "text"),
-        column,
+        column if reason is None else None,
         reason,
         missing=cells.null_count,
         distinct=words.n_spellings,

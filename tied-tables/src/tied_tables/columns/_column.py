@@ -14,7 +14,7 @@ from tied_tables._text import format_value
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats, to_integers, to_text
 from tied_tables.columns._durations import Durations
-from tied_tables.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
+from tied_tables.columns._kinds import LONGEST_TEXT, NUMERIC_KINDS, Kind, find_kind
 from tied_tables.columns._missing import drop_missing
 from tied_tables.columns._number_text import (
     MOST_PLACES,
@@ -40,7 +40,7 @@ FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 EARLIEST = -0.25  # that one time of day is before another that it follows, in days
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
-PLAIN = (Kind.boolean, *NUMBERS, Kind.text)
+CELL_KINDS = (Kind.boolean, *NUMERIC_KINDS, Kind.text)
 
 AnyForm: TypeAlias = NumberText | TruthText | Times | Durations  # of a model's file
 
@@ -103,13 +103,13 @@ class Column:
         if self.kind not in (Kind.text, Kind.time):
             return [self.name]
         mark = "=" if self.kind is Kind.text else ":"
-        return [f"{self.name}{mark}{part}" for part in self.parts]
+        return [f"{self.name}{mark}{part}" for part in self.labels]
 
     @property
-    def parts(self) -> list[str]:
+    def labels(self) -> list[str]:
         """What its numbers stand for, if it is text or times."""
         if self.kind is Kind.text:
-            return self.labels
+            return [*self.categories, *[OTHER] * self.other]
         if self.kind is not Kind.time:
             return []
         parts = ["days"]
@@ -145,12 +145,6 @@ class Column:
             return self.text_form.description
         return "a date or time" if self.kind is Kind.time else "a number"
 
-    @property
-    def labels(self) -> list[str]:
-        """Of text, what its numbers stand for."""
-        others = [OTHER] if self.other else []
-        return [*self.categories, *others]
-
     def require_consistent(self) -> None:
         """Raise an error of Python's or Arrow's if its attributes are no column's."""
         is_text = self.kind is Kind.text
@@ -160,7 +154,7 @@ class Column:
         if self.whole:
             _to_whole(categories)  # raises for words
         is_consistent = (
-            self.kind in (*PLAIN, Kind.time),
+            self.kind in (*CELL_KINDS, Kind.time),
             is_text == bool(categories) and are_distinct,
             is_text or not self.other,
             are_times == (self.kind is Kind.time),
@@ -175,11 +169,11 @@ class Column:
     def encode(
         self,
         values: pa.Array,
-        others: Mapping[str, Array],
+        days: Mapping[str, Array],
     ) -> tuple[Array, Array]:
         """Return its numbers, (n, features), and the rows without a known category.
 
-        `others` are the days of other columns of times, by name; the numbers that need
+        `days` are those of other columns of times, by name; the numbers that need
         one that is not there are NaN.
         """
         if self.kind is Kind.text:
@@ -188,7 +182,7 @@ class Column:
         waves = encode_cycles(numbers, self.cycles)
         columns = [self.wrap(numbers - self.origin), *waves]
         if self.since:
-            begin = others.get(self.since, np.nan)
+            begin = days.get(self.since, np.nan)
             columns.append(self.wrap(numbers - begin, EARLIEST))
         return np.column_stack(columns), NO_ROWS  # (n, features)
 
@@ -205,7 +199,7 @@ class Column:
         return since_least % 1.0 + least
 
     def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
-        values = _require_kind(values, PLAIN, "text")
+        values = _require_kind(values, CELL_KINDS, "text")
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         known = pa.array(self.categories)
@@ -241,12 +235,12 @@ class Column:
         kind = find_kind(values.type)
         form = self.text_form
         are_times = isinstance(form, Times)
-        if kind is Kind.text or (are_times and kind in NUMBERS):
+        if kind is Kind.text or (are_times and kind in NUMERIC_KINDS):
             parsed = form.parse(self.clean(values))
         elif type(form) is type(find_form(values.type)):
             parsed = form.parse(values)
         else:
-            kinds = () if are_times else PLAIN
+            kinds = () if are_times else CELL_KINDS
             values = _require_kind(values, kinds, self.expectation)
             parsed = to_floats(drop_marks(values, self.marks))
         if are_times:
@@ -266,7 +260,7 @@ class Column:
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
         """Return the rows of what is no missing value, and was parsed as NaN."""
-        if self.kind is Kind.text or find_kind(values.type) not in PLAIN:
+        if self.kind is Kind.text or find_kind(values.type) not in CELL_KINDS:
             return NO_ROWS
         is_misread = np.isnan(numbers)
         if is_misread.any():
@@ -279,7 +273,7 @@ class Column:
 
         Values that have no text are a `MisfitError`.
         """
-        values = drop_marks(_require_kind(values, PLAIN, "text"), self.marks)
+        values = drop_marks(_require_kind(values, CELL_KINDS, "text"), self.marks)
         if self.whole and find_kind(values.type) is Kind.number:
             # as pandas has whole numbers and gaps
             numbers = to_floats(values)
@@ -306,15 +300,15 @@ class Column:
         _, _, decimals = f"{self.step:.9f}".rstrip("0").partition(".")
         return max(places, len(decimals))
 
-    def find_days(self, numbers: Array, others: Mapping[str, Array]) -> Array:
+    def find_days(self, numbers: Array, known: Mapping[str, Array]) -> Array:
         """Return the days, (n,), of a time for its numbers, (n, features).
 
-        Where those of the column that it follows are given, it is as far from these as
+        Where those of the column that it follows are known, it is as far from these as
         its last number says.
         """
         days = decode_days(numbers, self.cycles, self.origin, self.is_clock)
-        if self.since in others:
-            after = others[self.since] + numbers[:, -1]
+        if self.since in known:
+            after = known[self.since] + numbers[:, -1]
             days = np.where(np.isnan(after), days, after)
         snapped = snap(days - self.origin, self.step, self.origin)
         return self.wrap(snapped + self.origin)
@@ -323,18 +317,18 @@ class Column:
         self,
         numbers: Array,
         named: bool,
-        others: Mapping[str, Array],
+        days: Mapping[str, Array],
     ) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
 
-        With `named`, a category is one of those that have a name. `others` are the days
-        of other columns of times, by name.
+        With `named`, a category is one of those that have a name. `days` are those of
+        other columns of times, by name.
         """
         if self.kind is Kind.text:
             return self._decode_categories(numbers, named)
         single = numbers[:, 0]
         if self.kind is Kind.time:
-            single = self.find_days(numbers, others)
+            single = self.find_days(numbers, days)
         if self.whole:
             single = np.rint(single)
         if self.form is not None:
@@ -381,7 +375,7 @@ def find_form(dtype: pa.DataType) -> AnyForm | None:
 def drop_marks(values: pa.Array, marks: Collection[str]) -> pa.Array:
     """Return values with a null for each that is one of the marks."""
     kind = find_kind(values.type)
-    if not marks or kind not in (*NUMBERS, Kind.text):
+    if not marks or kind not in (*NUMERIC_KINDS, Kind.text):
         return values
     if kind is Kind.text:
         is_mark = pc.is_in(to_text(values), pa.array(marks))

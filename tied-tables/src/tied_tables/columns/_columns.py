@@ -123,7 +123,7 @@ class Columns:
         choice = ColumnChoice(**choices)
         facts = decide_columns(sample, choice)
         columns = cls(
-            used=tuple(fact.used for fact in facts if fact.used),
+            used=tuple(fact.column for fact in facts if fact.column),
             left_out={fact.name: fact.reason for fact in facts if fact.reason},
             label=choice.label,
             id=choice.id,
@@ -384,10 +384,10 @@ class Columns:
         arrays = {}
         days: dict[str, Array] = {}
         for column, part in self.parts:
-            own = block[:, part]
-            arrays[column.name] = column.decode(own, named, days)
+            part_block = block[:, part]
+            arrays[column.name] = column.decode(part_block, named, days)
             if named and column.kind is Kind.time:
-                days[column.name] = column.find_days(own, days)
+                days[column.name] = column.find_days(part_block, days)
         for name in self.constants:
             arrays[name] = self._repeat(name, len(block))
         if rows is not None:
@@ -423,17 +423,17 @@ class Columns:
             if name not in gaps:
                 continue
             is_gap = gaps[name]
-            own = rows[name]
+            values = rows[name]
             new = reconstruction[name].filter(is_gap)
-            if types.is_floating(new.type) and not types.is_null(own.type):
+            if types.is_floating(new.type) and not types.is_null(values.type):
                 # with as many decimals as others, or as single precision has
-                others = own.filter(~is_gap)[:ROWS_TO_DECIDE]
-                form, _ = decide_number_text(to_text(others), ".")
+                present = values.filter(~is_gap)[:ROWS_TO_DECIDE]
+                form, _ = decide_number_text(to_text(present), ".")
                 if form.places is not None:
                     places = column.find_places(form.places)
                     form = msgspec.structs.replace(form, places=places)
                 new = form.write(np.asarray(new, self.dtype))
-            filled = replace_values(own, is_gap, new)
+            filled = replace_values(values, is_gap, new)
             place = rows.schema.get_field_index(name)
             field = rows.schema.field(place).with_type(filled.type)
             rows = rows.set_column(place, field, filled)
@@ -443,9 +443,11 @@ class Columns:
         """Return where values are missing, for each used column with such a one."""
         gaps = {}
         for column in self.used:
-            own = rows[column.name]
-            is_text = find_kind(own.type) is Kind.text
-            cells = column.clean(own) if is_text else drop_marks(own, column.marks)
+            values = rows[column.name]
+            if find_kind(values.type) is Kind.text:
+                cells = column.clean(values)
+            else:
+                cells = drop_marks(values, column.marks)
             is_gap = np.asarray(cells.is_null(nan_is_null=True))
             if is_gap.any():
                 gaps[column.name] = is_gap
@@ -471,10 +473,10 @@ class Columns:
         layout = self.layout
         shares = np.clip(numbers, 0.0, 1.0)
         for part in layout.categories:
-            own = shares[:, part]
-            total = own.sum(axis=1, keepdims=True)  # (n, 1)
-            normal = own / np.maximum(total, TINY)
-            shares[:, part] = np.where(total > 0, normal, 1 / own.shape[1])
+            block = shares[:, part]
+            total = block.sum(axis=1, keepdims=True)  # (n, 1)
+            normal = block / np.maximum(total, TINY)
+            shares[:, part] = np.where(total > 0, normal, 1 / block.shape[1])
         columns = {}
         for place, name in enumerate(self.features):
             if layout.kinds[place] != NUMBER:

@@ -66,7 +66,7 @@ class Fact:
 
     Attributes:
         name, reads_as, examples: of the column, what its values are, and some of them.
-        column: how its values become numbers; None if they cannot.
+        column: how its values become numbers; None if it is not used.
         reason: why it is not used; None if it is.
         missing: how many values are missing.
         misread: how many values are not what the column holds, and count as missing.
@@ -84,11 +84,6 @@ class Fact:
     distinct: int = 0
     examples: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
-
-    @property
-    def used(self) -> Column | None:
-        """The column if it is used, else None."""
-        return self.column if self.reason is None else None
 
     @property
     def role(self) -> Role:
@@ -127,7 +122,7 @@ def leave_out_constant(fact: Fact, present: pa.Array) -> Fact:
         value = str(value)
     text = DATE if types.is_date(present.type) else ""
     reason = Remark(Topic.constant, value, text)
-    return replace(fact, reason=reason, distinct=1, remarks=remarks)
+    return replace(fact, column=None, reason=reason, distinct=1, remarks=remarks)
 
 
 def list_examples(values: pa.Array) -> tuple[str, ...]:

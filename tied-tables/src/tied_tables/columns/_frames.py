@@ -135,10 +135,10 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             is_missing = gaps.get(name, is_null)
             if name not in given or not is_missing.any():
                 continue
-            others = columns[name]
-            if others.null_count < len(others):
-                others = others.filter(is_missing)
-                filled[name] = replace_values(values, is_missing, others)
+            new = columns[name]
+            if new.null_count < len(new):
+                new = new.filter(is_missing)
+                filled[name] = replace_values(values, is_missing, new)
         if self.library != "pandas":
             arrays = {name: filled.get(name, rows[name]) for name in names}
             frame = self._wrap(arrays, X)
@@ -169,19 +169,19 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
 def replace_values(
     values: pa.Array,
     is_replaced: Array,
-    others: pa.Array,
+    new: pa.Array,
 ) -> pa.Array:
-    """Values, with others in place of some."""
+    """Values, with new ones where they are replaced."""
     if types.is_null(values.type):  # of a column without a value
-        values = values.cast(others.type)
+        values = values.cast(new.type)
     dtype = values.type
     if types.is_string_view(dtype):  # as Polars has, which cannot be taken from
         values = values.cast(pa.string())
-    both = pa.chunked_array([values, make_alike(others, values)])
+    both = pa.chunked_array([values, make_alike(new, values)])
     both = both.unify_dictionaries().combine_chunks()
     n = len(values)
     places = np.arange(n)
-    places[is_replaced] = n + np.arange(len(others))
+    places[is_replaced] = n + np.arange(len(new))
     return both.take(places).cast(dtype)
 
 
@@ -204,9 +204,9 @@ def wrap(
         return frame
     frame.index = like.index
     places = {repr(_to_plain(name)): place for place, name in enumerate(like.columns)}
-    own = list(map(repr, names))
-    if places.keys() >= set(own):  # whose names may be of types that JSON has not
-        frame.columns = like.columns.take([places[name] for name in own])
+    keys = list(map(repr, names))
+    if places.keys() >= set(keys):  # whose names may be of types that JSON has not
+        frame.columns = like.columns.take([places[key] for key in keys])
         names = list(frame.columns)
     for place, name in enumerate(names):
         if name in like and like.columns.is_unique:
@@ -258,12 +258,12 @@ def _to_plain_level(name: Any) -> Level:
 
 
 def _restore(column: Any, dtype: Any) -> Any:
-    """A column of pandas, with the levels of a dtype where its own are their text."""
-    own = getattr(column.dtype, "categories", None)
+    """A column of pandas, with the levels of a dtype if its levels are their text."""
+    texts = getattr(column.dtype, "categories", None)
     levels = getattr(dtype, "categories", None)
-    if own is None or levels is None:
+    if texts is None or levels is None:
         return column
-    is_same = list(map(str, levels)) == list(own)
+    is_same = list(map(str, levels)) == list(texts)
     return column.cat.rename_categories(levels) if is_same else column
 
 

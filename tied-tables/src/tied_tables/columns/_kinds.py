@@ -32,7 +32,7 @@ TESTS = (
     (types.is_temporal, Kind.time),
     (types.is_null, Kind.empty),
 )
-NUMBERS = (Kind.integer, Kind.number)
+NUMERIC_KINDS = (Kind.integer, Kind.number)
 # The most characters of a category, a constant or a unit: a model's file holds it.
 LONGEST_TEXT = 2**12
 
@@ -77,10 +77,8 @@ def unpack_views(values: pa.Array) -> pa.Array:
 
 def rename_rows(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """Return rows with other names, and with the metadata of their schema."""
-    pairs = zip(rows.schema, names, strict=True)
-    fields = [field.with_name(name) for field, name in pairs]
-    schema = pa.schema(fields, rows.schema.metadata)
-    return pa.record_batch(rows.columns, schema=schema)
+    renamed = rows.rename_columns(list(names))
+    return renamed.replace_schema_metadata(rows.schema.metadata)
 
 
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
@@ -92,7 +90,7 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     kinds = {find_kind(first), find_kind(second)}
     if kinds == {Kind.integer}:
         return pa.int64()
-    return pa.float64() if kinds.issubset(NUMBERS) else None
+    return pa.float64() if kinds.issubset(NUMERIC_KINDS) else None
 
 
 def trim_names(names: Sequence[str]) -> list[str]:

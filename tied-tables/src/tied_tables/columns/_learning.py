@@ -13,7 +13,7 @@ from tied_tables.columns._arrow import to_floats
 from tied_tables.columns._categories import decide_categories
 from tied_tables.columns._column import EARLIEST, Column, drop_marks, find_form
 from tied_tables.columns._facts import ColumnChoice, Fact, leave_out
-from tied_tables.columns._kinds import LONGEST_TEXT, NUMBERS, Kind, find_kind
+from tied_tables.columns._kinds import LONGEST_TEXT, NUMERIC_KINDS, Kind, find_kind
 from tied_tables.columns._missing import drop_missing
 from tied_tables.columns._names import CATEGORIES, find_meaning
 from tied_tables.columns._number_text import NumberText, find_decimal
@@ -102,16 +102,16 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
         lengths = pc.utf8_length(values.cast(pa.string()))
         if pc.max(lengths).as_py() > LONGEST_TEXT:
             return leave_out(name, values, Remark(Topic.long_text, n=LONGEST_TEXT))
-    if name in choice.categorical and kind in (*NUMBERS, Kind.text):
+    if name in choice.categorical and kind in (*NUMERIC_KINDS, Kind.text):
         if kind is Kind.number:
             _require_whole(name, to_floats(values))
         by_type = choice.begin is None
-        words = Column(name, Kind.text, whole=kind in NUMBERS, exact=by_type)
+        words = Column(name, Kind.text, whole=kind in NUMERIC_KINDS, exact=by_type)
         return decide_categories(values, words, "names")
     if kind is Kind.text:
         return decide_text(name, values, choice)
     form = find_form(values.type)
-    if kind in NUMBERS:
+    if kind in NUMERIC_KINDS:
         form = find_digit_times(name, values, choice)
     if form is None and kind is Kind.integer and choice.decimal == ",":
         form = NumberText(",", places=0)  # in another file, 1.234 is a whole number
@@ -135,13 +135,15 @@ def _leave_out_copies(facts: list[Fact], sample: pa.RecordBatch) -> list[Fact]:
     alike: dict[object, list[str]] = {}  # the columns that begin with the same values
     different = []
     for fact in facts:
-        if fact.used is not None:
+        if fact.column is not None:
             values = sample[fact.name]
             start = values.type, str(values[:FEWEST_ROWS_OF_COPIES])
             names = alike.setdefault(start, [])
             same = [name for name in names if sample[name].equals(values)]
             if same:
-                fact = replace(fact, reason=Remark(Topic.copy, text=same[0]))
+                fact = replace(
+                    fact, column=None, reason=Remark(Topic.copy, text=same[0])
+                )
             else:
                 names.append(fact.name)
         different.append(fact)
@@ -157,7 +159,7 @@ def _relate_times(facts: list[Fact], sample: pa.RecordBatch) -> list[Fact]:
     earlier: dict[str, Array] = {}
     related = []
     for fact in facts:
-        column = fact.used
+        column = fact.column
         if column is not None and column.kind is Kind.time:
             days = column.parse(sample[column.name])
             least = np.inf

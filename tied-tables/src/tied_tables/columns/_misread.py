@@ -41,10 +41,10 @@ class MisreadValues:
         codes = np.asarray(cells.dictionary_encode().indices)
         noted = {}
         for code in range(min(codes.max() + 1, MOST_TEXTS)):
-            own = rows[codes == code]
-            text = format_cell(values, int(own[0]))
-            places = first_row + own[:MOST_TEXTS] + 1
-            noted[text] = places.tolist(), len(own)
+            same = rows[codes == code]
+            text = format_cell(values, int(same[0]))
+            places = first_row + same[:MOST_TEXTS] + 1
+            noted[text] = places.tolist(), len(same)
         n_values = Counter({column: len(rows)})
         self.update(type(self)(n_values, {column: noted}))
 

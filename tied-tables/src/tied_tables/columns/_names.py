@@ -8,15 +8,15 @@ import pyarrow as pa
 
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats
-from tied_tables.columns._kinds import NUMBERS, find_kind
+from tied_tables.columns._kinds import NUMERIC_KINDS, find_kind
 from tied_tables.columns._remarks import Remark, Topic
 
 ROW_NUMBERS, IDS = str(Topic.row_numbers), str(Topic.ids)
 CATEGORIES = "categories"
-FEWEST_ROWS = 8  # fewer can be counted by chance
+FEWEST_COUNTED = 8  # fewer can be counted by chance
 FEWEST_KINDS, MOST_KINDS = 3, 9  # numbers from 1 to so many may name kinds
 MANY_DIGITS = 10**8  # numbers from here on may be names
-WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 class Rule(NamedTuple):
@@ -88,7 +88,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     where their name is one of row names, such as pandas gives. Ids and categories are
     told by their name, and how often they are there.
     """
-    if find_kind(values.type) not in NUMBERS:
+    if find_kind(values.type) not in NUMERIC_KINDS:
         return None
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
@@ -101,7 +101,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
 def judge_name(name: str, numbers: pa.Array) -> str | None:
     """What its name tells of a column: ids, categories, or None for quantities."""
     rule = _find_rule(name)
-    if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_ROWS):
+    if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_COUNTED):
         return None
     different = to_floats(numbers.unique())
     is_whole = np.isfinite(different) & (different == np.rint(different))
@@ -148,11 +148,11 @@ def _find_rule(name: str) -> Rule | None:
 
 def _split(name: str) -> list[str]:
     """The words of a name, in lower case."""
-    return [word.lower() for word in WORD.findall(name)]
+    return [word.lower() for word in WORD_OF_NAME.findall(name)]
 
 
 def _counts_rows(values: pa.Array) -> bool:
     """Whether the first values of a column are the numbers of their rows."""
     begins = to_floats(values) - np.arange(len(values))
-    is_counted = len(values) >= FEWEST_ROWS and begins[0] in (0, 1)
+    is_counted = len(values) >= FEWEST_COUNTED and begins[0] in (0, 1)
     return is_counted and bool(np.all(begins == begins[0]))

@@ -27,7 +27,7 @@ LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 # What may stand between thousands, by the decimal mark.
 GROUPING = {".": ",' _", ",": ".' _"}
 MOST_PLACES = 6
-LONGEST = 64  # characters of a number
+LONGEST_NUMERAL = 64  # characters of a number
 
 CURRENCIES = "$€£¥₹₽₩₺₪₫฿₴₦₱₵₸₿¢"
 PREFIX = (
@@ -43,7 +43,7 @@ SIGN = f"[-+{MINUS}]"
 # What may stand before a number that is only about, or bounds, a value, and behind one.
 BOUND, AT_LEAST = r"(?:[<>≤≥~≈]=?|ca\.)\s*", r"\+"
 SCALES = {"": "", "k": "e3", "K": "e3", "M": "e6", "B": "e9", "T": "e12"}
-LOOK = re.compile(  # what looks like a number, with any unit
+NUMBER_LOOK = re.compile(  # what looks like a number, with any unit
     rf"(?P<bound>{BOUND})?\(?\s*{SIGN}?\s*(?P<prefix>(?:{PREFIX})\s*)?(?:{SIGN}|\()?\s*"
     rf"(?P<number>\d(?:[\d.,'{APOSTROPHES} {SPACES}_]*\d)?[.,]?{EXPONENT}"
     rf"|[.,]\d+{EXPONENT})"
@@ -256,8 +256,8 @@ def _to_plain(texts: pa.Array) -> pa.Array:
 
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     """Return matches of the texts that look like numbers."""
-    short = [text for text in texts.to_pylist() if len(text) <= LONGEST]
-    return list(filter(None, map(LOOK.fullmatch, short)))
+    short = [text for text in texts.to_pylist() if len(text) <= LONGEST_NUMERAL]
+    return list(filter(None, map(NUMBER_LOOK.fullmatch, short)))
 
 
 def _find_unit(numbers: list[re.Match[str]], place: str) -> str:

@@ -22,7 +22,7 @@ from tied_tables.columns._facts import (
     leave_out_constant,
     list_examples,
 )
-from tied_tables.columns._kinds import NUMBERS, Kind
+from tied_tables.columns._kinds import NUMERIC_KINDS, Kind
 from tied_tables.columns._names import find_doubt
 from tied_tables.columns._remarks import Remark, Topic
 from tied_tables.columns._times import Times, find_cycles, find_first_hour
@@ -52,7 +52,7 @@ def decide_numbers(
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     column = _learn(column, values, present)
-    if column.kind in NUMBERS and not column.double:
+    if column.kind in NUMERIC_KINDS and not column.double:
         numbers = numbers.astype(np.float32)
         present = numbers[~is_missing]
     read = values.filter(~is_missing)
@@ -76,7 +76,7 @@ def decide_numbers(
     if len(read.unique()) == 1:
         return leave_out_constant(fact, read)
     if column.kind is Kind.time and choice.dates == "off":
-        return replace(fact, reason=Remark(Topic.times_off))
+        return replace(fact, column=None, reason=Remark(Topic.times_off))
     if choice.by_name(column.name) and column.kind is Kind.integer:
         maybe = find_doubt(column.name, different)
         if maybe is not None:

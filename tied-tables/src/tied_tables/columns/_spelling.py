@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHORTEST = 4  # letters of a word in which one of them may be wrong
-LONGEST = 64  # characters: the time grows with their square
+SHORTEST_WORD = 4  # letters of a word in which one of them may be wrong
+LONGEST_COMPARED = 64  # characters: the time grows with their square
 WORD = re.compile(r"[^\W\d_]+|\S")
 
 
@@ -43,15 +43,15 @@ def find_similar(
 
 def _fold_case(text: str) -> str:
     """The text whatever its case; nothing of one that is too long to be compared."""
-    return text.lower() if len(text) <= LONGEST else ""
+    return text.lower() if len(text) <= LONGEST_COMPARED else ""
 
 
 def _differ_in_long_word(text: str, name: str) -> bool:
     """Whether two texts differ in a long word, and in nothing else."""
-    words, others = WORD.findall(text), WORD.findall(name)
-    if len(words) != len(others):
+    words, name_words = WORD.findall(text), WORD.findall(name)
+    if len(words) != len(name_words):
         return False
-    for word, other in zip(words, others, strict=True):
-        if word != other:
-            return max(len(word), len(other)) >= SHORTEST
+    for word, name_word in zip(words, name_words, strict=True):
+        if word != name_word:
+            return max(len(word), len(name_word)) >= SHORTEST_WORD
     return False  # they differ in spaces

@@ -85,13 +85,18 @@ def decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
         return fact
     misread = amounts.filter(np.isnan(column.text_form.parse(amounts)))
     example, *_ = list_examples(misread)
-    if fact.reason is None and fact.column and not fact.column.other:
+    if fact.column is not None and not fact.column.other:
         remark = Remark(Topic.maybe_numeric, example, reads_as)
         return replace(fact, remarks=(*fact.remarks, remark))
     n_misread = len(misread)
     reason = Remark(Topic.mixed, example, reads_as, n=n_misread, share=share)
     return replace(
-        fact, reads_as=reads_as, reason=reason, misread=n_misread, remarks=()
+        fact,
+        reads_as=reads_as,
+        column=None,
+        reason=reason,
+        misread=n_misread,
+        remarks=(),
     )
 
 

@@ -28,7 +28,7 @@ YEARS_AHEAD = 5  # that a date of two digits may lie in the future
 NEVER = 3e6
 YEAR_1000 = -354_286
 YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
-NEAR = 1 / 24  # days: times of day that two ways of decoding agree on
+MOST_APART = 1 / 24  # days: times of day that two ways of decoding agree on
 MONTH = 30.436875  # days, its mean length, where days are the same of each month
 CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
@@ -112,12 +112,12 @@ MONTH_NAMES: dict[Months, str] = {
     "quarter": "Q1 Q1 Q1 Q2 Q2 Q2 Q3 Q3 Q3 Q4 Q4 Q4",
 }
 QUARTER_MONTHS = " ".join(f"Q{month:02}" for month in range(1, 13))
-LOOK = (  # of what may be a time
+TIME_LOOK = (  # of what may be a time
     r"(?i)\d[-/.]\d|\d:\d\d|^\d{8}$|\d\W?q[1-4]|q[1-4]\D\d\d|w\d\d"
     r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|m[aä][ir]|okt|dez|ene|abr|ago"
     r"|dic|f[eé]v|avr|jui|aoû|déc|gen|mag|giu|lug|set|ott"
 )
-TAIL = (
+CLOCK_TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
 )
@@ -221,11 +221,10 @@ class Times(Form, frozen=True, tag="times"):
 
 
 def find_cycles(days: Array) -> tuple[Cycle, ...]:
-    """Return the cycles of which a column of times sees more than one part."""
-    present = days[~np.isnan(days)]
-    phases = _find_phases(present)
+    """Return the cycles of which days, none of them missing, see more than one part."""
+    phases = _find_phases(days)
     phases["hour"] = np.round(phases["hour"] * 24.0, 4)
-    if are_monthly(np.floor(present)):
+    if are_monthly(np.floor(days)):
         del phases["weekday"]
     return tuple(cycle for cycle, parts in phases.items() if np.ptp(parts) > 0)
 
@@ -288,7 +287,7 @@ def decode_days(
     angle = np.arctan2(sine, cosine)
     time = angle / (2.0 * np.pi) % 1.0
     by_waves = np.rint(days - time) + time
-    is_near = np.abs(days - by_waves) < NEAR
+    is_near = np.abs(days - by_waves) < MOST_APART
     return np.where(is_near, days, by_waves) if is_clock else by_waves
 
 
@@ -300,33 +299,33 @@ def decide_times(
     `day_first` is the order of day and month where they do not tell.
     """
     first_texts = texts[:TEXTS_TO_TRY]
-    if measure_matches(first_texts, LOOK) < 0.5:
+    if measure_matches(first_texts, TIME_LOOK) < 0.5:
         return None, None
     months = _find_months(first_texts)
-    whole = _drop_tail(_translate(texts, months))
-    has_clock = measure_matches(whole, ":") > 0
+    plain = _drop_tail(_translate(texts, months))
+    has_clock = measure_matches(plain, ":") > 0
     first = day_first
     if first is None:
-        first = measure_matches(whole, "/") == 0
+        first = measure_matches(plain, "/") == 0
     orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
     formats = [*OTHER_DATES, *orders[0], *orders[1]]
     if has_clock:
         formats = [date + clock for date in formats for clock in JOINED]
-    best, share = _find_format([*formats, *CLOCKS, *MONTHS], whole)
+    best, share = _find_format([*formats, *CLOCKS, *MONTHS], plain)
     if not best:
         return None, None
     example = texts[0].as_py()
     doubt = None
     if day_first is None and re.match("%[dm].%[dm]", best):
-        other = _parse_text(whole, best.translate(OTHER_ORDER))
-        if measure_present(other) == share:
+        swapped = _parse_text(plain, best.translate(OTHER_ORDER))
+        if measure_present(swapped) == share:
             doubt = Remark(Topic.day_or_month, example)
     if best == "%m/%y":
         doubt = Remark(Topic.month_or_fraction, example)
-    whole = whole.filter(~np.isnan(_parse_text(whole, best)))
-    if measure_matches(whole, r"\b[A-Za-z]{4}"):
+    plain = plain.filter(~np.isnan(_parse_text(plain, best)))
+    if measure_matches(plain, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
-    is_padded = measure_matches(whole, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
+    is_padded = measure_matches(plain, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)") == 0
     zone, places = _decide_tail(texts)
     times = Times(
         best,
@@ -393,7 +392,7 @@ def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
 
 def _decide_tail(texts: pa.Array) -> tuple[str, Literal[0, 3, 6]]:
     """Return the zone of most texts, and the decimals of their seconds."""
-    tail = pc.extract_regex(texts, TAIL)
+    tail = pc.extract_regex(texts, CLOCK_TAIL)
     zones = count_values(pc.struct_field(tail, "zone").drop_null())
     zones.pop("", None)
     zone = max(zones, key=zones.__getitem__, default="")
@@ -459,12 +458,12 @@ def _drop_zeros(texts: pa.Array) -> pa.Array:
 
 def _drop_tail(texts: pa.Array) -> pa.Array:
     """Return text without fractions of seconds and zones."""
-    return pc.replace_substring_regex(texts, TAIL, r"\1")
+    return pc.replace_substring_regex(texts, CLOCK_TAIL, r"\1")
 
 
 def _parse_tail(texts: pa.Array) -> Array:
     """Return the days that fractions of seconds and zones add."""
-    tail = pc.extract_regex(texts, TAIL)
+    tail = pc.extract_regex(texts, CLOCK_TAIL)
     fraction = pc.struct_field(tail, "fraction")
     fraction = pc.binary_join_element_wise("0.", fraction, "0", "")
     zones = pc.struct_field(tail, "zone").fill_null("").dictionary_encode()

@@ -75,7 +75,6 @@ def decide_truth_text(texts: pa.Array) -> TruthText | None:
         return None
     spellings = []
     for side in zip(*pairs, strict=True):
-        own = [(times, text) for text, times in counts.items() if text.lower() in side]
-        _, most = max(own)
-        spellings.append(most)
+        words_of_side = [text for text in counts if text.lower() in side]
+        spellings.append(max(words_of_side, key=lambda text: (counts[text], text)))
     return TruthText(*spellings)

@@ -15,7 +15,7 @@ from tied_tables._column_words import WORDS, describe_left_out, require_usable
 from tied_tables._text import format_quantity, list_some
 from tied_tables._types import Array
 from tied_tables.columns import (
-    NUMBERS,
+    NUMERIC_KINDS,
     Columns,
     FrameSchema,
     MisreadValues,
@@ -44,7 +44,7 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     batch = read_rows(X)
     kinds = set(map(find_kind, batch.schema.types))
     # Frames of pandas and polars were seen to have others by their dtypes.
-    if by_dtype and frame.library == "pyarrow" and kinds.issubset(NUMBERS):
+    if by_dtype and frame.library == "pyarrow" and kinds.issubset(NUMERIC_KINDS):
         return None
     if batch.num_rows < 2:
         raise ValueError(

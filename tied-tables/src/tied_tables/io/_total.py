@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tied_tables.columns import NUMBERS, Kind, find_kind
+from tied_tables.columns import NUMERIC_KINDS, Kind, find_kind
 from tied_tables.io._source import Source
 
 WORD = re.compile(
@@ -59,7 +59,7 @@ def find_total(source: Source) -> Total | None:
         if kind is Kind.text and WORD.fullmatch(str(value).strip()):
             if not pc.any(pc.equal(others, value)).as_py():
                 says = f"says {value.as_py()!r} in column {name!r}"
-        elif kind in NUMBERS and value.is_valid:
+        elif kind in NUMERIC_KINDS and value.is_valid:
             n_sums += _is_sum(float(value.as_py()), others)
     if n_sums >= FEWEST_SUMS:
         says = says or "holds the sums of the others"

@@ -23,7 +23,7 @@ from tied_tables import _files
 from tied_tables._table_errors import TableError, WriteError
 from tied_tables._text import quote
 from tied_tables._types import StrPath
-from tied_tables.columns import NUMBERS, Kind, find_kind
+from tied_tables.columns import NUMERIC_KINDS, Kind, find_kind
 from tied_tables.io._file import (
     COMPRESSIONS,
     OUTPUT_ENDINGS,
@@ -263,7 +263,7 @@ def _write_array(
     if texts := [
         field.name
         for field in schema
-        if find_kind(field.type) not in (Kind.boolean, *NUMBERS)
+        if find_kind(field.type) not in (Kind.boolean, *NUMERIC_KINDS)
     ]:
         raise TableError(
             f"column {quote(texts)} does not hold numbers, and an array holds nothing"

@@ -52,7 +52,7 @@ def format_cells(column: Column, features: Array) -> list[str]:
 
 
 def _format_categories(column: Column, features: Array) -> list[str]:
-    values = list_values(column.decode(features, named=False, others={}))
+    values = list_values(column.decode(features, named=False, days={}))
     is_misspelt = features.max(axis=1) == MISSPELT
     texts = []
     for value, misspelt in zip(values, is_misspelt.tolist(), strict=True):
@@ -70,7 +70,7 @@ def format_numbers(column: Column, numbers: Array) -> list[str]:
     if isinstance(form, NumberText) and form.places is None:
         numbers = np.array([float(f"{number:.3g}") for number in numbers.tolist()])
     numbers = _narrow(column, numbers)
-    values = column.decode(numbers[:, None], named=False, others={})
+    values = column.decode(numbers[:, None], named=False, days={})
     return list(map(_format, list_values(values)))
 
 
