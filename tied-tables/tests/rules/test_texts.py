@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 
 from tied_tables.rules.kinds import find_kinds
 from tied_tables.rules.texts import doubt_encoding, doubt_patterns, doubt_suffixes
@@ -64,3 +65,10 @@ def test_another_word_of_as_many_letters_is_not_doubted(to_table):
     texts = ["1. Married", "2. Divorce"] * 50
     texts[7] = "3. Widowed"
     assert not list(doubt_patterns(find_kinds(to_table({"status": texts}))))
+
+
+def test_columns_that_are_no_text_are_left_out():
+    interval = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
+    columns = {"a": ["x"], "list": [[1]], "bytes": [b"\xff"], "interval": interval}
+    table = pa.table(columns | {"number": [1.5], "flag": [True]})
+    assert [kinds.name for kinds in find_kinds(table)] == ["a", "number", "flag"]

@@ -44,17 +44,19 @@ class Kinds(NamedTuple):
 
 
 def find_kinds(table: pa.Table) -> list[Kinds]:
-    """Return the kinds of each column; columns of lists or structures are left out."""
-    return [
-        encode_kinds(name, table[name])
-        for name in table.column_names
-        if not pa.types.is_nested(table.schema.field(name).type)
-    ]
+    """Return the kinds of each column that can be written as text."""
+    found = []
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        try:
+            texts = values.cast(pa.string())
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists, bytes
+            continue
+        found.append(encode_kinds(name, texts))
+    return found
 
 
-def encode_kinds(name: str, values: pa.ChunkedArray) -> Kinds:
-    """Return the kinds of a column."""
-    texts = values if values.type == pa.string() else values.cast(pa.string())
+def encode_kinds(name: str, texts: pa.ChunkedArray) -> Kinds:
+    """Return the kinds of a column of text."""
     encoded = texts.combine_chunks().dictionary_encode()
     codes = np.asarray(encoded.indices.fill_null(MISSING_CODE))
     marks = pa.array(MISSING, pa.string())
