@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from tests.marks import for_each, slow
 
+from tied_tables._text import format_value
 from tied_tables.cli import _rows
 
 from ..estimator.networks import seeded
@@ -30,6 +31,11 @@ def read_page():
 def read_data(page):
     """What the page knows of its rows."""
     return json.loads(page.split('id="rows-data">')[1].split("</script>")[0])
+
+
+def list_texts(field):
+    """What the page shows of each row in a column."""
+    return [field["texts"][cell] for cell in field["cells"]]
 
 
 def read_errors(page):
@@ -66,12 +72,12 @@ def test_a_page_of_a_sample_tells_of_all_rows(tied_tables, fruit, most_rows):
         assert facts[name] == pytest.approx(whole[name], rel=1e-5)
     assert read_errors(page) == errors
     places = np.array(data["places"]) - 1
-    assert data["ids"] == fruit["name"][places].tolist()
-    assert data["labels"] == fruit["taste"][places].tolist()
+    assert list_texts(data["id"]) == fruit["name"][places].tolist()
+    assert list_texts(data["label"]) == fruit["taste"][places].tolist()
     assert data["ranks"] == [int(scored[place]["rank"]) for place in places]
     for name, rel in (("score", 1e-6), ("error", 1e-4)):
         expected = [float(scored[place][name]) for place in places]
-        assert data[f"{name}s"] == pytest.approx(expected, rel=rel)
+        assert data[name]["numbers"] == pytest.approx(expected, rel=rel)
     assert [data["ranks"][row] for row in data["worst"]] == list(range(1, 21))
     X = np.frombuffer(base64.b64decode(data["X"]))
     counts = X.reshape(len(places), -1)[:, 5]
@@ -119,8 +125,9 @@ def test_any_column_tells_rows_apart(tied_tables, fruit, most_rows, label, label
     tied_tables(f"{REPORT} --label {label}")
     data = read_data(read_page())
     places = np.array(data["places"]) - 1
-    assert data["labels"] == labels(fruit)[places].tolist()
-    assert data["label_name"] == label
+    texts = [format_value(value) for value in labels(fruit)[places].tolist()]
+    assert list_texts(data["label"]) == texts
+    assert data["label"]["name"] == label
 
 
 def test_truth_values_with_gaps_are_no_numbers():
