@@ -109,3 +109,31 @@ def test_infinite_numbers_are_none(orders, to_table):
     [relation] = rules.relations
     assert str(relation) == "total = price x quantity: 100 % of 498 rows, 0 exceptions"
     assert rules.list_doubts() == []
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+@pytest.mark.parametrize("thousands", [False, True])
+def test_numbers_with_either_decimal_mark_are_compared(mark, thousands, to_table):
+    generator = np.random.default_rng(0)
+    price = np.round(generator.uniform(50, 900, 300), 2)
+    units = generator.integers(2, 20, 300)
+    total = np.round(price * units, 2)
+    total[7] = np.round(10 * total[7], 2)
+
+    def write(value):
+        text = f"{value:,.2f}" if thousands else f"{value:.2f}"
+        return text.translate(str.maketrans(".,", ",.")) if mark == "," else text
+
+    columns = {
+        "price": list(map(write, price)),
+        "units": list(map(str, units)),
+        "total": list(map(write, total)),
+    }
+    rules = Rules.find(to_table(columns))
+    assert [relation.formula for relation in rules.relations] == [
+        "total = price x units"
+    ]
+    [doubt] = rules.list_doubts()
+    right = f"{price[7] * units[7]:.2f}".rstrip("0").rstrip(".")
+    assert (doubt.row, doubt.column) == (7, "total")
+    assert doubt.suggestion == right.replace(".", mark)

@@ -35,11 +35,13 @@ class Numbers(NamedTuple):
         name: its name.
         values: (rows,) float64, finite, or NaN where there is none.
         places: how many decimals are written.
+        decimal: the decimal mark, `"."` or `","`.
     """
 
     name: str
     values: Array
     places: int
+    decimal: str = "."
 
     @property
     def tolerance(self) -> Array:
@@ -173,7 +175,12 @@ def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
     found = []
     for column in columns:
         plain = pc.replace_substring_regex(column.texts, r"^\s*[$€£]?\s*|[\s%]+$", "")
-        plain = pc.replace_substring_regex(plain, r"(\d),(\d{3})", r"\1\2")
+        decimal = _find_decimal(plain)
+        if decimal == ",":
+            plain = pc.replace_substring(plain, ".", "")
+            plain = pc.replace_substring(plain, ",", ".")
+        else:
+            plain = pc.replace_substring_regex(plain, r"(\d),(\d{3})", r"\1\2")
         is_number = pc.match_substring_regex(
             plain, r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
         )
@@ -189,8 +196,20 @@ def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
         places = int(np.searchsorted(cumulated, 0.99 * cumulated[-1]))
         finite = np.where(np.isinf(numbers), np.nan, numbers)
         values = np.append(finite, np.nan)[column.codes]
-        found.append(Numbers(column.name, values, min(places, MOST_PLACES)))
+        n_places = min(places, MOST_PLACES)
+        found.append(Numbers(column.name, values, n_places, decimal))
     return found[:MOST_COLUMNS]
+
+
+def _find_decimal(texts: pa.Array) -> str:
+    """Return the decimal mark of a column: a comma, if its texts are numbers only so.
+
+    `1,234` may have a thousands' comma, `12,34` may not.
+    """
+    points = pc.match_substring_regex(texts, r"^[-+]?\d*\.\d+$|^[-+]?[\d,]+\.\d+$")
+    commas = pc.match_substring_regex(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
+    n_points, n_commas = (pc.sum(found).as_py() or 0 for found in (points, commas))
+    return "," if n_commas > n_points else "."
 
 
 def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
@@ -406,4 +425,6 @@ def _measure(usual: Array, value: float) -> float:
 def _format(column: Numbers, value: float) -> str:
     """Return a number as its column writes it."""
     text = f"{value:.{column.places}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.replace(".", column.decimal)
