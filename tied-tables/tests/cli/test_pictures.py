@@ -217,18 +217,9 @@ FORMS = {
 }
 
 
-@slow
-def test_a_browser_shows_values_as_the_table_has_them(tied_tables, folder, chromium):
+def test_a_page_shows_values_as_the_table_has_them(tied_tables):
     save(pd.DataFrame(FORMS))
     tied_tables(f"fit rows.csv -o {MODEL} --epochs 2")
     tied_tables(f"report {MODEL} rows.csv -o r.html")
-    page = chromium.new_page()
-    page.goto((folder / "r.html").as_uri())
-    page.wait_for_selector("#table tbody tr")
-    found = page.evaluate(
-        """() => Data.ids.map((_, row) =>
-            Data.columns.map((column) => Format.value(column, Data.given(row))))"""
-    )
-    page.close()
-    names = [column["name"] for column in read_data(read_page())["columns"]]
-    assert pd.DataFrame(found, columns=names)[list(FORMS)].equals(pd.DataFrame(FORMS))
+    columns = read_data(read_page())["columns"]
+    assert {column["name"]: list_texts(column) for column in columns} == FORMS
