@@ -29,7 +29,7 @@ QUESTIONS = {
     "drift": "howto/drift.html",
     "cron": "howto/nightly.html",
     "exit codes": "howto/exit-codes.html",
-    "file holds export": "howto/what-a-file-holds.html",
+    "exported file kernel": "howto/what-a-file-holds.html",
     "deploy": "howto/deploy-without-keras.html",
     "browser": "howto/onnx-browser.html",
     "another language": "howto/other-languages.html",
