@@ -1,6 +1,7 @@
 """What CSV holds, in whatever way people write it."""
 
 import csv
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,6 +13,7 @@ from tied_tables.io import ReadOptions, find_total, open_table
 
 from .conftest import read, refused
 
+IO = Path("/proc/self/io")
 TEXT = "größe,b\n1,ä\n2,y\n"
 SEMICOLONS = TEXT.replace(",", ";")
 SEMICOLON = "its delimiter is a semicolon"
@@ -148,6 +150,47 @@ def test_a_column_is_of_the_kind_that_holds_what_comes_late(
     assert source.kinds == {"x": kind, "y": Kind.text}
     assert (len(found), found[0].as_py()) == (n + 1, first)
     assert str(found[n]) == late.strip()
+
+
+@pytest.mark.parametrize("max_copy", [2**34, 1])
+@pytest.mark.parametrize("late", ["2.5", "x", "0.1,", ""])
+def test_rows_are_the_same_where_there_is_no_room_to_keep_them(
+    open_text, late, max_copy
+):
+    n = 100_000
+    whole = [9_007_199_254_740_993, -5, 0]
+    lines = [f'"{whole[i % 3]}",{i / 7},{i % 2 == 0},r{i}\n' for i in range(n)]
+    text = "a,b,c,d\n" + "".join(lines).replace("T", "t").replace("F", "f")
+    source = open_text(f'{text}"{late}",,,\n', max_copy=max_copy)
+    found = read(source)
+    if source.kinds["a"] is Kind.text:
+        expected = [str(whole[i % 3]) for i in range(n)]
+    else:
+        expected = [type(found["a"][0].as_py())(whole[i % 3]) for i in range(n)]
+    assert found["a"].to_pylist() == [*expected, None if late == "" else read_as(late)]
+    assert found["b"].to_pylist() == [*(i / 7 for i in range(n)), None]
+    assert found["c"].to_pylist() == [*(i % 2 == 0 for i in range(n)), None]
+    assert found["d"].to_pylist() == [*(f"r{i}" for i in range(n)), None]
+
+
+def read_as(text):
+    return float(text) if text == "2.5" else text
+
+
+@pytest.mark.skipif(not IO.exists(), reason="the system counts no bytes read")
+def test_a_file_is_read_once_however_often_its_rows_are(open_text):
+    n = 10_000
+    text = "x,y\n" + "".join(f"{i},{'a' * 1000}\n" for i in range(n))
+    before = count_bytes_read()
+    source = open_text(text)
+    for _ in range(3):
+        assert read(source)["x"].to_pylist() == list(range(n))
+    assert count_bytes_read() - before < 1.5 * len(text)
+
+
+def count_bytes_read():
+    [line] = [line for line in IO.read_text().splitlines() if "rchar" in line]
+    return int(line.split()[1])
 
 
 def test_thousands_may_come_late(open_text):

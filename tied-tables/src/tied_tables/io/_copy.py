@@ -17,6 +17,10 @@ from tied_tables._text import hide_secrets
 PART = 2**20  # bytes that are copied at a time
 
 
+class CopyTooLargeError(TableError):
+    """Copies take more bytes than they may."""
+
+
 class Copy(str):
     """The path of a copy; messages show where it came from."""
 
@@ -65,6 +69,16 @@ class Copies(ExitStack):
     ) -> Copy:
         """Write rows to an Arrow file."""
         copy = self.copy_bytes([], origin, "rows.arrow")
+        try:
+            self._write_rows(copy, schema, batches)
+        except BaseException:
+            os.unlink(copy)
+            raise
+        return copy
+
+    def _write_rows(
+        self, copy: Copy, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+    ) -> None:
         compressed = ipc.IpcWriteOptions(compression="lz4")
         with (
             pa.OSFile(str(copy), "wb") as target,
@@ -74,13 +88,12 @@ class Copies(ExitStack):
                 begin = target.tell()
                 writer.write_batch(batch)
                 self._count(target.tell() - begin, copy)
-        return copy
 
     def _count(self, n_bytes: int, copy: Copy) -> None:
         """Count some more bytes, and raise if there are more than there may be."""
         self._n_bytes += n_bytes
         if self._n_bytes > self.most_bytes:
-            raise TableError(
+            raise CopyTooLargeError(
                 f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"
                 " fewer rows, or let it take more with --max-copy (max_copy=...)."
             )

@@ -1,10 +1,10 @@
-"""CSV files, each a single piece, which is read once to learn types and rows."""
+"""CSV files, each a single piece, which is read once: its rows are spilled to Arrow."""
 
 import codecs
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, StringIO, TextIOWrapper
@@ -16,13 +16,7 @@ from pyarrow import types
 
 from tied_tables._table_errors import TableError
 from tied_tables._text import format_value, quote
-from tied_tables.columns import (
-    LONG_NUMERAL,
-    MISSING,
-    find_decimal,
-    make_distinct,
-    merge_types,
-)
+from tied_tables.columns import MISSING, find_decimal, make_distinct
 from tied_tables.io._copy import Copies
 from tied_tables.io._errors import report_read_errors
 from tied_tables.io._file import (
@@ -37,10 +31,11 @@ from tied_tables.io._file import (
     find_format,
 )
 from tied_tables.io._patch import Cells, patch_text
+from tied_tables.io._spill import spill
+from tied_tables.io._text_types import TextTypes
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
-TRUTHS = ("true", "false")
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 # Numbers that may have a point between thousands, and none before decimals.
 THOUSANDS = r"^\s*-?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)\s*$"
@@ -61,8 +56,11 @@ class _LengthError(TableError):
     """A line does not fit into a block."""
 
 
-def open_csv(name: str, options: ReadOptions) -> TableFile:
-    """Open a CSV file; with a decimal comma, decimals are read as text."""
+def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
+    """Open a CSV file; with a decimal comma, decimals are read as text.
+
+    Its rows are spilled to files of Arrow, which are deleted with the copies.
+    """
     if options.delimiter is not None and len(options.delimiter) != 1:
         raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
     try:
@@ -74,7 +72,7 @@ def open_csv(name: str, options: ReadOptions) -> TableFile:
     encoding, notes = _find_encoding(name)
     if options.encoding and codec not in MARKED:
         encoding, notes = options.encoding, []
-    return _CsvFile(name, options, encoding, notes).learn()
+    return _CsvFile(name, options, encoding, notes).learn(copies)
 
 
 def _find_encoding(name: str) -> tuple[str, list[str]]:
@@ -107,7 +105,7 @@ class _CsvFile:
     notes: list[str]
     ragged_row: arrow.InvalidRow | None = None
 
-    def learn(self) -> TableFile:
+    def learn(self, copies: Copies) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
         self._delimiter = self.options.delimiter or self._find_delimiter()
         cells, longest = self._read_header()
@@ -123,10 +121,10 @@ class _CsvFile:
                 note = f"names that are empty or stand twice are now {quote(new)}"
                 self.notes.append(note)
         try:
-            self._schema, n_rows, decimal = self._scan()
+            self._schema, n_rows, decimal = self._scan(copies)
         except _LengthError:
             self._block = LARGEST_BLOCK
-            self._schema, n_rows, decimal = self._scan()
+            self._schema, n_rows, decimal = self._scan(copies)
         return TableFile(
             self.name,
             self._schema,
@@ -138,8 +136,15 @@ class _CsvFile:
         )
 
     def read(self, request: Request) -> Batches:
-        """Read the file; see `TableFile`."""
+        """Read the rows that were spilled, or the file; see `TableFile`."""
         schema = pa.schema(map(self._schema.field, request.names))
+        if self._spill.is_there:
+            yield from self._spill.read(schema)
+        else:  # in a process elsewhere, or where the disk is full
+            yield from self._parse(schema)
+
+    def _parse(self, schema: pa.Schema) -> Batches:
+        """Read some columns of the file, which have these types."""
         with self._report_errors():
             yield from self._open(schema)
 
@@ -232,29 +237,31 @@ class _CsvFile:
             )
         return cells, max(len(" ".join(row).encode()) for row in rows)
 
-    def _scan(self) -> tuple[pa.Schema, int, str | None]:
-        """Return the types of the columns, the number of rows and the decimal mark."""
-        as_text = pa.schema([(name, pa.string()) for name in self._names])
+    def _scan(self, copies: Copies) -> tuple[pa.Schema, int, str | None]:
+        """Return the types of the columns, the number of rows and the decimal mark.
+
+        The rows are spilled in their types, so that the file is not read again.
+        """
         text = self.options.text
         known = self._names if text is None else set(self._names).intersection(text)
-        dtypes: dict[str, pa.DataType] = dict.fromkeys(self._names, pa.null())
-        decimal = self.options.decimal
-        n_rows, holds_rows = 0, False
+        found = TextTypes(self._names, known, self.options.decimal, self._find_decimal)
+        self._spill = spill(self._convert(found), self.name, copies)
+        if found.is_lossy:
+            rows = self._parse(found.schema)
+            self._spill = spill(rows, self.name, copies)
+        return found.schema, found.n_rows, found.decimal
+
+    def _convert(self, found: TextTypes) -> Batches:
+        """Yield the rows in the types that are found up to there."""
+        as_text = pa.schema([(name, pa.string()) for name in self._names])
+        holds_rows = False
         with self._report_errors():
             for batch in self._open(as_text):
-                for name, dtype in dtypes.items():
-                    if name not in known:
-                        dtypes[name] = _widen_type(dtype, batch[name])
-                    is_text = name in known or types.is_string(dtypes[name])
-                    if is_text and not holds_rows:
-                        holds_rows = self._look_for_rows(name, batch[name])
-                if n_rows == 0:
-                    decimal = decimal or self._find_decimal(batch, dtypes)
-                n_rows += batch.num_rows
-        for name, dtype in dtypes.items():
-            if name in known or (decimal == "," and types.is_floating(dtype)):
-                dtypes[name] = pa.string()
-        return pa.schema(dtypes), n_rows, decimal
+                converted = found.convert(batch)
+                for field in converted.schema:
+                    if types.is_string(field.type) and not holds_rows:
+                        holds_rows = self._look_for_rows(field.name, batch[field.name])
+                yield converted
 
     def _look_for_rows(self, name: str, cells: pa.Array) -> bool:
         """Whether a value holds rows, which is noted."""
@@ -424,28 +431,3 @@ class _CsvFile:
             f"{self.name!r} is not {self.encoding} text in line {n_lines} (byte"
             f" {position}); save it as UTF-8, or name its encoding, such as latin-1."
         )
-
-
-def find_type(values: pa.Array) -> pa.DataType:
-    """Return the narrowest type of what text stands for; digits that name are text."""
-    # Arrow passes over these spaces where it reads numbers.
-    cells = pc.ascii_trim(values, " \t").drop_null()
-    if not len(cells):
-        return pa.null()
-    for dtype in (pa.int64(), pa.float64()):
-        with suppress(pa.ArrowInvalid):
-            pc.cast(cells, dtype)
-            is_name = pc.match_substring_regex(cells, LONG_NUMERAL)
-            return pa.string() if pc.any(is_name).as_py() else dtype
-    is_truth = pc.is_in(values.drop_null(), pa.array(TRUTHS))
-    return pa.bool_() if pc.all(is_truth).as_py() else pa.string()
-
-
-def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
-    """Return a type that holds `dtype` and what text stands for."""
-    if types.is_null(dtype):
-        return find_type(values)
-    with suppress(pa.ArrowInvalid):
-        pc.cast(values, dtype)
-        return dtype
-    return merge_types(dtype, find_type(values)) or pa.string()

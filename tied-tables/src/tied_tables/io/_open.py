@@ -18,7 +18,7 @@ from tied_tables._types import StrPath
 from tied_tables.columns import rename_rows, trim_names
 from tied_tables.io import _binary, _file
 from tied_tables.io._copy import Copies, Copy
-from tied_tables.io._csv import find_type, open_csv
+from tied_tables.io._csv import open_csv
 from tied_tables.io._errors import report_read_errors
 from tied_tables.io._file import (
     SHOWN_ENDINGS,
@@ -33,6 +33,7 @@ from tied_tables.io._file import (
 )
 from tied_tables.io._patch import Cells, Patch
 from tied_tables.io._source import Piece, Source, merge_columns, merge_schemas
+from tied_tables.io._text_types import find_type
 
 AS_DETECTED = ReadOptions()
 SELF_DESCRIBING = {  # files that need no options
@@ -218,7 +219,7 @@ def _open_format(
     if format in SELF_DESCRIBING:
         return SELF_DESCRIBING[format](name)
     if format in TEXTS:
-        return open_csv(name, options)
+        return open_csv(name, options, copies)
     if format == "npy":
         return _binary.open_npy(name, options)
     if format == "npz":
