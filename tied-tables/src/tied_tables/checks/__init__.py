@@ -1,5 +1,18 @@
 """What is wrong in a table: a file for each check, all of which give `Doubt`s."""
 
+from tied_tables.checks._absurd import find_far_values
+from tied_tables.checks._corrections import find_corrections
 from tied_tables.checks._doubt import Doubt
+from tied_tables.checks._misread import list_misread
+from tied_tables.checks._odd import Oddest, find_oddest
+from tied_tables.checks._repeated import RepeatFinder
 
-__all__ = ["Doubt"]
+__all__ = [
+    "Doubt",
+    "Oddest",
+    "RepeatFinder",
+    "find_corrections",
+    "find_far_values",
+    "find_oddest",
+    "list_misread",
+]

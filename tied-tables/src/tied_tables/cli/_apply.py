@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity, hide_secrets
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tied_tables.cli._cluster import Write
-    from tied_tables.rows import Batch, Doubts, Output, Scan
+    from tied_tables.io._patch import Patch
+    from tied_tables.rows import Batch, BatchTransform, Doubts, Output, Scan
 
 TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
 
@@ -86,55 +88,76 @@ def fill(
     ),
 ) -> None:
     """Fill the gaps of a table, and leave all else as it is, byte for byte."""
-    from tied_tables.columns import rename_rows
-    from tied_tables.io import ENDINGS, write_patch, write_table
-    from tied_tables.rows import BatchTransform, fill_rows, fold, list_new_cells
+    from tied_tables.io import ENDINGS
+    from tied_tables.rows import BatchTransform
 
     data, output = inputs.data, task.output
     require_output(output, task.json, data, ENDINGS)
     if cells is not None:
-        require_output(cells, task.json, data)
-        is_output = os.path.realpath(cells) == os.path.realpath(output)
-        if is_output or cells == STANDARD_OUTPUT:
-            raise UsageError(
-                f"--cells {cells!r} is the standard output, or where the table goes;"
-                " name another file."
-            )
+        _require_cells(cells, task, data)
     has_types = output.endswith(TYPED)
     model, table = inputs.open(output, as_text=not has_types)
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
-    source = table.source
-    patch = None if task.safe_csv else source.find_patch(output)
-    write_rows_or_cells: Any = partial(write_table, output, safe_csv=task.safe_csv)
-    if patch:
-        write_rows_or_cells = partial(write_patch, output, patch)
-
-    def fill_all(batches: Iterator[Batch]) -> int:
-        n_cells = 0
-
-        def fill_each() -> Iterator[Any]:
-            nonlocal n_cells
-            for batch in batches:
-                filled, new = fill_rows(transform, batch)
-                n_cells += sum(map(len, new))
-                whole = rename_rows(filled, source.stored_names)
-                yield from new if patch else [whole]
-
-        write_rows_or_cells(fill_each())
-        return n_cells
-
-    rows = transform.scan(source)
-    write = partial(fold, function=fill_all)
+    patch = None if task.safe_csv else table.source.find_patch(output)
+    rows = transform.scan(table.source)
+    write = partial(_write_filled, task, transform, patch)
     write_rows("filled", rows, write, task, "cell")
     if cells is not None:
-        new_cells = partial(list_new_cells, transform)
-        write_cells = partial(write_table, cells, safe_csv=task.safe_csv)
-        fold(rows, lambda batches: write_cells(new_cells(batches)))
+        _write_cells(cells, task, transform, rows)
     if not (patch or (has_types and data.endswith(TYPED))):
         remark(
             f"{output!r} is written anew and is no copy: that takes one file of the"
             " same format, and no --safe-csv."
         )
+
+
+def _require_cells(cells: str, task: Task, data: str) -> None:
+    """Raise if the cells could not be written, or where the table goes."""
+    require_output(cells, task.json, data)
+    is_output = os.path.realpath(cells) == os.path.realpath(task.output)
+    if is_output or cells == STANDARD_OUTPUT:
+        raise UsageError(
+            f"--cells {cells!r} is the standard output, or where the table goes;"
+            " name another file."
+        )
+
+
+def _write_filled(
+    task: Task, transform: BatchTransform, patch: Patch | None, rows: Scan
+) -> tuple[int, Doubts]:
+    """Write filled rows, or a copy with new cells; count these, and doubts."""
+    from tied_tables.columns import rename_rows
+    from tied_tables.io import write_patch, write_table
+    from tied_tables.rows import fill_rows, fold
+
+    n_cells = 0
+
+    def fill_batch(batch: Batch) -> tuple[pa.RecordBatch, list[dict[str, Any]]]:
+        nonlocal n_cells
+        filled, cells = fill_rows(transform, batch)
+        n_cells += sum(map(len, cells))
+        return rename_rows(filled, rows.source.stored_names), cells
+
+    def write_all(batches: Iterator[Batch]) -> None:
+        filled = map(fill_batch, batches)
+        if patch is None:
+            whole = (table for table, _ in filled)
+            write_table(task.output, whole, safe_csv=task.safe_csv)
+        else:
+            new = chain.from_iterable(cells for _, cells in filled)
+            write_patch(task.output, patch, new)
+
+    _, doubts = fold(rows, write_all)
+    return n_cells, doubts
+
+
+def _write_cells(cells: str, task: Task, transform: BatchTransform, rows: Scan) -> None:
+    """Write which cells are filled, with what, and how sure it is."""
+    from tied_tables.io import write_table
+    from tied_tables.rows import fold, list_new_cells
+
+    write = partial(write_table, cells, safe_csv=task.safe_csv)
+    fold(rows, lambda batches: write(list_new_cells(transform, batches)))
 
 
 @command("tied-tables decode model.safetensors codes.csv -o decoded.csv")

@@ -128,14 +128,14 @@ def _find_rules(sample: pa.RecordBatch) -> list[str]:
 
 def describe_repeats(rows: Scan) -> list[str]:
     """Tell which rows are there twice: the first few, unless rows are many."""
-    from tied_tables.rows import RepeatFinder
+    from tied_tables.checks import RepeatFinder
 
     if rows.source.n_rows > MOST_COMPARED:
         return []
     finder = RepeatFinder(rows.ids)
     for batch in rows.source.batches():
         finder.add(batch)
-    sentences = [repeat.sentence for repeat in finder.find()]
+    sentences = [doubt.reason for doubt in finder.find()]
     return [f"{list_some(sentences, 3)}."] if sentences else []
 
 
@@ -179,10 +179,11 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    from tied_tables.checks import find_far_values
     from tied_tables.cli._column_words import describe_fact
     from tied_tables.fit.sample import choose_sample_size
     from tied_tables.io import find_total
-    from tied_tables.rows import Scan, find_far_values
+    from tied_tables.rows import Scan
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity
 from tied_tables.cli._app import command
@@ -12,14 +12,17 @@ from tied_tables.cli._inputs import Inputs
 from tied_tables.cli._messages import UsageError
 from tied_tables.cli._options import Json, SafeCsv, output_option
 from tied_tables.cli._output import print_json, print_result, print_rows
-from tied_tables.cli._progress import fold_rows
+from tied_tables.cli._progress import show_rows
 from tied_tables.cli._rows import to_text
 from tied_tables.cli._table import require_output
 
 if TYPE_CHECKING:
-    from tied_tables.rows import Batch
+    from tied_tables.checks import Doubt
+    from tied_tables.rows import Scan
 
 MOST_SHOWN = 20
+# What the fields of a `Doubt` are called in the list.
+FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
 
 
 @command("tied-tables corrections model.safetensors rows.csv -o corrections.csv")
@@ -35,65 +38,63 @@ def corrections(
     json: Json = False,
 ) -> None:
     """List what to correct: doubtful values, and rows that are there twice."""
-    import pyarrow as pa
-
-    from tied_tables.columns import list_values
-    from tied_tables.io import find_total, write_table
-    from tied_tables.rows import (
-        BatchTransform,
-        Correction,
-        RuleFinder,
-        drop_repeated,
-        find_corrections,
-        list_misread,
-    )
+    from tied_tables.checks import find_corrections
+    from tied_tables.rows import BatchTransform
 
     if output is not None:
         require_output(output, json, inputs.data)
     model, rows = inputs.open()
-    if rows.id in Correction._fields:
+    if rows.id in FIELDS:
         raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
-    rows = replace(rows, reads="all")
     transform = BatchTransform(model.fitted_value, rows.columns, "scores")
-    ids: list[str] = []
-    finder = RuleFinder()
-
-    def watch(batch: Batch) -> Batch:
-        finder.add(batch.rows)
-        if rows.id is not None:
-            ids.extend(map(to_text, list_values(batch.rows[rows.id])))
-        return batch
-
-    def find(batches: Iterator[Batch]) -> list[Correction]:
-        return find_corrections(map(watch, batches), transform, rows.ids)
-
-    entries, doubts = fold_rows("comparing", rows, find)
-    for column in rows.columns.used:
-        if column.other:  # which the rare ones in training are, too
-            doubts.unseen.texts.pop(column.name, None)
-    strange = list_misread(doubts.misread) + list_misread(doubts.unseen)
-    entries = drop_repeated(finder.find() + strange + entries)
-    if total := find_total(rows.source):
-        others = [entry for entry in entries if entry.row != total.row]
-        why = f"a total: it {total.reason}; take it out of the table"
-        entries = [Correction(total.row, why=why), *others]
-    records = []
-    for entry in entries:
-        own_id = {rows.id: ids[entry.row - 1]} if rows.id else {}
-        records.append({"row": entry.row, **own_id} | entry._asdict())
-    text = format_quantity(len(records), "correction")
+    with show_rows("comparing", replace(rows, reads="all")) as shown_rows:
+        doubts = find_corrections(shown_rows, transform)
+    records = _list_records(rows, doubts)
     if output is not None:
-        names = list(records[0] if records else Correction._fields)
-        columns = {name: [record[name] for record in records] for name in names}
-        write_table(output, [pa.record_batch(columns)], safe_csv=safe_csv)
+        _write(output, records, safe_csv)
         facts = {"corrections": len(records), "output": output}
+        text = format_quantity(len(records), "correction")
         print_result(json, facts, f"listed {text} in {output}")
     elif json:
         print_json({"corrections": records})
-    elif not records:
-        print("nothing to correct was found")
     else:
-        names = list(filter(None, ["row", rows.id, "one_in", "why"]))
-        print_rows(names, records[:MOST_SHOWN], model.fitted_value.largest_rarity)
-        if len(records) > MOST_SHOWN:
-            print(f"the first {MOST_SHOWN} of {text}; -o FILE writes all")
+        _print(records, rows.id, model.fitted_value.largest_rarity)
+
+
+def _list_records(rows: Scan, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
+    """Return what is listed of each doubt, with the id of its row."""
+    from tied_tables.columns import list_values
+
+    ids: list[Any] = []
+    if rows.id is not None and doubts:
+        for batch in rows.source.batches(names=[rows.id]):
+            ids += list_values(batch[rows.id])
+    records = []
+    for doubt in doubts:
+        named = {rows.id: to_text(ids[doubt.row - 1])} if rows.id else {}
+        fields = dict(zip(FIELDS, doubt, strict=True))
+        records.append({"row": doubt.row, **named} | fields)
+    return records
+
+
+def _write(output: str, records: Sequence[dict[str, Any]], safe_csv: bool) -> None:
+    import pyarrow as pa
+
+    from tied_tables.io import write_table
+
+    names = list(records[0] if records else FIELDS)
+    columns = {name: [record[name] for record in records] for name in names}
+    write_table(output, [pa.record_batch(columns)], safe_csv=safe_csv)
+
+
+def _print(
+    records: Sequence[dict[str, Any]], id: str | None, largest_rarity: float
+) -> None:
+    if not records:
+        print("nothing to correct was found")
+        return
+    names = list(filter(None, ["row", id, "one_in", "why"]))
+    print_rows(names, records[:MOST_SHOWN], largest_rarity)
+    if len(records) > MOST_SHOWN:
+        text = format_quantity(len(records), "correction")
+        print(f"the first {MOST_SHOWN} of {text}; -o FILE writes all")

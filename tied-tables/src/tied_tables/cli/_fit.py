@@ -237,16 +237,14 @@ def _train_and_write(
         "has_classes": model.link is not None,
         "held_out": model.training.held_out_errors if streamed is None else None,
     }
-    contents = Contents(model, vars(parameters), notes)
-    if output is not None:
-        _write(output, contents)  # what follows may fail
-    with show_stages("comparing with PCA"):
-        error, pca_error = baseline_errors(model, rows, test_rows)
-    contents = contents._replace(
-        notes={**notes, "error": error, "pca_error": pca_error}
-    )
-    if output is not None:
-        _write(output, contents)
+    try:
+        with show_stages("comparing with PCA"):
+            error, pca_error = baseline_errors(model, rows, test_rows)
+        notes |= {"error": error, "pca_error": pca_error}
+    finally:  # a model that cannot be compared is kept
+        contents = Contents(model, vars(parameters), notes)
+        if output is not None:
+            _write(output, contents)
     return contents
 
 

@@ -37,8 +37,10 @@ from tied_tables.cli._table import TableOptions, describe_doubtful
 
 if TYPE_CHECKING:
     from tied_tables._types import Array
-    from tied_tables.report import About, Drift, Whole
+    from tied_tables.report import About, Drift, Report, Whole
     from tied_tables.rows import Doubts, Scan
+
+    Old = tuple[str, Array, Array]  # the name, the numbers and the scores of a table
 
 N_WORST = 20  # the oddest rows, which a page begins with
 
@@ -62,56 +64,70 @@ def report(
     Scores and errors are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
-    from tied_tables.report import Report, Rows, require_libraries
+    from tied_tables.report import require_libraries
 
     check_writable(output, ["html"])
     require_libraries()
     model, rows = inputs.open()
     rows = replace(rows, reads="constant")
     sample, whole, doubts = survey_rows(model, rows)
-    warnings, old = describe_doubtful(rows, doubts), None
+    warnings = describe_doubtful(rows, doubts)
     remark(*warnings)
-    if against is not None:
-        old, old_warnings = _read_old(model, against, inputs.options)
-        warnings += old_warnings
-    warnings += describe_repeats(rows)
-    warnings += _list_warnings(model, rows)
+    old, old_warnings = _read_old(model, against, inputs.options)
+    warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
     with show_stages("writing the page"):
-        page = Report(
-            model.fitted_value,
-            Rows.compute(
-                model.fitted_value,
-                sample.numbers,
-                outlier_scores=whole.scores[sample.places],
-                ids=sample.ids,
-                labels=sample.labels,
-                label_name=rows.label or "label",
-                places=sample.places,
-            ),
-            rows.columns.used,
-            whole,
-            old,
-            _list_changes(rows, doubts),
-            _describe_table(model, rows, sample, warnings, safe_csv),
-        )
-        with replace_output(output) as part:
-            part.write_text(page.to_html(), encoding="utf-8")
+        about = _describe_table(model, rows, sample, warnings, safe_csv)
+        page = _make_page(model, rows, sample, whole, old, doubts, about)
+        _write(page, output)
     drifted = page.name_drifts()
-    facts = {
-        "output": output,
-        "rows": whole.n_rows,
-        "shown": len(sample.numbers),
-        "error": whole.mean_error,
-        "pca_error": page.about.pca_error,
-        "kept": whole.kept,
-        "standing_out": whole.n_outstanding,
-        "drifted": drifted,
-    }
-    done = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
-    print_result(json, facts, done)
+    facts = _describe_rows(sample, whole, about) | {"drifted": drifted}
+    text = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
+    print_result(json, {"output": output} | facts, text)
     if fail_on_drift and drifted:
         say(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
         raise typer.Exit(DRIFT_CODE)
+
+
+def _write(page: Report, output: Path) -> None:
+    with replace_output(output) as part:
+        part.write_text(page.to_html(), encoding="utf-8")
+
+
+def _describe_rows(sample: Sample, whole: Whole, about: About) -> dict[str, Any]:
+    """Return the numbers that --json prints of the rows."""
+    return {
+        "rows": whole.n_rows,
+        "shown": len(sample.numbers),
+        "error": whole.mean_error,
+        "pca_error": about.pca_error,
+        "kept": whole.kept,
+        "standing_out": whole.n_outstanding,
+    }
+
+
+def _make_page(
+    model: Model,
+    rows: Scan,
+    sample: Sample,
+    whole: Whole,
+    old: Old | None,
+    doubts: Doubts,
+    about: About,
+) -> Report:
+    from tied_tables.report import Report, Rows
+
+    shown = Rows.compute(
+        model.fitted_value,
+        sample.numbers,
+        outlier_scores=whole.scores[sample.places],
+        ids=sample.ids,
+        labels=sample.labels,
+        label_name=rows.label or "label",
+        places=sample.places,
+    )
+    columns = rows.columns.used
+    changes = _list_changes(rows, doubts)
+    return Report(model.fitted_value, shown, columns, whole, old, changes, about)
 
 
 def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
@@ -183,11 +199,13 @@ def _name_table(rows: Scan) -> str:
 
 
 def _read_old(
-    model: Model, data: str, options: TableOptions
-) -> tuple[tuple[str, Array, Array], list[str]]:
-    """Read a sample of an older table, and tell what is doubtful in it."""
+    model: Model, data: str | None, options: TableOptions
+) -> tuple[Old | None, list[str]]:
+    """Read a sample of an older table, if any, and tell what is doubtful in it."""
     from tied_tables.io import TableError
 
+    if data is None:
+        return None, []
     try:
         rows = open_rows(model, data, options)
         sample, doubts = take(rows)

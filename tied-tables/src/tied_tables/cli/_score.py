@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -32,110 +33,229 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tied_tables._types import Array
+    from tied_tables.checks import Oddest
     from tied_tables.io import Total
-    from tied_tables.rows import Batch, BatchTransform, Oddest
+    from tied_tables.model.value import TableModel
+    from tied_tables.rows import Batch, BatchTransform, Scan
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 ALARM_CODE = 3  # the exit code where rows reach the threshold
 RARITY = "1/"  # what a threshold begins with that is no score
 
 
-@command("tied-tables score model.safetensors rows.csv --top 20")
-def score(
-    inputs: Inputs,
+@dataclass(frozen=True)
+class ScoreOptions:
+    """The options of which rows are scored for whom."""
+
     output: str | None = output_option(
         "The file to write, its format by ending; - for CSV. Without it, the oddest"
         " rows are printed.",
         default=None,
-    ),
-    top: int | None = option("Only so many rows, the oddest first, and why.", min=1),
+    )
+    top: int | None = option("Only so many rows, the oddest first, and why.", min=1)
     explain: bool = option(
         "Write for all rows why they are odd, which takes longer.",
         "--explain",
         default=False,
-    ),
+    )
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether all rows are written."""
+        return self.output is not None and self.top is None
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """The options of when the command ends with an exit code of its own."""
+
     threshold: str | None = option(
         f"Exit with the code {ALARM_CODE} if a row has this score, such as 100, or a"
         " higher one, or is as rare as 1/1000.",
-    ),
-    fail_on_drift: FailOnDrift = False,
+    )
+    fail_on_drift: FailOnDrift = False
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is such a code."""
+        return self.threshold is not None or self.fail_on_drift
+
+    @property
+    def is_rarity(self) -> bool:
+        """Whether the threshold is one row in so many, and no score."""
+        return self.threshold is not None and self.threshold.startswith(RARITY)
+
+    @cached_property
+    def least(self) -> float:
+        """The score of the threshold, or N of one row in N; NaN without one."""
+        if self.threshold is None:
+            return math.nan  # which no score reaches
+        with suppress(ValueError):
+            least = float(self.threshold.removeprefix(RARITY))
+            if (1 if self.is_rarity else -math.inf) <= least < math.inf:
+                return least
+        raise UsageError(
+            f"--threshold {self.threshold!r} is neither a score such as 100 nor a"
+            " rarity such as 1/1000; give one of these."
+        )
+
+    def require_within(self, fitted: TableModel) -> None:
+        """Raise if a model cannot tell that a row is as rare."""
+        most = int(fitted.largest_rarity)
+        if self.is_rarity and self.least > most:
+            raise UsageError(
+                f"--threshold {self.threshold} is rarer than a model of {most} rows can"
+                f" tell; give {RARITY}{most}, or a score."
+            )
+
+    def describe(self, fitted: TableModel, scores: Array) -> dict[str, Any]:
+        """Return how many rows reach the threshold, and whether rows have drifted."""
+        import numpy as np
+
+        if not self.is_set:
+            return {}
+        sizes = fitted.find_rarity(scores) if self.is_rarity else scores
+        n_reached = int((np.float32(sizes) >= np.float32(self.least)).sum())
+        return {"reached": n_reached, "drifted": fitted.has_drifted(scores)}
+
+    def ring(self, data: str, facts: Mapping[str, Any]) -> None:
+        """End the command if rows reach the threshold, or have drifted."""
+        if facts.get("reached"):
+            n_reached = format_quantity(facts["reached"], "row")
+            say(f"{n_reached} reached the threshold of {self.threshold}.")
+            raise typer.Exit(ALARM_CODE)
+        if self.fail_on_drift and facts["drifted"]:
+            say(f"{data!r} has drifted: far more rows are odd than were in training.")
+            raise typer.Exit(DRIFT_CODE)
+
+
+@command("tied-tables score model.safetensors rows.csv --top 20")
+def score(
+    inputs: Inputs,
+    options: ScoreOptions,
+    alarm: Alarm,
     *,
     safe_csv: SafeCsv = False,
     cluster: ClusterOptions,
     json: Json = False,
 ) -> None:
     """Compute how odd each row is, its rank, how rare such a row is, and its error."""
-    import numpy as np
+    from tied_tables.rows import BatchTransform
 
-    from tied_tables.io import find_total, write_table
-    from tied_tables.rows import BatchTransform, find_oddest
+    _require_consistent(options, alarm, cluster)
+    task = Task(output=options.output or "", safe_csv=safe_csv, json=json)
+    if options.output is not None:
+        cluster.require_output(task.output, json, inputs.data)
+    model, rows = inputs.open()
+    fitted = model.fitted_value
+    total = _find_total(rows)
+    alarm.require_within(fitted)
+    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, options.explain)
+    with cluster.connect_writer(transform, task.output) as write:
+        if write is not None:
+            write_rows("scored", rows, write, task)
+            return
+    if options.needs_all:
+        batches, scores = _score_all(rows, transform)
+        facts = alarm.describe(fitted, scores)
+        _write(task, batches, scores, fitted, facts)
+    else:
+        oddest = _score_oddest(rows, transform, options.top or DEFAULT_TOP)
+        facts = alarm.describe(fitted, oddest.all_scores)
+        if options.output is None:
+            _print(oddest, total, fitted, json, facts)
+        else:
+            _write(task, [oddest.table], oddest.all_scores, fitted, facts)
+    alarm.ring(inputs.data, facts)
 
-    has_alarm = threshold is not None or fail_on_drift
-    is_whole = output is not None and top is None
-    if cluster.cluster is not None and (has_alarm or not is_whole):
+
+def _require_consistent(
+    options: ScoreOptions, alarm: Alarm, cluster: ClusterOptions
+) -> None:
+    """Raise if options contradict each other, or the threshold is none."""
+    if cluster.cluster is not None and (alarm.is_set or not options.needs_all):
         raise UsageError(
             "--cluster writes all rows: give --output, and leave out --top,"
             " --threshold and --fail-on-drift."
         )
-    least, is_rarity = _parse_threshold(threshold)
-    if output is not None:
-        cluster.require_output(output, json, inputs.data)
-    model, rows = inputs.open()
+    _ = alarm.least
+
+
+def _find_total(rows: Scan) -> Total | None:
+    """Find and report a row that adds up the others; raise if the id has no place."""
+    from tied_tables.io import find_total
+
     if rows.id in ("rank", "why"):
         raise UsageError(
             f"the id {rows.id!r} is a column of the result, too; rename it."
         )
-    if total := find_total(rows.source):
+    total = find_total(rows.source)
+    if total is not None:
         remark(str(total))
-    fitted = model.fitted_value
-    most = int(fitted.largest_rarity)
-    if is_rarity and least > most:
-        raise UsageError(
-            f"--threshold {threshold} is rarer than a model of {most} rows can tell;"
-            f" give {RARITY}{most}, or a score."
-        )
-    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
-    with cluster.connect_writer(transform, output or "") as write:
-        if write is not None:
-            task = Task(output=output or "", json=json)
-            write_rows("scored", rows, write, task)
-            return
-    if is_whole:
-        find_all = partial(_score_all, transform)
-        (batches, scores), doubts = fold_rows("scoring", rows, find_all)
-    else:
-        find = partial(find_oddest, transform=transform, top=top or DEFAULT_TOP)
-        oddest, doubts = fold_rows("scoring", rows, find)
-        batches, scores = [oddest.table], oddest.all_scores
-    facts: dict[str, Any] = {}
-    if has_alarm:
-        sizes = fitted.find_rarity(scores) if is_rarity else scores
-        facts["reached"] = int((np.float32(sizes) >= np.float32(least)).sum())
-        facts["drifted"] = fitted.has_drifted(scores)
+    return total
+
+
+def _score_oddest(rows: Scan, transform: BatchTransform, top: int) -> Oddest:
+    from tied_tables.checks import find_oddest
+
+    find = partial(find_oddest, transform=transform, top=top)
+    oddest, doubts = fold_rows("scoring", rows, find)
     remark(*describe_doubtful(rows, doubts))
-    if output is None:
-        facts["oddest"] = _list_oddest(oddest, total)
+    return oddest
+
+
+def _score_all(
+    rows: Scan, transform: BatchTransform
+) -> tuple[list[pa.RecordBatch], Array]:
+    """Return all rows in order, with score, rank, rarity and error, and maybe why."""
+    import pyarrow as pa
+
+    from tied_tables.model.tail import ranks
+
+    def collect(batches: Iterable[Batch]) -> pa.Table:
+        return pa.Table.from_batches(map(transform.apply, batches))
+
+    table, doubts = fold_rows("scoring", rows, collect)
+    remark(*describe_doubtful(rows, doubts))
+    scores = table["score"].to_numpy()
+    place = table.column_names.index("score") + 1
+    ranked = table.add_column(place, "rank", pa.array(ranks(scores)))
+    return ranked.to_batches(), scores
+
+
+def _write(
+    task: Task,
+    batches: list[pa.RecordBatch],
+    scores: Array,
+    fitted: TableModel,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write scored rows, and print how many stand out."""
+    from tied_tables.io import write_table
+
+    n_rows = len(scores)
+    n_written = write_table(task.output, batches, safe_csv=task.safe_csv)
+    counts = {"scored": n_rows, "written": n_written, "output": task.output}
+    n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
+    text = _summarize(n_rows, n_outstanding, task.output)
+    print_result(task.json, {**facts, **counts}, text)
+
+
+def _print(
+    oddest: Oddest,
+    total: Total | None,
+    fitted: TableModel,
+    json: bool,
+    facts: Mapping[str, Any],
+) -> None:
+    """Print the oddest rows."""
+    rows = _list_oddest(oddest, total)
+    if json:
+        print_json({**facts, "oddest": rows})
+    else:
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
-        if json:
-            print_json(facts)
-        else:
-            print_rows(names, facts["oddest"], most)
-    else:
-        n_rows = len(scores)
-        n_written = write_table(output, batches, safe_csv=safe_csv)
-        facts |= {"scored": n_rows, "written": n_written, "output": output}
-        n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-        print_result(json, facts, _summarize(n_rows, n_outstanding, output))
-    if facts.get("reached"):
-        n_reached = format_quantity(facts["reached"], "row")
-        say(f"{n_reached} reached the threshold of {threshold}.")
-        raise typer.Exit(ALARM_CODE)
-    if fail_on_drift and facts["drifted"]:
-        say(
-            f"{inputs.data!r} has drifted: far more rows are odd than were in training."
-        )
-        raise typer.Exit(DRIFT_CODE)
+        print_rows(names, rows, int(fitted.largest_rarity))
 
 
 def _summarize(n_rows: int, n_outstanding: int, output: str) -> str:
@@ -144,21 +264,6 @@ def _summarize(n_rows: int, n_outstanding: int, output: str) -> str:
         verb = "stands" if n_outstanding == 1 else "stand"
         some = f"of which {n_outstanding:,} {verb} out"
     return f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
-
-
-def _parse_threshold(text: str | None) -> tuple[float, bool]:
-    """Read a score such as 100, or N of 1/N; return it, and whether it is a rarity."""
-    if text is None:
-        return math.nan, False  # which no score reaches
-    is_rarity = text.startswith(RARITY)
-    with suppress(ValueError):
-        least = float(text.removeprefix(RARITY))
-        if (1 if is_rarity else -math.inf) <= least < math.inf:
-            return least, is_rarity
-    raise UsageError(
-        f"--threshold {text!r} is neither a score such as 100 nor a rarity such as"
-        " 1/1000; give one of these."
-    )
 
 
 def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:
@@ -173,18 +278,3 @@ def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:
     names = [*table.column_names, "why"]
     columns = [*map(list_values, table.columns), reasons]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _score_all(
-    transform: BatchTransform, batches: Iterable[Batch]
-) -> tuple[list[pa.RecordBatch], Array]:
-    """Return all rows in order, with score, rank, rarity and error, and maybe why."""
-    import pyarrow as pa
-
-    from tied_tables.model.tail import ranks
-
-    table = pa.Table.from_batches(map(transform.apply, batches))
-    scores = table["score"].to_numpy()
-    place = table.column_names.index("score") + 1
-    ranked = table.add_column(place, "rank", pa.array(ranks(scores)))
-    return ranked.to_batches(), scores

@@ -6,17 +6,8 @@ Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers.
 """
 
 from tied_tables.rows._cluster import ClusterError, connect
-from tied_tables.rows._corrections import (
-    Correction,
-    RuleFinder,
-    drop_repeated,
-    find_corrections,
-    list_misread,
-)
 from tied_tables.rows._fill import fill_rows, list_new_cells
 from tied_tables.rows._folder import OutputFolder
-from tied_tables.rows._odd import Oddest, find_far_values, find_oddest
-from tied_tables.rows._repeats import RepeatFinder
 from tied_tables.rows._scan import Batch, Doubts, Reads, Scan, fold
 from tied_tables.rows._tables import sample_table, transform_table
 from tied_tables.rows._transform import (
@@ -24,6 +15,7 @@ from tied_tables.rows._transform import (
     Output,
     code_names,
     find_columns,
+    format_likely,
     load_transform,
     prepend_id,
     to_dict,
@@ -34,27 +26,19 @@ __all__ = [
     "Batch",
     "BatchTransform",
     "ClusterError",
-    "Correction",
     "Doubts",
     "Here",
-    "Oddest",
     "Output",
     "OutputFolder",
     "Reads",
-    "RepeatFinder",
-    "RuleFinder",
     "Scan",
     "Workers",
     "code_names",
     "connect",
-    "drop_repeated",
     "fill_rows",
     "find_columns",
-    "find_corrections",
-    "find_far_values",
-    "find_oddest",
     "fold",
-    "list_misread",
+    "format_likely",
     "list_new_cells",
     "load_transform",
     "prepend_id",

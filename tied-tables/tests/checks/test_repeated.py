@@ -1,5 +1,6 @@
-"""What to correct: planted rows that repeat others, misspellings and wrong values."""
+"""Rows that are there twice, against pandas and planted ones."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 from tests.marks import for_each
 
-from tied_tables.rows import RepeatFinder
+from tied_tables.checks import RepeatFinder
 
 
 def find(frame, ids=()):
@@ -45,9 +46,12 @@ def test_repeated_rows_are_those_of_pandas(data):
     frame = pd.DataFrame(rows, columns=["number", "word"])
     found = find(frame.astype({"number": float, "word": object}))
     expected = np.flatnonzero(frame.duplicated()) + 1
-    inside = [
-        row for repeat in found for row in range(repeat.row, repeat.row + repeat.n_rows)
-    ]
+    inside = []
+    for doubt in found:
+        repeating, _ = doubt.reason.split(" repeat")
+        numbers = list(map(int, re.findall(r"\d+", repeating)))
+        assert numbers[0] == doubt.row
+        inside += range(numbers[0], numbers[-1] + 1)
     assert sorted(inside) == expected.tolist()
 
 
@@ -59,7 +63,7 @@ def test_a_block_that_is_there_twice_is_one_repeat_whatever_its_ids(has_new_ids)
         block = block.assign(id=range(100, 105))
     frame = pd.concat([rows.iloc[:40], block, rows.iloc[40:]])
     [repeat] = find(frame, ["id"])
-    assert repeat.sentence == "rows 41 to 45 repeat rows 11 to 15"
+    assert repeat.reason == "rows 41 to 45 repeat rows 11 to 15"
 
 
 def test_ids_and_single_rows_that_are_there_twice_are_named():
@@ -68,7 +72,7 @@ def test_ids_and_single_rows_that_are_there_twice_are_named():
     rows.loc[55] = rows.loc[30]
     rows["id"] = rows["id"].astype(float)
     rows.loc[[3, 4], "id"] = np.nan
-    sentences = [repeat.sentence for repeat in find(rows, ["id"])]
+    sentences = [repeat.reason for repeat in find(rows, ["id"])]
     assert sentences == [
         "row 51 has the id of row 21",
         "row 56 repeats row 31",
@@ -93,14 +97,14 @@ def test_ids_of_any_type_are_equal_in_full_alone(name):
     numbers = np.arange(len(ids))[::-1]  # of which one is an id, too
     finder = RepeatFinder(["id"])
     finder.add(pa.record_batch({"id": ids, "x": numbers}))
-    sentences = [repeat.sentence for repeat in finder.find()]
+    sentences = [repeat.reason for repeat in finder.find()]
     assert sentences == ["row 5 has the id of row 1"]
 
 
 def test_a_number_may_be_missing_in_two_ways():
     finder = RepeatFinder([])
     finder.add(pa.record_batch({"x": pa.array([0.5, np.nan, 1.0, None])}))
-    assert [repeat.sentence for repeat in finder.find()] == ["row 4 repeats row 2"]
+    assert [repeat.reason for repeat in finder.find()] == ["row 4 repeats row 2"]
 
 
 @pytest.mark.parametrize("n_words", [1, 2, 6])

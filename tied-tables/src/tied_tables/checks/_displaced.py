@@ -1,4 +1,4 @@
-"""A row whose cells are displaced by one, from some column on."""
+"""Rows whose cells are displaced by one, from some column on."""
 
 from typing import Any
 
@@ -6,14 +6,40 @@ import numpy as np
 import pyarrow as pa
 
 from tied_tables._reasons import ORDINARY
+from tied_tables.checks._doubt import Doubt
+from tied_tables.checks._odd import RARE, Oddest, round_rarity
 from tied_tables.columns import MisfitError, format_cell
-from tied_tables.rows._transform import BatchTransform
+from tied_tables.rows import BatchTransform
 
+MOST_CELLS = 2**17  # when each row is moved from each column
 FEWEST_MOVED = 3
 """Cells: to move fewer is hardly more than to leave an odd one out."""
 
 
-def find_displacement(
+def find_displaced(oddest: Oddest, transform: BatchTransform) -> list[Doubt]:
+    """Doubt rare rows which no suggestion cures, and which moved cells do."""
+    rows = oddest.rows
+    most = MOST_CELLS // (2 * rows.num_columns**2)
+    is_candidate = (oddest.rarities >= RARE) & ~oddest.are_curable
+    doubts = []
+    for place in np.flatnonzero(is_candidate)[:most].tolist():
+        if not oddest.causes[place]:
+            continue
+        if displacement := _find_displacement(rows, place, transform):
+            name, rarity = displacement
+            doubt = Doubt(
+                oddest.row_numbers[place],
+                name,
+                format_cell(rows[name], place),
+                reason=f"the cells from {name} on are displaced by one",
+                strength=round_rarity(oddest.rarities[place]),
+                strength_corrected=round_rarity(rarity),
+            )
+            doubts.append(doubt)
+    return doubts
+
+
+def _find_displacement(
     rows: pa.RecordBatch,
     place: int,
     transform: BatchTransform,

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tied_tables.checks._doubt import Doubt
 from tied_tables.columns import list_values
-from tied_tables.rows._scan import Batch
+from tied_tables.rows import Batch
 
 FEWEST_IN_BLOCK, CHANCE = 3, 0.05
 """A block has so many rows at least, and more in a table of which so many blocks repeat
@@ -24,29 +25,6 @@ SEPARATOR, NO_VALUE = "\x1f", "\0"  # in the text of a row
 
 Hashes: TypeAlias = NDArray[np.int64]
 Places: TypeAlias = NDArray[np.intp]
-
-
-class Repeat(NamedTuple):
-    """Rows that repeat earlier ones, counted from 1; or an id that does."""
-
-    row: int
-    first: int
-    n_rows: int = 1
-    id: str = ""  # the column of ids, where that alone is repeated
-
-    @property
-    def sentence(self) -> str:
-        """What is repeated where."""
-        if self.id:
-            return f"row {self.row:,} has the {self.id} of row {self.first:,}"
-        if self.n_rows == 1:
-            return f"row {self.row:,} repeats row {self.first:,}"
-        last_row = self.row + self.n_rows - 1
-        last_first = self.first + self.n_rows - 1
-        return (
-            f"rows {self.row:,} to {last_row:,} repeat rows {self.first:,} to"
-            f" {last_first:,}"
-        )
 
 
 @dataclass
@@ -78,21 +56,21 @@ class RepeatFinder:
             hashes.append(np.where(rows[name].is_null(), ~contents, own))
         self._hashes.append(hashes)
 
-    def find(self) -> list[Repeat]:
+    def find(self) -> list[Doubt]:
         """The blocks, then the ids and the single rows that are there twice."""
         batches = zip(*self._hashes, strict=True)
         contents, *ids = map(np.concatenate, batches)
-        repeats, is_in_block = _find_blocks(contents)
+        doubts, is_in_block = _find_blocks(contents)
         whole = contents
         for name, keys in zip(self.ids, ids, strict=True):
             whole = whole * FACTOR ^ keys
             rows, firsts = _find_equal(keys)
             is_other = contents[rows] != contents[firsts]
             is_other &= ~is_in_block[rows]
-            repeats += _list_few(rows, firsts, is_other, len(keys), name)
+            doubts += _list_few(rows, firsts, is_other, len(keys), name)
         rows, firsts = _find_equal(whole)
         is_single = ~is_in_block[rows]
-        return repeats + _list_few(rows, firsts, is_single, len(whole))
+        return doubts + _list_few(rows, firsts, is_single, len(whole))
 
 
 def _hash(rows: pa.RecordBatch) -> Hashes:
@@ -124,7 +102,7 @@ def _find_equal(hashes: Hashes) -> tuple[Places, Places]:
     return rows, first_places[rows]
 
 
-def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
+def _find_blocks(hashes: Hashes) -> tuple[list[Doubt], NDArray[np.bool_]]:
     """The blocks of rows that repeat others in their order, and which rows they are."""
     n = len(hashes)
     _, counts = np.unique(hashes, return_counts=True)
@@ -140,9 +118,17 @@ def _find_blocks(hashes: Hashes) -> tuple[list[Repeat], NDArray[np.bool_]]:
     for part in np.split(np.arange(len(rows)), begins):
         if len(part) >= fewest:
             is_in_block[rows[part]] = True
-            row, first = int(rows[part[0]]), int(firsts[part[0]])
-            blocks.append(Repeat(row + 1, first + 1, len(part)))
+            row, first = rows[part[0]] + 1, firsts[part[0]] + 1
+            blocks.append(_describe_block(int(row), int(first), len(part)))
     return blocks, is_in_block
+
+
+def _describe_block(row: int, first: int, n_rows: int) -> Doubt:
+    """Doubt rows, counted from 1, which repeat as many that begin with the first."""
+    last_row = row + n_rows - 1
+    last_first = first + n_rows - 1
+    repeats = f"rows {row:,} to {last_row:,} repeat rows {first:,} to {last_first:,}"
+    return Doubt(row, reason=repeats)
 
 
 def _list_few(
@@ -150,10 +136,14 @@ def _list_few(
     firsts: Places,
     is_listed: NDArray[np.bool_],
     n: int,
-    id: str = "",
-) -> list[Repeat]:
+    id: str | None = None,
+) -> list[Doubt]:
     """Some repeats of rows or of an id; none if they are part of the table."""
     if np.count_nonzero(is_listed) > max(FEW, FEW_SHARE * n):
         return []
+    verb = "repeats" if id is None else f"has the {id} of"
     pairs = np.column_stack([rows, firsts]) + 1
-    return [Repeat(row, first, id=id) for row, first in pairs[is_listed].tolist()]
+    return [
+        Doubt(row, id, reason=f"row {row:,} {verb} row {first:,}")
+        for row, first in pairs[is_listed].tolist()
+    ]

@@ -1,0 +1,54 @@
+"""Values far outside the others of their column, by its fences."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from tied_tables.columns import Columns, MisreadValues
+from tied_tables.io import Source, TableError
+from tied_tables.model.fences import fit_ends, fit_fences
+from tied_tables.rows import Doubts, Scan, format_likely
+
+
+def find_far_values(
+    source: Source,
+    sample: pa.RecordBatch,
+    columns: Columns,
+) -> dict[str, str]:
+    """Find values beyond the fences of the columns of a table, described."""
+    far = MisreadValues()
+    first_row = 0
+    try:
+        numbers = columns.encode(sample)
+    except TableError:
+        for _ in Scan(source, columns).read(Doubts()):
+            pass  # up to the row of the table
+        raise
+    fences = fit_fences(numbers, fit_ends(numbers))
+    is_beyond = fences.find(numbers).any(axis=0)
+    places = np.unique(columns.layout.columns[is_beyond])
+    used = [columns.used[place] for place in places]
+    some = replace(columns, used=tuple(used))
+    some_fences = fences.select(np.isin(columns.layout.columns, places))
+    batches = Scan(source, some).read(Doubts())
+    for rows, numbers in batches if used else ():
+        beyond = some_fences.find(numbers)  # (n, features)
+        for column, part in some.parts:
+            odd = np.flatnonzero(beyond[:, part].any(axis=1))
+            far.add(column.name, rows[column.name], odd, first_row)
+        first_row += rows.num_rows
+    typical = columns.decode(fences.middle[None])
+    described = {}
+    for column, part in columns.parts:
+        name = column.name
+        if name not in far.counts:
+            continue
+        number = fences.middle[part.start]
+        middle = format_likely(column, number, typical[name], 0)
+        described[name] = (
+            f"holds {far.describe(name)}, far outside its other values (median"
+            f" {middle}): correct what is wrong, or name it with --na; such rows come"
+            " first in score"
+        )
+    return described

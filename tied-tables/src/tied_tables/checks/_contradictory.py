@@ -1,0 +1,51 @@
+"""Values that break rules between columns, or the habits of their own column."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from tied_tables.checks._doubt import Doubt
+from tied_tables.rows import Batch
+from tied_tables.rules import Rules
+
+MOST_CELLS = 2**26  # of rows in which rules are found together
+
+
+class ContradictionFinder:
+    """Find the cells that break rules, in blocks of rows that fit into memory."""
+
+    def __init__(self) -> None:
+        self._doubts: list[Doubt] = []
+        self._rows: list[pa.RecordBatch] = []
+        self._n_before = 0
+
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches, and collect their rows."""
+        for batch in batches:
+            self._rows.append(batch.rows)
+            n_rows = sum(rows.num_rows for rows in self._rows)
+            if n_rows * batch.rows.num_columns > MOST_CELLS:
+                self._judge()
+            yield batch
+
+    def find(self) -> list[Doubt]:
+        """Return the cells that break rules, after the last rows."""
+        if self._rows:
+            self._judge()
+        return self._doubts
+
+    def _judge(self) -> None:
+        """Judge the rows that were collected."""
+        table = pa.Table.from_batches(self._rows)
+        first_row = self._n_before + 1
+        for found in Rules.find(table).list_doubts():
+            doubt = Doubt(
+                first_row + found.row,
+                found.column,
+                found.value,
+                found.suggestion,
+                found.reason,
+            )
+            self._doubts.append(doubt)
+        self._n_before += table.num_rows
+        self._rows = []

@@ -1,0 +1,65 @@
+"""All doubts of a table in one list, the most certain first."""
+
+from collections.abc import Iterable, Sequence
+
+from tied_tables.checks._contradictory import ContradictionFinder
+from tied_tables.checks._displaced import find_displaced
+from tied_tables.checks._doubt import Doubt
+from tied_tables.checks._misread import list_misread
+from tied_tables.checks._misspelt import find_misspelt
+from tied_tables.checks._odd import find_odd, find_oddest
+from tied_tables.checks._repeated import RepeatFinder
+from tied_tables.io import find_total
+from tied_tables.rows import Batch, BatchTransform, Doubts, Scan
+
+MOST_ODD = 1_000  # rows that are looked at since they are odd
+
+
+def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
+    """List what to correct in all rows of a table, of which all columns are read.
+
+    First comes a row that adds up the others; then values that break rules between
+    columns; then those that are misread or new; then blocks that repeat others, and ids
+    and rows that do; then rows whose cells are displaced; then misspellings; then the
+    first reason of each row that stands out, or is rare and would be ordinary without
+    it, the oddest first. A cell is listed once.
+    """
+    problems = Doubts()
+    finder = ContradictionFinder()
+    batches = finder.watch(rows.read(problems))
+    doubts = _check_rows(batches, transform, rows.ids)
+    for column in rows.columns.used:
+        if column.other:  # which the rare ones in training are, too
+            problems.unseen.texts.pop(column.name, None)
+    misread = list_misread(problems.misread) + list_misread(problems.unseen)
+    doubts = _keep_first(finder.find() + misread + doubts)
+    if total := find_total(rows.source):
+        reason = f"a total: it {total.reason}; take it out of the table"
+        others = [doubt for doubt in doubts if doubt.row != total.row]
+        doubts = [Doubt(total.row, reason=reason), *others]
+    return doubts
+
+
+def _check_rows(
+    batches: Iterable[Batch], transform: BatchTransform, ids: Sequence[str]
+) -> list[Doubt]:
+    """List what each check of the rows doubts; a row is odd for one reason at most."""
+    finder = RepeatFinder(ids)
+    oddest = find_oddest(finder.watch(batches), transform, MOST_ODD)
+    doubts = find_displaced(oddest, transform)
+    for check in (find_misspelt, find_odd):
+        listed = {doubt.row for doubt in doubts}
+        doubts += [doubt for doubt in check(oddest) if doubt.row not in listed]
+    return finder.find() + doubts
+
+
+def _keep_first(doubts: Iterable[Doubt]) -> list[Doubt]:
+    """Keep the first doubt of each cell, and all that are of no cell."""
+    cells: set[tuple[int, str | None]] = set()
+    kept = []
+    for doubt in doubts:
+        cell = (doubt.row, doubt.column)
+        if doubt.value is None or cell not in cells:
+            kept.append(doubt)
+            cells.add(cell)
+    return kept

@@ -1,0 +1,146 @@
+"""The oddest rows of a table, and the first reason of each that stands out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tied_tables._reasons import MAIN_SHARE, ORDINARY, Cause, describe_reason
+from tied_tables._types import Array
+from tied_tables.checks._doubt import Doubt
+from tied_tables.columns import OTHER, format_cell
+from tied_tables.rows import Batch, BatchTransform, prepend_id
+
+RARE, RARE_SHARE = 50.0, 0.1
+"""A row is rare if one row in so many is as odd, and about ten of the table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Oddest:
+    """The oddest rows of a table, the oddest first, m in number.
+
+    Attributes:
+        rows: as they stand in the table.
+        table: where they are, how odd they are, and the columns that make them so.
+        causes, reasons: why they are, as values and as sentences.
+        rarities: one row in how many is as odd, `(m,)`.
+        rarities_corrected: the same with what is expected in the first column of the
+            causes, `(m,)`.
+        stand_out: which are so odd that hardly any table has such rows by chance,
+            `(m,)`.
+        are_curable: which are rare, and would be ordinary with what is expected there,
+            `(m,)`.
+        all_scores: those of all rows of the table, in its order, `(n,)`.
+    """
+
+    rows: pa.RecordBatch
+    table: pa.RecordBatch
+    causes: list[list[Cause]]
+    reasons: list[str]
+    rarities: Array
+    rarities_corrected: Array
+    stand_out: Array
+    are_curable: Array
+    all_scores: Array
+
+    @property
+    def row_numbers(self) -> list[int]:
+        """Where they are in the table, counted from 1."""
+        return list(self.table["row"].to_pylist())
+
+    def doubt(self, place: int, cause: Cause) -> Doubt:
+        """Doubt the value of a row that is the first of its causes, or another one."""
+        is_first = cause is self.causes[place][0]
+        reason = self.reasons[place]
+        corrected = round_rarity(self.rarities_corrected[place])
+        return Doubt(
+            self.row_numbers[place],
+            cause.column,
+            format_cell(self.rows[cause.column], place),
+            None if cause.expected == OTHER else cause.expected,
+            reason if is_first else describe_reason([cause], is_ordinary=False),
+            round_rarity(self.rarities[place]),
+            corrected if is_first else None,  # without which it was not scored
+        )
+
+
+def find_odd(oddest: Oddest) -> list[Doubt]:
+    """Doubt the first cause of rows that stand out, or that it alone makes rare."""
+    doubts = []
+    for place, causes in enumerate(oddest.causes):
+        share = sum(cause.share for cause in causes[:2])
+        is_clear = oddest.are_curable[place] and share >= MAIN_SHARE
+        if causes and (oddest.stand_out[place] or is_clear):
+            doubts.append(oddest.doubt(place, causes[0]))
+    return doubts
+
+
+def round_rarity(rarity: float) -> float:
+    """One row in how many, to three digits."""
+    return float(f"{rarity:.3g}")
+
+
+def find_oddest(
+    batches: Iterable[Batch],
+    transform: BatchTransform,
+    top: int,
+) -> Oddest:
+    """Find the oddest rows, the oddest first, and say why they are.
+
+    It holds one batch, the rows that it finds and all scores in memory.
+    """
+    fitted = transform.fitted
+    best = []
+    # of the best rows: scores, errors, places, numbers
+    arrays: list[Array] = []
+    all_scores = []
+    first = 1
+    for rows, numbers in batches:
+        scores, errors = fitted.measure_rows(numbers)
+        all_scores.append(scores)
+        some = _find_largest(scores, top)
+        new = [scores[some], errors[some], first + some, numbers[some]]
+        if arrays:
+            pairs = zip(arrays, new, strict=True)
+            new = [np.concatenate(pair) for pair in pairs]
+        order = _find_largest(new[0], top)
+        arrays = [array[order] for array in new]
+        best.append(rows.take(some))
+        best = [pa.concat_batches(best).take(order)]
+        first += rows.num_rows
+    scores, errors, places, numbers = arrays
+    (rows,) = best
+    explanation = fitted.explain(numbers)
+    causes = transform.find_causes(Batch(rows, numbers), explanation)
+    names = transform.columns.names
+    firsts = [names.index(some[0].column) if some else 0 for some in causes]
+    every_row = np.arange(len(causes))
+    corrected = fitted.find_rarity(explanation.scores[every_row, firsts])
+    is_ordinary = corrected < ORDINARY
+    reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
+    rank = np.arange(1, len(places) + 1, dtype=np.int32)
+    columns = {"row": places, "score": scores, "rank": rank}
+    columns |= transform.describe_scores(scores, errors)
+    columns |= transform.describe_causes(causes)
+    rarities = fitted.find_rarity(scores)
+    n_rows = first - 1
+    rarest = min(n_rows, fitted.largest_rarity)
+    is_rare = rarities >= max(RARE, RARE_SHARE * rarest)
+    return Oddest(
+        rows=rows,
+        table=prepend_id(transform.id, rows, columns),
+        causes=causes,
+        reasons=reasons,
+        rarities=rarities,
+        rarities_corrected=corrected,
+        stand_out=fitted.stand_out(scores, n_rows),
+        are_curable=is_rare & is_ordinary,
+        all_scores=np.concatenate(all_scores),
+    )
+
+
+def _find_largest(scores: Array, n: int) -> Array:
+    """Return the places of the n largest scores, the first of equal ones first."""
+    order = np.argsort(-scores, kind="stable")
+    return order[:n]
