@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.marks import for_each
 
 from tied_tables.columns import MISSING, Kind
-from tied_tables.io import ReadOptions, find_total, open_table
+from tied_tables.io import ReadOptions, TableError, find_total, open_table
 
 from .conftest import read, refused
 
@@ -175,6 +175,31 @@ def test_rows_are_the_same_where_there_is_no_room_to_keep_them(
 
 def read_as(text):
     return float(text) if text == "2.5" else text
+
+
+@pytest.mark.parametrize("max_copy", [2**34, 1])
+def test_truths_that_turn_out_to_be_text_stay_as_they_are_written(open_text, max_copy):
+    texts = ["true"] * 300_000 + ["TRUE", "0"] * 300_000 + ["maybe"]
+    source = open_text("a\n" + "\n".join(texts), max_copy=max_copy)
+    assert read(source)["a"].to_pylist() == texts
+
+
+def test_comments_that_take_too_large_a_copy_are_refused(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("# x\na,b\n" + "1,2\n" * 1000)
+    with pytest.raises(TableError, match="takes a copy of more than 100 bytes"):
+        open_table(path, comment="#", max_copy=100)
+
+
+def test_rows_of_types_that_are_too_narrow_are_not_kept(
+    open_text, tmp_path, monkeypatch
+):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    source = open_text("a\n" + "1\n" * 800_000 + "x\n")
+    assert len(list(folder.rglob("*.arrow"))) == 1
+    assert source.kinds["a"] is Kind.text
 
 
 @pytest.mark.skipif(not IO.exists(), reason="the system counts no bytes read")

@@ -37,6 +37,7 @@ class Copies(ExitStack):
         super().__init__()
         self.most_bytes = most_bytes
         self._n_bytes = 0
+        self._sizes: dict[str, int] = {}
 
     @cached_property
     def _folder(self) -> str:
@@ -72,9 +73,14 @@ class Copies(ExitStack):
         try:
             self._write_rows(copy, schema, batches)
         except BaseException:
-            os.unlink(copy)
+            self.delete(copy)
             raise
         return copy
+
+    def delete(self, copy: Copy) -> None:
+        """Delete a copy, which no longer counts."""
+        self._n_bytes -= self._sizes.pop(copy, 0)
+        os.unlink(copy)
 
     def _write_rows(
         self, copy: Copy, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
@@ -92,6 +98,7 @@ class Copies(ExitStack):
     def _count(self, n_bytes: int, copy: Copy) -> None:
         """Count some more bytes, and raise if there are more than there may be."""
         self._n_bytes += n_bytes
+        self._sizes[copy] = self._sizes.get(copy, 0) + n_bytes
         if self._n_bytes > self.most_bytes:
             raise CopyTooLargeError(
                 f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"

@@ -247,6 +247,7 @@ class _CsvFile:
         found = TextTypes(self._names, known, self.options.decimal, self._find_decimal)
         self._spill = spill(self._convert(found), self.name, copies)
         if found.is_lossy:
+            self._spill.delete(copies)
             rows = self._parse(found.schema)
             self._spill = spill(rows, self.name, copies)
         return found.schema, found.n_rows, found.decimal

@@ -27,6 +27,12 @@ class Spill:
         """Whether the rows can be read."""
         return bool(self._parts) and all(map(os.path.exists, self._parts))
 
+    def delete(self, copies: Copies) -> None:
+        """Delete the files."""
+        for part in self._parts:
+            copies.delete(part)
+        self._parts = []
+
     def read(self, schema: pa.Schema) -> Batches:
         """Yield the rows of some columns, in types that are as wide or wider."""
         for part in self._parts:
@@ -46,14 +52,27 @@ class Spill:
 
 def spill(batches: Batches, origin: str, copies: Copies) -> Spill:
     """Write rows to files of Arrow, and read all even if there is no room for them."""
-    parts = []
+    parts: list[Copy] = []
+    faults: list[Exception] = []
     try:
-        for schema, rows in groupby(batches, attrgetter("schema")):
+        for schema, rows in groupby(_watch(batches, faults), attrgetter("schema")):
             parts.append(copies.copy_rows(schema, rows, origin))
-    except (OSError, CopyTooLargeError):
+    except BaseException as error:
         for part in parts:
-            os.unlink(part)
+            copies.delete(part)
+        is_full = isinstance(error, OSError | CopyTooLargeError)
+        if not is_full or error in faults:
+            raise
         parts = []
         for _ in batches:
             pass
     return Spill(parts)
+
+
+def _watch(batches: Batches, faults: list[Exception]) -> Batches:
+    """Yield rows; what fails in reading them, not in writing, is among the faults."""
+    try:
+        yield from batches
+    except Exception as error:
+        faults.append(error)
+        raise

@@ -11,7 +11,6 @@ from pyarrow import types
 from tied_tables.columns import LONG_NUMERAL, merge_types
 
 TRUTHS = ("true", "false")
-KEPT = (pa.null(), pa.bool_())  # types that are text again as it was
 
 Types: TypeAlias = Mapping[str, pa.DataType]  # of columns
 FindDecimal: TypeAlias = Callable[[pa.RecordBatch, Types], str | None]
@@ -67,7 +66,7 @@ class TextTypes:
                 arrays[name], self.dtypes[name] = batch[name], pa.string()
             is_new = self.dtypes[name] != before[name]
             is_text = types.is_string(self.dtypes[name])
-            if is_new and is_text and before[name] not in KEPT:
+            if is_new and is_text and not types.is_null(before[name]):
                 self.is_lossy = True
         self.n_rows += batch.num_rows
         return pa.record_batch(arrays)
