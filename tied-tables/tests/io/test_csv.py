@@ -1,6 +1,10 @@
 """What CSV holds, in whatever way people write it."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,15 +195,35 @@ def test_comments_that_take_too_large_a_copy_are_refused(tmp_path):
         open_table(path, comment="#", max_copy=100)
 
 
-def test_rows_of_types_that_are_too_narrow_are_not_kept(
-    open_text, tmp_path, monkeypatch
-):
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    source = open_text("a\n" + "1\n" * 800_000 + "x\n")
-    assert len(list(folder.rglob("*.arrow"))) == 1
-    assert source.kinds["a"] is Kind.text
+def test_a_killed_process_leaves_no_copy_of_the_rows(folder):
+    (folder / "rows.csv").write_text("a,b\n" + "1,2\n" * 800_000)
+    (folder / "temporary").mkdir()
+    code = "source = open_table('rows.csv'); os.kill(os.getpid(), signal.SIGKILL)"
+    assert run(code, TMPDIR=str(folder / "temporary")).returncode == -signal.SIGKILL
+    assert not list((folder / "temporary").iterdir())
+
+
+def test_rows_are_read_where_the_disk_is_full(folder):
+    (folder / "rows.csv").write_text("a,b\n" + "1,x2\n" * 800_000)
+    code = (
+        "import resource;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "source = open_table('rows.csv');"
+        "rows = sum(batch.num_rows for batch in source.batches());"
+        "print(rows, source.kinds['b'].name)"
+    )
+    assert run(code).stdout == "800000 text\n"
+
+
+def run(code, **environment):
+    """Run code in a process of its own."""
+    code = f"import os, signal; from tied_tables.io import open_table; {code}"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.skipif(not IO.exists(), reason="the system counts no bytes read")

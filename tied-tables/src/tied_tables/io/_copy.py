@@ -36,8 +36,7 @@ class Copies(ExitStack):
     def __init__(self, most_bytes: int = 2**34) -> None:
         super().__init__()
         self.most_bytes = most_bytes
-        self._n_bytes = 0
-        self._sizes: dict[str, int] = {}
+        self.n_bytes = 0
 
     @cached_property
     def _folder(self) -> str:
@@ -58,7 +57,7 @@ class Copies(ExitStack):
         copy.origin = origin.origin if isinstance(origin, Copy) else origin
         with open(copy, "wb") as target:
             for part in parts:
-                self._count(len(part), copy)
+                self.count(len(part), copy)
                 target.write(part)
         return copy
 
@@ -70,21 +69,6 @@ class Copies(ExitStack):
     ) -> Copy:
         """Write rows to an Arrow file."""
         copy = self.copy_bytes([], origin, "rows.arrow")
-        try:
-            self._write_rows(copy, schema, batches)
-        except BaseException:
-            self.delete(copy)
-            raise
-        return copy
-
-    def delete(self, copy: Copy) -> None:
-        """Delete a copy, which no longer counts."""
-        self._n_bytes -= self._sizes.pop(copy, 0)
-        os.unlink(copy)
-
-    def _write_rows(
-        self, copy: Copy, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-    ) -> None:
         compressed = ipc.IpcWriteOptions(compression="lz4")
         with (
             pa.OSFile(str(copy), "wb") as target,
@@ -93,13 +77,13 @@ class Copies(ExitStack):
             for batch in batches:
                 begin = target.tell()
                 writer.write_batch(batch)
-                self._count(target.tell() - begin, copy)
+                self.count(target.tell() - begin, copy)
+        return copy
 
-    def _count(self, n_bytes: int, copy: Copy) -> None:
+    def count(self, n_bytes: int, copy: Copy | None = None) -> None:
         """Count some more bytes, and raise if there are more than there may be."""
-        self._n_bytes += n_bytes
-        self._sizes[copy] = self._sizes.get(copy, 0) + n_bytes
-        if self._n_bytes > self.most_bytes:
+        self.n_bytes += n_bytes
+        if self.n_bytes > self.most_bytes:
             raise CopyTooLargeError(
                 f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"
                 " fewer rows, or let it take more with --max-copy (max_copy=...)."

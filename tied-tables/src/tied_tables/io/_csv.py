@@ -31,7 +31,7 @@ from tied_tables.io._file import (
     find_format,
 )
 from tied_tables.io._patch import Cells, patch_text
-from tied_tables.io._spill import spill
+from tied_tables.io._spill import Spill
 from tied_tables.io._text_types import TextTypes
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
@@ -59,7 +59,7 @@ class _LengthError(TableError):
 def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     """Open a CSV file; with a decimal comma, decimals are read as text.
 
-    Its rows are spilled to files of Arrow, which are deleted with the copies.
+    Its rows are spilled to temporary files of Arrow, which are closed with the copies.
     """
     if options.delimiter is not None and len(options.delimiter) != 1:
         raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
@@ -104,6 +104,9 @@ class _CsvFile:
     encoding: str
     notes: list[str]
     ragged_row: arrow.InvalidRow | None = None
+
+    def __post_init__(self) -> None:
+        self._spill = Spill()
 
     def learn(self, copies: Copies) -> TableFile:
         """Find the delimiter, the columns, and the number of rows."""
@@ -245,11 +248,9 @@ class _CsvFile:
         text = self.options.text
         known = self._names if text is None else set(self._names).intersection(text)
         found = TextTypes(self._names, known, self.options.decimal, self._find_decimal)
-        self._spill = spill(self._convert(found), self.name, copies)
+        self._spill.write(self._convert(found), copies)
         if found.is_lossy:
-            self._spill.delete(copies)
-            rows = self._parse(found.schema)
-            self._spill = spill(rows, self.name, copies)
+            self._spill.write(self._parse(found.schema), copies)
         return found.schema, found.n_rows, found.decimal
 
     def _convert(self, found: TextTypes) -> Batches:

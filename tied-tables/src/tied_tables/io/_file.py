@@ -71,7 +71,8 @@ class ReadOptions:
         max_columns: how many columns a file may have, whatever it says: a small file
             can name more than memory holds. Defaults to 50,000.
         max_copy: how many bytes may be copied to the temporary folder of what cannot be
-            read in place. Defaults to 16 GiB.
+            read in place. The rows of CSV are kept there in a file without a name, if
+            there is room; else they are parsed again. Defaults to 16 GiB.
 
     Raises:
         TableError: if there is no such format or decimal mark.
