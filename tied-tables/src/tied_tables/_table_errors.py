@@ -1,4 +1,8 @@
-"""The errors of tables, each of one sentence."""
+"""The errors of tables, each of one sentence.
+
+A setting that the user can give is named as in Python and put in backticks, such as
+`skip=2`; the command line prints its own form of it.
+"""
 
 
 class TableError(ValueError):

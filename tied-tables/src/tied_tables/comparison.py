@@ -66,8 +66,6 @@ def compare_widths(
         >>> choose_width(curve)
         2
     """
-    if not len(widths):
-        raise ValueError("widths is empty; give numbers of components.")
     rows = check_array(
         fill_masked(X),
         dtype=[np.float64, np.float32],
@@ -76,13 +74,7 @@ def compare_widths(
         ensure_min_features=2,
         input_name="X",
     )
-    most = count_most_components(*rows.shape)
-    for n_components in (min(widths), max(widths)):
-        if not 1 <= n_components <= most:
-            raise ValueError(
-                f"n_components={n_components} must be between 1 and {most}, for"
-                f" {rows.shape[1]} features and {len(rows)} rows."
-            )
+    _check_widths(widths, rows)
     columns = _check_columns(column_of, rows.shape[1])
     parameters = Parameters(random_state=random_state)
 
@@ -113,6 +105,19 @@ def choose_width(curve: Sequence[Width]) -> int:
             " one column, or too few values; give one number of components."
         )
     return find_best_width(curve)
+
+
+def _check_widths(widths: Sequence[int], rows: Array) -> None:
+    """Raise `ValueError` unless rows can be reduced to each of these widths."""
+    if not len(widths):
+        raise ValueError("widths is empty; give numbers of components.")
+    most = count_most_components(*rows.shape)
+    for n_components in (min(widths), max(widths)):
+        if not 1 <= n_components <= most:
+            raise ValueError(
+                f"n_components={n_components} must be between 1 and {most}, for"
+                f" {rows.shape[1]} features and {len(rows)} rows."
+            )
 
 
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:

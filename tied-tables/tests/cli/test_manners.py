@@ -132,6 +132,24 @@ def test_a_table_is_read_as_the_options_say(tied_tables, folder, options):
     assert [fact["name"] for fact in found["columns"]] == list(names)
 
 
+SETTINGS = {  # of each text: the exit code, and the words
+    "Clients 2026,,\na,b,c\n1,2,3\n": (2, "pass over it with --skip 1, or"),
+    "0.5,2\n1,3\n": (2, "give --no-header."),
+    "a;b\n1.500;1\n2.500;2\n": (0, "give --decimal . if it"),
+    "a,b\n1,2\n# end\n": (2, "over comments with --comment and"),
+}
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_what_can_be_set_is_named_as_an_option(tied_tables, folder, text):
+    (folder / "rows.csv").write_text(text)
+    code, named = SETTINGS[text]
+    printed = tied_tables("check rows.csv", code)
+    words = " ".join((printed.out + printed.err).split())
+    assert named in words
+    assert "`" not in words
+
+
 @pytest.mark.parametrize("name", ["clients.csv", "clients.parquet", "clients.tsv.gz"])
 def test_sample_writes_the_clients_of_its_seed(tied_tables, name):
     done = tied_tables(f"sample {name} --seed 1")

@@ -199,5 +199,5 @@ def test_a_copy_takes_no_more_bytes_than_it_may(folder):
     save(OLD, "rows.sqlite")
     np.savez("rows.npz", np.zeros((N, 2)))
     for name in ("rows.sqlite", "rows.npz"):
-        with refused(repr(name), "more than 4,000 bytes", "--max-copy"):
+        with refused(repr(name), "more than 4,000 bytes", "`max_copy=...`"):
             open_table(name, max_copy=4000)

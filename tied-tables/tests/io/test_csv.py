@@ -112,7 +112,7 @@ def test_lines_that_a_quotation_mark_swallows_are_told(
 def test_a_point_may_stand_between_thousands(open_text, numbers, decimal):
     source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
     assert source.decimal == decimal
-    is_told = any("say --decimal . if" in note for note in source.notes)
+    is_told = any("give `decimal=.` if" in note for note in source.notes)
     assert is_told == (decimal == ",")
 
 
@@ -325,6 +325,6 @@ def test_most_names_may_be_numbers_in_order_alone(open_text, names, are_row):
     rows = [",".join("12345"[: 1 + names.count(",")])] * 2
     text = "\n".join([names, *rows])
     if are_row:
-        with refused("begins with a line of numbers", "--no-header"):
+        with refused("begins with a line of numbers", "`header=False`"):
             open_text(text)
     assert read(open_text(text, header=not are_row))

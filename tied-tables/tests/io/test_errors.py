@@ -62,10 +62,10 @@ BAD_FILES = {
     "ragged behind quotes.csv": ('a,b\n"1\n1",2\n3\n', "1 cells in line 4"),
     "ragged late.csv": (b"a,b\n" + LONG + b"3\n", "1 cells in line 300002"),
     "ragged semicolons.csv": ("a;b\n" + "1;2\n" * 20 + "3\n", "1 cells in line 22"),
-    "title.csv": ("Report\na,b\n1,2\n", "2 cells in line 2.*--skip .skip=...."),
-    "title, empty.csv": ("Report,,\n,,\na,b,c\n1,2,3\n", "--skip 2 .skip=2."),
-    "comment, last.csv": ("a,b\n1,2\n# end\n", "--comment .comment=...."),
-    "comment.csv": ("% by hand\na,b\n1,2\n", "--comment .comment=...."),
+    "title.csv": ("Report\na,b\n1,2\n", "2 cells in line 2.*`skip=...`"),
+    "title, empty.csv": ("Report,,\n,,\na,b,c\n1,2,3\n", "`skip=2`"),
+    "comment, last.csv": ("a,b\n1,2\n# end\n", "`comment=...`"),
+    "comment.csv": ("% by hand\na,b\n1,2\n", "`comment=...`"),
     "Japanese.csv": ("a,b\n1,田中\n".encode("shift-jis"), "not utf-8"),
     "Greek names.csv": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), "not utf-8.*line 1 .byte 0."),
     "Greek.csv": ("a,b\n1,2\n1,Γαλανό\n".encode("iso-8859-7"), "not utf-8.*line 3 .byte 10."),
@@ -74,7 +74,7 @@ BAD_FILES = {
         f"line 300002 .byte {len(LONG) + 8}",
     ),
     "half a character.csv": (b"a,b\n1,Gr\xc3", "not utf-8.*line 2"),
-    "numbers.csv": ("0.5,2\n1,3\n", "begins with a line of numbers.*--no-header"),
+    "numbers.csv": ("0.5,2\n1,3\n", "begins with a line of numbers.*`header=False`"),
     "open quote late.csv": (b"a,b\n" + LONG + b'1,"x\n' + LONG, "quotation mark"),
     "open quote in names.csv": ('"a,b\n' + "1,2\n" * 50_000, "quotation mark"),
     "open quote.csv": (b'a,b\n1,"x\n' + LONG, "quotation mark"),
@@ -93,7 +93,7 @@ BAD_FILES = {
     ),
     "tables.sqlite": (
         query("CREATE TABLE a (x)", "CREATE TABLE b (x)"),
-        "no single table .*: 'a', 'b'.; .*--query",
+        "no single table .*: 'a', 'b'.; .*`query=",
     ),
     # Small ones that would take much memory or time.
     "no rows.npy": (declare((0, 10**8)), "has 100,000,000 columns, more than"),
@@ -101,7 +101,7 @@ BAD_FILES = {
     "commas.csv": ("," * 2_000_000 + "\n1", "2,000,001 columns"),
     "quoted.csv": (
         '"a,b",' * 60_000 + "\n1",
-        "60,001 columns, more than 50,000; .* --max-columns",
+        "60,001 columns, more than 50,000; .*`max_columns=",
     ),
     "deep.json": (LISTS, "cannot be read"),
     "deep.jsonl": (f'{{"a": {LISTS}}}', "cannot be read"),
@@ -114,7 +114,7 @@ BAD_FILES = {
         "line 1: it has more than 16,777,216 characters",
     ),
     "surrogate.jsonl": ('{"a\\ud800": 1}\n' * 2, "cannot be read"),
-    "endless.sqlite": (query(f"CREATE VIEW v AS {NUMBERS}"), "no single table .*: 'v'.; .*--query"),
+    "endless.sqlite": (query(f"CREATE VIEW v AS {NUMBERS}"), "no single table .*: 'v'.; .*`query="),
     "generated.sqlite": (
         query(
             "CREATE TABLE t (a, b AS (zeroblob(900000000)))",

@@ -200,7 +200,7 @@ def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
     with pd.ExcelWriter("rows.xlsx") as book:
         frame.to_excel(book, sheet_name="first", index=False)
         frame[:0].to_excel(book, sheet_name="other", index=False)
-    note = "reads the sheet 'first'; --sheet names another: 'other'"
+    note = "reads the sheet 'first'; `sheet=...` names another: 'other'"
     assert open_table("rows.xlsx").notes == [note]
     assert open_table("rows.xlsx", sheet="first").notes == []
     found = read(open_table("rows.xlsx", skip=3, header=False))
@@ -258,7 +258,7 @@ def test_a_sheet_with_cells_far_apart_is_refused(folder):
 def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
     pq.write_table(rows, "rows.download")
     assert read(open_table("rows.download", format="parquet")).equals(rows)
-    with refused("--format"):
+    with refused("`format=...`"):
         open_table("rows.download")
     with refused("no format 'excel'; name one of csv"):
         open_table("rows.download", format="excel")

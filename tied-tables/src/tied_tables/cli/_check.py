@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity, list_some
 from tied_tables.cli._app import command
-from tied_tables.cli._messages import FailedError, UsageError, be_quiet, remark
+from tied_tables.cli._messages import (
+    FailedError,
+    UsageError,
+    be_quiet,
+    name_options,
+    remark,
+)
 from tied_tables.cli._options import STANDARD_INPUT, Data, Json, Seed, option
 from tied_tables.cli._output import print_json, print_line, print_table
 from tied_tables.cli._progress import show_rows, show_stages
@@ -64,7 +70,7 @@ class Survey:
     def to_json(self, most: int | None = None) -> dict[str, Any]:
         """Return the facts as JSON, about all columns or the first ones."""
         return {
-            "notes": self.source.notes,
+            "notes": list(map(name_options, self.source.notes)),
             "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
             "columns": [asdict(text) for text in self.texts[:most]],
@@ -145,7 +151,7 @@ def _print_survey(survey: Survey) -> None:
 
     source = survey.source
     for note in source.notes:
-        print_line(f"note: {note}")
+        print_line(f"note: {name_options(note)}")
     for warning in survey.warnings:
         print_line(f"warning: {warning.rstrip('.')}")
     n_sample = survey.sample.num_rows

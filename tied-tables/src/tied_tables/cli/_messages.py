@@ -1,6 +1,7 @@
 """Messages for the user, and exit codes."""
 
 import errno
+import re
 import sys
 import traceback
 import warnings
@@ -19,6 +20,7 @@ LACKS_OF_MEMORY = (
     "failed to map segment",
     "RESOURCE_EXHAUSTED",
 )
+SETTING = re.compile(r"`(?P<name>[a-z_]+)=(?P<value>[^`]+)`")
 _is_quiet = False
 _remarks: set[str] = set()  # those that were made
 # What the system answers when the standard output cannot be written.
@@ -48,8 +50,20 @@ def is_quiet() -> bool:
 def say(*messages: str) -> None:
     """Print messages to the standard error, a line each."""
     for message in messages:
-        line = replace_controls(hide_secrets(" ".join(message.split())))
-        print("tied-tables:", line, file=sys.stderr)
+        line = name_options(hide_secrets(" ".join(message.split())))
+        print("tied-tables:", replace_controls(line), file=sys.stderr)
+
+
+def name_options(message: str) -> str:
+    """Return a message in which settings such as `skip=2` are options, --skip 2."""
+    return SETTING.sub(_name_option, message)
+
+
+def _name_option(setting: re.Match[str]) -> str:
+    option, value = setting["name"].replace("_", "-"), setting["value"]
+    if value == "False":
+        return f"--no-{option}"
+    return f"--{option}" if value == "..." else f"--{option} {value}"
 
 
 def remark(*messages: str) -> None:

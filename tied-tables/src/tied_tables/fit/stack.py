@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,13 +90,7 @@ class Stack:
         for kernel, gain in zip(layers.kernels, layers.gains, strict=True):
             matrices.append(kernel * gain[:, None])
         slopes: list[Array] = []
-
-        def activate(units: Array) -> None:
-            units = units[:, self.like.linear_units :]
-            slope = np.empty_like(units)
-            ACTIVATIONS[self.like.activation](units, slope)
-            slopes.append(slope)
-
+        activate = partial(self._activate, slopes)
         units = np.ascontiguousarray(inputs.T)[None]
         if objective.noise:
             random = np.random.default_rng((objective.seed, step))
@@ -124,6 +119,13 @@ class Stack:
         decay *= 2
         self.gradient[:, : self.n_in_kernels] += decay
         return losses
+
+    def _activate(self, slopes: list[Array], units: Array) -> None:
+        """Apply the activation to units in place, and keep its slopes there."""
+        units = units[:, self.like.linear_units :]
+        slope = np.empty_like(units)
+        ACTIVATIONS[self.like.activation](units, slope)
+        slopes.append(slope)
 
     def _go_back_through_decoder(
         self,

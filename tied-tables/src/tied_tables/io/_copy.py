@@ -86,7 +86,7 @@ class Copies(ExitStack):
         if self.n_bytes > self.most_bytes:
             raise CopyTooLargeError(
                 f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"
-                " fewer rows, or let it take more with --max-copy (max_copy=...)."
+                " fewer rows, or let it take more with `max_copy=...`."
             )
 
 

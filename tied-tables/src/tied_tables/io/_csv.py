@@ -208,7 +208,7 @@ class _CsvFile:
             if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
                 doubt = (
                     f"most lines hold {description}, and the first ones do not as"
-                    " often: --skip passes over those before the names"
+                    " often: `skip=...` passes over those before the names"
                 )
         if doubt:
             self.notes.append(doubt)
@@ -302,8 +302,8 @@ class _CsvFile:
             return "."
         example = cells.filter(pc.match_substring(cells, "."))[0]
         self.notes.append(
-            f"numbers such as {example} have a point between thousands; say --decimal ."
-            " if it stands before decimals"
+            f"numbers such as {example} have a point between thousands; give"
+            " `decimal=.` if it stands before decimals"
         )
         return ","
 
@@ -381,8 +381,8 @@ class _CsvFile:
                 f" {self._find_line(row)}, where its first line has"
                 f" {row.expected_columns}; put text that holds the delimiter in quotes,"
                 " close all quotes, name another delimiter, or pass over titles with"
-                " --skip (skip=...) and over comments with --comment (comment=...) and"
-                " the sign that they begin with."
+                " `skip=...` and over comments with `comment=...` and the sign that"
+                " they begin with."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()

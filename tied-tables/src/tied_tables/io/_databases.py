@@ -124,7 +124,7 @@ def _copy_duckdb(name: str, options: ReadOptions, copies: Copies) -> Copy:
 def _refuse(name: str) -> TableError:
     return TableError(
         f"{name!r} is only read, and the query does more, or nothing; give one SELECT"
-        " with --query (query=...)."
+        " with `query=...`."
     )
 
 
@@ -139,6 +139,6 @@ def _choose_query(
         held = quote(sorted(table for table, _ in kinds)) or "none"
         raise TableError(
             f"{name!r} holds no single table (tables and views: {held}); say which rows"
-            ' to read with --query "SELECT ... FROM ..." (query=...).'
+            ' to read with `query="SELECT ... FROM ..."`.'
         )
     return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

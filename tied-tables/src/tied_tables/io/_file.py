@@ -110,7 +110,7 @@ def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
     if n_columns > options.max_columns:
         raise TableError(
             f"{name!r} has {n_columns:,} columns, more than {options.max_columns:,};"
-            " let it have more with --max-columns (max_columns=...)."
+            " let it have more with `max_columns=...`."
         )
 
 
@@ -133,8 +133,8 @@ def check_names(
     if len(numbers) > max(1, len(first) / 2) and not _are_names(numbers, first):
         raise TableError(
             f"{name!r} begins with a line of numbers, {len(numbers)} in {len(first)}"
-            " cells; put a line with the names of the columns before it, or say"
-            " --no-header (header=False)."
+            " cells; put a line with the names of the columns before it, or give"
+            " `header=False`."
         )
     is_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
     if is_title and others and not options.skip:
@@ -143,7 +143,7 @@ def check_names(
             n = 1 if any(second) else 2
             raise TableError(
                 f"{name!r} has {len(first)} columns, of which its first line names one,"
-                f" as a title does; pass over it with --skip {n} (skip={n}), or name"
+                f" as a title does; pass over it with `skip={n}`, or name"
                 " the others."
             )
 

@@ -121,8 +121,8 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
     format = _file.find_format(path, options.format)
     if format is None:
         raise TableError(
-            f"{path!r} has not one of the endings {SHOWN_ENDINGS}; say what it is with"
-            " --format (format=...)."
+            f"{path!r} has not one of the endings {SHOWN_ENDINGS}; name its format"
+            " with `format=...`."
         )
     # A database may change: it is read as it is at one moment.
     may_change = format in _file.DATABASES

@@ -72,7 +72,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         file = replace(file, patch=patch)
     if not others:
         return file
-    note = f"reads the sheet {first!r}; --sheet names another: {quote(others)}"
+    note = f"reads the sheet {first!r}; `sheet=...` names another: {quote(others)}"
     return replace(file, notes=[note])
 
 

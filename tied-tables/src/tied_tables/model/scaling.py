@@ -64,33 +64,8 @@ def fit_scaling(
     # the largest absolute value of each column, 0 where all is missing
     size = np.nan_to_num(np.fmax(np.abs(low), np.abs(high)))
     _, exponents = np.frexp(size)
-    total = np.zeros(len(low))
-    mean = np.zeros(len(low))
-    squares = np.zeros(len(low))
-
-    def normalize(part: slice) -> tuple[Array, Array]:
-        """Rows without a power of 2: no square overflows or vanishes; and weights."""
-        block = X[part].astype(np.float64)
-        np.ldexp(block, -exponents, out=block)
-        present = ~np.isnan(block)
-        return block, present * weights[part, None]
-
     with np.errstate(invalid="ignore"):  # columns without values
-        for part in _split(X):
-            block, shares = normalize(part)
-            total += shares.sum(axis=0)
-            block *= shares
-            mean += np.nansum(block, axis=0)
-        mean /= total
-        for part in _split(X):
-            block, shares = normalize(part)
-            block -= mean
-            block *= block
-            block *= shares
-            squares += np.nansum(block, axis=0)
-        deviation = np.sqrt(squares / total)
-    mean = np.ldexp(mean, exponents)
-    deviation = np.ldexp(deviation, exponents)
+        mean, deviation = _measure_moments(X, exponents, weights)
     missing = np.isnan(low)
     rounding = len(X) * np.finfo(np.float64).eps * size
     constant = high - low <= rounding
@@ -111,6 +86,37 @@ def fit_scaling(
     shift[missing] = 0.0
     scale[missing] = 1.0
     return Scaling(shift, scale)
+
+
+def _measure_moments(X: Array, exponents: Array, weights: Array) -> tuple[Array, Array]:
+    """The means and the standard deviations of columns, `(d,)` each.
+
+    They are computed of numbers without these powers of 2: no square overflows or
+    vanishes.
+    """
+    total, mean, squares = np.zeros((3, X.shape[1]))
+
+    def normalize(part: slice) -> tuple[Array, Array]:
+        """Rows of normalized numbers, and the weight of each number."""
+        block = X[part].astype(np.float64)
+        np.ldexp(block, -exponents, out=block)
+        present = ~np.isnan(block)
+        return block, present * weights[part, None]
+
+    for part in _split(X):
+        block, shares = normalize(part)
+        total += shares.sum(axis=0)
+        block *= shares
+        mean += np.nansum(block, axis=0)
+    mean /= total
+    for part in _split(X):
+        block, shares = normalize(part)
+        block -= mean
+        block *= block
+        block *= shares
+        squares += np.nansum(block, axis=0)
+    deviation = np.sqrt(squares / total)
+    return np.ldexp(mean, exponents), np.ldexp(deviation, exponents)
 
 
 def _refuse_hidden(hidden: Array, names: Sequence[str | int] | None) -> None:

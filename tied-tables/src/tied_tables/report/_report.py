@@ -173,13 +173,7 @@ class Report:
             labels=labels,
             label_name=label_name,
         )
-        columns = fitted.columns
-        if columns is None:
-            names = feature_names
-            if names is None:
-                numbered = [f"column {i + 1}" for i in range(rows.X.shape[1])]
-                names = getattr(estimator, "feature_names_in_", numbered)
-            columns = Columns.of_numbers(names)
+        columns = fitted.columns or _name_columns(estimator, feature_names)
         if old is not None:
             name, old_rows = old[0], estimator.to_numbers(old[1])
             facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
@@ -256,3 +250,11 @@ def require_libraries() -> None:
             "a report needs Bokeh and Jinja2, which are not installed; "
             'run pip install "tied-tables[report]".'
         ) from error
+
+
+def _name_columns(estimator: Any, names: Sequence[str] | None) -> Columns:
+    """Columns of numbers of an estimator, by these names or those that it has."""
+    if names is None:
+        numbered = [f"column {i + 1}" for i in range(estimator.n_features_in_)]
+        names = getattr(estimator, "feature_names_in_", numbered)
+    return Columns.of_numbers(names)

@@ -118,7 +118,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no scheduler of Dask answers at {address!r} ({error}); start one, or"
-                " give --cluster local."
+                " give `cluster=local`."
             ) from error
         stack.enter_context(client)
         _check_workers(client, address)
