@@ -93,7 +93,7 @@ def run_on_page(program, script, **data):
 NETWORKS = {
     **{activation: {"activation": activation} for activation in ACTIVATIONS},
     "no hidden layer": {"activation": "tanh", "hidden": ()},
-    "classes": {"activation": "gelu", "layout": CLASSES},
+    "classes": {"activation": "silu", "layout": CLASSES},
 }
 
 
@@ -149,7 +149,7 @@ def test_the_same_day_of_each_month_is_shown_for_those_around_it(frequency, days
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
     X = rng.normal(size=(50, 5))
     some = seeded(3, max_iter=1).fit(X)
-    fitted = replace(some._model, network=draw_network([5, 7, 3], "gelu"))
+    fitted = replace(some._model, network=draw_network([5, 7, 3], "elu"))
     rows = Rows(X, fitted.transform(X), X, X**2)
     columns = [Column(name, Kind.number) for name in "abcde"]
     whole = Whole(fitted)

@@ -68,8 +68,8 @@ class TiedAutoencoder(RowMethods, Parameters):
             linear ones, a number or a sequence. Defaults to `"auto"`: two or three
             layers of twice as many units as there are features; see "What auto stands
             for" in the guide.
-        activation: the activation of the hidden units: `"elu"`, `"gelu"`, `"relu"`,
-            `"selu"`, `"sigmoid"`, `"silu"`, `"softplus"` or `"tanh"`. Defaults to
+        activation: the activation of the hidden units: `"elu"`, `"relu"`, `"sigmoid"`,
+            `"silu"` or `"tanh"`. Defaults to
             `"auto"`: `"silu"`, and `"tanh"`, which is bounded, for fewer than 1,000
             rows.
         solver: `"nadam"` takes batches, `"lbfgs"` all rows in each step. Defaults to

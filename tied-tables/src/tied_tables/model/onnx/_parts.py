@@ -82,10 +82,7 @@ def _activate(network: DenseNetwork, units: Tensor, n_units: int) -> Tensor:
     skips = np.arange(n_units) < network.linear_units
     is_linear = units.graph.tensor(skips, bool)
     name = network.activation
-    if name == "gelu":
-        share = (units * np.sqrt(0.5)).apply("Erf") + 1
-        values = units * 0.5 * share
-    elif name == "silu":
+    if name == "silu":
         values = units * units.apply("Sigmoid")
     else:  # ONNX has an operator of this name
         values = units.apply(name.capitalize())

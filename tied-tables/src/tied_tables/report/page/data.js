@@ -9,9 +9,8 @@ const Data = (() => {
 
   /** Decode base64 of single precision, little-endian. */
   function readFloats(text) {
-    const bytes = Uint8Array.from(
-      atob(text),
-      (character) => character.charCodeAt(0),
+    const bytes = Uint8Array.from(atob(text), (character) =>
+      character.charCodeAt(0),
     );
     return new Float32Array(bytes.buffer);
   }
@@ -39,12 +38,14 @@ const Data = (() => {
 
   /** The columns of a row by their shares in its oddness, the largest first. */
   function explain(row) {
-    const causes = rows.columns.map(({ name, texts, cells, expected }, index) => ({
-      name,
-      given: texts[cells[row]],
-      expected: texts[expected[row]],
-      share: rows.shares[index][row],
-    }));
+    const causes = rows.columns.map(
+      ({ name, texts, cells, expected }, index) => ({
+        name,
+        given: texts[cells[row]],
+        expected: texts[expected[row]],
+        share: rows.shares[index][row],
+      }),
+    );
     return causes.sort((a, b) => b.share - a.share);
   }
 

@@ -2,35 +2,16 @@
 
 // The decoder of the model: what a code stands for.
 const Decoder = (() => {
-  // Of formula 7.1.26 of Abramowitz and Stegun, which is exact to 1.5e-7.
-  const ERF = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592];
-  const SELU_SCALE = 1.0507009873554805;
-  const SELU_ALPHA = 1.6732632423543772;
-
-  function erf(x) {
-    const size = Math.abs(x);
-    const t = 1 / (1 + 0.3275911 * size);
-    const sum = ERF.reduce((total, factor) => (total + factor) * t, 0);
-    return Math.sign(x) * (1 - sum * Math.exp(-size * size));
-  }
-
   function sigmoid(x) {
     return 1 / (1 + Math.exp(-x));
   }
 
-  function elu(x) {
-    return x < 0 ? Math.expm1(x) : x;
-  }
-
   /** The activations of the estimator's networks. */
   const ACTIVATIONS = {
-    elu,
-    gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+    elu: (x) => (x < 0 ? Math.expm1(x) : x),
     relu: (x) => Math.max(x, 0),
-    selu: (x) => SELU_SCALE * (x < 0 ? SELU_ALPHA * elu(x) : x),
     sigmoid,
     silu: (x) => x * sigmoid(x),
-    softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
     tanh: Math.tanh,
   };
 
@@ -87,7 +68,10 @@ const Decoder = (() => {
       }
     }
     const { scale, shift } = decoder;
-    const row = Float32Array.from(units, (unit, i) => unit * scale[i] + shift[i]);
+    const row = Float32Array.from(
+      units,
+      (unit, i) => unit * scale[i] + shift[i],
+    );
     for (const [begin, end] of decoder.parts) {
       row.set(findShares(units, begin, end), begin);
     }

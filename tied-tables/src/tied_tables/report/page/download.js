@@ -8,7 +8,8 @@ const Download = (() => {
   const { label, score, error, columns } = Data;
 
   function quote(value) {
-    if (typeof value === "number") return Number.isNaN(value) ? "" : String(value);
+    if (typeof value === "number")
+      return Number.isNaN(value) ? "" : String(value);
     const text = isSafe && FORMULA.test(value) ? `'${value}` : value;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
@@ -24,7 +25,10 @@ const Download = (() => {
   }
 
   function listUnit(_, unit) {
-    return [`code${unit}`, (row) => Number(Data.code(row)[unit].toPrecision(7))];
+    return [
+      `code${unit}`,
+      (row) => Number(Data.code(row)[unit].toPrecision(7)),
+    ];
   }
 
   /** What is saved of each row: the name, and a function that gives it. */
@@ -48,7 +52,8 @@ const Download = (() => {
   function save(rows) {
     const blob = new Blob([toCsv(rows)], { type: "text/csv" });
     const href = URL.createObjectURL(blob);
-    const stem = file.replace(/\.\w+$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "_");
+    const name = file.replace(/\.\w+$/, "");
+    const stem = name.replace(/[^\p{L}\p{N}_-]+/gu, "_");
     make("a", { href, download: `${stem}-marked.csv` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 1000);
   }

@@ -17,7 +17,8 @@ const Link = (() => {
     const parts = [];
     const marked = Marks.get();
     const row = Row.current();
-    const numbers = marked.map((index) => places[index]).sort((a, b) => a - b);
+    const numbers = marked.map((index) => places[index]);
+    numbers.sort((a, b) => a - b);
     if (marked.length) parts.push(`marked=${numbers.join(".")}`);
     if (row !== null) parts.push(`row=${places[row]}`);
     const hash = parts.length ? `#${parts.join("&")}` : "";

@@ -22,18 +22,7 @@
     );
   }
 
-  function unfold(button) {
-    const more = element(button.dataset.more);
-    const { closed, open } = button.dataset;
-    more.hidden = !more.hidden;
-    button.setAttribute("aria-expanded", String(!more.hidden));
-    button.textContent = more.hidden ? closed : open;
-  }
-
   document.addEventListener("pointermove", place);
-  for (const button of document.querySelectorAll("[data-more]")) {
-    button.addEventListener("click", () => unfold(button));
-  }
   for (const name of document.querySelectorAll("th bdi, li > bdi")) {
     name.replaceWith(makeName(name.textContent));
   }

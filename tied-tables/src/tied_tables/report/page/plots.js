@@ -3,7 +3,12 @@
 // The figures, which Bokeh draws: their colours, the units shown, and the keyboard.
 const Plots = (() => {
   const NAMES = ["input", "code", "reconstruction"];
-  const AXES = { ArrowLeft: "x", ArrowRight: "x", ArrowUp: "y", ArrowDown: "y" };
+  const AXES = {
+    ArrowLeft: "x",
+    ArrowRight: "x",
+    ArrowUp: "y",
+    ArrowDown: "y",
+  };
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const { ranges, palettes } = Data.view;
@@ -69,7 +74,8 @@ const Plots = (() => {
   // Bokeh does this by itself, but later than a page is printed.
   function applyColours(view) {
     const glyphs = [view.glyph, view.selection_glyph, view.nonselection_glyph];
-    for (const glyph of glyphs) glyph.set_visuals(view.model.data_source, view.all_indices);
+    for (const glyph of glyphs)
+      glyph.set_visuals(view.model.data_source, view.all_indices);
   }
 
   /** Put a picture of each figure beside it, in the colours for paper. */
@@ -96,7 +102,8 @@ const Plots = (() => {
   /** Choose the type of the tool that dragging uses; the wheel zooms beside moving. */
   function chooseTool(type) {
     for (const { toolbar } of plots) {
-      const find = (wanted) => toolbar.tools.find((tool) => tool.type === wanted);
+      const find = (wanted) =>
+        toolbar.tools.find((tool) => tool.type === wanted);
       toolbar.active_drag = find(type);
       toolbar.active_scroll = type === "PanTool" ? find("WheelZoomTool") : null;
     }
@@ -104,9 +111,10 @@ const Plots = (() => {
 
   /** Show all of some values along an axis. */
   function fit(range, values) {
-    const finite = [...values].filter(Number.isFinite).sort((a, b) => a - b);
+    const finite = [...values].filter(Number.isFinite);
     if (finite.length === 0) return;
-    const [low, high] = [finite[0], finite.at(-1)];
+    const low = Math.min(...finite);
+    const high = Math.max(...finite);
     const room = 0.04 * (high - low) || 0.5;
     range.setv({ start: low - room, end: high + room });
   }
@@ -128,7 +136,8 @@ const Plots = (() => {
 
   /** Say which columns the units follow that are drawn. */
   function nameAxes(across, upwards) {
-    const names = [across, upwards].map((unit) => Data.units[unit]?.follows);
+    const units = [across, upwards];
+    const names = units.map((unit) => Data.units[unit]?.follows);
     const [first, second = "Error"] = names;
     element("axes").replaceChildren(
       make("div", {}, `→ ${first}`),
@@ -170,7 +179,8 @@ const Plots = (() => {
     rows.sort((a, b) => values[a] - values[b]);
     if (by < 0) rows.reverse();
     const last = rows.length - 1;
-    const next = rows[Math.min(rows.indexOf(Row.current()) + 1, last)];
+    const place = rows.indexOf(Row.current());
+    const next = rows[Math.min(place + 1, last)];
     if (next !== undefined) Row.open(next, { focus: false });
   }
 

@@ -4,7 +4,8 @@
 const Row = (() => {
   const panel = element("row");
   const heading = element("row-heading");
-  const order = [...Data.all].sort((a, b) => Data.ranks[a] - Data.ranks[b]);
+  const byRank = (a, b) => Data.ranks[a] - Data.ranks[b];
+  const order = [...Data.all].sort(byRank);
   let current = null;
   let before = null; // what had the focus
 
@@ -49,7 +50,9 @@ const Row = (() => {
     element("row-reason").textContent = `${Data.reasons[row]}.`;
     element("row-standing").textContent = Data.standings[row];
     element("row-columns").tBodies[0].replaceChildren(...lines);
-    element("row-nearest").replaceChildren(...Data.nearest[row].map(makeNearest));
+    element("row-nearest").replaceChildren(
+      ...Data.nearest[row].map(makeNearest),
+    );
     press(Marks.get());
   }
 
@@ -85,7 +88,8 @@ const Row = (() => {
   }
 
   function start() {
-    const onClick = (id, listener) => element(id).addEventListener("click", listener);
+    const onClick = (id, listener) =>
+      element(id).addEventListener("click", listener);
     onClick("row-close", close);
     onClick("row-mark", () => Marks.toggle(current));
     onClick("row-larger", () => step(-1));
@@ -99,7 +103,8 @@ const Row = (() => {
     Plots.onTap(() =>
       requestAnimationFrame(() => {
         const [row, ...others] = Marks.get();
-        if (row !== undefined && others.length === 0) open(row, { focus: false });
+        if (row !== undefined && others.length === 0)
+          open(row, { focus: false });
       }),
     );
   }

@@ -4,7 +4,6 @@
 const Table = (() => {
   const MOST_CAUSES = 3; // columns that are named for each row
   const SMALLEST_SHARE = 0.5; // of them, in percent
-  const FIRST_DESCENDING = ["mark", "score", "error", "chosen"];
   const collator = new Intl.Collator("en", { numeric: true });
   const table = element("table");
   const by = element("by");
@@ -83,7 +82,9 @@ const Table = (() => {
       ? collator.compare(value, limit)
       : field.numbers[row] - number;
     if (difference === 0) return sign.includes("=");
-    return sign[0] === (difference < 0 ? "<" : ">") && !Number.isNaN(difference);
+    return (
+      sign[0] === (difference < 0 ? "<" : ">") && !Number.isNaN(difference)
+    );
   }
 
   /** List the oddest rows and the marked ones, or all that are wanted. */
@@ -93,7 +94,9 @@ const Table = (() => {
     const shown = listed.slice(0, MOST_ROWS);
     const n = Text.count(listed.length);
     const isLong = listed.length > shown.length;
-    const ending = isLong ? `, of which the first ${MOST_ROWS} are listed.` : ".";
+    const ending = isLong
+      ? `, of which the first ${MOST_ROWS} are listed.`
+      : ".";
     more.textContent = `${n} of the ${Text.count(Data.n)} rows on this page${ending}`;
     table.tBodies[0].replaceChildren(...shown.map(makeRow));
     tick();
@@ -151,7 +154,10 @@ const Table = (() => {
     const name = makeName(Data.id(row));
     const cells = [
       makeCell("mark", makeBox(row)),
-      makeCell("id", makeButton([name], () => Row.open(row), "link")),
+      makeCell(
+        "id",
+        makeButton([name], () => Row.open(row), "link"),
+      ),
     ];
     if (label) cells.push(makeCell("label", Data.text(label, row)));
     cells.push(makeCell("score", Data.text(oneIn, row)));
@@ -188,14 +194,17 @@ const Table = (() => {
   function start() {
     by.addEventListener("change", choose);
     wanted.addEventListener("input", fill);
-    element("mark-listed").addEventListener("click", () => Marks.set([...listed]));
-    element("filter").addEventListener("submit", (event) => event.preventDefault());
+    element("mark-listed").addEventListener("click", () =>
+      Marks.set([...listed]),
+    );
+    element("filter").addEventListener("submit", (event) =>
+      event.preventDefault(),
+    );
     for (const button of table.querySelectorAll("th button")) {
       button.addEventListener("click", () => {
-        const { key } = button.dataset;
+        const { key, descending } = button.dataset;
         const isAgain = sort.key === key;
-        const isFirst = FIRST_DESCENDING.includes(key);
-        sortBy(key, isAgain ? !sort.isDescending : isFirst);
+        sortBy(key, isAgain ? !sort.isDescending : Boolean(descending));
       });
     }
     // In the frame after the next: the panels have drawn in that one.

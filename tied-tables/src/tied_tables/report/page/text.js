@@ -5,15 +5,17 @@ const Text = (() => {
   const DAY = 864e5; // in milliseconds
   const YEARS_1_TO_9999 = [-719162, 2932896]; // in days since 1970
 
-  function count(number) {
-    return number.toLocaleString("en");
+  /** A whole number; with "min2" a year has no comma. */
+  function count(number, useGrouping = "always") {
+    return number.toLocaleString("en", { useGrouping });
   }
 
   /** Three significant digits. */
   function number(value) {
     const size = Math.abs(value);
-    if (size >= 1e7 || (size > 0 && size < 1e-4)) return value.toExponential(2);
-    if (size >= 1000) return count(Math.round(value));
+    const isTiny = size > 0 && size < 1e-4;
+    if (isTiny || size >= 1e7) return value.toExponential(2);
+    if (size >= 1000) return count(Math.round(value), "min2");
     return String(Number(value.toPrecision(3)));
   }
 
@@ -35,8 +37,9 @@ const Text = (() => {
     }
     if (truth) return truth[Number(value >= 0.5)];
     if (part) return time(value + slide.origin, part);
-    const text = slide.is_whole ? count(Math.round(value)) : number(value);
-    if (!units) return text.replace(/^(-?\d),(\d{3})$/, "$1$2"); // maybe a year
+    const whole = Math.round(value);
+    const text = slide.is_whole ? count(whole, "min2") : number(value);
+    if (!units) return text;
     const [prefix, suffix] = units;
     const digits = text.replaceAll(",", "").replace(".", decimal);
     return prefix + digits + suffix;

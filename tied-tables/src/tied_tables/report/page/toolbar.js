@@ -19,25 +19,19 @@ const Toolbar = (() => {
     const text = element("find").value.trim();
     const row = findRow(text);
     const isMissing = row === undefined && text !== "";
-    found.textContent = isMissing ? `No row on this page is named ${text}.` : "";
+    found.textContent = isMissing
+      ? `No row on this page is named ${text}.`
+      : "";
     if (row === undefined) return;
     Marks.set([row]);
     Row.open(row);
   }
 
-  function chooseTool(tools, chosen) {
-    for (const tool of tools) {
-      tool.setAttribute("aria-pressed", String(tool === chosen));
-    }
-    if (chosen) Plots.chooseTool(chosen.dataset.tool);
-  }
-
   function startTools() {
-    const tools = [...document.querySelectorAll("[data-tool]")];
-    for (const tool of tools) {
-      tool.addEventListener("click", () => chooseTool(tools, tool));
+    for (const tool of document.getElementsByName("tool")) {
+      tool.addEventListener("change", () => Plots.chooseTool(tool.value));
+      tool.checked &&= !matchMedia("(pointer: coarse)").matches;
     }
-    if (matchMedia("(pointer: coarse)").matches) chooseTool(tools, null);
     for (const button of document.querySelectorAll("[data-show-all]")) {
       button.addEventListener("click", Plots.showAll);
     }
@@ -64,7 +58,8 @@ const Toolbar = (() => {
     startTools();
     startUnits();
     const { worst } = Data;
-    const onClick = (id, listener) => element(id).addEventListener("click", listener);
+    const onClick = (id, listener) =>
+      element(id).addEventListener("click", listener);
     element("find-form").addEventListener("submit", find);
     onClick("reset", Plots.reset);
     onClick("mark-worst", () => Marks.set([...worst]));
