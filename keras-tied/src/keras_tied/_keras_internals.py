@@ -181,12 +181,6 @@ def stored_numbers(variable: Variable) -> Any:
         return variable._value.numpy()
 
 
-def dequantized_kernel(layer: Layer) -> Any:
-    """The kernel of a quantised layer, as Keras gives it from 3.16 on; None before."""
-    view = getattr(layer, "_quantized_weight", lambda: None)()
-    return None if view is None else view.dequantize(layer.compute_dtype)
-
-
 def lay_scale_along_kernel(layer: Layer) -> Any:
     """The scales of an EinsumDense's integers, which lie as its outputs do."""
     return layer._adjust_scale_for_dequant(layer.kernel_scale)

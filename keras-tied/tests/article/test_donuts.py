@@ -47,10 +47,10 @@ def test_donuts_are_drawn_from_their_laws(name, label, request):
 
 
 def test_rows_are_those_of_their_seed():
-    generator = np.random.RandomState(3)
-    first = str(make_correlated_donuts(9, random_state=generator))
-    assert first == str(make_correlated_donuts(9, random_state=3))
-    assert first != str(make_correlated_donuts(9, random_state=4))
+    first, again, other = (
+        str(make_correlated_donuts(9, random_state=seed)) for seed in (3, 3, 4)
+    )
+    assert first == again != other
 
 
 @settings(max_examples=100)
@@ -76,8 +76,8 @@ def test_prepared_rows_are_the_given_ones_shuffled_and_scaled_to_0_and_1(X):
     ("function", "arguments", "message"),
     [
         (make_correlated_donuts, [0], "n_samples is 0"),
-        (prepare, [[[1.0], [np.nan]]], "NaN or infinite"),
-        (prepare, [[["a"], ["b"]]], "real numbers"),
+        (prepare, [[[1.0], [np.nan]]], "finite real numbers"),
+        (prepare, [[["a"], ["b"]]], "finite real numbers"),
         (prepare, [[1.0, 2.0]], "shape"),
         (prepare, [np.empty((0, 4))], "shape"),
         (
@@ -118,14 +118,10 @@ def test_pickled_objects_are_refused_and_never_unpickled(path, is_array):
             return Path.touch, (unpickled,)
 
     if is_array:
-        np.save(
-            path,
-            np.array([[Planted()] * 5], dtype=object),
-            allow_pickle=True,
-        )
+        np.save(path, np.array([[Planted()] * 5], dtype=object), allow_pickle=True)
     else:
         path.write_bytes(pickle.dumps(Planted()))
-    with pytest.raises(ValueError, match="never unpickled"):
+    with pytest.raises(ValueError, match=r"allow_pickle|magic string"):
         load_donuts(path)
     assert not unpickled.exists()
 
@@ -134,39 +130,12 @@ def test_pickled_objects_are_refused_and_never_unpickled(path, is_array):
     ("array", "message"),
     [
         (np.ones((3, 6)), "6 columns"),
-        (
-            np.ones((3, 5), dtype=complex),
-            "real numbers",
-        ),
-        (
-            [
-                [1, 2, 3, 4, 0],
-                [1, np.inf, 3, 4, 0],
-            ],
-            "column 2 of 5",
-        ),
-        (np.full((3, 5), 0.5), "not whole numbers"),
-        (np.full((3, 5), 1e300), "not whole numbers"),
+        (np.ones((3, 3)), "3 columns"),
+        (np.ones((3, 5), dtype=complex), "finite real numbers"),
+        ([[1, 2, 3, 4, 0], [1, np.inf, 3, 4, 0]], "finite real numbers"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused(path, array, message):
     np.save(path, array)
     with pytest.raises(ValueError, match=message):
-        load_donuts(path)
-
-
-@settings(max_examples=100)
-@given(
-    length=st.integers(0, 200),
-    noise=st.binary(max_size=200),
-)
-def test_a_file_cut_short_or_damaged_is_refused(tmp_path_factory, length, noise):
-    path = tmp_path_factory.getbasetemp() / "damaged.npy"
-    np.save(
-        path,
-        np.ones((9, 5)),
-    )
-    whole = path.read_bytes()
-    path.write_bytes(whole[:length] + noise)
-    with pytest.raises((ValueError, MemoryError), match=r"not a whole|allocate"):
         load_donuts(path)

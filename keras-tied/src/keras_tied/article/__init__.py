@@ -9,13 +9,13 @@ from keras_tied.article._experiment import (
     split,
 )
 from keras_tied.article._figure import draw
-from keras_tied.article._numpy import NumpyAutoencoder, Weights, loss_and_gradient
-from keras_tied.article._pytensor import PyTensorAutoencoder
+from keras_tied.article._numpy import NumpyDescent, Weights, loss_and_gradient
+from keras_tied.article._pytensor import PyTensorDescent
 
 __all__ = [
     "Experiment",
-    "NumpyAutoencoder",
-    "PyTensorAutoencoder",
+    "NumpyDescent",
+    "PyTensorDescent",
     "Weights",
     "build_model",
     "draw",

@@ -23,7 +23,6 @@ from keras_tied.article._experiment import (
 )
 from keras_tied.article._figure import draw
 
-FORMATS = (".png", ".svg", ".pdf")
 OUTPUT = Path("keras-tied-demo.png")
 INTERRUPTED = 130  # the exit code after Ctrl-C, as in a shell
 
@@ -52,9 +51,9 @@ def _make_parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "-o",
         "--output",
-        type=_read_output,
-        help="the figure, a .png, .svg or .pdf file; by default keras-tied-demo.png,"
-        " if Matplotlib is installed",
+        type=Path,
+        help="the figure, a .png, .svg or .pdf file; by default keras-tied-demo.png, if"
+        " Matplotlib is installed",
     )
     demo.add_argument(
         "--data",
@@ -82,16 +81,6 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_output(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in FORMATS:
-        endings = ", ".join(FORMATS)
-        raise argparse.ArgumentTypeError(f"{text!r} must end in one of {endings}")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
-    return path
-
-
 def _read_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
@@ -100,6 +89,7 @@ def _read_count(text: str) -> int:
 
 def _demo(options: argparse.Namespace) -> None:
     seed, engine = options.seed, options.engine
+    os.stat((options.output or OUTPUT).parent)  # is there, or an error names it
     if options.data:
         donuts = load_donuts(options.data)
     else:
@@ -112,7 +102,12 @@ def _demo(options: argparse.Namespace) -> None:
     _print_facts(result, engine, figure)
 
 
-def _draw(result: Experiment, rows: Rows, labels: Any, output: Path | None) -> str:
+def _draw(
+    result: Experiment,
+    rows: Rows,
+    labels: Any,
+    output: Path | None,
+) -> str:
     """Write the figure; return its path, or why there is none."""
     try:
         figure = draw(result, rows, labels)
@@ -122,7 +117,7 @@ def _draw(result: Experiment, rows: Rows, labels: Any, output: Path | None) -> s
         return str(error)
     path = output or OUTPUT
     with replace_atomically(path) as part:
-        figure.savefig(part)
+        figure.savefig(part, format=path.suffix[1:].lower() or "png")
     return os.fspath(path)
 
 
@@ -138,14 +133,17 @@ def _print_errors(result: Experiment, best: tuple[float, float] | None) -> None:
     print()
 
 
-def _print_facts(result: Experiment, engine: str, figure: str) -> None:
+def _print_facts(
+    result: Experiment,
+    engine: str,
+    figure: str,
+) -> None:
     if engine == "keras":
         engine = f"keras on {keras.backend.backend()}"
     facts = {
         "engine": engine,
         "epochs": f"{len(result.history['loss'])}, in {result.seconds:.2f} s",
         "parameters": f"{result.parameters}, against {result.untied_parameters} untied",
-        "shared kernel": f"max |W_dec - W_enc^T| = {result.tie_error:g}",
         "figure": figure,
     }
     for name, fact in facts.items():

@@ -32,17 +32,20 @@ def check_count(
     name: str,
     count: Any,
     things: str = "units",
-    least: int = 1,
 ) -> None:
-    """Raise unless a setting of a layer is an integer from `least` on."""
-    if not isinstance(count, int) or count < least:
+    """Raise unless a setting of a layer is an integer from 1 on."""
+    if not isinstance(count, int) or count < 1:
         raise ValueError(
             f"{type(layer).__name__} '{layer.name}' takes as {name} a number of"
-            f" {things}, an integer from {least} on; received {name}={count!r}."
+            f" {things}, an integer from 1 on; received {name}={count!r}."
         )
 
 
-def check_width(layer: Layer, k: int, input_shape: Shape) -> None:
+def check_width(
+    layer: Layer,
+    k: int,
+    input_shape: Shape,
+) -> None:
     """Raise unless the inputs have the `k` units that a layer keeps."""
     units = input_shape[-1]
     if units is None or k > units:

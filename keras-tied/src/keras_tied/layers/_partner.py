@@ -29,18 +29,6 @@ class Address(NamedTuple):
     partner: int
     classes: int
 
-    @classmethod
-    def from_json(cls, counts: Any) -> Self | None:
-        """Read four counts below 2^32, or None."""
-        if counts is None:
-            return None
-        if len(counts) != len(cls._fields):
-            raise ValueError
-        for count in counts:
-            if type(count) is not int or not 0 <= count < 2**32:
-                raise ValueError
-        return cls(*counts)
-
 
 class Place(NamedTuple):
     """Where the partner of a tied layer stands, in every copy of its model."""
@@ -53,17 +41,8 @@ class Place(NamedTuple):
         """Read what `to_json` has made of a place, or of None."""
         if lists is None:
             return None
-        try:
-            inside = Address.from_json(lists["inside"])
-            upstream = Address.from_json(lists["upstream"])
-            if inside is None:
-                raise ValueError
-            return cls(inside, upstream)
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(
-                "The place of the layer tied to is to be two lists of four counts;"
-                f" received {lists!r}."
-            ) from None
+        upstream = lists["upstream"]
+        return cls(Address(*lists["inside"]), upstream and Address(*upstream))
 
 
 def to_json(place: Place | None) -> dict[str, list[int] | None] | None:
@@ -177,7 +156,12 @@ class Survey:
     nowhere else.
     """
 
-    def __init__(self, root: Layer, layers: list[Layer], is_saved: bool) -> None:
+    def __init__(
+        self,
+        root: Layer,
+        layers: list[Layer],
+        is_saved: bool,
+    ) -> None:
         self.layers = layers
         self.is_saved = is_saved
         self.brings = _find_lone(layers, is_saved)
@@ -254,7 +238,11 @@ def survey_original(tied: Layer) -> Survey:
     return survey(tied)
 
 
-def locate(tied: Layer, partner: Layer, original: Survey) -> Place | None:
+def locate(
+    tied: Layer,
+    partner: Layer,
+    original: Survey,
+) -> Place | None:
     """The place of a partner in the model that is copied; None if it is not there."""
     upstream = None
     for scope in original.around(tied):

@@ -63,12 +63,7 @@ def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
         >>> tie(encoder, activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
-    if not isinstance(layer, Layer):
-        raise ValueError(
-            f"`tie` takes the layer to tie to; received {layer!r}"
-            f" ({type(layer).__name__}): pass the layer object itself, for example"
-            " `model.get_layer(name)`."
-        )
+    _require_layer(layer, "tie")
     if untie:
         return _make_transpose(layer, **kwargs)
     is_reversible = isinstance(layer, keras.layers.ReversibleEmbedding)
@@ -263,7 +258,11 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     return [tie._replace(inside=True) for tie in ties(decoder) if tie.layer in tied]
 
 
-def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
+def _choose(
+    tied: TiedLayer,
+    kernels: list[Layer],
+    encoder: str,
+) -> Layer:
     matches = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     namesakes = [layer for layer in matches if layer.name == tied._link.partner.name]
     candidates = namesakes if len(namesakes) == 1 else matches

@@ -26,9 +26,11 @@ class TiedLayer(internals.CallObserver):
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
     `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
     `PARTNERS` are the classes that it can be tied to; none for any with a kernel.
+    `KEEPS_MASKS` says whether a mask of the inputs is one of the outputs.
     """
 
     PARTNERS: tuple[type[Layer], ...] = ()
+    KEEPS_MASKS = True
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class TiedLayer(internals.CallObserver):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.gain: Variable | None = None
         self.bias: Variable | None = None
-        self.supports_masking = True
+        self.supports_masking = self.KEEPS_MASKS
 
     @property
     def label(self) -> str:
@@ -242,6 +244,16 @@ class TiedLayer(internals.CallObserver):
                 constraint=self.bias_constraint,
                 name="bias",
             )
+
+    def scale_code(self, code: Any) -> Any:
+        """The code times the gain.
+
+        Not the kernel times the gain: exporters would store the product.
+        """
+        return code if self.gain is None else ops.multiply(code, self.gain)
+
+    def add_bias(self, outputs: Any) -> Any:
+        return outputs if self.bias is None else ops.add(outputs, self.bias)
 
     @property
     def trainable(self) -> bool:

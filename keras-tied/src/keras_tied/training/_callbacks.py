@@ -46,7 +46,7 @@ READERS = (
 class CountUnits(Callback):
     """Writes into the logs, after each epoch, how many units are active, and dead.
 
-    Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
+    Of the `AuxK` layers of a model, nested ones too: `active_units`,
     the running mean of how many numbers of a row's code are not 0 (L0), and
     `dead_units`, how many units were 0 for every row of the last `window` batches. Of
     several such layers each with its name before it. Put it before callbacks that shall
@@ -54,11 +54,13 @@ class CountUnits(Callback):
 
     Examples:
         >>> import keras
-        >>> from keras_tied.layers import KSparse, UnitActivity
+        >>> from keras_tied.layers import AuxK, KSparse
         >>> from keras_tied.training import CountUnits, fit
-        >>> encoder = [keras.Input((8,)), keras.layers.Dense(32), KSparse(4)]
-        >>> decoder = [UnitActivity(), keras.layers.Dense(8)]
-        >>> model = keras.Sequential([*encoder, *decoder])
+        >>> inputs = keras.Input((8,))
+        >>> scores = keras.layers.Dense(32)(inputs)
+        >>> decoder = AuxK(keras.layers.Dense(8))
+        >>> outputs = decoder(KSparse(4)(scores), rows=inputs, scores=scores)
+        >>> model = keras.Model(inputs, outputs)
         >>> model.compile("adam", "mse")
         >>> rows = keras.random.normal((64, 8), seed=0)
         >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0)
@@ -145,7 +147,11 @@ def all_finite(arrays: list[Any]) -> bool:
     return all(np.isfinite(np.asarray(array, np.float32)).all() for array in arrays)
 
 
-def make_divergence_error(model: Model, epoch: int, loss: float) -> FloatingPointError:
+def make_divergence_error(
+    model: Model,
+    epoch: int,
+    loss: float,
+) -> FloatingPointError:
     """The error for an epoch, from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"

@@ -1,10 +1,8 @@
 """Rows in memory, as Keras's steps take a batch of them."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,8 +11,6 @@ import numpy as np
 from keras_tied._keras_internals import pack_rows
 
 BATCH_SIZE = 32
-MEMORY_INFORMATION = Path("/proc/meminfo")
-CONTROL_GROUP = Path("/sys/fs/cgroup")  # of a container
 
 
 class LeftToKerasError(Exception):
@@ -92,7 +88,10 @@ def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     return first, map_once(lambda array: array[n_first:], parts)
 
 
-def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
+def map_once(
+    function: Callable[[Any], Any],
+    structure: Any,
+) -> Any:
     """Map the leaves; one that occurs twice, as input and target, is mapped once."""
     values: dict[int, Any] = {id(None): None}
 
@@ -123,39 +122,3 @@ def _to_array(values: Any) -> Any:
     if not array.ndim or array.dtype.kind not in "biu":
         raise LeftToKerasError(f"an array of {array.dtype} holds no numbers of rows")
     return array
-
-
-SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
-
-
-def count_bytes(*parts: BatchedRows | None) -> int:
-    """The memory that some rows take; an array that occurs twice counts once."""
-    leaves = [leaf for part in parts if part for leaf in _flatten(part.data)]
-    return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
-
-
-def free_memory() -> int | None:
-    """That of JAX's device, if it tells, or else of the machine."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        statistics = jax.local_devices()[0].memory_stats() or {}
-        if "bytes_limit" in statistics:
-            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
-    return find_host_memory()
-
-
-def find_host_memory() -> int | None:
-    """What Linux calls available, and no more than a container has left."""
-    try:
-        lines = MEMORY_INFORMATION.read_text()
-    except OSError:  # of another system
-        return None
-    (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", lines)
-    free = 1024 * int(kilobytes)
-    try:
-        limit = int((CONTROL_GROUP / "memory.max").read_text())
-        used = int((CONTROL_GROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return min(free, limit - used)

@@ -64,7 +64,7 @@ class Loop:
                 model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
         if self.checkpoint and not self.was_interrupted:
-            self.checkpoint.file.delete()
+            self.checkpoint.delete()
         return model.history
 
     def _restore(self, begin: int) -> int:
@@ -134,7 +134,7 @@ class Loop:
         """Write the checkpoint if it is time."""
         if self.checkpoint is None:
             return
-        if self.checkpoint.file.is_due or self.was_interrupted:
+        if self.checkpoint.is_due or self.was_interrupted:
             self.checkpoint.save(epoch)
 
     def _report(

@@ -18,6 +18,7 @@ from keras_tied.training._jax.features_first import (
     FeaturesFirst,
     FlippedMatrix,
     is_worthwhile,
+    to_array,
 )
 
 # By the id of the host's array, and whether it is kept flipped.
@@ -35,19 +36,14 @@ class TracedFunction:
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         trace = jax.make_jaxpr(function, return_shape=True)
         self.jaxpr, self.outputs = trace(*arguments)
-        self.text = str(self.jaxpr)
-
-    def contains(self, *words: str) -> bool:
-        return any(word in self.text for word in words)
 
     def __call__(self, *arguments: Any) -> Any:
         """The value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
         flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
         rows = {matrix.transpose.shape[1] for matrix in flipped}
-        evaluation = FeaturesFirst(rows)
-        outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
-        plain = [evaluation.to_array(output) for output in outputs]
+        outputs = FeaturesFirst(rows).evaluate(self.jaxpr, leaves)
+        plain = map(to_array, outputs)
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
 
 
@@ -138,7 +134,11 @@ class Pass:
         """
         full, last = self.rows.full, self.rows.last
 
-        def step(begin: Any, size: int, state: Any) -> Any:
+        def step(
+            begin: Any,
+            size: int,
+            state: Any,
+        ) -> Any:
             batch = self.part.select(arrays, order, begin, size)
             logs, state = self.steps[size](state, batch)
             return state, logs
@@ -210,17 +210,10 @@ class Program:
         for part in validation:
             groups = map(_drop_optimizer, (variables, state))
             self.passes.append(Pass(part, model.test_step, *groups))
-        self.empty_logs = [self.find_empty_logs(each, state) for each in self.passes]
-
-    @property
-    def has_ready_kernels(self) -> bool:
-        """Whether XLA has kernels for the steps: not for bfloat16 and erf."""
-        steps = [step for each in self.passes for step in each.steps.values()]
-        return not any(step.contains("bf16[", " erf") for step in steps)
-
-    def find_empty_logs(self, rows: Pass, state: Any) -> Any:
-        report = self.metrics.report
-        return _make_zeros(jax.eval_shape(report, state, rows.empty_logs))
+        self.empty_logs = []
+        for each in self.passes:
+            logs = jax.eval_shape(metrics.report, state, each.empty_logs)
+            self.empty_logs.append(_make_zeros(logs))
 
     def __call__(
         self,
@@ -265,7 +258,12 @@ class Program:
         table = jax.tree.map(make_column, self.empty_logs)
         return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
-    def validate(self, state: Any, logs: Any, arrays: Sequence[Any]) -> Any:
+    def validate(
+        self,
+        state: Any,
+        logs: Any,
+        arrays: Sequence[Any],
+    ) -> Any:
         validation = self.passes[1]
         trainable, non_trainable, optimizer, _ = state
         state = trainable, non_trainable, self.metrics.reset(state)

@@ -1,7 +1,7 @@
 """Epochs on the JAX backend: loops over steps and epochs in one program."""
 
-import math
 import time
+import warnings
 from typing import Any
 
 import jax
@@ -20,14 +20,13 @@ from keras_tied.training._epochs import (
 from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Metrics, Program
 
+SHARE = 0.8  # of an accelerator's memory, for the rows: the steps need the rest
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
 SECONDS_PER_CALL = (
     1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
 )
-SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
-STEP = 2**13  # multiplications that take as long as what every step takes beside them
 
 
 class JaxEpochs(Epochs):
@@ -38,9 +37,9 @@ class JaxEpochs(Epochs):
         model: Model,
         parts: Parts,
         shuffle: bool | str,
-        epochs: int,
     ) -> None:
         super().__init__(model)
+        _check_memory(parts)
         rows, _ = parts
         self.rows = rows
         self.shuffle = bool(shuffle)
@@ -48,7 +47,6 @@ class JaxEpochs(Epochs):
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
-        self.is_short = epochs * self._count_multiplications() < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
         self.metrics = Metrics(model, self.variables)
@@ -59,14 +57,6 @@ class JaxEpochs(Epochs):
         arrays: Arrays = {}
         self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
         self.arrays = list(arrays.values())
-
-    def _count_multiplications(self) -> int:
-        """About those of an epoch: by each weight, at each place of a row."""
-        leaves = jax.tree.leaves(self.rows.data)
-        places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
-        n_weights = sum(math.prod(each.shape) for each in self.variables[0])
-        n_multiplications = self.rows.count * places * n_weights
-        return int(n_multiplications + self.rows.steps * STEP)
 
     def read_value(self, variable: Variable) -> Any:
         return variable.value
@@ -145,17 +135,41 @@ class JaxEpochs(Epochs):
         shapes = list(map(jax.typeof, jax.tree.leaves(arguments)))
         variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
-        key = str((self.is_short, shapes, variables, parts))
+        key = str((shapes, variables, parts))
         # `compile` of the model replaces its `train_function`, and so removes them.
         kept = vars(self.model.train_function)
         last_key, found = kept.get("keras_tied_program", ("", None))
         if key != last_key:
             state = arguments[0]
             program = Program(self.metrics, self.parts, state, self.most_epochs)
-            fast = self.is_short and program.has_ready_kernels
-            found = compile_program(program, arguments, fast=fast)
+            found = compile_program(program, arguments)
             kept["keras_tied_program"] = key, found
         return found
+
+
+def _check_memory(parts: Parts) -> None:
+    """Leave rows to Keras for which an accelerator has too little memory."""
+    data = [part.data for part in parts if part]
+    # An array that is input and target counts once.
+    sizes = {id(leaf): leaf.nbytes for leaf in jax.tree.leaves(data)}
+    n_bytes, free = sum(sizes.values()), find_free_memory()
+    if free is None or n_bytes <= SHARE * free:
+        return
+    warnings.warn(
+        f"The rows take {n_bytes / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of the"
+        " accelerator's memory are free, so that Keras's own fit streams them, which"
+        " is slower: give fewer rows, or a smaller dtype, to train in one program.",
+        stacklevel=5,
+    )
+    raise LeftToKerasError("the rows take more than the free memory")
+
+
+def find_free_memory() -> int | None:
+    """The bytes that are free on JAX's device; None on a CPU, which has the rows."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" not in statistics:
+        return None
+    return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
 
 
 def _list_epochs(column: Array) -> list[Any]:

@@ -8,7 +8,7 @@ from keras.utils import set_random_seed
 from numpy.random import default_rng
 from tests.marks import slow
 
-from keras_tied.layers import AuxK, BatchTopK, KSparse, UnitActivity, tie
+from keras_tied.layers import AuxK, BatchTopK, tie
 from keras_tied.training import CountUnits, fit
 
 from .cases import arrays, normal, through_file
@@ -103,19 +103,20 @@ def test_in_inference_nothing_is_added_and_nothing_counted():
     [(7,), (2, 7)],
 )
 def test_idle_batches_and_active_units_are_counted(shape):
-    layer = UnitActivity(window=3)
+    decoder = AuxK(layers.Dense(6), coefficient=0, window=3)
     draws = default_rng(1).uniform(size=(12, *shape, 8))
     codes = np.where(draws < 0.05, draws, 0).astype("float32")
+    rows = np.zeros((*shape, 6), "float32")
     for code in codes:
-        layer(code, training=True)
-    layer(codes[0])  # in inference nothing is counted
+        decoder(code, rows, code, training=True)
+    decoder(codes[0], rows, codes[0])  # in inference nothing is counted
     active = codes.reshape(12, -1, 8).any(axis=1)
     since = np.argmax(active[::-1], axis=0)
     idle = np.where(active.any(axis=0), since, 12)
-    assert_close(layer.counter.idle, idle)
-    assert layer.counter.dead_units == np.sum(idle >= 3)
+    assert_close(decoder.counter.idle, idle)
+    assert decoder.counter.dead_units == np.sum(idle >= 3)
     counts = np.count_nonzero(codes, axis=-1)
-    assert_close(layer.counter.active_units, counts.mean(), 1e-5)
+    assert_close(decoder.counter.active_units, counts.mean(), 1e-5)
 
 
 def dictionary():
@@ -154,8 +155,11 @@ def test_both_loops_log_the_same_counts():
 def test_several_counts_are_told_apart():
     own = layers.Dense(8)
     own.counter = 3  # of the user's own
-    code = [own, KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
-    model = keras.Sequential([*code, layers.Dense(6)])
+    inputs = keras.Input((6,))
+    scores = own(inputs)
+    decoders = [AuxK(layers.Dense(6), name=name) for name in ("one", "other")]
+    outputs = [decoder(scores, inputs, scores) for decoder in decoders]
+    model = keras.Model(inputs, layers.add(outputs))
     model.compile("sgd", "mse")
     history = model.fit(
         ROWS,

@@ -7,7 +7,7 @@ from keras import Layer, Variable, ops
 
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
-from keras_tied.layers._code_layer import CodeLayer, check_count
+from keras_tied.layers._code_layer import check_count
 
 MOMENTUM = 0.99  # of the running mean of how many units are active
 
@@ -55,51 +55,6 @@ class UnitCounter:
 
 
 @serializable
-class UnitActivity(CodeLayer):
-    """Passes a code on; counts, in training, which of its units are active, and dead.
-
-    `counter.active_units` is the running mean of how many numbers of a row's code are
-    not 0 (L0), over about 100 batches, and `counter.dead_units` the number of units
-    that were 0 for every row of the last `window` batches. The callback
-    `keras_tied.training.CountUnits` writes both into the logs after each epoch.
-
-    Input and output shape: `(batch, ..., units)`.
-
-    Args:
-        window: after how many batches without activity a unit counts as dead. Defaults
-            to 1,000, as in SAELens.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
-
-    Raises:
-        ValueError: if `window` is not an integer from 1 on.
-
-    Examples:
-        >>> import keras
-        >>> from keras_tied.layers import UnitActivity
-        >>> activity = UnitActivity(window=1)
-        >>> code = keras.ops.array([[0.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
-        >>> _ = activity(code, training=True)
-        >>> activity.counter.active_units, activity.counter.dead_units
-        (1.5, 1)
-    """
-
-    SETTINGS = ("window",)
-
-    def __init__(self, window: int = 1000, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_count(self, "window", window, "batches")
-        self.window = window
-
-    def build(self, input_shape: Shape) -> None:
-        self.counter = UnitCounter(self, input_shape[-1], self.window)
-
-    def call(self, inputs: Any, training: bool | None = False) -> Any:
-        if training:
-            self.counter.count(inputs)
-        return inputs
-
-
-@serializable
 class AuxK(keras.layers.Wrapper):
     r"""A decoder of a sparse code that asks dead units for what is left over.
 
@@ -114,7 +69,12 @@ class AuxK(keras.layers.Wrapper):
     fixed (Gao et al., "Scaling and evaluating sparse autoencoders", 2024, arXiv
     2406.04093, A.2; the factor of fewer dead units than `k` as in SAELens). A unit is
     dead that was 0 for every row of the last `window` batches of training. While none
-    is, it costs nothing. `counter` is that of `UnitActivity`.
+    is, it costs nothing.
+
+    `counter.active_units` is the running mean of how many numbers of a row's code are
+    not 0 (L0), over about 100 batches, and `counter.dead_units` the number of dead
+    units. The callback `keras_tied.training.CountUnits` writes both into the logs after
+    each epoch. With a `coefficient` of 0 the layer counts, and adds nothing.
 
     It is called with the code, with the rows and with the scores of all units, which
     the code is taken from, and gives what the decoder gives: `(batch, ..., features)`.
@@ -220,7 +180,12 @@ class AuxK(keras.layers.Wrapper):
             self.add_loss(loss)
         return outputs
 
-    def compute_auxiliary_loss(self, lacks: Any, scores: Any, dead: Any) -> Any:
+    def compute_auxiliary_loss(
+        self,
+        lacks: Any,
+        scores: Any,
+        dead: Any,
+    ) -> Any:
         """The loss of what is left over, `(batch, ..., features)`, by dead units."""
         features, units = lacks.shape[-1], scores.shape[-1]
         k = min(self.k or max(1, features // 2), units)
