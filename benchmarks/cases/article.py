@@ -27,10 +27,7 @@ process, with compilation and without imports; *again* is a second model in the 
 same weights and must agree with NumPy's in double precision, but L-BFGS, which is another way to
 the same optimum, and MLPRegressor, whose two matrices are not tied.
 """
-CHOSEN_ON = (
-    "Options of XLA's compiler for short runs, since removed, were chosen on this"
-    " experiment."
-)
+CHOSEN_ON = "Options of XLA's compiler for short runs were chosen on this experiment."
 MEASURES = {
     "seconds": SECONDS,
     "hot_seconds": HOT_SECONDS,

@@ -51,7 +51,7 @@ def make_checkpoint(path: Path) -> Checkpoint:
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(100_000)])
     model.compile("sgd", "mse")
-    return Checkpoint(path.parent, model, (), {})
+    return Checkpoint(path.parent, model, (), ())
 
 
 def write_checkpoint(path: Path) -> None:

@@ -30,7 +30,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.marks import slow_but
 
 from keras_tied.layers import BatchTopK, TiedDense
-from keras_tied.training import Watcher, fit
+from keras_tied.training import Watcher, _data, fit
 
 from ..autoencoder.networks import chain
 from .conftest import Stops, build_tied
@@ -587,3 +587,28 @@ def test_what_cannot_be_trained_is_refused(optimizer, y, message):
         model.compile(optimizer, "mse")
     with pytest.raises(ValueError, match=message):
         fit(model, X, y, verbose=0)
+
+
+def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(
+    monkeypatch,
+):
+    # An array that is input and target counts once.
+    monkeypatch.setattr(_data, "free_memory", lambda: 1.25 * X.nbytes)
+    settings = {"validation_data": None}
+    train(fit, lambda: settings)
+    monkeypatch.setattr(_data, "free_memory", lambda: X.nbytes)
+    with pytest.warns(UserWarning, match=r"rows take .* GiB.* streams them"):
+        streamed = train(fit, lambda: settings)
+    assert_same([streamed, train(keras.Model.fit, lambda: settings)])
+
+
+def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(_data, "MEMORY_INFORMATION", tmp_path / "meminfo")
+    monkeypatch.setattr(_data, "CONTROL_GROUP", tmp_path)
+    assert _data.find_host_memory() is None  # as on another system
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2 kB\n")
+    assert _data.find_host_memory() == 2048
+    (tmp_path / "memory.current").write_text("1000\n")
+    for limit, free in [("max", 2048), ("1500", 500), ("9999", 2048)]:
+        (tmp_path / "memory.max").write_text(limit)
+        assert _data.find_host_memory() == free

@@ -84,6 +84,27 @@ def test_the_programs_that_were_compiled_last_are_kept(rows, compilations, monke
     assert len(compilations) == 3
 
 
+def test_a_release_of_xla_without_our_options_compiles_with_its_own(rows, monkeypatch):
+    original = jax.stages.Lowered.compile
+    refused = []
+
+    def refuse(lowered, compiler_options=None):
+        if compiler_options:
+            refused.append(compiler_options)
+            raise jax.errors.JaxRuntimeError("no such option")
+        return original(lowered)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
+    assert_trains_as_keras(rows[::-1], rows)
+    assert refused
+
+
+def test_a_long_run_compiles_with_the_options_of_xla(rows, compilations, monkeypatch):
+    monkeypatch.setattr(trainer, "SHORT", 0)
+    assert_trains_as_keras(rows, rows)
+    assert not compilations[0]
+
+
 def loss(parameters, x):
     first, bias, second = parameters
     hidden = jnp.tanh((x - x.mean(axis=0)) @ first + bias)
@@ -145,15 +166,3 @@ def test_functions_of_python_are_those_of_each_program(factor):
         return jax.pure_callback(lambda x: factor * np.asarray(x), x, x)
 
     assert compile_cache.compile_program(call, (x,))(x)[0] == factor
-
-
-def test_rows_too_large_for_the_accelerator_are_streamed_and_reported(
-    rows, monkeypatch
-):
-    # An array that is input and target counts once.
-    size = rows.astype("float32").nbytes
-    monkeypatch.setattr(trainer, "find_free_memory", lambda: 1.25 * size)
-    train(normalise(rows), rows)
-    monkeypatch.setattr(trainer, "find_free_memory", lambda: size)
-    with pytest.warns(UserWarning, match=r"rows take .* GiB.* streams them"):
-        assert_trains_as_keras(rows, rows)

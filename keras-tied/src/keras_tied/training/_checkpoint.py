@@ -41,7 +41,7 @@ class Checkpoint:
         folder: StrPath,
         model: Model,
         parts: Parts,
-        settings: dict[str, Any],
+        settings: tuple[Any, ...],
     ) -> None:
         self.path = Path(folder, FILE)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,10 +124,6 @@ class Checkpoint:
             )
         end = time.monotonic()
         self.due = end + max(SECONDS, SHARE * (end - begin))
-
-    def delete(self) -> None:
-        """Delete the file, once the training is over."""
-        self.path.unlink(missing_ok=True)
 
     @property
     def _variables(self) -> list[Variable]:

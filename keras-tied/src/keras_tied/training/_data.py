@@ -1,8 +1,11 @@
 """Rows in memory, as Keras's steps take a batch of them."""
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +14,8 @@ import numpy as np
 from keras_tied._keras_internals import pack_rows
 
 BATCH_SIZE = 32
+MEMORY_INFORMATION = Path("/proc/meminfo")
+CONTROL_GROUP = Path("/sys/fs/cgroup")  # of a container
 
 
 class LeftToKerasError(Exception):
@@ -57,8 +62,6 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
     train = batch_rows(x, y, sample_weight, batch_size, class_weight)
     if validation_data is None:
         return train, None
-    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
-        raise LeftToKerasError("validation_data has more than three parts")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     return train, batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
 
@@ -71,7 +74,7 @@ def batch_rows(
     class_weight: dict[int, float] | None = None,
 ) -> BatchedRows:
     arrays = map_once(_to_array, (x, y, sample_weight))
-    if 0 in map(len, _flatten(arrays)):
+    if 0 in map(len, flatten(arrays)):
         raise LeftToKerasError("there are no rows")
     data, count = pack_rows(arrays, class_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
@@ -80,7 +83,7 @@ def batch_rows(
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     """The first rows, and the last `share` of them."""
     parts = map_once(_to_array, parts)
-    count = max(map(len, _flatten(parts)), default=0)
+    count = max(map(len, flatten(parts)), default=0)
     n_first = floor(count * (1.0 - share))
     if not 0 < n_first < count:
         raise LeftToKerasError("validation_split leaves no rows")
@@ -88,10 +91,7 @@ def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     return first, map_once(lambda array: array[n_first:], parts)
 
 
-def map_once(
-    function: Callable[[Any], Any],
-    structure: Any,
-) -> Any:
+def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
     """Map the leaves; one that occurs twice, as input and target, is mapped once."""
     values: dict[int, Any] = {id(None): None}
 
@@ -103,7 +103,7 @@ def map_once(
     return keras.tree.map_structure(map_leaf, structure)
 
 
-def _flatten(structure: Any) -> list[Any]:
+def flatten(structure: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
 
 
@@ -122,3 +122,37 @@ def _to_array(values: Any) -> Any:
     if not array.ndim or array.dtype.kind not in "biu":
         raise LeftToKerasError(f"an array of {array.dtype} holds no numbers of rows")
     return array
+
+
+SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
+
+
+def count_bytes(*parts: BatchedRows | None) -> int:
+    """The memory that some rows take; an array that occurs twice counts once."""
+    leaves = [leaf for part in parts if part for leaf in flatten(part.data)]
+    return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
+
+
+def free_memory() -> int | None:
+    """That of JAX's device, if it tells, or else of the machine."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        if "bytes_limit" in statistics:
+            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    return find_host_memory()
+
+
+def find_host_memory() -> int | None:
+    """What Linux calls available, and no more than a container has left."""
+    try:
+        lines = MEMORY_INFORMATION.read_text()
+    except OSError:  # of another system
+        return None
+    (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", lines)
+    free = [1024 * int(kilobytes)]
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        limit = int((CONTROL_GROUP / "memory.max").read_text())
+        free.append(limit - int((CONTROL_GROUP / "memory.current").read_text()))
+    return min(free)

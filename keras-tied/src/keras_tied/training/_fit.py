@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras.callbacks import Callback
 
 from keras_tied._keras_internals import build_for_training
 from keras_tied._types import StrPath
+from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import LeftToKerasError, Parts, pack_parts
@@ -53,10 +55,10 @@ def fit(
     TensorFlow (each in a graph) and on PyTorch (in a plain loop), in an order that is
     drawn anew for each, and is not that of Keras. Everything else is left to
     Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8
-    of an accelerator's free memory, `steps_per_epoch`, `validation_freq`,
-    `shuffle="batch"`, models that run eagerly, and callbacks that work at single steps.
-    Ctrl-C stops training at the end of the epoch and returns the history so far; a
-    second one raises `KeyboardInterrupt`.
+    of the free memory, `steps_per_epoch`, `validation_freq`, `shuffle="batch"`, models
+    that run eagerly, and callbacks that work at single steps. Ctrl-C stops training at
+    the end of the epoch and returns the history so far; a second one raises
+    `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
@@ -111,13 +113,7 @@ def fit(
         )
     callbacks = flatten_callbacks(callbacks)
     is_search = isinstance(model.optimizer, LBFGS)
-    settings = {
-        "epochs": (initial_epoch, epochs),
-        "batch_size": batch_size,
-        "validation_batch_size": validation_batch_size,
-        "validation_data": validation_data is not None or validation_split,
-        "shuffle": shuffle,
-    }
+    settings = (initial_epoch, epochs, batch_size, validation_batch_size, shuffle)
     trainer = None
     cause = "LBFGS takes another path"
     with interrupts() as is_interrupted:
@@ -133,7 +129,9 @@ def fit(
                 (x, y, sample_weight, class_weight, batch_size),
                 (validation_split, validation_data, validation_batch_size),
             )
-            trainer = _make_trainer(model, parts, shuffle)
+            if not is_search:
+                _check_memory(parts)
+            trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         except LeftToKerasError as error:
             cause = str(error)
         if is_search and trainer is None:
@@ -191,6 +189,19 @@ def _check_epochs(
         raise LeftToKerasError("validation_freq is not 1")
 
 
+def _check_memory(parts: Parts) -> None:
+    n_bytes, free = _data.count_bytes(*parts), _data.free_memory()
+    if free is None or n_bytes <= _data.SHARE * free:
+        return
+    warnings.warn(
+        f"The rows take {n_bytes / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
+        " are free, so that Keras's own fit streams them, which is slower: give fewer"
+        " rows, or a smaller dtype, to train in one program.",
+        stacklevel=3,
+    )
+    raise LeftToKerasError("the rows take more than the free memory")
+
+
 def _check_constraints(model: Model) -> None:
     for variable in model.trainable_variables:
         if variable.constraint is not None:
@@ -204,6 +215,7 @@ def _make_trainer(
     model: Model,
     parts: Parts,
     shuffle: bool | str,
+    n_epochs: int,
 ) -> Epochs:
     """The backend's `Epochs` for a model."""
     train, _ = parts
@@ -220,7 +232,7 @@ def _make_trainer(
     if keras.backend.backend() == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
-        return JaxEpochs(model, parts, shuffle)
+        return JaxEpochs(model, parts, shuffle, n_epochs)
     return Epochs(model, parts, shuffle)
 
 

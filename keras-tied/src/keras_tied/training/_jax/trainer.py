@@ -1,7 +1,7 @@
 """Epochs on the JAX backend: loops over steps and epochs in one program."""
 
+import math
 import time
-import warnings
 from typing import Any
 
 import jax
@@ -20,13 +20,13 @@ from keras_tied.training._epochs import (
 from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import Arrays, DeviceRows, Metrics, Program
 
-SHARE = 0.8  # of an accelerator's memory, for the rows: the steps need the rest
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
-SECONDS_PER_CALL = (
-    1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
-)
+# Each call touches its memory anew: 10 ms for 1.4 million weights.
+SECONDS_PER_CALL = 1.0
+SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
+STEP = 2**13  # multiplications that take as long as what every step takes beside them
 
 
 class JaxEpochs(Epochs):
@@ -37,16 +37,19 @@ class JaxEpochs(Epochs):
         model: Model,
         parts: Parts,
         shuffle: bool | str,
+        epochs: int,
     ) -> None:
-        super().__init__(model)
-        _check_memory(parts)
+        super().__init__(model, shuffle=shuffle)
         rows, _ = parts
         self.rows = rows
-        self.shuffle = bool(shuffle)
         self.most_epochs = MOST_EPOCHS
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
+        places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(rows.data))
+        # About the multiplications of an epoch: by each weight, at each place of a row.
+        work = rows.count * places * model.count_params() + rows.steps * STEP
+        self.is_short = epochs * work < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
         self.metrics = Metrics(model, self.variables)
@@ -135,41 +138,16 @@ class JaxEpochs(Epochs):
         shapes = list(map(jax.typeof, jax.tree.leaves(arguments)))
         variables = [list(map(id, group)) for group in self.variables]
         parts = [part.key for part in self.parts]
-        key = str((shapes, variables, parts))
+        key = str((self.is_short, shapes, variables, parts))
         # `compile` of the model replaces its `train_function`, and so removes them.
         kept = vars(self.model.train_function)
         last_key, found = kept.get("keras_tied_program", ("", None))
         if key != last_key:
             state = arguments[0]
             program = Program(self.metrics, self.parts, state, self.most_epochs)
-            found = compile_program(program, arguments)
+            found = compile_program(program, arguments, fast=self.is_short)
             kept["keras_tied_program"] = key, found
         return found
-
-
-def _check_memory(parts: Parts) -> None:
-    """Leave rows to Keras for which an accelerator has too little memory."""
-    data = [part.data for part in parts if part]
-    # An array that is input and target counts once.
-    sizes = {id(leaf): leaf.nbytes for leaf in jax.tree.leaves(data)}
-    n_bytes, free = sum(sizes.values()), find_free_memory()
-    if free is None or n_bytes <= SHARE * free:
-        return
-    warnings.warn(
-        f"The rows take {n_bytes / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of the"
-        " accelerator's memory are free, so that Keras's own fit streams them, which"
-        " is slower: give fewer rows, or a smaller dtype, to train in one program.",
-        stacklevel=5,
-    )
-    raise LeftToKerasError("the rows take more than the free memory")
-
-
-def find_free_memory() -> int | None:
-    """The bytes that are free on JAX's device; None on a CPU, which has the rows."""
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" not in statistics:
-        return None
-    return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
 
 
 def _list_epochs(column: Array) -> list[Any]:
