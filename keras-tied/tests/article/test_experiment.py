@@ -109,7 +109,7 @@ def test_training_that_diverges_is_an_error(donuts, engine):
 
 @pytest.mark.parametrize("seed", slow_but(range(10), 0))
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
-    X, _ = article.prepare(*article.load_donuts(donut_file), random_state=seed)
+    X, _ = article.prepare(np.load(donut_file)[:, :4], random_state=seed)
     result = article.run(X, random_state=seed)
     assert result.train_mse <= 1.5e-4
     assert result.validation_mse <= 1.5e-4

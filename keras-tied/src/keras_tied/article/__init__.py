@@ -1,6 +1,6 @@
 """The 2017 article "Autoencoder in Keras": its data, networks, training and figure."""
 
-from keras_tied.article._donuts import load_donuts, make_correlated_donuts, prepare
+from keras_tied.article._donuts import make_correlated_donuts, prepare
 from keras_tied.article._experiment import (
     Experiment,
     build_model,
@@ -19,7 +19,6 @@ __all__ = [
     "Weights",
     "build_model",
     "draw",
-    "load_donuts",
     "loss_and_gradient",
     "make_correlated_donuts",
     "prepare",

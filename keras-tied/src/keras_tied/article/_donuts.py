@@ -1,13 +1,11 @@
 """The donuts of the article: two noisy rings whose columns are correlated."""
 
-from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 RADII = (5.0, 10.0)
-N_FEATURES = 4
 
 
 def make_correlated_donuts(
@@ -46,31 +44,6 @@ def make_correlated_donuts(
     return np.column_stack([first, second, copies]), y
 
 
-def load_donuts(
-    path: str | PathLike[str],
-) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file.
-
-    Args:
-        path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5)
-            with a label in the last column, as in the article's file.
-
-    Raises:
-        OSError, ValueError: If the file cannot be read, or is not such an array of
-            finite numbers. Pickled objects are never unpickled.
-    """
-    with open(path, "rb") as file:
-        values = np.lib.format.read_array(file, allow_pickle=False)
-    rows = _check_rows(values, repr(str(path)))
-    X, labels = rows[:, :N_FEATURES], rows[:, N_FEATURES:]
-    if X.shape[1] < N_FEATURES or labels.shape[1] > 1:
-        raise ValueError(
-            f"{str(path)!r} has {rows.shape[1]} columns; save 4 columns of features, or"
-            " 5 where the last is the label."
-        )
-    return X, labels[:, 0].astype(np.int64) if labels.size else None
-
-
 def prepare(
     X: ArrayLike,
     y: ArrayLike | None = None,
@@ -95,7 +68,13 @@ def prepare(
         >>> X.tolist(), y.tolist()
         ([[0.5, 0.0], [1.0, 0.0], [0.0, 0.0]], ['b', 'c', 'a'])
     """
-    rows = _check_rows(np.asarray(X), "X")
+    rows = np.asarray(X)
+    is_table = rows.ndim == 2 and rows.size > 0 and rows.dtype.kind in "biuf"
+    if not is_table or not np.isfinite(rows).all():
+        raise ValueError(
+            f"X has the shape {rows.shape} and the dtype {rows.dtype}; give a table of"
+            " finite real numbers, with at least one row and column."
+        )
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(
@@ -103,21 +82,10 @@ def prepare(
         )
     order = np.random.RandomState(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.
-    rows = rows[order] / 2.0
+    rows = rows[order].astype(np.float64) / 2.0
     low = rows.min(axis=0)
     span = rows.max(axis=0) - low
     unit_rows = (rows - low) / np.where(span > 0, span, 1.0)
     if labels is not None:
         labels = labels[order]
     return unit_rows.astype(np.float32), labels
-
-
-def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """The rows as float64, if they are a table of finite real numbers."""
-    is_table = rows.ndim == 2 and rows.size > 0 and rows.dtype.kind in "biuf"
-    if not is_table or not np.isfinite(rows).all():
-        raise ValueError(
-            f"{name} has the shape {rows.shape} and the dtype {rows.dtype}; give a"
-            " table of finite real numbers, with at least one row and column."
-        )
-    return rows.astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import keras
@@ -20,7 +21,7 @@ from keras_tied.layers import TiedDense
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = tuple[History, Rows, Rows, float, keras.Model | None]
+Trained: TypeAlias = tuple[History, Sequence[Rows], float, keras.Model | None]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -85,7 +86,8 @@ def run(
     Raises:
         ImportError, ValueError: If the engine is not installed, or unknown, or X is too
             small.
-        FloatingPointError: If training diverges, as it may on rows far from [0, 1].
+        FloatingPointError: If training diverges, as it may on rows far from [0, 1];
+            PyTensor goes on with NaN.
 
     Examples:
         >>> from keras_tied import article
@@ -97,11 +99,11 @@ def run(
     """
     parts = split(X)
     kernel = _draw_kernel(parts[0].shape[1], random_state)
-    if engine == "keras":
-        results = _train_with_keras(parts, kernel, epochs)
-    else:
-        results = _train_by_hand(engine, parts, kernel, epochs)
-    history, code, reconstruction, seconds, model = results
+    train = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    history, weights, seconds, model = train(parts, kernel, epochs)
+    kernel, code_bias, output_bias = weights
+    code: Any = sigmoid(np.concatenate(parts) @ kernel + code_bias)
+    reconstruction = code @ kernel.T + output_bias
     n_parameters = kernel.size + sum(kernel.shape)
     train_mse, validation_mse = _compute_errors(parts, reconstruction)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(parts)
@@ -220,10 +222,7 @@ def _train_with_keras(
         validation_batch_size=len(validation),
     )
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate(parts))
-    outputs = code, model.get_layer("decoder")(code)
-    code, reconstruction = map(keras.ops.convert_to_numpy, outputs)
-    return callback.history, code, reconstruction, seconds, model
+    return callback.history, model.get_weights(), seconds, model
 
 
 def _train_by_hand(
@@ -243,18 +242,11 @@ def _train_by_hand(
     begin = time.perf_counter()
     descent = kinds[engine](*parts, start, MOMENTUM)
     rates = LEARNING_RATE / (1 + DECAY * np.arange(epochs))
-    with np.errstate(over="ignore", invalid="ignore"):  # it is refused below
+    with np.errstate(over="raise", invalid="raise"):
         logs = [descent.step(rate) for rate in rates.tolist()]
     seconds = time.perf_counter() - begin
-    if logs and not np.isfinite(logs[-1]["val_loss"]):
-        raise FloatingPointError(
-            f"Training with engine={engine!r} diverged: its loss is not finite; scale X"
-            " to [0, 1]."
-        )
     history = {key: [each[key] for each in logs] for key in ("loss", "val_loss")}
-    kernel, code_bias, output_bias = descent.weights
-    code = sigmoid(np.concatenate(parts) @ kernel + code_bias)
-    return history, code, code @ kernel.T + output_bias, seconds, None
+    return history, descent.weights, seconds, None
 
 
 def _compute_errors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +16,10 @@ if TYPE_CHECKING:
 
 # Of each label, in order. Okabe and Ito (2008), "Color Universal Design".
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-INK, FAINT = "#222222", "#DDDDDD"
-N_COORDINATES = 2  # of the input, that are drawn
+INK, PALE, FAINT = "#222222", "#9CCBE8", "#DDDDDD"
 
 
-def draw(
-    result: Experiment,
-    X: ArrayLike,
-    y: ArrayLike | None = None,
-) -> Figure:
+def draw(result: Experiment, X: ArrayLike, y: ArrayLike | None = None) -> Figure:
     """Draw the input, the code, the reconstruction and the cost in four panels.
 
     Of the input and the reconstruction the first two columns are drawn, at one scale.
@@ -57,27 +53,22 @@ def draw(
     (upper, code), (lower, cost) = figure.subplots(2, 2)
     lower.sharex(upper)
     lower.sharey(upper)
-    n_features, n_components = rows.shape[1], result.code.shape[1]
     panels = [
-        (upper, "Incoming", n_features, "feature", rows),
-        (code, "Encoded", n_components, "unit", result.code),
-        (lower, "Decoded", n_features, "feature", result.reconstruction),
+        (upper, "Incoming", "feature", rows),
+        (code, "Encoded", "unit", result.code),
+        (lower, "Decoded", "feature", result.reconstruction),
     ]
-    for axes, title, size, name, points in panels:
-        _prepare_axes(axes, f"{title} data, {size}-D", f"{name} 1", f"{name} 2")
-        _scatter(axes, points[:, :N_COORDINATES], labels)
+    for axes, title, name, points in panels:
+        title = f"{title} data, {points.shape[1]}-D"
+        _prepare_axes(axes, title, f"{name} 1", f"{name} 2")
+        _scatter(axes, points[:, :2], labels)
     if y is not None:
         upper.legend(title="label", frameon=False, markerscale=2)
     _draw_cost(cost, result)
     return figure
 
 
-def _prepare_axes(
-    axes: Axes,
-    title: str,
-    x: str,
-    y: str,
-) -> None:
+def _prepare_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_box_aspect(1)
     axes.spines[:].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.5)
@@ -86,12 +77,8 @@ def _prepare_axes(
     axes.set_ylabel(y)
 
 
-def _scatter(
-    axes: Axes,
-    points: NDArray[Any],
-    labels: NDArray[Any],
-) -> None:
-    for index, kind in enumerate(np.unique(labels)):
+def _scatter(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
+    for kind, colour in zip(np.unique(labels), cycle(COLOURS), strict=False):
         first, second = points[labels == kind].T
         # As one picture: thousands of points as vectors make a slow SVG or PDF.
         axes.scatter(
@@ -99,7 +86,7 @@ def _scatter(
             second,
             s=5.0,
             alpha=0.5,
-            color=COLOURS[index % len(COLOURS)],
+            color=colour,
             linewidths=0,
             label=str(kind),
             rasterized=True,
@@ -109,21 +96,11 @@ def _scatter(
 def _draw_cost(axes: Axes, result: Experiment) -> None:
     """Draw the curves on each other: a wide pale one below a thin dark one."""
     _prepare_axes(axes, "Cost", "epoch", "loss")
-    curves = {
-        "loss": ("train", "#9CCBE8", 5.0),
-        "val_loss": ("validation", INK, 1.2),
-    }
-    for key, (label, colour, width) in curves.items():
-        curve = result.history[key]
-        epochs = np.arange(1, len(curve) + 1)
-        axes.plot(epochs, curve, label=label, color=colour, linewidth=width)
-    axes.axhline(
-        result.pca_train_mse,
-        label=f"PCA, {result.code.shape[1]} components",
-        color=COLOURS[4],
-        linewidth=1.5,
-        linestyle="--",
-    )
+    loss, validation_loss = result.history["loss"], result.history["val_loss"]
+    epochs = np.arange(1, len(loss) + 1)
+    axes.plot(epochs, loss, PALE, linewidth=5, label="train")
+    axes.plot(epochs, validation_loss, INK, label="validation")
+    axes.axhline(result.pca_train_mse, color=COLOURS[4], linestyle="--", label="PCA")
     axes.set_xscale("log")  # most happens in the first epochs
     axes.set_yscale("log")
     axes.legend(frameon=False)

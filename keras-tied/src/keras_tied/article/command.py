@@ -13,7 +13,7 @@ import keras
 
 from keras_tied._files import replace_atomically
 from keras_tied._version import __version__
-from keras_tied.article._donuts import load_donuts, make_correlated_donuts, prepare
+from keras_tied.article._donuts import make_correlated_donuts, prepare
 from keras_tied.article._experiment import (
     EPOCHS,
     Experiment,
@@ -34,11 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _demo(options)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        file = repr(error.filename or str(options.output or OUTPUT))
-        sys.exit(f"keras-tied: cannot use {file}: {reason}; name another file.")
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(f"keras-tied: {error}")
 
 
@@ -54,11 +50,6 @@ def _make_parser() -> argparse.ArgumentParser:
         type=Path,
         help="the figure, a .png, .svg or .pdf file; by default keras-tied-demo.png, if"
         " Matplotlib is installed",
-    )
-    demo.add_argument(
-        "--data",
-        type=Path,
-        help="an .npy file of 4 columns, or 5 with a label, instead of random rows",
     )
     demo.add_argument(
         "--epochs",
@@ -90,10 +81,7 @@ def _read_count(text: str) -> int:
 def _demo(options: argparse.Namespace) -> None:
     seed, engine = options.seed, options.engine
     os.stat((options.output or OUTPUT).parent)  # is there, or an error names it
-    if options.data:
-        donuts = load_donuts(options.data)
-    else:
-        donuts = make_correlated_donuts(random_state=seed)
+    donuts = make_correlated_donuts(random_state=seed)
     rows, labels = prepare(*donuts, random_state=seed)
     result = run(rows, epochs=options.epochs, engine=engine, random_state=seed)
     best = run_from_pca(rows) if engine == "keras" else None
@@ -102,12 +90,7 @@ def _demo(options: argparse.Namespace) -> None:
     _print_facts(result, engine, figure)
 
 
-def _draw(
-    result: Experiment,
-    rows: Rows,
-    labels: Any,
-    output: Path | None,
-) -> str:
+def _draw(result: Experiment, rows: Rows, labels: Any, output: Path | None) -> str:
     """Write the figure; return its path, or why there is none."""
     try:
         figure = draw(result, rows, labels)
@@ -133,11 +116,7 @@ def _print_errors(result: Experiment, best: tuple[float, float] | None) -> None:
     print()
 
 
-def _print_facts(
-    result: Experiment,
-    engine: str,
-    figure: str,
-) -> None:
+def _print_facts(result: Experiment, engine: str, figure: str) -> None:
     if engine == "keras":
         engine = f"keras on {keras.backend.backend()}"
     facts = {
