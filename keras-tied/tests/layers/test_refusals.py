@@ -191,7 +191,7 @@ REFUSED = [
     (
         AuxK,
         [{"decoder": "decoder"}],
-        "AuxK takes a layer as its decoder; received 'decoder'",
+        "decoder supplied to Wrapper isn't a supported layer type",
     ),
     (
         partial(AuxK, DENSE),

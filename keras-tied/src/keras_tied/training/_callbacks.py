@@ -69,15 +69,12 @@ class CountUnits(Callback):
     """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        counters: dict[str, Any] = {}
-        for layer in flatten_layers(self.model):
-            counter = getattr(layer, "counter", None)
-            if hasattr(counter, "dead_units"):
-                counters[layer.name] = counter
-        for name, counter in counters.items():
-            prefix = f"{name}_" if len(counters) > 1 else ""
-            logs[f"{prefix}active_units"] = counter.active_units
-            logs[f"{prefix}dead_units"] = counter.dead_units
+        layers: list[Any] = flatten_layers(self.model)
+        counting = [layer for layer in layers if hasattr(layer, "dead_units")]
+        for layer in counting:
+            prefix = f"{layer.name}_" if len(counting) > 1 else ""
+            logs[f"{prefix}active_units"] = layer.active_units
+            logs[f"{prefix}dead_units"] = layer.dead_units
 
 
 def flatten_callbacks(callbacks: Any) -> list[Callback]:
@@ -147,11 +144,7 @@ def all_finite(arrays: list[Any]) -> bool:
     return all(np.isfinite(np.asarray(array, np.float32)).all() for array in arrays)
 
 
-def make_divergence_error(
-    model: Model,
-    epoch: int,
-    loss: float,
-) -> FloatingPointError:
+def make_divergence_error(model: Model, epoch: int, loss: float) -> FloatingPointError:
     """The error for an epoch, from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"
