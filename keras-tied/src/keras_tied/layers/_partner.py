@@ -37,20 +37,12 @@ class Place(NamedTuple):
     upstream: Address | None
 
     @classmethod
-    def from_json(cls, lists: Any) -> Self | None:
-        """Read what `to_json` has made of a place, or of None."""
-        if lists is None:
-            return None
-        upstream = lists["upstream"]
-        return cls(Address(*lists["inside"]), upstream and Address(*upstream))
+    def from_json(cls, lists: dict[str, Any]) -> Self:
+        """Read what `to_json` has made of a place."""
+        return cls(**{name: each and Address(*each) for name, each in lists.items()})
 
-
-def to_json(place: Place | None) -> dict[str, list[int] | None] | None:
-    if place is None:
-        return None
-    return {
-        name: address and list(address) for name, address in place._asdict().items()
-    }
+    def to_json(self) -> dict[str, Any]:
+        return {name: each and list(each) for name, each in self._asdict().items()}
 
 
 class Reference:
@@ -156,12 +148,7 @@ class Survey:
     nowhere else.
     """
 
-    def __init__(
-        self,
-        root: Layer,
-        layers: list[Layer],
-        is_saved: bool,
-    ) -> None:
+    def __init__(self, root: Layer, layers: list[Layer], is_saved: bool) -> None:
         self.layers = layers
         self.is_saved = is_saved
         self.brings = _find_lone(layers, is_saved)
@@ -238,11 +225,7 @@ def survey_original(tied: Layer) -> Survey:
     return survey(tied)
 
 
-def locate(
-    tied: Layer,
-    partner: Layer,
-    original: Survey,
-) -> Place | None:
+def locate(tied: Layer, partner: Layer, original: Survey) -> Place | None:
     """The place of a partner in the model that is copied; None if it is not there."""
     upstream = None
     for scope in original.around(tied):

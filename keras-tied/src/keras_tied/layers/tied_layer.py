@@ -298,11 +298,15 @@ class TiedLayer(internals.CallObserver):
         """Quantise the kernel if this layer brought it; its owner does so otherwise.
 
         Raises:
+            ValueError: where the owner was quantised to what cannot be read.
             NotImplementedError: where the owner is in no model that is being quantised.
                 Keras makes it a warning.
         """
         partner: Any = self.tied_to
-        if partner is None or getattr(partner, "quantization_mode", None) is not None:
+        if partner is None:
+            return
+        if getattr(partner, "quantization_mode", None) is not None:
+            self.tied_kernel()  # or an error, if it cannot be read
             return
         around = partners.homes(self)
         if self._link.alone:
@@ -344,7 +348,7 @@ class TiedLayer(internals.CallObserver):
             reference = partners.Reference(serialized, place, likeness)
         return {
             "tied_to": reference.serialized,
-            "place": partners.to_json(reference.place),
+            "place": reference.place and reference.place.to_json(),
             "likeness": reference.likeness,
             "kernel_shape": self._link.kernel_shape,
             "alone": alone,
@@ -360,7 +364,7 @@ class TiedLayer(internals.CallObserver):
             partner = keras.saving.deserialize_keras_object(serialized)
             partner.trainable = config["trainable"]
         else:
-            place = partners.Place.from_json(place)
+            place = place and partners.Place.from_json(place)
             partner = partners.Reference(serialized, place, likeness)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = kernel_shape and tuple(kernel_shape)
