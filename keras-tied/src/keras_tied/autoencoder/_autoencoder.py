@@ -344,11 +344,7 @@ class Autoencoder(UnlockedModel):
         return cls(**config)
 
 
-def _get_target(
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-) -> Any:
+def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target; `x` where there are weights, which Keras ignores without a target."""
     return x if y is None and sample_weight is not None else y
 

@@ -119,11 +119,7 @@ def _find_code(encoder: Any) -> Any:
     return encoder.outputs[0]
 
 
-def _visit(
-    tensor: Any,
-    places: dict[int, int],
-    steps: list[_Step],
-) -> int:
+def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     """The index of the step that gives a tensor, added with those before it."""
     if id(tensor) in places:
         return places[id(tensor)]
@@ -227,11 +223,7 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
     step.activation = output_activation
 
 
-def _reverse(
-    steps: list[_Step],
-    code: Any,
-    gain: bool,
-) -> Any:
+def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
     """The decoder's output for the code: each step undone, the last one first."""
     counts: Counter[str] = Counter()
 
@@ -263,11 +255,7 @@ def _reverse(
     return tensor
 
 
-def _split(
-    step: _Step,
-    steps: list[_Step],
-    tensor: Any,
-) -> list[Any]:
+def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
     """What each source of a step gets: the tensor, or its part of a concatenation."""
     if step.rule is not rules.split_branches:
         return [tensor] * len(step.sources)
@@ -283,11 +271,7 @@ def _split(
     return list(keras.ops.split(tensor, ends, axis=axis))
 
 
-def _undo(
-    step: _Step,
-    context: LayerContext,
-    tensor: Any,
-) -> Any:
+def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
     for layer in rules.make_reverse(step.operation, context):
         tensor = layer(tensor)
     if step.rule is rules.split_branches:

@@ -15,7 +15,9 @@ from keras_tied._types import Array
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
-Pairs = tuple[slice, slice]  # the first and the second units of the pairs of a layer
+# The first and the second units of the pairs of a layer, which follow those that carry
+# the scores.
+Pairs = tuple[slice, slice]
 
 # The largest excess of the error at the start over PCA's, relative to PCA's, and to the
 # variance of the data: single precision's accuracy.
@@ -35,11 +37,7 @@ RANDOM = (
 PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
-def start_from_pca(
-    encoder: Model,
-    decoder: Model,
-    x: Any,
-) -> None:
+def start_from_pca(encoder: Model, decoder: Model, x: Any) -> None:
     path = [*_find_chain(encoder), *_find_chain(decoder)]
     links = _find_links(path)
     forth, back = _split_links(links)
@@ -155,11 +153,7 @@ def _find_partner(layer: Any) -> Any:
     return layer.tied_to if is_reverse else None
 
 
-def _find_obstacle(
-    layer: Any,
-    width: int,
-    is_linear: bool,
-) -> str:
+def _find_obstacle(layer: Any, width: int, is_linear: bool) -> str:
     if not layer.use_bias:
         return "has no bias: build it with use_bias=True"
     if isinstance(layer, TiedDense):
@@ -175,11 +169,7 @@ def _find_obstacle(
     return ""
 
 
-def _propagate(
-    path: list[Any],
-    x: Any,
-    encoder: Model,
-) -> Array:
+def _propagate(path: list[Any], x: Any, encoder: Model) -> Array:
     """The inputs of the encoder's first dense layer, `(n, d)`."""
     rows = np.asarray(x)
     shape = encoder.input_shape[1:]
@@ -237,11 +227,7 @@ def _find_principal_axes(centred: Array, n_components: int) -> Array:
     return np.asarray(vectors[:, ::-1])
 
 
-def _fit_line_of(
-    link: _Link,
-    scores: Array,
-    share: float,
-) -> _Line:
+def _fit_line_of(link: _Link, scores: Array, share: float) -> _Line:
     """The line at the first of scales 1, 1/2 ... with a point where it is exact enough.
 
     `share` is the largest sum of squared errors of the scores.
@@ -318,7 +304,8 @@ def _assign(
         kernel = kernels[-index][:, carriers]
         can_train = link.layer.gain is not None and not forth[-index - 1].is_random
         n_others = len(kernel) - n_components if can_train else 0
-        pairs = _locate_pairs(n_components, n_others // 2)
+        middle = n_components + n_others // 2
+        pairs = slice(n_components, middle), slice(middle, middle + n_others // 2)
         _cancel_pairs(kernels[-index - 1], biases[-index - 1], kernel, pairs)
         _assign_hidden(link, line, step, kernel, pairs)
     bias = scores.mean + scores.components @ last.intercept
@@ -328,12 +315,7 @@ def _assign(
         link.layer.bias.assign(bias)
 
 
-def _cancel_pairs(
-    before: Array,
-    bias: Array,
-    after: Array,
-    pairs: Pairs,
-) -> None:
+def _cancel_pairs(before: Array, bias: Array, after: Array, pairs: Pairs) -> None:
     """Make the pairs of a hidden layer, and the unit that may remain, give the code 0.
 
     `before` is the kernel into the layer, and `after`, `(units, components)`, the part
@@ -388,11 +370,7 @@ def _choose_pair_biases(
     return point - mean, point + mean
 
 
-def _assign_decoder(
-    layer: TiedDense,
-    gain_of_scores: Array,
-    bias: Array,
-) -> None:
+def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> None:
     if layer.gain is not None:
         gain = np.zeros(layer.gain.shape)
         gain[: len(gain_of_scores)] = gain_of_scores
@@ -403,14 +381,3 @@ def _assign_decoder(
 
 def _read(variable: Variable) -> Array:
     return np.array(ops.convert_to_numpy(variable), np.float64)
-
-
-def _locate_pairs(n_components: int, pairs: int) -> tuple[slice, slice]:
-    """The first and the second units of the pairs of a hidden layer.
-
-    For k components and p pairs, units `0 .. k - 1` carry the scores; unit `k + i` and
-    unit `k + p + i` are a pair, for i from 0 to p - 1.
-    """
-    first = slice(n_components, n_components + pairs)
-    second = slice(first.stop, first.stop + pairs)
-    return first, second

@@ -41,11 +41,7 @@ def check_count(
         )
 
 
-def check_width(
-    layer: Layer,
-    k: int,
-    input_shape: Shape,
-) -> None:
+def check_width(layer: Layer, k: int, input_shape: Shape) -> None:
     """Raise unless the inputs have the `k` units that a layer keeps."""
     units = input_shape[-1]
     if units is None or k > units:

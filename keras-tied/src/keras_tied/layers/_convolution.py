@@ -127,11 +127,7 @@ def spread(
     return ops.concatenate(images, axis=-1)
 
 
-def spread_depthwise(
-    code: Any,
-    kernel: Any,
-    windows: Windows,
-) -> Any:
+def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a depthwise code, by `(taps..., image channels, multiplier)`."""
     weights = _split_kernel(kernel, windows)
     *taps, channels, multiplier, count = weights.shape
@@ -142,8 +138,6 @@ def spread_depthwise(
     phase_windows = [window.phase for window in windows]
     phases = convolve(code, weights, phase_windows, ops.depthwise_conv)
     image = _interleave(phases, windows)
-    if multiplier == 1:
-        return image
     # Each image channel gathers from all the code channels that it was multiplied into.
     _, *sizes, _ = ops.shape(image)
     image = ops.reshape(
@@ -161,11 +155,7 @@ def _has_fast_transpose(windows: Windows) -> bool:
     return name != "jax"  # XLA is many times slower at its gradients
 
 
-def _transpose(
-    code: Any,
-    kernel: Any,
-    windows: Windows,
-) -> Any:
+def _transpose(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a code, by the backend's own transposed convolution."""
     is_same = all(window.is_same for window in windows)
     # Beyond the last code, Keras's shortest image holds one element, or none.
@@ -185,11 +175,7 @@ def _transpose(
     return pad(image, borders)
 
 
-def _sum_phases(
-    code: Any,
-    kernel: Any,
-    windows: Windows,
-) -> Any:
+def _sum_phases(code: Any, kernel: Any, windows: Windows) -> Any:
     """The image of a code, by a convolution of stride one."""
     # (taps..., image channels, code channels, phases)
     weights = _split_kernel(kernel, windows)

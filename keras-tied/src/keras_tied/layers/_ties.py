@@ -235,11 +235,10 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
         ('out', 'code')
     """
     layers = flatten_layers(_require_layer(decoder, "retie"))
-    inside = set(map(id, layers))
     tied = [
         layer
         for layer in layers
-        if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
+        if isinstance(layer, TiedLayer) and layer.tied_to not in layers
     ]
     if not tied:
         raise ValueError(
@@ -249,7 +248,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     kernels = []
     for layer in flatten_layers(_require_layer(encoder, "retie")):
         has_kernel = layer.built and kernel_name(layer) is not None
-        if has_kernel and id(layer) not in inside:
+        if has_kernel and layer not in layers:
             kernels.append(layer)
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
@@ -258,11 +257,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     return [tie._replace(inside=True) for tie in ties(decoder) if tie.layer in tied]
 
 
-def _choose(
-    tied: TiedLayer,
-    kernels: list[Layer],
-    encoder: str,
-) -> Layer:
+def _choose(tied: TiedLayer, kernels: list[Layer], encoder: str) -> Layer:
     matches = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     namesakes = [layer for layer in matches if layer.name == tied._link.partner.name]
     candidates = namesakes if len(namesakes) == 1 else matches

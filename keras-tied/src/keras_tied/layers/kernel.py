@@ -67,11 +67,7 @@ def _multiply_factors(layer: Any) -> Any:
     return ops.einsum("...im,imo->...io", depthwise, pointwise)
 
 
-def _undo_integers(
-    layer: Any,
-    name: str,
-    values: Any,
-) -> Any:
+def _undo_integers(layer: Any, name: str, values: Any) -> Any:
     values = ops.cast(values, layer.compute_dtype)
     if not getattr(layer, "lora_enabled", False):
         return _dequantize(layer, name, values)
@@ -83,11 +79,7 @@ def _undo_integers(
     return ops.add(_dequantize(layer, name, ops.subtract(values, adapter)), adapter)
 
 
-def _dequantize(
-    layer: Any,
-    name: str,
-    values: Any,
-) -> Any:
+def _dequantize(layer: Any, name: str, values: Any) -> Any:
     """`values / scale`, or the groups undone where lines share scales."""
     shape = values.shape
     scale = getattr(layer, f"{name}_scale")

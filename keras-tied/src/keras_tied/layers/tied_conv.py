@@ -88,8 +88,6 @@ class TiedConv(TiedLayer):
                 f" {tuple(input_shape)}: feed it that shape, or tie it to another"
                 " layer."
             )
-        if self.transpose:
-            self._output_sizes(self._sizes(input_shape))
         self.input_spec = layers.InputSpec(ndim=ndim, axes={axis: expected})
         units = n_inputs if self.transpose else n_outputs
         self.add_own_weights(gain=(n_outputs,), bias=(units,))

@@ -1,6 +1,7 @@
 """The reverse of an EinsumDense layer."""
 
 import re
+from itertools import dropwhile
 from string import digits
 from typing import Any, NamedTuple, Self
 
@@ -103,13 +104,10 @@ class TiedEinsumDense(TiedLayer):
         # of the layer tied to, whose outputs are the inputs of the transposed one
         units = axes.inputs if self.transpose else axes.outputs
         gain = [sizes[letter] if letter in units else 1 for letter in axes.kernel]
-        self.add_own_weights(tuple(gain), self._bias_shape(axes, sizes))
-
-    def _bias_shape(self, axes: Axes, sizes: Sizes) -> tuple[int, ...]:
-        """The outputs' axes from the first of the kernel's, 1 where not of it."""
-        shape = [sizes[each] if each in axes.kernel else 1 for each in axes.outputs]
-        starts = [axis for axis, each in enumerate(axes.outputs) if each in axes.kernel]
-        return tuple(shape[starts[0] :]) if starts else ()
+        # The outputs' axes from the first one that comes from the kernel.
+        letters = dropwhile(lambda letter: letter not in axes.kernel, axes.outputs)
+        bias = [sizes[letter] if letter in axes.kernel else 1 for letter in letters]
+        self.add_own_weights(tuple(gain), tuple(bias))
 
     def _sizes(self, axes: Axes, input_shape: Shape) -> Sizes:
         """The size of each axis, by its letter; None if not known."""

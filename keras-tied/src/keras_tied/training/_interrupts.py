@@ -13,8 +13,7 @@ class Interruption:
     Called without arguments, it returns whether there was one.
     """
 
-    def __init__(self) -> None:
-        self.is_noted = False
+    is_noted = False
 
     def __call__(self) -> bool:
         return self.is_noted

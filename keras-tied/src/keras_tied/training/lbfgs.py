@@ -78,12 +78,7 @@ class LBFGS(keras.optimizers.Optimizer):
             self.add_variable_from_reference(v, "gradient") for v in variables
         ]
 
-    def update_step(
-        self,
-        gradient: Any,
-        variable: Any,
-        learning_rate: Any,
-    ) -> None:
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not self.only_differentiates:
             raise ValueError(
                 "LBFGS searches along all rows at once, which Keras's own fit cannot"

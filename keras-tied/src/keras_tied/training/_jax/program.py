@@ -134,11 +134,7 @@ class Pass:
         """
         full, last = self.rows.full, self.rows.last
 
-        def step(
-            begin: Any,
-            size: int,
-            state: Any,
-        ) -> Any:
+        def step(begin: Any, size: int, state: Any) -> Any:
             batch = self.part.select(arrays, order, begin, size)
             logs, state = self.steps[size](state, batch)
             return state, logs
@@ -208,7 +204,8 @@ class Program:
         train, *validation = parts
         self.passes = [Pass(train, model.train_step, variables, state)]
         for part in validation:
-            groups = map(_drop_optimizer, (variables, state))
+            # Keras evaluates without the variables of the optimizer.
+            groups = [(*each[:2], each[3]) for each in (variables, state)]
             self.passes.append(Pass(part, model.test_step, *groups))
         self.empty_logs = []
         for each in self.passes:
@@ -258,12 +255,7 @@ class Program:
         table = jax.tree.map(make_column, self.empty_logs)
         return jax.lax.fori_loop(0, epochs, epoch, (state, table))
 
-    def validate(
-        self,
-        state: Any,
-        logs: Any,
-        arrays: Sequence[Any],
-    ) -> Any:
+    def validate(self, state: Any, logs: Any, arrays: Sequence[Any]) -> Any:
         validation = self.passes[1]
         trainable, non_trainable, optimizer, _ = state
         state = trainable, non_trainable, self.metrics.reset(state)
@@ -272,12 +264,6 @@ class Program:
         trainable, non_trainable, metrics = state
         state = trainable, non_trainable, optimizer, metrics
         return state, [logs[0], self.metrics.report(state, last_logs)]
-
-
-def _drop_optimizer(groups: Any) -> Any:
-    """The groups of a state that Keras evaluates with."""
-    trainable, non_trainable, _, metrics = groups
-    return trainable, non_trainable, metrics
 
 
 def _make_zeros(logs: Any) -> Any:
