@@ -81,9 +81,18 @@ def test_without_matplotlib_the_demo_names_the_extra(folder, output):
 
 @slow
 def test_ctrl_c_ends_the_demo_with_the_code_of_a_shell(folder, default_sigint):
-    command = [sys.executable, *COMMAND, "--engine", "numpy", "--epochs", "100000000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    time.sleep(10)
+    program = (
+        "from keras_tied.article.command import main; print('imported', flush=True);"
+        " main()"
+    )
+    arguments = "demo", "--engine", "numpy", "--epochs", "100000000"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline().strip() == b"imported"  # however long it takes
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
