@@ -9,7 +9,8 @@ import jax
 
 CAPACITY = 16  # programs; the oldest one is removed first
 
-# For CPUs: these compile in about half of the time, to somewhat slower programs.
+# For CPUs: these compile in half to nine tenths of the time, to programs that may run
+# longer.
 FAST_OPTIONS: dict[str, Any] = {
     # Each kernel takes about 10 ms in the new emitters, whatever its size, and 2
     # without.
