@@ -51,7 +51,7 @@ def variational(tied):
     outputs = [layers.Dense(4, name=name)(hidden) for name in ("mean", "log_variance")]
     encoder = keras.Model(inputs, [*outputs, Sampling()(outputs)])
     decoder = (
-        keras_tied.mirror(encoder, code="mean", output_activation="sigmoid")
+        keras_tied.mirror(keras.Model(inputs, outputs[0]), output_activation="sigmoid")
         if tied
         else keras.Sequential(
             [

@@ -45,10 +45,8 @@ TIED_TO = (
     layers.DepthwiseConv1D,
     layers.DepthwiseConv2D,
 )
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-CONVOLUTIONS += (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 TOLERANCES = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
-QUANTISED = 1e-1  # of inputs and kernel in float8, with 3 bits after the point
+QUANTISED = 1e-1  # of inputs and kernel in 8 or 4 bits
 counts = Counter()  # of fits and layers, by what became of them
 
 
@@ -107,9 +105,8 @@ def check_adjoint(layer, inputs, outputs):
             y = y.reshape(-1, layer.output_dim)[:1]
             forward = ops.convert_to_numpy(compute(layer, np.arange(layer.input_dim)))
         else:
-            x = clip_inputs(layer, x)
             forward = apply_linear(layer, x)
-        adjoint = apply_linear(make_tied(layer, x), y)
+        adjoint = apply_linear(keras_tied.tie(layer), y)
     except ValueError as error:
         reason = str(error).split(": ")[-1]
         counts[f"layer: {kind} refused: {reason}"] += 1
@@ -123,22 +120,6 @@ def check_adjoint(layer, inputs, outputs):
     tolerance = QUANTISED if is_quantised(layer) else TOLERANCES[layer.compute_dtype]
     np.testing.assert_allclose(right, left, atol=tolerance * scale, rtol=tolerance)
     counts[f"layer: {kind} equal"] += 1
-
-
-def clip_inputs(layer, x):
-    """Inputs within the range of a layer in float8, which is not linear beyond."""
-    if getattr(layer, "quantization_mode", None) != "float8":
-        return x
-    largest = 448.0 * ops.convert_to_numpy(layer.inputs_scale)
-    return np.clip(x, -largest, largest)
-
-
-def make_tied(layer, x):
-    if not isinstance(layer, CONVOLUTIONS):
-        return keras_tied.tie(layer)
-    is_first = layer.data_format == "channels_first"
-    size = x.shape[2:] if is_first else x.shape[1:-1]
-    return keras_tied.tie(layer, output_size=size)
 
 
 def apply_linear(layer, x):

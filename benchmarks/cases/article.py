@@ -40,7 +40,6 @@ TARGET = 1.4e-4
 KERNEL = np.random.default_rng(0).uniform(-1, 1, (4, 2)).astype("float32")
 START = KERNEL, np.zeros(2, "float32"), np.zeros(4, "float32")
 LEARNING_RATE, MOMENTUM, DECAY = 0.1, 0.95, 1e-5
-RATES = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "decay": DECAY}
 
 
 class Task(NamedTuple):
@@ -97,17 +96,22 @@ def measure(task, history, seconds):
 
 def compare_with_formulas(task, loss):
     """How far the first losses are from those in double precision, in proportion."""
-    from keras_tied.article import NumpyAutoencoder
+    from keras_tied.article import NumpyDescent
 
     n = min(500, task.epochs)
-    oracle = NumpyAutoencoder(
-        2,
-        epochs=n,
-        dtype="float64",
-        **RATES,
-    )
-    oracle.fit(task.train, initial_weights=START)
-    return np.abs(loss[:n] / oracle.history_["loss"] - 1).max()
+    arrays = (task.train, task.validation, *START)
+    rows, validation, *start = [array.astype("float64") for array in arrays]
+    expected = descend(NumpyDescent, Task(rows, validation, n), start)
+    return np.abs(loss[:n] / expected - 1).max()
+
+
+def descend(descent, task, start):
+    """The losses of a descent of `keras_tied.article`."""
+    from keras_tied.article import Weights
+
+    steps = descent(task.train, task.validation, Weights(*start), MOMENTUM)
+    rates = LEARNING_RATE / (1 + DECAY * np.arange(task.epochs))
+    return np.array([steps.step(rate)["loss"] for rate in rates.tolist()])
 
 
 def run_keras(fit, task, optimizer=None):
@@ -176,9 +180,7 @@ def run_reference(name, task):
     """Features first, in arrays that are written over; or PyTensor."""
     from keras_tied import article
 
-    autoencoder = getattr(article, name)(2, epochs=task.epochs, **RATES)
-    autoencoder.fit(task.train, task.validation, initial_weights=START)
-    return History(autoencoder.history_["loss"])
+    return History(descend(getattr(article, name), task, START))
 
 
 def run_torch(is_compiled, task):
@@ -305,10 +307,10 @@ SYSTEMS = {
     ),
     "NumPy, from the formulas": System(run_formulas),
     "NumPy, keras_tied.article": System(
-        partial(run_reference, "NumpyAutoencoder"), "keras_tied.article"
+        partial(run_reference, "NumpyDescent"), "keras_tied.article"
     ),
     "PyTensor": System(
-        partial(run_reference, "PyTensorAutoencoder"), "pytensor keras_tied.article"
+        partial(run_reference, "PyTensorDescent"), "pytensor keras_tied.article"
     ),
     "PyTorch, a loop": System(partial(run_torch, False), "torch torch._dynamo"),
     "PyTorch, torch.compile": System(partial(run_torch, True), "torch torch._dynamo"),

@@ -97,7 +97,7 @@ def run_ours(task):
         shuffle=False,
         verbose=0,
     )
-    dead = int(decoder.counter.dead_units)
+    dead = int(decoder.dead_units)
     return model.predict(task.held_out, verbose=0), dead
 
 

@@ -40,7 +40,7 @@ mean, log_variance = (
     keras.layers.Dense(2, name=name)(hidden) for name in ("mean", "log_variance")
 )
 encoder = keras.Model(inputs, [mean, log_variance, Sampling()([mean, log_variance])])
-decoder = keras_tied.mirror(encoder, code="mean", output_activation="sigmoid")
+decoder = keras_tied.mirror(keras.Model(inputs, mean), output_activation="sigmoid")
 model = keras.Model(inputs, decoder(encoder(inputs)[2]))
 model.compile(keras.optimizers.Adam(5e-3), "mse")
 keras_tied.training.fit(model, X, X, batch_size=128, epochs=80, verbose=0)

@@ -169,11 +169,11 @@ def train(images: str, out: Path, checkpoint: Path, pace: float | None) -> None:
     # isort: split
     import keras
 
-    from keras_tied.training import _checkpoint, _checkpoint_file, _loop, fit
+    from keras_tied.training import _checkpoint, _loop, fit
 
     if pace is not None:
-        _checkpoint_file.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
-        _checkpoint_file.SHARE = 1
+        _checkpoint.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
+        _checkpoint.SHARE = 1
     save, seconds = _checkpoint.Checkpoint.save, []
 
     def save_and_time(*arguments: Any) -> None:

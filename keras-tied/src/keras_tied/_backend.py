@@ -33,10 +33,6 @@ def is_installed(backend: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
-def find_installed() -> str | None:
-    return next(filter(is_installed, BACKENDS), None)
-
-
 def read_user_setting() -> str | None:
     """Return the backend that the user's ``keras.json`` names, or None."""
     home = os.path.expanduser("~")
@@ -73,6 +69,6 @@ def settle() -> None:
         return
     backend = read_user_setting()
     if not (backend and is_installed(backend)):
-        backend = find_installed()
+        backend = next(filter(is_installed, BACKENDS), None)
     if backend:
         os.environ["KERAS_BACKEND"] = backend

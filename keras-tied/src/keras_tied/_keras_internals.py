@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import Layer, Model, Variable
@@ -57,17 +57,10 @@ def notes_of(layer: Layer) -> dict[Any, Any]:
     return notes
 
 
-class RunningFunction(NamedTuple):
-    """A function that was called and has not returned, and what it was given."""
+def find_running(is_chosen: Callable[[str, str], bool]) -> Iterator[list[Any]]:
+    """What the running functions were given, those chosen by module and name.
 
-    module: str
-    name: str
-    first: Any
-    others: list[Any]
-
-
-def find_running(is_chosen: Callable[[str, str], bool]) -> Iterator[RunningFunction]:
-    """The running functions that are chosen by module and name, innermost first.
+    The innermost comes first.
 
     A layer cannot know what holds it: Keras calls no hook of a layer before it copies
     its model, or reads a file into it. But the function that does so has the model as
@@ -85,9 +78,7 @@ def find_running(is_chosen: Callable[[str, str], bool]) -> Iterator[RunningFunct
         if is_chosen(module, name):
             names, variadic, _, values = inspect.getargvalues(frame)
             given = [values.get(each) for each in names]
-            first = given[0] if given else None
-            others = [*given[1:], *values.get(variadic or "", ())]
-            yield RunningFunction(module, name, first, others)
+            yield [*given, *values.get(variadic or "", ())]
 
 
 def find_holders(layer: Layer, noted: Iterable[Layer]) -> list[Layer]:
@@ -115,9 +106,9 @@ def layers_before_inputs(layer: Layer) -> list[Layer]:
         lambda module, name: module == LAYER and name == Layer.__call__.__name__
     )
     layers: list[Layer] = []
-    for call in calls:
-        if layer in flatten_layers(call.first):
-            for tensor in keras.tree.flatten(call.others):
+    for caller, *arguments in calls:
+        if layer in flatten_layers(caller):
+            for tensor in keras.tree.flatten(arguments):
                 if getattr(tensor, "_keras_history", None) is not None:
                     operation, index, _ = tensor._keras_history
                     layers += flatten_layers(operation)
@@ -144,8 +135,9 @@ def models_being_copied() -> list[Layer]:
     return drop_repeats(reversed(_first_layers(running)))
 
 
-def _first_layers(running: Iterable[RunningFunction]) -> list[Layer]:
-    return [each.first for each in running if isinstance(each.first, Layer)]
+def _first_layers(running: Iterable[list[Any]]) -> list[Layer]:
+    firsts = [first for given in running for first in given[:1]]
+    return [first for first in firsts if isinstance(first, Layer)]
 
 
 def holds_numbers(variable: Variable) -> bool:
@@ -179,12 +171,6 @@ def stored_numbers(variable: Variable) -> Any:
 
     with tf.init_scope():
         return variable._value.numpy()
-
-
-def dequantized_kernel(layer: Layer) -> Any:
-    """The kernel of a quantised layer, as Keras gives it from 3.16 on; None before."""
-    view = getattr(layer, "_quantized_weight", lambda: None)()
-    return None if view is None else view.dequantize(layer.compute_dtype)
 
 
 def lay_scale_along_kernel(layer: Layer) -> Any:

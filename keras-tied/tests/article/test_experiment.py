@@ -75,30 +75,16 @@ def test_the_errors_of_pca_are_the_variance_it_leaves(donuts, result):
         assert error == pytest.approx(lost / rows.size, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    "engine", slow_but(["keras", "numpy", "pytensor"], "keras", "numpy")
-)
-def test_each_engine_takes_the_same_path_and_tells_of_every_epoch(
-    donuts, result, engine
-):
+@pytest.mark.parametrize("engine", slow_but(["numpy", "pytensor"], "numpy"))
+def test_each_engine_takes_the_same_path(donuts, result, engine):
     if engine == "pytensor":
         pytest.importorskip("pytensor")
-    seen = []
-    ours = article.run(
-        donuts,
-        epochs=30,
-        random_state=1,
-        engine=engine,
-        on_epoch=lambda epoch, logs: seen.append((epoch, {**logs})),
-    )
-    epochs, logs = zip(*seen, strict=True)
-    assert epochs == tuple(range(30))
+    ours = article.run(donuts, epochs=30, random_state=1, engine=engine)
     for key, losses in result.history.items():
         assert_allclose(ours.history[key], losses, rtol=1e-3)
-        assert_allclose([each[key] for each in logs], ours.history[key])
     assert_allclose(ours.code, result.code, atol=1e-3)
     assert_allclose(ours.reconstruction, result.reconstruction, atol=1e-3)
-    assert (ours.parameters, ours.tie_error) == (14, 0.0)
+    assert ours.parameters == 14
 
 
 @pytest.mark.parametrize(
@@ -115,9 +101,15 @@ def test_what_cannot_be_trained_is_refused(shape, engine, message):
         article.run(np.zeros(shape), engine=engine)
 
 
+@pytest.mark.parametrize("engine", ["keras", "numpy"])
+def test_training_that_diverges_is_an_error(donuts, engine):
+    with pytest.raises(FloatingPointError):  # squares that float32 cannot hold
+        article.run(1e25 * donuts, epochs=3, engine=engine)
+
+
 @pytest.mark.parametrize("seed", slow_but(range(10), 0))
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
-    X, _ = article.prepare(*article.load_donuts(donut_file), random_state=seed)
+    X, _ = article.prepare(np.load(donut_file)[:, :4], random_state=seed)
     result = article.run(X, random_state=seed)
     assert result.train_mse <= 1.5e-4
     assert result.validation_mse <= 1.5e-4

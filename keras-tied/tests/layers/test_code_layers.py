@@ -14,7 +14,6 @@ from keras_tied.layers import (
     MaskingNoise,
     PartlyLinear,
     SaltAndPepperNoise,
-    UnitActivity,
 )
 
 from ..autoencoder.networks import chain
@@ -80,7 +79,6 @@ FORMULAS = {
     "PartlyLinear": (PartlyLinear("tanh", 2), partly(np.tanh, 2)),
     "PartlyLinear, none": (PartlyLinear("relu", 0), relu),
     "PartlyLinear, all": (PartlyLinear("relu", 5), unchanged),
-    "UnitActivity": (UnitActivity(), unchanged),
     "MaskingNoise": (MaskingNoise(0.0), unchanged),
     "SaltAndPepperNoise": (SaltAndPepperNoise(0.0), unchanged),
 }
@@ -201,7 +199,6 @@ SETTINGS = {
         "seed": 3,
     },
     PartlyLinear: {"activation": "silu", "linear_units": 2},
-    UnitActivity: {"window": 3},
 }
 
 

@@ -77,7 +77,6 @@ LAYERS = {
     "by a positive number; received logit_soft_cap=0": lambda: tie(
         dense(), logit_soft_cap=0
     ),
-    "`tie` takes the layer to tie to; received 'code'": lambda: tie("code"),
     "has a second kernel .* make it with tie_weights=True": lambda: tie(
         layers.ReversibleEmbedding(7, 4, tie_weights=False)
     ),
@@ -90,6 +89,9 @@ LAYERS = {
     r"\(Sequential\), .* tie to its layers one by one": lambda: tie(keras.Sequential()),
     r"\(TiedConv\), .* that it is tied to itself, its `tied_to`": lambda: tie(
         TiedConv(layers.Conv1D(3, 3))
+    ),
+    "`keras_tied.tie` takes Keras models or layers; received 'code'": lambda: tie(
+        "code"
     ),
     r"\(LSTM\), .* tie to a layer of the classes Dense, Embedding, ": lambda: tie(
         layers.LSTM(3)
@@ -147,23 +149,6 @@ LOST = {
         Case("Dense", "nested").whole()
     ),
 }
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        {},
-        "inside",
-        {"inside": [1, 2, 3], "upstream": None},
-        {"inside": [1, -2, 3, 4], "upstream": None},
-        {"inside": [1, 2, 3, 4], "upstream": ["a"] * 4},
-        {"inside": [2, 1, 10**30, 0], "upstream": None},
-    ],
-    ids=str,
-)
-def test_place_that_is_no_place_is_refused(place):
-    with pytest.raises(ValueError, match="two lists of four counts; received"):
-        rebuilt(dense(), place=place)
 
 
 def test_failed_call_leaves_nothing_of_it_to_later_calls():

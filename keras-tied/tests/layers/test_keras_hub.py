@@ -65,7 +65,7 @@ def build(kind, head, **kwargs):
         hidden = hidden["sequence_output"]
     embedding = backbone.token_embedding
     if head == "tied":
-        logits = tie(embedding)(hidden)
+        logits = tie(embedding, use_bias=False)(hidden)
     else:
         logits = embedding(hidden, reverse=True)
     return keras.Model(backbone.inputs, logits)

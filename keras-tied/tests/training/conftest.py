@@ -51,7 +51,7 @@ def rows(rng):
 @pytest.fixture
 def at_every_chance(monkeypatch):
     """Write checkpoints as often as a fit looks whether one is due."""
-    from keras_tied.training import _checkpoint_file
+    from keras_tied.training import _checkpoint
 
-    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
+    monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(_checkpoint, "SHARE", 0.0)

@@ -1,6 +1,6 @@
 """The 2017 article "Autoencoder in Keras": its data, networks, training and figure."""
 
-from keras_tied.article._donuts import load_donuts, make_correlated_donuts, prepare
+from keras_tied.article._donuts import make_correlated_donuts, prepare
 from keras_tied.article._experiment import (
     Experiment,
     build_model,
@@ -9,17 +9,16 @@ from keras_tied.article._experiment import (
     split,
 )
 from keras_tied.article._figure import draw
-from keras_tied.article._numpy import NumpyAutoencoder, Weights, loss_and_gradient
-from keras_tied.article._pytensor import PyTensorAutoencoder
+from keras_tied.article._numpy import NumpyDescent, Weights, loss_and_gradient
+from keras_tied.article._pytensor import PyTensorDescent
 
 __all__ = [
     "Experiment",
-    "NumpyAutoencoder",
-    "PyTensorAutoencoder",
+    "NumpyDescent",
+    "PyTensorDescent",
     "Weights",
     "build_model",
     "draw",
-    "load_donuts",
     "loss_and_gradient",
     "make_correlated_donuts",
     "prepare",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import keras
@@ -12,17 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import training
-from keras_tied.article._donuts import RandomState, check_random_state
-from keras_tied.article._numpy import NumpyAutoencoder
-from keras_tied.article._pytensor import PyTensorAutoencoder
+from keras_tied.article._numpy import NumpyDescent, Weights, sigmoid
+from keras_tied.article._pytensor import PyTensorDescent
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.layers import TiedDense
 
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
-OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = tuple[History, Rows, Rows, float, keras.Model | None]
+Trained: TypeAlias = tuple[History, Sequence[Rows], float, keras.Model | None]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -47,8 +46,6 @@ class Experiment:
         seconds: the time of training, with compilation and without imports.
         parameters, untied_parameters: how many are trained, and would be with two
             kernels.
-        tie_error: the largest difference between the two kernels: 0, as there is but
-            one.
         model: the trained Keras model, or None if another engine trained.
     """
 
@@ -62,7 +59,6 @@ class Experiment:
     seconds: float
     parameters: int
     untied_parameters: int
-    tie_error: float
     model: keras.Model | None
 
 
@@ -71,8 +67,7 @@ def run(
     *,
     epochs: int = EPOCHS,
     engine: Engine = "keras",
-    random_state: RandomState = 0,
-    on_epoch: OnEpoch | None = None,
+    random_state: int | None = 0,
 ) -> Experiment:
     """Train the autoencoder on the first 67 % of the rows, and a PCA like it.
 
@@ -87,12 +82,12 @@ def run(
         engine: What trains: "keras", on the backend that Keras is set to, or the same
             network written out by hand, "numpy" or "pytensor" (`keras_tied.article`).
         random_state: Fixes the initial weights, which are the same for all engines.
-        on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from
-            0.
 
     Raises:
         ImportError, ValueError: If the engine is not installed, or unknown, or X is too
             small.
+        FloatingPointError: If training diverges, as it may on rows far from [0, 1];
+            PyTensor goes on with NaN.
 
     Examples:
         >>> from keras_tied import article
@@ -104,11 +99,11 @@ def run(
     """
     parts = split(X)
     kernel = _draw_kernel(parts[0].shape[1], random_state)
-    if engine == "keras":
-        results = _train_with_keras(parts, kernel, epochs, on_epoch)
-    else:
-        results = _train_by_hand(engine, parts, kernel, epochs, on_epoch)
-    history, code, reconstruction, seconds, model = results
+    train = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    history, weights, seconds, model = train(parts, kernel, epochs)
+    kernel, code_bias, output_bias = weights
+    code: Any = sigmoid(np.concatenate(parts) @ kernel + code_bias)
+    reconstruction = code @ kernel.T + output_bias
     n_parameters = kernel.size + sum(kernel.shape)
     train_mse, validation_mse = _compute_errors(parts, reconstruction)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(parts)
@@ -123,7 +118,6 @@ def run(
         seconds=seconds,
         parameters=n_parameters,
         untied_parameters=n_parameters + kernel.size,
-        tie_error=0.0 if model is None else _compute_tie_error(model),
         model=model,
     )
 
@@ -200,10 +194,10 @@ def run_from_pca(X: ArrayLike) -> tuple[float, float]:
     return _compute_errors(parts, reconstruction)
 
 
-def _draw_kernel(features: int, random_state: RandomState) -> Rows:
+def _draw_kernel(features: int, random_state: int | None) -> Rows:
     """Draw a kernel from U(-a, a), a² = 6 / (features + components), on any backend."""
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
-    rng = check_random_state(random_state)
+    rng = np.random.RandomState(random_state)
     kernel = rng.uniform(-limit, limit, (features, N_COMPONENTS))
     return np.asarray(kernel, dtype=np.float32)
 
@@ -212,17 +206,7 @@ def _train_with_keras(
     parts: tuple[Rows, Rows],
     kernel: Rows,
     epochs: int,
-    on_epoch: OnEpoch | None,
 ) -> Trained:
-    class EpochCallback(training.Watcher):
-        def on_epoch_end(
-            self,
-            epoch: int,
-            logs: Mapping[str, float] | None = None,
-        ) -> None:
-            if on_epoch:
-                on_epoch(epoch, logs or {})
-
     model = build_model(kernel)
     train, validation = parts
     begin = time.perf_counter()
@@ -233,22 +217,12 @@ def _train_with_keras(
         batch_size=len(train),
         epochs=epochs,
         verbose=0,
-        callbacks=[EpochCallback()],
         validation_data=(validation, validation),
         shuffle=False,
         validation_batch_size=len(validation),
     )
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate(parts))
-    outputs = code, model.get_layer("decoder")(code)
-    code, reconstruction = map(keras.ops.convert_to_numpy, outputs)
-    return callback.history, code, reconstruction, seconds, model
-
-
-def _compute_tie_error(model: keras.Model) -> float:
-    layers = map(model.get_layer, ("encoder", "decoder"))
-    encoder, decoder = (keras.ops.convert_to_numpy(layer.kernel) for layer in layers)
-    return float(np.abs(decoder - encoder.T).max())
+    return callback.history, model.get_weights(), seconds, model
 
 
 def _train_by_hand(
@@ -256,31 +230,23 @@ def _train_by_hand(
     parts: tuple[Rows, Rows],
     kernel: Rows,
     epochs: int,
-    on_epoch: OnEpoch | None,
 ) -> Trained:
-    kinds = {
-        "numpy": NumpyAutoencoder,
-        "pytensor": PyTensorAutoencoder,
-    }
+    kinds: dict[str, Any] = {"numpy": NumpyDescent, "pytensor": PyTensorDescent}
     if engine not in kinds:
         raise ValueError(
             f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'."
         )
-    autoencoder = kinds[engine](
-        N_COMPONENTS,
-        learning_rate=LEARNING_RATE,
-        momentum=MOMENTUM,
-        decay=DECAY,
-        epochs=epochs,
-    )
     features, components = kernel.shape
-    start = kernel, np.zeros(components), np.zeros(features)
+    biases = np.zeros(components, np.float32), np.zeros(features, np.float32)
+    start = Weights(kernel, *biases)
     begin = time.perf_counter()
-    autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
+    descent = kinds[engine](*parts, start, MOMENTUM)
+    rates = LEARNING_RATE / (1 + DECAY * np.arange(epochs))
+    with np.errstate(over="raise", invalid="raise"):
+        logs = [descent.step(rate) for rate in rates.tolist()]
     seconds = time.perf_counter() - begin
-    code = autoencoder.transform(np.concatenate(parts))
-    reconstruction = autoencoder.inverse_transform(code)
-    return autoencoder.history_, code, reconstruction, seconds, None
+    history = {key: [each[key] for each in logs] for key in ("loss", "val_loss")}
+    return history, descent.weights, seconds, None
 
 
 def _compute_errors(

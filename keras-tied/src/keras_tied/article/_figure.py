@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 # Of each label, in order. Okabe and Ito (2008), "Color Universal Design".
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-INK, FAINT = "#222222", "#DDDDDD"
-N_COORDINATES = 2  # of the input, that are drawn
+INK, PALE, FAINT = "#222222", "#9CCBE8", "#DDDDDD"
 
 
 def draw(result: Experiment, X: ArrayLike, y: ArrayLike | None = None) -> Figure:
@@ -28,11 +27,10 @@ def draw(result: Experiment, X: ArrayLike, y: ArrayLike | None = None) -> Figure
     Args:
         result: what `run` has returned.
         X: (n, features ≥ 2) the rows that it was given.
-        y: (n,) a label for each row, of at most six kinds. Defaults to none.
+        y: (n,) a label for each row. Defaults to none.
 
     Raises:
         ImportError: If Matplotlib is not installed.
-        ValueError: If there are more labels than colours.
 
     Examples:
         >>> from keras_tied import article
@@ -51,53 +49,36 @@ def draw(result: Experiment, X: ArrayLike, y: ArrayLike | None = None) -> Figure
         ) from error
     rows = np.asarray(X)
     labels = np.zeros(len(rows)) if y is None else np.asarray(y)
-    figure = Figure(dpi=160, figsize=(9.0, 8.8))
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    figure = Figure(dpi=160, figsize=(9.0, 8.8), layout="constrained")
     (upper, code), (lower, cost) = figure.subplots(2, 2)
     lower.sharex(upper)
     lower.sharey(upper)
-    n_features, n_components = rows.shape[1], result.code.shape[1]
     panels = [
-        (upper, "Incoming", n_features, "feature", rows),
-        (code, "Encoded", n_components, "unit", result.code),
-        (lower, "Decoded", n_features, "feature", result.reconstruction),
+        (upper, "Incoming", "feature", rows),
+        (code, "Encoded", "unit", result.code),
+        (lower, "Decoded", "feature", result.reconstruction),
     ]
-    for axes, title, size, name, points in panels:
-        _prepare_axes(axes, f"{title} data, {size}-D", f"{name} 1", f"{name} 2")
-        _scatter(axes, points[:, :N_COORDINATES], labels)
+    for axes, title, name, points in panels:
+        title = f"{title} data, {points.shape[1]}-D"
+        _prepare_axes(axes, title, f"{name} 1", f"{name} 2")
+        _scatter(axes, points[:, :2], labels)
     if y is not None:
-        entries = upper.get_legend_handles_labels()
-        figure.legend(
-            *entries,
-            title="label",
-            loc="outside upper center",
-            ncols=len(COLOURS),
-            frameon=False,
-            markerscale=2,
-        )
+        upper.legend(title="label", frameon=False, markerscale=2)
     _draw_cost(cost, result)
     return figure
 
 
 def _prepare_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_box_aspect(1)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=10)
-    axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
-    axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
-    axes.set_xlabel(x, fontsize=11, color=INK)
-    axes.set_ylabel(y, fontsize=11, color=INK)
+    axes.spines[:].set_visible(False)
+    axes.grid(color=FAINT, linewidth=0.5)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
 
 
 def _scatter(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
-    kinds = np.unique(labels)
-    if len(kinds) > len(COLOURS):
-        raise ValueError(
-            f"y has {len(kinds)} different labels; give at most {len(COLOURS)}."
-        )
-    for kind, colour, marker in zip(kinds, COLOURS, MARKERS, strict=False):
+    for kind, colour in zip(np.unique(labels), cycle(COLOURS), strict=False):
         first, second = points[labels == kind].T
         # As one picture: thousands of points as vectors make a slow SVG or PDF.
         axes.scatter(
@@ -106,7 +87,6 @@ def _scatter(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
             s=5.0,
             alpha=0.5,
             color=colour,
-            marker=marker,
             linewidths=0,
             label=str(kind),
             rasterized=True,
@@ -116,22 +96,11 @@ def _scatter(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
 def _draw_cost(axes: Axes, result: Experiment) -> None:
     """Draw the curves on each other: a wide pale one below a thin dark one."""
     _prepare_axes(axes, "Cost", "epoch", "loss")
-    curves = {
-        "loss": ("train", "#9CCBE8", 5.0),
-        "val_loss": ("validation", INK, 1.2),
-    }
-    for key, (label, colour, width) in curves.items():
-        curve = result.history[key]
-        epochs = np.arange(1, len(curve) + 1)
-        axes.plot(epochs, curve, label=label, color=colour, linewidth=width)
-    axes.axhline(
-        result.pca_train_mse,
-        label=f"PCA, {result.code.shape[1]} components",
-        color=COLOURS[4],
-        linewidth=1.5,
-        linestyle=(0, (5, 3)),
-    )
+    loss, validation_loss = result.history["loss"], result.history["val_loss"]
+    epochs = np.arange(1, len(loss) + 1)
+    axes.plot(epochs, loss, PALE, linewidth=5, label="train")
+    axes.plot(epochs, validation_loss, INK, label="validation")
+    axes.axhline(result.pca_train_mse, color=COLOURS[4], linestyle="--", label="PCA")
     axes.set_xscale("log")  # most happens in the first epochs
-    axes.set_yscale("log", nonpositive="mask")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.legend(fontsize=10, frameon=False)
+    axes.set_yscale("log")
+    axes.legend(frameon=False)

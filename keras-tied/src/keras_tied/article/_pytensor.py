@@ -1,90 +1,68 @@
-"""The autoencoder in PyTensor: its loss stated, the gradient derived symbolically."""
+"""The article's network in PyTensor: its loss stated, the gradient derived from it."""
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from keras_tied.article._numpy import (
-    Array,
-    Engine,
-    Logs,
-    NumpyAutoencoder,
-    Weights,
-)
+from keras_tied.article._numpy import Array, Logs, Weights
 
 
-@dataclass(eq=False)  # without it, __post_init__ would not be called
-class PyTensorAutoencoder(NumpyAutoencoder):
-    """The autoencoder of `NumpyAutoencoder`, as the series' Theano article builds it.
+class PyTensorDescent:
+    """The descent of `NumpyDescent`, as the series' Theano article builds it.
 
     The loss is a symbolic expression of the weights, which are shared variables;
     PyTensor, the maintained successor of Theano, derives the gradient and compiles loss
-    and update into one function, by Numba, which takes some seconds at the first `fit`
-    on a machine. Arguments, attributes and methods are those of `NumpyAutoencoder`, and
-    so is the result.
+    and update into one function, by Numba, which takes some seconds at the first use on
+    a machine. Arguments and attributes are those of `NumpyDescent`.
 
     Raises:
-        ImportError: On construction, if PyTensor is not installed.
-
-    Examples:
-        >>> from keras_tied.article import PyTensorAutoencoder
-        >>> PyTensorAutoencoder(2, momentum=0.9)  # doctest: +ELLIPSIS
-        PyTensorAutoencoder(n_components=2, learning_rate=0.1, momentum=0.9, ...)
+        ImportError: If PyTensor is not installed.
     """
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        X: Array,
+        X_val: Array,
+        weights: Weights,
+        momentum: float,
+    ) -> None:
         try:
-            import pytensor  # noqa: F401
+            import pytensor
+            import pytensor.tensor as pt
         except ModuleNotFoundError as error:
             raise ImportError(
-                "PyTensorAutoencoder needs PyTensor, which is not installed; install it"
+                "PyTensorDescent needs PyTensor, which is not installed; install it"
                 ' with pip install "keras-tied[pytensor]".'
             ) from error
 
-    def _start_engine(
-        self,
-        X: Array,
-        X_val: Array | None,
-        start: Weights,
-    ) -> Engine:
-        import pytensor
-        import pytensor.tensor as pt
-
         dtype = X.dtype
         learning_rate = pt.scalar("learning_rate", dtype=dtype)
-        weights = [
-            pytensor.shared(value, name) for name, value in start._asdict().items()
+        self.shared = [
+            pytensor.shared(value, name) for name, value in weights._asdict().items()
         ]
-        velocities = [pytensor.shared(np.zeros_like(value)) for value in start]
-
         # Features by rows, the transpose of the formulas: the compiled loops then run
         # over long contiguous lines, which halves the time of a step.
         rows = pytensor.shared(np.ascontiguousarray(X.T), "X")
-        loss = _loss(rows, *weights)
+        validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
+        loss = _loss(rows, *self.shared)
         # A plain Python number would be a float64 here, and make all that it meets one.
-        friction = dtype.type(self.momentum)
-        slopes = pytensor.grad(loss, weights)
+        friction = dtype.type(momentum)
+        slopes = pytensor.grad(loss, self.shared)
         updates = []
         new_weights = []
-        for weight, velocity, slope in zip(weights, velocities, slopes, strict=True):
+        for weight, slope in zip(self.shared, slopes, strict=True):
+            velocity = pytensor.shared(np.zeros_like(weight.get_value()))
             new_velocity = friction * velocity - learning_rate * slope
             new_weight = weight + new_velocity
             updates += [(velocity, new_velocity), (weight, new_weight)]
             new_weights.append(new_weight)
-        logs = {"loss": loss}
-        if X_val is not None:
-            validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
-            logs["val_loss"] = _loss(validation_rows, *new_weights)
-        program = pytensor.function(
-            [learning_rate], [*logs.values()], updates=updates, mode="NUMBA"
+        self.program = pytensor.function(
+            [learning_rate],
+            [loss, _loss(validation_rows, *new_weights)],
+            updates=updates,
+            mode="NUMBA",
         )
-
-        def step(learning_rate: float) -> Logs:
-            values = program(np.asarray(learning_rate, dtype))
-            return dict(zip(logs, map(float, values), strict=True))
-
         with warnings.catch_warnings():
             # Numba warns of every product with a transposed matrix. PyTensor switches
             # that off when it is imported, which does not outlive a
@@ -92,8 +70,17 @@ class PyTensorAutoencoder(NumpyAutoencoder):
             warnings.filterwarnings("ignore", ".*is faster on contiguous arrays")
             # Numba compiles at the first call. This one moves nothing: the velocities
             # are zero.
-            step(0.0)
-        return step, lambda: Weights(*(weight.get_value() for weight in weights))
+            self.step(0.0)
+
+    def step(self, learning_rate: float) -> Logs:
+        """Change the weights; return "loss" before that and "val_loss" after it."""
+        rate = self.shared[0].type.numpy_dtype.type(learning_rate)
+        loss, validation_loss = self.program(rate)
+        return {"loss": float(loss), "val_loss": float(validation_loss)}
+
+    @property
+    def weights(self) -> Weights:
+        return Weights(*(each.get_value() for each in self.shared))
 
 
 def _loss(

@@ -21,7 +21,6 @@ def mirror(
     *,
     gain: bool = True,
     output_activation: Any = None,
-    code: str | None = None,
     name: str | None = None,
 ) -> Model:
     """Build a decoder for an encoder: its layers in reverse, each kernel tied.
@@ -35,15 +34,13 @@ def mirror(
 
     Args:
         encoder: a built Sequential or Functional model, nested models included, with
-            one input.
+            one input and one output. Of several outputs, pass the model that ends in
+            the code: `keras.Model(encoder.inputs, code)`.
         gain: whether tied layers learn one factor for each unit of their kernel, which
             lets the decoder undo the encoder's scale. Defaults to `True`.
         output_activation: activation of the decoder's output, a name, a callable or a
             layer. Where the encoder starts with Normalization or Rescaling, it is
             applied before these are undone. Defaults to none.
-        code: the name of the encoder's output that is the code, or of the layer that
-            gives it, where it has several. The layers that lead to the others are left
-            out.
         name: name of the decoder. Defaults to the encoder's with `_mirror` appended.
 
     Returns:
@@ -64,7 +61,7 @@ def mirror(
         >>> mirror(encoder, output_activation="sigmoid").output_shape
         (None, 28, 28, 1)
     """
-    output = _find_code(encoder, code)
+    output = _find_code(encoder)
     steps = [_Step("output", encoder.inputs[0].shape[1:])]
     _visit(output, {id(encoder.inputs[0]): 0}, steps)
     _settle_activations(steps, keras.activations.get(output_activation))
@@ -103,8 +100,8 @@ class _Step:
         return self.activation if self.consumers[0].has_kernel else None
 
 
-def _find_code(encoder: Any, code: str | None) -> Any:
-    """The output of an encoder, the one named `code` of several."""
+def _find_code(encoder: Any) -> Any:
+    """The output of an encoder that `mirror` can take."""
     if not is_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, Layer) else ""
         raise ValueError(
@@ -113,29 +110,13 @@ def _find_code(encoder: Any, code: str | None) -> Any:
             f" {type(encoder).__name__}{layer_name}: start it with a `keras.Input`, or"
             " write it as a Functional model."
         )
-    if len(encoder.inputs) != 1:
+    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
         raise ValueError(
-            f"mirror takes an encoder with one input; '{encoder.name}' has"
-            f" {len(encoder.inputs)}: mirror its parts one by one."
+            f"mirror takes an encoder with one input and one output; '{encoder.name}'"
+            f" has {len(encoder.inputs)} and {len(encoder.outputs)}: mirror its parts"
+            " one by one, such as `keras.Model(encoder.inputs, code)`."
         )
-    if code is None and len(encoder.outputs) == 1:
-        return encoder.outputs[0]
-    outputs: dict[Any, Any] = {}
-    for output in encoder.outputs:
-        # The first of several that one layer gives, such as the states of an LSTM.
-        layer, _ = producer(output)
-        outputs.setdefault(layer.name, output)
-    names = list(outputs)
-    if hasattr(encoder, "output_names"):  # a Sequential model has no `output`
-        outputs |= encoder.output if isinstance(encoder.output, dict) else {}
-    if code not in outputs:
-        choice = "" if code is None else f"; received code={code!r}"
-        raise ValueError(
-            "mirror takes an encoder with one output, or `code`, the name of one;"
-            f" '{encoder.name}' has {', '.join(map(repr, names))}{choice}: pass"
-            f" code={names[0]!r}, for example."
-        )
-    return outputs[code]
+    return encoder.outputs[0]
 
 
 def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
@@ -195,8 +176,7 @@ def _add_step(
     if entry.rule is rules.repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
     elif entry.rule is rules.repeat or entry.kernel:
-        inner = operation.layer if isinstance(operation, layers.Wrapper) else operation
-        step.activation = keras.activations.get(getattr(inner, "activation", None))
+        step.activation = keras.activations.get(getattr(operation, "activation", None))
     for source in sources:
         steps[source].consumers.append(step)
     steps.append(step)

@@ -4,7 +4,7 @@ The documentation has the first line of each.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,7 +20,6 @@ from keras_tied.layers import (
     MaskingNoise,
     PartlyLinear,
     SaltAndPepperNoise,
-    UnitActivity,
     tie,
 )
 from keras_tied.layers.tied_conv import CONVOLUTIONS
@@ -85,26 +84,10 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 
 def entry_for(operation: Any) -> Entry | None:
-    if isinstance(operation, layers.TimeDistributed):
-        entry = entry_for(operation.layer)
-        if entry is None or entry.rule in (leave_out, repeat):
-            return entry
-        return Entry(mirror_each_step, entry.kernel)
     for kind in type(operation).__mro__:
         if kind in RULES:
             return RULES[kind]
     return None
-
-
-def mirror_each_step(wrapper: Any, context: LayerContext) -> list[Layer]:
-    """What reverses the layer in a TimeDistributed, in a TimeDistributed each."""
-    inner = replace(
-        context,
-        input_shape=context.input_shape[1:],
-        output_shape=context.output_shape[1:],
-    )
-    steps = make_reverse(wrapper.layer, inner)
-    return [layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps]
 
 
 def make_reverse(layer: Any, context: LayerContext) -> list[Layer]:
@@ -125,62 +108,28 @@ def of_each_rank(*names: str) -> list[type]:
 @register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
 def mirror_kernel(layer: Any, context: LayerContext) -> Layer:
     """The tied layer, its kernel transposed, then the activation that stood before."""
-    return _tie(layer, layer, context, use_bias=layer.bias is not None)
+    return _tie(layer, context, use_bias=layer.bias is not None)
 
 
 @register(layers.Embedding, kernel=True)
 def mirror_embedding(layer: Any, context: LayerContext) -> Layer:
     """The logits of each token: embeddings transposed; a ReversibleEmbedding's own."""
     reverse_dtype = getattr(layer, "reverse_dtype", None)  # of a ReversibleEmbedding
-    return _tie(layer, layer, context, dtype=reverse_dtype or layer.dtype_policy)
+    return _tie(layer, context, dtype=reverse_dtype or layer.dtype_policy)
 
 
 def _tie(
-    kernel: Any,
     layer: Any,
     context: LayerContext,
-    suffix: str = "",
     **settings: Any,
 ) -> Layer:
-    """What ties to a kernel, for a layer of the encoder."""
-    settings = _get_settings(layer, context, suffix) | settings
-    activation = context.activation
-    return tie(kernel, gain=context.gain, activation=activation, **settings)
-
-
-RECURRENT = (layers.SimpleRNN, layers.GRU, layers.LSTM, layers.Bidirectional)
-
-
-@register(*RECURRENT, kernel=True)
-def mirror_sequence(layer: Any, context: LayerContext) -> list[Layer]:
-    """RepeatVector, a layer of the same kind, Dense: tied for a SimpleRNN only."""
-    steps, features = context.input_shape
-    reverse = []
-    if len(context.output_shape) == 1:
-        if steps is None:
-            raise ValueError(
-                f"mirror repeats what layer '{layer.name}' ({type(layer).__name__})"
-                f" gives for each step, and it takes in {context.input_shape}: give the"
-                " number of steps in the encoder's Input, or the layer"
-                " return_sequences=True."
-            )
-        settings = _get_settings(layer, context, "_repeat")
-        reverse.append(layers.RepeatVector(steps, **settings))
-    config = {**layer.get_config(), "name": context.name, "trainable": True}
-    # Of a Bidirectional, the layers in it.
-    inner = [config[part] for part in ("layer", "backward_layer") if config.get(part)]
-    for part in inner:
-        part.pop("build_config", None)
-    for settings in [part["config"] for part in inner] or [config]:
-        settings["return_sequences"] = True
-        settings["return_state"] = settings["stateful"] = False
-    reverse.append(type(layer).from_config(config))
-    if isinstance(layer, layers.SimpleRNN):
-        reverse.append(_tie(layer.cell, layer, context, "_out"))
-    else:
-        settings = _get_settings(layer, context, "_out")
-        reverse.append(layers.Dense(features, context.activation, **settings))
-    return reverse
+    settings = _get_settings(layer, context) | settings
+    return tie(
+        layer,
+        gain=context.gain,
+        activation=context.activation,
+        **settings,
+    )
 
 
 @register(
@@ -240,13 +189,6 @@ def undo_permute(layer: Any, context: LayerContext) -> Layer:
     return layers.Permute(tuple(order.tolist()), **settings)
 
 
-@register(layers.RepeatVector)
-def undo_repeat_vector(layer: Any, context: LayerContext) -> Layer:
-    """The mean over the repetitions."""
-    settings = _get_settings(layer, context)
-    return layers.GlobalAveragePooling1D("channels_last", **settings)
-
-
 @register(*of_each_rank("ZeroPadding"))
 def undo_padding(layer: Any, context: LayerContext) -> list[Layer]:
     """A Cropping of the same widths."""
@@ -302,17 +244,6 @@ def spread_globally(layer: Any, context: LayerContext) -> list[Layer]:
     return [reshape, *_make_layers("UpSampling", sizes, layer, context)]
 
 
-@register(layers.Resizing)
-def undo_resizing(layer: Any, context: LayerContext) -> Layer:
-    """A Resizing to the size that the layer took in."""
-    return layers.Resizing(
-        *_get_sizes(layer, context.input_shape),
-        layer.interpolation,
-        data_format=layer.data_format,
-        **_get_settings(layer, context),
-    )
-
-
 @register(layers.Normalization)
 def undo_normalization(layer: Any, context: LayerContext) -> Layer:
     """A Normalization with the same mean and variance, and `invert=True`."""
@@ -360,7 +291,7 @@ def renormalize(layer: Any, context: LayerContext) -> Layer:
     *(layers.Dropout, *of_each_rank("SpatialDropout"), layers.AlphaDropout),
     *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
     *(layers.ActivityRegularization, layers.Identity, layers.Masking),
-    *(KSparse, BatchTopK, JumpReLU, UnitActivity),
+    *(KSparse, BatchTopK, JumpReLU),
     *(getattr(layers, name) for name in AUGMENTATION),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[Layer]:

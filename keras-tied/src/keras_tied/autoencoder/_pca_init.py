@@ -11,12 +11,13 @@ from keras import Model, Variable, layers, ops
 from threadpoolctl import threadpool_limits
 
 from keras_tied._keras_internals import layer_chain
-from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
-Pairs = tuple[slice, slice]  # the first and the second units of the pairs of a layer
+# The first and the second units of the pairs of a layer, which follow those that carry
+# the scores.
+Pairs = tuple[slice, slice]
 
 # The largest excess of the error at the start over PCA's, relative to PCA's, and to the
 # variance of the data: single precision's accuracy.
@@ -303,7 +304,8 @@ def _assign(
         kernel = kernels[-index][:, carriers]
         can_train = link.layer.gain is not None and not forth[-index - 1].is_random
         n_others = len(kernel) - n_components if can_train else 0
-        pairs = locate_pairs(n_components, n_others // 2)
+        middle = n_components + n_others // 2
+        pairs = slice(n_components, middle), slice(middle, middle + n_others // 2)
         _cancel_pairs(kernels[-index - 1], biases[-index - 1], kernel, pairs)
         _assign_hidden(link, line, step, kernel, pairs)
     bias = scores.mean + scores.components @ last.intercept

@@ -9,6 +9,7 @@ from keras_tied.layers._ties import (
     trainable_variables,
     variables,
 )
+from keras_tied.layers.aux_k import AuxK
 from keras_tied.layers.batch_top_k import BatchTopK
 from keras_tied.layers.jump_relu import JumpReLU
 from keras_tied.layers.k_sparse import KSparse
@@ -17,7 +18,6 @@ from keras_tied.layers.partly_linear import PartlyLinear
 from keras_tied.layers.tied_conv import TiedConv
 from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
-from keras_tied.layers.unit_activity import AuxK, UnitActivity
 
 __all__ = [
     "AuxK",
@@ -31,7 +31,6 @@ __all__ = [
     "TiedConv",
     "TiedDense",
     "TiedEinsumDense",
-    "UnitActivity",
     "assert_tied",
     "retie",
     "tie",

@@ -32,13 +32,12 @@ def check_count(
     name: str,
     count: Any,
     things: str = "units",
-    least: int = 1,
 ) -> None:
-    """Raise unless a setting of a layer is an integer from `least` on."""
-    if not isinstance(count, int) or count < least:
+    """Raise unless a setting of a layer is an integer from 1 on."""
+    if not isinstance(count, int) or count < 1:
         raise ValueError(
             f"{type(layer).__name__} '{layer.name}' takes as {name} a number of"
-            f" {things}, an integer from {least} on; received {name}={count!r}."
+            f" {things}, an integer from 1 on; received {name}={count!r}."
         )
 
 

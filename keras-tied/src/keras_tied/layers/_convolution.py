@@ -138,8 +138,6 @@ def spread_depthwise(code: Any, kernel: Any, windows: Windows) -> Any:
     phase_windows = [window.phase for window in windows]
     phases = convolve(code, weights, phase_windows, ops.depthwise_conv)
     image = _interleave(phases, windows)
-    if multiplier == 1:
-        return image
     # Each image channel gathers from all the code channels that it was multiplied into.
     _, *sizes, _ = ops.shape(image)
     image = ops.reshape(

@@ -63,12 +63,7 @@ def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
         >>> tie(encoder, activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
-    if not isinstance(layer, Layer):
-        raise ValueError(
-            f"`tie` takes the layer to tie to; received {layer!r}"
-            f" ({type(layer).__name__}): pass the layer object itself, for example"
-            " `model.get_layer(name)`."
-        )
+    _require_layer(layer, "tie")
     if untie:
         return _make_transpose(layer, **kwargs)
     is_reversible = isinstance(layer, keras.layers.ReversibleEmbedding)
@@ -240,11 +235,10 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
         ('out', 'code')
     """
     layers = flatten_layers(_require_layer(decoder, "retie"))
-    inside = set(map(id, layers))
     tied = [
         layer
         for layer in layers
-        if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
+        if isinstance(layer, TiedLayer) and layer.tied_to not in layers
     ]
     if not tied:
         raise ValueError(
@@ -254,7 +248,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     kernels = []
     for layer in flatten_layers(_require_layer(encoder, "retie")):
         has_kernel = layer.built and kernel_name(layer) is not None
-        if has_kernel and id(layer) not in inside:
+        if has_kernel and layer not in layers:
             kernels.append(layer)
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):

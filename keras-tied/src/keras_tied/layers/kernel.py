@@ -38,24 +38,15 @@ def kernel_of(layer: Layer) -> Any:
     if name == "depthwise_kernel":
         return _multiply_factors(layer)
     values = getattr(layer, name)
-    match getattr(layer, "quantization_mode", None):
-        case None:
-            return values
-        case "float8":
-            return _round_to_float8(layer, values)
-        case "int8" | "int4":
-            return _undo_integers(layer, name, values)
-        case "gptq" | "awq":
-            if _is_calibrated(layer):
-                return _undo_calibration(layer, values)
-            kernel = internals.dequantized_kernel(layer)
-            return values if kernel is None else kernel
-        case mode:
-            raise ValueError(
-                f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied"
-                " layer cannot read; quantize it as 'int8', 'int4', 'float8', 'gptq' or"
-                " 'awq', or leave it out with `filters`."
-            )
+    mode = getattr(layer, "quantization_mode", None)
+    if mode is None:
+        return values
+    if mode in ("int8", "int4"):
+        return _undo_integers(layer, name, values)
+    raise ValueError(
+        f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer"
+        " cannot read; quantize it as 'int8' or 'int4', or leave it out with `filters`."
+    )
 
 
 def kernel_shape(layer: Layer) -> tuple[int, ...] | None:
@@ -66,9 +57,7 @@ def kernel_shape(layer: Layer) -> tuple[int, ...] | None:
     shape = tuple(getattr(layer, name).shape)
     if name == "depthwise_kernel":
         return (*shape[:-1], layer.pointwise_kernel.shape[-1])
-    if not _is_calibrated(layer):
-        return shape
-    return tuple(getattr(layer, "original_kernel_shape", shape[::-1]))
+    return shape
 
 
 def _multiply_factors(layer: Any) -> Any:
@@ -76,34 +65,6 @@ def _multiply_factors(layer: Any) -> Any:
     depthwise = layer.depthwise_kernel  # (taps..., channels, multiplier)
     pointwise = ops.reshape(layer.pointwise_kernel, (*depthwise.shape[-2:], -1))
     return ops.einsum("...im,imo->...io", depthwise, pointwise)
-
-
-def _is_calibrated(layer: Layer) -> bool:
-    """Whether the kernel is as GPTQ or AWQ leave it behind: a matrix, transposed.
-
-    They look at data first, and until then nothing changes.
-    """
-    mode = getattr(layer, "quantization_mode", None)
-    return bool(getattr(layer, f"is_{mode}_calibrated", False))
-
-
-def _undo_calibration(layer: Any, values: Any) -> Any:
-    """The groups undone, transposed, less the factors that AWQ gives the inputs."""
-    scale, zero = layer.kernel_scale, layer.kernel_zero
-    matrix = internals.undo_groups(values, scale, zero, layer.g_idx)
-    matrix = ops.transpose(matrix)
-    if layer.quantization_mode == "awq":
-        matrix = ops.divide(matrix, ops.expand_dims(layer.awq_scales, -1))
-    return ops.reshape(matrix, kernel_shape(layer))
-
-
-def _round_to_float8(layer: Any, values: Any) -> Any:
-    """The kernel in steps of float8; the gradient passes as if it were not rounded."""
-    values = ops.cast(values, layer.compute_dtype)
-    steps = keras.quantizers.quantize_and_dequantize(
-        values, layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
-    )
-    return ops.add(values, ops.stop_gradient(ops.subtract(steps, values)))
 
 
 def _undo_integers(layer: Any, name: str, values: Any) -> Any:

@@ -9,76 +9,8 @@ from keras_tied._serializable import serializable
 from keras_tied.layers._code_layer import CodeLayer
 
 
-class Corruption(CodeLayer):
-    """Base of the layers that spoil a share of the features, in training only."""
-
-    SETTINGS: tuple[str, ...] = ("rate", "seed")
-
-    def __init__(
-        self,
-        rate: float,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= rate <= 1:
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the"
-                f" share of features that it spoils; received rate={rate!r}."
-            )
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs: Any, training: bool | None = False) -> Any:
-        if not training or self.rate <= 0:
-            return inputs
-        # In half precision too few numbers could be drawn for small rates.
-        shape = ops.shape(inputs)
-        seed = self.seed_generator
-        draws = keras.random.uniform(shape, dtype="float32", seed=seed)
-        return self.corrupt(inputs, draws)
-
-    def corrupt(self, inputs: Any, draws: Any) -> Any:
-        raise NotImplementedError
-
-
 @serializable
-class MaskingNoise(Corruption):
-    r"""Sets each feature to 0 with probability `rate`, in training.
-
-    $$\tilde x_i = \begin{cases} 0 & \text{with probability } \mathrm{rate} \\
-        x_i & \text{otherwise} \end{cases}$$
-
-    The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
-    "Extracting and composing robust features with denoising autoencoders", ICML 2008),
-    which is trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also
-    multiplies the other features by 1 / (1 - rate); here they stay. In inference,
-    inputs of any shape pass unchanged.
-
-    Args:
-        rate: the probability, from 0 to 1.
-        seed: an integer that makes the draws repeatable. Defaults to none.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
-
-    Raises:
-        ValueError: if `rate` is not between 0 and 1.
-
-    Examples:
-        >>> import keras
-        >>> from keras_tied.layers import MaskingNoise
-        >>> noise = MaskingNoise(0.5, seed=0)
-        >>> corrupted = noise(keras.ops.ones((100, 100)), training=True)
-        >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
-        [0.0, 1.0]
-    """
-
-    def corrupt(self, inputs: Any, draws: Any) -> Any:
-        return ops.where(draws < self.rate, ops.zeros_like(inputs), inputs)
-
-
-@serializable
-class SaltAndPepperNoise(Corruption):
+class SaltAndPepperNoise(CodeLayer):
     r"""Sets features to the lowest or the highest value at random, in training.
 
     $$\tilde x_i = \begin{cases}
@@ -108,7 +40,7 @@ class SaltAndPepperNoise(Corruption):
         [0.0, 0.5, 1.0]
     """
 
-    SETTINGS = ("rate", "seed", "low", "high")
+    SETTINGS: tuple[str, ...] = ("rate", "seed", "low", "high")
 
     def __init__(
         self,
@@ -118,12 +50,62 @@ class SaltAndPepperNoise(Corruption):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate, seed, **kwargs)
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the"
+                f" share of features that it corrupts; received rate={rate!r}."
+            )
+        self.rate = rate
         self.low = low
         self.high = high
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def corrupt(self, inputs: Any, draws: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        if not training or self.rate <= 0:
+            return inputs
+        # In half precision too few numbers could be drawn for small rates.
+        draws = keras.random.uniform(
+            ops.shape(inputs), dtype="float32", seed=self.seed_generator
+        )
         low = ops.full_like(inputs, self.low)
         high = ops.full_like(inputs, self.high)
         extremes = ops.where(draws < self.rate / 2, low, high)
         return ops.where(draws < self.rate, extremes, inputs)
+
+
+@serializable
+class MaskingNoise(SaltAndPepperNoise):
+    r"""Sets each feature to 0 with probability `rate`, in training.
+
+    $$\tilde x_i = \begin{cases} 0 & \text{with probability } \mathrm{rate} \\
+        x_i & \text{otherwise} \end{cases}$$
+
+    The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
+    "Extracting and composing robust features with denoising autoencoders", ICML 2008),
+    which is trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also
+    multiplies the other features by 1 / (1 - rate); here they stay. In inference,
+    inputs of any shape pass unchanged.
+
+    Args:
+        rate: the probability, from 0 to 1.
+        seed: an integer that makes the draws repeatable. Defaults to none.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is not between 0 and 1.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import MaskingNoise
+        >>> noise = MaskingNoise(0.5, seed=0)
+        >>> corrupted = noise(keras.ops.ones((100, 100)), training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
+        [0.0, 1.0]
+    """
+
+    SETTINGS = ("rate", "seed")
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, 0, 0, seed, **kwargs)

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
-from keras_tied.layers._code_layer import CodeLayer, check_count
+from keras_tied.layers._code_layer import CodeLayer
 
 
 @serializable
@@ -32,7 +32,7 @@ class PartlyLinear(CodeLayer):
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `linear_units` is not an integer from 0 to `units`.
+        ValueError: when built, if `linear_units` is not from 0 to `units`.
 
     Examples:
         >>> import keras
@@ -52,13 +52,12 @@ class PartlyLinear(CodeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_count(self, "linear_units", linear_units, least=0)
         self.activation = keras.activations.get(activation)
         self.linear_units = linear_units
 
     def build(self, input_shape: Shape) -> None:
         units = input_shape[-1]
-        if units is None or self.linear_units > units:
+        if units is None or not 0 <= self.linear_units <= units:
             raise ValueError(
                 f"PartlyLinear '{self.name}' passes the first"
                 f" linear_units={self.linear_units} along the last axis; received an"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras import Layer, layers, ops
+from keras import layers, ops
 
 from keras_tied._serializable import serializable
-from keras_tied._types import Config, Shape
+from keras_tied._types import Shape
 from keras_tied.layers._convolution import (
     Window,
     convolve,
@@ -46,18 +46,14 @@ class TiedConv(TiedLayer):
     It takes the output of the layer tied to, floating point,
     `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for
     `"channels_first"`, and gives the shape of its input; the other way round if not
-    transposed. The size is that of the inputs that the layer was built for. With a
-    stride, several sizes of input give the same size of output: where that layer's axes
-    were `None`, `output_size` has to say which.
+    transposed. The size is that of the inputs that the layer was built for: with a
+    stride, several sizes of input give the same size of output, so it must be known.
 
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its
             variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn $g$, at first ones. Defaults to `False`.
-        output_size: the size of the output along each spatial axis, an integer for all
-            or one for each. Only for the adjoint of a convolution. Defaults to that of
-            the layer's inputs.
         **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
 
     Raises:
@@ -76,19 +72,7 @@ class TiedConv(TiedLayer):
     """
 
     PARTNERS = CONVOLUTIONS
-
-    def __init__(
-        self,
-        tied_to: Layer,
-        transpose: bool = True,
-        gain: bool = False,
-        output_size: int | Sequence[int] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(tied_to, transpose, gain, **kwargs)
-        self.output_size = output_size
-        # As in Keras: a mask has the size before the convolution.
-        self.supports_masking = False
+    KEEPS_MASKS = False  # as in Keras: a mask has the size before the convolution
 
     def build(self, input_shape: Shape) -> None:
         settings = self.tied_settings()
@@ -104,8 +88,6 @@ class TiedConv(TiedLayer):
                 f" {tuple(input_shape)}: feed it that shape, or tie it to another"
                 " layer."
             )
-        if self.transpose or self.output_size is not None:
-            self._output_sizes(self._sizes(input_shape))
         self.input_spec = layers.InputSpec(ndim=ndim, axes={axis: expected})
         units = n_inputs if self.transpose else n_outputs
         self.add_own_weights(gain=(n_outputs,), bias=(units,))
@@ -123,15 +105,11 @@ class TiedConv(TiedLayer):
             self._output_sizes(self._sizes(inputs.shape))
         if are_channels_first:
             inputs = ops.moveaxis(inputs, 1, -1)
-        # The gain scales the code, not the kernel: exporters would store the product.
         if self.transpose:
-            scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
-            outputs = self._multiply(scaled)
+            outputs = self._multiply(self.scale_code(inputs))
         else:
-            outputs = self._multiply(inputs)
-            outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
+            outputs = self.scale_code(self._multiply(inputs))
+        outputs = self.add_bias(outputs)
         if are_channels_first:
             outputs = ops.moveaxis(outputs, -1, 1)
         return self.activation(outputs)
@@ -203,19 +181,7 @@ class TiedConv(TiedLayer):
         """The sizes to reconstruct, None where the input leaves only one."""
         settings = self.tied_settings()
         sizes: Shape = (None,) * settings.rank
-        leaves_several = self.transpose and not isinstance(settings, TRANSPOSED)
-        if (given := self.output_size) is not None:
-            each = (given,) * settings.rank if isinstance(given, int) else tuple(given)
-            if len(each) != settings.rank or not leaves_several:
-                raise ValueError(
-                    f"{self.label} received output_size={given!r}, which is for the"
-                    " adjoint of a convolution whose strides leave several: pass"
-                    f" {settings.rank} sizes, one for each spatial axis of"
-                    f" '{settings.name}' ({type(settings).__name__}), or one integer"
-                    " for all, or leave it out where the size follows from the input."
-                )
-            return each
-        if not leaves_several:
+        if not self.transpose or isinstance(settings, TRANSPOSED):
             return sizes
         partner_sizes = self._sizes(self.tied_input_shape() or (None, None, *sizes))
         sizes_to_restore = []
@@ -226,9 +192,8 @@ class TiedConv(TiedLayer):
                     f"{self.label} is to reconstruct the input of '{settings.name}',"
                     f" which was built for inputs of size {partner_sizes} and has"
                     f" strides {settings.strides}, so that several sizes of input have"
-                    " the same size of output: pass the one to reconstruct as"
-                    f" `output_size`, or build '{settings.name}' for inputs of a"
-                    " fixed size."
+                    f" the same size of output: build '{settings.name}' for inputs"
+                    " of a fixed size."
                 )
         return tuple(sizes_to_restore)
 
@@ -253,10 +218,6 @@ class TiedConv(TiedLayer):
                 f"{self.label} takes outputs of '{self.tied_settings().name}', which"
                 f" have size {tuple(expected)} for the inputs of size {tuple(sizes)}"
                 " that are to be reconstructed; received an input of size"
-                f" {input_sizes}: feed it outputs of that size, or pass the size to"
-                " reconstruct as `output_size`."
+                f" {input_sizes}: feed it outputs of that size."
             )
         return tuple(sizes)
-
-    def get_config(self) -> Config:
-        return {**super().get_config(), "output_size": self.output_size}

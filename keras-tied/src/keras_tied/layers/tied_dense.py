@@ -113,16 +113,12 @@ class TiedDense(TiedLayer):
         return ops.transpose(super().kernel) if self.transpose else super().kernel
 
     def call(self, inputs: Any) -> Any:
-        # The gain scales the code, not the kernel: units numbers a row, not features *
-        # units.
         if self.transpose:
-            scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
-            outputs = multiply_by_transpose(scaled, self.tied_kernel())
+            code = self.scale_code(inputs)
+            outputs = multiply_by_transpose(code, self.tied_kernel())
         else:
-            outputs = ops.matmul(inputs, self.tied_kernel())
-            outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
+            outputs = self.scale_code(ops.matmul(inputs, self.tied_kernel()))
+        outputs = self.add_bias(outputs)
         if (cap := self.logit_soft_cap) is not None:
             outputs = ops.multiply(ops.tanh(ops.divide(outputs, cap)), cap)
         return self.activation(outputs)

@@ -1,14 +1,15 @@
 """The reverse of an EinsumDense layer."""
 
 import re
+from itertools import dropwhile
 from string import digits
 from typing import Any, NamedTuple, Self
 
 import keras
-from keras import Layer, ops
+from keras import ops
 
 from keras_tied._serializable import serializable
-from keras_tied._types import Config, Shape
+from keras_tied._types import Shape
 from keras_tied.layers.tied_layer import TiedLayer
 
 Sizes = dict[str, Any]  # of axes, by their letters; None where it is not known
@@ -52,14 +53,12 @@ class TiedEinsumDense(TiedLayer):
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn $g$, at first ones, along the axes of the kernel that the
             output of the layer tied to has. Defaults to `False`.
-        bias_axes: the letters of the output's axes that the bias has. Defaults to those
-            that come from the kernel.
         **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
+            The bias has the axes of the output that come from the kernel.
 
     Raises:
         ValueError: where `tied_to` is not an `EinsumDense`, its equation sums over an
-            axis that neither kernel nor outputs have, `bias_axes` names an axis that
-            the output does not have, or the shapes do not fit.
+            axis that neither kernel nor outputs have, or the shapes do not fit.
 
     Examples:
         >>> import keras
@@ -74,18 +73,7 @@ class TiedEinsumDense(TiedLayer):
     """
 
     PARTNERS = (keras.layers.EinsumDense,)
-
-    def __init__(
-        self,
-        tied_to: Layer,
-        transpose: bool = True,
-        gain: bool = False,
-        bias_axes: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(tied_to, transpose, gain, **kwargs)
-        self.bias_axes = bias_axes
-        self.supports_masking = False  # as in Keras: axes may change their places
+    KEEPS_MASKS = False  # as in Keras: axes may change their places
 
     @property
     def equation(self) -> str:
@@ -116,22 +104,10 @@ class TiedEinsumDense(TiedLayer):
         # of the layer tied to, whose outputs are the inputs of the transposed one
         units = axes.inputs if self.transpose else axes.outputs
         gain = [sizes[letter] if letter in units else 1 for letter in axes.kernel]
-        self.add_own_weights(tuple(gain), self._bias_shape(axes, sizes))
-
-    def _bias_shape(self, axes: Axes, sizes: Sizes) -> tuple[int, ...]:
-        """The sizes of the axes from the first that the bias has, 1 for the others."""
-        letters = self.bias_axes
-        if letters is None:
-            letters = "".join(each for each in axes.outputs if each in axes.kernel)
-        shape = [sizes[each] if each in letters else 1 for each in axes.outputs]
-        if None in shape or not set(letters) <= set(axes.outputs):
-            raise ValueError(
-                f"{self.label} computes '{self.equation}', with outputs of shape "
-                f"{tuple(map(sizes.get, axes.outputs))}; received"
-                f" bias_axes={letters!r}: name axes of the outputs whose size is known."
-            )
-        start = min(map(axes.outputs.index, letters), default=len(shape))
-        return tuple(shape[start:])
+        # The outputs' axes from the first one that comes from the kernel.
+        letters = dropwhile(lambda letter: letter not in axes.kernel, axes.outputs)
+        bias = [sizes[letter] if letter in axes.kernel else 1 for letter in letters]
+        self.add_own_weights(tuple(gain), tuple(bias))
 
     def _sizes(self, axes: Axes, input_shape: Shape) -> Sizes:
         """The size of each axis, by its letter; None if not known."""
@@ -160,14 +136,9 @@ class TiedEinsumDense(TiedLayer):
 
     def call(self, inputs: Any) -> Any:
         outputs = ops.einsum(self.equation, inputs, self.kernel)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return self.activation(outputs)
+        return self.activation(self.add_bias(outputs))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         axes = Axes.parse(self.equation, len(input_shape))
         sizes = self._sizes(axes, input_shape)
         return tuple(sizes[letter] for letter in axes.outputs)
-
-    def get_config(self) -> Config:
-        return {**super().get_config(), "bias_axes": self.bias_axes}

@@ -26,9 +26,11 @@ class TiedLayer(internals.CallObserver):
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
     `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
     `PARTNERS` are the classes that it can be tied to; none for any with a kernel.
+    `KEEPS_MASKS` says whether a mask of the inputs is one of the outputs.
     """
 
     PARTNERS: tuple[type[Layer], ...] = ()
+    KEEPS_MASKS = True
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class TiedLayer(internals.CallObserver):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.gain: Variable | None = None
         self.bias: Variable | None = None
-        self.supports_masking = True
+        self.supports_masking = self.KEEPS_MASKS
 
     @property
     def label(self) -> str:
@@ -243,6 +245,16 @@ class TiedLayer(internals.CallObserver):
                 name="bias",
             )
 
+    def scale_code(self, code: Any) -> Any:
+        """The code times the gain.
+
+        Not the kernel times the gain: exporters would store the product.
+        """
+        return code if self.gain is None else ops.multiply(code, self.gain)
+
+    def add_bias(self, outputs: Any) -> Any:
+        return outputs if self.bias is None else ops.add(outputs, self.bias)
+
     @property
     def trainable(self) -> bool:
         """Whether this layer trains, and with it the kernel that its file brought."""
@@ -286,11 +298,15 @@ class TiedLayer(internals.CallObserver):
         """Quantise the kernel if this layer brought it; its owner does so otherwise.
 
         Raises:
+            ValueError: where the owner was quantised to what cannot be read.
             NotImplementedError: where the owner is in no model that is being quantised.
                 Keras makes it a warning.
         """
         partner: Any = self.tied_to
-        if partner is None or getattr(partner, "quantization_mode", None) is not None:
+        if partner is None:
+            return
+        if getattr(partner, "quantization_mode", None) is not None:
+            self.tied_kernel()  # or an error, if it cannot be read
             return
         around = partners.homes(self)
         if self._link.alone:
@@ -332,7 +348,7 @@ class TiedLayer(internals.CallObserver):
             reference = partners.Reference(serialized, place, likeness)
         return {
             "tied_to": reference.serialized,
-            "place": partners.to_json(reference.place),
+            "place": reference.place and reference.place.to_json(),
             "likeness": reference.likeness,
             "kernel_shape": self._link.kernel_shape,
             "alone": alone,
@@ -348,7 +364,7 @@ class TiedLayer(internals.CallObserver):
             partner = keras.saving.deserialize_keras_object(serialized)
             partner.trainable = config["trainable"]
         else:
-            place = partners.Place.from_json(place)
+            place = place and partners.Place.from_json(place)
             partner = partners.Reference(serialized, place, likeness)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = kernel_shape and tuple(kernel_shape)

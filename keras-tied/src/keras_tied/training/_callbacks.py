@@ -46,7 +46,7 @@ READERS = (
 class CountUnits(Callback):
     """Writes into the logs, after each epoch, how many units are active, and dead.
 
-    Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`,
+    Of the `AuxK` layers of a model, nested ones too: `active_units`,
     the running mean of how many numbers of a row's code are not 0 (L0), and
     `dead_units`, how many units were 0 for every row of the last `window` batches. Of
     several such layers each with its name before it. Put it before callbacks that shall
@@ -54,11 +54,13 @@ class CountUnits(Callback):
 
     Examples:
         >>> import keras
-        >>> from keras_tied.layers import KSparse, UnitActivity
+        >>> from keras_tied.layers import AuxK, KSparse
         >>> from keras_tied.training import CountUnits, fit
-        >>> encoder = [keras.Input((8,)), keras.layers.Dense(32), KSparse(4)]
-        >>> decoder = [UnitActivity(), keras.layers.Dense(8)]
-        >>> model = keras.Sequential([*encoder, *decoder])
+        >>> inputs = keras.Input((8,))
+        >>> scores = keras.layers.Dense(32)(inputs)
+        >>> decoder = AuxK(keras.layers.Dense(8))
+        >>> outputs = decoder(KSparse(4)(scores), rows=inputs, scores=scores)
+        >>> model = keras.Model(inputs, outputs)
         >>> model.compile("adam", "mse")
         >>> rows = keras.random.normal((64, 8), seed=0)
         >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0)
@@ -67,15 +69,12 @@ class CountUnits(Callback):
     """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        counters: dict[str, Any] = {}
-        for layer in flatten_layers(self.model):
-            counter = getattr(layer, "counter", None)
-            if hasattr(counter, "dead_units"):
-                counters[layer.name] = counter
-        for name, counter in counters.items():
-            prefix = f"{name}_" if len(counters) > 1 else ""
-            logs[f"{prefix}active_units"] = counter.active_units
-            logs[f"{prefix}dead_units"] = counter.dead_units
+        layers: list[Any] = flatten_layers(self.model)
+        counting = [layer for layer in layers if hasattr(layer, "dead_units")]
+        for layer in counting:
+            prefix = f"{layer.name}_" if len(counting) > 1 else ""
+            logs[f"{prefix}active_units"] = layer.active_units
+            logs[f"{prefix}dead_units"] = layer.dead_units
 
 
 def flatten_callbacks(callbacks: Any) -> list[Callback]:

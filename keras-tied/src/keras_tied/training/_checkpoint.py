@@ -1,8 +1,12 @@
 """Training that goes on where a process died, to bitwise the same model."""
 
+import hashlib
+import json
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,16 @@ import numpy as np
 from keras import Model, Variable
 from keras.callbacks import Callback
 
+from keras_tied._files import replace_atomically
 from keras_tied._keras_internals import settle_monitor
-from keras_tied._types import StrPath
-from keras_tied.training._checkpoint_file import CheckpointFile, digest, extract_arrays
+from keras_tied._types import Array, StrPath
 from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
 KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback
+ARRAY = "keras_tied.array"  # the key of an array's name, where JSON stands for one
+SECONDS = 10.0  # between checkpoints, at least
+SHARE = 100  # of the time that one takes, the time until the next, at least
 
 
 class Checkpoint:
@@ -34,10 +41,11 @@ class Checkpoint:
         folder: StrPath,
         model: Model,
         parts: Parts,
-        settings: dict[str, Any],
+        settings: tuple[Any, ...],
     ) -> None:
-        self.file = CheckpointFile(Path(folder, FILE))
-        self.file.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path(folder, FILE)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.due = time.monotonic() + SECONDS
         self.model = model
         self.training = (
             [keras.tree.flatten(rows.data) for rows in parts if rows],
@@ -48,6 +56,11 @@ class Checkpoint:
         self.fingerprint = ""
         self.callbacks: Sequence[Callback] = ()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last time is long ago."""
+        return time.monotonic() >= self.due
+
     def restore(self, callbacks: Sequence[Callback]) -> int | None:
         """Set the state that the file holds; how many epochs it is after, or None.
 
@@ -56,12 +69,12 @@ class Checkpoint:
         self.callbacks = callbacks
         kinds = [type(callback).__name__ for callback in callbacks]
         self.fingerprint = digest((self.training, kinds))
-        notes = self.file.read()
-        if notes is None:
+        if not self.path.exists():
             return None
+        notes = self._read()
         if notes["fingerprint"] != self.fingerprint:
             raise ValueError(
-                f"{str(self.file.path)!r} is of a training with other rows, settings,"
+                f"{str(self.path)!r} is of a training with other rows, settings,"
                 " layers, callbacks or another optimizer; delete it, or name another"
                 " folder as checkpoint."
             )
@@ -73,6 +86,19 @@ class Checkpoint:
             vars(callback).update(values)
         return int(notes["epochs"])
 
+    def _read(self) -> Any:
+        try:
+            with open(self.path, "rb") as file:
+                # A zip file has a checksum of each array.
+                arrays = dict(np.load(file, allow_pickle=False))
+            text = arrays["notes"].tobytes()
+            return json.loads(text, object_hook=partial(_insert_array, arrays))
+        except Exception as error:  # whatever a file may hold
+            raise ValueError(
+                f"{str(self.path)!r} is no checkpoint, or damaged; delete it to begin"
+                " anew."
+            ) from error
+
     def save(self, epochs: int) -> None:
         """Save the state after so many epochs, the model's variables being those."""
         begin = time.monotonic()
@@ -83,7 +109,21 @@ class Checkpoint:
             "callbacks": [_list_attributes(callback) for callback in self.callbacks],
             "fingerprint": self.fingerprint,
         }
-        self.file.write(notes, begin)
+        text, arrays = extract_arrays(notes)
+        arrays["notes"] = np.frombuffer(text.encode(), np.uint8)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with replace_atomically(self.path) as part:
+                np.savez(part, **arrays)
+        except OSError as error:  # a full disk shall not cost the training
+            warnings.warn(
+                f"The checkpoint {str(self.path)!r} cannot be written"
+                f" ({error.strerror or error}): training goes on, from an earlier one"
+                " if it dies.",
+                stacklevel=2,
+            )
+        end = time.monotonic()
+        self.due = end + max(SECONDS, SHARE * (end - begin))
 
     @property
     def _variables(self) -> list[Variable]:
@@ -111,3 +151,37 @@ def _describe_optimizer(model: Model) -> Any:
     # Its name may only count the optimizers of the process.
     optimizer["config"].pop("name", None)
     return optimizer
+
+
+def extract_arrays(value: Any) -> tuple[str, dict[str, Any]]:
+    """The value as JSON, and its arrays by the names that stand for them there."""
+    arrays: dict[str, Any] = {}
+
+    def extract(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+            raise TypeError
+        name = f"array.{len(arrays)}"
+        # As bytes, since a file of NumPy's does not know bfloat16.
+        arrays[name] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        return {ARRAY: name, "dtype": value.dtype.name, "shape": value.shape}
+
+    return json.dumps(value, default=extract), arrays
+
+
+def _insert_array(arrays: dict[str, Array], value: dict[str, Any]) -> Any:
+    """The array that an object of JSON stands for, or the object."""
+    if ARRAY not in value:
+        return value
+    array = arrays[value[ARRAY]].view(np.dtype(value["dtype"]))
+    return array.reshape(value["shape"])
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of what JSON and arrays hold."""
+    text, arrays = extract_arrays(value)
+    sha = hashlib.sha256(text.encode())
+    for array in arrays.values():
+        sha.update(array.data)
+    return sha.hexdigest()

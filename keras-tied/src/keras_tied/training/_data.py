@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -61,8 +62,6 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
     train = batch_rows(x, y, sample_weight, batch_size, class_weight)
     if validation_data is None:
         return train, None
-    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
-        raise LeftToKerasError("validation_data has more than three parts")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     return train, batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
 
@@ -75,7 +74,7 @@ def batch_rows(
     class_weight: dict[int, float] | None = None,
 ) -> BatchedRows:
     arrays = map_once(_to_array, (x, y, sample_weight))
-    if 0 in map(len, _flatten(arrays)):
+    if 0 in map(len, flatten(arrays)):
         raise LeftToKerasError("there are no rows")
     data, count = pack_rows(arrays, class_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
@@ -84,7 +83,7 @@ def batch_rows(
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     """The first rows, and the last `share` of them."""
     parts = map_once(_to_array, parts)
-    count = max(map(len, _flatten(parts)), default=0)
+    count = max(map(len, flatten(parts)), default=0)
     n_first = floor(count * (1.0 - share))
     if not 0 < n_first < count:
         raise LeftToKerasError("validation_split leaves no rows")
@@ -104,7 +103,7 @@ def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
     return keras.tree.map_structure(map_leaf, structure)
 
 
-def _flatten(structure: Any) -> list[Any]:
+def flatten(structure: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
 
 
@@ -130,7 +129,7 @@ SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
 
 def count_bytes(*parts: BatchedRows | None) -> int:
     """The memory that some rows take; an array that occurs twice counts once."""
-    leaves = [leaf for part in parts if part for leaf in _flatten(part.data)]
+    leaves = [leaf for part in parts if part for leaf in flatten(part.data)]
     return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
 
 
@@ -152,10 +151,8 @@ def find_host_memory() -> int | None:
     except OSError:  # of another system
         return None
     (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", lines)
-    free = 1024 * int(kilobytes)
-    try:
+    free = [1024 * int(kilobytes)]
+    with suppress(OSError, ValueError):  # no container, or one without a limit
         limit = int((CONTROL_GROUP / "memory.max").read_text())
-        used = int((CONTROL_GROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return min(free, limit - used)
+        free.append(limit - int((CONTROL_GROUP / "memory.current").read_text()))
+    return min(free)

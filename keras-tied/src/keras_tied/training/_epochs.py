@@ -13,7 +13,7 @@ from keras import Model, Variable
 
 from keras_tied._keras_internals import flatten_logs, results_or_logs
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import BatchedRows, map_once
+from keras_tied.training._data import BatchedRows, flatten, map_once
 
 # The values of variables: trainable, other, the optimizer's, and the metrics'.
 State = tuple[list[Any], ...]
@@ -112,9 +112,7 @@ class Epochs:
         """All rows, in an order drawn anew, which layers that mix them may see."""
         if not self.shuffle:
             return batch
-        count = len(
-            next(each for each in keras.tree.flatten(batch) if each is not None)
-        )
+        count = max(map(len, flatten(batch)))
         order = np.random.permutation(count)  # noqa: NPY002
         return map_once(lambda rows: keras.ops.take(rows, order, axis=0), batch)
 

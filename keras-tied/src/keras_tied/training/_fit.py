@@ -113,13 +113,7 @@ def fit(
         )
     callbacks = flatten_callbacks(callbacks)
     is_search = isinstance(model.optimizer, LBFGS)
-    settings = {
-        "epochs": (initial_epoch, epochs),
-        "batch_size": batch_size,
-        "validation_batch_size": validation_batch_size,
-        "validation_data": validation_data is not None or validation_split,
-        "shuffle": shuffle,
-    }
+    settings = (initial_epoch, epochs, batch_size, validation_batch_size, shuffle)
     trainer = None
     cause = "LBFGS takes another path"
     with interrupts() as is_interrupted:

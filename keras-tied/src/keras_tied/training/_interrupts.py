@@ -4,31 +4,24 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(eq=False)
-class _InterruptHandler:
-    """Notes the first Ctrl-C, and raises at the second."""
-
-    is_interrupted: bool = False
-
-    def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
-        if self.is_interrupted:
-            raise KeyboardInterrupt
-        self.is_interrupted = True
-
-
-@dataclass(frozen=True)
 class Interruption:
-    """A function that returns whether Ctrl-C was pressed within `interrupts`."""
+    """A handler of Ctrl-C that notes the first one, and raises at the second.
 
-    handler: _InterruptHandler
-    outermost: bool  # whether no caller is within `interrupts` too, and reports it
+    Called without arguments, it returns whether there was one.
+    """
+
+    is_noted = False
 
     def __call__(self) -> bool:
-        return self.handler.is_interrupted
+        return self.is_noted
+
+    def handle(self, number: int, frame: Any) -> None:
+        if self.is_noted:
+            raise KeyboardInterrupt
+        self.is_noted = True
 
 
 @contextmanager
@@ -49,16 +42,17 @@ def interrupts() -> Iterator[Interruption]:
         2
     """
     before = signal.getsignal(signal.SIGINT)
-    if isinstance(before, _InterruptHandler):
-        yield Interruption(before, outermost=False)
+    outer = getattr(before, "__self__", None)
+    if isinstance(outer, Interruption):
+        yield outer
         return
-    handler = _InterruptHandler()
+    interruption = Interruption()
     is_main = threading.current_thread() is threading.main_thread()
     ours = is_main and before is signal.default_int_handler
     if ours:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, interruption.handle)
     try:
-        yield Interruption(handler, outermost=True)
+        yield interruption
     finally:
         if ours:
             signal.signal(signal.SIGINT, before)

@@ -32,12 +32,6 @@ class Loop:
     verbose: Any
     is_interrupted: Callable[[], bool]
     checkpoint: Checkpoint | None = None
-    was_interrupted: bool = False
-
-    @property
-    def only_read(self) -> bool:
-        """Whether no callback looks at the model, or changes it."""
-        return all(map(only_reads_logs, self.callbacks))
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         model = self.model
@@ -63,8 +57,8 @@ class Loop:
             if end > begin:
                 model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
-        if self.checkpoint and not self.was_interrupted:
-            self.checkpoint.file.delete()
+        if self.checkpoint and not self.is_interrupted():
+            self.checkpoint.path.unlink(missing_ok=True)
         return model.history
 
     def _restore(self, begin: int) -> int:
@@ -91,19 +85,21 @@ class Loop:
 
     def _run_bunches(self, epoch: int, end: int) -> EpochLogs:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
+        is_watched = all(map(only_reads_logs, self.callbacks))
         logs: EpochLogs = {}
         # As Keras, an epoch even where a callback stops before the first.
         while epoch < end:
-            count = min(bunch, end - epoch) if self.only_read else 1
+            count = min(bunch, end - epoch) if is_watched else 1
             epochs = self._run_bunch(epoch, count)
             epoch += len(epochs)
             logs = epochs[-1] if epochs else logs
             pace = SECONDS_BETWEEN_VISITS / max(self.bar.seconds, 1e-9)
             bunch = max(1, min(8 * count, int(pace)))
-            self.was_interrupted = self.is_interrupted()
-            if self.was_interrupted:
+            was_interrupted = self.is_interrupted()
+            if was_interrupted:
                 self.model.stop_training = True
-            self._keep(epoch)
+            if self.checkpoint and (self.checkpoint.is_due or was_interrupted):
+                self.checkpoint.save(epoch)
             if self.model.stop_training:
                 break
         return logs
@@ -129,13 +125,6 @@ class Loop:
         if n_reported < len(epochs):
             self.trainer.rewind(n_reported)
         return epochs[:n_reported]
-
-    def _keep(self, epoch: int) -> None:
-        """Write the checkpoint if it is time."""
-        if self.checkpoint is None:
-            return
-        if self.checkpoint.file.is_due or self.was_interrupted:
-            self.checkpoint.save(epoch)
 
     def _report(
         self,

@@ -18,6 +18,7 @@ from keras_tied.training._jax.features_first import (
     FeaturesFirst,
     FlippedMatrix,
     is_worthwhile,
+    to_array,
 )
 
 # By the id of the host's array, and whether it is kept flipped.
@@ -35,19 +36,14 @@ class TracedFunction:
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         trace = jax.make_jaxpr(function, return_shape=True)
         self.jaxpr, self.outputs = trace(*arguments)
-        self.text = str(self.jaxpr)
-
-    def contains(self, *words: str) -> bool:
-        return any(word in self.text for word in words)
 
     def __call__(self, *arguments: Any) -> Any:
         """The value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
         flipped = [leaf for leaf in leaves if isinstance(leaf, FlippedMatrix)]
         rows = {matrix.transpose.shape[1] for matrix in flipped}
-        evaluation = FeaturesFirst(rows)
-        outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
-        plain = [evaluation.to_array(output) for output in outputs]
+        outputs = FeaturesFirst(rows).evaluate(self.jaxpr, leaves)
+        plain = map(to_array, outputs)
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
 
 
@@ -208,19 +204,13 @@ class Program:
         train, *validation = parts
         self.passes = [Pass(train, model.train_step, variables, state)]
         for part in validation:
-            groups = map(_drop_optimizer, (variables, state))
+            # Keras evaluates without the variables of the optimizer.
+            groups = [(*each[:2], each[3]) for each in (variables, state)]
             self.passes.append(Pass(part, model.test_step, *groups))
-        self.empty_logs = [self.find_empty_logs(each, state) for each in self.passes]
-
-    @property
-    def has_ready_kernels(self) -> bool:
-        """Whether XLA has kernels for the steps: not for bfloat16 and erf."""
-        steps = [step for each in self.passes for step in each.steps.values()]
-        return not any(step.contains("bf16[", " erf") for step in steps)
-
-    def find_empty_logs(self, rows: Pass, state: Any) -> Any:
-        report = self.metrics.report
-        return _make_zeros(jax.eval_shape(report, state, rows.empty_logs))
+        self.empty_logs = []
+        for each in self.passes:
+            logs = jax.eval_shape(metrics.report, state, each.empty_logs)
+            self.empty_logs.append(_make_zeros(logs))
 
     def __call__(
         self,
@@ -274,12 +264,6 @@ class Program:
         trainable, non_trainable, metrics = state
         state = trainable, non_trainable, optimizer, metrics
         return state, [logs[0], self.metrics.report(state, last_logs)]
-
-
-def _drop_optimizer(groups: Any) -> Any:
-    """The groups of a state that Keras evaluates with."""
-    trainable, non_trainable, _, metrics = groups
-    return trainable, non_trainable, metrics
 
 
 def _make_zeros(logs: Any) -> Any:

@@ -23,9 +23,8 @@ from keras_tied.training._jax.program import Arrays, DeviceRows, Metrics, Progra
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
-SECONDS_PER_CALL = (
-    1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
-)
+# Each call touches its memory anew: 10 ms for 1.4 million weights.
+SECONDS_PER_CALL = 1.0
 SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
 STEP = 2**13  # multiplications that take as long as what every step takes beside them
 
@@ -40,15 +39,17 @@ class JaxEpochs(Epochs):
         shuffle: bool | str,
         epochs: int,
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, shuffle=shuffle)
         rows, _ = parts
         self.rows = rows
-        self.shuffle = bool(shuffle)
         self.most_epochs = MOST_EPOCHS
         if self.shuffle:
             self.most_epochs = max(1, min(MOST_EPOCHS, PLACES // rows.count))
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
-        self.is_short = epochs * self._count_multiplications() < SHORT
+        places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(rows.data))
+        # About the multiplications of an epoch: by each weight, at each place of a row.
+        work = rows.count * places * model.count_params() + rows.steps * STEP
+        self.is_short = epochs * work < SHORT
         shapes = [variable.shape for variable in model.variables]
         units = [shape[-1] for shape in shapes if shape]
         self.metrics = Metrics(model, self.variables)
@@ -59,14 +60,6 @@ class JaxEpochs(Epochs):
         arrays: Arrays = {}
         self.parts = [DeviceRows(part, arrays, units) for part in parts if part]
         self.arrays = list(arrays.values())
-
-    def _count_multiplications(self) -> int:
-        """About those of an epoch: by each weight, at each place of a row."""
-        leaves = jax.tree.leaves(self.rows.data)
-        places = max(math.prod(leaf.shape[1:-1]) for leaf in leaves)
-        n_weights = sum(math.prod(each.shape) for each in self.variables[0])
-        n_multiplications = self.rows.count * places * n_weights
-        return int(n_multiplications + self.rows.steps * STEP)
 
     def read_value(self, variable: Variable) -> Any:
         return variable.value
@@ -152,8 +145,7 @@ class JaxEpochs(Epochs):
         if key != last_key:
             state = arguments[0]
             program = Program(self.metrics, self.parts, state, self.most_epochs)
-            fast = self.is_short and program.has_ready_kernels
-            found = compile_program(program, arguments, fast=fast)
+            found = compile_program(program, arguments, fast=self.is_short)
             kept["keras_tied_program"] = key, found
         return found
 

@@ -1,4 +1,4 @@
-"""How many units of a code are active, or dead, and a loss that revives them."""
+"""A loss that revives dead units, and how many units of a code are active, or dead."""
 
 from typing import Any
 
@@ -7,96 +7,9 @@ from keras import Layer, Variable, ops
 
 from keras_tied._serializable import serializable
 from keras_tied._types import Config, Shape
-from keras_tied.layers._code_layer import CodeLayer, check_count
+from keras_tied.layers._code_layer import check_count
 
 MOMENTUM = 0.99  # of the running mean of how many units are active
-
-
-class UnitCounter:
-    """For a layer that sees a code: which units are active, and since when not."""
-
-    def __init__(
-        self,
-        layer: Layer,
-        units: int | None,
-        window: int,
-    ) -> None:
-        def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
-            return layer.add_weight(shape, "zeros", dtype, trainable=False, name=name)
-
-        self.window = window
-        self.idle = add("idle_batches", "int32", (units,))
-        self.mean = add("mean_active_units", "float32")
-        self.n_batches = add("n_batches", "int32")
-
-    def count(self, code: Any) -> Any:
-        """Count what a batch's code has; which units are dead now, `(units,)`."""
-        units = code.shape[-1]
-        active = ops.reshape(ops.not_equal(code, 0), (-1, units))  # (rows, units)
-        counts = ops.sum(ops.cast(active, "float32"), axis=-1)
-        idle = ops.where(ops.any(active, axis=0), 0, self.idle + 1)
-        n_batches = self.n_batches + 1
-        # A plain mean at first, then a running one.
-        share = ops.maximum(1 - MOMENTUM, 1 / ops.cast(n_batches, "float32"))
-        change = ops.mean(counts) - self.mean
-        self.mean.assign(self.mean + share * change)
-        self.n_batches.assign(n_batches)
-        self.idle.assign(idle)
-        return idle >= self.window
-
-    @property
-    def active_units(self) -> float:
-        return float(ops.convert_to_numpy(self.mean))
-
-    @property
-    def dead_units(self) -> int:
-        idle = ops.convert_to_numpy(self.idle)
-        return int((idle >= self.window).sum())
-
-
-@serializable
-class UnitActivity(CodeLayer):
-    """Passes a code on; counts, in training, which of its units are active, and dead.
-
-    `counter.active_units` is the running mean of how many numbers of a row's code are
-    not 0 (L0), over about 100 batches, and `counter.dead_units` the number of units
-    that were 0 for every row of the last `window` batches. The callback
-    `keras_tied.training.CountUnits` writes both into the logs after each epoch.
-
-    Input and output shape: `(batch, ..., units)`.
-
-    Args:
-        window: after how many batches without activity a unit counts as dead. Defaults
-            to 1,000, as in SAELens.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
-
-    Raises:
-        ValueError: if `window` is not an integer from 1 on.
-
-    Examples:
-        >>> import keras
-        >>> from keras_tied.layers import UnitActivity
-        >>> activity = UnitActivity(window=1)
-        >>> code = keras.ops.array([[0.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
-        >>> _ = activity(code, training=True)
-        >>> activity.counter.active_units, activity.counter.dead_units
-        (1.5, 1)
-    """
-
-    SETTINGS = ("window",)
-
-    def __init__(self, window: int = 1000, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_count(self, "window", window, "batches")
-        self.window = window
-
-    def build(self, input_shape: Shape) -> None:
-        self.counter = UnitCounter(self, input_shape[-1], self.window)
-
-    def call(self, inputs: Any, training: bool | None = False) -> Any:
-        if training:
-            self.counter.count(inputs)
-        return inputs
 
 
 @serializable
@@ -114,7 +27,12 @@ class AuxK(keras.layers.Wrapper):
     fixed (Gao et al., "Scaling and evaluating sparse autoencoders", 2024, arXiv
     2406.04093, A.2; the factor of fewer dead units than `k` as in SAELens). A unit is
     dead that was 0 for every row of the last `window` batches of training. While none
-    is, it costs nothing. `counter` is that of `UnitActivity`.
+    is, it costs nothing.
+
+    `active_units` is the running mean of how many numbers of a row's code are not 0
+    (L0), over about 100 batches, and `dead_units` the number of dead units. The
+    callback `keras_tied.training.CountUnits` writes both into the logs after each
+    epoch. With a `coefficient` of 0 the layer counts, and adds nothing.
 
     It is called with the code, with the rows and with the scores of all units, which
     the code is taken from, and gives what the decoder gives: `(batch, ..., features)`.
@@ -146,7 +64,7 @@ class AuxK(keras.layers.Wrapper):
         >>> model.compile("adam", "mse")
         >>> rows = keras.random.normal((64, 8), seed=0)
         >>> _ = model.fit(rows, rows, verbose=0)
-        >>> round(decoder.counter.active_units), decoder.counter.dead_units
+        >>> round(decoder.active_units), decoder.dead_units
         (4, 0)
     """
 
@@ -158,11 +76,6 @@ class AuxK(keras.layers.Wrapper):
         window: int = 1000,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(decoder, Layer):
-            raise ValueError(
-                f"AuxK takes a layer as its decoder; received {decoder!r} "
-                f"({type(decoder).__name__}): pass the layer object itself."
-            )
         super().__init__(decoder, autocast=False, **kwargs)
         if k is not None:
             check_count(self, "k", k)
@@ -196,7 +109,13 @@ class AuxK(keras.layers.Wrapper):
                 f"AuxK '{self.name}' takes the rows that its decoder reconstructs, of"
                 f" {features} features; received rows of shape {tuple(rows_shape)}."
             )
-        self.counter = UnitCounter(self, code_shape[-1], self.window)
+
+        def add(name: str, dtype: str, shape: Shape = ()) -> Variable:
+            return self.add_weight(shape, "zeros", dtype, trainable=False, name=name)
+
+        self.idle = add("idle_batches", "int32", code_shape[-1:])
+        self.mean = add("mean_active_units", "float32")
+        self.n_batches = add("n_batches", "int32")
 
     def call(
         self,
@@ -208,10 +127,9 @@ class AuxK(keras.layers.Wrapper):
         outputs = self.layer(code)
         if not training:
             return outputs
-        dead = self.counter.count(code)
+        dead = self.count(code)
         if self.coefficient:
             lacks = ops.stop_gradient(ops.cast(rows, outputs.dtype) - outputs)
-
             loss = ops.cond(
                 ops.any(dead),
                 lambda: self.compute_auxiliary_loss(lacks, scores, dead),
@@ -219,6 +137,30 @@ class AuxK(keras.layers.Wrapper):
             )
             self.add_loss(loss)
         return outputs
+
+    def count(self, code: Any) -> Any:
+        """Count what a batch's code has; which units are dead now, `(units,)`."""
+        units = code.shape[-1]
+        active = ops.reshape(ops.not_equal(code, 0), (-1, units))  # (rows, units)
+        counts = ops.sum(ops.cast(active, "float32"), axis=-1)
+        idle = ops.where(ops.any(active, axis=0), 0, self.idle + 1)
+        n_batches = self.n_batches + 1
+        # A plain mean at first, then a running one.
+        share = ops.maximum(1 - MOMENTUM, 1 / ops.cast(n_batches, "float32"))
+        change = ops.mean(counts) - self.mean
+        self.mean.assign(self.mean + share * change)
+        self.n_batches.assign(n_batches)
+        self.idle.assign(idle)
+        return idle >= self.window
+
+    @property
+    def active_units(self) -> float:
+        return float(ops.convert_to_numpy(self.mean))
+
+    @property
+    def dead_units(self) -> int:
+        idle = ops.convert_to_numpy(self.idle)
+        return int((idle >= self.window).sum())
 
     def compute_auxiliary_loss(self, lacks: Any, scores: Any, dead: Any) -> Any:
         """The loss of what is left over, `(batch, ..., features)`, by dead units."""

@@ -8,7 +8,7 @@ from keras.utils import set_random_seed
 from numpy.random import default_rng
 from tests.marks import slow
 
-from keras_tied.layers import AuxK, BatchTopK, KSparse, UnitActivity, tie
+from keras_tied.layers import AuxK, BatchTopK, tie
 from keras_tied.training import CountUnits, fit
 
 from .cases import arrays, normal, through_file
@@ -63,7 +63,7 @@ def test_the_auxiliary_loss_is_that_of_the_paper(options, k):
     layer = auxiliary(**options)
     outputs = layer(CODE, ROWS, SCORES, training=True)
     assert_close(outputs, layer.layer(CODE), 1e-6)
-    assert layer.counter.dead_units == 4
+    assert layer.dead_units == 4
     assert_close(layer.losses[0], expected_loss(layer, k), 1e-5)
 
 
@@ -95,7 +95,7 @@ def test_in_inference_nothing_is_added_and_nothing_counted():
     layer = auxiliary()
     layer(CODE, ROWS, SCORES)
     assert layer.losses == []
-    assert layer.counter.dead_units == 0
+    assert layer.dead_units == 0
 
 
 @pytest.mark.parametrize(
@@ -103,19 +103,20 @@ def test_in_inference_nothing_is_added_and_nothing_counted():
     [(7,), (2, 7)],
 )
 def test_idle_batches_and_active_units_are_counted(shape):
-    layer = UnitActivity(window=3)
+    decoder = AuxK(layers.Dense(6), coefficient=0, window=3)
     draws = default_rng(1).uniform(size=(12, *shape, 8))
     codes = np.where(draws < 0.05, draws, 0).astype("float32")
+    rows = np.zeros((*shape, 6), "float32")
     for code in codes:
-        layer(code, training=True)
-    layer(codes[0])  # in inference nothing is counted
+        decoder(code, rows, code, training=True)
+    decoder(codes[0], rows, codes[0])  # in inference nothing is counted
     active = codes.reshape(12, -1, 8).any(axis=1)
     since = np.argmax(active[::-1], axis=0)
     idle = np.where(active.any(axis=0), since, 12)
-    assert_close(layer.counter.idle, idle)
-    assert layer.counter.dead_units == np.sum(idle >= 3)
+    assert_close(decoder.idle, idle)
+    assert decoder.dead_units == np.sum(idle >= 3)
     counts = np.count_nonzero(codes, axis=-1)
-    assert_close(layer.counter.active_units, counts.mean(), 1e-5)
+    assert_close(decoder.active_units, counts.mean(), 1e-5)
 
 
 def dictionary():
@@ -153,9 +154,12 @@ def test_both_loops_log_the_same_counts():
 
 def test_several_counts_are_told_apart():
     own = layers.Dense(8)
-    own.counter = 3  # of the user's own
-    code = [own, KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
-    model = keras.Sequential([*code, layers.Dense(6)])
+    own.active_units = 3  # of the user's own
+    inputs = keras.Input((6,))
+    scores = own(inputs)
+    decoders = [AuxK(layers.Dense(6), name=name) for name in ("one", "other")]
+    outputs = [decoder(scores, inputs, scores) for decoder in decoders]
+    model = keras.Model(inputs, layers.add(outputs))
     model.compile("sgd", "mse")
     history = model.fit(
         ROWS,
@@ -172,5 +176,5 @@ def test_loaded_dictionary_has_the_settings_and_the_counts(tmp_path):
     loaded = through_file(model, tmp_path)
     decoder = loaded.get_layer("decoder")
     assert (decoder.k, decoder.coefficient, decoder.window) == (2, 0.5, 4)
-    assert_close(decoder.counter.idle, model.get_layer("decoder").counter.idle)
+    assert_close(decoder.idle, model.get_layer("decoder").idle)
     assert_close(loaded(ROWS), model(ROWS), 1e-6)
