@@ -214,7 +214,7 @@ def test_the_oddest_rows_are_the_same_however_they_are_asked_for(tied_tables):
         assert row["column1"] == expected["column1"]
         assert np.float32(row["score"]) == np.float32(expected["score"])
     shown = tied_tables(f"{score} --top 3").out
-    assert re.findall(r"^ (\d{4}) ", shown, re.MULTILINE) == [
+    assert re.findall(r"^(\d{4}) ", shown, re.MULTILINE) == [
         row["name"] for row in oddest[:3]
     ]
     assert all(row["why"] in shown for row in oddest[:3])
@@ -474,7 +474,7 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(tied_tables, estimator)
         assert fact in said
         assert fact in inspected
     assert "model new.safetensors" in said
-    assert "kind categories 0 3" in inspected
+    assert "kind 0 3 3 categories: " in inspected
     assert told["features"] == 7
     assert told["components"] == 2
     assert told["iterations"] == estimator.n_iter_

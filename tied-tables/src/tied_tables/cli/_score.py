@@ -52,7 +52,9 @@ class ScoreOptions:
         " rows are printed.",
         default=None,
     )
-    top: int | None = option("Only so many rows, the oddest first, and why.", min=1)
+    top: int | None = option(
+        "Only so many rows, the oddest first, and why.", metavar="N", min=1
+    )
     explain: bool = option(
         "Write for all rows why they are odd, which takes longer.",
         "--explain",
@@ -72,6 +74,7 @@ class Alarm:
     threshold: str | None = option(
         f"Exit with the code {ALARM_CODE} if a row has this score, such as 100, or a"
         " higher one, or is as rare as 1/1000.",
+        metavar="SCORE",
     )
     fail_on_drift: FailOnDrift = False
 
