@@ -662,3 +662,23 @@ def test_score_and_corrections_name_a_total_as_such(tied_tables, fruit):
         [of_total] = [entry for entry in listed if entry["row"] == 301]
         assert of_total == listed[0]
         assert of_total["why"].startswith("a total: it says 'Total' in column 'name';")
+
+
+def test_python_gives_the_reasons_of_the_shell(tied_tables, fruit):
+    fruit = fruit.drop(columns=["name", "farm"])
+    fruit.loc[[11, 12], "kind"] = "plumm"
+    save(fruit)
+    frame = pd.read_csv("rows.csv")
+    model = TiedAutoencoder(2, max_iter=9, random_state=0).fit(frame)
+    model.save("python.safetensors")
+    oddest = tied_tables("score python.safetensors rows.csv --top 40 --json").json
+    places = [row["row"] - 1 for row in oddest["oddest"]]
+    reasons = model.explain(frame.iloc[places])
+    assert reasons.sentences() == [row["why"] for row in oddest["oddest"]]
+    table = reasons.to_frame()
+    for name in ("column1", "expected2"):
+        shown = [row[name] for row in oddest["oddest"]]
+        assert (
+            table[name].astype(object).where(table[name].notna(), None).tolist()
+            == shown
+        )

@@ -17,14 +17,14 @@ from tied_tables._reasons import (
 )
 from tied_tables._types import Array
 from tied_tables.columns import Column, Columns, NumberText, get_value
-from tied_tables.model.explanation import Explanation
+from tied_tables.model.explanation import Attribution
 from tied_tables.model.value import TableModel
 
 MOST_COLUMNS = 3  # that are named for each row that is explained
 
 
 def find_causes(
-    columns: Columns, rows: pa.RecordBatch, numbers: Array, explanation: Explanation
+    columns: Columns, rows: pa.RecordBatch, numbers: Array, attribution: Attribution
 ) -> list[list[Cause]]:
     """Return the columns that make each row odd, the oddest first.
 
@@ -32,10 +32,10 @@ def find_causes(
         columns: that the model uses.
         rows: n rows as they stand in the table.
         numbers: those that stand for the rows, `(n, d)`.
-        explanation: of these numbers.
+        attribution: of these numbers.
     """
-    order = np.argsort(-explanation.shares, axis=1, kind="stable")
-    made = columns.snap(explanation.expected)
+    order = np.argsort(-attribution.shares, axis=1, kind="stable")
+    made = columns.snap(attribution.expected)
     expected = columns.decode(made)
     used, layout = columns.used, columns.layout
     is_half = (numbers == MISSPELT) & (layout.kinds == CATEGORY)
@@ -46,7 +46,7 @@ def find_causes(
         row_causes = []
         for column in order[row]:
             name = names[column]
-            share = float(explanation.shares[row, column])
+            share = float(attribution.shares[row, column])
             if share <= 0:
                 break
             values = rows[name]
@@ -60,7 +60,7 @@ def find_causes(
                     share,
                     format_given(get_value(values, row)),
                     None if is_same else likely,
-                    float(explanation.ratios[row, column]),
+                    float(attribution.ratios[row, column]),
                     bool(is_misspelt[row, column]),
                 )
             )
@@ -74,7 +74,7 @@ def describe_reasons(
     fitted: TableModel,
     names: Sequence[str],
     causes: list[list[Cause]],
-    explanation: Explanation,
+    attribution: Attribution,
 ) -> tuple[list[str], Array]:
     """Put in words why rows are odd.
 
@@ -82,7 +82,7 @@ def describe_reasons(
         fitted: the fitted value.
         names: of the columns that it uses.
         causes: of n rows.
-        explanation: of the same rows.
+        attribution: of the same rows.
 
     Returns:
         A clause for each row, and how rare it would be with what is expected in the
@@ -90,7 +90,7 @@ def describe_reasons(
     """
     firsts = [names.index(some[0].column) if some else 0 for some in causes]
     every_row = np.arange(len(causes))
-    corrected = fitted.find_rarity(explanation.scores[every_row, firsts])
+    corrected = fitted.find_rarity(attribution.scores[every_row, firsts])
     is_ordinary = corrected < ORDINARY
     return list(map(describe_reason, causes, is_ordinary.tolist())), corrected
 

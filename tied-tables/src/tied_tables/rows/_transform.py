@@ -12,7 +12,7 @@ from tied_tables._types import Array, StrPath
 from tied_tables.columns import Columns, rename_rows, trim_names
 from tied_tables.io import Source, TableError
 from tied_tables.model.causes import MOST_COLUMNS, find_causes, list_causes
-from tied_tables.model.explanation import Explanation
+from tied_tables.model.explanation import Attribution
 from tied_tables.model.file import read
 from tied_tables.model.value import TableModel
 from tied_tables.rows._scan import Batch, Reads, Scan
@@ -107,11 +107,11 @@ class BatchTransform:
         return list_causes(causes, min(MOST_COLUMNS, len(self.columns.names)))
 
     def find_causes(
-        self, batch: Batch, explanation: Explanation | None = None
+        self, batch: Batch, attribution: Attribution | None = None
     ) -> list[list[Cause]]:
         """Return the columns that make each row odd, the oddest first."""
-        explanation = explanation or self.fitted.explain(batch.numbers)
-        return find_causes(self.columns, batch.rows, batch.numbers, explanation)
+        attribution = attribution or self.fitted.explain(batch.numbers)
+        return find_causes(self.columns, batch.rows, batch.numbers, attribution)
 
 
 def load_transform(
