@@ -379,3 +379,17 @@ def test_an_escape_code_in_the_name_of_a_file_does_not_reach_the_terminal(tied_t
 def test_a_star_in_the_name_of_an_output_stands_for_the_table(tied_tables, folder):
     tied_tables("encode m.safetensors fruit.csv -o '*-codes.csv'")
     assert (folder / "fruit-codes.csv").exists()
+
+
+def test_a_switch_is_listed_without_a_value(tied_tables):
+    for command, switch in (
+        ("", "--version"),
+        ("check", "--strict"),
+        ("fit", "--json"),
+    ):
+        [line] = [
+            line
+            for line in tied_tables(f"{command} --help").out.splitlines()
+            if f" {switch} " in line
+        ]
+        assert "bool" not in line

@@ -225,7 +225,7 @@ def test_all_rows_that_stand_out_are_counted(tied_tables, fruit, top):
     fruit.loc[[4, 7], "length"] = "900"
     save(fruit, "new.csv")
     said = tied_tables(f"score {MODEL} new.csv -o odd.csv {top}").out
-    assert said == "scored 300 rows, of which 2 stand out, to odd.csv\n"
+    assert said == "scored 300 rows, 2 of which stand out, to odd.csv\n"
 
 
 def test_misspellings_and_times_in_the_wrong_order_come_first(tied_tables, rng):
@@ -246,8 +246,8 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(tied_tables, rng):
     tied_tables("fit orders.csv -o orders.safetensors")
     oddest = tied_tables("score orders.safetensors orders.csv --json").json["oddest"]
     reasons = {row["row"]: row["why"] for row in oddest[:3]}
-    assert reasons[12] == "city Loyn is maybe Lyon, misspelt"
-    assert reasons[13] == "city Kielo is maybe Kiel, misspelt"
+    assert reasons[12] == "city Loyn may be a misspelling of Lyon"
+    assert reasons[13] == "city Kielo may be a misspelling of Kiel"
     assert reasons[8].startswith(f"shipped {shipped[7]}; the other columns suggest")
 
 
@@ -338,7 +338,7 @@ def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     rows.loc[[40, 41], "weight"] = "OVER"
     rows.loc[80, "client_id"] = "K-0007"
     said = list_reasons(tied_tables, rows)
-    assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
+    assert said[21] == "town Hambrug may be a misspelling of Hamburg"
     assert said[41] == "weight OVER is not like its other values, 2 times"
     right = 2 * price[41]  # which the other rows with the price tell
     assert said[42] == f"weight is {right} in 3 of 4 rows with price {price[41]}"
@@ -465,9 +465,8 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(tied_tables, estimator)
         "components 2",
         "network 7 → 34 → 34 → 2",
         "parameters 1,677",
-        f"error {error:.4g}, mean deviance of columns",
-        f"on rows held out; {notes['error']:.4g} on all rows",
-        f"PCA's error {pca_error:.4g}; the model's is {error / pca_error:.2f} times",
+        f"error {error / pca_error:.2f} of PCA's on rows held out ({error:.4g} and"
+        f" {pca_error:.4g}); {notes['error']:.4g} on all rows",
         "rows 300",
         "command tied-tables fit fruit.csv -o",
     ):
@@ -627,7 +626,7 @@ def test_a_model_that_knows_its_rows_by_heart_is_warned_of(tied_tables, rng):
         f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
     )
     assert worse in done.err
-    assert "the model knows these by heart" in done.err
+    assert "the model overfits" in done.err
     assert tied_tables(f"{fit} 2").err == ""
 
 
@@ -682,3 +681,19 @@ def test_python_gives_the_reasons_of_the_shell(tied_tables, fruit):
             table[name].astype(object).where(table[name].notna(), None).tolist()
             == shown
         )
+
+
+def test_rows_are_counted_by_the_threshold_where_one_is_given(tied_tables, fruit):
+    fruit.loc[[4, 7], "length"] = "900"
+    save(fruit, "new.csv")
+    scores = [
+        float(row["score"]) for row in tied_tables(f"score {MODEL} new.csv -o -").rows
+    ]
+    least = sorted(scores)[-5]
+    done = tied_tables(f"score {MODEL} new.csv -o odd.csv --threshold {least}", 3)
+    reach = f"5 of which reach the threshold of {least}"
+    assert done.out == f"scored 300 rows, {reach}, to odd.csv\n"
+    assert "5 rows reached" in done.err
+    more = 10 * max(scores)
+    done = tied_tables(f"score {MODEL} new.csv -o odd.csv --threshold {more}")
+    assert f"none of which reaches the threshold of {more}" in done.out

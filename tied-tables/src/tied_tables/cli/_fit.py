@@ -314,8 +314,7 @@ def _find_doubts(contents: Contents) -> Iterator[str]:
         yield (
             f"the error of rows held out, {held_out[0]:.4g}, is"
             f" {held_out[0] / error:.3g} times that of the rows trained on:"
-            " the model knows these by heart; add rows, or ask for fewer with"
-            " --components."
+            " the model overfits; add rows, or ask for fewer with --components."
         )
 
 

@@ -72,7 +72,7 @@ def lay_out(
         >>> for line in lay_out(["name", "n", "why"], [["Oslo", "7", "it is far"]], 40):
         ...     print(line)
         name  n  why
-        ────────────────
+        ────────────
         Oslo  7  it is far
     """
     cells = [[replace_controls(cell) for cell in row] for row in rows]

@@ -113,8 +113,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         reason = f"there is too little memory ({str(lack) or 'none is left'})"
         return f"{reason}; free some, or use fewer columns or rows.", 1
     if isinstance(error, ImportError):
-        if error.name == "pyarrow":
-            return 'pyarrow is missing; run pip install "tied-tables[cli]".', 2
+        if error.name in ("pyarrow", "rapidfuzz"):
+            what = f"{error.name} is not installed"
+            return f'{what}; run pip install "tied-tables[cli]".', 2
         if "pip install" in str(error):
             return str(error), 2
     reason = f"{type(error).__name__}: {error}".rstrip(".: ")

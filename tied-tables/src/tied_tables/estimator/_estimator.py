@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +39,8 @@ TRIMMED = (
 )
 
 
+# So that errors on a call name this class, and not that of its parameters.
+@dataclass(repr=False, eq=False)
 class TiedAutoencoder(RowMethods, Parameters):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
