@@ -84,9 +84,8 @@ def lay_out(
     are_numbers = [all(map(NUMBER.fullmatch, column)) for column in columns]
     lines = []
     if header:
-        # As wide as the table, so that nothing in it stands beneath.
-        lines = _lay_out_row(header, widths, are_numbers, others + width)
-        lines.append("─" * measure(lines[0]))
+        lines = _lay_out_row(header, widths, are_numbers, width)
+        lines.append("─" * min(width, max(map(measure, lines))))
     for row in cells:
         lines += _lay_out_row(row, widths, are_numbers, width)
     return lines
