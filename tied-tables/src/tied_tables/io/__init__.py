@@ -3,6 +3,7 @@
 from tied_tables._table_errors import TableError, WriteError
 from tied_tables.io._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from tied_tables.io._open import open_table
+from tied_tables.io._patch import Patch
 from tied_tables.io._source import Source, hold_rows
 from tied_tables.io._total import Total, find_total
 from tied_tables.io._write import check_output, write_patch, write_table
@@ -10,6 +11,7 @@ from tied_tables.io._write import check_output, write_patch, write_table
 __all__ = [
     "ENDINGS",
     "OUTPUT_ENDINGS",
+    "Patch",
     "ReadOptions",
     "Source",
     "TableError",
