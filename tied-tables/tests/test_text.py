@@ -67,7 +67,7 @@ def test_a_rarity_has_two_significant_digits(one_in, text):
             [Cause("a", 0.6, "1", None), Cause("b", 0.4, "9", None)],
             "a 1 and b 9 seldom go together",
         ),
-        ([Cause("a", 1.0, "1", None)], "a 1 is seldom beside the others"),
+        ([Cause("a", 1.0, "1", None)], "a 1 is rare with the other values of the row"),
     ],
 )
 def test_a_reason_names_a_column_or_two_that_contradict_each_other(causes, reason):

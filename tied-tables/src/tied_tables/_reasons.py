@@ -40,10 +40,15 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
         return "no column alone makes it odd"
     first, *others = causes
     if first.is_misspelt:
-        return f"{first.column} {first.given} is maybe {first.expected}, misspelt"
+        value = f"{first.column} {first.given}"
+        return f"{value} may be a misspelling of {first.expected}"
     if first.expected is None:
         values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
-        ending = "seldom go together" if others else "is seldom beside the others"
+        ending = (
+            "seldom go together"
+            if others
+            else "is rare with the other values of the row"
+        )
         return f"{' and '.join(values)} {ending}"
     if first.share >= MAIN_SHARE or not others:
         suggestion = f"suggest {first.expected}"
@@ -56,10 +61,11 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     second = others[0]
     is_contradiction = second.share >= CONTRADICTION * first.share
     if is_contradiction and first.share + second.share >= MAIN_SHARE:
-        ending = ", and with the former the row would be ordinary" * is_ordinary
+        suggested = f"{first.column} {first.expected}"
+        ending = f"; with {suggested} the row would be ordinary" * is_ordinary
         return (
             f"{first.column} {first.given} and {second.column} {second.given} seldom go"
-            f" together; the other columns suggest {first.column} {first.expected} or"
+            f" together; the other columns suggest {suggested} or"
             f" {second.column} {second.expected}{ending}"
         )
     values = [

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tied_tables.fit import sample
+from tied_tables.io import TableError, open_table
 
 from ..estimator.networks import seeded
 from .conftest import save
@@ -263,7 +264,12 @@ MEMORY = "there is too little memory (%s); free some, or use fewer columns or ro
         (ImportError("no x"), "failed with ImportError: no x; --debug shows where.", 1),
         (
             ModuleNotFoundError("no", name="pyarrow"),
-            'pyarrow is missing; run pip install "tied-tables[cli]".',
+            'pyarrow is not installed; run pip install "tied-tables[cli]".',
+            2,
+        ),
+        (
+            ModuleNotFoundError("no", name="rapidfuzz"),
+            'rapidfuzz is not installed; run pip install "tied-tables[cli]".',
             2,
         ),
         (KeyboardInterrupt(), "interrupted.", 130),
@@ -317,3 +323,24 @@ def test_debug_shows_the_traceback_before_the_sentence(tied_tables):
     *lines, last = done.err.splitlines()
     assert lines[0].startswith("Traceback")
     assert last.startswith("tied-tables: cannot read 'none.csv'")
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "argument"),
+    [
+        ("Report,,\n,,\na,b,c\n1,2,3\n", "--skip 2", "skip=2"),
+        ("0.5,2\n1,3\n", "--no-header", "header=False"),
+        ("% by hand\na,b\n1,2\n", "--comment", "comment=..."),
+    ],
+)
+def test_an_option_is_named_as_the_shell_or_python_writes_it(
+    tied_tables, folder, text, option, argument
+):
+    (folder / "rows.csv").write_text(text)
+    said = tied_tables("check rows.csv", 2).err
+    assert f" {option}" in said
+    assert argument not in said
+    with pytest.raises(TableError) as error:
+        open_table("rows.csv")
+    assert argument in str(error.value)
+    assert "--" not in str(error.value)

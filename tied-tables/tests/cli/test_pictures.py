@@ -170,7 +170,7 @@ def test_a_row_that_is_huge_or_missing_is_no_failure(tied_tables, fruit, value):
 
 def test_no_network_is_shown_where_pca_is_as_good(tied_tables, rng):
     np.save("noise.npy", rng.normal(size=(60, 4)))
-    said = "no network was found that is better, so the model is PCA"
+    said = "the model is PCA, as no network was better"
     assert said in tied_tables(f"fit noise.npy -o {MODEL}").words
     assert ", PCA" in tied_tables(f"inspect {MODEL}").out
     tied_tables(f"report {MODEL} noise.npy -o r.html")

@@ -214,7 +214,7 @@ def test_the_oddest_rows_are_the_same_however_they_are_asked_for(tied_tables):
         assert row["column1"] == expected["column1"]
         assert np.float32(row["score"]) == np.float32(expected["score"])
     shown = tied_tables(f"{score} --top 3").out
-    assert re.findall(r"^ (\d{4}) ", shown, re.MULTILINE) == [
+    assert re.findall(r"^(\d{4}) ", shown, re.MULTILINE) == [
         row["name"] for row in oddest[:3]
     ]
     assert all(row["why"] in shown for row in oddest[:3])
@@ -225,7 +225,7 @@ def test_all_rows_that_stand_out_are_counted(tied_tables, fruit, top):
     fruit.loc[[4, 7], "length"] = "900"
     save(fruit, "new.csv")
     said = tied_tables(f"score {MODEL} new.csv -o odd.csv {top}").out
-    assert said == "scored 300 rows, of which 2 stand out, to odd.csv\n"
+    assert said == "scored 300 rows, 2 of which stand out, to odd.csv\n"
 
 
 def test_misspellings_and_times_in_the_wrong_order_come_first(tied_tables, rng):
@@ -246,8 +246,8 @@ def test_misspellings_and_times_in_the_wrong_order_come_first(tied_tables, rng):
     tied_tables("fit orders.csv -o orders.safetensors")
     oddest = tied_tables("score orders.safetensors orders.csv --json").json["oddest"]
     reasons = {row["row"]: row["why"] for row in oddest[:3]}
-    assert reasons[12] == "city Loyn is maybe Lyon, misspelt"
-    assert reasons[13] == "city Kielo is maybe Kiel, misspelt"
+    assert reasons[12] == "city Loyn may be a misspelling of Lyon"
+    assert reasons[13] == "city Kielo may be a misspelling of Kiel"
     assert reasons[8].startswith(f"shipped {shipped[7]}; the other columns suggest")
 
 
@@ -338,7 +338,7 @@ def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     rows.loc[[40, 41], "weight"] = "OVER"
     rows.loc[80, "client_id"] = "K-0007"
     said = list_reasons(tied_tables, rows)
-    assert said[21] == "town Hambrug is maybe Hamburg, misspelt"
+    assert said[21] == "town Hambrug may be a misspelling of Hamburg"
     assert said[41] == "weight OVER is not like its other values, 2 times"
     right = 2 * price[41]  # which the other rows with the price tell
     assert said[42] == f"weight is {right} in 3 of 4 rows with price {price[41]}"
@@ -465,16 +465,15 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(tied_tables, estimator)
         "components 2",
         "network 7 → 34 → 34 → 2",
         "parameters 1,677",
-        f"error {error:.4g}, mean deviance of columns",
-        f"on rows held out; {notes['error']:.4g} on all rows",
-        f"PCA's error {pca_error:.4g}; the model's is {error / pca_error:.2f} times",
+        f"error {error / pca_error:.2f} of PCA's on rows held out ({error:.4g} and"
+        f" {pca_error:.4g}); {notes['error']:.4g} on all rows",
         "rows 300",
         "command tied-tables fit fruit.csv -o",
     ):
         assert fact in said
         assert fact in inspected
     assert "model new.safetensors" in said
-    assert "kind categories 0 3" in inspected
+    assert "kind 0 3 3 categories: " in inspected
     assert told["features"] == 7
     assert told["components"] == 2
     assert told["iterations"] == estimator.n_iter_
@@ -627,7 +626,7 @@ def test_a_model_that_knows_its_rows_by_heart_is_warned_of(tied_tables, rng):
         f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
     )
     assert worse in done.err
-    assert "the model knows these by heart" in done.err
+    assert "the model overfits" in done.err
     assert tied_tables(f"{fit} 2").err == ""
 
 
@@ -662,3 +661,39 @@ def test_score_and_corrections_name_a_total_as_such(tied_tables, fruit):
         [of_total] = [entry for entry in listed if entry["row"] == 301]
         assert of_total == listed[0]
         assert of_total["why"].startswith("a total: it says 'Total' in column 'name';")
+
+
+def test_python_gives_the_reasons_of_the_shell(tied_tables, fruit):
+    fruit = fruit.drop(columns=["name", "farm"])
+    fruit.loc[[11, 12], "kind"] = "plumm"
+    save(fruit)
+    frame = pd.read_csv("rows.csv")
+    model = TiedAutoencoder(2, max_iter=9, random_state=0).fit(frame)
+    model.save("python.safetensors")
+    oddest = tied_tables("score python.safetensors rows.csv --top 40 --json").json
+    places = [row["row"] - 1 for row in oddest["oddest"]]
+    reasons = model.explain(frame.iloc[places])
+    assert reasons.sentences() == [row["why"] for row in oddest["oddest"]]
+    table = reasons.to_frame()
+    for name in ("column1", "expected2"):
+        shown = [row[name] for row in oddest["oddest"]]
+        assert (
+            table[name].astype(object).where(table[name].notna(), None).tolist()
+            == shown
+        )
+
+
+def test_rows_are_counted_by_the_threshold_where_one_is_given(tied_tables, fruit):
+    fruit.loc[[4, 7], "length"] = "900"
+    save(fruit, "new.csv")
+    scores = [
+        float(row["score"]) for row in tied_tables(f"score {MODEL} new.csv -o -").rows
+    ]
+    least = sorted(scores)[-5]
+    done = tied_tables(f"score {MODEL} new.csv -o odd.csv --threshold {least}", 3)
+    reach = f"5 of which reach the threshold of {least}"
+    assert done.out == f"scored 300 rows, {reach}, to odd.csv\n"
+    assert "5 rows reached" in done.err
+    more = 10 * max(scores)
+    done = tied_tables(f"score {MODEL} new.csv -o odd.csv --threshold {more}")
+    assert f"none of which reaches the threshold of {more}" in done.out

@@ -102,7 +102,15 @@ def test_check_fit_and_inspect_tell_what_becomes_of_a_column(tied_tables, name):
     assert bool(warnings) == bool(column.warning)
     shown = tied_tables(f"check {table}").out
     assert shown.splitlines()[: len(warnings)] == warnings
-    assert re.search(rf"\n *odd .* {re.escape(fact['becomes'])} *\n", shown)
+    cells = re.escape(f"{fact['numbers']}  {fact['reads_as']}")
+    [row] = re.findall(rf"^odd .* {cells}(?::|;|$).*", shown, re.MULTILINE)
+    assert row.endswith(fact["note"])
+    quantity, _, labels = column.becomes.partition(": ")
+    if quantity.endswith(("number", "numbers")):
+        assert quantity.split()[0] == str(fact["numbers"])
+    if fact["numbers"] and labels:
+        listed = tied_tables(f"check {table} --categories").out
+        assert labels.partition(" and ")[0].partition(";")[0] in listed
     refused = 2 * fact["refused"]
     tied_tables(f"check {table} --strict", refused or bool(warnings))
     fit = f"fit {table} -o new.safetensors --epochs 1 --hidden 4"
@@ -110,7 +118,8 @@ def test_check_fit_and_inspect_tell_what_becomes_of_a_column(tied_tables, name):
     assert column.warning in fitted.words
     if not refused:
         inspected = tied_tables("inspect new.safetensors")
-        assert fact["becomes"] in inspected.words
+        assert f"{fact['reads_as']}" in inspected.words
+        assert fact["note"] in inspected.words
         noted = tied_tables("inspect new.safetensors --json").json["notes"]["table"]
         assert noted["columns"] == found["columns"]
         if reason := column.becomes.partition("left out: ")[2]:

@@ -224,3 +224,10 @@ def test_a_failed_fit_keeps_what_was_learned():
     with pytest.raises(ValueError, match="n_components=99"):
         estimator.set_params(n_components=99).fit(frame[["b"]])
     assert_array_equal(estimator.transform(frame), codes)
+
+
+def test_an_unknown_parameter_is_an_error_of_the_estimator():
+    with pytest.raises(
+        TypeError, match=r"^TiedAutoencoder\.__init__\(\) got .* 'width'"
+    ):
+        TiedAutoencoder(width=2)

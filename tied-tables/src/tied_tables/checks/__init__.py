@@ -2,12 +2,13 @@
 
 from tied_tables.checks._absurd import find_far_values
 from tied_tables.checks._corrections import find_corrections
-from tied_tables.checks._doubt import Doubt
+from tied_tables.checks._doubt import FIELDS, Doubt
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._odd import Oddest, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
 
 __all__ = [
+    "FIELDS",
     "Doubt",
     "Oddest",
     "RepeatFinder",

@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from tied_tables.columns import Columns, MisreadValues
 from tied_tables.io import Source, TableError
+from tied_tables.model.causes import format_likely
 from tied_tables.model.fences import fit_ends, fit_fences
-from tied_tables.rows import Doubts, Scan, format_likely
+from tied_tables.rows import Doubts, Scan
 
 
 def find_far_values(

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+# What the fields of a `Doubt` are called in a list of corrections.
+FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
+
 
 class Doubt(NamedTuple):
     """A cell, a row or a block of rows that may be wrong.

@@ -10,6 +10,7 @@ from tied_tables._reasons import MAIN_SHARE, ORDINARY, Cause, describe_reason
 from tied_tables._types import Array
 from tied_tables.checks._doubt import Doubt
 from tied_tables.columns import OTHER, format_cell
+from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
 
 RARE, RARE_SHARE = 50.0, 0.1
@@ -113,12 +114,9 @@ def find_oddest(
     (rows,) = best
     explanation = fitted.explain(numbers)
     causes = transform.find_causes(Batch(rows, numbers), explanation)
-    names = transform.columns.names
-    firsts = [names.index(some[0].column) if some else 0 for some in causes]
-    every_row = np.arange(len(causes))
-    corrected = fitted.find_rarity(explanation.scores[every_row, firsts])
-    is_ordinary = corrected < ORDINARY
-    reasons = list(map(describe_reason, causes, is_ordinary.tolist()))
+    reasons, corrected = describe_reasons(
+        fitted, transform.columns.names, causes, explanation
+    )
     rank = np.arange(1, len(places) + 1, dtype=np.int32)
     columns = {"row": places, "score": scores, "rank": rank}
     columns |= transform.describe_scores(scores, errors)
@@ -135,7 +133,7 @@ def find_oddest(
         rarities=rarities,
         rarities_corrected=corrected,
         stand_out=fitted.stand_out(scores, n_rows),
-        are_curable=is_rare & is_ordinary,
+        are_curable=is_rare & (corrected < ORDINARY),
         all_scores=np.concatenate(all_scores),
     )
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tied_tables.cli._cluster import Write
-    from tied_tables.io._patch import Patch
+    from tied_tables.io import Patch
     from tied_tables.rows import Batch, BatchTransform, Doubts, Output, Scan
 
 TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types

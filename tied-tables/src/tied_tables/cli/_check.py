@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity, list_some
 from tied_tables.cli._app import command
+from tied_tables.cli._layout import print_line
 from tied_tables.cli._messages import (
     FailedError,
     UsageError,
@@ -16,8 +17,15 @@ from tied_tables.cli._messages import (
     name_options,
     remark,
 )
-from tied_tables.cli._options import STANDARD_INPUT, Data, Json, Seed, option
-from tied_tables.cli._output import print_json, print_line, print_table
+from tied_tables.cli._options import (
+    STANDARD_INPUT,
+    Categories,
+    Data,
+    Json,
+    Seed,
+    option,
+)
+from tied_tables.cli._output import print_json, print_table
 from tied_tables.cli._progress import show_rows, show_stages
 from tied_tables.cli._proposals import join
 from tied_tables.cli._table import (
@@ -93,6 +101,7 @@ def check(
     strict: bool = option("Fail if there is a warning.", "--strict", default=False),
     columns: ColumnOptions,
     options: TableOptions,
+    categories: Categories = False,
     json: Json = False,
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
@@ -104,7 +113,8 @@ def check(
         facts = {"data": table.source.name, "rows": table.source.n_rows}
         print_json(facts | table.to_json() | {"rules": rules})
     else:
-        _print_survey(table)
+        _print_survey(table, categories)
+        print("\n" * bool(rules), end="")
         for rule in rules[:MOST_RULES]:
             print_line(rule)
         if len(rules) > MOST_RULES:
@@ -112,9 +122,9 @@ def check(
             print(f"and {more}; check --json tells of all")
         is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
-        is_plain = not strict and seed == 0  # which score has not
+        is_plain = not (strict or categories or seed)  # which score has not
         if table.columns.features and is_plain and not (is_refused or is_pipe):
-            remark(f"next, {join(['score', *sys.argv[2:]])}.")
+            remark(f"next: {join(['score', *sys.argv[2:]])}")
     if strict:
         table.require_usable()
         if table.warnings:
@@ -145,7 +155,7 @@ def describe_repeats(rows: Scan) -> list[str]:
     return [f"{list_some(sentences, 3)}."] if sentences else []
 
 
-def _print_survey(survey: Survey) -> None:
+def _print_survey(survey: Survey, has_categories: bool) -> None:
     """Print what the columns of a table read as, with the warnings first."""
     from tied_tables.columns import ROWS_TO_COUNT
 
@@ -162,23 +172,31 @@ def _print_survey(survey: Survey) -> None:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
     print_line(f"{source.name}: {rows}, {numbers} a row")
-    print_columns(survey.texts[:MOST_SHOWN])
+    print()
+    columns = survey.columns if has_categories else None
+    print_columns(survey.texts[:MOST_SHOWN], columns)
     if more := survey.texts[MOST_SHOWN:]:
         quantity = format_quantity(len(more), "more column")
         print(f"and {quantity}; check --json tells of all")
 
 
-def print_columns(facts: Sequence[FactText]) -> None:
-    """Print what each column reads as, and what becomes of it."""
-    counts = ["missing", "misread", "distinct"]
-    if not any(fact.misread for fact in facts):
-        counts.remove("misread")
+def print_columns(facts: Sequence[FactText], columns: Columns | None = None) -> None:
+    """Print what each column reads as, and what becomes of it.
+
+    With `columns`, print the categories of each, or the parts of its times, instead of
+    examples.
+    """
+    names = ["missing", "misread", "distinct", "numbers"]
+    counts = [name for name in names if any(getattr(fact, name) for fact in facts)]
+    labels = {}
+    if columns is not None:
+        labels = {column.name: ", ".join(column.labels) for column in columns.used}
     rows = []
     for fact in facts:
         numbers = [f"{getattr(fact, name):,}" for name in counts]
-        examples = ", ".join(fact.examples)
-        rows.append([fact.name, fact.reads_as, *numbers, examples, fact.becomes])
-    print_table(("column", "reads as", *counts, "examples", "becomes"), rows)
+        text = fact.summarize(labels.get(fact.name, ""))
+        rows.append([fact.name, *numbers, text])
+    print_table(("column", *counts, "reads as"), rows)
 
 
 def survey(
@@ -224,7 +242,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
             f"{source.name!r} has one row, and training needs 2 at least; add rows."
         )
     survey.require_usable()
-    remark_notes(source)
+    remark_notes(source.name, source.notes)
     remark(*survey.warnings)
     rows = Scan(source, columns)
     if survey.whole:

@@ -31,7 +31,9 @@ class ClusterOptions:
         metavar="ADDRESS",
     )
     workers: int | None = option(
-        "The processes of --cluster local; one a processor that it may use.", min=1
+        "The processes of --cluster local; one a processor that it may use.",
+        metavar="N",
+        min=1,
     )
 
     def require_output(self, output: str, json: bool, data: str) -> None:

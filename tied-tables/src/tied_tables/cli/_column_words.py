@@ -15,6 +15,7 @@ from tied_tables._text import format_quantity, list_some
 from tied_tables.columns import OTHER, Column, Columns, Fact, Kind, Topic
 
 MOST_MISSPELT, MOST_NUMBERS = 3, 4
+LONGEST_LINE = 78  # characters, of what is said of a column
 MIXED = WORDS[Topic.mixed]
 REASONS = {
     **WORDS,
@@ -84,6 +85,8 @@ class FactText:
     Attributes:
         name, reads_as, examples: of the column, what its values are, and some of them.
         becomes: the numbers that it becomes, or why it is left out.
+        numbers: how many these are; 0 if it is left out.
+        note: why it is left out, or what its values may be instead; maybe empty.
         missing, misread, distinct: how many values are missing, not what the column
             holds, and different.
         warning: what else to look at, as one clause about the column; empty if there is
@@ -94,6 +97,8 @@ class FactText:
     name: str
     reads_as: str
     becomes: str
+    numbers: int = 0
+    note: str = ""
     missing: int = 0
     misread: int = 0
     distinct: int = 0
@@ -112,6 +117,19 @@ class FactText:
                 " it anew."
             ) from error
 
+    def summarize(self, labels: str = "") -> str:
+        """Describe the column in about a line, with labels instead of examples."""
+        note = f"; {self.note}" if self.note else ""
+        room = LONGEST_LINE - len(self.reads_as) - len(note)
+        examples: list[str] = []
+        for example in self.examples if self.numbers else ():
+            room -= len(f", {example}")
+            if room < 0:
+                break
+            examples.append(example)
+        values = labels or ", ".join(examples)
+        return self.reads_as + (f": {values}" if values else "") + note
+
 
 def describe_fact(fact: Fact) -> FactText:
     """Put a fact about a column in words."""
@@ -120,22 +138,28 @@ def describe_fact(fact: Fact) -> FactText:
     reason = ""
     if fact.reason is not None:
         reason = describe_remark(fact.reason, REASONS, fact.name)
-    becomes = f"left out: {reason}"
+    note = becomes = f"left out: {reason}"
+    numbers = 0
     if column is not None:
+        numbers = len(column.features)
         hints = _describe_remarks(fact, HINTS)
+        note = "; ".join(hints)
         becomes = "; ".join([_describe_numbers(column), *hints])
     elif fact.is_refused:
-        reads_as, becomes, warnings = f"mostly {reads_as}", "refused", [reason]
+        reads_as, warnings = f"mostly {reads_as}", [reason]
+        note = becomes = "refused"
     return FactText(
-        fact.name,
-        reads_as,
-        becomes,
-        fact.missing,
-        fact.misread,
-        fact.distinct,
-        fact.examples,
-        "; ".join(warnings),
-        fact.is_refused,
+        name=fact.name,
+        reads_as=reads_as,
+        becomes=becomes,
+        numbers=numbers,
+        note=note,
+        missing=fact.missing,
+        misread=fact.misread,
+        distinct=fact.distinct,
+        examples=fact.examples,
+        warning="; ".join(warnings),
+        refused=fact.is_refused,
     )
 
 

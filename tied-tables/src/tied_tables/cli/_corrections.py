@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tied_tables.rows import Scan
 
 MOST_SHOWN = 20
-# What the fields of a `Doubt` are called in the list.
-FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
 
 
 @command("tied-tables corrections model.safetensors rows.csv -o corrections.csv")
@@ -38,7 +36,7 @@ def corrections(
     json: Json = False,
 ) -> None:
     """List what to correct: doubtful values, and rows that are there twice."""
-    from tied_tables.checks import find_corrections
+    from tied_tables.checks import FIELDS, find_corrections
     from tied_tables.rows import BatchTransform
 
     if output is not None:
@@ -63,6 +61,7 @@ def corrections(
 
 def _list_records(rows: Scan, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
     """Return what is listed of each doubt, with the id of its row."""
+    from tied_tables.checks import FIELDS
     from tied_tables.columns import list_values
 
     ids: list[Any] = []
@@ -80,6 +79,7 @@ def _list_records(rows: Scan, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
 def _write(output: str, records: Sequence[dict[str, Any]], safe_csv: bool) -> None:
     import pyarrow as pa
 
+    from tied_tables.checks import FIELDS
     from tied_tables.io import write_table
 
     names = list(records[0] if records else FIELDS)

@@ -21,7 +21,9 @@ def export(
         f"The .onnx file to write. {STAR}", default=Path("*.onnx")
     ),
     part: Part = option(
-        "Computes codes, rows from codes, or reconstructed rows.", default=Part.encoder
+        "encoder for codes, decoder for rows from codes, or reconstruction.",
+        metavar="NAME",
+        default=Part.encoder,
     ),
     *,
     json: Json = False,

@@ -71,21 +71,36 @@ class TrainingOptions:
     components: str = option(
         "The number of components, or the share of variance to keep, below 1; several,"
         " as 1..16 or 1,2,4, for the one that reconstructs hidden values best.",
+        metavar="N",
         default="2",
     )
     hidden: str = option(
-        "Units of the hidden layers, such as 64,32, or auto.", default="auto"
+        "Units of the hidden layers, such as 64,32, or auto.",
+        metavar="UNITS",
+        default="auto",
     )
     solver: Solver = option(
-        "L-BFGS on all rows at once, or Nadam in batches.", default=Solver.auto
+        "lbfgs, on all rows at once, nadam, in batches, or auto.",
+        metavar="NAME",
+        default=Solver.auto,
     )
     epochs: int | None = option(
-        "Epochs of Nadam or iterations of L-BFGS, instead of as many as help.", min=1
+        "Epochs of Nadam or iterations of L-BFGS, instead of as many as help.",
+        metavar="N",
+        min=1,
     )
     validation: float = option(
-        "The share of rows to hold out; 0 for none.", min=0.0, max=0.9, default=0.1
+        "The share of rows to hold out; 0 for none.",
+        metavar="SHARE",
+        min=0.0,
+        max=0.9,
+        default=0.1,
     )
-    scaler: Scaler = option("How the columns are scaled.", default=Scaler.standard)
+    scaler: Scaler = option(
+        "How the columns are scaled: standard, minmax or none.",
+        metavar="NAME",
+        default=Scaler.standard,
+    )
     seed: Seed = 0
 
     def to_arguments(self) -> dict[str, Any]:
@@ -299,8 +314,7 @@ def _find_doubts(contents: Contents) -> Iterator[str]:
         yield (
             f"the error of rows held out, {held_out[0]:.4g}, is"
             f" {held_out[0] / error:.3g} times that of the rows trained on:"
-            " the model knows these by heart; add rows, or ask for fewer with"
-            " --components."
+            " the model overfits; add rows, or ask for fewer with --components."
         )
 
 

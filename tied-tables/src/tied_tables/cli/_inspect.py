@@ -5,13 +5,15 @@ from typing import Any
 from tied_tables.cli._app import command
 from tied_tables.cli._check import print_columns
 from tied_tables.cli._model import Model, load
-from tied_tables.cli._options import Json, ModelFile
+from tied_tables.cli._options import Categories, Json, ModelFile
 from tied_tables.cli._output import print_facts, print_json
 from tied_tables.cli._summary import summarize
 
 
 @command("tied-tables inspect model.safetensors")
-def inspect(model: ModelFile, json: Json = False) -> None:
+def inspect(
+    model: ModelFile, categories: Categories = False, json: Json = False
+) -> None:
     """Show what a model file holds: its columns, its network, and its training."""
     opened_model = load(model)
     if json:
@@ -19,7 +21,8 @@ def inspect(model: ModelFile, json: Json = False) -> None:
         return
     print_facts(summarize(opened_model))
     if facts := opened_model.find_facts():
-        print_columns(facts)
+        print()
+        print_columns(facts, opened_model.columns if categories else None)
 
 
 def _describe(model: Model) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import typer
 
 from tied_tables._table_errors import TableError, WriteError
-from tied_tables._text import hide_secrets, replace_controls
+from tied_tables._text import hide_secrets
+from tied_tables.cli._layout import wrap_for
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
 # What Python, the loader of libraries and XLA say where memory is at its limit.
@@ -51,7 +52,7 @@ def say(*messages: str) -> None:
     """Print messages to the standard error, a line each."""
     for message in messages:
         line = name_options(hide_secrets(" ".join(message.split())))
-        print("tied-tables:", replace_controls(line), file=sys.stderr)
+        print(wrap_for(sys.stderr, f"tied-tables: {line}"), file=sys.stderr)
 
 
 def name_options(message: str) -> str:
@@ -112,8 +113,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         reason = f"there is too little memory ({str(lack) or 'none is left'})"
         return f"{reason}; free some, or use fewer columns or rows.", 1
     if isinstance(error, ImportError):
-        if error.name == "pyarrow":
-            return 'pyarrow is missing; run pip install "tied-tables[cli]".', 2
+        if error.name in ("pyarrow", "rapidfuzz"):
+            what = f"{error.name} is not installed"
+            return f'{what}; run pip install "tied-tables[cli]".', 2
         if "pip install" in str(error):
             return str(error), 2
     reason = f"{type(error).__name__}: {error}".rstrip(".: ")

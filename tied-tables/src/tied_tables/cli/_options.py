@@ -8,6 +8,8 @@ import typer
 
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
     """Return an option of a command, or of a dataclass of options; `...` is needed."""
+    if default is False:
+        settings["metavar"] = ""  # a switch takes no value
     return typer.Option(default, *names, help=help, **settings)
 
 
@@ -39,18 +41,32 @@ ID = "The column that names the rows; kept, never trained on."
 SafeCsv = Annotated[
     bool,
     typer.Option(
-        "--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."
+        "--safe-csv",
+        help="Put a ' before text that a spreadsheet would run, in CSV.",
+        metavar="",
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")
+    int,
+    typer.Option(min=0, max=2**31 - 1, metavar="N", help="Fixes all that is random."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Categories = Annotated[
+    bool,
+    typer.Option(
+        "--categories",
+        help="List the categories of each column, or parts of times.",
+        metavar="",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON.", metavar="")
+]
 DRIFT_CODE = 4  # the exit code where rows have drifted
 FailOnDrift = Annotated[
     bool,
     typer.Option(
         "--fail-on-drift",
         help=f"Exit with the code {DRIFT_CODE} if the rows have drifted.",
+        metavar="",
     ),
 ]

@@ -15,15 +15,14 @@ from tied_tables._text import (
     escape_controls,
     format_number,
     format_rarity,
-    replace_controls,
 )
+from tied_tables.cli._layout import find_width, lay_out, print_line
 from tied_tables.cli._messages import is_quiet, remark
 from tied_tables.cli._options import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line of a narrow table
 HEADINGS = {"one_in": "one in"}  # of facts of rows
 # Matplotlib's warning of a character that no font has.
 NO_GLYPH = "missing from font"
@@ -40,11 +39,6 @@ def print_result(
         print_json(facts)
     elif facts["output"] != STANDARD_OUTPUT and not is_quiet():
         print_line(text) if isinstance(text, str) else print_facts(text)
-
-
-def print_line(text: str) -> None:
-    """Print a line of text, which may hold names and values of the user's."""
-    print(replace_controls(text))
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
@@ -83,26 +77,7 @@ def print_rows(
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; without a header, its cells alone."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    if header:
-        table = Table(
-            box=SIMPLE_HEAD,
-            pad_edge=False,
-            padding=(0, 1, 0, 0),
-        )
-    for place, name in enumerate(header):
-        longest = max((len(row[place]) for row in rows), default=0)
-        title = Text(replace_controls(name))
-        is_short = longest <= LONGEST_UNBROKEN
-        table.add_column(title, overflow="fold", no_wrap=is_short)
-    for row in rows:
-        table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
-    Console(highlight=False).print(table)
+    print(*lay_out(header, rows, find_width()), sep="\n")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
 
     Yields the function that tells the state.
     """
-    state, is_over = "at work", threading.Event()
+    state, is_over = "", threading.Event()
 
     def find_pause() -> float:
         next_line = _last_line + SECONDS_BETWEEN_LINES
@@ -39,7 +39,7 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
         global _last_line
         while not is_over.wait(find_pause()):
             _last_line = time.monotonic()
-            text = f"{what}: {state}" if what else state
+            text = ": ".join(filter(None, [what, state]))
             with suppress(OSError):  # nobody misses this line
                 os.write(2, f"tied-tables: {text}\n".encode())
 

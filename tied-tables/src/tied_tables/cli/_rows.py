@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import quote
-from tied_tables.cli._messages import remark
+from tied_tables.cli._messages import name_options, remark
 from tied_tables.cli._options import read_option
 from tied_tables.cli._progress import show_rows
 from tied_tables.cli._table import (
@@ -54,7 +54,11 @@ def open_rows(
     known = model.columns or Columns(())
     text = known.text + ([] if id is None else [id])
     source = options.open(data, None if as_text else text, known.names)
-    remark_notes(source)
+    noted: list[str] = model.find_note(
+        [], "table", "notes"
+    )  # which the fit has printed
+    notes = [note for note in source.notes if name_options(note) not in noted]
+    remark_notes(source.name, notes)
     output_id = choose_id(source, id, known.id, output)
     require_column(source, label, "--label")
     columns = model.columns_of(source)

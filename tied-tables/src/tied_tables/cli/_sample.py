@@ -28,4 +28,4 @@ def sample(
     rows = pa.record_batch(datasets.make_clients(random_state=seed))
     write_table(output, [rows])
     done = f"wrote {rows.num_rows} rows to {output}"
-    remark(f"{done}; next, {join(['check', output])}.")
+    remark(f"{done}.", f"next: {join(['check', output])}")

@@ -52,7 +52,9 @@ class ScoreOptions:
         " rows are printed.",
         default=None,
     )
-    top: int | None = option("Only so many rows, the oddest first, and why.", min=1)
+    top: int | None = option(
+        "Only so many rows, the oddest first, and why.", metavar="N", min=1
+    )
     explain: bool = option(
         "Write for all rows why they are odd, which takes longer.",
         "--explain",
@@ -72,6 +74,7 @@ class Alarm:
     threshold: str | None = option(
         f"Exit with the code {ALARM_CODE} if a row has this score, such as 100, or a"
         " higher one, or is as rare as 1/1000.",
+        metavar="SCORE",
     )
     fail_on_drift: FailOnDrift = False
 
@@ -158,14 +161,15 @@ def score(
     if options.needs_all:
         batches, scores = _score_all(rows, transform)
         facts = alarm.describe(fitted, scores)
-        _write(task, batches, scores, fitted, facts)
+        _write(task, batches, scores, fitted, facts, alarm.threshold)
     else:
         oddest = _score_oddest(rows, transform, options.top or DEFAULT_TOP)
         facts = alarm.describe(fitted, oddest.all_scores)
         if options.output is None:
             _print(oddest, total, fitted, json, facts)
         else:
-            _write(task, [oddest.table], oddest.all_scores, fitted, facts)
+            scores = oddest.all_scores
+            _write(task, [oddest.table], scores, fitted, facts, alarm.threshold)
     alarm.ring(inputs.data, facts)
 
 
@@ -229,15 +233,24 @@ def _write(
     scores: Array,
     fitted: TableModel,
     facts: Mapping[str, Any],
+    threshold: str | None,
 ) -> None:
-    """Write scored rows, and print how many stand out."""
+    """Write scored rows, and print how many stand out, or reach the threshold."""
     from tied_tables.io import write_table
 
     n_rows = len(scores)
     n_written = write_table(task.output, batches, safe_csv=task.safe_csv)
     counts = {"scored": n_rows, "written": n_written, "output": task.output}
-    n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    text = _summarize(n_rows, n_outstanding, task.output)
+    if threshold is None:
+        n_odd = int(fitted.stand_out(scores, n_rows).sum())
+        which = "stands out" if n_odd < 2 else "stand out"
+    else:
+        n_odd = facts["reached"]
+        verb = "reaches" if n_odd < 2 else "reach"
+        which = f"{verb} the threshold of {threshold}"
+    scored = format_quantity(n_rows, "row")
+    count = f"{n_odd:,}" if n_odd else "none"
+    text = f"scored {scored}, {count} of which {which}, to {task.output}"
     print_result(task.json, {**facts, **counts}, text)
 
 
@@ -256,14 +269,6 @@ def _print(
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
         print_rows(names, rows, int(fitted.largest_rarity))
-
-
-def _summarize(n_rows: int, n_outstanding: int, output: str) -> str:
-    some = "none of which stands out"
-    if n_outstanding:
-        verb = "stands" if n_outstanding == 1 else "stand"
-        some = f"of which {n_outstanding:,} {verb} out"
-    return f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
 
 
 def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ def summarize(model: Model) -> dict[str, str]:
     value, notes = model.fitted_value, model.notes
     training = value.training
     network = " → ".join(map(str, value.network.layer_sizes))
-    what = "variance" if value.link is None else "deviance of the columns"
+    what = "variance"
+    if value.link is not None:
+        what += ", and of the deviance of categories,"
     facts = {
         "model": str(model.path),
         **_describe_columns(model),
@@ -57,19 +59,17 @@ def _describe_errors(model: Model) -> dict[str, str]:
             pass
         case _:
             return {}
+    also = ""
     if held_out is not None:
-        where = f"on rows held out; {error:.4g} on {where}"
+        also = f"; {error:.4g} on {where}"
+        where = "rows held out"
         error, pca_error = held_out
-    what = "mean square of scaled columns"
-    if model.fitted_value.link is not None:
-        what = "mean deviance of columns, 1 for the best constants"
-    ratio = error / pca_error if pca_error else 1.0
-    against = f"the model's is {ratio:.2f} times that"
-    if ratio > 1:  # where a tenth of the values is missing
-        against += ", as it has learned to fill in gaps"
     if model.fitted_value.training.is_pca:
-        against = "no network was found that is better, so the model is PCA"
-    return {
-        "error": f"{error:.4g}, {what}, {where}",
-        "PCA's error": f"{pca_error:.4g}; {against}",
-    }
+        relative = "the model is PCA, as no network was better"
+        return {"error": f"{error:.4g} on {where}{also}; {relative}"}
+    ratio = error / pca_error if pca_error else 1.0
+    reason = ""
+    if ratio > 1:  # where a tenth of the values is missing
+        reason = ", as the network has learned to fill in gaps"
+    numbers = f"{error:.4g} and {pca_error:.4g}"
+    return {"error": f"{ratio:.2f} of PCA's on {where} ({numbers}){also}{reason}"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
@@ -54,16 +54,17 @@ class TableOptions:
     )
     query: str | None = read_option("The rows of a database to read.", metavar="SQL")
     skip: int = read_option(
-        "Lines of CSV or a sheet before the names.", default=0, min=0
+        "Lines of CSV or a sheet before the names.", metavar="N", default=0, min=0
     )
     comment: str | None = read_option(
         "How lines of CSV begin to pass over, such as #.", metavar="TEXT"
     )
     max_columns: int = read_option(
-        "The most columns that are read.", default=50_000, min=1
+        "The most columns that are read.", metavar="N", default=50_000, min=1
     )
     max_copy: int = read_option(
         "The most bytes that are copied here of what is elsewhere, or in a database.",
+        metavar="N",
         default=2**34,
         min=1,
     )
@@ -103,7 +104,8 @@ class ColumnOptions:
         metavar="A,B",
     )
     dates: DateOrder = column_option(
-        "The order of 1/2/2026 where it is not clear; off leaves dates out.",
+        "dmy or mdy, the order of 1/2/2026 where it is unclear; off leaves dates out.",
+        metavar="ORDER",
         default=DateOrder.auto,
     )
     na: list[str] | None = column_option(
@@ -183,9 +185,9 @@ def require_column(source: Source, name: str | None, option: str) -> None:
         )
 
 
-def remark_notes(source: Source) -> None:
+def remark_notes(name: str, notes: Sequence[str]) -> None:
     """Print what was detected when a table was opened."""
-    remark(*(f"{source.name!r}: {note}." for note in source.notes))
+    remark(*(f"{name!r}: {note}." for note in notes))
 
 
 def describe_misread(misread: MisreadValues, more: str = "") -> dict[str, str]:

@@ -20,7 +20,13 @@ from tied_tables.columns._column import (
 )
 from tied_tables.columns._columns import Columns
 from tied_tables.columns._facts import ROWS_TO_COUNT, Fact
-from tied_tables.columns._frames import Frame, FrameSchema, read_rows
+from tied_tables.columns._frames import (
+    Frame,
+    FrameSchema,
+    find_library,
+    read_rows,
+    wrap,
+)
 from tied_tables.columns._kinds import (
     NUMERIC_KINDS,
     Kind,
@@ -67,6 +73,7 @@ __all__ = [
     "decode_days",
     "find_decimal",
     "find_kind",
+    "find_library",
     "format_cell",
     "get_value",
     "is_number",
@@ -80,4 +87,5 @@ __all__ = [
     "simplify_type",
     "snap",
     "trim_names",
+    "wrap",
 ]

@@ -1,6 +1,7 @@
 """`TiedAutoencoder`, a scikit-learn transformer that is never worse than PCA."""
 
 from tied_tables.estimator._estimator import TiedAutoencoder
+from tied_tables.estimator._explanation import Explanation
 from tied_tables.model.file import load
 
-__all__ = ["TiedAutoencoder", "load"]
+__all__ = ["Explanation", "TiedAutoencoder", "load"]

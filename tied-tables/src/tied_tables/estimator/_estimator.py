@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +39,8 @@ TRIMMED = (
 )
 
 
+# So that errors on a call name this class, and not that of its parameters.
+@dataclass(repr=False, eq=False)
 class TiedAutoencoder(RowMethods, Parameters):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
@@ -129,9 +132,10 @@ class TiedAutoencoder(RowMethods, Parameters):
             reconstructed, at most 1; for PCA the sum of `explained_variance_ratio_`.
             With probabilities of classes the share of deviance that is explained, which
             for numbers is R², over all columns.
-        feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a
-            constant one, NaN where all values are missing, and the column's share for
-            each feature of a category. It is not stored in files.
+        feature_r2_: the same share of each scaled number that stands for a row,
+            `(n_numbers,)`, which `get_number_names_out` names: 1 for a constant one,
+            NaN where all values are missing, and the column's share for each number of
+            a category. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
         n_trimmed_values_: in place of how many values the fit took the median of the
             column; the other attributes are those of such rows. It is not stored in

@@ -4,6 +4,7 @@ Each computes with a copy of the estimator, which no `fit` in another thread cha
 """
 
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from tied_tables._types import Array
+from tied_tables.estimator._explanation import Explanation, describe_rows
 from tied_tables.estimator._fitted_state import FittedState
 from tied_tables.estimator._validation import (
     DTYPES,
@@ -31,7 +33,6 @@ from tied_tables.estimator._validation import (
     to_dense,
     validate_rows,
 )
-from tied_tables.model.explanation import Explanation
 from tied_tables.model.imputation import fill_masked
 
 
@@ -43,14 +44,49 @@ class RowMethods(
     def to_numbers(self, X: Any) -> Any:
         """The numbers that stand for rows: those of a table of numbers as they are.
 
+        A column of numbers or booleans is one number, a category is one for each of its
+        levels, and a time is the days since the first, with waves of the hour, weekday
+        and month that vary. `tied_tables.load` and ONNX take these numbers.
+
         Args:
-            X: the rows, `(n_samples, n_features)`.
+            X: the rows, `(n_samples, n_features_in_)`.
 
         Returns:
-            An array or a CSR matrix; of a frame with columns of any kind those that its
-            columns become, `(n_samples, n_numbers)`.
+            The numbers, `(n_samples, n_numbers)`, which `get_number_names_out` names:
+            of an array or a sparse matrix as they are, `n_numbers = n_features_in_`.
+
+        Examples:
+            >>> import pandas as pd
+            >>> from tied_tables import TiedAutoencoder
+            >>> kinds, sizes = ["plum", "fig"], [4, 6]
+            >>> fruit = pd.DataFrame({"kind": kinds * 30, "size": sizes * 30})
+            >>> autoencoder = TiedAutoencoder(1, random_state=0).fit(fruit)
+            >>> autoencoder.get_number_names_out().tolist()
+            ['kind=fig', 'kind=plum', 'size']
+            >>> autoencoder.to_numbers(fruit.head(2)).tolist()
+            [[0.0, 1.0, 4.0], [1.0, 0.0, 6.0]]
         """
         return validate_rows(copy(self), X)
+
+    def get_number_names_out(self) -> NDArray[np.object_]:
+        """The names of the numbers that `to_numbers` gives.
+
+        They also name the entries of `feature_r2_`, and the columns of
+        `reconstruction_error(X, per_feature=True)`.
+
+        Returns:
+            Texts, `(n_numbers,)`: `column=category` of a category, `column:part` of a
+            part of a time, and the name of any other column; `x0`, `x1`, ... after a
+            fit to an array.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        state = copy(self)
+        check_is_fitted(state)
+        if state._columns is not None:
+            return np.array(state._columns.features, dtype=object)
+        return _check_feature_names_in(state)
 
     def transform(self, X: Any) -> Array:
         """Encode rows.
@@ -186,13 +222,14 @@ class RowMethods(
 
         Args:
             X: the rows, `(n_samples, n_features)`.
-            per_feature: whether to return the error of each feature. Defaults to
-                `False`: the mean.
+            per_feature: whether to return the error of each number that stands for a
+                row. Defaults to `False`: the mean.
 
         Returns:
-            The mean over the features that are not missing, `(n_samples,)`, or the
-            square of each, `(n_samples, n_features)`, with NaN where a feature is
-            missing; float64.
+            The mean over the numbers that are not missing, `(n_samples,)`, or the
+            square of each, `(n_samples, n_numbers)`, with NaN where one is missing;
+            float64. `get_number_names_out` names the `n_numbers` columns: the features
+            of an array, and the numbers that `to_numbers` gives of a frame.
         """
         state = copy(self)
         rows = validate_rows(state, X)
@@ -268,12 +305,9 @@ class RowMethods(
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no
-            value would make a row less odd; `expected`, what the other columns make
-            likely, in the units of the features, or a frame like that which was fitted
-            to; `scores`, the outlier score with that, which `score_samples` negates;
-            and `ratios`, how many times as likely as a row's class the likeliest is, 1
-            for numbers. Columns that were left out have no share.
+            An `Explanation`: `sentences()` in the words of `tied-tables score`,
+            `to_frame()` with the columns of `score --explain`, and arrays: `shares`,
+            `expected`, `scores` and `ratios`, a column for each name in `columns`.
 
         Examples:
             >>> import numpy as np
@@ -283,12 +317,28 @@ class RowMethods(
             >>> reasons = autoencoder.explain([[1.0, 2.0, 60.0]])
             >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
             (np.int64(2), 3)
+            >>> reasons.sentences()[0].partition(";")[0]
+            'x2 60'
         """
         state = copy(self)
-        rows = validate_rows(state, X)
-        explanation = state._model.explain(rows)
-        expected = _wrap_rows(state, explanation.expected, X)
-        return explanation._replace(expected=expected)
+        given = to_arrow(state._columns, X)
+        numbers = to_dense(validate_rows(state, given))
+        model = state._model
+        found = model.explain(numbers)
+        columns = state._columns
+        names = list(columns.names if columns else state.get_number_names_out())
+        scores = -model.score_samples(numbers)
+        return Explanation(
+            names,
+            found.shares,
+            _wrap_rows(state, found.expected, X),
+            found.scores,
+            found.ratios,
+            scores,
+            model.find_rarity(scores),
+            _describe=partial(describe_rows, model, names, given, numbers, found),
+            _given=X,
+        )
 
     def decision_function(self, X: Any) -> Array:
         """`score_samples` less `offset_`: negative for what `predict` calls an outlier.

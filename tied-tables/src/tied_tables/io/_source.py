@@ -218,6 +218,16 @@ class Source:
         return parts
 
 
+def hold_rows(rows: pa.RecordBatch, name: str = "X") -> Source:
+    """Return rows in memory as a table that is read in batches."""
+
+    def read(request: Request) -> Batches:
+        yield rows.select(request.names)
+
+    file = TableFile(name, rows.schema, [rows.num_rows], read)
+    return Source(name, [Piece(file, 0)], rows.schema)
+
+
 def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batches:
     """Yield the rows of pieces of files, as many as these had when opened."""
     schema = pa.schema([schema.field(name) for name in names])

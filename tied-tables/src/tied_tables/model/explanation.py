@@ -23,7 +23,7 @@ SMALLEST_FALL = 0.1
 LARGEST_FALL = 1e300  # of infinite ones, so that some can be added
 
 
-class Explanation(NamedTuple):
+class Attribution(NamedTuple):
     """Why rows are odd; see `TiedAutoencoder.explain`.
 
     Attributes:
@@ -40,7 +40,7 @@ class Explanation(NamedTuple):
     ratios: Array
 
 
-def explain_rows(fitted: TableModel, X: Any) -> Explanation:
+def explain_rows(fitted: TableModel, X: Any) -> Attribution:
     """Explain rows, `(n, d)`; what is expected is within the values of training."""
     n, d = X.shape
     score = fitted.outlier_score
@@ -52,7 +52,7 @@ def explain_rows(fitted: TableModel, X: Any) -> Explanation:
     smallest = (fitted.smallest - shift) / scale
     largest = (fitted.largest - shift) / scale
 
-    def explain_part(part: slice) -> Explanation:
+    def explain_part(part: slice) -> Attribution:
         scaled, complete = preprocessing.forward(X, part)
         expected, ratios = _predict(score, scaled, complete)
         expected = np.clip(expected, smallest, largest).astype(np.float32)
@@ -70,7 +70,7 @@ def explain_rows(fitted: TableModel, X: Any) -> Explanation:
             falls = np.fmax(scores[:, :1] - scores[:, 1:], added)
         falls[missing[:, starts]] = 0.0
         values = preprocessing.scaling.backward(expected, np.float64)
-        return Explanation(
+        return Attribution(
             shares=_find_shares(falls),
             expected=np.clip(values, fitted.smallest, fitted.largest),
             scores=scores[:, 1:],
@@ -79,7 +79,7 @@ def explain_rows(fitted: TableModel, X: Any) -> Explanation:
 
     size = max(1, MOST_NUMBERS // (d * (k + 1)))
     parts = map_blocks(explain_part, n, size, threads=False)
-    return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
+    return Attribution(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _find_shares(falls: Array) -> Array:
@@ -97,7 +97,7 @@ def _predict(
     scaled: Array,
     complete: Array,
 ) -> tuple[Array, Array]:
-    """What the other columns make likely, `(n, d)`, and `Explanation.ratios`.
+    """What the other columns make likely, `(n, d)`, and `Attribution.ratios`.
 
     It is the conditional mean in a normal distribution, of which columns with a value
     beyond a fence are not a part. In a column of classes it is the likeliest one; the

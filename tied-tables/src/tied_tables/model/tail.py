@@ -134,7 +134,7 @@ class Tail(NamedTuple):
 
     def find_rarity(self, scores: Array) -> Array:
         """One row in how many is at least as odd, at most `n_rows`, `(n,)` float64."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             rarity = 1 / self.find_shares(scores)
         return np.minimum(rarity, self.n_rows)
 

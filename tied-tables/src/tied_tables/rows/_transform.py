@@ -7,30 +7,17 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tied_tables._layout import CATEGORY, MISSPELT
-from tied_tables._reasons import (
-    Cause,
-    format_given,
-    format_suggestion,
-    round_suggestion,
-)
+from tied_tables._reasons import Cause
 from tied_tables._types import Array, StrPath
-from tied_tables.columns import (
-    Column,
-    Columns,
-    NumberText,
-    get_value,
-    rename_rows,
-    trim_names,
-)
+from tied_tables.columns import Columns, rename_rows, trim_names
 from tied_tables.io import Source, TableError
-from tied_tables.model.explanation import Explanation
+from tied_tables.model.causes import MOST_COLUMNS, find_causes, list_causes
+from tied_tables.model.explanation import Attribution
 from tied_tables.model.file import read
 from tied_tables.model.value import TableModel
 from tied_tables.rows._scan import Batch, Reads, Scan
 
 Output = Literal["codes", "reconstructions", "scores", "filled"]
-MOST_COLUMNS = 3  # that are named for each row that is explained
 
 
 @dataclass(frozen=True)
@@ -117,69 +104,14 @@ class BatchTransform:
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        columns = {}
-        for place in range(min(MOST_COLUMNS, len(self.columns.names))):
-            some = [row[place] if place < len(row) else None for row in causes]
-            names = [cause and cause.column for cause in some]
-            shares = [cause.share if cause else 0.0 for cause in some]
-            expected = [cause and cause.expected for cause in some]
-            number = place + 1
-            columns[f"column{number}"] = pa.array(names, pa.string())
-            columns[f"share{number}"] = pa.array(shares, pa.float32())
-            columns[f"expected{number}"] = pa.array(expected, pa.string())
-        return columns
+        return list_causes(causes, min(MOST_COLUMNS, len(self.columns.names)))
 
     def find_causes(
-        self, batch: Batch, explanation: Explanation | None = None
+        self, batch: Batch, attribution: Attribution | None = None
     ) -> list[list[Cause]]:
         """Return the columns that make each row odd, the oddest first."""
-        explanation = explanation or self.fitted.explain(batch.numbers)
-        order = np.argsort(-explanation.shares, axis=1, kind="stable")
-        numbers = self.columns.snap(explanation.expected)
-        expected = self.columns.decode(numbers)
-        used, layout = self.columns.used, self.columns.layout
-        is_half = (batch.numbers == MISSPELT) & (layout.kinds == CATEGORY)
-        is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
-        causes = []
-        names = self.columns.names
-        for row in range(len(order)):
-            row_causes = []
-            for column in order[row]:
-                name = names[column]
-                share = float(explanation.shares[row, column])
-                if share <= 0:
-                    break
-                values = batch.rows[name]
-                place = layout.starts[column]
-                given = batch.numbers[row, place]
-                made = numbers[row, place]
-                likely = format_likely(used[column], made, expected[name], row)
-                is_same = likely == format_likely(used[column], given, values, row)
-                row_causes.append(
-                    Cause(
-                        name,
-                        share,
-                        format_given(get_value(values, row)),
-                        None if is_same else likely,
-                        float(explanation.ratios[row, column]),
-                        bool(is_misspelt[row, column]),
-                    )
-                )
-            # A value that would stay is no reason, unless there is no other.
-            others = [cause for cause in row_causes if cause.expected is not None]
-            causes.append((others or row_causes)[:MOST_COLUMNS])
-        return causes
-
-
-def format_likely(column: Column, number: float, values: pa.Array, row: int) -> str:
-    """Format a value that is about what is expected, of which `number` is the first.
-
-    A number that is written as text has as many digits as another.
-    """
-    form = column.form
-    if isinstance(form, NumberText) and not form.is_whole:
-        return format_given(form.write_short(round_suggestion(number)))
-    return format_suggestion(get_value(values, row))
+        attribution = attribution or self.fitted.explain(batch.numbers)
+        return find_causes(self.columns, batch.rows, batch.numbers, attribution)
 
 
 def load_transform(

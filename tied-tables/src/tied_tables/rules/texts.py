@@ -142,7 +142,7 @@ def doubt_misspellings(columns: Sequence[Kinds]) -> Iterator[Doubt]:
             match = _find_near(text, models)
             if match is None:
                 continue
-            reason = f"{column.name} {text} is maybe {match}, misspelt"
+            reason = f"{column.name} {text} may be a misspelling of {match}"
             for row in _find_rows(column, code):
                 yield Doubt(row, column.name, text, match, reason, STRENGTH)
 

@@ -1,0 +1,66 @@
+"""What `tied-tables corrections` does, as a function of frames."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from tied_tables.checks import FIELDS, find_corrections
+from tied_tables.columns import Columns, Frame, wrap
+from tied_tables.estimator import TiedAutoencoder
+from tied_tables.io import hold_rows
+from tied_tables.rows import BatchTransform, Scan
+
+TYPES = {"row": pa.int64(), "one_in": pa.float64(), "one_in_corrected": pa.float64()}
+
+
+def corrections(X: Any, model: TiedAutoencoder | None = None) -> Any:
+    """List what to correct in a frame, as `tied-tables corrections` does for a file.
+
+    Args:
+        X: the rows, `(n_samples, n_features)`: a frame of pandas, Polars or Arrow.
+        model: an estimator that was fitted to such a frame. Defaults to None: one of 2
+            components, or of 1 for fewer than 3 numbers, is fitted to `X`.
+
+    Returns:
+        A frame of the same library, with a row for each correction, the most certain
+        first: `row`, counted from 1; the `column`, the `value` there and a
+        `suggestion`, as text, or missing where the whole row is doubtful; `why`; the
+        rarity of the row, `one_in`, and with the suggestion, `one_in_corrected`.
+
+    Raises:
+        ImportError: without PyArrow and rapidfuzz.
+        TableError: if a value of the frame cannot be used.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from tied_tables import corrections
+        >>> towns = ["Bergen", "Delft", "Cork"] * 30
+        >>> sizes = [3.0, 5.0, 8.0] * 30
+        >>> frame = pd.DataFrame({"town": [*towns, "Bergn"], "size": [*sizes, 3.0]})
+        >>> corrections(frame)[["row", "column", "value", "suggestion"]]
+           row column  value suggestion
+        0   91   town  Bergn     Bergen
+    """
+    if model is None:
+        model = _fit(X)
+    frame = Frame.read(X)
+    fitted = model._model
+    columns = fitted.columns or Columns.of_numbers(frame.rows.schema.names)
+    rows = Scan(hold_rows(columns.read_frame(frame)), columns, reads="all")
+    transform = BatchTransform(fitted, columns, "scores")
+    doubts = find_corrections(rows, transform)
+    lists = list(zip(*doubts, strict=True)) or [()] * len(FIELDS)
+    arrays = {
+        name: pa.array(values, TYPES.get(name, pa.string()))
+        for name, values in zip(FIELDS, lists, strict=True)
+    }
+    return wrap(frame.library, pa.table(arrays), FIELDS, None)
+
+
+def _fit(X: Any) -> TiedAutoencoder:
+    """Fit a model with as many components as the command chooses."""
+    columns, _ = Columns.survey(Frame.read(X).rows)
+    n_components = 1 if len(columns.features) <= 2 else 2
+    model = TiedAutoencoder(n_components, random_state=0)
+    model.fit(X)
+    return model

@@ -1,0 +1,121 @@
+"""The columns that make rows odd, and why, in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tied_tables._layout import CATEGORY, MISSPELT
+from tied_tables._reasons import (
+    ORDINARY,
+    Cause,
+    describe_reason,
+    format_given,
+    format_suggestion,
+    round_suggestion,
+)
+from tied_tables._types import Array
+from tied_tables.columns import Column, Columns, NumberText, get_value
+from tied_tables.model.explanation import Attribution
+from tied_tables.model.value import TableModel
+
+MOST_COLUMNS = 3  # that are named for each row that is explained
+
+
+def find_causes(
+    columns: Columns, rows: pa.RecordBatch, numbers: Array, attribution: Attribution
+) -> list[list[Cause]]:
+    """Return the columns that make each row odd, the oddest first.
+
+    Args:
+        columns: that the model uses.
+        rows: n rows as they stand in the table.
+        numbers: those that stand for the rows, `(n, d)`.
+        attribution: of these numbers.
+    """
+    order = np.argsort(-attribution.shares, axis=1, kind="stable")
+    made = columns.snap(attribution.expected)
+    expected = columns.decode(made)
+    used, layout = columns.used, columns.layout
+    is_half = (numbers == MISSPELT) & (layout.kinds == CATEGORY)
+    is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
+    causes = []
+    names = columns.names
+    for row in range(len(order)):
+        row_causes = []
+        for column in order[row]:
+            name = names[column]
+            share = float(attribution.shares[row, column])
+            if share <= 0:
+                break
+            values = rows[name]
+            place = layout.starts[column]
+            given = numbers[row, place]
+            likely = format_likely(used[column], made[row, place], expected[name], row)
+            is_same = likely == format_likely(used[column], given, values, row)
+            row_causes.append(
+                Cause(
+                    name,
+                    share,
+                    format_given(get_value(values, row)),
+                    None if is_same else likely,
+                    float(attribution.ratios[row, column]),
+                    bool(is_misspelt[row, column]),
+                )
+            )
+        # A value that would stay is no reason, unless there is no other.
+        others = [cause for cause in row_causes if cause.expected is not None]
+        causes.append((others or row_causes)[:MOST_COLUMNS])
+    return causes
+
+
+def describe_reasons(
+    fitted: TableModel,
+    names: Sequence[str],
+    causes: list[list[Cause]],
+    attribution: Attribution,
+) -> tuple[list[str], Array]:
+    """Put in words why rows are odd.
+
+    Args:
+        fitted: the fitted value.
+        names: of the columns that it uses.
+        causes: of n rows.
+        attribution: of the same rows.
+
+    Returns:
+        A clause for each row, and how rare it would be with what is expected in the
+        first column of its causes, `(n,)`: one row in how many.
+    """
+    firsts = [names.index(some[0].column) if some else 0 for some in causes]
+    every_row = np.arange(len(causes))
+    corrected = fitted.find_rarity(attribution.scores[every_row, firsts])
+    is_ordinary = corrected < ORDINARY
+    return list(map(describe_reason, causes, is_ordinary.tolist())), corrected
+
+
+def list_causes(causes: list[list[Cause]], n: int) -> dict[str, Any]:
+    """Return columns of a table that name the first n causes of each row."""
+    columns = {}
+    for place in range(n):
+        some = [row[place] if place < len(row) else None for row in causes]
+        names = [cause and cause.column for cause in some]
+        shares = [cause.share if cause else 0.0 for cause in some]
+        expected = [cause and cause.expected for cause in some]
+        number = place + 1
+        columns[f"column{number}"] = pa.array(names, pa.string())
+        columns[f"share{number}"] = pa.array(shares, pa.float32())
+        columns[f"expected{number}"] = pa.array(expected, pa.string())
+    return columns
+
+
+def format_likely(column: Column, number: float, values: pa.Array, row: int) -> str:
+    """Format a value that is about what is expected, of which `number` is the first.
+
+    A number that is written as text has as many digits as another.
+    """
+    form = column.form
+    if isinstance(form, NumberText) and not form.is_whole:
+        return format_given(form.write_short(round_suggestion(number)))
+    return format_suggestion(get_value(values, row))

@@ -1,0 +1,77 @@
+"""What the commands do, as functions of frames."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from tests.marks import slow
+
+from tied_tables import TiedAutoencoder, corrections
+from tied_tables.datasets import make_clients
+
+
+@pytest.fixture(scope="module")
+def clients():
+    frame = pd.DataFrame(make_clients(random_state=0)).drop(columns="client")
+    frame.loc[5, "town"] = "Bergn"
+    return pd.concat([frame, frame.iloc[[30]]], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def fitted(clients):
+    return TiedAutoencoder(2, max_iter=20, random_state=0).fit(clients)
+
+
+def test_planted_errors_are_listed_with_their_corrections(clients, fitted):
+    listed = corrections(clients, fitted)
+    [typo] = listed[listed["value"] == "Bergn"].to_dict("records")
+    assert (typo["row"], typo["column"], typo["suggestion"]) == (6, "town", "Bergen")
+    assert f"row {len(clients)} repeats row 31" in list(listed["why"])
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_list_is_of_the_library_of_the_frame(clients, fitted, library):
+    module = pytest.importorskip(library)
+    frame = (
+        module.from_pandas(clients)
+        if library == "polars"
+        else module.Table.from_pandas(clients, preserve_index=False)
+    )
+    listed = corrections(frame, fitted)
+    assert type(listed).__module__.partition(".")[0] == library
+    assert listed["why"].to_pylist() if library == "pyarrow" else list(listed["why"])
+    assert [*corrections(clients, fitted)["why"]] == [*map(str, listed["why"])]
+
+
+def test_a_frame_in_which_nothing_is_wrong_has_an_empty_list():
+    steps = range(60)
+    frame = pd.DataFrame({"x": steps, "y": [2 * place + 1 for place in steps]})
+    model = TiedAutoencoder(1, max_iter=1, random_state=0).fit(frame)
+    listed = corrections(frame, model)
+    assert len(listed) == 0
+    assert list(listed)[:3] == ["row", "column", "value"]
+
+
+@slow
+def test_python_lists_what_the_command_lists(clients, fitted, tmp_path):
+    clients.to_csv(tmp_path / "rows.csv", index=False)
+    frame = pd.read_csv(tmp_path / "rows.csv")
+    model = TiedAutoencoder(2, max_iter=20, random_state=0).fit(frame)
+    model.save(tmp_path / "m.safetensors")
+    line = "corrections m.safetensors rows.csv -o listed.csv -q".split()
+    subprocess.run(
+        [sys.executable, "-m", "tied_tables", *line], cwd=tmp_path, check=True
+    )
+    expected = pd.read_csv(tmp_path / "listed.csv", dtype={"value": str})
+    listed = corrections(frame, model)
+    assert len(expected) == len(listed) > 0
+    for name in ("row", "column", "value", "why"):
+        assert listed[name].fillna("").astype(str).tolist() == (
+            expected[name].fillna("").astype(str).tolist()
+        )
+
+
+def test_a_model_is_fitted_where_none_is_given(clients):
+    listed = corrections(clients[["town", "plan"]].head(120))
+    assert "Bergn" in list(listed["value"])
