@@ -225,7 +225,7 @@ def survey(
         name = text.name
         for warning in (far.get(name), misread.get(name), text.warning):
             if warning:
-                warnings.append(f"column {name!r} {warning}.")
+                warnings.append(name_options(f"column {name!r} {warning}."))
     warnings += describe_repeats(Scan(training, used))
     return Survey(source, training, sample, used, facts, texts, warnings)
 
