@@ -69,7 +69,10 @@ COLUMNS = {
         "holds 'unknown' in 8% of its values, beside integers: they count as missing",
     ),
     "an absurd age": Column(
-        AGES, "1 number", "holds '999' in row 60, far outside its other values"
+        AGES,
+        "1 number",
+        "holds '999' in row 60, far outside its other values (median 48): correct what"
+        " is wrong, or name it with --na; such rows come first in score",
     ),
     "a missing age": Column(AGES, "1 number", "", "--na 999"),
     "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "say --na -999"),

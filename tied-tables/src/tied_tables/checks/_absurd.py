@@ -49,7 +49,7 @@ def find_far_values(
         middle = format_likely(column, number, typical[name], 0)
         described[name] = (
             f"holds {far.describe(name)}, far outside its other values (median"
-            f" {middle}): correct what is wrong, or name it with `na=...`; such rows come"
-            " first in score"
+            f" {middle}): correct what is wrong, or name it with `na=...`; such rows"
+            " come first in score"
         )
     return described
