@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from tied_tables.checks._doubt import Doubt
 from tied_tables.rows import Batch
-from tied_tables.rules import Rules
+from tied_tables.rules import Doubt, Rules
 
 MOST_CELLS = 2**26  # of rows in which rules are found together
 
@@ -37,15 +36,7 @@ class ContradictionFinder:
     def _judge(self) -> None:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
-        first_row = self._n_before + 1
-        for found in Rules.find(table).list_doubts():
-            doubt = Doubt(
-                first_row + found.row,
-                found.column,
-                found.value,
-                found.suggestion,
-                found.reason,
-            )
-            self._doubts.append(doubt)
+        for doubt in Rules.find(table).judge(table):
+            self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

@@ -4,25 +4,20 @@ Rules are found by counting the texts of a table as they stand in its file; noth
 trained. Columns of numbers are compared by relations such as `net + vat = gross`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
 
+from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.dependencies import (
-    Dependency,
-    Rule,
-    doubt_dependencies,
-    find_rules,
-)
-from tied_tables.rules.kinds import Kinds, find_kinds
-from tied_tables.rules.relations import (
-    Numbers,
-    Relation,
-    doubt_relations,
-    find_numbers,
-    find_relations,
-)
+from tied_tables.rules.contradictions import find_contradictions
+from tied_tables.rules.dependencies import Dependency, Rule, find_rules
+from tied_tables.rules.kinds import Kinds, align_kinds, find_kinds
+from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
+from tied_tables.rules.relations import Relation, find_relations
+from tied_tables.rules.slips import find_slips
 from tied_tables.rules.texts import (
     doubt_encoding,
     doubt_misspellings,
@@ -34,54 +29,105 @@ __all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds"]
 
 
 class Rules(NamedTuple):
-    """The rules of a table, with the columns that they were found in.
+    """The rules of a table, which judge its rows and others.
 
     Attributes:
-        columns: the kinds of texts of each column.
-        numbers: the columns of numbers.
-        rules: the rules that tell each column.
+        kinds: the texts of the columns that stand in dependencies, by name, with how
+            many rows have each, but without the rows.
+        rules: the dependencies with their counts, by dependent, the most telling first.
         relations: between numbers.
+        typical: numbers of each column that stands in a relation, ascending.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> from tied_tables.rules import Rules
+        >>> columns = {"zip": ["1", "2"] * 50, "city": ["Bern", "Rome"] * 50}
+        >>> rules = Rules.find(pa.table(columns))
+        >>> print(rules.dependencies[1])
+        zip determines city: 100 % of 100 rows, 0 exceptions
+        >>> [doubt] = rules.judge(pa.table({"zip": ["1"], "city": ["Rome"]}))
+        >>> doubt.column, doubt.suggestion, doubt.reason
+        ('city', 'Bern', 'city is Bern in 50 of 51 rows with zip 1')
     """
 
-    columns: list[Kinds]
-    numbers: list[Numbers]
-    rules: list[list[Rule]]
+    kinds: dict[str, Kinds]
+    rules: list[Rule]
     relations: list[Relation]
+    typical: dict[str, Array]
 
     @classmethod
     def find(cls, table: pa.Table) -> Self:
-        """Find the rules of a table, best with its texts as they are in the file.
-
-        Examples:
-            >>> import pyarrow as pa
-            >>> from tied_tables.rules import Rules
-            >>> columns = {"zip": ["1", "2"] * 50, "city": ["Bern", "Rome"] * 50}
-            >>> table = pa.table(columns)
-            >>> print(Rules.find(table).dependencies[1])
-            zip determines city: 100 % of 100 rows, 0 exceptions
-        """
+        """Find the rules of a table, best with its texts as they are in the file."""
         columns = find_kinds(table)
         numbers = find_numbers(columns)
-        return cls(columns, numbers, find_rules(columns), find_relations(numbers))
+        rules = find_rules(columns)
+        relations = find_relations(numbers)
+        judged = {name for rule in rules for name in rule.dependency[:2]}
+        related = {name for relation in relations for name in relation.names}
+        return cls(
+            {
+                kinds.name: kinds.drop_rows()
+                for kinds in columns
+                if kinds.name in judged
+            },
+            rules,
+            relations,
+            {
+                each.name: each.list_typical()
+                for each in numbers
+                if each.name in related
+            },
+        )
 
     @property
     def dependencies(self) -> list[Dependency]:
         """The most telling rule for each column that has one."""
-        return [own[0].dependency for own in self.rules if own]
+        first: dict[str, Dependency] = {}
+        for rule in self.rules:
+            first.setdefault(rule.dependency.dependent, rule.dependency)
+        return list(first.values())
 
-    def list_doubts(self) -> list[Doubt]:
-        """Return the cells that break rules, one doubt for each, the surest first."""
+    def judge(self, table: pa.Table) -> list[Doubt]:
+        """Return the cells of rows that break rules, one doubt for each.
+
+        First come wrong numbers, then contradictions, the surest first, then texts that
+        are odd in how they are written.
+        """
+        columns = self.align(find_kinds(table))
         doubts = [
-            *doubt_relations(self.relations, self.numbers),
-            *doubt_dependencies(self.columns, self.rules),
-            *doubt_encoding(self.columns),
-            *doubt_suffixes(self.columns),
-            *doubt_misspellings(self.columns),
-            *doubt_patterns(self.columns),
+            *find_slips(self.relations, self.read_numbers(columns), self.typical),
+            *find_contradictions(columns, self.rules),
+            *doubt_encoding(columns),
+            *doubt_suffixes(columns),
+            *doubt_misspellings(columns),
+            *doubt_patterns(columns),
         ]
         # Those that know what is right come first.
         doubts.sort(key=lambda doubt: doubt.suggestion is None)
-        first: dict[tuple[int, str], Doubt] = {}
+        first: dict[tuple[int, str | None], Doubt] = {}
         for doubt in doubts:
             first.setdefault((doubt.row, doubt.column), doubt)
-        return sorted(first.values(), key=lambda doubt: -doubt.strength)
+        return list(first.values())
+
+    def align(self, columns: Sequence[Kinds]) -> list[Kinds]:
+        """Return columns with the codes that their texts have in these rules."""
+        aligned = []
+        for column in columns:
+            known = self.kinds.get(column.name)
+            aligned.append(column if known is None else align_kinds(column, known))
+        return aligned
+
+    def read_numbers(self, columns: Sequence[Kinds]) -> dict[str, Numbers]:
+        """Read the columns that stand in relations, if they hold numbers, by name."""
+        found = [read_numbers(each, 1) for each in columns if each.name in self.typical]
+        return {column.name: column for column in found if column is not None}
+
+    def find_held(self, table: pa.Table) -> list[tuple[frozenset[str], Array]]:
+        """Return the columns of each relation, and the rows in which it holds."""
+        numbers = self.read_numbers(find_kinds(table.select(list(self.typical))))
+        held = []
+        for relation in self.relations:
+            if relation.names <= numbers.keys():
+                holds, _ = relation.check(numbers)
+                held.append((relation.names, np.asarray(holds)))
+        return held
