@@ -104,8 +104,10 @@ class Columns:
         thousands, a decimal comma, a unit, a percent sign or parentheses; dates and
         times; truth values. Text of which 75 % are numbers or times is refused, unless
         it has few categories. Other text is categories, with a number each; of more
-        than 40, the most frequent 40 that are not rarer than one in a hundred have one
-        each, and all others one together.
+        than 40, those that are not rarer than one in a hundred have one each, and all
+        others one together. If those of all columns are more than 128 numbers, columns
+        that others determine are left out; then the columns with most categories keep
+        the most frequent ones, 8 at least.
 
         Left out are nested and binary values; text that is no category: of which more
         than four in five values differ, all are rare, or a part are numbers; and

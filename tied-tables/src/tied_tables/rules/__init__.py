@@ -27,6 +27,8 @@ from tied_tables.rules.texts import (
 
 __all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds"]
 
+MOST_CELLS = 2**22  # in which rules are found
+
 
 class Rules(NamedTuple):
     """The rules of a table, which judge its rows and others.
@@ -57,7 +59,11 @@ class Rules(NamedTuple):
 
     @classmethod
     def find(cls, table: pa.Table) -> Self:
-        """Find the rules of a table, best with its texts as they are in the file."""
+        """Find the rules of a table, best with its texts as they are in the file.
+
+        Of a table with more than four million cells, it looks at the first rows.
+        """
+        table = table.slice(0, MOST_CELLS // max(1, table.num_columns))
         columns = find_kinds(table)
         numbers = find_numbers(columns)
         rules = find_rules(columns)
@@ -86,6 +92,15 @@ class Rules(NamedTuple):
         for rule in self.rules:
             first.setdefault(rule.dependency.dependent, rule.dependency)
         return list(first.values())
+
+    @property
+    def determinants(self) -> dict[str, list[str]]:
+        """The columns that determine a column, the most telling first, by its name."""
+        found: dict[str, list[str]] = {}
+        for rule in self.rules:
+            determinant, dependent = rule.dependency[:2]
+            found.setdefault(dependent, []).append(determinant)
+        return found
 
     def judge(self, table: pa.Table) -> list[Doubt]:
         """Return the cells of rows that break rules, one doubt for each.

@@ -22,6 +22,7 @@ FEWEST_REPEATED = 20  # rows in such groups, for a rule
 FEWEST_TELLING = 0.3
 MOST_RULES = 4  # that judge a column
 LEAST_TAU = 0.8
+SCREEN_PAIRS, LEAST_SCREENED = 1_000, 0.7  # of rows, by which rules are chosen first
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
 LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
 MOST_MIXED = 0.25  # of the other rows of a group, that are not its majority
@@ -163,14 +164,19 @@ def find_rules(columns: Sequence[Kinds], seed: int = 0) -> list[Rule]:
     """
     generator = np.random.default_rng(seed)
     clean = drop_suspects(columns)
+    table = np.array([column.codes for column in clean])  # (columns, rows)
+    bases = np.array([np.square(column.shares()).sum() for column in clean])
     telling = np.zeros((len(columns), len(columns)))  # [determinant, dependent]
     for i, a in enumerate(clean):
         rows, weights = _sample_groups(a, generator)
         if len(rows) < FEWEST_REPEATED:
             continue
         codes = a.codes[rows]
-        for j, b in enumerate(clean):
-            if j != i and len(b.counts) > 1:
+        pairs = _draw_pairs(codes, weights, generator)
+        first, second = (table[:, rows[places]] for places in pairs)
+        for j in _screen(first, second, bases).tolist():
+            b = clean[j]
+            if j != i:
                 groups = count_pairs(codes, b.codes[rows], len(a.counts), len(b.counts))
                 tau, told = measure_rule(groups, b.counts, weights)
                 telling[i, j] = told if tau >= LEAST_TAU else 0.0
@@ -181,6 +187,38 @@ def find_rules(columns: Sequence[Kinds], seed: int = 0) -> list[Rule]:
             if telling[i, j] >= FEWEST_TELLING:
                 found.append(prove_rule(clean[i], clean[j], b))
     return [rule for rule in found if rule is not None]
+
+
+def _draw_pairs(
+    codes: Array, weights: Array, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw pairs of rows with the same text: their places among some rows.
+
+    `weights` are how many rows each row of a text stands for.
+    """
+    order = np.argsort(codes, kind="stable")
+    texts, starts, sizes = np.unique(
+        codes[order], return_index=True, return_counts=True
+    )
+    is_group = sizes > 1
+    starts, sizes = starts[is_group], sizes[is_group]
+    chances = sizes * weights[texts[is_group]]
+    groups = generator.choice(len(sizes), SCREEN_PAIRS, p=chances / chances.sum())
+    first = generator.integers(sizes[groups])
+    distance = generator.integers(1, sizes[groups])
+    second = (first + distance) % sizes[groups]
+    return order[starts[groups] + first], order[starts[groups] + second]
+
+
+def _screen(first: Array, second: Array, bases: Array) -> Array:
+    """Return the columns that are maybe equal in pairs of rows, beyond chance.
+
+    The codes of the rows are (columns, pairs), the chances of equal ones (columns,).
+    """
+    is_present = (first >= 0) & (second >= 0)
+    n_present = is_present.sum(axis=1)
+    agree = ((first == second) & is_present).sum(axis=1) / np.maximum(n_present, 1)
+    return np.flatnonzero((bases < 1) & (agree - bases >= LEAST_SCREENED * (1 - bases)))
 
 
 def prove_rule(a: Kinds, b: Kinds, raw: Kinds) -> Rule | None:
