@@ -11,9 +11,14 @@ MOST_CELLS = 2**26  # of rows in which rules are found together
 
 
 class ContradictionFinder:
-    """Find the cells that break rules, in blocks of rows that fit into memory."""
+    """Find the cells that break rules, in blocks of rows that fit into memory.
 
-    def __init__(self) -> None:
+    Args:
+        rules: those to keep to; None for those of each block.
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._rules = rules
         self._doubts: list[Doubt] = []
         self._rows: list[pa.RecordBatch] = []
         self._n_before = 0
@@ -36,7 +41,8 @@ class ContradictionFinder:
     def _judge(self) -> None:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
-        for doubt in Rules.find(table).judge(table):
+        rules = self._rules or Rules.find(table)
+        for doubt in rules.judge(table):
             self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

@@ -27,7 +27,7 @@ def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
     it, the oddest first. A cell is listed once.
     """
     problems = Doubts()
-    finder = ContradictionFinder()
+    finder = ContradictionFinder(transform.fitted.rules)
     batches = finder.watch(rows.read(problems))
     doubts = _check_rows(batches, transform, rows.ids)
     for column in rows.columns.used:

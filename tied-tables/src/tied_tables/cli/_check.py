@@ -110,18 +110,13 @@ def check(
     if json:
         be_quiet(True)
     table = survey(data, options, columns, seed)
-    rules = [*map(str, table.rules.relations), *map(str, table.rules.dependencies)]
+    rules = table.rules.list_words()
     if json:
         facts = {"data": table.source.name, "rows": table.source.n_rows}
         print_json(facts | table.to_json() | {"rules": rules})
     else:
         _print_survey(table, categories)
-        print("\n" * bool(rules), end="")
-        for rule in rules[:MOST_RULES]:
-            print_line(rule)
-        if len(rules) > MOST_RULES:
-            more = format_quantity(len(rules) - MOST_RULES, "more rule")
-            print(f"and {more}; check --json tells of all")
+        print_rules(rules, "check")
         is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
         is_plain = not (strict or categories or seed)  # which score has not
@@ -170,6 +165,16 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
     if more := survey.texts[MOST_SHOWN:]:
         quantity = format_quantity(len(more), "more column")
         print(f"and {quantity}; check --json tells of all")
+
+
+def print_rules(rules: Sequence[str], command: str) -> None:
+    """Print the first rules of a table, in words, after an empty line."""
+    print("\n" * bool(rules), end="")
+    for rule in rules[:MOST_RULES]:
+        print_line(rule)
+    if len(rules) > MOST_RULES:
+        more = format_quantity(len(rules) - MOST_RULES, "more rule")
+        print(f"and {more}; {command} --json lists all")
 
 
 def print_columns(facts: Sequence[FactText], columns: Columns | None = None) -> None:

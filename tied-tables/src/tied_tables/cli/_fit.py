@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
@@ -249,6 +249,7 @@ def _train_and_write(
         remark_warnings(),
     ):
         model = fit(parameters, rows, features=features, effort=effort)
+    model = replace(model, rules=table.survey.rules)
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {

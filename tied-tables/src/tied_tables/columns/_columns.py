@@ -151,6 +151,15 @@ class Columns:
         ]
 
     @property
+    def determined(self) -> list[str]:
+        """The columns that others determine, whose gaps are filled by rules."""
+        return [
+            name
+            for name, reason in self.left_out.items()
+            if reason.role is Role.determined
+        ]
+
+    @property
     def ids(self) -> list[str]:
         """The columns that name rows."""
         roles = (Role.id, Role.row_number)
@@ -442,9 +451,14 @@ class Columns:
         return rows
 
     def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
-        """Return where values are missing, for each used column with such a one."""
+        """Return where values are missing, for each column with such a one.
+
+        It is one that is used, or that another one determines.
+        """
+        names = [name for name in self.determined if name in rows.column_names]
+        columns = [*self.used, *(Column(name, Kind.text) for name in names)]
         gaps = {}
-        for column in self.used:
+        for column in columns:
             values = rows[column.name]
             if find_kind(values.type) is Kind.text:
                 cells = column.clean(values)
@@ -454,6 +468,26 @@ class Columns:
             if is_gap.any():
                 gaps[column.name] = is_gap
         return gaps
+
+    def write_texts(
+        self, rows: pa.RecordBatch, texts: Mapping[str, Array]
+    ) -> pa.RecordBatch:
+        """Return rows with texts in the types of their columns, where there are some.
+
+        A text that is not of the type of its column is left out.
+        """
+        for name, column in texts.items():
+            values = rows[name]
+            new = pa.array(column, pa.string())
+            try:
+                cells = new if types.is_null(values.type) else new.cast(values.type)
+            except pa.ArrowException:
+                continue
+            place = rows.schema.get_field_index(name)
+            field = rows.schema.field(place).with_type(cells.type)
+            filled = pc.if_else(cells.is_valid(), cells, values)
+            rows = rows.set_column(place, field, filled)
+        return rows
 
     def join(
         self,

@@ -4,20 +4,23 @@ Rules are found by counting the texts of a table as they stand in its file; noth
 trained. Columns of numbers are compared by relations such as `net + vat = gross`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.contradictions import find_contradictions
-from tied_tables.rules.dependencies import Dependency, Rule, find_rules
+from tied_tables.rules.contradictions import call_witnesses, find_contradictions
+from tied_tables.rules.dependencies import Dependency, Rule, find_rules, keep_rules
+from tied_tables.rules.gaps import solve_gaps, tell_gaps
 from tied_tables.rules.kinds import Kinds, align_kinds, find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
 from tied_tables.rules.relations import Relation, find_relations
 from tied_tables.rules.slips import find_slips
+from tied_tables.rules.stored import deserialize, serialize
 from tied_tables.rules.texts import (
     doubt_encoding,
     doubt_misspellings,
@@ -38,7 +41,7 @@ class Rules(NamedTuple):
             many rows have each, but without the rows.
         rules: the dependencies with their counts, by dependent, the most telling first.
         relations: between numbers.
-        typical: numbers of each column that stands in a relation, ascending.
+        numbers: typical numbers of each column that stands in a relation, by name.
 
     Examples:
         >>> import pyarrow as pa
@@ -55,7 +58,7 @@ class Rules(NamedTuple):
     kinds: dict[str, Kinds]
     rules: list[Rule]
     relations: list[Relation]
-    typical: dict[str, Array]
+    numbers: dict[str, Numbers]
 
     @classmethod
     def find(cls, table: pa.Table) -> Self:
@@ -66,24 +69,44 @@ class Rules(NamedTuple):
         table = table.slice(0, MOST_CELLS // max(1, table.num_columns))
         columns = find_kinds(table)
         numbers = find_numbers(columns)
-        rules = find_rules(columns)
+        kinds, rules = keep_rules(columns, find_rules(columns))
         relations = find_relations(numbers)
-        judged = {name for rule in rules for name in rule.dependency[:2]}
         related = {name for relation in relations for name in relation.names}
+        typical = [each.summarize() for each in numbers if each.name in related]
+        return cls.of(kinds, rules, relations, typical)
+
+    @classmethod
+    def of(
+        cls,
+        kinds: Sequence[Kinds],
+        rules: Sequence[Rule],
+        relations: Sequence[Relation],
+        numbers: Sequence[Numbers],
+    ) -> Self:
+        """Put rules together."""
         return cls(
-            {
-                kinds.name: kinds.drop_rows()
-                for kinds in columns
-                if kinds.name in judged
-            },
-            rules,
-            relations,
-            {
-                each.name: each.list_typical()
-                for each in numbers
-                if each.name in related
-            },
+            {each.name: each for each in kinds},
+            list(rules),
+            list(relations),
+            {each.name: each for each in numbers},
         )
+
+    def to_json(self) -> bytes:
+        """Return the rules as JSON."""
+        kinds, numbers = self.kinds.values(), self.numbers.values()
+        return serialize(list(kinds), self.rules, self.relations, list(numbers))
+
+    @classmethod
+    def from_json(cls, json: bytes) -> Self:
+        """Read what `to_json` gives, maybe untrusted, or raise a `ValueError`."""
+        try:
+            return cls.of(*deserialize(json))
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise ValueError(f"its rules are damaged: {error}") from error
+
+    def list_words(self) -> list[str]:
+        """Return the rules in words, relations first."""
+        return [*map(str, self.relations), *map(str, self.dependencies)]
 
     @property
     def dependencies(self) -> list[Dependency]:
@@ -110,7 +133,7 @@ class Rules(NamedTuple):
         """
         columns = self.align(find_kinds(table))
         doubts = [
-            *find_slips(self.relations, self.read_numbers(columns), self.typical),
+            *find_slips(self.relations, self.read_numbers(columns), self.numbers),
             *find_contradictions(columns, self.rules),
             *doubt_encoding(columns),
             *doubt_suffixes(columns),
@@ -132,17 +155,48 @@ class Rules(NamedTuple):
             aligned.append(column if known is None else align_kinds(column, known))
         return aligned
 
+    def fill(
+        self,
+        rows: pa.RecordBatch,
+        gaps: Mapping[str, NDArray[np.bool_]],
+        alone: Collection[str] = (),
+    ) -> dict[str, Array]:
+        """Return the texts of gaps that rules tell, by column; None elsewhere.
+
+        Args:
+            rows: the rows.
+            gaps: where values are missing, by column, (rows,) bool.
+            alone: columns of which nothing but rules tells: all their gaps get a text.
+        """
+        columns = self.align(find_kinds(pa.Table.from_batches([rows])))
+        witnesses = call_witnesses(columns, self.rules)
+        numbers = self.read_numbers(columns)
+        found = solve_gaps(numbers, self.relations, gaps)
+        for column in columns:
+            name = column.name
+            if name in gaps and name in witnesses:
+                told = tell_gaps(
+                    column, witnesses[name], gaps[name], is_alone=name in alone
+                )
+                solved = found.get(name, told)
+                found[name] = np.where(solved == None, told, solved)  # noqa: E711
+        return found
+
     def read_numbers(self, columns: Sequence[Kinds]) -> dict[str, Numbers]:
-        """Read the columns that stand in relations, if they hold numbers, by name."""
-        found = [read_numbers(each, 1) for each in columns if each.name in self.typical]
-        return {column.name: column for column in found if column is not None}
+        """Read the columns that stand in relations, by name; without numbers as NaN."""
+        found = {}
+        for column in columns:
+            if known := self.numbers.get(column.name):
+                missing = known._replace(values=np.full(len(column.codes), np.nan))
+                found[column.name] = read_numbers(column, 1) or missing
+        return found
 
     def find_held(self, table: pa.Table) -> list[tuple[frozenset[str], Array]]:
         """Return the columns of each relation, and the rows in which it holds."""
-        numbers = self.read_numbers(find_kinds(table.select(list(self.typical))))
+        numbers = self.read_numbers(find_kinds(table))
         held = []
         for relation in self.relations:
             if relation.names <= numbers.keys():
                 holds, _ = relation.check(numbers)
-                held.append((relation.names, np.asarray(holds)))
+                held.append((relation.names, holds))
         return held

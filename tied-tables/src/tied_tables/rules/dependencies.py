@@ -22,6 +22,7 @@ FEWEST_REPEATED = 20  # rows in such groups, for a rule
 FEWEST_TELLING = 0.3
 MOST_RULES = 4  # that judge a column
 LEAST_TAU = 0.8
+MOST_PAIRS = 2**18  # of texts, that all rules keep
 SCREEN_PAIRS, LEAST_SCREENED = 1_000, 0.7  # of rows, by which rules are chosen first
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
 LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
@@ -98,6 +99,16 @@ class Groups(NamedTuple):
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         is_there = (self.keys[places] == keys) & (b < self.n_b)
         return np.where(is_there, self.counts[places], 0)
+
+    def recode(self, kept_a: Array, kept_b: Array) -> Self:
+        """Return the groups with some of the texts, given by their codes, ascending."""
+        a, b = np.divmod(self.keys, self.n_b)
+        is_kept = np.isin(a, kept_a) & np.isin(b, kept_b)
+        new_a = np.searchsorted(kept_a, a[is_kept])
+        new_b = np.searchsorted(kept_b, b[is_kept])
+        n_b = len(kept_b)
+        keys = new_a * n_b + new_b
+        return self.of_pairs(keys, self.counts[is_kept], len(kept_a), n_b)
 
     def widen(self, n_a: int) -> Self:
         """Return groups with room for new texts of a, which have no rows."""
@@ -245,6 +256,39 @@ def prove_rule(a: Kinds, b: Kinds, raw: Kinds) -> Rule | None:
     prior = 1 / tau - 1 + PRIOR_GROUPS / len(sizes)
     dependency = Dependency(a.name, b.name, tau, telling, n_rows, n_exceptions)
     return Rule(dependency, groups, float(prior))
+
+
+def keep_rules(
+    columns: Sequence[Kinds], rules: Sequence[Rule]
+) -> tuple[list[Kinds], list[Rule]]:
+    """Return rules without what they do not need, and the texts that they do.
+
+    Texts of determinants that are in few rows are not needed. Rules are left out once
+    all have so many pairs.
+    """
+    places = {column.name: place for place, column in enumerate(columns)}
+    needed = [np.zeros(len(column.counts), bool) for column in columns]
+    kept = []
+    n_pairs = 0
+    for rule in rules:
+        groups = rule.groups
+        a, b = np.divmod(groups.keys, groups.n_b)
+        is_group = groups.sizes[a] >= FEWEST_ROWS
+        n_pairs += int(is_group.sum())
+        if n_pairs > MOST_PAIRS:
+            break
+        kept.append(rule)
+        determinant, dependent = (places[name] for name in rule.dependency[:2])
+        needed[determinant][a[is_group]] = True
+        needed[dependent][b[is_group]] = True
+    codes = [np.flatnonzero(is_needed) for is_needed in needed]
+    recoded = []
+    for rule in kept:
+        determinant, dependent = (places[name] for name in rule.dependency[:2])
+        groups = rule.groups.recode(codes[determinant], codes[dependent])
+        recoded.append(rule._replace(groups=groups))
+    pairs = zip(columns, codes, strict=True)
+    return [column.keep(own) for column, own in pairs if len(own)], recoded
 
 
 def _sample_groups(a: Kinds, generator: np.random.Generator) -> tuple[Array, Array]:

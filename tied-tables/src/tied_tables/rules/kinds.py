@@ -42,9 +42,13 @@ class Kinds(NamedTuple):
         """The share of each text among the rows that have one, (kinds,)."""
         return self.counts / max(1, self.n_present)
 
-    def drop_rows(self) -> Self:
-        """Return the texts and their counts, without the rows."""
-        return self._replace(codes=np.empty(0, np.int32))
+    def keep(self, codes: Array) -> Self:
+        """Return some of the texts and their counts, without the rows."""
+        return self._replace(
+            codes=np.empty(0, np.int32),
+            texts=self.texts.take(pa.array(codes)),
+            counts=self.counts[codes],
+        )
 
 
 def find_kinds(table: pa.Table) -> list[Kinds]:

@@ -15,7 +15,7 @@ LEAST_READ = 0.95  # of the texts of a column of numbers
 FEWEST_KINDS = 3  # of numbers
 LEAST_EXACT = 0.99  # of the numbers, that have no more decimals than their column
 MOST_PLACES = 9
-MOST_TYPICAL = 1_000  # quantiles of a column
+MOST_TYPICAL = 500  # quantiles of a column
 CURRENCY_AND_UNIT = r"^\s*[$€£]?\s*|[\s%]+$"
 NUMERAL = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
@@ -45,14 +45,12 @@ class Numbers(NamedTuple):
         """Return some of the rows."""
         return self._replace(values=self.values[rows])
 
-    def list_typical(self) -> Array:
-        """Return the values, or so many quantiles of them, ascending."""
-        present: Array = np.sort(self.values[~np.isnan(self.values)])
-        if len(present) <= MOST_TYPICAL:
-            return present
-        places = np.linspace(0, len(present) - 1, MOST_TYPICAL)
-        chosen: Array = present[np.rint(places).astype(int)]
-        return chosen
+    def summarize(self) -> Self:
+        """Return the values that are there, ascending, or quantiles of many."""
+        present = np.sort(self.values[~np.isnan(self.values)])
+        n_kept = min(len(present), MOST_TYPICAL)
+        places = np.linspace(0, len(present) - 1, n_kept)
+        return self._replace(values=present[np.rint(places).astype(int)])
 
     def format(self, value: float) -> str:
         """Return a number as the column writes it."""

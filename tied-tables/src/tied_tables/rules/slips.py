@@ -32,7 +32,7 @@ class Repair(NamedTuple):
 def find_slips(
     relations: Sequence[Relation],
     columns: Mapping[str, Numbers],
-    typical: Mapping[str, Array],
+    typical: Mapping[str, Numbers],
 ) -> Iterator[Doubt]:
     """Doubt the cells that break a relation, one of each row.
 
@@ -56,7 +56,7 @@ def _list_repairs(
     broken: Sequence[Relation],
     relations: Sequence[Relation],
     cells: Mapping[str, Numbers],
-    typical: Mapping[str, Array],
+    typical: Mapping[str, Numbers],
 ) -> list[Repair]:
     """List the values that make more relations hold in a row, the best first."""
     n_held = sum(_holds(relation, cells) for relation in relations)
@@ -70,8 +70,8 @@ def _list_repairs(
             if not np.isfinite(value) or not _holds(relation, changed):
                 continue
             gain = sum(_holds(each, changed) for each in relations) - n_held
-            chance = _measure_chance(typical[name], value)
-            odds = chance - _measure_chance(typical[name], cell.values[0])
+            chance = _measure_chance(typical[name].values, value)
+            odds = chance - _measure_chance(typical[name].values, cell.values[0])
             if gain > 0:
                 repairs[name, value] = Repair(name, value, gain, odds)
     return sorted(repairs.values(), key=lambda repair: (-repair.gain, -repair.odds))
