@@ -20,6 +20,7 @@ WORDS = {
     Topic.all_rare: "text of {n} categories, all of which are rare",
     Topic.constant: "always {shown!r}",
     Topic.copy: "the same as {text!r}",
+    Topic.determined: "determined by {text!r}",
     Topic.empty: "no value in {n} rows",
     Topic.excluded: "excluded",
     Topic.id: "the id",

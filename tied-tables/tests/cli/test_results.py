@@ -697,3 +697,39 @@ def test_rows_are_counted_by_the_threshold_where_one_is_given(tied_tables, fruit
     more = 10 * max(scores)
     done = tied_tables(f"score {MODEL} new.csv -o odd.csv --threshold {more}")
     assert f"none of which reaches the threshold of {more}" in done.out
+
+
+def test_rules_of_the_model_judge_new_rows_and_fill_gaps(tied_tables, rng):
+    n = 400
+    zip = rng.permutation(np.arange(n) % 20)
+    price = rng.uniform(2, 90, n).round(2)
+    units = rng.integers(2, 9, n)
+    rows = pd.DataFrame(
+        {
+            "zip": [f"0{i}123" for i in zip],
+            "city": [f"city {'abcdefghij'[i % 10]}{i // 10}" for i in zip],
+            "price": price,
+            "units": units,
+            "total": (price * units).round(2),
+        }
+    )
+    save(rows)
+    tied_tables("fit rows.csv -o rows.safetensors --epochs 2")
+    new = rows.head(6).astype(object)
+    new.loc[1, "city"] = "Atlantis"
+    new.loc[2, "total"] = 10 * rows.loc[2, "total"]
+    save(new, "new.csv")
+    asked = tied_tables("corrections rows.safetensors new.csv --json").json
+    found = {each["row"]: each["suggestion"] for each in asked["corrections"][:2]}
+    assert found[2] == rows.loc[1, "city"]
+    assert float(found[3]) == rows.loc[2, "total"]
+    gaps = rows.head(6).astype(object)
+    gaps.loc[3, "city"] = gaps.loc[4, "total"] = gaps.loc[5, "price"] = None
+    save(gaps, "gaps.csv")
+    tied_tables("fill rows.safetensors gaps.csv -o filled.csv")
+    filled = pd.read_csv("filled.csv", dtype={"zip": str})
+    pd.testing.assert_frame_equal(filled, rows.head(6), check_dtype=False)
+    words = tied_tables("inspect rows.safetensors").out
+    rule = "total = price x units: 100 % of 400 rows, 0 exceptions"
+    assert rule in words
+    assert rule in tied_tables("inspect rows.safetensors --json").json["rules"]

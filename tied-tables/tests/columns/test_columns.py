@@ -2,6 +2,7 @@ import dataclasses
 import datetime
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
 from tied_tables import _column_words
-from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues, Topic
+from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues, Role, Topic
 from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table
 
@@ -201,9 +202,61 @@ def test_decimals_are_limited_to_what_their_type_holds(digits):
     assert_allclose(found, [*numbers, numbers[-1]])
 
 
+def draw_places(n=900):
+    """A shop for each row, its town and region, and a column of 30 kinds."""
+    rng = np.random.default_rng(0)
+    shop = rng.permutation(np.arange(n) % 60)
+    return pa.record_batch(
+        {
+            "shop": [f"shop {'ab'[i % 2]}{i}" for i in shop],
+            "town": [f"{'cdefg'[i % 5]} town {i}" for i in shop // 2],
+            "region": [f"{'hijk'[i % 4]} region {i}" for i in shop // 6],
+            "kind": [f"kind {i}" for i in rng.integers(0, 30, n)],
+        }
+    )
+
+
+def test_columns_that_others_determine_are_left_out_of_too_many_numbers():
+    places = draw_places()
+    determinants = {"town": ["shop"], "region": ["town", "shop"], "shop": ["town"]}
+    columns, facts = Columns.survey(places, determinants=determinants)
+    # Of two that determine each other one is left, here the one with fewer categories.
+    assert columns.names == ["town", "kind"]
+    assert {fact.name: fact.role for fact in facts} == {
+        "shop": Role.determined,
+        "town": Role.used,
+        "region": Role.determined,
+        "kind": Role.used,
+    }
+    assert columns.left_out["region"].text == "town"
+    few, _ = Columns.survey(
+        places.select(["town", "region"]), determinants=determinants
+    )
+    assert few.names == ["town", "region"]
+    named, _ = Columns.survey(places, determinants=determinants, categorical=["region"])
+    assert named.names == ["town", "region", "kind"]
+
+
+def test_columns_of_most_categories_keep_the_most_frequent_ones():
+    """Of 60, 50, 10 and 30 kinds 128 are left if a column has 44."""
+    rng = np.random.default_rng(1)
+    frame = {}
+    for name, n_kinds in zip("abcd", (60, 50, 10, 30), strict=True):
+        values = np.repeat(np.arange(n_kinds), np.arange(100, 100 + n_kinds))
+        frame[name] = rng.choice(values, 5_000)
+    texts = {
+        name: [f"{name * 3}{i:03}x" for i in kinds] for name, kinds in frame.items()
+    }
+    columns, _ = Columns.survey(pa.record_batch(texts))
+    n_categories = [len(column.categories) for column in columns.used]
+    assert n_categories == [44, 44, 10, 30]
+    for column in columns.used:
+        counts = Counter(texts[column.name])
+        chosen = sorted(counts[text] for text in column.categories)
+        assert chosen == sorted(counts.values())[-len(chosen) :]
+
+
 def test_categories_are_those_of_scikit_learn_and_rare_ones_are_grouped(rng):
-    # No two as frequent, so that which are the forty most frequent is not a matter of
-    # ties.
     names = [*(f"c{i:02}" for i in range(47)), "Ölgrün", "Rot", "a=b"]
     values = np.repeat(
         [*names, "rare"],
@@ -212,7 +265,6 @@ def test_categories_are_those_of_scikit_learn_and_rare_ones_are_grouped(rng):
     rng.shuffle(values)
     columns = learn({"word": values})
     oracle = OneHotEncoder(
-        max_categories=41,
         min_frequency=0.01,
         handle_unknown="infrequent_if_exist",
         sparse_output=False,

@@ -21,7 +21,7 @@ LEFT_OUT = "left out: ids, for --id"
 NUMBER = "1 number"
 DOUBT = "1 number; if they are names, say --exclude"
 CATEGORIES = "3 numbers: 1, 2, 3"
-SOME_STATES = "41 numbers: 1, 10, 11, 12 and 37 more; (other) holds 20% of the values"
+ALL_STATES = "50 numbers: 1, 10, 11, 12 and 46 more"
 
 # Values, what they become, and the names of such columns.
 COLUMNS = [
@@ -87,7 +87,7 @@ COLUMNS = [
     ),
     (
         STATES,
-        SOME_STATES,
+        ALL_STATES,
         "state|statefip|STATE_FIPS|county",
     ),
     (

@@ -6,7 +6,7 @@ from tied_tables.rules.texts import doubt_encoding, doubt_patterns, doubt_suffix
 
 
 def list_cells(doubts):
-    return [(doubt.row, doubt.value, doubt.suggestion) for doubt in doubts]
+    return [(doubt.row - 1, doubt.value, doubt.suggestion) for doubt in doubts]
 
 
 def test_letters_among_digits_are_doubted(to_table):
@@ -51,7 +51,7 @@ def test_each_row_with_a_doubtful_text_is_named(to_table):
     names = np.array(["fine"] * 10, object)
     names[[2, 5]] = "bro\ufffdken"
     doubts = doubt_encoding(find_kinds(to_table({"name": list(names)})))
-    assert [doubt.row for doubt in doubts] == [2, 5]
+    assert [doubt.row for doubt in doubts] == [3, 6]
 
 
 def test_a_text_that_also_stands_beside_a_value_is_not_doubted(to_table):

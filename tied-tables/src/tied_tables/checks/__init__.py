@@ -1,11 +1,11 @@
 """What is wrong in a table: a file for each check, all of which give `Doubt`s."""
 
 from tied_tables.checks._absurd import find_far_values
-from tied_tables.checks._corrections import find_corrections
-from tied_tables.checks._doubt import FIELDS, Doubt
+from tied_tables.checks._corrections import FIELDS, find_corrections
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._odd import Oddest, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
+from tied_tables.rules import Doubt
 
 __all__ = [
     "FIELDS",

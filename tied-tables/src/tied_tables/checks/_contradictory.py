@@ -4,17 +4,21 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from tied_tables.checks._doubt import Doubt
 from tied_tables.rows import Batch
-from tied_tables.rules import Rules
+from tied_tables.rules import Doubt, Rules
 
 MOST_CELLS = 2**26  # of rows in which rules are found together
 
 
 class ContradictionFinder:
-    """Find the cells that break rules, in blocks of rows that fit into memory."""
+    """Find the cells that break rules, in blocks of rows that fit into memory.
 
-    def __init__(self) -> None:
+    Args:
+        rules: those to keep to; None for those of each block.
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._rules = rules
         self._doubts: list[Doubt] = []
         self._rows: list[pa.RecordBatch] = []
         self._n_before = 0
@@ -37,15 +41,8 @@ class ContradictionFinder:
     def _judge(self) -> None:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
-        first_row = self._n_before + 1
-        for found in Rules.find(table).list_doubts():
-            doubt = Doubt(
-                first_row + found.row,
-                found.column,
-                found.value,
-                found.suggestion,
-                found.reason,
-            )
-            self._doubts.append(doubt)
+        rules = self._rules or Rules.find(table)
+        for doubt in rules.judge(table):
+            self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

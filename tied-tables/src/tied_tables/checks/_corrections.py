@@ -4,14 +4,16 @@ from collections.abc import Iterable, Sequence
 
 from tied_tables.checks._contradictory import ContradictionFinder
 from tied_tables.checks._displaced import find_displaced
-from tied_tables.checks._doubt import Doubt
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._misspelt import find_misspelt
 from tied_tables.checks._odd import find_odd, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
 from tied_tables.io import find_total
 from tied_tables.rows import Batch, BatchTransform, Doubts, Scan
+from tied_tables.rules import Doubt
 
+# What the fields of a `Doubt` are called in a list of corrections.
+FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
 MOST_ODD = 1_000  # rows that are looked at since they are odd
 
 
@@ -25,7 +27,7 @@ def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
     it, the oddest first. A cell is listed once.
     """
     problems = Doubts()
-    finder = ContradictionFinder()
+    finder = ContradictionFinder(transform.fitted.rules)
     batches = finder.watch(rows.read(problems))
     doubts = _check_rows(batches, transform, rows.ids)
     for column in rows.columns.used:

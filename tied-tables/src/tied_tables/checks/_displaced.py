@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from tied_tables._reasons import ORDINARY
-from tied_tables.checks._doubt import Doubt
 from tied_tables.checks._odd import RARE, Oddest, round_rarity
 from tied_tables.columns import MisfitError, format_cell
 from tied_tables.rows import BatchTransform
+from tied_tables.rules import Doubt
 
 MOST_CELLS = 2**17  # when each row is moved from each column
 FEWEST_MOVED = 3

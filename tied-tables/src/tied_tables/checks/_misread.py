@@ -1,7 +1,7 @@
 """Values that are not of the kind of their column, or of a category that is new."""
 
-from tied_tables.checks._doubt import Doubt
 from tied_tables.columns import MisreadValues
+from tied_tables.rules import Doubt
 
 
 def list_misread(misread: MisreadValues) -> list[Doubt]:

@@ -1,7 +1,7 @@
 """Values that are maybe a category of their column, misspelt."""
 
-from tied_tables.checks._doubt import Doubt
 from tied_tables.checks._odd import Oddest
+from tied_tables.rules import Doubt
 
 
 def find_misspelt(oddest: Oddest) -> list[Doubt]:

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from tied_tables._reasons import MAIN_SHARE, ORDINARY, Cause, describe_reason
 from tied_tables._types import Array
-from tied_tables.checks._doubt import Doubt
 from tied_tables.columns import OTHER, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
+from tied_tables.rules import Doubt
 
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""

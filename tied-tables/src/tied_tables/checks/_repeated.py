@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tied_tables.checks._doubt import Doubt
 from tied_tables.columns import list_values
 from tied_tables.rows import Batch
+from tied_tables.rules import Doubt
 
 FEWEST_IN_BLOCK, CHANCE = 3, 0.05
 """A block has so many rows at least, and more in a table of which so many blocks repeat

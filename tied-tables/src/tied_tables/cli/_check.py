@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tied_tables.columns import Columns, Fact
     from tied_tables.io import Source
     from tied_tables.rows import Scan, Workers
+    from tied_tables.rules import Rules
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
@@ -58,6 +59,7 @@ class Survey:
     source: Source
     training: Source  # the rows to train on, without one that adds up the others
     sample: pa.RecordBatch  # all of these, or some, in a random order
+    rules: Rules  # among the columns
     columns: Columns  # those that are used
     facts: list[Fact]  # about all columns
     texts: list[FactText]  # the same in words
@@ -108,18 +110,13 @@ def check(
     if json:
         be_quiet(True)
     table = survey(data, options, columns, seed)
-    rules = _find_rules(table.sample)
+    rules = table.rules.list_words()
     if json:
         facts = {"data": table.source.name, "rows": table.source.n_rows}
         print_json(facts | table.to_json() | {"rules": rules})
     else:
         _print_survey(table, categories)
-        print("\n" * bool(rules), end="")
-        for rule in rules[:MOST_RULES]:
-            print_line(rule)
-        if len(rules) > MOST_RULES:
-            more = format_quantity(len(rules) - MOST_RULES, "more rule")
-            print(f"and {more}; check --json tells of all")
+        print_rules(rules, "check")
         is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
         is_plain = not (strict or categories or seed)  # which score has not
@@ -130,16 +127,6 @@ def check(
         if table.warnings:
             n_warnings = format_quantity(len(table.warnings), "warning")
             raise FailedError(f"{data!r} has {n_warnings}.")
-
-
-def _find_rules(sample: pa.RecordBatch) -> list[str]:
-    """Describe what determines what among the rows of a sample."""
-    import pyarrow as pa
-
-    from tied_tables.rules import Rules
-
-    rules = Rules.find(pa.Table.from_batches([sample]))
-    return [*map(str, rules.relations), *map(str, rules.dependencies)]
 
 
 def describe_repeats(rows: Scan) -> list[str]:
@@ -180,6 +167,16 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
         print(f"and {quantity}; check --json tells of all")
 
 
+def print_rules(rules: Sequence[str], command: str) -> None:
+    """Print the first rules of a table, in words, after an empty line."""
+    print("\n" * bool(rules), end="")
+    for rule in rules[:MOST_RULES]:
+        print_line(rule)
+    if len(rules) > MOST_RULES:
+        more = format_quantity(len(rules) - MOST_RULES, "more rule")
+        print(f"and {more}; {command} --json lists all")
+
+
 def print_columns(facts: Sequence[FactText], columns: Columns | None = None) -> None:
     """Print what each column reads as, and what becomes of it.
 
@@ -203,18 +200,22 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    import pyarrow as pa
+
     from tied_tables.checks import find_far_values
     from tied_tables.cli._column_words import describe_fact
     from tied_tables.fit.sample import choose_sample_size
     from tied_tables.io import find_total
     from tied_tables.rows import Scan
+    from tied_tables.rules import Rules
 
     with show_stages("reading"):
         source = options.open(data, columns.names_of_text)
         total = find_total(source)
         training = source.head(total.row - 1) if total else source
         sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)
-        used, facts = columns.survey(sample, training)
+        rules = Rules.find(pa.Table.from_batches([sample]))
+        used, facts = columns.survey(sample, training, rules)
         names = [fact.name for fact in facts if fact.misread and not fact.is_refused]
         batches = training.batches(names=names)
         misread = describe_misread(used.find_misread(batches, names))
@@ -227,7 +228,7 @@ def survey(
             if warning:
                 warnings.append(name_options(f"column {name!r} {warning}."))
     warnings += describe_repeats(Scan(training, used))
-    return Survey(source, training, sample, used, facts, texts, warnings)
+    return Survey(source, training, sample, rules, used, facts, texts, warnings)
 
 
 def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:

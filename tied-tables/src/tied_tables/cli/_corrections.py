@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tied_tables.rows import Scan
 
 MOST_SHOWN = 20
+EFFORT = 1 / 8  # the factor of the steps of training: most entries come from rules
 
 
 @command("tied-tables corrections model.safetensors rows.csv -o corrections.csv")
@@ -41,7 +42,7 @@ def corrections(
 
     if output is not None:
         require_output(output, json, inputs.data)
-    model, rows = inputs.open()
+    model, rows = inputs.open(effort=EFFORT)
     if rows.id in FIELDS:
         raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
     transform = BatchTransform(model.fitted_value, rows.columns, "scores")

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
@@ -58,6 +58,7 @@ from tied_tables.cli._widths import (
 if TYPE_CHECKING:
     from tied_tables.model.file.contents import Contents
 
+SAMPLE_EFFORT = 4  # the factor of the steps on a sample, as reading all rows is slow
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
 Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
@@ -149,9 +150,16 @@ def fit(
 
 
 def fit_first(
-    data: str, output: Path | None, columns: ColumnOptions, options: TableOptions
+    data: str,
+    output: Path | None,
+    columns: ColumnOptions,
+    options: TableOptions,
+    effort: float = 1,
 ) -> Model:
-    """Fit a model to a table that another command was given without one."""
+    """Fit a model to a table that another command was given without one.
+
+    One that is not kept is trained with some effort only.
+    """
     if data == STANDARD_INPUT or Path(data).is_fifo():
         raise UsageError(
             "a pipe can be read once, and a model is fitted first: name a file, or the"
@@ -165,7 +173,9 @@ def fit_first(
     settings = training.to_arguments()
     if table.rows.shape[1] <= 2:  # a code as wide as a row would leave nothing over
         settings["n_components"] = [1]
-    contents, was_interrupted = _train(table, settings, None, start)
+    if output is not None:
+        effort = 1
+    contents, was_interrupted = _train(table, settings, None, start, effort)
     if was_interrupted:  # the next command would take it for a whole one
         raise KeyboardInterrupt
     if output is not None:
@@ -182,7 +192,11 @@ def fit_first(
 
 
 def _train(
-    table: Table, settings: dict[str, Any], output: Path | None, start: float
+    table: Table,
+    settings: dict[str, Any],
+    output: Path | None,
+    start: float,
+    effort: float = 1,
 ) -> tuple[Contents, bool]:
     """Train a model, write it to a file if one is named, and return what that holds.
 
@@ -195,7 +209,7 @@ def _train(
             some, table, settings["random_state"]
         )
     with interrupts() as is_interrupted:
-        contents = _train_and_write(table, settings, widths, output, start)
+        contents = _train_and_write(table, settings, widths, output, start, effort)
     remark(*_find_doubts(contents))
     return contents, is_interrupted()
 
@@ -206,6 +220,7 @@ def _train_and_write(
     widths: list[dict[str, float]],
     output: Path | None,
     start: float,
+    effort: float,
 ) -> Contents:
     """Train a model, measure it, and write it with notes on both."""
     from tied_tables.fit.fit import fit
@@ -224,6 +239,7 @@ def _train_and_write(
     if is_sample:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
         rows, test_rows = rows[n_test:], rows[:n_test]
+        effort *= SAMPLE_EFFORT
         title = f"training on {len(rows):,} rows"
         streamed = f"the model is fitted to {len(rows):,} rows, drawn at random"
         measured_on = f"{n_test:,} rows not trained on"
@@ -232,7 +248,8 @@ def _train_and_write(
         epoch_callback(on_epoch),
         remark_warnings(),
     ):
-        model = fit(parameters, rows, features=features, is_sample=is_sample)
+        model = fit(parameters, rows, features=features, effort=effort)
+    model = replace(model, rules=table.survey.rules)
     choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {

@@ -39,9 +39,11 @@ class Inputs:
     columns: ColumnOptions
     options: RowOptions
 
-    def open(self, output: str = "", *, as_text: bool = False) -> tuple[Model, Scan]:
+    def open(
+        self, output: str = "", *, as_text: bool = False, effort: float = 1
+    ) -> tuple[Model, Scan]:
         """Load the model, or fit one, and open the rows for it."""
-        model = self._load()
+        model = self._load(effort)
         return model, open_rows(
             model,
             self.data,
@@ -52,7 +54,7 @@ class Inputs:
             as_text,
         )
 
-    def _load(self) -> Model:
+    def _load(self, effort: float) -> Model:
         if self.model and self.kept_model:
             raise UsageError(
                 f"{self.model!r} and --model both name a model; leave one of them out."
@@ -60,7 +62,9 @@ class Inputs:
         if self.model is None and not (self.kept_model and self.kept_model.exists()):
             from tied_tables.cli._fit import fit_first
 
-            return fit_first(self.data, self.kept_model, self.columns, self.options)
+            return fit_first(
+                self.data, self.kept_model, self.columns, self.options, effort
+            )
         if chosen := self.columns.find_choices():
             raise UsageError(
                 f"{', '.join(chosen)} is for fitting, and there is a model already;"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tied_tables.cli._app import command
-from tied_tables.cli._check import print_columns
+from tied_tables.cli._check import print_columns, print_rules
 from tied_tables.cli._model import Model, load
 from tied_tables.cli._options import Categories, Json, ModelFile
 from tied_tables.cli._output import print_facts, print_json
@@ -23,6 +23,7 @@ def inspect(
     if facts := opened_model.find_facts():
         print()
         print_columns(facts, opened_model.columns if categories else None)
+    print_rules(opened_model.list_rules(), "inspect")
 
 
 def _describe(model: Model) -> dict[str, Any]:
@@ -37,5 +38,6 @@ def _describe(model: Model) -> dict[str, Any]:
         "iterations": training.n_iter,
         "reconstruction_r2": training.reconstruction_r2,
         "settings": model.contents.params,
+        "rules": model.list_rules(),
         "notes": model.notes,
     }

@@ -46,6 +46,11 @@ class Model:
 
         return list(map(FactText.from_json, self.find_note([], "table", "columns")))
 
+    def list_rules(self) -> list[str]:
+        """Return the rules of the table that it was fitted to, in words."""
+        rules = self.fitted_value.rules
+        return [] if rules is None else rules.list_words()
+
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
         from tied_tables.columns import NUMERIC_KINDS, Columns, Kind

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tied_tables.columns import Columns, Fact, MisreadValues
     from tied_tables.io import Source
     from tied_tables.rows import Doubts, Scan
+    from tied_tables.rules import Rules
 
 FIRST_ROWS = 1_000  # the first rows, of which columns may be the numbers
 # Delimiters that are hard to type at a shell.
@@ -113,7 +114,7 @@ class ColumnOptions:
     )
 
     def survey(
-        self, sample: pa.RecordBatch, source: Source
+        self, sample: pa.RecordBatch, source: Source, rules: Rules
     ) -> tuple[Columns, list[Fact]]:
         """Decide which columns of some rows to use and how, with a fact about each."""
         from tied_tables.columns import Columns
@@ -129,6 +130,7 @@ class ColumnOptions:
             decimal=source.decimal,
             dates=self.dates,
             na=self.na or (),
+            determinants=rules.determinants,
             begin=next(source.batches(FIRST_ROWS)),
         )
 

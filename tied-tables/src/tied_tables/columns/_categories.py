@@ -13,7 +13,7 @@ from tied_tables.columns._number_text import ROWS_TO_DECIDE, measure_numeric
 from tied_tables.columns._remarks import Remark, Topic
 from tied_tables.columns._spelling import find_similar
 
-MOST_CATEGORIES = 40
+FEW_CATEGORIES = 40
 # Of more categories, the smallest share of the rows in one with a number of its own.
 RAREST = 0.01
 # Text of which more than this share differ is a name or an id, and no category.
@@ -55,15 +55,21 @@ class WordCounts:
         return len(self.counts) > max(2, ALL_DIFFERENT * self.n_rows)
 
 
-def decide_categories(values: pa.Array, column: Column, reads_as: str = "") -> Fact:
+def decide_categories(
+    values: pa.Array,
+    column: Column,
+    reads_as: str = "",
+    most: int | None = None,
+) -> Fact:
     """Decide on text, or whole numbers, that name categories.
 
-    `reads_as` is what they are if that is known, and else empty.
+    `reads_as` is what they are if that is known, and else empty. At most so many have a
+    number of their own, and those that are similar to one.
     """
     cells = column.clean(values)
     present = cells.drop_null()
     words = _count_words(present, column.exact)
-    column = _choose_categories(words, column)
+    column = _choose_categories(words, column, most)
     first = present[:ROWS_TO_DECIDE]
     is_numeric = not reads_as and measure_numeric(first) > MOST_NUMERIC
     reason = _find_reason(words, column, is_numeric)
@@ -110,13 +116,13 @@ def _count_words(present: pa.Array, exact: bool) -> WordCounts:
     return WordCounts(counts, len(spellings), misspelt, similar)
 
 
-def _choose_categories(words: WordCounts, column: Column) -> Column:
+def _choose_categories(words: WordCounts, column: Column, most: int | None) -> Column:
     """Return a column with the categories that have a number of their own."""
     counts, misspelt = words.counts, words.misspelt
     n_words = len(counts)
-    fewest = RAREST * words.n_rows if n_words > MOST_CATEGORIES else 0
-    most = counts.most_common(MOST_CATEGORIES)
-    common = [text for text, times in most if times >= fewest]
+    fewest = RAREST * words.n_rows if n_words > FEW_CATEGORIES else 0
+    frequent = counts.most_common(most)
+    common = [text for text, times in frequent if times >= fewest]
     if n_words - len(misspelt) > 1:
         common = [text for text in common if text not in misspelt]
     # What is similar to a category, and none that is misspelt, is one, too.
@@ -134,7 +140,7 @@ def _find_reason(words: WordCounts, column: Column, is_numeric: bool) -> Remark 
         return Remark(Topic.all_different, n=n_words, total=words.n_rows)
     if not column.categories:
         return Remark(Topic.all_rare, n=n_words)
-    if column.other and is_numeric:
+    if n_words > FEW_CATEGORIES and is_numeric:
         return Remark(Topic.numeric_text)
     return None
 

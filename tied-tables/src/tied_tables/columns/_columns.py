@@ -104,8 +104,10 @@ class Columns:
         thousands, a decimal comma, a unit, a percent sign or parentheses; dates and
         times; truth values. Text of which 75 % are numbers or times is refused, unless
         it has few categories. Other text is categories, with a number each; of more
-        than 40, the most frequent 40 that are not rarer than one in a hundred have one
-        each, and all others one together.
+        than 40, those that are not rarer than one in a hundred have one each, and all
+        others one together. If those of all columns are more than 128 numbers, columns
+        that others determine are left out; then the columns with most categories keep
+        the most frequent ones, 8 at least.
 
         Left out are nested and binary values; text that is no category: of which more
         than four in five values differ, all are rare, or a part are numbers; and
@@ -146,6 +148,15 @@ class Columns:
             name
             for name, reason in self.left_out.items()
             if reason.topic in (Topic.constant, Topic.empty)
+        ]
+
+    @property
+    def determined(self) -> list[str]:
+        """The columns that others determine, whose gaps are filled by rules."""
+        return [
+            name
+            for name, reason in self.left_out.items()
+            if reason.role is Role.determined
         ]
 
     @property
@@ -440,9 +451,14 @@ class Columns:
         return rows
 
     def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
-        """Return where values are missing, for each used column with such a one."""
+        """Return where values are missing, for each column with such a one.
+
+        It is one that is used, or that another one determines.
+        """
+        names = [name for name in self.determined if name in rows.column_names]
+        columns = [*self.used, *(Column(name, Kind.text) for name in names)]
         gaps = {}
-        for column in self.used:
+        for column in columns:
             values = rows[column.name]
             if find_kind(values.type) is Kind.text:
                 cells = column.clean(values)
@@ -452,6 +468,26 @@ class Columns:
             if is_gap.any():
                 gaps[column.name] = is_gap
         return gaps
+
+    def write_texts(
+        self, rows: pa.RecordBatch, texts: Mapping[str, Array]
+    ) -> pa.RecordBatch:
+        """Return rows with texts in the types of their columns, where there are some.
+
+        A text that is not of the type of its column is left out.
+        """
+        for name, column in texts.items():
+            values = rows[name]
+            new = pa.array(column, pa.string())
+            try:
+                cells = new if types.is_null(values.type) else new.cast(values.type)
+            except pa.ArrowException:
+                continue
+            place = rows.schema.get_field_index(name)
+            field = rows.schema.field(place).with_type(cells.type)
+            filled = pc.if_else(cells.is_valid(), cells, values)
+            rows = rows.set_column(place, field, filled)
+        return rows
 
     def join(
         self,

@@ -1,7 +1,7 @@
 """What is learned of the columns of a table, and what is decided about them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from pyarrow import types
@@ -32,6 +32,10 @@ class ColumnChoice:
         na: texts or numbers of a missing value. Defaults to none.
         numeric: columns whose whole numbers are quantities, whatever their names.
             Defaults to none.
+        determinants: the columns that determine a column, by its name: where categories
+            make too many numbers, it is not used beside one of these. Defaults to none.
+        most_categories: the most categories of a column that have a number of their
+            own. Defaults to all that are not rare.
         begin: the first rows, in the table's order: if they are given, names and order
             tell which whole numbers are row numbers, ids or categories. By default,
             types do.
@@ -46,6 +50,8 @@ class ColumnChoice:
     dates: str = "auto"
     na: Collection[str] = ()
     numeric: Collection[str] = ()
+    determinants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    most_categories: int | None = None
     begin: pa.RecordBatch | None = None
 
     def by_name(self, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Decide how each column of a table reads, and whether it is used."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from tied_tables.columns._remarks import Remark, Topic
 from tied_tables.columns._text import decide_text, find_digit_times
 
 FEWEST_ROWS_OF_COPIES = 20
+MOST_CATEGORY_NUMBERS = 128  # of all columns
+FEWEST_CATEGORIES = 8  # of a column, however many columns there are
 MOST_SPREAD = 0.5  # of times since others, relative to that of either
 
 
@@ -51,11 +54,11 @@ def decide_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Fact]:
             fact = leave_out(name, values, reasons[name], meanings.get(name))
         else:
             fact = _decide(name, values, choice)
-        if fact.column is not None:
-            marks = (*fact.column.marks, *choice.na)
-            fact = replace(fact, column=replace(fact.column, marks=marks))
         facts.append(fact)
-    return _relate_times(_leave_out_copies(facts, sample), sample)
+    facts = _leave_out_copies(facts, sample)
+    facts = _limit_categories(facts, sample, choice)
+    facts = [_add_marks(fact, choice.na) for fact in facts]
+    return _relate_times(facts, sample)
 
 
 def _find_reasons(
@@ -107,7 +110,7 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
             _require_whole(name, to_floats(values))
         by_type = choice.begin is None
         words = Column(name, Kind.text, whole=kind in NUMERIC_KINDS, exact=by_type)
-        return decide_categories(values, words, "names")
+        return decide_categories(values, words, "names", choice.most_categories)
     if kind is Kind.text:
         return decide_text(name, values, choice)
     form = find_form(values.type)
@@ -148,6 +151,68 @@ def _leave_out_copies(facts: list[Fact], sample: pa.RecordBatch) -> list[Fact]:
                 names.append(fact.name)
         different.append(fact)
     return different
+
+
+def _limit_categories(
+    facts: list[Fact], sample: pa.RecordBatch, choice: ColumnChoice
+) -> list[Fact]:
+    """Let categories make no more numbers than a network learns from in a second.
+
+    Columns that others determine are left out first. Of the others, those with most
+    categories keep the most frequent ones.
+    """
+    if sum(map(_count_categories, facts)) <= MOST_CATEGORY_NUMBERS:
+        return facts
+    facts = _leave_out_determined(facts, choice)
+    most = _find_most_categories(list(map(_count_categories, facts)))
+    choice = replace(choice, most_categories=most)
+    limited = []
+    for fact in facts:
+        if _count_categories(fact) > most:
+            fewer = _decide(fact.name, sample[fact.name], choice)
+            fact = fact if fewer.column is None else fewer
+        limited.append(fact)
+    return limited
+
+
+def _count_categories(fact: Fact) -> int:
+    return 0 if fact.column is None else len(fact.column.categories)
+
+
+def _leave_out_determined(facts: list[Fact], choice: ColumnChoice) -> list[Fact]:
+    """Leave out each column of categories that another one determines, which is used.
+
+    Columns with more categories go first.
+    """
+    by_name = {fact.name: fact for fact in facts}
+    used = {fact.name for fact in facts if fact.column is not None}
+    chosen = {*(choice.columns or ()), *choice.categorical}
+    for fact in sorted(facts, key=_count_categories, reverse=True):
+        determinants = choice.determinants.get(fact.name, ())
+        known = [name for name in determinants if name in used]
+        if known and _count_categories(fact) and fact.name not in chosen:
+            reason = Remark(Topic.determined, text=known[0])
+            by_name[fact.name] = replace(fact, column=None, reason=reason)
+            used.remove(fact.name)
+    return list(by_name.values())
+
+
+def _find_most_categories(counts: list[int]) -> int:
+    """Return how many categories a column may have for all to be within the most."""
+    most = max(counts)
+    while most > FEWEST_CATEGORIES:
+        if sum(min(count, most) for count in counts) <= MOST_CATEGORY_NUMBERS:
+            break
+        most -= 1
+    return most
+
+
+def _add_marks(fact: Fact, na: Collection[str]) -> Fact:
+    """Let texts of a missing value be marks of a column that is used."""
+    if fact.column is None:
+        return fact
+    marks = (*fact.column.marks, *na)
+    return replace(fact, column=replace(fact.column, marks=marks))
 
 
 def _relate_times(facts: list[Fact], sample: pa.RecordBatch) -> list[Fact]:

@@ -13,6 +13,7 @@ class Role(StrEnum):
     row_number = "row number"
     constant = "constant"
     copy = "copy"
+    determined = "determined"
     excluded = "excluded"
     unusable = "unusable"
 
@@ -25,6 +26,7 @@ class Topic(StrEnum):
     all_rare = "all rare"  # text of {n} kinds
     constant = "constant"  # always {value}
     copy = "copy"  # of the column {text}
+    determined = "determined"  # by the column {text}
     empty = "empty"  # no value in {n} rows
     excluded = "excluded"
     id = "id"  # chosen as such
@@ -63,6 +65,7 @@ ROLES = {
     Topic.all_rare: Role.unusable,
     Topic.constant: Role.constant,
     Topic.copy: Role.copy,
+    Topic.determined: Role.determined,
     Topic.empty: Role.unusable,
     Topic.excluded: Role.excluded,
     Topic.id: Role.id,

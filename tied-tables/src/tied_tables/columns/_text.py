@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from tied_tables.columns._arrow import (
 )
 from tied_tables.columns._categories import (
     ALL_DIFFERENT,
+    FEW_CATEGORIES,
     FEWEST_AMOUNTS,
     decide_categories,
 )
@@ -61,18 +63,19 @@ def decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
     cells = list_present(values)
     words = Column(name, Kind.text)
+    categorize = partial(decide_categories, values, words, most=choice.most_categories)
     marks, amounts = _split_marks(cells)
     column, share, doubt = read_text(name, amounts, choice)
     are_times = column is not None and column.kind is Kind.time
     if not are_times and _are_codes(cells):
-        return decide_categories(values, words, "codes of digits")
+        return categorize("codes of digits")
     meaning = _find_meaning(column, name, cells, amounts, choice)
     if meaning == IDS:
         return leave_out(name, values, Remark(Topic.ids), IDS)
     if meaning == CATEGORIES:
-        return decide_categories(values, words, "names")
+        return categorize("names")
     if column is None:
-        return decide_categories(values, words)
+        return categorize()
     reads_as = column.description
     if marks:
         column = replace(column, marks=marks)
@@ -80,12 +83,12 @@ def decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
         doubt = Remark(Topic.marks, text=reads_as, texts=marks, share=share_of_marks)
     if share >= 1 - MOST_MISREAD:
         return decide_numbers(column, values, choice, doubt)
-    fact = decide_categories(values, words)
+    fact = categorize()
     if share < FEWEST_READ:
         return fact
     misread = amounts.filter(np.isnan(column.text_form.parse(amounts)))
     example, *_ = list_examples(misread)
-    if fact.column is not None and not fact.column.other:
+    if fact.column is not None and fact.distinct <= FEW_CATEGORIES:
         remark = Remark(Topic.maybe_numeric, example, reads_as)
         return replace(fact, remarks=(*fact.remarks, remark))
     n_misread = len(misread)

@@ -27,9 +27,6 @@ from tied_tables.model.pca import Components
 from tied_tables.model.training import Training
 from tied_tables.model.value import TableModel
 
-EFFORT = 4
-"""The factor of the most steps of training on a sample: reading all rows takes long."""
-
 
 @blas_limit.limit_to_one()
 def fit(
@@ -38,7 +35,7 @@ def fit(
     weights: Array | None = None,
     *,
     features: Features = NUMBERS,
-    is_sample: bool = False,
+    effort: float = 1,
     validation: Array | None = None,
 ) -> TableModel:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
@@ -48,7 +45,7 @@ def fit(
         X: the rows, `(n, d)`, finite or NaN.
         weights: of the rows, `(n,)`, positive, of mean 1. Defaults to 1 each.
         features: of the rows.
-        is_sample: whether `X` was drawn from more rows, so that training may take long.
+        effort: the factor of the most steps of training, below 1 of all.
         validation: rows to hold out, with some values, instead of some of `X`.
     """
     given = prepare.take_rows(parameters, X, weights, features)
@@ -63,7 +60,6 @@ def fit(
     if validation is not None:
         held_out = _prepare_validation(rows, np.take(validation, places, axis=1))
     n_components = choose_n_components(parameters, given.X.shape, principal)
-    effort = EFFORT if is_sample else 1
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, held_out, principal)
     model = judge(plan, rows, solution).select(np.argsort(places))

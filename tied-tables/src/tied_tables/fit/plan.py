@@ -92,7 +92,7 @@ class Plan(Objective):
         scales_rate: whether the learning rate falls with the steps beyond the fewest.
         random, seed: the generator of all random numbers, and the seed of those that
             are drawn step by step.
-        effort: the factor of the most steps.
+        effort: the factor of the steps, where rows are not few.
     """
 
     method: Literal["pca", "nadam", "lbfgs"]
@@ -106,7 +106,7 @@ class Plan(Objective):
     scales_rate: bool
     batch_size: int
     max_iter: int | None
-    effort: int
+    effort: float
     early_stopping: bool
     validation_fraction: float
     n_iter_no_change: int
@@ -150,7 +150,7 @@ def make_plan(
     random: np.random.RandomState,
     seed: int,
     *,
-    effort: int = 1,
+    effort: float = 1,
     in_batches: bool = False,
 ) -> Plan:
     """Plan a fit to rows, or one to a batch of `partial_fit`."""

@@ -55,10 +55,11 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
         part_steps = PART_STEPS_OF_FEW_ROWS
         most = MULTIPLICATIONS_OF_FEW_ROWS
     else:
-        most_rows = min(PASSES * n, plan.effort * MOST_ROWS)
-        steps = max(STEPS, most_rows // size)
+        share = min(1, plan.effort)
+        most_rows = int(min(share * PASSES * n, plan.effort * MOST_ROWS))
+        steps = max(int(share * STEPS), most_rows // size)
         part_steps = PART_STEPS
-        most = plan.effort * MULTIPLICATIONS
+        most = int(plan.effort * MULTIPLICATIONS)
     steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
     if plan.max_iter is not None:
         steps = plan.max_iter * steps_per_pass

@@ -23,6 +23,7 @@ from tied_tables.model.training import Training
 
 if TYPE_CHECKING:
     from tied_tables.columns import Columns
+    from tied_tables.rules import Rules
 
 CHANCE = 0.05  # the expected number of rows below which one stands out
 
@@ -53,6 +54,8 @@ class TableModel:
         training: how the model was trained.
         columns: those of a table, which are encoded as the features; None if they are
             the features.
+        rules: what determines what among the columns of the table; None if nobody has
+            looked.
     """
 
     preprocessing: Preprocessing
@@ -66,6 +69,7 @@ class TableModel:
     link: Link | None
     training: Training
     columns: Columns | None = None
+    rules: Rules | None = None
 
     @property
     def n_features(self) -> int:

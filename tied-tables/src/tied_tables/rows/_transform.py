@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tied_tables._reasons import Cause
 from tied_tables._types import Array, StrPath
-from tied_tables.columns import Columns, rename_rows, trim_names
+from tied_tables.columns import Columns, rename_rows, simplify_rows, trim_names
 from tied_tables.io import Source, TableError
 from tied_tables.model.causes import MOST_COLUMNS, find_causes, list_causes
 from tied_tables.model.explanation import Attribution
@@ -78,7 +78,7 @@ class BatchTransform:
         """Transform rows that are numbers already."""
         rows, numbers = batch
         if self.output == "filled":
-            return self.columns.fill(rows, self.fitted.impute(numbers))
+            return self._fill(batch)
         if self.output == "codes":
             codes = self.fitted.transform(numbers).T  # (components, n)
             names = code_names(len(codes))
@@ -92,6 +92,16 @@ class BatchTransform:
             if self.explain:
                 result |= self.describe_causes(self.find_causes(batch))
         return prepend_id(self.id, rows, result)
+
+    def _fill(self, batch: Batch) -> pa.RecordBatch:
+        """Fill gaps by rules where these are sure, the others by the fitted value."""
+        rows, numbers = batch
+        gaps = self.columns.find_gaps(rows)
+        if self.fitted.rules is not None and gaps:
+            told = self.fitted.rules.fill(rows, gaps, self.columns.determined)
+            rows = self.columns.write_texts(rows, told)
+            numbers = self.columns.encode(simplify_rows(rows))
+        return self.columns.fill(rows, self.fitted.impute(numbers))
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Any]:
         """Return the columns of scores, `(n,)`, and errors, `(n,)`."""

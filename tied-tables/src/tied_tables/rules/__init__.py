@@ -4,25 +4,23 @@ Rules are found by counting the texts of a table as they stand in its file; noth
 trained. Columns of numbers are compared by relations such as `net + vat = gross`.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.dependencies import (
-    Dependency,
-    Rule,
-    doubt_dependencies,
-    find_rules,
-)
-from tied_tables.rules.kinds import Kinds, find_kinds
-from tied_tables.rules.relations import (
-    Numbers,
-    Relation,
-    doubt_relations,
-    find_numbers,
-    find_relations,
-)
+from tied_tables.rules.contradictions import call_witnesses, find_contradictions
+from tied_tables.rules.dependencies import Dependency, Rule, find_rules, keep_rules
+from tied_tables.rules.gaps import solve_gaps, tell_gaps
+from tied_tables.rules.kinds import Kinds, align_kinds, find_kinds
+from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
+from tied_tables.rules.relations import Relation, find_relations
+from tied_tables.rules.slips import find_slips
+from tied_tables.rules.stored import deserialize, serialize
 from tied_tables.rules.texts import (
     doubt_encoding,
     doubt_misspellings,
@@ -32,56 +30,173 @@ from tied_tables.rules.texts import (
 
 __all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds"]
 
+MOST_CELLS = 2**22  # in which rules are found
+
 
 class Rules(NamedTuple):
-    """The rules of a table, with the columns that they were found in.
+    """The rules of a table, which judge its rows and others.
 
     Attributes:
-        columns: the kinds of texts of each column.
-        numbers: the columns of numbers.
-        rules: the rules that tell each column.
+        kinds: the texts of the columns that stand in dependencies, by name, with how
+            many rows have each, but without the rows.
+        rules: the dependencies with their counts, by dependent, the most telling first.
         relations: between numbers.
+        numbers: typical numbers of each column that stands in a relation, by name.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> from tied_tables.rules import Rules
+        >>> columns = {"zip": ["1", "2"] * 50, "city": ["Bern", "Rome"] * 50}
+        >>> rules = Rules.find(pa.table(columns))
+        >>> print(rules.dependencies[1])
+        zip determines city: 100 % of 100 rows, 0 exceptions
+        >>> [doubt] = rules.judge(pa.table({"zip": ["1"], "city": ["Rome"]}))
+        >>> doubt.column, doubt.suggestion, doubt.reason
+        ('city', 'Bern', 'city is Bern in 50 of 51 rows with zip 1')
     """
 
-    columns: list[Kinds]
-    numbers: list[Numbers]
-    rules: list[list[Rule]]
+    kinds: dict[str, Kinds]
+    rules: list[Rule]
     relations: list[Relation]
+    numbers: dict[str, Numbers]
 
     @classmethod
     def find(cls, table: pa.Table) -> Self:
         """Find the rules of a table, best with its texts as they are in the file.
 
-        Examples:
-            >>> import pyarrow as pa
-            >>> from tied_tables.rules import Rules
-            >>> columns = {"zip": ["1", "2"] * 50, "city": ["Bern", "Rome"] * 50}
-            >>> table = pa.table(columns)
-            >>> print(Rules.find(table).dependencies[1])
-            zip determines city: 100 % of 100 rows, 0 exceptions
+        Of a table with more than four million cells, it looks at the first rows.
         """
+        table = table.slice(0, MOST_CELLS // max(1, table.num_columns))
         columns = find_kinds(table)
         numbers = find_numbers(columns)
-        return cls(columns, numbers, find_rules(columns), find_relations(numbers))
+        kinds, rules = keep_rules(columns, find_rules(columns))
+        relations = find_relations(numbers)
+        related = {name for relation in relations for name in relation.names}
+        typical = [each.summarize() for each in numbers if each.name in related]
+        return cls.of(kinds, rules, relations, typical)
+
+    @classmethod
+    def of(
+        cls,
+        kinds: Sequence[Kinds],
+        rules: Sequence[Rule],
+        relations: Sequence[Relation],
+        numbers: Sequence[Numbers],
+    ) -> Self:
+        """Put rules together."""
+        return cls(
+            {each.name: each for each in kinds},
+            list(rules),
+            list(relations),
+            {each.name: each for each in numbers},
+        )
+
+    def to_json(self) -> bytes:
+        """Return the rules as JSON."""
+        kinds, numbers = self.kinds.values(), self.numbers.values()
+        return serialize(list(kinds), self.rules, self.relations, list(numbers))
+
+    @classmethod
+    def from_json(cls, json: bytes) -> Self:
+        """Read what `to_json` gives, maybe untrusted, or raise a `ValueError`."""
+        try:
+            return cls.of(*deserialize(json))
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise ValueError(f"its rules are damaged: {error}") from error
+
+    def list_words(self) -> list[str]:
+        """Return the rules in words, relations first."""
+        return [*map(str, self.relations), *map(str, self.dependencies)]
 
     @property
     def dependencies(self) -> list[Dependency]:
         """The most telling rule for each column that has one."""
-        return [own[0].dependency for own in self.rules if own]
+        first: dict[str, Dependency] = {}
+        for rule in self.rules:
+            first.setdefault(rule.dependency.dependent, rule.dependency)
+        return list(first.values())
 
-    def list_doubts(self) -> list[Doubt]:
-        """Return the cells that break rules, one doubt for each, the surest first."""
+    @property
+    def determinants(self) -> dict[str, list[str]]:
+        """The columns that determine a column, the most telling first, by its name."""
+        found: dict[str, list[str]] = {}
+        for rule in self.rules:
+            determinant, dependent = rule.dependency[:2]
+            found.setdefault(dependent, []).append(determinant)
+        return found
+
+    def judge(self, table: pa.Table) -> list[Doubt]:
+        """Return the cells of rows that break rules, one doubt for each.
+
+        First come wrong numbers, then contradictions, the surest first, then texts that
+        are odd in how they are written.
+        """
+        columns = self.align(find_kinds(table))
         doubts = [
-            *doubt_relations(self.relations, self.numbers),
-            *doubt_dependencies(self.columns, self.rules),
-            *doubt_encoding(self.columns),
-            *doubt_suffixes(self.columns),
-            *doubt_misspellings(self.columns),
-            *doubt_patterns(self.columns),
+            *find_slips(self.relations, self.read_numbers(columns), self.numbers),
+            *find_contradictions(columns, self.rules),
+            *doubt_encoding(columns),
+            *doubt_suffixes(columns),
+            *doubt_misspellings(columns),
+            *doubt_patterns(columns),
         ]
         # Those that know what is right come first.
         doubts.sort(key=lambda doubt: doubt.suggestion is None)
-        first: dict[tuple[int, str], Doubt] = {}
+        first: dict[tuple[int, str | None], Doubt] = {}
         for doubt in doubts:
             first.setdefault((doubt.row, doubt.column), doubt)
-        return sorted(first.values(), key=lambda doubt: -doubt.strength)
+        return list(first.values())
+
+    def align(self, columns: Sequence[Kinds]) -> list[Kinds]:
+        """Return columns with the codes that their texts have in these rules."""
+        aligned = []
+        for column in columns:
+            known = self.kinds.get(column.name)
+            aligned.append(column if known is None else align_kinds(column, known))
+        return aligned
+
+    def fill(
+        self,
+        rows: pa.RecordBatch,
+        gaps: Mapping[str, NDArray[np.bool_]],
+        alone: Collection[str] = (),
+    ) -> dict[str, Array]:
+        """Return the texts of gaps that rules tell, by column; None elsewhere.
+
+        Args:
+            rows: the rows.
+            gaps: where values are missing, by column, (rows,) bool.
+            alone: columns of which nothing but rules tells: all their gaps get a text.
+        """
+        columns = self.align(find_kinds(pa.Table.from_batches([rows])))
+        witnesses = call_witnesses(columns, self.rules)
+        numbers = self.read_numbers(columns)
+        found = solve_gaps(numbers, self.relations, gaps)
+        for column in columns:
+            name = column.name
+            if name in gaps and name in witnesses:
+                told = tell_gaps(
+                    column, witnesses[name], gaps[name], is_alone=name in alone
+                )
+                solved = found.get(name, told)
+                found[name] = np.where(solved == None, told, solved)  # noqa: E711
+        return found
+
+    def read_numbers(self, columns: Sequence[Kinds]) -> dict[str, Numbers]:
+        """Read the columns that stand in relations, by name; without numbers as NaN."""
+        found = {}
+        for column in columns:
+            if known := self.numbers.get(column.name):
+                missing = known._replace(values=np.full(len(column.codes), np.nan))
+                found[column.name] = read_numbers(column, 1) or missing
+        return found
+
+    def find_held(self, table: pa.Table) -> list[tuple[frozenset[str], Array]]:
+        """Return the columns of each relation, and the rows in which it holds."""
+        numbers = self.read_numbers(find_kinds(table))
+        held = []
+        for relation in self.relations:
+            if relation.names <= numbers.keys():
+                holds, _ = relation.check(numbers)
+                held.append((relation.names, holds))
+        return held

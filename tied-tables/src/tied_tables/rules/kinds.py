@@ -1,7 +1,7 @@
 """The kinds of a column: its different texts, as they are in the file."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +42,14 @@ class Kinds(NamedTuple):
         """The share of each text among the rows that have one, (kinds,)."""
         return self.counts / max(1, self.n_present)
 
+    def keep(self, codes: Array) -> Self:
+        """Return some of the texts and their counts, without the rows."""
+        return self._replace(
+            codes=np.empty(0, np.int32),
+            texts=self.texts.take(pa.array(codes)),
+            counts=self.counts[codes],
+        )
+
 
 def find_kinds(table: pa.Table) -> list[Kinds]:
     """Return the kinds of each column that can be written as text."""
@@ -65,6 +73,20 @@ def encode_kinds(name: str, texts: pa.ChunkedArray) -> Kinds:
         codes = np.where(np.isin(codes, gone), MISSING_CODE, codes)
     counts = np.bincount(codes[codes >= 0], minlength=len(encoded.dictionary))
     return Kinds(name, codes.astype(np.int32), encoded.dictionary, counts)
+
+
+def align_kinds(kinds: Kinds, known: Kinds) -> Kinds:
+    """Return a column with the codes of another, and new ones for its new texts."""
+    places = pc.index_in(kinds.texts, known.texts)
+    is_new = np.asarray(places.is_null())
+    new_places = np.cumsum(is_new) - 1 + len(known.texts)
+    places = np.where(is_new, new_places, np.asarray(places.fill_null(0)))
+    texts = pa.concat_arrays([known.texts, kinds.texts.filter(pa.array(is_new))])
+    counts = np.zeros(len(texts), np.int64)
+    counts[places] = kinds.counts
+    counts[: len(known.counts)] = np.maximum(known.counts, counts[: len(known.counts)])
+    codes = np.append(places, MISSING_CODE)[kinds.codes].astype(np.int32)
+    return Kinds(kinds.name, codes, texts, counts)
 
 
 def find_suspects(kinds: Kinds) -> NDArray[np.bool_]:

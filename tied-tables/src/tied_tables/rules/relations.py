@@ -1,57 +1,24 @@
-"""Relations between columns of numbers, and the cells that break them.
+"""Relations between columns of numbers.
 
 They are found on a sample of the rows and proved on all. A relation holds in a row if
 the result, rounded as its column is, is what stands there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tied_tables._types import Array
-from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.kinds import Kinds
+from tied_tables.rules.numbers import Numbers
 
 SCREEN_ROWS, SAMPLE_ROWS = 200, 2_000
-MOST_COLUMNS = 40
 LEAST_SHARE = 0.97  # of the rows in which a relation holds
 LEAST_SCREENED = 0.85  # the same of the few rows that are looked at first
 LEAST_EQUAL = 0.99  # the same of a multiple of one column
 MOST_CHANCE = 0.3  # of the rows, if the results are in another order
 FEWEST_ROWS = 20  # in which a result differs from its terms
-MOST_PLACES = 9
-NEAR = 0.05  # of a value, in which others count for how usual it is
-CLEAR = 1.0  # by how much the logarithm of a chance must differ
-
-
-class Numbers(NamedTuple):
-    """A column of numbers.
-
-    Attributes:
-        name: its name.
-        values: (rows,) float64, finite, or NaN where there is none.
-        places: how many decimals are written.
-        decimal: the decimal mark, `"."` or `","`.
-    """
-
-    name: str
-    values: Array
-    places: int
-    decimal: str = "."
-
-    @property
-    def tolerance(self) -> Array:
-        """By how much a result may differ from each value, (rows,)."""
-        rounding = 0.5 * 10.0**-self.places
-        return rounding * (1 + 1e-6) + 1e-9 * np.abs(self.values)
-
-    def take(self, rows: Array) -> "Numbers":
-        """Return some of the rows."""
-        return self._replace(values=self.values[rows])
 
 
 class Operation(NamedTuple):
@@ -147,6 +114,11 @@ class Relation(NamedTuple):
             f" {self.n_exceptions:,} {exceptions}"
         )
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that stand in the relation."""
+        return frozenset((self.result, *self.terms))
+
     def compute(self, values: Sequence[Array]) -> Array:
         """Return the result of the terms, (rows,)."""
         with np.errstate(all="ignore"):
@@ -157,59 +129,33 @@ class Relation(NamedTuple):
                 return total
             return OPERATIONS[self.operation].result(*values)
 
-    def solve(self, place: int, result: Array, values: Sequence[Array]) -> Array:
-        """Return the term at a place, of the result and all terms, (rows,)."""
+    def solve(self, name: str, columns: Mapping[str, Numbers]) -> Array:
+        """Return what a column would be for the others to hold, (rows,)."""
+        values = [columns[term].values for term in self.terms]
+        if name == self.result:
+            return self.compute(values)
+        result = columns[self.result].values
+        place = self.terms.index(name)
         with np.errstate(all="ignore"):
             if len(values) == 1:
                 return result / self.factor
             if self.operation is None:
-                return result - self.compute(values) + values[place]
+                for other in values[:place] + values[place + 1 :]:
+                    result = result - other
+                return result
             operation = OPERATIONS[self.operation]
             if place == 0:
                 return operation.first(result, values[1])
             return operation.second(result, values[0])
 
-
-def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
-    """Return the columns of which at least 95 % of the texts are numbers."""
-    found = []
-    for column in columns:
-        plain = pc.replace_substring_regex(column.texts, r"^\s*[$€£]?\s*|[\s%]+$", "")
-        decimal = _find_decimal(plain)
-        if decimal == ",":
-            plain = pc.replace_substring(plain, ".", "")
-            plain = pc.replace_substring(plain, ",", ".")
-        else:
-            plain = pc.replace_substring_regex(plain, r"(\d),(\d{3})", r"\1\2")
-        is_number = pc.match_substring_regex(
-            plain, r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
-        )
-        is_read = np.asarray(is_number)
-        if column.counts[is_read].sum() < 0.95 * max(1, column.n_present):
-            continue
-        if is_read.sum() < 3:
-            continue
-        numbers = np.asarray(pc.if_else(is_number, plain, None).cast(pa.float64()))
-        decimals = pc.replace_substring_regex(plain, r"^[^.]*\.?|[eE].*$", "")
-        lengths = np.where(is_read, np.asarray(pc.utf8_length(decimals)), 0)
-        cumulated = np.bincount(lengths, weights=column.counts).cumsum()
-        places = int(np.searchsorted(cumulated, 0.99 * cumulated[-1]))
-        finite = np.where(np.isinf(numbers), np.nan, numbers)
-        values = np.append(finite, np.nan)[column.codes]
-        n_places = min(places, MOST_PLACES)
-        found.append(Numbers(column.name, values, n_places, decimal))
-    return found[:MOST_COLUMNS]
-
-
-def _find_decimal(texts: pa.Array) -> str:
-    """Return the decimal mark of a column: a comma, if its texts are numbers only so.
-
-    `1,234` may have a thousands' comma, `12,34` may not.
-    """
-    points = pc.match_substring_regex(texts, r"^[-+]?\d*\.\d+$|^[-+]?[\d,]+\.\d+$")
-    commas = pc.match_substring_regex(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
-    n_points, n_commas = (pc.sum(found).as_py() or 0 for found in (points, commas))
-    return "," if n_commas > n_points else "."
+    def check(self, columns: Mapping[str, Numbers]) -> tuple[Array, Array]:
+        """Return in which rows the relation holds, and in which it does not."""
+        result = columns[self.result]
+        with np.errstate(invalid="ignore"):
+            gaps = np.abs(self.solve(self.result, columns) - result.values)
+        is_known = np.isfinite(gaps)
+        holds = is_known & (gaps <= result.tolerance)
+        return holds, is_known & ~holds
 
 
 def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
@@ -295,14 +241,13 @@ def _find_factor(a: Array, column: Numbers) -> float | None:
 
 
 @np.errstate(invalid="ignore")
-def _prove(relation: Relation, columns: dict[str, Numbers]) -> Relation | None:
+def _prove(relation: Relation, columns: Mapping[str, Numbers]) -> Relation | None:
     """Count in how many rows a relation holds; None if in too few, or by chance."""
     result = columns[relation.result]
     terms = [columns[name].values for name in relation.terms]
     computed = relation.compute(terms)
-    gaps = np.abs(computed - result.values)
-    is_known = np.isfinite(gaps)
-    holds = gaps <= result.tolerance
+    holds, is_broken = relation.check(columns)
+    is_known = holds | is_broken
     # rows that tell: the result is neither 0 nor one of the terms
     is_telling = is_known & (result.values != 0)
     if len(terms) > 1:
@@ -326,105 +271,5 @@ def _prove(relation: Relation, columns: dict[str, Numbers]) -> Relation | None:
     )
     if chance > MOST_CHANCE:
         return None
-    n_exceptions = int((is_known & ~holds).sum())
+    n_exceptions = int(is_broken.sum())
     return relation._replace(n_rows=int(is_known.sum()), n_exceptions=n_exceptions)
-
-
-def doubt_relations(
-    relations: Sequence[Relation], columns: Sequence[Numbers]
-) -> Iterator[Doubt]:
-    """Doubt the cells that break a relation, one of each row."""
-    by_name = {column.name: column for column in columns}
-    usual = {column.name: np.sort(column.values) for column in columns}
-    broken: dict[int, list[Relation]] = {}
-    for relation in relations:
-        terms = [by_name[name].values for name in relation.terms]
-        result = by_name[relation.result]
-        with np.errstate(invalid="ignore"):
-            gaps = np.abs(relation.compute(terms) - result.values)
-        rows = np.flatnonzero(np.isfinite(gaps) & (gaps > result.tolerance))
-        for row in rows.tolist():
-            broken.setdefault(row, []).append(relation)
-    for row, own in broken.items():
-        cells = {name: column.take(np.array([row])) for name, column in by_name.items()}
-        if doubt := _judge_row(row, own, relations, cells, usual):
-            yield doubt
-
-
-class _Repair(NamedTuple):
-    """A value that makes relations hold."""
-
-    column: str
-    value: float
-    gain: int  # relations that hold then, less those that hold no more
-    odds: float  # by how much the logarithm of the chance of the value grows
-
-
-def _judge_row(
-    row: int,
-    broken: Sequence[Relation],
-    relations: Sequence[Relation],
-    cells: dict[str, Numbers],
-    usual: dict[str, Array],
-) -> Doubt | None:
-    """Doubt the cell of a row whose repair makes most relations hold, if one does."""
-    held = sum(_holds(relation, cells) for relation in relations)
-    repairs = {}
-    for relation in broken:
-        values = [cells[name].values for name in relation.terms]
-        result = cells[relation.result].values
-        solutions = {relation.result: relation.compute(values)}
-        for place, name in enumerate(relation.terms):
-            solutions[name] = relation.solve(place, result, values)
-        for name, solution in solutions.items():
-            cell = cells[name]
-            value = np.round(solution, cell.places) + 0.0
-            changed = cells | {name: cell._replace(values=value)}
-            if not np.isfinite(value[0]) or not _holds(relation, changed):
-                continue
-            gain = sum(_holds(each, changed) for each in relations) - held
-            odds = _measure(usual[name], value[0]) - _measure(
-                usual[name], cell.values[0]
-            )
-            repairs[name, float(value[0])] = _Repair(name, float(value[0]), gain, odds)
-    useful = [repair for repair in repairs.values() if repair.gain > 0]
-    if not useful:
-        return None
-    useful.sort(key=lambda repair: (-repair.gain, -repair.odds))
-    best, *others = useful
-    is_clear = all(
-        best.gain > other.gain or best.odds > other.odds + CLEAR for other in others
-    )
-    relation = next(
-        each for each in broken if best.column in (each.result, *each.terms)
-    )
-    names = (*relation.terms, relation.result)
-    texts = [f"{name} {_format(cells[name], cells[name].values[0])}" for name in names]
-    reason = f"{relation}, one of which is {', '.join(texts)}"
-    if not is_clear:
-        reason += "; one of these is wrong"
-    cell = cells[best.column]
-    suggestion = _format(cell, best.value) if is_clear else None
-    text = _format(cell, cell.values[0])
-    return Doubt(row, best.column, text, suggestion, reason, 5.0 + best.gain)
-
-
-def _holds(relation: Relation, cells: dict[str, Numbers]) -> bool:
-    result = cells[relation.result]
-    computed = relation.compute([cells[name].values for name in relation.terms])
-    return bool((np.abs(computed - result.values) <= result.tolerance)[0])
-
-
-def _measure(usual: Array, value: float) -> float:
-    """Return the logarithm of the share of values that are near to one."""
-    width = NEAR * abs(value)
-    first, last = np.searchsorted(usual, [value - width, value + width])
-    return float(np.log(last - first + 0.5))
-
-
-def _format(column: Numbers, value: float) -> str:
-    """Return a number as its column writes it."""
-    text = f"{value:.{column.places}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text.replace(".", column.decimal)

@@ -12,7 +12,6 @@ from tied_tables.rules.kinds import Kinds, drop_suspects
 
 REPLACEMENT = "\ufffd"  # what stands for bytes that could not be decoded
 MOJIBAKE = "[\u00c2\u00c3\u00e2].?[\u0080-\u00bf\u2010-\u2122]"
-STRENGTH = 5.0  # of doubts that count nothing
 RARE_RATIO = 20  # of the rows with a usual pattern and with an odd one
 MOST_ODD = 0.1  # of the rows; a column with more has no pattern
 SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
@@ -34,7 +33,7 @@ def doubt_encoding(columns: Sequence[Kinds]) -> Iterator[Doubt]:
             reason = f"{column.name} {text} was read in a wrong encoding"
             if suggestion or REPLACEMENT in text:
                 for row in _find_rows(column, code):
-                    yield Doubt(row, column.name, text, suggestion, reason, STRENGTH)
+                    yield Doubt(row, column.name, text, suggestion, reason)
 
 
 def _decode_twice(text: str) -> str | None:
@@ -68,7 +67,7 @@ def doubt_patterns(columns: Sequence[Kinds]) -> Iterator[Doubt]:
                 text = column.texts[code].as_py()
                 reason = f"{column.name} {text} is not written like the others: {model}"
                 for row in _find_rows(column, code):
-                    yield Doubt(row, column.name, text, None, reason, STRENGTH)
+                    yield Doubt(row, column.name, text, None, reason)
 
 
 def _find_model(
@@ -124,7 +123,7 @@ def _doubt_suffix(
         code = int(a.codes[row])
         text = a.texts[code].as_py()
         reason = f"{a.name} {text} ends in the {b.name}, which is empty"
-        yield Doubt(row, a.name, text, parts[code], reason, STRENGTH)
+        yield Doubt(row + 1, a.name, text, parts[code], reason)
 
 
 def doubt_misspellings(columns: Sequence[Kinds]) -> Iterator[Doubt]:
@@ -144,7 +143,7 @@ def doubt_misspellings(columns: Sequence[Kinds]) -> Iterator[Doubt]:
                 continue
             reason = f"{column.name} {text} may be a misspelling of {match}"
             for row in _find_rows(column, code):
-                yield Doubt(row, column.name, text, match, reason, STRENGTH)
+                yield Doubt(row, column.name, text, match, reason)
 
 
 def _find_near(text: str, models: Sequence[str]) -> str | None:
@@ -162,4 +161,5 @@ def _find_near(text: str, models: Sequence[str]) -> str | None:
 
 
 def _find_rows(column: Kinds, code: int) -> list[int]:
-    return np.flatnonzero(column.codes == code).tolist()
+    """Return the rows with a text, counted from 1."""
+    return (np.flatnonzero(column.codes == code) + 1).tolist()

@@ -21,7 +21,7 @@ from tied_tables.model.file.contents import (
     require,
     to_json,
 )
-from tied_tables.model.file.reader import Reader
+from tied_tables.model.file.reader import RULES, Reader
 from tied_tables.model.tail import Tail
 
 FORMAT = 2  # the version of the format
@@ -38,7 +38,7 @@ NOT_OURS = (
 )
 SKIPPED = (
     "outlier_score.layout outlier_score.scaling link.layout link.scaling"
-    " columns training"
+    " columns rules training"
 ).split()
 """Values that are those of the preprocessing, which is written once, or are in JSON."""
 
@@ -63,6 +63,8 @@ def to_bytes(contents: Contents) -> bytes:
     model = contents.model
     arrays = dict(_list_arrays(model))
     arrays |= _list_arrays(model.training.nadam, "nadam.")
+    if model.rules is not None:
+        arrays[RULES] = np.frombuffer(model.rules.to_json(), np.uint8)
     transposed = []
     for name, array in arrays.items():
         if array.dtype.kind == "i":  # which has other sizes on other systems

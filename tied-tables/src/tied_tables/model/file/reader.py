@@ -27,7 +27,10 @@ from tied_tables.model.value import TableModel
 
 if TYPE_CHECKING:
     from tied_tables.columns import Columns
+    from tied_tables.rules import Rules
 
+RULES = "rules"  # the array of their JSON
+MOST_RULE_BYTES = 2**25
 ASYMMETRY = 1e-6  # of a matrix that was inverted, relative to its largest number
 LARGEST = 1e18
 """Of scaled values and of weights: single precision holds their squares."""
@@ -129,10 +132,26 @@ class Reader:
             imputation_weights=weights,
             link=self.make_link(layout, scaling) if self.has("link.") else None,
             columns=read_columns(settings, layout, needs_columns),
+            rules=self.make_rules(needs_columns),
             training=self.make_training(settings, network),
         )
         require_finite_results(model)
         return model
+
+    def make_rules(self, needs_columns: bool) -> Rules | None:
+        """The rules of a table, if there are some; None without PyArrow."""
+        if not self.has(RULES):
+            return None
+        json = self.take(RULES, None, dtype=np.uint8)
+        message = f"its rules have {len(json):,} bytes, more than {MOST_RULE_BYTES:,}"
+        require(len(json) <= MOST_RULE_BYTES, message)
+        try:
+            from tied_tables.rules import Rules
+        except ImportError:
+            if needs_columns:
+                raise
+            return None
+        return Rules.from_json(json.tobytes())
 
     def make_network(self, activation: str) -> DenseNetwork:
         """The estimator's own network."""

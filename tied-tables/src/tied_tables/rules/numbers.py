@@ -1,0 +1,101 @@
+"""Columns of numbers, as they are written in a table."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tied_tables._types import Array
+from tied_tables.rules.kinds import Kinds
+
+MOST_COLUMNS = 40
+LEAST_READ = 0.95  # of the texts of a column of numbers
+FEWEST_KINDS = 3  # of numbers
+LEAST_EXACT = 0.99  # of the numbers, that have no more decimals than their column
+MOST_PLACES = 9
+MOST_TYPICAL = 500  # quantiles of a column
+CURRENCY_AND_UNIT = r"^\s*[$€£]?\s*|[\s%]+$"
+NUMERAL = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+
+
+class Numbers(NamedTuple):
+    """A column of numbers.
+
+    Attributes:
+        name: its name.
+        values: (rows,) float64, finite, or NaN where there is none.
+        places: how many decimals are written.
+        decimal: the decimal mark, `"."` or `","`.
+    """
+
+    name: str
+    values: Array
+    places: int
+    decimal: str = "."
+
+    @property
+    def tolerance(self) -> Array:
+        """By how much a result may differ from each value, (rows,)."""
+        rounding = 0.5 * 10.0**-self.places
+        return rounding * (1 + 1e-6) + 1e-9 * np.abs(self.values)
+
+    def take(self, rows: Array) -> Self:
+        """Return some of the rows."""
+        return self._replace(values=self.values[rows])
+
+    def summarize(self) -> Self:
+        """Return the values that are there, ascending, or quantiles of many."""
+        present = np.sort(self.values[~np.isnan(self.values)])
+        n_kept = min(len(present), MOST_TYPICAL)
+        places = np.linspace(0, len(present) - 1, n_kept)
+        return self._replace(values=present[np.rint(places).astype(int)])
+
+    def format(self, value: float) -> str:
+        """Return a number as the column writes it."""
+        text = f"{value:.{self.places}f}"
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return text.replace(".", self.decimal)
+
+
+def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
+    """Return the columns of which at least 95 % of the texts are numbers."""
+    found = map(read_numbers, columns)
+    return [column for column in found if column is not None][:MOST_COLUMNS]
+
+
+def read_numbers(column: Kinds, fewest: int = FEWEST_KINDS) -> Numbers | None:
+    """Read a column as numbers; None if few texts, or fewer than some, are such."""
+    plain = pc.replace_substring_regex(column.texts, CURRENCY_AND_UNIT, "")
+    decimal = _find_decimal(plain)
+    if decimal == ",":
+        plain = pc.replace_substring(plain, ".", "")
+        plain = pc.replace_substring(plain, ",", ".")
+    else:
+        plain = pc.replace_substring_regex(plain, r"(\d),(\d{3})", r"\1\2")
+    is_number = pc.match_substring_regex(plain, NUMERAL)
+    is_read = np.asarray(is_number)
+    n_read = column.counts[is_read].sum()
+    if is_read.sum() < fewest or n_read < LEAST_READ * column.n_present:
+        return None
+    numbers = np.asarray(pc.if_else(is_number, plain, None).cast(pa.float64()))
+    decimals = pc.replace_substring_regex(plain, r"^[^.]*\.?|[eE].*$", "")
+    lengths = np.where(is_read, np.asarray(pc.utf8_length(decimals)), 0)
+    n_shorter = np.bincount(lengths, weights=column.counts).cumsum()
+    places = int(np.searchsorted(n_shorter, LEAST_EXACT * n_shorter[-1]))
+    finite = np.where(np.isinf(numbers), np.nan, numbers)
+    values = np.append(finite, np.nan)[column.codes]
+    return Numbers(column.name, values, min(places, MOST_PLACES), decimal)
+
+
+def _find_decimal(texts: pa.Array) -> str:
+    """Return the decimal mark of a column: a comma, if its texts are numbers only so.
+
+    `1,234` may have a thousands' comma, `12,34` may not.
+    """
+    points = pc.match_substring_regex(texts, r"^[-+]?\d*\.\d+$|^[-+]?[\d,]+\.\d+$")
+    commas = pc.match_substring_regex(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
+    n_points, n_commas = (pc.sum(found).as_py() or 0 for found in (points, commas))
+    return "," if n_commas > n_points else "."
