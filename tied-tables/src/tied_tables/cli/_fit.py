@@ -57,6 +57,7 @@ from tied_tables.cli._widths import (
 
 if TYPE_CHECKING:
     from tied_tables.model.file.contents import Contents
+    from tied_tables.model.value import TableModel
 
 SAMPLE_EFFORT = 4  # the factor of the steps on a sample, as reading all rows is slow
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
@@ -250,7 +251,6 @@ def _train_and_write(
     ):
         model = fit(parameters, rows, features=features, effort=effort)
     model = replace(model, rules=table.survey.rules)
-    choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
     source = table.survey.source
     notes = {
         "command": join(sys.argv[1:]),
@@ -258,16 +258,11 @@ def _train_and_write(
         "rows": table.survey.training.n_rows,
         "table": table.survey.to_json(MOST_FACTS),
         "versions": _collect_versions(),
-        **choice,
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - start, 3),
-        "components": model.n_components,
-        "is_pca": model.training.is_pca,
         "measured_on": measured_on,
         "streamed": streamed,
-        "trimmed": model.training.n_trimmed,
-        "has_classes": model.link is not None,
-        "held_out": model.training.held_out_errors if streamed is None else None,
+        **_describe_training(model, widths, is_sample),
     }
     try:
         with show_stages("comparing with PCA"):
@@ -278,6 +273,21 @@ def _train_and_write(
         if output is not None:
             _write(output, contents)
     return contents
+
+
+def _describe_training(
+    model: TableModel, widths: list[dict[str, float]], is_sample: bool
+) -> dict[str, Any]:
+    """Return the notes on what training chose and found."""
+    training = model.training
+    choice = {"widths": widths, "choice": explain_choice(widths)} if widths else {}
+    return choice | {
+        "components": model.n_components,
+        "is_pca": training.is_pca,
+        "trimmed": training.n_trimmed,
+        "has_classes": model.link is not None,
+        "held_out": None if is_sample else training.held_out_errors,
+    }
 
 
 def _write(output: Path, contents: Contents) -> None:
