@@ -229,6 +229,9 @@ def test_columns_that_others_determine_are_left_out_of_too_many_numbers():
         "kind": Role.used,
     }
     assert columns.left_out["region"].text == "town"
+    chain = {"town": ["region"], "shop": ["town"], "region": ["shop"]}
+    last, _ = Columns.survey(places, determinants=chain)
+    assert last.names == ["region", "kind"]
     few, _ = Columns.survey(
         places.select(["town", "region"]), determinants=determinants
     )

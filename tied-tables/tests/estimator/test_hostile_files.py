@@ -255,7 +255,7 @@ STORED = [
     (kind, name)
     for kind in ("text", "classes", "imputation", "partial")
     for name, array in read_arrays(kind).items()
-    if array.size
+    if array.size and name != "rules"  # which are the bytes of JSON
 ]
 
 
@@ -271,6 +271,10 @@ LAYOUT = "preprocessing.layout"
 PIECES = "preprocessing.gaussian.pieces"
 SCORE = "outlier_score"
 MUTATIONS = [
+    ("text", "rules", put(ord("x")), "its rules are damaged"),
+    ("text", "rules", lambda it: it[:-1], "its rules are damaged"),
+    ("text", "rules", lambda it: it[None], "'rules' has the shape"),
+    ("text", "rules", lambda it: it.astype("i8"), "'rules' has the dtype int64"),
     ("text", f"{LAYOUT}.columns", lambda it: it + 1, "does not number columns"),
     ("text", f"{LAYOUT}.columns", lambda it: it[::-1], "does not number columns"),
     ("text", f"{LAYOUT}.kinds", lambda it: it + 3, "kinds' are none"),

@@ -182,18 +182,28 @@ def _count_categories(fact: Fact) -> int:
 def _leave_out_determined(facts: list[Fact], choice: ColumnChoice) -> list[Fact]:
     """Leave out each column of categories that another one determines, which is used.
 
-    Columns with more categories go first.
+    It may determine a third one, which is left out and determines the column. Columns
+    with more categories go first.
     """
+
+    def find_root(name: str) -> str:
+        while name in determined_by:
+            name = determined_by[name]
+        return name
+
     by_name = {fact.name: fact for fact in facts}
     used = {fact.name for fact in facts if fact.column is not None}
+    determined_by: dict[str, str] = {}
     chosen = {*(choice.columns or ()), *choice.categorical}
     for fact in sorted(facts, key=_count_categories, reverse=True):
         determinants = choice.determinants.get(fact.name, ())
-        known = [name for name in determinants if name in used]
+        roots = used - {fact.name}
+        known = [name for name in determinants if find_root(name) in roots]
         if known and _count_categories(fact) and fact.name not in chosen:
             reason = Remark(Topic.determined, text=known[0])
             by_name[fact.name] = replace(fact, column=None, reason=reason)
             used.remove(fact.name)
+            determined_by[fact.name] = known[0]
     return list(by_name.values())
 
 
