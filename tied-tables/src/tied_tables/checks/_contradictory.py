@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from tied_tables._types import Array
 from tied_tables.rows import Batch
 from tied_tables.rules import Doubt, Rules
 
@@ -19,6 +20,7 @@ class ContradictionFinder:
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._rules = rules
+        self._latest = rules or Rules({}, [], [], {})
         self._doubts: list[Doubt] = []
         self._rows: list[pa.RecordBatch] = []
         self._n_before = 0
@@ -38,11 +40,15 @@ class ContradictionFinder:
             self._judge()
         return self._doubts
 
+    def find_held(self, rows: pa.RecordBatch) -> list[tuple[frozenset[str], Array]]:
+        """Return the columns of each relation, and in which rows it holds, `(n,)`."""
+        return self._latest.find_held(pa.Table.from_batches([rows]))
+
     def _judge(self) -> None:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
-        rules = self._rules or Rules.find(table)
-        for doubt in rules.judge(table):
+        self._latest = self._rules or Rules.find(table)
+        for doubt in self._latest.judge(table):
             self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

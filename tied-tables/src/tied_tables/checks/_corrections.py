@@ -1,15 +1,16 @@
 """All doubts of a table in one list, the most certain first."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tied_tables.checks._contradictory import ContradictionFinder
 from tied_tables.checks._displaced import find_displaced
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._misspelt import find_misspelt
-from tied_tables.checks._odd import find_odd, find_oddest
+from tied_tables.checks._odd import Held, Oddest, find_odd, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
 from tied_tables.io import find_total
-from tied_tables.rows import Batch, BatchTransform, Doubts, Scan
+from tied_tables.rows import BatchTransform, Doubts, Scan
 from tied_tables.rules import Doubt
 
 # What the fields of a `Doubt` are called in a list of corrections.
@@ -24,17 +25,22 @@ def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
     columns; then those that are misread or new; then blocks that repeat others, and ids
     and rows that do; then rows whose cells are displaced; then misspellings; then the
     first reason of each row that stands out, or is rare and would be ordinary without
-    it, the oddest first. A cell is listed once.
+    it, the oddest first; numbers of which a relation holds in the row are no reason. A
+    cell is listed once.
     """
     problems = Doubts()
-    finder = ContradictionFinder(transform.fitted.rules)
-    batches = finder.watch(rows.read(problems))
-    doubts = _check_rows(batches, transform, rows.ids)
+    contradictions = ContradictionFinder(transform.fitted.rules)
+    repeats = RepeatFinder(rows.ids)
+    batches = repeats.watch(contradictions.watch(rows.read(problems)))
+    oddest = find_oddest(batches, transform, MOST_ODD)
+    doubts = contradictions.find()
+    held = contradictions.find_held(oddest.rows)
     for column in rows.columns.used:
         if column.other:  # which the rare ones in training are, too
             problems.unseen.texts.pop(column.name, None)
-    misread = list_misread(problems.misread) + list_misread(problems.unseen)
-    doubts = _keep_first(finder.find() + misread + doubts)
+    doubts += list_misread(problems.misread) + list_misread(problems.unseen)
+    doubts += repeats.find() + _check_oddest(oddest, transform, held)
+    doubts = _keep_first(doubts)
     if total := find_total(rows.source):
         reason = f"a total: it {total.reason}; take it out of the table"
         others = [doubt for doubt in doubts if doubt.row != total.row]
@@ -42,17 +48,15 @@ def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
     return doubts
 
 
-def _check_rows(
-    batches: Iterable[Batch], transform: BatchTransform, ids: Sequence[str]
+def _check_oddest(
+    oddest: Oddest, transform: BatchTransform, held: Sequence[Held]
 ) -> list[Doubt]:
-    """List what each check of the rows doubts; a row is odd for one reason at most."""
-    finder = RepeatFinder(ids)
-    oddest = find_oddest(finder.watch(batches), transform, MOST_ODD)
+    """List what each check of the oddest rows doubts, one reason for each row."""
     doubts = find_displaced(oddest, transform)
-    for check in (find_misspelt, find_odd):
+    for check in (find_misspelt, partial(find_odd, held=held)):
         listed = {doubt.row for doubt in doubts}
         doubts += [doubt for doubt in check(oddest) if doubt.row not in listed]
-    return finder.find() + doubts
+    return doubts
 
 
 def _keep_first(doubts: Iterable[Doubt]) -> list[Doubt]:

@@ -1,18 +1,26 @@
 """The oddest rows of a table, and the first reason of each that stands out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from tied_tables._reasons import MAIN_SHARE, ORDINARY, Cause, describe_reason
+from tied_tables._reasons import (
+    CONTRADICTION,
+    MAIN_SHARE,
+    ORDINARY,
+    Cause,
+    describe_reason,
+)
 from tied_tables._types import Array
 from tied_tables.columns import OTHER, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
 from tied_tables.rules import Doubt
 
+Held: TypeAlias = tuple[frozenset[str], Array]
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
 
@@ -66,10 +74,18 @@ class Oddest:
         )
 
 
-def find_odd(oddest: Oddest) -> list[Doubt]:
-    """Doubt the first cause of rows that stand out, or that it alone makes rare."""
+def find_odd(oddest: Oddest, held: Sequence[Held] = ()) -> list[Doubt]:
+    """Doubt the first cause of rows that stand out, or that it alone makes rare.
+
+    Large numbers that are right come together: columns are no cause where a relation
+    between them holds. `held` has the columns of each, and in which rows it does.
+    """
     doubts = []
     for place, causes in enumerate(oddest.causes):
+        least = CONTRADICTION * causes[0].share if causes else 0
+        columns = {cause.column for cause in causes if cause.share >= least}
+        if any(columns <= names and holds[place] for names, holds in held):
+            continue
         share = sum(cause.share for cause in causes[:2])
         is_clear = oddest.are_curable[place] and share >= MAIN_SHARE
         if causes and (oddest.stand_out[place] or is_clear):

@@ -1,0 +1,33 @@
+"""Rows that are odd, of which some are right: their numbers keep a relation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tied_tables import corrections
+
+
+@pytest.fixture
+def orders(rng):
+    """Orders of some hundred pieces; three are of one piece, and cost little."""
+    price = np.round(rng.uniform(20, 40, 600), 2)
+    quantity = rng.integers(300, 500, 600)
+    quantity[[50, 250, 450]] = 1
+    table = {"price": price, "quantity": quantity, "total": price * quantity}
+    table["discount"] = rng.integers(0, 4, 600) * 5
+    return pd.DataFrame(table).round(2)
+
+
+def find_cells(frame):
+    found = corrections(frame)
+    return set(zip(found["row"] - 1, found["column"], strict=True))
+
+
+def test_a_right_row_is_not_doubted_for_numbers_of_a_relation_that_it_keeps(orders):
+    rows = {row for row, column in find_cells(orders) if column != "discount"}
+    assert not rows & {50, 250, 450}
+
+
+def test_a_wrong_number_among_right_rows_is_found(orders):
+    orders.loc[100, "total"] *= 10
+    assert find_cells(orders) >= {(100, "total")}
