@@ -733,3 +733,18 @@ def test_rules_of_the_model_judge_new_rows_and_fill_gaps(tied_tables, rng):
     rule = "total = price x units: 100 % of 400 rows, 0 exceptions"
     assert rule in words
     assert rule in tied_tables("inspect rows.safetensors --json").json["rules"]
+
+
+def test_rows_that_speak_of_one_thing_correct_each_other(tied_tables, rng):
+    hours = np.repeat(rng.integers(6, 22, 60), 5)
+    frame = pd.DataFrame({"flight": np.repeat(np.arange(60), 5), "hour": hours})
+    frame["delay"] = rng.integers(0, 500, 300)
+    frame.loc[[7, 101], "hour"] = 23
+    save(frame)
+    found = tied_tables("corrections rows.csv --same flight --json").json
+    listed = {c["row"]: c for c in found["corrections"] if c["column"] == "hour"}
+    for row in (8, 102):
+        assert listed[row]["suggestion"] == str(hours[row - 1])
+        assert f"in 4 of 5 rows with flight {(row - 1) // 5}" in listed[row]["why"]
+    wrong = tied_tables("corrections rows.csv --same flihgt", 2).err
+    assert "'rows.csv' has no column 'flihgt' for --same; write 'flight'." in wrong

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tied_tables._types import Array
 from tied_tables.rows import Batch
-from tied_tables.rules import Doubt, Rules
+from tied_tables.rules import Doubt, Rules, find_minorities
 
 MOST_CELLS = 2**26  # of rows in which rules are found together
 
@@ -16,9 +16,11 @@ class ContradictionFinder:
 
     Args:
         rules: those to keep to; None for those of each block.
+        same: the column that names what several rows speak of; None if there is none.
     """
 
-    def __init__(self, rules: Rules | None = None) -> None:
+    def __init__(self, rules: Rules | None = None, same: str | None = None) -> None:
+        self._same = same
         self._rules = rules
         self._latest = rules or Rules({}, [], [], {})
         self._doubts: list[Doubt] = []
@@ -48,7 +50,10 @@ class ContradictionFinder:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
         self._latest = self._rules or Rules.find(table)
-        for doubt in self._latest.judge(table):
+        doubts = self._latest.judge(table)
+        if self._same is not None:
+            doubts = find_minorities(table, self._same) + doubts
+        for doubt in doubts:
             self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

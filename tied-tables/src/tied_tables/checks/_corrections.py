@@ -18,18 +18,21 @@ FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corre
 MOST_ODD = 1_000  # rows that are looked at since they are odd
 
 
-def find_corrections(rows: Scan, transform: BatchTransform) -> list[Doubt]:
+def find_corrections(
+    rows: Scan, transform: BatchTransform, same: str | None = None
+) -> list[Doubt]:
     """List what to correct in all rows of a table, of which all columns are read.
 
-    First comes a row that adds up the others; then values that break rules between
-    columns; then those that are misread or new; then blocks that repeat others, and ids
-    and rows that do; then rows whose cells are displaced; then misspellings; then the
-    first reason of each row that stands out, or is rare and would be ordinary without
-    it, the oddest first; numbers of which a relation holds in the row are no reason. A
-    cell is listed once.
+    First comes a row that adds up the others; then values that differ from those of
+    most rows with the same value of a column, if one is named; then values that break
+    rules between columns; then those that are misread or new; then blocks that repeat
+    others, and ids and rows that do; then rows whose cells are displaced; then
+    misspellings; then the first reason of each row that stands out, or is rare and
+    would be ordinary without it, the oddest first; numbers of which a relation holds in
+    the row are no reason. A cell is listed once.
     """
     problems = Doubts()
-    contradictions = ContradictionFinder(transform.fitted.rules)
+    contradictions = ContradictionFinder(transform.fitted.rules, same)
     repeats = RepeatFinder(rows.ids)
     batches = repeats.watch(contradictions.watch(rows.read(problems)))
     oddest = find_oddest(batches, transform, MOST_ODD)

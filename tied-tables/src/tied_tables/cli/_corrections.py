@@ -10,11 +10,11 @@ from tied_tables._text import format_quantity
 from tied_tables.cli._app import command
 from tied_tables.cli._inputs import Inputs
 from tied_tables.cli._messages import UsageError
-from tied_tables.cli._options import Json, SafeCsv, output_option
+from tied_tables.cli._options import Json, SafeCsv, option, output_option
 from tied_tables.cli._output import print_json, print_result, print_rows
 from tied_tables.cli._progress import show_rows
 from tied_tables.cli._rows import to_text
-from tied_tables.cli._table import require_output
+from tied_tables.cli._table import require_column, require_output
 
 if TYPE_CHECKING:
     from tied_tables.checks import Doubt
@@ -33,6 +33,11 @@ def corrections(
         default=None,
     ),
     *,
+    same: str | None = option(
+        "A column that names what several rows speak of: most of them are right.",
+        "--same",
+        metavar="COLUMN",
+    ),
     safe_csv: SafeCsv = False,
     json: Json = False,
 ) -> None:
@@ -45,9 +50,10 @@ def corrections(
     model, rows = inputs.open(effort=EFFORT)
     if rows.id in FIELDS:
         raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
+    require_column(rows.source, same, "--same")
     transform = BatchTransform(model.fitted_value, rows.columns, "scores")
     with show_rows("comparing", replace(rows, reads="all")) as shown_rows:
-        doubts = find_corrections(shown_rows, transform)
+        doubts = find_corrections(shown_rows, transform, same)
     records = _list_records(rows, doubts)
     if output is not None:
         _write(output, records, safe_csv)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
+from tied_tables.rules.agreement import find_minorities
 from tied_tables.rules.contradictions import call_witnesses, find_contradictions
 from tied_tables.rules.dependencies import Dependency, Rule, find_rules, keep_rules
 from tied_tables.rules.gaps import solve_gaps, tell_gaps
@@ -28,7 +29,7 @@ from tied_tables.rules.texts import (
     doubt_suffixes,
 )
 
-__all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds"]
+__all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds", "find_minorities"]
 
 MOST_CELLS = 2**22  # in which rules are found
 
@@ -46,13 +47,13 @@ class Rules(NamedTuple):
     Examples:
         >>> import pyarrow as pa
         >>> from tied_tables.rules import Rules
-        >>> columns = {"zip": ["1", "2"] * 50, "city": ["Bern", "Rome"] * 50}
+        >>> columns = {"zip": [*"1234"] * 25, "city": ["Bern", "Rome"] * 50}
         >>> rules = Rules.find(pa.table(columns))
-        >>> print(rules.dependencies[1])
+        >>> print(*rules.dependencies)
         zip determines city: 100 % of 100 rows, 0 exceptions
         >>> [doubt] = rules.judge(pa.table({"zip": ["1"], "city": ["Rome"]}))
         >>> doubt.column, doubt.suggestion, doubt.reason
-        ('city', 'Bern', 'city is Bern in 50 of 51 rows with zip 1')
+        ('city', 'Bern', 'city is Bern in 25 of 26 rows with zip 1')
     """
 
     kinds: dict[str, Kinds]
