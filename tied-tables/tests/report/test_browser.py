@@ -64,7 +64,10 @@ def everything(rng):
         pca_error=1.3,
         model=first,
         old=(first, X + 1, np.ones(n)),
-        facts=[FactText(text, text, text, 3, 1, 7, (text, text)) for text in HOSTILE],
+        facts=[
+            FactText(text, text, text, 3, text, 3, 1, 7, (text, text))
+            for text in HOSTILE
+        ],
         warnings=hostile(3),
         title=second,
         command=f"tied-tables report {first}",
