@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tied_tables.rules import find_minorities
@@ -33,6 +33,8 @@ def test_what_most_sources_tell_is_suggested(rng):
     assert np.mean([d.suggestion == right[d.row - 1] for d in doubts]) >= 0.95
 
 
+@example([(None, "x")])
+@example([("x", None)])
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=30))
 def test_the_mode_of_each_group_is_that_of_pandas(pairs):
     frame = pd.DataFrame(pairs, columns=["group", "value"], dtype="string")

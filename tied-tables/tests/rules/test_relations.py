@@ -140,3 +140,37 @@ def test_numbers_with_either_decimal_mark_are_compared(mark, thousands, to_table
     right = f"{price[7] * units[7]:.2f}".rstrip("0").rstrip(".")
     assert (doubt.row, doubt.column) == (8, "total")
     assert doubt.suggestion == right.replace(".", mark)
+
+
+def write_german(value, places):
+    text = f"{value:,.{places}f}"
+    return text.translate(str.maketrans(".,", ",."))
+
+
+GERMAN = {  # numbers that others write with three decimals: what is doubted, and told
+    ("1.234,50", "2", "2.469,00"): None,
+    ("1.234,5", "2", "2.469"): None,
+    ("1.234", "2", "2.468"): None,
+    ("1.234", "2", "24.680"): "2468",
+    ("0.125", "2", "0.25"): None,
+}
+
+
+@pytest.mark.parametrize("cells", GERMAN)
+def test_new_rows_are_read_with_the_decimal_mark_of_the_table(cells, to_table):
+    generator = np.random.default_rng(0)
+    price = np.round(generator.uniform(500, 3000, 300), 2)
+    units = generator.integers(1, 9, 300)
+    columns = {
+        "price": [write_german(value, 2) for value in price],
+        "units": list(map(str, units)),
+        "total": [write_german(value, 2) for value in np.round(price * units, 2)],
+    }
+    rules = Rules.find(to_table(columns))
+    names = ("price", "units", "total")
+    row = to_table({name: [cell] for name, cell in zip(names, cells, strict=True)})
+    doubts = rules.judge(row)
+    suggestions = [doubt.suggestion for doubt in doubts]
+    assert suggestions == ([] if GERMAN[cells] is None else [GERMAN[cells]])
+    [(_, holds)] = rules.find_held(row)
+    assert holds.tolist() == [not doubts]

@@ -189,7 +189,7 @@ class Rules(NamedTuple):
         for column in columns:
             if known := self.numbers.get(column.name):
                 missing = known._replace(values=np.full(len(column.codes), np.nan))
-                found[column.name] = read_numbers(column, 1) or missing
+                found[column.name] = read_numbers(column, 1, known.decimal) or missing
         return found
 
     def find_held(self, table: pa.Table) -> list[tuple[frozenset[str], Array]]:

@@ -26,8 +26,9 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
     Examples:
         >>> import pyarrow as pa
         >>> from tied_tables.rules import find_minorities
+        >>> flights = ["A1", "A1", "A1", "B2", "B2"]
         >>> times = ["7:10", "7:10", "9:45", "8:00", "8:00"]
-        >>> rows = pa.table({"flight": ["A1", "A1", "A1", "B2", "B2"], "time": times})
+        >>> rows = pa.table({"flight": flights, "time": times})
         >>> [doubt] = find_minorities(rows, "flight")
         >>> doubt.row, doubt.suggestion, doubt.reason
         (3, '7:10', 'time is 7:10 in 2 of 3 rows with flight A1')
@@ -40,9 +41,11 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
     for column in kinds.values():
         modes, counts, totals = _find_modes(groups, column)
         is_known = (groups.codes != MISSING_CODE) & (column.codes != MISSING_CODE)
-        rows = np.flatnonzero(is_known & (modes[groups.codes] != MISSING_CODE))
+        rows = np.flatnonzero(is_known)
+        n_known = len(rows)
+        rows = rows[modes[groups.codes[rows]] != MISSING_CODE]
         agrees = modes[groups.codes[rows]] == column.codes[rows]
-        if agrees.sum() < LEAST_AGREEMENT * np.count_nonzero(is_known):
+        if agrees.sum() < LEAST_AGREEMENT * n_known:
             continue
         for row in rows[~agrees].tolist():
             group = groups.codes[row]

@@ -16,6 +16,7 @@ FEWEST_KINDS = 3  # of numbers
 LEAST_EXACT = 0.99  # of the numbers, that have no more decimals than their column
 MOST_PLACES = 9
 MOST_TYPICAL = 500  # quantiles of a column
+THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"  # with points between
 CURRENCY_AND_UNIT = r"^\s*[$€£]?\s*|[\s%]+$"
 NUMERAL = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
@@ -66,10 +67,15 @@ def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
     return [column for column in found if column is not None][:MOST_COLUMNS]
 
 
-def read_numbers(column: Kinds, fewest: int = FEWEST_KINDS) -> Numbers | None:
-    """Read a column as numbers; None if few texts, or fewer than some, are such."""
+def read_numbers(
+    column: Kinds, fewest: int = FEWEST_KINDS, usual: str | None = None
+) -> Numbers | None:
+    """Read a column as numbers; None if few texts, or fewer than some, are such.
+
+    `usual` is the decimal mark that it had elsewhere, for texts with either reading.
+    """
     plain = pc.replace_substring_regex(column.texts, CURRENCY_AND_UNIT, "")
-    decimal = _find_decimal(plain)
+    decimal = _find_decimal(plain, usual)
     if decimal == ",":
         plain = pc.replace_substring(plain, ".", "")
         plain = pc.replace_substring(plain, ",", ".")
@@ -90,12 +96,18 @@ def read_numbers(column: Kinds, fewest: int = FEWEST_KINDS) -> Numbers | None:
     return Numbers(column.name, values, min(places, MOST_PLACES), decimal)
 
 
-def _find_decimal(texts: pa.Array) -> str:
+def _find_decimal(texts: pa.Array, usual: str | None) -> str:
     """Return the decimal mark of a column: a comma, if its texts are numbers only so.
 
-    `1,234` may have a thousands' comma, `12,34` may not.
+    `1,234` may have a thousands' comma, `12,34` may not. A point is read as the mark,
+    unless a comma was usual and all points can be between thousands.
     """
-    points = pc.match_substring_regex(texts, r"^[-+]?\d*\.\d+$|^[-+]?[\d,]+\.\d+$")
-    commas = pc.match_substring_regex(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
-    n_points, n_commas = (pc.sum(found).as_py() or 0 for found in (points, commas))
+    if usual == "," and _count(texts, r"\.") == _count(texts, THOUSANDS):
+        return ","
+    n_commas = _count(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
+    n_points = _count(texts, r"^[-+]?[\d,]*\.\d+$")
     return "," if n_commas > n_points else "."
+
+
+def _count(texts: pa.Array, pattern: str) -> int:
+    return pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
