@@ -214,3 +214,23 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     assert weights.str.fullmatch(r"\d+\.\d\d?").all()
     known = pd.to_numeric(fruit["weight"])
     assert (weights.astype(float) - known).std() < known.std() / 2
+
+
+@pytest.mark.parametrize("form", ["{:.0f}", "{:.1f}"])
+def test_names_that_are_whole_numbers_are_known_in_either_form(tied_tables, rng, form):
+    sex = rng.integers(1, 3, 200)
+    height = 150 + 10 * sex + rng.normal(size=200)
+    texts = [form.format(code) for code in sex]
+    texts[5] = texts[77] = ""  # for which pandas makes decimals of whole numbers
+    save(pd.DataFrame({"sex": texts, "height": height, "age": rng.uniform(size=200)}))
+    [fact] = [
+        fact
+        for fact in tied_tables("check rows.csv --json").json["columns"]
+        if fact["name"] == "sex"
+    ]
+    assert fact["numbers"] == 2
+    found = tied_tables("corrections rows.csv --json").json["corrections"]
+    assert [each for each in found if each["column"] == "sex"] == []
+    tied_tables("fill rows.csv -o filled.csv")
+    filled = pd.read_csv("filled.csv")["sex"]
+    assert (filled == sex).mean() >= 0.99

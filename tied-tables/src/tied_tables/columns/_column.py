@@ -38,6 +38,7 @@ from tied_tables.columns._truth_text import TruthText
 OTHER = "(other)"
 FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 EARLIEST = -0.25  # that one time of day is before another that it follows, in days
+NO_DECIMALS = r"^\s*([-+]?\d+)\.0+\s*$"  # the text of a whole number as a decimal
 SNAPPED_PLACES = 9  # decimals of these: of days, a ten-thousandth of a second
 NO_ROWS = np.array([], np.int64)
 CELL_KINDS = (Kind.boolean, *NUMERIC_KINDS, Kind.text)
@@ -274,8 +275,10 @@ class Column:
         Values that have no text are a `MisfitError`.
         """
         values = drop_marks(_require_kind(values, CELL_KINDS, "text"), self.marks)
-        if self.whole and find_kind(values.type) is Kind.number:
-            # as pandas has whole numbers and gaps
+        # As pandas has, and writes, whole numbers and gaps.
+        if self.whole and find_kind(values.type) is Kind.text:
+            values = pc.replace_substring_regex(values, NO_DECIMALS, r"\1")
+        elif self.whole and find_kind(values.type) is Kind.number:
             numbers = to_floats(values)
             is_whole = numbers == np.rint(numbers)
             values = pc.if_else(is_whole, values.cast(pa.int64(), safe=False), None)
