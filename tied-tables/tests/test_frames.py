@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.marks import slow
 
 from tied_tables import TiedAutoencoder, corrections
 from tied_tables.datasets import make_clients
+from tied_tables.io import TableError
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,17 @@ def test_python_lists_what_the_command_lists(clients, fitted, tmp_path):
 def test_a_model_is_fitted_where_none_is_given(clients):
     listed = corrections(clients[["town", "plan"]].head(120))
     assert "Bergn" in list(listed["value"])
+
+
+def test_rows_that_speak_of_one_thing_are_compared(rng):
+    flights = np.repeat([f"AA-{i}" for i in range(40)], 5)
+    gates = np.repeat(rng.choice(["A1", "B7", "C3"], 40), 5)
+    frame = pd.DataFrame({"flight": flights, "gate": gates})
+    frame["delay"] = rng.uniform(size=200)
+    frame.loc[13, "gate"] = "Z9"
+    found = corrections(frame, same="flight")
+    first = found[found["column"] == "gate"].iloc[0]
+    assert (first["row"], first["suggestion"]) == (14, gates[13])
+    assert first["why"] == f"gate is {gates[13]} in 4 of 5 rows with flight AA-2"
+    with pytest.raises(TableError, match="no column 'flihgt'"):
+        corrections(frame, same="flihgt")

@@ -7,19 +7,24 @@ import pyarrow as pa
 from tied_tables.checks import FIELDS, find_corrections
 from tied_tables.columns import Columns, Frame, wrap
 from tied_tables.estimator import TiedAutoencoder
-from tied_tables.io import hold_rows
+from tied_tables.io import TableError, hold_rows
 from tied_tables.rows import BatchTransform, Scan
 
 TYPES = {"row": pa.int64(), "one_in": pa.float64(), "one_in_corrected": pa.float64()}
 
 
-def corrections(X: Any, model: TiedAutoencoder | None = None) -> Any:
+def corrections(
+    X: Any, model: TiedAutoencoder | None = None, *, same: str | None = None
+) -> Any:
     """List what to correct in a frame, as `tied-tables corrections` does for a file.
 
     Args:
         X: the rows, `(n_samples, n_features)`: a frame of pandas, Polars or Arrow.
         model: an estimator that was fitted to such a frame. Defaults to None: one of 2
             components, or of 1 for fewer than 3 numbers, is fitted to `X`.
+        same: a column that names what several rows speak of, such as a flight: a value
+            that differs from that of most rows with the same one is doubted. Defaults
+            to none.
 
     Returns:
         A frame of the same library, with a row for each correction, the most certain
@@ -29,7 +34,8 @@ def corrections(X: Any, model: TiedAutoencoder | None = None) -> Any:
 
     Raises:
         ImportError: without PyArrow and rapidfuzz.
-        TableError: if a value of the frame cannot be used.
+        TableError: if a value of the frame cannot be used, or there is no column
+            `same`.
 
     Examples:
         >>> import pandas as pd
@@ -41,14 +47,16 @@ def corrections(X: Any, model: TiedAutoencoder | None = None) -> Any:
            row column  value suggestion
         0   91   town  Bergn     Bergen
     """
+    frame = Frame.read(X)
+    if same is not None and same not in frame.rows.schema.names:
+        raise TableError(f"X has no column {same!r}; give the name of one as same.")
     if model is None:
         model = _fit(X)
-    frame = Frame.read(X)
     fitted = model._model
     columns = fitted.columns or Columns.of_numbers(frame.rows.schema.names)
     rows = Scan(hold_rows(columns.read_frame(frame)), columns, reads="all")
     transform = BatchTransform(fitted, columns, "scores")
-    doubts = find_corrections(rows, transform)
+    doubts = find_corrections(rows, transform, same)
     lists = list(zip(*doubts, strict=True)) or [()] * len(FIELDS)
     arrays = {
         name: pa.array(values, TYPES.get(name, pa.string()))

@@ -168,3 +168,17 @@ def test_a_group_that_is_another_thing_is_no_error(places, to_table):
         if places["zip"][row] == places["zip"][0]:
             places["city"][row] = "Twin"
     assert find_doubts(to_table(places)) == []
+
+
+def test_whole_numbers_with_a_decimal_are_those_without():
+    generator = np.random.default_rng(0)
+    city = generator.integers(0, 20, 400)
+    towns = [f"town {place}" for place in city]
+    typed = pa.table({"city": towns, "zip": 1000.0 + city})
+    rules = Rules.find(typed)
+    texts = [f"{value}" for value in 1000.0 + city]  # as pandas writes beside gaps
+    texts[7] = f"{1000.0 + (city[7] + 5) % 20}"
+    texts[9] = None
+    rows = pa.table({"city": towns, "zip": pa.array(texts, pa.string())})
+    [doubt] = rules.judge(rows)
+    assert doubt[:4] == (8, "zip", texts[7], f"{1000.0 + city[7]}")

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from tied_tables._types import Array
 from tied_tables.rows import Batch
-from tied_tables.rules import Doubt, Rules, find_minorities
+from tied_tables.rules import Doubt, Held, Rules, find_minorities
 
 MOST_CELLS = 2**26  # of rows in which rules are found together
 
@@ -42,7 +41,7 @@ class ContradictionFinder:
             self._judge()
         return self._doubts
 
-    def find_held(self, rows: pa.RecordBatch) -> list[tuple[frozenset[str], Array]]:
+    def find_held(self, rows: pa.RecordBatch) -> list[Held]:
         """Return the columns of each relation, and in which rows it holds, `(n,)`."""
         return self._latest.find_held(pa.Table.from_batches([rows]))
 

@@ -7,11 +7,11 @@ from tied_tables.checks._contradictory import ContradictionFinder
 from tied_tables.checks._displaced import find_displaced
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._misspelt import find_misspelt
-from tied_tables.checks._odd import Held, Oddest, find_odd, find_oddest
+from tied_tables.checks._odd import Oddest, find_odd, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
 from tied_tables.io import find_total
 from tied_tables.rows import BatchTransform, Doubts, Scan
-from tied_tables.rules import Doubt
+from tied_tables.rules import Doubt, Held
 
 # What the fields of a `Doubt` are called in a list of corrections.
 FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")

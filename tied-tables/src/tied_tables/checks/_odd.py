@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +17,8 @@ from tied_tables._types import Array
 from tied_tables.columns import OTHER, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
-from tied_tables.rules import Doubt
+from tied_tables.rules import Doubt, Held
 
-Held: TypeAlias = tuple[frozenset[str], Array]
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
 

@@ -19,7 +19,7 @@ from tied_tables.rules.dependencies import Dependency, Rule, find_rules, keep_ru
 from tied_tables.rules.gaps import solve_gaps, tell_gaps
 from tied_tables.rules.kinds import Kinds, align_kinds, find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
-from tied_tables.rules.relations import Relation, find_relations
+from tied_tables.rules.relations import Held, Relation, find_relations
 from tied_tables.rules.slips import find_slips
 from tied_tables.rules.stored import deserialize, serialize
 from tied_tables.rules.texts import (
@@ -29,7 +29,15 @@ from tied_tables.rules.texts import (
     doubt_suffixes,
 )
 
-__all__ = ["Dependency", "Doubt", "Relation", "Rules", "find_kinds", "find_minorities"]
+__all__ = [
+    "Dependency",
+    "Doubt",
+    "Held",
+    "Relation",
+    "Rules",
+    "find_kinds",
+    "find_minorities",
+]
 
 MOST_CELLS = 2**22  # in which rules are found
 
@@ -192,7 +200,7 @@ class Rules(NamedTuple):
                 found[column.name] = read_numbers(column, 1, known.decimal) or missing
         return found
 
-    def find_held(self, table: pa.Table) -> list[tuple[frozenset[str], Array]]:
+    def find_held(self, table: pa.Table) -> list[Held]:
         """Return the columns of each relation, and the rows in which it holds."""
         numbers = self.read_numbers(find_kinds(table))
         held = []

@@ -77,16 +77,29 @@ def encode_kinds(name: str, texts: pa.ChunkedArray) -> Kinds:
 
 def align_kinds(kinds: Kinds, known: Kinds) -> Kinds:
     """Return a column with the codes of another, and new ones for its new texts."""
-    places = pc.index_in(kinds.texts, known.texts)
+    known_texts = _write_like(known.texts, kinds.texts)
+    places = pc.index_in(kinds.texts, known_texts)
     is_new = np.asarray(places.is_null())
     new_places = np.cumsum(is_new) - 1 + len(known.texts)
     places = np.where(is_new, new_places, np.asarray(places.fill_null(0)))
-    texts = pa.concat_arrays([known.texts, kinds.texts.filter(pa.array(is_new))])
+    texts = pa.concat_arrays([known_texts, kinds.texts.filter(pa.array(is_new))])
     counts = np.zeros(len(texts), np.int64)
     counts[places] = kinds.counts
     counts[: len(known.counts)] = np.maximum(known.counts, counts[: len(known.counts)])
     codes = np.append(places, MISSING_CODE)[kinds.codes].astype(np.int32)
     return Kinds(kinds.name, codes, texts, counts)
+
+
+def _write_like(known: pa.Array, texts: pa.Array) -> pa.Array:
+    """Return whole numbers with a decimal where others have one, as pandas writes gaps.
+
+    Those of a table in memory have none.
+    """
+    has_decimal = pc.match_substring_regex(texts, r"^[-+]?\d+\.0$")
+    has_none = pc.match_substring_regex(texts, r"^[-+]?\d+$")
+    if pc.any(has_none).as_py() or not pc.any(has_decimal).as_py():
+        return known
+    return pc.replace_substring_regex(known, r"^([-+]?\d+)$", r"\1.0")
 
 
 def find_suspects(kinds: Kinds) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ the result, rounded as its column is, is what stands there.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -73,6 +73,10 @@ OPERATIONS = (
     ),
 )
 SYMMETRIC = 2  # of the first operations the terms may change places
+
+
+Held: TypeAlias = tuple[frozenset[str], Array]
+"""The columns of a relation, and in which rows it holds, (rows,) bool."""
 
 
 class Relation(NamedTuple):
