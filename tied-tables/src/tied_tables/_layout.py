@@ -14,7 +14,6 @@ NUMBER = 0
 BOOLEAN = 1
 CATEGORY = 2
 """A boolean is 0 or 1; of the features of a category one is 1."""
-MISSPELT = 0.5  # what this one is where the category is misspelt
 
 
 @dataclass(frozen=True, eq=False)

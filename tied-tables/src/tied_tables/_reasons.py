@@ -18,8 +18,7 @@ class Cause(NamedTuple):
     """A column that makes a row odd: its share, its value, and what is likely.
 
     `expected` is None where that is the value that is there, `ratio` is how many times
-    as likely as the value that is, if they are categories, and `is_misspelt` whether
-    the value is a misspelling of what is expected.
+    as likely as the value that is, if they are categories.
     """
 
     column: str
@@ -27,7 +26,6 @@ class Cause(NamedTuple):
     given: str
     expected: str | None
     ratio: float = 1.0
-    is_misspelt: bool = False
 
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
@@ -39,9 +37,6 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     if not causes:
         return "no column alone makes it odd"
     first, *others = causes
-    if first.is_misspelt:
-        value = f"{first.column} {first.given}"
-        return f"{value} may be a misspelling of {first.expected}"
     if first.expected is None:
         values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
         ending = (

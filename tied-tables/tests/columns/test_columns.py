@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
 from tied_tables import _column_words
-from tied_tables.columns import OTHER, Columns, FrameSchema, MisreadValues, Role, Topic
+from tied_tables.columns import OTHER, Columns, Doubts, FrameSchema, Role, Topic
 from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table
 
@@ -403,11 +403,11 @@ def test_what_is_no_value_of_a_column_is_named_with_its_row(
 
 
 def test_of_twenty_values_one_may_be_misread():
-    columns, misread = learn({"x": [0.5, 1.5]}), MisreadValues()
+    columns, doubts = learn({"x": [0.5, 1.5]}), Doubts()
     batch = pa.record_batch({"x": ["1.5"] * 19 + ["red"]})
-    numbers = columns.encode(batch, misread=misread)
+    numbers = columns.encode(batch, doubts=doubts)
     assert_array_equal(numbers[:, 0], [1.5] * 19 + [NAN])
-    assert misread.describe("x") == "'red' in row 20"
+    assert doubts.misread.describe("x") == "'red' in row 20"
     with pytest.raises(TableError, match="'x' holds 'red' in row 19, where a number"):
         columns.encode(batch[1:])
 
@@ -415,11 +415,11 @@ def test_of_twenty_values_one_may_be_misread():
 @pytest.mark.parametrize("number", [2, -7, 0.5, NAN, np.inf])
 @pytest.mark.parametrize("values", [[True, False], ["yes", "no"], ["+", "-"]])
 def test_numbers_other_than_0_and_1_are_no_truth_values(values, number):
-    columns, misread = learn({"x": values * 9}), MisreadValues()
+    columns, doubts = learn({"x": values * 9}), Doubts()
     batch = pa.record_batch({"x": [1.0, 0.0] * 9 + [1.0, number]})
-    numbers = columns.encode(batch, misread=misread)
+    numbers = columns.encode(batch, doubts=doubts)
     assert_array_equal(numbers[:, 0], [1, 0] * 9 + [1, NAN])
-    assert misread.counts["x"] == (not np.isnan(number))
+    assert doubts.misread.counts["x"] == (not np.isnan(number))
     if not np.isnan(number):
         with pytest.raises(TableError, match=f"holds {float(number)} in row 2, where"):
             columns.encode(batch[18:])
@@ -600,7 +600,7 @@ WORDS = [
 
 
 @given(data=st.data())
-def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
+def test_a_rare_text_one_letter_from_a_frequent_one_counts_as_it(data):
     word = data.draw(st.sampled_from(WORDS))
     place = data.draw(st.sampled_from([i for i, x in enumerate(word) if x.isalpha()]))
     wrong, missing, twice = "z", "", 2 * word[place]
@@ -610,11 +610,15 @@ def test_a_rare_text_one_letter_from_a_frequent_one_is_half_of_it(data):
     columns, [fact] = survey(rows)
     assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warning
     assert columns.used[0].categories == tuple(sorted(WORDS))
-    last = columns.encode(rows)[-1]
-    assert_array_equal(last, [0.5 * (x == word) for x in sorted(WORDS)])
+    doubts = Doubts()
+    last = columns.encode(rows, doubts=doubts)[-1]
+    assert_array_equal(last, [x == word for x in sorted(WORDS)])
     assert columns.decode([last])["word"].to_pylist() == [word]
     later = pa.record_batch({"word": [misspelt]})
-    assert_array_equal(columns.encode(later), [last])
+    assert_array_equal(columns.encode(later, doubts=doubts), [last])
+    [(places, times)] = doubts.misspelt.texts["word"].values()
+    assert (places, times) == ([len(rows), 1], 2)
+    assert not doubts.unseen.counts
 
 
 @pytest.mark.parametrize(

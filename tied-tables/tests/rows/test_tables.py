@@ -13,10 +13,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pyarrow import parquet
 
-from tied_tables.columns import Columns
+from tied_tables.columns import Columns, Doubts
 from tied_tables.io import TableError, open_table
 from tied_tables.rows import (
-    Doubts,
     Here,
     OutputFolder,
     Scan,

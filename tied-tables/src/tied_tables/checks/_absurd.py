@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from tied_tables.columns import Columns, MisreadValues
+from tied_tables.columns import Columns, Doubts, NotedValues
 from tied_tables.io import Source, TableError
 from tied_tables.model.causes import format_likely
 from tied_tables.model.fences import fit_ends, fit_fences
-from tied_tables.rows import Doubts, Scan
+from tied_tables.rows import Scan
 
 
 def find_far_values(
@@ -18,7 +18,7 @@ def find_far_values(
     columns: Columns,
 ) -> dict[str, str]:
     """Find values beyond the fences of the columns of a table, described."""
-    far = MisreadValues()
+    far = NotedValues()
     first_row = 0
     try:
         numbers = columns.encode(sample)

@@ -1,17 +1,17 @@
 """All doubts of a table in one list, the most certain first."""
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 
 from tied_tables.checks._contradictory import ContradictionFinder
 from tied_tables.checks._displaced import find_displaced
 from tied_tables.checks._misread import list_misread
-from tied_tables.checks._misspelt import find_misspelt
-from tied_tables.checks._odd import Oddest, find_odd, find_oddest
+from tied_tables.checks._misspelt import list_misspelt
+from tied_tables.checks._odd import find_odd, find_oddest
 from tied_tables.checks._repeated import RepeatFinder
+from tied_tables.columns import Doubts
 from tied_tables.io import find_total
-from tied_tables.rows import BatchTransform, Doubts, Scan
-from tied_tables.rules import Doubt, Held
+from tied_tables.rows import BatchTransform, Scan
+from tied_tables.rules import Doubt
 
 # What the fields of a `Doubt` are called in a list of corrections.
 FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
@@ -42,23 +42,16 @@ def find_corrections(
         if column.other:  # which the rare ones in training are, too
             problems.unseen.texts.pop(column.name, None)
     doubts += list_misread(problems.misread) + list_misread(problems.unseen)
-    doubts += repeats.find() + _check_oddest(oddest, transform, held)
+    displaced = find_displaced(oddest, transform)
+    odd = list_misspelt(problems.misspelt, rows.columns) + find_odd(oddest, held)
+    moved = {doubt.row for doubt in displaced}
+    doubts += repeats.find() + displaced
+    doubts += [doubt for doubt in odd if doubt.row not in moved]
     doubts = _keep_first(doubts)
     if total := find_total(rows.source):
         reason = f"a total: it {total.reason}; take it out of the table"
         others = [doubt for doubt in doubts if doubt.row != total.row]
         doubts = [Doubt(total.row, reason=reason), *others]
-    return doubts
-
-
-def _check_oddest(
-    oddest: Oddest, transform: BatchTransform, held: Sequence[Held]
-) -> list[Doubt]:
-    """List what each check of the oddest rows doubts, one reason for each row."""
-    doubts = find_displaced(oddest, transform)
-    for check in (find_misspelt, partial(find_odd, held=held)):
-        listed = {doubt.row for doubt in doubts}
-        doubts += [doubt for doubt in check(oddest) if doubt.row not in listed]
     return doubts
 
 

@@ -73,14 +73,14 @@ def _find_displacement(
     for column in transform.columns.used:
         values = texts[column.name]
         try:
-            block, unseen = column.encode(values, {})
+            encoded = column.encode(values, {})
         except MisfitError:
             return None
         is_missing = np.asarray(column.clean(values).is_null())
-        is_likely &= is_missing | ~np.isnan(block[:, 0])
-        is_likely[unseen] = False
+        is_likely &= is_missing | ~np.isnan(encoded.numbers[:, 0])
+        is_likely[encoded.unseen] = False
         gaps += is_missing
-        numbers.append(block)
+        numbers.append(encoded.numbers)
     scores, _ = transform.fitted.measure_rows(np.hstack(numbers))
     rarities = transform.fitted.find_rarity(scores)
     is_likely &= rarities < ORDINARY

@@ -1,10 +1,10 @@
 """Values that are not of the kind of their column, or of a category that is new."""
 
-from tied_tables.columns import MisreadValues
+from tied_tables.columns import NotedValues
 from tied_tables.rules import Doubt
 
 
-def list_misread(misread: MisreadValues) -> list[Doubt]:
+def list_misread(misread: NotedValues) -> list[Doubt]:
     """Doubt values that are new in their column, or not of its kind."""
     doubts = []
     for column, texts in misread.texts.items():

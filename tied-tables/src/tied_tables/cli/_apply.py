@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tied_tables.cli._cluster import Write
+    from tied_tables.columns import Doubts
     from tied_tables.io import Patch
-    from tied_tables.rows import Batch, BatchTransform, Doubts, Output, Scan
+    from tied_tables.rows import Batch, BatchTransform, Output, Scan
 
 TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
 

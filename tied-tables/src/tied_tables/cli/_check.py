@@ -235,7 +235,8 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     """Read all rows, keep those that fit into memory, and warn."""
     import numpy as np
 
-    from tied_tables.rows import Doubts, Here, Scan, sample_table
+    from tied_tables.columns import Doubts
+    from tied_tables.rows import Here, Scan, sample_table
 
     source, columns = survey.training, survey.columns
     if source.n_rows < 2:

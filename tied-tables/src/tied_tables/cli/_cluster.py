@@ -15,7 +15,8 @@ from tied_tables.cli._options import STANDARD_OUTPUT, option
 from tied_tables.cli._table import require_output
 
 if TYPE_CHECKING:
-    from tied_tables.rows import BatchTransform, Doubts, Scan, Workers
+    from tied_tables.columns import Doubts
+    from tied_tables.rows import BatchTransform, Scan, Workers
 
     Write = Callable[[Scan], tuple[int, Doubts]]
 

@@ -15,7 +15,8 @@ from tied_tables._signals import clean_up_at_signal
 from tied_tables.cli._messages import is_quiet
 
 if TYPE_CHECKING:
-    from tied_tables.rows import Batch, Doubts, Scan
+    from tied_tables.columns import Doubts
+    from tied_tables.rows import Batch, Scan
 
 Result = TypeVar("Result")
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10

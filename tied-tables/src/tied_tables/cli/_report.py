@@ -37,8 +37,9 @@ from tied_tables.cli._table import TableOptions, describe_doubtful
 
 if TYPE_CHECKING:
     from tied_tables._types import Array
+    from tied_tables.columns import Doubts
     from tied_tables.report import About, Drift, Report, Whole
-    from tied_tables.rows import Doubts, Scan
+    from tied_tables.rows import Scan
 
     Old = tuple[str, Array, Array]  # the name, the numbers and the scores of a table
 

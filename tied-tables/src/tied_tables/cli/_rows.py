@@ -19,9 +19,9 @@ from tied_tables.cli._table import (
 if TYPE_CHECKING:
     from tied_tables._types import Array
     from tied_tables.cli._model import Model
-    from tied_tables.columns import Columns
+    from tied_tables.columns import Columns, Doubts
     from tied_tables.io import Source
-    from tied_tables.rows import Doubts, Scan
+    from tied_tables.rows import Scan
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its
 # fewest rows.
@@ -127,9 +127,8 @@ def take(
     import numpy as np
     import pyarrow as pa
 
-    from tied_tables.columns import list_values
+    from tied_tables.columns import Doubts, list_values
     from tied_tables.fit.sample import choose_places
-    from tied_tables.rows import Doubts
 
     if places is None:
         usual = MOST_NUMBERS // len(rows.columns.features)

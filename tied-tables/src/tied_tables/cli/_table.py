@@ -17,9 +17,9 @@ from tied_tables.cli._options import ID, STANDARD_OUTPUT, column_option, read_op
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tied_tables.columns import Columns, Fact, MisreadValues
+    from tied_tables.columns import Columns, Doubts, Fact, NotedValues
     from tied_tables.io import Source
-    from tied_tables.rows import Doubts, Scan
+    from tied_tables.rows import Scan
     from tied_tables.rules import Rules
 
 FIRST_ROWS = 1_000  # the first rows, of which columns may be the numbers
@@ -192,7 +192,7 @@ def remark_notes(name: str, notes: Sequence[str]) -> None:
     remark(*(f"{name!r}: {note}." for note in notes))
 
 
-def describe_misread(misread: MisreadValues, more: str = "") -> dict[str, str]:
+def describe_misread(misread: NotedValues, more: str = "") -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: (
@@ -220,6 +220,13 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
         sentences.append(f"column {column!r} holds {values}: {some}.")
     for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
+    for column, times in doubts.misspelt.counts.items():
+        values = format_quantity(times, "value")
+        some = doubts.misspelt.describe(column)
+        sentences.append(
+            f"column {column!r} holds {values} that may be misspelt, and count as the"
+            f" category that is meant: {some}."
+        )
     kept = ", and not as a gap to fill" if rows.reads == "stored" else ""
     for column, text in describe_misread(doubts.misread, kept).items():
         sentences.append(f"column {column!r} {text}.")

@@ -38,8 +38,8 @@ from tied_tables.columns._kinds import (
     simplify_type,
     trim_names,
 )
-from tied_tables.columns._misread import MisreadValues
 from tied_tables.columns._missing import MISSING
+from tied_tables.columns._noted import Doubts, NotedValues
 from tied_tables.columns._number_text import (
     LONG_NUMERAL,
     NumberText,
@@ -58,12 +58,13 @@ __all__ = [
     "ROWS_TO_COUNT",
     "Column",
     "Columns",
+    "Doubts",
     "Fact",
     "Frame",
     "FrameSchema",
     "Kind",
     "MisfitError",
-    "MisreadValues",
+    "NotedValues",
     "NumberText",
     "Remark",
     "Role",

@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from tied_tables._layout import MISSPELT
 from tied_tables._text import format_value
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats, to_integers, to_text
@@ -53,6 +52,18 @@ class MisfitError(Exception):
     row: int
     value: object
     what: str
+
+
+class Encoded(NamedTuple):
+    """Values as numbers, `(n, features)`, NaN where one is missing.
+
+    `unseen` are the rows without a known category, `misspelt` those that count as the
+    category of which theirs may be a misspelling.
+    """
+
+    numbers: Array
+    unseen: Array = NO_ROWS
+    misspelt: Array = NO_ROWS
 
 
 @dataclass(frozen=True)
@@ -167,12 +178,8 @@ class Column:
         if not all(is_consistent):
             raise ValueError(f"the attributes of column {self.name!r} are no column's")
 
-    def encode(
-        self,
-        values: pa.Array,
-        days: Mapping[str, Array],
-    ) -> tuple[Array, Array]:
-        """Return its numbers, (n, features), and the rows without a known category.
+    def encode(self, values: pa.Array, days: Mapping[str, Array]) -> Encoded:
+        """Encode values as numbers.
 
         `days` are those of other columns of times, by name; the numbers that need
         one that is not there are NaN.
@@ -185,7 +192,7 @@ class Column:
         if self.since:
             begin = days.get(self.since, np.nan)
             columns.append(self.wrap(numbers - begin, EARLIEST))
-        return np.column_stack(columns), NO_ROWS  # (n, features)
+        return Encoded(np.column_stack(columns))
 
     @property
     def is_clock(self) -> bool:
@@ -199,7 +206,7 @@ class Column:
         since_least = np.round(days - least, SNAPPED_PLACES)
         return since_least % 1.0 + least
 
-    def _encode_categories(self, values: pa.Array) -> tuple[Array, Array]:
+    def _encode_categories(self, values: pa.Array) -> Encoded:
         values = _require_kind(values, CELL_KINDS, "text")
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
@@ -208,8 +215,7 @@ class Column:
         if not self.exact:
             folded = pc.utf8_lower(texts), pc.utf8_lower(known)
         places = pc.index_in(*folded)
-        # More codes are of what has no number of its own, of what is missing, and of
-        # the misspellings of each category.
+        # More codes are of what has no number of its own, and of what is missing.
         unseen = len(known)
         missing = unseen + 1
         places = places.fill_null(unseen)
@@ -217,15 +223,23 @@ class Column:
         n_labels = len(self.labels)
         codes = np.eye(missing + 1, n_labels, dtype=np.float32)
         codes[n_labels:] = np.nan
-        halves = MISSPELT * codes[:unseen]
-        codes = np.vstack([codes, halves])
         places = np.append(places, missing)  # of a cell without a text
         new = np.flatnonzero(places == unseen)
-        names = [] if self.exact else texts.take(new).to_pylist()
-        for place, known_place in find_similar(names, self.categories):
-            places[new[place]] = missing + 1 + known_place
-        rows = places[np.asarray(dictionary.indices.fill_null(len(texts)))]
-        return codes[rows], np.flatnonzero(rows == unseen)
+        is_misspelt = np.zeros(len(places), bool)
+        for place, known_place in self.find_meanings(texts.take(new).to_pylist()):
+            places[new[place]] = known_place
+            is_misspelt[new[place]] = True
+        rows = np.asarray(dictionary.indices.fill_null(len(texts)))
+        cells = places[rows]
+        return Encoded(
+            codes[cells],
+            np.flatnonzero(cells == unseen),
+            np.flatnonzero(is_misspelt[rows]),
+        )
+
+    def find_meanings(self, texts: Sequence[str]) -> list[tuple[int, int]]:
+        """The places of texts, and of categories that they may be misspellings of."""
+        return [] if self.exact else find_similar(texts, self.categories)
 
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,), NaN for what is missing or not of its kind.

@@ -30,8 +30,8 @@ from tied_tables.columns._frames import (
 )
 from tied_tables.columns._kinds import LONGEST_TEXT, Kind, find_kind, trim_names
 from tied_tables.columns._learning import decide_columns
-from tied_tables.columns._misread import MisreadValues
 from tied_tables.columns._missing import MOST_MISREAD
+from tied_tables.columns._noted import Doubts, NotedValues
 from tied_tables.columns._number_text import (
     ROWS_TO_DECIDE,
     decide_number_text,
@@ -274,18 +274,17 @@ class Columns:
         self,
         batch: pa.RecordBatch,
         first_row: int = 0,
-        unseen: MisreadValues | None = None,
-        misread: MisreadValues | None = None,
+        doubts: Doubts | None = None,
     ) -> Array:
         """Encode rows as numbers, `(rows, len(features))`, NaN where one is missing.
 
         Args:
             batch: the rows, with columns in any order; others are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: collects the values whose category has no number of its own, which
-                are `(other)`, or missing if none was rare at first.
-            misread: collects the values that are not of their column's kind, and count
-                as missing.
+            doubts: collects the values whose category has no number of its own, which
+                are `(other)`, or missing if none was rare at first; those that may be
+                misspellings of one; and those that are not of their column's kind,
+                which count as missing.
 
         Raises:
             TableError: if a column is not there, a value is infinite or of a type that
@@ -300,10 +299,10 @@ class Columns:
             values = batch[column.name]
             n_present = len(values) - values.null_count
             try:
-                block, new = column.encode(values, days)
+                encoded = column.encode(values, days)
                 if column.name in earlier:
                     days[column.name] = column.parse(values)
-                rows = column.find_misread(values, block[:, 0])
+                rows = column.find_misread(values, encoded.numbers[:, 0])
                 if len(rows) > MOST_MISREAD * max(n_present, first_row):
                     row = int(rows[0])
                     raise MisfitError(row, get_value(values, row), column.expectation)
@@ -313,18 +312,19 @@ class Columns:
                     f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
                     " correct it, or leave it empty."
                 ) from misfit
-            numbers[:, part] = block
-            if misread is not None:
-                misread.add(column.name, values, rows, first_row)
-            if unseen is not None:
-                unseen.add(column.name, values, new, first_row)
+            numbers[:, part] = encoded.numbers
+            if doubts is not None:
+                name = column.name
+                doubts.misread.add(name, values, rows, first_row)
+                doubts.unseen.add(name, values, encoded.unseen, first_row)
+                doubts.misspelt.add(name, values, encoded.misspelt, first_row)
         return numbers
 
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]
-    ) -> MisreadValues:
+    ) -> NotedValues:
         """Find the values of named columns that are not of their kind, however many."""
-        misread, first_row = MisreadValues(), 0
+        misread, first_row = NotedValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
             for column in columns:

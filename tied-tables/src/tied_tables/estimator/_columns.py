@@ -17,8 +17,8 @@ from tied_tables._types import Array
 from tied_tables.columns import (
     NUMERIC_KINDS,
     Columns,
+    Doubts,
     FrameSchema,
-    MisreadValues,
     Role,
     Topic,
     find_kind,
@@ -80,9 +80,10 @@ def encode(columns: Columns, X: Any, *, double: bool) -> Array:
     if double:
         used = tuple(replace(column, double=True) for column in columns.used)
         columns = replace(columns, used=used)
-    unseen, misread = MisreadValues(), MisreadValues()
+    doubts = Doubts()
     rows = columns.read_frame(X)
-    numbers = columns.encode(rows, unseen=unseen, misread=misread)
+    numbers = columns.encode(rows, doubts=doubts)
+    unseen, misread = doubts.unseen, doubts.misread
     merged = {column.name for column in columns.used if column.other}
     lost = []
     for name, n in unseen.counts.items():

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tied_tables._layout import CATEGORY, MISSPELT
 from tied_tables._reasons import (
     ORDINARY,
     Cause,
@@ -38,8 +37,6 @@ def find_causes(
     made = columns.snap(attribution.expected)
     expected = columns.decode(made)
     used, layout = columns.used, columns.layout
-    is_half = (numbers == MISSPELT) & (layout.kinds == CATEGORY)
-    is_misspelt = np.logical_or.reduceat(is_half, layout.starts, axis=1)
     causes = []
     names = columns.names
     for row in range(len(order)):
@@ -61,7 +58,6 @@ def find_causes(
                     format_given(get_value(values, row)),
                     None if is_same else likely,
                     float(attribution.ratios[row, column]),
-                    bool(is_misspelt[row, column]),
                 )
             )
         # A value that would stay is no reason, unless there is no other.

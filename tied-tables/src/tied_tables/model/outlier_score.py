@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tied_tables._layout import MISSPELT, Layout
+from tied_tables._layout import Layout
 from tied_tables._types import Array
 from tied_tables.model.fences import Fences
 from tied_tables.model.gaussian import Gaussian, fit_pieces, make_gaussian
@@ -265,8 +265,7 @@ class OutlierScore:
         $$\frac{n p}{n + m} + f \left(1 - \sum \frac{n p}{n + m}\right)$$
 
         A row without a class has one that is as unlikely as can be, and a missing value
-        is no surprise. A misspelt class is less likely than any, and the likeliest is
-        then what it means.
+        is no surprise.
         Distances from conditional means are multiplied by `factors`, `(n, d)`.
         """
         n, d = scaled.shape
@@ -288,14 +287,11 @@ class OutlierScore:
         p += frequency * (1 - indicators.add_up(p)[columns])
         largest = np.maximum.reduceat(p, starts)  # (columns of classes, n)
         values = indicators.select(backward(scaled, np.float64).T)
-        is_on = values > (1 + MISSPELT) / 2
-        is_half = (values > MISSPELT / 2) & ~is_on
+        is_on = values > 0.5
         is_known = np.logical_or.reduceat(is_on, starts)
-        is_misspelt = np.logical_or.reduceat(is_half, starts)
         least = RARER * np.minimum.reduceat(frequency, starts)
-        least = np.where(is_misspelt, RAREST, least)
         chance = np.where(is_known, indicators.add_up(p * is_on), least)
-        is_likeliest = np.where(is_misspelt[columns], is_half, p == largest[columns])
+        is_likeliest = p == largest[columns]
 
         given = np.ones((n, len(layout.starts)))
         most = given.copy()

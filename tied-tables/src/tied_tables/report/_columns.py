@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tied_tables._layout import MISSPELT
 from tied_tables._reasons import format_given, format_suggestion
 from tied_tables._text import format_share, format_value
 from tied_tables._types import Array
@@ -44,21 +43,12 @@ def slice_columns(columns: Sequence[Column]) -> list[tuple[Column, slice]]:
 def format_cells(column: Column, features: Array) -> list[str]:
     """Format the values of a column for its features, (n, features)."""
     if column.kind is Kind.text:
-        return _format_categories(column, features)
+        values = column.decode(features, named=False, days={})
+        return list(map(_format, list_values(values)))
     numbers = features[:, 0]
     if column.kind is Kind.time:
         numbers = column.find_days(features, {}) - column.origin
     return format_numbers(column, numbers)
-
-
-def _format_categories(column: Column, features: Array) -> list[str]:
-    values = list_values(column.decode(features, named=False, days={}))
-    is_misspelt = features.max(axis=1) == MISSPELT
-    texts = []
-    for value, misspelt in zip(values, is_misspelt.tolist(), strict=True):
-        ending = ", misspelt" if misspelt else ""
-        texts.append(_format(value) + ending)
-    return texts
 
 
 def format_numbers(column: Column, numbers: Array) -> list[str]:

@@ -8,7 +8,7 @@ Ray or Spark needs. Whole tables go through Dask: `connect` reaches its workers.
 from tied_tables.rows._cluster import ClusterError, connect
 from tied_tables.rows._fill import fill_rows, list_new_cells
 from tied_tables.rows._folder import OutputFolder
-from tied_tables.rows._scan import Batch, Doubts, Reads, Scan, fold
+from tied_tables.rows._scan import Batch, Reads, Scan, fold
 from tied_tables.rows._tables import sample_table, transform_table
 from tied_tables.rows._transform import (
     BatchTransform,
@@ -25,7 +25,6 @@ __all__ = [
     "Batch",
     "BatchTransform",
     "ClusterError",
-    "Doubts",
     "Here",
     "Output",
     "OutputFolder",

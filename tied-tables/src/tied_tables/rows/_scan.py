@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tied_tables.columns import Columns, MisreadValues, simplify_rows
+from tied_tables.columns import Columns, Doubts, simplify_rows
 from tied_tables.io import Source
 
 BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
@@ -25,27 +25,6 @@ class Batch(NamedTuple):
 
     rows: pa.RecordBatch
     numbers: NDArray[np.float32]  # (n, features)
-
-
-@dataclass
-class Doubts:
-    """What is doubtful in the values of a table.
-
-    Attributes:
-        unseen: values of rare or new categories, and of columns that are not what they
-            were in training.
-        misread: values that are not of the kind of their column.
-        empty: the columns in which there is no value.
-    """
-
-    unseen: MisreadValues = field(default_factory=MisreadValues)
-    misread: MisreadValues = field(default_factory=MisreadValues)
-    empty: list[str] = field(default_factory=list)
-
-    def update(self, later: Doubts) -> None:
-        """Add the values of rows that come later, or of another file."""
-        self.unseen.update(later.unseen)
-        self.misread.update(later.misread)
 
 
 def ignore(*_: object) -> None:
@@ -74,14 +53,13 @@ class Scan:
             as_stored=self.reads == "stored",
         )
         first_row = self.source.first_row
-        unseen, misread = doubts.unseen, doubts.misread
         has_value = np.zeros(len(columns.features), bool)
         for rows in batches:
             simple = simplify_rows(rows)
             for name, is_other in columns.find_differences(simple).items():
                 places = np.flatnonzero(is_other)
-                unseen.add(name, simple[name], places, first_row)
-            numbers = columns.encode(simple, first_row, unseen, misread)
+                doubts.unseen.add(name, simple[name], places, first_row)
+            numbers = columns.encode(simple, first_row, doubts)
             has_value |= ~np.isnan(numbers).all(axis=0)
             first_row += rows.num_rows
             yield Batch(rows, numbers)
@@ -89,7 +67,7 @@ class Scan:
         # A column without a value has none in any of its numbers.
         blank = np.unique(columns.layout.columns[~has_value])
         for name in np.array(columns.names, object)[blank]:
-            if name not in unseen.counts:
+            if name not in doubts.unseen.counts:
                 doubts.empty.append(name)
 
     @property

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tied_tables._types import Array
+from tied_tables.columns import Doubts
 from tied_tables.fit.sample import choose_places
 from tied_tables.io import Source
 from tied_tables.rows._folder import OutputFolder, resume
-from tied_tables.rows._scan import Batch, Doubts, Scan
+from tied_tables.rows._scan import Batch, Scan
 from tied_tables.rows._transform import BatchTransform
 from tied_tables.rows._workers import Workers, fold_parts
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
+from tied_tables.columns import Doubts
 from tied_tables.io import TableError
-from tied_tables.rows._scan import Doubts, Scan, fold, ignore
+from tied_tables.rows._scan import Scan, fold, ignore
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,6 @@
-"""Values that are not what their column holds."""
+"""Values that are not what their column holds, or may not be."""
+
+from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,8 +17,8 @@ MOST_TEXTS = 100  # different values of a column that are noted, and rows of eac
 
 
 @dataclass
-class MisreadValues:
-    """The values that are not what their column holds: how many, and some of them.
+class NotedValues:
+    """Values of columns: how many, and some of them.
 
     Attributes:
         counts: how many values there are, by column.
@@ -73,3 +75,27 @@ class MisreadValues:
             parts.append(f"{text!r} {often} row {first:,}")
         more = f" and {n_more:,} more" if n_more else ""
         return ", ".join(parts) + more
+
+
+@dataclass
+class Doubts:
+    """What is doubtful in the values of a table.
+
+    Attributes:
+        unseen: values of rare or new categories, and of columns that are not what they
+            were in training.
+        misread: values that are not of the kind of their column, and count as missing.
+        misspelt: values that count as the category of which they may be a misspelling.
+        empty: the columns in which there is no value.
+    """
+
+    unseen: NotedValues = field(default_factory=NotedValues)
+    misread: NotedValues = field(default_factory=NotedValues)
+    misspelt: NotedValues = field(default_factory=NotedValues)
+    empty: list[str] = field(default_factory=list)
+
+    def update(self, later: Doubts) -> None:
+        """Add the values of rows that come later, or of another file."""
+        self.unseen.update(later.unseen)
+        self.misread.update(later.misread)
+        self.misspelt.update(later.misspelt)
