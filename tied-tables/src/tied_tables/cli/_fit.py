@@ -56,6 +56,7 @@ from tied_tables.cli._widths import (
 )
 
 if TYPE_CHECKING:
+    from tied_tables.io import Source
     from tied_tables.model.file.contents import Contents
     from tied_tables.model.value import TableModel
 
@@ -156,10 +157,10 @@ def fit_first(
     columns: ColumnOptions,
     options: TableOptions,
     effort: float = 1,
-) -> Model:
+) -> tuple[Model, Source]:
     """Fit a model to a table that another command was given without one.
 
-    One that is not kept is trained with some effort only.
+    One that is not kept is trained with some effort only. Also return the open table.
     """
     if data == STANDARD_INPUT or Path(data).is_fifo():
         raise UsageError(
@@ -189,7 +190,7 @@ def fit_first(
     if output is not None:
         where = f"it is kept in {str(output)!r}"
     remark(f"{fitted}; {where}.")
-    return model
+    return model, table.survey.source
 
 
 def _train(

@@ -15,6 +15,7 @@ from tied_tables.cli._rows import RowOptions, open_rows
 from tied_tables.cli._table import ColumnOptions
 
 if TYPE_CHECKING:
+    from tied_tables.io import Source
     from tied_tables.rows import Scan
 
 
@@ -43,7 +44,7 @@ class Inputs:
         self, output: str = "", *, as_text: bool = False, effort: float = 1
     ) -> tuple[Model, Scan]:
         """Load the model, or fit one, and open the rows for it."""
-        model = self._load(effort)
+        model, source = self._load(effort)
         return model, open_rows(
             model,
             self.data,
@@ -52,9 +53,11 @@ class Inputs:
             output,
             self.columns.label,
             as_text,
+            source,
         )
 
-    def _load(self, effort: float) -> Model:
+    def _load(self, effort: float) -> tuple[Model, Source | None]:
+        """Load the model, or fit one to the table, which is open then."""
         if self.model and self.kept_model:
             raise UsageError(
                 f"{self.model!r} and --model both name a model; leave one of them out."
@@ -70,4 +73,4 @@ class Inputs:
                 f"{', '.join(chosen)} is for fitting, and there is a model already;"
                 f" leave it out, or write tied-tables fit {self.data} {chosen[0]} ..."
             )
-        return load(self.model or self.kept_model or "")
+        return load(self.model or self.kept_model or ""), None

@@ -46,14 +46,22 @@ def open_rows(
     output: str = "",
     label: str | None = None,
     as_text: bool = False,
+    source: Source | None = None,
 ) -> Scan:
-    """Open a table for a model, with its label and its id if the output can hold it."""
+    """Open a table for a model, with its label and its id if the output can hold it.
+
+    `source` is the open table, if it is one; it is opened anew where what has to be
+    read as text is not.
+    """
     from tied_tables.columns import Columns, Kind
     from tied_tables.rows import Scan
 
     known = model.columns or Columns(())
     text = known.text + ([] if id is None else [id])
-    source = options.open(data, None if as_text else text, known.names)
+    kinds = source.kinds if source is not None else {}
+    is_text = all(kinds.get(name) == Kind.text for name in text)
+    if source is None or as_text or not is_text:
+        source = options.open(data, None if as_text else text, known.names)
     noted: list[str] = model.find_note(
         [], "table", "notes"
     )  # which the fit has printed
