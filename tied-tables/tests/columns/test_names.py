@@ -41,6 +41,11 @@ COLUMNS = [
         "Unnamed: 0|__index_level_0__",
     ),
     (
+        list(map(str, COUNTED)),  # as text, which all cells of a sheet may be
+        ROW_NUMBERS,
+        "column1|record",
+    ),
+    (
         SORTED,
         NUMBER,
         "position of team",

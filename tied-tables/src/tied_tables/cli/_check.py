@@ -197,7 +197,12 @@ def print_columns(facts: Sequence[FactText], columns: Columns | None = None) -> 
 
 
 def survey(
-    data: str, options: TableOptions, columns: ColumnOptions, seed: int
+    data: str,
+    options: TableOptions,
+    columns: ColumnOptions,
+    seed: int,
+    *,
+    as_text: bool = False,
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
     import pyarrow as pa
@@ -210,7 +215,7 @@ def survey(
     from tied_tables.rules import Rules
 
     with show_stages("reading"):
-        source = options.open(data, columns.names_of_text)
+        source = options.open(data, None if as_text else columns.names_of_text)
         total = find_total(source)
         training = source.head(total.row - 1) if total else source
         sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)

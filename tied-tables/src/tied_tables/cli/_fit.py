@@ -157,6 +157,8 @@ def fit_first(
     columns: ColumnOptions,
     options: TableOptions,
     effort: float = 1,
+    *,
+    as_text: bool = False,
 ) -> tuple[Model, Source]:
     """Fit a model to a table that another command was given without one.
 
@@ -171,7 +173,8 @@ def fit_first(
         check_writable(output, ["safetensors"])
     start = time.perf_counter()
     training = fill_options(TrainingOptions, {})
-    table = learn(survey(data, options, columns, training.seed), training.seed)
+    seed = training.seed
+    table = learn(survey(data, options, columns, seed, as_text=as_text), seed)
     settings = training.to_arguments()
     if table.rows.shape[1] <= 2:  # a code as wide as a row would leave nothing over
         settings["n_components"] = [1]

@@ -44,7 +44,7 @@ class Inputs:
         self, output: str = "", *, as_text: bool = False, effort: float = 1
     ) -> tuple[Model, Scan]:
         """Load the model, or fit one, and open the rows for it."""
-        model, source = self._load(effort)
+        model, source = self._load(effort, as_text=as_text)
         return model, open_rows(
             model,
             self.data,
@@ -56,7 +56,7 @@ class Inputs:
             source,
         )
 
-    def _load(self, effort: float) -> tuple[Model, Source | None]:
+    def _load(self, effort: float, *, as_text: bool) -> tuple[Model, Source | None]:
         """Load the model, or fit one to the table, which is open then."""
         if self.model and self.kept_model:
             raise UsageError(
@@ -66,7 +66,12 @@ class Inputs:
             from tied_tables.cli._fit import fit_first
 
             return fit_first(
-                self.data, self.kept_model, self.columns, self.options, effort
+                self.data,
+                self.kept_model,
+                self.columns,
+                self.options,
+                effort,
+                as_text=as_text,
             )
         if chosen := self.columns.find_choices():
             raise UsageError(

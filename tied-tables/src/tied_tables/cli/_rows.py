@@ -59,8 +59,9 @@ def open_rows(
     known = model.columns or Columns(())
     text = known.text + ([] if id is None else [id])
     kinds = source.kinds if source is not None else {}
-    is_text = all(kinds.get(name) == Kind.text for name in text)
-    if source is None or as_text or not is_text:
+    names = kinds if as_text else text
+    is_text = all(kinds.get(name) == Kind.text for name in names)
+    if source is None or not is_text:
         source = options.open(data, None if as_text else text, known.names)
     noted: list[str] = model.find_note(
         [], "table", "notes"

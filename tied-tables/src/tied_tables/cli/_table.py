@@ -224,7 +224,7 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
         values = format_quantity(times, "value")
         some = doubts.misspelt.describe(column)
         sentences.append(
-            f"column {column!r} holds {values} that may be misspelt, and count as the"
+            f"column {column!r} holds {values} that may be misspelt, read as the"
             f" category that is meant: {some}."
         )
     kept = ", and not as a gap to fill" if rows.reads == "stored" else ""

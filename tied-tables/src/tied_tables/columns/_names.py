@@ -95,10 +95,10 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
         return ROW_NUMBERS
     if not has_word(name, GROWING) and _counts_rows(begin):
         return ROW_NUMBERS
-    return judge_name(name, present)
+    return _judge_name(name, present)
 
 
-def judge_name(name: str, numbers: pa.Array) -> str | None:
+def _judge_name(name: str, numbers: pa.Array) -> str | None:
     """What its name tells of a column: ids, categories, or None for quantities."""
     rule = _find_rule(name)
     if rule is None or (rule is OF_NUMBERS and len(numbers) <= FEWEST_COUNTED):

@@ -25,7 +25,13 @@ from tied_tables.columns._durations import decide_durations
 from tied_tables.columns._facts import ColumnChoice, Fact, leave_out, list_examples
 from tied_tables.columns._kinds import Kind
 from tied_tables.columns._missing import MOST_MISREAD, list_present
-from tied_tables.columns._names import CATEGORIES, IDS, has_word, judge_name, names_rows
+from tied_tables.columns._names import (
+    CATEGORIES,
+    IDS,
+    find_meaning,
+    has_word,
+    names_rows,
+)
 from tied_tables.columns._number_text import (
     AT_LEAST,
     BOUND,
@@ -70,10 +76,10 @@ def decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
     if not are_times and _are_codes(cells):
         return categorize("codes of digits")
     meaning = _find_meaning(column, name, cells, amounts, choice)
-    if meaning == IDS:
-        return leave_out(name, values, Remark(Topic.ids), IDS)
     if meaning == CATEGORIES:
         return categorize("names")
+    if meaning is not None:
+        return leave_out(name, values, Remark(Topic(meaning)), meaning)
     if column is None:
         return categorize()
     reads_as = column.description
@@ -114,7 +120,7 @@ def _find_meaning(
 
     `column` is what the amounts among its cells read as, if anything.
     """
-    if not choice.by_name(name):
+    if choice.begin is None or not choice.by_name(name):
         return None
     if column is None:
         are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
@@ -123,9 +129,10 @@ def _find_meaning(
     numbers = numbers[~np.isnan(numbers)]
     if column.kind is not Kind.integer or len(numbers) < FEWEST_READ * len(amounts):
         return None
-    meaning = judge_name(name, pa.array(numbers))
+    begin = column.text_form.parse(column.clean(choice.begin[name]))
+    meaning = find_meaning(name, pa.array(numbers), pa.array(begin))
     is_chosen = name in (choice.columns or ())
-    return None if meaning == IDS and is_chosen else meaning
+    return meaning if meaning == CATEGORIES or not is_chosen else None
 
 
 def _are_codes(texts: pa.Array) -> bool:
